@@ -1,0 +1,33 @@
+"""What every engine offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias
+
+from faceall.caffe.net import Net
+from faceall.types import Float32Array
+
+Precision: TypeAlias = Literal["float32", "auto"]
+"""float32 is the reference; "auto" lets the engine take a faster one that the processor computes natively."""
+
+CompiledNet: TypeAlias = "_CompiledNet"
+
+
+class _CompiledNet(Protocol):
+    """A net ready to run, safe to call from several threads."""
+
+    precision: str
+    """What it computes in: "float32", "bfloat16" or "float16"."""
+
+    def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
+        """Run once: input blobs (N, C, H, W) float32 by name -> output blobs float32 by name."""
+
+
+class Engine(Protocol):
+    """Turns a net into something that runs."""
+
+    name: str
+
+    def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> CompiledNet:
+        """Make `net` ready to give `outputs` (default: all blobs that no layer reads)."""

@@ -1,0 +1,100 @@
+"""Caffe's text format: the layers of a net, without weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import text_format
+
+from faceall.caffe.net import Layer, Net, input_layer
+from faceall.caffe.schema import V1_TYPES, messages
+from faceall.errors import NetFormatError, UnsupportedLayerError
+from faceall.protobuf import Message, from_dict, to_dict
+
+_OWN_FIELDS = ("name", "type", "bottom", "top", "blobs")
+_OLD_SOLVER_FIELDS = ("blobs_lr", "weight_decay", "param")
+
+
+def read_prototxt(text: str) -> Net:
+    """Read a net from prototxt text; inputs given at the top of the file become Input layers.
+
+    Raises NetFormatError, with line and column, where the text is not a prototxt.
+    """
+    message = messages()["NetParameter"]()
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        raise NetFormatError(f"not a readable prototxt: {error}") from error
+    return net_of(message)
+
+
+def write_prototxt(net: Net) -> str:
+    """The prototxt text of `net`."""
+    return str(text_format.MessageToString(message_of(net)))
+
+
+def net_of(message: Message) -> Net:
+    """The layers of a NetParameter message (V1 or V2) as a net without weights."""
+    layers = _top_level_inputs(message)
+    layers += [_layer(item) for item in message.layer if _runs_in_test(item)]
+    layers += [_old_layer(item) for item in message.layers if _runs_in_test(item)]
+    return Net(message.name, tuple(layers))
+
+
+def message_of(net: Net) -> Message:
+    """A NetParameter message (V2) of the layers of `net`, without weights."""
+    message = messages()["NetParameter"](name=net.name)
+    for layer in net.layers:
+        item = message.layer.add(name=layer.name, type=layer.type, bottom=layer.bottoms, top=layer.tops)
+        try:
+            from_dict(item, layer.parameters)
+        except (ValueError, TypeError, KeyError) as error:
+            raise NetFormatError(f"layer '{layer.name}' ({layer.type}): {error}") from error
+    return message
+
+
+def _top_level_inputs(message: Message) -> list[Layer]:
+    names = list(message.input)
+    if message.input_shape:
+        shapes = [tuple(shape.dim) for shape in message.input_shape]
+    else:
+        dims = list(message.input_dim)
+        shapes = [tuple(dims[start : start + 4]) for start in range(0, len(dims), 4)]
+    if len(shapes) != len(names):
+        raise NetFormatError(f"net '{message.name}' names {len(names)} inputs but gives {len(shapes)} input shapes")
+    return [input_layer(name, shape) for name, shape in zip(names, shapes, strict=True)]
+
+
+def _runs_in_test(item: Message) -> bool:
+    """Whether Caffe would keep this layer in its test phase."""
+    test = messages()["NetState"]().phase  # TEST by default
+    if item.include:
+        return any(not rule.HasField("phase") or rule.phase == test for rule in item.include)
+    return not any(rule.HasField("phase") and rule.phase == test for rule in item.exclude)
+
+
+def _layer(item: Message) -> Layer:
+    parameters = {name: value for name, value in _fields(item).items() if name not in _OWN_FIELDS}
+    return Layer(item.name, item.type, tuple(item.bottom), tuple(item.top), parameters)
+
+
+def _old_layer(item: Message) -> Layer:
+    values = _fields(item)
+    kind = values.get("type", "NONE")
+    if kind not in V1_TYPES:
+        known = ", ".join(sorted(V1_TYPES))
+        raise UnsupportedLayerError(f"layer '{item.name}' has the type {kind} of the old format; known types: {known}")
+    parameters = {
+        name: value for name, value in values.items() if name not in _OWN_FIELDS and name not in _OLD_SOLVER_FIELDS
+    }
+    return Layer(item.name, V1_TYPES[kind], tuple(item.bottom), tuple(item.top), parameters)
+
+
+def _fields(item: Message) -> dict[str, Any]:
+    """The message as plain values, its weights left out, as these would be millions of Python numbers."""
+    if item.blobs:
+        bare = type(item)()
+        bare.CopyFrom(item)
+        bare.ClearField("blobs")
+        item = bare
+    return to_dict(item)
