@@ -20,7 +20,8 @@ FaceallError                     base of all; its text is one line that a person
 │   ├── IndexDamagedError        its files are damaged beyond rebuilding
 │   ├── IndexNewerError          written by a newer faceall
 │   ├── IndexMismatchError       vectors of another model, dimension or metric
-│   └── IndexBusyError           another process holds the write lock for too long
+│   ├── IndexBusyError           another process holds the write lock for too long
+│   └── VectorError              vectors or keys that no index can hold       (also ValueError)
 ├── UnknownPersonError           no such person in the gallery               (also LookupError)
 ├── UnknownFaceError             no such face or photo in the gallery        (also LookupError)
 └── MissingDependencyError       an optional package is absent; the text names the extra
@@ -109,6 +110,10 @@ class IndexMismatchError(IndexFileError):
 
 class IndexBusyError(IndexFileError):
     """Another process holds the write lock for too long."""
+
+
+class VectorError(IndexFileError, ValueError):
+    """Vectors or keys that no index can hold: not finite, of a wrong shape, a key twice."""
 
 
 class UnknownPersonError(FaceallError, LookupError):
