@@ -1,0 +1,127 @@
+"""Cut and scale pixels: area averaging when shrinking, bilinear when growing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.types import Array, Image
+
+_FARTHEST = 1e7  # pixels; a box beyond it is a mistake, and whole numbers stay exact below it
+
+
+def resize(image: Image, size: tuple[int, int]) -> Image:
+    """Scale a picture to exactly `size`.
+
+    image    (H, W, 3) or (H, W) uint8
+    size     (width, height) in pixels, both at least 1
+    returns  (height, width, 3) or (height, width), same dtype; each axis is averaged by area where it shrinks and
+             interpolated bilinearly where it grows; `image` itself where it already has that size
+    """
+    import cv2
+
+    width, height = _checked_size(size)
+    rows, columns = _checked_image(image).shape[:2]
+    smaller = (min(width, columns), min(height, rows))
+    result: Array = image
+    if smaller != (columns, rows):
+        result = cv2.resize(result, smaller, interpolation=cv2.INTER_AREA)
+    if smaller != (width, height):
+        result = cv2.resize(result, (width, height), interpolation=cv2.INTER_LINEAR)
+    return result
+
+
+def crop(image: Image, box: npt.ArrayLike, *, size: tuple[int, int] | None = None) -> Image:
+    """Cut a box out of a picture, black where the box leaves it, scaled to `size`.
+
+    image    (H, W, 3) uint8
+    box      (4,) x0 y0 x1 y1 in pixels, fractions allowed; pixel (0, 0) covers 0..1 by 0..1
+    size     (width, height) of the result; by default that of the box, in whole pixels
+    returns  (height, width, 3) uint8, a copy
+
+    A box that grows is sampled exactly where it lies, bilinearly. For one that shrinks the edges are rounded to whole
+    pixels (an error below half a pixel of the picture and of the result) and areas are averaged. Nothing larger than
+    the part inside the picture is ever allocated beside the result.
+
+    Raises ValueError for a box that is empty, not finite or absurdly far away.
+    """
+    edges = _checked_box(box)
+    whole = np.rint(edges).astype(int)
+    span = np.maximum(whole[2:] - whole[:2], 1)
+    width, height = _checked_size((int(span[0]), int(span[1])) if size is None else size)
+    if size is not None and edges[2] - edges[0] <= width and edges[3] - edges[1] <= height:
+        return _sample(_checked_image(image), edges, width, height)
+    whole[2:] = whole[:2] + span
+    return _average(_checked_image(image), whole, width, height)
+
+
+def _sample(image: Image, edges: Array, width: int, height: int) -> Image:
+    """The box `edges`, which is not larger than the result, sampled bilinearly with a black border."""
+    import cv2
+
+    rows, columns = image.shape[:2]
+    left, right = _clamp(math.floor(edges[0]) - 2, columns), _clamp(math.ceil(edges[2]) + 2, columns)
+    top, bottom = _clamp(math.floor(edges[1]) - 2, rows), _clamp(math.ceil(edges[3]) + 2, rows)
+    if left == right or top == bottom:
+        return np.zeros((height, width, 3), np.uint8)
+    across, down = (edges[2] - edges[0]) / width, (edges[3] - edges[1]) / height
+    to_source = np.array(  # centre of a pixel of the result -> centre of a pixel of the part
+        [[across, 0, edges[0] - left + across / 2 - 0.5], [0, down, edges[1] - top + down / 2 - 0.5]]
+    )
+    part = image[top:bottom, left:right]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    result: Array = cv2.warpAffine(part, to_source, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    return result
+
+
+def _average(image: Image, whole: npt.NDArray[np.int_], width: int, height: int) -> Image:
+    """The box `whole` (whole pixels), scaled by `resize`, with a black border."""
+    rows, columns = image.shape[:2]
+    left, right = _clamp(whole[0], columns), _clamp(whole[2], columns)
+    top, bottom = _clamp(whole[1], rows), _clamp(whole[3], rows)
+    result = np.zeros((height, width, 3), np.uint8)
+    if left == right or top == bottom:
+        return result
+    across, down = width / (whole[2] - whole[0]), height / (whole[3] - whole[1])
+    x0, x1 = _place((left - whole[0]) * across, (right - whole[0]) * across, width)
+    y0, y1 = _place((top - whole[1]) * down, (bottom - whole[1]) * down, height)
+    result[y0:y1, x0:x1] = resize(image[top:bottom, left:right], (x1 - x0, y1 - y0))
+    return result
+
+
+def _place(start: float, stop: float, limit: int) -> tuple[int, int]:
+    """A stretch of the result rounded to whole pixels, at least one of them, within 0..limit."""
+    first = min(int(start + 0.5), limit - 1)
+    return first, max(first + 1, min(int(stop + 0.5), limit))
+
+
+def _clamp(value: float, limit: int) -> int:
+    """`value` within 0..limit."""
+    return max(0, min(int(value), limit))
+
+
+def _checked_box(box: npt.ArrayLike) -> Array:
+    """A box as (4,) float64 with a positive width and height."""
+    edges = np.asarray(box, np.float64)
+    if edges.shape != (4,):
+        raise ValueError(f"box has shape {edges.shape}, expected (4,): x0 y0 x1 y1")
+    if not (np.abs(edges) <= _FARTHEST).all() or edges[2] <= edges[0] or edges[3] <= edges[1]:
+        raise ValueError(f"box is {edges.tolist()}, expected finite x0 < x1 and y0 < y1 within {_FARTHEST:.0f} pixels")
+    return edges
+
+
+def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) as whole numbers, both at least 1."""
+    width, height = size
+    if width != int(width) or height != int(height) or width < 1 or height < 1:
+        raise ValueError(f"size is {size}, expected a width and a height of at least 1")
+    return int(width), int(height)
+
+
+def _checked_image(image: Image) -> Image:
+    """The picture, if it has pixels and is uint8."""
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
+        raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
+    return image
