@@ -1,0 +1,47 @@
+"""Model folders: find, write, verify, fetch; and what a net has to be fed.
+
+A model is a folder with model.prototxt and model.caffemodel (Caffe's formats) and manifest.json.
+"""
+
+from faceall.models.folder import ModelFolder, sha256_of, write_model_folder
+from faceall.models.known import FACENET_CROP, FACENET_INPUT_SIZE, KNOWN_MODELS, KnownModel, recognise, recommended
+from faceall.models.manifest import CAFFEMODEL, MANIFEST, PROTOTXT, SCHEMA, Manifest, ModelKind
+from faceall.models.preparation import CropRule, Standardisation
+from faceall.models.store import (
+    ScannedFolder,
+    adopt,
+    data_folder,
+    find_model,
+    installed_models,
+    remove,
+    scan,
+    search_path,
+)
+
+__all__ = [
+    "CAFFEMODEL",
+    "FACENET_CROP",
+    "FACENET_INPUT_SIZE",
+    "KNOWN_MODELS",
+    "MANIFEST",
+    "PROTOTXT",
+    "SCHEMA",
+    "CropRule",
+    "KnownModel",
+    "Manifest",
+    "ModelFolder",
+    "ModelKind",
+    "ScannedFolder",
+    "Standardisation",
+    "adopt",
+    "data_folder",
+    "find_model",
+    "installed_models",
+    "recognise",
+    "recommended",
+    "remove",
+    "scan",
+    "search_path",
+    "sha256_of",
+    "write_model_folder",
+]

@@ -1,0 +1,192 @@
+"""A model on disk: read, checked and written as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from faceall.errors import ModelDamagedError, ModelError
+from faceall.models.manifest import CAFFEMODEL, MANIFEST, PROTOTXT, Manifest
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder with model.prototxt, model.caffemodel and manifest.json."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> ModelFolder:
+        """The model in a folder. Its files have to be there; their checksums are left to `verify`.
+
+        Raises ModelError (no folder, no or a wrong manifest) or ModelDamagedError (a file is absent).
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            raise ModelError(
+                f"{folder}: is not a folder; a model is a folder with {MANIFEST}, {PROTOTXT}, {CAFFEMODEL}"
+            )
+        try:
+            manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
+        except FileNotFoundError as error:
+            raise ModelError(f"{folder}: holds no {MANIFEST}, so it is not a model") from error
+        except OSError as error:
+            raise ModelError(f"{folder / MANIFEST}: cannot be read ({error.strerror})") from error
+        except ModelError as error:
+            raise ModelError(f"{folder / MANIFEST}: {error}") from error
+        for name in manifest.files:
+            if not (folder / name).is_file():
+                raise ModelDamagedError(
+                    f"{folder / name}: is absent, though {MANIFEST} lists it: import the model again"
+                )
+        return cls(folder, manifest)
+
+    @property
+    def name(self) -> str:
+        """The model's name, from its manifest."""
+        return self.manifest.name
+
+    @property
+    def prototxt(self) -> Path:
+        """The layers, in Caffe's text format."""
+        return self.path / PROTOTXT
+
+    @property
+    def caffemodel(self) -> Path:
+        """The weights, in Caffe's binary format."""
+        return self.path / CAFFEMODEL
+
+    @property
+    def fingerprint(self) -> str:
+        """An id of 64 hexadecimal digits that is the same wherever the same model lies.
+
+        It covers all that decides which vector a crop becomes: the files, the standardisation, the order of colours
+        and the output. The name, the crop rule and the threshold are left out.
+        """
+        manifest = self.manifest
+        essence = {
+            "files": dict(manifest.files),
+            "standardisation": manifest.standardisation.to_json(),
+            "channels": manifest.channels,
+            "output_blob": manifest.output_blob,
+        }
+        return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
+
+    def verify(self) -> None:
+        """Compare every file with its checksum in the manifest.
+
+        Raises ModelDamagedError with the file, the expected and the actual SHA-256.
+        """
+        for name, expected in self.manifest.files.items():
+            try:
+                actual = sha256_of(self.path / name)
+            except OSError as error:
+                raise ModelDamagedError(f"{self.path / name}: cannot be read ({error.strerror})") from error
+            if actual != expected:
+                raise ModelDamagedError(
+                    f"{self.path / name}: SHA-256 is {actual}, {MANIFEST} says {expected}: import the model again"
+                )
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits; raises OSError where it cannot be read."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_model_folder(
+    directory: str | os.PathLike[str],
+    manifest: Manifest,
+    files: Mapping[str, bytes | Path],
+    *,
+    replace_existing: bool = False,
+) -> ModelFolder:
+    """Write a model folder; it appears whole or not at all.
+
+    directory         the folder to be; an empty one is taken, another only with `replace_existing`
+    manifest          its `files` are filled in from what is written
+    files             file name -> contents, or the path of a file to copy; an embedder needs model.prototxt and
+                      model.caffemodel
+
+    Raises ModelError if the folder holds something else, a file is missing or it cannot be written.
+    """
+    target = Path(directory)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not replace_existing and target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise ModelError(f"{target}: exists already; choose another place or replace it")
+        draft.mkdir()
+        try:
+            complete = _fill(draft, manifest, files)
+            _put_in_place(draft, target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise ModelError(f"{target}: cannot be written ({error.strerror or error})") from error
+    return ModelFolder(target, complete)
+
+
+def _fill(draft: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Manifest:
+    """Write the files and the manifest into `draft`; returns the manifest with their checksums."""
+    digests = {name: _write(draft / name, content) for name, content in files.items()}
+    text = replace(manifest, files=digests).to_json()
+    complete = Manifest.from_json(text)  # what is written can be read
+    _write(draft / MANIFEST, text.encode())
+    _sync_folder(draft)
+    return complete
+
+
+def _write(path: Path, content: bytes | Path) -> str:
+    """Write or copy one file to the disk itself; returns its SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("xb") as file:
+        if isinstance(content, bytes):
+            file.write(content)
+            digest.update(content)
+        else:
+            with content.open("rb") as source:
+                while block := source.read(_BLOCK):
+                    file.write(block)
+                    digest.update(block)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _put_in_place(draft: Path, target: Path) -> None:
+    """Rename `draft` to `target`; what was there is moved aside first and deleted last."""
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
+    if target.exists():
+        target.rename(aside)
+    try:
+        draft.rename(target)
+    except OSError:
+        if aside.exists():
+            aside.rename(target)
+        raise
+    _sync_folder(target.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync_folder(path: Path) -> None:
+    """Make renames in a folder durable, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,119 @@
+"""The official FaceNet files, as data: what a person brings is recognised by its checksum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from faceall.models.preparation import CropRule, Standardisation
+
+_FIXED = Standardisation(kind="fixed", mean=127.5, scale=1 / 128)
+_PREWHITEN = Standardisation(kind="prewhiten")
+_MIRROR = "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/"
+
+FACENET_CROP = CropRule(margin=32 / 128, shape="stretch", shift=0.0, border="black")
+"""FaceNet was validated on 160 pixels of which 32 are margin; here it is in proportion to the box."""
+
+FACENET_INPUT_SIZE = (160, 160)
+"""Width and height of every FaceNet model's input, in pixels; its colours come as RGB."""
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A published frozen graph (.pb) of FaceNet.
+
+    name             the name of its release, a date and a time
+    sha256           of the .pb
+    zip_sha256       of the zip that it is published in; None where there is none
+    embedding_size   how many numbers it makes
+    standardisation  what it was trained with
+    trained_on       the pictures it was trained on
+    accuracy         LFW, as published
+    """
+
+    name: str
+    sha256: str
+    zip_sha256: str | None
+    embedding_size: int
+    standardisation: Standardisation
+    trained_on: str
+    accuracy: dict[str, float] = field(hash=False)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model folder that it becomes."""
+        return f"facenet-{self.name.split(' ', maxsplit=1)[0]}"
+
+    @property
+    def file_name(self) -> str:
+        """The name of the .pb as published."""
+        return f"{self.name.split(' ', maxsplit=1)[0]}.pb"
+
+    @property
+    def url(self) -> str | None:
+        """The address of its zip; None where it is not published."""
+        return None if self.zip_sha256 is None else f"{_MIRROR}{self.name}.zip"
+
+    @property
+    def licence(self) -> str:
+        """The terms of its weights."""
+        return f"code MIT; weights trained on {self.trained_on}, whose terms allow research"
+
+
+KNOWN_MODELS = (
+    KnownModel(
+        "20180402-114759",
+        "bf2c12f31880aaa865fa5a9c168dcbd619f7a40b1633f6446d416fac2421ab99",
+        "669f37d3954b72b53121ff0638ca5bb8b14309bfe4767fe6bd851eee75f1f0de",
+        512,
+        _FIXED,
+        "VGGFace2",
+        {"LFW": 0.9965},
+    ),
+    KnownModel(
+        "20180408-102900",
+        "272568219fa6505371ceed76dca6b3925ef69b54962709cf76f763e9d8bf4cfb",
+        "2a32a4d6b797b0e35e065c674dfa2d60e9eb2372aa10728bd0b221abe12490ac",
+        512,
+        _FIXED,
+        "CASIA-WebFace",
+        {"LFW": 0.9905},
+    ),
+    KnownModel(
+        "20180408-102900 (rebuilt graph)",
+        "93e25a0588a3e6e76a335b0f975c4ecd7003174a0b106e02dd3ca91fc10c1d18",
+        None,
+        512,
+        _FIXED,
+        "CASIA-WebFace",
+        {"LFW": 0.9905},
+    ),
+    KnownModel(
+        "20170512-110547",
+        "8bdc3aed34e577113a656b8e5d0274346f8967fa7f0f9d6f3fdcd9608a29b9e4",
+        "24a020c3d7794a590d834c4963f8a7c59819b8950a54fcb08e10b2a253ab0a30",
+        128,
+        _PREWHITEN,
+        "MS-Celeb-1M",
+        {"LFW": 0.992},
+    ),
+    KnownModel(
+        "20170511-185253",
+        "71fb49617aee7b007b66ed1e4474e749212ed9872ff3b47c25ee997c8262baa4",
+        "0dd66caa1e9b7a7c91424bca150a66da193c4e626e75bfa50ff406180a09c7e9",
+        128,
+        _PREWHITEN,
+        "CASIA-WebFace",
+        {"LFW": 0.987},
+    ),
+)
+"""Every file that is known, the one to get first for its size first."""
+
+
+def recognise(sha256: str) -> KnownModel | None:
+    """The known file with that SHA-256 (64 hexadecimal digits), or None."""
+    return next((model for model in KNOWN_MODELS if model.sha256 == sha256.lower()), None)
+
+
+def recommended(embedding_size: int | None = None) -> KnownModel | None:
+    """The file to get for an embedding size (None: for any); None where no known file makes that many numbers."""
+    return next((model for model in KNOWN_MODELS if embedding_size in (None, model.embedding_size)), None)

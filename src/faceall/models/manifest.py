@@ -1,0 +1,186 @@
+"""What a model folder says of itself."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args
+
+from faceall.errors import ModelError
+from faceall.models.preparation import CropRule, Standardisation
+
+SCHEMA = 1
+"""The number of this layout of manifest.json; it grows when an older faceall could misread a newer file."""
+
+MANIFEST = "manifest.json"
+PROTOTXT = "model.prototxt"
+CAFFEMODEL = "model.caffemodel"
+
+ModelKind = Literal["embedder", "detector"]
+Channels = Literal["RGB", "BGR"]
+Part = TypeVar("Part", Standardisation, CropRule)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A model's description; what the net needs to be fed right travels in it.
+
+    name             what people call it, also the name of its folder: letters, digits, dot, dash, underscore
+    kind             "embedder" or "detector"
+    embedding_size   how many numbers an embedder makes; None for a detector
+    input_size       (width, height) in pixels
+    channels         the order in which the net takes colours
+    standardisation  how pixels become numbers
+    crop             which part of the picture the net gets to see
+    input_blob       the net's input
+    output_blob      the net's output
+    match_threshold  the squared L2 distance up to which two faces count as one person; None where not calibrated
+    source           the file or address that the model was made from
+    source_sha256    the SHA-256 of that file, 64 hexadecimal digits; None where unknown
+    licence          the terms of the weights
+    accuracy         measured figures, by the name of the test
+    files            file name -> SHA-256; filled in when a folder is written
+
+    Raises ModelError that names the field, what it is and what was expected.
+    """
+
+    name: str
+    kind: ModelKind = "embedder"
+    embedding_size: int | None = None
+    input_size: tuple[int, int]
+    channels: Channels = "RGB"
+    standardisation: Standardisation = Standardisation()  # noqa: RUF009 - frozen
+    crop: CropRule = CropRule()  # noqa: RUF009 - frozen
+    input_blob: str
+    output_blob: str
+    match_threshold: float | None = None
+    source: str = ""
+    source_sha256: str | None = None
+    licence: str = ""
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(self._is_name(self.name), "name", self.name, "letters, digits, '.', '-' or '_'")
+        _check(self.kind in get_args(ModelKind), "kind", self.kind, f"one of {', '.join(get_args(ModelKind))}")
+        _check(self.channels in get_args(Channels), "channels", self.channels, "RGB or BGR")
+        if self.kind == "embedder":
+            _check(_is_count(self.embedding_size), "embedding_size", self.embedding_size, "a whole number above 0")
+        else:
+            _check(self.embedding_size is None, "embedding_size", self.embedding_size, "null for a detector")
+        self._check_input()
+        self._check_parts()
+        self._check_source()
+        self._check_files()
+
+    @staticmethod
+    def _is_name(name: object) -> bool:
+        return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+    def _check_input(self) -> None:
+        size = self.input_size
+        fits = isinstance(size, tuple | list) and len(size) == 2 and all(map(_is_count, size))
+        _check(fits, "input_size", size, "a width and a height above 0")
+        object.__setattr__(self, "input_size", tuple(size))
+        for name in ("input_blob", "output_blob"):
+            blob = getattr(self, name)
+            _check(isinstance(blob, str) and blob != "", name, blob, "the name of a blob")
+
+    def _check_parts(self) -> None:
+        _check(isinstance(self.standardisation, Standardisation), "standardisation", self.standardisation, "an object")
+        _check(isinstance(self.crop, CropRule), "crop", self.crop, "an object")
+
+    def _check_source(self) -> None:
+        for name in ("source", "licence"):
+            _check(isinstance(getattr(self, name), str), name, getattr(self, name), "a text")
+        limit, digest = self.match_threshold, self.source_sha256
+        _check(limit is None or (_is_number(limit) and 0 < limit <= 4), "match_threshold", limit, "null or 0..4")
+        _check(digest is None or _is_sha256(digest), "source_sha256", digest, "null or 64 hexadecimal digits")
+        fits = isinstance(self.accuracy, Mapping) and all(map(_is_number, self.accuracy.values()))
+        _check(fits, "accuracy", self.accuracy, "an object of numbers")
+
+    def _check_files(self) -> None:
+        _check(isinstance(self.files, Mapping), "files", self.files, "an object of file names and SHA-256")
+        for name, digest in self.files.items():
+            _check(self._is_name(name) and name != MANIFEST, "files", name, "plain names of files beside the manifest")
+            _check(_is_sha256(digest), f"files.{name}", digest, "64 hexadecimal digits")
+
+    def to_json(self) -> str:
+        """The text of manifest.json; `from_json` gives the same manifest back."""
+        values: dict[str, Any] = {"schema": SCHEMA}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            values[entry.name] = value.to_json() if isinstance(value, Standardisation | CropRule) else value
+        values["accuracy"], values["files"] = dict(self.accuracy), dict(sorted(self.files.items()))
+        return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Manifest:
+        """The manifest in the text of a manifest.json.
+
+        Raises ModelError: not JSON, of a newer faceall, or a field that is missing, unknown or wrong.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"is not JSON ({error})") from error
+        if not isinstance(values, dict):
+            raise ModelError(f"is a JSON {type(values).__name__}, expected an object")
+        _check_schema(values.pop("schema", None))
+        values = {str(name): value for name, value in values.items()}
+        _check_names(cls, values, "")
+        values["standardisation"] = _part(Standardisation, values["standardisation"], "standardisation")
+        values["crop"] = _part(CropRule, values["crop"], "crop")
+        manifest = cls(**values)
+        needed = (PROTOTXT, CAFFEMODEL) if manifest.kind == "embedder" else ()
+        for name in needed:
+            _check(name in manifest.files, "files", sorted(manifest.files), f"{name} among them")
+        return manifest
+
+
+def _check_schema(schema: object) -> None:
+    """Tell a newer file from a damaged one."""
+    if not _is_count(schema):
+        raise ModelError(f"field 'schema' is {schema!r}, expected {SCHEMA}")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise ModelError(f"schema {schema} is newer than this faceall, which knows {SCHEMA}: upgrade faceall")
+
+
+def _check_names(cls: type[Any], values: dict[str, Any], prefix: str) -> None:
+    """Refuse missing and unknown fields; a file states everything, for defaults may change."""
+    known = [entry.name for entry in fields(cls)]
+    if missing := [name for name in known if name not in values]:
+        raise ModelError(f"field '{prefix}{missing[0]}' is missing")
+    if unknown := [name for name in values if name not in known]:
+        raise ModelError(f"field '{prefix}{unknown[0]}' is unknown; known are {', '.join(known)}")
+
+
+def _part(cls: type[Part], values: object, name: str) -> Part:
+    """A nested object of the manifest."""
+    if not isinstance(values, dict):
+        raise ModelError(f"field '{name}' is {values!r}, expected an object")
+    _check_names(cls, values, f"{name}.")
+    return cls(**values)
+
+
+def _check(fits: bool, name: str, value: object, expected: str) -> None:
+    if not fits:
+        raise ModelError(f"field '{name}' is {value!r}, expected {expected}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_sha256(value: object) -> bool:
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None

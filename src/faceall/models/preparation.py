@@ -1,0 +1,126 @@
+"""What happens to a face before the net sees it: where it is cut out, and how its pixels become numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.errors import ModelError
+from faceall.types import Array, Float32Array
+
+StandardisationKind = Literal["fixed", "prewhiten"]
+CropShape = Literal["stretch", "square"]
+CropBorder = Literal["black", "clip"]
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """How pixels 0..255 become the numbers that a net was trained on.
+
+    kind   "fixed": (x - mean) * scale, the same for every picture;
+           "prewhiten": (x - m) / max(s, 1 / sqrt(size)), m and s the mean and the standard deviation of all numbers
+           of the crop itself, size how many there are; `mean` and `scale` play no part
+    """
+
+    kind: StandardisationKind = "fixed"
+    mean: float = 127.5
+    scale: float = 1 / 128
+
+    def __post_init__(self) -> None:
+        _check_choice("standardisation.kind", self.kind, get_args(StandardisationKind))
+        _check_number("standardisation.mean", self.mean)
+        _check_number("standardisation.scale", self.scale)
+
+    def apply(self, crops: npt.NDArray[np.uint8]) -> Float32Array:
+        """Standardise crops.
+
+        crops    (n, H, W, 3) uint8
+        returns  (n, H, W, 3) float32, within one rounding step of exact arithmetic
+        """
+        if crops.dtype != np.uint8 or crops.ndim != 4:
+            raise ValueError(f"crops is {crops.dtype} {crops.shape}, expected uint8 (n, H, W, 3)")
+        if self.kind == "fixed":
+            result = np.subtract(crops, np.float32(self.mean), dtype=np.float32)
+            result *= np.float32(self.scale)
+            return result
+        result = np.empty(crops.shape, np.float32)
+        for crop, numbers in zip(crops, result, strict=True):
+            np.take(_whitening(crop), crop, out=numbers)
+        return result
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class CropRule:
+    """Which part of a picture a net gets to see of a face.
+
+    margin  how much is added to the box in all (half of it on each side), in proportion to the box's side
+    shape   "stretch": the box as it is, pulled to the shape of the net's input; "square": a square on the mean of the
+            box's width and height
+    shift   how far the centre moves down, in proportion to the box's height (of "square": to the mean side)
+    border  where the crop leaves the picture: "black", or "clip": the crop ends at the picture's edge
+    """
+
+    margin: float = 0.25
+    shape: CropShape = "stretch"
+    shift: float = 0.0
+    border: CropBorder = "black"
+
+    def __post_init__(self) -> None:
+        _check_number("crop.margin", self.margin, above=-1.0)
+        _check_number("crop.shift", self.shift)
+        _check_choice("crop.shape", self.shape, get_args(CropShape))
+        _check_choice("crop.border", self.border, get_args(CropBorder))
+
+    def regions(self, boxes: npt.ArrayLike, *, picture: tuple[int, int] | None = None) -> Array:
+        """Where to cut.
+
+        boxes    (n, 4) x0 y0 x1 y1 in pixels
+        picture  (width, height), needed for the border "clip"
+        returns  (n, 4) float64, x0 y0 x1 y1 in pixels, fractions and places outside the picture included
+        """
+        corners = np.asarray(boxes, np.float64).reshape(-1, 2, 2)
+        sides = corners[:, 1] - corners[:, 0]
+        centres = corners.mean(axis=1)
+        if self.shape == "square":
+            sides = np.repeat(sides.mean(axis=1, keepdims=True), 2, axis=1)
+        centres[:, 1] += self.shift * sides[:, 1]
+        half = sides * (1 + self.margin) / 2
+        regions = np.concatenate([centres - half, centres + half], axis=1)
+        if self.border == "clip":
+            if picture is None:
+                raise ValueError("the border 'clip' needs the size of the picture")
+            regions = np.clip(regions, 0, np.array([*picture, *picture], np.float64))
+        return regions
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _whitening(crop: npt.NDArray[np.uint8]) -> Float32Array:
+    """What each of the 256 values of a pixel becomes in this crop: (256,) float32."""
+    counts = np.bincount(crop.reshape(-1), minlength=256)
+    values = np.arange(256, dtype=np.float64)
+    size = max(crop.size, 1)
+    mean = float(counts @ values) / size
+    deviation = math.sqrt(float(counts @ (values - mean) ** 2) / size)
+    return ((values - mean) / max(deviation, 1 / math.sqrt(size))).astype(np.float32)
+
+
+def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ModelError(f"{name} is {value!r}, known are {', '.join(known)}")
+
+
+def _check_number(name: str, value: object, *, above: float = -math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= above:
+        limit = "" if above == -math.inf else f" above {above:g}"
+        raise ModelError(f"{name} is {value!r}, expected a number{limit}")

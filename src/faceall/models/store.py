@@ -1,0 +1,210 @@
+"""The models that are installed: where they lie, which one is meant, how one comes and goes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from faceall.errors import ModelError, ModelNotFoundError
+from faceall.models.folder import ModelFolder, write_model_folder
+from faceall.models.known import KNOWN_MODELS, recommended
+from faceall.models.manifest import MANIFEST, PROTOTXT, Manifest, ModelKind
+
+
+@dataclass(frozen=True)
+class ScannedFolder:
+    """A folder of the search path that is, or ought to be, a model: one of `model` and `error` is None."""
+
+    path: Path
+    model: ModelFolder | None = None
+    error: ModelError | None = None
+
+
+def data_folder() -> Path:
+    """The user's folder for faceall: FACEALL_DATA, else the platform's place for user data. It may not exist yet."""
+    given = os.environ.get("FACEALL_DATA")
+    return Path(given).expanduser() if given else Path(platformdirs.user_data_dir("faceall", appauthor=False))
+
+
+def search_path() -> list[Path]:
+    """Where models are looked for, in this order: FACEALL_MODELS, the user's data folder, the ones in the wheel.
+
+    An entry is a folder of model folders, or a model folder itself.
+    """
+    given = [Path(part).expanduser() for part in os.environ.get("FACEALL_MODELS", "").split(os.pathsep) if part]
+    return [*given, _user_models(), Path(__file__).parent / "bundled"]
+
+
+def scan() -> list[ScannedFolder]:
+    """Every model folder on the search path, in its order and then by name; damaged ones with their error.
+
+    A folder that FACEALL_MODELS names and that is not there counts as damaged; an absent data folder does not.
+    """
+    return list(_scan())
+
+
+def installed_models(kind: ModelKind | None = None) -> list[ModelFolder]:
+    """The usable models, of one kind or of all, in the order of the search path and then by name.
+
+    Of two with the same name the first counts. `scan` tells of the ones that cannot be used.
+    """
+    found: dict[str, ModelFolder] = {}
+    for entry in _scan():
+        if entry.model is not None and kind in (None, entry.model.manifest.kind):
+            found.setdefault(entry.model.name, entry.model)
+    return list(found.values())
+
+
+def find_model(
+    name: str | os.PathLike[str] | None = None, *, kind: ModelKind = "embedder", size: int | None = None
+) -> ModelFolder:
+    """The model that is meant.
+
+    name     an installed model's name or the path of a model folder; None for the first that fits
+    kind     "embedder" or "detector"
+    size     the embedding size that is wanted; None for any
+
+    Raises ModelNotFoundError (nothing fits; the text says what to get and the command that imports it) or
+    ModelError (the one that is named cannot be used, or is of another kind or size).
+    """
+    if name is None:
+        fitting = [model for model in installed_models(kind) if size in (None, model.manifest.embedding_size)]
+        if not fitting:
+            raise ModelNotFoundError(_nothing_fits(kind, size))
+        return fitting[0]
+    model = _named(name)
+    manifest = model.manifest
+    if manifest.kind != kind:
+        raise ModelError(f"{name} is of the kind '{manifest.kind}', expected '{kind}'")
+    if size not in (None, manifest.embedding_size):
+        raise ModelError(f"{name} makes {manifest.embedding_size} numbers, {size} were asked for")
+    return model
+
+
+def adopt(folder: ModelFolder | str | os.PathLike[str], *, replace: bool = False) -> ModelFolder:
+    """Copy a model into the user's data folder, after its checksums have been verified.
+
+    folder   a model, or the path of its folder
+    replace  take the place of another model of the same name; otherwise that is refused
+    returns  the installed model; nothing is done where the same one is installed already
+
+    Raises ModelDamagedError or ModelError.
+    """
+    source = folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder)
+    source.verify()
+    target = _user_models() / source.name
+    if _is_sound_copy(target, source):
+        return ModelFolder.open(target)
+    if target.exists() and not replace and not _is_damaged_copy(target, source):
+        raise ModelError(
+            f"{target}: another model of the name '{source.name}' is installed; remove or replace it first"
+        )
+    files = {name: source.path / name for name in source.manifest.files}
+    return write_model_folder(target, source.manifest, files, replace_existing=True)
+
+
+def remove(name: str) -> None:
+    """Delete an installed model from the user's data folder.
+
+    Raises ModelNotFoundError where there is none of that name, and ModelError where it lies elsewhere.
+    """
+    target = _user_models() / name
+    if Path(name).name == name and target.is_dir():
+        try:
+            shutil.rmtree(target)
+        except OSError as error:
+            raise ModelError(f"{target}: cannot be removed ({error.strerror})") from error
+        return
+    model = _named(name)
+    raise ModelError(f"{model.path}: lies outside the user's data folder {_user_models()}; delete it by hand")
+
+
+def _user_models() -> Path:
+    return data_folder() / "models"
+
+
+def _scan() -> Iterator[ScannedFolder]:
+    """The model folders of the search path, each place once."""
+    user, bundled = search_path()[-2:]
+    for root in dict.fromkeys(search_path()):
+        if not root.is_dir():
+            if root not in (user, bundled):
+                yield ScannedFolder(root, error=ModelError(f"{root}: FACEALL_MODELS names it, but it is not a folder"))
+            continue
+        try:
+            folders = [root] if _looks_like_model(root) else sorted(filter(_looks_like_model, root.iterdir()))
+        except OSError as error:
+            yield ScannedFolder(root, error=ModelError(f"{root}: cannot be read ({error.strerror})"))
+            continue
+        yield from map(_examine, folders)
+
+
+def _looks_like_model(folder: Path) -> bool:
+    """Whether a folder is, or was meant to be, a model; drafts have hidden names."""
+    return not folder.name.startswith(".") and any((folder / name).exists() for name in (MANIFEST, PROTOTXT))
+
+
+def _examine(folder: Path) -> ScannedFolder:
+    try:
+        return ScannedFolder(folder, model=ModelFolder.open(folder))
+    except ModelError as error:
+        return ScannedFolder(folder, error=error)
+
+
+def _named(name: str | os.PathLike[str]) -> ModelFolder:
+    """The model of that name, or in the folder at that path."""
+    if isinstance(name, str) and name == Path(name).name:
+        entries = list(_scan())
+        for entry in entries:
+            if entry.model is not None and entry.model.name == name:
+                return entry.model
+        for entry in entries:
+            if entry.error is not None and entry.path.name == name:
+                raise entry.error
+    if Path(name).is_dir():
+        return ModelFolder.open(name)
+    names = ", ".join(model.name for model in installed_models()) or "none"
+    raise ModelNotFoundError(
+        f"no model '{os.fspath(name)}' is installed and no folder is there; installed are: {names}"
+    )
+
+
+def _is_sound_copy(folder: Path, source: ModelFolder) -> bool:
+    """Whether a folder holds the same model, every byte of it."""
+    try:
+        model = ModelFolder.open(folder)
+        model.verify()
+    except ModelError:
+        return False
+    return model.manifest == source.manifest
+
+
+def _is_damaged_copy(folder: Path, source: ModelFolder) -> bool:
+    """Whether a folder holds the manifest of the same model; its other files may be lost or changed."""
+    try:
+        return Manifest.from_json((folder / MANIFEST).read_bytes()) == source.manifest
+    except (OSError, ModelError):
+        return False
+
+
+def _nothing_fits(kind: ModelKind, size: int | None) -> str:
+    """One line: what is missing, what there is instead, what to get and how."""
+    wanted = f"no {kind} is installed" if size is None else f"no {kind} that makes {size} numbers is installed"
+    present = [f"{model.name} ({model.manifest.embedding_size})" for model in installed_models(kind)]
+    broken = [str(entry.path) for entry in _scan() if entry.error is not None]
+    notes = [f"installed are {', '.join(present)}"] if present else []
+    notes += [f"not usable is {', '.join(broken)} (faceall models list says why)"] if broken else []
+    text = "; ".join([wanted, *notes])
+    file = recommended(size)
+    if kind != "embedder":
+        return text
+    if file is None:
+        sizes = sorted({model.embedding_size for model in KNOWN_MODELS})
+        return f"{text}; the official FaceNet files make {' or '.join(map(str, sizes))}"
+    what = f"{file.file_name} (FaceNet, {file.embedding_size} numbers)"
+    return f"{text}: get {what} and run: faceall models import {file.file_name}"
