@@ -1,0 +1,91 @@
+"""OpenVINO, fed with ONNX made in memory: the default engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from faceall.caffe.engines.protocol import Precision
+from faceall.caffe.net import Net
+from faceall.caffe.onnx import to_onnx
+from faceall.errors import EngineError
+from faceall.types import Float32Array
+
+
+@cache
+def core() -> Any:
+    """OpenVINO's core, one for the process. Raises EngineError where the package is absent or cannot be loaded."""
+    try:
+        import openvino
+    except ImportError as error:
+        raise EngineError(f"the engine 'openvino' cannot be loaded ({error}): pip install openvino") from error
+    return openvino.Core()
+
+
+class OpenvinoEngine:
+    """Runs nets with OpenVINO on the processor."""
+
+    name = "openvino"
+
+    def __init__(self) -> None:
+        self._core = core()
+
+    def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> _Compiled:
+        """Make `net` ready to run, for any batch size."""
+        names = list(outputs if outputs is not None else net.outputs)
+        model = self._core.read_model(to_onnx(net, names))
+        chosen = native_precision() if precision == "auto" else "float32"
+        compiled = self._core.compile_model(model, "CPU", properties(chosen))
+        return _Compiled(compiled, names, chosen)
+
+
+def properties(precision: str) -> dict[str, str]:
+    """OpenVINO's settings for one net that answers one call at a time, in `precision`."""
+    hints = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+    return {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hints[precision]}
+
+
+@cache
+def native_precision() -> str:
+    """The fastest precision that this processor multiplies natively.
+
+    bfloat16 pays only with AMX tiles: measured on AVX-512 with bf16 but without AMX, it is slower than float32.
+    """
+    return "bfloat16" if "amx_bf16" in processor_flags() else "float32"
+
+
+@cache
+def processor_flags() -> frozenset[str]:
+    """The instruction sets of this processor, as Linux names them; empty where the system does not tell."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            lines = [line for line in file if line.startswith("flags")]
+    except OSError:
+        return frozenset()
+    return frozenset(lines[0].split(":")[1].split()) if lines else frozenset()
+
+
+class _Compiled:
+    """A compiled net with one inference request per thread."""
+
+    def __init__(self, compiled: Any, outputs: list[str], precision: str) -> None:
+        self.precision = precision
+        self._compiled = compiled
+        self._outputs = outputs
+        self._requests = threading.local()
+
+    def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
+        request = getattr(self._requests, "request", None)
+        if request is None:
+            request = self._requests.request = self._compiled.create_infer_request()
+        feeds = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
+        try:
+            results = request.infer(feeds, share_inputs=True)
+        except RuntimeError as error:
+            shapes = ", ".join(f"'{name}' {array.shape}" for name, array in feeds.items())
+            raise EngineError(f"OpenVINO cannot run the net on {shapes}: {str(error).splitlines()[-1]}") from error
+        return {name: np.array(results[number]) for number, name in enumerate(self._outputs)}
