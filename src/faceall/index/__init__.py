@@ -1,0 +1,6 @@
+"""Where vectors live and are found again."""
+
+from faceall.index.face_index import FaceIndex
+from faceall.index.graph import GraphOptions
+
+__all__ = ["FaceIndex", "GraphOptions"]

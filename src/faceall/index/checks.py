@@ -1,0 +1,88 @@
+"""What an index accepts: every array that comes from outside passes here once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.errors import VectorError
+from faceall.types import Float32Array, Int64Array
+
+Metric = Literal["l2", "cosine"]
+METRICS: tuple[Metric, ...] = ("l2", "cosine")
+LONGEST = 1e18  # a longer vector's squared distances would not fit float32
+LARGEST_KEY = (1 << 62) - 1
+
+
+def checked_vectors(vectors: npt.ArrayLike) -> Float32Array:
+    """`vectors` as (n, dimension) float32; one vector (dimension,) counts as n = 1. Non-finite ones are refused."""
+    try:
+        given = np.asarray(vectors)
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(given, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise VectorError(f"vectors must be an array of numbers of shape (n, dimension): {error}") from error
+    if np.iscomplexobj(given):
+        raise VectorError("vectors must be real numbers; these are complex")
+    if array.ndim == 1 and array.size:
+        array = array[None]
+    if array.ndim != 2 or not array.shape[1]:
+        raise VectorError(f"vectors have shape {given.shape}, expected (n, dimension)")
+    _refuse_unusable(array)
+    return array
+
+
+def _refuse_unusable(array: Float32Array) -> None:
+    finite = np.isfinite(array).all(axis=1)
+    if not finite.all():
+        raise VectorError(f"vector {int(np.argmin(finite))} holds a number that is not finite")
+    if array.size and max(float(array.max()), -float(array.min())) > LONGEST / np.sqrt(array.shape[1]):
+        raise VectorError(f"the vectors hold numbers too large to measure distances (length up to {LONGEST:g})")
+
+
+def measured(vectors: Float32Array, metric: str) -> Float32Array:
+    """`vectors` as their distances are measured: as they are (l2), or at unit length (cosine)."""
+    if metric == "l2":
+        return vectors
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    if not lengths.all():
+        raise VectorError(f"vector {int(np.argmin(lengths))} is zero: it has no direction for the metric 'cosine'")
+    return np.asarray(vectors / lengths[:, None], np.float32)
+
+
+def checked_keys(keys: npt.ArrayLike) -> Int64Array:
+    """`keys` as (n,) int64, each from 0 to 2**62 - 1; one key counts as n = 1."""
+    given = np.atleast_1d(np.asarray(keys))
+    if not given.size:
+        given = given.astype(np.int64)
+    if given.ndim != 1 or given.dtype.kind not in "iu":
+        raise VectorError(f"keys must be whole numbers of shape (n,); got {given.dtype} of shape {given.shape}")
+    outside = (given < 0) | (given > LARGEST_KEY)
+    if outside.any():
+        raise VectorError(f"key {given[int(np.argmax(outside))]} is not between 0 and {LARGEST_KEY}")
+    return given.astype(np.int64)
+
+
+def checked_new_keys(keys: npt.ArrayLike, count: int) -> Int64Array:
+    """`keys` for `count` new vectors: as many, and all different."""
+    array = checked_keys(keys)
+    if len(array) != count:
+        raise VectorError(f"{len(array)} keys were given for {count} vectors")
+    distinct, times = np.unique(array, return_counts=True)
+    if len(distinct) != count:
+        raise VectorError(f"key {distinct[int(np.argmax(times))]} is given twice")
+    return array
+
+
+def checked_count(name: str, value: int) -> int:
+    """`value` if it is a whole number above zero."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise VectorError(f"{name} is {value!r}, expected a whole number from 1")
+    return int(value)
+
+
+def is_key(value: object) -> bool:
+    """Whether `value` could be a key at all."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= int(value) <= LARGEST_KEY

@@ -1,0 +1,104 @@
+"""SQLite connections of an index: opened one way, and the one border where SQLite's errors are translated."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from faceall.errors import IndexBusyError, IndexDamagedError, IndexFileError
+
+DATABASE = "faces.db"
+PATIENCE = 0.2  # seconds that SQLite waits by itself; longer waits are ours, so that Ctrl-C is heard
+PAGE = 8192  # bytes; three 512-D vectors fit a page, of 4096 a half would stay empty
+
+Result = TypeVar("Result")
+
+_DAMAGED = ("not a database", "malformed", "corrupt", "unsupported file format")
+_UNUSABLE = ("disk is full", "readonly", "unable to open", "disk I/O error", "authorization denied")
+
+
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Turn SQLite's errors about the file into ours; errors in a statement (a bug) pass unchanged."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        text = str(error)
+        if is_busy(error):
+            raise IndexBusyError(f"{name}: another process is writing; try again when it is done") from error
+        if any(part in text for part in _DAMAGED):
+            advice = "restore it from a backup, or remove the folder and register again"
+            raise IndexDamagedError(f"{name}/{DATABASE} is damaged ({text}): {advice}") from error
+        if any(part in text for part in _UNUSABLE):
+            raise IndexFileError(f"{name}/{DATABASE} cannot be used: {text}") from error
+        raise
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection's lock is the cause."""
+    return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "busy" in str(error))
+
+
+def patiently(action: Callable[[], Result], name: str, timeout: float) -> Result:
+    """The result of `action`, tried again while other processes hold the lock, for `timeout` seconds at most."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:  # noqa: PERF203 - trying again is the point
+            if not is_busy(error):
+                raise
+            if time.monotonic() >= deadline:
+                raise busy(name, timeout) from error
+            time.sleep(0.002)
+
+
+def busy(name: str, timeout: float) -> IndexBusyError:
+    """The error of a writer that waited in vain."""
+    return IndexBusyError(f"{name}: somebody else has been writing for {timeout:g} s; try again when that is done")
+
+
+def connect(folder: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection to the database of `folder` (None: a new one in memory), with every setting that safety needs."""
+    if folder is None:
+        connection = _open(":memory:")
+    elif not read_only:
+        connection = _open(str(folder / DATABASE))
+    else:
+        connection = _open_read_only(folder)
+    for setting in ("secure_delete = ON", "foreign_keys = ON", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {setting}")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch a database to WAL, so that readers never wait for the writer."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+        connection.execute(f"PRAGMA page_size = {PAGE}")
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _open(target: str, *, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(target, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=uri)
+
+
+def _open_read_only(folder: Path) -> sqlite3.Connection:
+    """A connection that never writes; it works on a medium that cannot be written too."""
+    address = (folder / DATABASE).absolute().as_uri()
+    connection = _open(f"{address}?mode=ro", uri=True)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+    except sqlite3.OperationalError as error:
+        log = folder / f"{DATABASE}-wal"
+        if "unable to open" not in str(error) or (log.exists() and log.stat().st_size):
+            raise
+        connection.close()
+        # WAL needs a shared-memory file beside the database; where none can be made, nobody else writes either
+        return _open(f"{address}?immutable=1", uri=True)
+    return connection

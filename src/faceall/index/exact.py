@@ -1,0 +1,64 @@
+"""Exact nearest neighbours by brute force in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from faceall.index.rows import Block
+from faceall.types import Float32Array, Int64Array, Matches
+
+_CELLS = 4 << 20  # of the table of estimates at a time, 16 MiB
+
+
+def nearest(queries: Float32Array, blocks: Iterable[Block], k: int) -> Matches:
+    """The k nearest of all rows in `blocks`; fewer where there are fewer rows. Ties go to the smaller key.
+
+    queries  (q, dimension) float32
+    returns  keys and distances (q, min(k, rows)), squared L2
+    """
+    best = Matches(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32))
+    for block in blocks:
+        if len(block) and k and len(queries):
+            best = _merge(best, _nearest_in(queries, block, k), k)
+    return best
+
+
+def _nearest_in(queries: Float32Array, block: Block, k: int) -> Matches:
+    count = min(k, len(block))
+    keys = np.empty((len(queries), count), np.int64)
+    distances = np.empty((len(queries), count), np.float32)
+    step = max(1, _CELLS // len(block))
+    for start in range(0, len(queries), step):
+        part = queries[start : start + step]
+        for row, candidates in enumerate(_candidates(part, block, count)):
+            difference = block.vectors[candidates] - part[row]
+            exact = np.einsum("ij,ij->i", difference, difference)
+            order = np.lexsort((block.keys[candidates], exact))[:count]
+            keys[start + row] = block.keys[candidates[order]]
+            distances[start + row] = exact[order]
+    return Matches(keys, distances)
+
+
+def _candidates(queries: Float32Array, block: Block, k: int) -> Iterable[Int64Array]:
+    """Per query, the rows that can be among the k nearest.
+
+    |q|^2 + |v|^2 - 2 q.v is quick (one matrix product) but loses digits where vectors are long and near. So a row
+    is a candidate when its estimate is within the rounding error of the k-th best; the caller measures those rightly.
+    """
+    lengths = np.einsum("ij,ij->i", queries, queries)
+    estimates = lengths[:, None] + block.squares - 2 * (queries @ block.vectors.T)
+    limits = np.partition(estimates, k - 1, axis=1)[:, k - 1] if k < len(block) else estimates.max(axis=1)
+    relative = 8 * np.finfo(np.float32).eps * np.sqrt(queries.shape[1])
+    limits += relative * (lengths + block.squares.max())
+    return (np.flatnonzero(estimates[row] <= limits[row]) for row in range(len(queries)))
+
+
+def _merge(first: Matches, second: Matches, k: int) -> Matches:
+    if not first.keys.shape[1]:
+        return second
+    keys = np.concatenate((first.keys, second.keys), axis=1)
+    distances = np.concatenate((first.distances, second.distances), axis=1)
+    order = np.lexsort((keys, distances), axis=1)[:, :k]
+    return Matches(np.take_along_axis(keys, order, 1), np.take_along_axis(distances, order, 1))

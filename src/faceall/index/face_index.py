@@ -1,0 +1,370 @@
+"""`FaceIndex`: a dict from keys to vectors that can be asked for neighbours, and that forgets nothing it has said."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.errors import IndexMismatchError, UnknownFaceError, VectorError
+from faceall.index import exact, rows, schema
+from faceall.index.checks import (
+    METRICS,
+    Metric,
+    checked_count,
+    checked_keys,
+    checked_new_keys,
+    checked_vectors,
+    is_key,
+    measured,
+)
+from faceall.index.graph import GraphOptions
+from faceall.index.rows import Block
+from faceall.index.searcher import EXACT_LIMIT, Searcher
+from faceall.index.storage import Storage
+from faceall.types import Float32Array, Int64Array, Matches
+
+_SAVE_AFTER = 256  # changes that closing leaves to the next one who opens, rather than write the whole graph
+
+
+class FaceIndex:
+    """Vectors by key, on disk or in memory, for any number of threads and processes.
+
+    folder     a folder with `faces.db` (the truth) and, when large, `faces.hnsw` (a cache); None: in memory
+    dimension  numbers per vector; None: that of the folder, else that of the first vectors added
+    metric     "l2" or "cosine"; None: that of the folder, else "l2"
+    model      name of the embedder that makes the vectors; another one is refused
+    create     make the folder if it holds no index; otherwise that is an error
+    read_only  never write, not even the cache
+    timeout    seconds that a writer waits for another one before `IndexBusyError`
+    options    how the graph is built and searched
+    exact_limit  up to so many vectors every search compares all of them
+
+    Raises IndexDamagedError, IndexNewerError, IndexMismatchError, IndexBusyError, and IndexFileError for anything
+    else about the folder, all in one line. Opening is cheap: vectors are read at the first search, and a small
+    index never loads the graph library.
+
+    A vector is registered when `add` (or the outermost `transaction`) returns: it survives a crash from then on.
+    Other processes see it at their next search. A removed one never appears again; after `save` or `close` no byte
+    of it is left in the folder.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None,
+        *,
+        dimension: int | None = None,
+        metric: Metric | None = None,
+        model: str | None = None,
+        create: bool = True,
+        read_only: bool = False,
+        timeout: float = 30.0,
+        options: GraphOptions | None = None,
+        exact_limit: int = EXACT_LIMIT,
+    ) -> None:
+        if metric is not None and metric not in METRICS:
+            raise VectorError(f"metric is {metric!r}, expected one of {', '.join(METRICS)}")
+        wanted = None if dimension is None else checked_count("dimension", dimension)
+        self._storage = Storage(
+            None if folder is None else Path(folder),
+            metric=metric or "l2",
+            create=create,
+            read_only=read_only,
+            timeout=timeout,
+        )
+        self._searcher = Searcher(self._storage, options or GraphOptions(), exact_limit=exact_limit)
+        self._changed = False
+        try:
+            self._agree(wanted, metric, model)
+        except BaseException:
+            self._storage.close()
+            raise
+
+    def _agree(self, dimension: int | None, metric: str | None, model: str | None) -> None:
+        """Refuse a folder of another embedder or metric; tell an empty one what it will hold."""
+        with self._storage.reading() as connection:
+            found = schema.read(connection, self._storage.name)
+            empty = rows.next_key(connection) == 1
+        self._refuse_other(found, dimension, metric, model, empty=empty)
+        news: dict[str, object] = {}
+        if dimension is not None and found.dimension is None:
+            news["dimension"] = dimension
+        if model is not None and found.model is None:
+            news["model"] = model
+        if metric is not None and found.metric != metric:
+            news["metric"] = metric
+        if news and not self._storage.read_only:
+            with self._storage.transaction() as connection:  # again, for others may have written meanwhile
+                found = schema.read(connection, self._storage.name)
+                empty = rows.next_key(connection) == 1
+                self._refuse_other(found, dimension, metric, model, empty=empty)
+                schema.write(connection, **news)
+
+    def _refuse_other(
+        self, found: schema.Settings, dimension: int | None, metric: str | None, model: str | None, *, empty: bool
+    ) -> None:
+        if (dimension is not None and found.dimension not in (None, dimension)) or (
+            model is not None and found.model != model and not (empty and found.model is None)
+        ):
+            raise IndexMismatchError(self._mismatch(found, dimension, model))
+        if metric is not None and found.metric != metric and not (empty and found.dimension is None):
+            raise IndexMismatchError(f"{self.name} measures by {found.metric!r}, not by {metric!r}")
+
+    def _mismatch(self, found: schema.Settings, dimension: int | None, model: str | None) -> str:
+        made = f"was made with {found.model!r}" if found.model else "was made without naming its embedder"
+        size = f" ({found.dimension} numbers)" if found.dimension else ""
+        who = f"this embedder, {model!r}," if model and model != found.model else "this embedder"
+        does = f"makes {dimension}" if dimension else "is another one"
+        return f"{self.name} {made}{size}; {who} {does}"
+
+    # -- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The folder as text, as messages call it."""
+        return self._storage.name
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder, None in memory."""
+        return self._storage.folder
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened for reading only."""
+        return self._storage.read_only
+
+    @property
+    def dimension(self) -> int | None:
+        """Numbers per vector, None before the first one."""
+        return self._settings().dimension
+
+    @property
+    def metric(self) -> str:
+        """ "l2" or "cosine"."""
+        return self._settings().metric
+
+    @property
+    def model(self) -> str | None:
+        """Name of the embedder that made the vectors, None if none was given."""
+        return self._settings().model
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._storage.closed
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return f"FaceIndex({self.name!r}, closed)"
+        found = self._settings()
+        return f"FaceIndex({self.name!r}, {len(self)} vectors of {found.dimension} numbers, {found.metric})"
+
+    # -- a dict -----------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """How many vectors there are."""
+        with self._storage.reading() as connection:
+            return rows.count(connection)
+
+    def __contains__(self, key: object) -> bool:
+        if not is_key(key):
+            return False
+        with self._storage.reading() as connection:
+            return bool(rows.present(connection, np.asarray([key], np.int64)))
+
+    def __iter__(self) -> Iterator[int]:
+        """Every key of this moment, ascending."""
+        return iter(self.keys().tolist())
+
+    def __getitem__(self, key: int) -> Float32Array:
+        """The vector of `key`, (dimension,) float32, as it was given. Raises UnknownFaceError."""
+        if is_key(key):
+            with self._storage.reading() as connection:
+                found = rows.vector(connection, int(key))
+            if found is not None:
+                return found
+        raise UnknownFaceError(f"{self.name} has no key {key}")
+
+    def __delitem__(self, key: int) -> None:
+        """Remove one vector. Raises UnknownFaceError."""
+        if not is_key(key):
+            raise UnknownFaceError(f"{self.name} has no key {key}")
+        self.remove([key])
+
+    def keys(self) -> Int64Array:
+        """(n,) int64, every key of this moment, ascending."""
+        with self._storage.reading() as connection:
+            return rows.keys(connection)
+
+    # -- changes ----------------------------------------------------------------------------------------------------
+
+    def add(self, vectors: npt.ArrayLike, keys: npt.ArrayLike | None = None) -> Int64Array:
+        """Store vectors, all or none; when it returns they are safe on the disk.
+
+        vectors  (n, dimension), kept as float32 exactly as given; one vector (dimension,) counts as n = 1
+        keys     (n,) whole numbers from 0 that are not in use; None: new ones, never used before
+        returns  (n,) int64, the keys
+
+        Raises VectorError (not finite, wrong shape, key in use) and IndexMismatchError (another dimension).
+        """
+        array = checked_vectors(vectors)
+        given = None if keys is None else checked_new_keys(keys, len(array))
+        with self.transaction() as connection:
+            settings = schema.read(connection, self.name)
+            if settings.dimension is None and len(array):
+                schema.write(connection, dimension=array.shape[1])
+            elif settings.dimension is not None and array.shape[1] != settings.dimension:
+                raise IndexMismatchError(self._mismatch(settings, array.shape[1], None))
+            measured(array, settings.metric)  # refuses zeros where only directions count
+            chosen = self._new_keys(connection, len(array)) if given is None else self._free(connection, given)
+            if len(array):
+                rows.insert(connection, Block(chosen, array), self._storage.generation)
+                self._storage.changed = True
+            return chosen
+
+    def _new_keys(self, connection: sqlite3.Connection, count: int) -> Int64Array:
+        first = rows.next_key(connection)
+        return np.arange(first, first + count, dtype=np.int64)
+
+    def _free(self, connection: sqlite3.Connection, given: Int64Array) -> Int64Array:
+        used = rows.present(connection, given)
+        if used:
+            raise VectorError(f"{self.name} already has the key {min(used)}")
+        return given
+
+    def remove(self, keys: npt.ArrayLike) -> None:
+        """Remove vectors, all or none, for good.
+
+        keys  (n,) whole numbers; one key counts as n = 1
+
+        Raises UnknownFaceError if one is not there, and then removes nothing.
+        """
+        gone = np.unique(checked_keys(keys))
+        with self.transaction() as connection:
+            missing = set(gone.tolist()) - rows.present(connection, gone)
+            if missing:
+                more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+                raise UnknownFaceError(f"{self.name} has no key {min(missing)}{more}")
+            if len(gone):
+                rows.delete(connection, gone, self._storage.generation)
+                self._storage.changed = True
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, for vectors and for tables of the caller's own in the same database.
+
+        `with index.transaction() as connection:` commits at the end and rolls back on an exception. `add` and
+        `remove` inside take part; a transaction inside another joins it (failing, it undoes only its own part).
+        Other threads and processes wait to write and see nothing of it before the end. Do not commit by hand, and
+        do not use `executescript`, which commits. Leave the tables `meta` (keys "index.*"), `vectors` and
+        `removals` to the index; `meta` may hold other keys.
+
+        Raises IndexBusyError when another writer does not finish in time.
+        """
+        with self._storage.transaction() as connection:
+            yield connection
+            outermost_changed = self._storage.changed
+        if outermost_changed:
+            self._changed = True
+            self._searcher.invalidate()
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """`with index.reading() as connection:` several statements on one snapshot; it cannot write.
+
+        Inside the thread's own transaction it is that transaction's connection.
+        """
+        return self._storage.reading()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The SQLite connection for single reads; inside the thread's own transaction, that transaction's."""
+        return self._storage.connection
+
+    # -- neighbours -------------------------------------------------------------------------------------------------
+
+    def search(self, vectors: npt.ArrayLike, k: int = 10, *, exact: bool = False, ef: int | None = None) -> Matches:
+        """The k nearest vectors of each query, nearest first.
+
+        vectors  (q, dimension); one vector (dimension,) counts as q = 1
+        k        fewer columns come back where the index holds fewer
+        exact    compare with every vector, whatever the size
+        ef       candidates of the graph search; more finds more and takes longer
+        returns  keys (q, min(k, len)) int64; distances (q, min(k, len)) float32: squared L2, and with the metric
+                 "cosine" squared L2 of the vectors at unit length, which is 2 - 2 cosine (0 same, 4 opposite)
+
+        It sees what other processes have committed. Inside the thread's own transaction it is exact and sees what
+        that has changed. Raises VectorError (not finite, wrong shape) and IndexMismatchError (another dimension).
+        """
+        array = checked_vectors(vectors)
+        count = checked_count("k", k)
+        effort = None if ef is None else checked_count("ef", ef)
+        found = self._settings()
+        if found.dimension is None:
+            return exact_search_of_nothing(len(array))
+        if array.shape[1] != found.dimension:
+            raise IndexMismatchError(self._mismatch(found, array.shape[1], None))
+        queries = measured(array, found.metric)
+        if exact or self._storage.in_transaction:
+            return self._searcher.search_exactly(queries, count)
+        return self._searcher.search(queries, count, effort=effort)
+
+    def _settings(self) -> schema.Settings:
+        with self._storage.reading() as connection:
+            return schema.read(connection, self.name)
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the graph file, so that the next one who opens need not build it; nothing to do in memory.
+
+        Vectors are safe without it. Removed vectors are gone from every file afterwards.
+        """
+        if self._storage.in_transaction:
+            raise VectorError(f"{self.name} cannot be saved inside a transaction")
+        if self.folder is not None and not self.read_only:
+            self._searcher.save()
+            self._storage.tidy()
+        self._changed = False
+
+    def close(self, *, save: bool = True) -> None:
+        """Save if that is worth it (`save=False`: do not), and release the files; a second call does nothing."""
+        if self.closed:
+            return
+        try:
+            if save and self._worth_saving():
+                self.save()
+        finally:
+            self._storage.close()
+
+    def _worth_saving(self) -> bool:
+        """Whether the graph file lags behind so far, or still holds a removed vector, that it must be written."""
+        if self.folder is None or self.read_only or self._storage.in_transaction:
+            return False
+        if not (self._changed or self._searcher.has_graph):
+            return False
+        with self._storage.reading() as connection:
+            settings = schema.read(connection, self.name)
+            came, went = rows.changes_since(connection, settings.graph_generation)
+            size = rows.count(connection)
+        if settings.graph is None:
+            return size > self._searcher.exact_limit
+        return went > 0 or came > max(_SAVE_AFTER, size // 1000)
+
+    def __enter__(self) -> FaceIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(save=error is None)
+
+
+def exact_search_of_nothing(queries: int) -> Matches:
+    """The matches of an empty index: (queries, 0)."""
+    return exact.nearest(np.zeros((queries, 1), np.float32), [], 1)

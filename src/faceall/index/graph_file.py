@@ -1,0 +1,223 @@
+"""faces.hnsw: a header of ours, then the graph in hnswlib's format. A cache: never trusted, never missed.
+
+The SHA-256 of a file that may be loaded stands in faces.db, so hnswlib (which can crash on a crafted file) only
+ever sees bytes that this index has written itself.
+
+    bytes   0..7    magic "FACEHNSW"
+            8..15   version, dimension                     uint32, little endian
+           16..23   metric (0 l2, 1 cosine), memory layout uint32
+           24..39   count of live vectors, generation      uint64
+           40..71   SHA-256 of the bytes 0..39 and the graph
+           72..     the graph
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from faceall.errors import IndexFileError
+
+GRAPH = "faces.hnsw"
+MAGIC = b"FACEHNSW"
+VERSION = 1
+_LAYOUT = struct.calcsize("P") + (100 if sys.byteorder == "big" else 0)  # hnswlib writes its memory as it is
+_FIELDS = struct.Struct("<8sIIIIQQ")
+_DIGEST = hashlib.sha256().digest_size
+_PAYLOAD = _FIELDS.size + _DIGEST
+_CHUNK = 4 << 20
+_LEFTOVER_AGE = 3600.0  # seconds after which a temporary file belongs to nobody
+
+
+@dataclass(frozen=True)
+class Header:
+    """What faces.hnsw says about itself."""
+
+    dimension: int
+    metric: str
+    count: int
+    generation: int
+
+    def pack(self) -> bytes:
+        """The first 40 bytes of the file."""
+        metric = 0 if self.metric == "l2" else 1
+        return _FIELDS.pack(MAGIC, VERSION, self.dimension, metric, _LAYOUT, self.count, self.generation)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Header | None:
+        """The header in `data`, None if this version, on this machine, cannot use the file."""
+        if len(data) < _FIELDS.size:
+            return None
+        magic, version, dimension, metric, layout, count, generation = _FIELDS.unpack(data[: _FIELDS.size])
+        if (magic, version, layout) != (MAGIC, VERSION, _LAYOUT) or metric not in (0, 1):
+            return None
+        return cls(dimension, ("l2", "cosine")[metric], count, generation)
+
+
+@contextmanager
+def scratch_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """An unnamed file that vanishes with the process: its path for hnswlib and the open file.
+
+    In memory where the system has that (Linux), else a temporary file in `folder`.
+    """
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("faceall-graph"), "w+b") as file:
+            yield Path(f"/proc/self/fd/{file.fileno()}"), file
+        return
+    descriptor, name = tempfile.mkstemp(prefix=f".{GRAPH}.", dir=folder)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield Path(name), file
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def digest(folder: Path) -> bytes | None:
+    """The SHA-256 that the header of the graph file gives (not verified), None without a usable header."""
+    try:
+        with open(folder / GRAPH, "rb") as file:
+            head = file.read(_PAYLOAD)
+    except OSError:
+        return None
+    return None if Header.unpack(head) is None else head[_FIELDS.size :]
+
+
+def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header | None:
+    """Copy the graph of `folder` into `target` if it is the one with SHA-256 `expected`; None if it is not.
+
+    What was verified is the copy, so nobody can change it afterwards.
+    """
+    try:
+        with open(folder / GRAPH, "rb") as file:
+            head = file.read(_PAYLOAD)
+            header = Header.unpack(head)
+            if header is None or head[_FIELDS.size :] != expected:
+                return None
+            found = hashlib.sha256(head[: _FIELDS.size])
+            while chunk := file.read(_CHUNK):
+                found.update(chunk)
+                target.write(chunk)
+    except OSError:  # not there, or not readable: then it is built anew
+        return None
+    target.flush()
+    return header if found.digest() == expected else None
+
+
+@contextmanager
+def written(folder: Path, header: Header, graph: BinaryIO) -> Iterator[tuple[Path, bytes]]:
+    """A synced temporary sibling of faces.hnsw holding `graph`, and its SHA-256; gone afterwards unless renamed."""
+    _remove_leftovers(folder)
+    descriptor, name = tempfile.mkstemp(prefix=f".{GRAPH}.", dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            fields = header.pack()
+            found = hashlib.sha256(fields)
+            file.write(fields + bytes(_DIGEST))
+            graph.seek(0)
+            while chunk := graph.read(_CHUNK):
+                found.update(chunk)
+                file.write(chunk)
+            file.seek(_FIELDS.size)
+            file.write(found.digest())
+            file.flush()
+            os.fsync(file.fileno())
+        yield Path(name), found.digest()
+    except OSError as error:
+        raise IndexFileError(f"{folder / GRAPH} cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def publish(temporary: Path, folder: Path) -> None:
+    """Put a written file in its place and make that lasting."""
+    os.replace(temporary, folder / GRAPH)
+    _sync_folder(folder)
+
+
+def discard(folder: Path) -> None:
+    """Remove the graph file."""
+    with suppress(FileNotFoundError):
+        os.unlink(folder / GRAPH)
+        _sync_folder(folder)
+
+
+def scrub(graph: BinaryIO, dimension: int) -> bool:
+    """Overwrite the removed vectors in a graph that hnswlib wrote; False if its layout is not the known one.
+
+    A removed vector stays in the graph as a way-point. Here it takes the numbers of its first linked neighbour that
+    is not removed, or zeros: near enough to lead searches the same way, and nothing of the removed face is left.
+    """
+    graph.seek(0)
+    head = _GraphHead.read(graph)
+    if head is None or not head.fits(dimension):
+        return False
+    size = graph.seek(0, os.SEEK_END)
+    if size < _GraphHead.SIZE + head.count * head.element:
+        return False
+    rows = np.memmap(graph, np.uint8, "r+", _GraphHead.SIZE, (head.count, head.element))
+    removed = np.flatnonzero(rows[:, 2] & 1)
+    vectors = slice(head.data_offset, head.label_offset)
+    for row in removed:
+        links = rows[row, 4 : head.data_offset].view(np.uint32)[: int(rows[row, :2].view(np.uint16)[0])]
+        alive = next((link for link in links if link < head.count and not rows[link, 2] & 1), None)
+        rows[row, vectors] = 0 if alive is None else rows[alive, vectors]
+    rows.flush()
+    return True
+
+
+@dataclass(frozen=True)
+class _GraphHead:
+    """The beginning of hnswlib's format: sizes and offsets of the lowest layer's elements."""
+
+    level0_offset: int
+    count: int
+    element: int
+    label_offset: int
+    data_offset: int
+
+    _LAYOUT = struct.Struct("=6Qi I 3Q d Q".replace(" ", ""))
+    SIZE = _LAYOUT.size
+
+    @classmethod
+    def read(cls, graph: BinaryIO) -> _GraphHead | None:
+        data = graph.read(cls.SIZE)
+        if struct.calcsize("P") != 8 or len(data) < cls.SIZE:
+            return None
+        level0, _, count, element, label, offset = cls._LAYOUT.unpack(data)[:6]
+        return cls(level0, count, element, label, offset)
+
+    def fits(self, dimension: int) -> bool:
+        """Whether an element is: 4 bytes of counts and flags, links, the vector, a key of 8 bytes."""
+        vector = self.label_offset - self.data_offset
+        return self.level0_offset == 0 and vector == 4 * dimension and self.element == self.label_offset + 8
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of writers that were killed."""
+    for path in folder.glob(f".{GRAPH}.*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFTOVER_AGE:
+                path.unlink()

@@ -1,0 +1,127 @@
+"""The statements on `vectors` and `removals`: arrays in, arrays out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from faceall.errors import IndexDamagedError
+from faceall.types import Array, Float32Array, Int64Array
+
+BLOCK_BYTES = 16 << 20  # of vectors per block
+_GROUP = 500  # keys per statement, below SQLite's smallest limit on parameters
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows: keys (n,) int64 and vectors (n, dimension) float32."""
+
+    keys: Int64Array
+    vectors: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @cached_property
+    def squares(self) -> Float32Array:
+        """(n,) float32, the squared length of every vector."""
+        return np.asarray(np.einsum("ij,ij->i", self.vectors, self.vectors))
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """How many vectors there are."""
+    return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
+
+
+def keys(connection: sqlite3.Connection) -> Int64Array:
+    """(n,) int64, every key, ascending."""
+    rows = connection.execute("SELECT key FROM vectors ORDER BY key").fetchall()
+    return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+
+def next_key(connection: sqlite3.Connection) -> int:
+    """The first automatic key: above every key that was ever used."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'vectors'").fetchone()
+    return int(row[0]) + 1 if row else 1
+
+
+def present(connection: sqlite3.Connection, wanted: Int64Array) -> set[int]:
+    """Those of `wanted` that are keys of vectors."""
+    found: set[int] = set()
+    for group in _groups(wanted):
+        marks = ",".join("?" * len(group))
+        found.update(row[0] for row in connection.execute(f"SELECT key FROM vectors WHERE key IN ({marks})", group))
+    return found
+
+
+def insert(connection: sqlite3.Connection, block: Block, generation: int) -> None:
+    """Add rows, inside the caller's transaction."""
+    stored = block.vectors.astype("<f4", copy=False)
+    rows = ((key, generation, vector.tobytes()) for key, vector in zip(block.keys.tolist(), stored, strict=True))
+    connection.executemany("INSERT INTO vectors (key, added, vector) VALUES (?, ?, ?)", rows)
+
+
+def delete(connection: sqlite3.Connection, gone: Int64Array, generation: int) -> None:
+    """Remove rows and log it, inside the caller's transaction."""
+    parameters = [(key,) for key in gone.tolist()]
+    logged = ((generation, key, generation) for (key,) in parameters)
+    connection.executemany(
+        "INSERT INTO removals (generation, key, added)"
+        " SELECT ?, key, added FROM vectors WHERE key = ? AND added < ?",  # the others nobody else has seen
+        logged,
+    )
+    connection.executemany("DELETE FROM vectors WHERE key = ?", parameters)
+
+
+def vector(connection: sqlite3.Connection, key: int) -> Float32Array | None:
+    """(dimension,) float32 as it was given, None if there is no such key."""
+    row = connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+    return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)
+
+
+def added_since(connection: sqlite3.Connection, generation: int, dimension: int, name: str) -> Iterator[Block]:
+    """The rows that came after `generation` (-1: all), in blocks of bounded size."""
+    if generation < 0:
+        rows = connection.execute("SELECT key, vector FROM vectors ORDER BY key")
+    else:
+        rows = connection.execute("SELECT key, vector FROM vectors WHERE added > ? ORDER BY key", (generation,))
+    size = max(1, BLOCK_BYTES // (4 * dimension))
+    while found := rows.fetchmany(size):
+        yield _block(found, dimension, name)
+
+
+def removed_since(connection: sqlite3.Connection, generation: int) -> Int64Array:
+    """(n,) int64, the keys of rows that existed at `generation` and went afterwards."""
+    rows = connection.execute(
+        "SELECT key FROM removals WHERE generation > ? AND added <= ?", (generation, generation)
+    ).fetchall()
+    return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+
+def changes_since(connection: sqlite3.Connection, generation: int) -> tuple[int, int]:
+    """How many rows came and how many went after `generation`."""
+    came = connection.execute("SELECT count(*) FROM vectors WHERE added > ?", (generation,)).fetchone()[0]
+    went = connection.execute("SELECT count(*) FROM removals WHERE generation > ?", (generation,)).fetchone()[0]
+    return int(came), int(went)
+
+
+def forget_removals(connection: sqlite3.Connection, generation: int) -> None:
+    """Shorten the log of removals, inside the caller's transaction."""
+    connection.execute("DELETE FROM removals WHERE generation <= ?", (generation,))
+
+
+def _block(found: list[tuple[int, bytes]], dimension: int, name: str) -> Block:
+    for key, blob in found:
+        if not isinstance(blob, bytes) or len(blob) != 4 * dimension:
+            raise IndexDamagedError(f"{name}/faces.db is damaged: vector {key} does not have {dimension} numbers")
+    numbers = np.frombuffer(b"".join(blob for _, blob in found), "<f4").astype(np.float32, copy=False)
+    return Block(np.array([key for key, _ in found], np.int64), numbers.reshape(len(found), dimension))
+
+
+def _groups(array: Array) -> Iterable[list[int]]:
+    values = array.tolist()
+    return (values[start : start + _GROUP] for start in range(0, len(values), _GROUP))

@@ -1,0 +1,96 @@
+"""What stands in faces.db: tables, versions, and the small settings of an index."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from faceall.errors import IndexDamagedError, IndexNewerError
+
+APPLICATION = 0x46414C4C  # "FALL", tells our databases from any other SQLite file
+SCHEMA = 1
+
+TABLES = (
+    # settings; the index's own keys begin with "index.", all others are free for the gallery
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    # the truth: AUTOINCREMENT never gives a key out twice; `added` is the generation in which the row came
+    "CREATE TABLE vectors (key INTEGER PRIMARY KEY AUTOINCREMENT, added INTEGER NOT NULL, vector BLOB NOT NULL)",
+    "CREATE INDEX vectors_added ON vectors (added)",
+    # who went, so that other processes and the graph file can follow; holds no face data
+    "CREATE TABLE removals (generation INTEGER NOT NULL, key INTEGER NOT NULL, added INTEGER NOT NULL,"
+    " PRIMARY KEY (generation, key)) WITHOUT ROWID",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of an index at one moment.
+
+    dimension   numbers per vector, None before the first one
+    metric      "l2" or "cosine"
+    model       name of the embedder, None if none was given
+    generation  counts the transactions that changed a vector
+    log_floor   removals up to this generation are forgotten
+    graph       SHA-256 of the current graph file, None if there is none
+    graph_generation  the generation that file reflects
+    """
+
+    dimension: int | None
+    metric: str
+    model: str | None
+    generation: int = 0
+    log_floor: int = 0
+    graph: bytes | None = None
+    graph_generation: int = 0
+
+
+def is_fresh(connection: sqlite3.Connection) -> bool:
+    """Whether the database holds nothing at all yet."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return not tables and not _number(connection, "application_id") and not _number(connection, "user_version")
+
+
+def create(connection: sqlite3.Connection, metric: str) -> None:
+    """Make the tables of an empty index, inside the caller's transaction."""
+    for statement in TABLES:
+        connection.execute(statement)
+    write(connection, metric=metric)
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+def check(connection: sqlite3.Connection, name: str) -> None:
+    """Refuse a database that is not ours, is of a newer faceall, or has lost its tables."""
+    if _number(connection, "application_id") != APPLICATION:
+        raise IndexDamagedError(f"{name}/faces.db is an SQLite file of another program, not a face index")
+    version = _number(connection, "user_version")
+    if version > SCHEMA:
+        raise IndexNewerError(
+            f"{name} was written by a newer faceall (format {version}, this one reads up to {SCHEMA}): upgrade faceall"
+        )
+    present = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    missing = sorted({"meta", "vectors", "removals"} - present)
+    if missing:
+        raise IndexDamagedError(f"{name}/faces.db is damaged: it has lost the table {missing[0]!r}")
+
+
+def read(connection: sqlite3.Connection, name: str) -> Settings:
+    """The settings as they are in the connection's snapshot."""
+    rows = connection.execute("SELECT substr(key, 7), value FROM meta WHERE substr(key, 1, 6) = 'index.'")
+    found = dict(rows.fetchall())
+    unknown = sorted(set(found) - set(Settings.__dataclass_fields__))
+    if unknown or found.get("metric") not in ("l2", "cosine"):
+        raise IndexDamagedError(f"{name}/faces.db is damaged: its settings make no sense ({unknown or 'metric'})")
+    found.setdefault("dimension", None)
+    found.setdefault("model", None)
+    return Settings(**found)
+
+
+def write(connection: sqlite3.Connection, **settings: object) -> None:
+    """Store settings, by the names of the fields of `Settings`, inside the caller's transaction."""
+    rows = [(f"index.{key}", value) for key, value in settings.items()]
+    connection.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", rows)
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])

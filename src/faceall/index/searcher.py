@@ -1,0 +1,222 @@
+"""What a process holds in memory to search: all vectors of a small index, the graph of a large one.
+
+It follows the database and nothing else. A change, whether of this process or of another, is seen here once it is
+committed: the rows that came and went since `generation` are read and applied.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+import numpy as np
+
+from faceall.errors import IndexFileError
+from faceall.index import exact, graph_file, rows, schema
+from faceall.index.checks import measured
+from faceall.index.graph import Graph, GraphOptions
+from faceall.index.rows import Block
+from faceall.index.storage import Storage
+from faceall.types import Float32Array, Matches
+
+EXACT_LIMIT = 5_000
+"""Up to so many vectors all are compared; above, the graph is faster and its building pays."""
+
+_COMPACT_SHARE = 4  # rebuild when more than one in four of the live number is a removed way-point
+_LOG_LIMIT = 1_000  # removals that are remembered at least
+_SAVE_ATTEMPTS = 5  # while other processes go on removing
+_LATE_FILE = (0.05, 0.2, None)  # seconds to wait for another process that is just replacing the graph file
+
+
+class Searcher:
+    """Follows one `Storage` and answers from memory."""
+
+    def __init__(self, storage: Storage, options: GraphOptions, *, exact_limit: int = EXACT_LIMIT) -> None:
+        self._storage = storage
+        self._options = options
+        self.exact_limit = exact_limit
+        self._lock = storage.read_lock
+        self._stamp: int | None = None
+        self._settings: schema.Settings | None = None
+        self._matrix: Block | None = None
+        self._graph: Graph | None = None
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether the graph is in memory."""
+        return self._graph is not None
+
+    def invalidate(self) -> None:
+        """Look into the database before the next answer (it is told when this process has committed)."""
+        self._stamp = None
+
+    def follow(self) -> tuple[Block | None, Graph | None]:
+        """Catch up with the database; the vectors or the graph as they are then (neither: the index is empty)."""
+        with self._lock:
+            stamp = self._storage.stamp()
+            if stamp != self._stamp:
+                self._catch_up()
+                self._stamp = stamp
+            return self._matrix, self._graph
+
+    def search(self, queries: Float32Array, k: int, *, effort: int | None = None) -> Matches:
+        """The k nearest; exact where the index is small, where k is near its size, and where the graph falls short."""
+        matrix, graph = self.follow()
+        if graph is None:
+            return exact.nearest(queries, [matrix] if matrix is not None else [], k)
+        if k * 2 <= graph.live:
+            found = graph.search(queries, k, effort)
+            if found is not None:
+                return found
+        return self.search_exactly(queries, k)
+
+    def search_exactly(self, queries: Float32Array, k: int) -> Matches:
+        """The k nearest of all rows of the database, as the calling thread sees it."""
+        with self._storage.reading() as connection:
+            settings = schema.read(connection, self._storage.name)
+            if settings.dimension is None:
+                return exact.nearest(queries, [], k)
+            found = rows.added_since(connection, -1, settings.dimension, self._storage.name)
+            blocks = (Block(block.keys, measured(block.vectors, settings.metric)) for block in found)
+            return exact.nearest(queries, blocks, k)
+
+    def _catch_up(self) -> None:
+        for pause in _LATE_FILE:
+            with self._storage.reading() as connection:
+                settings = schema.read(connection, self._storage.name)
+                if pause is None or not self._awaits_file(settings):
+                    self._update(connection, settings)
+                    return
+            time.sleep(pause)
+
+    def _awaits_file(self, settings: schema.Settings) -> bool:
+        """Whether the graph file is another than the database says: somebody may be replacing it right now."""
+        folder = self._storage.folder
+        if self._graph is not None or settings.graph is None or folder is None:
+            return False
+        return graph_file.digest(folder) not in (None, settings.graph)
+
+    def _update(self, connection: sqlite3.Connection, settings: schema.Settings) -> None:
+        seen = self._settings.generation if self._settings else -1
+        if settings.generation != seen and settings.dimension is not None:
+            self._settings = None  # should reading fail halfway, start afresh the next time
+            if seen < settings.log_floor or not self._can_follow(connection, seen):
+                self._matrix = self._graph = None
+                seen = self._begin(connection, settings)
+            self._apply(connection, settings, seen)
+        self._settings = settings
+
+    def _can_follow(self, connection: sqlite3.Connection, seen: int) -> bool:
+        """Whether what is in memory is worth bringing up to date, rather than being read anew."""
+        came, went = rows.changes_since(connection, seen)
+        if self._graph is not None:
+            return not self._worn(self._graph, went)
+        return self._matrix is not None and len(self._matrix) + came <= self.exact_limit
+
+    def _worn(self, graph: Graph, went: int) -> bool:
+        """Whether so many way-points are removed vectors that a new graph is better."""
+        return graph.removed + went > max(self.exact_limit, graph.live // _COMPACT_SHARE)
+
+    def _begin(self, connection: sqlite3.Connection, settings: schema.Settings) -> int:
+        """Start from nothing, or from the graph file; the generation that this reflects."""
+        assert settings.dimension is not None
+        count = rows.count(connection)
+        if count <= self.exact_limit:
+            self._matrix = Block(np.zeros(0, np.int64), np.zeros((0, settings.dimension), np.float32))
+            return -1
+        graph = self._load(settings)
+        if graph is None or self._worn(graph, rows.changes_since(connection, graph.generation)[1]):
+            graph = Graph(settings.dimension, self._options, capacity=count)
+        self._graph = graph
+        return graph.generation
+
+    def _load(self, settings: schema.Settings) -> Graph | None:
+        """The graph of the file, None where there is no file or where it is not the one that was saved last."""
+        folder, dimension = self._storage.folder, settings.dimension
+        if folder is None or dimension is None or settings.graph is None:
+            return None
+        if settings.graph_generation < settings.log_floor:
+            return None
+        with graph_file.scratch_file(folder) as (path, file):
+            header = graph_file.unpack_verified(folder, settings.graph, file)
+            if header is None or (header.dimension, header.metric) != (dimension, settings.metric):
+                return None
+            return Graph.load(path, dimension, self._options, live=header.count, generation=header.generation)
+
+    def _apply(self, connection: sqlite3.Connection, settings: schema.Settings, seen: int) -> None:
+        assert settings.dimension is not None
+        removed = rows.removed_since(connection, seen)
+        came = (
+            Block(block.keys, measured(block.vectors, settings.metric))
+            for block in rows.added_since(connection, seen, settings.dimension, self._storage.name)
+        )
+        if self._graph is not None:
+            self._graph.remove(removed)
+            for block in came:
+                self._graph.add(block.keys, block.vectors)
+            self._graph.generation = settings.generation
+        elif self._matrix is not None:
+            stay = ~np.isin(self._matrix.keys, removed)
+            blocks = [Block(self._matrix.keys[stay], self._matrix.vectors[stay]), *came]
+            self._matrix = Block(
+                np.concatenate([block.keys for block in blocks]), np.concatenate([block.vectors for block in blocks])
+            )
+
+    def save(self) -> None:
+        """Write the graph file (or remove it, where the index is small), and forget removals that all may know."""
+        for _ in range(_SAVE_ATTEMPTS):
+            _, graph = self.follow()
+            if graph is None:
+                self._save_nothing()
+                return
+            if self._save_graph(graph):
+                return
+
+    def _save_nothing(self) -> None:
+        folder = self._storage.folder
+        if folder is None:
+            return
+        with self._storage.transaction() as connection:
+            settings = schema.read(connection, self._storage.name)
+            if rows.count(connection) > self.exact_limit:
+                return  # another process has just made it large
+            if settings.graph is not None:
+                schema.write(connection, graph=None, graph_generation=0)
+            graph_file.discard(folder)
+            self._shorten_log(connection, settings, settings.generation)
+
+    def _save_graph(self, graph: Graph) -> bool:
+        """Write and publish the graph file; False if somebody has removed a vector meanwhile."""
+        folder = self._storage.folder
+        if folder is None:
+            return True
+        with graph_file.scratch_file(folder) as (path, file):
+            with self._lock:  # nobody changes the graph now
+                header, removed = self._header(graph), graph.removed
+                graph.save(path)
+            if removed and not graph_file.scrub(file, graph.dimension):
+                raise IndexFileError(f"{folder}: this hnswlib writes an unknown format; use hnswlib 0.8")
+            with graph_file.written(folder, header, file) as (temporary, digest):
+                return self._publish(temporary, digest, header)
+
+    def _header(self, graph: Graph) -> graph_file.Header:
+        metric = self._settings.metric if self._settings else "l2"
+        return graph_file.Header(graph.dimension, metric, graph.live, graph.generation)
+
+    def _publish(self, temporary: Path, digest: bytes, header: graph_file.Header) -> bool:
+        folder = self._storage.folder
+        assert folder is not None
+        with self._storage.transaction() as connection:
+            settings = schema.read(connection, self._storage.name)
+            if rows.removed_since(connection, header.generation).size or header.generation < settings.log_floor:
+                return False  # the file would bring a removed face back to the disk
+            graph_file.publish(temporary, folder)
+            schema.write(connection, graph=digest, graph_generation=header.generation)
+            self._shorten_log(connection, settings, header.generation)
+            return True
+
+    def _shorten_log(self, connection: sqlite3.Connection, settings: schema.Settings, generation: int) -> None:
+        if generation > settings.log_floor and rows.changes_since(connection, settings.log_floor)[1] > _LOG_LIMIT:
+            rows.forget_removals(connection, generation)
+            schema.write(connection, log_floor=generation)

@@ -1,0 +1,205 @@
+"""The database of an index: one connection that writes, one that reads, and their locks."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from faceall.errors import IndexFileError
+from faceall.index import schema
+from faceall.index.connection import DATABASE, busy, connect, patiently, translated, use_write_ahead_log
+
+
+class Storage:
+    """Transactions and snapshots on one faces.db, for any number of threads and processes.
+
+    Writers take turns (a lock among threads, BEGIN IMMEDIATE among processes). Readers have a connection of their
+    own and never wait for them. In memory there is one connection, so there readers wait too. Whoever takes both
+    locks takes `read_lock` first.
+    """
+
+    def __init__(self, folder: Path | None, *, metric: str, create: bool, read_only: bool, timeout: float) -> None:
+        self.folder = folder
+        self.name = str(folder) if folder else "the index in memory"
+        self.read_only = read_only
+        self.generation = 0  # that the running transaction will make
+        self.changed = False  # whether the running transaction changed a vector
+        self._timeout = timeout
+        self._open = False
+        self._depth = 0
+        self._owner: int | None = None
+        self._snapshots = 0
+        self._write_lock = threading.RLock()
+        self._prepare_folder(create and not read_only)
+        with translated(self.name):
+            self._writer = patiently(lambda: connect(folder, read_only=read_only), self.name, timeout)
+            self._reader = self._writer
+            self.read_lock = self._write_lock
+            try:
+                self._prepare_tables(metric)
+                if folder is not None:
+                    self.read_lock = threading.RLock()
+                    self._reader = patiently(lambda: connect(folder, read_only=read_only), self.name, timeout)
+                    self._reader.execute("PRAGMA query_only = ON")
+            except BaseException:
+                self._writer.close()
+                raise
+        self._open = True
+
+    def _prepare_folder(self, create: bool) -> None:
+        if self.folder is None or (self.folder / DATABASE).exists():
+            return
+        if not create:
+            raise IndexFileError(f"{self.name} holds no face index: {DATABASE} is not there")
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # faces are nobody else's business
+        except OSError as error:
+            raise IndexFileError(f"{self.name} cannot be made: {error.strerror}") from error
+
+    def _prepare_tables(self, metric: str) -> None:
+        if schema.is_fresh(self._writer):
+            if self.read_only:
+                raise IndexFileError(f"{self.name} holds no face index yet: {DATABASE} is empty")
+            patiently(lambda: use_write_ahead_log(self._writer), self.name, self._timeout)
+            patiently(lambda: self._writer.execute("BEGIN IMMEDIATE"), self.name, self._timeout)
+            try:
+                if schema.is_fresh(self._writer):  # nobody was quicker
+                    schema.create(self._writer, metric)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                _roll_back(self._writer)
+                raise
+        schema.check(self._writer, self.name)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection on which the calling thread reads: that of its own transaction, else the readers'."""
+        self._refuse_closed()
+        return self._writer if self.in_transaction else self._reader
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the calling thread is inside `transaction`."""
+        return self._owner == threading.get_ident()
+
+    def stamp(self) -> int:
+        """A number that changes whenever another connection has committed."""
+        with self.read_lock, translated(self.name):
+            self._refuse_closed()
+            return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One snapshot of the committed state (inside the thread's own transaction: the state it has made)."""
+        if self.in_transaction:
+            yield self._writer
+            return
+        with self.read_lock, translated(self.name):
+            self._refuse_closed()
+            if self._reader is self._writer:  # in memory the lock alone keeps others out
+                yield self._reader
+                return
+            if self._snapshots == 0:
+                self._reader.execute("BEGIN")
+            self._snapshots += 1
+            try:
+                yield self._reader
+            finally:
+                self._snapshots -= 1
+                if self._snapshots == 0:
+                    _roll_back(self._reader)  # nothing was written
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing: commit at the end, roll back on an exception; inside another one it is a part of that."""
+        if self.read_only:
+            raise IndexFileError(f"{self.name} was opened for reading only")
+        if not self._write_lock.acquire(timeout=self._timeout):
+            raise busy(self.name, self._timeout)
+        try:
+            self._refuse_closed()
+            with translated(self.name), self._nested() if self._depth else self._outermost():
+                yield self._writer
+        finally:
+            self._write_lock.release()
+
+    @contextmanager
+    def _outermost(self) -> Iterator[None]:
+        patiently(lambda: self._writer.execute("BEGIN IMMEDIATE"), self.name, self._timeout)
+        self._depth, self._owner, self.changed = 1, threading.get_ident(), False
+        try:
+            self.generation = schema.read(self._writer, self.name).generation + 1
+            yield
+            if self.changed:
+                schema.write(self._writer, generation=self.generation)
+            self._writer.execute("COMMIT")
+        except BaseException:
+            _roll_back(self._writer)
+            raise
+        finally:
+            self._depth, self._owner = 0, None
+
+    @contextmanager
+    def _nested(self) -> Iterator[None]:
+        mark = f"nested_{self._depth}"
+        self._writer.execute(f"SAVEPOINT {mark}")
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute(f"ROLLBACK TO {mark}")
+                self._writer.execute(f"RELEASE {mark}")
+            raise
+        else:
+            self._writer.execute(f"RELEASE {mark}")
+        finally:
+            self._depth -= 1
+
+    def tidy(self) -> None:
+        """Bring the log into the database and empty it, so that no removed vector stays in it.
+
+        Done as far as others allow at this moment, without waiting for them; closing does it too.
+        """
+        if self.folder is None or self.read_only:
+            return
+        with _if_free(self.read_lock) as readers, _if_free(self._write_lock) as writers, translated(self.name):
+            self._refuse_closed()
+            if readers and writers and not self._depth and not self._snapshots:
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close both connections; further use is refused."""
+        with self.read_lock, self._write_lock:
+            if self._open:
+                self._open = False
+                self._reader.close()
+                self._writer.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return not self._open
+
+    def _refuse_closed(self) -> None:
+        if not self._open:
+            raise IndexFileError(f"{self.name} is closed")
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _if_free(lock: threading.RLock) -> Iterator[bool]:
+    """Hold `lock` if nobody has it; says whether it does."""
+    held = lock.acquire(blocking=False)
+    try:
+        yield held
+    finally:
+        if held:
+            lock.release()
