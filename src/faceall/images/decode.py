@@ -10,7 +10,6 @@ import importlib
 import io
 import os
 import stat
-import struct
 import warnings
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -29,25 +28,9 @@ _ORIENTATION = 0x0112  # EXIF and TIFF tag
 _BITS_PER_SAMPLE = 0x0102  # TIFF tag
 _PHOTOMETRIC = 0x0106  # TIFF tag; 0 means that zero is white
 _STRIP_BYTES = 1 << 22
-_REMARKS = r"PIL\.\w+Plugin"
+_PILLOW_REMARKS_FROM = 80_000_000  # pixels, somewhat below the limit of its own
 _ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 _HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
-
-# What Pillow's readers raise on damaged files, besides their own errors (which are OSError and SyntaxError).
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    LookupError,
-    AttributeError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    AssertionError,
-    struct.error,
-)
 
 
 @dataclass(frozen=True)
@@ -135,26 +118,30 @@ def _on_disk(source: Any) -> BinaryIO:
 
 def _decode(file: BinaryIO, max_pixels: int) -> Image:
     """The upright RGB pixels of an open file."""
-    _silence_remarks()
+    _silence(UserWarning, r"PIL\.\w+Plugin")
     kind = _recognise(file)
     try:
         with _open(kind, file) as picture:
             _check_size(picture.size, max_pixels)
             picture.load()
             return _turn(_rgb(picture), _orientation(picture))
+    except ImageError:
+        raise
+    except PillowImage.DecompressionBombError as error:
+        raise ImageTooLargeError(f"has a part that is too large ({_one_line(error)})") from error
     except MemoryError as error:
         raise ImageTooLargeError(f"not enough memory to decode this {kind.name} picture") from error
-    except _DAMAGE as error:
+    except Exception as error:  # noqa: BLE001 - damaged bytes make Pillow's readers raise nearly anything
         raise UnreadableImageError(f"damaged or truncated {kind.name} picture ({_one_line(error)})") from error
 
 
-def _silence_remarks() -> None:
-    """Keep what Pillow's readers remark about damaged metadata off stderr.
+def _silence(category: type[Warning], module: str) -> None:
+    """Keep what Pillow remarks in passing off stderr.
 
-    One filter, put back when somebody reset the list: `warnings.catch_warnings` is not safe with threads.
+    A filter for good, put back when somebody reset the list: `warnings.catch_warnings` is not safe with threads.
     """
-    if not any(getattr(entry[3], "pattern", None) == _REMARKS for entry in warnings.filters):
-        warnings.filterwarnings("ignore", category=UserWarning, module=_REMARKS)
+    if not any(entry[2] is category and getattr(entry[3], "pattern", None) == module for entry in warnings.filters):
+        warnings.filterwarnings("ignore", category=category, module=module)
 
 
 def _recognise(file: BinaryIO) -> _Format:
@@ -196,13 +183,15 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
             f"has {width} x {height} = {width * height:,} pixels, the cap is {max_pixels:,}; "
             "scale it down or raise max_pixels"
         )
+    if width * height > _PILLOW_REMARKS_FROM:
+        _silence(PillowImage.DecompressionBombWarning, r"PIL\.Image")
 
 
 def _orientation(picture: ImageFile.ImageFile) -> int:
     """The EXIF orientation, 1..8; 1 (upright) where it is absent or unreadable."""
     try:
         return int(picture.getexif().get(_ORIENTATION, 1))
-    except _DAMAGE:  # broken metadata does not spoil the pixels
+    except Exception:  # noqa: BLE001 - broken metadata, at which Pillow raises nearly anything, does not spoil pixels
         return 1
 
 

@@ -49,7 +49,7 @@ class Standardisation:
             return result
         result = np.empty(crops.shape, np.float32)
         for crop, numbers in zip(crops, result, strict=True):
-            np.take(_whitening(crop), crop, out=numbers)
+            np.take(_whitening(crop), crop, out=numbers, mode="clip")  # faster than "raise"; all are in 0..255
         return result
 
     def to_json(self) -> dict[str, Any]:
