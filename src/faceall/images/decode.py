@@ -131,7 +131,7 @@ def _decode(file: BinaryIO, max_pixels: int) -> Image:
         raise ImageTooLargeError(f"has a part that is too large ({_one_line(error)})") from error
     except MemoryError as error:
         raise ImageTooLargeError(f"not enough memory to decode this {kind.name} picture") from error
-    except Exception as error:  # noqa: BLE001 - damaged bytes make Pillow's readers raise nearly anything
+    except Exception as error:  # damaged bytes make Pillow's readers raise nearly anything
         raise UnreadableImageError(f"damaged or truncated {kind.name} picture ({_one_line(error)})") from error
 
 
