@@ -1,0 +1,5 @@
+"""Faces -> unit vectors."""
+
+from faceall.embed.embedder import Embedder
+
+__all__ = ["Embedder"]
