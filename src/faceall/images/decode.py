@@ -61,15 +61,16 @@ _FORMATS = (
     *(_Format("PNM", b"P" + digit, "PpmImagePlugin", "PpmImageFile") for digit in (b"1", b"2", b"3", b"4", b"5", b"6")),
 )
 
-# How the stored pixels become upright, for each EXIF orientation.
-_TURNS = {
-    2: lambda pixels: pixels[:, ::-1],
-    3: lambda pixels: pixels[::-1, ::-1],
-    4: lambda pixels: pixels[::-1],
-    5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: pixels.swapaxes(0, 1)[:, ::-1],
-    7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
+# EXIF orientation -> how the stored pixels become upright: whether rows and columns change places, and along which
+# axes the picture is then mirrored (OpenCV's codes: 1 left and right, 0 top and bottom, -1 both)
+_TURNS: dict[int, tuple[bool, int | None]] = {
+    2: (False, 1),
+    3: (False, -1),
+    4: (False, 0),
+    5: (True, None),
+    6: (True, 1),
+    7: (True, -1),
+    8: (True, 0),
 }
 
 
@@ -90,12 +91,17 @@ def read_image(
     if isinstance(source, bytes | bytearray | memoryview):
         name, opened = "picture in memory", _in_memory
     else:
-        name, opened = os.fsdecode(source), _on_disk
+        name, opened = _printable(os.fsdecode(source)), _on_disk
     try:
         with opened(source) as file:
             return _decode(file, max_pixels)
     except ImageError as error:
         raise type(error)(f"{name}: {error}") from error
+
+
+def _printable(name: str) -> str:
+    """A path as it can stand in one line of text, whatever characters it has."""
+    return name if name.isprintable() else ascii(name)
 
 
 def _in_memory(source: Any) -> BinaryIO:
@@ -197,8 +203,17 @@ def _orientation(picture: ImageFile.ImageFile) -> int:
 
 def _turn(pixels: Image, orientation: int) -> Image:
     """Pixels (H, W, 3) turned and mirrored to stand upright, contiguous."""
-    turn = _TURNS.get(orientation)
-    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
+    if orientation not in _TURNS:
+        return pixels
+    import cv2  # ten times faster at this than NumPy
+
+    swap, mirror = _TURNS[orientation]
+    result: Array = pixels
+    if swap:
+        result = cv2.transpose(result)
+    if mirror is not None:
+        result = cv2.flip(result, mirror)
+    return result
 
 
 def _rgb(picture: PillowImage.Image) -> Image:
