@@ -1,3 +1,60 @@
-"""Find, remember and recognise faces: offline, fast, nothing lost."""
+"""Find, remember and recognise faces: offline, fast, nothing lost.
+
+The names below are all that most programs need; each is loaded when it is first used, so that `import faceall`
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from faceall.detect import Detector
+    from faceall.embed import Embedder
+    from faceall.errors import FaceallError
+    from faceall.gallery import Gallery
+    from faceall.images import read_image, write_image
+    from faceall.index import FaceIndex
+    from faceall.types import Face, Faces, Matches
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Detector",
+    "Embedder",
+    "Face",
+    "FaceIndex",
+    "FaceallError",
+    "Faces",
+    "Gallery",
+    "Matches",
+    "read_image",
+    "write_image",
+]
+
+_ROOMS = {
+    "Detector": "faceall.detect",
+    "Embedder": "faceall.embed",
+    "Face": "faceall.types",
+    "FaceIndex": "faceall.index",
+    "FaceallError": "faceall.errors",
+    "Faces": "faceall.types",
+    "Gallery": "faceall.gallery",
+    "Matches": "faceall.types",
+    "read_image": "faceall.images",
+    "write_image": "faceall.images",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name of `__all__` from its room, once."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'faceall' has no attribute '{name}'")
+    value: object = getattr(import_module(_ROOMS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
