@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from math import inf, prod
 
 from faceall.caffe.net import Layer, Net
@@ -12,7 +13,17 @@ from faceall.caffe.window import Window, window
 from faceall.errors import NetError, NetFormatError, ShapeError, UnsupportedLayerError
 from faceall.types import Float32Array
 
-__all__ = ["KNOWN_TYPES", "SHAPE_RULES", "WEIGHT_SHAPES", "Shape", "Window", "infer_shapes", "layer_blobs", "window"]
+__all__ = [
+    "KNOWN_TYPES",
+    "SHAPE_RULES",
+    "WEIGHT_SHAPES",
+    "Shape",
+    "Window",
+    "fit_weights",
+    "infer_shapes",
+    "layer_blobs",
+    "window",
+]
 
 KNOWN_TYPES = ("Input", *SHAPE_RULES)
 
@@ -40,6 +51,24 @@ def infer_shapes(
     where shapes, options or weights do not fit; each names the layer.
     """
     shapes = _input_shapes(net, inputs or {})
+    for _ in _walk(net, shapes, need_weights):
+        pass
+    return shapes
+
+
+def fit_weights(net: Net) -> Net:
+    """The same net with its weights in the shapes of `WEIGHT_SHAPES`, which new files have and old ones need not.
+
+    Raises what `infer_shapes` raises.
+    """
+    weights: dict[str, Float32Array] = {}
+    for layer, blobs in _walk(net, _input_shapes(net, {}), True):
+        weights.update({f"{layer.name}/{number}": blob for number, blob in enumerate(blobs)})
+    return replace(net, weights=weights)
+
+
+def _walk(net: Net, shapes: dict[str, Shape], need_weights: bool) -> Iterator[tuple[Layer, tuple[Float32Array, ...]]]:
+    """Fill `shapes` layer by layer; gives each layer with its fitted weights."""
     for layer in net.layers:
         if layer.type == "Input":
             continue
@@ -50,10 +79,9 @@ def infer_shapes(
         with _named(layer):
             bottoms = _bottoms(layer, shapes)
             tops = SHAPE_RULES[layer.type](layer, bottoms)
-            if net.weights or need_weights:
-                _fit(layer, net.blobs(layer.name), bottoms)
+            blobs = _fit(layer, net.blobs(layer.name), bottoms) if net.weights or need_weights else ()
         shapes.update(zip(layer.tops, tops, strict=True))
-    return shapes
+        yield layer, blobs
 
 
 def layer_blobs(net: Net, layer: Layer, bottoms: Shapes) -> tuple[Float32Array, ...]:

@@ -15,7 +15,7 @@ from faceall.caffe.checks import checked_inputs, wanted_outputs
 from faceall.caffe.engines.protocol import CompiledNet, Precision
 from faceall.caffe.files import write_net
 from faceall.caffe.net import Layer, Net
-from faceall.caffe.shapes import infer_shapes
+from faceall.caffe.shapes import fit_weights
 from faceall.errors import EngineError
 from faceall.types import Float32Array
 
@@ -50,12 +50,12 @@ class PycaffeEngine:
 
         Raises NetError, which names the layer, where the net cannot run, and EngineError where Caffe refuses it.
         """
-        infer_shapes(net, need_weights=True)
+        fitted = fit_weights(net)  # Caffe takes an old shape only from an old file
         known = set(self._caffe.layer_type_list())
         for layer in net.layers:
             if layer.type not in known:
                 raise EngineError(f"layer '{layer.name}' has the type '{layer.type}', which this Caffe does not have")
-        return _Compiled(self._caffe, net, wanted_outputs(net, outputs))
+        return _Compiled(self._caffe, fitted, wanted_outputs(net, outputs))
 
 
 class _Compiled:
