@@ -1,0 +1,145 @@
+"""`Graph`: a TensorFlow graph in memory. Frozen nodes by name, and helpers that walk them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from faceall.errors import UnsupportedGraphError
+from faceall.types import Array
+
+DEPTH_LIMIT = 12
+"""How far the pattern matchers look back."""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operation.
+
+    name      unique in its graph, as "InceptionResnetV1/Conv2d_1a_3x3/Conv2D"
+    op        TensorFlow's operation, as "Conv2D"
+    inputs    the tensors that it reads: "NODE" for the first output of a node, "NODE:2" for a later one
+    controls  the nodes that have to run before it
+    attrs     its attributes as plain values; tensors are arrays, shapes tuples (-1 unknown) or None (unknown rank)
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A graph and its boundary.
+
+    nodes   by name, in the order of the file
+    input   the node that holds the pictures, (N, H, W, C); empty until it is chosen
+    output  the tensor that holds the result; empty until it is chosen
+    """
+
+    nodes: Mapping[str, Node]
+    input: str = ""
+    output: str = ""
+
+    @cached_property
+    def readers(self) -> dict[str, list[Node]]:
+        """Node name -> the nodes that read one of its outputs, once for each time they do."""
+        found: dict[str, list[Node]] = {name: [] for name in self.nodes}
+        for node in self.nodes.values():
+            for tensor in node.inputs:
+                found[node_of(tensor)].append(node)
+        return found
+
+    def producer(self, tensor: str) -> Node:
+        """The node that writes `tensor`."""
+        return self.nodes[node_of(tensor)]
+
+    def read_once(self, tensor: str) -> bool:
+        """Whether exactly one operand anywhere reads `tensor`'s node, and it is not the result."""
+        return len(self.readers[node_of(tensor)]) == 1 and node_of(self.output) != node_of(tensor)
+
+    def with_nodes(self, nodes: Iterable[Node]) -> Graph:
+        """The same graph with `nodes` added, or put in the place of those of the same name."""
+        return replace(self, nodes={**self.nodes, **{node.name: node for node in nodes}})
+
+
+def split_tensor(tensor: str) -> tuple[str, int]:
+    """The node's name and the number of its output: "a/b:1" -> ("a/b", 1)."""
+    name, colon, number = tensor.rpartition(":")
+    return (name, int(number)) if colon and number.isdigit() else (tensor, 0)
+
+
+def node_of(tensor: str) -> str:
+    """The name of the node that writes `tensor`."""
+    return split_tensor(tensor)[0]
+
+
+def constant(name: str, value: Array) -> Node:
+    """A Const node."""
+    return Node(name, "Const", attrs={"value": value})
+
+
+def substitute(graph: Graph, aliases: Mapping[str, str]) -> Graph:
+    """Read `aliases[tensor]` wherever `tensor` is read, through chains of aliases."""
+
+    def final(tensor: str) -> str:
+        while tensor in aliases:
+            tensor = aliases[tensor]
+        return tensor
+
+    nodes = {
+        name: replace(node, inputs=tuple(final(tensor) for tensor in node.inputs)) for name, node in graph.nodes.items()
+    }
+    return replace(graph, nodes=nodes, output=final(graph.output))
+
+
+def needed_nodes(node: Node) -> tuple[str, ...]:
+    """The names of all nodes that `node` waits for, data and control edges alike."""
+    return (*(node_of(tensor) for tensor in node.inputs), *node.controls)
+
+
+def data_nodes(node: Node) -> tuple[str, ...]:
+    """The names of the nodes whose values `node` reads."""
+    return tuple(node_of(tensor) for tensor in node.inputs)
+
+
+def ordered(graph: Graph, needs: Callable[[Node], tuple[str, ...]] = needed_nodes) -> list[Node]:
+    """The nodes that the output needs, each after those that it needs.
+
+    Raises UnsupportedGraphError where the graph runs in a circle.
+    """
+    done: set[str] = set()
+    open_nodes: set[str] = set()
+    result: list[Node] = []
+    stack = [node_of(graph.output)]
+    while stack:
+        name = stack[-1]
+        if name in done:
+            stack.pop()
+            continue
+        node = graph.nodes[name]
+        waiting = [other for other in needs(node) if other not in done]
+        if not waiting:
+            stack.pop()
+            done.add(name)
+            open_nodes.discard(name)
+            result.append(node)
+            continue
+        if name in open_nodes:
+            raise UnsupportedGraphError(f"the graph runs in a circle through node '{name}'; only straight nets convert")
+        open_nodes.add(name)
+        _refuse_circle(waiting, open_nodes)
+        stack += reversed(waiting)
+    return result
+
+
+def _refuse_circle(waiting: list[str], open_nodes: set[str]) -> None:
+    for other in waiting:
+        if other in open_nodes:
+            raise UnsupportedGraphError(
+                f"the graph runs in a circle through node '{other}'; only straight nets convert"
+            )
