@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from faceall.caffe.caffemodel import write_caffemodel
 from faceall.caffe.checks import checked_inputs, wanted_outputs
+from faceall.caffe.engines.opencv_spelling import spell
 from faceall.caffe.engines.protocol import CompiledNet, Precision
-from faceall.caffe.net import Layer, Net
+from faceall.caffe.net import Net
 from faceall.caffe.prototxt import write_prototxt
 from faceall.caffe.shapes import fit_weights
 from faceall.errors import EngineError
@@ -59,7 +59,7 @@ class _Compiled:
         self._outputs = {f"output:{number}:{name}": name for number, name in enumerate(outputs)}
         self._lock = threading.Lock()
         self._error = cv2.error
-        text, binary = _files_for_opencv(net, self._outputs)
+        text, binary = _files(spell(net, self._outputs))
         try:
             self._dnn = cv2.dnn.readNetFromCaffe(np.frombuffer(text, np.uint8), np.frombuffer(binary, np.uint8))
             self._dnn.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
@@ -85,16 +85,8 @@ class _Compiled:
         return EngineError(f"OpenCV cannot run the net '{self._net.name}': {' '.join(str(error).split())}")
 
 
-def _files_for_opencv(net: Net, outputs: Mapping[str, str]) -> tuple[bytes, bytes]:
-    """Prototxt and caffemodel of `net`, with what OpenCV's importer wants otherwise.
-
-    - Every output gets a layer of its own, as OpenCV knows layers by name, not the second top of one.
-    - A weight without axes becomes one of shape (1,).
-    - Rounding in a pooling is spelled as OpenCV's own option; Caffe's would lose the layer's other options.
-    """
-    ends = tuple(Layer(name, "Split", (blob,), (name,)) for name, blob in outputs.items())
-    weights = {key: array.reshape(array.shape or (1,)) for key, array in net.weights.items()}
-    ready = replace(net, layers=net.layers + ends, weights=weights)
-    text = write_prototxt(ready)
+def _files(net: Net) -> tuple[bytes, bytes]:
+    """Prototxt and caffemodel; rounding is spelled as OpenCV's own option, as Caffe's loses the layer's others."""
+    text = write_prototxt(net)
     text = text.replace("round_mode: FLOOR", "ceil_mode: false").replace("round_mode: CEIL", "ceil_mode: true")
-    return text.encode(), write_caffemodel(ready)
+    return text.encode(), write_caffemodel(net)
