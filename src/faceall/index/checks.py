@@ -20,12 +20,14 @@ def checked_vectors(vectors: npt.ArrayLike) -> Float32Array:
     """`vectors` as (n, dimension) float32; one vector (dimension,) counts as n = 1. Non-finite ones are refused."""
     try:
         given = np.asarray(vectors)
+        if np.iscomplexobj(given):
+            raise VectorError("vectors must be real numbers; these are complex")
         with np.errstate(over="ignore"):
-            array = np.ascontiguousarray(given, dtype=np.float32)
+            array = np.asarray(given, np.float32, order="C")
+    except VectorError:
+        raise
     except (TypeError, ValueError) as error:
         raise VectorError(f"vectors must be an array of numbers of shape (n, dimension): {error}") from error
-    if np.iscomplexobj(given):
-        raise VectorError("vectors must be real numbers; these are complex")
     if array.ndim == 1 and array.size:
         array = array[None]
     if array.ndim != 2 or not array.shape[1]:

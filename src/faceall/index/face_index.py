@@ -11,8 +11,9 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from faceall.errors import IndexMismatchError, UnknownFaceError, VectorError
-from faceall.index import exact, rows, schema
+from faceall.errors import UnknownFaceError, VectorError
+from faceall.index import graph_file, rows, schema
+from faceall.index.agreement import agree, mismatch
 from faceall.index.checks import (
     METRICS,
     Metric,
@@ -80,47 +81,10 @@ class FaceIndex:
         self._searcher = Searcher(self._storage, options or GraphOptions(), exact_limit=exact_limit)
         self._changed = False
         try:
-            self._agree(wanted, metric, model)
+            agree(self._storage, dimension=wanted, metric=metric, model=model)
         except BaseException:
             self._storage.close()
             raise
-
-    def _agree(self, dimension: int | None, metric: str | None, model: str | None) -> None:
-        """Refuse a folder of another embedder or metric; tell an empty one what it will hold."""
-        with self._storage.reading() as connection:
-            found = schema.read(connection, self._storage.name)
-            empty = rows.next_key(connection) == 1
-        self._refuse_other(found, dimension, metric, model, empty=empty)
-        news: dict[str, object] = {}
-        if dimension is not None and found.dimension is None:
-            news["dimension"] = dimension
-        if model is not None and found.model is None:
-            news["model"] = model
-        if metric is not None and found.metric != metric:
-            news["metric"] = metric
-        if news and not self._storage.read_only:
-            with self._storage.transaction() as connection:  # again, for others may have written meanwhile
-                found = schema.read(connection, self._storage.name)
-                empty = rows.next_key(connection) == 1
-                self._refuse_other(found, dimension, metric, model, empty=empty)
-                schema.write(connection, **news)
-
-    def _refuse_other(
-        self, found: schema.Settings, dimension: int | None, metric: str | None, model: str | None, *, empty: bool
-    ) -> None:
-        if (dimension is not None and found.dimension not in (None, dimension)) or (
-            model is not None and found.model != model and not (empty and found.model is None)
-        ):
-            raise IndexMismatchError(self._mismatch(found, dimension, model))
-        if metric is not None and found.metric != metric and not (empty and found.dimension is None):
-            raise IndexMismatchError(f"{self.name} measures by {found.metric!r}, not by {metric!r}")
-
-    def _mismatch(self, found: schema.Settings, dimension: int | None, model: str | None) -> str:
-        made = f"was made with {found.model!r}" if found.model else "was made without naming its embedder"
-        size = f" ({found.dimension} numbers)" if found.dimension else ""
-        who = f"this embedder, {model!r}," if model and model != found.model else "this embedder"
-        does = f"makes {dimension}" if dimension else "is another one"
-        return f"{self.name} {made}{size}; {who} {does}"
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -220,7 +184,7 @@ class FaceIndex:
             if settings.dimension is None and len(array):
                 schema.write(connection, dimension=array.shape[1])
             elif settings.dimension is not None and array.shape[1] != settings.dimension:
-                raise IndexMismatchError(self._mismatch(settings, array.shape[1], None))
+                raise mismatch(self.name, settings, array.shape[1])
             measured(array, settings.metric)  # refuses zeros where only directions count
             chosen = self._new_keys(connection, len(array)) if given is None else self._free(connection, given)
             if len(array):
@@ -304,19 +268,22 @@ class FaceIndex:
         array = checked_vectors(vectors)
         count = checked_count("k", k)
         effort = None if ef is None else checked_count("ef", ef)
-        found = self._settings()
-        if found.dimension is None:
-            return exact_search_of_nothing(len(array))
-        if array.shape[1] != found.dimension:
-            raise IndexMismatchError(self._mismatch(found, array.shape[1], None))
-        queries = measured(array, found.metric)
-        if exact or self._storage.in_transaction:
-            return self._searcher.search_exactly(queries, count)
-        return self._searcher.search(queries, count, effort=effort)
+        view = self._searcher.follow()
+        if view.settings.dimension not in (None, array.shape[1]):
+            raise mismatch(self.name, view.settings, array.shape[1])
+        queries = measured(array, view.settings.metric)
+        if exact:
+            return self._searcher.search_exactly(queries, view, count)
+        return self._searcher.search(queries, view, count, effort)
 
     def _settings(self) -> schema.Settings:
         with self._storage.reading() as connection:
             return schema.read(connection, self.name)
+
+    def check(self) -> list[str]:
+        """Read everything on the disk and list what is wrong, a line each; empty for a healthy index."""
+        with self._storage.reading() as connection:
+            return rows.problems(connection, schema.read(connection, self.name).dimension)
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
@@ -346,15 +313,17 @@ class FaceIndex:
         """Whether the graph file lags behind so far, or still holds a removed vector, that it must be written."""
         if self.folder is None or self.read_only or self._storage.in_transaction:
             return False
-        if not (self._changed or self._searcher.has_graph):
-            return False
         with self._storage.reading() as connection:
             settings = schema.read(connection, self.name)
             came, went = rows.changes_since(connection, settings.graph_generation)
             size = rows.count(connection)
+        if graph_file.is_stray(self.folder, settings.graph) or (settings.graph is not None and went > 0):
+            return True
+        if not (self._changed or self._searcher.has_graph):
+            return False  # who only looked at other things shall not wait for a graph
         if settings.graph is None:
             return size > self._searcher.exact_limit
-        return went > 0 or came > max(_SAVE_AFTER, size // 1000)
+        return self._searcher.owes_file or came > max(_SAVE_AFTER, size // 1000)
 
     def __enter__(self) -> FaceIndex:
         return self
@@ -363,8 +332,3 @@ class FaceIndex:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close(save=error is None)
-
-
-def exact_search_of_nothing(queries: int) -> Matches:
-    """The matches of an empty index: (queries, 0)."""
-    return exact.nearest(np.zeros((queries, 1), np.float32), [], 1)

@@ -94,6 +94,11 @@ def digest(folder: Path) -> bytes | None:
     return None if Header.unpack(head) is None else head[_FIELDS.size :]
 
 
+def is_stray(folder: Path, expected: bytes | None) -> bool:
+    """Whether there is a graph file that is not the one with SHA-256 `expected`, as it says itself."""
+    return (folder / GRAPH).exists() and (expected is None or digest(folder) != expected)
+
+
 def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header | None:
     """Copy the graph of `folder` into `target` if it is the one with SHA-256 `expected`; None if it is not.
 

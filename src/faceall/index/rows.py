@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from faceall.errors import IndexDamagedError
+from faceall.index.connection import DATABASE
 from faceall.types import Array, Float32Array, Int64Array
 
 BLOCK_BYTES = 16 << 20  # of vectors per block
@@ -114,10 +115,18 @@ def forget_removals(connection: sqlite3.Connection, generation: int) -> None:
     connection.execute("DELETE FROM removals WHERE generation <= ?", (generation,))
 
 
+def problems(connection: sqlite3.Connection, dimension: int | None) -> list[str]:
+    """What is wrong with the database, a line each."""
+    found = [f"{DATABASE}: {row[0]}" for row in connection.execute("PRAGMA quick_check") if row[0] != "ok"]
+    query = "SELECT count(*) FROM vectors WHERE typeof(vector) <> 'blob' OR length(vector) IS NOT ?"
+    wrong = connection.execute(query, (4 * dimension if dimension else None,)).fetchone()[0]
+    return [*found, f"{DATABASE}: {wrong} vectors do not have {dimension} numbers"] if wrong else found
+
+
 def _block(found: list[tuple[int, bytes]], dimension: int, name: str) -> Block:
     for key, blob in found:
         if not isinstance(blob, bytes) or len(blob) != 4 * dimension:
-            raise IndexDamagedError(f"{name}/faces.db is damaged: vector {key} does not have {dimension} numbers")
+            raise IndexDamagedError(f"{name}/{DATABASE} is damaged: vector {key} does not have {dimension} numbers")
     numbers = np.frombuffer(b"".join(blob for _, blob in found), "<f4").astype(np.float32, copy=False)
     return Block(np.array([key for key, _ in found], np.int64), numbers.reshape(len(found), dimension))
 

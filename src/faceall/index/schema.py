@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from faceall.errors import IndexDamagedError, IndexNewerError
+from faceall.index.connection import DATABASE
 
 APPLICATION = 0x46414C4C  # "FALL", tells our databases from any other SQLite file
 SCHEMA = 1
@@ -62,7 +63,7 @@ def create(connection: sqlite3.Connection, metric: str) -> None:
 def check(connection: sqlite3.Connection, name: str) -> None:
     """Refuse a database that is not ours, is of a newer faceall, or has lost its tables."""
     if _number(connection, "application_id") != APPLICATION:
-        raise IndexDamagedError(f"{name}/faces.db is an SQLite file of another program, not a face index")
+        raise IndexDamagedError(f"{name}/{DATABASE} is an SQLite file of another program, not a face index")
     version = _number(connection, "user_version")
     if version > SCHEMA:
         raise IndexNewerError(
@@ -71,7 +72,7 @@ def check(connection: sqlite3.Connection, name: str) -> None:
     present = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     missing = sorted({"meta", "vectors", "removals"} - present)
     if missing:
-        raise IndexDamagedError(f"{name}/faces.db is damaged: it has lost the table {missing[0]!r}")
+        raise IndexDamagedError(f"{name}/{DATABASE} is damaged: it has lost the table {missing[0]!r}")
 
 
 def read(connection: sqlite3.Connection, name: str) -> Settings:
@@ -80,7 +81,7 @@ def read(connection: sqlite3.Connection, name: str) -> Settings:
     found = dict(rows.fetchall())
     unknown = sorted(set(found) - set(Settings.__dataclass_fields__))
     if unknown or found.get("metric") not in ("l2", "cosine"):
-        raise IndexDamagedError(f"{name}/faces.db is damaged: its settings make no sense ({unknown or 'metric'})")
+        raise IndexDamagedError(f"{name}/{DATABASE} is damaged: its settings make no sense ({unknown or 'metric'})")
     found.setdefault("dimension", None)
     found.setdefault("model", None)
     return Settings(**found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,13 +21,21 @@ from faceall.index.rows import Block
 from faceall.index.storage import Storage
 from faceall.types import Float32Array, Matches
 
-EXACT_LIMIT = 5_000
+EXACT_LIMIT = 10_000
 """Up to so many vectors all are compared; above, the graph is faster and its building pays."""
 
 _COMPACT_SHARE = 4  # rebuild when more than one in four of the live number is a removed way-point
 _LOG_LIMIT = 1_000  # removals that are remembered at least
 _SAVE_ATTEMPTS = 5  # while other processes go on removing
 _LATE_FILE = (0.05, 0.2, None)  # seconds to wait for another process that is just replacing the graph file
+
+
+class View(NamedTuple):
+    """What one search uses: the settings, and the vectors or the graph (neither: look into the database)."""
+
+    settings: schema.Settings
+    matrix: Block | None
+    graph: Graph | None
 
 
 class Searcher:
@@ -41,6 +50,7 @@ class Searcher:
         self._settings: schema.Settings | None = None
         self._matrix: Block | None = None
         self._graph: Graph | None = None
+        self.owes_file = False  # whether the graph had to be built although there should have been a file
 
     @property
     def has_graph(self) -> bool:
@@ -51,35 +61,35 @@ class Searcher:
         """Look into the database before the next answer (it is told when this process has committed)."""
         self._stamp = None
 
-    def follow(self) -> tuple[Block | None, Graph | None]:
-        """Catch up with the database; the vectors or the graph as they are then (neither: the index is empty)."""
+    def follow(self) -> View:
+        """Catch up with the database; what is in memory then. Inside the thread's own transaction: nothing is."""
+        if self._storage.in_transaction:
+            return View(schema.read(self._storage.connection, self._storage.name), None, None)
         with self._lock:
             stamp = self._storage.stamp()
-            if stamp != self._stamp:
+            if stamp != self._stamp or self._settings is None:
                 self._catch_up()
                 self._stamp = stamp
-            return self._matrix, self._graph
+            assert self._settings is not None
+            return View(self._settings, self._matrix, self._graph)
 
-    def search(self, queries: Float32Array, k: int, *, effort: int | None = None) -> Matches:
+    def search(self, queries: Float32Array, view: View, k: int, effort: int | None = None) -> Matches:
         """The k nearest; exact where the index is small, where k is near its size, and where the graph falls short."""
-        matrix, graph = self.follow()
-        if graph is None:
-            return exact.nearest(queries, [matrix] if matrix is not None else [], k)
-        if k * 2 <= graph.live:
-            found = graph.search(queries, k, effort)
+        if view.graph is not None and k * 2 <= view.graph.live:
+            found = view.graph.search(queries, k, effort)
             if found is not None:
                 return found
-        return self.search_exactly(queries, k)
+        return self.search_exactly(queries, view, k)
 
-    def search_exactly(self, queries: Float32Array, k: int) -> Matches:
-        """The k nearest of all rows of the database, as the calling thread sees it."""
+    def search_exactly(self, queries: Float32Array, view: View, k: int) -> Matches:
+        """The k nearest of all: those in memory, else those in the database as the calling thread sees it."""
+        if view.matrix is not None:
+            return exact.nearest(queries, [view.matrix], k)
+        if view.settings.dimension is None:
+            return exact.nearest(queries, [], k)
         with self._storage.reading() as connection:
-            settings = schema.read(connection, self._storage.name)
-            if settings.dimension is None:
-                return exact.nearest(queries, [], k)
-            found = rows.added_since(connection, -1, settings.dimension, self._storage.name)
-            blocks = (Block(block.keys, measured(block.vectors, settings.metric)) for block in found)
-            return exact.nearest(queries, blocks, k)
+            found = rows.added_since(connection, -1, view.settings.dimension, self._storage.name)
+            return exact.nearest(queries, (_measured(block, view.settings) for block in found), k)
 
     def _catch_up(self) -> None:
         for pause in _LATE_FILE:
@@ -126,6 +136,7 @@ class Searcher:
             self._matrix = Block(np.zeros(0, np.int64), np.zeros((0, settings.dimension), np.float32))
             return -1
         graph = self._load(settings)
+        self.owes_file = graph is None
         if graph is None or self._worn(graph, rows.changes_since(connection, graph.generation)[1]):
             graph = Graph(settings.dimension, self._options, capacity=count)
         self._graph = graph
@@ -147,10 +158,8 @@ class Searcher:
     def _apply(self, connection: sqlite3.Connection, settings: schema.Settings, seen: int) -> None:
         assert settings.dimension is not None
         removed = rows.removed_since(connection, seen)
-        came = (
-            Block(block.keys, measured(block.vectors, settings.metric))
-            for block in rows.added_since(connection, seen, settings.dimension, self._storage.name)
-        )
+        found = rows.added_since(connection, seen, settings.dimension, self._storage.name)
+        came = (_measured(block, settings) for block in found)
         if self._graph is not None:
             self._graph.remove(removed)
             for block in came:
@@ -166,7 +175,7 @@ class Searcher:
     def save(self) -> None:
         """Write the graph file (or remove it, where the index is small), and forget removals that all may know."""
         for _ in range(_SAVE_ATTEMPTS):
-            _, graph = self.follow()
+            graph = self.follow().graph
             if graph is None:
                 self._save_nothing()
                 return
@@ -212,6 +221,7 @@ class Searcher:
             if rows.removed_since(connection, header.generation).size or header.generation < settings.log_floor:
                 return False  # the file would bring a removed face back to the disk
             graph_file.publish(temporary, folder)
+            self.owes_file = False
             schema.write(connection, graph=digest, graph_generation=header.generation)
             self._shorten_log(connection, settings, header.generation)
             return True
@@ -220,3 +230,7 @@ class Searcher:
         if generation > settings.log_floor and rows.changes_since(connection, settings.log_floor)[1] > _LOG_LIMIT:
             rows.forget_removals(connection, generation)
             schema.write(connection, log_floor=generation)
+
+
+def _measured(block: Block, settings: schema.Settings) -> Block:
+    return Block(block.keys, measured(block.vectors, settings.metric))

@@ -1,0 +1,246 @@
+"""The cache beside the database: whatever happens to it, answers are right."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faceall.index import FaceIndex, graph, graph_file
+from faceall.types import Float32Array
+
+Clusters = Callable[..., Float32Array]
+Oracle = Any
+COUNT = 400
+
+
+@pytest.fixture
+def saved(tmp_path: Path, faces: Clusters) -> Path:
+    """A folder of 400 vectors with keys 0..399 and a saved graph."""
+    with FaceIndex(tmp_path / "people", exact_limit=0) as index:
+        index.add(faces(COUNT), keys=np.arange(COUNT))
+    return tmp_path / "people"
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of vectors of every graph that hnswlib was asked to load."""
+    seen: list[int] = []
+    original = graph.Graph.load
+
+    def load(path: Path, *arguments: Any, live: int, generation: int) -> graph.Graph:
+        seen.append(live)
+        return original(path, *arguments, live=live, generation=generation)
+
+    monkeypatch.setattr(graph.Graph, "load", load)
+    return seen
+
+
+def _answers_rightly(folder: Path, faces: Clusters, oracle: Oracle) -> None:
+    vectors = faces(COUNT)
+    with FaceIndex(folder, exact_limit=0) as index:
+        oracle.agrees(index.search(vectors[:20], 5), vectors, np.arange(COUNT), vectors[:20], 5)
+
+
+def test_saved_graph_is_loaded_not_built(saved: Path, loads: list[int], faces: Clusters, oracle: Oracle) -> None:
+    """A second opening uses the file, and leaves it as it is."""
+    before = (saved / "faces.hnsw").read_bytes()
+    _answers_rightly(saved, faces, oracle)
+    assert loads == [COUNT]
+    assert (saved / "faces.hnsw").read_bytes() == before
+    assert sorted(path.name for path in saved.iterdir()) == ["faces.db", "faces.hnsw"]
+
+
+def test_header_says_what_the_file_is(saved: Path) -> None:
+    """Magic, version, dimension, metric, layout, count, generation, and a checksum of 32 bytes."""
+    data = (saved / "faces.hnsw").read_bytes()
+    assert struct.unpack("<8sIIIIQQ", data[:40]) == (b"FACEHNSW", 1, 16, 0, 8, COUNT, 1)
+    assert graph_file.digest(saved) == data[40:72]
+
+
+def test_stale_graph_is_caught_up(saved: Path, loads: list[int], faces: Clusters, oracle: Oracle) -> None:
+    """Additions and removals since the file was written are applied to it."""
+    vectors = faces(COUNT + 30)
+    with FaceIndex(saved, exact_limit=0) as index:
+        index.add(vectors[COUNT:], keys=np.arange(COUNT, COUNT + 30))
+        index.remove(np.arange(0, 60, 2))
+        index.close(save=False)
+    stay = np.setdiff1d(np.arange(COUNT + 30), np.arange(0, 60, 2))
+    with FaceIndex(saved, exact_limit=0) as index:
+        oracle.agrees(index.search(vectors, 5), vectors[stay], stay, vectors, 5)
+    assert loads == [COUNT]
+
+
+def test_missing_graph_is_built(saved: Path, loads: list[int], faces: Clusters, oracle: Oracle) -> None:
+    """And written again at the end."""
+    (saved / "faces.hnsw").unlink()
+    _answers_rightly(saved, faces, oracle)
+    _answers_rightly(saved, faces, oracle)
+    assert loads == [COUNT]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_damaged_graph_never_reaches_hnswlib(
+    saved: Path, loads: list[int], faces: Clusters, oracle: Oracle, seed: int
+) -> None:
+    """Cut, lengthened, or one bit flipped anywhere: the answers are right, and the file is whole the next time."""
+    random = np.random.default_rng(seed)
+    path = saved / "faces.hnsw"
+    data = bytearray(path.read_bytes())
+    kind = seed % 5
+    if kind == 0:
+        data = data[: int(random.integers(len(data)))]
+    elif kind == 1:
+        data += random.bytes(100)
+    else:
+        place = int(random.integers(72 if kind == 2 else len(data)))
+        data[place] ^= 1 << int(random.integers(8))
+    path.write_bytes(data)
+    _answers_rightly(saved, faces, oracle)
+    assert loads == []
+    _answers_rightly(saved, faces, oracle)
+    assert loads == [COUNT]
+
+
+def test_crafted_graph_with_a_right_checksum_is_refused(
+    saved: Path, loads: list[int], faces: Clusters, oracle: Oracle
+) -> None:
+    """The checksum that counts stands in the database, so a file that only agrees with itself is not enough."""
+    import hashlib
+
+    data = bytearray((saved / "faces.hnsw").read_bytes())
+    data[72 + 8 : 72 + 16] = struct.pack("<Q", 1 << 60)  # a capacity that would crash
+    data[40:72] = hashlib.sha256(bytes(data[:40] + data[72:])).digest()
+    (saved / "faces.hnsw").write_bytes(data)
+    _answers_rightly(saved, faces, oracle)
+    assert loads == []
+
+
+def test_graph_of_another_index_is_refused(
+    saved: Path, tmp_path: Path, loads: list[int], faces: Clusters, oracle: Oracle
+) -> None:
+    """Swapped files of equal size, dimension and generation do not mix the people up."""
+    with FaceIndex(tmp_path / "others", exact_limit=0) as index:
+        index.add(faces(COUNT, seed=9), keys=np.arange(COUNT))
+    shutil.copy(tmp_path / "others" / "faces.hnsw", saved / "faces.hnsw")
+    _answers_rightly(saved, faces, oracle)
+    assert loads == []
+
+
+def test_graph_of_an_older_database_is_refused(
+    saved: Path, tmp_path: Path, loads: list[int], faces: Clusters, oracle: Oracle
+) -> None:
+    """The database was put back from a backup and went on differently: the same generation, another content."""
+    shutil.copytree(saved, tmp_path / "backup")
+    with FaceIndex(saved, exact_limit=0) as index:
+        index.add(faces(5, seed=5), keys=np.arange(1000, 1005))
+        index.save()
+    shutil.copy(saved / "faces.hnsw", tmp_path / "backup" / "faces.hnsw")
+    with FaceIndex(tmp_path / "backup", exact_limit=0) as index:
+        index.add(faces(5, seed=6), keys=np.arange(2000, 2005))
+        assert index.search(faces(5, seed=6), 1).keys[:, 0].tolist() == list(range(2000, 2005))
+    assert loads == [COUNT]
+
+
+@pytest.mark.parametrize("place", [8, 20], ids=["version", "layout"])
+def test_graph_of_a_newer_version_or_another_machine_is_built_anew(
+    saved: Path, loads: list[int], faces: Clusters, oracle: Oracle, place: int
+) -> None:
+    """It is only a cache."""
+    data = bytearray((saved / "faces.hnsw").read_bytes())
+    data[place] += 1
+    (saved / "faces.hnsw").write_bytes(data)
+    _answers_rightly(saved, faces, oracle)
+    assert loads == []
+
+
+def test_unwritable_place_for_the_graph_is_one_line(saved: Path, faces: Clusters) -> None:
+    """A folder where the file should be."""
+    from faceall.errors import IndexFileError
+
+    (saved / "faces.hnsw").unlink()
+    (saved / "faces.hnsw").mkdir()
+    index = FaceIndex(saved, exact_limit=0)
+    assert index.search(faces(1), 1).keys.tolist() == [[0]]
+    with pytest.raises(IndexFileError, match=r"faces\.hnsw cannot be written") as caught:
+        index.save()
+    assert "\n" not in str(caught.value)
+    index.close(save=False)
+
+
+@pytest.mark.parametrize("limit", [0, 10_000], ids=["graph", "exact"])
+def test_removed_vectors_leave_no_byte_on_the_disk(tmp_path: Path, faces: Clusters, limit: int) -> None:
+    """After close neither database, log nor graph holds a removed vector; those that stay are there."""
+    vectors = faces(300, dimension=64)
+    with FaceIndex(tmp_path, exact_limit=limit) as index:
+        keys = index.add(vectors)
+        index.save()
+        index.search(vectors[:1])
+        index.remove(keys[::3])
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    left = [vector.tobytes()[:64] in content for vector in vectors]
+    assert left == [number % 3 != 0 for number in range(300)]
+
+
+def test_removed_vectors_leave_the_graph_file_after_a_crash(saved: Path, faces: Clusters) -> None:
+    """A process that ended without saving leaves them to the next one, whatever that came for."""
+    with FaceIndex(saved, exact_limit=0) as index:
+        index.remove(7)
+        index.close(save=False)
+    gone = faces(COUNT)[7].tobytes()
+    assert gone in (saved / "faces.hnsw").read_bytes()
+    with FaceIndex(saved, exact_limit=0) as index:
+        assert len(index) == COUNT - 1
+    assert gone not in (saved / "faces.hnsw").read_bytes()
+
+
+def test_small_index_keeps_no_graph_file(saved: Path) -> None:
+    """Saved with a limit above its size, the file goes."""
+    with FaceIndex(saved) as index:
+        index.save()
+    assert not (saved / "faces.hnsw").exists()
+    assert len(FaceIndex(saved)) == COUNT
+
+
+def test_leftovers_of_killed_writers_go(saved: Path, faces: Clusters) -> None:
+    """A temporary file older than an hour is removed by the next save, a new one may belong to somebody."""
+    import os
+
+    old, new = saved / ".faces.hnsw.old", saved / ".faces.hnsw.new"
+    for path in (old, new):
+        path.write_bytes(b"part")
+    os.utime(old, (time.time() - 7200,) * 2)
+    with FaceIndex(saved, exact_limit=0) as index:
+        index.add(faces(1))
+        index.save()
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_worn_graph_is_built_anew(tmp_path: Path, faces: Clusters, oracle: Oracle, monkeypatch: Any) -> None:
+    """After most vectors were removed the way-points go too."""
+    vectors = faces(1000)
+    with FaceIndex(tmp_path, exact_limit=100) as index:
+        keys = index.add(vectors)
+        index.search(vectors[:1])
+        index.remove(keys[200:])
+        oracle.agrees(index.search(vectors[:30], 5), vectors[:200], keys[:200], vectors[:30], 5)
+    assert (tmp_path / "faces.hnsw").stat().st_size < 200 * 400 + 1000
+    with FaceIndex(tmp_path, exact_limit=100) as index:
+        oracle.agrees(index.search(vectors[:30], 5), vectors[:200], keys[:200], vectors[:30], 5)
+
+
+def test_scrub_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    """Another layout is left alone, so that nothing is written into the wrong place."""
+    path = tmp_path / "graph"
+    for content in (b"", bytes(50), bytes(5000), np.arange(1000, dtype=np.uint64).tobytes()):
+        path.write_bytes(content)
+        with open(path, "r+b") as file:
+            assert not graph_file.scrub(file, 16)
+        assert path.read_bytes() == content
