@@ -1,0 +1,34 @@
+"""Photos, faces and people in one folder: register, search, look after.
+
+This is the one place that knows all stages: read, detect, embed, store.
+"""
+
+from faceall.gallery.analysis import THUMBNAIL, Analyser, Comparison, chief_face, compare_pictures
+from faceall.gallery.gallery import Gallery, default_folder
+from faceall.gallery.naming import Candidate, find_candidates, person_of
+from faceall.gallery.people import GalleryStatus, Person, StoredFace
+from faceall.gallery.photos import PhotoResult, PhotoStatus
+from faceall.gallery.register import Registration, Timings
+from faceall.gallery.search import GalleryMatch, SearchResult
+
+__all__ = [
+    "THUMBNAIL",
+    "Analyser",
+    "Candidate",
+    "Comparison",
+    "Gallery",
+    "GalleryMatch",
+    "GalleryStatus",
+    "Person",
+    "PhotoResult",
+    "PhotoStatus",
+    "Registration",
+    "SearchResult",
+    "StoredFace",
+    "Timings",
+    "chief_face",
+    "compare_pictures",
+    "default_folder",
+    "find_candidates",
+    "person_of",
+]

@@ -1,0 +1,166 @@
+"""From pixels to faces with vectors: the detector and the embedder, made when they are first needed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.images import crop, encode_jpeg, read_image
+from faceall.types import Face, Faces, Float32Array, Image, similarity
+
+if TYPE_CHECKING:
+    from faceall.models import ModelFolder
+
+Crops: TypeAlias = npt.NDArray[np.uint8]
+
+THUMBNAIL = 112  # pixels, width and height
+_THUMBNAIL_QUALITY = 85
+_THUMBNAIL_MARGIN = 0.25  # of the box, on every side
+
+
+class FaceDetector(Protocol):
+    """What finds faces, as `faceall.detect.Detector` does."""
+
+    def detect_batch(self, images: Sequence[Image], /) -> list[Faces]:
+        """The faces of several pictures."""
+
+
+class FaceEmbedder(Protocol):
+    """What turns faces into vectors, as `faceall.embed.Embedder` does."""
+
+    @property
+    def size(self) -> int:
+        """Numbers per vector."""
+
+    @property
+    def model(self) -> ModelFolder:
+        """The model that makes them."""
+
+    def crop(self, image: Image, faces: Faces, /) -> Crops:
+        """The parts of a picture that the net gets to see, (n, H, W, 3) uint8."""
+
+    def embed_crops(self, crops: Crops, /) -> Float32Array:
+        """(n, H, W, 3) uint8 -> (n, size) float32 of unit length."""
+
+
+class Analyser:
+    """A detector and an embedder; the ones that are not given are made with their defaults at first use."""
+
+    def __init__(self, detector: FaceDetector | None = None, embedder: FaceEmbedder | None = None) -> None:
+        self._detector = detector
+        self._embedder = embedder
+        self._locks = {"detector": threading.Lock(), "embedder": threading.Lock()}
+
+    @property
+    def detector(self) -> FaceDetector:
+        """The detector; raises ModelError where its weights cannot be found."""
+        with self._locks["detector"]:
+            if self._detector is None:
+                from faceall.detect import Detector
+
+                self._detector = Detector()
+            return self._detector
+
+    @property
+    def embedder(self) -> FaceEmbedder:
+        """The embedder; raises ModelNotFoundError where no model is installed."""
+        with self._locks["embedder"]:
+            if self._embedder is None:
+                from faceall.embed import Embedder
+
+                self._embedder = Embedder()
+            return self._embedder
+
+    @property
+    def model_label(self) -> str:
+        """The embedder's model as a gallery remembers it: its name and the start of its fingerprint."""
+        model = self.embedder.model
+        return f"{model.manifest.name} ({model.fingerprint[:12]})"
+
+    def warm_up(self) -> None:
+        """Make both now, the one in a thread beside the other."""
+        helper = threading.Thread(target=self._make_detector, daemon=True)
+        helper.start()
+        try:
+            _ = self.embedder
+        finally:
+            helper.join()
+        _ = self.detector  # raises what went wrong
+
+    def _make_detector(self) -> None:
+        try:
+            _ = self.detector
+        except Exception:  # noqa: BLE001 - whoever needs the detector tries again and gets the error itself
+            return
+
+    def find(self, image: Image) -> tuple[Faces, Float32Array]:
+        """The faces of one picture, best first, and their vectors (n, size) float32."""
+        (faces,) = self.detector.detect_batch([image])
+        if not len(faces):
+            return faces, np.zeros((0, self.embedder.size), np.float32)
+        return faces, self.embedder.embed_crops(self.embedder.crop(image, faces))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two faces beside each other.
+
+    distance    squared L2 of their vectors: 0 same, 4 opposite
+    similarity  their cosine: 1 same, -1 opposite
+    first, second  the faces, each the chief one of its picture
+    """
+
+    distance: float
+    similarity: float
+    first: Face
+    second: Face
+
+
+def compare_pictures(
+    first: Image | str | os.PathLike[str], second: Image | str | os.PathLike[str], analyser: Analyser
+) -> Comparison | None:
+    """The chief faces of two pictures compared; None where one of them shows no face."""
+    chosen: list[tuple[Face, Float32Array]] = []
+    for source in (first, second):
+        image = as_image(source)
+        (faces,) = analyser.detector.detect_batch([image])
+        if not len(faces):
+            return None
+        chief = faces.take([chief_face(faces, image.shape)])
+        crops = analyser.embedder.crop(image, chief)
+        chosen.append((chief[0], analyser.embedder.embed_crops(crops)[0]))
+    (face_a, vector_a), (face_b, vector_b) = chosen
+    distance = float(np.sum((vector_a - vector_b) ** 2))
+    return Comparison(distance, similarity(distance), face_a, face_b)
+
+
+def as_image(source: Image | str | os.PathLike[str]) -> Image:
+    """A picture that is given as pixels (H, W, 3) uint8 or as a path."""
+    return source if isinstance(source, np.ndarray) else read_image(source)
+
+
+def chief_face(faces: Faces, shape: tuple[int, ...]) -> int:
+    """The number of the face that a portrait is of: large and central, area - 2 * (distance from the centre)**2.
+
+    shape  (height, width, ...) of the picture; there has to be a face
+    """
+    boxes = faces.boxes.astype(np.float64)
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    offsets = centres - np.array([shape[1], shape[0]]) / 2
+    return int(np.argmax(areas - 2 * (offsets**2).sum(axis=1)))
+
+
+def make_thumbnail(image: Image, face: Face) -> bytes:
+    """A square JPEG of one face with some of what is around it."""
+    x0, y0, x1, y1 = face.box.astype(np.float64)
+    half = max(x1 - x0, y1 - y0, 2.0) * (0.5 + _THUMBNAIL_MARGIN)
+    centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2
+    box = (centre_x - half, centre_y - half, centre_x + half, centre_y + half)
+    return encode_jpeg(crop(image, box, size=(THUMBNAIL, THUMBNAIL)), _THUMBNAIL_QUALITY)

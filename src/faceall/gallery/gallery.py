@@ -1,0 +1,263 @@
+"""`Gallery`: photos go in, and a picture finds who is on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+
+from faceall.errors import FaceallError, ImageError, IndexFileError
+from faceall.gallery import people, schema
+from faceall.gallery.analysis import Analyser, Comparison, FaceDetector, FaceEmbedder, as_image, compare_pictures
+from faceall.gallery.naming import find_candidates
+from faceall.gallery.people import GalleryStatus, Person, StoredFace
+from faceall.gallery.photos import PhotoResult
+from faceall.gallery.register import Progress, Registration
+from faceall.gallery.search import SearchResult, list_faces, match_faces
+from faceall.index import FaceIndex
+from faceall.models import data_folder
+from faceall.types import Image
+
+DATABASE = "faces.db"
+
+
+def default_folder() -> Path:
+    """Where the gallery lies unless told otherwise: FACEALL_GALLERY, else "gallery" in the user's data folder."""
+    given = os.environ.get("FACEALL_GALLERY")
+    if given:
+        return Path(given).expanduser()
+    return data_folder() / "gallery"
+
+
+class Gallery:
+    """Photos, the faces on them, and the people these belong to; in one folder, safe at every moment.
+
+    A photo that was reported as registered survives a crash. The gallery keeps vectors and small thumbnails, so it
+    works without the photos themselves. Several processes may use one folder at once. Open it with `Gallery.open`.
+    """
+
+    def __init__(self, index: FaceIndex, folder: Path, analyser: Analyser) -> None:
+        self._index = index
+        self._folder = folder
+        self._analyser = analyser
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        detector: FaceDetector | None = None,
+        embedder: FaceEmbedder | None = None,
+        read_only: bool = False,
+    ) -> Gallery:
+        """Open the gallery in a folder, or make one there.
+
+        path       the folder; by default FACEALL_GALLERY, else "gallery" in the user's data folder
+        detector   by default a `Detector`, made when the first picture is looked at
+        embedder   by default an `Embedder`, likewise
+        read_only  never write; the gallery has to be there
+
+        Raises IndexFileError (cannot be made or used), IndexDamagedError or IndexNewerError.
+        """
+        folder = Path(os.path.abspath(default_folder() if path is None else path))
+        if read_only and not (folder / DATABASE).exists():
+            raise IndexFileError(f"{folder}: there is no gallery yet; register photos first: faceall register PHOTOS")
+        index = FaceIndex(folder, metric="l2", read_only=read_only)
+        try:
+            _prepare(index)
+        except BaseException:
+            index.close(save=False)
+            raise
+        return cls(index, folder, Analyser(detector, embedder))
+
+    # -- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._folder
+
+    @property
+    def model(self) -> str | None:
+        """The embedder that made the vectors, None before the first face."""
+        return self._index.model
+
+    def __len__(self) -> int:
+        """How many faces there are."""
+        return len(self._index)
+
+    def __repr__(self) -> str:
+        return f"Gallery('{self._folder}')"
+
+    def status(self) -> GalleryStatus:
+        """Count what it holds, and the files that are no longer where they were seen."""
+        return people.read_status(self._index, self._folder)
+
+    # -- photos in --------------------------------------------------------------------------------------------------
+
+    def register(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        person: str | None = None,
+        progress: Progress | None = None,
+        stop: Event | None = None,
+    ) -> Registration:
+        """Take up photos: iterate over what this returns, a `PhotoResult` per file, each committed before it comes.
+
+        paths     files, and folders that are searched at any depth
+        person    whose photos these are. By default a photo below a given folder belongs to the person that its own
+                  folder is called after; one directly in a given folder, or given itself, is called after its file's
+                  name without the number (the folder's name, where the file's says nothing: 1.jpg, IMG_0042.jpg)
+        progress  called now and then with the number of files done and of all
+        stop      set it to end early; what is finished is kept and reported
+
+        Of several faces the chief one (large and central) belongs to the person. The others are stored too and found
+        by `search`, filed under nobody. Files that have not changed since the last time cost next to nothing.
+
+        Raises, while iterating, IndexMismatchError if another model made the gallery, ModelNotFoundError if none is
+        installed, IndexBusyError if others write for too long.
+        """
+        given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+        trouble: list[PhotoResult] = []
+
+        def note(error: ImageError) -> None:
+            name, _, reason = str(error).rpartition(": ")
+            trouble.append(PhotoResult(Path(name), "unreadable", message=reason))
+
+        candidates = find_candidates(given, known=[found.name for found in self.people()], on_error=note)
+        if person is not None:
+            name = people.checked_name(person)
+            candidates = [replace(candidate, person=name) for candidate in candidates]
+        return Registration(
+            self._index,
+            self._analyser,
+            candidates,
+            refile=person is not None,
+            agree=self._agree,
+            first=trouble,
+            progress=progress,
+            stop=stop,
+        )
+
+    # -- questions --------------------------------------------------------------------------------------------------
+
+    def search(
+        self, source: Image | str | os.PathLike[str], *, k: int = 5, threshold: float | None = None
+    ) -> list[SearchResult]:
+        """Who is on a picture: for every face, surest first, the k nearest faces of the gallery.
+
+        source     a path, or pixels (H, W, 3) uint8 RGB
+        threshold  the largest distance (squared L2, 0..4) that counts; None: all
+        returns    one result per face; none where there is no face
+
+        Raises ImageError, ModelError, or IndexMismatchError if another model made the gallery.
+        """
+        if k < 1:
+            raise FaceallError(f"k is {k}, expected a whole number from 1")
+        if threshold is not None and not 0 <= threshold <= 4:
+            raise FaceallError(f"threshold is {threshold:g}, expected a squared distance from 0 to 4")
+        image = as_image(source)
+        self._agree()
+        faces, vectors = self._analyser.find(image)
+        return match_faces(self._index, faces, vectors, k, threshold)
+
+    def compare(
+        self, first: Image | str | os.PathLike[str], second: Image | str | os.PathLike[str]
+    ) -> Comparison | None:
+        """The chief faces of two pictures compared, which need not be in the gallery; None if one shows no face."""
+        return compare_pictures(first, second, self._analyser)
+
+    def people(self) -> list[Person]:
+        """Everybody, by name, with the number of their faces and photos."""
+        with self._index.reading() as connection:
+            return people.list_people(connection)
+
+    def faces(self, *, person: str | None = None, path: str | os.PathLike[str] | None = None) -> list[StoredFace]:
+        """The faces of a person, of the photo that a path held, or all. Raises UnknownPersonError."""
+        with self._index.reading() as connection:
+            row = None if person is None else people.find_person(connection, person)
+            return list_faces(connection, row, None if path is None else Path(os.path.abspath(path)))
+
+    def thumbnail(self, face_id: int) -> bytes:
+        """A face as a small JPEG. Raises UnknownFaceError."""
+        with self._index.reading() as connection:
+            row = connection.execute("SELECT jpeg FROM thumbnails WHERE face = ?", (face_id,)).fetchone()
+        if row is None:
+            raise people.unknown_face(self._index, face_id)
+        return bytes(row[0])
+
+    # -- changes by hand --------------------------------------------------------------------------------------------
+
+    def rename_person(self, old: str, new: str) -> None:
+        """Give a person another name. Raises UnknownPersonError, or FaceallError if the name is taken."""
+        people.rename_person(self._index, old, new)
+
+    def merge_people(self, old: str, into: str) -> int:
+        """File all faces of one person under another; returns how many. Raises UnknownPersonError."""
+        return people.merge_people(self._index, old, into)
+
+    def name_face(self, face_id: int, person: str) -> None:
+        """File one face under a person, new or known. Raises UnknownFaceError."""
+        people.name_face(self._index, face_id, person)
+
+    def remove_person(self, name: str) -> int:
+        """Remove a person's faces for good; returns how many. Raises UnknownPersonError.
+
+        Photos that are left without a face are forgotten too; registering them again brings them back.
+        """
+        removed = people.remove_person(self._index, name)
+        self._index.save()
+        return removed
+
+    def remove_face(self, face_id: int) -> None:
+        """Remove one face for good. Raises UnknownFaceError."""
+        people.remove_face(self._index, face_id)
+        self._index.save()
+
+    def remove_photo(self, path: str | os.PathLike[str]) -> int:
+        """Remove the photo at a path, or all below a folder, for good; returns how many. Raises UnknownFaceError."""
+        removed = people.remove_photo(self._index, Path(os.path.abspath(path)))
+        self._index.save()
+        return removed
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        """Load the models now rather than at the first picture."""
+        self._analyser.warm_up()
+
+    def close(self) -> None:
+        """Release the files; a second call does nothing."""
+        self._index.close()
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._index.close(save=error is None)
+
+    def _agree(self) -> None:
+        """Refuse to mix vectors of two models; tell an empty gallery which one it will hold."""
+        label = self._analyser.model_label
+        if self._index.model == label:
+            return
+        size = self._analyser.embedder.size
+        FaceIndex(self._folder, model=label, dimension=size, read_only=self._index.read_only).close(save=False)
+
+
+def _prepare(index: FaceIndex) -> None:
+    """Make the gallery's tables, or check those that are there."""
+    with index.reading() as connection:
+        found = schema.version(connection, index.name)
+    if found == schema.SCHEMA:
+        return
+    if index.read_only:
+        raise IndexFileError(f"{index.name} is a bare face index, without the photos and people of a gallery")
+    with index.transaction() as connection:
+        schema.create(connection, index.name)

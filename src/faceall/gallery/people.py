@@ -1,0 +1,198 @@
+"""Who is in the gallery, and the changes that a person makes by hand."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
+from faceall.gallery.photos import forget_faces, forget_nobodies, forget_photos, person_id
+from faceall.index import FaceIndex
+
+_SUGGESTIONS = 3
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person and how many faces and photos of them there are."""
+
+    name: str
+    faces: int
+    photos: int
+
+
+@dataclass(frozen=True)
+class StoredFace:
+    """One face of the gallery.
+
+    face_id  its key
+    person   whom it is filed under, None for nobody
+    path     a file that shows it, as last seen
+    box      x0 y0 x1 y1 in pixels
+    """
+
+    face_id: int
+    person: str | None
+    path: Path
+    box: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class GalleryStatus:
+    """What a gallery holds.
+
+    folder     where it lies
+    faces, people, photos, files   how many; a photo is a content, which several files may hold
+    unnamed    faces that are filed under nobody
+    without_face, unreadable, too_large   photos of that kind
+    vanished   files that are not where they were seen; their faces are kept
+    model      the embedder, None before the first face
+    dimension  numbers per vector
+    size       bytes on the disk
+    """
+
+    folder: Path
+    faces: int
+    people: int
+    photos: int
+    files: int
+    unnamed: int
+    without_face: int
+    unreadable: int
+    too_large: int
+    vanished: int
+    model: str | None
+    dimension: int | None
+    size: int
+
+
+def list_people(connection: sqlite3.Connection) -> list[Person]:
+    """Everybody, by name."""
+    rows = connection.execute(
+        "SELECT name, count(faces.key), count(DISTINCT photo) FROM people LEFT JOIN faces ON person = people.id"
+        " GROUP BY people.id ORDER BY name COLLATE NOCASE, name"
+    )
+    return [Person(*row) for row in rows]
+
+
+def rename_person(index: FaceIndex, old: str, new: str) -> None:
+    """Give a person another name, which nobody else has."""
+    name = checked_name(new)
+    with index.transaction() as connection:
+        person = find_person(connection, old)
+        if name != old and _row_of(connection, name) is not None:
+            raise FaceallError(f"there is a person called {name!r} already: merge {old!r} into {name!r} instead")
+        connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, person))
+
+
+def merge_people(index: FaceIndex, old: str, into: str) -> int:
+    """File every face of one person under another who exists; returns how many faces that were."""
+    with index.transaction() as connection:
+        source, target = find_person(connection, old), find_person(connection, into)
+        if source == target:
+            raise FaceallError(f"{old!r} cannot be merged with itself")
+        moved = connection.execute("UPDATE faces SET person = ? WHERE person = ?", (target, source)).rowcount
+        forget_nobodies(connection)
+    return moved
+
+
+def remove_person(index: FaceIndex, name: str) -> int:
+    """Remove a person with every face that is filed under them; returns how many faces went."""
+    with index.transaction() as connection:
+        person = find_person(connection, name)
+        keys = [row[0] for row in connection.execute("SELECT key FROM faces WHERE person = ?", (person,))]
+        return forget_faces(index, keys)
+
+
+def name_face(index: FaceIndex, face_id: int, person: str) -> None:
+    """File one face under a person, who is made if there is none of that name."""
+    name = checked_name(person)
+    with index.transaction() as connection:
+        changed = connection.execute(
+            "UPDATE faces SET person = ? WHERE key = ?", (person_id(connection, name), face_id)
+        ).rowcount
+        if not changed:
+            raise unknown_face(index, face_id)
+        forget_nobodies(connection)
+
+
+def remove_face(index: FaceIndex, face_id: int) -> None:
+    """Remove one face with its vector and thumbnail; its photo too if that shows no other face."""
+    if face_id not in index:
+        raise unknown_face(index, face_id)
+    forget_faces(index, [face_id])
+
+
+def remove_photo(index: FaceIndex, path: Path) -> int:
+    """Remove the photo that a path held, or every photo below a folder; returns how many photos went."""
+    exact, below = os.fsencode(path), os.fsencode(path / "x")[:-1]
+    with index.transaction() as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT photo FROM files WHERE path = ? OR substr(path, 1, ?) = ?", (exact, len(below), below)
+        ).fetchall()
+        if not rows:
+            raise UnknownFaceError(f"{path}: no photo of the gallery {index.name} was seen there")
+        forget_photos(index, [row[0] for row in rows])
+    return len(rows)
+
+
+def find_person(connection: sqlite3.Connection, name: str) -> int:
+    """The row of a person who has to be there; the error suggests names that are alike."""
+    found = _row_of(connection, name)
+    if found is None:
+        import difflib
+
+        names = [row[0] for row in connection.execute("SELECT name FROM people ORDER BY name")]
+        alike = difflib.get_close_matches(name, names, _SUGGESTIONS)
+        hint = f"did you mean {' or '.join(map(repr, alike))}?" if alike else f"there are {len(names)} people in it"
+        raise UnknownPersonError(f"nobody in the gallery is called {name!r}; {hint}")
+    return found
+
+
+def checked_name(name: str) -> str:
+    """A person's name without white space around it; an empty one is refused."""
+    tidy = name.encode("utf-8", "replace").decode("utf-8").strip()
+    if not tidy:
+        raise FaceallError("a person's name cannot be empty")
+    return tidy
+
+
+def unknown_face(index: FaceIndex, face_id: int) -> UnknownFaceError:
+    """The error for a face that is not there."""
+    return UnknownFaceError(f"the gallery {index.name} has no face {face_id}")
+
+
+def read_status(index: FaceIndex, folder: Path) -> GalleryStatus:
+    """Count everything; looks at the disk for files that have gone."""
+    with index.reading() as connection:
+
+        def count(statement: str) -> int:
+            return int(connection.execute(f"SELECT count(*) FROM {statement}").fetchone()[0])
+
+        paths = [row[0] for row in connection.execute("SELECT path FROM files")]
+        counted = {
+            "faces": count("faces"),
+            "people": count("people"),
+            "photos": count("photos"),
+            "unnamed": count("faces WHERE person IS NULL"),
+            "without_face": count("photos WHERE state = 'ok' AND id NOT IN (SELECT photo FROM faces)"),
+            "unreadable": count("photos WHERE state = 'unreadable'"),
+            "too_large": count("photos WHERE state = 'too-large'"),
+        }
+    return GalleryStatus(
+        folder=folder,
+        files=len(paths),
+        vanished=sum(not os.path.exists(path) for path in paths),
+        model=index.model,
+        dimension=index.dimension,
+        size=sum(file.stat().st_size for file in folder.glob("faces.*")),
+        **counted,
+    )
+
+
+def _row_of(connection: sqlite3.Connection, name: str) -> int | None:
+    row = connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None

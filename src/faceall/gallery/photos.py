@@ -1,0 +1,288 @@
+"""What the gallery remembers of photos, and what becomes of one that comes in.
+
+A photo is its content: one row per SHA-256, however many files hold it. A file is a path where that content was seen.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import faceall
+from faceall.gallery.naming import Candidate
+from faceall.index import FaceIndex
+from faceall.types import Face, Faces, Float32Array
+
+Unusable = Literal["unreadable", "too-large"]
+PhotoState = Literal["ok", Unusable]
+PhotoStatus = Literal["added", "changed", "unchanged", "moved", "duplicate", "refiled", "no-face", Unusable]
+
+_FACTS = (
+    "SELECT p.id, p.state, p.message, p.reader, (SELECT count(*) FROM faces WHERE photo = p.id),"
+    " (SELECT name FROM people JOIN faces ON person = people.id WHERE photo = p.id AND chief) FROM photos p"
+)
+
+
+@dataclass(frozen=True)
+class PhotoResult:
+    """What became of one file.
+
+    path     as an absolute path
+    status   added: its faces are in the gallery now, and safe on the disk
+             changed: known under this path with other content, whose faces are replaced
+             unchanged: nothing to do
+             moved: known under a path that is gone
+             duplicate: known under another path, which is still there
+             refiled: known, its chief face now belongs to the person that was asked for
+             no-face: readable, but nobody is on it
+             unreadable, too-large: see `message`
+    faces    how many faces of this photo the gallery holds
+    person   whom its chief face is filed under, None without a face
+    message  why, where there is something to tell
+    """
+
+    path: Path
+    status: PhotoStatus
+    faces: int = 0
+    person: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What looking at a picture's pixels gave; `faces` is empty where `state` is not "ok"."""
+
+    state: PhotoState
+    message: str | None
+    width: int | None
+    height: int | None
+    faces: Faces
+    chief: int | None
+    thumbnails: tuple[bytes, ...]
+    vectors: Float32Array
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A file as it was when it was read: its candidate, size in bytes, time of change in ns, SHA-256 of its content."""
+
+    candidate: Candidate
+    size: int
+    mtime: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class KnownPhoto:
+    """A photo's row, the number of its faces and the person of its chief face."""
+
+    id: int
+    state: PhotoState
+    message: str | None
+    reader: str
+    faces: int
+    person: str | None
+
+    @property
+    def settled(self) -> bool:
+        """Whether looking again would give the same: it was readable, or this very faceall could not read it."""
+        return self.state == "ok" or self.reader == faceall.__version__
+
+    def result(self, path: Path, status: PhotoStatus, message: str | None = None) -> PhotoResult:
+        """The result for a file with this content; what cannot be read stays so, whatever became of the file."""
+        if self.state != "ok":
+            return PhotoResult(path, self.state, message=self.message)
+        return PhotoResult(path, status, self.faces, self.person, message)
+
+
+def photo_at(connection: sqlite3.Connection, path: Path, size: int, mtime: int) -> KnownPhoto | None:
+    """The photo that a file held when it was last seen, if its size and time are still the same."""
+    row = connection.execute(
+        f"{_FACTS} JOIN files f ON f.photo = p.id WHERE f.path = ? AND f.size = ? AND f.mtime = ?",
+        (os.fsencode(path), size, mtime),
+    ).fetchone()
+    return KnownPhoto(*row) if row else None
+
+
+def photo_of(connection: sqlite3.Connection, digest: bytes) -> KnownPhoto | None:
+    """The photo with this content, if it is known and need not be looked at again."""
+    row = connection.execute(f"{_FACTS} WHERE p.hash = ?", (digest,)).fetchone()
+    known = KnownPhoto(*row) if row else None
+    return known if known and known.settled else None
+
+
+def file_new_photo(index: FaceIndex, sighting: Sighting, findings: Findings) -> PhotoResult:
+    """Take up a photo whose content is not known, inside a transaction of `index`."""
+    path = sighting.candidate.path
+    with index.transaction() as connection:
+        if findings.state != "ok" and _holds_faces(connection, path):
+            return _spoilt(path, findings.state, findings.message)
+        connection.execute("DELETE FROM photos WHERE hash = ?", (sighting.digest,))  # one that was not readable before
+        photo = connection.execute(
+            "INSERT INTO photos (hash, state, message, reader, width, height) VALUES (?, ?, ?, ?, ?, ?)",
+            (sighting.digest, findings.state, findings.message, faceall.__version__, findings.width, findings.height),
+        ).lastrowid
+        assert photo is not None
+        replaced = _put_file(index, connection, sighting, photo)
+        if findings.state != "ok":
+            return PhotoResult(path, findings.state, message=findings.message)
+        if not len(findings.faces):
+            return PhotoResult(path, "no-face")
+        _put_faces(index, connection, photo, findings, sighting.candidate.person)
+    return PhotoResult(path, "changed" if replaced else "added", len(findings.faces), sighting.candidate.person)
+
+
+def file_known_photo(index: FaceIndex, sighting: Sighting, known: KnownPhoto, *, refile: bool) -> PhotoResult:
+    """Note where a known photo was seen, inside a transaction of `index`.
+
+    refile  file its chief face under the candidate's person, whoever it belonged to
+    """
+    path, person = sighting.candidate.path, sighting.candidate.person
+    with index.transaction() as connection:
+        if known.state != "ok" and _holds_faces(connection, path):
+            return _spoilt(path, known.state, known.message)
+        status, message, old_name = _whereabouts(connection, sighting, known.id)
+        _put_file(index, connection, sighting, known.id)
+        follow = status == "moved" and old_name == known.person  # a move to another person's folder is meant
+        if known.faces and known.person != person and (refile or follow):
+            give_chief_face(connection, known.id, person)
+            known = KnownPhoto(known.id, known.state, known.message, known.reader, known.faces, person)
+            status = "moved" if status == "moved" else "refiled"
+    return known.result(path, status, message)
+
+
+def _holds_faces(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the photo that a path held when it was last seen has faces in the gallery."""
+    statement = "SELECT 1 FROM files JOIN faces ON faces.photo = files.photo WHERE path = ?"
+    return connection.execute(statement, (os.fsencode(path),)).fetchone() is not None
+
+
+def _spoilt(path: Path, state: Unusable, message: str | None) -> PhotoResult:
+    """The result for a file that was a photo with faces and cannot be read any more: nothing is taken away."""
+    return PhotoResult(path, state, message=f"{message}; the faces that it showed before are kept")
+
+
+def _whereabouts(
+    connection: sqlite3.Connection, sighting: Sighting, photo: int
+) -> tuple[PhotoStatus, str | None, str | None]:
+    """How a file relates to the files of the same content, in words, and the person whom a moved one named before.
+
+    The rows of files that have gone are dropped when the content turns up elsewhere.
+    """
+    rows = connection.execute("SELECT id, path, size, mtime, person FROM files WHERE photo = ? ORDER BY id", (photo,))
+    others = rows.fetchall()
+    if any(os.fsdecode(row[1]) == str(sighting.candidate.path) for row in others):
+        return "unchanged", None, None
+    gone = [row for row in others if not _is_still(os.fsdecode(row[1]), row[2], row[3])]
+    connection.executemany("DELETE FROM files WHERE id = ?", [(row[0],) for row in gone])
+    if len(gone) < len(others):
+        first = next(os.fsdecode(row[1]) for row in others if row not in gone)
+        return "duplicate", f"the same picture as {first}", None
+    if gone:
+        return "moved", f"was {os.fsdecode(gone[0][1])}", gone[0][4]
+    return "unchanged", None, None
+
+
+def _is_still(path: str, size: int, mtime: int) -> bool:
+    """Whether a file is where it was, and as it was."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (size, mtime)
+
+
+def _put_file(index: FaceIndex, connection: sqlite3.Connection, sighting: Sighting, photo: int) -> bool:
+    """Note that a path holds a photo; forget the one that it held before unless that lies elsewhere too.
+
+    Returns whether the path held a readable photo of other content.
+    """
+    path = os.fsencode(sighting.candidate.path)
+    before = connection.execute(
+        "SELECT p.id, p.state FROM files f JOIN photos p ON p.id = f.photo WHERE f.path = ?", (path,)
+    ).fetchone()
+    connection.execute(
+        "INSERT INTO files (path, photo, size, mtime, person) VALUES (?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
+        " photo = excluded.photo, size = excluded.size, mtime = excluded.mtime, person = excluded.person",
+        (path, photo, sighting.size, sighting.mtime, sighting.candidate.person),
+    )
+    if before is None or before[0] == photo:
+        return False
+    if not connection.execute("SELECT 1 FROM files WHERE photo = ?", (before[0],)).fetchone():
+        forget_photos(index, [before[0]])
+    return bool(before[1] == "ok")
+
+
+def _put_faces(index: FaceIndex, connection: sqlite3.Connection, photo: int, findings: Findings, person: str) -> None:
+    """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody yet."""
+    keys = index.add(findings.vectors).tolist()
+    owner = person_id(connection, person)
+    chiefs = [number == findings.chief for number in range(len(keys))]
+    connection.executemany(
+        "INSERT INTO faces (key, photo, person, chief, x0, y0, x1, y1, score, landmarks)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (key, photo, owner if chief else None, chief, *face.box.tolist(), face.score, _bytes(face))
+            for key, face, chief in zip(keys, findings.faces, chiefs, strict=True)
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO thumbnails (face, jpeg) VALUES (?, ?)", zip(keys, findings.thumbnails, strict=True)
+    )
+
+
+def _bytes(face: Face) -> bytes:
+    """The landmarks as they are stored: ten little-endian float32."""
+    return face.landmarks.astype("<f4").tobytes()
+
+
+def give_chief_face(connection: sqlite3.Connection, photo: int, person: str) -> None:
+    """File the chief face of a photo under `person`."""
+    owner = person_id(connection, person)
+    connection.execute("UPDATE faces SET person = ? WHERE photo = ? AND chief", (owner, photo))
+    forget_nobodies(connection)
+
+
+def person_id(connection: sqlite3.Connection, name: str) -> int:
+    """The row of a person, made if it is not there."""
+    connection.execute("INSERT OR IGNORE INTO people (name) VALUES (?)", (name,))
+    return int(connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()[0])
+
+
+def forget_nobodies(connection: sqlite3.Connection) -> None:
+    """Drop the people who have no face left."""
+    connection.execute("DELETE FROM people WHERE id NOT IN (SELECT person FROM faces WHERE person IS NOT NULL)")
+
+
+def forget_photos(index: FaceIndex, photos: list[int]) -> int:
+    """Remove photos with their faces, vectors and thumbnails; returns how many faces went."""
+    with index.transaction() as connection:
+        keys = [
+            row[0]
+            for photo in photos
+            for row in connection.execute("SELECT key FROM faces WHERE photo = ?", (photo,)).fetchall()
+        ]
+        index.remove(keys)  # takes the faces and thumbnails along
+        connection.executemany("DELETE FROM photos WHERE id = ?", [(photo,) for photo in photos])
+        forget_nobodies(connection)
+    return len(keys)
+
+
+def forget_faces(index: FaceIndex, keys: list[int]) -> int:
+    """Remove faces with their vectors and thumbnails, and photos that are left without any; returns how many went."""
+    with index.transaction() as connection:
+        photos = {
+            row[0]
+            for key in keys
+            for row in connection.execute("SELECT photo FROM faces WHERE key = ?", (key,)).fetchall()
+        }
+        index.remove(keys)
+        for photo in photos:
+            connection.execute(
+                "DELETE FROM photos WHERE id = ? AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = ?)", (photo, photo)
+            )
+        forget_nobodies(connection)
+    return len(keys)

@@ -1,0 +1,268 @@
+"""Photos into the gallery: read ahead, detect in batches, embed across photos, commit in groups.
+
+A result is handed out only after the transaction that holds its faces has been committed, so what has been reported
+survives whatever happens next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Event
+
+import numpy as np
+
+from faceall.gallery.analysis import Analyser, chief_face, make_thumbnail
+from faceall.gallery.naming import Candidate
+from faceall.gallery.photos import Findings, PhotoResult, file_known_photo, file_new_photo, photo_of
+from faceall.gallery.reading import Arrival, Reader
+from faceall.index import FaceIndex
+from faceall.types import Faces, Float32Array, Image
+
+Progress = Callable[[int, int], None]
+"""Called with the number of files that are done and the number of all."""
+
+COMMIT_SECONDS = 0.5
+COMMIT_FILES = 256
+FLUSH_SECONDS = 2.0  # after which faces do not wait any longer for a full batch
+_DETECT_FILES = 16
+_DETECT_PIXELS = 4_000_000
+_EMBED_FACES = 16
+_EMBEDDINGS_AHEAD = 3
+_READERS = 2
+
+
+@dataclass
+class Timings:
+    """Seconds by stage; reading and embedding run beside detection, so the sum can exceed the time that passed."""
+
+    reading: float = 0.0
+    detection: float = 0.0
+    embedding: float = 0.0
+    storage: float = 0.0
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of the block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.perf_counter() - start)
+
+
+@dataclass(eq=False)
+class _Job:
+    """An arrival on its way to the database."""
+
+    arrival: Arrival
+    faces: Faces = field(default_factory=Faces.empty)
+    chief: int | None = None
+    shape: tuple[int, ...] | None = None
+    thumbnails: tuple[bytes, ...] = ()
+    rows: list[tuple[Future[Float32Array], int]] = field(default_factory=list)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every face has its vector."""
+        return len(self.rows) == len(self.faces) and all(future.done() for future, _ in self.rows)
+
+    def findings(self) -> Findings:
+        """What was found; waits for the vectors."""
+        vectors = [future.result()[row] for future, row in self.rows]
+        return Findings(
+            state=self.arrival.state,
+            message=self.arrival.message,
+            width=self.shape[1] if self.shape else None,
+            height=self.shape[0] if self.shape else None,
+            faces=self.faces,
+            chief=self.chief,
+            thumbnails=self.thumbnails,
+            vectors=np.stack(vectors) if vectors else np.zeros((0, 1), np.float32),
+        )
+
+
+class Registration(Iterator[PhotoResult]):
+    """A running registration: iterate over it to make it happen; every file gets one result, in order.
+
+    total    the number of files
+    timings  where the time went
+    """
+
+    def __init__(
+        self,
+        index: FaceIndex,
+        analyser: Analyser,
+        candidates: Sequence[Candidate],
+        *,
+        refile: bool = False,
+        agree: Callable[[], None] = lambda: None,
+        first: Sequence[PhotoResult] = (),
+        progress: Progress | None = None,
+        stop: Event | None = None,
+    ) -> None:
+        self.total = len(candidates) + len(first)
+        self.timings = Timings()
+        self._index, self._analyser, self._candidates = index, analyser, candidates
+        self._refile, self._agree, self._first = refile, agree, first
+        self._progress, self._stop = progress, stop or Event()
+        self._reader = Reader(index, refile=refile)
+        self._agreed = False
+        self._jobs: deque[_Job] = deque()
+        self._crops: list[tuple[_Job, Image]] = []
+        self._embedding: deque[Future[Float32Array]] = deque()
+        self._done = 0
+        self._results = self._run()
+
+    def __next__(self) -> PhotoResult:
+        return next(self._results)
+
+    def close(self) -> None:
+        """Stop here; what is finished is committed."""
+        self._results.close()  # type: ignore[attr-defined]
+
+    def _run(self) -> Iterator[PhotoResult]:
+        readers = ThreadPoolExecutor(_READERS, "faceall-read")
+        embedder = ThreadPoolExecutor(1, "faceall-embed")
+        try:
+            yield from self._tell(self._first)
+            committed = time.monotonic()
+            for batch in self._batches(self._reader.read_ahead(self._candidates, readers)):
+                self._detect(batch, embedder)
+                waited = time.monotonic() - committed
+                if waited >= FLUSH_SECONDS:
+                    self._embed(embedder, everything=True)
+                if waited >= COMMIT_SECONDS or len(self._jobs) >= COMMIT_FILES:
+                    results = self._commit()
+                    committed = time.monotonic() if results else committed
+                    yield from self._tell(results)
+            self._embed(embedder, everything=True)
+            while self._jobs:
+                _ = self._jobs[-1].findings()  # waits for the last vectors
+                yield from self._tell(self._commit())
+        except (KeyboardInterrupt, GeneratorExit):
+            self._commit()
+            raise
+        finally:
+            readers.shutdown(wait=False, cancel_futures=True)
+            embedder.shutdown(wait=False, cancel_futures=True)
+
+    def _tell(self, results: Sequence[PhotoResult]) -> Iterator[PhotoResult]:
+        self._done += len(results)
+        if self._progress and results:
+            self._progress(self._done, self.total)
+        yield from results
+
+    def _batches(self, arrivals: Iterator[Arrival]) -> Iterator[list[Arrival]]:
+        """Arrivals in groups that fit the detector; ends early when it is told to stop."""
+        batch: list[Arrival] = []
+        pixels = 0
+        while not self._stop.is_set():
+            with self.timings.measure("reading"):
+                arrival = next(arrivals, None)
+            if arrival is None:
+                break
+            batch.append(arrival)
+            pixels += 0 if arrival.image is None else arrival.image.shape[0] * arrival.image.shape[1]
+            if pixels >= _DETECT_PIXELS or len(batch) >= _DETECT_FILES:
+                yield batch
+                batch, pixels = [], 0
+        yield batch
+
+    def _detect(self, batch: list[Arrival], embedder: ThreadPoolExecutor) -> None:
+        """Find the faces of a batch and cut them out; the pictures are let go."""
+        jobs = [_Job(replace(arrival, image=None)) for arrival in batch]
+        shown = [(job, arrival.image) for job, arrival in zip(jobs, batch, strict=True) if arrival.image is not None]
+        if shown:
+            self._agree_once()
+            with self.timings.measure("detection"):
+                found = self._analyser.detector.detect_batch([image for _, image in shown])
+            with self.timings.measure("embedding"):
+                for (job, image), faces in zip(shown, found, strict=True):
+                    self._cut_out(job, image, faces)
+        self._jobs.extend(jobs)
+        self._embed(embedder)
+
+    def _agree_once(self) -> None:
+        """Before the first face: refuse a gallery of another model."""
+        if not self._agreed:
+            self._agree()
+            self._agreed = True
+
+    def _cut_out(self, job: _Job, image: Image, faces: Faces) -> None:
+        _describe(job, image, faces)
+        if len(faces):
+            self._crops += [(job, crop) for crop in self._analyser.embedder.crop(image, faces)]
+
+    def _embed(self, embedder: ThreadPoolExecutor, *, everything: bool = False) -> None:
+        """Send full batches of crops to the embedder, whichever photos they are of; at the end the rest too."""
+        while len(self._crops) >= _EMBED_FACES or (everything and self._crops):
+            chunk, self._crops = self._crops[:_EMBED_FACES], self._crops[_EMBED_FACES:]
+            future = embedder.submit(self._vectors, np.stack([crop for _, crop in chunk]))
+            for row, (job, _) in enumerate(chunk):
+                job.rows.append((future, row))
+            self._embedding.append(future)
+            if len(self._embedding) > _EMBEDDINGS_AHEAD:
+                with self.timings.measure("embedding"):
+                    self._embedding.popleft().result()
+
+    def _vectors(self, crops: Image) -> Float32Array:
+        return self._analyser.embedder.embed_crops(crops)
+
+    def _commit(self) -> list[PhotoResult]:
+        """File everything that is finished, in order, in one transaction."""
+        ready: list[_Job] = []
+        for job in self._jobs:
+            if not job.ready:
+                break
+            ready.append(job)
+        with self.timings.measure("storage"):
+            if any(job.arrival.result is None for job in ready):
+                with self._index.transaction():
+                    results = [self._file(job) for job in ready]
+            else:
+                results = [self._file(job) for job in ready]
+        for _ in ready:
+            self._jobs.popleft()
+        return results
+
+    def _file(self, job: _Job) -> PhotoResult:
+        """One file into the database: what another process has done meanwhile counts."""
+        arrival = job.arrival
+        if arrival.result is not None:
+            return arrival.result
+        assert arrival.sighting is not None
+        with self._index.reading() as connection:
+            known = photo_of(connection, arrival.sighting.digest)
+        if known:
+            return file_known_photo(self._index, arrival.sighting, known, refile=self._refile)
+        if arrival.known:
+            return self._look_again(arrival)
+        return file_new_photo(self._index, arrival.sighting, job.findings())
+
+    def _look_again(self, arrival: Arrival) -> PhotoResult:
+        """A photo that was known when it was read and has been removed since."""
+        again = self._reader.read(arrival.candidate, decode_known=True)
+        if again.result is not None:
+            return again.result
+        assert again.sighting is not None
+        job = _Job(replace(again, image=None))
+        if again.image is not None:
+            self._agree_once()
+            faces, vectors = self._analyser.find(again.image)
+            done: Future[Float32Array] = Future()
+            done.set_result(vectors)
+            _describe(job, again.image, faces)
+            job.rows = [(done, row) for row in range(len(faces))]
+        return file_new_photo(self._index, again.sighting, job.findings())
+
+
+def _describe(job: _Job, image: Image, faces: Faces) -> None:
+    """Note what is kept of a picture besides the vectors."""
+    job.faces, job.shape = faces, image.shape
+    job.chief = chief_face(faces, image.shape) if len(faces) else None
+    job.thumbnails = tuple(make_thumbnail(image, face) for face in faces)
