@@ -33,7 +33,10 @@ class _Graph:
 
     def __init__(self, net: Net) -> None:
         self.net = net
-        self.message = messages()["GraphProto"](name=net.name or "net")
+        self.model = messages()["ModelProto"](ir_version=IR_VERSION, producer_name="faceall")
+        self.model.opset_import.add(domain="", version=OPSET)
+        self.message = self.model.graph
+        self.message.name = net.name or "net"
         self.shapes = infer_shapes(net)
         self.values: dict[str, str] = {}
         self._count = 0
@@ -56,7 +59,8 @@ class _Graph:
         kind = INT64 if array.dtype.kind == "i" else FLOAT
         values = np.ascontiguousarray(array, np.dtype("<i8") if kind == INT64 else np.dtype("<f4"))
         name = f"constant:{self._count}"
-        self.message.initializer.add(name=name, data_type=kind, dims=values.shape, raw_data=values.tobytes())
+        initializer = self.message.initializer.add(name=name, data_type=kind, dims=values.shape)
+        initializer.raw_data = values.tobytes()
         return name
 
     def integers(self, *numbers: int) -> str:
@@ -94,9 +98,7 @@ def to_onnx(net: Net, outputs: Sequence[str] | None = None, *, fixed_size: bool 
         graph.values.update(zip(layer.tops, WRITERS[layer.type](graph, layer, bottoms), strict=True))
     for blob in outputs if outputs is not None else net.outputs:
         _give(graph, blob)
-    model = messages()["ModelProto"](ir_version=IR_VERSION, producer_name="faceall", graph=graph.message)
-    model.opset_import.add(domain="", version=OPSET)
-    return bytes(model.SerializeToString(deterministic=True))
+    return bytes(graph.model.SerializeToString())
 
 
 def _depends_on_size(net: Net) -> bool:
@@ -222,7 +224,7 @@ def _pooling(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
 def _inner_product(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
     weight, *bias = graph.net.blobs(layer.name)
     axis = int(layer.option("axis")) % graph.rank(layer.bottoms[0])
-    matrix = weight.reshape(weight.shape[-2:])
+    matrix = weight.reshape(-1, weight.shape[-1])  # an old file says 1 x 1 x O x I
     matrix = matrix if layer.option("transpose") else matrix.T
     leading = [0] * axis
     flat = graph.node("Reshape", [*bottoms, graph.integers(*leading, -1 if axis != 0 else matrix.shape[0])])

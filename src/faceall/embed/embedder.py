@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall import images
-from faceall.caffe.engines import CompiledNet, Precision, get_engine
+from faceall.caffe.engines import CompiledNet, Precision, compile_cached, get_engine
 from faceall.caffe.files import read_net
+from faceall.caffe.net import Net
 from faceall.errors import ModelError
 from faceall.models import ModelFolder, find_model
 from faceall.types import Faces, Float32Array, Image
@@ -120,14 +121,21 @@ class Embedder:
 
     @cached_property
     def _loaded(self) -> CompiledNet:
-        net = read_net(self.model.prototxt, self.model.caffemodel)
-        return get_engine(self._engine).compile(net, [self.model.manifest.output_blob], precision=self._precision)
+        outputs = [self.model.manifest.output_blob]
+        return compile_cached(
+            get_engine(self._engine), self.model.fingerprint, self._read_net, outputs, self._precision
+        )
+
+    def _read_net(self) -> Net:
+        self.model.verify()
+        return read_net(self.model.prototxt, self.model.caffemodel)
 
 
 def _unit(vectors: Float32Array) -> Float32Array:
     """Rows scaled to length 1, as facenet does: x / sqrt(max(sum of squares, 1e-10))."""
     squares = np.einsum("nd,nd->n", vectors, vectors)
-    return vectors / np.sqrt(np.maximum(squares, np.float32(1e-10)))[:, None]
+    lengths = np.sqrt(np.maximum(squares, np.float32(1e-10)))
+    return np.asarray(vectors / lengths[:, None], np.float32)
 
 
 def _size_of_environment() -> int | None:

@@ -1,6 +1,16 @@
 """Engines: what runs a `Net`. They share one protocol and are found by name."""
 
+from faceall.caffe.engines.cache import cache_folder, compile_cached
 from faceall.caffe.engines.protocol import CompiledNet, Engine, Precision
 from faceall.caffe.engines.registry import DEFAULT_ENGINE, ENGINES, get_engine
 
-__all__ = ["DEFAULT_ENGINE", "ENGINES", "CompiledNet", "Engine", "Precision", "get_engine"]
+__all__ = [
+    "DEFAULT_ENGINE",
+    "ENGINES",
+    "CompiledNet",
+    "Engine",
+    "Precision",
+    "cache_folder",
+    "compile_cached",
+    "get_engine",
+]

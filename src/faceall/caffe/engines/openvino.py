@@ -8,8 +8,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from faceall.caffe.engines.protocol import Precision
+from faceall.caffe.engines.protocol import CompiledNet, Precision
 from faceall.caffe.net import Net
 from faceall.caffe.onnx import to_onnx
 from faceall.errors import EngineError
@@ -38,9 +39,37 @@ class OpenvinoEngine:
         """Make `net` ready to run, for any batch size."""
         names = list(outputs if outputs is not None else net.outputs)
         model = self._core.read_model(to_onnx(net, names))
-        chosen = native_precision() if precision == "auto" else "float32"
+        chosen = _chosen(precision)
         compiled = self._core.compile_model(model, "CPU", properties(chosen))
         return _Compiled(compiled, names, chosen)
+
+    def identity(self, precision: Precision) -> str:
+        """What a compiled net depends on beside the net itself."""
+        import openvino
+
+        name = self._core.get_property("CPU", "FULL_DEVICE_NAME")
+        return "\n".join(["openvino", openvino.get_version(), _chosen(precision), name, *sorted(processor_flags())])
+
+    def export(self, compiled: CompiledNet) -> bytes:
+        """A compiled net as bytes, its weights included."""
+        data = compiled.inner.export_model()  # type: ignore[attr-defined]
+        return data if isinstance(data, bytes) else bytes(data.getbuffer())
+
+    def restore(self, data: npt.NDArray[np.uint8], outputs: Sequence[str], precision: Precision) -> CompiledNet:
+        """The net that `export` made bytes of; `data` is used in place and stays alive with it."""
+        import openvino
+
+        try:
+            compiled = self._core.import_model(
+                openvino.Tensor(data, shared_memory=True), "CPU", properties(_chosen(precision))
+            )  # without its properties a net would come back in another precision
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise EngineError(f"OpenVINO cannot read a compiled net: {str(error).splitlines()[0]}") from error
+        return _Compiled(compiled, list(outputs), _chosen(precision), data)
+
+
+def _chosen(precision: Precision) -> str:
+    return native_precision() if precision == "auto" else "float32"
 
 
 def properties(precision: str) -> dict[str, str]:
@@ -72,16 +101,17 @@ def processor_flags() -> frozenset[str]:
 class _Compiled:
     """A compiled net with one inference request per thread."""
 
-    def __init__(self, compiled: Any, outputs: list[str], precision: str) -> None:
+    def __init__(self, compiled: Any, outputs: list[str], precision: str, backing: object = None) -> None:
         self.precision = precision
-        self._compiled = compiled
+        self.inner = compiled
         self._outputs = outputs
+        self._backing = backing  # memory that the compiled net lives in
         self._requests = threading.local()
 
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
         request = getattr(self._requests, "request", None)
         if request is None:
-            request = self._requests.request = self._compiled.create_infer_request()
+            request = self._requests.request = self.inner.create_infer_request()
         feeds = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
         try:
             results = request.infer(feeds, share_inputs=True)

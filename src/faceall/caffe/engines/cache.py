@@ -1,0 +1,114 @@
+"""Compiled nets on disk, so that the second start of a program skips reading and compiling.
+
+A cache file is only ever a copy of work that can be done again: a missing, damaged or foreign one is passed over.
+Layout: 16 bytes magic, 32 bytes SHA-256 of the rest, padding to 4096 bytes, then what the engine exported. An engine is
+never given bytes whose checksum is not ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.caffe.engines.protocol import CompiledNet, Engine, Precision
+from faceall.caffe.net import Net
+from faceall.errors import EngineError
+
+_MAGIC = b"faceall compiled"
+_HEADER = 4096
+_KEPT = 4
+"""How many compiled nets stay on disk; the ones not used for longest go."""
+
+_log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Storable(Protocol):
+    """An engine whose compiled nets can be kept on disk."""
+
+    def identity(self, precision: Precision) -> str:
+        """What a compiled net depends on beside the net: versions, precision, the processor."""
+
+    def export(self, compiled: CompiledNet) -> bytes:
+        """A compiled net as bytes."""
+
+    def restore(self, data: npt.NDArray[np.uint8], outputs: Sequence[str], precision: Precision) -> CompiledNet:
+        """The net that `export` made bytes of. Raises EngineError where they do not fit this engine."""
+
+
+def compile_cached(
+    engine: Engine, fingerprint: str, make: Callable[[], Net], outputs: Sequence[str], precision: Precision
+) -> CompiledNet:
+    """Compile the net that `make` gives, or take it from the disk where it was compiled before.
+
+    fingerprint  names the content of the net: two nets with the same one are equal
+    outputs      the blobs that the compiled net gives
+    """
+    if not isinstance(engine, Storable):
+        return engine.compile(make(), outputs, precision=precision)
+    identity = "\n".join([fingerprint, engine.identity(precision), *outputs])
+    file = cache_folder() / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.compiled"
+    data = _read(file)
+    if data is not None:
+        try:
+            return engine.restore(data, outputs, precision)
+        except EngineError as error:
+            _log.info("%s: %s", file, error)
+    compiled = engine.compile(make(), outputs, precision=precision)
+    _write(file, engine.export(compiled))
+    return compiled
+
+
+def cache_folder() -> Path:
+    """Where compiled nets lie: FACEALL_CACHE, else the user's cache folder."""
+    given = os.environ.get("FACEALL_CACHE")
+    if given:
+        return Path(given)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("faceall", appauthor=False) / "compiled"
+
+
+def _read(file: Path) -> npt.NDArray[np.uint8] | None:
+    """What lies behind the header, mapped into memory; None where there is no sound file."""
+    try:
+        mapped = np.memmap(file, np.uint8, mode="c")
+        file.touch()
+    except (OSError, ValueError):  # absent, not readable, or empty
+        return None
+    head, data = mapped[:_HEADER].tobytes(), np.asarray(mapped[_HEADER:])
+    if not head.startswith(_MAGIC) or hashlib.sha256(data.data).digest() != head[len(_MAGIC) : len(_MAGIC) + 32]:
+        _log.info("%s: not a sound compiled net; it is made again", file)
+        return None
+    return data
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Keep `data`, whole or not at all; a disk that refuses it costs only the next start's time."""
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with draft.open("xb") as stream:
+            stream.write((_MAGIC + hashlib.sha256(data).digest()).ljust(_HEADER, b"\0"))
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(file)
+        _forget_oldest(file.parent)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        _log.info("%s: cannot be kept: %s", file, error)
+
+
+def _forget_oldest(folder: Path) -> None:
+    files = sorted(folder.glob("*.compiled"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in files[_KEPT:]:
+        file.unlink(missing_ok=True)
