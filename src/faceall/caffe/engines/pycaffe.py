@@ -19,6 +19,10 @@ from faceall.caffe.shapes import fit_weights
 from faceall.errors import EngineError
 from faceall.types import Float32Array
 
+_HOW_TO = (
+    "the engine 'pycaffe' needs a built Caffe whose folder 'python' is on PYTHONPATH; use the engine 'openvino' instead"
+)
+
 
 class PycaffeEngine:
     """Runs a net with Caffe.
@@ -32,15 +36,9 @@ class PycaffeEngine:
         try:
             import caffe
         except ImportError as error:
-            raise EngineError(
-                "the engine 'pycaffe' needs a built Caffe whose folder 'python' is on PYTHONPATH; "
-                f"use the engine 'openvino' instead ({error})"
-            ) from error
+            raise EngineError(f"{_HOW_TO} ({error})") from error
         if not hasattr(caffe, "Net"):
-            raise EngineError(
-                "the installed module 'caffe' is an empty placeholder, not Caffe; "
-                "uninstall it, and put the folder 'python' of a built Caffe on PYTHONPATH or use the engine 'openvino'"
-            )
+            raise EngineError(f"{_HOW_TO} (the module 'caffe' found here is not Caffe; PyPI's is an empty placeholder)")
         self._caffe: Any = caffe
 
     def compile(
