@@ -63,8 +63,9 @@ def _array(layer: str, blob: Message) -> Float32Array:
 
 
 def _fill(blob: Message, array: Array) -> None:
+    blob.shape.SetInParent()  # a single number has a shape too, one without axes
     blob.shape.dim.extend(array.shape)
-    raw = np.ascontiguousarray(array, "<f4").tobytes()
+    raw = np.asarray(array, "<f4", order="C").tobytes()
     blob.MergeFromString(_DATA_TAG + _varint(len(raw)) + raw)
 
 

@@ -30,3 +30,22 @@ def checked_inputs(net: Net, inputs: Mapping[str, Array]) -> dict[str, Float32Ar
         raise ShapeError(f"net '{net.name}' needs the input '{missing[0]}', given: {', '.join(inputs) or 'none'}")
     infer_shapes(net, {name: np.shape(array) for name, array in inputs.items()}, need_weights=True)
     return {name: np.ascontiguousarray(inputs[name], np.float32) for name in net.inputs}
+
+
+def checked_arrays(
+    declared: Mapping[str, tuple[int | None, ...]], inputs: Mapping[str, Array]
+) -> dict[str, Float32Array]:
+    """`inputs` as contiguous float32, compared with `declared` shapes, where None stands for any size: cheap enough
+    for every call. Raises ShapeError that names the input, its shape and the expected one."""
+    arrays: dict[str, Float32Array] = {}
+    for name, expected in declared.items():
+        if name not in inputs:
+            raise ShapeError(f"the net needs the input '{name}', given: {', '.join(inputs) or 'none'}")
+        array = arrays[name] = np.ascontiguousarray(inputs[name], np.float32)
+        fits = len(array.shape) == len(expected) and all(
+            wanted is None or size == wanted for size, wanted in zip(array.shape, expected, strict=True)
+        )
+        if not fits:
+            text = ", ".join("any" if size is None else str(size) for size in expected)
+            raise ShapeError(f"input '{name}' has shape {array.shape}, the net takes ({text})")
+    return arrays

@@ -92,7 +92,7 @@ class Net:
 
 def weight_keys(layer: str, blobs: Iterable[Array]) -> dict[str, Float32Array]:
     """The entries of `Net.weights` for one layer's `blobs`."""
-    return {f"{layer}/{number}": np.ascontiguousarray(blob, np.float32) for number, blob in enumerate(blobs)}
+    return {f"{layer}/{number}": np.asarray(blob, np.float32, order="C") for number, blob in enumerate(blobs)}
 
 
 def input_layer(name: str, shape: tuple[int, ...]) -> Layer:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from faceall.caffe.checks import wanted_outputs
 from faceall.caffe.net import Layer, Net
 from faceall.caffe.onnx_schema import (
     ATTRIBUTE_FLOAT,
@@ -18,21 +19,21 @@ from faceall.caffe.onnx_schema import (
     INT64,
     messages,
 )
-from faceall.caffe.shapes import infer_shapes, window
-from faceall.errors import NetFormatError, UnsupportedLayerError
+from faceall.caffe.shape_rules import axis_of, concat_axis, crop_offsets, groups, permutation, scale_axes, slice_bounds
+from faceall.caffe.shapes import fit_weights, infer_shapes, window
+from faceall.errors import NetFormatError
 from faceall.protobuf import Message
 from faceall.types import Array
 
 OPSET = 13
 IR_VERSION = 8
-_END = np.iinfo(np.int64).max
 
 
 class _Graph:
     """An ONNX graph under construction: nodes, constants, and which value stands for a Caffe blob right now."""
 
     def __init__(self, net: Net) -> None:
-        self.net = net
+        self.net = fit_weights(net)
         self.model = messages()["ModelProto"](ir_version=IR_VERSION, producer_name="faceall")
         self.model.opset_import.add(domain="", version=OPSET)
         self.message = self.model.graph
@@ -89,20 +90,23 @@ def to_onnx(net: Net, outputs: Sequence[str] | None = None, *, fixed_size: bool 
     for layer in net.layers:
         if layer.type == "Input":
             continue
-        if layer.type not in WRITERS:
-            known = ", ".join(sorted(WRITERS))
-            raise UnsupportedLayerError(
-                f"layer '{layer.name}' has the unknown type '{layer.type}'; known types: {known}"
-            )
         bottoms = [graph.values[bottom] for bottom in layer.bottoms]
         graph.values.update(zip(layer.tops, WRITERS[layer.type](graph, layer, bottoms), strict=True))
-    for blob in outputs if outputs is not None else net.outputs:
+    for blob in wanted_outputs(net, outputs):
         _give(graph, blob)
     return bytes(graph.model.SerializeToString())
 
 
 def _depends_on_size(net: Net) -> bool:
-    return any(layer.type in ("InnerProduct", "Reshape", "Flatten", "Slice") for layer in net.layers)
+    return any(
+        layer.type in ("InnerProduct", "Reshape", "Flatten", "Slice") or _is_clipped(layer) for layer in net.layers
+    )
+
+
+def _is_clipped(layer: Layer) -> bool:
+    """Whether this is a pooling that rounds up with a border: Caffe then drops windows that begin in the border."""
+    rounds_up = layer.type == "Pooling" and not layer.option("global_pooling") and layer.option("round_mode") == "CEIL"
+    return rounds_up and window(layer).padded
 
 
 def _free(shape: Sequence[int], fixed: bool) -> list[int | str]:
@@ -120,8 +124,6 @@ def _declare(info: Message, shape: Sequence[int | str]) -> None:
 
 
 def _give(graph: _Graph, blob: str) -> None:
-    if blob not in graph.values:
-        raise NetFormatError(f"net '{graph.net.name}' has no blob '{blob}'; it has: {', '.join(graph.values)}")
     if blob in graph.net.inputs:
         raise NetFormatError(f"net '{graph.net.name}': the blob '{blob}' is an input and cannot be an output as well")
     graph.node("Identity", [graph.values[blob]], blob)
@@ -149,7 +151,6 @@ def _per_channel(graph: _Graph, array: Array, blob: str, axis: int) -> str:
 
 def _convolution(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
     frame = window(layer)
-    group = graph.shapes[layer.bottoms[0]][1] if layer.type == "ConvolutionDepthwise" else layer.option("group")
     blobs = [graph.constant(blob) for blob in graph.net.blobs(layer.name)]
     return [
         graph.node(
@@ -159,14 +160,14 @@ def _convolution(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
             strides=frame.stride,
             pads=frame.pad * 2,
             dilations=frame.dilation,
-            group=int(group),
+            group=groups(layer, graph.shapes[layer.bottoms[0]][1]),
         )
     ]
 
 
 def _batch_norm(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
     mean, variance, *factor = graph.net.blobs(layer.name)
-    scale = float(factor[0].reshape(-1)[0]) if factor else 1.0
+    scale = float(factor[0][0]) if factor else 1.0
     scale = 0.0 if scale == 0 else 1.0 / scale
     ones, zeros = np.ones_like(mean), np.zeros_like(mean)
     constants = [graph.constant(array) for array in (ones, zeros, mean * scale, variance * scale)]
@@ -174,24 +175,19 @@ def _batch_norm(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
 
 
 def _scale(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
-    blob, axis = layer.bottoms[0], int(layer.option("axis"))
-    axis = axis % graph.rank(blob)
-    blobs = list(graph.net.blobs(layer.name))
+    blob, blobs = layer.bottoms[0], list(graph.net.blobs(layer.name))
+    axis, factors = scale_axes(layer, tuple(graph.shapes[bottom] for bottom in layer.bottoms))
     if len(bottoms) == 2:
-        trailing = graph.rank(blob) - axis - graph.rank(layer.bottoms[1])
+        trailing = graph.rank(blob) - axis - len(factors)
         factor = bottoms[1]
         if trailing:
             factor = graph.node("Unsqueeze", [factor, graph.integers(*range(-trailing, 0))])
     else:
-        factor = _per_channel(graph, _scalar_if_single(layer, blobs.pop(0)), blob, axis)
+        factor = _per_channel(graph, blobs.pop(0), blob, axis)
     result = graph.node("Mul", [bottoms[0], factor])
     if layer.option("bias_term"):
-        result = graph.node("Add", [result, _per_channel(graph, _scalar_if_single(layer, blobs[0]), blob, axis)])
+        result = graph.node("Add", [result, _per_channel(graph, blobs[0], blob, axis)])
     return [result]
-
-
-def _scalar_if_single(layer: Layer, blob: Array) -> Array:
-    return blob.reshape(()) if layer.option("num_axes") == 0 else blob
 
 
 def _relu(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
@@ -201,41 +197,56 @@ def _relu(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
 
 def _prelu(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
     (slope,) = graph.net.blobs(layer.name)
-    return [graph.node("PRelu", [*bottoms, _per_channel(graph, slope.reshape(-1), layer.bottoms[0], 1)])]
+    return [graph.node("PRelu", [*bottoms, _per_channel(graph, slope, layer.bottoms[0], 1)])]
 
 
 def _pooling(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
     average = layer.option("pool") == "AVE"
     if layer.option("global_pooling"):
         return [graph.node("GlobalAveragePool" if average else "GlobalMaxPool", bottoms)]
+    if _is_clipped(layer):
+        return [_clipped_pooling(graph, layer, bottoms[0])]
     frame = window(layer)
-    ceil = layer.option("round_mode") != "FLOOR"
-    options: dict[str, Any] = {
-        "kernel_shape": frame.kernel,
-        "strides": frame.stride,
-        "pads": frame.pad * 2,
-        "ceil_mode": int(ceil),
-    }
+    options: dict[str, Any] = {"kernel_shape": frame.kernel, "strides": frame.stride, "pads": frame.pad * 2}
+    options["ceil_mode"] = int(layer.option("round_mode") == "CEIL")
     if average:
         options["count_include_pad"] = 1
     return [graph.node("AveragePool" if average else "MaxPool", bottoms, **options)]
 
 
+def _clipped_pooling(graph: _Graph, layer: Layer, bottom: str) -> str:
+    """A padded pooling that rounds up, with Caffe's own border spelled out, as engines differ in theirs."""
+    frame, average = window(layer), layer.option("pool") == "AVE"
+    before, after = graph.shapes[layer.bottoms[0]][2:], graph.shapes[layer.tops[0]][2:]
+    sides = list(zip(before, after, frame.kernel, frame.stride, frame.pad, strict=True))
+    ends = [max(0, (out - 1) * stride + kernel - size - pad) for size, out, kernel, stride, pad in sides]
+    border = graph.integers(0, 0, *frame.pad, 0, 0, *ends)
+    fill = graph.scalar(0.0 if average else float(np.finfo(np.float32).min))
+    padded = graph.node("Pad", [bottom, border, fill])
+    pooled = graph.node(
+        "AveragePool" if average else "MaxPool", [padded], kernel_shape=frame.kernel, strides=frame.stride
+    )
+    if not average:
+        return pooled
+    counts = [  # Caffe divides by the part of the window that lies within the symmetric border
+        np.minimum(np.arange(out) * stride + kernel, size + 2 * pad) - np.arange(out) * stride
+        for size, out, kernel, stride, pad in sides
+    ]
+    share = np.outer(*counts).astype(np.float32) / np.float32(frame.kernel[0] * frame.kernel[1])
+    return graph.node("Div", [pooled, graph.constant(share[None, None])])
+
+
 def _inner_product(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
     weight, *bias = graph.net.blobs(layer.name)
-    axis = int(layer.option("axis")) % graph.rank(layer.bottoms[0])
-    matrix = weight.reshape(-1, weight.shape[-1])  # an old file says 1 x 1 x O x I
-    matrix = matrix if layer.option("transpose") else matrix.T
-    leading = [0] * axis
-    flat = graph.node("Reshape", [*bottoms, graph.integers(*leading, -1 if axis != 0 else matrix.shape[0])])
+    axis = axis_of(layer, graph.shapes[layer.bottoms[0]])
+    matrix = weight if layer.option("transpose") else weight.T
+    flat = graph.node("Reshape", [*bottoms, graph.integers(*[0] * axis, -1 if axis else matrix.shape[0])])
     result = graph.node("MatMul", [flat, graph.constant(matrix)])
-    if layer.option("bias_term"):
-        result = graph.node("Add", [result, graph.constant(bias[0].reshape(-1))])
-    return [result]
+    return [graph.node("Add", [result, graph.constant(bias[0])]) if bias else result]
 
 
 def _concat(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
-    return [graph.node("Concat", bottoms, axis=int(layer.option("axis")))]
+    return [graph.node("Concat", bottoms, axis=concat_axis(layer, graph.shapes[layer.bottoms[0]]))]
 
 
 def _eltwise(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
@@ -278,9 +289,7 @@ def _reshape(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
 
 
 def _permute(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
-    order = [int(axis) for axis in layer.option("order")]
-    order += [axis for axis in range(graph.rank(layer.bottoms[0])) if axis not in order]
-    return [graph.node("Transpose", bottoms, perm=order)]
+    return [graph.node("Transpose", bottoms, perm=permutation(layer, graph.shapes[layer.bottoms[0]]))]
 
 
 def _softmax(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
@@ -288,24 +297,20 @@ def _softmax(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
 
 
 def _crop(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
-    rank = graph.rank(layer.bottoms[0])
-    axes = list(range(int(layer.option("axis")) % rank, rank))
-    offsets = [int(value) for value in layer.option("offset")] or [0]
-    offsets = offsets * len(axes) if len(offsets) == 1 else offsets
-    starts = graph.integers(*offsets)
+    shape = graph.shapes[layer.bottoms[0]]
+    axes = range(axis_of(layer, shape), len(shape))
+    starts = graph.integers(*crop_offsets(layer, shape)[axes.start :])
     wanted = graph.node("Gather", [graph.node("Shape", [bottoms[1]]), graph.integers(*axes)], axis=0)
     ends = graph.node("Add", [wanted, starts])
     return [graph.node("Slice", [bottoms[0], starts, ends, graph.integers(*axes)])]
 
 
 def _slice(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
-    axis = int(layer.option("axis"))
-    size, parts = graph.shapes[layer.bottoms[0]][axis], len(layer.tops)
-    points = [int(point) for point in layer.option("slice_point")] or [size * k // parts for k in range(1, parts)]
-    edges = [0, *points, _END]
+    shape = graph.shapes[layer.bottoms[0]]
+    axis = graph.integers(concat_axis(layer, shape))
     return [
-        graph.node("Slice", [*bottoms, graph.integers(start), graph.integers(end), graph.integers(axis)])
-        for start, end in pairwise(edges)
+        graph.node("Slice", [*bottoms, graph.integers(start), graph.integers(end), axis])
+        for start, end in pairwise(slice_bounds(layer, shape))
     ]
 
 
@@ -323,7 +328,7 @@ def _normalize(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
     norm = graph.node("Sqrt", [graph.node("Add", [total, graph.scalar(float(layer.option("eps")))])])
     result = graph.node("Div", [bottoms[0], norm])
     for scale in graph.net.blobs(layer.name):
-        result = graph.node("Mul", [result, _per_channel(graph, scale.reshape(-1), layer.bottoms[0], 1)])
+        result = graph.node("Mul", [result, _per_channel(graph, scale, layer.bottoms[0], 1)])
     return [result]
 
 

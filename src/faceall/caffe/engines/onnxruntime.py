@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from faceall.caffe.checks import checked_arrays, wanted_outputs
 from faceall.caffe.engines.protocol import Precision
 from faceall.caffe.net import Net
 from faceall.caffe.onnx import to_onnx
@@ -24,13 +23,13 @@ class OnnxruntimeEngine:
             import onnxruntime
         except ImportError as error:
             raise EngineError(
-                'the engine \'onnxruntime\' is not installed: pip install "faceall[onnxruntime]"'
+                "the engine 'onnxruntime' is not installed: pip install \"faceall[onnxruntime]\""
             ) from error
         self._runtime = onnxruntime
 
     def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> _Compiled:
         """Make `net` ready to run; every precision is float32 here."""
-        names = list(outputs if outputs is not None else net.outputs)
+        names = wanted_outputs(net, outputs)
         options = self._runtime.SessionOptions()
         options.log_severity_level = 3
         session = self._runtime.InferenceSession(to_onnx(net, names), options, providers=["CPUExecutionProvider"])
@@ -40,10 +39,18 @@ class OnnxruntimeEngine:
 class _Compiled:
     precision = "float32"
 
-    def __init__(self, session: Any, outputs: list[str]) -> None:
+    def __init__(self, session: Any, outputs: Sequence[str]) -> None:
         self._session = session
         self._outputs = outputs
+        self._inputs = {
+            entry.name: tuple(size if isinstance(size, int) else None for size in entry.shape)
+            for entry in session.get_inputs()
+        }
 
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
-        feeds = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
-        return dict(zip(self._outputs, self._session.run(self._outputs, feeds), strict=True))
+        feeds = checked_arrays(self._inputs, inputs)
+        try:
+            results = self._session.run(list(self._outputs), feeds)
+        except RuntimeError as error:  # the base of all that onnxruntime raises
+            raise EngineError(f"onnxruntime cannot run the net: {' '.join(str(error).split())}") from error
+        return dict(zip(self._outputs, results, strict=True))

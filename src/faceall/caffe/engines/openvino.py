@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from faceall.caffe.checks import checked_arrays, wanted_outputs
 from faceall.caffe.engines.protocol import CompiledNet, Precision
 from faceall.caffe.net import Net
 from faceall.caffe.onnx import to_onnx
@@ -37,7 +38,7 @@ class OpenvinoEngine:
 
     def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> _Compiled:
         """Make `net` ready to run, for any batch size."""
-        names = list(outputs if outputs is not None else net.outputs)
+        names = wanted_outputs(net, outputs)
         model = self._core.read_model(to_onnx(net, names))
         chosen = _chosen(precision)
         compiled = self._core.compile_model(model, "CPU", properties(chosen))
@@ -65,7 +66,7 @@ class OpenvinoEngine:
             )  # without its properties a net would come back in another precision
         except (RuntimeError, ValueError, TypeError) as error:
             raise EngineError(f"OpenVINO cannot read a compiled net: {str(error).splitlines()[0]}") from error
-        return _Compiled(compiled, list(outputs), _chosen(precision), data)
+        return _Compiled(compiled, outputs, _chosen(precision), data)
 
 
 def _chosen(precision: Precision) -> str:
@@ -101,21 +102,25 @@ def processor_flags() -> frozenset[str]:
 class _Compiled:
     """A compiled net with one inference request per thread."""
 
-    def __init__(self, compiled: Any, outputs: list[str], precision: str, backing: object = None) -> None:
+    def __init__(self, compiled: Any, outputs: Sequence[str], precision: str, backing: object = None) -> None:
         self.precision = precision
         self.inner = compiled
         self._outputs = outputs
         self._backing = backing  # memory that the compiled net lives in
+        self._inputs = {
+            entry.get_node().get_friendly_name(): tuple(None if size.is_dynamic else size.get_length() for size in entry.partial_shape)
+            for entry in compiled.inputs
+        }
         self._requests = threading.local()
 
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
         request = getattr(self._requests, "request", None)
         if request is None:
             request = self._requests.request = self.inner.create_infer_request()
-        feeds = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
+        feeds = checked_arrays(self._inputs, inputs)
         try:
             results = request.infer(feeds, share_inputs=True)
         except RuntimeError as error:
             shapes = ", ".join(f"'{name}' {array.shape}" for name, array in feeds.items())
-            raise EngineError(f"OpenVINO cannot run the net on {shapes}: {str(error).splitlines()[-1]}") from error
+            raise EngineError(f"OpenVINO cannot run the net on {shapes}: {' '.join(str(error).split())}") from error
         return {name: np.array(results[number]) for number, name in enumerate(self._outputs)}

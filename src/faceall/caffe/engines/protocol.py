@@ -29,5 +29,7 @@ class Engine(Protocol):
 
     name: str
 
-    def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> CompiledNet:
+    def compile(
+        self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32"
+    ) -> CompiledNet:
         """Make `net` ready to give `outputs` (default: all blobs that no layer reads)."""
