@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -50,11 +51,22 @@ class FaceEmbedder(Protocol):
 
 
 class Analyser:
-    """A detector and an embedder; the ones that are not given are made with their defaults at first use."""
+    """A detector and an embedder; the ones that are not given are made with their defaults at first use.
 
-    def __init__(self, detector: FaceDetector | None = None, embedder: FaceEmbedder | None = None) -> None:
+    remembered  tells the label of the model that made the vectors which new ones are to be compared with; where that
+                model is installed it is the default
+    """
+
+    def __init__(
+        self,
+        detector: FaceDetector | None = None,
+        embedder: FaceEmbedder | None = None,
+        *,
+        remembered: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._detector = detector
         self._embedder = embedder
+        self._remembered = remembered
         self._locks = {"detector": threading.Lock(), "embedder": threading.Lock()}
 
     @property
@@ -72,32 +84,30 @@ class Analyser:
         """The embedder; raises ModelNotFoundError where no model is installed."""
         with self._locks["embedder"]:
             if self._embedder is None:
-                from faceall.embed import Embedder
-
-                self._embedder = Embedder()
+                self._embedder = self._default_embedder()
             return self._embedder
+
+    def _default_embedder(self) -> FaceEmbedder:
+        from faceall.embed import Embedder
+        from faceall.models import installed_models
+
+        label = None if os.environ.get("EMBEDDING_SIZE") else self._remembered()  # a size that is asked for counts
+        same = (model for model in installed_models("embedder") if label == label_of(model))
+        model = next(same, None) if label else None
+        return Embedder(model.path if model else None)
 
     @property
     def model_label(self) -> str:
         """The embedder's model as a gallery remembers it: its name and the start of its fingerprint."""
-        model = self.embedder.model
-        return f"{model.manifest.name} ({model.fingerprint[:12]})"
+        return label_of(self.embedder.model)
 
     def warm_up(self) -> None:
-        """Make both now, the one in a thread beside the other."""
-        helper = threading.Thread(target=self._make_detector, daemon=True)
-        helper.start()
-        try:
-            _ = self.embedder
-        finally:
-            helper.join()
-        _ = self.detector  # raises what went wrong
-
-    def _make_detector(self) -> None:
-        try:
-            _ = self.detector
-        except Exception:  # noqa: BLE001 - whoever needs the detector tries again and gets the error itself
-            return
+        """Load both now, the one in a thread beside the other."""
+        with ThreadPoolExecutor(1) as helper:
+            detector = helper.submit(lambda: self.detector)
+            width, height = self.embedder.model.manifest.input_size
+            self.embedder.embed_crops(np.zeros((1, height, width, 3), np.uint8))  # its net is loaded at the first use
+            detector.result()
 
     def find(self, image: Image) -> tuple[Faces, Float32Array]:
         """The faces of one picture, best first, and their vectors (n, size) float32."""
@@ -105,6 +115,11 @@ class Analyser:
         if not len(faces):
             return faces, np.zeros((0, self.embedder.size), np.float32)
         return faces, self.embedder.embed_crops(self.embedder.crop(image, faces))
+
+
+def label_of(model: ModelFolder) -> str:
+    """A model as galleries remember it."""
+    return f"{model.manifest.name} ({model.fingerprint[:12]})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from types import TracebackType
 from faceall.errors import FaceallError, ImageError, IndexFileError
 from faceall.gallery import people, schema
 from faceall.gallery.analysis import Analyser, Comparison, FaceDetector, FaceEmbedder, as_image, compare_pictures
+from faceall.gallery.health import find_problems
 from faceall.gallery.naming import find_candidates
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult
@@ -71,7 +72,7 @@ class Gallery:
         except BaseException:
             index.close(save=False)
             raise
-        return cls(index, folder, Analyser(detector, embedder))
+        return cls(index, folder, Analyser(detector, embedder, remembered=lambda: index.model))
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -95,6 +96,10 @@ class Gallery:
     def status(self) -> GalleryStatus:
         """Count what it holds, and the files that are no longer where they were seen."""
         return people.read_status(self._index, self._folder)
+
+    def problems(self) -> list[str]:
+        """What is wrong with its files, a line each; none in a sound gallery. Reads everything."""
+        return find_problems(self._index)
 
     # -- photos in --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,136 @@
+"""What commands print: data on stdout, remarks and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import click
+
+_PATIENCE = 1.0  # seconds before a progress bar shows
+
+
+class Bar(Protocol):
+    """A progress bar, as tqdm makes it."""
+
+    def update(self, n: float = 1) -> object:
+        """Move on by n."""
+
+
+class _NoBar:
+    def update(self, n: float = 1) -> None:
+        """Show nothing."""
+
+
+@dataclass
+class Console:
+    """Prints as --json, --quiet and --verbose say."""
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    _bar: Any = None
+
+    def record(self, values: dict[str, Any]) -> None:
+        """One JSON object on a line of stdout, with --json only."""
+        if self.as_json:
+            self._print(_as_json(values))
+
+    def line(self, text: str = "") -> None:
+        """One line for people on stdout, without --json only."""
+        if not self.as_json:
+            self._print(text)
+
+    def table(self, rows: Iterable[Sequence[str]], *, indent: str = "", right: frozenset[int] = frozenset()) -> None:
+        """Rows of text as aligned columns, for people; the columns of the numbers `right` end at the same place."""
+        cells = [[shown(cell) for cell in row] for row in rows]
+        widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+        for row in cells:
+            padded = [
+                " " * (width - _width(cell)) + cell if number in right else cell + " " * (width - _width(cell))
+                for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            self.line((indent + "  ".join(padded)).rstrip())
+
+    def remark(self, text: str) -> None:
+        """One line on stderr, unless --quiet."""
+        if not self.quiet:
+            self.complain(text)
+
+    def complain(self, text: str) -> None:
+        """One line on stderr, always."""
+        if self._bar is None:
+            click.echo(text, err=True)
+        else:
+            self._bar.write(text, file=sys.stderr)
+
+    @contextmanager
+    def progress(self, total: int, what: str) -> Iterator[Bar]:
+        """A bar on stderr for what takes over a second; none with --quiet or where stderr is not a terminal."""
+        if self.quiet or not sys.stderr.isatty():
+            yield _NoBar()
+            return
+        from tqdm import tqdm
+
+        with tqdm(total=total, unit=f" {what}", delay=_PATIENCE, file=sys.stderr, leave=False) as self._bar:
+            try:
+                yield self._bar
+            finally:
+                self._bar, bar = None, self._bar
+                bar.close()
+
+    def _print(self, text: str) -> None:
+        if self._bar is None:
+            click.echo(text)
+        else:
+            self._bar.write(text, file=sys.stdout)
+        sys.stdout.flush()  # what is reported is seen, also by a reader of a pipe
+
+
+def shown(text: str | os.PathLike[str]) -> str:
+    """A text on one line: control characters and broken bytes escaped."""
+    readable = os.fspath(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(
+        character.encode("unicode_escape").decode() if unicodedata.category(character) == "Cc" else character
+        for character in readable
+    )
+
+
+def short_path(path: str | os.PathLike[str]) -> str:
+    """A path as a person would type it from here: relative where that is shorter."""
+    whole = os.path.abspath(path)
+    relative = os.path.relpath(whole)
+    return shown(relative if len(relative) < len(whole) else whole)
+
+
+def rounded(values: Iterable[float], digits: int = 2) -> list[float]:
+    """Numbers without the digits that mean nothing."""
+    return [round(float(value), digits) for value in values]
+
+
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """A number with its noun: 1 face, 2 faces."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def _as_json(values: dict[str, Any]) -> str:
+    """One line of JSON; letters as they are where the terminal or pipe takes them."""
+    text = json.dumps(values, ensure_ascii=False)
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
+    if encoding == "utf8" and not any("\ud800" <= character <= "\udfff" for character in text):
+        return text
+    return json.dumps(values)
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: two for the wide letters of East Asia, none for combining accents."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )

@@ -1,0 +1,146 @@
+"""Is everything in order? Versions, engine, models, gallery."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from faceall import __version__
+from faceall.errors import FaceallError
+from faceall_cli.console import Console, shown
+from faceall_cli.group import MISTAKE
+from faceall_cli.options import gallery_option, output_options
+
+if TYPE_CHECKING:
+    from faceall.models import ScannedFolder
+
+_PACKAGES = ("numpy", "openvino", "hnswlib", "pillow", "protobuf", "click", "onnxruntime")
+_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "i8mm")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    topic: str
+    ok: bool
+    detail: str
+
+
+@click.command()
+@gallery_option
+@output_options
+def doctor(console: Console, gallery: Path | None) -> None:
+    """Check the installation: versions, engine and precision in use, models, the gallery's health.
+
+    Exits with 1 if something is broken; a missing model or gallery is only told.
+    """
+    sound = True
+    for finding in _examine(gallery):
+        console.record(asdict(finding))
+        console.line(f"{finding.topic:<10} {'' if finding.ok else 'BROKEN: '}{shown(finding.detail)}")
+        sound = sound and finding.ok
+    if not sound:
+        raise click.exceptions.Exit(MISTAKE)
+
+
+def _examine(gallery: Path | None) -> Iterator[Finding]:
+    yield Finding("faceall", True, f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
+    yield Finding("packages", True, ", ".join(filter(None, map(_version, _PACKAGES))))
+    yield _processor()
+    yield from _models()
+    yield _engine()
+    yield _detector()
+    yield from _gallery(gallery)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> Finding:
+    """How many cores, and which of the instruction sets that matter."""
+    import os
+
+    from faceall.caffe.engines.openvino import processor_flags
+
+    flags = processor_flags()
+    told = " ".join(flag for flag in _FLAGS if flag in flags) or "instruction sets unknown"
+    return Finding("processor", True, f"{os.cpu_count()} cores, {platform.machine()}, {told}")
+
+
+def _models() -> Iterator[Finding]:
+    """Every model with its checksums."""
+    from faceall.models import scan
+
+    found = scan()
+    yield from map(_verified, found)
+    if not found:
+        yield Finding("model", True, "no embedder is installed: faceall models import FILE.pb")
+
+
+def _verified(entry: ScannedFolder) -> Finding:
+    if entry.model is None:
+        return Finding("model", False, str(entry.error))
+    try:
+        entry.model.verify()
+    except FaceallError as error:
+        return Finding("model", False, str(error))
+    return Finding("model", True, f"{entry.model.name}, checksums right, {entry.path}")
+
+
+def _engine() -> Finding:
+    """The engine and the precision of the embedder in use."""
+    from faceall.caffe.engines import get_engine
+    from faceall.embed import Embedder
+    from faceall.errors import ModelNotFoundError
+
+    try:
+        name = get_engine().name
+        try:
+            embedder = Embedder()
+        except ModelNotFoundError:
+            return Finding("engine", True, name)
+        return Finding("engine", True, f"{name}, embedder {embedder.model.name} computes in {embedder.precision}")
+    except FaceallError as error:
+        return Finding("engine", False, str(error))
+
+
+def _detector() -> Finding:
+    """Whether the detector can be made and runs."""
+    import numpy as np
+
+    from faceall.detect import Detector
+
+    try:
+        faces = Detector()(np.zeros((64, 64, 3), np.uint8))
+    except FaceallError as error:
+        return Finding("detector", False, str(error))
+    return Finding("detector", not len(faces), "ready" if not len(faces) else "finds a face on a black picture")
+
+
+def _gallery(folder: Path | None) -> Iterator[Finding]:
+    """The gallery's health."""
+    from faceall.gallery import Gallery, default_folder
+
+    where = Path(folder or default_folder())
+    if not (where / "faces.db").exists():
+        yield Finding("gallery", True, f"{where}: none yet")
+        return
+    try:
+        with Gallery.open(where, read_only=True) as gallery:
+            problems = gallery.problems()
+            yield Finding("gallery", True, f"{where}: {len(gallery):,} faces, made with {gallery.model}")
+        for problem in problems:
+            yield Finding("gallery", False, f"{where}: {problem}")
+    except FaceallError as error:
+        yield Finding("gallery", False, str(error))

@@ -1,0 +1,165 @@
+"""Models: list, info, import, verify, remove."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from faceall_cli.console import Console, shown
+from faceall_cli.convert import conversion_options, run_conversion
+from faceall_cli.group import MISTAKE
+from faceall_cli.options import output_options
+
+if TYPE_CHECKING:
+    from faceall.models import ModelFolder
+
+
+@click.group()
+def models() -> None:
+    """The models that are installed: list, info, import, verify, remove."""
+
+
+@models.command("list")
+@output_options
+def list_(console: Console) -> None:
+    """List the installed models; the first embedder is the default."""
+    from faceall.models import scan
+
+    rows = []
+    for entry in scan():
+        if entry.model is None:
+            console.complain(f"faceall: {shown(str(entry.error))}")
+            continue
+        manifest = entry.model.manifest
+        console.record(
+            {
+                "name": manifest.name,
+                "kind": manifest.kind,
+                "embedding_size": manifest.embedding_size,
+                "path": str(entry.model.path),
+            }
+        )
+        rows.append((manifest.name, manifest.kind, str(manifest.embedding_size or "-"), str(entry.model.path)))
+    if rows:
+        console.table([("name", "kind", "numbers", "folder"), *rows], right=frozenset((2,)))
+    else:
+        console.remark("no model is installed; get FaceNet's 20180402-114759.pb and run: faceall models import FILE.pb")
+
+
+@models.command()
+@click.argument("name", required=False)
+@output_options
+def info(console: Console, name: str | None) -> None:
+    """Show the manifest of a model, by name or folder; by default of the embedder that is used."""
+    model = _find(name)
+    values: dict[str, Any] = json.loads(model.manifest.to_json())
+    values |= {"path": str(model.path), "fingerprint": model.fingerprint}
+    console.record(values)
+    console.table([(field, value if isinstance(value, str) else json.dumps(value)) for field, value in values.items()])
+
+
+def _find(name: str | None) -> ModelFolder:
+    """The model of that name, of any kind."""
+    from faceall.errors import ModelError
+    from faceall.models import find_model
+
+    try:
+        return find_model(name)
+    except ModelError:
+        if name is None:
+            raise
+        try:
+            return find_model(name, kind="detector")
+        except ModelError:
+            pass
+        raise
+
+
+@models.command("import")
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, path_type=Path))
+@click.option("--replace", is_flag=True, help="Replace an installed model of the same name.")
+@conversion_options
+@output_options
+def import_(console: Console, file: Path, replace: bool, how: dict[str, Any]) -> None:
+    """Install a model: a FaceNet graph (.pb), the zip it came in, or a model folder.
+
+    A graph is converted and compared with its source first; above a difference of 1e-5 nothing is installed. Known
+    files are recognised by their checksum; for others the assumptions are told.
+    """
+    from faceall.models import adopt
+
+    with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
+        source = _unpacked(file, Path(scratch)) if file.suffix.lower() == ".zip" else file
+        if source.is_dir():
+            model = adopt(source, replace=replace)
+        else:
+            model = adopt(run_conversion(console, source, Path(scratch) / "model", how).folder, replace=replace)
+    console.record({"name": model.name, "embedding_size": model.manifest.embedding_size, "path": str(model.path)})
+    console.line(f"installed {model.name}: {shown(model.path)}")
+
+
+def _unpacked(file: Path, scratch: Path) -> Path:
+    """The frozen graph of a release's zip, unpacked."""
+    import shutil
+    import zipfile
+
+    from faceall.errors import ConvertError
+
+    try:
+        with zipfile.ZipFile(file) as archive:
+            graphs = [name for name in archive.namelist() if name.lower().endswith(".pb")]
+            if len(graphs) != 1:
+                raise ConvertError(f"{file}: holds {len(graphs)} .pb files, expected one")
+            target = scratch / Path(graphs[0]).name
+            with archive.open(graphs[0]) as member, target.open("wb") as copy:
+                shutil.copyfileobj(member, copy)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ConvertError(f"{file}: cannot be unpacked ({error})") from error
+    return target
+
+
+@models.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@output_options
+def verify(console: Console, names: tuple[str, ...]) -> None:
+    """Compare the files of models with the checksums of their manifests; by default of all models."""
+    from faceall.models import scan
+
+    chosen = names or tuple(str(entry.path) for entry in scan())
+    verdicts = [_verify(console, name) for name in chosen]
+    if not chosen:
+        console.remark("no model is installed")
+    if not all(verdicts):
+        raise click.exceptions.Exit(MISTAKE)
+
+
+def _verify(console: Console, name: str) -> bool:
+    """Check one model, by name or folder, and say what came out."""
+    from faceall.errors import ModelError
+
+    try:
+        model = _find(name)
+        model.verify()
+    except ModelError as error:
+        console.record({"model": name, "ok": False, "message": str(error)})
+        console.complain(f"faceall: {shown(str(error))}")
+        return False
+    console.record({"model": model.name, "ok": True, "path": str(model.path)})
+    console.line(f"{model.name}: ok")
+    return True
+
+
+@models.command()
+@click.argument("name", metavar="NAME")
+@output_options
+def remove(console: Console, name: str) -> None:
+    """Remove a model from your data folder."""
+    from faceall.models import remove as remove_model
+
+    remove_model(name)
+    console.record({"name": name, "removed": True})
+    console.line(f"removed {shown(name)}")

@@ -1,0 +1,58 @@
+"""The options that commands share, as decorators."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from faceall_cli.console import Console
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OUTPUT = (
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks, only results and errors."),
+    click.option("-v", "--verbose", is_flag=True, help="Tell more."),
+)
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--json, --quiet and --verbose; the command gets them as its first argument, a Console."""
+
+    @functools.wraps(command)
+    def with_console(*, as_json: bool, quiet: bool, verbose: bool, **others: Any) -> Any:
+        return command(Console(as_json=as_json, quiet=quiet, verbose=verbose), **others)
+
+    for option in reversed(_OUTPUT):
+        with_console = option(with_console)
+    return with_console
+
+
+def gallery_option(command: Command) -> Command:
+    """--gallery, the folder, as `gallery`; None means the default."""
+    return click.option(
+        "--gallery",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="The gallery's folder. Default: FACEALL_GALLERY, else a folder in your data directory.",
+    )(command)
+
+
+def pictures_argument(command: Command) -> Command:
+    """IMG..., pictures and folders of pictures, as `images`."""
+    return click.argument(
+        "images", nargs=-1, required=True, metavar="IMG...", type=click.Path(path_type=Path, dir_okay=True)
+    )(command)
+
+
+def model_option(command: Command) -> Command:
+    """--model, an embedder, as `model`; None means the default."""
+    return click.option(
+        "--model",
+        metavar="NAME",
+        help="The embedder: the name of an installed model or a model folder. Default: the first that is installed.",
+    )(command)

@@ -1,0 +1,111 @@
+"""People: list, rename, merge, remove, and giving a name to a face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from faceall_cli.console import Console, counted, rounded, short_path, shown
+from faceall_cli.options import gallery_option, output_options
+
+if TYPE_CHECKING:
+    from faceall.gallery import Gallery
+
+
+@click.group()
+def people() -> None:
+    """The people of the gallery: list, rename, merge, remove."""
+
+
+def open_existing(folder: Path | None) -> Gallery:
+    """A gallery to change, which has to be there already."""
+    from faceall.gallery import Gallery
+
+    Gallery.open(folder, read_only=True).close()  # says so where there is none, rather than make one
+    return Gallery.open(folder)
+
+
+@people.command("list")
+@click.argument("name", required=False)
+@gallery_option
+@output_options
+def list_(console: Console, name: str | None, gallery: Path | None) -> None:
+    """List everybody with the number of their faces and photos, or every face of NAME."""
+    from faceall.gallery import Gallery
+
+    with Gallery.open(gallery, read_only=True) as opened:
+        if name is not None:
+            _list_faces(console, opened, name)
+            return
+        found = opened.people()
+    for person in found:
+        console.record({"person": person.name, "faces": person.faces, "photos": person.photos})
+    if found:
+        rows = [(person.name, str(person.faces), str(person.photos)) for person in found]
+        console.table([("person", "faces", "photos"), *rows], right=frozenset((1, 2)))
+    else:
+        console.remark("nobody yet")
+
+
+def _list_faces(console: Console, gallery: Gallery, name: str) -> None:
+    faces = gallery.faces(person=name)
+    for face in faces:
+        console.record({"face_id": face.face_id, "person": name, "path": str(face.path), "box": rounded(face.box)})
+    rows = [(str(face.face_id), f"{face.score:.3f}", short_path(face.path)) for face in faces]
+    console.table([("face", "score", "photo"), *rows], right=frozenset((0, 1)))
+
+
+@people.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@gallery_option
+@output_options
+def rename(console: Console, old: str, new: str, gallery: Path | None) -> None:
+    """Give a person another name."""
+    with open_existing(gallery) as opened:
+        opened.rename_person(old, new)
+    console.record({"person": new, "was": old})
+    console.line(f"{shown(old)} is called {shown(new)} now")
+
+
+@people.command()
+@click.argument("old", metavar="OLD")
+@click.argument("into", metavar="INTO")
+@gallery_option
+@output_options
+def merge(console: Console, old: str, into: str, gallery: Path | None) -> None:
+    """File all faces of one person under another: OLD is INTO."""
+    with open_existing(gallery) as opened:
+        faces = opened.merge_people(old, into)
+    console.record({"person": into, "was": old, "faces": faces})
+    console.line(f"{counted(faces, 'face')} of {shown(old)} filed under {shown(into)}")
+
+
+@people.command()
+@click.argument("name", metavar="NAME")
+@gallery_option
+@output_options
+def remove(console: Console, name: str, gallery: Path | None) -> None:
+    """Remove a person: every face filed under NAME, with its vector and thumbnail, for good.
+
+    Photos that show nobody else are forgotten too; registering them again brings them back.
+    """
+    with open_existing(gallery) as opened:
+        faces = opened.remove_person(name)
+    console.record({"person": name, "faces": faces})
+    console.line(f"removed {shown(name)}: {counted(faces, 'face')}")
+
+
+@people.command("name")
+@click.argument("face_id", metavar="FACE_ID", type=int)
+@click.argument("person", metavar="NAME")
+@gallery_option
+@output_options
+def name_face(console: Console, face_id: int, person: str, gallery: Path | None) -> None:
+    """File one face, by the id that search prints, under a person, new or known."""
+    with open_existing(gallery) as opened:
+        opened.name_face(face_id, person)
+    console.record({"face_id": face_id, "person": person})
+    console.line(f"face {face_id} is {shown(person)}")

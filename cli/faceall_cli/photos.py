@@ -1,0 +1,175 @@
+"""Photos in and out: register, remove, status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from faceall_cli.console import Console, counted, short_path, shown
+from faceall_cli.group import INTERRUPTED, MISTAKE
+from faceall_cli.options import gallery_option, model_option, output_options
+from faceall_cli.people import open_existing
+
+if TYPE_CHECKING:
+    from faceall.gallery import PhotoResult, Registration
+
+_FINE = frozenset(("added", "unchanged"))
+_USELESS = frozenset(("unreadable", "too-large", "no-face"))
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option("--person", metavar="NAME", help="Whose photos these are. Default: the folder's name, see above.")
+@model_option
+@gallery_option
+@output_options
+def register(
+    console: Console, paths: tuple[Path, ...], person: str | None, model: str | None, gallery: Path | None
+) -> None:
+    """Take up photos, and folders of photos, into the gallery.
+
+    A photo in a folder below PATH belongs to the person the folder is called after: photos/Ada/1.jpg is Ada's. A
+    photo directly in PATH is called after its file: ada_2.jpg is ada's; where that name says nothing (1.jpg,
+    IMG_0042.jpg), after its folder. Of several faces the large, central one gets the name; the others are stored and
+    found too, without a name.
+
+    Registering again costs only what is new: unchanged files are skipped, moved ones recognised, changed ones redone.
+    What has been reported is safe on the disk; Ctrl-C keeps everything that is finished.
+    """
+    from faceall.gallery import Gallery
+
+    start = time.monotonic()
+    with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stopped_by_ctrl_c() as stop:
+        registration = opened.register(paths, person=person, stop=stop)
+        statuses = _print_results(console, registration)
+        _print_summary(console, registration, statuses, time.monotonic() - start)
+    if stop.is_set():
+        raise click.exceptions.Exit(INTERRUPTED)
+    if not set(statuses) - _USELESS:
+        raise click.exceptions.Exit(MISTAKE)
+
+
+def make_embedder(model: str | None) -> Any:
+    """The embedder of that name; None, the gallery's own choice, without one."""
+    if model is None:
+        return None
+    from faceall.embed import Embedder
+
+    return Embedder(model)
+
+
+@contextmanager
+def stopped_by_ctrl_c() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second one ends the command at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, ask_to_stop)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _print_results(console: Console, registration: Registration) -> Counter[str]:
+    statuses: Counter[str] = Counter()
+    with console.progress(registration.total, "photos") as bar:
+        for result in registration:
+            statuses[result.status] += 1
+            console.record(_as_record(result))
+            if console.verbose or result.status not in _FINE:
+                console.line(_as_line(result))
+            bar.update()
+    return statuses
+
+
+def _as_record(result: PhotoResult) -> dict[str, Any]:
+    record = {"path": str(result.path), "status": result.status, "faces": result.faces, "person": result.person}
+    return record if result.message is None else {**record, "message": result.message}
+
+
+def _as_line(result: PhotoResult) -> str:
+    facts = [shown(result.person)] if result.person else []
+    facts += [counted(result.faces, "face")] if result.faces > 1 else []
+    facts += [shown(result.message)] if result.message else []
+    return f"{result.status:<10} {short_path(result.path)}" + (f": {', '.join(facts)}" if facts else "")
+
+
+def _print_summary(console: Console, registration: Registration, statuses: Counter[str], seconds: float) -> None:
+    done = sum(statuses.values())
+    parts = ", ".join(f"{number:,} {status}" for status, number in statuses.most_common())
+    rate = f" ({done / seconds:,.0f} photos/s)" if done and seconds >= 0.1 else ""
+    text = f"{counted(done, 'photo')} in {seconds:.1f} s{rate}: {parts}" if done else "no picture found there"
+    if done < registration.total:
+        text += f"; stopped, {registration.total - done:,} left for the next time"
+    if done == 0 and registration.total == 0:
+        console.complain(f"faceall: {text}")
+    elif not console.quiet:
+        console.remark(text) if console.as_json else console.line(text)
+    if console.verbose:
+        spent = asdict(registration.timings)
+        console.remark("seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in spent.items()))
+
+
+@click.command()
+@click.argument("targets", nargs=-1, required=True, metavar="PATH|FACE_ID...")
+@gallery_option
+@output_options
+def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> None:
+    """Remove photos, by path or folder, or single faces, by the id that search prints.
+
+    Vectors and thumbnails are deleted for good. The picture files themselves are left alone. A number is taken as a
+    face; write ./7 for a photo of that name.
+    """
+    with open_existing(gallery) as opened:
+        for target in targets:
+            if target.isdecimal():
+                opened.remove_face(int(target))
+                console.record({"face_id": int(target), "removed": True})
+                console.line(f"removed face {target}")
+            else:
+                photos = opened.remove_photo(target)
+                console.record({"path": os.path.abspath(target), "photos": photos})
+                console.line(f"removed {counted(photos, 'photo')}: {short_path(target)}")
+
+
+@click.command()
+@gallery_option
+@output_options
+def status(console: Console, gallery: Path | None) -> None:
+    """Say what the gallery holds, and which of its files have gone."""
+    from faceall.gallery import Gallery
+
+    with Gallery.open(gallery, read_only=True) as opened:
+        found = opened.status()
+    console.record({**asdict(found), "folder": str(found.folder)})
+    console.line(f"{shown(found.folder)}: {found.size / 1e6:,.1f} MB")
+    console.line(f"{counted(found.faces, 'face')} of {counted(found.people, 'person', 'people')}")
+    console.line(f"{counted(found.photos, 'photo')} in {counted(found.files, 'file')}")
+    for number, what in (
+        (found.unnamed, "faces without a name"),
+        (found.without_face, "photos without a face"),
+        (found.unreadable, "unreadable pictures"),
+        (found.too_large, "pictures too large"),
+        (found.vanished, "files gone from where they were; their faces are kept"),
+    ):
+        if number:
+            console.line(f"{number:,} {what}")
+    if found.model:
+        console.line(f"made with {found.model}, {found.dimension} numbers per face")
