@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -222,10 +225,54 @@ def test_read_only_never_writes(tmp_path: Path, faces: Clusters) -> None:
     assert not (tmp_path / "b").exists()
 
 
-def test_folder_cannot_be_made(tmp_path: Path) -> None:
-    """A file stands where the folder should be: one line."""
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX permissions")
+def test_read_only_works_where_nothing_can_be_written(open_folder: Path, faces: Clusters) -> None:
+    """SQLite's shared-memory file cannot be made beside the database, yet it can be searched; writing is refused."""
+    with FaceIndex(open_folder) as index:
+        index.add(faces(3))
+    (open_folder / "faces.db").chmod(0o444)
+    open_folder.chmod(0o555)
+    with _ordinary_user(), FaceIndex(open_folder, read_only=True) as index:
+        assert index.search(faces(3), 5).keys.shape == (3, 3)
+    with _ordinary_user(), pytest.raises(IndexFileError, match=r"faces\.db cannot be used") as caught:
+        FaceIndex(open_folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX permissions")
+def test_forbidden_folder_is_one_line(open_folder: Path) -> None:
+    """Permission denied, said about the folder."""
+    (open_folder / "inner").mkdir(mode=0o000)
+    with _ordinary_user(), pytest.raises(IndexFileError, match="cannot be used: Permission denied"):
+        FaceIndex(open_folder / "inner")
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user of the machine can reach (pytest's own cannot be)."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+        os.chmod(name, 0o755)
+
+
+@contextmanager
+def _ordinary_user() -> Iterator[None]:
+    """Without the superuser's right to write everywhere."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if before == 0:
+            os.seteuid(before)
+
+
+def test_file_in_the_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
+    """Said about the folder."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(IndexFileError, match="cannot be made"):
+    with pytest.raises(IndexFileError, match="people cannot be used: Not a directory"):
         FaceIndex(tmp_path / "file" / "people")
 
 

@@ -70,10 +70,13 @@ def connect(folder: Path | None, *, read_only: bool = False) -> sqlite3.Connecti
         connection = _open(str(folder / DATABASE))
     else:
         connection = _open_read_only(folder)
-    for setting in ("secure_delete = ON", "foreign_keys = ON", "synchronous = FULL"):
-        connection.execute(f"PRAGMA {setting}")
-    if read_only:
-        connection.execute("PRAGMA query_only = ON")
+    settings = ["secure_delete = ON", "foreign_keys = ON", "synchronous = FULL", *["query_only = ON"] * read_only]
+    try:
+        for setting in settings:
+            connection.execute(f"PRAGMA {setting}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -95,10 +98,12 @@ def _open_read_only(folder: Path) -> sqlite3.Connection:
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchall()
     except sqlite3.OperationalError as error:
-        log = folder / f"{DATABASE}-wal"
-        if "unable to open" not in str(error) or (log.exists() and log.stat().st_size):
-            raise
         connection.close()
+        log = folder / f"{DATABASE}-wal"
+        if not any(part in str(error) for part in ("unable to open", "readonly")) or (
+            log.exists() and log.stat().st_size
+        ):
+            raise
         # WAL needs a shared-memory file beside the database; where none can be made, nobody else writes either
         return _open(f"{address}?immutable=1", uri=True)
     return connection

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from faceall.errors import IndexFileError
 from faceall.index.locks import SharedLock
 from faceall.types import Float32Array, Int64Array, Matches
 
@@ -33,6 +32,12 @@ class GraphOptions:
     build_effort: int = 200
     search_effort: int = 200
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("links", 2), ("build_effort", 1), ("search_effort", 1), ("threads", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} is {value}, expected at least {least}")
 
     @property
     def thread_count(self) -> int:
@@ -64,16 +69,19 @@ class Graph:
         self._configure()
 
     @classmethod
-    def load(cls, path: Path, dimension: int, options: GraphOptions, *, live: int, generation: int) -> Graph:
-        """The graph in hnswlib's own file format. Only ever call this on bytes whose checksum was verified."""
+    def load(cls, path: Path, dimension: int, options: GraphOptions, *, live: int, generation: int) -> Graph | None:
+        """The graph in hnswlib's own file format, None if this hnswlib refuses it.
+
+        Only ever call this on bytes whose checksum was verified.
+        """
         self = cls.__new__(cls)
         self.dimension, self.generation, self.live = dimension, generation, live
         self._options, self._effort, self._lock = options, options.search_effort, SharedLock()
         self._graph = _new(dimension)
         try:
             self._graph.load_index(str(path))
-        except RuntimeError as error:
-            raise IndexFileError(f"hnswlib refused its own graph file: {error}") from error
+        except RuntimeError:  # another release of it wrote the file
+            return None
         self._configure()
         return self
 

@@ -50,8 +50,15 @@ class Storage:
         self._open = True
 
     def _prepare_folder(self, create: bool) -> None:
-        if self.folder is None or (self.folder / DATABASE).exists():
+        if self.folder is None:
             return
+        try:
+            (self.folder / DATABASE).stat()
+            return
+        except FileNotFoundError:
+            pass  # it will be made
+        except OSError as error:
+            raise IndexFileError(f"{self.name} cannot be used: {error.strerror}") from error
         if not create:
             raise IndexFileError(f"{self.name} holds no face index: {DATABASE} is not there")
         try:
