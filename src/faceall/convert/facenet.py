@@ -59,11 +59,25 @@ def facenet_net(
     The net reads the blob `input` (N, 3, H, W) and writes the blob `embeddings` (N, D) of unit length.
     Raises NetFormatError where the file is damaged, UnsupportedGraphError where something has no counterpart.
     """
+    return read_translation(source, batch_norm=batch_norm, input=input, output=output, image_size=image_size).net
+
+
+def read_translation(
+    source: str | Path,
+    *,
+    batch_norm: BatchNormStyle = "fold",
+    input: str | None = None,
+    output: str | None = None,
+    image_size: int | None = None,
+) -> Translation:
+    """As `facenet_net`, with the account of where each blob comes from."""
+    path = Path(source)
+    graph = read_graph(path)
     try:
-        bound = bind(read_graph(source), input=input, output=output)
-        return translate(bound, name=Path(source).stem, batch_norm=batch_norm, image_size=image_size).net
+        bound = bind(graph, input=input, output=output)
+        return translate(bound, name=path.stem, batch_norm=batch_norm, image_size=image_size)
     except UnsupportedGraphError as error:
-        raise UnsupportedGraphError(f"{source}: {error}") from error
+        raise UnsupportedGraphError(f"{path}: {error}") from error
 
 
 def translate(

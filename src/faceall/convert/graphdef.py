@@ -63,7 +63,7 @@ def _refuse_other_formats(data: bytes) -> None:
         raise NetFormatError(f"{_WANTED}, this is a zip archive; unpack it and give the .pb inside")
     if data.startswith(b"\x89HDF"):
         raise NetFormatError(f"{_WANTED}, this is a Keras or HDF5 file")
-    if data.lstrip().startswith((b"node {", b"node{")):
+    if data[:4096].lstrip().startswith((b"node {", b"node{")):
         raise NetFormatError(f"{_WANTED}, this is a graph in text form; save it in binary form")
 
 

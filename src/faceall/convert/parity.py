@@ -1,0 +1,232 @@
+"""Does a converted net compute what its source computes? Numbers, stage by stage.
+
+The source runs in NumPy, straight from the graph (see `evaluate`), the net in an engine. Outputs are compared in
+their order, element by element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.caffe.engines import get_engine
+from faceall.caffe.net import Net
+from faceall.convert.evaluate import evaluate
+from faceall.convert.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation
+from faceall.errors import ConvertError, ParityError
+from faceall.types import Array, Float32Array
+
+GATE = 1e-5
+"""The largest difference that a converted net may have, in float32, on vectors of unit length."""
+
+_BATCH = 4
+"""How many pictures the evaluator runs at once: it keeps whole stages in memory."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One blob of the net against the tensor of the graph that it holds.
+
+    blob        the blob's name
+    tensor      the graph's name for it
+    difference  the largest absolute difference
+    magnitude   the largest absolute value of the tensor
+    """
+
+    blob: str
+    tensor: str
+    difference: float
+    magnitude: float
+
+    @property
+    def relative(self) -> float:
+        """The difference in proportion to the magnitude, where that is above 1."""
+        return self.difference / max(self.magnitude, 1.0)
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """How far a net is from its source.
+
+    pictures      how many were compared
+    reference     what the net was compared with: "graph" (the source, run in NumPy) or "given" (known vectors)
+    engine        what ran the net, in float32
+    gate          the largest allowed difference
+    maximum       the largest absolute difference of the output, in proportion to its magnitude where that is above 1
+    mean          the mean absolute difference
+    cosine_min    the smallest cosine between a vector and its counterpart
+    cosine_mean   the mean cosine
+    stages        every stage of the first picture, in the order of execution; empty where nobody had to look
+    """
+
+    pictures: int
+    reference: str
+    engine: str
+    gate: float
+    maximum: float
+    mean: float
+    cosine_min: float
+    cosine_mean: float
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the output is within the gate."""
+        return self.maximum <= self.gate  # false for a NaN, too
+
+    @property
+    def first_divergence(self) -> Stage | None:
+        """The first stage that is off by more than the gate."""
+        return next((stage for stage in self.stages if not stage.relative <= self.gate), None)
+
+    def require(self) -> None:
+        """Raise ParityError, which names the first diverging stage, where the gate is missed."""
+        if self.passed:
+            return
+        stage, place = self.first_divergence, ""
+        if stage is not None:
+            place = f"; first at '{stage.blob}' (TensorFlow's '{stage.tensor}'), off by {stage.difference:.1e}"
+        raise ParityError(
+            f"the converted net differs from its source by {self.maximum:.1e} (allowed: {self.gate:.0e}){place}; "
+            "nothing was written"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {**asdict(self), "passed": self.passed}
+
+    def to_text(self) -> str:
+        """A table for people: the result, and the stages with the largest differences."""
+        verdict = "within" if self.passed else "ABOVE"
+        reference = {"graph": "the graph, run in NumPy", "given": "the given vectors"}[self.reference]
+        lines = [
+            f"pictures     {self.pictures}, against {reference}",
+            f"engine       {self.engine}, float32",
+            f"max abs      {self.maximum:.2e}  ({verdict} the gate of {self.gate:.0e})",
+            f"mean abs     {self.mean:.2e}",
+            f"cosine       {self.cosine_min:.9f} smallest, {self.cosine_mean:.9f} mean",
+        ]
+        worst = sorted(self.stages, key=lambda stage: stage.relative, reverse=True)[:3]
+        lines += [f"worst stage  {stage.relative:.2e}  {stage.blob}" for stage in worst]
+        return "\n".join(lines)
+
+
+def compare(
+    translation: Translation,
+    pictures: Float32Array,
+    *,
+    expected: Array | None = None,
+    engine: str | None = None,
+    gate: float = GATE,
+    net: Net | None = None,
+    stages: bool = False,
+) -> ParityReport:
+    """Compare a net with the graph that it was made from, or with `expected`.
+
+    pictures  (n, H, W, C) float32, standardised
+    expected  (n, D) float32, what the source gives for them; None: the graph is run in NumPy
+    engine    the engine that runs the net; None: the default one
+    net       another net with the same blobs to look at, as the one read back from its files
+    stages    look at every stage, too; this happens in any case where the output is above the gate
+
+    Raises EngineError where the engine cannot run the net, ConvertError where the shapes do not agree.
+    """
+    runner, subject = get_engine(engine), net or translation.net
+    compiled = runner.compile(subject, [OUTPUT_BLOB])
+    actual = np.concatenate([compiled(_blob(part))[OUTPUT_BLOB] for part in _parts(pictures)])
+    wanted = _run_graph(translation, pictures) if expected is None else np.asarray(expected)
+    wanted = wanted.reshape(len(wanted), -1)
+    if actual.reshape(len(actual), -1).shape != wanted.shape:
+        raise ConvertError(f"the net gives vectors of shape {actual.shape}, expected are {wanted.shape}")
+    maximum, mean, cosines = _distances(actual.reshape(wanted.shape), wanted)
+    report = ParityReport(
+        pictures=len(pictures),
+        reference="graph" if expected is None else "given",
+        engine=runner.name,
+        gate=gate,
+        maximum=maximum,
+        mean=mean,
+        cosine_min=float(cosines.min()),
+        cosine_mean=float(cosines.mean()),
+    )
+    if not stages and report.passed:
+        return report
+    return replace(report, stages=compare_stages(translation, pictures[:1], engine=engine, net=subject))
+
+
+def compare_stages(
+    translation: Translation, pictures: Float32Array, *, engine: str | None = None, net: Net | None = None
+) -> tuple[Stage, ...]:
+    """Compare every blob that holds a tensor of the graph; `pictures` (n, H, W, C) float32."""
+    blobs = {blob: tensor for blob, tensor in translation.sources.items() if blob != INPUT_BLOB}
+    compiled = get_engine(engine).compile(net or translation.net, list(blobs))
+    actual = compiled(_blob(pictures))
+    feeds = {translation.graph.input: pictures}
+    wanted = evaluate(translation.graph, feeds, keep=set(blobs.values()))
+    return tuple(_stage(blob, tensor, actual[blob], wanted[tensor]) for blob, tensor in blobs.items())
+
+
+def random_pictures(count: int, shape: tuple[int, int, int], *, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Reproducible pictures with large and small structure, (count, H, W, C) uint8."""
+    generator = np.random.default_rng(seed)
+    height, width, channels = shape
+    rows, columns = np.arange(height) * 8 // height, np.arange(width) * 8 // width
+    coarse = generator.integers(30, 226, (count, 8, 8, channels))[:, rows][:, :, columns]
+    return np.asarray(coarse + generator.integers(-30, 30, (count, *shape)), np.uint8)
+
+
+def read_check(path: str | Path) -> tuple[npt.NDArray[np.uint8], Float32Array | None]:
+    """Pictures to compare on from an .npz: `crops` (n, H, W, 3) uint8, and `embeddings` (n, D) where it has them.
+
+    Raises ConvertError where the file is damaged or has other contents.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            crops = np.asarray(archive["crops"])
+            embeddings = np.asarray(archive["embeddings"], np.float32) if "embeddings" in archive else None
+    except OSError as error:
+        raise ConvertError(f"{path}: cannot be read: {error.strerror or 'not an .npz'}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConvertError(f"{path}: expected an .npz with `crops` (n, H, W, 3) uint8") from error
+    if crops.dtype != np.uint8 or crops.ndim != 4 or not len(crops):
+        raise ConvertError(f"{path}: `crops` is {crops.dtype} {crops.shape}, expected uint8 (n, H, W, 3)")
+    return crops, embeddings
+
+
+def _parts(pictures: Float32Array) -> Iterator[Float32Array]:
+    return (pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH))
+
+
+def _blob(pictures: Float32Array) -> dict[str, Float32Array]:
+    return {INPUT_BLOB: np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))}
+
+
+def _run_graph(translation: Translation, pictures: Float32Array) -> Array:
+    graph = translation.graph
+    return np.concatenate([evaluate(graph, {graph.input: part}, keep=())[graph.output] for part in _parts(pictures)])
+
+
+def _distances(actual: Array, wanted: Array) -> tuple[float, float, Array]:
+    """Largest difference in proportion to a magnitude above 1, mean difference, cosines (n,)."""
+    difference = np.abs(actual.astype(np.float64) - wanted)
+    lengths = np.linalg.norm(actual, axis=1) * np.linalg.norm(wanted, axis=1)
+    cosines = np.sum(actual.astype(np.float64) * wanted, axis=1) / np.maximum(lengths, 1e-30)
+    magnitude = max(float(np.abs(wanted).max(initial=0.0)), 1.0)
+    return float(difference.max()) / magnitude, float(difference.mean()), cosines
+
+
+def _stage(blob: str, tensor: str, actual: Array, wanted: Array) -> Stage:
+    """Compare one blob (N, C, H, W) or (N, C) with its tensor, whose last axis is C."""
+    if actual.ndim == 4 and wanted.ndim == 4:
+        wanted = wanted.transpose(0, 3, 1, 2)
+    if actual.shape != wanted.shape and actual.size == wanted.size and wanted.shape[-1] == actual.shape[1]:
+        wanted = wanted.reshape(actual.shape)  # (N, 1, 1, C) held as (N, C)
+    if actual.shape != wanted.shape:
+        return Stage(blob, tensor, float("inf"), 1.0)
+    difference = np.abs(actual.astype(np.float64) - wanted)
+    return Stage(blob, tensor, float(difference.max(initial=0.0)), float(np.abs(wanted).max(initial=0.0)))
