@@ -39,4 +39,4 @@ for _command in COMMANDS:
     main.add_command(_command)
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="faceall")
