@@ -1,0 +1,25 @@
+"""Caffe's nets without Caffe: read, write, check and run them."""
+
+from faceall.caffe.caffemodel import read_caffemodel, read_caffemodel_net, write_caffemodel
+from faceall.caffe.engines import get_engine
+from faceall.caffe.files import read_net, write_net
+from faceall.caffe.net import Layer, Net, input_layer
+from faceall.caffe.onnx import to_onnx
+from faceall.caffe.prototxt import read_prototxt, write_prototxt
+from faceall.caffe.shapes import infer_shapes
+
+__all__ = [
+    "Layer",
+    "Net",
+    "get_engine",
+    "infer_shapes",
+    "input_layer",
+    "read_caffemodel",
+    "read_caffemodel_net",
+    "read_net",
+    "read_prototxt",
+    "to_onnx",
+    "write_caffemodel",
+    "write_net",
+    "write_prototxt",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -107,11 +106,7 @@ class _Compiled:
         self.inner = compiled
         self._outputs = outputs
         self._backing = backing  # memory that the compiled net lives in
-        self._inputs = {
-            entry.get_node().get_friendly_name(): tuple(None if size.is_dynamic else size.get_length() for size in entry.partial_shape)
-            for entry in compiled.inputs
-        }
-        self._requests = threading.local()
+        self._inputs = {_name(entry): _sizes(entry) for entry in compiled.inputs}
 
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
         request = getattr(self._requests, "request", None)
@@ -124,3 +119,13 @@ class _Compiled:
             shapes = ", ".join(f"'{name}' {array.shape}" for name, array in feeds.items())
             raise EngineError(f"OpenVINO cannot run the net on {shapes}: {' '.join(str(error).split())}") from error
         return {name: np.array(results[number]) for number, name in enumerate(self._outputs)}
+
+
+def _name(entry: Any) -> str:
+    """An input's own name; OpenVINO may also call it after the operations that it has merged."""
+    return str(entry.get_node().get_friendly_name())
+
+
+def _sizes(entry: Any) -> tuple[int | None, ...]:
+    """The shape that an input takes, None where any size will do."""
+    return tuple(None if size.is_dynamic else size.get_length() for size in entry.partial_shape)
