@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +10,7 @@ import pytest
 
 from faceall.models import ModelFolder
 from faceall.types import Image
-
-ROOT = Path(__file__).parent.parent
-SHARED = Path(os.environ.get("FACEALL_SHARED", ROOT.parent / "shared")).resolve()
-GRAPH = "models/facenet/20180408-102900.pb"
+from places import GRAPH, SHARED
 
 
 @pytest.fixture(scope="session", autouse=True)

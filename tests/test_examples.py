@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import GRAPH, ROOT, SHARED
+from places import GRAPH, ROOT, SHARED
 from tiny_model import write_tiny_model
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))

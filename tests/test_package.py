@@ -9,7 +9,7 @@ from importlib import import_module
 from types import ModuleType
 
 import faceall
-from conftest import ROOT
+from places import ROOT
 
 HEAVY = ("hnswlib", "mtcnn", "onnxruntime", "openvino", "tensorflow", "torch")
 
