@@ -1,0 +1,109 @@
+"""Arithmetic on boxes. A box is x0 y0 x1 y1 in pixels; x1 and y1 lie just outside, so its width is x1 - x0."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+
+from faceall.types import Array, Float32Array, Int64Array
+
+_BLOCK = 512
+
+
+class Overlap(Enum):
+    """What the shared area of two boxes is divided by."""
+
+    UNION = "union"
+    """The area that either covers: two boxes are the same thing."""
+    SMALLER = "smaller"
+    """The area of the smaller one: a box inside another is a part of it."""
+
+
+def areas(boxes: Array) -> Array:
+    """The area of every box (N, 4) -> (N,); 0 where a box is inside out."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return np.asarray(sides[:, 0] * sides[:, 1])
+
+
+def overlaps(first: Array, second: Array, overlap: Overlap = Overlap.UNION) -> Float32Array:
+    """The overlap of every box of `first` (N, 4) with every box of `second` (M, 4) -> (N, M), 0 .. 1.
+
+    Boxes without area overlap nothing.
+    """
+    left, top = (np.maximum(first[:, None, side], second[None, :, side]) for side in (0, 1))
+    right, bottom = (np.minimum(first[:, None, side], second[None, :, side]) for side in (2, 3))
+    shared = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    mine, theirs = areas(first)[:, None], areas(second)[None, :]
+    whole = np.minimum(mine, theirs) if overlap is Overlap.SMALLER else mine + theirs - shared
+    return np.asarray(shared / np.maximum(whole, np.finfo(np.float32).tiny), np.float32)
+
+
+def suppress(boxes: Array, scores: Array, limit: float, overlap: Overlap = Overlap.UNION) -> Int64Array:
+    """Keep the best box of every overlapping group (greedy non-maximum suppression).
+
+    boxes    (N, 4) float32, x0 y0 x1 y1 in pixels
+    scores   (N,)   float32, higher is better; of equal ones the first is better
+    limit    boxes that overlap a kept one by more than this are dropped
+    returns  (M,)   int64, indices of the kept boxes, best first
+    """
+    order = np.argsort(-scores, kind="stable")
+    kept = np.zeros(0, np.int64)
+    for start in range(0, len(order), _BLOCK):
+        block = order[start : start + _BLOCK]
+        if len(kept):
+            block = block[~(overlaps(boxes[kept], boxes[block], overlap) > limit).any(axis=0)]
+        kept = np.concatenate([kept, block[_undominated(overlaps(boxes[block], boxes[block], overlap) > limit)]])
+    return kept
+
+
+def _undominated(dominates: Array) -> Array:
+    """The greedy choice among boxes in order: kept is who overlaps nobody kept before it.
+
+    dominates  (N, N) bool, which boxes overlap too much
+    returns    (N,)   bool
+
+    Every round settles at least the first box not yet settled; few rounds are needed, as chains are short.
+    """
+    earlier = np.triu(dominates, 1).astype(np.float32)
+    kept = np.ones(len(earlier), bool)
+    while True:
+        settled = (kept.astype(np.float32) @ earlier) == 0
+        if np.array_equal(settled, kept):
+            return kept
+        kept = settled
+
+
+def apply_offsets(boxes: Array, offsets: Array) -> Float32Array:
+    """Move every edge by its offset, which is given in widths and heights of the box.
+
+    boxes    (N, 4) float32
+    offsets  (N, 4) float32, of x0 y0 x1 y1
+    """
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return np.asarray(boxes + offsets * np.hstack([sides, sides]), np.float32)
+
+
+def place_points(boxes: Array, points: Array) -> Float32Array:
+    """Landmarks in pixels from landmarks in proportion to the box.
+
+    boxes    (N, 4)  float32
+    points   (N, 10) float32, five x and then five y, 0 .. 1 across the box
+    returns  (N, 5, 2) float32
+    """
+    corners, sides = boxes[:, None, :2], (boxes[:, 2:] - boxes[:, :2])[:, None]
+    return np.asarray(corners + sides * points.reshape(-1, 2, 5).transpose(0, 2, 1), np.float32)
+
+
+def to_square(boxes: Array) -> Float32Array:
+    """The square around every box (N, 4): the same centre, the longer side."""
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    halves = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    return np.asarray(np.hstack([centres - halves, centres + halves]), np.float32)
+
+
+def are_usable(boxes: Array, width: int, height: int) -> Array:
+    """Which boxes (N, 4) are finite, at least one pixel wide and high, and touch a picture of that size."""
+    inside = (boxes[:, 0] < width) & (boxes[:, 1] < height) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
+    large = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
+    return np.asarray(inside & large & np.isfinite(boxes).all(axis=1))

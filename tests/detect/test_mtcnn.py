@@ -1,0 +1,192 @@
+"""The detector on real and on impossible pictures."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from faceall.detect import Detector
+from faceall.types import Faces, Image
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector()
+
+
+def read(path: Path) -> Image:
+    """The picture at `path`, RGB."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    assert picture is not None
+    return np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
+
+
+def assert_same(first: Faces, second: Faces, pixels: float = 0.01) -> None:
+    """Both have the same faces in the same order."""
+    assert len(first) == len(second)
+    np.testing.assert_allclose(first.boxes, second.boxes, atol=pixels)
+    np.testing.assert_allclose(first.scores, second.scores, atol=1e-4)
+    np.testing.assert_allclose(first.landmarks, second.landmarks, atol=pixels)
+
+
+def test_finds_the_astronaut(detector: Detector, astronaut: Image) -> None:
+    """The portrait has one face, and its eyes, nose and mouth are where they are."""
+    faces = detector(astronaut)
+    assert len(faces) == 1
+    face = faces[0]
+    assert face.score > 0.99
+    np.testing.assert_allclose(face.box, [175, 65, 270, 193], atol=14)
+    np.testing.assert_allclose(face.landmarks[:2], [[196, 113], [243, 110]], atol=8)
+    left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks
+    assert left_eye[0] < nose[0] < right_eye[0]
+    assert left_mouth[0] < right_mouth[0]
+    assert nose[1] < left_mouth[1]
+
+
+def test_finds_the_face_wherever_it_is(detector: Detector, astronaut: Image) -> None:
+    """A face moved by some pixels is found moved by as many."""
+    moved = np.pad(astronaut, ((40, 8), (64, 16), (0, 0)), "edge")
+    before, after = detector(astronaut), detector(moved)
+    assert len(after) == 1
+    np.testing.assert_allclose(after.boxes[0] - before.boxes[0], [64, 40, 64, 40], atol=6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (2, 3000), (3000, 2), (11, 11), (12, 12), (20, 20), (21, 333)])
+@pytest.mark.parametrize("kind", ["blank", "noise"])
+def test_small_and_thin_pictures_have_no_faces(detector: Detector, shape: tuple[int, int], kind: str) -> None:
+    """However small or thin a picture is, the answer is an empty `Faces`."""
+    rng = np.random.default_rng(3)
+    image = np.full((*shape, 3), 90, np.uint8) if kind == "blank" else rng.integers(0, 256, (*shape, 3), np.uint8)
+    assert len(detector(image)) == 0
+
+
+def test_blank_and_noise_have_no_faces(detector: Detector) -> None:
+    """Nothing is found where there is nothing."""
+    rng = np.random.default_rng(5)
+    for image in (np.zeros((300, 400, 3), np.uint8), rng.integers(0, 256, (300, 400, 3), np.uint8)):
+        faces = detector(image)
+        assert len(faces) == 0
+        assert (faces.boxes.shape, faces.landmarks.shape) == ((0, 4), (0, 5, 2))
+
+
+@pytest.mark.slow
+def test_a_huge_picture_is_searched(detector: Detector, astronaut: Image) -> None:
+    """In 12000 x 9000 pixels a face is found, large or small."""
+    image = np.full((9000, 12000, 3), 128, np.uint8)
+    image[8000:8512, 11000:11512] = astronaut
+    image[1000:7000, 2000:8000] = cv2.resize(astronaut, (6000, 6000))
+    faces = detector(image)
+    assert len(faces) == 2
+    widths = np.sort(faces.boxes[:, 2] - faces.boxes[:, 0])
+    np.testing.assert_allclose(widths / [1, 6000 / 512], [95, 95], atol=15)
+
+
+def test_min_face_leaves_out_smaller_faces(astronaut: Image) -> None:
+    """A face of about 95 pixels is found with min_face 60 and not with min_face 250."""
+    assert len(Detector(min_face=60)(astronaut)) == 1
+    assert len(Detector(min_face=250)(astronaut)) == 0
+
+
+def test_thresholds_are_obeyed(detector: Detector, astronaut: Image) -> None:
+    """A threshold of 1 lets nothing through; one of 0 in the last stage lets through all that the stage before did."""
+    assert len(Detector(thresholds=(0.6, 0.7, 1))(astronaut)) == 0
+    assert len(Detector(thresholds=(0.6, 0.7, 0))(astronaut)) >= len(detector(astronaut))
+
+
+def test_few_proposals_bound_the_work(astronaut: Image) -> None:
+    """With one proposal at most one face can come out, and the surest place is the face."""
+    assert len(Detector(max_proposals=1)(astronaut)) <= 1
+
+
+def test_batch_equals_single(detector: Detector, astronaut: Image) -> None:
+    """Pictures of different sizes together give what each gives alone."""
+    images = [astronaut, astronaut[::2, ::2].copy(), np.zeros((40, 70, 3), np.uint8), astronaut[40:240, 130:310]]
+    for together, image in zip(detector.detect_batch(images), images, strict=True):
+        assert_same(together, detector(image))
+    assert detector.detect_batch([]) == []
+
+
+def test_non_contiguous_and_read_only_pictures(detector: Detector, astronaut: Image) -> None:
+    """A view and a read-only array are pictures like any other."""
+    view = astronaut[:, ::-1]
+    copied = view.copy()
+    copied.flags.writeable = False
+    assert_same(detector(view), detector(copied))
+
+
+def test_threads_share_a_detector(detector: Detector, astronaut: Image) -> None:
+    """Four threads that use one detector at once each get what one gets alone."""
+    images = [astronaut, astronaut[::2, ::2].copy(), astronaut[:300, :400].copy(), astronaut[:, ::-1].copy()]
+    expected = [detector(image) for image in images]
+    results: dict[int, list[Faces]] = {}
+
+    def work(number: int) -> None:
+        results[number] = [detector(images[number]) for _ in range(5)]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, faces in enumerate(expected):
+        assert len(results[number]) == 5
+        for result in results[number]:
+            assert_same(result, faces)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"min_face": 5}, "min_face is 5, expected at least 12"),
+        ({"min_face": float("nan")}, "min_face is nan"),
+        ({"factor": 1.0}, "factor is 1.0, expected"),
+        ({"factor": 0}, "factor is 0, expected"),
+        ({"thresholds": (0.6, 0.7)}, "thresholds has 2 numbers, expected 3"),
+        ({"thresholds": (0.6, 0.7, 7)}, "thresholds is 7, expected 0 .. 1"),
+        ({"max_proposals": 0}, "max_proposals is 0, expected at least 1"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], text: str) -> None:
+    """A value out of its range is named, with the range."""
+    with pytest.raises(ValueError, match=text):
+        Detector(**options)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((5, 5), np.uint8),
+        np.zeros((5, 5, 4), np.uint8),
+        np.zeros((0, 5, 3), np.uint8),
+        np.zeros((5, 5, 3), np.float32),
+    ],
+)
+def test_what_is_no_picture_is_refused(detector: Detector, array: Image) -> None:
+    """An array of another shape or type is refused, with its shape and type."""
+    with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8 RGB; this array is"):
+        detector(array)
+
+
+def test_group_photo_has_six_faces(detector: Detector, shared: Path) -> None:
+    """Six people, six faces, none twice."""
+    faces = detector(read(shared / "data/photos/group-of-six.jpg"))
+    assert len(faces) == 6
+    assert faces.scores.min() > 0.9
+
+
+def test_every_gallery_photo_has_a_face(detector: Detector, shared: Path) -> None:
+    """In each photo of the three people there is at least one sure face."""
+    paths = sorted(shared.glob("data/gallery/*/*.jpg"))
+    assert len(paths) == 9
+    assert [path.name for path in paths if not (detector(read(path)).scores > 0.9).any()] == []
+
+
+def test_caffe_folder_finds_the_same_faces(detector: Detector, astronaut: Image, shared: Path) -> None:
+    """The original Caffe files, trained on transposed pictures, give the same faces as the default weights."""
+    other = Detector(weights=shared / "models/mtcnn")
+    assert_same(other(astronaut), detector(astronaut))
