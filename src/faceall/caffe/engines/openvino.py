@@ -107,6 +107,7 @@ class _Compiled:
         self._outputs = outputs
         self._backing = backing  # memory that the compiled net lives in
         self._inputs = {_name(entry): _sizes(entry) for entry in compiled.inputs}
+        self._requests = threading.local()
 
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
         request = getattr(self._requests, "request", None)
