@@ -42,8 +42,8 @@ def crop(image: Image, box: npt.ArrayLike, *, size: tuple[int, int] | None = Non
     returns  (height, width, 3) uint8, a copy
 
     A box that grows is sampled exactly where it lies, bilinearly. For one that shrinks the edges are rounded to whole
-    pixels (an error below half a pixel of the picture and of the result) and areas are averaged. Nothing larger than
-    the part inside the picture is ever allocated beside the result.
+    pixels (an error of at most half a pixel of the picture) and areas are averaged. However far the box reaches,
+    memory is taken only for the part inside the picture and the result.
 
     Raises ValueError for a box that is empty, not finite or absurdly far away.
     """
@@ -84,17 +84,28 @@ def _average(image: Image, whole: npt.NDArray[np.int_], width: int, height: int)
     result = np.zeros((height, width, 3), np.uint8)
     if left == right or top == bottom:
         return result
-    across, down = width / (whole[2] - whole[0]), height / (whole[3] - whole[1])
-    x0, x1 = _place((left - whole[0]) * across, (right - whole[0]) * across, width)
-    y0, y1 = _place((top - whole[1]) * down, (bottom - whole[1]) * down, height)
-    result[y0:y1, x0:x1] = resize(image[top:bottom, left:right], (x1 - x0, y1 - y0))
+    x0, x1, before, after = _place(int(whole[0]), int(whole[2]), left, right, width)
+    y0, y1, above, below = _place(int(whole[1]), int(whole[3]), top, bottom, height)
+    part: Array = image[top:bottom, left:right]
+    if any((above, below, before, after)):
+        part = np.pad(part, ((above, below), (before, after), (0, 0)))
+    result[y0:y1, x0:x1] = resize(part, (x1 - x0, y1 - y0))
     return result
 
 
-def _place(start: float, stop: float, limit: int) -> tuple[int, int]:
-    """A stretch of the result rounded to whole pixels, at least one of them, within 0..limit."""
-    first = min(int(start + 0.5), limit - 1)
-    return first, max(first + 1, min(int(stop + 0.5), limit))
+def _place(first: int, last: int, low: int, high: int, target: int) -> tuple[int, int, int, int]:
+    """Along one axis: where the part low..high of the box first..last lies in a result of `target` pixels.
+
+    Returns the pixels of the result that it touches, from and to, and how much black goes before and after the part
+    for it to fill them. None goes where that would be more than the part itself, a dot in a huge box.
+    """
+    step = (last - first) / target
+    start = min(int((low - first) / step), target - 1)
+    stop = max(start + 1, min(math.ceil((high - first) / step), target))
+    before, after = low - round(first + start * step), round(first + stop * step) - high
+    if max(before, after) > high - low:
+        return start, stop, 0, 0
+    return start, stop, max(before, 0), max(after, 0)
 
 
 def _clamp(value: float, limit: int) -> int:
