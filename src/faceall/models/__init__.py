@@ -1,6 +1,7 @@
-"""Model folders: find, write, verify, fetch; and what a net has to be fed.
+"""Model folders: find, write, verify; and what a net has to be fed.
 
 A model is a folder with model.prototxt and model.caffemodel (Caffe's formats) and manifest.json.
+Downloads are in `faceall.models.fetch`, which is imported only by whoever wants one.
 """
 
 from faceall.models.folder import ModelFolder, sha256_of, write_model_folder
