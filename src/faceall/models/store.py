@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -113,15 +114,18 @@ def remove(name: str) -> None:
 
     Raises ModelNotFoundError where there is none of that name, and ModelError where it lies elsewhere.
     """
-    target = _user_models() / name
-    if Path(name).name == name and target.is_dir():
-        try:
-            shutil.rmtree(target)
-        except OSError as error:
-            raise ModelError(f"{target}: cannot be removed ({error.strerror})") from error
-        return
-    model = _named(name)
-    raise ModelError(f"{model.path}: lies outside the user's data folder {_user_models()}; delete it by hand")
+    folder = _user_models()
+    if not folder.is_dir() or name.startswith(".") or name not in os.listdir(folder):  # so never "", ".." or a path
+        model = _named(name)
+        raise ModelError(f"{model.path}: lies outside the user's data folder {folder}; delete it by hand")
+    try:
+        if (folder / name).is_symlink():
+            (folder / name).unlink()
+            return
+        doomed = (folder / name).rename(folder / f".{name}.{secrets.token_hex(4)}.old")  # gone at once, or not at all
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise ModelError(f"{folder / name}: cannot be removed ({error.strerror or error})") from error
 
 
 def _user_models() -> Path:
