@@ -73,7 +73,14 @@ def test_loops_of_links_end(tmp_path: Path) -> None:
     (tmp_path / "in" / "up").symlink_to(tmp_path / "in", target_is_directory=True)
     (tmp_path / "in" / "out").symlink_to(tmp_path / "out", target_is_directory=True)
     (tmp_path / "in" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    assert found(tmp_path, tmp_path / "in") == ["in/a.jpg", "in/gone.jpg", "in/out/b.jpg"]
+    (tmp_path / "in" / "self.jpg").symlink_to(tmp_path / "in" / "self.jpg")
+    assert found(tmp_path, tmp_path / "in") == ["in/a.jpg", "in/gone.jpg", "in/self.jpg", "in/out/b.jpg"]
+
+
+def test_impossible_names_are_left_to_the_reader(tmp_path: Path) -> None:
+    """A name that is too long for the system, or holds a null character, is taken like a missing file."""
+    names = ["x" * 5000 + ".jpg", "null\0.jpg"]
+    assert [str(path) for path in find_images(names)] == names
 
 
 def refuse(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def find_images(
     given = [paths] if isinstance(paths, str | os.PathLike) else paths
     found: dict[str, Path] = {}
     for path in map(Path, given):
-        for file in _walk(path, on_error or _raise) if path.is_dir() else (path,):
+        for file in _walk(path, on_error or _raise) if os.path.isdir(path) else (path,):
             found.setdefault(os.path.abspath(file), file)
     return list(found.values())
 
@@ -61,9 +61,14 @@ def _walk(folder: Path, on_error: Callable[[ImageError], None]) -> Iterator[Path
         except OSError as error:
             on_error(UnreadableImageError(f"{here}: the folder cannot be read ({error.strerror})"))
             continue
-        shown = [(here / entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+        shown = [(here / entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
         yield from (path for path, is_folder in shown if not is_folder and is_image_path(path))
         waiting += [path for path, is_folder in reversed(shown) if is_folder]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a link that leads nowhere is not."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:

@@ -136,7 +136,7 @@ def _scan() -> Iterator[ScannedFolder]:
     """The model folders of the search path, each place once."""
     user, bundled = search_path()[-2:]
     for root in dict.fromkeys(search_path()):
-        if not root.is_dir():
+        if not os.path.isdir(root):
             if root not in (user, bundled):
                 yield ScannedFolder(root, error=ModelError(f"{root}: FACEALL_MODELS names it, but it is not a folder"))
             continue
@@ -149,8 +149,10 @@ def _scan() -> Iterator[ScannedFolder]:
 
 
 def _looks_like_model(folder: Path) -> bool:
-    """Whether a folder is, or was meant to be, a model; drafts have hidden names."""
-    return not folder.name.startswith(".") and any((folder / name).exists() for name in (MANIFEST, PROTOTXT))
+    """Whether a folder is, or was meant to be, a model, or cannot be looked into; drafts have hidden names."""
+    if folder.name.startswith(".") or not os.path.isdir(folder):
+        return False
+    return not os.access(folder, os.X_OK) or any(os.path.exists(folder / name) for name in (MANIFEST, PROTOTXT))
 
 
 def _examine(folder: Path) -> ScannedFolder:
