@@ -1,0 +1,111 @@
+"""A detector and an embedder that need no weights, and pictures for them: a face is a square of one colour on black.
+
+Run as a program it registers photos and prints a JSON line per result: python stand_ins.py GALLERY PATH...
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+
+from faceall.models import Manifest, ModelFolder
+from faceall.types import Face, Faces, Float32Array, Image
+
+SIZE = 8
+Colour = tuple[int, int, int]
+Square = tuple[int, int, int, Colour]
+
+
+def paint(squares: Sequence[Square], width: int = 120, height: int = 90) -> Image:
+    """A picture with squares (x, y, side, colour) on black."""
+    image = np.zeros((height, width, 3), np.uint8)
+    for x, y, side, colour in squares:
+        image[y : y + side, x : x + side] = colour
+    return image
+
+
+def write_photo(path: Path, squares: Sequence[Square], **size: int) -> Path:
+    """Write such a picture as a PNG, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PillowImage.fromarray(paint(squares, **size)).save(path, "PNG")
+    return path
+
+
+def one_face(number: int) -> list[Square]:
+    """One square in the middle, of a colour of its own."""
+    return [(40, 25, 40, (1 + number % 250, 1 + number // 250 % 250, 200))]
+
+
+class ColourDetector:
+    """Finds squares of one colour, largest first; counts the pictures it has seen."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.seen = 0
+        self.pause = pause
+
+    def detect_batch(self, images: Sequence[Image], /) -> list[Faces]:
+        self.seen += len(images)
+        time.sleep(self.pause * len(images))
+        return [self._find(image) for image in images]
+
+    def _find(self, image: Image) -> Faces:
+        codes = image.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+        found = []
+        for code in np.flatnonzero(np.bincount(codes.ravel())):
+            if not code:
+                continue
+            rows, columns = np.nonzero(codes == code)
+            box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
+            found.append(Face(box, 0.99, np.tile(box[:2], (5, 1))))
+        found.sort(key=lambda face: float(face.box[0] - face.box[2]))
+        if not found:
+            return Faces.empty()
+        return Faces(
+            np.stack([face.box for face in found]),
+            np.array([face.score for face in found], np.float32),
+            np.stack([face.landmarks for face in found]),
+        )
+
+
+class ColourEmbedder:
+    """Turns the mean colour of a face into a unit vector."""
+
+    def __init__(self, name: str = "colours", size: int = SIZE) -> None:
+        manifest = Manifest(name=name, embedding_size=size, input_size=(4, 4), input_blob="data", output_blob="vector")
+        self.model = ModelFolder(Path(name), manifest)
+        self.size = size
+        self.batches: list[int] = []
+        self._matrix = np.random.default_rng(0).normal(size=(3, size)).astype(np.float32)
+
+    def crop(self, image: Image, faces: Faces, /) -> npt.NDArray[np.uint8]:
+        crops = np.zeros((len(faces), 4, 4, 3), np.uint8)
+        for crop, (x0, y0, x1, y1) in zip(crops, faces.boxes.astype(int), strict=True):
+            crop[:] = image[y0:y1, x0:x1].reshape(-1, 3)[0]
+        return crops
+
+    def embed_crops(self, crops: npt.NDArray[np.uint8], /) -> Float32Array:
+        self.batches.append(len(crops))
+        vectors = (crops.mean(axis=(1, 2)) / 255 + 0.01).astype(np.float32) @ self._matrix
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+def main() -> None:
+    """Register and report, as the command line does."""
+    from faceall.gallery import Gallery
+
+    folder, pause, *paths = sys.argv[1:]
+    with Gallery.open(folder, detector=ColourDetector(float(pause)), embedder=ColourEmbedder()) as gallery:
+        for result in gallery.register(paths):
+            record = {"path": str(result.path), "status": result.status, "faces": result.faces}
+            print(json.dumps(record), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Changes by hand: names, merging, removing for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stand_ins import one_face, write_photo
+
+from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
+from faceall.gallery import Gallery, Person
+
+Opener = Callable[..., Gallery]
+
+
+@pytest.fixture
+def filled(gallery: Gallery, photos: Path) -> Gallery:
+    """Ada with two photos, Eve with one that shows two faces."""
+    write_photo(photos / "Ada" / "1.png", one_face(1))
+    write_photo(photos / "Ada" / "2.png", one_face(2))
+    write_photo(photos / "Eve" / "3.png", [*one_face(3), (0, 0, 15, (99, 0, 0))])
+    list(gallery.register(photos))
+    return gallery
+
+
+def names(gallery: Gallery) -> list[str]:
+    return [person.name for person in gallery.people()]
+
+
+def test_people_are_listed_by_name(filled: Gallery) -> None:
+    """Everybody with the number of their faces and photos; faces without a name belong to nobody."""
+    assert filled.people() == [Person("Ada", 2, 2), Person("Eve", 1, 1)]
+    assert filled.status().unnamed == 1
+
+
+def test_renaming(filled: Gallery) -> None:
+    """A renamed person keeps their faces; a name that is taken, empty or unknown is refused, with a hint."""
+    filled.rename_person("Ada", "Ada Lovelace")
+    assert names(filled) == ["Ada Lovelace", "Eve"]
+    with pytest.raises(FaceallError, match="merge"):
+        filled.rename_person("Eve", "Ada Lovelace")
+    with pytest.raises(UnknownPersonError, match="did you mean 'Ada Lovelace'"):
+        filled.rename_person("Ada Lovelac", "x")
+    with pytest.raises(FaceallError, match="empty"):
+        filled.rename_person("Eve", "  ")
+    filled.rename_person("Eve", "Eve")
+    assert names(filled) == ["Ada Lovelace", "Eve"]
+
+
+def test_merging(filled: Gallery) -> None:
+    """All faces of the one belong to the other afterwards, and the one is gone."""
+    assert filled.merge_people("Ada", "Eve") == 2
+    assert filled.people() == [Person("Eve", 3, 3)]
+    with pytest.raises(FaceallError, match="itself"):
+        filled.merge_people("Eve", "Eve")
+
+
+def test_naming_a_face(filled: Gallery) -> None:
+    """A face without a name gets one; a face that is not there is an error and makes nobody."""
+    (nobodys,) = [face for face in filled.faces() if face.person is None]
+    filled.name_face(nobodys.face_id, "Bob")
+    assert names(filled) == ["Ada", "Bob", "Eve"]
+    with pytest.raises(UnknownFaceError):
+        filled.name_face(99, "Carl")
+    assert names(filled) == ["Ada", "Bob", "Eve"]
+
+
+def test_removed_person_is_gone_from_the_files(filled: Gallery, folder: Path, photos: Path) -> None:
+    """Rows, vectors and thumbnails of a removed person are in no file any more; other people stay."""
+    face = filled.faces(person="Ada")[0]
+    thumbnail = filled.thumbnail(face.face_id)[20:]
+    vector = filled._index[face.face_id].tobytes()
+    assert filled.remove_person("Ada") == 2
+    assert names(filled) == ["Eve"]
+    assert filled.status().photos == 1
+    content = b"".join(file.read_bytes() for file in folder.iterdir())
+    assert thumbnail not in content
+    assert vector not in content
+    assert b"Ada" not in content
+    assert filled.problems() == []
+    assert {result.status for result in filled.register(photos / "Ada")} == {"added"}
+
+
+def test_removing_a_face(filled: Gallery) -> None:
+    """A removed face leaves the photo's other face; the last one takes the photo along."""
+    first, second = filled.faces(path=filled.faces(person="Eve")[0].path)
+    filled.remove_face(first.face_id)
+    assert filled.status().photos == 3
+    with pytest.raises(UnknownFaceError, match=f"no face {first.face_id}"):
+        filled.thumbnail(first.face_id)
+    filled.remove_face(second.face_id)
+    assert filled.status().photos == 2
+    assert filled.problems() == []
+    with pytest.raises(UnknownFaceError):
+        filled.remove_face(second.face_id)
+
+
+def test_removing_photos(filled: Gallery, photos: Path) -> None:
+    """By file or by folder, never a folder whose name only begins alike; an unknown path is an error."""
+    write_photo(photos / "Adam" / "1.png", one_face(7))
+    list(filled.register(photos))
+    assert filled.remove_photo(photos / "Ada") == 2
+    assert names(filled) == ["Adam", "Eve"]
+    assert filled.remove_photo(photos / "Eve" / "3.png") == 1
+    with pytest.raises(UnknownFaceError, match="no photo"):
+        filled.remove_photo(photos / "Eve" / "3.png")
+    assert (len(filled), filled.problems()) == (1, [])
+
+
+def test_problems_are_found(filled: Gallery) -> None:
+    """A vector without its face, and a face without its thumbnail, are told."""
+    filled._index.add([[1.0] * 8])
+    with filled._index.transaction() as connection:
+        connection.execute("DELETE FROM thumbnails WHERE face = 1")
+    assert filled.problems() == ["1 vectors without a face", "1 faces without a thumbnail"]

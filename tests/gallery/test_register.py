@@ -1,0 +1,304 @@
+"""What becomes of photos that are registered, once and again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from threading import Event
+
+import pytest
+from PIL import Image as PillowImage
+from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_photo
+
+from faceall.errors import IndexMismatchError
+from faceall.gallery import Gallery, PhotoResult
+
+Opener = Callable[..., Gallery]
+
+
+def outcome(results: Iterable[PhotoResult]) -> dict[str, str]:
+    """File name -> status."""
+    return {result.path.name: result.status for result in results}
+
+
+@pytest.fixture
+def ada(photos: Path) -> Path:
+    """A photo of Ada with one face."""
+    return write_photo(photos / "Ada" / "1.png", one_face(1))
+
+
+def test_new_photo_is_added(gallery: Gallery, ada: Path, photos: Path) -> None:
+    """A new photo is added with its face, under its folder's name."""
+    assert list(gallery.register(photos)) == [PhotoResult(ada, "added", 1, "Ada")]
+    assert [(face.person, face.path, face.box) for face in gallery.faces()] == [("Ada", ada, (40, 25, 80, 65))]
+
+
+def test_second_run_reads_nothing(open_gallery: Opener, ada: Path, photos: Path) -> None:
+    """An unchanged file is not decoded, not even hashed: it may be unreadable by then."""
+    list(open_gallery().register(photos))
+    detector = ColourDetector()
+    size, times = ada.stat().st_size, (ada.stat().st_atime_ns, ada.stat().st_mtime_ns)
+    ada.write_bytes(b"\0" * size)
+    os.utime(ada, ns=times)
+    assert list(open_gallery(detector=detector).register(photos)) == [PhotoResult(ada, "unchanged", 1, "Ada")]
+    assert detector.seen == 0
+
+
+def test_touched_file_is_unchanged(open_gallery: Opener, ada: Path, photos: Path) -> None:
+    """A new time with the same content costs a hash, and nothing at all the next time."""
+    list(open_gallery().register(photos))
+    os.utime(ada, ns=(1, 1))
+    detector = ColourDetector()
+    gallery = open_gallery(detector=detector)
+    assert outcome(gallery.register(photos)) == {"1.png": "unchanged"}
+    ada.write_bytes(ada.read_bytes()[::-1])
+    os.utime(ada, ns=(1, 1))
+    assert outcome(gallery.register(photos)) == {"1.png": "unchanged"}
+    assert detector.seen == 0
+
+
+def test_changed_file_is_redone(gallery: Gallery, ada: Path, photos: Path) -> None:
+    """New content under a known path replaces the faces, vectors and thumbnails of the old."""
+    list(gallery.register(photos))
+    (before,) = gallery.faces()
+    write_photo(ada, [*one_face(2), (5, 5, 20, (9, 9, 9))])
+    assert outcome(gallery.register(photos)) == {"1.png": "changed"}
+    assert before.face_id not in {face.face_id for face in gallery.faces()}
+    assert (len(gallery), gallery.status().photos, gallery.problems()) == (2, 1, [])
+
+
+def test_moved_file_is_recognised(open_gallery: Opener, ada: Path, photos: Path) -> None:
+    """A file that was moved keeps its faces, under the new path, and a folder of another person renames it."""
+    list(open_gallery().register(photos))
+    target = photos / "Eve" / "7.png"
+    target.parent.mkdir()
+    ada.rename(target)
+    detector = ColourDetector()
+    gallery = open_gallery(detector=detector)
+    assert list(gallery.register(photos)) == [PhotoResult(target, "moved", 1, "Eve", f"was {ada}")]
+    assert detector.seen == 0
+    assert [(face.person, face.path) for face in gallery.faces()] == [("Eve", target)]
+    assert gallery.status().vanished == 0
+
+
+def test_move_does_not_undo_a_renaming(gallery: Gallery, ada: Path, photos: Path) -> None:
+    """A person who was renamed by hand keeps that name when the file moves."""
+    list(gallery.register(photos))
+    gallery.rename_person("Ada", "Lady Lovelace")
+    ada.rename(ada.with_name("2.png"))
+    (result,) = gallery.register(photos)
+    assert (result.status, result.person) == ("moved", "Lady Lovelace")
+
+
+def test_duplicate_is_stored_once(gallery: Gallery, ada: Path, photos: Path) -> None:
+    """The same content under a second path adds no face and says where it lies already."""
+    shutil.copy(ada, photos / "Ada" / "2.png")
+    first, second = gallery.register(photos)
+    assert (first.status, second.status) == ("added", "duplicate")
+    assert second.message == f"the same picture as {ada}"
+    assert (len(gallery), gallery.status().photos, gallery.status().files) == (1, 1, 2)
+    assert outcome(gallery.register(photos)) == {"1.png": "unchanged", "2.png": "unchanged"}
+
+
+def test_swapped_files_keep_both(gallery: Gallery, ada: Path, photos: Path) -> None:
+    """Two files that trade their contents leave two photos with the right paths."""
+    other = write_photo(photos / "Ada" / "2.png", one_face(2))
+    list(gallery.register(photos))
+    first, second = ada.read_bytes(), other.read_bytes()
+    ada.write_bytes(second)
+    other.write_bytes(first)
+    for path in (ada, other):
+        os.utime(path, ns=(7, 7))
+    list(gallery.register(photos))
+    assert len(gallery) == 2
+    for path in (ada, other):
+        ((match,),) = [result.matches for result in gallery.search(path, k=1)]
+        assert (match.path, round(match.distance, 5)) == (path, 0)
+    assert gallery.problems() == []
+
+
+def test_vanished_file_stays_searchable(gallery: Gallery, ada: Path, photos: Path, tmp_path: Path) -> None:
+    """Faces outlive their picture; the status counts the file as gone; a thumbnail is there."""
+    query = shutil.copy(ada, tmp_path / "query.png")
+    list(gallery.register(photos))
+    ada.unlink()
+    (result,) = gallery.search(query)
+    assert result.matches[0].person == "Ada"
+    assert gallery.status().vanished == 1
+    assert gallery.thumbnail(result.matches[0].face_id)[:3] == b"\xff\xd8\xff"
+
+
+def test_chief_face_gets_the_name(gallery: Gallery, photos: Path) -> None:
+    """Of several faces the large, central one is the person's; the others are stored under nobody."""
+    squares = [(45, 30, 30, (10, 0, 0)), (0, 0, 32, (0, 20, 0)), (100, 70, 15, (0, 0, 30))]
+    path = write_photo(photos / "Ada" / "party.png", squares)
+    assert list(gallery.register(photos)) == [PhotoResult(path, "added", 3, "Ada")]
+    assert {face.box[0]: face.person for face in gallery.faces()} == {45: "Ada", 0: None, 100: None}
+
+
+def test_person_option_names_and_refiles(gallery: Gallery, ada: Path, photos: Path) -> None:
+    """--person wins over the path, for new photos and for known ones; the person without a face is gone."""
+    list(gallery.register(photos))
+    other = write_photo(photos / "Ada" / "2.png", one_face(2))
+    results = list(gallery.register(photos, person="Lady Lovelace"))
+    assert results == [
+        PhotoResult(ada, "refiled", 1, "Lady Lovelace"),
+        PhotoResult(other, "added", 1, "Lady Lovelace"),
+    ]
+    assert [person.name for person in gallery.people()] == ["Lady Lovelace"]
+    assert outcome(gallery.register(photos, person="Lady Lovelace")) == {"1.png": "unchanged", "2.png": "unchanged"}
+
+
+def test_odd_files_each_get_a_status(gallery: Gallery, photos: Path) -> None:
+    """Damaged, empty, missing and odd files: one result each, in order, with a reason where there is one."""
+    (photos / "a-text.jpg").write_text("hello")
+    (photos / "b-empty.jpg").write_bytes(b"")
+    whole = write_photo(photos / "c-whole.png", one_face(1)).read_bytes()
+    (photos / "d-cut.png").write_bytes(whole[: len(whole) // 2])
+    PillowImage.new("L", (1, 1)).save(photos / "e-pixel.png")
+    PillowImage.new("CMYK", (40, 40)).save(photos / "f-cmyk.jpg")
+    PillowImage.new("I;16", (40, 40)).save(photos / "g-deep.png")
+    PillowImage.new("LA", (40, 40)).save(photos / "h-gray.png")
+    (photos / "i-folder.png").mkdir()
+    results = list(gallery.register([photos, photos / "missing.jpg"]))
+    assert outcome(results) == {
+        "a-text.jpg": "unreadable",
+        "b-empty.jpg": "unreadable",
+        "c-whole.png": "added",
+        "d-cut.png": "unreadable",
+        "e-pixel.png": "no-face",
+        "f-cmyk.jpg": "added",  # the stand-in takes any even colour for a face
+        "g-deep.png": "no-face",
+        "h-gray.png": "added",
+        "missing.jpg": "unreadable",
+    }
+    for result in results:
+        assert (result.message is not None) == (result.status == "unreadable")
+        assert "\n" not in (result.message or "")
+    assert gallery.status().unreadable == 3  # a missing file is not remembered
+    again = list(gallery.register(photos))
+    assert [result.status for result in again].count("unreadable") == 3
+    assert [result.status for result in again].count("unchanged") == 5
+    assert gallery.problems() == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names exist on POSIX only")
+def test_odd_names(gallery: Gallery, photos: Path) -> None:
+    """Line breaks, other alphabets and bytes of no known encoding in names change nothing."""
+    names = [b"Zo\xc3\xab\n\t", "\u4e2d\u6587".encode(), b"caf\xe9", b" 'quoted\" "]
+    for number, name in enumerate(names):
+        write_photo(Path(os.fsdecode(os.fsencode(photos) + b"/" + name + b"/1.png")), one_face(number))
+    results = list(gallery.register(photos))
+    assert {result.status for result in results} == {"added"}
+    for result in results:
+        assert gallery.search(result.path, k=1)[0].matches[0].path == result.path
+    assert {result.status for result in gallery.register(photos)} == {"unchanged"}
+
+
+def test_spoilt_file_keeps_its_faces(gallery: Gallery, ada: Path, photos: Path) -> None:
+    """A registered photo whose file is damaged later is reported, and loses nothing."""
+    list(gallery.register(photos))
+    ada.write_bytes(ada.read_bytes()[:50])
+    for _ in range(2):
+        (result,) = gallery.register(photos)
+        assert result.status == "unreadable"
+        assert result.message is not None
+        assert result.message.endswith("the faces that it showed before are kept")
+        assert len(gallery) == 1
+
+
+def test_unreadable_photo_is_tried_again_by_another_version(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer faceall may read what an older one could not, so only the same version skips it."""
+    (photos / "a.jpg").write_text("hello")
+    list(gallery.register(photos))
+    monkeypatch.setattr("faceall.gallery.reading.read_image", lambda content: pytest.fail("read again"))
+    list(gallery.register(photos))
+    monkeypatch.undo()
+    monkeypatch.setattr("faceall.__version__", "999")
+    monkeypatch.setattr("faceall.gallery.reading.read_image", lambda content: paint(one_face(3)))
+    assert outcome(gallery.register(photos)) == {"a.jpg": "added"}
+
+
+def test_results_come_after_their_commit(open_gallery: Opener, photos: Path) -> None:
+    """Whatever has been handed out is visible to another connection at that moment."""
+    for number in range(40):
+        write_photo(photos / "Ada" / f"{number}.png", one_face(number))
+    gallery, other = open_gallery(), open_gallery()
+    for result in gallery.register(photos):
+        assert other.faces(path=result.path)
+
+
+def test_stopping_keeps_what_is_finished(gallery: Gallery, photos: Path) -> None:
+    """A stop ends early with every reported photo kept; the next run does the rest."""
+    for number in range(200):
+        write_photo(photos / "Ada" / f"{number}.png", one_face(number))
+    stop = Event()
+    results = list(gallery.register(photos, stop=stop, progress=lambda done, total: stop.set()))
+    assert 0 < len(results) < 200
+    assert len(gallery) == len(results)
+    statuses = [result.status for result in gallery.register(photos)]
+    assert (statuses.count("unchanged"), statuses.count("added")) == (len(results), 200 - len(results))
+
+
+def test_breaking_off_keeps_what_is_reported(gallery: Gallery, photos: Path) -> None:
+    """Leaving the loop loses nothing that was reported, and the gallery goes on working."""
+    for number in range(60):
+        write_photo(photos / "Ada" / f"{number}.png", one_face(number))
+    registration = gallery.register(photos)
+    first = next(registration)
+    registration.close()
+    assert gallery.faces(path=first.path)
+    assert gallery.problems() == []
+
+
+def test_progress_counts_every_file(gallery: Gallery, photos: Path) -> None:
+    """Progress ends at the number of all files, of which there is one result each."""
+    for number in range(30):
+        write_photo(photos / "Ada" / f"{number}.png", one_face(number))
+    calls: list[tuple[int, int]] = []
+    registration = gallery.register(photos, progress=lambda done, total: calls.append((done, total)))
+    assert registration.total == len(list(registration)) == 30
+    assert calls[-1] == (30, 30)
+    assert calls == sorted(calls)
+
+
+def test_faces_are_embedded_across_photos(open_gallery: Opener, photos: Path) -> None:
+    """Batches are filled from several photos, and every face keeps its own vector."""
+    for number in range(40):
+        write_photo(photos / "Ada" / f"{number}.png", one_face(number))
+    embedder = ColourEmbedder()
+    gallery = open_gallery(embedder=embedder)
+    list(gallery.register(photos))
+    assert max(embedder.batches) == 16
+    for number in (0, 17, 39):
+        (result,) = gallery.search(photos / "Ada" / f"{number}.png", k=1)
+        assert result.matches[0].path == photos / "Ada" / f"{number}.png"
+
+
+def test_other_model_is_refused(open_gallery: Opener, photos: Path, ada: Path) -> None:
+    """Vectors of two models never mix, in registering and in searching; the message has both names."""
+    list(open_gallery().register(photos))
+    write_photo(photos / "Ada" / "2.png", one_face(2))
+    other = open_gallery(embedder=ColourEmbedder("other"))
+    with pytest.raises(IndexMismatchError, match=r"colours.*other"):
+        list(other.register(photos))
+    with pytest.raises(IndexMismatchError, match=r"colours.*other"):
+        other.search(ada)
+    assert len(other) == 1
+
+
+def test_nothing_to_do_needs_no_model(open_gallery: Opener, photos: Path, ada: Path) -> None:
+    """Unchanged photos, people and status never make a detector or an embedder."""
+    list(open_gallery().register(photos))
+    bare = open_gallery(detector=None, embedder=None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "faceall.detect", None)
+        patch.setitem(sys.modules, "faceall.embed", None)
+        assert outcome(bare.register(photos)) == {"1.png": "unchanged"}
+        assert [person.name for person in bare.people()] == ["Ada"]
+        assert bare.status().faces == 1

@@ -1,0 +1,133 @@
+"""Questions to a gallery, and opening one."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_photo
+
+from faceall.errors import FaceallError, IndexFileError, IndexNewerError
+from faceall.gallery import Gallery, chief_face
+from faceall.index import FaceIndex
+from faceall.types import Faces
+
+Opener = Callable[..., Gallery]
+
+
+def test_search_agrees_with_brute_force(gallery: Gallery, photos: Path) -> None:
+    """The nearest faces, their distances and similarities are those of plain arithmetic over all vectors."""
+    for number in range(30):
+        write_photo(photos / f"p{number:02}" / "1.png", one_face(number * 8))
+    list(gallery.register(photos))
+    query = paint([*one_face(77), (0, 0, 20, (200, 30, 60))])
+    results = gallery.search(query, k=4)
+    faces = ColourDetector().detect_batch([query])[0]
+    vectors = ColourEmbedder().embed_crops(ColourEmbedder().crop(query, faces))
+    stored = np.stack([gallery._index[face.face_id] for face in gallery.faces()])
+    people = [face.person for face in gallery.faces()]
+    assert len(results) == 2
+    for result, vector, box in zip(results, vectors, faces.boxes, strict=True):
+        distances = ((stored - vector) ** 2).sum(axis=1)
+        order = np.argsort(distances, kind="stable")[:4]
+        assert result.box == tuple(box)
+        assert [match.distance for match in result.matches] == pytest.approx(distances[order], abs=1e-5)
+        assert [match.similarity for match in result.matches] == pytest.approx(stored[order] @ vector, abs=1e-5)
+        assert result.matches[0].person == people[order[0]]
+
+
+def test_threshold_keeps_the_near(gallery: Gallery, photos: Path) -> None:
+    """Only matches up to the threshold count; a face without any still has its result."""
+    write_photo(photos / "Ada" / "1.png", one_face(1))
+    write_photo(photos / "Eve" / "1.png", [(40, 25, 40, (200, 1, 1))])
+    list(gallery.register(photos))
+    query = paint(one_face(1))
+    assert [match.person for match in gallery.search(query, threshold=0)[0].matches] == ["Ada"]
+    assert [match.person for match in gallery.search(query)[0].matches] == ["Ada", "Eve"]
+    assert gallery.search(paint([(1, 1, 30, (0, 250, 0))]), threshold=0)[0].matches == ()
+
+
+def test_no_face_gives_no_result(gallery: Gallery) -> None:
+    """A picture without a face gives an empty list, in an empty gallery too; with a face, a result without matches."""
+    assert gallery.search(paint([])) == []
+    assert [result.matches for result in gallery.search(paint(one_face(1)))] == [()]
+
+
+@pytest.mark.parametrize("options", [{"k": 0}, {"threshold": -0.1}, {"threshold": 4.1}])
+def test_impossible_questions_are_refused(gallery: Gallery, options: dict[str, float]) -> None:
+    """k below 1 and a threshold outside of 0..4 are errors that say what was expected."""
+    with pytest.raises(FaceallError, match="expected"):
+        gallery.search(paint(one_face(1)), **options)  # type: ignore[arg-type]
+
+
+def test_comparing(gallery: Gallery) -> None:
+    """The chief faces of two pictures: the same is at distance 0; None where one has no face."""
+    same = gallery.compare(paint(one_face(1)), paint([*one_face(1), (0, 0, 9, (9, 9, 9))]))
+    assert same is not None
+    assert (round(same.distance, 6), round(same.similarity, 6)) == (0, 1)
+    assert same.second.box.tolist() == [40, 25, 80, 65]
+    assert gallery.compare(paint(one_face(1)), paint([])) is None
+
+
+def test_chief_face_is_large_and_central() -> None:
+    """It maximises area - 2 * (distance of the centres)**2."""
+    boxes = np.array([[0, 0, 60, 60], [45, 45, 55, 55], [30, 30, 80, 80]], np.float32)
+    faces = Faces(boxes, np.ones(3, np.float32), np.zeros((3, 5, 2), np.float32))
+    assert chief_face(faces, (100, 100, 3)) == 2
+    assert chief_face(faces.take([0, 1]), (100, 100, 3)) == 0  # 3600 - 2 * 800 against 100
+    assert chief_face(faces.take([0, 1]), (200, 200, 3)) == 1  # 3600 - 2 * 9800 against 100 - 2 * 5000
+
+
+def test_read_only_changes_nothing(open_gallery: Opener, folder: Path, photos: Path) -> None:
+    """A gallery that is opened for reading answers, and refuses to change."""
+    path = write_photo(photos / "Ada" / "1.png", one_face(1))
+    with open_gallery() as gallery:
+        list(gallery.register(photos))
+    write_photo(photos / "Ada" / "2.png", one_face(2))
+    reader = open_gallery(read_only=True)
+    assert reader.search(path)[0].matches[0].person == "Ada"
+    with pytest.raises(IndexFileError, match="reading only"):
+        list(reader.register(photos))
+    with pytest.raises(IndexFileError, match="reading only"):
+        reader.rename_person("Ada", "Eve")
+
+
+def test_reading_needs_a_gallery(folder: Path) -> None:
+    """Nothing is made by reading; the error says how to begin."""
+    with pytest.raises(IndexFileError, match="faceall register"):
+        Gallery.open(folder, read_only=True)
+    assert not folder.exists()
+
+
+def test_bare_index_is_no_gallery(folder: Path) -> None:
+    """A face index without photos is told apart, and becomes a gallery when opened for writing."""
+    FaceIndex(folder).close()
+    with pytest.raises(IndexFileError, match="bare face index"):
+        Gallery.open(folder, read_only=True)
+    with Gallery.open(folder) as gallery:
+        assert gallery.people() == []
+
+
+def test_newer_gallery_is_refused(folder: Path) -> None:
+    """A gallery of a newer faceall is not called damaged."""
+    Gallery.open(folder).close()
+    with sqlite3.connect(folder / "faces.db") as connection:
+        connection.execute("UPDATE meta SET value = 99 WHERE key = 'gallery.schema'")
+    connection.close()
+    with pytest.raises(IndexNewerError, match="newer faceall"):
+        Gallery.open(folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """FACEALL_GALLERY names the gallery, else it lies in faceall's data folder."""
+    monkeypatch.setenv("FACEALL_DATA", str(tmp_path / "data"))
+    with Gallery.open() as gallery:
+        assert gallery.folder == tmp_path / "data" / "gallery"
+    monkeypatch.setenv("FACEALL_GALLERY", str(tmp_path / "mine"))
+    with Gallery.open() as gallery:
+        assert gallery.folder == tmp_path / "mine"
