@@ -87,8 +87,10 @@ def translate(
 
     Raises UnsupportedGraphError that lists every operation without a counterpart.
     """
-    picture = picture_shape(graph, image_size)
+    if graph.input not in graph.nodes:
+        raise UnsupportedGraphError(f"the output '{graph.output}' does not depend on the input '{graph.input}'")
     simple = run(graph, SIMPLIFY)
+    picture = picture_shape(simple, image_size)
     fixed = {node.name: np.asarray(node.attrs["value"]) for node in simple.nodes.values() if node.op == "Const"}
     builder = Builder(simple, _shapes(graph, picture), fixed)
     builder.start(simple.input, INPUT_BLOB, picture)
@@ -101,12 +103,26 @@ def translate(
 
 
 def picture_shape(graph: Graph, image_size: int | None = None) -> tuple[int, int, int]:
-    """Height, width and channels of the pictures that a bound graph takes; `image_size` wins over what it says."""
+    """Height, width and channels of the pictures that a simplified graph takes.
+
+    `image_size` wins over what the graph declares; a kernel that meets the pictures says how many channels they have.
+    """
+    if graph.input not in graph.nodes:
+        return DEFAULT_SIZE, DEFAULT_SIZE, 3
     height, width, channels = graph.nodes[graph.input].attrs.get("shape") or (-1, -1, -1)
-    side = image_size or DEFAULT_SIZE
     if image_size or min(height, width) < 1:
-        height = width = side
-    return height, width, channels if channels > 0 else 3
+        height = width = image_size or DEFAULT_SIZE
+    if channels < 1:
+        channels = next((size for node in graph.readers[graph.input] if (size := _kernel_depth(graph, node))), 3)
+    return height, width, channels
+
+
+def _kernel_depth(graph: Graph, node: Node) -> int:
+    """How many channels a convolution's constant kernel takes; 0 for another node."""
+    if node.op not in ("Conv2D", "DepthwiseConv2dNative"):
+        return 0
+    kernel = graph.producer(node.inputs[1])
+    return int(np.asarray(kernel.attrs["value"]).shape[2]) if kernel.op == "Const" else 0
 
 
 def _shapes(graph: Graph, picture: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
@@ -142,7 +158,7 @@ def _value_nodes(builder: Builder, node: Node) -> tuple[str, ...]:
 def _write(builder: Builder, node: Node) -> str:
     """Write one node; the reason where that cannot be done."""
     if node.name not in builder.shapes:
-        return "its result does not keep the pictures apart"
+        return "it cannot be computed on pictures of this size, or does not keep them apart"
     try:
         WRITERS[node.op](builder, node)
     except CannotConvertError as error:

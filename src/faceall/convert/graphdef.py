@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from faceall.convert.contracts import check_contract
 from faceall.convert.graph import Graph, Node, node_of
 from faceall.convert.tensorflow_schema import NUMPY_TYPES, VALUE_FIELDS, messages
 from faceall.errors import NetFormatError
@@ -53,6 +54,8 @@ def parse_graph(data: bytes) -> Graph:
     if len(graph.nodes) != len(nodes):
         raise NetFormatError("damaged: two nodes have the same name")
     _refuse_dangling(graph)
+    for node in nodes:
+        check_contract(node)
     return graph
 
 
@@ -77,6 +80,8 @@ def _refuse_dangling(graph: Graph) -> None:
 def _node(item: Message) -> Node:
     if not item.name or not item.op:
         raise NetFormatError(f"{_WANTED}, a node has no name or no operation: damaged or of another format")
+    if any(isinstance(text, bytes) for text in (item.name, item.op, *item.input, *item.attr)):
+        raise NetFormatError(f"{_WANTED}, a name in it is not text: damaged")
     inputs = tuple(_tensor_name(text) for text in item.input if not text.startswith("^"))
     controls = tuple(text[1:] for text in item.input if text.startswith("^"))
     try:

@@ -103,6 +103,9 @@ def _batch_norm(builder: Builder, node: Node) -> None:
         builder.constant(tensor, what).reshape(-1)
         for tensor, what in zip(node.inputs[1:5], ("gamma", "beta", "mean", "variance"), strict=True)
     )
+    sizes = {vector.size for vector in (gamma, beta, mean, variance)}
+    if sizes != {x.channels}:
+        raise CannotConvertError(f"its statistics have {sorted(sizes)} numbers for {x.channels} channels")
     name = f"{x.blob}_BatchNorm"
     options = {"use_global_stats": True, "eps": float(np.float32(node.attrs.get("epsilon", DEFAULT_EPSILON)))}
     blob = builder.add(name, "BatchNorm", [x.blob], options, [mean, variance, np.ones(1, np.float32)])

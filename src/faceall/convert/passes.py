@@ -21,6 +21,7 @@ from faceall.convert.graph import (
 )
 from faceall.convert.operations import OPERATIONS
 from faceall.convert.tensorflow_schema import BOOL
+from faceall.errors import UnsupportedGraphError
 from faceall.types import Array
 
 Pass: TypeAlias = Callable[[Graph], Graph]
@@ -42,7 +43,7 @@ def cut_above_input(graph: Graph) -> Graph:
 
 
 def _picture_shape(graph: Graph) -> tuple[int, ...] | None:
-    """(H, W, C) from the nearest node at or above the input that declares it; None where none does."""
+    """(H, W, C) from the nearest queue or placeholder at or above the input that declares it; None where none does."""
     waiting, seen = [graph.input], {graph.input}
     for name in waiting:  # grows while it is walked: breadth first
         node = graph.nodes[name]
@@ -51,10 +52,15 @@ def _picture_shape(graph: Graph) -> tuple[int, ...] | None:
         found = queued + [shape[1:] for shape in batches if isinstance(shape, tuple) and len(shape) == 4]
         if found:
             return tuple(found[0])
-        above = [other for other in data_nodes(node) if other not in seen]
+        above = [other for other in data_nodes(node) if other not in seen] if _only_feeds(node) else []
         seen.update(above)
         waiting += above
     return None
+
+
+def _only_feeds(node: Node) -> bool:
+    """Whether a node hands pictures on without changing their size."""
+    return node.op in _PASS_THROUGH or any(word in node.op for word in ("Queue", "Iterator", "Placeholder"))
 
 
 def prune(graph: Graph) -> Graph:
@@ -80,8 +86,8 @@ def _is_training_flag(graph: Graph, node: Node) -> bool:
     if node.op in ("Placeholder", "PlaceholderV2"):
         return node.attrs.get("dtype") == BOOL
     if node.op == "PlaceholderWithDefault":
-        default = graph.producer(node.inputs[0])
-        return node.attrs.get("dtype") == BOOL or default.attrs.get("dtype") == BOOL
+        default = np.asarray(graph.producer(node.inputs[0]).attrs.get("value", 0.0))
+        return node.attrs.get("dtype") == BOOL or default.dtype == np.bool_
     if node.op == "Const" and node.name.rpartition("/")[2] in _TRAINING_FLAGS:
         value = np.asarray(node.attrs["value"])
         return value.dtype == np.bool_ and value.size == 1
@@ -101,8 +107,10 @@ def resolve_switches(graph: Graph) -> Graph:
     resolver = _Resolver()
     for node in ordered(graph):
         resolver.visit(node)
+    if resolver.is_dead(graph.output):
+        raise UnsupportedGraphError(f"the output '{graph.output}' lies in a branch that only training takes")
     live = {name: node for name, node in graph.nodes.items() if name not in resolver.dead}
-    return prune(substitute(replace(graph, nodes={**live, **resolver.indices}), resolver.aliases))
+    return prune(substitute(replace(graph, nodes={**live, **resolver.changed}), resolver.aliases))
 
 
 class _Resolver:
@@ -114,19 +122,20 @@ class _Resolver:
         self.dead: set[str] = set()
         """Dead nodes, and dead single outputs as "NODE:0"."""
         self.aliases: dict[str, str] = {}
-        self.indices: dict[str, Node] = {}
+        self.changed: dict[str, Node] = {}
 
     def visit(self, node: Node) -> None:
         if node.op in ("Merge", "RefMerge"):
             self._merge(node)
-        elif any(self._is_dead(tensor) for tensor in (*node.inputs, *node.controls)):
+        elif any(self.is_dead(tensor) for tensor in (*node.inputs, *node.controls)):
             self.dead.add(node.name)
         elif node.op in ("Switch", "RefSwitch"):
             self._switch(node)
         else:
             self._note_flag(node)
 
-    def _is_dead(self, tensor: str) -> bool:
+    def is_dead(self, tensor: str) -> bool:
+        """Whether `tensor` lies in a branch that is not taken."""
         name, number = split_tensor(tensor)
         return name in self.dead or f"{name}:{number}" in self.dead
 
@@ -140,14 +149,16 @@ class _Resolver:
         self._alias(live, data)
 
     def _merge(self, node: Node) -> None:
-        live = [number for number, tensor in enumerate(node.inputs) if not self._is_dead(tensor)]
+        live = [number for number, tensor in enumerate(node.inputs) if not self.is_dead(tensor)]
         if not live:
             self.dead.add(node.name)
         elif len(live) == 1:
             self._alias(node.name, node.inputs[live[0]])
             index = constant(f"{node.name}/value_index", np.array(live[0], np.int32))
-            self.indices[index.name] = index
+            self.changed[index.name] = index
             self.aliases[f"{node.name}:1"] = index.name
+        else:  # no branch is known to be taken: it stays, and is refused later by its name
+            self.changed[node.name] = replace(node, inputs=tuple(node.inputs[number] for number in live))
 
     def _alias(self, tensor: str, target: str) -> None:
         self.aliases[tensor] = target

@@ -226,6 +226,8 @@ def _fits_channels(graph: Graph, fixed: frozenset[str], product: Node, bias: str
     if node_of(product.inputs[1]) not in fixed:
         return False
     weights, value = constant_value(graph, product.inputs[1]).shape, constant_value(graph, bias)
+    if len(weights) != (2 if product.op == "MatMul" else 4):
+        return False
     wide = weights[-1] * weights[-2] if product.op == "DepthwiseConv2dNative" else weights[-1]
     wide = weights[0] if product.op == "MatMul" and product.attrs.get("transpose_b") else wide
     return value.size == wide and value.shape[-1:] == (wide,)

@@ -32,6 +32,7 @@ BOUND: tuple[Pass, ...] = (
     cut_above_input,  # first: what feeds the pictures must not be looked at
     prune,
     switch_training_off,
+    drop_dropout,  # here, as what is random has no value that could be compared
 )
 """From a file's graph to the one that computes the result; the evaluator runs this one."""
 
@@ -39,7 +40,6 @@ SIMPLIFY: tuple[Pass, ...] = (
     resolve_switches,  # needs the control edges: they say in which branch a constant lives
     drop_control_edges,
     drop_identities,  # hides the pairs that the next passes look for
-    drop_dropout,
     match_batch_norm,  # before constants are folded: it wants mean and variance, not their product
     match_prelu,  # before sums are matched: it is a sum
     match_normalise,
