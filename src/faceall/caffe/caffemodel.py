@@ -6,7 +6,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from faceall.caffe.net import Net, weight_keys
-from faceall.caffe.prototxt import message_of, net_of
+from faceall.caffe.prototxt import check_names, message_of, net_of
 from faceall.caffe.schema import messages
 from faceall.errors import NetFormatError
 from faceall.protobuf import Message
@@ -45,6 +45,7 @@ def _parse(data: bytes) -> Message:
         raise NetFormatError("not a readable caffemodel: its bytes are damaged or of another format") from error
     if not message.layer and not message.layers:
         raise NetFormatError("not a readable caffemodel: it holds no layers")
+    check_names(message)
     return message
 
 

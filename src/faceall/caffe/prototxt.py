@@ -35,6 +35,7 @@ def write_prototxt(net: Net) -> str:
 
 def net_of(message: Message) -> Net:
     """The layers of a NetParameter message (V1 or V2) as a net without weights."""
+    check_names(message)
     layers = _top_level_inputs(message)
     layers += [_layer(item) for item in message.layer if _runs_in_test(item)]
     layers += [_old_layer(item) for item in message.layers if _runs_in_test(item)]
@@ -88,6 +89,15 @@ def _old_layer(item: Message) -> Layer:
         name: value for name, value in values.items() if name not in _OWN_FIELDS and name not in _OLD_SOLVER_FIELDS
     }
     return Layer(item.name, V1_TYPES[kind], tuple(item.bottom), tuple(item.top), parameters)
+
+
+def check_names(message: Message) -> None:
+    """Refuse names that are not text, which protobuf gives as bytes."""
+    names = [message.name, *message.input, *(item.type for item in message.layer)]
+    names += [name for item in (*message.layer, *message.layers) for name in (item.name, *item.bottom, *item.top)]
+    for name in names:
+        if not isinstance(name, str):
+            raise NetFormatError(f"the name {name!r} is not UTF-8 text: the file is damaged")
 
 
 def _fields(item: Message) -> dict[str, Any]:

@@ -26,21 +26,32 @@ class OnnxruntimeEngine:
                 "the engine 'onnxruntime' is not installed: pip install \"faceall[onnxruntime]\""
             ) from error
         self._runtime = onnxruntime
+        self._errors = _errors(onnxruntime)
 
     def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> _Compiled:
         """Make `net` ready to run; every precision is float32 here."""
         names = wanted_outputs(net, outputs)
         options = self._runtime.SessionOptions()
         options.log_severity_level = 3
-        session = self._runtime.InferenceSession(to_onnx(net, names), options, providers=["CPUExecutionProvider"])
-        return _Compiled(session, names)
+        try:
+            session = self._runtime.InferenceSession(to_onnx(net, names), options, providers=["CPUExecutionProvider"])
+        except self._errors as error:
+            raise EngineError(f"onnxruntime refuses the net '{net.name}': {' '.join(str(error).split())}") from error
+        return _Compiled(session, names, self._errors)
+
+
+def _errors(runtime: Any) -> tuple[type[Exception], ...]:
+    """The exceptions of onnxruntime, which have no common base of their own."""
+    state = vars(runtime.capi.onnxruntime_pybind11_state)
+    return tuple(entry for entry in state.values() if isinstance(entry, type) and issubclass(entry, Exception))
 
 
 class _Compiled:
     precision = "float32"
 
-    def __init__(self, session: Any, outputs: Sequence[str]) -> None:
+    def __init__(self, session: Any, outputs: Sequence[str], errors: tuple[type[Exception], ...]) -> None:
         self._session = session
+        self._errors = errors
         self._outputs = outputs
         self._inputs = {
             entry.name: tuple(size if isinstance(size, int) else None for size in entry.shape)
@@ -51,6 +62,6 @@ class _Compiled:
         feeds = checked_arrays(self._inputs, inputs)
         try:
             results = self._session.run(list(self._outputs), feeds)
-        except RuntimeError as error:  # the base of all that onnxruntime raises
+        except self._errors as error:
             raise EngineError(f"onnxruntime cannot run the net: {' '.join(str(error).split())}") from error
         return dict(zip(self._outputs, results, strict=True))

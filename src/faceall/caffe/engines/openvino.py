@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -38,9 +39,12 @@ class OpenvinoEngine:
     def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> _Compiled:
         """Make `net` ready to run, for any batch size."""
         names = wanted_outputs(net, outputs)
-        model = self._core.read_model(to_onnx(net, names))
         chosen = _chosen(precision)
-        compiled = self._core.compile_model(model, "CPU", properties(chosen))
+        try:
+            model = self._core.read_model(to_onnx(net, names))
+            compiled = self._core.compile_model(model, "CPU", properties(chosen))
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO refuses the net '{net.name}': {' '.join(str(error).split())}") from error
         return _Compiled(compiled, names, chosen)
 
     def identity(self, precision: Precision) -> str:
