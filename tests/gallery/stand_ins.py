@@ -58,7 +58,7 @@ class ColourDetector:
     def _find(self, image: Image) -> Faces:
         codes = image.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
         found = []
-        for code in np.flatnonzero(np.bincount(codes.ravel())):
+        for code in np.unique(codes):
             if not code:
                 continue
             rows, columns = np.nonzero(codes == code)

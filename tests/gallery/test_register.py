@@ -233,8 +233,9 @@ def test_results_come_after_their_commit(open_gallery: Opener, photos: Path) -> 
         assert other.faces(path=result.path)
 
 
-def test_stopping_keeps_what_is_finished(gallery: Gallery, photos: Path) -> None:
+def test_stopping_keeps_what_is_finished(open_gallery: Opener, photos: Path) -> None:
     """A stop ends early with every reported photo kept; the next run does the rest."""
+    gallery = open_gallery(detector=ColourDetector(pause=0.01))
     for number in range(200):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
     stop = Event()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event
@@ -32,13 +32,12 @@ FLUSH_SECONDS = 2.0  # after which faces do not wait any longer for a full batch
 _DETECT_FILES = 16
 _DETECT_PIXELS = 4_000_000
 _EMBED_FACES = 16
-_EMBEDDINGS_AHEAD = 3
 _READERS = 2
 
 
 @dataclass
 class Timings:
-    """Seconds by stage; reading and embedding run beside detection, so the sum can exceed the time that passed."""
+    """Seconds by stage; reading runs beside the others, so there it is only what they had to wait for it."""
 
     reading: float = 0.0
     detection: float = 0.0
@@ -64,16 +63,15 @@ class _Job:
     chief: int | None = None
     shape: tuple[int, ...] | None = None
     thumbnails: tuple[bytes, ...] = ()
-    rows: list[tuple[Future[Float32Array], int]] = field(default_factory=list)
+    vectors: list[Float32Array] = field(default_factory=list)
 
     @property
     def ready(self) -> bool:
         """Whether every face has its vector."""
-        return len(self.rows) == len(self.faces) and all(future.done() for future, _ in self.rows)
+        return len(self.vectors) == len(self.faces)
 
     def findings(self) -> Findings:
-        """What was found; waits for the vectors."""
-        vectors = [future.result()[row] for future, row in self.rows]
+        """What was found."""
         return Findings(
             state=self.arrival.state,
             message=self.arrival.message,
@@ -82,7 +80,7 @@ class _Job:
             faces=self.faces,
             chief=self.chief,
             thumbnails=self.thumbnails,
-            vectors=np.stack(vectors) if vectors else np.zeros((0, 1), np.float32),
+            vectors=np.stack(self.vectors) if self.vectors else np.zeros((0, 1), np.float32),
         )
 
 
@@ -114,7 +112,6 @@ class Registration(Iterator[PhotoResult]):
         self._agreed = False
         self._jobs: deque[_Job] = deque()
         self._crops: list[tuple[_Job, Image]] = []
-        self._embedding: deque[Future[Float32Array]] = deque()
         self._done = 0
         self._results = self._run()
 
@@ -127,29 +124,24 @@ class Registration(Iterator[PhotoResult]):
 
     def _run(self) -> Iterator[PhotoResult]:
         readers = ThreadPoolExecutor(_READERS, "faceall-read")
-        embedder = ThreadPoolExecutor(1, "faceall-embed")
         try:
             yield from self._tell(self._first)
             committed = time.monotonic()
             for batch in self._batches(self._reader.read_ahead(self._candidates, readers)):
-                self._detect(batch, embedder)
+                self._detect(batch)
                 waited = time.monotonic() - committed
-                if waited >= FLUSH_SECONDS:
-                    self._embed(embedder, everything=True)
+                self._embed(everything=waited >= FLUSH_SECONDS)
                 if waited >= COMMIT_SECONDS or len(self._jobs) >= COMMIT_FILES:
                     results = self._commit()
                     committed = time.monotonic() if results else committed
                     yield from self._tell(results)
-            self._embed(embedder, everything=True)
-            while self._jobs:
-                _ = self._jobs[-1].findings()  # waits for the last vectors
-                yield from self._tell(self._commit())
+            self._embed(everything=True)
+            yield from self._tell(self._commit())
         except (KeyboardInterrupt, GeneratorExit):
             self._commit()
             raise
         finally:
             readers.shutdown(wait=False, cancel_futures=True)
-            embedder.shutdown(wait=False, cancel_futures=True)
 
     def _tell(self, results: Sequence[PhotoResult]) -> Iterator[PhotoResult]:
         self._done += len(results)
@@ -173,7 +165,7 @@ class Registration(Iterator[PhotoResult]):
                 batch, pixels = [], 0
         yield batch
 
-    def _detect(self, batch: list[Arrival], embedder: ThreadPoolExecutor) -> None:
+    def _detect(self, batch: list[Arrival]) -> None:
         """Find the faces of a batch and cut them out; the pictures are let go."""
         jobs = [_Job(replace(arrival, image=None)) for arrival in batch]
         shown = [(job, arrival.image) for job, arrival in zip(jobs, batch, strict=True) if arrival.image is not None]
@@ -185,7 +177,6 @@ class Registration(Iterator[PhotoResult]):
                 for (job, image), faces in zip(shown, found, strict=True):
                     self._cut_out(job, image, faces)
         self._jobs.extend(jobs)
-        self._embed(embedder)
 
     def _agree_once(self) -> None:
         """Before the first face: refuse a gallery of another model."""
@@ -198,20 +189,18 @@ class Registration(Iterator[PhotoResult]):
         if len(faces):
             self._crops += [(job, crop) for crop in self._analyser.embedder.crop(image, faces)]
 
-    def _embed(self, embedder: ThreadPoolExecutor, *, everything: bool = False) -> None:
-        """Send full batches of crops to the embedder, whichever photos they are of; at the end the rest too."""
-        while len(self._crops) >= _EMBED_FACES or (everything and self._crops):
-            chunk, self._crops = self._crops[:_EMBED_FACES], self._crops[_EMBED_FACES:]
-            future = embedder.submit(self._vectors, np.stack([crop for _, crop in chunk]))
-            for row, (job, _) in enumerate(chunk):
-                job.rows.append((future, row))
-            self._embedding.append(future)
-            if len(self._embedding) > _EMBEDDINGS_AHEAD:
-                with self.timings.measure("embedding"):
-                    self._embedding.popleft().result()
+    def _embed(self, *, everything: bool) -> None:
+        """Embed full batches of faces, whichever photos they are of; at the end the rest too.
 
-    def _vectors(self, crops: Image) -> Float32Array:
-        return self._analyser.embedder.embed_crops(crops)
+        Not beside detection: both use all cores, and together they are slower.
+        """
+        while len(self._crops) >= _EMBED_FACES or (everything and self._crops):
+            batch = self._crops[:_EMBED_FACES]
+            with self.timings.measure("embedding"):
+                vectors = self._analyser.embedder.embed_crops(np.stack([crop for _, crop in batch]))
+            for (job, _), vector in zip(batch, vectors, strict=True):
+                job.vectors.append(vector)
+            self._crops = self._crops[_EMBED_FACES:]
 
     def _commit(self) -> list[PhotoResult]:
         """File everything that is finished, in order, in one transaction."""
@@ -254,10 +243,8 @@ class Registration(Iterator[PhotoResult]):
         if again.image is not None:
             self._agree_once()
             faces, vectors = self._analyser.find(again.image)
-            done: Future[Float32Array] = Future()
-            done.set_result(vectors)
             _describe(job, again.image, faces)
-            job.rows = [(done, row) for row in range(len(faces))]
+            job.vectors = list(vectors)
         return file_new_photo(self._index, again.sighting, job.findings())
 
 
