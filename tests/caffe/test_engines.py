@@ -50,7 +50,12 @@ def any_engine(request: pytest.FixtureRequest) -> Engine:
 def check(engine: Engine, net: Net, inputs: dict[str, Float32Array]) -> None:
     """The engine's outputs have the reference's names and shapes, and differ by at most `TOLERANCE`."""
     wanted = get_engine("reference").compile(net)(inputs)
-    results = engine.compile(net)(inputs)
+    try:
+        results = engine.compile(net)(inputs)
+    except EngineError as error:
+        if "this Caffe does not have" not in str(error):  # Caffes differ in age and kind
+            raise
+        pytest.skip(str(error))
     assert results.keys() == wanted.keys() == set(net.outputs)
     for name, expected in wanted.items():
         assert results[name].dtype == expected.dtype == np.float32
@@ -67,16 +72,8 @@ def test_an_engine_computes_every_layer_type(engine: Engine, name: str) -> None:
     if (engine.name, name) in LACKING:
         with pytest.raises(EngineError):
             engine.compile(net)(inputs)
-    elif engine.name == "pycaffe" and _unknown_to(net):
-        pytest.skip(f"this Caffe has no {CASES[name].kind}")
     else:
         check(engine, net, inputs)
-
-
-def _unknown_to(net: Net) -> bool:
-    import caffe
-
-    return any(item.type not in set(caffe.layer_type_list()) for item in net.layers)
 
 
 @pytest.mark.parametrize("kind", ["Convolution", "Pooling"])
@@ -93,8 +90,6 @@ def test_an_engine_slides_windows_of_any_geometry(engine: Engine, kind: str, see
 def test_an_engine_runs_nets_of_all_layer_types(engine: Engine, seed: int, batch: int) -> None:
     """All types in one net, several of them in place, for another batch than declared."""
     net = random_net(seed)
-    if engine.name == "pycaffe" and _unknown_to(net):
-        pytest.skip("this Caffe lacks a layer type of the net")
     check(engine, net, random_inputs(net, np.random.default_rng(seed), batch))
 
 
@@ -131,8 +126,6 @@ def test_a_compiled_net_may_be_called_from_many_threads(engine: Engine, mtcnn_fo
 def test_results_of_one_call_stay_when_the_next_comes(engine: Engine) -> None:
     """The arrays belong to the caller."""
     net = random_net(1)
-    if engine.name == "pycaffe" and _unknown_to(net):
-        pytest.skip("this Caffe lacks a layer type of the net")
     compiled = engine.compile(net)
     first = compiled(random_inputs(net, np.random.default_rng(1)))
     kept = {name: array.copy() for name, array in first.items()}
