@@ -106,7 +106,6 @@ def test_a_file_with_one_wrong_byte_is_read_or_refused_as_a_net(place: int, byte
         return
 
 
-@pytest.mark.xfail(strict=True, reason="names that are no text are not refused yet")
 def test_a_name_that_is_no_text_is_refused() -> None:
     """Such bytes would come back as bytes and fail far away."""
     data = DATA.replace(b"depthwise", b"depth\xffise")
