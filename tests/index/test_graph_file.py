@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from faceall.errors import IndexFileError
 from faceall.index import FaceIndex, graph, graph_file
 from faceall.types import Float32Array
 
@@ -112,8 +116,6 @@ def test_crafted_graph_with_a_right_checksum_is_refused(
     saved: Path, loads: list[int], faces: Clusters, oracle: Oracle
 ) -> None:
     """The checksum that counts stands in the database, so a file that only agrees with itself is not enough."""
-    import hashlib
-
     data = bytearray((saved / "faces.hnsw").read_bytes())
     data[72 + 8 : 72 + 16] = struct.pack("<Q", 1 << 60)  # a capacity that would crash
     data[40:72] = hashlib.sha256(bytes(data[:40] + data[72:])).digest()
@@ -162,8 +164,6 @@ def test_graph_of_a_newer_version_or_another_machine_is_built_anew(
 
 def test_unwritable_place_for_the_graph_is_one_line(saved: Path, faces: Clusters) -> None:
     """A folder where the file should be."""
-    from faceall.errors import IndexFileError
-
     (saved / "faces.hnsw").unlink()
     (saved / "faces.hnsw").mkdir()
     index = FaceIndex(saved, exact_limit=0)
@@ -200,6 +200,29 @@ def test_removed_vectors_leave_the_graph_file_after_a_crash(saved: Path, faces: 
     assert gone not in (saved / "faces.hnsw").read_bytes()
 
 
+def test_removal_during_a_save_is_not_undone_by_it(saved: Path, faces: Clusters, monkeypatch: Any) -> None:
+    """Another one removes a face while the file is being written: that file is not published, a newer one is."""
+    original = graph_file.written
+    left = [8, 7]
+
+    @contextmanager
+    def written(*arguments: Any) -> Iterator[tuple[Path, bytes]]:
+        with original(*arguments) as result:
+            if left:
+                with FaceIndex(saved, exact_limit=0) as other:
+                    other.remove(left.pop())
+                    other.close(save=False)
+            yield result
+
+    monkeypatch.setattr(graph_file, "written", written)
+    with FaceIndex(saved, exact_limit=0) as index:
+        index.remove(9)
+        index.save()
+    content = (saved / "faces.hnsw").read_bytes()
+    assert not left
+    assert [faces(COUNT)[key].tobytes() in content for key in (6, 7, 8, 9, 10)] == [True, False, False, False, True]
+
+
 def test_small_index_keeps_no_graph_file(saved: Path) -> None:
     """Saved with a limit above its size, the file goes."""
     with FaceIndex(saved) as index:
@@ -210,8 +233,6 @@ def test_small_index_keeps_no_graph_file(saved: Path) -> None:
 
 def test_leftovers_of_killed_writers_go(saved: Path, faces: Clusters) -> None:
     """A temporary file older than an hour is removed by the next save, a new one may belong to somebody."""
-    import os
-
     old, new = saved / ".faces.hnsw.old", saved / ".faces.hnsw.new"
     for path in (old, new):
         path.write_bytes(b"part")
