@@ -98,7 +98,8 @@ def test_names_are_the_scopes() -> None:
     names = [layer.name for layer in net.layers]
     assert "Net_Conv2d_1a_3x3" in names
     assert "Net_Mixed_Branch_1_MaxPool_1a_3x3" in names
-    assert all(layer.tops == (layer.name,) for layer in net.layers[:-1] if len(layer.tops) == 1)
+    assert all(layer.tops == (layer.name,) for layer in net.layers if len(layer.tops) == 1)
+    assert names[-1] == "embeddings"
 
 
 def test_unguarded_flags_of_any_kind_are_off() -> None:

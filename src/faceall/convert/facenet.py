@@ -14,7 +14,7 @@ from faceall.convert.evaluate import evaluate
 from faceall.convert.graph import Graph, Node, node_of, ordered
 from faceall.convert.graphdef import read_graph
 from faceall.convert.layers import WRITERS
-from faceall.convert.net_passes import BatchNormStyle, apply_batch_norm, blobs_after_layers
+from faceall.convert.net_passes import BatchNormStyle, apply_batch_norm, blobs_after_layers, layer_after_blob
 from faceall.convert.simplify import SIMPLIFY, bind, run
 from faceall.errors import UnsupportedGraphError
 
@@ -99,7 +99,7 @@ def translate(
     net, names = blobs_after_layers(apply_batch_norm(net, batch_norm), keep=(INPUT_BLOB, OUTPUT_BLOB))
     names |= {INPUT_BLOB: INPUT_BLOB, OUTPUT_BLOB: OUTPUT_BLOB}
     kept = {names[blob]: tensor for blob, tensor in sources.items() if blob in names}
-    return Translation(net, graph, kept)
+    return Translation(layer_after_blob(net, OUTPUT_BLOB), graph, kept)
 
 
 def picture_shape(graph: Graph, image_size: int | None = None) -> tuple[int, int, int]:

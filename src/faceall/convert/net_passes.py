@@ -94,6 +94,20 @@ def blobs_after_layers(net: Net, keep: Collection[str] = ()) -> tuple[Net, dict[
     return replace(net, layers=layers), names
 
 
+def layer_after_blob(net: Net, blob: str) -> Net:
+    """Call the layer that writes `blob` as the blob, since some readers, OpenCV's among them, ask for layers.
+
+    Before   embeddings_unit (Eltwise) writes the blob embeddings
+    After    embeddings (Eltwise) writes the blob embeddings
+    """
+    if any(layer.name == blob for layer in net.layers):
+        return net
+    writer = next(layer for layer in reversed(net.layers) if blob in layer.tops)
+    kept = {key: array for key, array in net.weights.items() if key.rpartition("/")[0] != writer.name}
+    layers = tuple(replace(layer, name=blob) if layer is writer else layer for layer in net.layers)
+    return replace(net, layers=layers, weights=kept | weight_keys(blob, net.blobs(writer.name)))
+
+
 def _is_per_channel(net: Net, layer: Layer) -> bool:
     return layer.option("axis") == 1 and layer.option("num_axes") == 1 and bool(net.blobs(layer.name))
 
