@@ -9,23 +9,29 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import click
 
 _PATIENCE = 1.0  # seconds before a progress bar shows
 
 
-class Bar(Protocol):
-    """A progress bar, as tqdm makes it."""
+class Bar:
+    """Progress on stderr, or nothing at all."""
 
-    def update(self, n: float = 1) -> object:
-        """Move on by n."""
+    def __init__(self, bar: Any = None) -> None:
+        self._bar = bar
 
+    def step(self) -> None:
+        """One more is done."""
+        if self._bar is not None:
+            self._bar.update()
 
-class _NoBar:
-    def update(self, n: float = 1) -> None:
-        """Show nothing."""
+    def move_to(self, done: int, total: int | None) -> None:
+        """So many of so many are done."""
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
 
 
 @dataclass
@@ -74,16 +80,17 @@ class Console:
     def progress(self, total: int, what: str) -> Iterator[Bar]:
         """A bar on stderr for what takes over a second; none with --quiet or where stderr is not a terminal."""
         if self.quiet or not sys.stderr.isatty():
-            yield _NoBar()
+            yield Bar()
             return
         from tqdm import tqdm
 
-        with tqdm(total=total, unit=f" {what}", delay=_PATIENCE, file=sys.stderr, leave=False) as self._bar:
+        with tqdm(
+            total=total or None, unit=f" {what}", unit_scale=what == "bytes", delay=_PATIENCE, leave=False
+        ) as self._bar:
             try:
-                yield self._bar
+                yield Bar(self._bar)
             finally:
-                self._bar, bar = None, self._bar
-                bar.close()
+                self._bar = None
 
     def _print(self, text: str) -> None:
         if self._bar is None:

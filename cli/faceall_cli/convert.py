@@ -51,15 +51,15 @@ def run_conversion(console: Console, source: Path, directory: Path, how: dict[st
     """Convert `source` into `directory`, with remarks and the parity table on stderr."""
     from faceall import convert
 
-    crops, expected = (None, None) if how["check"] is None else convert.read_check(how["check"])
+    crops, expected = convert.read_check(how["check"]) if how.get("check") else (None, None)
     done = convert.convert(
         source,
         directory,
-        name=how["name"],
-        standardisation=how["standardisation"],
-        input=how["input_node"],
-        output=how["output_node"],
-        image_size=how["image_size"],
+        name=how.get("name"),
+        standardisation=how.get("standardisation"),
+        input=how.get("input_node"),
+        output=how.get("output_node"),
+        image_size=how.get("image_size"),
         check=crops,
         expected=expected,
         **more,

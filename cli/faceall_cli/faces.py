@@ -75,7 +75,7 @@ def read_pictures(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[P
                 console.complain(f"faceall: {shown(str(error))}")
             else:
                 yield file, image
-            bar.update()
+            bar.step()
 
 
 def _print_result(console: Console, path: Path, number: int, count: int, result: SearchResult) -> None:

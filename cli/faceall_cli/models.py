@@ -1,4 +1,4 @@
-"""Models: list, info, import, verify, remove."""
+"""Models: list, info, import, fetch, verify, remove."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """The models that are installed: list, info, import, verify, remove."""
+    """The models that are installed: list, info, import, fetch, verify, remove."""
 
 
 @models.command("list")
@@ -94,10 +94,11 @@ def import_(console: Console, file: Path, replace: bool, how: dict[str, Any]) ->
 
     with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
         source = _unpacked(file, Path(scratch)) if file.suffix.lower() == ".zip" else file
-        if source.is_dir():
-            model = adopt(source, replace=replace)
-        else:
-            model = adopt(run_conversion(console, source, Path(scratch) / "model", how).folder, replace=replace)
+        converted = source if source.is_dir() else run_conversion(console, source, Path(scratch) / "model", how).folder
+        _print_installed(console, adopt(converted, replace=replace))
+
+
+def _print_installed(console: Console, model: ModelFolder) -> None:
     console.record({"name": model.name, "embedding_size": model.manifest.embedding_size, "path": str(model.path)})
     console.line(f"installed {model.name}: {shown(model.path)}")
 
@@ -120,6 +121,26 @@ def _unpacked(file: Path, scratch: Path) -> Path:
     except (zipfile.BadZipFile, OSError) as error:
         raise ConvertError(f"{file}: cannot be unpacked ({error})") from error
     return target
+
+
+@models.command()
+@click.argument("release", metavar="NAME")
+@click.option("--url", metavar="URL", help="Where to get the zip. Default: a mirror of the release.")
+@click.option("--replace", is_flag=True, help="Replace an installed model of the same name.")
+@output_options
+def fetch(console: Console, release: str, url: str | None, replace: bool) -> None:
+    """Download an official FaceNet model, as 20180402-114759, check it and install it.
+
+    Both the zip and the graph in it have to have their known SHA-256. A broken download is taken up where it stopped.
+    """
+    from faceall.models import adopt
+    from faceall.models.fetch import fetch as download
+
+    with console.progress(0, "bytes") as bar:
+        graph = download(release, url=url, progress=lambda done, total: bar.move_to(done, total))
+    with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
+        converted = run_conversion(console, graph, Path(scratch) / "model", {}).folder
+        _print_installed(console, adopt(converted, replace=replace))
 
 
 @models.command()

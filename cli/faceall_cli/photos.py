@@ -95,7 +95,7 @@ def _print_results(console: Console, registration: Registration) -> Counter[str]
             console.record(_as_record(result))
             if console.verbose or result.status not in _FINE:
                 console.line(_as_line(result))
-            bar.update()
+            bar.step()
     return statuses
 
 

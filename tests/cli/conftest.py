@@ -1,0 +1,71 @@
+"""The command line with a tiny embedder, a real detector and a gallery of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from cli_runs import Run
+from click.testing import CliRunner, Result
+from PIL import Image as PillowImage
+
+from faceall.types import Image
+from faceall_cli.main import main
+from tiny_model import write_tiny_model
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models with the tiny embedder."""
+    folder = tmp_path_factory.mktemp("models")
+    write_tiny_model(folder)
+    return folder
+
+
+@pytest.fixture
+def environment(models: Path, tmp_path: Path) -> dict[str, str]:
+    """The variables of a user whose models and gallery lie in temporary folders."""
+    return {
+        "FACEALL_MODELS": str(models),
+        "FACEALL_DATA": str(tmp_path / "data"),
+        "FACEALL_GALLERY": str(tmp_path / "gallery"),
+        "EMBEDDING_SIZE": "",
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    """Runs a command in this process; an exception that is a bug is raised."""
+
+    def runner(*arguments: str | Path, exit_code: int = 0) -> Result:
+        result = CliRunner().invoke(main, list(map(str, arguments)), env=environment, prog_name="faceall")
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == exit_code, result.output
+        return result
+
+    return runner
+
+
+@pytest.fixture
+def process_environment(environment: dict[str, str]) -> dict[str, str]:
+    """The same for processes of their own."""
+    search_path = os.pathsep.join(part for part in sys.path if part)
+    return {**os.environ, **environment, "PYTHONPATH": search_path}
+
+
+@pytest.fixture
+def portraits(astronaut: Image, tmp_path: Path) -> Path:
+    """Two people: the astronaut, and the astronaut mirrored; and a picture that shows nobody."""
+    folder = tmp_path / "photos"
+    for name, pixels in {
+        "Eileen/1": astronaut,
+        "Mirror/1": astronaut[:, ::-1],
+        "wall": astronaut[:40, :40] * 0,
+    }.items():
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PillowImage.fromarray(pixels).save(path)
+    return folder

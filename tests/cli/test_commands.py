@@ -1,0 +1,194 @@
+"""Each command on real pictures, with a real detector and a tiny embedder."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_runs import Run, records
+from PIL import Image as PillowImage
+
+from tiny_model import write_tiny_model
+
+
+def test_register_and_search(run: Run, portraits: Path) -> None:
+    """Photos go in and a photo finds itself: the JSON that scripts rely on."""
+    added = records(run("register", portraits, "--json").stdout)
+    first, second, wall = portraits / "Eileen/1.png", portraits / "Mirror/1.png", portraits / "wall.png"
+    assert added == [
+        {"path": str(wall), "status": "no-face", "faces": 0, "person": None},
+        {"path": str(first), "status": "added", "faces": 1, "person": "Eileen"},
+        {"path": str(second), "status": "added", "faces": 1, "person": "Mirror"},
+    ]
+    assert {record["status"] for record in records(run("register", portraits, "--json").stdout)} == {"unchanged"}
+    (found,) = records(run("search", first, "-k", 1, "--json").stdout)
+    assert list(found) == ["query", "box", "score", "matches"]
+    assert found["query"] == str(first)
+    assert len(found["box"]) == 4
+    assert 0.7 < found["score"] <= 1
+    (match,) = found["matches"]
+    assert list(match) == ["person", "path", "distance", "similarity", "face_id"]
+    assert (match["person"], match["path"]) == ("Eileen", str(first))
+    assert match["distance"] == pytest.approx(0, abs=1e-4)
+    assert match["similarity"] == pytest.approx(1 - match["distance"] / 2, abs=1e-5)
+
+
+def test_register_for_people(run: Run, portraits: Path) -> None:
+    """Without --json: a line for every photo that is not plainly fine, and a summary."""
+    lines = run("register", portraits).stdout.splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == ["no-face"]
+    assert lines[-1].startswith("3 photos in ")
+    assert lines[-1].endswith("2 added, 1 no-face")
+    lines = run("register", portraits, "-v").stdout.splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == ["unchanged"] * 3
+    assert run("register", portraits, "--quiet").output == ""
+
+
+def test_search_for_people(run: Run, portraits: Path) -> None:
+    """A table per face, best first; a threshold that nobody meets is told."""
+    run("register", portraits)
+    lines = run("search", portraits / "Eileen/1.png").stdout.splitlines()
+    assert lines[1].split() == ["person", "distance", "similarity", "face", "photo"]
+    assert [line.split()[0] for line in lines[2:]] == ["Eileen", "Mirror"]
+    blurred = portraits / "blurred.png"
+    with PillowImage.open(portraits / "Eileen/1.png") as image:
+        image.resize((300, 300)).save(blurred)
+    assert "nobody within the threshold" in run("search", blurred, "--threshold", 0).stdout
+
+
+def test_search_without_a_face(run: Run, portraits: Path) -> None:
+    """No face in any query: a line each on stderr, nothing on stdout, exit code 1; one usable query is enough."""
+    run("register", portraits)
+    wall = portraits / "wall.png"
+    result = run("search", wall, "--json", exit_code=1)
+    assert (result.stdout, result.stderr) == ("", f"faceall: {wall}: no face found\n")
+    result = run("search", wall, portraits / "missing.jpg", portraits / "Eileen/1.png", "--json")
+    assert len(records(result.stdout)) == 1
+    assert f"faceall: {portraits / 'missing.jpg'}: no such file" in result.stderr
+
+
+def test_detect_and_draw(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """Box, score and landmarks of every face; drawn pictures of the same name do not overwrite each other."""
+    drawn = tmp_path / "drawn"
+    found = records(run("detect", portraits, "--draw", drawn, "--json").stdout)
+    assert [len(record["faces"]) for record in found] == [0, 1, 1]
+    assert (found[1]["width"], found[1]["height"]) == (512, 512)
+    x0, y0, x1, y1 = found[1]["faces"][0]["box"]
+    assert all(x0 < x < x1 and y0 < y < y1 for x, y in found[1]["faces"][0]["landmarks"])
+    assert sorted(path.name for path in drawn.iterdir()) == ["1-2.jpg", "1.jpg", "wall.jpg"]
+    assert "1 face" in run("detect", portraits / "Eileen").stdout
+    run("detect", portraits / "wall.png", exit_code=1)
+
+
+def test_embed(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """One float32 row of unit length per face, in the order of the printed rows; without a face no file."""
+    output = tmp_path / "vectors.npy"
+    rows = records(run("embed", portraits, "-o", output, "--json").stdout)
+    vectors = np.load(output)
+    assert (vectors.dtype, vectors.shape) == (np.float32, (2, 128))
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+    assert [(row["row"], Path(row["path"]).parent.name) for row in rows] == [(0, "Eileen"), (1, "Mirror")]
+    run("embed", portraits / "wall.png", "-o", tmp_path / "none.npy", exit_code=1)
+    assert not (tmp_path / "none.npy").exists()
+    run("embed", portraits, "-o", tmp_path / "no" / "folder.npy", exit_code=1)
+
+
+def test_compare(run: Run, portraits: Path) -> None:
+    """The same picture is at distance 0; a picture without a face is an error."""
+    first = portraits / "Eileen/1.png"
+    (same,) = records(run("compare", first, first, "--json").stdout)
+    assert same == {"a": str(first), "b": str(first), "distance": 0.0, "similarity": 1.0}
+    assert "shows no face" in run("compare", first, portraits / "wall.png", exit_code=1).stderr
+
+
+def test_looking_after_people(run: Run, portraits: Path) -> None:
+    """List, rename, name, merge and remove."""
+    run("register", portraits)
+    run("people", "rename", "Eileen", "Eileen Collins")
+    listed = records(run("people", "list", "--json").stdout)
+    assert listed == [
+        {"person": "Eileen Collins", "faces": 1, "photos": 1},
+        {"person": "Mirror", "faces": 1, "photos": 1},
+    ]
+    (face,) = records(run("people", "list", "Mirror", "--json").stdout)
+    run("people", "name", face["face_id"], "Twin")
+    run("people", "merge", "Twin", "Eileen Collins")
+    assert records(run("people", "list", "--json").stdout) == [{"person": "Eileen Collins", "faces": 2, "photos": 2}]
+    assert "did you mean" in run("people", "remove", "Eileen", exit_code=1).stderr
+    run("people", "remove", "Eileen Collins")
+    assert run("people", "list", "--json").stdout == ""
+
+
+def test_removing(run: Run, portraits: Path) -> None:
+    """By face id and by path; what is not there is an error."""
+    run("register", portraits)
+    (found,) = records(run("search", portraits / "Eileen/1.png", "-k", 1, "--json").stdout)
+    run("remove", found["matches"][0]["face_id"])
+    run("remove", portraits / "Mirror")
+    (status,) = records(run("status", "--json").stdout)
+    assert (status["faces"], status["people"], status["photos"], status["without_face"]) == (0, 0, 1, 1)
+    assert "no photo" in run("remove", portraits / "Mirror", exit_code=1).stderr
+    assert "gallery is empty" in run("search", portraits / "Eileen/1.png", exit_code=1).stderr
+
+
+def test_status_tells_of_vanished_files(run: Run, portraits: Path) -> None:
+    """Counts for people and for scripts."""
+    run("register", portraits)
+    (portraits / "Eileen/1.png").unlink()
+    assert "1 files gone" in run("status").stdout
+    (status,) = records(run("status", "--json").stdout)
+    assert (status["faces"], status["vanished"], status["dimension"]) == (2, 1, 128)
+
+
+def test_models(run: Run, models: Path, tmp_path: Path) -> None:
+    """List, info, verify, import of a folder, remove; a damaged model is found."""
+    (listed,) = records(run("models", "list", "--json").stdout)
+    assert listed == {"name": "tiny", "kind": "embedder", "embedding_size": 128, "path": str(models / "tiny")}
+    (info,) = records(run("models", "info", "--json").stdout)
+    assert (info["name"], info["input_size"], len(info["fingerprint"])) == ("tiny", [160, 160], 64)
+    write_tiny_model(tmp_path, "other", 64, seed=1)
+    run("models", "import", tmp_path / "other")
+    assert records(run("models", "verify", "other", "--json").stdout)[0]["ok"] is True
+    weights = tmp_path / "data" / "models" / "other" / "model.caffemodel"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    assert "SHA-256" in run("models", "verify", exit_code=1).stderr
+    run("doctor", exit_code=1)
+    run("models", "remove", "other")
+    assert "other" in run("models", "info", "other", exit_code=1).stderr
+    assert len(records(run("models", "list", "--json").stdout)) == 1
+
+
+def test_model_of_choice(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """A gallery stays with the model it was made with, and another one is refused with both names."""
+    run("register", portraits)
+    write_tiny_model(tmp_path, "other", 64, seed=1)
+    result = run("search", portraits / "Eileen/1.png", "--model", tmp_path / "other", exit_code=1)
+    assert "tiny" in result.stderr
+    assert "other" in result.stderr
+    write_tiny_model(tmp_path / "data" / "models", "aaa", 64, seed=2)
+    run("search", portraits / "Eileen/1.png")
+
+
+def test_convert_refuses_other_files(run: Run, tmp_path: Path) -> None:
+    """What is no graph gives one line, and no folder."""
+    (tmp_path / "x.pb").write_bytes(b"hello")
+    for command in (["convert", tmp_path / "x.pb", "-o", tmp_path / "out"], ["models", "import", tmp_path / "x.pb"]):
+        result = run(*command, exit_code=1)
+        assert result.stderr.startswith("faceall: ")
+        assert result.stderr.count("\n") == 1
+    (tmp_path / "x.zip").write_bytes(b"hello")
+    assert "cannot be unpacked" in run("models", "import", tmp_path / "x.zip", exit_code=1).stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_doctor(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """Every topic is examined; a broken gallery is found."""
+    run("register", portraits)
+    topics = [record["topic"] for record in records(run("doctor", "--json").stdout)]
+    assert topics == ["faceall", "packages", "processor", "model", "engine", "detector", "gallery"]
+    with sqlite3.connect(tmp_path / "gallery" / "faces.db") as connection:
+        connection.execute("DELETE FROM thumbnails")
+    connection.close()
+    assert "2 faces without a thumbnail" in run("doctor", exit_code=1).stdout

@@ -1,0 +1,94 @@
+"""What every command says about itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from cli_runs import Run
+
+import faceall
+from faceall_cli.main import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def walk(command: click.Command, name: str = "faceall") -> Iterator[tuple[str, click.Command]]:
+    """Every command with its whole name, groups too."""
+    yield name, command
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            yield from walk(child, f"{name} {child.name}")
+
+
+COMMANDS = dict(walk(main))
+LEAVES = {name: command for name, command in COMMANDS.items() if not isinstance(command, click.Group)}
+
+
+def test_all_commands_are_there() -> None:
+    """The commands that the README and the design name."""
+    wanted = [
+        "register",
+        "search",
+        "detect",
+        "embed",
+        "compare",
+        "people",
+        "remove",
+        "status",
+        "models",
+        "convert",
+        "doctor",
+    ]
+    assert set(main.commands) == wanted
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_has_help(name: str) -> None:
+    """Every command says what it does, and every option too, in sentences."""
+    command = COMMANDS[name]
+    assert command.help
+    assert command.get_short_help_str(200).endswith((".", "?"))
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert parameter.help.endswith((".", "above.")), parameter.name
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_command_takes_the_common_options(name: str) -> None:
+    """--json, --quiet and -v belong to every command."""
+    options = {option for parameter in LEAVES[name].params for option in parameter.opts}
+    assert {"--json", "--quiet", "-q", "--verbose", "-v"} <= options
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_readme_names_the_command(name: str) -> None:
+    """No command without a place in the README."""
+    readme = ROOT / "README.md"
+    if not readme.exists():
+        pytest.skip("needs the source tree: README.md is absent")
+    assert f"{name} " in readme.read_text().replace("`", " ").replace("\n", " ").replace(",", " ")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`faceall --help` loads neither NumPy nor OpenCV nor an engine."""
+    program = (
+        "import sys; from faceall_cli.main import main\n"
+        "try: main(['--help'], prog_name='faceall')\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'numpy', 'cv2', 'openvino', 'PIL', 'hnswlib', 'google.protobuf', 'sqlite3', 'tqdm'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "register" in done.stdout
+
+
+def test_version(run: Run) -> None:
+    """--version prints the package's version."""
+    assert run("--version").stdout.split()[-1] == faceall.__version__

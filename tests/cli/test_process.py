@@ -1,0 +1,207 @@
+"""The command as a process: exit codes, Ctrl-C, pipes, one line for a mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cli_runs import Run, records
+from PIL import Image as PillowImage
+
+from faceall.errors import FaceallError
+from faceall_cli import main as module
+
+Environment = dict[str, str]
+
+
+def start(environment: Environment, *arguments: str | Path, **options: object) -> subprocess.Popen[str]:
+    """`faceall ARGUMENTS`, with pipes unless told otherwise."""
+    command = [sys.executable, "-m", "faceall_cli.main", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen(command, env=environment, text=True, **pipes)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["search"], "faceall: search: Missing argument 'IMG...' (see faceall search --help)"),
+        (["serch"], "faceall: No such command 'serch'"),
+        (["search", "--many", "x"], "faceall: search: No such option '--many'"),
+        (["search", "-k", "0", "x"], "faceall: search: Invalid value for '-k'"),
+        (["search", "x.jpg"], "there is no gallery yet"),
+        (["people", "rename", "a", "b"], "there is no gallery yet"),
+        (["remove", "x"], "there is no gallery yet"),
+        (["compare", "missing.jpg", "b.jpg"], "faceall: missing.jpg: no such file"),
+        (["register", "--person", " ", "."], "faceall: a person's name cannot be empty"),
+        (["models", "info", "none"], "faceall: "),
+        (["models", "remove", "none"], "faceall: "),
+        (["detect", "--min-face", "1", "x"], "faceall: detect: Invalid value for '--min-face'"),
+    ],
+)
+def test_mistakes_give_one_line(run: Run, arguments: list[str], expected: str) -> None:
+    """What went wrong, in one line on stderr, nothing on stdout, exit code 1."""
+    result = run(*arguments, exit_code=1)
+    assert result.stdout == ""
+    assert expected in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_nothing_to_register(run: Run, tmp_path: Path) -> None:
+    """An empty folder, a missing file and a text are told, each with exit code 1."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.jpg").write_text("hello")
+    assert "no picture found" in run("register", tmp_path / "empty", exit_code=1).stderr
+    (record,) = records(run("register", tmp_path / "missing.jpg", "--json", exit_code=1).stdout)
+    assert (record["status"], record["message"]) == ("unreadable", "no such file")
+    (record,) = records(run("register", tmp_path / "text.jpg", "--json", exit_code=1).stdout)
+    assert record["status"] == "unreadable"
+
+
+def test_no_model_says_what_to_get(run: Run, environment: Environment, portraits: Path) -> None:
+    """Every command that needs an embedder and finds none says which file to get and how to import it."""
+    environment["FACEALL_MODELS"] = ""
+    for command in (
+        ["register", portraits],
+        ["embed", portraits, "-o", "x.npy"],
+        ["compare", *[portraits / "wall.png"] * 2],
+    ):
+        if command[0] == "compare":
+            command = ["compare", *[portraits / "Eileen/1.png"] * 2]
+        assert "faceall models import" in run(*command, exit_code=1).stderr
+
+
+def test_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """Only FaceallError becomes a line; anything else is a bug and shows itself."""
+
+    def raise_error(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("faceall.models.scan", raise_error)
+    error: Exception = ZeroDivisionError("bug")
+    with pytest.raises(ZeroDivisionError):
+        run("models", "list")
+    error = FaceallError("two\nlines")
+    assert run("models", "list", exit_code=1).stderr == "faceall: two\\nlines\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_ctrl_c_keeps_finished_work(process_environment: Environment, portraits: Path, tmp_path: Path) -> None:
+    """SIGINT in the middle: exit code 130, everything reported is there, and the next run does the rest."""
+    with PillowImage.open(portraits / "Eileen/1.png") as image:
+        for number in range(80):
+            image.putpixel((0, 0), (number, 0, 0))
+            image.save(portraits / "Eileen" / f"copy_{number}.png", compress_level=1)
+    with start(process_environment, "register", portraits, "--json") as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        process.send_signal(signal.SIGINT)
+        lines += process.stdout.readlines()
+        assert process.wait(timeout=60) == 130
+        assert process.stderr is not None
+        assert "stopped" in process.stderr.read()
+    reported = {record["path"] for record in map(json.loads, lines) if record["status"] == "added"}
+    assert 0 < len(reported) < 82
+    again = records(start(process_environment, "register", portraits, "--json").communicate(timeout=120)[0])
+    unchanged = {record["path"] for record in again if record["status"] == "unchanged"}
+    assert reported <= unchanged
+    assert len(again) == 83
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_ctrl_c_anywhere_else(process_environment: Environment, tmp_path: Path) -> None:
+    """SIGINT outside of a registration ends with 130 and one line."""
+    fifo = tmp_path / "slow.py"
+    fifo.write_text(
+        "import time, faceall_cli.main as cli, faceall.models\n"
+        "faceall.models.scan = lambda: (print('here', flush=True), time.sleep(60))\n"
+        "cli.main(['models', 'list'], prog_name='faceall')\n"
+    )
+    command = [sys.executable, str(fifo)]
+    with subprocess.Popen(
+        command, env=process_environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert errors.strip() == "faceall: interrupted"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_reader_that_leaves_is_no_bug(process_environment: Environment, portraits: Path, run: Run) -> None:
+    """`faceall people list | head -1` ends quietly."""
+    run("register", portraits)
+    with start(process_environment, "people", "list", "--json") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.wait(timeout=60)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or (os.geteuid() == 0 and not shutil.which("setpriv")), reason="root may write anywhere"
+)
+def test_folder_that_cannot_be_written(process_environment: Environment, portraits: Path, tmp_path: Path) -> None:
+    """A gallery where nobody may write gives one clear line."""
+    target = Path("/proc/faceall-gallery") if os.geteuid() == 0 else tmp_path / "locked" / "gallery"
+    if os.geteuid() != 0:
+        target.parent.mkdir(mode=0o500)
+    process = start(process_environment, "register", portraits, "--gallery", target)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors.count("\n")) == (1, "", 1)
+    assert errors.startswith(f"faceall: {target}")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names exist on POSIX only")
+def test_odd_names_stay_on_one_line(process_environment: Environment, portraits: Path) -> None:
+    """Line breaks and broken bytes in names neither break JSON lines nor the lines for people."""
+    odd = portraits / os.fsdecode(b"Zo\xc3\xab\n\xe9")
+    odd.mkdir()
+    shutil.move(portraits / "Mirror/1.png", odd / "1.png")
+    for encoding in ("utf-8", "ascii"):
+        environment = {**process_environment, "PYTHONIOENCODING": encoding}
+        output, errors = start(environment, "register", portraits, "--json").communicate(timeout=60)
+        assert [Path(record["path"]).parent.name for record in records(output)] == ["photos", "Eileen", odd.name]
+        assert errors.count("\n") == 1
+        output, errors = start(environment, "register", portraits, "-v").communicate(timeout=60)
+        assert len(output.splitlines()) == 4
+    run_search = start(process_environment, "search", odd / "1.png", "--json")
+    (found,) = records(run_search.communicate(timeout=60)[0])
+    assert found["matches"][0]["path"] == str(odd / "1.png")
+
+
+def test_module_exports_the_entry_point() -> None:
+    """The console script of pyproject.toml is `faceall_cli.main:main`."""
+    assert callable(module.main)
+
+
+def test_search_does_not_import_tensorflow(process_environment: Environment, portraits: Path, run: Run) -> None:
+    """A search loads neither TensorFlow nor the graph library that a small gallery does not need."""
+    run("register", portraits)
+    program = (
+        "import sys; from faceall_cli.main import main\n"
+        f"try: main(['search', {str(portraits / 'Eileen/1.png')!r}], prog_name='faceall')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'tensorflow', 'torch', 'mtcnn', 'hnswlib', 'tqdm'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=process_environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 60
