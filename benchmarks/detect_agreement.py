@@ -92,8 +92,8 @@ def _plain_cascade(image: np.ndarray, nets: list[Any], min_face: int = 20, facto
         boxes = boxes + offsets * np.tile(sides[:, 0], 2)
         kept = _plain_suppress(boxes, scores, 0.7, minimum=size == 48)
         boxes, scores = boxes[kept], scores[kept]
-    return [
-        {"box": box.tolist(), "score": float(score), "landmarks": face.tolist()}
+    return [  # the cascade counts pixels from 1, we from 0
+        {"box": (box - 1).tolist(), "score": float(score), "landmarks": face.tolist()}
         for box, score, face in zip(boxes, scores, points[kept], strict=True)
     ]
 

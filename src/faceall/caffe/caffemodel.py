@@ -50,7 +50,8 @@ def _parse(data: bytes) -> Message:
 
 
 def _array(layer: str, blob: Message) -> Float32Array:
-    values = np.array(blob.double_data if len(blob.double_data) else blob.data, dtype=np.float32)
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite
+        values = np.array(blob.double_data if len(blob.double_data) else blob.data, dtype=np.float32)
     if blob.HasField("shape"):
         shape = tuple(blob.shape.dim)
     elif blob.HasField("num") or blob.HasField("channels") or blob.HasField("height") or blob.HasField("width"):

@@ -60,7 +60,7 @@ class Net:
     def inputs(self) -> dict[str, tuple[int, ...]]:
         """Every input blob with its declared shape, as (1, 3, 160, 160)."""
         return {
-            top: tuple(shape["dim"])
+            top: tuple(shape.get("dim", ()))
             for layer in self.layers
             if layer.type == "Input"
             for top, shape in zip(layer.tops, _input_shapes(layer), strict=True)

@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -104,8 +105,9 @@ def _write(file: Path, data: bytes) -> None:
         draft.replace(file)
         _forget_oldest(file.parent)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         _log.info("%s: cannot be kept: %s", file, error)
+        with suppress(OSError):  # it may not have come into being
+            draft.unlink()
 
 
 def _forget_oldest(folder: Path) -> None:
