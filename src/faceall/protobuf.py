@@ -34,10 +34,7 @@ def build_messages(package: str, schema: Mapping[str, str]) -> dict[str, Message
     """The message classes of `schema`, by name, in a private descriptor pool."""
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto2")
     enums = {
-        line.split()[1]
-        for text in schema.values()
-        for line in text.strip().splitlines()
-        if line.split()[0] == "enum"
+        line.split()[1] for text in schema.values() for line in text.strip().splitlines() if line.split()[0] == "enum"
     }
     for name, text in schema.items():
         message = file.message_type.add(name=name)
