@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -67,13 +66,8 @@ def test_nothing_to_register(run: Run, tmp_path: Path) -> None:
 def test_no_model_says_what_to_get(run: Run, environment: Environment, portraits: Path) -> None:
     """Every command that needs an embedder and finds none says which file to get and how to import it."""
     environment["FACEALL_MODELS"] = ""
-    for command in (
-        ["register", portraits],
-        ["embed", portraits, "-o", "x.npy"],
-        ["compare", *[portraits / "wall.png"] * 2],
-    ):
-        if command[0] == "compare":
-            command = ["compare", *[portraits / "Eileen/1.png"] * 2]
+    first = portraits / "Eileen/1.png"
+    for command in (["register", first], ["embed", first, "-o", "x.npy"], ["compare", first, first]):
         assert "faceall models import" in run(*command, exit_code=1).stderr
 
 
@@ -147,9 +141,7 @@ def test_reader_that_leaves_is_no_bug(process_environment: Environment, portrait
         assert process.stderr.read() == ""
 
 
-@pytest.mark.skipif(
-    os.name != "posix" or (os.geteuid() == 0 and not shutil.which("setpriv")), reason="root may write anywhere"
-)
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
 def test_folder_that_cannot_be_written(process_environment: Environment, portraits: Path, tmp_path: Path) -> None:
     """A gallery where nobody may write gives one clear line."""
     target = Path("/proc/faceall-gallery") if os.geteuid() == 0 else tmp_path / "locked" / "gallery"
@@ -194,7 +186,6 @@ def test_search_does_not_import_tensorflow(process_environment: Environment, por
         "heavy = {'tensorflow', 'torch', 'mtcnn', 'hnswlib', 'tqdm'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=process_environment,
@@ -204,4 +195,3 @@ def test_search_does_not_import_tensorflow(process_environment: Environment, por
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - started < 60
