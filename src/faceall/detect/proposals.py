@@ -28,19 +28,12 @@ def propose(pictures: Sequence[Image], pyramid: Pyramid, net: CompiledNet, least
     found = [_cells_of_strip(net, canvas, pyramid, start, end, least) for start, end in strips(pyramid)]
     cells, logits, offsets, owners = (np.concatenate(parts) for parts in zip(*found, strict=True))
     best = np.argsort(-logits, kind="stable")[: 2 * most]
-    boxes = _boxes_of_cells(cells[best], offsets[best], owners[best], pyramid)
     logits, owners = logits[best], owners[best]
-    kept = np.concatenate(
-        [
-            np.zeros(0, np.int64),
-            *(
-                of_level[suppress(boxes[of_level], logits[of_level], _SAME_PLACE)]
-                for of_level in map(np.flatnonzero, (owners == number for number in range(len(pyramid.levels))))
-            ),
-        ]
-    )
-    kept = kept[suppress(boxes[kept], logits[kept], _SAME_THING)][:most]
-    return np.asarray(boxes[kept], np.float32)
+    boxes = _boxes_of_cells(cells[best], offsets[best], owners, pyramid)
+    span = np.float32(2 * max(pictures[0].shape))
+    within_levels = suppress(boxes + span * owners[:, None], logits, _SAME_PLACE)  # levels moved apart
+    boxes, logits = boxes[within_levels], logits[within_levels]
+    return np.asarray(boxes[suppress(boxes, logits, _SAME_THING)[:most]], np.float32)
 
 
 def _cells_of_strip(
