@@ -1,0 +1,65 @@
+"""What README.md promises is so."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from places import GRAPH, ROOT, SHARED
+from tiny_model import write_tiny_model
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SESSIONS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def place(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `photos/` and `someone.jpg`, and an embedder: the real one where its file is present."""
+    shutil.copytree(ROOT / "examples" / "photos", tmp_path / "photos")
+    shutil.copy(ROOT / "examples" / "someone.jpg", tmp_path)
+    real = (SHARED / GRAPH).is_file()
+    model = request.getfixturevalue("facenet") if real else write_tiny_model(tmp_path / "models", size=512)
+    monkeypatch.setenv("FACEALL_MODELS", str(model.path))
+    monkeypatch.setenv("FACEALL_GALLERY", str(tmp_path / "gallery"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_python_block_runs(block: str, place: Path) -> None:
+    """Every Python block runs as it is and prints something."""
+    done = subprocess.run([sys.executable, "-c", block], cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_console_sessions_run(place: Path) -> None:
+    """The commands of every console session run, one after the other, and the search finds the person."""
+    commands = [line[2:] for session in SESSIONS for line in session.splitlines() if line.startswith("$ ")]
+    faceall = f'"{sys.executable}" -m faceall_cli.main'
+    output = ""
+    for command in commands:
+        line = re.sub(r"^faceall\b", faceall, command)
+        done = subprocess.run(
+            line, shell=True, cwd=place, capture_output=True, text=True, check=False, env=os.environ.copy()
+        )
+        assert done.returncode == 0, (command, done.stderr)
+        output += done.stdout
+    assert "Eileen_Collins" in output
+
+
+def test_the_eight_lines_are_eight() -> None:
+    """The first block is as short as its heading says."""
+    assert len([line for line in BLOCKS[0].splitlines() if line.strip()]) <= 8
+
+
+def test_links_lead_somewhere() -> None:
+    """Files and pictures that README.md links to are there."""
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
