@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -102,12 +101,13 @@ class Analyser:
         return label_of(self.embedder.model)
 
     def warm_up(self) -> None:
-        """Load both now, the one in a thread beside the other."""
-        with ThreadPoolExecutor(1) as helper:
-            detector = helper.submit(lambda: self.detector)
-            width, height = self.embedder.model.manifest.input_size
-            self.embedder.embed_crops(np.zeros((1, height, width, 3), np.uint8))  # its net is loaded at the first use
-            detector.result()
+        """Load both now: first the embedder, then the detector.
+
+        Not in two threads at once: inference can hang after OpenVINO has compiled two nets at the same moment.
+        """
+        width, height = self.embedder.model.manifest.input_size
+        self.embedder.embed_crops(np.zeros((1, height, width, 3), np.uint8))  # its net is loaded at the first use
+        _ = self.detector
 
     def find(self, image: Image) -> tuple[Faces, Float32Array]:
         """The faces of one picture, best first, and their vectors (n, size) float32."""
