@@ -187,7 +187,8 @@ def print_table(name: str, photo_count: int, result: dict[str, Any], list_missed
     """One reference's lines."""
     overlaps, distances = result["overlaps"], result["distances"]
     print(f"{name}: {len(overlaps)} sure faces in {photo_count} pictures; we are sure of {result['ours']}")
-    print(f"  found with overlap >= 0.9   {int((overlaps >= SAME_FACE).sum())} of {len(overlaps)}")
+    print(f"  found, overlap >= 0.5       {int((overlaps >= 0.5).sum())} of {len(overlaps)}")
+    print(f"  found, overlap >= 0.9       {int((overlaps >= SAME_FACE).sum())} of {len(overlaps)}")
     print(f"  overlap, median and worst   {np.median(overlaps):.4f}  {overlaps.min():.4f}")
     print(f"  landmarks off, median, 99%  {np.median(distances):.2%}  {np.quantile(distances, 0.99):.2%} of box width")
     if list_missed:

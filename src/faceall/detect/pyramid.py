@@ -71,6 +71,8 @@ def plan_pyramid(width: int, height: int, min_face: float, factor: float) -> Pyr
 def draw_pyramid(pictures: Sequence[Image], pyramid: Pyramid) -> Image:
     """The canvas (height, width, 3) uint8 with every level drawn on it; the rest is black.
 
+    Odd sides get their last row or column twice.
+
     pictures  the picture and its halvings, (H, W, 3) uint8; each level is made from the smallest that is three times
               as large: the pixels are those of a direct reduction but for rounding, in a third of the time
     """
@@ -81,6 +83,10 @@ def draw_pyramid(pictures: Sequence[Image], pyramid: Pyramid) -> Image:
         slightly = source.shape[1] < 2 * level.width  # then averaging gains nothing and takes six times as long
         method = cv2.INTER_LINEAR if slightly else cv2.INTER_AREA
         cv2.resize(source, (level.width, level.height), dst=target, interpolation=method)
+        if level.width % STRIDE:
+            canvas[level.y : level.y + level.height, level.x + level.width] = target[:, -1]
+        if level.height % STRIDE:
+            canvas[level.y + level.height, level.x : level.x + level.width] = target[-1]
     return canvas
 
 
@@ -99,8 +105,8 @@ def strips(pyramid: Pyramid) -> Iterator[tuple[int, int]]:
 
 
 def _cells(pixels: int) -> int:
-    """How many windows fit side by side."""
-    return (pixels - WINDOW) // STRIDE + 1
+    """How many windows fit side by side; the last one may reach a pixel beyond an odd side."""
+    return (pixels + pixels % STRIDE - WINDOW) // STRIDE + 1
 
 
 def _level_sizes(width: int, height: int, min_face: float, factor: float) -> list[Level]:
