@@ -56,7 +56,7 @@ def test_suppress_is_the_greedy_choice(seed: int, limit: float, overlap: Overlap
 @pytest.mark.parametrize("overlap", list(Overlap))
 def test_suppress_agrees_across_blocks(overlap: Overlap) -> None:
     """More boxes than one block holds are suppressed as if there were no blocks."""
-    boxes, scores = random_boxes(7, 1200, spread=600)
+    boxes, scores = random_boxes(7, 700, spread=600)
     assert suppress(boxes, scores, 0.4, overlap).tolist() == suppress_one_by_one(boxes, scores, 0.4, overlap)
 
 
