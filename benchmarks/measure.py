@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 
+REST = 0.3
+"""Seconds between two contestants: worker threads of the one before may spin that long and would slow the next."""
+
+
 def alternate(contestants: Mapping[str, Callable[[], Any]], rounds: int = 7) -> dict[str, float]:
     """Run the contestants in turn, A B A B, `rounds` times after one warm-up, and give each one's median seconds."""
     for run in contestants.values():
@@ -19,6 +23,7 @@ def alternate(contestants: Mapping[str, Callable[[], Any]], rounds: int = 7) -> 
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
+            time.sleep(REST)
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
