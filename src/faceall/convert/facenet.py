@@ -15,6 +15,7 @@ from faceall.convert.graph import Graph, Node, node_of, ordered
 from faceall.convert.graphdef import read_graph
 from faceall.convert.layers import WRITERS
 from faceall.convert.net_passes import BatchNormStyle, apply_batch_norm, blobs_after_layers, layer_after_blob
+from faceall.convert.pool_passes import FloorPool, write_floor_pools
 from faceall.convert.simplify import SIMPLIFY, bind, run
 from faceall.errors import UnsupportedGraphError
 
@@ -48,6 +49,7 @@ def facenet_net(
     input: str | None = None,
     output: str | None = None,
     image_size: int | None = None,
+    floor_pool: FloorPool = "crop",
 ) -> Net:
     """Read the frozen TensorFlow graph `source` as a net; what it computes is not compared with the graph.
 
@@ -55,11 +57,14 @@ def facenet_net(
     input       the node that holds the pictures; None: `input`, or the only placeholder that can be
     output      the node that holds the result; None: `embeddings`, or the only node that nothing reads
     image_size  the side of the pictures in pixels; None: what the graph says, else 160
+    floor_pool  how a pool that rounds down is spelled
 
     The net reads the blob `input` (N, 3, H, W) and writes the blob `embeddings` (N, D) of unit length.
     Raises NetFormatError where the file is damaged, UnsupportedGraphError where something has no counterpart.
     """
-    return read_translation(source, batch_norm=batch_norm, input=input, output=output, image_size=image_size).net
+    return read_translation(
+        source, batch_norm=batch_norm, input=input, output=output, image_size=image_size, floor_pool=floor_pool
+    ).net
 
 
 def read_translation(
@@ -69,21 +74,29 @@ def read_translation(
     input: str | None = None,
     output: str | None = None,
     image_size: int | None = None,
+    floor_pool: FloorPool = "crop",
 ) -> Translation:
     """As `facenet_net`, with the account of where each blob comes from."""
     path = Path(source)
     graph = read_graph(path)
     try:
         bound = bind(graph, input=input, output=output)
-        return translate(bound, name=path.stem, batch_norm=batch_norm, image_size=image_size)
+        return translate(bound, name=path.stem, batch_norm=batch_norm, image_size=image_size, floor_pool=floor_pool)
     except UnsupportedGraphError as error:
         raise UnsupportedGraphError(f"{path}: {error}") from error
 
 
 def translate(
-    graph: Graph, *, name: str, batch_norm: BatchNormStyle = "fold", image_size: int | None = None
+    graph: Graph,
+    *,
+    name: str,
+    batch_norm: BatchNormStyle = "fold",
+    image_size: int | None = None,
+    floor_pool: FloorPool = "crop",
 ) -> Translation:
     """Translate a bound graph (see `bind`) into a net called `name`.
+
+    floor_pool  how a pool that rounds down is spelled
 
     Raises UnsupportedGraphError that lists every operation without a counterpart.
     """
@@ -99,7 +112,8 @@ def translate(
     net, names = blobs_after_layers(apply_batch_norm(net, batch_norm), keep=(INPUT_BLOB, OUTPUT_BLOB))
     names |= {INPUT_BLOB: INPUT_BLOB, OUTPUT_BLOB: OUTPUT_BLOB}
     kept = {names[blob]: tensor for blob, tensor in sources.items() if blob in names}
-    return Translation(layer_after_blob(net, OUTPUT_BLOB), graph, kept)
+    net = write_floor_pools(layer_after_blob(net, OUTPUT_BLOB), floor_pool)
+    return Translation(net, graph, kept)
 
 
 def picture_shape(graph: Graph, image_size: int | None = None) -> tuple[int, int, int]:

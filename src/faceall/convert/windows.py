@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from faceall.caffe.net import Layer
+from faceall.caffe.shape_rules import SHAPE_RULES
 from faceall.convert.builder import Builder, CannotConvertError, Value, layer_name
 from faceall.convert.graph import Node
 from faceall.convert.graphdef import attribute_text
 from faceall.convert.operations import dilations, window_padding
+from faceall.errors import ShapeError
 from faceall.types import Array
 
 
@@ -76,16 +79,8 @@ def _pad_evenly(node: Node, x: Value, weights: Array) -> tuple[Array, tuple[int,
     return np.pad(weights, grow), (pads[0], pads[1])
 
 
-def caffe_pool_size(size: int, kernel: int, stride: int, pad: int) -> int:
-    """How many windows Caffe's pooling makes along one axis: it rounds up."""
-    windows = -(-(size + 2 * pad - kernel) // stride) + 1
-    if pad and (windows - 1) * stride >= size + pad:
-        windows -= 1
-    return windows
-
-
 def write_pool(builder: Builder, node: Node) -> None:
-    """A pool, cut where Caffe, which rounds up, makes more windows than TensorFlow."""
+    """A pool; one that makes fewer windows than Caffe's, which rounds up, is marked as rounding down."""
     refuse_channels_first(node)
     x = builder.image(node.inputs[0])
     kernel, stride = node.attrs["ksize"][1:3], node.attrs["strides"][1:3]
@@ -93,47 +88,26 @@ def write_pool(builder: Builder, node: Node) -> None:
     pads = [before for before, _ in paddings]
     if node.op == "AvgPool" and any(pads):
         raise CannotConvertError(f"it averages at a padded edge ({paddings}), where Caffe counts the padding")
-    wanted = builder.shapes[node.name][:2]
-    made = [caffe_pool_size(*numbers) for numbers in zip(x.shape[:2], kernel, stride, pads, strict=True)]
-    if any(mine < theirs for mine, theirs in zip(made, wanted, strict=True)):
-        raise CannotConvertError(f"it makes {wanted} windows, Caffe {tuple(made)}")
     options: dict[str, Any] = {"pool": "MAX" if node.op == "MaxPool" else "AVE"}
     for name, values in (("kernel", kernel), ("stride", stride), ("pad", pads)):
         options |= {
             key: number[0] if isinstance(number, list) else number for key, number in _by_axis(name, values, 0).items()
         }
-    name, blob, sibling = layer_name(node), x.blob, ""
-    if tuple(made) != tuple(wanted):
-        sibling = _sibling(builder, node, wanted)
-        if not sibling:
-            blob = _trim(
-                builder,
-                name,
-                x,
-                [(out - 1) * s + k - p for out, s, k, p in zip(wanted, stride, kernel, pads, strict=True)],
-            )
-    blob = builder.add(name, "Pooling", [blob], options)
-    if sibling:
-        blob = builder.add(f"{name}_cut", "Crop", [blob, sibling], {"axis": 2, "offset": [0]})
-    builder.define(node.name, blob, "image")
+    options |= _rounding(options, x, builder.shapes[node.name])
+    builder.define(node.name, builder.add(layer_name(node), "Pooling", [x.blob], options), "image")
 
 
-def _sibling(builder: Builder, node: Node, size: Sequence[int]) -> str:
-    """A blob of `size` (H, W), already written, that is joined with the result of `node`; empty where there is none."""
-    for reader in builder.graph.readers[node.name]:
-        for tensor in reader.inputs if reader.op in ("Concat", "ConcatV2") else ():
-            value = builder.values.get(tensor)
-            if value is not None and value.form == "image" and value.shape[:2] == tuple(size):
-                return value.blob
-    return ""
-
-
-def _trim(builder: Builder, name: str, x: Value, sizes: Sequence[int]) -> str:
-    """Slice `x` to its first `sizes` (rows, columns), the rest into Silence."""
-    blob = x.blob
-    for axis, size, whole in zip((2, 3), sizes, x.shape[:2], strict=True):
-        if size < whole:
-            label = f"{name}_{'rows' if axis == 2 else 'columns'}"
-            blob = builder.add(label, "Slice", [blob], {"axis": axis, "slice_point": [size]}, tops=2)
-            builder.add(f"{label}_rest", "Silence", [f"{blob}_1"], tops=0)
-    return blob
+def _rounding(options: dict[str, Any], x: Value, wanted: Sequence[int]) -> dict[str, Any]:
+    """What to add to a pool's options so that it makes `wanted` (rows, columns, ...) windows."""
+    made: list[tuple[int, ...]] = []
+    ways: tuple[dict[str, Any], ...] = ({}, {"round_mode": "FLOOR"})
+    for extra in ways:
+        pool = Layer("pool", "Pooling", (x.blob,), ("pool",), {"pooling_param": {**options, **extra}})
+        try:
+            sizes = SHAPE_RULES["Pooling"](pool, ((1, x.channels, *x.shape[:2]),))[0][2:]
+        except ShapeError:  # a window would lie outside of the picture
+            sizes = ()
+        if sizes == tuple(wanted[:2]):
+            return extra
+        made.append(sizes)
+    raise CannotConvertError(f"it makes {tuple(wanted[:2])} windows, Caffe {made[0]}, or {made[1]} rounding down")
