@@ -24,11 +24,18 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of compiled nets that is not the user's."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def environment(models: Path, tmp_path: Path) -> dict[str, str]:
+def environment(models: Path, cache: Path, tmp_path: Path) -> dict[str, str]:
     """The variables of a user whose models and gallery lie in temporary folders."""
     return {
         "FACEALL_MODELS": str(models),
+        "FACEALL_CACHE": str(cache),
         "FACEALL_DATA": str(tmp_path / "data"),
         "FACEALL_GALLERY": str(tmp_path / "gallery"),
         "EMBEDDING_SIZE": "",
