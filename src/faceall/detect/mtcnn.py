@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +75,16 @@ class Detector:
         return self._finish(pictures, boxes)  # O-Net on 48 x 48 crops, landmarks
 
     def detect_batch(self, images: Iterable[Image]) -> list[Faces]:
-        """The faces of every picture; they may differ in size."""
-        return [self(image) for image in images]
+        """The faces of every picture, in order; they may differ in size.
+
+        Several pictures are searched at a time, one in each thread: that fills the processor better than many
+        threads in one small net.
+        """
+        pictures = [_checked(image) for image in images]
+        if len(pictures) < 2:
+            return [self(picture) for picture in pictures]
+        with ThreadPoolExecutor(min(len(pictures), os.cpu_count() or 1)) as pool:
+            return list(pool.map(self, pictures))
 
     def _propose(self, pictures: Sequence[Image], pyramid: Pyramid) -> Float32Array:
         least = _logit(self.thresholds[0])

@@ -20,7 +20,7 @@ import numpy as np
 from faceall.types import Array, Float32Array, Image
 
 WINDOW, STRIDE = 12, 2
-_GRID = 32  # canvas sides are multiples of this: few different sizes, so few to prepare for
+_GRID = 16  # canvas sides are multiples of this: few different sizes, so few to prepare for
 _STRIP_PIXELS = 1 << 20
 _FINER = 3
 
