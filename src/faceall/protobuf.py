@@ -27,6 +27,7 @@ _SCALARS = {
     "bool": _Field.TYPE_BOOL,
     "string": _Field.TYPE_STRING,
     "bytes": _Field.TYPE_BYTES,
+    "fixed32": _Field.TYPE_FIXED32,
 }
 
 

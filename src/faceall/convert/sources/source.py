@@ -1,0 +1,76 @@
+"""`Source`: a net as it was found in a file or folder, whatever the format."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from faceall.caffe.net import Net
+from faceall.convert.graph import Graph
+from faceall.convert.simplify import bind
+from faceall.errors import NetFormatError, UnsupportedGraphError
+from faceall.models import sha256_of
+
+SourceKind: TypeAlias = Literal["frozen graph", "checkpoint", "variables", "savedmodel", "keras", "caffe", "onnx"]
+
+ACCEPTED = (
+    "a frozen TensorFlow graph (.pb), a TensorFlow 1 checkpoint (folder or prefix with .index and .data, with or "
+    "without .meta), a SavedModel folder, a Keras file (.keras, .h5), or Caffe's prototxt with its caffemodel"
+)
+"""What can be opened, for messages."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A net and where it came from. Either `graph` or `net` is there.
+
+    kind          the format
+    path          what was opened
+    name          a name for the net, from the file's or the folder's
+    graph         TensorFlow's view, (N, H, W, C), its variables constants; its boundary is still open (see `bound`)
+    net           Caffe's view, (N, C, H, W)
+    input, output the names of the boundary's tensors where the format says them; None: to be found
+    remarks       what was chosen or is worth knowing, a sentence each
+    files_sha256  the name of every file that was read -> its SHA-256
+    """
+
+    kind: SourceKind
+    path: Path
+    name: str
+    graph: Graph | None = None
+    net: Net | None = None
+    input: str | None = None
+    output: str | None = None
+    remarks: tuple[str, ...] = ()
+    files_sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        """The identity of the source: the file's SHA-256, or that of the list of all files' where there are several."""
+        if len(self.files_sha256) == 1:
+            return next(iter(self.files_sha256.values()))
+        lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.files_sha256.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def bound(self, *, input: str | None = None, output: str | None = None) -> Graph:
+        """The graph between its input and its output, ready for `translate`; the arguments win over what is known.
+
+        Raises UnsupportedGraphError where the boundary cannot be found, or where the source is no graph.
+        """
+        if self.graph is None:
+            raise UnsupportedGraphError(f"{self.path}: a {self.kind} source is a net already; it has no graph")
+        try:
+            return bind(self.graph, input=input or self.input, output=output or self.output)
+        except UnsupportedGraphError as error:
+            raise UnsupportedGraphError(f"{self.path}: {error}") from error
+
+
+def digests(paths: Iterable[Path]) -> dict[str, str]:
+    """File name -> SHA-256. Raises NetFormatError where a file cannot be read."""
+    try:
+        return {path.name: sha256_of(path) for path in paths}
+    except OSError as error:
+        raise NetFormatError(f"{error.filename}: cannot be read: {error.strerror}") from error
