@@ -141,6 +141,7 @@ def main() -> int:
     options = parser.parse_args()
     images = [cv2.imread(path)[:, :, ::-1].copy() for path in options.photos]
     theirs, mine = peer(options.threads), ours(options.threads, options.weights)
+    batch = ours_in_batches(options.weights)
     by_size: dict[tuple[int, int], list[np.ndarray]] = {}
     for image in images:
         by_size.setdefault(image.shape[1::-1], []).append(image)
