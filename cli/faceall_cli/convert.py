@@ -1,7 +1,8 @@
-"""Convert a TensorFlow graph into a model folder."""
+"""Convert a net: into Caffe's format or ONNX, with a smaller embedding if wanted."""
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from faceall_cli.options import output_options
 if TYPE_CHECKING:
     from faceall.convert import Conversion
 
+_CROPS = click.Path(exists=True, path_type=Path)
+
 _OPTIONS = (
     click.option("--name", metavar="NAME", help="The model's name. Default: from the file."),
     click.option(
@@ -20,23 +23,43 @@ _OPTIONS = (
         type=click.Choice(["fixed", "prewhiten"]),
         help="What pixels need: fixed, (x - 127.5) / 128, or prewhiten. Default: as the known file needs it.",
     ),
-    click.option("--input", "input_node", metavar="NODE", help="The graph's input. Default: the node `input`."),
-    click.option("--output-node", metavar="NODE", help="The graph's output. Default: the node `embeddings`."),
+    click.option("--input", "input", metavar="NODE", help="The graph's input. Default: the node `input`."),
+    click.option("--output-node", "output", metavar="NODE", help="The graph's output. Default: the node `embeddings`."),
     click.option("--image-size", type=click.IntRange(min=1), help="Side of the pictures, where the graph is silent."),
     click.option(
         "--check",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        metavar="FILE.npz",
-        help="Compare on these `crops` with these `embeddings`. Default: random pictures, the graph run in NumPy.",
+        type=_CROPS,
+        metavar="DIR|FILE.npz",
+        help="Compare on these crops of faces: a folder of pictures, or an .npz with `crops` and, where the source's "
+        "vectors are known, `embeddings`. Default: four random pictures.",
+    ),
+    click.option(
+        "--embedding-size",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Make a smaller embedding of N numbers: a projection folded into the net. Needs --calibrate.",
+    ),
+    click.option(
+        "--calibrate",
+        type=_CROPS,
+        metavar="DIR|FILE.npz",
+        help="Fit --embedding-size on these crops of faces. In a folder DIR/NAME/*.jpg the change in accuracy is "
+        "measured, too.",
+    ),
+    click.option(
+        "--find-faces",
+        is_flag=True,
+        help="The folders of --check and --calibrate hold photos: find the largest face in each and cut it out.",
     ),
 )
 
 
 def conversion_options(command: Any) -> Any:
     """The options of everything that converts, as one keyword argument `how` for `run_conversion`."""
-    import functools
-
-    names = ("name", "standardisation", "input_node", "output_node", "image_size", "check")
+    names = (
+        *("name", "standardisation", "input", "output", "image_size", "check"),
+        *("embedding_size", "calibrate", "find_faces"),
+    )
 
     @functools.wraps(command)
     def collected(*args: Any, **options: Any) -> Any:
@@ -48,38 +71,42 @@ def conversion_options(command: Any) -> Any:
 
 
 def run_conversion(console: Console, source: Path, directory: Path, how: dict[str, Any], **more: Any) -> Conversion:
-    """Convert `source` into `directory`, with remarks and the parity table on stderr."""
-    from faceall import convert
+    """Convert `source` into `directory`, with remarks and the parity tables on stderr."""
+    from faceall.convert import convert as run
 
-    crops, expected = convert.read_check(how["check"]) if how.get("check") else (None, None)
-    done = convert.convert(
-        source,
-        directory,
-        name=how.get("name"),
-        standardisation=how.get("standardisation"),
-        input=how.get("input_node"),
-        output=how.get("output_node"),
-        image_size=how.get("image_size"),
-        check=crops,
-        expected=expected,
-        **more,
-    )
+    options = dict(how)
+    if options.pop("find_faces", False):
+        from faceall_cli.crops import cut_faces
+
+        options["reader"] = functools.partial(cut_faces, console)
+    done = run(source, directory, **options, **more)
     for remark in done.remarks:
         console.remark(shown(remark))
-    console.remark(done.report.to_text())
+    for report in done.reports:
+        console.remark(report.to_text())
+    if done.projection is not None:
+        console.remark(done.projection.to_text())
     return done
 
 
 @click.command()
-@click.argument("source", metavar="SRC", type=click.Path(exists=True, path_type=Path))
-@click.option("--to", "target", type=click.Choice(["caffe"]), default="caffe", show_default=True, help="The format.")
+@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "target",
+    type=click.Choice(["caffe", "onnx"]),
+    default="caffe",
+    show_default=True,
+    help="The format: caffe, a model folder that faceall uses, or onnx, one file for any batch.",
+)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    "destination",
+    type=click.Path(path_type=Path),
     required=True,
-    metavar="DIR",
-    help="The folder for the model: model.prototxt, model.caffemodel and manifest.json.",
+    metavar="PATH",
+    help="Where the model goes: for caffe a folder, for onnx a file. The report goes beside it, as PATH.parity.json.",
 )
 @click.option(
     "--batch-norm",
@@ -88,16 +115,39 @@ def run_conversion(console: Console, source: Path, directory: Path, how: dict[st
     show_default=True,
     help="Fold normalisation into the layer before, or keep it as BatchNorm and Scale.",
 )
-@click.option("--replace", is_flag=True, help="Replace a model that is in DIR.")
+@click.option(
+    "--floor-pool",
+    type=click.Choice(["crop", "slice", "conv", "round-mode"]),
+    default="crop",
+    show_default=True,
+    help="How a Caffe file spells a pool that rounds down. crop and slice: for every Caffe and OpenCV 4; conv: by a "
+    "2x2 convolution; round-mode: by an option of BVLC's Caffe since 2018.",
+)
+@click.option(
+    "--bottleneck",
+    type=click.Choice(["inner-product", "convolution"]),
+    help="The layer that makes the vector in a Caffe file. Default: as in the source.",
+)
+@click.option("--replace", is_flag=True, help="Replace a model that is at PATH.")
 @conversion_options
 @output_options
 def convert(
-    console: Console, source: Path, target: str, output: Path, batch_norm: str, replace: bool, how: dict[str, Any]
+    console: Console, source: Path, destination: Path, replace: bool, how: dict[str, Any], **styles: Any
 ) -> None:
-    """Convert a frozen TensorFlow graph of FaceNet (SRC, a .pb file) into Caffe's format.
+    """Convert a net, SRC, into another format, and prove that it still gives the same vectors.
 
-    The result is compared with its source; above a difference of 1e-5 nothing is written. TensorFlow is not needed.
+    SRC is one of:
+
+    \b
+      a frozen TensorFlow graph (.pb)
+      a TensorFlow 1 checkpoint: its folder or its prefix
+      a SavedModel folder, a Keras file (.keras, .h5)
+      Caffe's .prototxt beside its .caffemodel, a model folder
+
+    Every step is compared with the one before; above a difference of 1e-5 there is no model, only the report.
+    TensorFlow is not needed.
     """
-    done = run_conversion(console, source, output, how, batch_norm=batch_norm, replace_existing=replace)
-    console.record({"model": done.folder.manifest.name, "path": str(done.folder.path), "parity": done.report.to_json()})
-    console.line(f"{done.folder.manifest.name}: {shown(done.folder.path)}")
+    done = run_conversion(console, source, destination, how, replace_existing=replace, **styles)
+    values = {"model": done.manifest.name, "path": str(done.path), "parity": done.report.to_json()}
+    console.record(values | {"steps": [report.to_json() for report in done.reports], "report": str(done.report_path)})
+    console.line(f"{done.manifest.name}: {shown(done.path)}")

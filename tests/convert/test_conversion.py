@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,10 +13,21 @@ from tensorflow_graphs import small_facenet
 
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net
-from faceall.convert import compare, convert, read_check, translate
+from faceall.convert import (
+    BottleneckStyle,
+    FaceCrops,
+    FloorPool,
+    compare,
+    convert,
+    read_check,
+    read_crops,
+    translate,
+)
 from faceall.convert.evaluate import evaluate
-from faceall.convert.parity import random_pictures
+from faceall.convert.parity import channels_first, count_flips, random_pictures
+from faceall.convert.targets.onnx import open_onnx
 from faceall.errors import ConvertError, ModelError, NetFormatError, ParityError, UnsupportedGraphError
+from faceall.images import write_image
 
 
 @pytest.fixture
@@ -73,7 +85,7 @@ def test_given_vectors_are_the_reference(source: Path, tmp_path: Path) -> None:
     x = (crops.astype(np.float32) - 127.5) / 128
     golden = evaluate(small_facenet().bound(), {"input": x})["embeddings"]
     assert convert(source, tmp_path / "right", check=crops, expected=golden).report.reference == "given"
-    with pytest.raises(ParityError, match="nothing was written"):
+    with pytest.raises(ParityError, match="no model was written"):
         convert(source, tmp_path / "wrong", check=crops, expected=golden[::-1])
     assert not (tmp_path / "wrong").exists()
 
@@ -103,10 +115,13 @@ def test_not_a_number_misses_the_gate() -> None:
 
 
 def test_nothing_is_written_above_the_gate(source: Path, tmp_path: Path) -> None:
-    """A gate of less than nothing refuses every net and leaves no trace."""
-    with pytest.raises(ParityError):
+    """A gate of less than nothing refuses every net: no model, but the report, which the error names."""
+    with pytest.raises(ParityError, match=r"no model was written, only the report .*model\.parity\.json"):
         convert(source, tmp_path / "out" / "model", gate=-1.0)
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.parity.json"]
+    values = json.loads((tmp_path / "out/model.parity.json").read_text())
+    assert values["passed"] is False
+    assert values["steps"][-1]["stages"]
 
 
 def test_wrong_pictures_are_refused(source: Path, tmp_path: Path) -> None:
@@ -157,6 +172,134 @@ def test_check_files(tmp_path: Path) -> None:
     for name in ("other.npz", "float.npz", "array.npy", "text.npz", "absent.npz"):
         with pytest.raises(ConvertError, match=name):
             read_check(tmp_path / name)
+
+
+@pytest.mark.parametrize("target", ["caffe", "onnx"])
+def test_report_lies_beside_the_model(source: Path, tmp_path: Path, target: Any) -> None:
+    """Every step with its numbers and decisions, as JSON; nothing else is left over."""
+    made = convert(source, tmp_path / "out" / "m", target=target)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"m", "m.parity.json"}
+    values = json.loads(made.report_path.read_text())
+    assert values["passed"] is True
+    assert [step["step"] for step in values["steps"]] == (["caffe"] if target == "caffe" else ["net", "onnx"])
+    assert all((step["pairs"], step["flips"]) == (6, 0) for step in values["steps"])
+
+
+def test_onnx_file_gives_the_vectors_for_any_batch(source: Path, tmp_path: Path) -> None:
+    """The file, run by itself, agrees with the graph for one and for five pictures, and carries its manifest."""
+    made = convert(source, tmp_path / "m.onnx", target="onnx")
+    run, _ = open_onnx(made.path)
+    graph = small_facenet().bound()
+    for count in (1, 5):
+        x = made.manifest.standardisation.apply(random_pictures(count, (19, 19, 3), seed=count))
+        actual = run({"input": channels_first(x)})["embeddings"]
+        np.testing.assert_allclose(actual, evaluate(graph, {"input": x})["embeddings"], atol=2e-6)
+    onnxruntime = pytest.importorskip("onnxruntime")
+    metadata = onnxruntime.InferenceSession(str(made.path)).get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["faceall.manifest"])["name"] == "facenet-small"
+
+
+def test_onnx_is_kept_unless_it_may_be_replaced(source: Path, tmp_path: Path) -> None:
+    """A second conversion to one file needs to be asked for; a folder is no file."""
+    convert(source, tmp_path / "m.onnx", target="onnx")
+    with pytest.raises(ConvertError, match="exists already"):
+        convert(source, tmp_path / "m.onnx", target="onnx")
+    convert(source, tmp_path / "m.onnx", target="onnx", replace_existing=True)
+    with pytest.raises(ConvertError, match="is a folder"):
+        convert(source, tmp_path, target="onnx", replace_existing=True)
+
+
+@pytest.mark.parametrize("floor_pool", get_args(FloorPool))
+@pytest.mark.parametrize("bottleneck", get_args(BottleneckStyle))
+def test_every_spelling_passes_the_gate(source: Path, tmp_path: Path, floor_pool: Any, bottleneck: Any) -> None:
+    """All kinds of Caffe files hold the same net."""
+    made = convert(source, tmp_path / "m", floor_pool=floor_pool, bottleneck=bottleneck, batch_norm="keep")
+    kinds = {layer.type for layer in read_net(made.folder.prototxt).layers}
+    assert made.report.maximum <= 1e-5
+    assert ("Crop" in kinds) == (floor_pool == "crop")
+    assert ("Slice" in kinds) == (floor_pool == "slice")
+
+
+def test_model_folder_is_a_source(source: Path, tmp_path: Path) -> None:
+    """What was written once goes on to another format, with its manifest."""
+    first = convert(source, tmp_path / "first", batch_norm="keep", standardisation="prewhiten")
+    second = convert(tmp_path / "first", tmp_path / "second", floor_pool="conv", name="second")
+    assert second.report.reference == "net"
+    assert second.manifest.name == "second"
+    assert second.manifest.standardisation == first.manifest.standardisation
+    assert second.manifest.source == first.manifest.source
+    assert not any(layer.type == "BatchNorm" for layer in read_net(second.folder.prototxt).layers)
+    caffe = convert(first.folder.prototxt, tmp_path / "third", standardisation="fixed")
+    assert caffe.manifest.embedding_size == 10
+
+
+def test_net_before_and_after_are_compared_layer_by_layer(source: Path, tmp_path: Path) -> None:
+    """With `stages`, a Caffe source is compared at every blob that both nets have."""
+    convert(source, tmp_path / "first", batch_norm="keep")
+    made = convert(tmp_path / "first", tmp_path / "second", batch_norm="keep", stages=True)
+    assert len(made.report.stages) > 15
+    assert max(stage.relative for stage in made.report.stages) <= 1e-5
+
+
+def test_smaller_embedding(source: Path, tmp_path: Path) -> None:
+    """Ten numbers become four: the manifest says so, the report has the cost, the folder gives unit vectors."""
+    faces = FaceCrops(random_pictures(60, (19, 19, 3), seed=4), tuple(f"p{number // 3}" for number in range(60)))
+    made = convert(source, tmp_path / "m", embedding_size=4, calibrate=faces)
+    manifest = made.folder.manifest
+    assert (manifest.name, manifest.embedding_size) == ("facenet-small-4", 4)
+    assert manifest.source == "small.pb, 10 numbers projected to 4 on 60 crops"
+    assert [report.step for report in made.reports] == ["net", "projection", "caffe"]
+    assert made.projection is not None
+    assert (made.projection.before, made.projection.after, made.projection.crops) == (10, 4, 60)
+    values = json.loads(made.report_path.read_text())["projection"]
+    assert 0 < values["variance"] <= 1
+    assert values["accuracy_after"] <= 1
+    x = {"input": channels_first(manifest.standardisation.apply(random_pictures(3, (19, 19, 3), seed=9)))}
+    vectors = get_engine("reference").compile(read_net(made.folder.prototxt, made.folder.caffemodel))(x)["embeddings"]
+    assert vectors.shape == (3, 4)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_smaller_embedding_needs_faces(source: Path, tmp_path: Path) -> None:
+    """Either option alone is refused, with the other's name."""
+    with pytest.raises(ConvertError, match="--calibrate"):
+        convert(source, tmp_path / "m", embedding_size=4)
+    with pytest.raises(ConvertError, match="--embedding-size"):
+        convert(source, tmp_path / "m", calibrate=FaceCrops(random_pictures(9, (19, 19, 3))))
+    assert not (tmp_path / "m").exists()
+
+
+def test_crops_in_a_folder(source: Path, tmp_path: Path) -> None:
+    """Pictures of the right size or larger are read, with the folders' names as labels; smaller ones are refused."""
+    (tmp_path / "faces" / "Ann").mkdir(parents=True)
+    for number, size in enumerate((19, 40)):
+        write_image(tmp_path / "faces" / "Ann" / f"{number}.png", random_pictures(1, (size, size, 3))[0])
+    crops = read_crops(tmp_path / "faces", (19, 19))
+    assert crops.crops.shape == (2, 19, 19, 3)
+    assert crops.labels == ("Ann", "Ann")
+    np.testing.assert_array_equal(crops.crops[0], random_pictures(1, (19, 19, 3))[0])
+    assert len(read_crops(tmp_path / "faces", (19, 19), 1).crops) == 1
+    assert convert(source, tmp_path / "m", check=tmp_path / "faces").report.pictures == 2
+    with pytest.raises(ConvertError, match=r"0\.png: is 19x19 pixels, .* at least 20x20"):
+        read_crops(tmp_path / "faces", (20, 20))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConvertError, match="holds no pictures"):
+        read_crops(tmp_path / "empty", (19, 19))
+
+
+def test_flips_are_counted_pair_by_pair() -> None:
+    """Three vectors, of which one turns away: two of three decisions flip."""
+    before = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, -0.1]])
+    after = np.array([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.0]])
+    assert count_flips(before, before, 1.1) == (3, 0)
+    assert count_flips(after, before, 1.1) == (3, 2)
+    assert count_flips(before * 7, before, 1.1) == (3, 0)  # lengths do not count
+
+
+def test_unknown_target_is_refused(source: Path, tmp_path: Path) -> None:
+    """The error lists the known ones."""
+    with pytest.raises(ConvertError, match="no target 'tflite'; known targets: caffe, onnx"):
+        convert(source, tmp_path / "m", target="tflite")  # type: ignore[arg-type]
 
 
 def test_real_file_is_recognised_and_matches_its_golden_vectors(shared: Path, tmp_path: Path) -> None:

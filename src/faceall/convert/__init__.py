@@ -1,29 +1,47 @@
 """Nets in: a frozen TensorFlow graph becomes a model folder in Caffe's format, without TensorFlow.
 
 The way of a file: `graphdef` reads it, `simplify` cuts it and finds its patterns, `facenet` writes layers,
-`net_passes` folds, `parity` compares with the graph itself, which `evaluate` runs in NumPy.
+`net_passes` folds, `parity` compares with the graph itself, which `evaluate` runs in NumPy. `subject` opens a source of
+any kind, `job` takes it through the steps, `targets` holds what can be written.
 """
 
 from faceall.convert.conversion import Conversion, convert
+from faceall.convert.crops import CropReader, FaceCrops, labels_of, read_crops, spread
 from faceall.convert.facenet import Translation, facenet_net, translate
 from faceall.convert.graph import Graph, Node
 from faceall.convert.graphdef import read_graph
+from faceall.convert.head import BottleneckStyle
 from faceall.convert.net_passes import BatchNormStyle
 from faceall.convert.parity import GATE, ParityReport, Stage, compare, read_check
+from faceall.convert.pool_passes import FloorPool
+from faceall.convert.projection import Projection, ProjectionReport, fit_projection, project
+from faceall.convert.targets import Target
 
 __all__ = [
     "GATE",
     "BatchNormStyle",
+    "BottleneckStyle",
     "Conversion",
+    "CropReader",
+    "FaceCrops",
+    "FloorPool",
     "Graph",
     "Node",
     "ParityReport",
+    "Projection",
+    "ProjectionReport",
     "Stage",
+    "Target",
     "Translation",
     "compare",
     "convert",
     "facenet_net",
+    "fit_projection",
+    "labels_of",
+    "project",
     "read_check",
+    "read_crops",
     "read_graph",
+    "spread",
     "translate",
 ]

@@ -1,0 +1,195 @@
+"""The steps of one conversion. Each is compared with the one before and adds its report; above the gate all ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from faceall.caffe.net import Net
+from faceall.convert.crops import FaceCrops
+from faceall.convert.head import BottleneckStyle
+from faceall.convert.parity import (
+    DEFAULT_THRESHOLD,
+    ParityReport,
+    channels_first,
+    compare,
+    compare_nets,
+    measure,
+    run_net,
+    side_by_side,
+)
+from faceall.convert.pool_passes import FloorPool
+from faceall.convert.projection import ProjectionReport, fit_projection, project, report_projection
+from faceall.convert.subject import Subject
+from faceall.convert.targets.caffe import caffe_files, for_caffe, read_caffe_files
+from faceall.convert.targets.onnx import onnx_bytes, open_onnx
+from faceall.errors import ConvertError
+from faceall.models import write_model_folder
+from faceall.types import Float32Array
+
+_BATCH = 32
+"""How many crops are embedded at once."""
+
+
+class Job:
+    """One conversion under way.
+
+    subject   what is converted
+    place     where the model goes; the report goes beside it
+    crops     the pictures that every step is compared on
+    engine    runs the nets; None: the default one
+    gate      the largest allowed difference
+    stages    whether every stage is compared in any case
+    """
+
+    def __init__(
+        self, subject: Subject, place: Path, crops: FaceCrops, engine: str | None, gate: float, stages: bool
+    ) -> None:
+        self._subject, self._place, self._crops = subject, place, crops
+        self._engine, self._gate, self._stages = engine, gate, stages
+        self._pictures = subject.manifest.standardisation.apply(crops.crops)
+        self._before: Net | None = subject.original  # what the next step is compared with; None: the graph
+        self.net = subject.net
+        self.manifest = subject.manifest
+        self.reports: list[ParityReport] = []
+        self.cost: ProjectionReport | None = None
+
+    @property
+    def report_path(self) -> Path:
+        """Where the report goes."""
+        return self._place.with_name(f"{self._place.name}.parity.json")
+
+    @property
+    def _threshold(self) -> float | None:
+        if self.manifest.kind != "embedder":
+            return None
+        return self.manifest.match_threshold or DEFAULT_THRESHOLD
+
+    def make_smaller(self, faces: FaceCrops, size: int) -> None:
+        """Fold a projection to `size` numbers, fitted on `faces`, into the net."""
+        self._compare(self.net, "net")
+        outputs = self._subject.outputs
+        parts = (faces.crops[start : start + _BATCH] for start in range(0, len(faces.crops), _BATCH))
+        apply = self.manifest.standardisation.apply
+        vectors = np.concatenate([run_net(self.net, apply(part), outputs, engine=self._engine)[0] for part in parts])
+        projection = fit_projection(vectors, size)
+        smaller = project(self.net, self.manifest.output_blob, projection)
+        wanted = projection.apply(run_net(self.net, self._pictures, outputs, engine=self._engine)[0])
+        actual, engine = run_net(smaller, self._pictures, outputs, engine=self._engine)
+        self.cost = report_projection(projection, vectors, faces.labels)
+        self._add_measured(actual, wanted, "projection", engine)
+        before = self.manifest
+        self.manifest = replace(
+            before,
+            name=f"{before.name}-{size}"[:128],
+            embedding_size=size,
+            source=f"{before.source}, {before.embedding_size} numbers projected to {size} on {len(vectors)} crops",
+            accuracy={},
+        )
+        self.net = self._before = smaller
+
+    def write_caffe(self, floor_pool: FloorPool, bottleneck: BottleneckStyle | None, *, replace_existing: bool) -> None:
+        """Write the model folder, after what is in its files has been compared."""
+        files = caffe_files(
+            for_caffe(self.net, self.manifest.output_blob, floor_pool=floor_pool, bottleneck=bottleneck)
+        )
+        self._compare(read_caffe_files(files), "caffe")
+        folder = write_model_folder(self._place, self.manifest, files, replace_existing=replace_existing)
+        self.manifest = folder.manifest
+        self._write_report()
+
+    def write_onnx(self) -> None:
+        """Write the file, run it, and put it in its place."""
+        if not self.reports:
+            self._compare(self.net, "net")
+        outputs = self._subject.outputs
+        with self._draft(".onnx") as draft:
+            _write_synced(draft, onnx_bytes(self.net, outputs, self.manifest))
+            run, engine = open_onnx(draft)
+            actual = side_by_side(run({self.manifest.input_blob: channels_first(self._pictures)}), outputs)
+            wanted, _ = run_net(self.net, self._pictures, outputs, engine="reference")
+            self._add_measured(actual, wanted, "onnx", engine)
+            os.replace(draft, self._place)
+        self._write_report()
+
+    def _compare(self, net: Net, step: str) -> None:
+        """Compare `net` with the step before; the first step with the source."""
+        if self._before is not None:
+            report = compare_nets(
+                self._before,
+                net,
+                self._pictures,
+                self._subject.outputs,
+                step=step,
+                engine=self._engine,
+                gate=self._gate,
+                stages=self._stages,
+                threshold=self._threshold,
+            )
+        elif self._subject.translation is not None:
+            report = compare(
+                self._subject.translation,
+                self._pictures,
+                expected=self._crops.embeddings,
+                engine=self._engine,
+                gate=self._gate,
+                net=net,
+                stages=self._stages,
+                step=step,
+                threshold=self._threshold,
+            )
+        else:
+            raise ValueError("a subject has a net or a graph that it came from")
+        self._add(report)
+        self._before = net
+
+    def _add_measured(self, actual: Float32Array, wanted: Float32Array, step: str, engine: str) -> None:
+        limit = self._threshold
+        self._add(measure(actual, wanted, step=step, reference="net", engine=engine, gate=self._gate, threshold=limit))
+
+    def _add(self, report: ParityReport) -> None:
+        """Keep a report; where it misses the gate, write all of them and raise ParityError."""
+        self.reports.append(report)
+        if not report.passed:
+            self._write_report()
+            report.require(report=self.report_path)
+
+    def _write_report(self) -> None:
+        values = {
+            "model": self.manifest.name,
+            "source": self.manifest.source,
+            "source_sha256": self.manifest.source_sha256,
+            "passed": all(report.passed for report in self.reports),
+            "steps": [report.to_json() for report in self.reports],
+            "projection": self.cost.to_json() if self.cost else None,
+            "remarks": list(self._subject.remarks),
+        }
+        with self._draft(".json") as draft:
+            _write_synced(draft, (json.dumps(values, indent=2) + "\n").encode())
+            os.replace(draft, self.report_path)
+
+    @contextmanager
+    def _draft(self, suffix: str) -> Iterator[Path]:
+        """A hidden name beside the model for what is not complete yet; nothing is left of it."""
+        draft = self._place.with_name(f".{self._place.name}.{secrets.token_hex(4)}{suffix}")
+        try:
+            draft.parent.mkdir(parents=True, exist_ok=True)
+            yield draft
+        except OSError as error:
+            raise ConvertError(f"{self._place}: cannot be written ({error.strerror or error})") from error
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,185 @@
+"""What is being converted: a net with all that is known of it, whatever file it came from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from faceall.caffe.files import read_net
+from faceall.caffe.net import Net
+from faceall.caffe.shapes import infer_shapes
+from faceall.convert.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation, translate
+from faceall.convert.net_passes import BatchNormStyle, apply_batch_norm
+from faceall.convert.sources import Source, open_source
+from faceall.errors import ConvertError, UnsupportedGraphError
+from faceall.models import (
+    FACENET_CROP,
+    MANIFEST,
+    KnownModel,
+    Manifest,
+    ModelFolder,
+    Standardisation,
+    recognise,
+)
+
+StandardisationName: TypeAlias = Literal["fixed", "prewhiten"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A net to convert.
+
+    net          what later steps work on; a pool that rounds down says so in its options
+    original     the net as it was read, for a source that is a net; None for a graph
+    translation  the net and its graph, for a source that is a graph; None for a net
+    manifest     what the net needs and where it came from
+    outputs      the blobs that are compared
+    remarks      what was assumed or is worth knowing, a sentence each
+    """
+
+    net: Net
+    original: Net | None
+    translation: Translation | None
+    manifest: Manifest
+    outputs: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def open_subject(
+    path: Path,
+    *,
+    batch_norm: BatchNormStyle = "fold",
+    input: str | None = None,
+    output: str | None = None,
+    image_size: int | None = None,
+    standardisation: StandardisationName | None = None,
+    name: str | None = None,
+) -> Subject:
+    """Read the source at `path`, of any kind; the options are those of `convert`.
+
+    Raises NetFormatError, UnsupportedGraphError, ModelError or ConvertError, one line that names the file.
+    """
+    if (path / MANIFEST).is_file():
+        return _open_model(path, batch_norm, standardisation, name)
+    source = open_source(path, output=output)
+    if source.net is not None:
+        return _of_net(source, source.net, batch_norm, standardisation, name)
+    graph = source.bound(input=input, output=output)
+    try:
+        translation = translate(
+            graph, name=source.name, batch_norm=batch_norm, image_size=image_size, floor_pool="round-mode"
+        )
+    except UnsupportedGraphError as error:
+        raise UnsupportedGraphError(f"{path}: {error}") from error
+    return _of_graph(source, translation, standardisation, name)
+
+
+def _of_graph(
+    source: Source, translation: Translation, standardisation: StandardisationName | None, name: str | None
+) -> Subject:
+    path, known, net = source.path, recognise(source.sha256), translation.net
+    size = _vector_size(net, OUTPUT_BLOB)
+    if size is None:
+        shape = infer_shapes(net)[OUTPUT_BLOB]
+        raise ConvertError(
+            f"{path}: the output is of shape {shape}, expected one vector per picture; name another with --output-node"
+        )
+    rule, remarks = _standardisation(known, standardisation, size)
+    manifest = Manifest(
+        name=name or (known.model_name if known else _model_name(source.name, "facenet-")),
+        embedding_size=size,
+        input_size=_input_size(path, net, INPUT_BLOB),
+        standardisation=rule,
+        crop=FACENET_CROP,
+        input_blob=INPUT_BLOB,
+        output_blob=OUTPUT_BLOB,
+        source=path.name,
+        source_sha256=source.sha256,
+        licence=known.licence if known else "",
+        accuracy=known.accuracy if known else {},
+    )
+    return Subject(net, None, translation, manifest, (OUTPUT_BLOB,), source.remarks + remarks)
+
+
+def _open_model(
+    path: Path, batch_norm: BatchNormStyle, standardisation: StandardisationName | None, name: str | None
+) -> Subject:
+    folder = ModelFolder.open(path)
+    folder.verify()
+    net = read_net(folder.prototxt, folder.caffemodel)
+    manifest = replace(folder.manifest, name=name or folder.manifest.name, files={})
+    if standardisation is not None:
+        manifest = replace(manifest, standardisation=Standardisation(kind=standardisation))
+    return Subject(apply_batch_norm(net, batch_norm), net, None, manifest, (manifest.output_blob,))
+
+
+def _of_net(
+    source: Source,
+    net: Net,
+    batch_norm: BatchNormStyle,
+    standardisation: StandardisationName | None,
+    name: str | None,
+) -> Subject:
+    """An embedder where the net makes one vector, else a detector."""
+    path = source.path
+    if len(net.inputs) != 1 or not net.outputs:
+        raise ConvertError(f"{path}: the net has the inputs {', '.join(net.inputs) or 'none'}, expected one")
+    (input_blob,) = net.inputs
+    size = _vector_size(net, net.outputs[0]) if len(net.outputs) == 1 else None
+    rule, remarks = _standardisation(None, standardisation, size or 0)
+    manifest = Manifest(
+        name=name or _model_name(source.name),
+        kind="embedder" if size else "detector",
+        embedding_size=size,
+        input_size=_input_size(path, net, input_blob),
+        standardisation=rule,
+        crop=FACENET_CROP,
+        input_blob=input_blob,
+        output_blob=net.outputs[-1],
+        source=path.name,
+        source_sha256=source.sha256,
+    )
+    remarks = source.remarks + (remarks if size else ())
+    return Subject(apply_batch_norm(net, batch_norm), net, None, manifest, net.outputs, remarks)
+
+
+def _vector_size(net: Net, blob: str) -> int | None:
+    """How many numbers the vector in `blob` has; None where it holds none."""
+    shape = infer_shapes(net)[blob]
+    return shape[1] if len(shape) == 2 else None
+
+
+def _input_size(path: Path, net: Net, blob: str) -> tuple[int, int]:
+    """Width and height of the pictures that a net takes."""
+    shape = net.inputs[blob]
+    if len(shape) != 4 or shape[1] != 3:
+        raise ConvertError(f"{path}: the net takes an input of shape {shape}, expected RGB pictures (1, 3, H, W)")
+    return shape[3], shape[2]
+
+
+def _standardisation(
+    known: KnownModel | None, chosen: StandardisationName | None, size: int
+) -> tuple[Standardisation, tuple[str, ...]]:
+    """What the pixels need: as chosen, as known, or guessed from the embedding's size as the releases have it."""
+    if chosen is not None:
+        rule = Standardisation(kind=chosen)
+        if known is None or known.standardisation.kind == chosen:
+            return rule, ()
+        return rule, (f"{known.name} was trained with {known.standardisation.kind}; {chosen} is used, as chosen",)
+    if known is not None:
+        return known.standardisation, (f"recognised: FaceNet {known.name}, trained on {known.trained_on}",)
+    guess: StandardisationName = "prewhiten" if size == 128 else "fixed"
+    spelled = {"fixed": "(x - 127.5) / 128", "prewhiten": "per-image prewhitening"}
+    other = "fixed" if guess == "prewhiten" else "prewhiten"
+    whose = (
+        f"official FaceNet models with {size} numbers" if size in (128, 512) else "the newer official FaceNet models"
+    )
+    remark = f"unknown file: assumed {spelled[guess]}, as {whose} have it; override with --standardisation {other}"
+    return Standardisation(kind=guess), (remark,)
+
+
+def _model_name(name: str, prefix: str = "") -> str:
+    """A name that a folder may have, from the source's."""
+    return f"{prefix}{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.') or 'model'}"[:128]
