@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import faceall
@@ -49,3 +51,18 @@ def test_version_stands_on_top_of_the_changelog() -> None:
     newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest is not None
     assert newest[1] == faceall.__version__
+
+
+def test_the_engine_reports_to_nobody(tmp_path: Path) -> None:
+    """Running a net neither loads OpenVINO's telemetry nor writes its id into the home folder."""
+    code = (
+        "import sys, numpy as np; from faceall.caffe import Layer, Net, get_engine, input_layer;"
+        "layers = (input_layer('a', (1, 3, 4, 4)), Layer('b', 'ReLU', ('a',), ('b',)));"
+        "get_engine('openvino').compile(Net('n', layers))({'a': np.zeros((1, 3, 4, 4), np.float32)});"
+        "print(*sys.modules)"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert "openvino" in done.stdout.split()
+    assert not [name for name in done.stdout.split() if "telemetry" in name or name.startswith("openvino.tools.ovc")]
+    assert not list(tmp_path.iterdir())

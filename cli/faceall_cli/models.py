@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from faceall.models import ModelFolder
 
 
+eight_bit_option = click.option(
+    "--eight-bit/--no-eight-bit",
+    default=True,
+    show_default=True,
+    help="Measure which layers may be computed in 8 bits without changing the vectors (about half a minute, once).",
+)
+
+
 @click.group()
 def models() -> None:
     """The models that are installed: list, info, import, fetch, verify, remove."""
@@ -82,20 +90,37 @@ def _find(name: str | None) -> ModelFolder:
 @models.command("import")
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, path_type=Path))
 @click.option("--replace", is_flag=True, help="Replace an installed model of the same name.")
+@eight_bit_option
 @conversion_options
 @output_options
-def import_(console: Console, file: Path, replace: bool, how: dict[str, Any]) -> None:
+def import_(console: Console, file: Path, replace: bool, eight_bit: bool, how: dict[str, Any]) -> None:
     """Install a model: a FaceNet graph (.pb), the zip it came in, or a model folder.
 
     A graph is converted and compared with its source first; above a difference of 1e-5 nothing is installed. Known
-    files are recognised by their checksum; for others the assumptions are told.
+    files are recognised by their checksum; for others the assumptions are told. Then it is measured which layers may
+    be computed in 8 bits, where the processor does that: the model is faster, and its vectors stay the same.
     """
     from faceall.models import adopt
 
     with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
         source = _unpacked(file, Path(scratch)) if file.suffix.lower() == ".zip" else file
         converted = source if source.is_dir() else run_conversion(console, source, Path(scratch) / "model", how).folder
-        _print_installed(console, adopt(converted, replace=replace))
+        _print_installed(console, _measured(console, adopt(converted, replace=replace), eight_bit))
+
+
+def _measured(console: Console, model: ModelFolder, eight_bit: bool) -> ModelFolder:
+    """The model with the layers that may be computed in 8 bits, if that is wanted, possible and not known yet."""
+    from faceall.caffe.engines import has_eight_bit_products
+    from faceall.convert.eight_bit import add_eight_bit
+
+    if not eight_bit or model.ranges or model.manifest.kind != "embedder" or not has_eight_bit_products():
+        return model
+    with console.progress(0, "measurements in 8 bits") as bar:
+        model, report = add_eight_bit(model, progress=bar.move_to)
+    console.remark(
+        f"in 8 bits    {report.share:.0%} of the multiplications; cosine to float32 at least {report.cosine[0]:.6f}"
+    )
+    return model
 
 
 def _print_installed(console: Console, model: ModelFolder) -> None:
@@ -127,8 +152,9 @@ def _unpacked(file: Path, scratch: Path) -> Path:
 @click.argument("release", metavar="NAME")
 @click.option("--url", metavar="URL", help="Where to get the zip. Default: a mirror of the release.")
 @click.option("--replace", is_flag=True, help="Replace an installed model of the same name.")
+@eight_bit_option
 @output_options
-def fetch(console: Console, release: str, url: str | None, replace: bool) -> None:
+def fetch(console: Console, release: str, url: str | None, replace: bool, eight_bit: bool) -> None:
     """Download an official FaceNet model, as 20180402-114759, check it and install it.
 
     Both the zip and the graph in it have to have their known SHA-256. A broken download is taken up where it stopped.
@@ -140,7 +166,7 @@ def fetch(console: Console, release: str, url: str | None, replace: bool) -> Non
         graph = download(release, url=url, progress=lambda done, total: bar.move_to(done, total))
     with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
         converted = run_conversion(console, graph, Path(scratch) / "model", {}).folder
-        _print_installed(console, adopt(converted, replace=replace))
+        _print_installed(console, _measured(console, adopt(converted, replace=replace), eight_bit))
 
 
 @models.command()

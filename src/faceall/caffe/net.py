@@ -43,11 +43,14 @@ class Net:
     """A net: its name, its layers in the order of execution, and its weights.
 
     weights  "LAYER/NUMBER" -> float32 array, in Caffe's axis order (a convolution's kernel is O I H W)
+    ranges   Convolution layer -> the largest value of its input, for the layers that may be computed in 8 bits; such
+             an input is never negative. Not part of Caffe's files
     """
 
     name: str
     layers: tuple[Layer, ...]
     weights: Mapping[str, Float32Array] = field(default_factory=dict)
+    ranges: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen: set[str] = set()

@@ -16,7 +16,9 @@ from faceall.caffe.onnx_schema import (
     ATTRIBUTE_INTS,
     ATTRIBUTE_STRING,
     FLOAT,
+    INT8,
     INT64,
+    UINT8,
     messages,
 )
 from faceall.caffe.shape_rules import axis_of, concat_axis, crop_offsets, groups, permutation, scale_axes, slice_bounds
@@ -26,14 +28,17 @@ from faceall.protobuf import Message
 from faceall.types import Array
 
 OPSET = 13
+_ELEMENTS = {"f": (FLOAT, "<f4"), "i8": (INT64, "<i8"), "i1": (INT8, "i1"), "u1": (UINT8, "u1")}
 IR_VERSION = 8
 
 
 class _Graph:
     """An ONNX graph under construction: nodes, constants, and which value stands for a Caffe blob right now."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, ranges: Mapping[str, float]) -> None:
         self.net = fit_weights(net)
+        self.ranges = ranges
+        self.rounded: dict[str, str] = {}
         self.model = messages()["ModelProto"](ir_version=IR_VERSION, producer_name="faceall")
         self.model.opset_import.add(domain="", version=OPSET)
         self.message = self.model.graph
@@ -55,10 +60,10 @@ class _Graph:
         return output
 
     def constant(self, array: Array) -> str:
-        """Append a constant, float32 or int64, and return its name."""
+        """Append a constant (float32, int64, int8 or uint8) and return its name."""
         self._count += 1
-        kind = INT64 if array.dtype.kind == "i" else FLOAT
-        values = np.ascontiguousarray(array, np.dtype("<i8") if kind == INT64 else np.dtype("<f4"))
+        kind, dtype = _ELEMENTS[array.dtype.str[1:] if array.dtype.kind in "iu" else "f"]
+        values = np.ascontiguousarray(array, dtype)
         name = f"constant:{self._count}"
         initializer = self.message.initializer.add(name=name, data_type=kind, dims=values.shape)
         initializer.raw_data = values.tobytes()
@@ -74,15 +79,18 @@ class _Graph:
 Writer: TypeAlias = Callable[[_Graph, Layer, list[str]], list[str]]
 
 
-def to_onnx(net: Net, outputs: Sequence[str] | None = None, *, fixed_size: bool | None = None) -> bytes:
+def to_onnx(
+    net: Net, outputs: Sequence[str] | None = None, *, fixed_size: bool | None = None, eight_bit: bool = False
+) -> bytes:
     """The bytes of an ONNX model of `net`, for any batch size.
 
     outputs     the blobs that the model gives (default: those that no layer reads)
     fixed_size  whether height and width stay as the net declares them; by default they do where a layer
                 (InnerProduct, Reshape) depends on them
+    eight_bit   whether the layers of `net.ranges` are to be computed in 8 bits
     Raises UnsupportedLayerError, ShapeError and NetFormatError.
     """
-    graph = _Graph(net)
+    graph = _Graph(net, net.ranges if eight_bit else {})
     fixed = _depends_on_size(net) if fixed_size is None else fixed_size
     for blob, shape in net.inputs.items():
         _declare(graph.message.input.add(name=blob), _free(shape, fixed))
@@ -151,11 +159,15 @@ def _per_channel(graph: _Graph, array: Array, blob: str, axis: int) -> str:
 
 def _convolution(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
     frame = window(layer)
-    blobs = [graph.constant(blob) for blob in graph.net.blobs(layer.name)]
+    kernel, *bias = graph.net.blobs(layer.name)
+    if layer.name in graph.ranges:
+        operands = [_rounded(graph, bottoms[0], graph.ranges[layer.name]), _rounded_kernel(graph, kernel)]
+    else:
+        operands = [bottoms[0], graph.constant(kernel)]
     return [
         graph.node(
             "Conv",
-            [*bottoms, *blobs],
+            [*operands, *map(graph.constant, bias)],
             kernel_shape=frame.kernel,
             strides=frame.stride,
             pads=frame.pad * 2,
@@ -163,6 +175,23 @@ def _convolution(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:
             group=groups(layer, graph.shapes[layer.bottoms[0]][1]),
         )
     ]
+
+
+def _rounded(graph: _Graph, value: str, largest: float) -> str:
+    """`value`, which lies between 0 and `largest`, in steps of a 255th; engines compute what reads it in 8 bits."""
+    if value not in graph.rounded:
+        step = [graph.scalar(largest / 255), graph.constant(np.array(0, np.uint8))]
+        graph.rounded[value] = graph.node("DequantizeLinear", [graph.node("QuantizeLinear", [value, *step]), *step])
+    return graph.rounded[value]
+
+
+def _rounded_kernel(graph: _Graph, kernel: Array) -> str:
+    """A kernel (O, I, H, W) in steps of a 127th of the largest weight of each output."""
+    largest = np.abs(kernel).max(axis=(1, 2, 3))
+    steps = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(127)
+    whole = np.rint(kernel / steps[:, None, None, None]).astype(np.int8)
+    zeros = np.zeros(len(steps), np.int8)
+    return graph.node("DequantizeLinear", [graph.constant(array) for array in (whole, steps, zeros)], axis=0)
 
 
 def _batch_norm(graph: _Graph, layer: Layer, bottoms: list[str]) -> list[str]:

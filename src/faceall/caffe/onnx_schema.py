@@ -54,6 +54,8 @@ _MESSAGES = {
 }
 
 FLOAT = 1
+UINT8 = 2
+INT8 = 3
 INT64 = 7
 """Element types of TensorProto."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from faceall.caffe.engines import CompiledNet, Precision, compile_cached, get_en
 from faceall.caffe.files import read_net
 from faceall.caffe.net import Net
 from faceall.errors import ModelError
-from faceall.models import ModelFolder, find_model
+from faceall.models import EIGHT_BIT, ModelFolder, find_model
 from faceall.types import Faces, Float32Array, Image
 
 BATCH = 16
@@ -60,7 +61,7 @@ class Embedder:
 
     @property
     def precision(self) -> str:
-        """What the net computes in on this machine: "float32" or "bfloat16"."""
+        """What the net computes in on this machine: "float32", "bfloat16" or "int8" (some layers in 8 bits)."""
         return self._net.precision
 
     def __call__(self, image: Image, faces: Faces) -> Float32Array:
@@ -121,14 +122,16 @@ class Embedder:
 
     @cached_property
     def _loaded(self) -> CompiledNet:
-        outputs = [self.model.manifest.output_blob]
-        return compile_cached(
-            get_engine(self._engine), self.model.fingerprint, self._read_net, outputs, self._precision
-        )
+        manifest = self.model.manifest
+        eight_bit = manifest.files.get(EIGHT_BIT)
+        precision: Precision = "int8" if self._precision == "auto" and eight_bit else self._precision
+        fingerprint = f"{self.model.fingerprint} {eight_bit}"
+        return compile_cached(get_engine(self._engine), fingerprint, self._read_net, [manifest.output_blob], precision)
 
     def _read_net(self) -> Net:
         self.model.verify()
-        return read_net(self.model.prototxt, self.model.caffemodel)
+        net = read_net(self.model.prototxt, self.model.caffemodel)
+        return replace(net, ranges=self.model.ranges)
 
 
 def _unit(vectors: Float32Array) -> Float32Array:

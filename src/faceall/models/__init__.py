@@ -6,7 +6,7 @@ Downloads are in `faceall.models.fetch`, which is imported only by whoever wants
 
 from faceall.models.folder import ModelFolder, sha256_of, write_model_folder
 from faceall.models.known import FACENET_CROP, FACENET_INPUT_SIZE, KNOWN_MODELS, KnownModel, recognise, recommended
-from faceall.models.manifest import CAFFEMODEL, MANIFEST, PROTOTXT, SCHEMA, Manifest, ModelKind
+from faceall.models.manifest import CAFFEMODEL, EIGHT_BIT, MANIFEST, PROTOTXT, SCHEMA, Manifest, ModelKind
 from faceall.models.preparation import CropRule, Standardisation
 from faceall.models.store import (
     ScannedFolder,
@@ -21,6 +21,7 @@ from faceall.models.store import (
 
 __all__ = [
     "CAFFEMODEL",
+    "EIGHT_BIT",
     "FACENET_CROP",
     "FACENET_INPUT_SIZE",
     "KNOWN_MODELS",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from faceall.errors import ModelDamagedError, ModelError
-from faceall.models.manifest import CAFFEMODEL, MANIFEST, PROTOTXT, Manifest
+from faceall.models.manifest import CAFFEMODEL, EIGHT_BIT, MANIFEST, PROTOTXT, Manifest
 
 _BLOCK = 1 << 20
 
@@ -66,15 +66,29 @@ class ModelFolder:
         return self.path / CAFFEMODEL
 
     @property
+    def ranges(self) -> dict[str, float]:
+        """The layers that may be computed in 8 bits, with the largest value of their input; empty where none may.
+
+        Raises ModelDamagedError.
+        """
+        if EIGHT_BIT not in self.manifest.files:
+            return {}
+        try:
+            values = json.loads((self.path / EIGHT_BIT).read_bytes())["ranges"]
+            return {str(layer): float(largest) for layer, largest in values.items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelDamagedError(f"{self.path / EIGHT_BIT}: cannot be read: import the model again") from error
+
+    @property
     def fingerprint(self) -> str:
         """An id of 64 hexadecimal digits that is the same wherever the same model lies.
 
         It covers all that decides which vector a crop becomes: the files, the standardisation, the order of colours
-        and the output. The name, the crop rule and the threshold are left out.
+        and the output. The name, the crop rule, the threshold and the layers in 8 bits are left out.
         """
         manifest = self.manifest
         essence = {
-            "files": dict(manifest.files),
+            "files": {name: digest for name, digest in manifest.files.items() if name != EIGHT_BIT},
             "standardisation": manifest.standardisation.to_json(),
             "channels": manifest.channels,
             "output_blob": manifest.output_blob,

@@ -18,6 +18,8 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 PROTOTXT = "model.prototxt"
 CAFFEMODEL = "model.caffemodel"
+EIGHT_BIT = "eight-bit.json"
+"""Which layers may be computed in 8 bits; absent where this was not measured."""
 
 ModelKind = Literal["embedder", "detector"]
 Channels = Literal["RGB", "BGR"]

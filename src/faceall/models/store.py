@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import shutil
@@ -14,7 +15,7 @@ import platformdirs
 from faceall.errors import ModelError, ModelNotFoundError
 from faceall.models.folder import ModelFolder, write_model_folder
 from faceall.models.known import KNOWN_MODELS, recommended
-from faceall.models.manifest import MANIFEST, PROTOTXT, Manifest, ModelKind
+from faceall.models.manifest import EIGHT_BIT, MANIFEST, PROTOTXT, Manifest, ModelKind
 
 
 @dataclass(frozen=True)
@@ -187,15 +188,21 @@ def _is_sound_copy(folder: Path, source: ModelFolder) -> bool:
         model.verify()
     except ModelError:
         return False
-    return model.manifest == source.manifest
+    return _essence(model.manifest) == _essence(source.manifest)
 
 
 def _is_damaged_copy(folder: Path, source: ModelFolder) -> bool:
     """Whether a folder holds the manifest of the same model; its other files may be lost or changed."""
     try:
-        return Manifest.from_json((folder / MANIFEST).read_bytes()) == source.manifest
+        return _essence(Manifest.from_json((folder / MANIFEST).read_bytes())) == _essence(source.manifest)
     except (OSError, ModelError):
         return False
+
+
+def _essence(manifest: Manifest) -> Manifest:
+    """The manifest without what was measured on this machine."""
+    files = {name: digest for name, digest in manifest.files.items() if name != EIGHT_BIT}
+    return dataclasses.replace(manifest, files=files)
 
 
 def _nothing_fits(kind: ModelKind, size: int | None) -> str:

@@ -2,7 +2,7 @@
 
 from faceall.caffe.engines.cache import cache_folder, compile_cached
 from faceall.caffe.engines.protocol import CompiledNet, Engine, Precision
-from faceall.caffe.engines.registry import DEFAULT_ENGINE, ENGINES, get_engine
+from faceall.caffe.engines.registry import DEFAULT_ENGINE, ENGINES, get_engine, has_eight_bit_products
 
 __all__ = [
     "DEFAULT_ENGINE",
@@ -13,4 +13,5 @@ __all__ = [
     "cache_folder",
     "compile_cached",
     "get_engine",
+    "has_eight_bit_products",
 ]

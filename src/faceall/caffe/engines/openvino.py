@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -17,15 +18,32 @@ from faceall.caffe.onnx import to_onnx
 from faceall.errors import EngineError
 from faceall.types import Float32Array
 
+_loading = threading.Lock()
+"""Held while OpenVINO loads or compiles: two threads that do so at once were seen to hang."""
+
 
 @cache
-def core() -> Any:
+def _core() -> Any:
     """OpenVINO's core, one for the process. Raises EngineError where the package is absent or cannot be loaded."""
     try:
-        import openvino
+        openvino = import_openvino()
     except ImportError as error:
         raise EngineError(f"the engine 'openvino' cannot be loaded ({error}): pip install openvino") from error
     return openvino.Core()
+
+
+def import_openvino() -> Any:
+    """The package without its model converter, which reports every import to its maker over the network."""
+    converter = "openvino.tools.ovc"
+    blocked = "openvino" not in sys.modules and converter not in sys.modules
+    if blocked:
+        sys.modules[converter] = None  # type: ignore[assignment]  # makes its import fail, which openvino expects
+    try:
+        import openvino
+    finally:
+        if blocked:
+            del sys.modules[converter]
+    return openvino
 
 
 class OpenvinoEngine:
@@ -34,15 +52,17 @@ class OpenvinoEngine:
     name = "openvino"
 
     def __init__(self) -> None:
-        self._core = core()
+        with _loading:
+            self._core = _core()
 
     def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> _Compiled:
         """Make `net` ready to run, for any batch size."""
         names = wanted_outputs(net, outputs)
         chosen = _chosen(precision)
         try:
-            model = self._core.read_model(to_onnx(net, names))
-            compiled = self._core.compile_model(model, "CPU", properties(chosen))
+            with _loading:
+                model = self._core.read_model(to_onnx(net, names, eight_bit=chosen == "int8"))
+                compiled = self._core.compile_model(model, "CPU", properties(chosen))
         except RuntimeError as error:
             raise EngineError(f"OpenVINO refuses the net '{net.name}': {' '.join(str(error).split())}") from error
         return _Compiled(compiled, names, chosen)
@@ -64,21 +84,25 @@ class OpenvinoEngine:
         import openvino
 
         try:
-            compiled = self._core.import_model(
-                openvino.Tensor(data, shared_memory=True), "CPU", properties(_chosen(precision))
-            )  # without its properties a net would come back in another precision
+            with _loading:
+                compiled = self._core.import_model(
+                    openvino.Tensor(data, shared_memory=True), "CPU", properties(_chosen(precision))
+                )  # without its properties a net would come back in another precision
         except (RuntimeError, ValueError, TypeError) as error:
             raise EngineError(f"OpenVINO cannot read a compiled net: {str(error).splitlines()[0]}") from error
         return _Compiled(compiled, outputs, _chosen(precision), data)
 
 
 def _chosen(precision: Precision) -> str:
-    return native_precision() if precision == "auto" else "float32"
+    """What `precision` comes to on this processor."""
+    if precision == "int8" and has_eight_bit_products():
+        return "int8"
+    return "float32" if precision == "float32" else native_precision()
 
 
 def properties(precision: str) -> dict[str, str]:
     """OpenVINO's settings for one net that answers one call at a time, in `precision`."""
-    hints = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+    hints = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
     return {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hints[precision]}
 
 
@@ -89,6 +113,11 @@ def native_precision() -> str:
     bfloat16 pays only with AMX tiles: measured on AVX-512 with bf16 but without AMX, it is slower than float32.
     """
     return "bfloat16" if "amx_bf16" in processor_flags() else "float32"
+
+
+def has_eight_bit_products() -> bool:
+    """Whether the processor multiplies bytes natively (VNNI or AMX)."""
+    return bool(processor_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 @cache

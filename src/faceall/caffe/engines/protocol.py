@@ -8,8 +8,9 @@ from typing import Literal, Protocol, TypeAlias
 from faceall.caffe.net import Net
 from faceall.types import Float32Array
 
-Precision: TypeAlias = Literal["float32", "auto"]
-"""float32 is the reference; "auto" lets the engine take a faster one that the processor computes natively."""
+Precision: TypeAlias = Literal["float32", "auto", "int8"]
+"""float32 is the reference. "auto" lets the engine take a faster one that the processor computes natively. "int8" lets
+it compute the layers of `Net.ranges` in 8 bits, the others as with "auto"; a processor that cannot takes "auto"."""
 
 CompiledNet: TypeAlias = "_CompiledNet"
 
@@ -18,7 +19,7 @@ class _CompiledNet(Protocol):
     """A net ready to run, safe to call from several threads."""
 
     precision: str
-    """What it computes in: "float32", "bfloat16" or "float16"."""
+    """What it computes in: "float32", "bfloat16" or "int8" (some layers in 8 bits, the others in float32)."""
 
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
         """Run once: input blobs (N, C, H, W) float32 by name -> output blobs float32 by name."""

@@ -31,3 +31,10 @@ def get_engine(name: str | None = None) -> Engine:
     module = import_module(f"faceall.caffe.engines.{chosen}")
     engine: Engine = getattr(module, ENGINES[chosen])()
     return engine
+
+
+def has_eight_bit_products() -> bool:
+    """Whether the default engine computes in 8 bits on this processor, for nets that say which layers may be."""
+    from faceall.caffe.engines import openvino
+
+    return get_engine().name == "openvino" and openvino.has_eight_bit_products()

@@ -1,0 +1,212 @@
+"""Which convolutions of an embedder may be computed in 8 bits, so that its vectors stay what they are.
+
+Bytes are multiplied four times as fast as float32 numbers, but rounding in an early layer, or where the values spread
+widely, moves the vectors. So it is measured: groups of layers are tried one by one on variations of a portrait, the
+ones that do least harm for their work are taken together, and what is taken is measured as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall import images
+from faceall.caffe.engines import Precision, get_engine
+from faceall.caffe.files import read_net
+from faceall.caffe.net import Net
+from faceall.caffe.shapes import infer_shapes
+from faceall.errors import EngineError
+from faceall.models import CAFFEMODEL, EIGHT_BIT, PROTOTXT, ModelFolder, write_model_folder
+from faceall.types import Array, Float32Array, Image
+
+GATE = 0.99993
+"""The smallest cosine to float32 on the portrait's variations: stricter than 0.9999, as other faces differ more."""
+
+PICTURES = 24
+_GROUPS = 24
+_MARGIN = 1.5
+"""How much larger than the largest value seen an input may get before it is cut off."""
+
+_PORTRAIT = Path(__file__).with_name("portrait.jpg")  # Eileen Collins, NASA, public domain
+_BOX = (70.0, 60.1, 154.9, 169.6)
+"""Where the face is in it."""
+
+
+@dataclass(frozen=True)
+class EightBitReport:
+    """What was chosen.
+
+    ranges        layer -> the largest value of its input
+    share         part of the multiplications that is done in 8 bits, 0..1
+    cosine        (smallest, mean) to float32 on the portrait's variations
+    """
+
+    ranges: Mapping[str, float]
+    share: float
+    cosine: tuple[float, float]
+
+    def to_json(self) -> str:
+        """The text of the model folder's file."""
+        values = {
+            "schema": 1,
+            "cosine": {"smallest": self.cosine[0], "mean": self.cosine[1], "pictures": PICTURES},
+            "share": self.share,
+            "ranges": dict(self.ranges),
+        }
+        return json.dumps(values, indent=2) + "\n"
+
+
+Progress = Callable[[int, int], None]
+
+
+def add_eight_bit(model: ModelFolder, *, progress: Progress | None = None) -> tuple[ModelFolder, EightBitReport]:
+    """Measure which layers of an embedder may be computed in 8 bits and note them in its folder.
+
+    progress  called with the number of measurements done and of all
+    Without a layer that may, the folder stays as it is.
+    Raises ModelError, NetError, and EngineError where this processor or engine does not compute in 8 bits.
+    """
+    manifest = model.manifest
+    net = read_net(model.prototxt, model.caffemodel)
+    numbers = manifest.standardisation.apply(portraits(manifest.crop.regions, manifest.input_size))
+    if manifest.channels == "BGR":
+        numbers = numbers[..., ::-1]
+    blob = np.ascontiguousarray(numbers.transpose(0, 3, 1, 2))
+    report = choose_ranges(net, blob, output=manifest.output_blob, gate=GATE, progress=progress)
+    if not report.ranges:
+        return model, report
+    files: dict[str, bytes | Path] = {PROTOTXT: model.prototxt, CAFFEMODEL: model.caffemodel}
+    files[EIGHT_BIT] = report.to_json().encode()
+    return write_model_folder(model.path, manifest, files, replace_existing=True), report
+
+
+def portraits(regions: Callable[..., Array], size: tuple[int, int], count: int = PICTURES) -> npt.NDArray[np.uint8]:
+    """Variations of the portrait: cut, turned, lit, greyed, blurred and noisy as photos are.
+
+    regions  the model's crop rule: boxes -> regions
+    size     (width, height) of the result
+    returns  (count, height, width, 3) uint8, always the same
+    """
+    picture = images.read_image(_PORTRAIT)
+    random = np.random.default_rng(0)
+    box = np.array(_BOX)
+    shifts = random.normal(0, 0.06, (count, 4)) * (box[2] - box[0])
+    whole = (picture.shape[1], picture.shape[0])
+    crops = [images.crop(picture, region, size=size) for region in regions(box + shifts, picture=whole)]
+    return np.stack([_vary(crop, random) for crop in crops])
+
+
+def _vary(crop: Image, random: np.random.Generator) -> Image:
+    import cv2
+
+    varied = crop[:, ::-1] if random.random() < 0.5 else crop
+    values: Array = (varied.astype(np.float32) - 127.5) * random.uniform(0.5, 1.6) + 127.5 + random.uniform(-60, 60)
+    if random.random() < 0.3:
+        values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
+    if random.random() < 0.3:
+        values = cv2.GaussianBlur(values, (0, 0), random.uniform(0.5, 3))
+    if random.random() < 0.3:
+        values = values + random.normal(0, 10, values.shape)
+    return np.asarray(np.clip(values, 0, 255), np.uint8)
+
+
+def choose_ranges(
+    net: Net, pictures: Float32Array, *, output: str, gate: float = GATE, progress: Progress | None = None
+) -> EightBitReport:
+    """Choose the layers.
+
+    pictures  (n, C, H, W) float32, standardised
+    output    the blob of the vectors
+    gate      the smallest cosine that is allowed
+    """
+    (name,) = net.inputs
+    ranges = measure_ranges(net, {name: pictures})
+    work = _work(net)
+    groups = _groups([layer for layer in work if layer in ranges], work)
+    steps = len(groups) + 1
+    exact = _vectors(net, {}, {name: pictures}, output)
+
+    def cosines(layers: Iterable[str]) -> Array:
+        found = _vectors(net, {layer: ranges[layer] for layer in layers}, {name: pictures}, output)
+        return np.asarray((found * exact).sum(axis=1))
+
+    harm: list[float] = []
+    for number, group in enumerate(groups):
+        if progress is not None:
+            progress(number, steps)
+        harm.append(max(0.0, 1 - float(cosines(group).min())))
+    chosen = _cheapest(groups, harm, work, 1 - gate)
+    while chosen and (together := cosines(_flat(groups, chosen))).min() < gate:
+        chosen.remove(max(chosen, key=harm.__getitem__))
+    if progress is not None:
+        progress(steps, steps)
+    layers = _flat(groups, chosen)
+    share = sum(work[layer] for layer in layers) / max(1, sum(work.values()))
+    cosine = (float(together.min()), float(together.mean())) if chosen else (1.0, 1.0)
+    return EightBitReport({layer: ranges[layer] for layer in layers}, share, cosine)
+
+
+def measure_ranges(net: Net, inputs: Mapping[str, Float32Array]) -> dict[str, float]:
+    """The largest value that each convolution reads, with a margin, where it reads nothing negative."""
+    readers: dict[str, list[str]] = {}
+    for layer in net.layers:
+        if layer.type == "Convolution" and layer.bottoms[0] not in net.inputs:
+            readers.setdefault(layer.bottoms[0], []).append(layer.name)
+    blobs = get_engine().compile(net, list(readers))(inputs)
+    return {
+        layer: float(blobs[blob].max()) * _MARGIN
+        for blob, layers in readers.items()
+        if blobs[blob].min() >= 0 and blobs[blob].max() > 0
+        for layer in layers
+    }
+
+
+def _vectors(net: Net, ranges: Mapping[str, float], inputs: Mapping[str, Float32Array], output: str) -> Array:
+    """The unit vectors with the layers of `ranges` in 8 bits: (n, D) float64."""
+    wanted: Precision = "int8" if ranges else "float32"
+    compiled = get_engine().compile(replace(net, ranges=ranges), [output], precision=wanted)
+    if compiled.precision != wanted:
+        raise EngineError(f"nothing can be measured in 8 bits here: the engine computes in {compiled.precision}")
+    vectors = compiled(inputs)[output].reshape(len(next(iter(inputs.values()))), -1).astype(np.float64)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def _work(net: Net) -> dict[str, int]:
+    """How many multiplications each convolution takes, in the order of execution."""
+    shapes = infer_shapes(net)
+    return {
+        layer.name: prod(shapes[layer.tops[0]][2:]) * net.blobs(layer.name)[0].size
+        for layer in net.layers
+        if layer.type == "Convolution"
+    }
+
+
+def _groups(layers: Sequence[str], work: Mapping[str, int]) -> list[list[str]]:
+    """Neighbouring layers together, in groups of about equal work."""
+    done = np.cumsum([work[layer] for layer in layers]) if layers else np.zeros(0)
+    groups: dict[int, list[str]] = {}
+    for layer, total in zip(layers, done, strict=True):
+        groups.setdefault(int((total - work[layer] / 2) * _GROUPS // done[-1]), []).append(layer)
+    return list(groups.values())
+
+
+def _cheapest(
+    groups: Sequence[Sequence[str]], harm: Sequence[float], work: Mapping[str, int], budget: float
+) -> list[int]:
+    """The groups that do least harm for their work, until the budget of harm is spent."""
+    price = [loss / sum(work[layer] for layer in group) for group, loss in zip(groups, harm, strict=True)]
+    chosen: list[int] = []
+    for number in sorted(range(len(groups)), key=price.__getitem__):
+        if sum(harm[other] for other in chosen) + harm[number] <= budget:
+            chosen.append(number)
+    return chosen
+
+
+def _flat(groups: Sequence[Sequence[str]], chosen: Iterable[int]) -> list[str]:
+    return [layer for number in sorted(chosen) for layer in groups[number]]
