@@ -24,7 +24,8 @@ from faceall.convert import (
     translate,
 )
 from faceall.convert.evaluate import evaluate
-from faceall.convert.parity import channels_first, count_flips, random_pictures
+from faceall.convert.parity import channels_first, random_pictures
+from faceall.convert.report import count_flips
 from faceall.convert.targets.onnx import open_onnx
 from faceall.errors import ConvertError, ModelError, NetFormatError, ParityError, UnsupportedGraphError
 from faceall.images import write_image

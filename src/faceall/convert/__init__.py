@@ -12,9 +12,10 @@ from faceall.convert.graph import Graph, Node
 from faceall.convert.graphdef import read_graph
 from faceall.convert.head import BottleneckStyle
 from faceall.convert.net_passes import BatchNormStyle
-from faceall.convert.parity import GATE, ParityReport, Stage, compare, read_check
+from faceall.convert.parity import compare, read_check
 from faceall.convert.pool_passes import FloorPool
 from faceall.convert.projection import Projection, ProjectionReport, fit_projection, project
+from faceall.convert.report import GATE, ParityReport, Stage
 from faceall.convert.targets import Target
 
 __all__ = [

@@ -14,9 +14,10 @@ from faceall.convert.crops import CropReader, FaceCrops, read_crops
 from faceall.convert.head import BottleneckStyle
 from faceall.convert.job import Job
 from faceall.convert.net_passes import BatchNormStyle
-from faceall.convert.parity import GATE, ParityReport, random_pictures
+from faceall.convert.parity import random_pictures
 from faceall.convert.pool_passes import FloorPool
 from faceall.convert.projection import ProjectionReport
+from faceall.convert.report import GATE, ParityReport
 from faceall.convert.subject import StandardisationName, open_subject
 from faceall.convert.targets import Target
 from faceall.errors import ConvertError

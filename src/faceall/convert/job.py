@@ -15,18 +15,10 @@ import numpy as np
 from faceall.caffe.net import Net
 from faceall.convert.crops import FaceCrops
 from faceall.convert.head import BottleneckStyle
-from faceall.convert.parity import (
-    DEFAULT_THRESHOLD,
-    ParityReport,
-    channels_first,
-    compare,
-    compare_nets,
-    measure,
-    run_net,
-    side_by_side,
-)
+from faceall.convert.parity import channels_first, compare, compare_nets, run_net, side_by_side
 from faceall.convert.pool_passes import FloorPool
 from faceall.convert.projection import ProjectionReport, fit_projection, project, report_projection
+from faceall.convert.report import DEFAULT_THRESHOLD, ParityReport, measure
 from faceall.convert.subject import Subject
 from faceall.convert.targets.caffe import caffe_files, for_caffe, read_caffe_files
 from faceall.convert.targets.onnx import onnx_bytes, open_onnx
