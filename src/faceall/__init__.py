@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from faceall.version import __version__
+
 if TYPE_CHECKING:
     from faceall.detect import Detector
     from faceall.embed import Embedder
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from faceall.images import read_image, write_image
     from faceall.index import FaceIndex
     from faceall.types import Face, Faces, Matches
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Detector",
@@ -29,6 +29,7 @@ __all__ = [
     "Faces",
     "Gallery",
     "Matches",
+    "__version__",
     "read_image",
     "write_image",
 ]

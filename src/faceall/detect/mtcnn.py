@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from faceall.caffe.engines import CompiledNet, Precision, get_engine
+from faceall.caffe.engines import CompiledNet, Precision, compile_cached, get_engine
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, overlaps, place_points, suppress, to_square
 from faceall.detect.crops import cut_squares, halvings
 from faceall.detect.proposals import propose
 from faceall.detect.pyramid import Pyramid, plan_pyramid
-from faceall.detect.weights import OUTPUT, read_nets
+from faceall.detect.weights import OUTPUT, net_sources
 from faceall.types import Array, Faces, Float32Array, Image, Int64Array
 
 _REFINED, _FINAL = 24, 48  # sides of the windows of the second and third net
@@ -58,7 +58,10 @@ class Detector:
         self.factor = _in_range("factor", factor, 0.1, 0.95)
         self.max_proposals = int(_in_range("max_proposals", max_proposals, 1, math.inf))
         runner = get_engine(engine)
-        self._nets = [runner.compile(net, [OUTPUT], precision=precision) for net in read_nets(weights)]
+        self._nets = [
+            compile_cached(runner, source.fingerprint, source.read, [OUTPUT], precision)
+            for source in net_sources(weights)
+        ]
 
     def __call__(self, image: Image) -> Faces:
         """Find every face in one RGB picture (H, W, 3) uint8, best first.

@@ -18,6 +18,7 @@ import numpy as np
 from faceall.caffe.files import read_net
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.errors import ModelDamagedError, ModelNotFoundError, NetError
+from faceall.models import sha256_of
 from faceall.types import Array, Float32Array
 
 MEAN, SCALE = 127.5, 0.0078125  # the nets were trained on (pixel - MEAN) * SCALE
@@ -82,18 +83,41 @@ Arrays = Mapping[str, Array]
 """Arrays by layer and number, as Net.weights has them: kernels O I H W of the upright picture."""
 
 
-def read_nets(folder: str | Path | None = None) -> tuple[Net, Net, Net]:
+@dataclass(frozen=True)
+class NetSource:
+    """A net that is read when it is needed.
+
+    fingerprint  names the weights that it is made of
+    """
+
+    fingerprint: str
+    read: Callable[[], Net]
+
+
+def net_sources(folder: str | Path | None = None) -> tuple[NetSource, NetSource, NetSource]:
     """The proposal, refinement and output net.
 
     folder   holds det1, det2 and det3 (.prototxt and .caffemodel); None takes the files of the package mtcnn
-    returns  nets with the input "data" (n, 3, H, W), RGB 0 .. 255, and the output "found", whose channels are the
-             logit of being a face, four offsets and, in the last net, ten landmarks (five x, five y)
+    returns  sources of nets with the input "data" (n, 3, H, W), RGB 0 .. 255, and the output "found", whose channels
+             are the logit of being a face, four offsets and, in the last net, ten landmarks (five x, five y)
 
-    Raises ModelNotFoundError where there are no weights, ModelDamagedError where a file is not what it should be.
+    Here or when a source is read: raises ModelNotFoundError where there are no weights, ModelDamagedError where a file
+    is not what it should be.
     """
-    read: Callable[[Path, Plan], Arrays] = _read_keras if folder is None else _read_caffe
     directory = _keras_folder() if folder is None else Path(folder)
-    proposal, refinement, output = (_build(plan, _checked(read(directory, plan), plan, directory)) for plan in PLANS)
+    read: Callable[[Path, Plan], Arrays] = _read_keras if folder is None else _read_caffe
+
+    def source(plan: Plan) -> NetSource:
+        fingerprint = plan.keras_sha256 if folder is None else _fingerprint(directory, plan)
+        return NetSource(fingerprint, lambda: _build(plan, _checked(read(directory, plan), plan, directory)))
+
+    proposal, refinement, output = map(source, PLANS)
+    return proposal, refinement, output
+
+
+def read_nets(folder: str | Path | None = None) -> tuple[Net, Net, Net]:
+    """The nets of `net_sources`, read now."""
+    proposal, refinement, output = (source.read() for source in net_sources(folder))
     return proposal, refinement, output
 
 
@@ -141,14 +165,26 @@ def _read_keras(folder: Path, plan: Plan) -> Arrays:
     return found
 
 
-def _read_caffe(folder: Path, plan: Plan) -> Arrays:
-    """The original nets saw pictures with height and width exchanged: so are their kernels, which are turned here."""
+def _caffe_files(folder: Path, plan: Plan) -> tuple[Path, Path]:
     prototxt, caffemodel = folder / f"{plan.caffe_name}.prototxt", folder / f"{plan.caffe_name}.caffemodel"
     for path in (prototxt, caffemodel):
         if not path.is_file():
             raise ModelNotFoundError(
                 f"{path}: no such file; the folder must hold det1, det2 and det3 in Caffe's format"
             )
+    return prototxt, caffemodel
+
+
+def _fingerprint(folder: Path, plan: Plan) -> str:
+    try:
+        return " ".join(sha256_of(path) for path in _caffe_files(folder, plan))
+    except OSError as error:
+        raise ModelDamagedError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def _read_caffe(folder: Path, plan: Plan) -> Arrays:
+    """The original nets saw pictures with height and width exchanged: so are their kernels, which are turned here."""
+    prototxt, caffemodel = _caffe_files(folder, plan)
     try:
         weights = read_net(prototxt, caffemodel).weights
     except NetError as error:

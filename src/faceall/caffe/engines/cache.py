@@ -22,10 +22,11 @@ import numpy.typing as npt
 from faceall.caffe.engines.protocol import CompiledNet, Engine, Precision
 from faceall.caffe.net import Net
 from faceall.errors import EngineError
+from faceall.version import __version__
 
 _MAGIC = b"faceall compiled"
 _HEADER = 4096
-_KEPT = 4
+_KEPT = 12
 """How many compiled nets stay on disk; the ones not used for longest go."""
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def compile_cached(
     """
     if not isinstance(engine, Storable):
         return engine.compile(make(), outputs, precision=precision)
-    identity = "\n".join([fingerprint, engine.identity(precision), *outputs])
+    identity = "\n".join([__version__, fingerprint, engine.identity(precision), *outputs])
     file = cache_folder() / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.compiled"
     data = _read(file)
     if data is not None:
