@@ -47,7 +47,7 @@ def write_json(path: str | None, rows: list[dict[str, Any]]) -> None:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _processor() -> str:
