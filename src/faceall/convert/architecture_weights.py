@@ -49,7 +49,8 @@ class StoredWeights:
         if not fits or found.ndim != len(shape) or found.dtype.kind != "f":
             expected = ", ".join([*map(str, shape[:-1]), "any" if free else str(shape[-1])])
             self.problems.append(f"'{name}' is {found.dtype} {found.shape}, expected float ({expected})")
-            return np.zeros(shape, np.float32)
+            outputs = found.shape[-1] if free and found.ndim == len(shape) else shape[-1]
+            return np.zeros((*shape[:-1], outputs), np.float32)
         return np.asarray(found, np.float32)
 
     def require(self, net: str) -> None:

@@ -34,10 +34,10 @@ def inline_calls(graph_def: bytes) -> bytes:
 
     A graph without calls comes back as it is. Raises NetFormatError where the bytes are damaged.
     """
-    graph = graph_messages()["GraphDef"].FromString(graph_def)
-    if not any(node.op in _CALLS for node in graph.node):
-        return graph_def
     try:
+        graph = graph_messages()["GraphDef"].FromString(graph_def)
+        if not any(node.op in _CALLS for node in graph.node):
+            return graph_def
         library = messages()["FunctionDefLibrary"].FromString(graph.library)
         inliner = _Inliner({function.signature.name: function for function in library.function})
         for node in graph.node:

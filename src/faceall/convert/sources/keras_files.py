@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import io
+import importlib.util
 import json
 import lzma
+import os
+import subprocess
+import sys
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,8 +29,11 @@ ZIP_MAGIC = b"PK\x03\x04"
 
 _LARGEST_WEIGHTS = 1 << 30
 _LARGEST_CONFIG = 1 << 26
-_BROKEN = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError, OverflowError)
-"""What h5py raises for damaged files."""
+_READER = "faceall.convert.sources.keras_hdf5"
+_PATIENCE = 8.0
+"""Seconds that reading any file may take, and"""
+_SLOWEST = 20e6
+"""the bytes per second that are read at least."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,10 @@ def read_keras(path: Path) -> KerasFile:
     try:
         with path.open("rb") as file:
             start = file.read(8)
-            return _archive(path) if start.startswith(ZIP_MAGIC) else _h5(path)
+        if start.startswith(ZIP_MAGIC):
+            return _archive(path)
+        config, weights = _hdf5(path, path, numbered=False)
+        return KerasFile(None if config is None else _json(path, config), weights)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError, RecursionError) as error:
         raise NetFormatError(f"{path}: the Keras file is damaged") from error
     except OSError as error:
@@ -65,8 +74,10 @@ def _archive(path: Path) -> KerasFile:
             raise NetFormatError(f"{path}: expected a Keras file (.keras), the archive lacks {' and '.join(missing)}")
         text = _member(path, archive, "config.json", _LARGEST_CONFIG)
         data = _member(path, archive, "model.weights.h5", _LARGEST_WEIGHTS)
-    with _opened(path, io.BytesIO(data)) as file:
-        return KerasFile(_json(path, text), _guarded(path, _numbered_weights, file))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.weights.h5"
+        file.write_bytes(data)
+        return KerasFile(_json(path, text), _hdf5(path, file, numbered=True)[1])
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -80,34 +91,35 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> byte
         raise NetFormatError(f"{path}: {name} in it is damaged") from error
 
 
-def _h5(path: Path) -> KerasFile:
-    with _opened(path, path) as file:
-        config = _guarded(path, lambda f: f.attrs.get("model_config"), file)
-        group = _guarded(path, lambda f: f.get("model_weights", f), file)
-        return KerasFile(None if config is None else _json(path, config), _guarded(path, _named_weights, group))
+def _hdf5(path: Path, file: Path, *, numbered: bool) -> tuple[Any, LayerWeights]:
+    """The description (None where there is none) and the weights in an HDF5 file.
+
+    A child process reads it, as HDF5's library hangs or ends the process on some damaged files.
+    """
+    if importlib.util.find_spec("h5py") is None:
+        raise MissingDependencyError('Keras files need h5py: pip install "faceall[convert]"')
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "weights.npz"
+        command = [sys.executable, "-m", _READER, str(file), str(result), "1" if numbered else "0"]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+        seconds = _PATIENCE + file.stat().st_size / _SLOWEST
+        try:
+            child = subprocess.run(command, env=environment, capture_output=True, timeout=seconds, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise NetFormatError(
+                f"{path}: the Keras file is damaged: it could not be read in {seconds:.0f} s"
+            ) from error
+        if child.returncode:
+            reason = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["its HDF5 part"]
+            raise NetFormatError(f"{path}: the Keras file is damaged: {reason[0][:160]}")
+        return _unpacked(result)
 
 
-def _opened(path: Path, source: Any) -> Any:
-    try:
-        return _h5py().File(source, "r")
-    except _BROKEN as error:
-        raise NetFormatError(f"{path}: the Keras file is damaged: its HDF5 part cannot be opened") from error
-
-
-def _h5py() -> ModuleType:
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingDependencyError('Keras files need h5py: pip install "faceall[convert]"') from error
-    module: ModuleType = h5py
-    return module
-
-
-def _guarded(path: Path, read: Any, file: Any) -> Any:
-    try:
-        return read(file)
-    except _BROKEN as error:
-        raise NetFormatError(f"{path}: the Keras file is damaged: {str(error).splitlines()[0][:120]}") from error
+def _unpacked(result: Path) -> tuple[Any, LayerWeights]:
+    with np.load(result, allow_pickle=False) as archive:
+        listed = json.loads(archive["listed"].tobytes())
+        weights = {name: [archive[str(number)] for number in numbers] for name, numbers in listed["weights"].items()}
+    return listed["config"], weights
 
 
 def _json(path: Path, text: Any) -> Mapping[str, Any]:
@@ -118,65 +130,3 @@ def _json(path: Path, text: Any) -> Mapping[str, Any]:
     if not isinstance(config, dict) or not isinstance(config.get("config"), (dict, list)):
         raise NetFormatError(f"{path}: the Keras file is damaged: it describes no model")
     return config
-
-
-def _datasets(group: Any) -> dict[str, Any]:
-    """Every array below `group` by its path; links to elsewhere are not followed."""
-    found: dict[str, Any] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if hasattr(item, "dtype") and hasattr(item, "shape"):
-            found[name] = item
-
-    group.visititems(visit)
-    total = sum(item.nbytes for item in found.values())
-    if total > _LARGEST_WEIGHTS:
-        raise ValueError(f"its arrays are said to be {total} bytes")
-    return found
-
-
-def _array(item: Any) -> Array:
-    if item.is_virtual or item.external or item.dtype.kind not in "fiu":
-        raise ValueError(f"the array '{item.name}' holds no numbers of its own")
-    return np.asarray(item[()])
-
-
-def _numbered_weights(file: Any) -> LayerWeights:
-    """Keras 3: LAYER/vars/0, 1, ...; the group `vars` knows the layer's name."""
-    found: dict[str, dict[int, Array]] = {}
-    for path, item in _datasets(file).items():
-        group, _, number = path.rpartition("/")
-        if group.endswith("vars") and number.isdigit():
-            name = file[group].attrs.get("name") or group.split("/")[-2]
-            if int(number) in found.setdefault(str(name), {}):
-                raise ValueError(f"two layers are called '{name}'")
-            found[str(name)][int(number)] = _array(item)
-    return {name: [arrays[number] for number in sorted(arrays)] for name, arrays in found.items()}
-
-
-def _named_weights(group: Any) -> LayerWeights:
-    """Keras's HDF5 format: LAYER with the attribute weight_names, "SCOPE/LAYER/kernel:0"."""
-    datasets = _datasets(group)
-    found: LayerWeights = {}
-    for layer in _texts(group.attrs, "layer_names"):
-        for name in _texts(group[layer].attrs, "weight_names"):
-            parts = name.split("/")
-            inner = parts[-2] if len(parts) > 1 else layer
-            owner = layer if len(_owners(group[layer])) < 2 else inner  # a model as a layer holds several layers
-            found.setdefault(owner, []).append(_array(datasets[f"{layer}/{name}"]))
-    return found
-
-
-def _owners(group: Any) -> set[str]:
-    names = (name.split("/") for name in _texts(group.attrs, "weight_names"))
-    return {parts[-2] for parts in names if len(parts) > 1}
-
-
-def _texts(attributes: Any, name: str) -> Iterator[str]:
-    """A list of texts; long ones are split over NAME0, NAME1, ..."""
-    parts = [attributes[name]] if name in attributes else []
-    while f"{name}{len(parts)}" in attributes:
-        parts.append(attributes[f"{name}{len(parts)}"])
-    for part in parts:
-        for text in part:
-            yield text.decode() if isinstance(text, bytes) else str(text)
