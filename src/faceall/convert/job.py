@@ -14,7 +14,7 @@ import numpy as np
 
 from faceall.caffe.net import Net
 from faceall.convert.crops import FaceCrops
-from faceall.convert.head import BottleneckStyle
+from faceall.convert.head import BottleneckStyle, find_head
 from faceall.convert.parity import channels_first, compare, compare_nets, run_net, side_by_side
 from faceall.convert.pool_passes import FloorPool
 from faceall.convert.projection import ProjectionReport, fit_projection, project, report_projection
@@ -73,7 +73,9 @@ class Job:
         vectors = np.concatenate([run_net(self.net, apply(part), outputs, engine=self._engine)[0] for part in parts])
         projection = fit_projection(vectors, size)
         smaller = project(self.net, self.manifest.output_blob, projection)
-        wanted = projection.apply(run_net(self.net, self._pictures, outputs, engine=self._engine)[0])
+        larger, _ = run_net(self.net, self._pictures, outputs, engine=self._engine)
+        made_unit = bool(find_head(self.net, self.manifest.output_blob).unit)
+        wanted = projection.apply(larger, unit_length=made_unit)
         actual, engine = run_net(smaller, self._pictures, outputs, engine=self._engine)
         self.cost = report_projection(projection, vectors, faces.labels)
         self._add_measured(actual, wanted, "projection", engine)

@@ -39,9 +39,10 @@ class Projection:
     spread: float
     crops: int
 
-    def apply(self, vectors: Float32Array) -> Float32Array:
-        """Project unit vectors (n, D) to unit vectors (n, K) float32."""
-        return _unit(vectors.astype(np.float64) @ self.matrix.T).astype(np.float32)
+    def apply(self, vectors: Float32Array, *, unit_length: bool = True) -> Float32Array:
+        """Project vectors (n, D) to (n, K) float32, of unit length if that is wanted."""
+        smaller = vectors.astype(np.float64) @ self.matrix.T
+        return (_unit(smaller) if unit_length else smaller).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,84 @@
+"""`faceall convert` from end to end, on a very small model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_runs import Run
+
+from faceall.convert.parity import random_pictures
+from faceall.images import write_image
+from faceall.models import ModelFolder
+from faceall.types import Image
+from tiny_model import write_tiny_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model folder of 128 numbers."""
+    return write_tiny_model(tmp_path / "models").path
+
+
+def test_model_folder_becomes_onnx(run: Run, model: Path, tmp_path: Path) -> None:
+    """One line with the path on stdout, the tables on stderr, the report beside the file."""
+    done = run("convert", model, "--to", "onnx", "-o", tmp_path / "tiny.onnx")
+    assert done.stdout == f"tiny: {tmp_path / 'tiny.onnx'}\n"
+    assert "step         onnx" in done.stderr
+    assert json.loads((tmp_path / "tiny.onnx.parity.json").read_text())["passed"] is True
+
+
+def test_json_has_every_step(run: Run, model: Path, tmp_path: Path) -> None:
+    """One object, with the steps and where the report is."""
+    done = run("convert", model, "--to", "onnx", "-o", tmp_path / "tiny.onnx", "--json", "--quiet")
+    values = json.loads(done.stdout)
+    assert [step["step"] for step in values["steps"]] == ["net", "onnx"]
+    assert Path(values["report"]).is_file()
+
+
+def test_smaller_embedding_from_a_folder_of_crops(run: Run, model: Path, tmp_path: Path) -> None:
+    """512 to 128 in small: the folder says 16 numbers, the table what was kept and how accurate it is."""
+    for number, crop in enumerate(random_pictures(40, (160, 160, 3), seed=2)):
+        folder = tmp_path / "crops" / f"person-{number // 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_image(folder / f"{number}.png", crop)
+    options = ["--embedding-size", "16", "--calibrate", tmp_path / "crops"]
+    done = run("convert", model, "-o", tmp_path / "small", *options)
+    manifest = ModelFolder.open(tmp_path / "small").manifest
+    assert (manifest.name, manifest.embedding_size) == ("tiny-16", 16)
+    assert "128 to 16 numbers, fitted on 40 crops" in done.stderr
+    assert "accuracy" in done.stderr
+
+
+def test_photos_are_cut_where_asked(run: Run, model: Path, tmp_path: Path, astronaut: Image) -> None:
+    """With --find-faces a portrait counts and a picture without a face is passed over, aloud."""
+    (tmp_path / "photos").mkdir()
+    write_image(tmp_path / "photos" / "portrait.png", astronaut)
+    write_image(tmp_path / "photos" / "wall.png", np.full((200, 200, 3), 99, np.uint8))
+    done = run("convert", model, "-o", tmp_path / "again", "--check", tmp_path / "photos", "--find-faces")
+    assert "1 of 2 photos without a face" in done.stderr
+    assert "pictures     1, against the net before" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--embedding-size", "16"], "--calibrate"),
+        (["--embedding-size", "128", "--calibrate", "CROPS"], "from 1 to 127"),
+        (["--calibrate", "CROPS"], "--embedding-size"),
+        (["--check", "EMPTY"], "holds no pictures"),
+        (["--bottleneck", "convolution", "--to", "onnx"], "exists already"),
+    ],
+)
+def test_mistakes_are_one_line(run: Run, model: Path, tmp_path: Path, options: list[str], words: str) -> None:
+    """What is missing or does not fit is named, and nothing is written."""
+    (tmp_path / "empty").mkdir()
+    np.savez(tmp_path / "crops.npz", crops=random_pictures(3, (160, 160, 3)))
+    places = {"CROPS": str(tmp_path / "crops.npz"), "EMPTY": str(tmp_path / "empty")}
+    place = tmp_path / "crops.npz" if "onnx" in options else tmp_path / "out"
+    done = run("convert", model, "-o", place, *(places.get(option, option) for option in options), exit_code=1)
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
