@@ -26,7 +26,7 @@ from faceall.convert import (
 from faceall.convert.evaluate import evaluate
 from faceall.convert.parity import channels_first, random_pictures
 from faceall.convert.report import count_flips
-from faceall.convert.targets.onnx import open_onnx
+from faceall.convert.targets.onnx import open_onnx, open_with_openvino
 from faceall.errors import ConvertError, ModelError, NetFormatError, ParityError, UnsupportedGraphError
 from faceall.images import write_image
 
@@ -189,9 +189,8 @@ def test_report_lies_beside_the_model(source: Path, tmp_path: Path, target: Any)
 def test_onnx_file_gives_the_vectors_for_any_batch(source: Path, tmp_path: Path) -> None:
     """The file, run by itself, agrees with the graph for one and for five pictures, and carries its manifest."""
     made = convert(source, tmp_path / "m.onnx", target="onnx")
-    run, _ = open_onnx(made.path)
     graph = small_facenet().bound()
-    for count in (1, 5):
+    for count, run in ((1, open_onnx(made.path)[0]), (5, open_onnx(made.path)[0]), (5, open_with_openvino(made.path))):
         x = made.manifest.standardisation.apply(random_pictures(count, (19, 19, 3), seed=count))
         actual = run({"input": channels_first(x)})["embeddings"]
         np.testing.assert_allclose(actual, evaluate(graph, {"input": x})["embeddings"], atol=2e-6)

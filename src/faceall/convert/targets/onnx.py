@@ -37,7 +37,7 @@ def open_onnx(path: Path) -> tuple[Runner, str]:
     try:
         import onnxruntime
     except ImportError:
-        return _open_with_openvino(path), "openvino"
+        return open_with_openvino(path), "openvino"
     return _open_with_onnxruntime(onnxruntime, path), "onnxruntime"
 
 
@@ -56,7 +56,8 @@ def _open_with_onnxruntime(onnxruntime: Any, path: Path) -> Runner:
     return run
 
 
-def _open_with_openvino(path: Path) -> Runner:
+def open_with_openvino(path: Path) -> Runner:
+    """What runs the file in OpenVINO. Raises EngineError where it cannot be run."""
     import openvino
 
     core = openvino.Core()
@@ -64,11 +65,10 @@ def _open_with_openvino(path: Path) -> Runner:
         compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as error:
         raise EngineError(f"{path}: OpenVINO cannot read it: {_first_line(error)}") from error
-    names = [output.get_any_name() for output in compiled.outputs]
 
     def run(inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
         results = compiled(dict(inputs))
-        return {name: np.array(results[output]) for name, output in zip(names, compiled.outputs, strict=True)}
+        return {name: np.array(results[output]) for output in compiled.outputs for name in output.names}
 
     return run
 
