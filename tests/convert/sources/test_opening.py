@@ -14,7 +14,7 @@ from tensorflow_graphs import small_facenet
 from faceall.caffe import write_net
 from faceall.convert import facenet_net, translate
 from faceall.convert.sources import SourceKind, open_source
-from faceall.errors import FaceallError
+from faceall.errors import FaceallError, MissingDependencyError
 
 RELEASE = "release/model-20180402-1"
 
@@ -201,3 +201,23 @@ def assert_read_or_refused(source: Path, file: Path, choice: random.Random) -> N
         return
     assert "\n" not in message
     assert message
+
+
+def test_keras_file_that_hangs_its_library_is_refused(made: Path, tmp_path: Path) -> None:
+    """Some damage sends HDF5's library round in circles; the file is refused after seconds."""
+    pytest.importorskip("h5py", reason="needs h5py for Keras's files")
+    pytest.importorskip("resource", reason="needs a limit of the time that a process works")
+    path = Path(shutil.copy(made / "sequential.h5", tmp_path / "net.h5"))
+    data = bytearray(path.read_bytes())
+    for place in range(len(data)):
+        if data[place : place + 4] == b"GCOL":  # a heap whose parts are said to be empty
+            data[place + 16 : place + 64] = bytes(48)
+    path.write_bytes(data)
+    assert "the Keras file is damaged" in refusal(path)
+
+
+def test_absent_h5py_is_named(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without h5py a Keras file is refused with what brings it."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r'pip install "faceall\[convert\]"'):
+        open_source(made / "sequential.h5")

@@ -30,10 +30,12 @@ ZIP_MAGIC = b"PK\x03\x04"
 _LARGEST_WEIGHTS = 1 << 30
 _LARGEST_CONFIG = 1 << 26
 _READER = "faceall.convert.sources.keras_hdf5"
-_PATIENCE = 8.0
-"""Seconds that reading any file may take, and"""
-_SLOWEST = 20e6
+_PATIENCE = 6
+"""Seconds of work that reading any file may take, and"""
+_SLOWEST = 20_000_000
 """the bytes per second that are read at least."""
+_WAIT = 30
+"""Seconds that a busy machine may need on top."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +102,18 @@ def _hdf5(path: Path, file: Path, *, numbered: bool) -> tuple[Any, LayerWeights]
         raise MissingDependencyError('Keras files need h5py: pip install "faceall[convert]"')
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "weights.npz"
-        command = [sys.executable, "-m", _READER, str(file), str(result), "1" if numbered else "0"]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-        seconds = _PATIENCE + file.stat().st_size / _SLOWEST
+        seconds = _PATIENCE + file.stat().st_size // _SLOWEST
+        command = [sys.executable, "-m", _READER, str(file), str(result), "1" if numbered else "0", str(seconds)]
         try:
-            child = subprocess.run(command, env=environment, capture_output=True, timeout=seconds, check=False)
+            wait = _WAIT + 10 * seconds
+            child = subprocess.run(command, env=environment, capture_output=True, timeout=wait, check=False)
         except subprocess.TimeoutExpired as error:
-            raise NetFormatError(
-                f"{path}: the Keras file is damaged: it could not be read in {seconds:.0f} s"
-            ) from error
+            raise NetFormatError(f"{path}: the Keras file is damaged: it could not be read in time") from error
         if child.returncode:
-            reason = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["its HDF5 part"]
+            reason = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [
+                "its HDF5 part cannot be read"
+            ]
             raise NetFormatError(f"{path}: the Keras file is damaged: {reason[0][:160]}")
         return _unpacked(result)
 

@@ -1,6 +1,8 @@
 """Read the weights in a Keras HDF5 file and write them as an .npz: run as a process of its own.
 
-python -m faceall.convert.sources.keras_hdf5 FILE RESULT 0|1    1: Keras 3's numbered weights, 0: named ones
+python -m faceall.convert.sources.keras_hdf5 FILE RESULT 0|1 SECONDS
+
+1: Keras 3's numbered weights, 0: named ones. It ends itself after so many seconds of work, and above 4 GB.
 
 The result holds the arrays "0", "1", ... and "listed", JSON: the model's description and each layer's numbers.
 Nothing of the package is needed here but this module; a damaged file ends it with one line on stderr.
@@ -84,16 +86,17 @@ def _config(file: Any) -> str | None:
     return config.decode() if isinstance(config, bytes) else config
 
 
-def _limit_memory() -> None:
+def _limit(seconds: int) -> None:
     if sys.platform != "win32":
         import resource
 
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 
 
-def main(source: str, result: str, numbered: str) -> None:
+def main(source: str, result: str, numbered: str, seconds: str) -> None:
     """Read `source`, write `result`."""
-    _limit_memory()
+    _limit(int(seconds))
     import h5py
 
     with h5py.File(source, "r") as file:
