@@ -17,8 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from faceall.convert import Conversion, FloorPool, Target, convert
+from faceall.convert import Conversion, CoremlOptions, FloorPool, convert
 
+HAS_COREML = find_spec("coremltools") is not None
 START, END = "<!-- table: python benchmarks/conversion.py -->", "<!-- end of table -->"
 
 
@@ -39,20 +40,24 @@ def cases(shared: Path) -> Iterator[Case]:
         yield Case(f"FaceNet, floor pool {pool}", graph, "caffe", {**golden, "floor_pool": pool})
     yield Case("FaceNet, bottleneck convolution", graph, "caffe", {**golden, "bottleneck": "convolution"})
     yield Case("FaceNet", graph, "onnx", golden, ".onnx")
-    yield from (case for case in coreml_cases("FaceNet", graph, golden))
+    yield from coreml_cases("FaceNet", graph, golden)
     for number, name in enumerate(("P-Net", "R-Net", "O-Net"), 1):
         source = shared / f"models/mtcnn/det{number}.prototxt"
         yield Case(f"MTCNN's {name}", source, "caffe", {})
         yield Case(f"MTCNN's {name}", source, "onnx", {}, ".onnx")
-        yield from list(coreml_cases(f"MTCNN's {name}", source, {"input_kind": "array"}))[:1]
+        if HAS_COREML:
+            options = {"coreml": CoremlOptions(input="array")}
+            yield Case(f"MTCNN's {name}", source, "coreml", options, ".mlpackage")
 
 
 def coreml_cases(title: str, source: Path, options: dict[str, Any]) -> Iterator[Case]:
-    if "coreml" not in get_args(Target) or find_spec("coremltools") is None:
+    if not HAS_COREML:
         return
     for precision in ("float32", "float16", "int8", "palette8"):
-        yield Case(f"{title}, {precision}", source, "coreml", {**options, "precision": precision}, ".mlpackage")
-    yield Case(f"{title}, neural network", source, "coreml", {**options, "coreml_format": "neuralnetwork"}, ".mlmodel")
+        coreml = {"coreml": CoremlOptions(precision=precision)}
+        yield Case(f"{title}, {precision}", source, "coreml", {**options, **coreml}, ".mlpackage")
+    coreml = {"coreml": CoremlOptions(format="neuralnetwork")}
+    yield Case(f"{title}, neural network", source, "coreml", {**options, **coreml}, ".mlmodel")
 
 
 def size_of(path: Path) -> int:

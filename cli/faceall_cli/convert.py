@@ -1,4 +1,4 @@
-"""Convert a net: into Caffe's format or ONNX, with a smaller embedding if wanted."""
+"""Convert a net into Caffe's format, ONNX or Core ML, with a smaller embedding if wanted."""
 
 from __future__ import annotations
 
@@ -94,10 +94,10 @@ def run_conversion(console: Console, source: Path, directory: Path, how: dict[st
 @click.option(
     "--to",
     "target",
-    type=click.Choice(["caffe", "onnx"]),
+    type=click.Choice(["caffe", "onnx", "coreml"]),
     default="caffe",
     show_default=True,
-    help="The format: caffe, a model folder that faceall uses, or onnx, one file for any batch.",
+    help="The format: caffe, a model folder that faceall uses; onnx, one file for any batch; coreml, for phones.",
 )
 @click.option(
     "-o",
@@ -106,7 +106,8 @@ def run_conversion(console: Console, source: Path, directory: Path, how: dict[st
     type=click.Path(path_type=Path),
     required=True,
     metavar="PATH",
-    help="Where the model goes: for caffe a folder, for onnx a file. The report goes beside it, as PATH.parity.json.",
+    help="Where the model goes: for caffe a folder, for onnx a file, for coreml a name that ends in .mlpackage "
+    "or .mlmodel. The report goes beside it, as PATH.parity.json.",
 )
 @click.option(
     "--batch-norm",
@@ -128,11 +129,34 @@ def run_conversion(console: Console, source: Path, directory: Path, how: dict[st
     type=click.Choice(["inner-product", "convolution"]),
     help="The layer that makes the vector in a Caffe file. Default: as in the source.",
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16", "int8", "palette8", "palette6"]),
+    default="float32",
+    show_default=True,
+    help="Core ML: how the numbers are stored; int8 and palettes compress the weights alone.",
+)
+@click.option(
+    "--input-kind",
+    type=click.Choice(["image", "array"]),
+    default="image",
+    show_default=True,
+    help="Core ML: what the model takes, pictures that are standardised inside, or arrays that are already.",
+)
+@click.option("--target", "ios", metavar="IOS", help="Core ML: the oldest iOS, as ios16. Default: as old as possible.")
 @click.option("--replace", is_flag=True, help="Replace a model that is at PATH.")
 @conversion_options
 @output_options
 def convert(
-    console: Console, source: Path, destination: Path, replace: bool, how: dict[str, Any], **styles: Any
+    console: Console,
+    source: Path,
+    destination: Path,
+    replace: bool,
+    precision: Any,
+    input_kind: Any,
+    ios: str | None,
+    how: dict[str, Any],
+    **styles: Any,
 ) -> None:
     """Convert a net, SRC, into another format, and prove that it still gives the same vectors.
 
@@ -144,10 +168,14 @@ def convert(
       a SavedModel folder, a Keras file (.keras, .h5)
       Caffe's .prototxt beside its .caffemodel, a model folder
 
-    Every step is compared with the one before; above a difference of 1e-5 there is no model, only the report.
-    TensorFlow is not needed.
+    Every step is compared with the one before; above a difference of 1e-5 (of Core ML's smaller precisions: below a
+    cosine) there is no model, only the report. TensorFlow is not needed; Core ML's files are written by coremltools.
     """
-    done = run_conversion(console, source, destination, how, replace_existing=replace, **styles)
+    from faceall.convert import CoremlOptions
+
+    kind: Any = "neuralnetwork" if destination.suffix == ".mlmodel" else "mlprogram"
+    coreml = CoremlOptions(format=kind, precision=precision, input=input_kind, target=ios)
+    done = run_conversion(console, source, destination, how, replace_existing=replace, coreml=coreml, **styles)
     values = {"model": done.manifest.name, "path": str(done.path), "parity": done.report.to_json()}
     console.record(values | {"steps": [report.to_json() for report in done.reports], "report": str(done.report_path)})
     console.line(f"{done.manifest.name}: {shown(done.path)}")

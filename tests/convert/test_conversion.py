@@ -15,6 +15,7 @@ from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net
 from faceall.convert import (
     BottleneckStyle,
+    CoremlOptions,
     FaceCrops,
     FloorPool,
     compare,
@@ -300,6 +301,27 @@ def test_unknown_target_is_refused(source: Path, tmp_path: Path) -> None:
     """The error lists the known ones."""
     with pytest.raises(ConvertError, match="no target 'tflite'; known targets: caffe, onnx"):
         convert(source, tmp_path / "m", target="tflite")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("mlprogram", ".mlpackage"), ("neuralnetwork", ".mlmodel")])
+def test_coreml_file_is_compared_as_written(source: Path, tmp_path: Path, format: Any, suffix: str) -> None:
+    """Both formats pass the gate of float32, twice to one place; nothing but the model and the report is left."""
+    pytest.importorskip("coremltools", reason="needs coremltools; it comes with the extra coreml")
+    for again in (False, True):
+        options = CoremlOptions(format=format)
+        place = tmp_path / "out" / f"m{suffix}"
+        made = convert(source, place, target="coreml", coreml=options, replace_existing=again)
+        assert [report.step for report in made.reports] == ["net", "coreml"]
+        assert made.report.maximum <= 1e-5
+        assert {path.name for path in place.parent.iterdir()} == {place.name, f"{place.name}.parity.json"}
+
+
+def test_coreml_place_has_the_suffix_of_its_format(source: Path, tmp_path: Path) -> None:
+    """Another suffix is refused before any work."""
+    with pytest.raises(ConvertError, match=r"a Core ML mlprogram ends in \.mlpackage"):
+        convert(source, tmp_path / "m.mlmodel", target="coreml")
+    with pytest.raises(ConvertError, match=r"only Caffe's format makes a model folder"):
+        _ = convert(source, tmp_path / "m.onnx", target="onnx").folder
 
 
 def test_real_file_is_recognised_and_matches_its_golden_vectors(shared: Path, tmp_path: Path) -> None:

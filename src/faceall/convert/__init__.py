@@ -6,6 +6,7 @@ any kind, `job` takes it through the steps, `targets` holds what can be written.
 """
 
 from faceall.convert.conversion import Conversion, convert
+from faceall.convert.coreml import CoremlOptions
 from faceall.convert.crops import CropReader, FaceCrops, labels_of, read_crops, spread
 from faceall.convert.facenet import Translation, facenet_net, translate
 from faceall.convert.graph import Graph, Node
@@ -23,6 +24,7 @@ __all__ = [
     "BatchNormStyle",
     "BottleneckStyle",
     "Conversion",
+    "CoremlOptions",
     "CropReader",
     "FaceCrops",
     "FloorPool",

@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
+from faceall.convert.coreml.options import SUFFIXES, CoremlOptions
 from faceall.convert.crops import CropReader, FaceCrops, read_crops
 from faceall.convert.head import BottleneckStyle
 from faceall.convert.job import Job
@@ -76,6 +77,7 @@ def convert(
     batch_norm: BatchNormStyle = "fold",
     floor_pool: FloorPool = "crop",
     bottleneck: BottleneckStyle | None = None,
+    coreml: CoremlOptions | None = None,
     embedding_size: int | None = None,
     calibrate: str | Path | FaceCrops | None = None,
     input: str | None = None,
@@ -91,13 +93,14 @@ def convert(
     stages: bool = False,
     replace_existing: bool = False,
 ) -> Conversion:
-    """Convert the net in `source` into `destination`: a model folder (caffe) or a file (onnx).
+    """Convert the net in `source` into `destination`: a model folder (caffe), a file (onnx, .mlmodel) or an .mlpackage.
 
     source            a frozen TensorFlow graph (.pb), a checkpoint, a SavedModel, a Keras file, Caffe's files or a
                       model folder
     batch_norm        "fold" into the layer before, or "keep" as BatchNorm and Scale
     floor_pool        how Caffe's files spell a pool that rounds down
     bottleneck        "inner-product" or "convolution" for what makes the vector in Caffe's files; None: as it is
+    coreml            how Core ML's files are written; None: an ML Program in float32 that takes pictures
     embedding_size    make a smaller embedding, by a projection fitted on `calibrate` and folded into the net
     calibrate         crops of faces, or where `reader` finds them
     input, output     names of the graph's boundary nodes; None: `input` and `embeddings`, or the only candidates
@@ -119,7 +122,7 @@ def convert(
     if target not in get_args(Target):
         raise ConvertError(f"there is no target '{target}'; known targets: {', '.join(get_args(Target))}")
     place = Path(os.path.abspath(destination))
-    _refuse_existing(place, target, replace_existing)
+    _refuse_place(place, target, coreml or CoremlOptions(), replace_existing)
     subject = open_subject(
         Path(source),
         batch_norm=batch_norm,
@@ -137,8 +140,10 @@ def convert(
         raise ConvertError("--calibrate fits a smaller embedding: say its size with --embedding-size")
     if target == "caffe":
         job.write_caffe(floor_pool, bottleneck, replace_existing=replace_existing)
-    else:
+    elif target == "onnx":
         job.write_onnx()
+    else:
+        job.write_coreml(coreml or CoremlOptions())
     reports, remarks = tuple(job.reports), subject.remarks
     return Conversion(target, Path(destination), job.manifest, reports, job.report_path, job.cost, remarks)
 
@@ -170,9 +175,12 @@ def _calibration(calibrate: str | Path | FaceCrops | None, manifest: Manifest, r
     return reader(Path(calibrate), manifest.input_size, CALIBRATED)
 
 
-def _refuse_existing(place: Path, target: Target, replace_existing: bool) -> None:
+def _refuse_place(place: Path, target: Target, coreml: CoremlOptions, replace_existing: bool) -> None:
     """Fail before the work, where the result could not be put in its place."""
     if target == "onnx" and place.is_dir():
         raise ConvertError(f"{place}: is a folder; an ONNX model is one file, as {place.name}/model.onnx")
-    if target == "onnx" and place.exists() and not replace_existing:
+    suffix = SUFFIXES[coreml.format]
+    if target == "coreml" and place.suffix != suffix:
+        raise ConvertError(f"{place}: a Core ML {coreml.format} ends in {suffix}, as {place.name}{suffix}")
+    if target != "caffe" and place.exists() and not replace_existing:
         raise ConvertError(f"{place}: exists already; choose another place or replace it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from faceall.caffe.net import Net
+from faceall.convert.coreml import CoremlOptions, coreml_parity, write_coreml
+from faceall.convert.coreml.options import SUFFIXES
 from faceall.convert.crops import FaceCrops
 from faceall.convert.head import BottleneckStyle, find_head
 from faceall.convert.parity import channels_first, compare, compare_nets, run_net, side_by_side
@@ -113,6 +116,27 @@ class Job:
             os.replace(draft, self._place)
         self._write_report()
 
+    def write_coreml(self, options: CoremlOptions) -> None:
+        """Write the package or file, run it as it is written, and put it in its place."""
+        if not self.reports:
+            self._compare(self.net, "net")
+        with self._draft(SUFFIXES[options.format]) as draft:
+            write_coreml(
+                self.net,
+                draft,
+                manifest=self.manifest,
+                format=options.format,
+                precision=options.precision,
+                input=options.input,
+                target=options.target,
+                unit_length=options.unit_length,
+            )
+            inputs = self._crops.crops if options.input == "image" else channels_first(self._pictures)
+            self._add(coreml_parity(self.net, draft, inputs, precision=options.precision, manifest=self.manifest))
+            _remove(self._place)
+            os.replace(draft, self._place)
+        self._write_report()
+
     def _compare(self, net: Net, step: str) -> None:
         """Compare `net` with the step before; the first step with the source."""
         if self._before is not None:
@@ -179,7 +203,15 @@ class Job:
         except OSError as error:
             raise ConvertError(f"{self._place}: cannot be written ({error.strerror or error})") from error
         finally:
-            draft.unlink(missing_ok=True)
+            _remove(draft)
+
+
+def _remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _write_synced(path: Path, content: bytes) -> None:
