@@ -112,9 +112,11 @@ def _depends_on_size(net: Net) -> bool:
 
 
 def _is_clipped(layer: Layer) -> bool:
-    """Whether this is a pooling that rounds up with a border: Caffe then drops windows that begin in the border."""
-    rounds_up = layer.type == "Pooling" and not layer.option("global_pooling") and layer.option("round_mode") == "CEIL"
-    return rounds_up and window(layer).padded
+    """Whether this is a pooling whose last windows Caffe cuts in a way that not all engines share."""
+    if layer.type != "Pooling" or layer.option("global_pooling") or layer.option("round_mode") == "FLOOR":
+        return False
+    frame = window(layer)
+    return frame.padded or (layer.option("pool") == "AVE" and frame.stride != (1, 1))
 
 
 def _free(shape: Sequence[int], fixed: bool) -> list[int | str]:
