@@ -12,6 +12,7 @@ from faceall.convert.sources.caffe_files import caffe_files, open_caffe_folder, 
 from faceall.convert.sources.checkpoint import is_checkpoint, open_checkpoint
 from faceall.convert.sources.keras_files import HDF5_MAGIC, ZIP_MAGIC
 from faceall.convert.sources.keras_models import open_keras
+from faceall.convert.sources.onnx_files import open_onnx
 from faceall.convert.sources.savedmodel import SAVED_MODEL, open_savedmodel
 from faceall.convert.sources.source import ACCEPTED, Source, digests
 from faceall.convert.sources.table import TABLE_MAGIC
@@ -79,7 +80,7 @@ def _opener(path: Path) -> Callable[[Path], Source]:
         return _text_opener(path, start)
     fields = _fields(path)
     if (1, 0) in fields and (7, 2) in fields and (1, 2) not in fields:
-        raise NetFormatError(f"{path}: this is an ONNX file, which faceall writes but does not read; give its source")
+        return open_onnx
     if (100, 2) in fields or path.suffix == ".caffemodel":
         return open_caffemodel
     if (1, 2) in fields or path.suffix == ".pb":

@@ -18,7 +18,8 @@ SourceKind: TypeAlias = Literal["frozen graph", "checkpoint", "variables", "save
 
 ACCEPTED = (
     "a frozen TensorFlow graph (.pb), a TensorFlow 1 checkpoint (folder or prefix with .index and .data, with or "
-    "without .meta), a SavedModel folder, a Keras file (.keras, .h5), or Caffe's prototxt with its caffemodel"
+    "without .meta), a SavedModel folder, a Keras file (.keras, .h5), Caffe's prototxt with its caffemodel, or an ONNX "
+    "file that faceall wrote"
 )
 """What can be opened, for messages."""
 
