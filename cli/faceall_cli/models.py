@@ -75,16 +75,15 @@ def _find(name: str | None) -> ModelFolder:
     from faceall.errors import ModelError
     from faceall.models import find_model
 
+    if name is None:
+        return find_model()
     try:
         return find_model(name)
-    except ModelError:
-        if name is None:
-            raise
+    except ModelError as as_embedder:
         try:
             return find_model(name, kind="detector")
         except ModelError:
-            pass
-        raise
+            raise as_embedder from None  # what is wrong with it as an embedder is what people want to know
 
 
 @models.command("import")

@@ -53,10 +53,8 @@ class Storage:
         if self.folder is None:
             return
         try:
-            (self.folder / DATABASE).stat()
-            return
-        except FileNotFoundError:
-            pass  # it will be made
+            if _is_there(self.folder / DATABASE):
+                return
         except OSError as error:
             raise IndexFileError(f"{self.name} cannot be used: {error.strerror}") from error
         if not create:
@@ -210,3 +208,12 @@ def _if_free(lock: threading.RLock) -> Iterator[bool]:
     finally:
         if held:
             lock.release()
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file; raises OSError where that cannot be told, as `Path.exists` does not."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True
