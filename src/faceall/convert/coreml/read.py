@@ -76,7 +76,7 @@ class CoremlModel:
                 else:
                     made = run_network(self._model.neuralNetwork, self._scaled(ready), self.outputs)
         except NetFormatError as error:
-            raise NetFormatError(f"{self.path}: {error}") from error
+            raise NetFormatError(f"{self.path}: {_printable(error)}") from error
         return {name: np.asarray(array, np.float32) for name, array in made.items()}
 
     def _prepared(self, feature: Feature, inputs: Mapping[str, Array]) -> Float32Array:
@@ -122,7 +122,12 @@ def read_coreml(path: str | Path) -> CoremlModel:
     except OSError as error:
         raise NetFormatError(f"{place}: cannot be read: {error.strerror or error}") from error
     except NetFormatError as error:
-        raise NetFormatError(f"{place}: {error}") from error
+        raise NetFormatError(f"{place}: {_printable(error)}") from error
+
+
+def _printable(error: Exception) -> str:
+    """What the error says, in one line: a damaged file's names may hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(error))
 
 
 def _contents(path: Path) -> bytes:

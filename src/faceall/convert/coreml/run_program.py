@@ -472,6 +472,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "reshape": _reshape,
     "rsqrt": _rsqrt,
     "sigmoid": _unary(_sigmoid),
+    "silu": _unary(lambda array: array * _sigmoid(array)),
     "slice_by_index": _slice_by_index,
     "slice_by_size": _slice_by_size,
     "softmax": lambda given: softmax(given.array("x"), given.integer("axis", -1)),
