@@ -67,6 +67,15 @@ def test_optimisers_variables_are_not_read(made: Path, tmp_path: Path) -> None:
     assert open_source(folder).graph is not None
 
 
+def test_another_output_is_frozen_for(made: Path) -> None:
+    """Asked for an inner tensor, its variables are read; asked for one that does not exist, candidates are told."""
+    source = open_source(made / "release", output="Net/Relu")
+    net = translate(source.bound(output="Net/Relu"), name="net").net
+    assert [layer.type for layer in net.layers] == ["Input", "Convolution", "ReLU"]
+    with pytest.raises(FaceallError, match="no node 'nothing' for its output; candidates: "):
+        open_source(made / "release", output="nothing").bound(output="nothing")
+
+
 def test_identity_covers_every_file(copied: Path) -> None:
     """The identity of a source of several files changes with each of them."""
     before = open_source(copied / "release")

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from faceall.convert.architecture_weights import facenet_weights
 from faceall.convert.architectures import facenet_graph
-from faceall.convert.graph import Graph
+from faceall.convert.graph import Graph, node_of
 from faceall.convert.graphdef import parse_graph
 from faceall.convert.sources.bundle import Bundle, read_bytes
 from faceall.convert.sources.freeze import freeze
@@ -63,9 +63,9 @@ def open_checkpoint(path: Path, *, output: str | None = None) -> Source:
 def freeze_for(path: Path, graph: Graph, bundle: Bundle, output: str | None) -> Graph:
     """The graph with the variables that `output` needs; None: `embeddings`, or all that anything needs."""
     wanted = [output.removesuffix(":0")] if output else [name for name in ("embeddings",) if name in graph.nodes]
-    missing = [name for name in wanted if name.rpartition(":")[0] not in graph.nodes and name not in graph.nodes]
+    known = [name for name in wanted if node_of(name) in graph.nodes]
     try:
-        return freeze(graph, bundle, [name for name in wanted if name not in missing] or _ends(graph))
+        return freeze(graph, bundle, known or _ends(graph), strict=bool(known))
     except NetError as error:
         raise type(error)(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
 

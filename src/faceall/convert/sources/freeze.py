@@ -16,13 +16,13 @@ _READS = ("ReadVariableOp", "RefIdentity")
 _ASSIGNMENTS = ("Assign", "AssignVariableOp")
 
 
-def freeze(graph: Graph, variables: Mapping[str, Array], outputs: Iterable[str]) -> Graph:
+def freeze(graph: Graph, variables: Mapping[str, Array], outputs: Iterable[str], *, strict: bool = True) -> Graph:
     """Put the values of `variables` into the graph, where the tensors `outputs` need them.
 
     Before   VariableV2 -> Identity -> Conv2D;   VarHandleOp -> ReadVariableOp -> Conv2D
     After    Const -> Identity -> Conv2D
 
-    Raises NetFormatError where a variable that is needed is not among them.
+    Raises NetFormatError where a variable that is needed is not among them; it stays as it is where not `strict`.
     """
     keys = _keys(graph)
     graph = clamp_inside(graph)
@@ -30,9 +30,10 @@ def freeze(graph: Graph, variables: Mapping[str, Array], outputs: Iterable[str])
     for node in _needed(graph, outputs):
         if node.op in _VARIABLES:
             key = _key(node, keys, variables)
-            if key is None:
+            if key is not None:
+                changed.append(constant(node.name, variables[key]))
+            elif strict:
                 raise NetFormatError(f"the graph reads the variable '{node.name}', which the checkpoint does not hold")
-            changed.append(constant(node.name, variables[key]))
         elif node.op in _READS:
             changed.append(replace(node, op="Identity", inputs=node.inputs[:1]))
     return graph.with_nodes(changed)

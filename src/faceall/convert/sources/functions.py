@@ -12,7 +12,7 @@ from faceall.errors import NetFormatError, UnsupportedGraphError
 from faceall.protobuf import Message
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-_MOST_NODES = 500_000
+_MOST_NODES = 200_000
 _DEEPEST = 40
 
 _NORM = ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2", "reserve_space_3")

@@ -22,7 +22,7 @@ _OWN = {"Block35_1_Branch_0_Conv2d_1x1": facenet_graph, "Block_1_Expand": mobile
 """A layer that gives an architecture away -> our own definition of it."""
 _MODELS = ("Functional", "Model", "Sequential")
 _DEEPEST = 8
-_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
 
 def open_keras(path: Path) -> Source:
