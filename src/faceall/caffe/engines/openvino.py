@@ -18,6 +18,9 @@ from faceall.caffe.onnx import to_onnx
 from faceall.errors import EngineError
 from faceall.types import Float32Array
 
+_SMALL_CACHE = {"CPU_RUNTIME_CACHE_CAPACITY": "256"}
+"""How many kernels made for one shape are kept: with OpenVINO's own 5,000, pictures of ever new sizes fill the memory."""
+
 _loading = threading.Lock()
 """Held while OpenVINO loads or compiles: two threads that do so at once were seen to hang."""
 
@@ -103,7 +106,7 @@ def _chosen(precision: Precision) -> str:
 def properties(precision: str) -> dict[str, str]:
     """OpenVINO's settings for one net that answers one call at a time, in `precision`."""
     hints = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
-    return {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hints[precision]}
+    return {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hints[precision], **_SMALL_CACHE}
 
 
 @cache
