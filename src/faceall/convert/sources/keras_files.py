@@ -30,7 +30,7 @@ ZIP_MAGIC = b"PK\x03\x04"
 _LARGEST_WEIGHTS = 1 << 30
 _LARGEST_CONFIG = 1 << 26
 _READER = "faceall.convert.sources.keras_hdf5"
-_PATIENCE = 6
+_PATIENCE = 4
 """Seconds of work that reading any file may take, and"""
 _SLOWEST = 20_000_000
 """the bytes per second that are read at least."""
