@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-
 REST = 0.3
 """Seconds between two contestants: worker threads of the one before may spin that long and would slow the next."""
 

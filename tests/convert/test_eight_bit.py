@@ -13,7 +13,16 @@ import pytest
 from faceall.caffe.engines import get_engine, has_eight_bit_products
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.caffe.onnx import to_onnx
-from faceall.convert.eight_bit import GATE, _cheapest, _groups, add_eight_bit, choose_ranges, measure_ranges, portraits
+from faceall.convert.eight_bit import (
+    GATE,
+    _cheapest,
+    _groups,
+    add_eight_bit,
+    choose_ranges,
+    exaggerated,
+    measure_ranges,
+    portraits,
+)
 from faceall.embed import Embedder
 from faceall.errors import EngineError, ModelDamagedError
 from faceall.models import EIGHT_BIT, CropRule, ModelFolder, adopt
@@ -57,7 +66,7 @@ def test_ranges_are_those_of_inputs_that_are_never_negative(net: Net, pictures: 
     ranges = measure_ranges(net, {"data": pictures})
     blobs = get_engine("reference").compile(net, ["relu0", "relu1"])({"data": pictures})
     assert ranges.keys() == {"conv1", "conv2"}
-    assert ranges["conv1"] == pytest.approx(float(blobs["relu0"].max()) * 1.5, rel=1e-5)
+    assert ranges["conv1"] == pytest.approx(float(blobs["relu0"].max()) * 1.6, rel=1e-5)
 
 
 def test_eight_bit_arithmetic_is_close(net: Net, pictures: Array) -> None:
@@ -92,11 +101,11 @@ def test_rounding_is_as_written(net: Net, pictures: Array) -> None:
 @needs_eight_bit
 def test_the_gate_holds(net: Net, pictures: Array) -> None:
     """What is chosen keeps the gate; under one that nothing can keep, nothing is chosen."""
-    loose = choose_ranges(net, pictures, output="out", gate=0.99)
+    loose = choose_ranges(net, pictures, pictures[:2] * 2, output="out", gate=0.99)
     assert loose.ranges.keys() == {"conv1", "conv2"}
     assert loose.cosine[0] >= 0.99
     assert 0 < loose.share < 1
-    assert not choose_ranges(net, pictures, output="out", gate=1.0).ranges
+    assert not choose_ranges(net, pictures, pictures[:2] * 2, output="out", gate=1.0).ranges
 
 
 def test_without_the_instructions_nothing_is_measured(
@@ -105,7 +114,7 @@ def test_without_the_instructions_nothing_is_measured(
     """A measurement that would silently run in float32 is refused."""
     monkeypatch.setattr("faceall.caffe.engines.openvino.processor_flags", lambda: frozenset({"avx2"}))
     with pytest.raises(EngineError, match="8 bits"):
-        choose_ranges(net, pictures, output="out")
+        choose_ranges(net, pictures, pictures[:2] * 2, output="out")
 
 
 def test_groups_hold_every_layer_once_in_order() -> None:
@@ -128,6 +137,16 @@ def test_portraits_are_always_the_same_and_differ() -> None:
     first, again = (portraits(CropRule().regions, (160, 160)) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert len({picture.tobytes() for picture in first}) == len(first)
+
+
+def test_exaggerations_use_the_whole_range() -> None:
+    """They are as many as promised, and each kind reaches black and white."""
+    crops = portraits(CropRule().regions, (160, 160))
+    harsh = exaggerated(crops)
+    assert harsh.shape == (len(crops) + len(crops) // 3, 160, 160, 3)
+    assert harsh.dtype == np.uint8
+    assert (harsh[8:16].reshape(8, -1).max(axis=1) == 255).all()
+    assert set(np.unique(harsh[8:16])) <= {0, 255}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from faceall.errors import EngineError
 from faceall.types import Float32Array
 
 _SMALL_CACHE = {"CPU_RUNTIME_CACHE_CAPACITY": "256"}
-"""How many kernels made for one shape are kept: with OpenVINO's own 5,000, pictures of ever new sizes fill the memory."""
+"""How many kernels made for one shape are kept: OpenVINO's 5,000 fill the memory when sizes keep changing."""
 
 _loading = threading.Lock()
 """Held while OpenVINO loads or compiles: two threads that do so at once were seen to hang."""
