@@ -10,17 +10,20 @@ import json
 import sys
 import uuid
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from faceall.caffe.files import read_net
-from faceall.convert.coreml.options import COMPRESSED, SUFFIXES, CoremlOptions
+from faceall.convert.coreml.options import SUFFIXES, CoremlOptions
 from faceall.convert.coreml.plan import Pixels, Plan
 from faceall.errors import FaceallError, MissingDependencyError
 from faceall.types import Array
 
 _PACKAGE = "com.apple.CoreML"
 _DATE = "com.github.apple.coremltools.conversion_date"
+_UNDOING = [f"common::{name}" for name in ("fuse_conv_scale", "fuse_conv_batchnorm", "fuse_elementwise_to_batchnorm")]
+"""Passes that would multiply the sizes of channels into the kernels again, which `plan.even_channels` takes out."""
 
 
 def work(folder: Path) -> Path:
@@ -65,8 +68,7 @@ def _converted(plan: Plan, options: CoremlOptions) -> Any:
     target = getattr(ct.target, str(options.target) if program_format else "iOS13")
     settings: dict[str, Any] = {}
     if options.precision.startswith("palette"):
-        settings["pass_pipeline"] = ct.PassPipeline.DEFAULT
-        settings["pass_pipeline"].remove_passes(["common::fuse_conv_scale"])  # it would undo `even_channels`
+        settings["pass_pipeline"] = _palette_passes(options)
     if program_format:
         half = ct.transform.FP16ComputePrecision(op_selector=lambda operation: not operation.name.startswith(KEEP))
         settings["compute_precision"] = ct.precision.FLOAT32 if options.precision == "float32" else half
@@ -80,25 +82,44 @@ def _converted(plan: Plan, options: CoremlOptions) -> Any:
     )
 
 
-def _compressed_program(model: Any, options: CoremlOptions) -> Any:
-    """Weights in 8 or 6 bits; those of fewer than 2048 numbers stay as they are."""
-    if options.precision not in COMPRESSED:
-        return model
+def _palette_passes(options: CoremlOptions) -> Any:
+    """The passes of a conversion to palettes; a program gets its palettes by the last one, layers get theirs later.
+
+    Compressing a finished program would run all the passes once more, with those in `_UNDOING` among them.
+    """
+    import coremltools as ct
     import coremltools.optimize.coreml as cto
 
+    passes = ct.PassPipeline.DEFAULT
+    if options.format == "mlprogram":
+        passes = ct.PassPipeline.DEFAULT_PALETTIZATION
+        chosen = cto.OpPalettizerConfig(mode="custom", lut_function=_chooser(options))
+        passes.set_options("compression::palettize_weights", {"config": cto.OptimizationConfig(chosen)})
+    passes.remove_passes(_UNDOING)
+    return passes
+
+
+def _chooser(options: CoremlOptions) -> Callable[[Array], tuple[Array, Array]]:
+    """Values -> their palette and the number of the value for each, as a program's compression wants it."""
     from faceall.convert.coreml.palette import palette
 
-    if options.precision == "int8":
-        config = cto.OptimizationConfig(cto.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8"))
-        return cto.linear_quantize_weights(model, config)
     bits = int(options.precision.removeprefix("palette"))
 
     def choose(values: Array) -> tuple[Array, Array]:
         table, numbers = palette(values, bits)
         return table.astype(values.dtype), numbers  # the program checks that the types agree
 
-    chosen = cto.OpPalettizerConfig(mode="custom", lut_function=choose)
-    return cto.palettize_weights(model, cto.OptimizationConfig(chosen))
+    return choose
+
+
+def _compressed_program(model: Any, options: CoremlOptions) -> Any:
+    """Weights in whole numbers of 8 bits; tensors of fewer than 2048 numbers stay as they are."""
+    if options.precision != "int8":
+        return model
+    import coremltools.optimize.coreml as cto
+
+    config = cto.OptimizationConfig(cto.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8"))
+    return cto.linear_quantize_weights(model, config)
 
 
 def _compressed_layers(model: Any, options: CoremlOptions) -> Any:
