@@ -105,7 +105,7 @@ def _find_output(graph: Graph) -> str:
     if len(ends) != 1:
         raise UnsupportedGraphError(
             f"the graph has no node 'embeddings' and {len(ends)} nodes that nothing reads; "
-            f"name one with --output; candidates: {_listed(ends)}"
+            f"name one with --output-node; candidates: {_listed(ends)}"
         )
     return ends[0]
 

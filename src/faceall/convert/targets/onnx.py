@@ -58,9 +58,9 @@ def _open_with_onnxruntime(onnxruntime: Any, path: Path) -> Runner:
 
 def open_with_openvino(path: Path) -> Runner:
     """What runs the file in OpenVINO. Raises EngineError where it cannot be run."""
-    import openvino
+    from faceall.caffe.engines.openvino import import_openvino
 
-    core = openvino.Core()
+    core = import_openvino().Core()
     try:
         compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as error:
