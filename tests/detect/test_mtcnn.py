@@ -56,7 +56,9 @@ def test_finds_the_face_wherever_it_is(detector: Detector, astronaut: Image) -> 
     np.testing.assert_allclose(after.boxes[0] - before.boxes[0], [64, 40, 64, 40], atol=6)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (2, 3000), (3000, 2), (11, 11), (12, 12), (20, 20), (21, 333)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 500), (2, 3000), (3000, 2), (11, 11), (12, 12), (20, 20), (21, 333), (22, 40000)]
+)
 @pytest.mark.parametrize("kind", ["blank", "noise"])
 def test_small_and_thin_pictures_have_no_faces(detector: Detector, shape: tuple[int, int], kind: str) -> None:
     """However small or thin a picture is, the answer is an empty `Faces`."""
@@ -190,3 +192,17 @@ def test_caffe_folder_finds_the_same_faces(detector: Detector, astronaut: Image,
     """The original Caffe files, trained on transposed pictures, give the same faces as the default weights."""
     other = Detector(weights=shared / "models/mtcnn")
     assert_same(other(astronaut), detector(astronaut))
+
+
+def test_very_fine_pyramids_are_counted_right(astronaut: Image) -> None:
+    """More levels than a byte can number still find the face."""
+    picture = cv2.resize(astronaut, (1500, 1500))
+    faces = Detector(min_face=12, factor=0.95)(np.asarray(picture, np.uint8))
+    assert len(faces) >= 1
+    np.testing.assert_allclose(faces[0].box, np.array([181, 62, 266, 171]) * 1500 / 512, atol=20)
+
+
+def test_endless_proposals_are_refused() -> None:
+    """The cap on the work has to be a number."""
+    with pytest.raises(ValueError, match="max_proposals"):
+        Detector(max_proposals=float("inf"))  # type: ignore[arg-type]

@@ -16,9 +16,9 @@ _ROWS = 1 << 14
 
 
 def halvings(image: Image) -> list[Image]:
-    """The picture (H, W, 3), and it again and again at half the size, down to 12 pixels."""
+    """The picture (H, W, 3), and it again and again at half the size, down to 12 pixels and a side that OpenCV samples."""
     found = [image]
-    while min(found[-1].shape[:2]) >= 24:
+    while min(found[-1].shape[:2]) >= 24 or max(found[-1].shape[:2]) > _LONGEST:
         height, width = found[-1].shape[:2]
         half = cv2.resize(found[-1], ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
         found.append(np.asarray(half, np.uint8))

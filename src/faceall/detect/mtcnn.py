@@ -56,7 +56,7 @@ class Detector:
         if len(self.thresholds) != 3:
             raise ValueError(f"thresholds has {len(self.thresholds)} numbers, expected 3")
         self.factor = _in_range("factor", factor, 0.1, 0.95)
-        self.max_proposals = int(_in_range("max_proposals", max_proposals, 1, math.inf))
+        self.max_proposals = int(_in_range("max_proposals", max_proposals, 1, 1_000_000))
         runner = get_engine(engine)
         self._nets = [
             compile_cached(runner, source.fingerprint, source.read, [OUTPUT], precision)

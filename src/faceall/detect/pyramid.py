@@ -42,7 +42,7 @@ class Pyramid:
     levels   the sizes, largest first
     width    of the canvas
     height   of the canvas
-    owners   (rows, columns) int8, the level that each cell's window lies in, -1 where in none
+    owners   (rows, columns) int16, the level that each cell's window lies in, -1 where in none
     corners  (levels, 2) float32, x y of each level on the canvas
     scales   (levels,) float32, pixels of the level for each pixel of the picture
     """
@@ -59,7 +59,7 @@ class Pyramid:
 def plan_pyramid(width: int, height: int, min_face: float, factor: float) -> Pyramid:
     """Lay out the pyramid of a picture; it has no levels where the picture is smaller than the smallest face."""
     levels, canvas_width, canvas_height = _best_packing(_level_sizes(width, height, min_face, factor))
-    owners = np.full((_cells(canvas_height), _cells(canvas_width)), -1, np.int8)
+    owners = np.full((_cells(canvas_height), _cells(canvas_width)), -1, np.int16)
     for number, level in enumerate(levels):
         row, column = level.y // STRIDE, level.x // STRIDE
         owners[row : row + _cells(level.height), column : column + _cells(level.width)] = number

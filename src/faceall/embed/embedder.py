@@ -30,8 +30,8 @@ class Embedder:
     size       how many numbers a vector has; by default what the environment's EMBEDDING_SIZE says, else what the
                first installed model makes
     engine     the engine that runs the net; by default the fastest that pip installs
-    precision  "float32", or "auto" for a faster one where the processor has it and the vectors stay the same
-               (cosine to float32 of at least 0.9999)
+    precision  "float32", or "auto" for 8 bits in the layers that were measured to keep the vectors (cosine to float32
+               of at least 0.9999), where the processor has them
 
     The net is loaded at the first use, once, also when several threads ask for it at once.
     Raises ModelNotFoundError, ModelError or EngineError.

@@ -73,7 +73,7 @@ def cache_folder() -> Path:
     """Where compiled nets lie: FACEALL_CACHE, else the user's cache folder."""
     given = os.environ.get("FACEALL_CACHE")
     if given:
-        return Path(given)
+        return Path(given).expanduser()
     from platformdirs import user_cache_path
 
     return user_cache_path("faceall", appauthor=False) / "compiled"
@@ -83,9 +83,10 @@ def _read(file: Path) -> npt.NDArray[np.uint8] | None:
     """What lies behind the header, mapped into memory; None where there is no sound file."""
     try:
         mapped = np.memmap(file, np.uint8, mode="c")
-        file.touch()
     except (OSError, ValueError):  # absent, not readable, or empty
         return None
+    with suppress(OSError):  # a cache that is only readable serves as well
+        file.touch()
     head, data = mapped[:_HEADER].tobytes(), np.asarray(mapped[_HEADER:])
     if not head.startswith(_MAGIC) or hashlib.sha256(data.data).digest() != head[len(_MAGIC) : len(_MAGIC) + 32]:
         _log.info("%s: not a sound compiled net; it is made again", file)

@@ -100,22 +100,13 @@ def _chosen(precision: Precision) -> str:
     """What `precision` comes to on this processor."""
     if precision == "int8" and has_eight_bit_products():
         return "int8"
-    return "float32" if precision == "float32" else native_precision()
+    return "bfloat16" if precision == "bfloat16" and "amx_bf16" in processor_flags() else "float32"
 
 
 def properties(precision: str) -> dict[str, str]:
     """OpenVINO's settings for one net that answers one call at a time, in `precision`."""
     hints = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
     return {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hints[precision], **_SMALL_CACHE}
-
-
-@cache
-def native_precision() -> str:
-    """The fastest precision that this processor multiplies natively.
-
-    bfloat16 pays only with AMX tiles: measured on AVX-512 with bf16 but without AMX, it is slower than float32.
-    """
-    return "bfloat16" if "amx_bf16" in processor_flags() else "float32"
 
 
 def has_eight_bit_products() -> bool:

@@ -8,9 +8,9 @@ from typing import Literal, Protocol, TypeAlias
 from faceall.caffe.net import Net
 from faceall.types import Float32Array
 
-Precision: TypeAlias = Literal["float32", "auto", "int8"]
-"""float32 is the reference. "auto" lets the engine take a faster one that the processor computes natively. "int8" lets
-it compute the layers of `Net.ranges` in 8 bits, the others as with "auto"; a processor that cannot takes "auto"."""
+Precision: TypeAlias = Literal["auto", "bfloat16", "float32", "int8"]
+"""float32 is the reference, and what "auto" comes to for a net alone. "int8" computes the layers of `Net.ranges` in 8
+bits and the others in float32; "bfloat16" is coarser than both. Where the processor does not have one, float32 it is."""
 
 CompiledNet: TypeAlias = "_CompiledNet"
 
