@@ -200,9 +200,3 @@ def test_very_fine_pyramids_are_counted_right(astronaut: Image) -> None:
     faces = Detector(min_face=12, factor=0.95)(np.asarray(picture, np.uint8))
     assert len(faces) >= 1
     np.testing.assert_allclose(faces[0].box, np.array([181, 62, 266, 171]) * 1500 / 512, atol=20)
-
-
-def test_endless_proposals_are_refused() -> None:
-    """The cap on the work has to be a number."""
-    with pytest.raises(ValueError, match="max_proposals"):
-        Detector(max_proposals=float("inf"))  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ _ROWS = 1 << 14
 
 
 def halvings(image: Image) -> list[Image]:
-    """The picture (H, W, 3), and it again and again at half the size, down to 12 pixels and a side that OpenCV samples."""
+    """The picture (H, W, 3) and its halvings, down to 12 pixels and to sides that OpenCV can sample."""
     found = [image]
     while min(found[-1].shape[:2]) >= 24 or max(found[-1].shape[:2]) > _LONGEST:
         height, width = found[-1].shape[:2]

@@ -22,6 +22,7 @@ _REFINED, _FINAL = 24, 48  # sides of the windows of the second and third net
 _SAME_FACE = 0.7  # overlap from which two boxes show the same face
 _SURER = 4  # the power of its score with which a box counts
 _SECOND_LOOK = 0.3
+_MOST_PROPOSALS = 1_000_000
 _BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _LARGEST_BATCH = {_REFINED: 128, _FINAL: 16}  # more at once fall out of the processor's cache
 
@@ -56,7 +57,7 @@ class Detector:
         if len(self.thresholds) != 3:
             raise ValueError(f"thresholds has {len(self.thresholds)} numbers, expected 3")
         self.factor = _in_range("factor", factor, 0.1, 0.95)
-        self.max_proposals = int(_in_range("max_proposals", max_proposals, 1, 1_000_000))
+        self.max_proposals = int(_in_range("max_proposals", min(max_proposals, _MOST_PROPOSALS), 1, math.inf))
         runner = get_engine(engine)
         self._nets = [
             compile_cached(runner, source.fingerprint, source.read, [OUTPUT], precision)

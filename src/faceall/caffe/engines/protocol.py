@@ -10,7 +10,7 @@ from faceall.types import Float32Array
 
 Precision: TypeAlias = Literal["auto", "bfloat16", "float32", "int8"]
 """float32 is the reference, and what "auto" comes to for a net alone. "int8" computes the layers of `Net.ranges` in 8
-bits and the others in float32; "bfloat16" is coarser than both. Where the processor does not have one, float32 it is."""
+bits and the others in float32; "bfloat16" is coarser. Where the processor does not have one, it is float32."""
 
 CompiledNet: TypeAlias = "_CompiledNet"
 
