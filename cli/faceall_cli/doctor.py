@@ -131,13 +131,13 @@ def _detector() -> Finding:
 
 def _gallery(folder: Path | None) -> Iterator[Finding]:
     """The gallery's health."""
-    from faceall.gallery import Gallery, default_folder
+    from faceall.gallery import Gallery, default_folder, holds_gallery
 
     where = Path(folder or default_folder())
-    if not (where / "faces.db").exists():
-        yield Finding("gallery", True, f"{where}: none yet")
-        return
     try:
+        if not holds_gallery(where):
+            yield Finding("gallery", True, f"{where}: none yet")
+            return
         with Gallery.open(where, read_only=True) as gallery:
             problems = gallery.problems()
             yield Finding("gallery", True, f"{where}: {len(gallery):,} faces, made with {gallery.model}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,22 +119,22 @@ def _place(box: Any) -> str:
     help="Write the pictures there, with boxes and landmarks drawn in.",
 )
 @click.option(
-    "--min-face", type=click.FloatRange(min=12), default=20, show_default=True, help="Smallest face, in pixels."
+    "--min-face", type=click.IntRange(min=12), default=20, show_default=True, help="Smallest face, in pixels."
 )
 @output_options
-def detect(console: Console, images: tuple[Path, ...], draw: Path | None, min_face: float) -> None:
+def detect(console: Console, images: tuple[Path, ...], draw: Path | None, min_face: int) -> None:
     """Find the faces on pictures: box, score and landmarks of each."""
     from faceall.detect import Detector
 
     detector = Detector(min_face=min_face)
     total = 0
-    drawn: set[Path] = set()
+    taken = _files_of(images)
     for path, image in read_pictures(console, images):
         faces = detector(image)
         total += len(faces)
         _print_faces(console, path, image, faces)
         if draw is not None:
-            _draw(console, draw, path, image, faces, drawn)
+            _draw(console, draw, path, image, faces, taken)
     if not total:
         console.complain("faceall: no face found")
         raise click.exceptions.Exit(MISTAKE)
@@ -154,8 +155,15 @@ def _print_faces(console: Console, path: Path, image: Image, faces: Faces) -> No
         console.line(f"  {_place(face.box)}  score {face.score:.3f}")
 
 
-def _draw(console: Console, folder: Path, path: Path, image: Image, faces: Faces, drawn: set[Path]) -> None:
-    """Write a picture with its faces drawn in; pictures of the same name get a number."""
+def _files_of(images: tuple[Path, ...]) -> set[Path]:
+    """The files that are read, which no drawing may replace."""
+    from faceall.images import find_images
+
+    return {path.resolve() for path in find_images(images, on_error=lambda error: None)}
+
+
+def _draw(console: Console, folder: Path, path: Path, image: Image, faces: Faces, taken: set[Path]) -> None:
+    """Write a picture with its faces drawn in, under a name that is not `taken`; others get a number."""
     from faceall.errors import ImageError
     from faceall.images import draw_faces, write_image
 
@@ -163,9 +171,9 @@ def _draw(console: Console, folder: Path, path: Path, image: Image, faces: Faces
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{folder}: cannot be made ({error.strerror})") from error
-    names = (folder / f"{path.stem}{f'-{number}' if number > 1 else ''}.jpg" for number in range(1, len(drawn) + 2))
-    target = next(name for name in names if name not in drawn)
-    drawn.add(target)
+    names = (folder / f"{path.stem}{f'-{number}' if number > 1 else ''}.jpg" for number in itertools.count(1))
+    target = next(name for name in names if name.resolve() not in taken)
+    taken.add(target.resolve())
     write_image(target, draw_faces(image, faces))
     console.remark(f"wrote {shown(target)}")
 
@@ -188,6 +196,8 @@ def embed(console: Console, images: tuple[Path, ...], output: Path, model: str |
 
     from faceall.gallery import Analyser
 
+    if not output.parent.is_dir():
+        raise click.ClickException(f"{output}: cannot be written, as there is no folder {output.parent}")
     analyser = Analyser(embedder=make_embedder(model))
     rows: list[Any] = []
     for path, image in read_pictures(console, images):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,15 @@ _OUTPUT = (
     click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks, only results and errors."),
     click.option("-v", "--verbose", is_flag=True, help="Tell more."),
 )
+
+
+class PhotosPath(click.Path):
+    """A path that is not empty: a script's unset variable does not mean the current folder."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if os.fspath(value) == "":
+            self.fail("an empty path names no photos; write . for the current folder", parameter, context)
+        return super().convert(value, parameter, context)
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,7 +55,7 @@ def gallery_option(command: Command) -> Command:
 def pictures_argument(command: Command) -> Command:
     """IMG..., pictures and folders of pictures, as `images`."""
     return click.argument(
-        "images", nargs=-1, required=True, metavar="IMG...", type=click.Path(path_type=Path, dir_okay=True)
+        "images", nargs=-1, required=True, metavar="IMG...", type=PhotosPath(path_type=Path, dir_okay=True)
     )(command)
 
 

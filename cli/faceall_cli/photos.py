@@ -17,7 +17,7 @@ import click
 
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
-from faceall_cli.options import gallery_option, model_option, output_options
+from faceall_cli.options import PhotosPath, gallery_option, model_option, output_options
 from faceall_cli.people import open_existing
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _USELESS = frozenset(("unreadable", "too-large", "no-face"))
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PhotosPath(path_type=Path))
 @click.option("--person", metavar="NAME", help="Whose photos these are. Default: the folder's name, see above.")
 @model_option
 @gallery_option
@@ -139,7 +139,7 @@ def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> 
     """
     with open_existing(gallery) as opened:
         for target in targets:
-            if target.isdecimal():
+            if _is_face(target):
                 opened.remove_face(int(target))
                 console.record({"face_id": int(target), "removed": True})
                 console.line(f"removed face {target}")
@@ -147,6 +147,15 @@ def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> 
                 photos = opened.remove_photo(target)
                 console.record({"path": os.path.abspath(target), "photos": photos})
                 console.line(f"removed {counted(photos, 'photo')}: {short_path(target)}")
+
+
+def _is_face(target: str) -> bool:
+    """Whether a face is meant; refuses a number that a file has for a name."""
+    if not (target.isdecimal() and len(target) < 19):
+        return False
+    if os.path.lexists(target):
+        raise click.ClickException(f"{target} is a face's id and a file's name; write ./{target} for the file")
+    return True
 
 
 @click.command()

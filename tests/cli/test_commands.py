@@ -192,3 +192,68 @@ def test_doctor(run: Run, portraits: Path, tmp_path: Path) -> None:
         connection.execute("DELETE FROM thumbnails")
     connection.close()
     assert "2 faces without a thumbnail" in run("doctor", exit_code=1).stdout
+
+
+def test_drawing_never_replaces_a_photo(run: Run, portraits: Path) -> None:
+    """Drawn into the folder of the photos themselves, a picture gets another name."""
+    folder = portraits / "Eileen"
+    with PillowImage.open(folder / "1.png") as image:
+        image.save(folder / "1.jpg")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    run("detect", folder / "1.jpg", "--draw", folder)
+    assert {path: path.read_bytes() for path in before} == before
+    assert (folder / "1-2.jpg").exists()
+
+
+def test_an_empty_path_removes_and_registers_nothing(
+    run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script's unset variable is not the current folder."""
+    run("register", portraits)
+    monkeypatch.chdir(portraits)
+    assert "empty path" in run("remove", "", exit_code=1).stderr
+    assert "empty path" in run("register", "", exit_code=1).stderr
+    assert run("status", "--json").stdout.count('"faces": 2') == 1
+
+
+def test_a_number_that_is_also_a_file_is_ambiguous(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the face nor the photos of the folder go; ./1 says that the folder is meant."""
+    run("register", portraits)
+    monkeypatch.chdir(portraits)
+    (portraits / "1").mkdir()
+    assert "./1" in run("remove", "1", exit_code=1).stderr
+    assert "no photo" in run("remove", "./1", exit_code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("remove", "9" * 5000), ("people", "name", "9" * 20, "Bob"), ("detect", "x.jpg", "--min-face", "nan")],
+    ids=["remove", "name", "nan"],
+)
+def test_absurd_numbers_are_refused_in_one_line(run: Run, portraits: Path, arguments: tuple[str, ...]) -> None:
+    """No traceback, exit code 1."""
+    run("register", portraits)
+    assert len(run(*arguments, exit_code=1).stderr.strip().splitlines()) == 1
+
+
+def test_names_are_the_same_however_they_are_typed(run: Run, portraits: Path) -> None:
+    """Composed or with a combining accent, with or without white space around it: one person."""
+    run("register", portraits)
+    run("people", "rename", "Eileen", " Jose\u0301 ")
+    assert records(run("people", "list", "Jos\u00e9", "--json").stdout)
+    run("people", "rename", "Mirror", "Jos\u00e9", exit_code=1)
+
+
+def test_vectors_for_a_missing_folder_are_refused_at_once(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """Before any picture is looked at."""
+    result = run("embed", portraits, "-o", tmp_path / "missing" / "x.npy", exit_code=1)
+    assert result.stdout == ""
+    assert "no folder" in result.stderr
+
+
+def test_a_gallery_path_that_cannot_be_used(run: Run, portraits: Path) -> None:
+    """A name too long for the file system is one line, not a traceback."""
+    for command in ("status", "doctor"):
+        result = run(command, "--gallery", portraits / ("x" * 300), exit_code=1)
+        assert "Traceback" not in result.output
+        assert "cannot be used" in result.output

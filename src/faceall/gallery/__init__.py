@@ -4,7 +4,7 @@ This is the one place that knows all stages: read, detect, embed, store.
 """
 
 from faceall.gallery.analysis import THUMBNAIL, Analyser, Comparison, chief_face, compare_pictures
-from faceall.gallery.gallery import Gallery, default_folder
+from faceall.gallery.gallery import Gallery, default_folder, holds_gallery
 from faceall.gallery.naming import Candidate, find_candidates, person_of
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult, PhotoStatus
@@ -30,5 +30,6 @@ __all__ = [
     "compare_pictures",
     "default_folder",
     "find_candidates",
+    "holds_gallery",
     "person_of",
 ]

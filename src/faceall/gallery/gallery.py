@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from types import TracebackType
 
-from faceall.errors import FaceallError, ImageError, IndexFileError
+from faceall.errors import FaceallError, ImageError, IndexFileError, UnknownFaceError
 from faceall.gallery import people, schema
 from faceall.gallery.analysis import Analyser, Comparison, FaceDetector, FaceEmbedder, as_image, compare_pictures
 from faceall.gallery.health import find_problems
@@ -31,6 +31,17 @@ def default_folder() -> Path:
     if given:
         return Path(given).expanduser()
     return data_folder() / "gallery"
+
+
+def holds_gallery(folder: Path) -> bool:
+    """Whether there is a gallery in `folder`; raises IndexFileError where that cannot be told."""
+    try:
+        (folder / DATABASE).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise IndexFileError(f"{folder} cannot be used: {error.strerror}") from error
+    return True
 
 
 class Gallery:
@@ -64,7 +75,7 @@ class Gallery:
         Raises IndexFileError (cannot be made or used), IndexDamagedError or IndexNewerError.
         """
         folder = Path(os.path.abspath(default_folder() if path is None else path))
-        if read_only and not (folder / DATABASE).exists():
+        if read_only and not holds_gallery(folder):
             raise IndexFileError(f"{folder}: there is no gallery yet; register photos first: faceall register PHOTOS")
         index = FaceIndex(folder, metric="l2", read_only=read_only)
         try:
@@ -127,6 +138,8 @@ class Gallery:
         installed, IndexBusyError if others write for too long.
         """
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+        if not all(map(os.fspath, given)):
+            raise FaceallError("an empty path names no photos; write . for the current folder")
         trouble: list[PhotoResult] = []
 
         def note(error: ImageError) -> None:
@@ -189,6 +202,8 @@ class Gallery:
 
     def thumbnail(self, face_id: int) -> bytes:
         """A face as a small JPEG. Raises UnknownFaceError."""
+        if face_id not in self._index:
+            raise people.unknown_face(self._index, face_id)
         with self._index.reading() as connection:
             row = connection.execute("SELECT jpeg FROM thumbnails WHERE face = ?", (face_id,)).fetchone()
         if row is None:
@@ -225,6 +240,8 @@ class Gallery:
 
     def remove_photo(self, path: str | os.PathLike[str]) -> int:
         """Remove the photo at a path, or all below a folder, for good; returns how many. Raises UnknownFaceError."""
+        if not os.fspath(path):
+            raise UnknownFaceError("an empty path names no photo")
         removed = people.remove_photo(self._index, Path(os.path.abspath(path)))
         self._index.save()
         return removed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,6 +112,8 @@ def name_face(index: FaceIndex, face_id: int, person: str) -> None:
     """File one face under a person, who is made if there is none of that name."""
     name = checked_name(person)
     with index.transaction() as connection:
+        if face_id not in index:
+            raise unknown_face(index, face_id)
         changed = connection.execute(
             "UPDATE faces SET person = ? WHERE key = ?", (person_id(connection, name), face_id)
         ).rowcount
@@ -153,11 +156,15 @@ def find_person(connection: sqlite3.Connection, name: str) -> int:
 
 
 def checked_name(name: str) -> str:
-    """A person's name without white space around it; an empty one is refused."""
-    tidy = name.encode("utf-8", "replace").decode("utf-8").strip()
+    """A person's name without white space around it, composed (NFC) as all names are; an empty one is refused."""
+    tidy = _tidy(name)
     if not tidy:
         raise FaceallError("a person's name cannot be empty")
     return tidy
+
+
+def _tidy(name: str) -> str:
+    return unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8")).strip()
 
 
 def unknown_face(index: FaceIndex, face_id: int) -> UnknownFaceError:
@@ -194,5 +201,5 @@ def read_status(index: FaceIndex, folder: Path) -> GalleryStatus:
 
 
 def _row_of(connection: sqlite3.Connection, name: str) -> int | None:
-    row = connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
+    row = connection.execute("SELECT id FROM people WHERE name = ?", (_tidy(name),)).fetchone()
     return row[0] if row else None
