@@ -146,6 +146,38 @@ def test_existing_model_is_kept(source: Path, tmp_path: Path) -> None:
     convert(source, tmp_path / "model", replace_existing=True)
 
 
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("precious", "caffe"), ("small.pb", "caffe"), (".", "caffe"), ("/", "caffe"), ("/", "onnx"), ("a.jpg", "caffe"),
+        ("small.pb", "onnx"), ("a.jpg", "onnx"), ("precious", "onnx"), ("p.mlpackage", "coreml"), ("l.onnx", "onnx"),
+    ],
+)  # fmt: skip
+def test_replacing_erases_nothing_but_models(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, target: Any
+) -> None:
+    """Folders with other things, files of other kinds, the source and what it lies in are refused before any work."""
+    for name in ("precious/sub/photo.jpg", "a.jpg", "p.mlpackage/photo.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("hi")
+    (tmp_path / "l.onnx").symlink_to(source)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("faceall.convert.conversion.open_subject", lambda *_, **__: pytest.fail("work was done"))
+    with pytest.raises((ConvertError, ModelError)) as caught:
+        convert("small.pb", place, target=target, replace_existing=True)
+    assert "\n" not in str(caught.value)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_in_use_is_refused_before_the_work(tmp_path: Path) -> None:
+    """The source, which is absent, is not even looked for."""
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    with pytest.raises(ModelError, match="exists already"):
+        convert(tmp_path / "absent.pb", tmp_path / "taken")
+
+
 @pytest.mark.parametrize("error", [NetFormatError, UnsupportedGraphError])
 def test_errors_name_the_file(tmp_path: Path, error: type[Exception]) -> None:
     """A damaged and an unfit file are named alike."""

@@ -180,8 +180,8 @@ def test_importing_again_keeps_what_was_measured(
     """The layers in 8 bits are no other model: adopting the plain one again changes nothing."""
     monkeypatch.setenv("FACEALL_DATA", str(tmp_path / "data"))
     installed = adopt(tiny)
-    (installed.path / EIGHT_BIT).write_text(json.dumps({"ranges": {"conv": 1.0}}))
-    files = {path.name: path for path in installed.path.iterdir() if path.name != "manifest.json"}
+    files: dict[str, bytes | Path] = {name: installed.path / name for name in installed.manifest.files}
+    files[EIGHT_BIT] = json.dumps({"ranges": {"conv": 1.0}}).encode()
     from faceall.models import write_model_folder
 
     measured = write_model_folder(installed.path, installed.manifest, files, replace_existing=True)

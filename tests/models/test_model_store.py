@@ -80,6 +80,37 @@ def test_a_folder_in_use_is_not_written_over(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["empty"]
 
 
+@pytest.mark.parametrize("extra", ["sub/photo.jpg", "photo.jpg", ".hidden"])
+def test_only_a_model_is_replaced(tmp_path: Path, extra: str) -> None:
+    """A folder with anything that its manifest does not list stays as it is, and so does a file."""
+    manifest, files = write(tmp_path / "one").manifest, {PROTOTXT: b"", CAFFEMODEL: b"new"}
+    precious = tmp_path / "one" / extra
+    precious.parent.mkdir(exist_ok=True)
+    precious.write_text("hi")
+    (tmp_path / "file").write_text("hi")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_text("hi")
+    for place, words in (("one", "does not list"), ("file", "is a file"), ("photos", "no readable manifest")):
+        with pytest.raises(ModelError, match=words):
+            write_model_folder(tmp_path / place, manifest, files, replace_existing=True)
+    assert (
+        precious.read_text() == (tmp_path / "file").read_text() == (tmp_path / "photos" / "a.jpg").read_text() == "hi"
+    )
+    with pytest.raises(ModelError, match="no place for a model"):
+        write_model_folder("/", manifest, files, replace_existing=True)
+
+
+def test_a_link_to_a_model_is_replaced_alone(tmp_path: Path) -> None:
+    """What a link points to stays; no draft is left."""
+    old = write(tmp_path / "old")
+    (tmp_path / "link").symlink_to(old.path)
+    write_model_folder(
+        tmp_path / "link", old.manifest, {PROTOTXT: b"", CAFFEMODEL: b"new"}, replace_existing=True
+    ).verify()
+    old.verify()
+    assert sorted(os.listdir(tmp_path)) == ["link", "old"]
+
+
 @pytest.mark.parametrize("moment", ["fsync", "rename"])
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     """When the disk is full at any moment the old folder stays, and no draft does."""

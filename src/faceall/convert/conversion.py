@@ -23,6 +23,7 @@ from faceall.convert.subject import StandardisationName, open_subject
 from faceall.convert.targets import Target
 from faceall.errors import ConvertError
 from faceall.models import Manifest, ModelFolder
+from faceall.models.folder import refuse_taken
 from faceall.types import Array
 
 RANDOM_PICTURES = 4
@@ -122,7 +123,7 @@ def convert(
     if target not in get_args(Target):
         raise ConvertError(f"there is no target '{target}'; known targets: {', '.join(get_args(Target))}")
     place = Path(os.path.abspath(destination))
-    _refuse_place(place, target, coreml or CoremlOptions(), replace_existing)
+    _refuse_place(place, Path(os.path.abspath(source)), target, coreml or CoremlOptions(), replace_existing)
     subject = open_subject(
         Path(source),
         batch_norm=batch_norm,
@@ -175,12 +176,24 @@ def _calibration(calibrate: str | Path | FaceCrops | None, manifest: Manifest, r
     return reader(Path(calibrate), manifest.input_size, CALIBRATED)
 
 
-def _refuse_place(place: Path, target: Target, coreml: CoremlOptions, replace_existing: bool) -> None:
-    """Fail before the work, where the result could not be put in its place."""
+def _refuse_place(place: Path, source: Path, target: Target, coreml: CoremlOptions, replace_existing: bool) -> None:
+    """Fail before the work, where the result could not be put in its place, or would erase what is no model."""
+    if not place.name:
+        raise ConvertError(f"{place}: is no place for a model; name a new file or folder")
     if target == "onnx" and place.is_dir():
         raise ConvertError(f"{place}: is a folder; an ONNX model is one file, as {place.name}/model.onnx")
-    suffix = SUFFIXES[coreml.format]
+    if replace_existing and place.resolve() in (source.resolve(), *source.resolve().parents):
+        raise ConvertError(f"{place}: is or holds the source, which is never replaced; choose another place")
+    if target == "caffe":
+        refuse_taken(place, replace_existing=replace_existing)
+        return
+    suffix = SUFFIXES[coreml.format] if target == "coreml" else ".onnx"
     if target == "coreml" and place.suffix != suffix:
         raise ConvertError(f"{place}: a Core ML {coreml.format} ends in {suffix}, as {place.name}{suffix}")
-    if target != "caffe" and place.exists() and not replace_existing:
+    if not os.path.lexists(place):
+        return
+    if not replace_existing:
         raise ConvertError(f"{place}: exists already; choose another place or replace it")
+    is_model = (place / "Manifest.json").is_file() if suffix == ".mlpackage" else place.is_file()
+    if not is_model or place.suffix != suffix:
+        raise ConvertError(f"{place}: is not replaced, as it is not a model ({suffix}); choose another place")

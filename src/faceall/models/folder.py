@@ -129,19 +129,18 @@ def write_model_folder(
 ) -> ModelFolder:
     """Write a model folder; it appears whole or not at all.
 
-    directory         the folder to be; an empty one is taken, another only with `replace_existing`
+    directory         the folder to be; an empty one is taken, one with a model only with `replace_existing`
     manifest          its `files` are filled in from what is written
     files             file name -> contents, or the path of a file to copy; an embedder needs model.prototxt and
                       model.caffemodel
 
-    Raises ModelError if the folder holds something else, a file is missing or it cannot be written.
+    Raises ModelError if the place holds something else, a file is missing or it cannot be written.
     """
     target = Path(directory)
+    refuse_taken(target, replace_existing=replace_existing)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not replace_existing and target.exists() and not (target.is_dir() and not any(target.iterdir())):
-            raise ModelError(f"{target}: exists already; choose another place or replace it")
         draft.mkdir()
         try:
             complete = _fill(draft, manifest, files)
@@ -151,6 +150,44 @@ def write_model_folder(
     except OSError as error:
         raise ModelError(f"{target}: cannot be written ({error.strerror or error})") from error
     return ModelFolder(target, complete)
+
+
+def refuse_taken(place: Path, *, replace_existing: bool) -> None:
+    """Raise ModelError where a model folder must not be put at `place`.
+
+    A place that is free or an empty folder is fine. With `replace_existing` so is a folder that holds a model and
+    nothing else: a file that its manifest does not list, hidden ones too, belongs to somebody.
+    """
+    if not place.name:
+        raise ModelError(f"{place}: is no place for a model; name a new folder")
+    try:
+        if not os.path.lexists(place):
+            return
+        present = sorted(os.listdir(place)) if place.is_dir() else None
+    except OSError as error:
+        raise ModelError(f"{place}: cannot be read ({error.strerror or error})") from error
+    if present == []:
+        return
+    if not replace_existing:
+        raise ModelError(f"{place}: exists already; choose another place or replace it")
+    if present is None:
+        raise ModelError(f"{place}: is a file and stays, only a model folder is replaced; choose another place")
+    if foreign := _foreign(place, present):
+        raise ModelError(f"{place}: is not replaced, as it holds more than a model: {foreign}; choose another place")
+
+
+def _foreign(folder: Path, present: list[str]) -> str:
+    """What in a folder is not a model's: a name and why; empty where all is."""
+    try:
+        files = Manifest.from_json((folder / MANIFEST).read_bytes()).files
+    except (OSError, ModelError):
+        return f"no readable {MANIFEST}"
+    for name in present:
+        if name != MANIFEST and name not in files:
+            return f"'{name}', which {MANIFEST} does not list"
+        if not (folder / name).is_file():
+            return f"'{name}', which is not a file"
+    return ""
 
 
 def _fill(draft: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Manifest:
@@ -192,7 +229,10 @@ def _put_in_place(draft: Path, target: Path) -> None:
             aside.rename(target)
         raise
     _sync_folder(target.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+    if aside.is_symlink():
+        aside.unlink()  # the link goes, what it points to stays
+    else:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync_folder(path: Path) -> None:
