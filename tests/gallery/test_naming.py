@@ -29,6 +29,11 @@ from faceall.gallery import find_candidates, person_of
         ("photos/Ada/IMG_0042.jpg", "photos/Ada", "Ada"),
         ("photos/Ada/IMG_0042.jpg", "photos/Ada/IMG_0042.jpg", "Ada"),
         ("photos/BillGates/Bill_Gates_0001.jpg", "photos/BillGates", "BillGates"),  # the file repeats the folder
+        ("photos/BillGates/bill_gates_smiling.jpg", "photos/BillGates", "BillGates"),
+        ("m/d/daniel.jpg", "m/d", "daniel"),  # a first letter in common repeats nothing
+        ("p/peter.jpg", "p/peter.jpg", "peter"),
+        ("al/alice_2.jpg", "al", "alice"),
+        ("al/al_2.jpg", "al", "al"),
         ("photos/test0.jpg", "photos", "test0"),  # neither says anything: the file as it is
         ("photos/Zoe\u0308/1.jpg", "photos", "Zo\u00eb"),  # one spelling of an accent
     ],

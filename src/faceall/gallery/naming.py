@@ -73,7 +73,7 @@ def person_of(path: Path, root: Path, *, known: frozenset[str] = frozenset()) ->
         return next(filter(_says_something, folders), folders[0])
     stem, folder = _tidy(path.stem), _tidy(path.parent.name)
     own = _without_number(stem)
-    if folder in known or (_letters(folder) and _letters(own).startswith(_letters(folder))):
+    if folder in known or _repeats(own, folder):
         return folder
     if _says_something(own):
         return own
@@ -89,6 +89,13 @@ def _says_something(name: str) -> bool:
 def _without_number(stem: str) -> str:
     """A file's stem without the number that tells a person's photos apart: Ada_0001, Ada-2, Ada (3), Ada4 -> Ada."""
     return _NUMBER.sub("", stem)
+
+
+def _repeats(own: str, folder: str) -> bool:
+    """Whether a file's name begins with its folder's, word by word: bill_gates_smiling in BillGates, not bob in b."""
+    words = re.findall(r"[^\W\d_]+", own.casefold())
+    starts = {_letters("".join(words[:end])) for end in range(1, len(words) + 1)}
+    return _letters(folder) in starts
 
 
 def _letters(name: str) -> str:
