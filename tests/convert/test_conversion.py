@@ -170,6 +170,14 @@ def test_replacing_erases_nothing_but_models(
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+def test_the_name_of_the_file_does_not_enter_the_model(source: Path, tmp_path: Path) -> None:
+    """The same graph under two names becomes the same model, with the same fingerprint."""
+    (tmp_path / "renamed.pb").write_bytes(source.read_bytes())
+    first, second = (convert(tmp_path / f"{name}.pb", tmp_path / name) for name in ("small", "renamed"))
+    assert first.folder.fingerprint == second.folder.fingerprint
+    assert second.manifest.name == "facenet-renamed"
+
+
 def test_a_folder_in_use_is_refused_before_the_work(tmp_path: Path) -> None:
     """The source, which is absent, is not even looked for."""
     (tmp_path / "taken").mkdir()

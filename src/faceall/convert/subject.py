@@ -26,6 +26,9 @@ from faceall.models import (
 
 StandardisationName: TypeAlias = Literal["fixed", "prewhiten"]
 
+_NET_NAME = "embedder"
+"""What the net of an unknown graph is called in its files."""
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -66,10 +69,11 @@ def open_subject(
     source = open_source(path, output=output)
     if source.net is not None:
         return _of_net(source, source.net, batch_norm, standardisation, name)
-    graph = source.bound(input=input, output=output)
+    graph, known = source.bound(input=input, output=output), recognise(source.sha256)
+    net_name = Path(known.file_name).stem if known else _NET_NAME  # never the file's own: it would enter the bytes
     try:
         translation = translate(
-            graph, name=source.name, batch_norm=batch_norm, image_size=image_size, floor_pool="round-mode"
+            graph, name=net_name, batch_norm=batch_norm, image_size=image_size, floor_pool="round-mode"
         )
     except UnsupportedGraphError as error:
         raise UnsupportedGraphError(f"{path}: {error}") from error
