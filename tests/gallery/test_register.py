@@ -24,6 +24,12 @@ def outcome(results: Iterable[PhotoResult]) -> dict[str, str]:
     return {result.path.name: result.status for result in results}
 
 
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commit after every file."""
+    for name, value in {"COMMIT_FILES": 1, "_DETECT_FILES": 1, "FLUSH_SECONDS": 0}.items():
+        monkeypatch.setattr(f"faceall.gallery.register.{name}", value)
+
+
 @pytest.fixture
 def ada(photos: Path) -> Path:
     """A photo of Ada with one face."""
@@ -118,6 +124,67 @@ def test_swapped_files_keep_both(gallery: Gallery, ada: Path, photos: Path) -> N
         ((match,),) = [result.matches for result in gallery.search(path, k=1)]
         assert (match.path, round(match.distance, 5)) == (path, 0)
     assert gallery.problems() == []
+
+
+@pytest.fixture
+def renumbered(gallery: Gallery, ada: Path, photos: Path) -> dict[str, int]:
+    """Two photos of Ada, named by hand, pushed on by one number for the sake of a new first one; name -> face."""
+    second = write_photo(photos / "Ada" / "2.png", one_face(2))
+    list(gallery.register(photos))
+    named = dict(zip(("Grandma", "Grandpa"), (face.face_id for face in gallery.faces()), strict=True))
+    for name, face in named.items():
+        gallery.name_face(face, name)
+    second.rename(photos / "Ada" / "3.png")
+    ada.rename(second)
+    write_photo(ada, one_face(9))
+    return named
+
+
+def test_renumbered_files_keep_their_faces(gallery: Gallery, photos: Path, renumbered: dict[str, int]) -> None:
+    """Files that move up by a number keep the names and the face ids that their photos have."""
+    assert outcome(gallery.register(photos)) == {"1.png": "changed", "2.png": "moved", "3.png": "moved"}
+    assert {face.person: (face.face_id, face.path.name) for face in gallery.faces() if face.person != "Ada"} == {
+        "Grandma": (renumbered["Grandma"], "2.png"),
+        "Grandpa": (renumbered["Grandpa"], "3.png"),
+    }
+    assert (gallery.status().files, gallery.problems()) == (3, [])
+
+
+def test_displaced_photo_stays_findable(
+    gallery: Gallery, photos: Path, renumbered: dict[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While its new file is still to come, and after a break there, a photo is found under the path that it had."""
+    one_by_one(monkeypatch)
+    registration = gallery.register(photos)
+    assert next(registration).status == "changed"
+    registration.close()
+    (face,) = gallery.faces(person="Grandma")
+    assert (face.face_id, face.path) == (renumbered["Grandma"], photos / "Ada" / "1.png")
+    (result,) = gallery.search(write_photo(tmp_path / "query.png", one_face(1)), k=1)
+    assert result.matches[0].person == "Grandma"
+    assert gallery.problems() == []
+    list(gallery.register(photos))
+    assert {face.person for face in gallery.faces()} == {"Ada", "Grandma", "Grandpa"}
+    assert gallery.problems() == []
+
+
+def test_displaced_photo_that_comes_back(
+    gallery: Gallery, ada: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is broken off forgets nothing: a photo that its own file shows again then keeps its face."""
+    one_by_one(monkeypatch)
+    list(gallery.register(photos))
+    (before,) = gallery.faces()
+    content = ada.read_bytes()
+    write_photo(ada, one_face(2))
+    write_photo(photos / "Ada" / "2.png", one_face(3))
+    registration = gallery.register(photos)
+    assert next(registration).status == "changed"
+    registration.close()
+    ada.write_bytes(content)
+    assert outcome(gallery.register(ada)) == {"1.png": "unchanged"}
+    assert [face.face_id for face in gallery.faces(path=ada)] == [before.face_id]
+    assert (gallery.status().files, gallery.problems()) == (1, [])
 
 
 def test_vanished_file_stays_searchable(gallery: Gallery, ada: Path, photos: Path, tmp_path: Path) -> None:

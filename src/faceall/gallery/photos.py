@@ -1,6 +1,8 @@
 """What the gallery remembers of photos, and what becomes of one that comes in.
 
 A photo is its content: one row per SHA-256, however many files hold it. A file is a path where that content was seen.
+A photo whose only file got other content is displaced: files are renumbered and swapped, so it may turn up under
+another path before the run ends. Until then it keeps the row of its file, with a mark before the path.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from faceall.types import Face, Faces, Float32Array
 Unusable = Literal["unreadable", "too-large"]
 PhotoState = Literal["ok", Unusable]
 PhotoStatus = Literal["added", "changed", "unchanged", "moved", "duplicate", "refiled", "no-face", Unusable]
+
+_MARK, _BEHIND_MARK = b"\0", b"\1"  # no path holds such a character
 
 _FACTS = (
     "SELECT p.id, p.state, p.message, p.reader, (SELECT count(*) FROM faces WHERE photo = p.id),"
@@ -126,7 +130,7 @@ def file_new_photo(index: FaceIndex, sighting: Sighting, findings: Findings) -> 
             (sighting.digest, findings.state, findings.message, faceall.__version__, findings.width, findings.height),
         ).lastrowid
         assert photo is not None
-        replaced = _put_file(index, connection, sighting, photo)
+        replaced = _put_file(connection, sighting, photo)
         if findings.state != "ok":
             return PhotoResult(path, findings.state, message=findings.message)
         if not len(findings.faces):
@@ -145,7 +149,7 @@ def file_known_photo(index: FaceIndex, sighting: Sighting, known: KnownPhoto, *,
         if known.state != "ok" and _holds_faces(connection, path):
             return _spoilt(path, known.state, known.message)
         status, message, old_name = _whereabouts(connection, sighting, known.id)
-        _put_file(index, connection, sighting, known.id)
+        _put_file(connection, sighting, known.id)
         follow = status == "moved" and old_name == known.person  # a move to another person's folder is meant
         if known.faces and known.person != person and (refile or follow):
             give_chief_face(connection, known.id, person)
@@ -174,15 +178,16 @@ def _whereabouts(
     """
     rows = connection.execute("SELECT id, path, size, mtime, person FROM files WHERE photo = ? ORDER BY id", (photo,))
     others = rows.fetchall()
-    if any(os.fsdecode(row[1]) == str(sighting.candidate.path) for row in others):
+    path = os.fsencode(sighting.candidate.path)
+    if any(row[1] == path for row in others):
         return "unchanged", None, None
-    gone = [row for row in others if not _is_still(os.fsdecode(row[1]), row[2], row[3])]
+    gone = [row for row in others if row[1].startswith(_MARK) or not _is_still(os.fsdecode(row[1]), row[2], row[3])]
     connection.executemany("DELETE FROM files WHERE id = ?", [(row[0],) for row in gone])
     if len(gone) < len(others):
         first = next(os.fsdecode(row[1]) for row in others if row not in gone)
         return "duplicate", f"the same picture as {first}", None
-    if gone:
-        return "moved", f"was {os.fsdecode(gone[0][1])}", gone[0][4]
+    if gone and unmarked(gone[0][1]) != path:
+        return "moved", f"was {os.fsdecode(unmarked(gone[0][1]))}", gone[0][4]
     return "unchanged", None, None
 
 
@@ -195,25 +200,41 @@ def _is_still(path: str, size: int, mtime: int) -> bool:
     return (status.st_size, status.st_mtime_ns) == (size, mtime)
 
 
-def _put_file(index: FaceIndex, connection: sqlite3.Connection, sighting: Sighting, photo: int) -> bool:
-    """Note that a path holds a photo; forget the one that it held before unless that lies elsewhere too.
+def _put_file(connection: sqlite3.Connection, sighting: Sighting, photo: int) -> bool:
+    """Note that a path holds a photo; the one that it held before is displaced unless that lies elsewhere too.
 
     Returns whether the path held a readable photo of other content.
     """
     path = os.fsencode(sighting.candidate.path)
     before = connection.execute(
-        "SELECT p.id, p.state FROM files f JOIN photos p ON p.id = f.photo WHERE f.path = ?", (path,)
+        "SELECT f.id, p.state, (SELECT count(*) FROM files WHERE photo = p.id)"
+        " FROM files f JOIN photos p ON p.id = f.photo WHERE f.path = ? AND p.id <> ?",
+        (path, photo),
     ).fetchone()
+    if before and before[2] == 1:
+        marked = b"%b%d%b%b" % (_MARK, before[0], _MARK, path)
+        connection.execute("UPDATE files SET path = ? WHERE id = ?", (marked, before[0]))
     connection.execute(
         "INSERT INTO files (path, photo, size, mtime, person) VALUES (?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
         " photo = excluded.photo, size = excluded.size, mtime = excluded.mtime, person = excluded.person",
         (path, photo, sighting.size, sighting.mtime, sighting.candidate.person),
     )
-    if before is None or before[0] == photo:
-        return False
-    if not connection.execute("SELECT 1 FROM files WHERE photo = ?", (before[0],)).fetchone():
-        forget_photos(index, [before[0]])
-    return bool(before[1] == "ok")
+    return before is not None and before[1] == "ok"
+
+
+def unmarked(path: bytes) -> bytes:
+    """The path of a file's row, without the mark of a displaced photo."""
+    return path.rpartition(_MARK)[2]
+
+
+def forget_displaced(index: FaceIndex) -> None:
+    """Forget the photos that did not turn up again, with their faces: the end of a registration."""
+    displaced = "SELECT DISTINCT photo FROM files WHERE path < ?"
+    with index.reading() as connection:
+        if not connection.execute(displaced, (_BEHIND_MARK,)).fetchone():
+            return
+    with index.transaction() as connection:
+        forget_photos(index, [row[0] for row in connection.execute(displaced, (_BEHIND_MARK,)).fetchall()])
 
 
 def _put_faces(index: FaceIndex, connection: sqlite3.Connection, photo: int, findings: Findings, person: str) -> None:

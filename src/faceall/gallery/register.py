@@ -18,7 +18,7 @@ import numpy as np
 
 from faceall.gallery.analysis import Analyser, chief_face, make_thumbnail
 from faceall.gallery.naming import Candidate
-from faceall.gallery.photos import Findings, PhotoResult, file_known_photo, file_new_photo, photo_of
+from faceall.gallery.photos import Findings, PhotoResult, file_known_photo, file_new_photo, forget_displaced, photo_of
 from faceall.gallery.reading import Arrival, Reader
 from faceall.index import FaceIndex
 from faceall.types import Faces, Float32Array, Image
@@ -136,7 +136,7 @@ class Registration(Iterator[PhotoResult]):
                     committed = time.monotonic() if results else committed
                     yield from self._tell(results)
             self._embed(everything=True)
-            yield from self._tell(self._commit())
+            yield from self._tell(self._finish())
         except (KeyboardInterrupt, GeneratorExit):
             self._commit()
             raise
@@ -217,6 +217,14 @@ class Registration(Iterator[PhotoResult]):
                 results = [self._file(job) for job in ready]
         for _ in ready:
             self._jobs.popleft()
+        return results
+
+    def _finish(self) -> list[PhotoResult]:
+        """File the rest; photos whose files got other content go now, unless there may be more files to come."""
+        results = self._commit()
+        if not self._stop.is_set():
+            with self.timings.measure("storage"):
+                forget_displaced(self._index)
         return results
 
     def _file(self, job: _Job) -> PhotoResult:

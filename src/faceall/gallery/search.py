@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceall.gallery.people import StoredFace
+from faceall.gallery.photos import unmarked
 from faceall.index import FaceIndex
 from faceall.types import Faces, Float32Array, similarity
 
@@ -85,7 +86,7 @@ def list_faces(connection: sqlite3.Connection, person: int | None = None, path: 
 
 def _stored(row: tuple[int, str | None, bytes | None, float, float, float, float, float]) -> StoredFace:
     key, person, path, x0, y0, x1, y1, score = row
-    return StoredFace(key, person, Path(os.fsdecode(path or b"")), (x0, y0, x1, y1), score)
+    return StoredFace(key, person, Path(os.fsdecode(unmarked(path or b""))), (x0, y0, x1, y1), score)
 
 
 def _corners(box: list[float]) -> tuple[float, float, float, float]:
