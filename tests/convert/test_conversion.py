@@ -12,7 +12,8 @@ import pytest
 from tensorflow_graphs import small_facenet
 
 from faceall.caffe.engines import get_engine
-from faceall.caffe.files import read_net
+from faceall.caffe.files import read_net, write_net
+from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.convert import (
     BottleneckStyle,
     CoremlOptions,
@@ -207,11 +208,26 @@ def test_check_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "float.npz", crops=crops.astype(np.float32))
     np.save(tmp_path / "array.npy", crops)
     (tmp_path / "text.npz").write_text("no archive")
+    whole = (tmp_path / "both.npz").read_bytes()
+    (tmp_path / "changed.npz").write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    np.savez_compressed(tmp_path / "packed.npz", crops=crops)
+    packed = (tmp_path / "packed.npz").read_bytes()
+    (tmp_path / "packed.npz").write_bytes(packed[:60] + bytes(40) + packed[100:])
+    np.savez(tmp_path / "number.npz", crops=crops, embeddings=np.float32(1))
     assert read_check(tmp_path / "crops.npz")[1] is None
     vectors = read_check(tmp_path / "both.npz")[1]
     assert vectors is not None
     assert vectors.shape == (2, 4)
-    for name in ("other.npz", "float.npz", "array.npy", "text.npz", "absent.npz"):
+    for name in (
+        "other.npz",
+        "float.npz",
+        "array.npy",
+        "text.npz",
+        "absent.npz",
+        "changed.npz",
+        "packed.npz",
+        "number.npz",
+    ):
         with pytest.raises(ConvertError, match=name):
             read_check(tmp_path / name)
 
@@ -272,6 +288,50 @@ def test_model_folder_is_a_source(source: Path, tmp_path: Path) -> None:
     assert not any(layer.type == "BatchNorm" for layer in read_net(second.folder.prototxt).layers)
     caffe = convert(first.folder.prototxt, tmp_path / "third", standardisation="fixed")
     assert caffe.manifest.embedding_size == 10
+
+
+@pytest.mark.parametrize("given", ["m/model.prototxt", "m/model.caffemodel", "m.onnx"])
+def test_what_was_written_is_read_with_its_manifest(source: Path, tmp_path: Path, given: str) -> None:
+    """Standardisation, name and source come from the manifest, beside Caffe's files and inside ONNX; not a guess."""
+    for place, target in (("m", "caffe"), ("m.onnx", "onnx")):
+        convert(source, tmp_path / place, standardisation="prewhiten", name="mine", target=target)  # type: ignore[arg-type]
+    made = convert(tmp_path / given, tmp_path / "again")
+    assert (made.manifest.name, made.manifest.standardisation.kind) == ("mine", "prewhiten")
+    assert made.manifest.source == "small.pb"
+    assert not any("assumed" in remark for remark in made.remarks)
+    chosen = convert(tmp_path / given, tmp_path / "chosen", standardisation="fixed", name="other").manifest
+    assert (chosen.name, chosen.standardisation.kind) == ("other", "fixed")
+
+
+def test_a_stray_manifest_beside_a_prototxt_is_passed_over(source: Path, tmp_path: Path) -> None:
+    """Another program's manifest.json says nothing of the net."""
+    convert(source, tmp_path / "m")
+    (tmp_path / "m" / "manifest.json").write_text("{}")
+    made = convert(tmp_path / "m" / "model.prototxt", tmp_path / "again")
+    assert made.manifest.embedding_size == 10
+    assert any("assumed" in remark for remark in made.remarks)
+
+
+def test_a_vector_of_one_by_one_pixels_is_an_embedding(tmp_path: Path) -> None:
+    """A net that ends in (1, D, 1, 1) is an embedder of D numbers."""
+    random = np.random.default_rng(0)
+    options = {"convolution_param": {"num_output": 6, "kernel_size": [9], "bias_term": False}}
+    layers = (input_layer("data", (1, 3, 9, 9)), Layer("vector", "Convolution", ("data",), ("vector",), options))
+    kernel = random.normal(size=(6, 3, 9, 9)).astype(np.float32)
+    write_net(
+        Net("net", layers, weight_keys("vector", [kernel])), tmp_path / "_n_.prototxt", tmp_path / "_n_.caffemodel"
+    )
+    manifest = convert(tmp_path / "_n_.prototxt", tmp_path / "m").manifest
+    assert (manifest.kind, manifest.embedding_size, manifest.name) == ("embedder", 6, "n")
+
+
+def test_a_smaller_embedding_is_called_as_asked(source: Path, tmp_path: Path) -> None:
+    """The name is taken as it is; a threshold for the larger vectors is dropped."""
+    first = convert(source, tmp_path / "first").folder
+    (first.path / "manifest.json").write_text(replace(first.manifest, match_threshold=0.7).to_json())
+    faces = FaceCrops(random_pictures(20, (19, 19, 3)))
+    made = convert(first.path, tmp_path / "m", embedding_size=4, calibrate=faces, name="mine")
+    assert (made.manifest.name, made.manifest.match_threshold) == ("mine", None)
 
 
 def test_net_before_and_after_are_compared_layer_by_layer(source: Path, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def convert(
     crops = _check_crops(check, expected, subject.manifest, reader)
     job = Job(subject, place, crops, engine, gate, stages)
     if embedding_size is not None:
-        job.make_smaller(_calibration(calibrate, subject.manifest, reader), embedding_size)
+        job.make_smaller(_calibration(calibrate, subject.manifest, reader), embedding_size, name)
     elif calibrate is not None:
         raise ConvertError("--calibrate fits a smaller embedding: say its size with --embedding-size")
     if target == "caffe":

@@ -11,14 +11,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from faceall.caffe.net import Net
 from faceall.convert.coreml import CoremlOptions, coreml_parity, write_coreml
 from faceall.convert.coreml.options import SUFFIXES
 from faceall.convert.crops import FaceCrops
 from faceall.convert.head import BottleneckStyle, find_head
-from faceall.convert.parity import channels_first, compare, compare_nets, run_net, side_by_side
+from faceall.convert.parity import channels_first, compare, compare_nets, run_net, run_parts, side_by_side
 from faceall.convert.pool_passes import FloorPool
 from faceall.convert.projection import ProjectionReport, fit_projection, project, report_projection
 from faceall.convert.report import DEFAULT_THRESHOLD, ParityReport, measure
@@ -29,7 +27,7 @@ from faceall.errors import ConvertError
 from faceall.models import write_model_folder
 from faceall.types import Float32Array
 
-_BATCH = 32
+_BATCH = 8
 """How many crops are embedded at once."""
 
 
@@ -67,13 +65,13 @@ class Job:
             return None
         return self.manifest.match_threshold or DEFAULT_THRESHOLD
 
-    def make_smaller(self, faces: FaceCrops, size: int) -> None:
-        """Fold a projection to `size` numbers, fitted on `faces`, into the net."""
+    def make_smaller(self, faces: FaceCrops, size: int, name: str | None = None) -> None:
+        """Fold a projection to `size` numbers, fitted on `faces`, into the net; it is called `name`, or NAME-SIZE."""
         self._compare(self.net, "net")
         outputs = self._subject.outputs
         parts = (faces.crops[start : start + _BATCH] for start in range(0, len(faces.crops), _BATCH))
         apply = self.manifest.standardisation.apply
-        vectors = np.concatenate([run_net(self.net, apply(part), outputs, engine=self._engine)[0] for part in parts])
+        vectors, _ = run_parts(self.net, map(apply, parts), outputs, engine=self._engine)
         projection = fit_projection(vectors, size)
         smaller = project(self.net, self.manifest.output_blob, projection)
         larger, _ = run_net(self.net, self._pictures, outputs, engine=self._engine)
@@ -85,8 +83,9 @@ class Job:
         before = self.manifest
         self.manifest = replace(
             before,
-            name=f"{before.name}-{size}"[:128],
+            name=name or f"{before.name}-{size}"[:128],
             embedding_size=size,
+            match_threshold=None,  # it was calibrated on other vectors
             source=f"{before.source}, {before.embedding_size} numbers projected to {size} on {len(vectors)} crops",
             accuracy={},
         )

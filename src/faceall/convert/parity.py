@@ -6,7 +6,9 @@ their order, element by element.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -35,6 +37,7 @@ __all__ = [
     "random_pictures",
     "read_check",
     "run_net",
+    "run_parts",
     "side_by_side",
 ]
 
@@ -86,11 +89,18 @@ def run_net(
     net: Net, pictures: Float32Array, outputs: Sequence[str], *, engine: str | None = None
 ) -> tuple[Float32Array, str]:
     """Run a net on pictures (n, H, W, C) float32; its outputs side by side, (n, numbers), and the engine's name."""
+    return run_parts(net, _parts(pictures), outputs, engine=engine)
+
+
+def run_parts(
+    net: Net, parts: Iterable[Float32Array], outputs: Sequence[str], *, engine: str | None = None
+) -> tuple[Float32Array, str]:
+    """As `run_net`, for pictures that come in parts; the net is compiled once."""
     runner = get_engine(engine)
     compiled = runner.compile(net, list(outputs))
     (name,) = net.inputs
-    parts = [compiled({name: channels_first(part)}) for part in _parts(pictures)]
-    return np.concatenate([side_by_side(part, outputs) for part in parts]), runner.name
+    vectors = [side_by_side(compiled({name: channels_first(part)}), outputs) for part in parts]
+    return np.concatenate(vectors), runner.name
 
 
 def side_by_side(values: Mapping[str, Array], outputs: Sequence[str]) -> Float32Array:
@@ -163,10 +173,12 @@ def read_check(path: str | Path) -> tuple[npt.NDArray[np.uint8], Float32Array | 
             embeddings = np.asarray(archive["embeddings"], np.float32) if "embeddings" in archive else None
     except OSError as error:
         raise ConvertError(f"{path}: cannot be read: {error.strerror or 'not an .npz'}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ConvertError(f"{path}: expected an .npz with `crops` (n, H, W, 3) uint8") from error
     if crops.dtype != np.uint8 or crops.ndim != 4 or not len(crops):
         raise ConvertError(f"{path}: `crops` is {crops.dtype} {crops.shape}, expected uint8 (n, H, W, 3)")
+    if embeddings is not None and (embeddings.ndim != 2 or len(embeddings) != len(crops)):
+        raise ConvertError(f"{path}: `embeddings` is of shape {embeddings.shape}, expected ({len(crops)}, D)")
     return crops, embeddings
 
 

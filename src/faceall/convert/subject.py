@@ -13,10 +13,12 @@ from faceall.caffe.shapes import infer_shapes
 from faceall.convert.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation, translate
 from faceall.convert.net_passes import BatchNormStyle, apply_batch_norm
 from faceall.convert.sources import Source, open_source
-from faceall.errors import ConvertError, UnsupportedGraphError
+from faceall.errors import ConvertError, ModelError, UnsupportedGraphError
 from faceall.models import (
+    CAFFEMODEL,
     FACENET_CROP,
     MANIFEST,
+    PROTOTXT,
     KnownModel,
     Manifest,
     ModelFolder,
@@ -66,6 +68,8 @@ def open_subject(
     """
     if (path / MANIFEST).is_file():
         return _open_model(path, batch_norm, standardisation, name)
+    if _is_part_of_model(path):
+        return _open_model(path.parent, batch_norm, standardisation, name)
     source = open_source(path, output=output)
     if source.net is not None:
         return _of_net(source, source.net, batch_norm, standardisation, name)
@@ -113,10 +117,24 @@ def _open_model(
     folder = ModelFolder.open(path)
     folder.verify()
     net = read_net(folder.prototxt, folder.caffemodel)
-    manifest = replace(folder.manifest, name=name or folder.manifest.name, files={})
-    if standardisation is not None:
-        manifest = replace(manifest, standardisation=Standardisation(kind=standardisation))
+    manifest = _changed(folder.manifest, standardisation, name)
     return Subject(apply_batch_norm(net, batch_norm), net, None, manifest, (manifest.output_blob,))
+
+
+def _changed(manifest: Manifest, standardisation: StandardisationName | None, name: str | None) -> Manifest:
+    """A manifest that was read, with what was chosen, without files."""
+    rule = manifest.standardisation if standardisation is None else Standardisation(kind=standardisation)
+    return replace(manifest, name=name or manifest.name, standardisation=rule, files={})
+
+
+def _is_part_of_model(path: Path) -> bool:
+    """Whether a file is one of Caffe's two in a model folder, whose manifest says what they need."""
+    if path.name not in (PROTOTXT, CAFFEMODEL):
+        return False
+    try:
+        return path.name in Manifest.from_json((path.parent / MANIFEST).read_bytes()).files
+    except (OSError, ModelError):
+        return False  # there is none, or another program's
 
 
 def _of_net(
@@ -132,6 +150,13 @@ def _of_net(
         raise ConvertError(f"{path}: the net has the inputs {', '.join(net.inputs) or 'none'}, expected one")
     (input_blob,) = net.inputs
     size = _vector_size(net, net.outputs[0]) if len(net.outputs) == 1 else None
+    if source.manifest is not None:
+        manifest = _changed(source.manifest, standardisation, name)
+        if manifest.embedding_size != size:
+            raise ConvertError(
+                f"{path}: the net makes {size} numbers, the manifest in the file says otherwise: damaged"
+            )
+        return Subject(apply_batch_norm(net, batch_norm), net, None, manifest, net.outputs, source.remarks)
     rule, remarks = _standardisation(None, standardisation, size or 0)
     manifest = Manifest(
         name=name or _model_name(source.name),
@@ -150,9 +175,9 @@ def _of_net(
 
 
 def _vector_size(net: Net, blob: str) -> int | None:
-    """How many numbers the vector in `blob` has; None where it holds none."""
+    """How many numbers the vector in `blob`, (1, D) or (1, D, 1, 1), has; None where it holds none."""
     shape = infer_shapes(net)[blob]
-    return shape[1] if len(shape) == 2 else None
+    return shape[1] if len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1)) else None
 
 
 def _input_size(path: Path, net: Net, blob: str) -> tuple[int, int]:
@@ -186,4 +211,4 @@ def _standardisation(
 
 def _model_name(name: str, prefix: str = "") -> str:
     """A name that a folder may have, from the source's."""
-    return f"{prefix}{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.') or 'model'}"[:128]
+    return f"{prefix}{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-._') or 'model'}"[:128]

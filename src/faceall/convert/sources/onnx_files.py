@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,12 +17,22 @@ from faceall.caffe.onnx_schema import FLOAT, INT64, messages
 from faceall.caffe.schema import PARAMETER_FIELDS
 from faceall.convert.sources.bundle import read_bytes
 from faceall.convert.sources.source import Source, digests
-from faceall.errors import NetError, NetFormatError, UnsupportedGraphError
-from faceall.protobuf import Message
+from faceall.convert.targets.onnx import MANIFEST_KEY
+from faceall.errors import ModelError, NetError, NetFormatError, UnsupportedGraphError
+from faceall.models import CAFFEMODEL, PROTOTXT, Manifest
+from faceall.protobuf import Message, MessageClass, build_messages
 from faceall.types import Array
 
 FREE_SIZE = 160
 """Rows and columns of a picture whose size the file leaves open."""
+
+_METADATA = {
+    "Entry": """
+        optional string key = 1
+        optional string value = 2""",
+    "ModelMetadata": "repeated Entry metadata_props = 14",
+}
+"""What of ONNX's ModelProto `to_onnx` has no use for."""
 
 _DAMAGE = (KeyError, IndexError, ValueError, TypeError, OverflowError)
 
@@ -35,7 +47,8 @@ def open_onnx(path: Path) -> Source:
     Raises NetFormatError where it is damaged, UnsupportedGraphError that lists every node without a counterpart.
     """
     try:
-        model = messages()["ModelProto"].FromString(read_bytes(path))
+        data = read_bytes(path)
+        model = messages()["ModelProto"].FromString(data)
         if not model.graph.node:
             raise NetFormatError(f"{path}: the ONNX file holds no net: damaged")
         net = _Reader(model.graph).net()
@@ -43,7 +56,35 @@ def open_onnx(path: Path) -> Source:
         raise UnsupportedGraphError(f"{path}: {error}") from error
     except (DecodeError, NetError, *_DAMAGE) as error:
         raise NetFormatError(f"{path}: the ONNX file is damaged: {str(error).splitlines()[0][:160]}") from error
-    return Source("onnx", path, path.stem, net=net, files_sha256=digests([path]))
+    try:
+        manifest = _manifest(data, net)
+    except (ModelError, DecodeError, *_DAMAGE) as error:
+        raise NetFormatError(f"{path}: its metadata '{MANIFEST_KEY}' is damaged: {str(error)[:160]}") from error
+    return Source("onnx", path, path.stem, net=net, manifest=manifest, files_sha256=digests([path]))
+
+
+@cache
+def _metadata() -> dict[str, MessageClass]:
+    return build_messages("faceall.onnx_metadata", _METADATA)
+
+
+def _manifest(data: bytes, net: Net) -> Manifest | None:
+    """The manifest in a file's metadata; None where there is none. Raises ModelError where it is not this net's."""
+    for entry in _metadata()["ModelMetadata"].FromString(data).metadata_props:
+        if entry.key == MANIFEST_KEY:
+            manifest = Manifest.from_json(_with_files(entry.value))
+            if manifest.input_blob not in net.inputs or manifest.output_blob not in net.outputs:
+                raise ModelError(f"it is for a net from '{manifest.input_blob}' to '{manifest.output_blob}'")
+            return replace(manifest, files={})
+    return None
+
+
+def _with_files(text: str) -> str:
+    """The same text with the files that a model folder has; in an ONNX file there are none to list."""
+    values = json.loads(text)
+    if isinstance(values, dict):
+        values["files"] = dict.fromkeys((PROTOTXT, CAFFEMODEL), "0" * 64)
+    return json.dumps(values)
 
 
 class _Reader:

@@ -12,7 +12,7 @@ from faceall.caffe.net import Net
 from faceall.convert.graph import Graph
 from faceall.convert.simplify import bind
 from faceall.errors import NetFormatError, UnsupportedGraphError
-from faceall.models import sha256_of
+from faceall.models import Manifest, sha256_of
 
 SourceKind: TypeAlias = Literal["frozen graph", "checkpoint", "variables", "savedmodel", "keras", "caffe", "onnx"]
 
@@ -35,6 +35,7 @@ class Source:
     net           Caffe's view, (N, C, H, W)
     input, output the names of the boundary's tensors where the format says them; None: to be found
     remarks       what was chosen or is worth knowing, a sentence each
+    manifest      what faceall noted in the file when it wrote it; None where there is nothing
     files_sha256  the name of every file that was read -> its SHA-256
     """
 
@@ -46,6 +47,7 @@ class Source:
     input: str | None = None
     output: str | None = None
     remarks: tuple[str, ...] = ()
+    manifest: Manifest | None = None
     files_sha256: Mapping[str, str] = field(default_factory=dict)
 
     @property
