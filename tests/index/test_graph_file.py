@@ -38,7 +38,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     original = graph.Graph.load
 
-    def load(path: Path, *arguments: Any, live: int, generation: int) -> graph.Graph:
+    def load(path: Path, *arguments: Any, live: int, generation: int) -> graph.Graph | None:
         seen.append(live)
         return original(path, *arguments, live=live, generation=generation)
 
@@ -265,3 +265,104 @@ def test_scrub_refuses_what_it_does_not_know(tmp_path: Path) -> None:
         with open(path, "r+b") as file:
             assert not graph_file.scrub(file, 16)
         assert path.read_bytes() == content
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of vectors of every insertion into a graph."""
+    seen: list[int] = []
+    original = graph.Graph.add
+
+    def add(self: graph.Graph, keys: Any, vectors: Any) -> None:
+        seen.append(len(keys))
+        original(self, keys, vectors)
+
+    monkeypatch.setattr(graph.Graph, "add", add)
+    return seen
+
+
+@pytest.fixture
+def unsaved(tmp_path: Path, faces: Clusters) -> Path:
+    """A folder of 400 vectors with keys 0..399 whose writer was killed before it had made a graph file."""
+    index = FaceIndex(tmp_path / "people", exact_limit=0)
+    index.add(faces(COUNT), keys=np.arange(COUNT))
+    index.close(save=False)
+    return tmp_path / "people"
+
+
+def test_reader_without_a_graph_file_builds_none_for_a_few_searches(
+    unsaved: Path, built: list[int], faces: Clusters, oracle: Oracle
+) -> None:
+    """The first 64 answers come exactly from the database, also while another one adds; then it is built, once."""
+    vectors = faces(COUNT + 10)
+    keys = np.arange(COUNT + 10)
+    with FaceIndex(unsaved, read_only=True, exact_limit=0) as index:
+        oracle.agrees(index.search(vectors[:5], 3), vectors[:COUNT], keys[:COUNT], vectors[:5], 3)
+        writer = FaceIndex(unsaved, exact_limit=0)
+        writer.add(vectors[COUNT:], keys=keys[COUNT:])
+        writer.close(save=False)
+        for _ in range(63):
+            oracle.agrees(index.search(vectors[-3:], 3), vectors, keys, vectors[-3:], 3)
+        assert built == []
+        for _ in range(5):
+            oracle.agrees(index.search(vectors[-3:], 3), vectors, keys, vectors[-3:], 3)
+        assert built == [COUNT + 10]
+
+
+def test_reader_takes_the_graph_file_as_soon_as_it_is_there(
+    unsaved: Path, loads: list[int], built: list[int], faces: Clusters
+) -> None:
+    """A reader that found none uses the one that a writer has saved meanwhile."""
+    with FaceIndex(unsaved, read_only=True, exact_limit=0) as index:
+        index.search(faces(1))
+        with FaceIndex(unsaved, exact_limit=0) as writer:
+            writer.save()
+        index.search(faces(1))
+    assert (loads, built) == ([COUNT], [COUNT])
+
+
+def test_reader_of_a_file_that_lags_far_behind_adds_nothing_to_it(
+    saved: Path, built: list[int], faces: Clusters, oracle: Oracle
+) -> None:
+    """300 vectors came since: one search compares all instead."""
+    vectors = faces(COUNT + 300)
+    writer = FaceIndex(saved, exact_limit=0)
+    writer.add(vectors[COUNT:], keys=np.arange(COUNT, COUNT + 300))
+    writer.close(save=False)
+    with FaceIndex(saved, read_only=True, exact_limit=0) as index:
+        oracle.agrees(index.search(vectors[-5:], 3), vectors, np.arange(COUNT + 300), vectors[-5:], 3)
+    assert built == []
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_exact_search_builds_and_loads_no_graph(
+    tmp_path: Path, built: list[int], loads: list[int], faces: Clusters, oracle: Oracle, read_only: bool
+) -> None:
+    """Comparing with everything needs none, whatever is on the disk; a small index still answers from memory."""
+    vectors, keys = faces(COUNT), np.arange(COUNT)
+    unsaved, saved = tmp_path / "unsaved", tmp_path / "saved"
+    for folder in (unsaved, saved):
+        writer = FaceIndex(folder, exact_limit=0)
+        writer.add(vectors, keys=keys)
+        writer.close(save=folder == saved)
+    built.clear()
+    for folder in (unsaved, saved):
+        index = FaceIndex(folder, read_only=read_only, exact_limit=0)
+        oracle.agrees(index.search(vectors[:9], 4, exact=True), vectors, keys, vectors[:9], 4)
+        index.close(save=False)
+    with FaceIndex(saved, read_only=True) as index:
+        oracle.agrees(index.search(vectors[:9], 4, exact=True), vectors, keys, vectors[:9], 4)
+    assert built == loads == []
+
+
+def test_missing_graph_file_is_made_by_the_next_writer(unsaved: Path, built: list[int]) -> None:
+    """Closing writes it although nothing was changed or searched; the next one has nothing left to do."""
+    for _ in range(2):
+        with FaceIndex(unsaved, exact_limit=0):
+            pass
+        assert (unsaved / "faces.hnsw").exists()
+    assert built == [COUNT]
+    (unsaved / "faces.hnsw").unlink()
+    with FaceIndex(unsaved, exact_limit=0):
+        pass
+    assert (unsaved / "faces.hnsw").exists()

@@ -268,7 +268,7 @@ class FaceIndex:
         array = checked_vectors(vectors)
         count = checked_count("k", k)
         effort = None if ef is None else checked_count("ef", ef)
-        view = self._searcher.follow()
+        view = self._searcher.follow(exact=exact)
         if view.settings.dimension not in (None, array.shape[1]):
             raise mismatch(self.name, view.settings, array.shape[1])
         queries = measured(array, view.settings.metric)
@@ -319,10 +319,10 @@ class FaceIndex:
             size = rows.count(connection)
         if graph_file.is_stray(self.folder, settings.graph) or (settings.graph is not None and went > 0):
             return True
+        if settings.graph is None or graph_file.digest(self.folder) != settings.graph:
+            return size > self._searcher.exact_limit  # nobody else would make it: readers cannot
         if not (self._changed or self._searcher.has_graph):
             return False  # who only looked at other things shall not wait for a graph
-        if settings.graph is None:
-            return size > self._searcher.exact_limit
         return self._searcher.owes_file or came > max(_SAVE_AFTER, size // 1000)
 
     def __enter__(self) -> FaceIndex:

@@ -25,6 +25,9 @@ EXACT_LIMIT = 10_000
 """Up to so many vectors all are compared; above, the graph is faster and its building pays."""
 
 _COMPACT_SHARE = 4  # rebuild when more than one in four of the live number is a removed way-point
+_BUILD_AFTER = 64  # searches of a reader that cannot keep a graph: building takes as long as some hundred of them
+_FRESH_SHARE = 100  # one in so many vectors is added to a graph as quickly as all are compared
+_FRESH = 256  # added to a graph in no time
 _LOG_LIMIT = 1_000  # removals that are remembered at least
 _SAVE_ATTEMPTS = 5  # while other processes go on removing
 _LATE_FILE = (0.05, 0.2, None)  # seconds to wait for another process that is just replacing the graph file
@@ -50,6 +53,8 @@ class Searcher:
         self._settings: schema.Settings | None = None
         self._matrix: Block | None = None
         self._graph: Graph | None = None
+        self._postponed = False  # whether there should be a graph in memory, and is none
+        self._searches = 0  # since then
         self.owes_file = False  # whether the graph had to be built although there should have been a file
 
     @property
@@ -61,17 +66,35 @@ class Searcher:
         """Look into the database before the next answer (it is told when this process has committed)."""
         self._stamp = None
 
-    def follow(self) -> View:
-        """Catch up with the database; what is in memory then. Inside the thread's own transaction: nothing is."""
+    def follow(self, *, exact: bool = False) -> View:
+        """Catch up with the database; what is in memory then.
+
+        Nothing is inside the thread's own transaction, nor where all of a large index shall be compared (`exact`),
+        nor at the first searches of a reader for which there is no graph file.
+        """
         if self._storage.in_transaction:
             return View(schema.read(self._storage.connection, self._storage.name), None, None)
         with self._lock:
+            if exact and (settings := self._settings_of_large()):
+                return View(settings, None, None)
             stamp = self._storage.stamp()
-            if stamp != self._stamp or self._settings is None:
+            self._searches += self._postponed
+            if stamp != self._stamp or self._settings is None or (self._postponed and self._building_pays()):
                 self._catch_up()
                 self._stamp = stamp
             assert self._settings is not None
             return View(self._settings, self._matrix, self._graph)
+
+    def _settings_of_large(self) -> schema.Settings | None:
+        """The settings of an index above the limit, None below it."""
+        with self._storage.reading() as connection:
+            if rows.count(connection) <= self.exact_limit:
+                return None
+            return schema.read(connection, self._storage.name)
+
+    def _building_pays(self) -> bool:
+        """Whether a graph is worth its building: it will be saved for the others, or it was missed often enough."""
+        return not self._storage.read_only or self._searches >= _BUILD_AFTER
 
     def search(self, queries: Float32Array, view: View, k: int, effort: int | None = None) -> Matches:
         """The k nearest; exact where the index is small, where k is near its size, and where the graph falls short."""
@@ -108,11 +131,10 @@ class Searcher:
         return graph_file.digest(folder) not in (None, settings.graph)
 
     def _update(self, connection: sqlite3.Connection, settings: schema.Settings) -> None:
-        seen = self._settings.generation if self._settings else -1
+        seen = self._settings.generation if self._settings and not self._postponed else -1
         if settings.generation != seen and settings.dimension is not None:
             self._settings = None  # should reading fail halfway, start afresh the next time
             if seen < settings.log_floor or not self._can_follow(connection, seen):
-                self._matrix = self._graph = None
                 seen = self._begin(connection, settings)
             self._apply(connection, settings, seen)
         self._settings = settings
@@ -131,13 +153,20 @@ class Searcher:
     def _begin(self, connection: sqlite3.Connection, settings: schema.Settings) -> int:
         """Start from nothing, or from the graph file; the generation that this reflects."""
         assert settings.dimension is not None
+        self._matrix = self._graph = None
+        self._postponed = False
         count = rows.count(connection)
         if count <= self.exact_limit:
             self._matrix = Block(np.zeros(0, np.int64), np.zeros((0, settings.dimension), np.float32))
             return -1
         graph = self._load(settings)
         self.owes_file = graph is None
-        if graph is None or self._worn(graph, rows.changes_since(connection, graph.generation)[1]):
+        came, went = (count, 0) if graph is None else rows.changes_since(connection, graph.generation)
+        worn = graph is None or self._worn(graph, went)
+        if (worn or came > max(_FRESH, count // _FRESH_SHARE)) and not self._building_pays():
+            self._postponed = True
+            return settings.generation
+        if graph is None or worn:
             graph = Graph(settings.dimension, self._options, capacity=count)
         self._graph = graph
         return graph.generation
