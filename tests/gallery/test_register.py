@@ -219,6 +219,33 @@ def test_person_option_names_and_refiles(gallery: Gallery, ada: Path, photos: Pa
     assert outcome(gallery.register(photos, person="Lady Lovelace")) == {"1.png": "unchanged", "2.png": "unchanged"}
 
 
+def test_person_option_needs_a_chief_face(open_gallery: Opener, photos: Path) -> None:
+    """A photo whose chief face was removed by hand is refiled under nobody: it stays unchanged, without being read."""
+    path = write_photo(photos / "Ada" / "party.png", [*one_face(1), (0, 0, 20, (0, 20, 0))])
+    gallery = open_gallery()
+    list(gallery.register(photos))
+    (chief,) = gallery.faces(person="Ada")
+    gallery.remove_face(chief.face_id)
+    for _ in range(2):
+        assert list(gallery.register(photos, person="Eve")) == [PhotoResult(path, "unchanged", 1, None)]
+    os.utime(path, ns=(1, 1))
+    assert list(gallery.register(photos, person="Eve")) == [PhotoResult(path, "unchanged", 1, None)]
+    assert gallery.people() == []
+
+
+def test_photo_without_a_face_stays_one(open_gallery: Opener, photos: Path) -> None:
+    """A picture that shows nobody is reported so in every run, and looked at once only."""
+    path = write_photo(photos / "Ada" / "1.png", [])
+    list(open_gallery().register(photos))
+    detector = ColourDetector()
+    gallery = open_gallery(detector=detector)
+    assert list(gallery.register(photos)) == [PhotoResult(path, "no-face")]
+    assert list(gallery.register(photos, person="Ada")) == [PhotoResult(path, "no-face")]
+    target = path.rename(path.with_name("2.png"))
+    assert list(gallery.register(photos)) == [PhotoResult(target, "no-face", message=f"was {path}")]
+    assert detector.seen == 0
+
+
 def test_odd_files_each_get_a_status(gallery: Gallery, photos: Path) -> None:
     """Damaged, empty, missing and odd files: one result each, in order, with a reason where there is one."""
     (photos / "a-text.jpg").write_text("hello")
@@ -248,7 +275,8 @@ def test_odd_files_each_get_a_status(gallery: Gallery, photos: Path) -> None:
     assert gallery.status().unreadable == 3  # a missing file is not remembered
     again = list(gallery.register(photos))
     assert [result.status for result in again].count("unreadable") == 3
-    assert [result.status for result in again].count("unchanged") == 5
+    assert [result.status for result in again].count("no-face") == 2
+    assert [result.status for result in again].count("unchanged") == 3
     assert gallery.problems() == []
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +26,7 @@ _MARK, _BEHIND_MARK = b"\0", b"\1"  # no path holds such a character
 
 _FACTS = (
     "SELECT p.id, p.state, p.message, p.reader, (SELECT count(*) FROM faces WHERE photo = p.id),"
+    " (SELECT count(*) FROM faces WHERE photo = p.id AND chief),"
     " (SELECT name FROM people JOIN faces ON person = people.id WHERE photo = p.id AND chief) FROM photos p"
 )
 
@@ -81,13 +82,14 @@ class Sighting:
 
 @dataclass(frozen=True)
 class KnownPhoto:
-    """A photo's row, the number of its faces and the person of its chief face."""
+    """A photo's row, the number of its faces, whether the chief one is still among them, and whose that is."""
 
     id: int
     state: PhotoState
     message: str | None
     reader: str
     faces: int
+    chief: int
     person: str | None
 
     @property
@@ -96,9 +98,11 @@ class KnownPhoto:
         return self.state == "ok" or self.reader == faceall.__version__
 
     def result(self, path: Path, status: PhotoStatus, message: str | None = None) -> PhotoResult:
-        """The result for a file with this content; what cannot be read stays so, whatever became of the file."""
+        """The result for a file with this content; unreadable and without a face it stays wherever the file goes."""
         if self.state != "ok":
             return PhotoResult(path, self.state, message=self.message)
+        if not self.faces:  # it never had one: a photo whose last face was removed is not known any more
+            return PhotoResult(path, "no-face", message=message)
         return PhotoResult(path, status, self.faces, self.person, message)
 
 
@@ -151,9 +155,9 @@ def file_known_photo(index: FaceIndex, sighting: Sighting, known: KnownPhoto, *,
         status, message, old_name = _whereabouts(connection, sighting, known.id)
         _put_file(connection, sighting, known.id)
         follow = status == "moved" and old_name == known.person  # a move to another person's folder is meant
-        if known.faces and known.person != person and (refile or follow):
+        if known.chief and known.person != person and (refile or follow):
             give_chief_face(connection, known.id, person)
-            known = KnownPhoto(known.id, known.state, known.message, known.reader, known.faces, person)
+            known = replace(known, person=person)
             status = "moved" if status == "moved" else "refiled"
     return known.result(path, status, message)
 

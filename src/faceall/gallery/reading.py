@@ -91,7 +91,7 @@ class Reader:
             known = photo_at(connection, candidate.path, status.st_size, status.st_mtime_ns)
         if known is None or not known.settled:
             return None
-        other_person = self._refile and known.faces > 0 and known.person != candidate.person
+        other_person = self._refile and known.chief > 0 and known.person != candidate.person
         return None if other_person else known
 
     def read(self, candidate: Candidate, *, decode_known: bool = False) -> Arrival:
