@@ -14,7 +14,8 @@ from PIL import Image as PillowImage
 from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_photo
 
 from faceall.errors import IndexMismatchError
-from faceall.gallery import Gallery, PhotoResult
+from faceall.gallery import Gallery, PhotoResult, Registration
+from faceall.gallery.reading import Arrival
 
 Opener = Callable[..., Gallery]
 
@@ -185,6 +186,30 @@ def test_displaced_photo_that_comes_back(
     assert outcome(gallery.register(ada)) == {"1.png": "unchanged"}
     assert [face.face_id for face in gallery.faces(path=ada)] == [before.face_id]
     assert (gallery.status().files, gallery.problems()) == (1, [])
+
+
+def test_file_that_changes_while_it_is_filed(
+    gallery: Gallery, ada: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo that is removed, and whose file gets another known content, between reading and filing breaks nothing."""
+    eve = write_photo(photos / "Eve" / "1.png", one_face(2))
+    list(gallery.register(photos))
+    (kept,) = gallery.faces(path=eve)
+    os.utime(ada, ns=(1, 1))
+    detect = Registration._detect
+
+    def interfere(self: Registration, batch: list[Arrival]) -> None:
+        if batch:
+            assert [arrival.known for arrival in batch] == [True]
+            gallery.remove_photo(ada)
+            shutil.copy(eve, ada)
+        detect(self, batch)
+
+    monkeypatch.setattr(Registration, "_detect", interfere)
+    (result,) = gallery.register(ada)
+    assert (result.status, result.message) == ("duplicate", f"the same picture as {eve}")
+    assert [face.face_id for face in gallery.faces()] == [kept.face_id]
+    assert gallery.problems() == []
 
 
 def test_vanished_file_stays_searchable(gallery: Gallery, ada: Path, photos: Path, tmp_path: Path) -> None:

@@ -18,7 +18,15 @@ import numpy as np
 
 from faceall.gallery.analysis import Analyser, chief_face, make_thumbnail
 from faceall.gallery.naming import Candidate
-from faceall.gallery.photos import Findings, PhotoResult, file_known_photo, file_new_photo, forget_displaced, photo_of
+from faceall.gallery.photos import (
+    Findings,
+    PhotoResult,
+    Sighting,
+    file_known_photo,
+    file_new_photo,
+    forget_displaced,
+    photo_of,
+)
 from faceall.gallery.reading import Arrival, Reader
 from faceall.index import FaceIndex
 from faceall.types import Faces, Float32Array, Image
@@ -233,13 +241,17 @@ class Registration(Iterator[PhotoResult]):
         if arrival.result is not None:
             return arrival.result
         assert arrival.sighting is not None
-        with self._index.reading() as connection:
-            known = photo_of(connection, arrival.sighting.digest)
-        if known:
-            return file_known_photo(self._index, arrival.sighting, known, refile=self._refile)
+        filed = self._file_if_known(arrival.sighting)
+        if filed:
+            return filed
         if arrival.known:
             return self._look_again(arrival)
         return file_new_photo(self._index, arrival.sighting, job.findings())
+
+    def _file_if_known(self, sighting: Sighting) -> PhotoResult | None:
+        with self._index.reading() as connection:
+            known = photo_of(connection, sighting.digest)
+        return file_known_photo(self._index, sighting, known, refile=self._refile) if known else None
 
     def _look_again(self, arrival: Arrival) -> PhotoResult:
         """A photo that was known when it was read and has been removed since."""
@@ -247,6 +259,9 @@ class Registration(Iterator[PhotoResult]):
         if again.result is not None:
             return again.result
         assert again.sighting is not None
+        filed = self._file_if_known(again.sighting)  # the file may have changed too
+        if filed:
+            return filed
         job = _Job(replace(again, image=None))
         if again.image is not None:
             self._agree_once()
