@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -181,6 +182,68 @@ def test_reader_that_missed_a_shortened_log_reads_anew(tmp_path: Path, faces: Cl
     oracle.agrees(reader.search(vectors[:20], 5), vectors[1100:], keys[1100:], vectors[:20], 5)
     writer.close()
     reader.close()
+
+
+def test_removal_waits_for_a_reader_of_an_older_state(tmp_path: Path, faces: Clusters) -> None:
+    """When `save` comes back with True the reader is done, and no file holds the vector."""
+    vector = faces(1, dimension=64)
+    with FaceIndex(tmp_path) as writer, FaceIndex(tmp_path, read_only=True) as reader:
+        writer.add(vector, keys=[7])
+        with ThreadPoolExecutor(1) as pool:
+            entered, leave = threading.Event(), threading.Event()
+            reading = pool.submit(_read_until, reader, entered, leave)
+            assert entered.wait(20)
+            writer.remove(7)
+            threading.Timer(0.5, leave.set).start()
+            assert writer.save()
+            assert reading.result(timeout=20)
+        assert not _holds(tmp_path, vector)
+
+
+def _read_until(index: FaceIndex, entered: threading.Event, leave: threading.Event) -> bool:
+    with index.reading() as connection:
+        connection.execute("SELECT count(*) FROM vectors").fetchone()
+        entered.set()
+        return leave.wait(20)
+
+
+def _holds(folder: Path, vector: Float32Array) -> bool:
+    return any(vector.tobytes() in path.read_bytes() for path in folder.iterdir())
+
+
+def test_removal_that_a_reader_holds_up_is_told_and_finished_by_the_next_writer(
+    tmp_path: Path, faces: Clusters, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`save` returns False and warns once; the next writer to close takes the vector away, beside other readers."""
+    vector = faces(1, dimension=64)
+    with FaceIndex(tmp_path) as first:
+        first.add(vector, keys=[7])
+    with FaceIndex(tmp_path, read_only=True) as reader:
+        writer = FaceIndex(tmp_path, timeout=0.3)
+        with reader.reading() as connection:
+            connection.execute("SELECT count(*) FROM vectors").fetchone()
+            writer.remove(7)
+            assert not writer.save()
+            assert [record.levelname for record in caplog.records] == ["WARNING"]
+            assert "removed vectors are still in its log" in caplog.text
+            writer.close()
+            assert len(caplog.records) == 1
+        assert _holds(tmp_path, vector)
+        with FaceIndex(tmp_path):
+            pass
+        assert not _holds(tmp_path, vector)
+
+
+def test_saving_an_addition_waits_for_nobody(tmp_path: Path, faces: Clusters) -> None:
+    """Only a removal is worth waiting for a reader."""
+    with FaceIndex(tmp_path) as writer, FaceIndex(tmp_path, read_only=True) as reader:
+        writer.add(faces(1))
+        with reader.reading() as connection:
+            connection.execute("SELECT count(*) FROM vectors").fetchone()
+            writer.add(faces(1))
+            start = time.monotonic()
+            assert not writer.save()
+            assert time.monotonic() - start < 3
 
 
 def test_writer_that_waits_too_long_says_so(tmp_path: Path, faces: Clusters) -> None:

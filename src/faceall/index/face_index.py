@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -30,6 +31,8 @@ from faceall.index.searcher import EXACT_LIMIT, Searcher
 from faceall.index.storage import Storage
 from faceall.types import Float32Array, Int64Array, Matches
 
+_log = logging.getLogger(__name__)
+_PATIENCE = 5.0  # seconds that a removal waits for readers of an older state
 _SAVE_AFTER = 256  # changes that closing leaves to the next one who opens, rather than write the whole graph
 
 
@@ -52,7 +55,7 @@ class FaceIndex:
 
     A vector is registered when `add` (or the outermost `transaction`) returns: it survives a crash from then on.
     Other processes see it at their next search. A removed one never appears again; after `save` or `close` no byte
-    of it is left in the folder.
+    of it is left in the folder, or `save` says that somebody is still reading it.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class FaceIndex:
         )
         self._searcher = Searcher(self._storage, options or GraphOptions(), exact_limit=exact_limit)
         self._changed = False
+        self._removed = False  # whether a vector that this one removed may still stand in the log
         try:
             agree(self._storage, dimension=wanted, metric=metric, model=model)
         except BaseException:
@@ -216,6 +220,7 @@ class FaceIndex:
                 more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
                 raise UnknownFaceError(f"{self.name} has no key {min(missing)}{more}")
             if len(gone):
+                self._removed = True
                 rows.delete(connection, gone, self._storage.generation)
                 self._storage.changed = True
 
@@ -287,25 +292,46 @@ class FaceIndex:
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
-    def save(self) -> None:
+    def save(self) -> bool:
         """Write the graph file, so that the next one who opens need not build it; nothing to do in memory.
 
-        Vectors are safe without it. Removed vectors are gone from every file afterwards.
+        Vectors are safe without it. Removed vectors are gone from every file afterwards, unless somebody goes on
+        reading an older state of the database: after waiting for that for some seconds (the timeout, at most 5) the
+        answer is False and a warning is logged. The next `save`, or the next writer that closes, then finishes it.
         """
         if self._storage.in_transaction:
             raise VectorError(f"{self.name} cannot be saved inside a transaction")
+        clean = True
         if self.folder is not None and not self.read_only:
             self._searcher.save()
-            self._storage.tidy()
+            clean = self._tidy()
         self._changed = False
+        return clean
+
+    def _tidy(self) -> bool:
+        """Empty the database's log; wait for readers only where a removed vector stands in it."""
+        clean = self._storage.tidy(patience=_PATIENCE if self._removed else 0)
+        if self._removed and not clean:
+            _log.warning(
+                "%s: somebody is reading an older state, so removed vectors are still in its log; "
+                "the next one to open it for writing and close it removes them",
+                self.name,
+            )
+        self._removed = False  # waited for and told once
+        return clean
 
     def close(self, *, save: bool = True) -> None:
-        """Save if that is worth it (`save=False`: do not), and release the files; a second call does nothing."""
+        """Save if that is worth it (`save=False`: do not), and release the files; a second call does nothing.
+
+        As with `save`, a removed vector that somebody is still reading stays until the next writer closes.
+        """
         if self.closed:
             return
         try:
             if save and self._worth_saving():
                 self.save()
+            elif save and not self._storage.in_transaction and self._storage.has_log:
+                self._tidy()
         finally:
             self._storage.close()
 

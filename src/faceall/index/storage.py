@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from faceall.errors import IndexFileError
 from faceall.index import schema
-from faceall.index.connection import DATABASE, busy, connect, patiently, translated, use_write_ahead_log
+from faceall.index.connection import DATABASE, busy, connect, is_busy, patiently, translated, use_write_ahead_log
+
+_PAUSE = 0.01  # seconds between attempts to empty the log
 
 
 class Storage:
@@ -164,17 +167,42 @@ class Storage:
         finally:
             self._depth -= 1
 
-    def tidy(self) -> None:
+    def tidy(self, *, patience: float = 0.0) -> bool:
         """Bring the log into the database and empty it, so that no removed vector stays in it.
 
-        Done as far as others allow at this moment, without waiting for them; closing does it too.
+        patience  seconds to wait for others who read an older state or write (never longer than the timeout)
+        returns   whether the log is empty; if not, the next call or the next writer to close has to do it
         """
         if self.folder is None or self.read_only:
-            return
-        with _if_free(self.read_lock) as readers, _if_free(self._write_lock) as writers, translated(self.name):
+            return True
+        deadline = time.monotonic() + min(patience, self._timeout)
+        while not self._emptied_log(deadline):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_PAUSE)
+        return True
+
+    def _emptied_log(self, deadline: float) -> bool:
+        """One attempt; others may hold the locks until `deadline`."""
+        with _held(self.read_lock, deadline) as readers, _held(self._write_lock, deadline) as writers:
             self._refuse_closed()
-            if readers and writers and not self._depth and not self._snapshots:
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not readers or not writers or self._depth or self._snapshots:
+                return False
+            with translated(self.name):
+                try:
+                    return not self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                except sqlite3.OperationalError as error:
+                    if not is_busy(error):
+                        raise
+                    return False
+
+    @property
+    def has_log(self) -> bool:
+        """Whether the log holds anything, be it in the database already or not."""
+        try:
+            return self.folder is not None and (self.folder / f"{DATABASE}-wal").stat().st_size > 0
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Close both connections; further use is refused."""
@@ -200,9 +228,9 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _if_free(lock: threading.RLock) -> Iterator[bool]:
-    """Hold `lock` if nobody has it; says whether it does."""
-    held = lock.acquire(blocking=False)
+def _held(lock: threading.RLock, deadline: float) -> Iterator[bool]:
+    """Hold `lock` if it is free by `deadline`; says whether it does."""
+    held = lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
     try:
         yield held
     finally:
