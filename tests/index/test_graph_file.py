@@ -244,6 +244,53 @@ def test_leftovers_of_killed_writers_go(saved: Path, faces: Clusters) -> None:
     assert new.exists()
 
 
+@pytest.mark.parametrize("limit", [0, 10_000], ids=["graph", "shrunk"])
+def test_leftovers_that_may_hold_a_removed_vector_go_at_once(saved: Path, faces: Clusters, limit: int) -> None:
+    """Also where the index has become small and no graph file is written any more."""
+    with FaceIndex(saved, exact_limit=limit) as index:
+        index.save()
+    left = saved / ".faces.hnsw.new"
+    left.write_bytes(faces(COUNT)[7].tobytes())
+    with FaceIndex(saved, exact_limit=limit) as index:
+        index.add(faces(1))
+    assert left.exists()
+    with FaceIndex(saved, exact_limit=limit) as index:
+        index.remove(7)
+    assert not left.exists()
+
+
+def test_old_leftovers_go_where_nothing_is_saved(saved: Path) -> None:
+    """Opening and closing a small index for writing is enough."""
+    with FaceIndex(saved) as index:
+        index.save()
+    left = saved / ".faces.hnsw.old"
+    left.write_bytes(b"part")
+    os.utime(left, (time.time() - 7200,) * 2)
+    with FaceIndex(saved):
+        pass
+    assert not left.exists()
+
+
+def test_save_whose_temporary_was_taken_away_writes_it_again(saved: Path, faces: Clusters, monkeypatch: Any) -> None:
+    """Another process that removes leftovers may hit a living writer; the graph file is published all the same."""
+    original = graph_file.publish
+    answers: list[bool] = []
+
+    def publish(temporary: Path, folder: Path) -> bool:
+        if not answers:
+            temporary.unlink()
+        answers.append(original(temporary, folder))
+        return answers[-1]
+
+    monkeypatch.setattr(graph_file, "publish", publish)
+    before = graph_file.digest(saved)
+    with FaceIndex(saved, exact_limit=0) as index:
+        index.add(faces(1, seed=4))
+        index.save()
+    assert answers == [False, True]
+    assert graph_file.digest(saved) not in (None, before)
+
+
 def test_worn_graph_is_built_anew(tmp_path: Path, faces: Clusters, oracle: Oracle, monkeypatch: Any) -> None:
     """After most vectors were removed the way-points go too."""
     vectors = faces(1000)

@@ -303,10 +303,21 @@ class FaceIndex:
             raise VectorError(f"{self.name} cannot be saved inside a transaction")
         clean = True
         if self.folder is not None and not self.read_only:
+            self._remove_leftovers(self.folder)
             self._searcher.save()
             clean = self._tidy()
         self._changed = False
         return clean
+
+    def _remove_leftovers(self, folder: Path) -> None:
+        """Remove what killed writers of the graph file have left, before its hour where it may hold a removed vector.
+
+        Removals that the graph file reflects count as done with: whoever saved it has looked for leftovers then.
+        """
+        with self._storage.reading() as connection:
+            reflected = schema.read(connection, self.name).graph_generation
+            went = rows.changes_since(connection, reflected)[1]
+        graph_file.remove_leftovers(folder, any_age=self._removed or went > 0)
 
     def _tidy(self) -> bool:
         """Empty the database's log; wait for readers only where a removed vector stands in it."""
@@ -330,8 +341,10 @@ class FaceIndex:
         try:
             if save and self._worth_saving():
                 self.save()
-            elif save and not self._storage.in_transaction and self._storage.has_log:
-                self._tidy()
+            elif save and self.folder is not None and not self.read_only and not self._storage.in_transaction:
+                self._remove_leftovers(self.folder)
+                if self._storage.has_log:
+                    self._tidy()
         finally:
             self._storage.close()
 

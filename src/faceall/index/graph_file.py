@@ -123,7 +123,6 @@ def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header |
 @contextmanager
 def written(folder: Path, header: Header, graph: BinaryIO) -> Iterator[tuple[Path, bytes]]:
     """A synced temporary sibling of faces.hnsw holding `graph`, and its SHA-256; gone afterwards unless renamed."""
-    _remove_leftovers(folder)
     descriptor, name = tempfile.mkstemp(prefix=f".{GRAPH}.", dir=folder)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -146,10 +145,14 @@ def written(folder: Path, header: Header, graph: BinaryIO) -> Iterator[tuple[Pat
             os.unlink(name)
 
 
-def publish(temporary: Path, folder: Path) -> None:
-    """Put a written file in its place and make that lasting."""
-    os.replace(temporary, folder / GRAPH)
+def publish(temporary: Path, folder: Path) -> bool:
+    """Put a written file in its place and make that lasting; False if another process has taken it away."""
+    try:
+        os.replace(temporary, folder / GRAPH)
+    except FileNotFoundError:
+        return False
     _sync_folder(folder)
+    return True
 
 
 def discard(folder: Path) -> None:
@@ -157,6 +160,18 @@ def discard(folder: Path) -> None:
     with suppress(FileNotFoundError):
         os.unlink(folder / GRAPH)
         _sync_folder(folder)
+
+
+def remove_leftovers(folder: Path, *, any_age: bool) -> None:
+    """Remove temporary files of writers that were killed.
+
+    any_age  also those younger than an hour: a vector was removed that they may hold. Where one belongs to a
+             writer that is still at work, `publish` tells that writer to write it again.
+    """
+    for path in folder.glob(f".{GRAPH}.*"):
+        with suppress(OSError):
+            if any_age or time.time() - path.stat().st_mtime > _LEFTOVER_AGE:
+                path.unlink()
 
 
 def scrub(graph: BinaryIO, dimension: int) -> bool:
@@ -218,11 +233,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of writers that were killed."""
-    for path in folder.glob(f".{GRAPH}.*"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _LEFTOVER_AGE:
-                path.unlink()

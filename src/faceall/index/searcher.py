@@ -225,7 +225,7 @@ class Searcher:
             self._shorten_log(connection, settings, settings.generation)
 
     def _save_graph(self, graph: Graph) -> bool:
-        """Write and publish the graph file; False if somebody has removed a vector meanwhile."""
+        """Write and publish the graph file; False if somebody has removed a vector, or that file, meanwhile."""
         folder = self._storage.folder
         if folder is None:
             return True
@@ -249,7 +249,8 @@ class Searcher:
             settings = schema.read(connection, self._storage.name)
             if rows.removed_since(connection, header.generation).size or header.generation < settings.log_floor:
                 return False  # the file would bring a removed face back to the disk
-            graph_file.publish(temporary, folder)
+            if not graph_file.publish(temporary, folder):
+                return False
             self.owes_file = False
             schema.write(connection, graph=digest, graph_generation=header.generation)
             self._shorten_log(connection, settings, header.generation)
