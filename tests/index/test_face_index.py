@@ -252,14 +252,18 @@ def test_k_must_be_a_whole_number_from_one(k: int, faces: Clusters) -> None:
 
 
 def test_another_embedder_is_refused_by_name(tmp_path: Path, faces: Clusters) -> None:
-    """The message names what the index holds and what was brought."""
+    """The message names what the index holds and what was brought, and says what to do."""
     folder = tmp_path / "people"
     with FaceIndex(folder, model="facenet-20180408-102900") as index:
         index.add(faces(2, dimension=512))
     made = "people was made with 'facenet-20180408-102900' \\(512 numbers\\); "
-    with pytest.raises(IndexMismatchError, match=made + "this embedder, 'small', makes 128"):
+    with pytest.raises(
+        IndexMismatchError, match=made + "this embedder, 'small', makes 128: give that model or another folder$"
+    ):
         FaceIndex(folder, model="small", dimension=128)
-    with pytest.raises(IndexMismatchError, match=made + "this embedder, 'other', makes 512"):
+    with pytest.raises(
+        IndexMismatchError, match=made + "this embedder, 'other', makes 512: give that model or another folder$"
+    ):
         FaceIndex(folder, model="other", dimension=512)
     with FaceIndex(folder) as index:
         assert (index.model, index.dimension, index.metric) == ("facenet-20180408-102900", 512, "l2")
