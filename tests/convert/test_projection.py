@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -103,6 +104,27 @@ def test_pairs_are_as_labelled(people: tuple[Float32Array, tuple[str, ...]]) -> 
     np.testing.assert_array_equal(first, again[0])
     assert sample_pairs(["a", "b", "c"]) is None
     assert sample_pairs(["a", "a"]) is None
+
+
+def test_every_pair_of_one_person_is_there_once() -> None:
+    """Against a list of all pairs, people mixed and of all sizes."""
+    labels = np.random.default_rng(1).integers(0, 9, 60)
+    first, second, same = sample_pairs([str(label) for label in labels]) or pytest.fail("no pairs")
+    wanted = {(a, b) for b in range(60) for a in range(b) if labels[a] == labels[b]}
+    assert sorted(zip(first[same], second[same], strict=True)) == sorted(wanted)
+
+
+def test_few_of_many_pairs_are_drawn_without_a_list() -> None:
+    """Of 200 million pairs 1,000 are drawn in next to no memory; each is of one person, and none of a crop itself."""
+    labels = np.repeat(["a", "b"], [20_000, 20])
+    tracemalloc.start()
+    first, second, same = sample_pairs(list(labels), limit=1000) or pytest.fail("no pairs")
+    largest = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert largest < 20e6
+    assert 950 < same.sum() <= 1000
+    np.testing.assert_array_equal(labels[first] == labels[second], same)
+    assert (first != second).all()
 
 
 @pytest.mark.parametrize("size", [0, 16, 17])

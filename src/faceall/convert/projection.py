@@ -153,15 +153,32 @@ def sample_pairs(labels: Sequence[str], *, limit: int = 20_000, seed: int = 0) -
     """
     names = np.unique(np.asarray(labels), return_inverse=True)[1]
     random = np.random.default_rng(seed)
-    groups = [np.flatnonzero(names == name) for name in range(int(names.max(initial=-1)) + 1)]
-    same = np.array([(a, b) for group in groups for place, a in enumerate(group) for b in group[place + 1 :]], int)
-    if not len(same) or len(groups) < 2:
+    counts = np.bincount(names)
+    ends = np.cumsum(counts * (counts - 1) // 2)  # pairs of one person are numbered, person by person
+    if len(counts) < 2 or not ends[-1]:
         return None
-    same = random.permutation(same)[:limit]
+    same = _numbered_pairs(names, counts, ends, _draw(random, int(ends[-1]), limit))
     other = random.integers(0, len(names), (len(same) * 20, 2))
     other = other[names[other[:, 0]] != names[other[:, 1]]][: len(same)]
     pairs = np.concatenate([same, other])
     return pairs[:, 0], pairs[:, 1], np.arange(len(pairs)) < len(same)
+
+
+def _draw(random: np.random.Generator, total: int, limit: int) -> Array:
+    """At most `limit` different numbers below `total`, without a list of all where these are many."""
+    if total <= 4 * limit:
+        return random.permutation(total)[:limit]
+    return np.unique(random.integers(0, total, limit))
+
+
+def _numbered_pairs(names: Array, counts: Array, ends: Array, numbers: Array) -> Array:
+    """The pairs (n, 2) of crops with these numbers; a person's pair (a, b), a < b, has the number b (b - 1) / 2 + a."""
+    people = np.searchsorted(ends, numbers, "right")
+    own = numbers - (ends - counts * (counts - 1) // 2)[people]
+    second = ((1 + np.sqrt(1 + 8 * own)) / 2).astype(int)
+    first = own - second * (second - 1) // 2
+    order, starts = np.argsort(names, kind="stable"), np.cumsum(counts) - counts
+    return np.stack([order[starts[people] + first], order[starts[people] + second]], axis=1)
 
 
 def _pair_accuracy(distances: Array, same: Array) -> float:
