@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,3 +198,33 @@ def test_a_damaged_file_is_told(tiny: ModelFolder) -> None:
     model = write_model_folder(tiny.path, tiny.manifest, {**files, EIGHT_BIT: b"{"}, replace_existing=True)
     with pytest.raises(ModelDamagedError, match=f"{EIGHT_BIT}.*import the model again"):
         _ = model.ranges
+
+
+def test_all_files_of_a_model_are_kept(tiny: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else the manifest lists is still there after the layers in 8 bits were noted."""
+    from faceall.convert import eight_bit
+    from faceall.models import write_model_folder
+
+    files: dict[str, bytes | Path] = {name: tiny.path / name for name in tiny.manifest.files}
+    model = write_model_folder(tiny.path, tiny.manifest, {**files, "LICENSE": b"terms"}, replace_existing=True)
+    report = eight_bit.EightBitReport({"conv": 1.0}, 0.5, (1.0, 1.0))
+    monkeypatch.setattr(eight_bit, "choose_ranges", lambda *_, **__: report)
+    noted, _ = eight_bit.add_eight_bit(model)
+    assert set(noted.manifest.files) == {*tiny.manifest.files, "LICENSE", EIGHT_BIT}
+    noted.verify()
+
+
+def test_ranges_of_many_pictures_are_those_of_their_parts() -> None:
+    """The largest value counts wherever it stands, and one negative value anywhere excludes a layer."""
+    one = {"convolution_param": {"num_output": 3, "kernel_size": [1], "bias_term": False}}
+    layers = [input_layer("data", (1, 3, 4, 4))]
+    weights: dict[str, Any] = {}
+    for name, bottom in (("first", "data"), ("second", "first")):
+        layers.append(Layer(name, "Convolution", (bottom,), (name,), one))
+        weights |= weight_keys(name, [np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)])
+    net = Net("net", tuple(layers), weights)
+    pictures = np.random.default_rng(0).uniform(0, 1, (21, 3, 4, 4)).astype(np.float32)
+    pictures[10, 1, 2, 3] = 5
+    assert measure_ranges(net, {"data": pictures}) == pytest.approx({"second": 8.0})
+    pictures[20, 0, 0, 0] = -1
+    assert measure_ranges(net, {"data": pictures}) == {}

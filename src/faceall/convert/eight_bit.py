@@ -22,7 +22,7 @@ from faceall.caffe.files import read_net
 from faceall.caffe.net import Net
 from faceall.caffe.shapes import infer_shapes
 from faceall.errors import EngineError
-from faceall.models import CAFFEMODEL, EIGHT_BIT, PROTOTXT, Manifest, ModelFolder, write_model_folder
+from faceall.models import EIGHT_BIT, Manifest, ModelFolder, write_model_folder
 from faceall.types import Array, Float32Array, Image
 
 GATE = 0.99994
@@ -30,6 +30,8 @@ GATE = 0.99994
 
 PICTURES = 24
 _GROUPS = 24
+_BATCH = 8
+"""How many pictures are run at once while ranges are measured."""
 _MARGIN = 1.6
 """How much larger than the largest value seen an input may get before it is cut off."""
 
@@ -79,7 +81,7 @@ def add_eight_bit(model: ModelFolder, *, progress: Progress | None = None) -> tu
     report = choose_ranges(net, natural, harsh, output=manifest.output_blob, gate=GATE, progress=progress)
     if not report.ranges:
         return model, report
-    files: dict[str, bytes | Path] = {PROTOTXT: model.prototxt, CAFFEMODEL: model.caffemodel}
+    files: dict[str, bytes | Path] = {name: model.path / name for name in manifest.files}
     files[EIGHT_BIT] = report.to_json().encode()
     return write_model_folder(model.path, manifest, files, replace_existing=True), report
 
@@ -182,11 +184,17 @@ def measure_ranges(net: Net, inputs: Mapping[str, Float32Array]) -> dict[str, fl
     for layer in net.layers:
         if layer.type == "Convolution" and layer.bottoms[0] not in net.inputs:
             readers.setdefault(layer.bottoms[0], []).append(layer.name)
-    blobs = get_engine().compile(net, list(readers))(inputs)
+    compiled = get_engine().compile(net, list(readers))
+    least, most = dict.fromkeys(readers, np.inf), dict.fromkeys(readers, -np.inf)
+    for start in range(0, len(next(iter(inputs.values()))), _BATCH):  # all at once would fill the memory
+        blobs = compiled({name: values[start : start + _BATCH] for name, values in inputs.items()})
+        for blob in readers:
+            least[blob] = min(least[blob], float(blobs[blob].min()))
+            most[blob] = max(most[blob], float(blobs[blob].max()))
     return {
-        layer: float(blobs[blob].max()) * _MARGIN
+        layer: most[blob] * _MARGIN
         for blob, layers in readers.items()
-        if blobs[blob].min() >= 0 and blobs[blob].max() > 0
+        if least[blob] >= 0 and most[blob] > 0
         for layer in layers
     }
 
