@@ -93,17 +93,18 @@ def _find(name: str | None) -> ModelFolder:
 @conversion_options
 @output_options
 def import_(console: Console, file: Path, replace: bool, eight_bit: bool, how: dict[str, Any]) -> None:
-    """Install a model: a FaceNet graph (.pb), the zip it came in, or a model folder.
+    """Install a model: a FaceNet graph (.pb), the zip it came in, a model folder, or what else `convert` reads.
 
     A graph is converted and compared with its source first; above a difference of 1e-5 nothing is installed. Known
     files are recognised by their checksum; for others the assumptions are told. Then it is measured which layers may
     be computed in 8 bits, where the processor does that: the model is faster, and its vectors stay the same.
     """
-    from faceall.models import adopt
+    from faceall.models import MANIFEST, adopt
 
     with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
         source = _unpacked(file, Path(scratch)) if file.suffix.lower() == ".zip" else file
-        converted = source if source.is_dir() else run_conversion(console, source, Path(scratch) / "model", how).folder
+        plain = (source / MANIFEST).is_file() and not any(how.values())
+        converted = source if plain else run_conversion(console, source, Path(scratch) / "model", how).folder
         _print_installed(console, _measured(console, adopt(converted, replace=replace), eight_bit))
 
 
@@ -131,20 +132,26 @@ def _unpacked(file: Path, scratch: Path) -> Path:
     """The frozen graph of a release's zip, unpacked."""
     import shutil
     import zipfile
+    import zlib
 
     from faceall.errors import ConvertError
 
     try:
         with zipfile.ZipFile(file) as archive:
-            graphs = [name for name in archive.namelist() if name.lower().endswith(".pb")]
+            graphs = [name for name in archive.namelist() if _is_graph(name)]
             if len(graphs) != 1:
                 raise ConvertError(f"{file}: holds {len(graphs)} .pb files, expected one")
             target = scratch / Path(graphs[0]).name
             with archive.open(graphs[0]) as member, target.open("wb") as copy:
                 shutil.copyfileobj(member, copy)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # Runtime: needs a password
         raise ConvertError(f"{file}: cannot be unpacked ({error})") from error
     return target
+
+
+def _is_graph(name: str) -> bool:
+    """Whether a file in a zip is a graph; macOS adds shadows of every file."""
+    return name.lower().endswith(".pb") and "__MACOSX" not in name.split("/") and not Path(name).name.startswith("._")
 
 
 @models.command()

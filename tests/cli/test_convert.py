@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,43 @@ def test_mistakes_are_one_line(run: Run, model: Path, tmp_path: Path, options: l
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_import_takes_a_folder_as_it_is_unless_it_is_to_be_changed(run: Run, model: Path, tmp_path: Path) -> None:
+    """Without options the model is copied; with one it is converted, and so is a folder of Caffe's files alone."""
+    options = ["--no-eight-bit", "--json"]
+    run("models", "import", model, *options)
+    made = tmp_path / "data" / "models"
+    assert (made / "tiny" / "model.prototxt").read_bytes() == (model / "model.prototxt").read_bytes()
+    run("models", "import", model, "--name", "mine", "--standardisation", "prewhiten", *options)
+    changed = ModelFolder.open(made / "mine").manifest
+    assert (changed.name, changed.standardisation.kind) == ("mine", "prewhiten")
+    (model / "manifest.json").unlink()
+    run("models", "import", model, "--name", "bare", *options)
+    assert ModelFolder.open(made / "bare").manifest.embedding_size == 128
+
+
+def test_unfit_zips_are_one_line(run: Run, tmp_path: Path) -> None:
+    """A zip that wants a password, one packed in an unknown way and a damaged one; shadows of macOS do not count."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("__MACOSX/x.pb", "shadow")
+        archive.writestr("._x.pb", "shadow")
+        archive.writestr("graph.pb", "no graph at all, " * 9)
+    whole = path.read_bytes()
+    assert "graph.pb" in run("models", "import", path, exit_code=1).stderr  # found, read and refused
+    local, central = whole.rindex(b"PK\x03\x04"), whole.rindex(b"PK\x01\x02")
+    start = local + 30 + len("graph.pb")
+    changes = {
+        "password": {local + 6: 1, central + 8: 1},
+        "method": {local + 8: 99, central + 10: 99},
+        "data": {start: 7},
+    }
+    for changed in changes.values():
+        data = bytearray(whole)
+        for place, value in changed.items():
+            data[place] = value
+        path.write_bytes(data)
+        error = run("models", "import", path, exit_code=1).stderr
+        assert "cannot be unpacked" in error
+        assert len(error.strip().splitlines()) == 1
