@@ -89,6 +89,27 @@ def run_conversion(console: Console, source: Path, directory: Path, how: dict[st
     return done
 
 
+_ONLY_FOR = {
+    "precision": ("--precision", "coreml"),
+    "input_kind": ("--input-kind", "coreml"),
+    "ios": ("--target", "coreml"),
+    "floor_pool": ("--floor-pool", "caffe"),
+    "bottleneck": ("--bottleneck", "caffe"),
+}
+"""Options that only one format knows."""
+
+
+def _refuse_idle(target: str) -> None:
+    """Raise ConvertError where an option was given that would do nothing."""
+    from faceall.errors import ConvertError
+
+    context = click.get_current_context()
+    for parameter, (option, only) in _ONLY_FOR.items():
+        given = context.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
+        if given and only != target:
+            raise ConvertError(f"{option} does nothing for --to {target}, only for --to {only}; leave it out")
+
+
 @click.command()
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
 @click.option(
@@ -173,6 +194,7 @@ def convert(
     """
     from faceall.convert import CoremlOptions
 
+    _refuse_idle(styles["target"])
     kind: Any = "neuralnetwork" if destination.suffix == ".mlmodel" else "mlprogram"
     coreml = CoremlOptions(format=kind, precision=precision, input=input_kind, target=ios)
     done = run_conversion(console, source, destination, how, replace_existing=replace, coreml=coreml, **styles)

@@ -70,7 +70,12 @@ def test_photos_are_cut_where_asked(run: Run, model: Path, tmp_path: Path, astro
         (["--embedding-size", "128", "--calibrate", "CROPS"], "from 1 to 127"),
         (["--calibrate", "CROPS"], "--embedding-size"),
         (["--check", "EMPTY"], "holds no pictures"),
-        (["--bottleneck", "convolution", "--to", "onnx"], "exists already"),
+        (["--to", "onnx"], "exists already"),
+        (["--bottleneck", "convolution", "--to", "onnx"], "--bottleneck does nothing for --to onnx"),
+        (["--floor-pool", "crop", "--to", "onnx"], "--floor-pool does nothing for --to onnx"),
+        (["--precision", "float32"], "--precision does nothing for --to caffe"),
+        (["--target", "ios16"], "--target does nothing for --to caffe"),
+        (["--input", "x", "--image-size", "9"], "--input and --image-size: for TensorFlow graphs alone"),
     ],
 )
 def test_mistakes_are_one_line(run: Run, model: Path, tmp_path: Path, options: list[str], words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -66,12 +67,13 @@ def open_subject(
 
     Raises NetFormatError, UnsupportedGraphError, ModelError or ConvertError, one line that names the file.
     """
-    if (path / MANIFEST).is_file():
-        return _open_model(path, batch_norm, standardisation, name)
-    if _is_part_of_model(path):
-        return _open_model(path.parent, batch_norm, standardisation, name)
+    boundary = {"--input": input, "--output-node": output, "--image-size": image_size}
+    if (path / MANIFEST).is_file() or _is_part_of_model(path):
+        _refuse_boundary(path, boundary)
+        return _open_model(path if path.is_dir() else path.parent, batch_norm, standardisation, name)
     source = open_source(path, output=output)
     if source.net is not None:
+        _refuse_boundary(path, boundary)
         return _of_net(source, source.net, batch_norm, standardisation, name)
     graph, known = source.bound(input=input, output=output), recognise(source.sha256)
     net_name = Path(known.file_name).stem if known else _NET_NAME  # never the file's own: it would enter the bytes
@@ -82,6 +84,12 @@ def open_subject(
     except UnsupportedGraphError as error:
         raise UnsupportedGraphError(f"{path}: {error}") from error
     return _of_graph(source, translation, standardisation, name)
+
+
+def _refuse_boundary(path: Path, boundary: Mapping[str, object]) -> None:
+    """What names a part of a graph does nothing for a net that is whole."""
+    if given := [option for option, value in boundary.items() if value is not None]:
+        raise ConvertError(f"{path}: {' and '.join(given)}: for TensorFlow graphs alone, this is a net already")
 
 
 def _of_graph(
