@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,8 +146,10 @@ def _read_keras(folder: Path, plan: Plan) -> Arrays:
     if hashlib.sha256(content).hexdigest() != plan.keras_sha256:
         raise ModelDamagedError(f"{path}: not the file of mtcnn 1.0.0: pip install --force-reinstall mtcnn==1.0.0")
     import joblib
+    import lz4.frame
 
-    arrays = iter(joblib.load(path))  # a pickle; the checksum says that it is the known, harmless one
+    pickled = io.BytesIO(lz4.frame.decompress(content))
+    arrays = iter(joblib.load(pickled))  # the checksum says that it is the known, harmless one
     found: dict[str, Array] = {}
     channels = 3
     for number, (name, outputs, *_) in enumerate(plan.convolutions, 1):
