@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from faceall.models import ModelFolder
 from faceall.types import Image
 from places import GRAPH, SHARED
+
+settings.register_profile("ci", derandomize=True)  # a verdict that depends on the change alone; by hand it explores
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session", autouse=True)
