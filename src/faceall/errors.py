@@ -22,6 +22,7 @@ FaceallError                     base of all; its text is one line that a person
 │   ├── IndexMismatchError       vectors of another model, dimension or metric
 │   ├── IndexBusyError           another process holds the write lock for too long
 │   └── VectorError              vectors or keys that no index can hold       (also ValueError)
+├── EvaluationError              what is there cannot be measured: a list of pairs, a gallery for calibration
 ├── UnknownPersonError           no such person in the gallery               (also LookupError)
 ├── UnknownFaceError             no such face or photo in the gallery        (also LookupError)
 └── MissingDependencyError       an optional package is absent; the text names the extra
@@ -114,6 +115,10 @@ class IndexBusyError(IndexFileError):
 
 class VectorError(IndexFileError, ValueError):
     """Vectors or keys that no index can hold: not finite, of a wrong shape, a key twice."""
+
+
+class EvaluationError(FaceallError):
+    """Pairs, pictures or a gallery from which no figure can be made."""
 
 
 class UnknownPersonError(FaceallError, LookupError):
