@@ -156,23 +156,35 @@ def _is_graph(name: str) -> bool:
 
 @models.command()
 @click.argument("release", metavar="NAME")
-@click.option("--url", metavar="URL", help="Where to get the zip. Default: a mirror of the release.")
+@click.option("--url", metavar="URL", help="Where to get the zip. Default: FACEALL_MIRROR, then a public mirror.")
 @click.option("--replace", is_flag=True, help="Replace an installed model of the same name.")
 @eight_bit_option
 @output_options
 def fetch(console: Console, release: str, url: str | None, replace: bool, eight_bit: bool) -> None:
     """Download an official FaceNet model, as 20180402-114759, check it and install it.
 
-    Both the zip and the graph in it have to have their known SHA-256. A broken download is taken up where it stopped.
+    Its terms are told first. Both the zip and the graph in it have to have their known SHA-256. A broken download is
+    taken up where it stopped; nothing of it is left once the model is installed. FACEALL_MIRROR names other places to
+    ask first, and http_proxy and https_proxy the way there.
     """
-    from faceall.models import adopt
+    from faceall.models import adopt, installed_models
     from faceall.models.fetch import fetch as download
+    from faceall.models.fetch import find_published
 
+    known = find_published(release)
+    console.remark(f"terms        {known.licence}")
+    present = next((model for model in installed_models("embedder") if model.name == known.model_name), None)
+    if present is not None and not replace:
+        console.remark(f"{known.model_name} is installed already; --replace fetches it anew")
+        _print_installed(console, present)
+        return
     with console.progress(0, "bytes") as bar:
         graph = download(release, url=url, progress=lambda done, total: bar.move_to(done, total))
     with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
         converted = run_conversion(console, graph, Path(scratch) / "model", {}).folder
-        _print_installed(console, _measured(console, adopt(converted, replace=replace), eight_bit))
+        model = adopt(converted, replace=replace)
+    graph.unlink()
+    _print_installed(console, _measured(console, model, eight_bit))
 
 
 @models.command()

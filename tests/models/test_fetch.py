@@ -49,7 +49,7 @@ def server() -> Iterator[Server]:
             wanted = self.headers.get("Range")
             state.asked.append(wanted)
             start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and state.ranges else 0
-            if self.path != "/model.zip":
+            if self.path not in ("/model.zip", "/20990101-000000.zip"):
                 self.send_error(404)
                 return
             if start >= len(state.content):
@@ -144,7 +144,7 @@ def test_a_wrong_checksum_keeps_nothing(tmp_path: Path, server: Server) -> None:
     good = hashlib.sha256(server.content).hexdigest()
     server.content = b"x" + server.content[1:]
     bad = hashlib.sha256(server.content).hexdigest()
-    with pytest.raises(DownloadError, match=f"SHA-256 is {bad}, expected {good}"):
+    with pytest.raises(DownloadError, match=rf"model\.zip: SHA-256 is {bad}, expected {good}"):
         room.fetch("20990101-000000", url=server.url, directory=tmp_path)
     assert names(tmp_path) == []
 
@@ -196,3 +196,30 @@ def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyP
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/model.zip"
         with pytest.raises(DownloadError, match="timed out"):
             room.fetch("20990101-000000", url=url, directory=tmp_path)
+
+
+def test_mirrors_are_asked_in_their_order(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FACEALL_MIRROR's folders come before the public mirror; one that fails is followed by the next."""
+    base = server.url.removesuffix("/model.zip")
+    monkeypatch.setenv("FACEALL_MIRROR", f"http://127.0.0.1:9 {base}/absent {base}/")
+    assert room.fetch("20990101-000000", directory=tmp_path).read_bytes() == GRAPH
+    assert server.asked == [None, None]
+
+
+def test_what_every_address_answered_is_told(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none gives the right bytes the one line names each address and its fault."""
+    base = server.url.removesuffix("/model.zip")
+    server.content = b"other bytes"
+    monkeypatch.setattr(room, "_addresses", lambda known: [f"{base}/absent", server.url, "http://127.0.0.1:9/x.zip"])
+    with pytest.raises(DownloadError, match=r"absent: .* 404 .*model\.zip: SHA-256 is .*9/x\.zip: cannot be reached"):
+        room.fetch("20990101-000000", directory=tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_proxy_of_the_environment_is_used(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With http_proxy set, the proxy gets the request for an address that cannot be reached otherwise."""
+    monkeypatch.setenv("http_proxy", server.url.removesuffix("/model.zip"))
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(DownloadError, match="404"):  # the proxy's own answer
+        room.fetch("20990101-000000", url="http://models.invalid/model.zip", directory=tmp_path)
+    assert server.asked == [None]

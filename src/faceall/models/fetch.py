@@ -34,23 +34,24 @@ def fetch(
     """Download a known model's zip, check it, and take the frozen graph out of it.
 
     name       of the release, e.g. "20180402-114759" or "facenet-20180402-114759"
-    url        where to get the zip; by default a mirror of the release
+    url        where to get the zip; by default the folders that the environment's FACEALL_MIRROR names (http or https
+               addresses, spaces between them), and last a public mirror of the release
     directory  where to put it; by default `downloads` in the user's data folder
     progress   is told (bytes so far, bytes in all or None) now and then
     returns    the path of NAME.pb, ready to be imported; at once where it lies there already, unharmed
 
-    A broken download is taken up where it stopped. Both the zip and the graph in it have to have their known SHA-256.
-    Raises DownloadError.
+    A broken download is taken up where it stopped. Both the zip and the graph in it have to have their known SHA-256;
+    an address that fails or gives other bytes is followed by the next. Proxies come from the environment's http_proxy
+    and https_proxy. Raises DownloadError with what each address answered.
     """
-    known = _known(name)
+    known = find_published(name)
     folder = data_folder() / "downloads" if directory is None else Path(directory)
     graph, partial = folder / known.file_name, folder / f"{known.name}.zip.part"
     try:
         if graph.is_file() and sha256_of(graph) == known.sha256:
             return graph
         folder.mkdir(parents=True, exist_ok=True)
-        _download(url or str(known.url), partial, progress)
-        _check_zip(partial, known)
+        _fetch_from_first([url] if url else _addresses(known), partial, known, progress)
         _extract(partial, graph, known)
         partial.unlink()
     except OSError as error:
@@ -58,13 +59,40 @@ def fetch(
     return graph
 
 
-def _known(name: str) -> KnownModel:
-    """The published file of that name."""
+def find_published(name: str) -> KnownModel:
+    """The published model of that name, as `fetch` takes it. Raises DownloadError that lists the known."""
     published = [model for model in KNOWN_MODELS if model.url is not None]
     for model in published:
         if name in (model.name, model.model_name, model.file_name):
             return model
     raise DownloadError(f"no published model '{name}'; known are {', '.join(model.name for model in published)}")
+
+
+def _addresses(known: KnownModel) -> list[str]:
+    """Where a model's zip may be had, in the order in which to ask."""
+    mirrors = os.environ.get("FACEALL_MIRROR", "").split()
+    return [*(f"{mirror.rstrip('/')}/{known.name}.zip" for mirror in mirrors), str(known.url)]
+
+
+def _fetch_from_first(addresses: list[str], partial: Path, known: KnownModel, progress: Progress | None) -> None:
+    """Fill `partial` from the first address that gives the right bytes."""
+    failures: list[str] = []
+    for address in addresses:
+        failure = _failure_of(address, partial, known, progress)
+        if failure is None:
+            return
+        failures.append(failure)
+    raise DownloadError("; ".join(failures))
+
+
+def _failure_of(address: str, partial: Path, known: KnownModel, progress: Progress | None) -> str | None:
+    """Fill `partial` from one address; returns what went wrong, or None."""
+    try:
+        _download(address, partial, progress)
+        _check_zip(partial, known, address)
+    except DownloadError as error:
+        return str(error)
+    return None
 
 
 def _download(url: str, partial: Path, progress: Progress | None) -> None:
@@ -74,7 +102,7 @@ def _download(url: str, partial: Path, progress: Progress | None) -> None:
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        with urllib.request.build_opener().open(request, timeout=_TIMEOUT) as response:  # the proxies of this moment
             _receive(response, partial, url, progress)
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:  # nothing is left to send; the checksum decides
@@ -104,14 +132,13 @@ def _receive(response: HTTPResponse, partial: Path, url: str, progress: Progress
         raise DownloadError(f"{url}: stopped after {done:,} of {total:,} bytes; run it again to go on")
 
 
-def _check_zip(partial: Path, known: KnownModel) -> None:
+def _check_zip(partial: Path, known: KnownModel, url: str) -> None:
     """Compare the zip with its known SHA-256; a wrong one is deleted, for it cannot be taken up."""
     actual = sha256_of(partial)
     if actual != known.zip_sha256:
         partial.unlink()
         raise DownloadError(
-            f"{known.name}.zip: SHA-256 is {actual}, expected {known.zip_sha256}; nothing was kept, try again or "
-            "another address"
+            f"{url}: SHA-256 is {actual}, expected {known.zip_sha256}; nothing was kept, try again or another address"
         )
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the graphs that the converter's other tests use, too
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,92 @@
+"""`faceall models fetch` against a mirror on this machine: terms, download, conversion, installation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cli_runs import Run
+
+from faceall.models import KnownModel, Standardisation
+from faceall.models import fetch as room
+from tensorflow_graphs import small_facenet
+
+RELEASE = "20990101-000000"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder and the address at which it is served."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def release(mirror: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The zip of a small FaceNet on the mirror, the only release that is known."""
+    graph = small_facenet().write(tmp_path / f"{RELEASE}.pb")
+    path = mirror[0] / f"{RELEASE}.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(graph, f"{RELEASE}/{RELEASE}.pb")
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (graph, path)]
+    model = KnownModel(RELEASE, digests[0], digests[1], 10, Standardisation(), "a number of faces", {})
+    monkeypatch.setattr(room, "KNOWN_MODELS", (model,))
+    return path
+
+
+def test_a_release_is_fetched_checked_and_installed(
+    run: Run, environment: dict[str, str], mirror: tuple[Path, str], release: Path
+) -> None:
+    """The terms are told first, the model can be used, and neither zip nor graph is left."""
+    environment["FACEALL_MIRROR"] = mirror[1]
+    result = run("models", "fetch", RELEASE)
+    assert result.stderr.startswith("terms        code MIT; weights trained on a number of faces")
+    assert f"installed facenet-{RELEASE}" in result.stdout
+    run("models", "verify", f"facenet-{RELEASE}")
+    assert list((Path(environment["FACEALL_DATA"]) / "downloads").iterdir()) == []
+
+
+def test_an_installed_release_is_not_fetched_again(
+    run: Run, environment: dict[str, str], mirror: tuple[Path, str], release: Path
+) -> None:
+    """With the model there nothing is asked of the mirror; --replace asks."""
+    environment["FACEALL_MIRROR"] = mirror[1]
+    run("models", "fetch", RELEASE)
+    release.unlink()
+    assert "installed already" in run("models", "fetch", RELEASE).stderr
+    assert "404" in run("models", "fetch", RELEASE, "--replace", "--url", f"{mirror[1]}/x.zip", exit_code=1).stderr
+
+
+def test_a_corrupted_release_installs_nothing(
+    run: Run, environment: dict[str, str], mirror: tuple[Path, str], release: Path
+) -> None:
+    """One line with both checksums, exit code 1, and no model."""
+    content = bytearray(release.read_bytes())
+    content[len(content) // 2] ^= 1
+    release.write_bytes(content)
+    result = run("models", "fetch", RELEASE, "--url", f"{mirror[1]}/{RELEASE}.zip", exit_code=1)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("faceall:")]
+    assert "SHA-256 is" in line
+    models = [json.loads(line) for line in run("models", "list", "--json").stdout.splitlines()]
+    assert RELEASE not in str(models)
