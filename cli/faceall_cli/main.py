@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from faceall import __version__
-from faceall_cli import convert, doctor, faces, models, people, photos
+from faceall_cli import align, convert, doctor, faces, models, people, photos
 from faceall_cli.group import FaceallGroup
 
 
@@ -33,6 +33,7 @@ COMMANDS = (
     photos.status,
     models.models,
     convert.convert,
+    align.align,
     doctor.doctor,
 )
 for _command in COMMANDS:

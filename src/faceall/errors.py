@@ -23,6 +23,7 @@ FaceallError                     base of all; its text is one line that a person
 │   ├── IndexBusyError           another process holds the write lock for too long
 │   └── VectorError              vectors or keys that no index can hold       (also ValueError)
 ├── EvaluationError              what is there cannot be measured: a list of pairs, a gallery for calibration
+├── AlignError                   faces cannot be cut out of a folder, or into one
 ├── UnknownPersonError           no such person in the gallery               (also LookupError)
 ├── UnknownFaceError             no such face or photo in the gallery        (also LookupError)
 └── MissingDependencyError       an optional package is absent; the text names the extra
@@ -119,6 +120,10 @@ class VectorError(IndexFileError, ValueError):
 
 class EvaluationError(FaceallError):
     """Pairs, pictures or a gallery from which no figure can be made."""
+
+
+class AlignError(FaceallError):
+    """Faces cannot be cut out of a folder of photos, or into one."""
 
 
 class UnknownPersonError(FaceallError, LookupError):

@@ -1,0 +1,275 @@
+"""Folders of photos -> folders of faces: one crop per face, all cut out as a model wants to see them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+
+from faceall.errors import AlignError, ImageError, ImageTooLargeError
+from faceall.gallery.analysis import FaceDetector, chief_face
+from faceall.images import find_images, read_image, write_image
+from faceall.train.align_journal import JOURNAL, AlignedPhoto, FaceCrop, Journal, read_report, remove_drafts
+from faceall.train.align_options import OPTIONS, AlignOptions, read_options
+from faceall.train.align_workers import Workers
+from faceall.types import Faces
+
+__all__ = ["AlignOptions", "AlignedPhoto", "Aligner", "Alignment", "FaceCrop", "Task", "read_options", "read_report"]
+
+_BATCH = 16  # photos that a process takes at a time
+
+
+@dataclass(frozen=True)
+class Task:
+    """One photo that is to be aligned.
+
+    source  the photo
+    target  the crop's path; with several faces each crop gets a number before its suffix
+    path    the photo's path below its folder, with /
+    file    the crop's path below the folder of crops, with /
+    """
+
+    source: Path
+    target: Path
+    path: str
+    file: str
+
+
+class Alignment(Iterator[AlignedPhoto]):
+    """Cuts the faces out of every photo of a folder; iterate over it, and the work is done.
+
+    photos   the folder; below it may be one folder per person, and the crops keep that order
+    target   the folder for the crops, beside them align.json (how they were made) and align.jsonl (a line per photo)
+    options  how they are made
+    workers  processes; 1 is this one alone
+    stop     ends the run before the next photos; finished ones are kept
+
+    A photo is reported once its crops are on the disk. What an earlier run has done is not done again, unless the
+    photo has changed or a crop has gone. A run may be killed at any moment: every file appears whole or not at all.
+
+    Raises AlignError: no photos, folders that cannot be used, or crops there that were made in another way.
+    """
+
+    def __init__(
+        self,
+        photos: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        options: AlignOptions | None = None,
+        workers: int = 1,
+        stop: Event | None = None,
+        detector: FaceDetector | None = None,
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"workers is {workers}, expected at least 1")
+        self.options = options or AlignOptions()
+        self._photos, self._target = Path(photos), Path(target)
+        self._workers, self._stop, self._detector = workers, stop or Event(), detector
+        self._tasks = _plan(self._photos, self._target, self.options)
+        _prepare(self._target, self.options)
+        self._results = self._run()
+
+    @property
+    def total(self) -> int:
+        """How many photos there are."""
+        return len(self._tasks)
+
+    def __next__(self) -> AlignedPhoto:
+        return next(self._results)
+
+    def close(self) -> None:
+        """End the run; finished photos are kept."""
+        self._results.close()  # type: ignore[attr-defined]
+
+    def _run(self) -> Iterator[AlignedPhoto]:
+        with Journal(self._target / JOURNAL) as journal:
+            remove_drafts(self._target)
+            known = read_report(self._target)
+            waiting = []
+            for task in self._tasks:
+                if done := _done_before(task, known.get(task.path), self._target):
+                    yield done
+                else:
+                    waiting.append(task)
+            for photos in self._align(waiting):
+                journal.add(photos)
+                for photo in photos:
+                    _remove_crops(self._target, known.get(photo.path), kept=photo)
+                yield from photos
+
+    def _align(self, tasks: Sequence[Task]) -> Iterator[list[AlignedPhoto]]:
+        """The tasks in batches, in order; ends early when told to stop."""
+        batches = [tasks[start : start + _BATCH] for start in range(0, len(tasks), _BATCH)]
+        if self._workers == 1 or len(batches) < 2 or self._detector is not None:
+            aligner = Aligner(self.options, self._detector) if batches else None
+            for batch in batches:
+                if aligner is None or self._stop.is_set():
+                    return
+                yield aligner.align(batch)
+            return
+        with Workers(min(self._workers, len(batches)), Aligner, self.options) as workers:
+            yield from workers.run(Aligner.align, batches, self._stop)
+
+
+class Aligner:
+    """Aligns photos in one process.
+
+    options   how
+    detector  finds the faces; by default faceall's own
+    """
+
+    def __init__(self, options: AlignOptions, detector: FaceDetector | None = None) -> None:
+        if detector is None:
+            from faceall.detect import Detector
+
+            detector = Detector(min_face=options.min_face)
+        self._options, self._detector = options, detector
+
+    def align(self, tasks: Sequence[Task]) -> list[AlignedPhoto]:
+        """Align photos and write their crops. Raises AlignError where a crop cannot be written."""
+        return [self._align_one(task) for task in tasks]
+
+    def _align_one(self, task: Task) -> AlignedPhoto:
+        photo = AlignedPhoto(path=task.path, status="unreadable")
+        try:
+            status = os.stat(task.source)
+            photo = replace(photo, size=status.st_size, modified=status.st_mtime_ns)
+            image = read_image(task.source)
+        except ImageTooLargeError as error:
+            return replace(photo, status="too-large", message=_without_path(error, task))
+        except ImageError as error:
+            return replace(photo, message=_without_path(error, task))
+        except OSError as error:
+            return replace(photo, message=f"cannot be opened ({error.strerror})")
+        (faces,) = self._detector.detect_batch([image])
+        if not len(faces):
+            return replace(photo, status="no-face", message="no face found")
+        chosen = faces.take(_choose(faces, image.shape, self._options))
+        cuts = self._options.cut(image, chosen.boxes)
+        files = _crop_files(task, len(chosen), self._options)
+        crops = []
+        for (path, file), cut, face in zip(files, cuts, chosen, strict=True):
+            _write(path, cut)
+            box, points = np.round(face.box.astype(float), 2), np.round(face.landmarks.astype(float), 2)
+            crops.append(
+                FaceCrop(
+                    file=file,
+                    box=tuple(box.tolist()),
+                    score=round(face.score, 6),
+                    landmarks=tuple(map(tuple, points.tolist())),
+                )
+            )
+        return replace(photo, status="aligned", faces=len(faces), crops=tuple(crops))
+
+
+def _choose(faces: Faces, shape: tuple[int, ...], options: AlignOptions) -> list[int]:
+    """The numbers of the faces that are wanted; `faces` are the surest first."""
+    if options.faces == "all":
+        return list(range(len(faces)))
+    return [0 if options.faces == "surest" else chief_face(faces, shape)]
+
+
+def _crop_files(task: Task, count: int, options: AlignOptions) -> list[tuple[Path, str]]:
+    """Where the crops of a photo go, and their names in the report."""
+    if options.faces != "all":
+        return [(task.target, task.file)]
+    suffixes = [f".{number}.{options.format}" for number in range(1, count + 1)]
+    return [(task.target.with_name(task.target.name + suffix), task.file + suffix) for suffix in suffixes]
+
+
+def _plan(photos: Path, target: Path, options: AlignOptions) -> list[Task]:
+    """What there is to do. Raises AlignError where that cannot work."""
+    if not photos.is_dir():
+        raise AlignError(f"{photos}: is no folder of photos")
+    inside = photos.resolve()
+    if target.resolve() == inside or inside in target.resolve().parents:
+        raise AlignError(
+            f"{target}: lies in the folder of the photos, where its crops would count as photos; name another"
+        )
+    try:
+        sources = find_images(photos)
+    except ImageError as error:
+        raise AlignError(str(error)) from error
+    if not sources:
+        raise AlignError(f"{photos}: holds no pictures")
+    tasks = [_task(source, photos, target, options) for source in sources]
+    taken: dict[str, str] = {}
+    for task in tasks:
+        if (other := taken.setdefault(task.file, task.path)) != task.path:
+            raise AlignError(f"{photos}: {other} and {task.path} would both become {task.file}; rename one of them")
+    return tasks
+
+
+def _task(source: Path, photos: Path, target: Path, options: AlignOptions) -> Task:
+    """Ada/1.jpg becomes Ada/1.jpg, Ada/1.png becomes Ada/1.png.jpg; with all faces, Ada/1.jpg.1.jpg and so on."""
+    path = source.relative_to(photos).as_posix()
+    keeps_name = options.faces == "all" or source.suffix == f".{options.format}"
+    file = path if keeps_name else f"{path}.{options.format}"
+    return Task(source, target / file, path, file)
+
+
+def _prepare(target: Path, options: AlignOptions) -> None:
+    """Make the folder, with its align.json. Raises AlignError: crops there were made in another way."""
+    record = target / OPTIONS
+    if record.exists():
+        if (before := read_options(target)) != options:
+            raise AlignError(f"{target}: its crops were made with {_differences(before, options)}; name another folder")
+        return
+    draft = record.with_name(f".{OPTIONS}.{os.getpid()}.part")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        draft.write_text(options.to_json(), "utf-8")
+        os.replace(draft, record)
+    except OSError as error:
+        raise AlignError(f"{target}: cannot be written ({error.strerror})") from error
+
+
+def _differences(before: AlignOptions, now: AlignOptions) -> str:
+    """What differs, as: size 160 (now 112), room 0.15 (now 0)."""
+    old, new = ({**vars(options.rule), **vars(options)} for options in (before, now))
+    pairs = [(name, old[name], new[name]) for name in old if name != "rule" and old[name] != new[name]]
+    return ", ".join(f"{name} {one} (now {other})" for name, one, other in pairs)
+
+
+def _done_before(task: Task, known: AlignedPhoto | None, target: Path) -> AlignedPhoto | None:
+    """What an earlier run found, if the photo has not changed since and its crops are there."""
+    if known is None or known.status not in ("aligned", "no-face"):
+        return None
+    try:
+        status = os.stat(task.source)
+    except OSError:
+        return None  # a worker says why
+    if (status.st_size, status.st_mtime_ns) != (known.size, known.modified):
+        return None
+    if not all((target / crop.file).is_file() for crop in known.crops):
+        return None
+    return replace(known, status="unchanged") if known.status == "aligned" else known
+
+
+def _remove_crops(target: Path, before: AlignedPhoto | None, *, kept: AlignedPhoto) -> None:
+    """Delete the crops that a photo had before it changed and has no more."""
+    stale = {crop.file for crop in before.crops} if before else set()
+    try:
+        for file in stale - {crop.file for crop in kept.crops}:
+            (target / file).unlink(missing_ok=True)
+    except OSError as error:
+        raise AlignError(f"{error.filename}: cannot be removed ({error.strerror})") from error
+
+
+def _write(path: Path, crop: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, crop)
+    except ImageError as error:
+        raise AlignError(str(error)) from error
+    except OSError as error:
+        raise AlignError(f"{path.parent}: cannot be made ({error.strerror})") from error
+
+
+def _without_path(error: ImageError, task: Task) -> str:
+    """An error's text without the path, which stands beside it already."""
+    return str(error).removeprefix(f"{task.source}: ")
