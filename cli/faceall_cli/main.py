@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from faceall import __version__
-from faceall_cli import align, convert, doctor, faces, models, people, photos
+from faceall_cli import align, cluster, convert, doctor, evaluate, faces, models, people, photos
 from faceall_cli.group import FaceallGroup
 
 
@@ -29,10 +29,12 @@ COMMANDS = (
     faces.embed,
     faces.compare,
     people.people,
+    cluster.cluster,
     photos.remove,
     photos.status,
     models.models,
     convert.convert,
+    evaluate.evaluate,
     align.align,
     doctor.doctor,
 )

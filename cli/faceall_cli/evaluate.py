@@ -1,0 +1,177 @@
+"""`faceall evaluate`: how well models tell people apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from faceall_cli.console import Console, counted, shown
+from faceall_cli.options import output_options
+
+if TYPE_CHECKING:
+    from faceall.embed import Embedder
+    from faceall.evaluate import Evaluation, ModelResult, Validation
+
+JSON_FILE, HTML_FILE = "evaluation.json", "report.html"
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--pairs",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The list of pairs, in LFW's format or as CSV. Default: pairs.txt in DIR.",
+)
+@click.option("--model", "models", metavar="NAME", multiple=True, help="An embedder by name or folder, any number.")
+@click.option("--all", "every", is_flag=True, help="Every installed embedder.")
+@click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice(("auto", "float32")),
+    multiple=True,
+    help="What the nets compute in; twice for both. Default: auto, which is 8 bits where an import measured them.",
+)
+@click.option("--flip", is_flag=True, help="Take the mean of the vectors of a face and of its mirror image.")
+@click.option("--subtract-mean", is_flag=True, help="Take the mean vector of the other folds off, as facenet can.")
+@click.option("--speed", is_flag=True, help="Also measure faces per second, one and sixteen at a time.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="REPORT_DIR",
+    help=f"Write {JSON_FILE} and {HTML_FILE} there, with curves and the worst pairs.",
+)
+@output_options
+def evaluate(
+    console: Console,
+    folder: Path,
+    pairs: Path | None,
+    models: tuple[str, ...],
+    every: bool,
+    precisions: tuple[str, ...],
+    flip: bool,
+    subtract_mean: bool,
+    speed: bool,
+    out: Path | None,
+) -> None:
+    """Measure embedders on pairs of pictures below DIR, as LFW is measured: ten folds.
+
+    The list says for every pair whether it shows one person. Its lines are `NAME i j` and `NAME i NAME j`, for
+    NAME/NAME_0001.jpg, or in a .csv file `path,path,same`. Accuracy is counted with a threshold that was chosen on the
+    other folds. VAL is the share of pairs of one person that are accepted at a false-accept rate (FAR). Pairs with a
+    picture that is missing, unreadable or without a face are set apart and counted.
+    """
+    from faceall.detect import Detector
+    from faceall.evaluate import evaluate_pairs, read_pairs
+
+    listed = read_pairs(folder / "pairs.txt" if pairs is None else pairs, folder=folder)
+    embedders = list(_embedders(models, every, precisions or ("auto",)))
+    _make_folder(out)
+    with console.progress(0, "pictures") as bar:
+        found = evaluate_pairs(
+            listed,
+            embedders,
+            Detector(),
+            flip=flip,
+            subtract_mean=subtract_mean,
+            speed=speed,
+            progress=bar.move_to,
+        )
+    _print_results(console, found)
+    if out is not None:
+        _write_report(console, out, found)
+
+
+def _embedders(models: tuple[str, ...], every: bool, precisions: tuple[Any, ...]) -> Iterator[Embedder]:
+    """Every model that is asked for, in every precision that is asked for; by default the default embedder."""
+    from faceall.embed import Embedder
+    from faceall.errors import ModelNotFoundError
+    from faceall.models import installed_models
+
+    if every and models:
+        raise click.UsageError("--all and --model exclude each other", click.get_current_context())
+    chosen: list[Any] = [model.path for model in installed_models("embedder")] if every else list(models) or [None]
+    if not chosen:
+        raise ModelNotFoundError("no embedder is installed: faceall models list says what there is")
+    for model in dict.fromkeys(chosen):
+        for precision in dict.fromkeys(precisions):
+            yield Embedder(model, precision=precision)
+
+
+def _make_folder(folder: Path | None) -> None:
+    """Make the report's folder before the long work, or say why it cannot be made."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"{folder}: cannot be made ({error.strerror})") from error
+
+
+def _print_results(console: Console, found: Evaluation) -> None:
+    from faceall.evaluate import model_as_json
+
+    common = {key: value for key, value in found.to_json().items() if key != "models"}
+    for result in found.results:
+        console.record({**model_as_json(result), **common})
+    console.table(_table(found), right=frozenset(range(2, 11)))
+    same = int(found.same.sum())
+    console.line(
+        f"{counted(len(found.pairs), 'pair')} ({same:,} of one person, {len(found.pairs) - same:,} of two),"
+        f" {counted(found.folds, 'fold')}; in brackets 95 % intervals"
+    )
+    _tell_unusable(console, found)
+    for validation in found.results[0].scores["squared_l2"].validations:
+        if not validation.supported:
+            console.remark(f"too few pairs of two people to tell a FAR of {validation.wanted:g} from zero")
+
+
+def _table(found: Evaluation) -> list[tuple[str, ...]]:
+    rates = [f"VAL @ {validation.wanted:g}" for validation in found.results[0].scores["squared_l2"].validations]
+    heading = ["model", "computes in", "numbers", "accuracy", "", *rates, "AUC", "EER", "threshold"]
+    if found.results[0].speed:
+        heading += ["faces/s", "16 at once"]
+    return [tuple(heading), *map(_row, found.results)]
+
+
+def _row(result: ModelResult) -> tuple[str, ...]:
+    scores = result.scores["squared_l2"]
+    low, high = scores.accuracy_interval
+    cells = [result.name, result.precision, str(result.size)]
+    cells += [f"{scores.accuracy:.4f} ± {scores.deviation:.4f}", f"[{low:.3f}, {high:.3f}]"]
+    cells += map(_validation, scores.validations)
+    cells += [f"{scores.area:.5f}", f"{scores.equal_error_rate:.4f}", f"{scores.threshold:.3f}"]
+    if result.speed:
+        cells += [f"{result.speed.alone:.0f}", f"{result.speed.batch:.0f}"]
+    return tuple(cells)
+
+
+def _validation(validation: Validation) -> str:
+    return f"{validation.value:.4f}{'' if validation.supported else ' ?'}"
+
+
+def _tell_unusable(console: Console, found: Evaluation) -> None:
+    """Every picture that gave no vector, and how many pairs that cost."""
+    if not found.left_out:
+        return
+    for picture in found.unusable:
+        console.complain(f"faceall: {shown(picture.message)}")
+    for result in found.results:
+        if len(found.results) == 1:
+            console.line(f"accuracy with these counted as wrong: {result.accuracy_of_all:.4f}")
+    pictures = counted(len(found.unusable), "picture")
+    console.complain(f"faceall: {counted(len(found.left_out), 'pair')} left out, for {pictures} without a vector")
+
+
+def _write_report(console: Console, folder: Path, found: Evaluation) -> None:
+    from faceall.evaluate import report_html
+    from faceall_cli.files import write_whole
+
+    text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
+    write_whole(folder / JSON_FILE, text.encode("utf-8", "backslashreplace"))
+    write_whole(folder / HTML_FILE, report_html(found).encode("utf-8", "backslashreplace"))
+    console.remark(f"wrote {shown(folder / JSON_FILE)} and {shown(folder / HTML_FILE)}")

@@ -1,0 +1,120 @@
+"""Distances of pairs and the truth about them, counted: ROC, area, equal error rate, and how sure all that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Float64Array: TypeAlias = npt.NDArray[np.float64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Interval: TypeAlias = tuple[float, float]
+
+CONFIDENCE = 0.95
+ROUNDS = 1000
+_NORMAL = 1.959963984540054  # standard deviations on each side that hold CONFIDENCE of a normal distribution
+_BLOCK = 1 << 22  # numbers that one step of the bootstrap holds
+
+
+@dataclass(frozen=True, eq=False)
+class Roc:
+    """Every operating point of some pairs, from "nobody is the same" to "all are".
+
+    thresholds    (m,) float64, ascending; pairs up to and including that distance are accepted; the first is -inf
+    false_accept  (m,) float64, the share of pairs of two people that are accepted, 0 .. 1
+    true_accept   (m,) float64, the share of pairs of one person that are accepted, 0 .. 1
+    """
+
+    thresholds: Float64Array
+    false_accept: Float64Array
+    true_accept: Float64Array
+
+    def at(self, rate: float) -> tuple[float, float]:
+        """The largest threshold with a false-accept rate of at most `rate`, and the true-accept rate there."""
+        place = int(np.searchsorted(self.false_accept, rate, side="right")) - 1
+        return float(self.thresholds[place]), float(self.true_accept[place])
+
+
+def roc(distances: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
+    """The ROC of pairs, one point per distinct distance.
+
+    distances  (n,) smaller is more alike
+    same       (n,) bool; both kinds have to be there
+    """
+    order = np.argsort(np.asarray(distances), kind="stable")
+    values = np.asarray(distances, np.float64)[order]
+    truth = np.asarray(same, bool)[order]
+    last = np.append(np.flatnonzero(np.diff(values)), len(values) - 1)  # of each group of equal distances
+    accepted, right = last + 1, np.cumsum(truth)[last]
+    total = int(truth.sum())
+    return Roc(
+        np.concatenate([[-np.inf], values[last]]),
+        np.concatenate([[0.0], (accepted - right) / (len(truth) - total)]),
+        np.concatenate([[0.0], right / total]),
+    )
+
+
+def area_under(curve: Roc) -> float:
+    """The area under a ROC: how often a pair of one person is nearer than a pair of two; ties count half."""
+    steps = np.diff(curve.false_accept)
+    return float(np.sum(steps * (curve.true_accept[1:] + curve.true_accept[:-1]) / 2))
+
+
+def equal_error_rate(curve: Roc) -> float:
+    """Where as many pairs of two people are accepted as pairs of one are refused, on straight lines between points."""
+    excess = curve.false_accept - (1 - curve.true_accept)  # rises from -1 to 1
+    after = int(np.argmax(excess >= 0))
+    step = excess[after] - excess[after - 1]
+    share = -excess[after - 1] / step
+    return float(curve.false_accept[after - 1] + share * (curve.false_accept[after] - curve.false_accept[after - 1]))
+
+
+def wilson(successes: float, total: int) -> Interval:
+    """The 95 % interval of a share that was counted (Wilson 1927)."""
+    if total == 0:
+        return 0.0, 1.0
+    share, square = successes / total, _NORMAL**2
+    centre = (share + square / (2 * total)) / (1 + square / total)
+    half = _NORMAL * math.sqrt(share * (1 - share) / total + square / (4 * total**2)) / (1 + square / total)
+    return (0.0 if successes == 0 else centre - half), (1.0 if successes == total else centre + half)
+
+
+def bootstrap(
+    distances: npt.ArrayLike, same: npt.ArrayLike, *, rounds: int = ROUNDS, seed: int = 0
+) -> tuple[Interval, Interval]:
+    """The 95 % intervals of the area under the ROC and of the equal error rate, by drawing pairs with replacement.
+
+    Pairs of one person and of two are drawn apart, as many of each as there are (Efron 1979; percentiles).
+    """
+    order = np.argsort(np.asarray(distances), kind="stable")
+    values, truth = np.asarray(distances, np.float64)[order], np.asarray(same, bool)[order]
+    last = np.append(np.flatnonzero(np.diff(values)), len(values) - 1)
+    random = np.random.default_rng(seed)
+    areas, errors = [], []
+    step = max(1, _BLOCK // len(values))
+    for start in range(0, rounds, step):
+        count = min(step, rounds - start)
+        accepted = [_drawn(kind, random, count)[:, last] for kind in (~truth, truth)]
+        for false_accept, true_accept in zip(*accepted, strict=True):
+            drawn = Roc(values[last], np.append(0.0, false_accept), np.append(0.0, true_accept))
+            areas.append(area_under(drawn))
+            errors.append(equal_error_rate(drawn))
+    return percentiles(areas), percentiles(errors)
+
+
+def _drawn(kind: Bools, random: np.random.Generator, count: int) -> Float64Array:
+    """`count` times: of the pairs of one kind, drawn anew, the share up to each place of the order."""
+    places = np.flatnonzero(kind)
+    weights = np.zeros((count, len(kind)))
+    weights[:, places] = random.multinomial(len(places), np.full(len(places), 1 / len(places)), size=count)
+    return np.asarray(np.minimum(np.cumsum(weights, axis=1) / len(places), 1.0))
+
+
+def percentiles(values: Sequence[float]) -> Interval:
+    """The middle 95 % of what a bootstrap gave."""
+    low, high = np.percentile(np.asarray(values), [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    return float(low), float(high)

@@ -1,0 +1,216 @@
+"""Ten folds: what is chosen on nine of them is counted on the tenth, as facenet's `validate_on_lfw` does.
+
+Source: D. Sandberg, facenet (MIT), src/facenet.py, `calculate_roc` and `calculate_val`; the protocol is that of
+LFW (Huang et al. 2007).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.evaluate.curves import (
+    Bools,
+    Float64Array,
+    Interval,
+    area_under,
+    bootstrap,
+    equal_error_rate,
+    roc,
+    wilson,
+)
+from faceall.types import Float32Array, Int64Array
+
+FOLDS = 10
+RATES = (1e-2, 1e-3)
+"""The false-accept rates at which the share of accepted pairs of one person is given."""
+
+Measure: TypeAlias = Literal["squared_l2", "angle"]
+"""squared_l2: of the two vectors, 0 .. 4 at unit length. angle: between them in units of pi, 0 .. 1."""
+
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+_GRIDS = {"squared_l2": np.arange(0, 4, 0.01), "angle": np.arange(0, 1, 0.0025)}
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How many pairs of one person are accepted where few pairs of two are.
+
+    wanted        the false-accept rate that each threshold was chosen for, on the other folds
+    value         mean share of accepted pairs of one person, 0 .. 1
+    deviation     its standard deviation over the folds
+    interval      its 95 % interval (Wilson, over the pairs of one person)
+    measured      the share of pairs of two people that those thresholds let through on their own fold
+    threshold     mean over the folds; pairs below it are accepted
+    supported     whether there are enough pairs of two people to tell that rate from zero
+    """
+
+    wanted: float
+    value: float
+    deviation: float
+    interval: Interval
+    measured: float
+    threshold: float
+    supported: bool
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The figures of one model with one measure.
+
+    accuracy, deviation, accuracy_interval  mean over the folds, standard deviation over them, 95 % (Wilson)
+    threshold                               mean over the folds
+    area, area_interval                     under the ROC of all pairs, 95 % (bootstrap over pairs)
+    equal_error_rate, equal_error_interval  likewise
+    validations                             one per rate of RATES
+    """
+
+    accuracy: float
+    deviation: float
+    accuracy_interval: Interval
+    threshold: float
+    area: float
+    area_interval: Interval
+    equal_error_rate: float
+    equal_error_interval: Interval
+    validations: tuple[Validation, ...]
+
+
+def assign_folds(same: npt.ArrayLike, sets: Sequence[int | None]) -> Int64Array:
+    """Which fold each pair belongs to, (n,) int64 from 0.
+
+    Where the list is divided into sets, and each has pairs of both kinds, these are the folds. Otherwise each kind is
+    cut, in its order, into ten runs of equal length (fewer where a kind has fewer pairs).
+    """
+    truth = np.asarray(same, bool)
+    if all(number is not None for number in sets):
+        given = np.asarray(sets, np.int64)
+        kinds = [set(given[truth].tolist()), set(given[~truth].tolist())]
+        if kinds[0] == kinds[1] and len(kinds[0]) > 1:
+            return np.unique(given, return_inverse=True)[1].astype(np.int64)
+    members = [np.flatnonzero(truth), np.flatnonzero(~truth)]
+    count = min(FOLDS, *map(len, members))
+    folds = np.empty(len(truth), np.int64)
+    for places in members:
+        folds[places] = np.arange(len(places)) * count // len(places)
+    return folds
+
+
+def measure_distances(first: npt.ArrayLike, second: npt.ArrayLike, measure: Measure) -> Float64Array:
+    """The distance of each pair of rows, (n, D) and (n, D) -> (n,) float64."""
+    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if measure == "squared_l2":
+        return np.asarray(((one - other) ** 2).sum(axis=1))
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    cosines = (one * other).sum(axis=1) / np.maximum(lengths, 1e-30)
+    return np.asarray(np.arccos(np.clip(cosines, -1, 1)) / np.pi)
+
+
+def score(
+    first: Float32Array,
+    second: Float32Array,
+    same: Bools,
+    folds: Int64Array,
+    measure: Measure,
+    *,
+    subtract_mean: bool = False,
+) -> Scores:
+    """Every figure of some pairs of vectors.
+
+    first, second  (n, D), unit length
+    same, folds    (n,) the truth, and the fold of each pair
+    subtract_mean  take the mean of the other folds' vectors off each fold's, as facenet's --subtract_mean
+    """
+    numbers = np.unique(folds)
+    runs = [_Fold(first, second, same, folds != number, measure, subtract_mean) for number in numbers]
+    chosen = [run.best_threshold() for run in runs]
+    right = [run.right(threshold) for run, threshold in zip(runs, chosen, strict=True)]
+    accuracies = [float(values.mean()) for values in right]
+    mean = _mean_of(first, second) if subtract_mean else np.zeros(first.shape[1])
+    everything = measure_distances(first - mean, second - mean, measure)
+    curve = roc(everything, same)
+    area_interval, error_interval = bootstrap(everything, same)
+    return Scores(
+        accuracy=float(np.mean(accuracies)),
+        deviation=float(np.std(accuracies)),
+        accuracy_interval=wilson(float(sum(values.sum() for values in right)), len(same)),
+        threshold=float(np.mean(chosen)),
+        area=area_under(curve),
+        area_interval=area_interval,
+        equal_error_rate=equal_error_rate(curve),
+        equal_error_interval=error_interval,
+        validations=tuple(_validate(runs, rate) for rate in RATES),
+    )
+
+
+def _mean_of(first: Float32Array, second: Float32Array) -> Float64Array:
+    return np.asarray(np.concatenate([first, second]).mean(axis=0, dtype=np.float64))
+
+
+class _Fold:
+    """The pairs to choose on, and the pairs to count on."""
+
+    def __init__(
+        self,
+        first: Float32Array,
+        second: Float32Array,
+        same: Bools,
+        training: Bools,
+        measure: Measure,
+        subtract_mean: bool,
+    ) -> None:
+        mean = _mean_of(first[training], second[training]) if subtract_mean else np.zeros(first.shape[1])
+        distances = measure_distances(first - mean, second - mean, measure)
+        self._grid = _GRIDS[measure]
+        self._training = [np.sort(distances[training & kind]) for kind in (same, ~same)]
+        self._distances, self._same = distances[~training], same[~training]
+
+    def best_threshold(self) -> float:
+        """The first of facenet's thresholds that gets most of the training pairs right."""
+        one, two = (np.searchsorted(values, self._grid, side="left") for values in self._training)  # how many below
+        return float(self._grid[np.argmax(one + len(self._training[1]) - two)])
+
+    def right(self, threshold: float) -> Bools:
+        """Which pairs of the fold itself are judged right."""
+        return np.asarray((self._distances < threshold) == self._same)
+
+    def threshold_at(self, rate: float) -> float:
+        """The largest threshold below which at most that share of the training pairs of two people lies."""
+        others = self._training[1]
+        return float(others[min(_allowed(rate, len(others)), len(others) - 1)])
+
+    def supports(self, rate: float) -> bool:
+        """Whether one training pair of two people is no more than that share."""
+        return _allowed(rate, len(self._training[1])) >= 1
+
+    def accepted(self, threshold: float, *, same: bool) -> tuple[int, int]:
+        """How many of the fold's pairs of one kind lie below the threshold, and of how many."""
+        values = self._distances[self._same == same]
+        return int((values < threshold).sum()), len(values)
+
+
+def _allowed(rate: float, count: int) -> int:
+    """How many of `count` pairs a rate lets through."""
+    return math.floor(rate * count + 1e-9)
+
+
+def _validate(runs: Sequence[_Fold], rate: float) -> Validation:
+    thresholds = [run.threshold_at(rate) for run in runs]
+    paired = list(zip(runs, thresholds, strict=True))
+    kept = [run.accepted(threshold, same=True) for run, threshold in paired]
+    passed = [run.accepted(threshold, same=False) for run, threshold in paired]
+    values = [number / total for number, total in kept]
+    return Validation(
+        wanted=rate,
+        value=float(np.mean(values)),
+        deviation=float(np.std(values)),
+        interval=wilson(sum(number for number, _ in kept), sum(total for _, total in kept)),
+        measured=float(np.mean([number / total for number, total in passed])),
+        threshold=float(np.mean(thresholds)),
+        supported=all(run.supports(rate) for run in runs),
+    )

@@ -1,0 +1,161 @@
+"""Lists of pairs: which two pictures, and whether they show one person."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from faceall.errors import EvaluationError
+from faceall.images import is_image_path
+
+_SAME = {"1": True, "true": True, "yes": True, "same": True, "0": False, "false": False, "no": False}
+_SAME |= {"different": False, "diff": False}
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_LFW_LINE = "NAME i j or NAME i NAME j"
+_CSV_LINE = "path,path,same with 1 or 0 for same"
+_SHOWN = 60  # characters of a wrong line that its error repeats
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures and the truth about them.
+
+    same  whether they show one person
+    line  where the list says so, from 1
+    set   the part of the list it belongs to, from 0, where the list is divided; else None
+    """
+
+    first: Path
+    second: Path
+    same: bool
+    line: int
+    set: int | None = None
+
+
+def read_pairs(path: str | os.PathLike[str], *, folder: str | os.PathLike[str] | None = None) -> list[Pair]:
+    """Read a list of pairs, in LFW's format or as CSV (a file called *.csv).
+
+    folder  what the pictures' paths begin at; by default the folder that the list lies in
+
+    LFW: the first line may say `N` (N pairs of one person, then N of two) or `SETS N` (so many times); the others are
+    `NAME i j` (one person) or `NAME i NAME j` (two), separated by tabs or blanks, for NAME/NAME_0001.jpg.
+    CSV: `path,path,same` with 1, true, yes or same for one person, 0, false, no or different for two; the first line
+    may be a heading.
+
+    Raises EvaluationError that names the file and the line.
+    """
+    file = Path(path)
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise EvaluationError(f"{file}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise EvaluationError(f"{file}: is not UTF-8 text, so it is no list of pairs") from error
+    root = file.parent if folder is None else Path(folder)
+    read = _read_csv if file.suffix.lower() == ".csv" else _read_lfw
+    try:
+        pairs = list(read(text.splitlines(), root))
+    except _LineError as error:
+        raise EvaluationError(f"{file}:{error.line}: {error}") from error
+    if not pairs:
+        raise EvaluationError(
+            f"{file}: holds no pair; expected lines of {_CSV_LINE if read is _read_csv else _LFW_LINE}"
+        )
+    return pairs
+
+
+class _LineError(Exception):
+    """Something is wrong with one line."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line = line
+
+
+def _read_lfw(lines: Sequence[str], root: Path) -> Iterator[Pair]:
+    heading = lines[0].split() if lines else []
+    counts = [int(word) for word in heading if _NUMBER.fullmatch(word)]
+    skipped = 1 if heading and len(counts) == len(heading) <= 2 else 0
+    find = _finder(root)
+    pairs = [_lfw_pair(number, line, find) for number, line in enumerate(lines[skipped:], 1 + skipped) if line.strip()]
+    return iter(_divided(pairs, counts) if skipped else pairs)
+
+
+def _lfw_pair(number: int, line: str, find: Callable[[str, str], Path]) -> Pair:
+    words = [word.strip() for word in line.split("\t") if word.strip()] if "\t" in line else line.split()
+    fits = len(words) in (3, 4) and all(_NUMBER.fullmatch(word) for word in (words[1], words[-1]))
+    if not fits:
+        raise _LineError(number, f"expected {_LFW_LINE}, got {_short(line)}")
+    other = words[0] if len(words) == 3 else words[2]
+    return _checked(Pair(find(words[0], words[1]), find(other, words[-1]), len(words) == 3, number))
+
+
+def _finder(root: Path) -> Callable[[str, str], Path]:
+    """Turns a name and a number into NAME/NAME_0001.jpg, or what else that picture's suffix is."""
+    listed: dict[str, dict[str, Path]] = {}
+
+    def find(name: str, number: str) -> Path:
+        if name not in listed:
+            listed[name] = _pictures(root / name)
+        stem = f"{name}_{int(number):04d}"
+        return listed[name].get(stem, root / name / f"{stem}.jpg")
+
+    return find
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    """The pictures directly in a folder by their names without suffix; none where there is no such folder."""
+    try:
+        names = sorted(os.listdir(folder), reverse=True)  # of two suffixes the first counts
+    except (OSError, ValueError):
+        return {}
+    return {Path(name).stem: folder / name for name in names if is_image_path(name)}
+
+
+def _divided(pairs: list[Pair], counts: Sequence[int]) -> list[Pair]:
+    """The pairs with their sets, after the heading's numbers have been compared with what follows."""
+    sets, number = counts if len(counts) == 2 else (1, counts[0])
+    wanted = sets * 2 * number
+    if len(pairs) != wanted:
+        what = f"{wanted} pairs ({sets} x {number} of one person and {number} of two)"
+        raise _LineError(1, f"the first line announces {what}, {len(pairs)} follow; correct or delete that line")
+    if sets < 2:
+        return pairs
+    return [replace(pair, set=place // (2 * number)) for place, pair in enumerate(pairs)]
+
+
+def _read_csv(lines: Sequence[str], root: Path) -> Iterator[Pair]:
+    rows = csv.reader(lines, strict=True)
+    first = True
+    while True:
+        try:
+            cells = [cell.strip() for cell in next(rows)]
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _LineError(rows.line_num, f"is not CSV ({error})") from error
+        if not any(cells):
+            continue
+        heading, first = first, False
+        same = _SAME.get(cells[2].lower()) if len(cells) == 3 else None
+        if heading and same is None and len(cells) == 3 and not is_image_path(cells[0]):
+            continue
+        if same is None or not cells[0] or not cells[1]:
+            raise _LineError(rows.line_num, f"expected {_CSV_LINE}, got {_short(','.join(cells))}")
+        yield _checked(Pair(root / cells[0], root / cells[1], same, rows.line_num))
+
+
+def _checked(pair: Pair) -> Pair:
+    """Refuse a pair that proves nothing."""
+    if pair.first == pair.second:
+        raise _LineError(pair.line, f"compares {pair.first.name} with itself")
+    return pair
+
+
+def _short(line: str) -> str:
+    text = line.strip()
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

@@ -1,0 +1,126 @@
+"""Curves and histograms as SVG text; colours are the classes and variables of the report's style sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.evaluate.curves import Roc
+
+_WIDTH, _HEIGHT = 560, 360
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 14, 44
+_BINS = 48
+
+
+class _Axes:
+    """A frame with ticks; maps 0 .. 1 in both directions to pixels."""
+
+    def __init__(self, across: str, up: str) -> None:
+        self._parts: list[str] = []
+        self._label((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, across, "label")
+        middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+        self._parts.append(
+            f'<text class="label" text-anchor="middle" transform="translate(13 {middle:.0f}) rotate(-90)">{up}</text>'
+        )
+
+    def x(self, share: float) -> float:
+        """Pixels from the left."""
+        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(self, share: float) -> float:
+        """Pixels from the top; 0 is the bottom of the frame."""
+        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+
+    def tick_across(self, share: float, text: str) -> None:
+        """A vertical line with its number below."""
+        x = self.x(share)
+        self._parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{self.y(0):.1f}" y2="{self.y(1):.1f}"/>')
+        self._label(x, self.y(0) + 17, text, "tick")
+
+    def tick_up(self, share: float, text: str) -> None:
+        """A horizontal line with its number on the left."""
+        y = self.y(share)
+        self._parts.append(f'<line class="grid" x1="{self.x(0):.1f}" x2="{self.x(1):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        self._parts.append(f'<text class="tick" text-anchor="end" x="{_LEFT - 7}" y="{y + 4:.1f}">{text}</text>')
+
+    def draw(self, element: str) -> None:
+        """Anything else."""
+        self._parts.append(element)
+
+    def svg(self, title: str) -> str:
+        """The whole picture."""
+        frame = f'<path class="axis" d="M{self.x(0):.1f} {self.y(1):.1f}V{self.y(0):.1f}H{self.x(1):.1f}"/>'
+        inside = "".join([*self._parts, frame])
+        return (
+            f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{title}" '
+            f'xmlns="http://www.w3.org/2000/svg">{inside}</svg>'
+        )
+
+    def _label(self, x: float, y: float, text: str, kind: str) -> None:
+        self._parts.append(f'<text class="{kind}" text-anchor="middle" x="{x:.1f}" y="{y:.1f}">{text}</text>')
+
+
+def roc_svg(curves: Sequence[Roc]) -> str:
+    """The ROCs of several models in one frame; the false-accept rate runs in powers of ten.
+
+    It begins at the power of ten at or below one pair of two people.
+    """
+    smallest = min(float(curve.false_accept[curve.false_accept > 0].min()) for curve in curves)
+    decades = max(1, math.ceil(-math.log10(smallest) - 1e-9))
+    left = 10.0**-decades
+    lowest = min(curve.at(left)[1] for curve in curves)
+    bottom = min(0.9, math.floor(lowest * 10) / 10)
+    axes = _Axes("false-accept rate", "true-accept rate")
+    for decade in range(decades + 1):
+        axes.tick_across(1 - decade / decades, "1" if decade == 0 else f"{10.0**-decade:g}")
+    for share in np.linspace(0, 1, 6):
+        axes.tick_up(float(share), f"{bottom + share * (1 - bottom):.2f}")
+    for number, curve in enumerate(curves):
+        seen = curve.false_accept >= left
+        across = [0.0, *(1 + np.log10(curve.false_accept[seen]) / decades)]
+        up = [curve.at(left)[1], *curve.true_accept[seen]]
+        points = [(axes.x(a), axes.y((b - bottom) / (1 - bottom))) for a, b in zip(across, up, strict=True)]
+        axes.draw(f'<path class="curve c{number % 6}" d="{_stairs(points)}"/>')
+    return axes.svg("ROC")
+
+
+def _stairs(points: Sequence[tuple[float, float]]) -> str:
+    """A path of horizontal and vertical steps: between two points nothing is known."""
+    parts = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
+    parts += [f"H{x:.1f}V{y:.1f}" for x, y in points[1:]]
+    return "".join(parts)
+
+
+def histogram_svg(distances: npt.ArrayLike, same: npt.ArrayLike, threshold: float) -> str:
+    """How the distances of the two kinds of pairs lie, with the threshold.
+
+    distances  (n,) squared L2
+    same       (n,) bool
+    """
+    values, truth = np.asarray(distances, np.float64), np.asarray(same, bool)
+    right = max(0.5, math.ceil(max(float(values.max()), threshold) * 4 + 1e-9) / 4)
+    edges = np.linspace(0, right, _BINS + 1)
+    shares = [np.histogram(values[kind], edges)[0] / max(1, int(kind.sum())) for kind in (truth, ~truth)]
+    top = max(float(share.max()) for share in shares)
+    axes = _Axes("squared distance", "share of pairs")
+    steps = 5 if right in (1.25, 2.5) else 4
+    for share in np.linspace(0, 1, steps + 1):
+        axes.tick_across(float(share), f"{share * right:.3g}")
+    for share in np.linspace(0, 1, 5):
+        axes.tick_up(float(share), f"{100 * share * top:.1f} %")
+    for kind, heights in zip(("same", "other"), shares, strict=True):
+        axes.draw(f'<path class="bars {kind}" d="{_outline(axes, heights / top)}"/>')
+    x = axes.x(min(1.0, threshold / right))
+    axes.draw(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{axes.y(0):.1f}" y2="{axes.y(1):.1f}"/>')
+    axes.draw(f'<text class="tick" x="{x + 5:.1f}" y="{axes.y(1) + 10:.1f}">{threshold:.2f}</text>')
+    return axes.svg("distances")
+
+
+def _outline(axes: _Axes, heights: npt.NDArray[np.float64]) -> str:
+    parts = [f"M{axes.x(0):.1f} {axes.y(0):.1f}"]
+    for number, height in enumerate(heights):
+        parts.append(f"V{axes.y(float(height)):.1f}H{axes.x((number + 1) / len(heights)):.1f}")
+    return "".join([*parts, f"V{axes.y(0):.1f}Z"])

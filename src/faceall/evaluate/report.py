@@ -1,0 +1,194 @@
+"""An evaluation as one HTML file that needs nothing else: tables, curves, and the worst pairs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from faceall.errors import ImageError
+from faceall.evaluate.evaluation import Evaluation, ModelResult
+from faceall.evaluate.folds import Scores
+from faceall.evaluate.pairs import Pair
+from faceall.evaluate.plots import histogram_svg, roc_svg
+from faceall.evaluate.style import STYLE
+from faceall.gallery.analysis import make_thumbnail
+from faceall.images import read_image
+from faceall.types import Int64Array
+from faceall.version import __version__
+
+WORST = 8
+"""How many pairs of each kind are shown per model."""
+
+_LISTED = 100  # unusable pictures
+
+
+def report_html(found: Evaluation, *, title: str = "How well people are told apart") -> str:
+    """The report as the text of a file; pictures are read again, those that have gone are left blank."""
+    thumbnails = _Thumbnails(found)
+    sections = [
+        f"<header><h1>{escape(title)}</h1>{_facts(found)}</header>",
+        f"<section>{_figures(found)}</section>",
+        _curves(found),
+        *(_worst_pairs(found, result, thumbnails) for result in found.results),
+        _unusable(found),
+        f"<footer>{_method(found)}</footer>",
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n"
+        + "\n".join(filter(None, sections))
+        + "\n</main></body></html>\n"
+    )
+
+
+def _facts(found: Evaluation) -> str:
+    same = int(found.same.sum())
+    facts = [
+        (f"{len(found.pairs):,}", "pairs used"),
+        (f"{same:,}", "of one person"),
+        (f"{len(found.pairs) - same:,}", "of two people"),
+        (f"{len(found.left_out):,}", "pairs left out"),
+        (f"{len(found.faces):,}", "pictures with a face"),
+        (f"{found.folds}", "folds"),
+    ]
+    return '<dl class="facts">' + "".join(f"<div><dd>{n}</dd><dt>{what}</dt></div>" for n, what in facts) + "</dl>"
+
+
+def _name(result: ModelResult) -> str:
+    return escape(f"{result.name}, {result.precision}")
+
+
+def _swatch(number: int) -> str:
+    return f'<i class="swatch c{number % 6}"></i>'
+
+
+def _figures(found: Evaluation) -> str:
+    rates = [validation.wanted for validation in found.results[0].scores["squared_l2"].validations]
+    heads = ["model", "numbers", "accuracy", *[f"VAL at FAR {rate:g}" for rate in rates], "AUC", "EER", "threshold"]
+    if found.left_out:
+        heads.insert(3, "left-out pairs wrong")
+    if found.results[0].speed:
+        heads += ["faces/s", "16 at once"]
+    rows = ["".join(_cells(found, result, number)) for number, result in enumerate(found.results)]
+    head = "".join(f"<th>{head}</th>" for head in heads)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cells(found: Evaluation, result: ModelResult, number: int) -> Iterator[str]:
+    scores: Scores = result.scores["squared_l2"]
+    yield f"<th>{_swatch(number)}{_name(result)}</th><td>{result.size}</td>"
+    yield _cell(f"{scores.accuracy:.4f} ± {scores.deviation:.4f}", scores.accuracy_interval)
+    if found.left_out:
+        yield _cell(f"{result.accuracy_of_all:.4f}")
+    for validation in scores.validations:
+        mark = "" if validation.supported else " <b title='too few pairs of two people for this rate'>?</b>"
+        yield _cell(f"{validation.value:.4f}{mark}", validation.interval)
+    yield _cell(f"{scores.area:.5f}", scores.area_interval)
+    yield _cell(f"{scores.equal_error_rate:.4f}", scores.equal_error_interval)
+    yield _cell(f"{scores.threshold:.3f}")
+    if result.speed:
+        yield _cell(f"{result.speed.alone:.0f}") + _cell(f"{result.speed.batch:.0f}")
+
+
+def _cell(text: str, interval: tuple[float, float] | None = None) -> str:
+    small = f"<small>{interval[0]:.4f} to {interval[1]:.4f}</small>" if interval else ""
+    return f"<td>{text}{small}</td>"
+
+
+def _curves(found: Evaluation) -> str:
+    legend = "".join(f"<span>{_swatch(number)}{_name(result)}</span>" for number, result in enumerate(found.results))
+    figures = [_figure("ROC", roc_svg([result.curve for result in found.results]), legend)]
+    kinds = '<span><i class="swatch same"></i>one person</span><span><i class="swatch other"></i>two people</span>'
+    for result in found.results:
+        picture = histogram_svg(result.distances, found.same, result.scores["squared_l2"].threshold)
+        figures.append(_figure(f"Distances: {_name(result)}", picture, kinds))
+    return f'<section class="figures">{"".join(figures)}</section>'
+
+
+def _figure(title: str, picture: str, legend: str) -> str:
+    return f'<figure><figcaption>{title}</figcaption>{picture}<div class="legend">{legend}</div></figure>'
+
+
+def _worst_pairs(found: Evaluation, result: ModelResult, thumbnails: _Thumbnails) -> str:
+    threshold = result.scores["squared_l2"].threshold
+    groups = []
+    for title, kind, order in (
+        ("One person, farthest apart", found.same, np.argsort(-result.distances, kind="stable")),
+        ("Two people, nearest to each other", ~found.same, np.argsort(result.distances, kind="stable")),
+    ):
+        chosen: Int64Array = order[kind[order]][:WORST]
+        cards = "".join(
+            _card(found.pairs[place], float(result.distances[place]), threshold, thumbnails) for place in chosen
+        )
+        groups.append(f'<h3>{title}</h3><div class="cards">{cards}</div>')
+    return f"<section><h2>Worst pairs: {_name(result)}</h2>{''.join(groups)}</section>"
+
+
+def _card(pair: Pair, distance: float, threshold: float, thumbnails: _Thumbnails) -> str:
+    wrong = (distance < threshold) != pair.same
+    pictures = "".join(map(thumbnails.show, (pair.first, pair.second)))
+    names = "<br>".join(escape(path.name) for path in (pair.first, pair.second))
+    verdict = "wrong" if wrong else "right"
+    return (
+        f'<div class="card {verdict}"><div class="two">{pictures}</div><p><b>{distance:.3f}</b> {verdict}</p>'
+        f"<p><small>{names}<br>line {pair.line}</small></p></div>"
+    )
+
+
+class _Thumbnails:
+    """Faces as data URIs, each made once."""
+
+    def __init__(self, found: Evaluation) -> None:
+        self._faces = found.faces
+        self._made: dict[Path, str] = {}
+
+    def show(self, path: Path) -> str:
+        """An <img>, or an empty box for a picture that has gone since."""
+        if path not in self._made:
+            self._made[path] = self._make(path)
+        return self._made[path]
+
+    def _make(self, path: Path) -> str:
+        name = escape(path.name)
+        try:
+            jpeg = make_thumbnail(read_image(path), self._faces[path])
+        except ImageError as error:
+            return f'<span class="gone" title="{escape(str(error))}">{name}</span>'
+        return f'<img alt="{name}" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'
+
+
+def _unusable(found: Evaluation) -> str:
+    if not found.left_out:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(str(picture.path))}</td><td>{escape(picture.trouble)}</td></tr>"
+        for picture in found.unusable[:_LISTED]
+    )
+    more = _more(found.unusable)
+    return (
+        f"<section><h2>Left out: {len(found.left_out):,} pairs</h2>"
+        f'<div class="wide"><table class="plain"><tbody>{rows}</tbody></table></div>{more}</section>'
+    )
+
+
+def _more(pictures: Sequence[object]) -> str:
+    return f"<p>and {len(pictures) - _LISTED:,} more</p>" if len(pictures) > _LISTED else ""
+
+
+def _method(found: Evaluation) -> str:
+    vectors = "means over the crop and its mirror image" if found.flip else "of the crop as it is"
+    mean = "; the mean vector of the other folds is taken off" if found.subtract_mean else ""
+    return (
+        "<p>Of several faces on a picture the large, central one counts. Vectors are "
+        f"{vectors}{mean}. Distances are squared L2. Accuracy: the threshold is chosen on the other folds. VAL: the "
+        "share of pairs of one person below a threshold that lets the given share (FAR) of the other folds' pairs of "
+        "two people through; ? marks a rate that there are too few pairs for. Small print: 95 % intervals, of shares "
+        "by Wilson, of AUC and EER by drawing pairs 1,000 times.</p>"
+        f"<p>faceall {__version__}</p>"
+    )
