@@ -4,6 +4,9 @@ This is the one place that knows all stages: read, detect, embed, store.
 """
 
 from faceall.gallery.analysis import THUMBNAIL, Analyser, Comparison, chief_face, compare_pictures
+from faceall.gallery.bundle import BundleExport
+from faceall.gallery.bundle_merge import BundleImport
+from faceall.gallery.clusters import Cluster, Clustering
 from faceall.gallery.gallery import Gallery, default_folder, holds_gallery
 from faceall.gallery.naming import Candidate, find_candidates, person_of
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
@@ -14,7 +17,11 @@ from faceall.gallery.search import GalleryMatch, SearchResult
 __all__ = [
     "THUMBNAIL",
     "Analyser",
+    "BundleExport",
+    "BundleImport",
     "Candidate",
+    "Cluster",
+    "Clustering",
     "Comparison",
     "Gallery",
     "GalleryMatch",

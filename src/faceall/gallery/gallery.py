@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import TracebackType
 
-from faceall.errors import FaceallError, ImageError, IndexFileError, UnknownFaceError
-from faceall.gallery import people, schema
+from faceall.errors import FaceallError, ImageError, IndexFileError, IndexMismatchError, UnknownFaceError
+from faceall.gallery import clusters, folders, people, schema
 from faceall.gallery.analysis import Analyser, Comparison, FaceDetector, FaceEmbedder, as_image, compare_pictures
+from faceall.gallery.bundle import BundleExport, export_bundle
+from faceall.gallery.bundle_merge import BundleImport, import_bundle
 from faceall.gallery.health import find_problems
 from faceall.gallery.naming import find_candidates
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
@@ -119,6 +121,7 @@ class Gallery:
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         *,
         person: str | None = None,
+        unnamed: bool = False,
         progress: Progress | None = None,
         stop: Event | None = None,
     ) -> Registration:
@@ -128,6 +131,7 @@ class Gallery:
         person    whose photos these are. By default a photo below a given folder belongs to the person that its own
                   folder is called after; one directly in a given folder, or given itself, is called after its file's
                   name without the number (the folder's name, where the file's says nothing: 1.jpg, IMG_0042.jpg)
+        unnamed   the paths say nothing about who it is: faces that are new belong to nobody
         progress  called now and then with the number of files done and of all
         stop      set it to end early; what is finished is kept and reported
 
@@ -150,6 +154,8 @@ class Gallery:
         if person is not None:
             name = people.checked_name(person)
             candidates = [replace(candidate, person=name) for candidate in candidates]
+        elif unnamed:
+            candidates = [replace(candidate, person=None) for candidate in candidates]
         return Registration(
             self._index,
             self._analyser,
@@ -192,7 +198,7 @@ class Gallery:
     def people(self) -> list[Person]:
         """Everybody, by name, with the number of their faces and photos."""
         with self._index.reading() as connection:
-            return people.list_people(connection)
+            return people.list_people(connection, unnamed=clusters.cluster_names(connection))
 
     def faces(self, *, person: str | None = None, path: str | os.PathLike[str] | None = None) -> list[StoredFace]:
         """The faces of a person, of the photo that a path held, or all. Raises UnknownPersonError."""
@@ -224,6 +230,46 @@ class Gallery:
         """File one face under a person, new or known. Raises UnknownFaceError."""
         people.name_face(self._index, face_id, person)
 
+    def cluster(self, *, threshold: float | None = None, known: bool = False) -> clusters.Clustering:
+        """Group the faces that are filed under nobody by who they seem to be.
+
+        threshold  the largest mean distance (squared L2, 0..4) between faces of one person; None: `clusters.LIMIT`
+        known      let them join people who have a name, too; otherwise these stay as they are
+
+        A group is a person called "unnamed 12" until `rename_person` gives a name. Later runs let new faces join, and
+        open groups; they never take one apart or join two. Two faces of one photo are never the same person.
+        Raises FaceallError for a threshold that is none.
+        """
+        limit = clusters.LIMIT if threshold is None else threshold
+        if not 0 < limit <= 4:
+            raise FaceallError(f"threshold is {limit:g}, expected a squared distance above 0, up to 4")
+        return clusters.cluster_faces(self._index, limit=limit, known=known)
+
+    def unassign(self, face_ids: Iterable[int]) -> int:
+        """File faces under nobody, and never again where they were by clustering; returns how many had a person.
+
+        Raises UnknownFaceError, and then changes nothing.
+        """
+        return clusters.unassign(self._index, face_ids)
+
+    def split_person(self, name: str, face_ids: Iterable[int], *, to: str | None = None) -> str:
+        """Take faces of a person out, to another person or (None) to a new cluster; returns what that is called.
+
+        Raises UnknownPersonError, UnknownFaceError, or FaceallError for a face of somebody else; then nothing changes.
+        """
+        return clusters.split(self._index, name, face_ids, to)
+
+    def write_folders(self, directory: str | os.PathLike[str], *, photos: bool = False) -> int:
+        """Write every face into a folder per person or cluster, and one per face that is alone.
+
+        directory  a new or empty folder
+        photos     copies of the whole photos, where they are still there, rather than thumbnails
+        returns    how many folders that made
+
+        Raises FaceallError.
+        """
+        return folders.write_folders(self.faces(), Path(directory), thumbnail=self.thumbnail, photos=photos)
+
     def remove_person(self, name: str) -> int:
         """Remove a person's faces for good; returns how many. Raises UnknownPersonError.
 
@@ -245,6 +291,35 @@ class Gallery:
         removed = people.remove_photo(self._index, Path(os.path.abspath(path)))
         self._index.save()
         return removed
+
+    # -- from and to other machines ---------------------------------------------------------------------------------
+
+    def export_bundle(
+        self, path: str | os.PathLike[str], *, people: Sequence[str] | None = None, replace: bool = False
+    ) -> BundleExport:
+        """Write one file with vectors, people, thumbnails and the model's manifest, for a phone or another machine.
+
+        people   whose faces; None: all faces, those of nobody too
+        replace  a file that is at `path`
+
+        Raises UnknownPersonError, ModelNotFoundError where the gallery's model is not installed, or IndexFileError.
+        """
+        if len(self) or not self._index.read_only:
+            self._agree()
+        model = self._analyser.embedder.model
+        return export_bundle(self._index, model, Path(os.path.abspath(path)), people=people, replace=replace)
+
+    def import_bundle(
+        self, path: str | os.PathLike[str], *, restore: bool = False, progress: Progress | None = None
+    ) -> BundleImport:
+        """Merge the people and faces of a bundle into the gallery, all or nothing; none is removed, none doubled.
+
+        restore   bring back faces that were removed here
+        progress  called with the number of faces done and of all
+
+        Raises IndexDamagedError, IndexNewerError, IndexMismatchError (of another model) or IndexFileError.
+        """
+        return import_bundle(self._index, Path(os.path.abspath(path)), restore=restore, progress=progress)
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
@@ -270,7 +345,10 @@ class Gallery:
         if self._index.model == label:
             return
         size = self._analyser.embedder.size
-        FaceIndex(self._folder, model=label, dimension=size, read_only=self._index.read_only).close(save=False)
+        try:
+            FaceIndex(self._folder, model=label, dimension=size, read_only=self._index.read_only).close(save=False)
+        except IndexMismatchError as error:
+            raise IndexMismatchError(f"{error}, or switch the gallery to this one: faceall index migrate") from error
 
 
 def _prepare(index: FaceIndex) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import unicodedata
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
 from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
+from faceall.gallery.bundle_ids import pass_on_ids
 from faceall.gallery.photos import forget_faces, forget_nobodies, forget_photos, person_id
 from faceall.index import FaceIndex
 
@@ -17,11 +19,12 @@ _SUGGESTIONS = 3
 
 @dataclass(frozen=True)
 class Person:
-    """A person and how many faces and photos of them there are."""
+    """A person and how many faces and photos of them there are; `named` is False for a cluster of unknown faces."""
 
     name: str
     faces: int
     photos: int
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,13 @@ class GalleryStatus:
     size: int
 
 
-def list_people(connection: sqlite3.Connection) -> list[Person]:
-    """Everybody, by name."""
+def list_people(connection: sqlite3.Connection, *, unnamed: Container[str] = ()) -> list[Person]:
+    """Everybody, by name; `unnamed` are the names of clusters."""
     rows = connection.execute(
         "SELECT name, count(faces.key), count(DISTINCT photo) FROM people LEFT JOIN faces ON person = people.id"
         " GROUP BY people.id ORDER BY name COLLATE NOCASE, name"
     )
-    return [Person(*row) for row in rows]
+    return [Person(*row, named=row[0] not in unnamed) for row in rows]
 
 
 def rename_person(index: FaceIndex, old: str, new: str) -> None:
@@ -96,6 +99,7 @@ def merge_people(index: FaceIndex, old: str, into: str) -> int:
         if source == target:
             raise FaceallError(f"{old!r} cannot be merged with itself")
         moved = connection.execute("UPDATE faces SET person = ? WHERE person = ?", (target, source)).rowcount
+        pass_on_ids(connection, source, target)
         forget_nobodies(connection)
     return moved
 

@@ -172,6 +172,13 @@ class FaceIndex:
 
     # -- changes ----------------------------------------------------------------------------------------------------
 
+    def adopt(self, *, model: str, dimension: int) -> None:
+        """Settle which embedder's vectors an index will hold that has none yet, also inside a transaction.
+
+        Raises IndexMismatchError where it holds those of another one.
+        """
+        agree(self._storage, dimension=checked_count("dimension", dimension), metric=None, model=model)
+
     def add(self, vectors: npt.ArrayLike, keys: npt.ArrayLike | None = None) -> Int64Array:
         """Store vectors, all or none; when it returns they are safe on the disk.
 

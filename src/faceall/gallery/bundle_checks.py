@@ -1,0 +1,77 @@
+"""What a field of a bundle may be."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from faceall.types import Float32Array
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_LARGEST_NUMBER = 1e9
+_UNIT = 1e-3  # how far from 1 the length of a vector may be
+
+
+class FlawError(Exception):
+    """A field is not what the format says; the reader adds the file."""
+
+
+def expect(fits: bool, name: str, value: object, expected: object) -> None:
+    """Raise `FlawError` that says what a field is and should be."""
+    if not fits:
+        shown = repr(value)
+        raise FlawError(f"{name} is {shown if len(shown) <= 80 else shown[:77] + '...'}, expected {expected}")
+
+
+def times(values: dict[str, Any]) -> tuple[str, str]:
+    """The fields `created` and `changed`, in seconds of UTC."""
+    expected = "a time as 2026-01-31T12:00:00Z"
+    return matching(values, "created", _TIME, expected), matching(values, "changed", _TIME, expected)
+
+
+def matching(values: dict[str, Any], name: str, pattern: re.Pattern[str], expected: str) -> str:
+    """A field that is a text of this pattern."""
+    value = values.get(name)
+    expect(isinstance(value, str) and pattern.fullmatch(value) is not None, name, value, expected)
+    return str(value)
+
+
+def text(values: dict[str, Any], name: str, limit: int) -> str:
+    """A field that is a text of at most `limit` bytes, not blank."""
+    value = values.get(name)
+    fits = isinstance(value, str) and value.strip() != "" and "\0" not in value
+    expect(fits and len(str(value).encode("utf-8", "replace")) <= limit, name, value, f"a text of 1 to {limit} bytes")
+    text = str(value)
+    expect(text == text.encode("utf-8", "replace").decode(), name, value, "a text of whole characters")
+    return text
+
+
+def numbers(values: Any, count: int, name: str) -> tuple[float, ...]:
+    """`count` finite numbers."""
+    fits = isinstance(values, list) and len(values) == count and all(map(is_number, values))
+    expect(fits, name, values, f"{count} numbers")
+    return tuple(map(float, values))
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number of a usual size."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < _LARGEST_NUMBER  # neither NaN nor infinity is
+
+
+def is_whole(value: Any, most: int) -> bool:
+    """Whether it is a whole number from 1 to `most`."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+def check_vectors(vectors: Float32Array) -> None:
+    """Refuse rows of (n, dimension) that are not finite or not of unit length."""
+    if not np.isfinite(vectors).all():
+        raise FlawError("holds a number that is not finite")
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    wrong = np.flatnonzero(np.abs(lengths - 1) > _UNIT)
+    if len(wrong):
+        raise FlawError(f"vector {wrong[0]} has length {lengths[wrong[0]]:.4f}, expected 1")

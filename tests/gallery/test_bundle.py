@@ -1,0 +1,359 @@
+"""A gallery goes out as one file and comes back merged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bundles import LATER, WholeEmbedder, changed_json, enrol, open_whole, read_parts, write_parts
+from stand_ins import one_face, write_photo
+
+from faceall.errors import FaceallError, IndexFileError, IndexMismatchError, UnknownPersonError
+from faceall.gallery import Gallery
+
+Opener = Callable[..., Gallery]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opener]:
+    """Opens galleries by name, with an embedder whose manifest is whole."""
+    with ExitStack() as stack:
+
+        def make(name: str = "server", **options: Any) -> Gallery:
+            return stack.enter_context(open_whole(tmp_path / name, **options))
+
+        yield make
+
+
+@pytest.fixture
+def server(opened: Opener, photos: Path) -> Gallery:
+    """Ann with three photos, Bo with two, and a stranger on a photo of Bo."""
+    for number in range(3):
+        write_photo(photos / "Ann" / f"{number}.png", one_face(number))
+    write_photo(photos / "Bo" / "0.png", one_face(10))
+    write_photo(photos / "Bo" / "1.png", [*one_face(11), (5, 5, 9, (250, 3, 3))])
+    gallery = opened()
+    assert {result.status for result in gallery.register(photos)} == {"added"}
+    return gallery
+
+
+@pytest.fixture
+def bundle(server: Gallery, tmp_path: Path) -> Path:
+    """The server's gallery as a file."""
+    server.export_bundle(tmp_path / "team.faceall")
+    return tmp_path / "team.faceall"
+
+
+def snapshot(gallery: Gallery) -> list[tuple[Any, ...]]:
+    """Every face with its person, photo, box, vector and thumbnail, in an order of its own."""
+    rows = gallery._index.connection.execute(
+        "SELECT people.name, hash, chief, x0, y0, x1, y1, landmarks, score, vector, jpeg FROM faces"
+        " LEFT JOIN people ON people.id = person JOIN photos ON photos.id = photo"
+        " JOIN vectors ON vectors.key = faces.key JOIN thumbnails ON face = faces.key"
+    )
+    return sorted(rows, key=repr)
+
+
+def test_round_trip_loses_nothing(server: Gallery, bundle: Path, opened: Opener) -> None:
+    """What goes out of one gallery stands bit for bit in an empty one that takes it in, and the copy is sound."""
+    other = opened("other")
+    result = other.import_bundle(bundle)
+    assert (result.added, result.known, result.conflicts) == (6, 0, [])
+    assert sorted(result.new_people) == ["Ann", "Bo"]
+    assert snapshot(other) == snapshot(server)
+    assert (other.model, other.problems()) == (server.model, [])
+
+
+def test_same_gallery_gives_the_same_bytes(server: Gallery, bundle: Path, opened: Opener, tmp_path: Path) -> None:
+    """Exported twice, and exported again from a gallery that imported it: one and the same file."""
+    server.export_bundle(tmp_path / "again.faceall")
+    other = opened("other")
+    other.import_bundle(bundle)
+    other.export_bundle(tmp_path / "third.faceall")
+    digests = {hashlib.sha256(path.read_bytes()).digest() for path in tmp_path.glob("*.faceall")}
+    assert len(digests) == 1
+
+
+def test_file_is_what_the_format_says(server: Gallery, bundle: Path) -> None:
+    """Stored entries in order, their checksums in the manifest, vectors in the order of the faces."""
+    with zipfile.ZipFile(bundle) as archive:
+        infos = archive.infolist()
+        assert all(info.compress_type == zipfile.ZIP_STORED and not info.extra for info in infos)
+        assert archive.testzip() is None
+    parts = read_parts(bundle)
+    manifest, faces, people = (json.loads(parts[f"{name}.json"]) for name in ("manifest", "faces", "people"))
+    ids = [face["id"] for face in faces]
+    assert ids == sorted(ids)
+    assert list(parts) == ["manifest.json", "people.json", "faces.json", "vectors.f32"] + [
+        f"thumbnails/{identity}.jpg" for identity in ids
+    ]
+    assert (manifest["format"], manifest["kind"], manifest["embedding_size"]) == (1, "faceall-gallery-bundle", 8)
+    assert (manifest["faces"], manifest["people"]) == (6, 2)
+    assert manifest["model"]["fingerprint"] == WholeEmbedder().model.fingerprint
+    for name, part in manifest["parts"].items():
+        assert part == {"size": len(parts[name]), "sha256": hashlib.sha256(parts[name]).hexdigest()}
+    vectors = np.frombuffer(parts["vectors.f32"], "<f4").reshape(6, 8)
+    names = {person["id"]: person["name"] for person in people}
+    for face, vector in zip(faces, vectors, strict=True):
+        rows = [row for row in snapshot(server) if row[1].hex() == face["photo"]["sha256"]]
+        (row,) = [row for row in rows if row[3:7] == tuple(face["box"])]
+        assert row[0] == names.get(face["person"])
+        assert row[9] == vector.tobytes()
+        assert row[10] == parts[face["thumbnail"]]
+    assert {face["photo"]["name"] for face in faces} == {"0.png", "1.png", "2.png"}  # no folder leaves the machine
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_bundle_is_private(bundle: Path) -> None:
+    """Only its owner may read a bundle."""
+    assert stat.S_IMODE(bundle.stat().st_mode) == 0o600
+
+
+def test_only_some_people(server: Gallery, opened: Opener, tmp_path: Path) -> None:
+    """--people: their faces and no others; an unknown name is refused and leaves no file."""
+    done = server.export_bundle(tmp_path / "ann.faceall", people=["Ann"])
+    assert (done.people, done.faces, done.size) == (1, 3, (tmp_path / "ann.faceall").stat().st_size)
+    other = opened("other")
+    other.import_bundle(done.path)
+    assert [(person.name, person.faces) for person in other.people()] == [("Ann", 3)]
+    with pytest.raises(UnknownPersonError, match="Anna"):
+        server.export_bundle(tmp_path / "no.faceall", people=["Anna"])
+    assert not (tmp_path / "no.faceall").exists()
+
+
+def test_existing_file_is_replaced_only_when_asked(server: Gallery, tmp_path: Path) -> None:
+    """A file of that name stays as it is, unless it shall be replaced; a folder stays in any case."""
+    path = tmp_path / "mine.txt"
+    path.write_text("mine")
+    with pytest.raises(IndexFileError, match="is there already.*--replace"):
+        server.export_bundle(path)
+    assert path.read_text() == "mine"
+    server.export_bundle(path, replace=True)
+    assert zipfile.is_zipfile(path)
+    with pytest.raises(IndexFileError, match="is there already"):
+        server.export_bundle(tmp_path, replace=True)
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_twice_is_once(server: Gallery, bundle: Path) -> None:
+    """A bundle that comes back unchanged changes nothing, however often."""
+    before = snapshot(server)
+    for _ in range(2):
+        result = server.import_bundle(bundle)
+        assert (result.added, result.known, result.refiled, result.conflicts) == (0, 6, 0, [])
+    assert snapshot(server) == before
+
+
+def test_enrolments_of_a_phone_come_back(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A person whom a phone has added is found by search, once, and everything else stays."""
+    before = snapshot(server)
+    parts = enrol(read_parts(bundle), "Cleo")
+    result = server.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
+    assert (result.added, result.known, result.new_people, result.conflicts) == (1, 6, ["Cleo"], [])
+    (face,) = server.faces(person="Cleo")
+    assert face.path.name == "phone.jpg"
+    assert face.path.is_relative_to(tmp_path / "phone.faceall")
+    assert [row for row in snapshot(server) if row[0] != "Cleo"] == before
+    assert server.problems() == []
+    again = server.import_bundle(tmp_path / "phone.faceall")
+    assert (again.added, again.known, again.conflicts) == (0, 7, [])
+
+
+def test_registering_the_photo_gives_its_place(server: Gallery, bundle: Path, photos: Path, opened: Opener) -> None:
+    """Photos that came in a bundle get their own paths when they are registered; the people stay who they are."""
+    other = opened("other")
+    other.import_bundle(bundle)
+    other.rename_person("Ann", "Anna")
+    assert {result.status for result in other.register(photos)} == {"moved"}
+    assert {face.path.parent for face in other.faces(person="Anna")} == {photos / "Ann"}
+    assert (len(other), other.problems()) == (6, [])
+
+
+def test_same_name_is_the_same_person(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A phone's own Ann joins the Ann who is here, and stays her under the phone's id when she is renamed later."""
+    phone = tmp_path / "phone.faceall"
+    server.import_bundle(write_parts(phone, enrol(read_parts(bundle), "Ann")))
+    assert len(server.faces(person="Ann")) == 4
+    server.rename_person("Ann", "Anna")
+    result = server.import_bundle(phone)
+    assert (result.added, result.new_people) == (0, [])
+    assert len(server.faces(person="Anna" if not result.renamed else "Ann")) == 4
+
+
+def test_later_name_counts(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A phone that renamed a person later wins; an earlier one does not, and is told."""
+
+    def rename(when: str) -> Path:
+        def change(people: Any) -> None:
+            (ann,) = [person for person in people if person["name"] == "Ann"]
+            ann.update(name="Anna", changed=when)
+
+        return write_parts(tmp_path / "phone.faceall", changed_json(read_parts(bundle), "people.json", change))
+
+    early = server.import_bundle(rename("2001-01-01T00:00:00Z"))
+    assert (early.renamed, len(early.conflicts)) == ([], 1)
+    assert "'Anna' is called 'Ann' here" in early.conflicts[0]
+    late = server.import_bundle(rename(LATER))
+    assert (late.renamed, late.conflicts) == ([("Ann", "Anna")], [])
+    assert [person.name for person in server.people()] == ["Anna", "Bo"]
+
+
+def test_name_of_somebody_else_is_not_taken(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A renaming to a name that somebody has here is listed, and both stay who they are."""
+
+    def change(people: Any) -> None:
+        (ann,) = [person for person in people if person["name"] == "Ann"]
+        ann.update(name="Bo", changed=LATER)
+
+    parts = changed_json(read_parts(bundle), "people.json", change)
+    result = server.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
+    assert "somebody else has that name" in result.conflicts[0]
+    assert [(person.name, person.faces) for person in server.people()] == [("Ann", 3), ("Bo", 2)]
+
+
+def test_later_filing_counts(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A face that a phone has filed under another person later moves; one filed earlier does not, and is listed."""
+
+    def refile(when: str) -> Path:
+        parts = read_parts(bundle)
+        people = {person["name"]: person["id"] for person in json.loads(parts["people.json"])}
+
+        def change(faces: Any) -> None:
+            next(face for face in faces if face["person"] == people["Ann"]).update(person=people["Bo"], changed=when)
+
+        return write_parts(tmp_path / "phone.faceall", changed_json(parts, "faces.json", change))
+
+    early = server.import_bundle(refile("2001-01-01T00:00:00Z"))
+    assert (early.refiled, len(early.conflicts)) == (0, 1)
+    late = server.import_bundle(refile(LATER))
+    assert (late.refiled, late.conflicts) == (1, [])
+    assert [(person.name, person.faces) for person in server.people()] == [("Ann", 2), ("Bo", 3)]
+    assert server.problems() == []
+
+
+def test_same_vector_of_the_same_photo_is_the_same_face(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """Two devices that took up one photo gave its face two ids; it is not doubled."""
+    parts = read_parts(bundle)
+    other = changed_json(parts, "faces.json", lambda faces: faces[0].update(id="0" * 8 + "-0000-4000-8000-" + "0" * 12))
+    old, new = (json.loads(found["faces.json"])[0]["id"] for found in (parts, other))
+    other = changed_json(other, "faces.json", lambda faces: faces[0].update(thumbnail=f"thumbnails/{new}.jpg"))
+    other[f"thumbnails/{new}.jpg"] = other.pop(f"thumbnails/{old}.jpg")
+    path = write_parts(tmp_path / "phone.faceall", other)
+    result = server.import_bundle(path)
+    assert (result.added, result.known) == (0, 6)
+    for face in server.faces():
+        server.remove_face(face.face_id)
+    assert (server.import_bundle(path).left_out, len(server)) == (6, 0)  # known under both ids when it went
+
+
+def test_removed_faces_stay_removed(server: Gallery, bundle: Path) -> None:
+    """What was removed here does not come back with a phone that still has it, unless that is asked for."""
+    server.remove_person("Bo")
+    result = server.import_bundle(bundle)
+    assert (result.added, result.left_out, result.new_people) == (0, 2, [])
+    back = server.import_bundle(bundle, restore=True)
+    assert (back.added, back.new_people) == (2, ["Bo"])
+    assert server.import_bundle(bundle).known == 6
+    assert server.problems() == []
+
+
+def test_merged_people_are_found_again(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A phone's new face of somebody who was merged here goes to the one who is left."""
+    server.merge_people("Bo", "Ann")
+    parts = read_parts(bundle)
+    owner = next(person["id"] for person in json.loads(parts["people.json"]) if person["name"] == "Bo")
+    parts = enrol(parts, "Cleo")
+    parts = changed_json(parts, "faces.json", lambda faces: faces[-1].update(person=owner))
+    result = server.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
+    assert (result.added, result.new_people) == (1, [])
+    assert [(person.name, person.faces) for person in server.people()] == [("Ann", 6)]
+
+
+def test_person_without_a_face_is_not_made(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A name alone is nobody."""
+    parts = enrol(read_parts(bundle), "Cleo")
+    parts = changed_json(parts, "faces.json", lambda faces: faces[-1].update(person=None))
+    assert server.import_bundle(write_parts(tmp_path / "phone.faceall", parts)).added == 1
+    assert [person.name for person in server.people()] == ["Ann", "Bo"]
+
+
+def test_other_model_is_refused(bundle: Path, opened: Opener, photos: Path) -> None:
+    """Vectors of another model do not mix, and the message says what to do; nothing is changed."""
+    other = opened("other", embedder=WholeEmbedder("else"))
+    assert len(list(other.register(photos))) == 5
+    before = snapshot(other)
+    with pytest.raises(IndexMismatchError, match=r"'colours \(.*\(8 numbers\), .* 'else .*faceall index migrate"):
+        other.import_bundle(bundle)
+    assert snapshot(other) == before
+
+
+def test_model_of_another_name_is_the_same(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """The fingerprint decides, not what the model is called."""
+
+    def rename(manifest: Any) -> None:
+        manifest["model"]["name"] = manifest["model"]["manifest"]["name"] = "phone-colours"
+
+    path = write_parts(tmp_path / "phone.faceall", changed_json(read_parts(bundle), "manifest.json", rename))
+    assert server.import_bundle(path).known == 6
+
+
+def test_read_only_gallery(server: Gallery, bundle: Path, opened: Opener, tmp_path: Path) -> None:
+    """A gallery that is opened for reading can go out once it has ids, and takes nothing in."""
+    reader = opened(read_only=True)
+    reader.export_bundle(tmp_path / "reader.faceall")
+    assert (tmp_path / "reader.faceall").read_bytes() == bundle.read_bytes()
+    with pytest.raises(FaceallError, match="reading only"):
+        reader.import_bundle(bundle)
+
+
+def test_read_only_gallery_without_ids(server: Gallery, opened: Opener, tmp_path: Path) -> None:
+    """The first export has to give ids."""
+    with pytest.raises(IndexFileError, match="open it for writing"):
+        opened(read_only=True).export_bundle(tmp_path / "reader.faceall")
+
+
+def test_empty_gallery(opened: Opener, tmp_path: Path) -> None:
+    """Nobody goes out and comes in."""
+    done = opened("empty").export_bundle(tmp_path / "empty.faceall")
+    assert (done.faces, done.people) == (0, 0)
+    other = opened("other")
+    assert other.import_bundle(done.path).added == 0
+    assert len(other) == 0
+
+
+def test_ids_are_uuids_of_version_4(bundle: Path) -> None:
+    """Ids are random and in the canonical spelling."""
+    import uuid
+
+    parts = read_parts(bundle)
+    ids = [record["id"] for name in ("people.json", "faces.json") for record in json.loads(parts[name])]
+    assert len(set(ids)) == 8
+    assert all(str(uuid.UUID(identity)) == identity and uuid.UUID(identity).version == 4 for identity in ids)
+
+
+def test_full_disk_leaves_no_file(server: Gallery, tmp_path: Path) -> None:
+    """A bundle that cannot be written leaves nothing behind."""
+    place = tmp_path / "no" / "such" / "folder.faceall"
+    with pytest.raises(IndexFileError, match="cannot be written"):
+        server.export_bundle(place)
+
+
+def test_failed_import_changes_nothing(server: Gallery, bundle: Path, tmp_path: Path, opened: Opener) -> None:
+    """A flaw in the last thumbnail undoes everything that came before it, the ids too."""
+    parts = read_parts(bundle)
+    parts[list(parts)[-1]] = b"no picture"
+    other = opened("other")
+    with pytest.raises(IndexFileError, match="is no JPEG"):
+        other.import_bundle(write_parts(tmp_path / "bad.faceall", parts))
+    assert (len(other), other.model, other.people()) == (0, None, [])
+    tables = other._index.connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'person_ids'")
+    assert tables.fetchone() == (0,)
