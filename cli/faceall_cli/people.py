@@ -1,4 +1,4 @@
-"""People: list, rename, merge, remove, and giving a name to a face."""
+"""People: list, rename, merge, split, remove; giving a face a name, and taking it away."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def people() -> None:
-    """The people of the gallery: list, rename, merge, remove."""
+    """The people of the gallery: list, rename, merge, split, remove, name, unassign."""
 
 
 def open_existing(folder: Path | None) -> Gallery:
@@ -41,7 +41,7 @@ def list_(console: Console, name: str | None, gallery: Path | None) -> None:
             return
         found = opened.people()
     for person in found:
-        console.record({"person": person.name, "faces": person.faces, "photos": person.photos})
+        console.record({"person": person.name, "faces": person.faces, "photos": person.photos, "named": person.named})
     if found:
         rows = [(person.name, str(person.faces), str(person.photos)) for person in found]
         console.table([("person", "faces", "photos"), *rows], right=frozenset((1, 2)))
@@ -109,3 +109,29 @@ def name_face(console: Console, face_id: int, person: str, gallery: Path | None)
         opened.name_face(face_id, person)
     console.record({"face_id": face_id, "person": person})
     console.line(f"face {face_id} is {shown(person)}")
+
+
+@people.command()
+@click.argument("name", metavar="NAME")
+@click.argument("face_ids", metavar="FACE_ID...", type=int, nargs=-1, required=True)
+@click.option("--to", metavar="NAME", help="The person they are. Default: a new one without a name.")
+@gallery_option
+@output_options
+def split(console: Console, name: str, face_ids: tuple[int, ...], to: str | None, gallery: Path | None) -> None:
+    """Take faces of one person out: they show somebody else. Clustering never files them under NAME again."""
+    with open_existing(gallery) as opened:
+        target = opened.split_person(name, face_ids, to=to)
+    console.record({"person": target, "was": name, "faces": list(face_ids)})
+    console.line(f"{counted(len(face_ids), 'face')} of {shown(name)} filed under {shown(target)}")
+
+
+@people.command()
+@click.argument("face_ids", metavar="FACE_ID...", type=int, nargs=-1, required=True)
+@gallery_option
+@output_options
+def unassign(console: Console, face_ids: tuple[int, ...], gallery: Path | None) -> None:
+    """File faces, by the ids that search prints, under nobody. Clustering never puts them back where they were."""
+    with open_existing(gallery) as opened:
+        changed = opened.unassign(face_ids)
+    console.record({"faces": list(face_ids), "changed": changed})
+    console.line(f"{counted(changed, 'face')} filed under nobody now")

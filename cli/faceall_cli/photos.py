@@ -30,27 +30,35 @@ _USELESS = frozenset(("unreadable", "too-large", "no-face"))
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PhotosPath(path_type=Path))
 @click.option("--person", metavar="NAME", help="Whose photos these are. Default: the folder's name, see above.")
+@click.option("--unnamed", is_flag=True, help="The paths say nothing of who it is: file new faces under nobody.")
 @model_option
 @gallery_option
 @output_options
 def register(
-    console: Console, paths: tuple[Path, ...], person: str | None, model: str | None, gallery: Path | None
+    console: Console,
+    paths: tuple[Path, ...],
+    person: str | None,
+    unnamed: bool,
+    model: str | None,
+    gallery: Path | None,
 ) -> None:
     """Take up photos, and folders of photos, into the gallery.
 
     A photo in a folder below PATH belongs to the person the folder is called after: photos/Ada/1.jpg is Ada's. A
     photo directly in PATH is called after its file: ada_2.jpg is ada's; where that name says nothing (1.jpg,
     IMG_0042.jpg), after its folder. Of several faces the large, central one gets the name; the others are stored and
-    found too, without a name.
+    found too, without a name. With --unnamed nobody gets one; `faceall cluster` then groups who is who.
 
     Registering again costs only what is new: unchanged files are skipped, moved ones recognised, changed ones redone.
     What has been reported is safe on the disk; Ctrl-C keeps everything that is finished.
     """
     from faceall.gallery import Gallery
 
+    if unnamed and person is not None:
+        raise click.UsageError("--unnamed and --person exclude each other")
     start = time.monotonic()
     with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stopped_by_ctrl_c() as stop:
-        registration = opened.register(paths, person=person, stop=stop)
+        registration = opened.register(paths, person=person, unnamed=unnamed, stop=stop)
         statuses = _print_results(console, registration)
         _print_summary(console, registration, statuses, time.monotonic() - start)
     if stop.is_set():

@@ -33,11 +33,11 @@ class Candidate:
     """A file to register.
 
     path    as an absolute path
-    person  whose photo it is by its path
+    person  whose photo it is by its path; None for nobody's
     """
 
     path: Path
-    person: str
+    person: str | None
 
 
 def find_candidates(

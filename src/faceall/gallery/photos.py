@@ -155,7 +155,7 @@ def file_known_photo(index: FaceIndex, sighting: Sighting, known: KnownPhoto, *,
         status, message, old_name = _whereabouts(connection, sighting, known.id)
         _put_file(connection, sighting, known.id)
         follow = status == "moved" and old_name == known.person  # a move to another person's folder is meant
-        if known.chief and known.person != person and (refile or follow):
+        if person is not None and known.chief and known.person != person and (refile or follow):
             give_chief_face(connection, known.id, person)
             known = replace(known, person=person)
             status = "moved" if status == "moved" else "refiled"
@@ -221,7 +221,7 @@ def _put_file(connection: sqlite3.Connection, sighting: Sighting, photo: int) ->
     connection.execute(
         "INSERT INTO files (path, photo, size, mtime, person) VALUES (?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
         " photo = excluded.photo, size = excluded.size, mtime = excluded.mtime, person = excluded.person",
-        (path, photo, sighting.size, sighting.mtime, sighting.candidate.person),
+        (path, photo, sighting.size, sighting.mtime, sighting.candidate.person or ""),
     )
     return before is not None and before[1] == "ok"
 
@@ -241,10 +241,12 @@ def forget_displaced(index: FaceIndex) -> None:
         forget_photos(index, [row[0] for row in connection.execute(displaced, (_BEHIND_MARK,)).fetchall()])
 
 
-def _put_faces(index: FaceIndex, connection: sqlite3.Connection, photo: int, findings: Findings, person: str) -> None:
+def _put_faces(
+    index: FaceIndex, connection: sqlite3.Connection, photo: int, findings: Findings, person: str | None
+) -> None:
     """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody yet."""
     keys = index.add(findings.vectors).tolist()
-    owner = person_id(connection, person)
+    owner = None if person is None else person_id(connection, person)
     chiefs = [number == findings.chief for number in range(len(keys))]
     connection.executemany(
         "INSERT INTO faces (key, photo, person, chief, x0, y0, x1, y1, score, landmarks)"

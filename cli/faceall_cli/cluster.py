@@ -1,0 +1,65 @@
+"""Who is who among the faces without a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from faceall_cli.console import Console, counted, shown
+from faceall_cli.options import gallery_option, output_options
+from faceall_cli.people import open_existing
+
+
+@click.command()
+@click.option(
+    "--threshold",
+    type=float,
+    metavar="D",
+    help="The largest mean distance (squared L2, 0..4) between faces of one person. Default: 0.8; less is stricter.",
+)
+@click.option("--known", is_flag=True, help="Let faces join people who have a name, too.")
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Then write every face into a folder per person, a single one into a folder of its own.",
+)
+@click.option("--photos", is_flag=True, help="With --to: copies of the photos rather than thumbnails.")
+@gallery_option
+@output_options
+def cluster(
+    console: Console, threshold: float | None, known: bool, to: Path | None, photos: bool, gallery: Path | None
+) -> None:
+    """Group the faces that are filed under nobody by who they seem to be.
+
+    A group is a person called "unnamed 12" until `faceall people rename` gives a name. Run it again after registering:
+    new faces join the groups or open new ones; what was named, merged or split by hand stays as it is. Two faces of one
+    photo are never the same person.
+    """
+    if photos and to is None:
+        raise click.UsageError("--photos: only with --to DIR")
+    with open_existing(gallery) as opened:
+        found = opened.cluster(threshold=threshold, known=known)
+        written = None if to is None else opened.write_folders(to, photos=photos)
+    for group in found.clusters:
+        console.record(
+            {
+                "person": group.person,
+                "faces": list(group.faces),
+                "joined": list(group.joined),
+                "opened": group.opened,
+            }
+        )
+    console.record({"alone": list(found.alone)})
+    if found.clusters:
+        rows = [(group.person, str(len(group.faces)), str(len(group.joined))) for group in found.clusters]
+        console.table([("person", "faces", "new"), *rows], right=frozenset((1, 2)))
+    opened_now = sum(group.opened for group in found.clusters)
+    joined = sum(len(group.joined) for group in found.clusters)
+    console.line(
+        f"{counted(joined, 'face')} filed, {counted(opened_now, 'new group')}; "
+        f"{counted(len(found.alone), 'face')} on their own"
+    )
+    if to is not None:
+        console.line(f"wrote {counted(written or 0, 'folder')}: {shown(to)}")

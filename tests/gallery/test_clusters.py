@@ -1,0 +1,214 @@
+"""Unknown faces grouped in a gallery, again and again, and corrected by hand."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stand_ins import write_photo
+
+from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
+from faceall.gallery import Gallery
+
+RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
+SHADES = 6
+
+
+def shade(colour: tuple[int, int, int], number: int) -> tuple[int, int, int]:
+    """A colour that is nearly the same."""
+    red, green, blue = colour
+    return red + number, green + number, blue + number
+
+
+def write_people(photos: Path, *, first: int = 0, count: int = 3) -> None:
+    """One photo per person and shade: red, green, blue."""
+    for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
+        for number in range(first, first + count):
+            write_photo(photos / f"{name}{number}.png", [(40, 25, 40, shade(colour, number))])
+
+
+def register(gallery: Gallery, photos: Path) -> None:
+    assert {result.person for result in gallery.register(photos, unnamed=True)} <= {None} | {
+        person.name for person in gallery.people()
+    }
+
+
+def colours(gallery: Gallery) -> dict[str | None, set[str]]:
+    """Person -> the first letters of the photos."""
+    found: dict[str | None, set[str]] = {}
+    for face in gallery.faces():
+        found.setdefault(face.person, set()).add(face.path.name[0])
+    return found
+
+
+def face_of(gallery: Gallery, name: str) -> int:
+    return next(face.face_id for face in gallery.faces() if face.path.name == name)
+
+
+def test_unnamed_photos_belong_to_nobody(gallery: Gallery, photos: Path) -> None:
+    """With `unnamed` no path gives a name, also where it would, and a name that was given stays."""
+    write_photo(photos / "Ada" / "1.png", [(40, 25, 40, RED)])
+    (result,) = gallery.register(photos, unnamed=True)
+    assert (result.status, result.person, gallery.people()) == ("added", None, [])
+    gallery.name_face(face_of(gallery, "1.png"), "Ada")
+    (result,) = gallery.register(photos, unnamed=True)
+    assert (result.status, result.person) == ("unchanged", "Ada")
+
+
+def test_groups_are_people_without_a_name(gallery: Gallery, photos: Path) -> None:
+    """Every colour becomes a person of its own, marked as unnamed; a second run changes nothing."""
+    write_people(photos)
+    register(gallery, photos)
+    found = gallery.cluster(threshold=0.05)
+    assert [(len(group.faces), group.opened) for group in found.clusters] == [(3, True)] * 3
+    assert found.alone == ()
+    assert sorted(map(sorted, colours(gallery).values())) == [["b"], ["g"], ["r"]]
+    assert all(not person.named and person.name.startswith("unnamed ") for person in gallery.people())
+    again = gallery.cluster(threshold=0.05)
+    assert (again.clusters, again.alone) == ((), ())
+
+
+def test_new_photos_join_or_open(gallery: Gallery, photos: Path) -> None:
+    """Later faces join the group of their colour, a new colour twice opens one, and once stays alone."""
+    write_people(photos)
+    register(gallery, photos)
+    gallery.cluster(threshold=0.05)
+    before = colours(gallery)
+    write_people(photos, first=3, count=1)
+    for number in range(2):
+        write_photo(photos / f"white{number}.png", [(40, 25, 40, shade((240, 240, 240), number))])
+    write_photo(photos / "yellow.png", [(40, 25, 40, (250, 250, 0))])
+    register(gallery, photos)
+    found = gallery.cluster(threshold=0.05)
+    assert sorted((len(group.joined), group.opened) for group in found.clusters) == [
+        (1, False), (1, False), (1, False), (2, True)
+    ]  # fmt: skip
+    assert found.alone == (face_of(gallery, "yellow.png"),)
+    assert {name: letters for name, letters in colours(gallery).items() if name in before} == before
+
+
+def test_a_name_makes_a_person_of_a_group(gallery: Gallery, photos: Path) -> None:
+    """A renamed group is named; new faces join it only with `known`."""
+    write_people(photos)
+    register(gallery, photos)
+    gallery.cluster(threshold=0.05)
+    (red,) = (name for name, letters in colours(gallery).items() if letters == {"r"})
+    gallery.rename_person(str(red), "Ruby")
+    assert {person.name: person.named for person in gallery.people()}["Ruby"]
+    write_people(photos, first=3, count=1)
+    register(gallery, photos)
+    alone = gallery.cluster(threshold=0.05).alone
+    assert alone == (face_of(gallery, "red3.png"),)
+    (joined,) = gallery.cluster(threshold=0.05, known=True).clusters
+    assert (joined.person, joined.joined) == ("Ruby", alone)
+
+
+def test_faces_of_one_photo_stay_apart(gallery: Gallery, photos: Path) -> None:
+    """Two nearly equal faces of one photo never share a person."""
+    write_photo(photos / "twins.png", [(10, 20, 30, RED), (70, 20, 30, shade(RED, 1))])
+    write_photo(photos / "r.png", [(40, 25, 40, shade(RED, 2))])
+    register(gallery, photos)
+    (group,) = gallery.cluster(threshold=0.5).clusters
+    assert len(group.faces) == 2
+    twins = [face.person for face in gallery.faces(path=photos / "twins.png")]
+    assert len(set(twins)) == 2
+
+
+def test_what_is_taken_apart_stays_apart(gallery: Gallery, photos: Path) -> None:
+    """A face that was unassigned is not put back by the next run, and one that was split off is somewhere else."""
+    write_people(photos)
+    register(gallery, photos)
+    gallery.cluster(threshold=0.05)
+    stray, other = face_of(gallery, "red0.png"), face_of(gallery, "red1.png")
+    (red,) = (str(name) for name, letters in colours(gallery).items() if letters == {"r"})
+    assert gallery.unassign([stray]) == 1
+    assert gallery.cluster(threshold=0.05).alone == (stray,)
+    new = gallery.split_person(red, [other])
+    assert new != red
+    assert gallery.cluster(threshold=0.05).clusters[0].person == new  # the stray may join the other one
+    assert gallery.problems() == []
+
+
+def test_corrections_by_hand_are_checked(gallery: Gallery, photos: Path) -> None:
+    """Unknown people and faces, and a face of somebody else, are one line each; then nothing has changed."""
+    write_people(photos, count=1)
+    list(gallery.register(photos))
+    red, blue = face_of(gallery, "red0.png"), face_of(gallery, "blue0.png")
+    before = gallery.faces()
+    for error, action in [
+        (UnknownFaceError, lambda: gallery.unassign([red, 999])),
+        (FaceallError, lambda: gallery.unassign([])),
+        (UnknownPersonError, lambda: gallery.split_person("nobody", [red])),
+        (FaceallError, lambda: gallery.split_person("red", [red, blue])),
+        (FaceallError, lambda: gallery.split_person("red", [red], to="red")),
+        (FaceallError, lambda: gallery.split_person("red", [red], to=" ")),
+        (FaceallError, lambda: gallery.cluster(threshold=0.0)),
+        (FaceallError, lambda: gallery.cluster(threshold=float("nan"))),
+    ]:
+        with pytest.raises(error):
+            action()
+    assert gallery.faces() == before
+    assert gallery.split_person("red", [red], to="Ruby") == "Ruby"
+
+
+def test_a_group_filed_elsewhere_meanwhile_is_left(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch, open_gallery: Callable[..., Gallery]
+) -> None:
+    """Faces that somebody names while the groups are worked out keep that name."""
+    from faceall.gallery import clusters
+
+    write_people(photos)
+    register(gallery, photos)
+    real = clusters.group_faces
+
+    def while_working(*given: object, **options: object) -> object:
+        with open_gallery() as other:
+            other.name_face(face_of(other, "red0.png"), "Ruby")
+            other.name_face(face_of(other, "blue0.png"), "Bea")
+            other.name_face(face_of(other, "blue1.png"), "Bea")
+        return real(*given, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(clusters, "group_faces", while_working)
+    found = gallery.cluster(threshold=0.05)
+    assert sorted(len(group.faces) for group in found.clusters) == [2, 3]
+    people = {person.name: person.faces for person in gallery.people() if person.named}
+    assert people == {"Bea": 2, "Ruby": 1}
+    assert gallery.problems() == []
+
+
+def test_folders_hold_every_face(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    """A folder per person, one per single face; thumbnails, or the photos themselves; names are made fit for a disk."""
+    write_people(photos, count=2)
+    write_photo(photos / "yellow.png", [(40, 25, 40, (250, 250, 0))])
+    register(gallery, photos)
+    gallery.cluster(threshold=0.05)
+    for colour, name in (("r", "../Ruby"), ("g", ".._Ruby"), ("b", "CON\u0007/b")):
+        (old,) = (str(person) for person, letters in colours(gallery).items() if letters == {colour})
+        gallery.rename_person(old, name)
+    assert gallery.write_folders(tmp_path / "out") == 4
+    alone = f"alone {face_of(gallery, 'yellow.png')}"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"_Ruby", "_Ruby (2)", "CON__b", alone}
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) == 7
+    assert all(path.read_bytes()[:2] == b"\xff\xd8" for path in files)
+    gallery.write_folders(tmp_path / "copies", photos=True)
+    copied = {path.read_bytes() for path in (tmp_path / "copies").rglob("*.png")}
+    assert copied == {path.read_bytes() for path in photos.iterdir()}
+    with pytest.raises(FaceallError, match="is not empty"):
+        gallery.write_folders(tmp_path / "out")
+
+
+def test_a_name_that_looks_like_a_groups_is_no_obstacle(gallery: Gallery, photos: Path, folder: Path) -> None:
+    """Where somebody is called "unnamed 3" already, a new group is called otherwise."""
+    write_people(photos)
+    register(gallery, photos)
+    gallery.name_face(face_of(gallery, "red0.png"), "x")
+    with sqlite3.connect(folder / "faces.db") as connection:
+        (row,) = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'people'").fetchone()
+    connection.close()
+    gallery.rename_person("x", f"unnamed {row + 1}")
+    names = {group.person for group in gallery.cluster(threshold=0.05).clusters}
+    assert f"unnamed {row + 1}*" in names
+    assert len(names) == 3
