@@ -134,7 +134,7 @@ def test_existing_file_is_replaced_only_when_asked(server: Gallery, tmp_path: Pa
     """A file of that name stays as it is, unless it shall be replaced; a folder stays in any case."""
     path = tmp_path / "mine.txt"
     path.write_text("mine")
-    with pytest.raises(IndexFileError, match="is there already.*--replace"):
+    with pytest.raises(IndexFileError, match=r"is there already.*--replace"):
         server.export_bundle(path)
     assert path.read_text() == "mine"
     server.export_bundle(path, replace=True)
