@@ -11,7 +11,7 @@ import numpy.typing as npt
 from faceall.evaluate.curves import Roc
 
 _WIDTH, _HEIGHT = 560, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 14, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 14, 44
 _BINS = 48
 
 
@@ -72,12 +72,13 @@ def roc_svg(curves: Sequence[Roc]) -> str:
     decades = max(1, math.ceil(-math.log10(smallest) - 1e-9))
     left = 10.0**-decades
     lowest = min(curve.at(left)[1] for curve in curves)
-    bottom = min(0.9, math.floor(lowest * 10) / 10)
+    step = _round_step(1 - lowest)
+    bottom = max(0.0, 1 - step * max(1, math.ceil((1 - lowest) / step - 1e-9)))
     axes = _Axes("false-accept rate", "true-accept rate")
     for decade in range(decades + 1):
         axes.tick_across(1 - decade / decades, "1" if decade == 0 else f"{10.0**-decade:g}")
-    for share in np.linspace(0, 1, 6):
-        axes.tick_up(float(share), f"{bottom + share * (1 - bottom):.2f}")
+    for rate in np.arange(1, bottom - step / 2, -step):
+        axes.tick_up(float(rate - bottom) / (1 - bottom), f"{max(0.0, rate):.3g}")
     for number, curve in enumerate(curves):
         seen = curve.false_accept >= left
         across = [0.0, *(1 + np.log10(curve.false_accept[seen]) / decades)]
@@ -101,22 +102,30 @@ def histogram_svg(distances: npt.ArrayLike, same: npt.ArrayLike, threshold: floa
     same       (n,) bool
     """
     values, truth = np.asarray(distances, np.float64), np.asarray(same, bool)
-    right = max(0.5, math.ceil(max(float(values.max()), threshold) * 4 + 1e-9) / 4)
+    right = max(0.5, math.ceil(max(float(values.max()), threshold) * 2 + 1e-9) / 2)
     edges = np.linspace(0, right, _BINS + 1)
     shares = [np.histogram(values[kind], edges)[0] / max(1, int(kind.sum())) for kind in (truth, ~truth)]
-    top = max(float(share.max()) for share in shares)
+    highest = max(float(share.max()) for share in shares)
+    step = _round_step(highest)
+    top = step * math.ceil(highest / step - 1e-9)
     axes = _Axes("squared distance", "share of pairs")
-    steps = 5 if right in (1.25, 2.5) else 4
-    for share in np.linspace(0, 1, steps + 1):
-        axes.tick_across(float(share), f"{share * right:.3g}")
-    for share in np.linspace(0, 1, 5):
-        axes.tick_up(float(share), f"{100 * share * top:.1f} %")
+    for distance in np.arange(0, right + 0.25, 0.5):
+        axes.tick_across(float(distance) / right, f"{distance:g}")
+    for height in np.arange(0, top + step / 2, step):
+        axes.tick_up(float(height) / top, f"{100 * height:.3g} %")
     for kind, heights in zip(("same", "other"), shares, strict=True):
         axes.draw(f'<path class="bars {kind}" d="{_outline(axes, heights / top)}"/>')
     x = axes.x(min(1.0, threshold / right))
     axes.draw(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{axes.y(0):.1f}" y2="{axes.y(1):.1f}"/>')
     axes.draw(f'<text class="tick" x="{x + 5:.1f}" y="{axes.y(1) + 10:.1f}">{threshold:.2f}</text>')
     return axes.svg("distances")
+
+
+def _round_step(length: float) -> float:
+    """The distance of about five ticks on a length: 1, 2 or 5 times a power of ten."""
+    rough = max(length, 1e-6) / 5
+    power = float(10.0 ** math.floor(math.log10(rough)))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
 
 
 def _outline(axes: _Axes, heights: npt.NDArray[np.float64]) -> str:

@@ -19,7 +19,7 @@ h3{font-size:14px;font-weight:600;color:var(--soft);margin:18px 0 10px}
 .facts dt{font-size:12px;color:var(--soft)}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:9px 12px;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top;white-space:nowrap}
+th,td{padding:9px 8px;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top;white-space:nowrap}
 th:first-child,.plain td{text-align:left}
 thead th{font-size:12px;font-weight:600;color:var(--soft)}
 tbody th{font-weight:600}
