@@ -38,6 +38,7 @@ def test_json_round_trip_is_exact() -> None:
         standardisation=Standardisation(kind="prewhiten", mean=1.5, scale=1 / 3),
         crop=CropRule(margin=0.1, shape="square", shift=0.1, border="clip"),
         match_threshold=0.9,
+        match_threshold_false_accept_rate=1e-3,
         source="Ünïcode.pb",
         source_sha256=DIGEST,
         licence="MIT",
@@ -56,7 +57,17 @@ def test_a_detector_has_no_embedding_size() -> None:
         manifest(kind="detector", embedding_size=4)
 
 
-@pytest.mark.parametrize("field", list(json.loads(manifest().to_json())))
+LATER = "match_threshold_false_accept_rate"
+
+
+def test_older_files_lack_the_rate() -> None:
+    """A manifest from before the rate was stated is read, and its rate is unknown."""
+    values = json.loads(manifest(match_threshold=0.9).to_json())
+    del values[LATER]
+    assert Manifest.from_json(json.dumps(values)) == manifest(match_threshold=0.9)
+
+
+@pytest.mark.parametrize("field", [name for name in json.loads(manifest().to_json()) if name != LATER])
 def test_every_field_is_needed_by_name(field: str) -> None:
     """A file states everything; what it leaves out is named."""
     values = json.loads(manifest().to_json())
@@ -108,6 +119,8 @@ def test_newer_is_told_from_damaged() -> None:
         ("output_blob", None),
         ("match_threshold", 5),
         ("match_threshold", "0.6"),
+        ("match_threshold_false_accept_rate", 1e-3),
+        ("match_threshold_false_accept_rate", 0),
         ("source", None),
         ("source_sha256", "abc"),
         ("source_sha256", DIGEST.upper()),

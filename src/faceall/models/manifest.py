@@ -25,6 +25,9 @@ ModelKind = Literal["embedder", "detector"]
 Channels = Literal["RGB", "BGR"]
 Part = TypeVar("Part", Standardisation, CropRule)
 
+_LATER_FIELDS = {"match_threshold_false_accept_rate": None}
+"""What files of before do not state, and what that means."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -43,6 +46,8 @@ class Manifest:
     input_blob       the net's input
     output_blob      the net's output
     match_threshold  the squared L2 distance up to which two faces count as one person; None where not calibrated
+    match_threshold_false_accept_rate  the share of pairs of two people that this lets through; None where unknown.
+                     The one field that a file may leave out: it came later than the others
     source           the file or address that the model was made from
     source_sha256    the SHA-256 of that file, 64 hexadecimal digits; None where unknown
     licence          the terms of the weights
@@ -62,6 +67,7 @@ class Manifest:
     input_blob: str
     output_blob: str
     match_threshold: float | None = None
+    match_threshold_false_accept_rate: float | None = None
     source: str = ""
     source_sha256: str | None = None
     licence: str = ""
@@ -103,6 +109,9 @@ class Manifest:
             _check(isinstance(getattr(self, name), str), name, getattr(self, name), "a text")
         limit, digest = self.match_threshold, self.source_sha256
         _check(limit is None or (_is_number(limit) and 0 < limit <= 4), "match_threshold", limit, "null or 0..4")
+        rate = self.match_threshold_false_accept_rate
+        fits = rate is None or (_is_number(rate) and 0 < rate < 1 and limit is not None)
+        _check(fits, "match_threshold_false_accept_rate", rate, "null, or 0..1 beside a match_threshold")
         _check(digest is None or _is_sha256(digest), "source_sha256", digest, "null or 64 hexadecimal digits")
         fits = isinstance(self.accuracy, Mapping) and all(map(_is_number, self.accuracy.values()))
         _check(fits, "accuracy", self.accuracy, "an object of numbers")
@@ -135,7 +144,7 @@ class Manifest:
         if not isinstance(values, dict):
             raise ModelError(f"is a JSON {type(values).__name__}, expected an object")
         _check_schema(values.pop("schema", None))
-        values = {str(name): value for name, value in values.items()}
+        values = {**_LATER_FIELDS, **{str(name): value for name, value in values.items()}}
         _check_names(cls, values, "")
         values["standardisation"] = _part(Standardisation, values["standardisation"], "standardisation")
         values["crop"] = _part(CropRule, values["crop"], "crop")
