@@ -1,0 +1,83 @@
+import Foundation
+
+/// A place in a picture, in pixels; x grows to the right, y downwards.
+public struct Point: Equatable, Sendable, Codable {
+    public var x: Float
+    public var y: Float
+
+    public init(x: Float, y: Float) {
+        self.x = x
+        self.y = y
+    }
+}
+
+/// A box in pixels; x1 and y1 lie just outside, so its width is x1 - x0.
+public struct Box: Equatable, Sendable, Codable {
+    public var x0: Float
+    public var y0: Float
+    public var x1: Float
+    public var y1: Float
+
+    public init(x0: Float, y0: Float, x1: Float, y1: Float) {
+        self.x0 = x0
+        self.y0 = y0
+        self.x1 = x1
+        self.y1 = y1
+    }
+
+    public var width: Float { x1 - x0 }
+    public var height: Float { y1 - y0 }
+
+    /// The area; 0 where the box is inside out.
+    public var area: Float { max(width, 0) * max(height, 0) }
+
+    /// The square around the box: the same centre, the longer side.
+    public var square: Box {
+        let centreX = (x0 + x1) / 2
+        let centreY = (y0 + y1) / 2
+        let half = max(width, height) / 2
+        return Box(x0: centreX - half, y0: centreY - half, x1: centreX + half, y1: centreY + half)
+    }
+
+    /// The box with every edge moved by its offset, which is given in widths and heights of the box.
+    ///
+    /// - Parameter offsets: of x0, y0, x1 and y1.
+    public func moved(by offsets: [Float]) -> Box {
+        Box(
+            x0: x0 + offsets[0] * width,
+            y0: y0 + offsets[1] * height,
+            x1: x1 + offsets[2] * width,
+            y1: y1 + offsets[3] * height
+        )
+    }
+
+    /// Landmarks in pixels from landmarks in proportion to the box.
+    ///
+    /// - Parameter points: five x and then five y, 0 to 1 across the box.
+    public func placed(_ points: [Float]) -> [Point] {
+        (0..<5).map { Point(x: x0 + width * points[$0], y: y0 + height * points[5 + $0]) }
+    }
+
+    /// Whether the box is finite, at least one pixel wide and high, and touches a picture of that size.
+    public func isUsable(width pictureWidth: Int, height pictureHeight: Int) -> Bool {
+        let inside = x0 < Float(pictureWidth) && y0 < Float(pictureHeight) && x1 > 0 && y1 > 0
+        let finite = x0.isFinite && y0.isFinite && x1.isFinite && y1.isFinite
+        return finite && inside && width >= 1 && height >= 1
+    }
+}
+
+/// One found face.
+public struct Face: Equatable, Sendable, Codable {
+    /// In pixels of the upright picture.
+    public var box: Box
+    /// The probability of a face, 0 to 1.
+    public var score: Float
+    /// Left eye, right eye, nose, left and right corner of the mouth, as the viewer sees them.
+    public var landmarks: [Point]
+
+    public init(box: Box, score: Float, landmarks: [Point]) {
+        self.box = box
+        self.score = score
+        self.landmarks = landmarks
+    }
+}

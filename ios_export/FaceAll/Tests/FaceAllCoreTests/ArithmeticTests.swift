@@ -1,0 +1,201 @@
+import Foundation
+import XCTest
+@testable import FaceAllCore
+
+final class ArithmeticTests: XCTestCase {
+    private struct Boxes: Decodable {
+        struct Usable: Decodable { let width: Int, height: Int, are: [Bool] }
+        struct Case: Decodable { let limit: Float, kind: Overlap, kept: [Int] }
+        struct Chief: Decodable { let width: Int, height: Int, `is`: Int }
+        let boxes, offsets, points, moved, placed, squares, crowd: [[Float]]
+        let areas, scores: [Float]
+        let usable: Usable
+        let overlaps: [String: [[Float]]]
+        let suppressed: [Case]
+        let chief: Chief
+    }
+
+    func testBoxesAreMovedSquaredAndPlacedAsOnTheServer() throws {
+        let golden: Boxes = try Golden.read("boxes.json")
+        for (number, edges) in golden.boxes.enumerated() {
+            let box = Box(edges)
+            XCTAssertEqual(box.area, golden.areas[number])
+            assertClose(box.moved(by: golden.offsets[number]).edges, golden.moved[number])
+            assertClose(box.square.edges, golden.squares[number])
+            let points = box.placed(golden.points[number]).flatMap { [$0.x, $0.y] }
+            assertClose(points, golden.placed[number])
+            let isUsable = box.isUsable(width: golden.usable.width, height: golden.usable.height)
+            XCTAssertEqual(isUsable, golden.usable.are[number], "box \(number)")
+        }
+    }
+
+    func testTheSameBoxesSurviveSuppression() throws {
+        let golden: Boxes = try Golden.read("boxes.json")
+        let crowd = golden.crowd.map { Box($0) }
+        for (kind, rows) in golden.overlaps {
+            let overlapKind = try XCTUnwrap(Overlap(rawValue: kind))
+            for (first, row) in rows.enumerated() {
+                assertClose(row.indices.map { overlap(crowd[first], crowd[$0], overlapKind) }, row)
+            }
+        }
+        XCTAssertEqual(golden.suppressed.count, 6)
+        for one in golden.suppressed {
+            let kept = suppress(crowd, scores: golden.scores, limit: one.limit, kind: one.kind)
+            XCTAssertEqual(kept, one.kept, "limit \(one.limit), \(one.kind)")
+        }
+    }
+
+    func testTheChiefFaceIsTheSame() throws {
+        let golden: Boxes = try Golden.read("boxes.json")
+        let faces = golden.boxes.prefix(5).map { Face(box: Box($0), score: 1, landmarks: []) }
+        XCTAssertEqual(chiefFace(faces, width: golden.chief.width, height: golden.chief.height), golden.chief.is)
+        XCTAssertNil(chiefFace([], width: 10, height: 10))
+    }
+
+    private struct Plans: Decodable {
+        struct Plan: Decodable {
+            let picture, canvas, cells, owned, ownerSums: [Int]
+            let minFace, factor: Double
+            let levels, strips: [[Int]]
+            let scales: [Float]
+        }
+
+        struct Drawn: Decodable { let picture: GoldenPicture, minFace: Double, canvas: GoldenPicture }
+        let plans: [Plan]
+        let drawn: Drawn
+    }
+
+    func testPyramidsAreLaidOutAsOnTheServer() throws {
+        let golden: Plans = try Golden.read("pyramid.json")
+        XCTAssertGreaterThanOrEqual(golden.plans.count, 7)
+        for plan in golden.plans {
+            let what = "picture \(plan.picture)"
+            let made = Pyramid(
+                width: plan.picture[0], height: plan.picture[1], minFace: plan.minFace, factor: plan.factor
+            )
+            XCTAssertEqual([made.width, made.height], plan.canvas, what)
+            XCTAssertEqual(made.levels.map { [$0.x, $0.y, $0.width, $0.height] }, plan.levels, what)
+            assertClose(made.scales, plan.scales, what)
+            XCTAssertEqual([made.owners.count, made.owners[0].count], plan.cells, what)
+            let owned = (-1..<made.levels.count).map { level in made.owners.joined().filter { $0 == level }.count }
+            XCTAssertEqual(owned, plan.owned, what)
+            var sum = 0
+            for (row, line) in made.owners.enumerated() {
+                for (column, owner) in line.enumerated() {
+                    sum += owner * (row * 31 + column * 17 + 1)
+                }
+            }
+            XCTAssertEqual([sum], plan.ownerSums, what)
+            XCTAssertEqual(made.strips.map { [$0.lowerBound, $0.upperBound] }, plan.strips, what)
+        }
+    }
+
+    private func assertClose(_ actual: [Float], _ expected: [Float], _ what: String = "") {
+        FaceAllCoreTests.assertClose(actual, expected, within: 1e-6, what)
+    }
+
+    func testTheCanvasHasTheSameBytes() throws {
+        let golden: Plans = try Golden.read("pyramid.json")
+        let picture = try golden.drawn.picture.pixels()
+        let pyramid = Pyramid(
+            width: picture.width, height: picture.height, minFace: golden.drawn.minFace, factor: 0.709
+        )
+        assertSame(pyramid.drawn(from: Squares.halvings(picture)), try golden.drawn.canvas.pixels())
+    }
+
+    private struct Scaling: Decodable {
+        let picture: GoldenPicture
+        let resized, halvings: [GoldenPicture]
+    }
+
+    func testScaledPicturesHaveTheSameBytes() throws {
+        let golden: Scaling = try Golden.read("scaling.json")
+        let picture = try golden.picture.pixels()
+        XCTAssertGreaterThan(golden.resized.count, 10)
+        for other in golden.resized {
+            let made = picture.resized(width: other.width, height: other.height)
+            assertSame(made, try other.pixels(), "\(other.width) x \(other.height)")
+        }
+        let first = try golden.halvings[0].pixels()
+        let made = Squares.halvings(first)
+        XCTAssertEqual(made.count, golden.halvings.count)
+        for (one, other) in zip(made, golden.halvings) {
+            assertSame(one, try other.pixels(), "half of \(other.width) x \(other.height)")
+        }
+    }
+
+    private func assertSame(_ actual: Pixels, _ expected: Pixels, levels: Int = 0, _ what: String = "") {
+        FaceAllCoreTests.assertSame(actual, expected, levels: levels, what)
+    }
+
+    private struct Crops: Decodable {
+        struct Rule: Decodable { let rule: CropRule, regions: [[Double]] }
+        struct Crop: Decodable { let region: [Double], crop: GoldenPicture }
+        let boxes: [[Float]]
+        let width: Int
+        let height: Int
+        let rules: [Rule]
+        let picture: GoldenPicture
+        let crops: [Crop]
+    }
+
+    func testFacesAreCutWhereTheServerCutsThem() throws {
+        let golden: Crops = try Golden.read("crops.json")
+        XCTAssertEqual(golden.rules.count, 5)
+        for rule in golden.rules {
+            for (edges, expected) in zip(golden.boxes, rule.regions) {
+                let region = rule.rule.region(of: Box(edges), width: golden.width, height: golden.height)
+                for (one, other) in zip([region.x0, region.y0, region.x1, region.y1], expected) {
+                    XCTAssertEqual(one, other, accuracy: 1e-9 * max(abs(other), 1))
+                }
+            }
+        }
+    }
+
+    func testCropsAreAtMostOneLevelOff() throws {
+        let golden: Crops = try Golden.read("crops.json")
+        let picture = try golden.picture.pixels()
+        for crop in golden.crops {
+            let region = Region(x0: crop.region[0], y0: crop.region[1], x1: crop.region[2], y1: crop.region[3])
+            let made = try picture.cropped(region, width: crop.crop.width, height: crop.crop.height)
+            assertSame(made, try crop.crop.pixels(), levels: 1, "region \(crop.region) as \(crop.crop.width)")
+        }
+    }
+
+    func testRegionsThatNobodyCanCutAreRefused() {
+        let picture = Pixels(width: 8, height: 8)
+        for edges in [[0, 0, 0, 4], [4, 0, 2, 4], [0, 0, Double.nan, 4], [0, 0, 2e7, 4]] {
+            let region = Region(x0: edges[0], y0: edges[1], x1: edges[2], y1: edges[3])
+            XCTAssertThrowsError(try picture.cropped(region, width: 4, height: 4), "\(edges)")
+        }
+        XCTAssertThrowsError(try Pixels(width: 2, height: 2, values: [1, 2, 3]))
+    }
+
+    private struct GoldenSquares: Decodable {
+        struct Cut: Decodable { let size: Int, crops: [GoldenPicture] }
+        let picture: GoldenPicture
+        let boxes: [[Float]]
+        let cut: [Cut]
+    }
+
+    func testSquaresForTheNetsAreAtMostOneLevelOff() throws {
+        let golden: GoldenSquares = try Golden.read("squares.json")
+        let pictures = Squares.halvings(try golden.picture.pixels())
+        for cut in golden.cut {
+            let made = Squares.cut(golden.boxes.map { Box($0) }, from: pictures, size: cut.size)
+            XCTAssertEqual(made.count, cut.crops.count)
+            for (one, other) in zip(made, cut.crops) {
+                assertSame(one, try other.pixels(), levels: 1, "size \(cut.size)")
+            }
+        }
+    }
+
+    func testColoursOfABufferAreNotSwapped() throws {
+        let bytes: [UInt8] = [1, 2, 3, 255, 4, 5, 6, 255, 0, 0, 0, 0, 7, 8, 9, 255, 10, 11, 12, 255, 0, 0, 0, 0]
+        try bytes.withUnsafeBytes { buffer in
+            let picture = try Pixels(fourBytes: buffer, width: 2, height: 2, rowBytes: 12, order: [2, 1, 0])
+            XCTAssertEqual(picture.values, [3, 2, 1, 6, 5, 4, 9, 8, 7, 12, 11, 10])
+            XCTAssertThrowsError(try Pixels(fourBytes: buffer, width: 3, height: 3, rowBytes: 12, order: [0, 1, 2]))
+        }
+    }
+}

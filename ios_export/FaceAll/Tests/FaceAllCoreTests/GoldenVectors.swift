@@ -1,0 +1,56 @@
+import Foundation
+import XCTest
+@testable import FaceAllCore
+
+/// The golden vectors, which the server's own functions wrote.
+enum Golden {
+    static func data(_ name: String) throws -> Data {
+        let url = try XCTUnwrap(Bundle.module.url(forResource: "Vectors/\(name)", withExtension: nil), "no \(name)")
+        return try Data(contentsOf: url)
+    }
+
+    static func read<Value: Decodable>(_ name: String) throws -> Value {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(Value.self, from: try data(name))
+    }
+}
+
+struct GoldenPicture: Decodable {
+    let width: Int
+    let height: Int
+    let values: Data
+
+    func pixels() throws -> Pixels {
+        try Pixels(width: width, height: height, values: [UInt8](values))
+    }
+}
+
+extension Box {
+    init(_ edges: [Float]) {
+        self.init(x0: edges[0], y0: edges[1], x1: edges[2], y1: edges[3])
+    }
+
+    var edges: [Float] { [x0, y0, x1, y1] }
+}
+
+/// Numbers that agree to a relative part of 1e-6, which is what float32 can promise.
+func assertClose(
+    _ actual: [Float], _ expected: [Float], within bound: Float = 1e-6, _ what: String = "",
+    file: StaticString = #filePath, line: UInt = #line
+) {
+    XCTAssertEqual(actual.count, expected.count, what, file: file, line: line)
+    for (one, other) in zip(actual, expected) {
+        XCTAssertLessThanOrEqual(abs(one - other), bound * max(abs(other), 1), what, file: file, line: line)
+    }
+}
+
+/// Pictures of one size whose values are at most so many levels apart.
+func assertSame(
+    _ actual: Pixels, _ expected: Pixels, levels: Int = 0, _ what: String = "",
+    file: StaticString = #filePath, line: UInt = #line
+) {
+    XCTAssertEqual([actual.width, actual.height], [expected.width, expected.height], what, file: file, line: line)
+    let worst = zip(actual.values, expected.values).map { abs(Int($0) - Int($1)) }.max() ?? 0
+    XCTAssertLessThanOrEqual(worst, levels, what, file: file, line: line)
+}
