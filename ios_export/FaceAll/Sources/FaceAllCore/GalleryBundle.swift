@@ -168,7 +168,7 @@ private struct BundleFace: Codable {
     let id: String
     let person: String?
     let chief: Bool
-    let photo: BundlePhoto
+    let photo: Photo
     let box: [Float]
     let landmarks: [[Float]]
     let score: Float
@@ -182,7 +182,7 @@ private struct BundleFace: Codable {
         id = stored.id
         person = stored.person
         chief = stored.chief
-        photo = BundlePhoto(stored.photo)
+        photo = stored.photo
         box = [stored.face.box.x0, stored.face.box.y0, stored.face.box.x1, stored.face.box.y1]
         landmarks = stored.face.landmarks.map { [$0.x, $0.y] }
         score = stored.face.score
@@ -198,8 +198,7 @@ private struct BundleFace: Codable {
         }
         guard let jpeg = archive[thumbnail] else { throw damaged("face \(id) has no thumbnail") }
         return StoredFace(
-            id: id, person: person, chief: chief,
-            photo: Photo(name: photo.name, sha256: photo.sha256, width: photo.width, height: photo.height),
+            id: id, person: person, chief: chief, photo: photo,
             face: Face(
                 box: Box(x0: box[0], y0: box[1], x1: box[2], y1: box[3]), score: score,
                 landmarks: landmarks.map { Point(x: $0[0], y: $0[1]) }
@@ -220,28 +219,6 @@ private struct BundleFace: Codable {
         try container.encode(thumbnail, forKey: .thumbnail)
         try container.encode(created, forKey: .created)
         try container.encode(changed, forKey: .changed)
-    }
-}
-
-private struct BundlePhoto: Codable {
-    let name: String
-    let sha256: String
-    let width: Int?
-    let height: Int?
-
-    init(_ photo: Photo) {
-        name = photo.name
-        sha256 = photo.sha256
-        width = photo.width
-        height = photo.height
-    }
-
-    func encode(to encoder: Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(name, forKey: .name)
-        try container.encode(sha256, forKey: .sha256)
-        try container.encode(width, forKey: .width) // null where unknown
-        try container.encode(height, forKey: .height)
     }
 }
 

@@ -39,6 +39,14 @@ public struct Photo: Equatable, Sendable, Codable {
         self.width = width
         self.height = height
     }
+
+    public func encode(to encoder: Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(sha256, forKey: .sha256)
+        try container.encode(width, forKey: .width) // null where unknown
+        try container.encode(height, forKey: .height)
+    }
 }
 
 /// A face of the gallery, without its vector.
