@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from faceall import __version__
-from faceall_cli import align, cluster, convert, doctor, evaluate, faces, models, people, photos
+from faceall_cli import align, calibrate, cluster, convert, doctor, evaluate, faces, gallery, models, people, photos
 from faceall_cli.group import FaceallGroup
 
 
@@ -32,9 +32,11 @@ COMMANDS = (
     cluster.cluster,
     photos.remove,
     photos.status,
+    gallery.gallery,
     models.models,
     convert.convert,
     evaluate.evaluate,
+    calibrate.calibrate,
     align.align,
     doctor.doctor,
 )

@@ -137,7 +137,7 @@ FLAWS: dict[str, tuple[Callable[[Parts], Parts], str]] = {
         "chief faces is 'two of one photo'",
     ),
     "name": (edit("people.json", lambda people: people[0].update(name="  ")), "name is '  '"),
-    "long name": (edit("people.json", lambda people: people[0].update(name="a" * 1001)), "expected a text of 1 to 1000"),
+    "long name": (edit("people.json", lambda people: people[0].update(name="a" * 1001)), "a text of 1 to 1000"),
     "half a character": (edit("people.json", lambda people: people[0].update(name="\ud800")), "whole characters"),
     "not JSON": (lambda parts: {**parts, "faces.json": b"[" * 100}, "faces.json: is not JSON"),
     "deep JSON": (lambda parts: {**parts, "people.json": b"[" * 300}, "people.json: (is not JSON|text)"),
@@ -291,18 +291,17 @@ def test_fuzzed_bundles(target: Gallery, sound: Path, parts: Parts, tmp_path: Pa
                 path.write_bytes(damage(data, moments))
             else:
                 write_parts(path, damage_text(parts, moments))
-        except (
-            ValueError,
-            TypeError,
-            AttributeError,
-            KeyError,
-        ):  # the manifest is none any more: checksums cannot agree
+        except (ValueError, TypeError, AttributeError, KeyError):  # no manifest any more
             write_parts(path, {**parts, "manifest.json": damage(parts["manifest.json"], moments)}, sums=False)
         try:
             result = target.import_bundle(path)
-        except FaceallError as error:
+        except FaceallError as found:
             refused += 1
-            assert "\n" not in str(error), seed
+            message = str(found)
+        else:
+            message = ""
+        assert "\n" not in message, seed
+        if message:
             assert len(target) == 0, seed
         else:
             assert result.added == len(target), seed
@@ -317,7 +316,7 @@ def test_fuzzed_bundles(target: Gallery, sound: Path, parts: Parts, tmp_path: Pa
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 needs POSIX signals")
 def test_killed_import_is_whole_or_nothing(parts: Parts, tmp_path: Path) -> None:
-    """kill -9 at any moment of an import leaves all of the bundle or nothing of it, and the next import completes it."""
+    """kill -9 at any moment of an import leaves all of the bundle or nothing; the next import completes it."""
     for number in range(150):
         parts = enrol(parts, f"phone {number}", number % FACES, photo=f"photo {number}")
     bundle = write_parts(tmp_path / "large.faceall", parts)

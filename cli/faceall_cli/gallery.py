@@ -1,0 +1,72 @@
+"""A gallery as one file: export for a phone or another machine, import of what comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from faceall_cli.console import Console, counted, short_path, shown
+from faceall_cli.options import gallery_option, output_options
+from faceall_cli.people import open_existing
+
+
+@click.group()
+def gallery() -> None:
+    """A gallery as one file, for a phone or another machine: export, import."""
+
+
+@gallery.command("export")
+@click.argument("bundle", metavar="BUNDLE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--people", multiple=True, metavar="NAME", help="Only this person; may be given several times.")
+@click.option("--replace", is_flag=True, help="Replace a file that is at BUNDLE.")
+@gallery_option
+@output_options
+def export(console: Console, bundle: Path, people: tuple[str, ...], replace: bool, gallery: Path | None) -> None:
+    """Write vectors, people, thumbnails and the model's manifest into one file, by custom NAME.faceall.
+
+    It holds no photos and no paths. It is not encrypted: keep it as safe as the photos.
+    """
+    with open_existing(gallery) as opened:
+        done = opened.export_bundle(bundle, people=list(people) or None, replace=replace)
+    console.record({"bundle": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
+    what = f"{counted(done.faces, 'face')} of {counted(done.people, 'person', 'people')}"
+    console.line(f"{short_path(done.path)}: {what}, {done.size / 1e6:,.1f} MB")
+
+
+@gallery.command("import")
+@click.argument("bundle", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.option("--restore", is_flag=True, help="Bring back faces that were removed from this gallery.")
+@gallery_option
+@output_options
+def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None) -> None:
+    """Merge the people and faces of a bundle, all or nothing: none is removed, none doubled.
+
+    People are the same by id, else by name. Where something differs, the later change counts; what was not taken over
+    is listed. A bundle of another model is refused.
+    """
+    from faceall.gallery import Gallery
+
+    with Gallery.open(gallery) as opened, console.progress(0, "faces") as bar:
+        done = opened.import_bundle(bundle, restore=restore, progress=bar.move_to)
+    console.record(
+        {
+            "bundle": str(done.path),
+            "added": done.added,
+            "known": done.known,
+            "refiled": done.refiled,
+            "left_out": done.left_out,
+            "new_people": done.new_people,
+            "renamed": done.renamed,
+            "conflicts": done.conflicts,
+        }
+    )
+    for conflict in done.conflicts:
+        console.remark(f"differs: {shown(conflict)}")
+    for before, now in done.renamed:
+        console.line(f"{shown(before)} is called {shown(now)} now")
+    if done.new_people:
+        console.line(f"new: {', '.join(map(shown, done.new_people))}")
+    if done.left_out:
+        console.remark(f"{counted(done.left_out, 'face')} removed here before; --restore brings them back")
+    console.line(f"{counted(done.added, 'face')} added, {done.known:,} known already, {done.refiled:,} of them refiled")

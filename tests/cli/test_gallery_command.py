@@ -1,0 +1,88 @@
+"""`faceall gallery export` and `import`, with a real detector and a tiny embedder."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from cli_runs import Run, records
+
+
+@pytest.fixture
+def bundle(run: Run, portraits: Path, tmp_path: Path) -> Path:
+    """Two people in a file."""
+    run("register", portraits)
+    run("gallery", "export", tmp_path / "team.faceall")
+    return tmp_path / "team.faceall"
+
+
+def test_export_says_what_is_in_it(run: Run, bundle: Path, tmp_path: Path) -> None:
+    """Counts and size for people and as JSON; the file is a zip; a second one needs --replace."""
+    (record,) = records(run("gallery", "export", bundle, "--replace", "--json").stdout)
+    assert record == {"bundle": str(bundle), "people": 2, "faces": 2, "bytes": bundle.stat().st_size}
+    assert zipfile.is_zipfile(bundle)
+    assert "is there already" in run("gallery", "export", bundle, exit_code=1).output
+    text = run("gallery", "export", tmp_path / "one.faceall", "--people", "Eileen").stdout
+    assert "1 face of 1 person" in text
+
+
+def test_import_into_another_gallery(run: Run, bundle: Path, tmp_path: Path) -> None:
+    """People and faces arrive; a second time they are known."""
+    other = tmp_path / "other"
+    (first,) = records(run("gallery", "import", bundle, "--gallery", other, "--json").stdout)
+    assert (first["added"], sorted(first["new_people"])) == (2, ["Eileen", "Mirror"])
+    assert "0 faces added, 2 known already" in run("gallery", "import", bundle, "--gallery", other).stdout
+    people = records(run("people", "list", "--gallery", other, "--json").stdout)
+    assert [person["person"] for person in people] == ["Eileen", "Mirror"]
+
+
+def test_search_finds_what_was_imported(run: Run, bundle: Path, portraits: Path, tmp_path: Path) -> None:
+    """A picture is recognised by faces that came in a bundle."""
+    other = tmp_path / "other"
+    run("gallery", "import", bundle, "--gallery", other)
+    (found,) = records(run("search", portraits / "Eileen" / "1.png", "--gallery", other, "--json").stdout)
+    assert found["matches"][0]["person"] == "Eileen"
+    assert found["matches"][0]["distance"] < 1e-6
+
+
+def test_removed_faces_are_told(run: Run, bundle: Path) -> None:
+    """What was removed stays removed, and how to bring it back is said."""
+    run("people", "remove", "Eileen")
+    done = run("gallery", "import", bundle)
+    assert "--restore" in done.output
+    assert "0 faces added, 1 known" in done.output
+    assert "1 face added" in run("gallery", "import", bundle, "--restore").output
+
+
+def test_damaged_bundle_is_one_line(run: Run, bundle: Path) -> None:
+    """A cut file gives one line and exit code 1."""
+    bundle.write_bytes(bundle.read_bytes()[:-30])
+    done = run("gallery", "import", bundle, exit_code=1)
+    assert done.output.count("\n") == 1
+    assert "is not a sound gallery bundle" in done.output
+
+
+def test_conflicts_are_listed(run: Run, bundle: Path) -> None:
+    """A name that differs and is not taken over is told in a line, on stderr and as JSON."""
+    run("people", "rename", "Eileen", "Eileen Collins")
+    done = run("gallery", "import", bundle, "--json")
+    (record,) = records(done.stdout)
+    (conflict,) = record["conflicts"]
+    assert "'Eileen' is called 'Eileen Collins' here" in conflict
+    assert conflict in done.stderr
+
+
+def test_export_of_nothing_there(run: Run, tmp_path: Path) -> None:
+    """No gallery: one line, and none is made."""
+    done = run("gallery", "export", tmp_path / "a.faceall", exit_code=1)
+    assert "there is no gallery yet" in done.output
+    assert not (tmp_path / "gallery").exists()
+
+
+def test_model_must_be_installed_to_export(run: Run, bundle: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """A phone needs the model's manifest, so a gallery whose model was removed is refused."""
+    empty = tmp_path / "no models"
+    empty.mkdir()
+    environment["FACEALL_MODELS"] = str(empty)
+    assert run("gallery", "export", tmp_path / "b.faceall", exit_code=1).output.count("\n") == 1
