@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from faceall_cli.options import gallery_option, model_option, output_options, pi
 from faceall_cli.photos import make_embedder
 
 if TYPE_CHECKING:
-    from faceall.gallery import SearchResult
+    from faceall.gallery import MatchThreshold, SearchResult
     from faceall.types import Faces, Image
 
 
@@ -40,11 +41,14 @@ def search(
 ) -> None:
     """Say who is on pictures: the most similar faces of the gallery for every face.
 
-    The distance is squared Euclidean between unit vectors, 0 to 4; the similarity is their cosine.
+    The distance is squared Euclidean between unit vectors, 0 to 4; the similarity is their cosine. A match lies within
+    the gallery's threshold (`faceall calibrate` chooses one) or else the model's; the distance to the second-best
+    person tells how sure the first is.
     """
     from faceall.gallery import Gallery
 
     found = 0
+    judged: list[MatchThreshold | None] = []
     with Gallery.open(gallery, embedder=make_embedder(model), read_only=True) as opened:
         if not len(opened):
             raise click.ClickException(f"{opened.folder}: the gallery is empty; register photos first")
@@ -56,8 +60,20 @@ def search(
             for number, result in enumerate(results, 1):
                 _print_result(console, path, number, len(results), result)
             found += len(results)
+            judged += [result.threshold for result in results]
     if not found:
         raise click.exceptions.Exit(MISTAKE)
+    console.remark(_explained(judged[0]))
+
+
+def _explained(threshold: MatchThreshold | None) -> str:
+    """What the matches were judged by."""
+    if threshold is None:
+        return "no threshold says who matches: the model has none; faceall calibrate chooses one on your own people"
+    source = {"calibration": "calibrated on this gallery", "model": "the model's own", "given": "as given"}
+    rate = threshold.false_accept_rate
+    aim = "" if rate is None else f", for a false-accept rate of {rate:g}"
+    return f"threshold {threshold.distance:g}, {source[threshold.origin]}{aim}"
 
 
 def read_pictures(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Path, Image]]:
@@ -87,22 +103,47 @@ def _print_result(console: Console, path: Path, number: int, count: int, result:
             "distance": round(match.distance, 6),
             "similarity": round(match.similarity, 6),
             "face_id": match.face_id,
+            "match": match.matches,
         }
         for match in result.matches
     ]
     console.record(
-        {"query": str(path), "box": rounded(result.box), "score": round(result.score, 6), "matches": matches}
+        {
+            "query": str(path),
+            "box": rounded(result.box),
+            "score": round(result.score, 6),
+            "matches": matches,
+            "second": _second(result),
+            "threshold": None if result.threshold is None else asdict(result.threshold),
+        }
     )
     which = f", face {number} of {count}" if count > 1 else ""
     console.line(f"{shown(path)}{which} at {_place(result.box)}:")
-    if not matches:
+    if matches:
+        console.table(_rows(result), indent="  ", right=frozenset((1, 2, 3)))
+    else:
         console.line("  nobody within the threshold")
-        return
-    rows = [("person", "distance", "similarity", "face", "photo")]
+    if result.second is not None:
+        console.line(f"  second-best person: {shown(result.second.person or '-')} at {result.second.distance:.3f}")
+
+
+def _second(result: SearchResult) -> dict[str, Any] | None:
+    """The second-best person as JSON."""
+    second = result.second
+    if second is None:
+        return None
+    values = {"distance": round(second.distance, 6), "similarity": round(second.similarity, 6)}
+    return {"person": second.person, **values, "face_id": second.face_id}
+
+
+def _rows(result: SearchResult) -> list[tuple[str, ...]]:
+    """The table of matches; the verdict stands there only where there is a threshold."""
+    rows: list[tuple[str, ...]] = [("person", "distance", "similarity", "face", "verdict", "photo")]
     for match in result.matches:
         numbers = (f"{match.distance:.3f}", f"{match.similarity:.3f}", str(match.face_id))
-        rows.append((match.person or "-", *numbers, short_path(match.path)))
-    console.table(rows, indent="  ", right=frozenset((1, 2, 3)))
+        verdict = "match" if match.matches else "no match"
+        rows.append((match.person or "-", *numbers, verdict, short_path(match.path)))
+    return rows if result.threshold else [(*row[:4], row[5]) for row in rows]
 
 
 def _place(box: Any) -> str:

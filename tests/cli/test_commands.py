@@ -27,12 +27,15 @@ def test_register_and_search(run: Run, portraits: Path) -> None:
         "unchanged",
     }
     (found,) = records(run("search", first, "-k", 1, "--json").stdout)
-    assert list(found) == ["query", "box", "score", "matches"]
+    assert list(found) == ["query", "box", "score", "matches", "second", "threshold"]
     assert found["query"] == str(first)
     assert len(found["box"]) == 4
     assert 0.7 < found["score"] <= 1
     (match,) = found["matches"]
-    assert list(match) == ["person", "path", "distance", "similarity", "face_id"]
+    assert list(match) == ["person", "path", "distance", "similarity", "face_id", "match"]
+    assert (match["match"], found["threshold"]) == (None, None)  # this model has no threshold
+    assert list(found["second"]) == ["person", "distance", "similarity", "face_id"]
+    assert found["second"]["person"] == "Mirror"
     assert (match["person"], match["path"]) == ("Eileen", str(first))
     assert match["distance"] == pytest.approx(0, abs=1e-4)
     assert match["similarity"] == pytest.approx(1 - match["distance"] / 2, abs=1e-5)
@@ -52,9 +55,12 @@ def test_register_for_people(run: Run, portraits: Path) -> None:
 def test_search_for_people(run: Run, portraits: Path) -> None:
     """A table per face, best first; a threshold that nobody meets is told."""
     run("register", portraits)
-    lines = run("search", portraits / "Eileen/1.png").stdout.splitlines()
+    result = run("search", portraits / "Eileen/1.png")
+    lines = result.stdout.splitlines()
     assert lines[1].split() == ["person", "distance", "similarity", "face", "photo"]
-    assert [line.split()[0] for line in lines[2:]] == ["Eileen", "Mirror"]
+    assert [line.split()[0] for line in lines[2:-1]] == ["Eileen", "Mirror"]
+    assert lines[-1].split()[:3] == ["second-best", "person:", "Mirror"]
+    assert "faceall calibrate" in result.stderr  # says that no threshold is known
     blurred = portraits / "blurred.png"
     with PillowImage.open(portraits / "Eileen/1.png") as image:
         image.resize((300, 300)).save(blurred)

@@ -1,5 +1,6 @@
 """How well models tell people apart: LFW's protocol on any list of pairs, and thresholds from one's own people."""
 
+from faceall.evaluate.calibration import CalibrationReport, NearPeople, calibrate
 from faceall.evaluate.curves import Roc, area_under, bootstrap, equal_error_rate, roc, wilson
 from faceall.evaluate.evaluation import Evaluation, ModelResult, evaluate_pairs, model_as_json
 from faceall.evaluate.folds import MEASURES, Measure, Scores, Validation, assign_folds, score
@@ -10,9 +11,11 @@ from faceall.evaluate.speed import Speed
 
 __all__ = [
     "MEASURES",
+    "CalibrationReport",
     "Evaluation",
     "Measure",
     "ModelResult",
+    "NearPeople",
     "Pair",
     "Roc",
     "Scores",
@@ -22,6 +25,7 @@ __all__ = [
     "area_under",
     "assign_folds",
     "bootstrap",
+    "calibrate",
     "equal_error_rate",
     "evaluate_pairs",
     "model_as_json",

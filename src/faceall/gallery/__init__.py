@@ -13,12 +13,14 @@ from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult, PhotoStatus
 from faceall.gallery.register import Registration, Timings
 from faceall.gallery.search import GalleryMatch, SearchResult
+from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors
 
 __all__ = [
     "THUMBNAIL",
     "Analyser",
     "BundleExport",
     "BundleImport",
+    "Calibration",
     "Candidate",
     "Cluster",
     "Clustering",
@@ -26,6 +28,8 @@ __all__ = [
     "Gallery",
     "GalleryMatch",
     "GalleryStatus",
+    "MatchThreshold",
+    "NamedVectors",
     "Person",
     "PhotoResult",
     "PhotoStatus",

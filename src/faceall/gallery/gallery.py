@@ -20,6 +20,15 @@ from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult
 from faceall.gallery.register import Progress, Registration
 from faceall.gallery.search import SearchResult, list_faces, match_faces
+from faceall.gallery.thresholds import (
+    Calibration,
+    MatchThreshold,
+    NamedVectors,
+    read_calibration,
+    read_named_vectors,
+    threshold_in_force,
+    write_calibration,
+)
 from faceall.index import FaceIndex
 from faceall.models import data_folder
 from faceall.types import Image
@@ -175,7 +184,8 @@ class Gallery:
         """Who is on a picture: for every face, surest first, the k nearest faces of the gallery.
 
         source     a path, or pixels (H, W, 3) uint8 RGB
-        threshold  the largest distance (squared L2, 0..4) that counts; None: all
+        threshold  the largest distance (squared L2, 0..4) that counts; None: all are given, and `match_threshold`
+                   says on which side of it each lies
         returns    one result per face; none where there is no face
 
         Raises ImageError, ModelError, or IndexMismatchError if another model made the gallery.
@@ -187,7 +197,39 @@ class Gallery:
         image = as_image(source)
         self._agree()
         faces, vectors = self._analyser.find(image)
-        return match_faces(self._index, faces, vectors, k, threshold)
+        judged = self.match_threshold if threshold is None else MatchThreshold(threshold, None, "given")
+        return match_faces(self._index, faces, vectors, k, threshold, judged)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The threshold that was chosen on the gallery's own people, for the model that made its vectors."""
+        with self._index.reading() as connection:
+            return read_calibration(connection, self._index.name, self._index.model)
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration | None) -> None:
+        """Store it; None forgets the one that is stored."""
+        with self._index.transaction() as connection:
+            write_calibration(connection, calibration)
+
+    @property
+    def match_threshold(self) -> MatchThreshold | None:
+        """Up to which distance faces match: the gallery's own threshold, else the model's, else None."""
+        return threshold_in_force(self.calibration, self._analyser.embedder.model.manifest)
+
+    def named_vectors(self, *, most_people: int, most_faces: int) -> NamedVectors:
+        """The vectors of the people who have a name; a sample, the same every time, where there are more of them.
+
+        most_people, most_faces  at most so many people, and so many faces of each
+        """
+        with self._index.reading() as connection:
+            return read_named_vectors(
+                connection,
+                self._index.dimension or 0,
+                most_people=most_people,
+                most_faces=most_faces,
+                unnamed=clusters.cluster_names(connection),
+            )
 
     def compare(
         self, first: Image | str | os.PathLike[str], second: Image | str | os.PathLike[str]

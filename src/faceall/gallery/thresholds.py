@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
@@ -106,14 +106,21 @@ def threshold_in_force(calibration: Calibration | None, manifest: Manifest) -> M
 
 
 def read_named_vectors(
-    connection: sqlite3.Connection, dimension: int, *, most_people: int, most_faces: int
+    connection: sqlite3.Connection,
+    dimension: int,
+    *,
+    most_people: int,
+    most_faces: int,
+    unnamed: Container[str] = (),
 ) -> NamedVectors:
     """The faces of the people of a gallery; a sample of them, the same every time, where there are more.
 
     most_people  at most so many people, drawn at random
     most_faces   at most so many faces of each, drawn at random
+    unnamed      the names of clusters, which no person has looked at: they are left out
     """
-    names = dict(connection.execute("SELECT id, name FROM people WHERE id IN (SELECT person FROM faces)").fetchall())
+    everybody = connection.execute("SELECT id, name FROM people WHERE id IN (SELECT person FROM faces)")
+    names = {row: name for row, name in everybody if name not in unnamed}
     random = np.random.default_rng(0)
     chosen = sorted(_sample(sorted(names), most_people, random))
     keys: list[tuple[int, int]] = []

@@ -1,0 +1,209 @@
+"""A threshold from one's own people: how near do two of them come, and how far is one from themselves?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.errors import EvaluationError
+from faceall.evaluate.curves import Float64Array, Interval, percentiles
+from faceall.gallery import Calibration, Gallery, NamedVectors
+from faceall.types import Float32Array, Int64Array
+
+MOST_PEOPLE = 1000
+MOST_FACES = 5
+"""Of larger galleries a sample is compared: so many people, so many faces of each."""
+
+ROUNDS = 500
+_DIGITS = 1e-4  # a threshold is rounded down to
+_TAIL = 20  # times the rate: how much of the nearest comparisons a round of the bootstrap looks at first
+_SHOWN = 3
+_EVEN = 1e-12  # differences of shares that are rounding
+
+
+@dataclass(frozen=True)
+class NearPeople:
+    """Two people of the gallery and the distance of their nearest faces (squared L2)."""
+
+    first: str
+    second: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """A calibration and what may be wrong with it.
+
+    nearest   the pairs of people that come nearest to each other; perhaps one person under two names
+    sampled   whether the gallery has more people or faces than were compared
+    """
+
+    calibration: Calibration
+    nearest: tuple[NearPeople, ...]
+    sampled: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """Every face, left out of the gallery, against every person.
+
+    people    (n,) int64, whose face
+    impostor  (n, p) float32, squared L2 to the nearest face of each person; inf for its own
+    genuine   (n,) float32, to the nearest other face of its own person; nan where there is none
+    """
+
+    people: Int64Array
+    impostor: Float32Array
+    genuine: Float32Array
+
+
+def calibrate(gallery: Gallery, *, false_accept_rate: float = 1e-3, rounds: int = ROUNDS) -> CalibrationReport:
+    """Choose the threshold for a false-accept rate on the people of a gallery; nothing is stored.
+
+    false_accept_rate  how often a face may be taken for a given other person, above 0 and below 1
+    rounds             of the bootstrap over people, for the 95 % intervals
+
+    Every face is left out in turn and compared with every person's nearest face; each ordered pair of people counts
+    the same, however many faces they have. To support a rate there have to be at least 1 / rate pairs of people.
+    Raises EvaluationError that says what rate the gallery supports.
+    """
+    if not 0 < false_accept_rate < 1:
+        raise EvaluationError(f"the false-accept rate is {false_accept_rate:g}, expected above 0 and below 1, as 0.001")
+    named = gallery.named_vectors(most_people=MOST_PEOPLE, most_faces=MOST_FACES)
+    refuse_too_few_people(len(named.names), false_accept_rate)
+    compared = compare_people(named)
+    threshold, interval, reject, reject_interval = choose_threshold(compared, false_accept_rate, rounds=rounds)
+    calibration = Calibration(
+        threshold=threshold,
+        interval=interval,
+        false_accept_rate=false_accept_rate,
+        false_reject_rate=reject,
+        false_reject_interval=reject_interval,
+        people=len(named.names),
+        faces=len(named.people),
+        model=gallery.model or "",
+    )
+    known = sum(person.faces for person in gallery.people() if person.named)
+    return CalibrationReport(calibration, _nearest(compared, named.names), known > len(named.people))
+
+
+def refuse_too_few_people(people: int, rate: float) -> None:
+    """Raise EvaluationError where `people` make fewer than 1 / rate pairs."""
+    pairs = people * (people - 1) // 2
+    if pairs >= 1 / rate * (1 - 1e-9):
+        return
+    needed = math.ceil((1 + math.sqrt(1 + 8 / rate)) / 2 - 1e-9)
+    who = f"{people} {'person' if people == 1 else 'people'} with a name"
+    supported = f"which supports a false-accept rate of {_rounded_up(1 / pairs):g} at best; " if pairs > 1 else ""
+    counted = f"{pairs:,} {'pair' if pairs == 1 else 'pairs'} of people"
+    raise EvaluationError(f"the gallery has {who}, {counted}, {supported}{rate:g} needs {needed:,} people")
+
+
+def _rounded_up(rate: float) -> float:
+    """A rate with two digits, not below itself."""
+    power = 10.0 ** (math.floor(math.log10(rate)) - 1)
+    return math.ceil(rate / power - 1e-9) * power
+
+
+def compare_people(named: NamedVectors) -> Comparisons:
+    """Compare every face with every person."""
+    count, vectors = len(named.names), named.vectors
+    starts = np.searchsorted(named.people, np.arange(count))
+    squares = (vectors**2).sum(axis=1)
+    impostor = np.empty((len(vectors), count), np.float32)
+    genuine = np.full(len(vectors), np.nan, np.float32)
+    for person in range(count):
+        own = slice(starts[person], starts[person + 1] if person + 1 < count else len(vectors))
+        distances = squares[own, None] + squares[None] - 2 * (vectors[own] @ vectors.T)
+        np.maximum(distances, 0, out=distances)
+        within = distances[:, own] + np.where(np.eye(len(distances), dtype=bool), np.float32(np.inf), 0)
+        nearest = within.min(axis=1)
+        genuine[own] = np.where(np.isinf(nearest), np.nan, nearest)
+        impostor[own] = np.minimum.reduceat(distances, starts, axis=1)
+        impostor[own, person] = np.inf
+    return Comparisons(named.people, impostor, genuine)
+
+
+def choose_threshold(
+    compared: Comparisons, rate: float, *, rounds: int = ROUNDS, seed: int = 0
+) -> tuple[float, Interval, float | None, Interval | None]:
+    """The threshold for a rate, its 95 % interval, the share of false rejections there, and its interval.
+
+    People are drawn with replacement for the intervals (percentiles). Raises EvaluationError where even the distance
+    0 lets more through than the rate.
+    """
+    ranked = _Ranked(compared)
+    random = np.random.default_rng(seed)
+    count = compared.impostor.shape[1]
+    threshold = _rounded_down(ranked.limit(np.ones(count), rate))
+    if threshold < 0:
+        raise EvaluationError(
+            f"more than {rate:g} of the comparisons of two people are at distance 0: the same photos are filed under"
+            " several names; merge these people, or remove one"
+        )
+    draws = random.multinomial(count, np.full(count, 1 / count), size=rounds).astype(np.float64)
+    limits = [max(0.0, _rounded_down(ranked.limit(draw, rate))) for draw in draws if np.count_nonzero(draw) > 1]
+    rejected = _rejected(compared, threshold)
+    with_two = ~np.isnan(rejected)
+    if not with_two.any():
+        return threshold, percentiles(limits), None, None
+    weights = draws[:, with_two][draws[:, with_two].sum(axis=1) > 0]
+    shares = (weights @ rejected[with_two]) / weights.sum(axis=1)
+    return threshold, percentiles(limits), float(rejected[with_two].mean()), percentiles(shares.tolist())
+
+
+def _rejected(compared: Comparisons, threshold: float) -> Float64Array:
+    """(p,) per person the share of their faces that lie too far from the others; nan where there is only one."""
+    usable = ~np.isnan(compared.genuine)
+    people, count = compared.people[usable], compared.impostor.shape[1]
+    far = np.bincount(people, compared.genuine[usable] > threshold, count)
+    faces = np.bincount(people, minlength=count)
+    return np.where(faces > 0, far / np.maximum(faces, 1), np.nan)
+
+
+class _Ranked:
+    """The comparisons of two people, nearest first."""
+
+    def __init__(self, compared: Comparisons) -> None:
+        faces, count = compared.impostor.shape
+        keep = np.isfinite(compared.impostor).reshape(-1)
+        distances = compared.impostor.reshape(-1)[keep]
+        order = np.argsort(distances, kind="stable")
+        self._distances = distances[order].astype(np.float64)
+        self._first = np.repeat(compared.people, count)[keep][order]
+        self._second = np.tile(np.arange(count), faces)[keep][order]
+        self._share = 1 / np.bincount(compared.people, minlength=count)[self._first]
+
+    def limit(self, people: npt.NDArray[np.float64], rate: float) -> float:
+        """The smallest distance that lets more than the rate through; 4 where none does.
+
+        people  (p,) how often each person is drawn
+        """
+        allowed = rate * (people.sum() ** 2 - (people**2).sum())
+        tail = min(len(self._distances), 1000 + math.ceil(_TAIL * rate * len(self._distances)))
+        for length in (tail, len(self._distances)):
+            first, second = self._first[:length], self._second[:length]
+            passed = np.cumsum(people[first] * people[second] * self._share[:length])
+            beyond = int(np.searchsorted(passed, allowed * (1 + _EVEN), side="right"))
+            if beyond < length:
+                return float(self._distances[beyond])
+        return 4.0 + _DIGITS
+
+
+def _rounded_down(distance: float) -> float:
+    """The largest number of four digits that is below the distance."""
+    return round((math.ceil(distance / _DIGITS) - 1) * _DIGITS, 4)
+
+
+def _nearest(compared: Comparisons, names: tuple[str, ...]) -> tuple[NearPeople, ...]:
+    """The pairs of people whose nearest faces are nearest."""
+    count = len(names)
+    starts = np.searchsorted(compared.people, np.arange(count))
+    between = np.minimum.reduceat(compared.impostor, starts, axis=0)  # (p, p)
+    rows, columns = np.triu_indices(count, 1)
+    values = between[rows, columns]
+    chosen = np.argsort(values, kind="stable")[:_SHOWN]
+    return tuple(NearPeople(names[rows[place]], names[columns[place]], float(values[place])) for place in chosen)
