@@ -31,7 +31,7 @@ _OPTIONS = (
         type=_CROPS,
         metavar="DIR|FILE.npz",
         help="Compare on these crops of faces: a folder of pictures, or an .npz with `crops` and, where the source's "
-        "vectors are known, `embeddings`. Default: four random pictures.",
+        "vectors are known, `embeddings`. Default: crops of one face that come with faceall.",
     ),
     click.option(
         "--embedding-size",

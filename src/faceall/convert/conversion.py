@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall.convert.coreml.options import SUFFIXES, CoremlOptions
-from faceall.convert.crops import CropReader, FaceCrops, read_crops
+from faceall.convert.crops import CropReader, FaceCrops, default_crops, read_crops
 from faceall.convert.head import BottleneckStyle
 from faceall.convert.job import Job
 from faceall.convert.net_passes import BatchNormStyle
-from faceall.convert.parity import random_pictures
 from faceall.convert.pool_passes import FloorPool
 from faceall.convert.projection import ProjectionReport
 from faceall.convert.report import GATE, ParityReport
@@ -25,9 +24,6 @@ from faceall.errors import ConvertError
 from faceall.models import Manifest, ModelFolder
 from faceall.models.folder import refuse_taken
 from faceall.types import Array
-
-RANDOM_PICTURES = 4
-"""How many random pictures are compared where none are given."""
 
 CHECKED = 64
 """How many pictures of a folder are compared at most: the graph runs in NumPy, about a second for each."""
@@ -108,7 +104,7 @@ def convert(
     image_size        the side of the pictures in pixels; None: what the graph says, else 160
     standardisation   what the pixels need; None: as the known file needs it, else a guess, which is remarked
     name              the model's name; None: from the file
-    check             (n, H, W, 3) uint8, pictures to compare on, or where `reader` finds them; None: four random ones
+    check             (n, H, W, 3) uint8, pictures to compare on, or where `reader` finds them; None: the golden crops
     expected          (n, D) float32, what the source gives for `check`; None: the source is run in NumPy
     reader            reads crops of the model's size from a path
     engine            the engine that runs the net for the comparison; None: the default one
@@ -155,9 +151,9 @@ def _check_crops(
     """The pictures to compare on, with the vectors that the source gives for them where these are known."""
     width, height = manifest.input_size
     if check is None:
-        return FaceCrops(random_pictures(RANDOM_PICTURES, (height, width, 3)))
+        return default_crops(manifest.input_size)
     if isinstance(check, str | Path):
-        return reader(Path(check), manifest.input_size, CHECKED)
+        return replace(reader(Path(check), manifest.input_size, CHECKED), origin=f"crops from {check}")
     if check.ndim != 4 or check.dtype != np.uint8 or check.shape[1:] != (height, width, 3) or not len(check):
         raise ConvertError(
             f"the pictures to compare on are {check.dtype} {check.shape}, expected uint8 (n, {height}, {width}, 3)"

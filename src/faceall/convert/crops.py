@@ -1,4 +1,4 @@
-"""Crops of faces to compare, calibrate and measure on: an .npz, or a folder of pictures of faces."""
+"""Crops of faces to compare, calibrate and measure on: an .npz, a folder of pictures of faces, or the golden ones."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from faceall.convert.parity import read_check
+from faceall.convert.parity import random_pictures, read_check
 from faceall.errors import ConvertError, ImageError
 from faceall.images import find_images, read_image, resize
 from faceall.types import Float32Array
+
+_GOLDEN = Path(__file__).with_name("golden-crops.npz")
+"""`crops` (6, 160, 160, 3) uint8: one face, Eileen Collins's (NASA, public domain), in six kinds of light."""
+
+_MOST_ENLARGED = 2
+"""How much larger than they are the golden crops are shown to a net at most."""
+
+_NOISE = 4
+"""How many pictures of noise there are where a net takes larger ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +32,13 @@ class FaceCrops:
     crops       (n, H, W, 3) uint8 RGB, n of at least 1
     labels      n names of people, or None where they are not known
     embeddings  (n, D) float32, what the source of a model gives for them, or None
+    origin      what they are, as a report calls them
     """
 
     crops: npt.NDArray[np.uint8]
     labels: tuple[str, ...] | None = None
     embeddings: Float32Array | None = None
+    origin: str = "given crops"
 
     def __post_init__(self) -> None:
         crops = self.crops
@@ -36,6 +47,18 @@ class FaceCrops:
         for what, items in (("labels", self.labels), ("embeddings", self.embeddings)):
             if items is not None and len(items) != len(crops):
                 raise ConvertError(f"there are {len(crops)} crops and {len(items)} {what}, expected one each")
+
+
+def default_crops(size: tuple[int, int]) -> FaceCrops:
+    """What a net that takes pictures of `size` (width, height) is compared on where no crops are given.
+
+    The golden crops, scaled to the size; seeded noise for a net whose pictures are far larger than these.
+    """
+    golden, _ = read_check(_GOLDEN)
+    if max(size) > _MOST_ENLARGED * golden.shape[1]:
+        return FaceCrops(random_pictures(_NOISE, (size[1], size[0], 3)), origin="seeded noise")
+    scaled = golden if size == golden.shape[2:0:-1] else np.stack([resize(crop, size) for crop in golden])
+    return FaceCrops(scaled, origin="golden crops")
 
 
 CropReader: TypeAlias = Callable[[Path, tuple[int, int], int | None], FaceCrops]

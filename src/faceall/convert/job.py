@@ -173,6 +173,7 @@ class Job:
 
     def _add(self, report: ParityReport) -> None:
         """Keep a report; where it misses the gate, write all of them and raise ParityError."""
+        report = replace(report, inputs=self._crops.origin)
         self.reports.append(report)
         if not report.passed:
             self._write_report()

@@ -53,6 +53,7 @@ class ParityReport:
     """How far one step of a conversion is from the one before.
 
     pictures      how many were compared
+    inputs        which these were, as "golden crops"
     reference     what was compared with: "graph" (the source, run in NumPy), "given" (known vectors) or "net" (the net
                   before, run in NumPy)
     engine        what ran the result
@@ -83,6 +84,7 @@ class ParityReport:
     threshold: float | None = None
     pairs: int = 0
     flips: int = 0
+    inputs: str = "given pictures"
 
     @property
     def passed(self) -> bool:
@@ -120,7 +122,7 @@ class ParityReport:
         limit = f"{verdict} the gate of {self.gate:.0e}" if self.cosine_gate is None else "no gate"
         lines = [
             f"step         {self.step}",
-            f"pictures     {self.pictures}, against {_REFERENCES[self.reference]}",
+            f"pictures     {self.pictures} ({self.inputs}), against {_REFERENCES[self.reference]}",
             f"engine       {self.engine}",
             f"max abs      {self.maximum:.2e}  ({limit})",
             f"mean abs     {self.mean:.2e}",
