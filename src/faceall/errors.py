@@ -24,14 +24,27 @@ FaceallError                     base of all; its text is one line that a person
 │   └── VectorError              vectors or keys that no index can hold       (also ValueError)
 ├── EvaluationError              what is there cannot be measured: a list of pairs, a gallery for calibration
 ├── AlignError                   faces cannot be cut out of a folder, or into one
+├── TrainError                   a training cannot start, go on or end
 ├── UnknownPersonError           no such person in the gallery               (also LookupError)
 ├── UnknownFaceError             no such face or photo in the gallery        (also LookupError)
 └── MissingDependencyError       an optional package is absent; the text names the extra
 """
 
+_LONGEST_WORD = 1000
+
 
 class FaceallError(Exception):
-    """Base of every error that faceall raises on purpose."""
+    """Base of every error that faceall raises on purpose.
+
+    As text it is one line that a terminal can show, whatever the names in a damaged file hold.
+    """
+
+    def __str__(self) -> str:
+        """The text: what cannot be shown is a question mark, and no word is beyond all measure."""
+        text = "".join(letter if letter.isprintable() else "?" for letter in super().__str__())
+        if len(text) <= _LONGEST_WORD:
+            return text
+        return " ".join(word if len(word) <= _LONGEST_WORD else f"{word[:100]}..." for word in text.split(" "))
 
 
 class ImageError(FaceallError):
@@ -124,6 +137,10 @@ class EvaluationError(FaceallError):
 
 class AlignError(FaceallError):
     """Faces cannot be cut out of a folder of photos, or into one."""
+
+
+class TrainError(FaceallError):
+    """A training cannot start, go on or end as it is told."""
 
 
 class UnknownPersonError(FaceallError, LookupError):

@@ -12,6 +12,7 @@ from faceall.errors import NetFormatError
 from faceall.protobuf import Message
 from faceall.types import Array, Float32Array
 
+_MOST_AXES = 32  # Caffe's own limit
 _DATA_TAG = b"\x2a"  # field 5 (data) as a length-delimited, packed run
 
 
@@ -58,6 +59,8 @@ def _array(layer: str, blob: Message) -> Float32Array:
         shape = (blob.num, blob.channels, blob.height, blob.width)
     else:
         shape = values.shape
+    if len(shape) > _MOST_AXES:
+        raise NetFormatError(f"layer '{layer}': a blob has {len(shape)} axes, Caffe allows {_MOST_AXES}")
     count = int(np.prod(shape, dtype=np.int64)) if shape else 1
     if min(shape, default=1) < 0 or count != values.size:
         raise NetFormatError(f"layer '{layer}': a blob declares shape {shape} but holds {values.size} numbers")

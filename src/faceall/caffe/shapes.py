@@ -27,6 +27,7 @@ __all__ = [
 
 KNOWN_TYPES = ("Input", *SHAPE_RULES)
 
+_MOST_AXES = 32  # Caffe's own limit
 _COUNTS: dict[str, tuple[float, float, float, float]] = {
     "Concat": (1, inf, 1, 1),
     "Crop": (2, 2, 1, 1),
@@ -100,6 +101,8 @@ def _input_shapes(net: Net, given: Mapping[str, tuple[int, ...]]) -> dict[str, S
         raise ShapeError(f"net '{net.name}' has no input '{unknown[0]}'; its inputs: {', '.join(net.inputs) or 'none'}")
     shapes = {name: tuple(given.get(name, declared)) for name, declared in net.inputs.items()}
     for name, shape in shapes.items():
+        if len(shape) > _MOST_AXES:
+            raise ShapeError(f"net '{net.name}': input '{name}' has {len(shape)} axes, Caffe allows {_MOST_AXES}")
         if not shape or min(shape) < 1:
             raise ShapeError(f"net '{net.name}': input '{name}' has shape {shape}, expected sizes of at least 1")
     return shapes

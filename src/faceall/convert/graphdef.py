@@ -17,6 +17,7 @@ from faceall.protobuf import Message
 from faceall.types import Array
 
 _WANTED = "expected a frozen TensorFlow graph (.pb)"
+_MOST_AXES = 32
 _SINGLE_ATTRIBUTES = ("s", "i", "f", "b", "type", "placeholder")
 
 
@@ -129,7 +130,9 @@ def tensor_value(value: Message) -> Array:
     Raises NetFormatError where its size and its shape do not agree, or its type is unknown.
     """
     shape = _shape(value.tensor_shape)
-    if shape is None or min(shape, default=0) < 0 or len(shape) > 32:
+    if shape is not None and len(shape) > _MOST_AXES:
+        raise NetFormatError(f"a constant has {len(shape)} axes, a net's have at most {_MOST_AXES}: damaged")
+    if shape is None or min(shape, default=0) < 0:
         raise NetFormatError(f"a constant has the shape {shape}: damaged")
     if value.dtype not in NUMPY_TYPES:
         raise NetFormatError(f"a constant has TensorFlow's data type number {value.dtype}, which faceall does not read")

@@ -14,7 +14,7 @@ from faceall.caffe.shapes import infer_shapes
 from faceall.convert.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation, translate
 from faceall.convert.net_passes import BatchNormStyle, apply_batch_norm
 from faceall.convert.sources import Source, open_source
-from faceall.errors import ConvertError, ModelError, UnsupportedGraphError
+from faceall.errors import ConvertError, ModelError, NetError, UnsupportedGraphError
 from faceall.models import (
     CAFFEMODEL,
     FACENET_CROP,
@@ -28,6 +28,8 @@ from faceall.models import (
 )
 
 StandardisationName: TypeAlias = Literal["fixed", "prewhiten"]
+
+_LARGEST_SIDE = 1024
 
 _NET_NAME = "embedder"
 """What the net of an unknown graph is called in its files."""
@@ -124,7 +126,7 @@ def _open_model(
 ) -> Subject:
     folder = ModelFolder.open(path)
     folder.verify()
-    net = read_net(folder.prototxt, folder.caffemodel)
+    net = _checked(path, read_net(folder.prototxt, folder.caffemodel))
     manifest = _changed(folder.manifest, standardisation, name)
     return Subject(apply_batch_norm(net, batch_norm), net, None, manifest, (manifest.output_blob,))
 
@@ -156,7 +158,7 @@ def _of_net(
     path = source.path
     if len(net.inputs) != 1 or not net.outputs:
         raise ConvertError(f"{path}: the net has the inputs {', '.join(net.inputs) or 'none'}, expected one")
-    (input_blob,) = net.inputs
+    (input_blob,) = _checked(path, net).inputs
     size = _vector_size(net, net.outputs[0]) if len(net.outputs) == 1 else None
     if source.manifest is not None:
         manifest = _changed(source.manifest, standardisation, name)
@@ -182,6 +184,15 @@ def _of_net(
     return Subject(apply_batch_norm(net, batch_norm), net, None, manifest, net.outputs, remarks)
 
 
+def _checked(path: Path, net: Net) -> Net:
+    """The same net. Raises NetError, which names the file and the layer, where layers and weights do not fit."""
+    try:
+        infer_shapes(net, need_weights=True)
+    except NetError as error:
+        raise type(error)(f"{path}: {error}") from error
+    return net
+
+
 def _vector_size(net: Net, blob: str) -> int | None:
     """How many numbers the vector in `blob`, (1, D) or (1, D, 1, 1), has; None where it holds none."""
     shape = infer_shapes(net)[blob]
@@ -193,6 +204,8 @@ def _input_size(path: Path, net: Net, blob: str) -> tuple[int, int]:
     shape = net.inputs[blob]
     if len(shape) != 4 or shape[1] != 3:
         raise ConvertError(f"{path}: the net takes an input of shape {shape}, expected RGB pictures (1, 3, H, W)")
+    if max(shape) > _LARGEST_SIDE:
+        raise ConvertError(f"{path}: the net takes pictures of {shape[3]}x{shape[2]}, at most {_LARGEST_SIDE} a side fit")
     return shape[3], shape[2]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -21,7 +22,8 @@ from faceall.protobuf import Message
 from faceall.types import Array, Float32Array
 
 _LARGEST_FILE = 1 << 30
-_LARGEST_SIDE = 1 << 14
+_LARGEST_INPUT = 1 << 26
+"""How many numbers an input may have at most."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class CoremlModel:
                 else:
                     made = run_network(self._model.neuralNetwork, self._scaled(ready), self.outputs)
         except NetFormatError as error:
-            raise NetFormatError(f"{self.path}: {_printable(error)}") from error
+            raise NetFormatError(f"{self.path}: {error}") from error
         return {name: np.asarray(array, np.float32) for name, array in made.items()}
 
     def _prepared(self, feature: Feature, inputs: Mapping[str, Array]) -> Float32Array:
@@ -93,7 +95,7 @@ class CoremlModel:
         fits = len(feature.shape) == array.ndim and all(
             wanted is None or wanted == size for wanted, size in zip(feature.shape, array.shape, strict=True)
         )
-        if not fits or array.size > _LARGEST_SIDE * _LARGEST_SIDE:
+        if not fits or array.size > _LARGEST_INPUT:
             raise ShapeError(f"input '{feature.name}' has shape {array.shape}, the model takes {feature.shape}")
         return np.ascontiguousarray(array, np.float32)
 
@@ -122,12 +124,7 @@ def read_coreml(path: str | Path) -> CoremlModel:
     except OSError as error:
         raise NetFormatError(f"{place}: cannot be read: {error.strerror or error}") from error
     except NetFormatError as error:
-        raise NetFormatError(f"{place}: {_printable(error)}") from error
-
-
-def _printable(error: Exception) -> str:
-    """What the error says, in one line: a damaged file's names may hold anything."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(error))
+        raise NetFormatError(f"{place}: {error}") from error
 
 
 def _contents(path: Path) -> bytes:
@@ -162,7 +159,7 @@ def _parsed(path: Path, contents: bytes, weights: bytes) -> CoremlModel:
     if model.HasField("mlProgram") == model.HasField("neuralNetwork"):
         raise NetFormatError("holds neither an ML Program nor a NeuralNetwork, or is damaged")
     description = model.description
-    inputs = [_feature(feature) for feature in description.input]
+    inputs = [_checked(_feature(feature)) for feature in description.input]
     outputs = tuple(feature.name for feature in description.output)
     if not inputs or not outputs:
         raise NetFormatError("declares no inputs or no results")
@@ -177,6 +174,13 @@ def _parsed(path: Path, contents: bytes, weights: bytes) -> CoremlModel:
         _model=model,
         _blobs=BlobFile(weights),
     )
+
+
+def _checked(feature: Feature) -> Feature:
+    sizes = [1 if size is None else size for size in feature.shape]
+    if min(sizes, default=0) < 1 or prod(sizes) > _LARGEST_INPUT:
+        raise NetFormatError(f"its input '{feature.name[:60]}' has the shape {feature.shape[:8]}: damaged")
+    return feature
 
 
 def _feature(described: Message) -> Feature:
