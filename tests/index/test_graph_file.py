@@ -64,8 +64,8 @@ def test_saved_graph_is_loaded_not_built(saved: Path, loads: list[int], faces: C
 def test_header_says_what_the_file_is(saved: Path) -> None:
     """Magic, version, dimension, metric, layout, count, generation, and a checksum of 32 bytes."""
     data = (saved / "faces.hnsw").read_bytes()
-    assert struct.unpack("<8sIIIIQQ", data[:40]) == (b"FACEHNSW", 1, 16, 0, 8, COUNT, 1)
-    assert graph_file.digest(saved) == data[40:72]
+    assert struct.unpack("<8sIIIIQQ", data[:40]) == (b"FACEHNSW", 2, 16, 0, 8, COUNT, 1)
+    assert graph_file.digest(saved) == data[80:112]
 
 
 def test_stale_graph_is_caught_up(saved: Path, loads: list[int], faces: Clusters, oracle: Oracle) -> None:

@@ -2,5 +2,6 @@
 
 from faceall.index.face_index import FaceIndex
 from faceall.index.graph import GraphOptions
+from faceall.index.tuning import Tuning
 
-__all__ = ["FaceIndex", "GraphOptions"]
+__all__ = ["FaceIndex", "GraphOptions", "Tuning"]

@@ -18,22 +18,37 @@ LARGEST_KEY = (1 << 62) - 1
 
 def checked_vectors(vectors: npt.ArrayLike) -> Float32Array:
     """`vectors` as (n, dimension) float32; one vector (dimension,) counts as n = 1. Non-finite ones are refused."""
+    array = _as_float32(vectors)
+    shape = array.shape
+    if array.ndim == 1 and array.size:
+        array = array[None]
+    if array.ndim != 2 or not array.shape[1]:
+        raise VectorError(f"vectors have shape {shape}, expected (n, dimension)")
+    if not _are_surely_usable(array):
+        _refuse_unusable(array)
+    return array
+
+
+def _as_float32(vectors: npt.ArrayLike) -> Float32Array:
+    if isinstance(vectors, np.ndarray) and vectors.dtype == np.float32 and vectors.flags.c_contiguous:
+        return vectors
     try:
         given = np.asarray(vectors)
         if np.iscomplexobj(given):
             raise VectorError("vectors must be real numbers; these are complex")
         with np.errstate(over="ignore"):
-            array = np.asarray(given, np.float32, order="C")
+            return np.asarray(given, np.float32, order="C")
     except VectorError:
         raise
     except (TypeError, ValueError) as error:
         raise VectorError(f"vectors must be an array of numbers of shape (n, dimension): {error}") from error
-    if array.ndim == 1 and array.size:
-        array = array[None]
-    if array.ndim != 2 or not array.shape[1]:
-        raise VectorError(f"vectors have shape {given.shape}, expected (n, dimension)")
-    _refuse_unusable(array)
-    return array
+
+
+def _are_surely_usable(array: Float32Array) -> bool:
+    """Whether the sum of all squares is small enough for every vector to be: one quick pass that NaN cannot slip by."""
+    numbers = array.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.dot(numbers, numbers) <= LONGEST**2 / array.shape[1])
 
 
 def _refuse_unusable(array: Float32Array) -> None:
@@ -65,6 +80,11 @@ def checked_keys(keys: npt.ArrayLike) -> Int64Array:
     if outside.any():
         raise VectorError(f"key {given[int(np.argmax(outside))]} is not between 0 and {LARGEST_KEY}")
     return given.astype(np.int64)
+
+
+def ascending(keys: Int64Array) -> Int64Array:
+    """`keys` in order and each once; the array itself where it is so already."""
+    return keys if (keys[1:] > keys[:-1]).all() else np.unique(keys)
 
 
 def checked_new_keys(keys: npt.ArrayLike, count: int) -> Int64Array:

@@ -21,7 +21,7 @@ def nearest(queries: Float32Array, blocks: Iterable[Block], k: int) -> Matches:
     best = Matches(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32))
     for block in blocks:
         if len(block) and k and len(queries):
-            best = _merge(best, _nearest_in(queries, block, k), k)
+            best = merge(best, _nearest_in(queries, block, k), k)
     return best
 
 
@@ -55,7 +55,8 @@ def _candidates(queries: Float32Array, block: Block, k: int) -> Iterable[Int64Ar
     return (np.flatnonzero(estimates[row] <= limits[row]) for row in range(len(queries)))
 
 
-def _merge(first: Matches, second: Matches, k: int) -> Matches:
+def merge(first: Matches, second: Matches, k: int) -> Matches:
+    """The k nearest of two answers to the same queries that have no key in common."""
     if not first.keys.shape[1]:
         return second
     keys = np.concatenate((first.keys, second.keys), axis=1)

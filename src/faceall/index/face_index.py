@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from faceall.index.agreement import agree, mismatch
 from faceall.index.checks import (
     METRICS,
     Metric,
+    ascending,
     checked_count,
     checked_keys,
     checked_new_keys,
@@ -25,10 +26,12 @@ from faceall.index.checks import (
     is_key,
     measured,
 )
+from faceall.index.exchange import exchange
 from faceall.index.graph import GraphOptions
 from faceall.index.rows import Block
 from faceall.index.searcher import EXACT_LIMIT, Searcher
 from faceall.index.storage import Storage
+from faceall.index.tuning import Tuning
 from faceall.types import Float32Array, Int64Array, Matches
 
 _log = logging.getLogger(__name__)
@@ -264,13 +267,23 @@ class FaceIndex:
 
     # -- neighbours -------------------------------------------------------------------------------------------------
 
-    def search(self, vectors: npt.ArrayLike, k: int = 10, *, exact: bool = False, ef: int | None = None) -> Matches:
+    def search(
+        self,
+        vectors: npt.ArrayLike,
+        k: int = 10,
+        *,
+        exact: bool = False,
+        ef: int | None = None,
+        only: npt.ArrayLike | None = None,
+    ) -> Matches:
         """The k nearest vectors of each query, nearest first.
 
         vectors  (q, dimension); one vector (dimension,) counts as q = 1
         k        fewer columns come back where the index holds fewer
         exact    compare with every vector, whatever the size
-        ef       candidates of the graph search; more finds more and takes longer
+        ef       candidates of the graph search; more finds more and takes longer; None: as many as the recall wished
+                 for takes, as it was measured at the last `save` or `tune`
+        only     (n,) keys: answers are among these; those that are not there count for nothing
         returns  keys (q, min(k, len)) int64; distances (q, min(k, len)) float32: squared L2, and with the metric
                  "cosine" squared L2 of the vectors at unit length, which is 2 - 2 cosine (0 same, 4 opposite)
 
@@ -280,13 +293,22 @@ class FaceIndex:
         array = checked_vectors(vectors)
         count = checked_count("k", k)
         effort = None if ef is None else checked_count("ef", ef)
+        wanted = None if only is None else ascending(checked_keys(only))
         view = self._searcher.follow(exact=exact)
         if view.settings.dimension not in (None, array.shape[1]):
             raise mismatch(self.name, view.settings, array.shape[1])
         queries = measured(array, view.settings.metric)
         if exact:
-            return self._searcher.search_exactly(queries, view, count)
-        return self._searcher.search(queries, view, count, effort)
+            return self._searcher.search_exactly(queries, view, count, wanted)
+        return self._searcher.search(queries, view, count, effort, wanted)
+
+    def tune(self) -> Tuning | None:
+        """Measure how wide graph searches must be for the recall of the options, and use that from now on.
+
+        `save` does it by itself, whenever it was not done yet or the number of vectors has changed by half since.
+        None where every search compares all, or where there are too few vectors to tell.
+        """
+        return self._searcher.tune()
 
     def _settings(self) -> schema.Settings:
         with self._storage.reading() as connection:
@@ -296,6 +318,35 @@ class FaceIndex:
         """Read everything on the disk and list what is wrong, a line each; empty for a healthy index."""
         with self._storage.reading() as connection:
             return rows.problems(connection, schema.read(connection, self.name).dimension)
+
+    # -- maintenance ------------------------------------------------------------------------------------------------
+
+    def exchange(self, blocks: Iterable[Block], *, model: str, dimension: int) -> None:
+        """Put other vectors in the place of all, as another model has made them; also inside a transaction.
+
+        blocks     every key once, in any order; their vectors are (n, dimension)
+
+        Raises VectorError where a key is missing, unknown or given twice, and then changes nothing.
+        """
+        with self.transaction() as connection:
+            exchange(connection, blocks, dimension, self.name, self._storage.generation)
+            # everything is younger than the log reaches, so whoever holds the old vectors reads all of them anew
+            schema.write(connection, log_floor=self._storage.generation, graph=None, graph_generation=0)
+            schema.write(connection, model=model, dimension=dimension)
+            self._storage.changed = True
+
+    def rebuild_graph(self) -> None:
+        """Throw the graph away, in memory and on the disk, and make it again from the vectors if there are many."""
+        with self.transaction() as connection:
+            schema.write(connection, graph=None, graph_generation=0)
+            if self.folder is not None:
+                graph_file.discard(self.folder)
+        self._searcher.forget()
+        self.save()
+
+    def rewrite(self, *, patience: float) -> None:
+        """Write the database anew without its gaps; waits `patience` seconds for other writers, then IndexBusyError."""
+        self._storage.rewrite(patience=patience)
 
     # -- the end ----------------------------------------------------------------------------------------------------
 

@@ -10,27 +10,30 @@ from typing import Any
 import numpy as np
 
 from faceall.index.locks import SharedLock
+from faceall.index.tuning import FEW, Tuning
 from faceall.types import Float32Array, Int64Array, Matches
 
 _SMALLEST = 1024  # capacity
+_LINKS, _BUILD_EFFORT = 24, 200
+_EFFORT = 200  # while nothing was measured
 
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """How the graph is built and searched.
+    """How the graph is built and searched. What is None is chosen.
 
-    links            per vector and layer (hnswlib's M)
-    build_effort     candidates while inserting (ef_construction)
-    search_effort    candidates while searching (ef); more finds more and takes longer
-    threads          None: as many as the process may use
-
-    The defaults find 0.9998 of the ten nearest of 20,000 clustered unit vectors of 128 numbers and 0.995 of 512
-    numbers; with links = 16 it is 0.9988 and 0.992.
+    recall         the part of the true nearest that a search shall find, above 0 and below 1: whenever the graph is
+                   saved, the smallest `search_effort` that finds so many is measured on the vectors themselves
+    links          per vector and layer (hnswlib's M); None: by the number of vectors and their dimension
+    build_effort   candidates while inserting (ef_construction); None: likewise
+    search_effort  candidates while searching (ef), instead of the measured ones
+    threads        None: as many as the process may use
     """
 
-    links: int = 24
-    build_effort: int = 200
-    search_effort: int = 200
+    recall: float = 0.99
+    links: int | None = None
+    build_effort: int | None = None
+    search_effort: int | None = None
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -38,6 +41,8 @@ class GraphOptions:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} is {value}, expected at least {least}")
+        if not 0 < self.recall < 1:
+            raise ValueError(f"recall is {self.recall}, expected a number above 0 and below 1")
 
     @property
     def thread_count(self) -> int:
@@ -46,6 +51,14 @@ class GraphOptions:
             return self.threads
         allowed = getattr(os, "sched_getaffinity", None)
         return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+    def links_for(self, count: int, dimension: int) -> int:
+        """Links of a graph of `count` vectors: those given, else what was fastest at a recall of 0.99 (measured)."""
+        return self.links or _LINKS
+
+    def build_effort_for(self, count: int, dimension: int) -> int:
+        """Candidates while inserting into a graph of `count` vectors: those given, else the measured choice."""
+        return self.build_effort or _BUILD_EFFORT
 
 
 class Graph:
@@ -61,12 +74,13 @@ class Graph:
         self.live = 0
         self._options = options
         self._lock = SharedLock()
-        self._effort = options.search_effort
         self._graph = _new(dimension)
         self._graph.init_index(
-            max_elements=max(capacity, _SMALLEST), M=options.links, ef_construction=options.build_effort
+            max_elements=max(capacity, _SMALLEST),
+            M=options.links_for(capacity, dimension),
+            ef_construction=options.build_effort_for(capacity, dimension),
         )
-        self._configure()
+        self._configure(None)
 
     @classmethod
     def load(cls, path: Path, dimension: int, options: GraphOptions, *, live: int, generation: int) -> Graph | None:
@@ -76,23 +90,40 @@ class Graph:
         """
         self = cls.__new__(cls)
         self.dimension, self.generation, self.live = dimension, generation, live
-        self._options, self._effort, self._lock = options, options.search_effort, SharedLock()
+        self._options, self._lock = options, SharedLock()
         self._graph = _new(dimension)
         try:
             self._graph.load_index(str(path))
         except RuntimeError:  # another release of it wrote the file
             return None
-        self._configure()
+        self._configure(None)
         return self
 
-    def _configure(self) -> None:
+    def _configure(self, tuning: Tuning | None) -> None:
+        self._tuning = tuning
+        self._effort = self._options.search_effort or (tuning.effort if tuning else _EFFORT)
         self._graph.set_num_threads(self._options.thread_count)
         self._graph.set_ef(self._effort)
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """The measurement that decides how wide searches are, None while there is none."""
+        return self._tuning
+
+    @tuning.setter
+    def tuning(self, tuning: Tuning | None) -> None:
+        with self._lock.alone():
+            self._configure(tuning)
 
     @property
     def removed(self) -> int:
         """How many removed vectors still take part in the graph as way-points."""
         return int(self._graph.get_current_count()) - self.live
+
+    def keys(self) -> Int64Array:
+        """(n,) int64, the keys in no order, those of removed way-points among them."""
+        with self._lock.shared():
+            return np.array(self._graph.get_ids_list(), np.int64)
 
     def add(self, keys: Int64Array, vectors: Float32Array) -> None:
         """Insert vectors (n, dimension) float32 under new or removed keys (n,)."""
@@ -112,14 +143,27 @@ class Graph:
                 self._graph.mark_deleted(key)
             self.live -= len(keys)
 
+    def effort_for(self, k: int) -> int:
+        """How many candidates a search for k neighbours has if it names none."""
+        if k <= FEW:
+            return self._effort
+        if self._tuning is None or self._options.search_effort:
+            return max(self._effort, k * 3 // 2)
+        return self._tuning.effort_for(k)
+
     def search(self, queries: Float32Array, k: int, effort: int | None = None) -> Matches | None:
         """The k nearest of each query (q, dimension), k <= live; None where the graph does not reach so many."""
-        wanted = max(effort or self._effort, k * 3 // 2)
+        wanted = effort or self.effort_for(k)
         if wanted == self._effort:
             with self._lock.shared():
                 return self._query(queries, k)
+        if k <= self._effort < wanted <= self.live:  # a search for more finds as much as one with more candidates
+            with self._lock.shared():
+                found = self._query(queries, wanted)
+            if found is not None:
+                return Matches(found.keys[:, :k], found.distances[:, :k])
         with self._lock.alone():  # the effort is a setting of the whole graph
-            self._graph.set_ef(wanted)
+            self._graph.set_ef(max(wanted, k))
             try:
                 return self._query(queries, k)
             finally:
@@ -132,7 +176,7 @@ class Graph:
             if "contiguous 2D array" in str(error):  # hnswlib's way to say that it found fewer
                 return None
             raise
-        return Matches(keys.astype(np.int64), distances)
+        return Matches(keys.view(np.int64), distances)
 
     def save(self, path: Path) -> None:
         """Write hnswlib's own file format. Removed vectors are still in it: see `graph_file.scrub`."""

@@ -7,8 +7,11 @@ ever sees bytes that this index has written itself.
             8..15   version, dimension                     uint32, little endian
            16..23   metric (0 l2, 1 cosine), memory layout uint32
            24..39   count of live vectors, generation      uint64
-           40..71   SHA-256 of the bytes 0..39 and the graph
-           72..     the graph
+           40..55   recall wished, recall reached          float64   } what `tuning` has measured; zeros while it has
+           56..71   effort, effort_many, sample, 0         uint32    } not. A file of version 1 lacks these 40 bytes
+           72..79   count of vectors at the measurement    uint64    }
+           80..111  SHA-256 of all bytes before it and of the graph
+          112..     the graph
 """
 
 from __future__ import annotations
@@ -23,19 +26,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from faceall.errors import IndexFileError
+from faceall.index.tuning import Tuning
 
 GRAPH = "faces.hnsw"
 MAGIC = b"FACEHNSW"
-VERSION = 1
+VERSION = 2
 _LAYOUT = struct.calcsize("P") + (100 if sys.byteorder == "big" else 0)  # hnswlib writes its memory as it is
 _FIELDS = struct.Struct("<8sIIIIQQ")
+_TUNING = struct.Struct("<ddIIIIQ")
+_SIZES = {1: _FIELDS.size, VERSION: _FIELDS.size + _TUNING.size}  # of a header without its digest, by version
 _DIGEST = hashlib.sha256().digest_size
-_PAYLOAD = _FIELDS.size + _DIGEST
 _CHUNK = 4 << 20
 _LEFTOVER_AGE = 3600.0  # seconds after which a temporary file belongs to nobody
 
@@ -48,21 +53,51 @@ class Header:
     metric: str
     count: int
     generation: int
+    tuning: Tuning | None = None
 
     def pack(self) -> bytes:
-        """The first 40 bytes of the file."""
+        """The bytes of the file that stand before the digest."""
         metric = 0 if self.metric == "l2" else 1
-        return _FIELDS.pack(MAGIC, VERSION, self.dimension, metric, _LAYOUT, self.count, self.generation)
+        fields = _FIELDS.pack(MAGIC, VERSION, self.dimension, metric, _LAYOUT, self.count, self.generation)
+        found = self.tuning
+        if found is None:
+            return fields + bytes(_TUNING.size)
+        efforts = (found.effort, found.effort_many, found.sample, 0)
+        return fields + _TUNING.pack(found.recall, found.reached, *efforts, found.count)
 
     @classmethod
     def unpack(cls, data: bytes) -> Header | None:
-        """The header in `data`, None if this version, on this machine, cannot use the file."""
+        """The header at the beginning of `data`, None if this version, on this machine, cannot use the file."""
         if len(data) < _FIELDS.size:
             return None
-        magic, version, dimension, metric, layout, count, generation = _FIELDS.unpack(data[: _FIELDS.size])
-        if (magic, version, layout) != (MAGIC, VERSION, _LAYOUT) or metric not in (0, 1):
+        magic, version, dimension, metric, layout, count, generation = _FIELDS.unpack_from(data)
+        if (magic, layout) != (MAGIC, _LAYOUT) or metric not in (0, 1) or len(data) < _SIZES.get(version, sys.maxsize):
             return None
-        return cls(dimension, ("l2", "cosine")[metric], count, generation)
+        tuning = None if version == 1 else _unpack_tuning(data)
+        return cls(dimension, ("l2", "cosine")[metric], count, generation, tuning)
+
+
+def _unpack_tuning(data: bytes) -> Tuning | None:
+    recall, reached, effort, effort_many, sample, _, count = _TUNING.unpack_from(data, _FIELDS.size)
+    return Tuning(recall, reached, effort, effort_many, sample, count) if effort else None
+
+
+class _Head(NamedTuple):
+    """The beginning of the file: the header, its bytes, and the digest that follows them."""
+
+    header: Header
+    fields: bytes
+    digest: bytes
+
+    @classmethod
+    def read(cls, file: BinaryIO) -> _Head | None:
+        """Read up to the graph; None without a usable header."""
+        data = file.read(_FIELDS.size)
+        if len(data) < _FIELDS.size:
+            return None
+        data += file.read(max(0, _SIZES.get(_FIELDS.unpack(data)[1], 0) - _FIELDS.size))
+        header, digest = Header.unpack(data), file.read(_DIGEST)
+        return None if header is None else cls(header, data, digest)
 
 
 @contextmanager
@@ -88,10 +123,10 @@ def digest(folder: Path) -> bytes | None:
     """The SHA-256 that the header of the graph file gives (not verified), None without a usable header."""
     try:
         with open(folder / GRAPH, "rb") as file:
-            head = file.read(_PAYLOAD)
+            head = _Head.read(file)
     except OSError:
         return None
-    return None if Header.unpack(head) is None else head[_FIELDS.size :]
+    return None if head is None else head.digest
 
 
 def is_stray(folder: Path, expected: bytes | None) -> bool:
@@ -106,18 +141,17 @@ def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header |
     """
     try:
         with open(folder / GRAPH, "rb") as file:
-            head = file.read(_PAYLOAD)
-            header = Header.unpack(head)
-            if header is None or head[_FIELDS.size :] != expected:
+            head = _Head.read(file)
+            if head is None or head.digest != expected:
                 return None
-            found = hashlib.sha256(head[: _FIELDS.size])
+            found = hashlib.sha256(head.fields)
             while chunk := file.read(_CHUNK):
                 found.update(chunk)
                 target.write(chunk)
     except OSError:  # not there, or not readable: then it is built anew
         return None
     target.flush()
-    return header if found.digest() == expected else None
+    return head.header if found.digest() == expected else None
 
 
 @contextmanager
@@ -133,7 +167,7 @@ def written(folder: Path, header: Header, graph: BinaryIO) -> Iterator[tuple[Pat
             while chunk := graph.read(_CHUNK):
                 found.update(chunk)
                 file.write(chunk)
-            file.seek(_FIELDS.size)
+            file.seek(len(fields))
             file.write(found.digest())
             file.flush()
             os.fsync(file.fileno())

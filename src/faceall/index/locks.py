@@ -5,28 +5,35 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 
 class SharedLock:
     """Searches share it, changes have it alone; a waiting change goes before later searches."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
+        self._condition = threading.Condition(threading.Lock())
         self._sharing = 0
         self._waiting = 0
         self._alone = False
+        self._shared = _Shared(self)
 
-    @contextmanager
-    def shared(self) -> Iterator[None]:
+    def shared(self) -> _Shared:
         """Hold the lock together with others."""
+        return self._shared
+
+    def enter_shared(self) -> None:
+        """Take a share: wait while somebody has it alone, or waits for that."""
         with self._condition:
-            self._condition.wait_for(lambda: not self._alone and not self._waiting)
+            while self._alone or self._waiting:
+                self._condition.wait()
             self._sharing += 1
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._sharing -= 1
+
+    def leave_shared(self) -> None:
+        """Give the share back; the last one wakes those who want it alone."""
+        with self._condition:
+            self._sharing -= 1
+            if self._waiting and not self._sharing:
                 self._condition.notify_all()
 
     @contextmanager
@@ -36,13 +43,30 @@ class SharedLock:
             self._waiting += 1
             try:
                 self._condition.wait_for(lambda: not self._alone and not self._sharing)
+                self._alone = True
             finally:
                 self._waiting -= 1
                 self._condition.notify_all()
-            self._alone = True
         try:
             yield
         finally:
             with self._condition:
                 self._alone = False
                 self._condition.notify_all()
+
+
+class _Shared:
+    """The context of a share: one object serves all, as it is entered at every search."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: SharedLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.enter_shared()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.leave_shared()

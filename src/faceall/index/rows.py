@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +26,32 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @classmethod
+    def empty(cls, dimension: int) -> Block:
+        """No row."""
+        return cls(np.zeros(0, np.int64), np.zeros((0, dimension), np.float32))
+
+    @classmethod
+    def joined(cls, blocks: Sequence[Block]) -> Block:
+        """The rows of one or more blocks, one after the other."""
+        return cls(
+            np.concatenate([block.keys for block in blocks]), np.concatenate([block.vectors for block in blocks])
+        )
+
+    def among(self, keys: Int64Array) -> Block:
+        """Only the rows with these keys."""
+        stay = np.isin(self.keys, keys)
+        return Block(self.keys[stay], self.vectors[stay])
+
+    def without(self, keys: Int64Array) -> Block:
+        """Only the rows with other keys; the block itself where that is all."""
+        stay = ~np.isin(self.keys, keys)
+        return self if stay.all() else Block(self.keys[stay], self.vectors[stay])
+
+    def split(self, count: int) -> tuple[Block, Block]:
+        """The first `count` rows, and the rest."""
+        return Block(self.keys[:count], self.vectors[:count]), Block(self.keys[count:], self.vectors[count:])
 
     @cached_property
     def squares(self) -> Float32Array:
@@ -90,9 +116,22 @@ def added_since(connection: sqlite3.Connection, generation: int, dimension: int,
         rows = connection.execute("SELECT key, vector FROM vectors ORDER BY key")
     else:
         rows = connection.execute("SELECT key, vector FROM vectors WHERE added > ? ORDER BY key", (generation,))
-    size = max(1, BLOCK_BYTES // (4 * dimension))
-    while found := rows.fetchmany(size):
+    while found := rows.fetchmany(_block_size(dimension)):
         yield _block(found, dimension, name)
+
+
+def following(connection: sqlite3.Connection, key: int, dimension: int, name: str) -> Block:
+    """The rows after `key`, as many as a block holds."""
+    query = "SELECT key, vector FROM vectors WHERE key > ? ORDER BY key LIMIT ?"
+    return _block(connection.execute(query, (key, _block_size(dimension))).fetchall(), dimension, name)
+
+
+def chosen(connection: sqlite3.Connection, wanted: Int64Array, dimension: int, name: str) -> Iterator[Block]:
+    """The rows of those of `wanted` that are there, in blocks; ascending where `wanted` is."""
+    for group in _groups(wanted):
+        marks = ",".join("?" * len(group))
+        query = f"SELECT key, vector FROM vectors WHERE key IN ({marks}) ORDER BY key"
+        yield _block(connection.execute(query, group).fetchall(), dimension, name)
 
 
 def removed_since(connection: sqlite3.Connection, generation: int) -> Int64Array:
@@ -129,6 +168,10 @@ def _block(found: list[tuple[int, bytes]], dimension: int, name: str) -> Block:
             raise IndexDamagedError(f"{name}/{DATABASE} is damaged: vector {key} does not have {dimension} numbers")
     numbers = np.frombuffer(b"".join(blob for _, blob in found), "<f4").astype(np.float32, copy=False)
     return Block(np.array([key for key, _ in found], np.int64), numbers.reshape(len(found), dimension))
+
+
+def _block_size(dimension: int) -> int:
+    return max(1, BLOCK_BYTES // (4 * dimension))
 
 
 def _groups(array: Array) -> Iterable[list[int]]:

@@ -6,20 +6,24 @@ committed: the rows that came and went since `generation` are read and applied.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from faceall.errors import IndexFileError
-from faceall.index import exact, graph_file, rows, schema
-from faceall.index.checks import measured
+from faceall.index import exact, graph_file, rows, schema, stored
+from faceall.index.filtered import among
 from faceall.index.graph import Graph, GraphOptions
 from faceall.index.rows import Block
 from faceall.index.storage import Storage
-from faceall.types import Float32Array, Matches
+from faceall.index.tuner import tuned
+from faceall.index.tuning import Tuning
+from faceall.types import Float32Array, Int64Array, Matches
 
 EXACT_LIMIT = 10_000
 """Up to so many vectors all are compared; above, the graph is faster and its building pays."""
@@ -28,17 +32,24 @@ _COMPACT_SHARE = 4  # rebuild when more than one in four of the live number is a
 _BUILD_AFTER = 64  # searches of a reader that cannot keep a graph: building takes as long as some hundred of them
 _FRESH_SHARE = 100  # one in so many vectors is added to a graph as quickly as all are compared
 _FRESH = 256  # added to a graph in no time
+_TAIL_PART = 32  # vectors that are added to a graph before others may search it again
+_TAIL_SECONDS = 0.05  # that one search spends on what the graph lacks
+_TAIL_LIMIT = 50_000  # vectors that are kept beside the graph, compared one by one until it has taken them up
 _LOG_LIMIT = 1_000  # removals that are remembered at least
 _SAVE_ATTEMPTS = 5  # while other processes go on removing
 _LATE_FILE = (0.05, 0.2, None)  # seconds to wait for another process that is just replacing the graph file
 
 
 class View(NamedTuple):
-    """What one search uses: the settings, and the vectors or the graph (neither: look into the database)."""
+    """What one search uses: the settings, and the vectors or the graph (neither: look into the database).
+
+    tail  what the graph lacks; empty but for a moment after many vectors came at once
+    """
 
     settings: schema.Settings
     matrix: Block | None
     graph: Graph | None
+    tail: Block | None = None
 
 
 class Searcher:
@@ -50,9 +61,11 @@ class Searcher:
         self.exact_limit = exact_limit
         self._lock = storage.read_lock
         self._stamp: int | None = None
+        self._view: View | None = None
         self._settings: schema.Settings | None = None
         self._matrix: Block | None = None
         self._graph: Graph | None = None
+        self._tail: Block | None = None
         self._postponed = False  # whether there should be a graph in memory, and is none
         self._searches = 0  # since then
         self.owes_file = False  # whether the graph had to be built although there should have been a file
@@ -65,6 +78,12 @@ class Searcher:
     def invalidate(self) -> None:
         """Look into the database before the next answer (it is told when this process has committed)."""
         self._stamp = None
+
+    def forget(self) -> None:
+        """Let go of everything in memory: the next answer begins with the database."""
+        with self._lock:
+            self._stamp = self._settings = self._matrix = self._graph = None
+            self._postponed = False
 
     def follow(self, *, exact: bool = False) -> View:
         """Catch up with the database; what is in memory then.
@@ -79,11 +98,17 @@ class Searcher:
                 return View(settings, None, None)
             stamp = self._storage.stamp()
             self._searches += self._postponed
-            if stamp != self._stamp or self._settings is None or (self._postponed and self._building_pays()):
+            if stamp == self._stamp and self._view and not (self._postponed and self._building_pays()):
+                if self._view.tail is None:
+                    return self._view
+            else:
+                self._view = None  # should reading fail halfway, look again the next time
                 self._catch_up()
                 self._stamp = stamp
+            self._shorten_tail(_TAIL_SECONDS)
             assert self._settings is not None
-            return View(self._settings, self._matrix, self._graph)
+            self._view = View(self._settings, self._matrix, self._graph, self._tail)
+            return self._view
 
     def _settings_of_large(self) -> schema.Settings | None:
         """The settings of an index above the limit, None below it."""
@@ -96,23 +121,44 @@ class Searcher:
         """Whether a graph is worth its building: it will be saved for the others, or it was missed often enough."""
         return not self._storage.read_only or self._searches >= _BUILD_AFTER
 
-    def search(self, queries: Float32Array, view: View, k: int, effort: int | None = None) -> Matches:
-        """The k nearest; exact where the index is small, where k is near its size, and where the graph falls short."""
-        if view.graph is not None and k * 2 <= view.graph.live:
-            found = view.graph.search(queries, k, effort)
-            if found is not None:
-                return found
-        return self.search_exactly(queries, view, k)
+    def search(
+        self, queries: Float32Array, view: View, k: int, effort: int | None = None, only: Int64Array | None = None
+    ) -> Matches:
+        """The k nearest; exact where the index is small, where k is near its size, and where the graph falls short.
 
-    def search_exactly(self, queries: Float32Array, view: View, k: int) -> Matches:
+        only  answers are among these keys, ascending; None: among all
+        """
+        if view.graph is None or k * 2 > view.graph.live or (only is not None and len(only) <= self.exact_limit):
+            return self.search_exactly(queries, view, k, only)
+        if only is not None:
+            return among(
+                lambda part, count: self._search_graph(part, view, count, effort),
+                lambda part: self.search_exactly(part, view, k, only),
+                queries,
+                only,
+                k,
+                most=view.graph.live,
+            )
+        found = self._search_graph(queries, view, k, effort)
+        return self.search_exactly(queries, view, k) if found is None else found
+
+    def _search_graph(self, queries: Float32Array, view: View, k: int, effort: int | None) -> Matches | None:
+        """The k nearest by the graph, and by comparing what it lacks; None where it does not reach so many."""
+        assert view.graph is not None
+        found = view.graph.search(queries, k, effort)
+        if found is None or view.tail is None:
+            return found
+        taken_up = np.isin(found.keys, view.tail.keys)  # by another thread, meanwhile
+        found = Matches(found.keys, np.where(taken_up, np.float32(np.inf), found.distances))
+        return exact.merge(found, exact.nearest(queries, [view.tail], k), k)
+
+    def search_exactly(self, queries: Float32Array, view: View, k: int, only: Int64Array | None = None) -> Matches:
         """The k nearest of all: those in memory, else those in the database as the calling thread sees it."""
         if view.matrix is not None:
-            return exact.nearest(queries, [view.matrix], k)
-        if view.settings.dimension is None:
-            return exact.nearest(queries, [], k)
-        with self._storage.reading() as connection:
-            found = rows.added_since(connection, -1, view.settings.dimension, self._storage.name)
-            return exact.nearest(queries, (_measured(block, view.settings) for block in found), k)
+            return exact.nearest(queries, [view.matrix if only is None else view.matrix.among(only)], k)
+        if only is not None:
+            return exact.nearest(queries, stored.chosen(self._storage, view.settings, only), k)
+        return exact.nearest(queries, stored.everything(self._storage, view.settings), k)
 
     def _catch_up(self) -> None:
         for pause in _LATE_FILE:
@@ -134,7 +180,7 @@ class Searcher:
         seen = self._settings.generation if self._settings and not self._postponed else -1
         if settings.generation != seen and settings.dimension is not None:
             self._settings = None  # should reading fail halfway, start afresh the next time
-            if seen < settings.log_floor or not self._can_follow(connection, seen):
+            if seen < max(settings.log_floor, 0) or not self._can_follow(connection, seen):
                 seen = self._begin(connection, settings)
             self._apply(connection, settings, seen)
         self._settings = settings
@@ -153,7 +199,7 @@ class Searcher:
     def _begin(self, connection: sqlite3.Connection, settings: schema.Settings) -> int:
         """Start from nothing, or from the graph file; the generation that this reflects."""
         assert settings.dimension is not None
-        self._matrix = self._graph = None
+        self._matrix = self._graph = self._tail = None
         self._postponed = False
         count = rows.count(connection)
         if count <= self.exact_limit:
@@ -182,34 +228,75 @@ class Searcher:
             header = graph_file.unpack_verified(folder, settings.graph, file)
             if header is None or (header.dimension, header.metric) != (dimension, settings.metric):
                 return None
-            return Graph.load(path, dimension, self._options, live=header.count, generation=header.generation)
+            graph = Graph.load(path, dimension, self._options, live=header.count, generation=header.generation)
+        if graph is not None:
+            graph.tuning = header.tuning
+        return graph
 
     def _apply(self, connection: sqlite3.Connection, settings: schema.Settings, seen: int) -> None:
         assert settings.dimension is not None
         removed = rows.removed_since(connection, seen)
         found = rows.added_since(connection, seen, settings.dimension, self._storage.name)
-        came = (_measured(block, settings) for block in found)
+        came = stored.as_measured(found, settings)
         if self._graph is not None:
-            self._graph.remove(removed)
-            for block in came:
-                self._graph.add(block.keys, block.vectors)
-            self._graph.generation = settings.generation
+            self._bring_to_graph(self._graph, removed, came, settings)
         elif self._matrix is not None:
-            stay = ~np.isin(self._matrix.keys, removed)
-            blocks = [Block(self._matrix.keys[stay], self._matrix.vectors[stay]), *came]
-            self._matrix = Block(
-                np.concatenate([block.keys for block in blocks]), np.concatenate([block.vectors for block in blocks])
-            )
+            self._matrix = Block.joined([self._matrix.without(removed), *came])
+
+    def _bring_to_graph(
+        self, graph: Graph, removed: Int64Array, came: Iterator[Block], settings: schema.Settings
+    ) -> None:
+        """Remove at once; insert a few at once, all into a new graph, and leave many others to the next searches."""
+        tail = self._tail or Block.empty(graph.dimension)
+        waiting = np.isin(removed, tail.keys)
+        graph.remove(removed[~waiting])
+        tail = tail.without(removed[waiting])
+        for block in came:
+            if graph.generation < 0 or len(tail) + len(block) > _TAIL_LIMIT or (not len(tail) and len(block) <= _FRESH):
+                graph.add(block.keys, block.vectors)
+            else:
+                tail = Block.joined([tail, block])
+        graph.generation = settings.generation
+        self._tail = tail if len(tail) else None
+
+    def _shorten_tail(self, seconds: float) -> None:
+        """Insert what the graph lacks, for so long at most."""
+        deadline = time.monotonic() + seconds
+        while self._graph is not None and self._tail is not None:
+            part, rest = self._tail.split(_TAIL_PART)
+            self._graph.add(part.keys, part.vectors)
+            self._tail = rest if len(rest) else None
+            if time.monotonic() >= deadline:
+                return
 
     def save(self) -> None:
         """Write the graph file (or remove it, where the index is small), and forget removals that all may know."""
         for _ in range(_SAVE_ATTEMPTS):
-            graph = self.follow().graph
+            graph = self._follow_wholly().graph
             if graph is None:
                 self._save_nothing()
                 return
+            if self._options.search_effort is None and not self._is_tuned(graph):
+                self.tune()
             if self._save_graph(graph):
                 return
+
+    def _follow_wholly(self) -> View:
+        """Catch up until the graph lacks nothing; others search in between."""
+        while (view := self.follow()).tail is not None:
+            pass
+        return view
+
+    def _is_tuned(self, graph: Graph) -> bool:
+        return graph.tuning is not None and graph.tuning.fits(self._options.recall, graph.live)
+
+    def tune(self) -> Tuning | None:
+        """Measure how wide searches of the graph must be for the wished recall, and use that from now on."""
+        view = self._follow_wholly()
+        if view.graph is None:
+            return None
+        view.graph.tuning = tuned(self._storage, view.settings, view.graph, self._options.recall)
+        return view.graph.tuning
 
     def _save_nothing(self) -> None:
         folder = self._storage.folder
@@ -231,6 +318,7 @@ class Searcher:
             return True
         with graph_file.scratch_file(folder) as (path, file):
             with self._lock:  # nobody changes the graph now
+                self._shorten_tail(math.inf)
                 header, removed = self._header(graph), graph.removed
                 graph.save(path)
             if removed and not graph_file.scrub(file, graph.dimension):
@@ -240,7 +328,7 @@ class Searcher:
 
     def _header(self, graph: Graph) -> graph_file.Header:
         metric = self._settings.metric if self._settings else "l2"
-        return graph_file.Header(graph.dimension, metric, graph.live, graph.generation)
+        return graph_file.Header(graph.dimension, metric, graph.live, graph.generation, graph.tuning)
 
     def _publish(self, temporary: Path, digest: bytes, header: graph_file.Header) -> bool:
         folder = self._storage.folder
@@ -260,7 +348,3 @@ class Searcher:
         if generation > settings.log_floor and rows.changes_since(connection, settings.log_floor)[1] > _LOG_LIMIT:
             rows.forget_removals(connection, generation)
             schema.write(connection, log_floor=generation)
-
-
-def _measured(block: Block, settings: schema.Settings) -> Block:
-    return Block(block.keys, measured(block.vectors, settings.metric))

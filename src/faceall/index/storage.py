@@ -95,9 +95,13 @@ class Storage:
 
     def stamp(self) -> int:
         """A number that changes whenever another connection has committed."""
-        with self.read_lock, translated(self.name):
+        with self.read_lock:
             self._refuse_closed()
-            return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+            try:
+                return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.DatabaseError as error:  # entering `translated` at every search would cost more than this
+                with translated(self.name):
+                    raise error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -195,6 +199,17 @@ class Storage:
                     if not is_busy(error):
                         raise
                     return False
+
+    def rewrite(self, *, patience: float) -> None:
+        """Write the database anew without its gaps, all or nothing; needs as much room again while it runs.
+
+        patience  seconds to wait for another process that writes
+        """
+        with self.read_lock, self._write_lock:
+            self._refuse_closed()
+            with translated(self.name):
+                patiently(lambda: self._writer.execute("VACUUM"), self.name, patience)
+        self.tidy(patience=patience)
 
     @property
     def has_log(self) -> bool:

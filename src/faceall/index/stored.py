@@ -1,0 +1,42 @@
+"""Vectors read from the database as their distances are measured: as they are (l2) or at unit length (cosine)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from faceall.index import rows, schema
+from faceall.index.checks import measured
+from faceall.index.rows import Block
+from faceall.index.storage import Storage
+from faceall.types import Int64Array
+
+
+def as_measured(blocks: Iterable[Block], settings: schema.Settings) -> Iterator[Block]:
+    """The same rows, ready to be compared."""
+    return (Block(block.keys, measured(block.vectors, settings.metric)) for block in blocks)
+
+
+def everything(storage: Storage, settings: schema.Settings) -> Iterator[Block]:
+    """All rows of one snapshot, which stays open until the last block was taken."""
+    if settings.dimension is None:
+        return
+    with storage.reading() as connection:
+        yield from as_measured(rows.added_since(connection, -1, settings.dimension, storage.name), settings)
+
+
+def in_passing(storage: Storage, settings: schema.Settings) -> Iterator[Block]:
+    """All rows, every block as it is when it is read; other threads read between the blocks."""
+    last: int | None = -1
+    while last is not None and settings.dimension is not None:
+        with storage.reading() as connection:
+            block = rows.following(connection, last, settings.dimension, storage.name)
+        last = int(block.keys[-1]) if len(block) else None
+        yield from as_measured([block], settings)
+
+
+def chosen(storage: Storage, settings: schema.Settings, keys: Int64Array) -> Iterator[Block]:
+    """The rows of those `keys` that are there, of one snapshot."""
+    if settings.dimension is None:
+        return
+    with storage.reading() as connection:
+        yield from as_measured(rows.chosen(connection, keys, settings.dimension, storage.name), settings)

@@ -1,0 +1,48 @@
+"""Brings the stored vectors and the graph before `tuning`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from faceall.index import stored, tuning
+from faceall.index.graph import Graph
+from faceall.index.rows import Block
+from faceall.index.schema import Settings
+from faceall.index.storage import Storage
+from faceall.index.tuning import Tuning
+from faceall.types import Float32Array, Int64Array
+
+_UNIT = 1e-3  # by how much the squared length of a unit vector may be off
+
+
+def tuned(storage: Storage, settings: Settings, graph: Graph, recall: float) -> Tuning | None:
+    """What `graph` needs for `recall` on the vectors of `storage`; None where there are too few to tell.
+
+    Others search and write meanwhile.
+    """
+    keys = graph.keys()
+    sample = np.random.default_rng(0).choice(keys, min(tuning.SAMPLE, len(keys)), replace=False)
+    chosen = _collected(storage, settings, sample)
+    questions = _questions(storage, settings, graph, chosen)
+    return tuning.measure(
+        graph, questions, lambda: stored.in_passing(storage, settings), recall=recall, count=graph.live
+    )
+
+
+def _questions(storage: Storage, settings: Settings, graph: Graph, chosen: Block) -> Float32Array:
+    """What unseen faces would be like; none where the graph has too few vectors."""
+    found = graph.search(chosen.vectors, 2) if len(chosen) and graph.live > 1 else None
+    if found is None:
+        return np.zeros((0, graph.dimension), np.float32)
+    others = np.where(found.keys[:, 0] == chosen.keys, found.keys[:, 1], found.keys[:, 0])
+    partners = _collected(storage, settings, np.unique(others))
+    place = np.searchsorted(partners.keys, others)
+    there = np.isin(others, partners.keys)  # somebody may have removed one at this moment
+    neighbours = partners.vectors[place[there]]
+    directions = bool((abs(chosen.squares - 1) < _UNIT).all())
+    return tuning.unseen(chosen.vectors[there], neighbours, directions=directions)
+
+
+def _collected(storage: Storage, settings: Settings, keys: Int64Array) -> Block:
+    """The rows of those `keys` that are still there, by key."""
+    return Block.joined([Block.empty(settings.dimension or 0), *stored.chosen(storage, settings, np.sort(keys))])
