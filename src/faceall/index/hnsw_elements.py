@@ -1,0 +1,67 @@
+"""Reads the vectors out of a file of hnswlib, without hnswlib: that can crash on a damaged one, this cannot.
+
+The file holds, in the machine's byte order: seven numbers of 8 bytes and four of 4 that give sizes and places, then the
+elements of the lowest layer, each: links, the vector as float32, a label of 8 bytes. Upper layers follow.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from faceall.errors import IndexDamagedError
+from faceall.types import Array
+
+_HEAD = struct.Struct("=6QiI3QdQ")
+_LONGEST = 65_536  # numbers per vector
+_MOST_LINKS = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Elements:
+    """What a graph holds; the arrays are views of the file.
+
+    labels   (n,) uint64
+    vectors  (n, dimension) float32, not aligned
+    removed  (n,) bool, marked as deleted
+    links    M, the number of links that the graph was built with
+    build_effort  ef_construction
+    """
+
+    labels: Array
+    vectors: Array
+    removed: Array
+    links: int
+    build_effort: int
+
+
+def read_elements(file: BinaryIO, name: str) -> Elements:
+    """The elements in an open file. Raises IndexDamagedError, which calls the file `name`."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        raise IndexDamagedError(f"{name}: is no index of hnswlib: it has {size} bytes")
+    level0, _, count, element, label, data, _, _, _, _, links, _, build_effort = _HEAD.unpack(head)
+    numbers, rest = divmod(label - data, 4)
+    sensible = level0 == 0 and not rest and 0 < numbers <= _LONGEST and element == label + 8 and data >= 4
+    if not sensible or not 0 < links <= _MOST_LINKS or count * element > size - _HEAD.size:
+        raise IndexDamagedError(f"{name}: is no index of hnswlib, or is damaged: its sizes do not fit together")
+    layout = np.dtype(
+        {
+            "names": ["flags", "vector", "label"],
+            "formats": ["<u4", ("<f4", (numbers,)), "<u8"],
+            "offsets": [0, data, label],
+            "itemsize": element,
+        }
+    )
+    if not count:
+        rows: Array = np.zeros(0, layout)
+    else:
+        rows = np.memmap(file, layout, "r", _HEAD.size, (count,))
+    removed = (rows["flags"] >> 16 & 1).astype(bool)
+    return Elements(rows["label"], rows["vector"], removed, int(links), int(build_effort))

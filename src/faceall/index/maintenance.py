@@ -1,0 +1,260 @@
+"""Looks at an index without changing it: is it sound, what does it cost, and a copy of it while it is in use."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from faceall.errors import IndexDamagedError, IndexFileError
+from faceall.index import graph_file, rows, schema
+from faceall.index.connection import DATABASE, translated
+from faceall.index.hnsw_elements import Elements, read_elements
+from faceall.index.stored import as_measured
+
+if TYPE_CHECKING:
+    from faceall.index.face_index import FaceIndex
+
+GraphState = Literal["none", "current", "behind", "damaged"]
+
+SAMPLE = 200
+_NEIGHBOURS = 10
+_SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What reading everything gave.
+
+    problems  what is wrong, a line each; none in a sound index
+    vectors   how many there are
+    graph     "none": no graph file; "current": it holds exactly the vectors; "behind": some came or went since it was
+              saved, which is no fault; "damaged": it is rebuilt when the index is saved next
+    recall    the part of the nearest `neighbours` of `sample` stored vectors that `search` finds; None without any
+    """
+
+    problems: tuple[str, ...]
+    vectors: int
+    graph: GraphState
+    recall: float | None
+    sample: int
+    neighbours: int = _NEIGHBOURS
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What an index holds and costs; sizes are in bytes.
+
+    free        of the database, given back by `compact`
+    payload     the vectors alone
+    links, build_effort  hnswlib's M and ef_construction of the graph file, None without one
+    effort, recall       hnswlib's ef that was measured for the graph, and the recall that it reached; None before that
+    waypoints   removed vectors that still stand in the graph (their numbers are overwritten)
+    """
+
+    vectors: int
+    dimension: int | None
+    metric: str
+    model: str | None
+    database: int
+    free: int
+    payload: int
+    graph: int
+    links: int | None
+    build_effort: int | None
+    effort: int | None
+    recall: float | None
+    waypoints: int
+
+
+def verify(index: FaceIndex, *, sample: int = SAMPLE) -> Verification:
+    """Read everything and compare it: the database with its own rules, the graph file with the rows, and answers.
+
+    sample  stored vectors whose neighbours are searched for and compared with those of an exact search
+    """
+    with index.reading() as connection, translated(index.name):
+        settings = schema.read(connection, index.name)
+        problems = database_problems(connection)
+        problems += rows.problems(connection, settings.dimension)
+        count = rows.count(connection)
+        problems += [] if problems else _odd_vectors(connection, settings, index.name)
+        state, wrong = ("none", []) if problems else _graph_state(index, connection, settings)
+    recall, asked = (None, 0) if problems else _recall(index, sample)
+    return Verification(tuple(dict.fromkeys([*problems, *wrong])), count, state, recall, asked)
+
+
+def database_problems(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong with its file."""
+    try:
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check(20)").fetchall() if row[0] != "ok"]
+        broken = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
+    except sqlite3.DatabaseError as error:
+        return [f"{DATABASE}: {error}"]
+    lines = [" ".join(str(text).split()) for text in found]
+    lines += [f"table {row[0]}: row {row[1]} points to nothing in {row[2]}" for row in broken]
+    return [f"{DATABASE}: {line}" for line in lines]
+
+
+def _odd_vectors(connection: sqlite3.Connection, settings: schema.Settings, name: str) -> list[str]:
+    if settings.dimension is None:
+        return []
+    odd = 0
+    for block in rows.added_since(connection, -1, settings.dimension, name):
+        odd += int((~np.isfinite(block.vectors).all(axis=1)).sum())
+    return [f"{DATABASE}: {odd} vectors hold a number that is not finite"] if odd else []
+
+
+def _graph_state(
+    index: FaceIndex, connection: sqlite3.Connection, settings: schema.Settings
+) -> tuple[GraphState, list[str]]:
+    """How the graph file relates to the rows of this snapshot."""
+    folder = index.folder
+    if folder is None or settings.graph is None:
+        return "none", []
+    with graph_file.scratch_file(folder) as (_, file):
+        header = graph_file.unpack_verified(folder, settings.graph, file)
+        if header is None:
+            return "damaged", [f"{graph_file.GRAPH} is missing, or is not what was saved: it has another checksum"]
+        try:
+            elements = read_elements(file, graph_file.GRAPH)
+        except IndexDamagedError as error:
+            return "damaged", [str(error)]
+        wrong = _graph_against_rows(elements, connection, settings, header.generation, index.name)
+    if wrong:
+        return "damaged", wrong
+    changed = any(rows.changes_since(connection, header.generation))
+    return ("behind" if changed else "current"), []
+
+
+def _graph_against_rows(
+    elements: Elements, connection: sqlite3.Connection, settings: schema.Settings, generation: int, name: str
+) -> list[str]:
+    """Every vector of the graph's generation stands in it, bit for bit or as measured, and no other."""
+    assert settings.dimension is not None
+    live = np.flatnonzero(~elements.removed)
+    labels = elements.labels[live].astype(np.int64)
+    order = np.argsort(labels)
+    labels, places = labels[order], live[order]
+    went = set(rows.removed_since(connection, generation).tolist())
+    newer = {row[0] for row in connection.execute("SELECT key FROM vectors WHERE added > ?", (generation,))}
+    missing = different = seen = 0
+    for block in as_measured(rows.added_since(connection, -1, settings.dimension, name), settings):
+        old = np.array([key not in newer for key in block.keys.tolist()], bool)
+        keys, vectors = block.keys[old], block.vectors[old]
+        place = np.minimum(np.searchsorted(labels, keys), max(len(labels) - 1, 0))
+        there = labels[place] == keys if len(labels) else np.zeros(len(keys), bool)
+        missing += int((~there).sum())
+        seen += int(there.sum())
+        held = elements.vectors[places[place[there]]] if there.any() else vectors[:0]
+        different += int((np.abs(held - vectors[there]).max(axis=1, initial=0) > _SAME).sum())
+    foreign = len(labels) - seen - len(went)
+    counted = ((missing, "vectors are missing in"), (different, "vectors are others in"), (foreign, "too many are in"))
+    return [f"{number} {what} {graph_file.GRAPH}" for number, what in counted if number > 0]
+
+
+def _recall(index: FaceIndex, sample: int) -> tuple[float | None, int]:
+    keys = index.keys()
+    if not len(keys):
+        return None, 0
+    chosen = np.random.default_rng(0).choice(keys, min(sample, len(keys)), replace=False)
+    queries = np.stack([index[int(key)] for key in chosen])
+    k = min(_NEIGHBOURS, len(keys))
+    found, truth = index.search(queries, k), index.search(queries, k, exact=True)
+    farthest = truth.distances[:, -1:] * (1 + 1e-5) + 1e-9  # others may be exactly as far
+    return float((found.distances <= farthest).mean()), len(queries)
+
+
+def statistics(index: FaceIndex) -> Statistics:
+    """Count what there is and what it costs on the disk."""
+    with index.reading() as connection:
+        settings = schema.read(connection, index.name)
+        count = rows.count(connection)
+        page, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "freelist_count"))
+        payload = connection.execute("SELECT coalesce(sum(length(vector)), 0) FROM vectors").fetchone()[0]
+        links = build_effort = effort = recall = None
+        waypoints = 0
+        if index.folder is not None and settings.graph is not None:
+            with graph_file.scratch_file(index.folder) as (_, file):
+                header = graph_file.unpack_verified(index.folder, settings.graph, file)
+                if header is not None:
+                    elements = read_elements(file, graph_file.GRAPH)
+                    links, build_effort = elements.links, elements.build_effort
+                    waypoints = int(elements.removed.sum())
+                    tuning = header.tuning
+                    effort, recall = (tuning.effort, tuning.reached) if tuning else (None, None)
+    sizes = file_sizes(index.folder)
+    return Statistics(
+        vectors=count,
+        dimension=settings.dimension,
+        metric=settings.metric,
+        model=settings.model,
+        database=sizes[0],
+        free=page * free,
+        payload=payload,
+        graph=sizes[1],
+        links=links,
+        build_effort=build_effort,
+        effort=effort,
+        recall=recall,
+        waypoints=waypoints,
+    )
+
+
+def file_sizes(folder: Path | None) -> tuple[int, int]:
+    """Bytes of the database with its log, and of the graph file."""
+    if folder is None:
+        return 0, 0
+    names = ((DATABASE, f"{DATABASE}-wal"), (graph_file.GRAPH,))
+    database, graph = (
+        sum(path.stat().st_size for path in (folder / name for name in group) if path.exists()) for group in names
+    )
+    return database, graph
+
+
+def backup(index: FaceIndex, target: Path) -> int:
+    """Copy one moment of the index into the new folder `target` while others read and write; returns its bytes.
+
+    The copy is checked, and appears whole or not at all. It is opened as any other. Raises IndexFileError where
+    something is there already or it cannot be written.
+    """
+    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+        raise IndexFileError(f"{target}: is there already; a backup needs a new or empty folder")
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.mkdir(mode=0o700)
+        try:
+            _copy(index, draft)
+            if target.exists():
+                target.rmdir()
+            draft.rename(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise IndexFileError(f"{target}: cannot be written ({error.strerror})") from error
+    return sum(file_sizes(target))
+
+
+def _copy(index: FaceIndex, draft: Path) -> None:
+    with index.reading() as connection, translated(str(draft)):
+        digest = schema.read(connection, index.name).graph
+        with closing(sqlite3.connect(draft / DATABASE)) as copy:
+            connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file; the first who opens it turns the log on again
+            problems = database_problems(copy)
+            copy.execute("PRAGMA journal_mode = WAL")
+    if problems:
+        raise IndexDamagedError(f"{index.name}: is damaged, so it was not copied: {problems[0]}")
+    source = index.folder
+    if source is not None and digest is not None and graph_file.digest(source) == digest:
+        shutil.copyfile(source / graph_file.GRAPH, draft / graph_file.GRAPH)  # a cache: checked when it is used
+    for path in draft.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
