@@ -18,7 +18,7 @@ public struct Proposals: Sendable {
 /// The three nets of MTCNN, run by whatever is there: Core ML on a phone, recorded answers in a test.
 ///
 /// Pixels go in as 0 to 255: the nets' standardisation is folded into their first layer.
-public protocol MTCNNNets {
+public protocol MTCNNNets: Sendable {
     /// The first net on a canvas of any size; a window every two pixels.
     func propose(_ canvas: Pixels) async throws -> Proposals
     /// The second net on crops of 24 x 24: for each a logit and four offsets.
@@ -28,7 +28,7 @@ public protocol MTCNNNets {
 }
 
 /// Finds faces: MTCNN (Zhang et al. 2016), three small nets, each looking closer at what the one before let through.
-public struct Detector<Nets: MTCNNNets> {
+public struct Detector<Nets: MTCNNNets>: Sendable {
     private static var refined: Int { 24 }
     private static var final: Int { 48 }
     private static var samePlace: Float { 0.5 } // overlap within a level
@@ -203,8 +203,6 @@ public struct Detector<Nets: MTCNNNets> {
         return Face(box: box, score: best.score, landmarks: landmarks)
     }
 }
-
-extension Detector: Sendable where Nets: Sendable {}
 
 /// A window of the canvas that might hold a face.
 private struct Cell {

@@ -51,7 +51,8 @@ public struct Gallery: Equatable, Sendable {
 
     // MARK: - Changing
 
-    /// Take up a face, filed under somebody; a person of that name is made where there is none.
+    /// Take up a face, filed under somebody; a person of that name is made where there is none. The same vector of the
+    /// same photo is one face: it is filed anew.
     ///
     /// - Parameters:
     ///   - vector: what the model made of it, of unit length
@@ -72,6 +73,10 @@ public struct Gallery: Equatable, Sendable {
             throw FaceAllError.badGallery("the gallery is full: it holds \(faces.count) faces")
         }
         let tidy = try name.map(tidyName)
+        if let known = faces.indices.first(where: { faces[$0].photo.sha256 == photo.sha256 && self.vector($0) == vector })
+        {
+            return refile(known, tidy.map { personID(named: $0, time) }, time)
+        }
         let isChief = chief && !faces.contains { $0.photo.sha256 == photo.sha256 && $0.chief }
         let stored = StoredFace(
             id: UUID().uuidString.lowercased(), person: tidy.map { personID(named: $0, time) }, chief: isChief,
@@ -80,6 +85,23 @@ public struct Gallery: Equatable, Sendable {
         faces.append(stored)
         vectors += vector
         return stored
+    }
+
+    private mutating func refile(_ number: Int, _ person: String?, _ time: Timestamp) -> StoredFace {
+        let before = faces[number].person
+        if before != person {
+            faces[number].person = person
+            faces[number].changed = time
+            forgetIfFaceless(before)
+        }
+        return faces[number]
+    }
+
+    /// People without a face are nobody's concern.
+    private mutating func forgetIfFaceless(_ id: String?) {
+        guard let id, !faces.contains(where: { $0.person == id }) else { return }
+        people.removeAll { $0.id == id }
+        otherIDs = otherIDs.filter { $0.value != id }
     }
 
     /// Give a person another name, which nobody else has.
@@ -124,10 +146,7 @@ public struct Gallery: Equatable, Sendable {
             throw FaceAllError.unknown("the gallery has no face \(id)")
         }
         drop { $0.id == id }
-        if let person = face.person, !faces.contains(where: { $0.person == person }) {
-            people.removeAll { $0.id == person }
-            otherIDs = otherIDs.filter { $0.value != person }
-        }
+        forgetIfFaceless(face.person)
     }
 
     @discardableResult

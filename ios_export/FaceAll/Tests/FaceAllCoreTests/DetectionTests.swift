@@ -17,7 +17,7 @@ final class DetectionTests: XCTestCase {
     }
 
     /// Answers with what was recorded, after a look at what it is asked about.
-    final class RecordedNets: MTCNNNets {
+    actor RecordedNets: MTCNNNets {
         private let detection: Detection
         private(set) var calls = [0, 0, 0]
 
@@ -56,7 +56,8 @@ final class DetectionTests: XCTestCase {
         let nets = RecordedNets(golden)
         let detector = try Detector(nets: nets, minFace: golden.minFace, thresholds: golden.thresholds)
         let faces = try await detector.detect(in: try golden.picture.pixels())
-        XCTAssertEqual(nets.calls, [golden.proposals.count, golden.refinements.count, golden.finals.count])
+        let calls = await nets.calls
+        XCTAssertEqual(calls, [golden.proposals.count, golden.refinements.count, golden.finals.count])
         XCTAssertEqual(faces.count, 2)
         XCTAssertEqual(faces.count, golden.faces.boxes.count)
         for (number, face) in faces.enumerated() {
