@@ -1,10 +1,11 @@
-"""The conversions of the real nets, each proven on real crops: the table in docs/conversion.md.
+"""The conversions of the real nets, each proven on crops of faces: the table in docs/conversion.md.
 
-FaceNet goes to every kind of Caffe file, to ONNX, to a smaller embedding, and to Core ML where coremltools is
-installed; MTCNN's three nets to Caffe, ONNX and Core ML.
-Usage: python benchmarks/conversion.py SHARED [--docs docs/conversion.md]
+FaceNet goes to every kind of Caffe file, to ONNX, and to Core ML in every precision where coremltools is installed;
+MTCNN's three nets to Caffe, ONNX and both formats of Core ML.
+Usage: python benchmarks/conversion.py SHARED [--docs docs/conversion.md] [--only TEXT]
   SHARED  holds models/facenet/20180408-102900.pb, models/facenet/golden.npz and models/mtcnn/det1.prototxt and so on
-  --docs  put the table between the markers of this file, in place of printing it
+  --docs  put the rows into the table between the markers of this file, each as soon as it is measured
+  --only  measure the rows whose source or target holds TEXT; others stay in the file as they are
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from faceall.convert import Conversion, CoremlOptions, FloorPool, convert
+from faceall.convert.coreml.options import SUFFIXES, InputKind, Precision
 
 HAS_COREML = find_spec("coremltools") is not None
+HEAD = "| source | target | compared with | max abs | mean abs | cosine, smallest | decisions flipped | MB | s |"
+RULE = "|---|---|---|---:|---:|---:|---:|---:|---:|"
 START, END = "<!-- table: python benchmarks/conversion.py -->", "<!-- end of table -->"
 
 
@@ -45,24 +49,26 @@ def cases(shared: Path) -> Iterator[Case]:
         source = shared / f"models/mtcnn/det{number}.prototxt"
         yield Case(f"MTCNN's {name}", source, "caffe", {})
         yield Case(f"MTCNN's {name}", source, "onnx", {}, ".onnx")
-        if HAS_COREML:
-            options = {"coreml": CoremlOptions(input="array")}
-            yield Case(f"MTCNN's {name}", source, "coreml", options, ".mlpackage")
+        yield from coreml_cases(f"MTCNN's {name}", source, {}, input="array")
 
 
-def coreml_cases(title: str, source: Path, options: dict[str, Any]) -> Iterator[Case]:
+def coreml_cases(title: str, source: Path, options: dict[str, Any], *, input: InputKind = "image") -> Iterator[Case]:
     if not HAS_COREML:
         return
-    for precision in ("float32", "float16", "int8", "palette8"):
-        coreml = {"coreml": CoremlOptions(precision=precision)}
-        yield Case(f"{title}, {precision}", source, "coreml", {**options, **coreml}, ".mlpackage")
-    coreml = {"coreml": CoremlOptions(format="neuralnetwork")}
-    yield Case(f"{title}, neural network", source, "coreml", {**options, **coreml}, ".mlmodel")
+    detector = input == "array"
+    for format, suffix in SUFFIXES.items():
+        for precision in ("float32", "float16") if detector else get_args(Precision):
+            coreml = CoremlOptions(format=format, precision=precision, input=input)
+            yield Case(f"{title}, {precision}", source, "coreml", {**options, "coreml": coreml}, suffix)
 
 
 def size_of(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def target_of(case: Case) -> str:
+    return f"{case.target}, {case.suffix}" if case.suffix and case.suffix != ".onnx" else case.target
 
 
 def row(case: Case, folder: Path) -> str:
@@ -72,26 +78,42 @@ def row(case: Case, folder: Path) -> str:
     report = done.report
     against = {"graph": "the graph", "given": "TensorFlow", "net": "the net before"}[report.reference]
     flips = f"{report.flips} of {report.pairs}" if report.pairs else "-"
-    cells = [case.title, case.target, against, f"{report.maximum:.1e}", f"{report.mean:.1e}"]
+    cells = [case.title, target_of(case), against, f"{report.maximum:.1e}", f"{report.mean:.1e}"]
     cells += [f"{report.cosine_min:.7f}", flips, f"{size_of(done.path) / 1e6:.1f}", f"{seconds:.0f}"]
     return f"| {' | '.join(cells)} |"
+
+
+def put(docs: Path, rows: dict[tuple[str, str], str], order: list[tuple[str, str]]) -> None:
+    """Replace the measured rows of the table; what the benchmark no longer measures goes."""
+    before, rest = docs.read_text(encoding="utf-8").split(START)
+    table, after = rest.split(END)
+    held = {key(line): line for line in table.splitlines() if line.startswith("| ")} | rows
+    lines = [HEAD, RULE, *(held[name] for name in order if name in held)]
+    docs.write_text("\n".join([before + START, "", *lines, "", END + after]), encoding="utf-8")
+
+
+def key(line: str) -> tuple[str, str]:
+    source, target, *_ = line.strip("| ").split(" | ")
+    return source, target
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path, metavar="SHARED")
     parser.add_argument("--docs", type=Path, metavar="FILE")
+    parser.add_argument("--only", default="", metavar="TEXT")
     options = parser.parse_args()
-    heads = ["source", "target", "compared with", "max abs", "mean abs", "cosine, smallest", "decisions flipped"]
-    lines = [f"| {' | '.join([*heads, 'MB', 's'])} |", "|---|---|---|---:|---:|---:|---:|---:|---:|"]
-    for case in cases(options.shared):
+    every = list(cases(options.shared))
+    order = [(case.title, target_of(case)) for case in every]
+    print(f"{HEAD}\n{RULE}")
+    for case, name in zip(every, order, strict=True):
+        if options.only not in " ".join(name):
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            lines.append(row(case, Path(folder)))
-        print(lines[-1], flush=True)
-    if options.docs:
-        before, rest = options.docs.read_text(encoding="utf-8").split(START)
-        text = "\n".join([before + START, "", *lines, "", END + rest.split(END)[1]])
-        options.docs.write_text(text, encoding="utf-8")
+            line = row(case, Path(folder))
+        print(line, flush=True)
+        if options.docs:
+            put(options.docs, {name: line}, order)
 
 
 if __name__ == "__main__":

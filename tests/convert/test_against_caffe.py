@@ -11,14 +11,15 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from tensorflow_graphs import small_facenet
 
 from faceall.caffe.engines import get_engine
-from faceall.caffe.files import read_net
+from faceall.caffe.files import read_net, write_net
 from faceall.caffe.net import Net
 from faceall.convert import BatchNormStyle, BottleneckStyle, FaceCrops, FloorPool, convert
+from faceall.convert.architectures import ARCHITECTURES
 from faceall.convert.parity import channels_first, random_pictures
 from faceall.types import Float32Array
+from tensorflow_graphs import small_facenet
 
 TOLERANCE = 1e-5
 
@@ -94,6 +95,16 @@ def test_projected_sizes(caffe: Any, tmp_path: Path, size: int) -> None:
     faces = FaceCrops(random_pictures(30, (19, 19, 3), seed=4))
     made = convert(source, tmp_path / "m", engine="reference", embedding_size=size, calibrate=faces)
     assert_agrees(caffe, made.folder.prototxt, made.folder.caffemodel, crops_of(read_net(made.folder.prototxt), 3))
+
+
+@pytest.mark.parametrize("batch_norm", get_args(BatchNormStyle))
+@pytest.mark.parametrize(("name", "width"), [("mobile_facenet", 1.0), ("inception_resnet_v1", 0.25)])
+def test_architectures(caffe: Any, tmp_path: Path, name: str, width: float, batch_norm: Any) -> None:
+    """MobileFaceNet, depthwise and with PReLU, and Inception-ResNet-v1, from random weights."""
+    net, source = ARCHITECTURES[name](width=width), tmp_path / "net.prototxt"
+    write_net(net, source, source.with_suffix(".caffemodel"))
+    made = convert(source, tmp_path / "m", engine="pycaffe", batch_norm=batch_norm).folder
+    assert_agrees(caffe, made.prototxt, made.caffemodel, crops_of(net, 2))
 
 
 @pytest.mark.parametrize("batch_norm", get_args(BatchNormStyle))

@@ -11,6 +11,7 @@ from faceall.caffe.schema import V1_TYPES, messages
 from faceall.errors import NetFormatError, UnsupportedLayerError
 from faceall.protobuf import Message, from_dict, to_dict
 
+_LONGEST_COMPLAINT = 300
 _OWN_FIELDS = ("name", "type", "bottom", "top", "blobs")
 _OLD_SOLVER_FIELDS = ("blobs_lr", "weight_decay", "param")
 
@@ -24,8 +25,14 @@ def read_prototxt(text: str) -> Net:
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
-        raise NetFormatError(f"not a readable prototxt: {error}") from error
+        raise NetFormatError(f"not a readable prototxt: {_shortened(error)}") from error
     return net_of(message)
+
+
+def _shortened(error: Exception) -> str:
+    """What the parser says, without most of the line that it says it about."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONGEST_COMPLAINT else f"{text[:_LONGEST_COMPLAINT]}..."
 
 
 def write_prototxt(net: Net) -> str:
