@@ -20,11 +20,17 @@ _OPTIONS = (
     click.option("--name", metavar="NAME", help="The model's name. Default: from the file."),
     click.option(
         "--standardisation",
-        type=click.Choice(["fixed", "prewhiten"]),
-        help="What pixels need: fixed, (x - 127.5) / 128, or prewhiten. Default: as the known file needs it.",
+        type=click.Choice(["fixed", "prewhiten", "none"]),
+        help="What pixels need: fixed, (x - 127.5) / 128; prewhiten; or none, as the net does it itself. Default: as "
+        "the known file needs it.",
     ),
     click.option("--input", "input", metavar="NODE", help="The graph's input. Default: the node `input`."),
     click.option("--output-node", "output", metavar="NODE", help="The graph's output. Default: the node `embeddings`."),
+    click.option(
+        "--signature",
+        metavar="NAME",
+        help="Which of a SavedModel's signatures. Default: serving_default.",
+    ),
     click.option("--image-size", type=click.IntRange(min=1), help="Side of the pictures, where the graph is silent."),
     click.option(
         "--check",
@@ -57,7 +63,7 @@ _OPTIONS = (
 def conversion_options(command: Any) -> Any:
     """The options of everything that converts, as one keyword argument `how` for `run_conversion`."""
     names = (
-        *("name", "standardisation", "input", "output", "image_size", "check"),
+        *("name", "standardisation", "input", "output", "signature", "image_size", "check"),
         *("embedding_size", "calibrate", "find_faces"),
     )
 
@@ -115,10 +121,11 @@ def _refuse_idle(target: str) -> None:
 @click.option(
     "--to",
     "target",
-    type=click.Choice(["caffe", "onnx", "coreml"]),
+    type=click.Choice(["caffe", "onnx", "coreml", "savedmodel"]),
     default="caffe",
     show_default=True,
-    help="The format: caffe, a model folder that faceall uses; onnx, one file for any batch; coreml, for phones.",
+    help="The format: caffe, a model folder that faceall uses; onnx, one file for any batch; coreml, for phones; "
+    "savedmodel, a folder for TensorFlow Serving.",
 )
 @click.option(
     "-o",
@@ -127,8 +134,9 @@ def _refuse_idle(target: str) -> None:
     type=click.Path(path_type=Path),
     required=True,
     metavar="PATH",
-    help="Where the model goes: for caffe a folder, for onnx a file, for coreml a name that ends in .mlpackage "
-    "or .mlmodel. The report goes beside it, as PATH.parity.json.",
+    help="Where the model goes: for caffe and savedmodel a folder, for onnx a file, for coreml a name that ends in "
+    ".mlpackage or .mlmodel. DIR of a savedmodel gets DIR/1, a name as DIR/2 is that version. "
+    "The report goes beside it, as PATH.parity.json.",
 )
 @click.option(
     "--batch-norm",

@@ -18,8 +18,10 @@ from faceall.convert.net_passes import BatchNormStyle
 from faceall.convert.pool_passes import FloorPool
 from faceall.convert.projection import ProjectionReport
 from faceall.convert.report import GATE, ParityReport
+from faceall.convert.sources.savedmodel import SAVED_MODEL
 from faceall.convert.subject import StandardisationName, open_subject
 from faceall.convert.targets import Target
+from faceall.convert.targets.savedmodel import cascade_files, is_version
 from faceall.errors import ConvertError
 from faceall.models import Manifest, ModelFolder
 from faceall.models.folder import refuse_taken
@@ -80,6 +82,7 @@ def convert(
     input: str | None = None,
     output: str | None = None,
     image_size: int | None = None,
+    signature: str | None = None,
     standardisation: StandardisationName | None = None,
     name: str | None = None,
     check: str | Path | npt.NDArray[np.uint8] | None = None,
@@ -90,7 +93,8 @@ def convert(
     stages: bool = False,
     replace_existing: bool = False,
 ) -> Conversion:
-    """Convert the net in `source` into `destination`: a model folder (caffe), a file (onnx, .mlmodel) or an .mlpackage.
+    """Convert the net in `source` into `destination`: a model folder (caffe), a file (onnx, .mlmodel), an .mlpackage,
+    or a folder for TensorFlow Serving (savedmodel), also of all three nets in a folder with det1, det2 and det3.
 
     source            a frozen TensorFlow graph (.pb), a checkpoint, a SavedModel, a Keras file, Caffe's files or a
                       model folder
@@ -102,6 +106,7 @@ def convert(
     calibrate         crops of faces, or where `reader` finds them
     input, output     names of the graph's boundary nodes; None: `input` and `embeddings`, or the only candidates
     image_size        the side of the pictures in pixels; None: what the graph says, else 160
+    signature         which of a SavedModel's signatures to take; None: `serving_default`, or the only one
     standardisation   what the pixels need; None: as the known file needs it, else a guess, which is remarked
     name              the model's name; None: from the file
     check             (n, H, W, 3) uint8, pictures to compare on, or where `reader` finds them; None: the golden crops
@@ -120,17 +125,25 @@ def convert(
         raise ConvertError(f"there is no target '{target}'; known targets: {', '.join(get_args(Target))}")
     place = Path(os.path.abspath(destination))
     _refuse_place(place, Path(os.path.abspath(source)), target, coreml or CoremlOptions(), replace_existing)
-    subject = open_subject(
-        Path(source),
-        batch_norm=batch_norm,
-        input=input,
-        output=output,
-        image_size=image_size,
-        standardisation=standardisation,
-        name=name,
+    paths = cascade_files(Path(source)) if target == "savedmodel" else ()
+    subjects = [
+        open_subject(
+            path,
+            batch_norm=batch_norm,
+            input=input,
+            output=output,
+            image_size=image_size,
+            signature=signature,
+            standardisation=standardisation,
+            name=name,
+        )
+        for path in paths or (Path(source),)
+    ]
+    job, *others = (
+        Job(subject, place, _check_crops(check, expected, subject.manifest, reader), engine, gate, stages)
+        for subject in subjects
     )
-    crops = _check_crops(check, expected, subject.manifest, reader)
-    job = Job(subject, place, crops, engine, gate, stages)
+    subject = subjects[0]
     if embedding_size is not None:
         job.make_smaller(_calibration(calibrate, subject.manifest, reader), embedding_size, name)
     elif calibrate is not None:
@@ -139,9 +152,11 @@ def convert(
         job.write_caffe(floor_pool, bottleneck, replace_existing=replace_existing)
     elif target == "onnx":
         job.write_onnx()
+    elif target == "savedmodel":
+        job.write_savedmodel(others)
     else:
         job.write_coreml(coreml or CoremlOptions())
-    reports, remarks = tuple(job.reports), subject.remarks
+    reports, remarks = tuple(job.reports), tuple(dict.fromkeys(remark for each in subjects for remark in each.remarks))
     return Conversion(target, Path(destination), job.manifest, reports, job.report_path, job.cost, remarks)
 
 
@@ -183,6 +198,9 @@ def _refuse_place(place: Path, source: Path, target: Target, coreml: CoremlOptio
     if target == "caffe":
         refuse_taken(place, replace_existing=replace_existing)
         return
+    if target == "savedmodel":
+        _refuse_served(place, replace_existing)
+        return
     suffix = SUFFIXES[coreml.format] if target == "coreml" else ".onnx"
     if target == "coreml" and place.suffix != suffix:
         raise ConvertError(f"{place}: a Core ML {coreml.format} ends in {suffix}, as {place.name}{suffix}")
@@ -193,3 +211,15 @@ def _refuse_place(place: Path, source: Path, target: Target, coreml: CoremlOptio
     is_model = (place / "Manifest.json").is_file() if suffix == ".mlpackage" else place.is_file()
     if not is_model or place.suffix != suffix:
         raise ConvertError(f"{place}: is not replaced, as it is not a model ({suffix}); choose another place")
+
+
+def _refuse_served(place: Path, replace_existing: bool) -> None:
+    """As `_refuse_place`, for a folder that TensorFlow Serving reads: versions, or one version."""
+    if not os.path.lexists(place):
+        return
+    if not replace_existing:
+        other = "name another version" if is_version(place) else f"name a new version, as {place.name}/2"
+        raise ConvertError(f"{place}: exists already; choose another place, {other}, or replace it")
+    versions = [place] if is_version(place) else list(place.iterdir()) if place.is_dir() else []
+    if not versions or not all((version / SAVED_MODEL).is_file() for version in versions):
+        raise ConvertError(f"{place}: is not replaced, as it holds other things than SavedModels; choose another place")

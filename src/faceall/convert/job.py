@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from faceall.convert.report import DEFAULT_THRESHOLD, ParityReport, measure
 from faceall.convert.subject import Subject
 from faceall.convert.targets.caffe import caffe_files, for_caffe, read_caffe_files
 from faceall.convert.targets.onnx import onnx_bytes, open_onnx
+from faceall.convert.targets.savedmodel import Part, Role, role_of, savedmodel_parity, version_folder, write_savedmodel
 from faceall.errors import ConvertError
 from faceall.models import write_model_folder
 from faceall.types import Float32Array
@@ -86,6 +87,7 @@ class Job:
             name=name or f"{before.name}-{size}"[:128],
             embedding_size=size,
             match_threshold=None,  # it was calibrated on other vectors
+            match_threshold_false_accept_rate=None,
             source=f"{before.source}, {before.embedding_size} numbers projected to {size} on {len(vectors)} crops",
             accuracy={},
         )
@@ -132,6 +134,24 @@ class Job:
             )
             inputs = self._crops.crops if options.input == "image" else channels_first(self._pictures)
             self._add(coreml_parity(self.net, draft, inputs, precision=options.precision, manifest=self.manifest))
+            _remove(self._place)
+            os.replace(draft, self._place)
+        self._write_report()
+
+    def write_savedmodel(self, others: Sequence[Job] = ()) -> None:
+        """Write the folder with this net and those of `others`, run it as it is written, and put it in its place."""
+        jobs = (self, *others)
+        for job in jobs:
+            if not job.reports:
+                job._compare(job.net, "net")
+        self.reports = [report for job in jobs for report in job.reports]
+        parts = [Part(job.net, job.manifest, _role(job)) for job in jobs]
+        with self._draft("") as draft:
+            version = version_folder(self._place, draft)
+            write_savedmodel(parts, version)
+            for job, part in zip(jobs, parts, strict=True):
+                crops, limit = job._crops.crops, job._threshold
+                self._add(savedmodel_parity(part, version, crops, gate=self._gate, threshold=limit))
             _remove(self._place)
             os.replace(draft, self._place)
         self._write_report()
@@ -204,6 +224,10 @@ class Job:
             raise ConvertError(f"{self._place}: cannot be written ({error.strerror or error})") from error
         finally:
             _remove(draft)
+
+
+def _role(job: Job) -> Role | None:
+    return role_of(job.net) if job.manifest.kind == "detector" else None
 
 
 def _remove(path: Path) -> None:

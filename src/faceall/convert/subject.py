@@ -27,7 +27,14 @@ from faceall.models import (
     recognise,
 )
 
-StandardisationName: TypeAlias = Literal["fixed", "prewhiten"]
+StandardisationName: TypeAlias = Literal["fixed", "prewhiten", "none"]
+"""What pixels need: (x - 127.5) / 128, each picture's own mean and deviation, or nothing, as the net does it itself."""
+
+_RULES: Mapping[StandardisationName, Standardisation] = {
+    "fixed": Standardisation(),
+    "prewhiten": Standardisation(kind="prewhiten"),
+    "none": Standardisation(mean=0.0, scale=1.0),
+}
 
 _LARGEST_SIDE = 1024
 
@@ -62,6 +69,7 @@ def open_subject(
     input: str | None = None,
     output: str | None = None,
     image_size: int | None = None,
+    signature: str | None = None,
     standardisation: StandardisationName | None = None,
     name: str | None = None,
 ) -> Subject:
@@ -69,11 +77,15 @@ def open_subject(
 
     Raises NetFormatError, UnsupportedGraphError, ModelError or ConvertError, one line that names the file.
     """
-    boundary = {"--input": input, "--output-node": output, "--image-size": image_size}
+    boundary = {"--input": input, "--output-node": output, "--image-size": image_size, "--signature": signature}
     if (path / MANIFEST).is_file() or _is_part_of_model(path):
         _refuse_boundary(path, boundary)
         return _open_model(path if path.is_dir() else path.parent, batch_norm, standardisation, name)
-    source = open_source(path, output=output)
+    source = open_source(path, output=output, signature=signature)
+    if signature is not None and source.kind != "savedmodel":
+        raise ConvertError(
+            f"{path}: --signature: a {source.kind} has no signatures, only a SavedModel has; leave it out"
+        )
     if source.net is not None:
         _refuse_boundary(path, boundary)
         return _of_net(source, source.net, batch_norm, standardisation, name)
@@ -104,7 +116,9 @@ def _of_graph(
         raise ConvertError(
             f"{path}: the output is of shape {shape}, expected one vector per picture; name another with --output-node"
         )
-    rule, remarks = _standardisation(known, standardisation, size)
+    if source.manifest is not None:
+        return _with_note(source, source.manifest, translation, standardisation, name)
+    rule, remarks = _standardisation(known, standardisation, size, standardises_itself(net))
     manifest = Manifest(
         name=name or (known.model_name if known else _model_name(source.name, "facenet-")),
         embedding_size=size,
@@ -121,6 +135,22 @@ def _of_graph(
     return Subject(net, None, translation, manifest, (OUTPUT_BLOB,), source.remarks + remarks)
 
 
+def _with_note(
+    source: Source,
+    note: Manifest,
+    translation: Translation,
+    standardisation: StandardisationName | None,
+    name: str | None,
+) -> Subject:
+    """A graph that faceall wrote, with its manifest, whose blobs have other names now."""
+    net = translation.net
+    manifest = replace(_changed(note, standardisation, name), input_blob=INPUT_BLOB, output_blob=OUTPUT_BLOB)
+    made = (manifest.embedding_size, manifest.input_size)
+    if made != (_vector_size(net, OUTPUT_BLOB), _input_size(source.path, net, INPUT_BLOB)):
+        raise ConvertError(f"{source.path}: the graph is not of the sizes that the manifest beside it says: damaged")
+    return Subject(net, None, translation, manifest, (OUTPUT_BLOB,), source.remarks)
+
+
 def _open_model(
     path: Path, batch_norm: BatchNormStyle, standardisation: StandardisationName | None, name: str | None
 ) -> Subject:
@@ -133,7 +163,7 @@ def _open_model(
 
 def _changed(manifest: Manifest, standardisation: StandardisationName | None, name: str | None) -> Manifest:
     """A manifest that was read, with what was chosen, without files."""
-    rule = manifest.standardisation if standardisation is None else Standardisation(kind=standardisation)
+    rule = manifest.standardisation if standardisation is None else _RULES[standardisation]
     return replace(manifest, name=name or manifest.name, standardisation=rule, files={})
 
 
@@ -167,7 +197,7 @@ def _of_net(
                 f"{path}: the net makes {size} numbers, the manifest in the file says otherwise: damaged"
             )
         return Subject(apply_batch_norm(net, batch_norm), net, None, manifest, net.outputs, source.remarks)
-    rule, remarks = _standardisation(None, standardisation, size or 0)
+    rule, remarks = _standardisation(None, standardisation, size or 0, standardises_itself(net))
     manifest = Manifest(
         name=name or _model_name(source.name),
         kind="embedder" if size else "detector",
@@ -209,17 +239,34 @@ def _input_size(path: Path, net: Net, blob: str) -> tuple[int, int]:
     return shape[3], shape[2]
 
 
+def standardises_itself(net: Net) -> bool:
+    """Whether the first thing that a net does to its pictures is to scale or shift them, as Keras's Rescaling does."""
+    readers = [layer for layer in net.layers if set(layer.bottoms) & set(net.inputs)]
+    if len(readers) != 1:
+        return False
+    (first,) = readers
+    if first.type == "Power":
+        return first.option("power") == 1 and (first.option("scale"), first.option("shift")) != (1, 0)
+    return first.type == "Scale" and len(first.bottoms) == 1
+
+
 def _standardisation(
-    known: KnownModel | None, chosen: StandardisationName | None, size: int
+    known: KnownModel | None, chosen: StandardisationName | None, size: int, by_net: bool
 ) -> tuple[Standardisation, tuple[str, ...]]:
-    """What the pixels need: as chosen, as known, or guessed from the embedding's size as the releases have it."""
+    """What the pixels need: as chosen, as known, as the net shows, or guessed from the embedding's size.
+
+    by_net  whether the net standardises its pictures itself
+    """
     if chosen is not None:
-        rule = Standardisation(kind=chosen)
-        if known is None or known.standardisation.kind == chosen:
+        rule = _RULES[chosen]
+        if known is None or known.standardisation == rule:
             return rule, ()
         return rule, (f"{known.name} was trained with {known.standardisation.kind}; {chosen} is used, as chosen",)
     if known is not None:
         return known.standardisation, (f"recognised: FaceNet {known.name}, trained on {known.trained_on}",)
+    if by_net:
+        remark = "the net rescales its pictures itself: pixels go in as they are; override with --standardisation"
+        return _RULES["none"], (remark,)
     guess: StandardisationName = "prewhiten" if size == 128 else "fixed"
     spelled = {"fixed": "(x - 127.5) / 128", "prewhiten": "per-image prewhitening"}
     other = "fixed" if guess == "prewhiten" else "prewhiten"
@@ -227,7 +274,7 @@ def _standardisation(
         f"official FaceNet models with {size} numbers" if size in (128, 512) else "the newer official FaceNet models"
     )
     remark = f"unknown file: assumed {spelled[guess]}, as {whose} have it; override with --standardisation {other}"
-    return Standardisation(kind=guess), (remark,)
+    return _RULES[guess], (remark,)
 
 
 def _model_name(name: str, prefix: str = "") -> str:

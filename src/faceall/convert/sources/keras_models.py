@@ -52,7 +52,6 @@ def open_keras(path: Path) -> Source:
     if model.problems:
         listed = ", ".join(model.problems)
         raise UnsupportedGraphError(f"{path}: {len(model.problems)} layers have no counterpart: {listed}")
-    remarks = ["the net rescales its pictures itself"] if model.rescales else []
     return Source(
         "keras",
         path,
@@ -60,7 +59,6 @@ def open_keras(path: Path) -> Source:
         model.writer.graph(),
         input=inputs[0] if len(inputs) == 1 else None,
         output=outputs[0] if len(outputs) == 1 else None,
-        remarks=tuple(remarks),
         files_sha256=files,
     )
 
@@ -90,7 +88,6 @@ class _Model:
         self.weights = file.weights
         self.writer = GraphWriter()
         self.problems: list[str] = []
-        self.rescales = False
 
     def build(self, model: Mapping[str, Any], feeds: Sequence[str] | None, depth: int) -> tuple[list[str], list[str]]:
         """Write a model; its inputs and outputs. As a layer of another it reads `feeds`."""
@@ -158,7 +155,6 @@ class _Model:
         if kind not in LAYERS:
             self.problems.append(f"'{name}' ({kind})")
             return list(inputs[:1])
-        self.rescales |= kind == "Rescaling"
         call = KerasLayer(name, config, inputs, self.weights.get(config["name"], []))
         try:
             return [LAYERS[kind](self.writer, call)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -16,10 +15,10 @@ from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.caffe.onnx_schema import FLOAT, INT64, messages
 from faceall.caffe.schema import PARAMETER_FIELDS
 from faceall.convert.sources.bundle import read_bytes
-from faceall.convert.sources.source import Source, digests
+from faceall.convert.sources.source import Source, digests, read_note
 from faceall.convert.targets.onnx import MANIFEST_KEY
 from faceall.errors import ModelError, NetError, NetFormatError, UnsupportedGraphError
-from faceall.models import CAFFEMODEL, PROTOTXT, Manifest
+from faceall.models import Manifest
 from faceall.protobuf import Message, MessageClass, build_messages
 from faceall.types import Array
 
@@ -72,19 +71,11 @@ def _manifest(data: bytes, net: Net) -> Manifest | None:
     """The manifest in a file's metadata; None where there is none. Raises ModelError where it is not this net's."""
     for entry in _metadata()["ModelMetadata"].FromString(data).metadata_props:
         if entry.key == MANIFEST_KEY:
-            manifest = Manifest.from_json(_with_files(entry.value))
+            manifest = read_note(entry.value)
             if manifest.input_blob not in net.inputs or manifest.output_blob not in net.outputs:
                 raise ModelError(f"it is for a net from '{manifest.input_blob}' to '{manifest.output_blob}'")
-            return replace(manifest, files={})
+            return manifest
     return None
-
-
-def _with_files(text: str) -> str:
-    """The same text with the files that a model folder has; in an ONNX file there are none to list."""
-    values = json.loads(text)
-    if isinstance(values, dict):
-        values["files"] = dict.fromkeys((PROTOTXT, CAFFEMODEL), "0" * 64)
-    return json.dumps(values)
 
 
 class _Reader:

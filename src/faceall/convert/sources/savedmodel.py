@@ -8,21 +8,30 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from faceall.convert.graph import node_of
+from faceall.convert.graph import Graph, node_of
 from faceall.convert.graphdef import parse_graph
 from faceall.convert.sources.bundle import Bundle, read_bytes
 from faceall.convert.sources.checkpoint import freeze_for
 from faceall.convert.sources.functions import inline_calls
 from faceall.convert.sources.schema import messages
-from faceall.convert.sources.source import Source, digests
+from faceall.convert.sources.source import Source, digests, read_note
 from faceall.convert.tensorflow_schema import BOOL
-from faceall.errors import NetFormatError, UnsupportedGraphError
+from faceall.errors import ModelError, NetFormatError, UnsupportedGraphError
+from faceall.models import Manifest
 from faceall.protobuf import Message
 
 SAVED_MODEL = "saved_model.pb"
+EXTRA, MANIFEST_FILE = "assets.extra", "manifest.json"
+"""Where faceall notes what the pictures of a SavedModel need: a folder that TensorFlow leaves alone, and its file."""
+
+STANDARDISED = "standardised"
+"""The tensor of a SavedModel of ours that a net takes: behind decoding and standardising."""
+
 _DEFAULT = "serving_default"
 _SERVE = "serve"
 _FLOAT = 1
+_KINDS = {_FLOAT: "float32", 2: "float64", 3: "int32", 4: "uint8", 7: "text", 9: "int64", BOOL: "bool", 19: "float16"}
+"""Data types as messages call them."""
 
 
 def open_savedmodel(folder: Path, *, output: str | None = None, signature: str | None = None) -> Source:
@@ -34,14 +43,12 @@ def open_savedmodel(folder: Path, *, output: str | None = None, signature: str |
     """
     path = folder / SAVED_MODEL
     meta, remarks = _meta_graph(path)
+    manifest = _manifest(folder)
     name, chosen, more = _signature(path, meta.signature_def, signature)
-    source = _only(chosen.inputs, pictures=True)
+    source = STANDARDISED if manifest else _only(chosen.inputs, pictures=True)
     result = output or _only(chosen.outputs, pictures=False)
     files = [path]
-    try:
-        graph = parse_graph(inline_calls(meta.graph_def))
-    except NetFormatError as error:
-        raise NetFormatError(f"{path}: {error}") from error
+    graph = _graph(path, meta)
     if source is None or node_of(source) not in graph.nodes:
         raise NetFormatError(f"{path}: the input of signature '{name}' is not in the graph: damaged")
     prefix = folder / "variables" / "variables"
@@ -57,8 +64,43 @@ def open_savedmodel(folder: Path, *, output: str | None = None, signature: str |
         input=source,
         output=result,
         remarks=(*remarks, *more),
+        manifest=manifest,
         files_sha256=digests(files),
     )
+
+
+def read_signature(folder: Path, signature: str) -> tuple[Graph, dict[str, str], dict[str, str]]:
+    """The graph of the SavedModel in `folder`, and the tensors of a signature's inputs and outputs by their names.
+
+    Raises NetFormatError where it is damaged, UnsupportedGraphError where it has no such signature.
+    """
+    path = folder / SAVED_MODEL
+    meta, _ = _meta_graph(path)
+    if signature not in meta.signature_def:
+        raise UnsupportedGraphError(
+            f"{path}: no signature '{signature}'; its signatures: {_listed(meta.signature_def)}"
+        )
+    chosen = meta.signature_def[signature]
+    inputs, outputs = ({key: _tensor(info) for key, info in side.items()} for side in (chosen.inputs, chosen.outputs))
+    return _graph(path, meta), inputs, outputs
+
+
+def _graph(path: Path, meta: Message) -> Graph:
+    try:
+        return parse_graph(inline_calls(meta.graph_def))
+    except NetFormatError as error:
+        raise NetFormatError(f"{path}: {error}") from error
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    """What faceall noted when it wrote the SavedModel; None where there is nothing."""
+    path = folder / EXTRA / MANIFEST_FILE
+    if not path.is_file():
+        return None
+    try:
+        return read_note(read_bytes(path))
+    except ModelError as error:
+        raise NetFormatError(f"{path}: {error}") from error
 
 
 def _meta_graph(path: Path) -> tuple[Message, tuple[str, ...]]:
@@ -85,13 +127,20 @@ def _signature(
     if wanted is not None and wanted in signatures:
         fitting = {name: item for name, item in fitting.items() if name == wanted}
     if not fitting or (wanted is not None and wanted not in signatures):
-        held = ", ".join(f"'{name}' ({_spelled(item.inputs)})" for name, item in sorted(signatures.items())) or "none"
         missing = f"no signature '{wanted}'" if wanted is not None and wanted not in signatures else ""
         reason = missing or "no signature that takes one batch of pictures as float32 (N, H, W, C)"
-        raise UnsupportedGraphError(f"{path}: {reason}; its signatures: {held}")
+        raise UnsupportedGraphError(f"{path}: {reason}; its signatures: {_listed(signatures)}")
+    if len(fitting) > 1 and _DEFAULT not in fitting:
+        raise UnsupportedGraphError(
+            f"{path}: {len(fitting)} signatures take pictures; choose one with --signature: {_listed(fitting)}"
+        )
     name = _DEFAULT if _DEFAULT in fitting else next(iter(fitting))
-    remark = f"signatures {', '.join(map(repr, fitting))}: '{name}' was taken"
+    remark = f"signatures {', '.join(map(repr, fitting))}: '{name}' was taken; another with --signature"
     return name, fitting[name], (remark,) if len(fitting) > 1 else ()
+
+
+def _listed(signatures: Mapping[str, Message]) -> str:
+    return ", ".join(f"'{name}' ({_spelled(item.inputs)})" for name, item in sorted(signatures.items())) or "none"
 
 
 def _only(tensors: Mapping[str, Message], *, pictures: bool) -> str | None:
@@ -116,4 +165,7 @@ def _tensor(info: Any) -> str:
 
 
 def _spelled(tensors: Mapping[str, Message]) -> str:
-    return ", ".join(f"{key}: type {info.dtype}" for key, info in sorted(tensors.items())) or "no inputs"
+    return (
+        ", ".join(f"{key}: {_KINDS.get(info.dtype, f'type {info.dtype}')}" for key, info in sorted(tensors.items()))
+        or "no inputs"
+    )

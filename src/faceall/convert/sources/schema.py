@@ -24,7 +24,9 @@ _MESSAGES = {
         map TensorInfo inputs = 1
         map TensorInfo outputs = 2
         optional string method_name = 3""",
-    "MetaInfoDef": "repeated string tags = 4",
+    "MetaInfoDef": """
+        repeated string tags = 4
+        optional string tensorflow_version = 5""",
     "MetaGraphDef": """
         optional MetaInfoDef meta_info_def = 1
         optional bytes graph_def = 2

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from faceall.caffe.net import Net
 from faceall.convert.graph import Graph
 from faceall.convert.simplify import bind
-from faceall.errors import NetFormatError, UnsupportedGraphError
-from faceall.models import Manifest, sha256_of
+from faceall.errors import ModelError, NetFormatError, UnsupportedGraphError
+from faceall.models import CAFFEMODEL, PROTOTXT, Manifest, sha256_of
 
 SourceKind: TypeAlias = Literal["frozen graph", "checkpoint", "variables", "savedmodel", "keras", "caffe", "onnx"]
 
@@ -77,3 +78,17 @@ def digests(paths: Iterable[Path]) -> dict[str, str]:
         return {path.name: sha256_of(path) for path in paths}
     except OSError as error:
         raise NetFormatError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def read_note(text: str | bytes) -> Manifest:
+    """The manifest that faceall put into a file of another format, which has none of a model folder's files to list.
+
+    Raises ModelError as `Manifest.from_json` does.
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the manifest is not JSON ({error})") from error
+    if isinstance(values, dict):
+        values["files"] = dict.fromkeys((PROTOTXT, CAFFEMODEL), "0" * 64)
+    return replace(Manifest.from_json(json.dumps(values)), files={})

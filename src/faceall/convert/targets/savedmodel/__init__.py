@@ -1,0 +1,21 @@
+"""The target `savedmodel`: a folder for TensorFlow Serving, written and checked without TensorFlow.
+
+`layers` spells a net as TensorFlow's operations, `pictures` what stands before it (decoding, scaling, standardising),
+`encode` turns both into bytes, `write` puts the folder together, `check` runs what was written.
+"""
+
+from faceall.convert.targets.savedmodel.cascade import CASCADE, Role, cascade_files, role_of
+from faceall.convert.targets.savedmodel.check import savedmodel_parity
+from faceall.convert.targets.savedmodel.write import Part, is_version, version_folder, write_savedmodel
+
+__all__ = [
+    "CASCADE",
+    "Part",
+    "Role",
+    "cascade_files",
+    "is_version",
+    "role_of",
+    "savedmodel_parity",
+    "version_folder",
+    "write_savedmodel",
+]

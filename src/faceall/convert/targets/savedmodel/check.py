@@ -1,0 +1,72 @@
+"""Does a SavedModel give what its nets give? The file as it was written, run here in NumPy, against the nets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from faceall.convert.evaluate import evaluate
+from faceall.convert.graph import Graph
+from faceall.convert.parity import run_net, side_by_side
+from faceall.convert.report import ParityReport, measure
+from faceall.convert.sources.savedmodel import read_signature
+from faceall.convert.targets.savedmodel.write import IMAGES, Part
+from faceall.types import Array, Float32Array
+
+RUNNER = "the written graph, run in NumPy"
+"""How a report calls what ran the file."""
+
+_BATCH = 4
+
+
+def savedmodel_parity(
+    part: Part, folder: Path, pictures: npt.NDArray[np.uint8], *, gate: float, threshold: float | None
+) -> ParityReport:
+    """Compare one net of the SavedModel in the version folder `folder` with the net that it was written from.
+
+    pictures   (n, H, W, 3) uint8 RGB
+    gate       the largest allowed difference
+    threshold  the squared distance up to which vectors match; None: no embedder
+
+    What is compared begins with pixels: decoding is TensorFlow's own. All results of a picture count as one vector.
+    """
+    graph, inputs, outputs = read_signature(folder, f"{part.signature}_from_images")
+    actual = np.concatenate(
+        [
+            _run(graph, inputs[IMAGES], outputs, part, pictures[start : start + _BATCH].astype(np.float32))
+            for start in range(0, len(pictures), _BATCH)
+        ]
+    )
+    step = f"{part.role.name} in the savedmodel" if part.role else "savedmodel"
+    wanted = _wanted(part, pictures)
+    return measure(actual, wanted, step=step, reference="net", engine=RUNNER, gate=gate, threshold=threshold)
+
+
+def _run(graph: Graph, images: str, outputs: dict[str, str], part: Part, pictures: Float32Array) -> Float32Array:
+    """The results of one batch side by side, pictures (N, H, W, C) brought into the nets' order of numbers."""
+    values = {
+        name: evaluate(replace(graph, input=images, output=outputs[name]), {images: pictures}, keep=())[outputs[name]]
+        for name in part.results.values()
+    }
+    return side_by_side({name: _channels_first(part, value) for name, value in values.items()}, list(values))
+
+
+def _channels_first(part: Part, value: Array) -> Array:
+    if value.ndim != 4:
+        return value
+    return value.transpose(0, 3, 2, 1) if part.role else value.transpose(0, 3, 1, 2)
+
+
+def _wanted(part: Part, pictures: npt.NDArray[np.uint8]) -> Float32Array:
+    """What the net gives for the same pictures, prepared outside."""
+    ordered = pictures if part.manifest.channels == "RGB" else pictures[..., ::-1]
+    numbers = part.manifest.standardisation.apply(np.ascontiguousarray(ordered))
+    numbers = numbers.transpose(0, 2, 1, 3) if part.role else numbers
+    vectors, _ = run_net(part.net, numbers, list(part.results), engine="reference")
+    if part.manifest.kind != "embedder":
+        return vectors
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-5), np.float32)

@@ -1,0 +1,78 @@
+"""Caffe's pools in TensorFlow: windows that round up, borders that count in an average."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from faceall.caffe.net import Layer
+from faceall.caffe.window import Pair, Window, window
+from faceall.convert.graph_writer import GraphWriter
+from faceall.types import Array
+
+_LOWEST = np.finfo(np.float32).min
+
+
+def write_pool(writer: GraphWriter, layer: Layer, x: str, name: str, size: Pair, out: Pair) -> str:
+    """A Pooling layer on pictures (N, H, W, C); the tensor that it makes.
+
+    size  (height, width) of what it reads, in pixels
+    out   (height, width) of what it makes in Caffe
+    """
+    largest = layer.option("pool") == "MAX"
+    if layer.option("global_pooling"):
+        axes = writer.constant(f"{name}/axes", np.array([1, 2], np.int32))
+        op = "Max" if largest else "Mean"
+        return writer.node(f"{name}/{op}", op, [x, axes], keep_dims=True)
+    slid, kind = window(layer), "MaxPool" if largest else "AvgPool"
+    rounds_up = layer.option("round_mode") != "FLOOR"
+    word = "SAME" if rounds_up and _tiles(slid) else _word(slid, size, out, counts_border=not largest)
+    if word:
+        return writer.pool(x, name, kind, slid.kernel, slid.stride, word)
+    edges = [(pad, _after(slid, axis, size, out)) for axis, pad in enumerate(slid.pad)]
+    amounts = writer.constant(f"{name}/paddings", np.array([(0, 0), *edges, (0, 0)], np.int32))
+    fill = writer.constant(f"{name}/border", _LOWEST if largest else 0.0)
+    y = writer.pool(writer.node(f"{name}/PadV2", "PadV2", [x, amounts, fill]), name, kind, slid.kernel, slid.stride)
+    if largest:
+        return y
+    shares = _shares(slid, size, out)
+    if np.all(shares == 1):
+        return y
+    return writer.node(f"{name}/Mul", "Mul", [y, writer.constant(f"{name}/shares", shares[None, :, :, None])])
+
+
+def _tiles(slid: Window) -> bool:
+    """Whether the windows lie side by side: rounded up they are TensorFlow's SAME ones, whatever the picture's size."""
+    return not slid.padded and slid.stride == slid.kernel
+
+
+def _word(slid: Window, size: Pair, out: Pair, *, counts_border: bool) -> str:
+    """VALID or SAME where TensorFlow then slides the very windows that Caffe does; empty where neither fits."""
+    made = tuple((room - kernel) // stride + 1 for room, kernel, stride in _axes(slid, size))
+    if not slid.padded and made == out:
+        return "VALID"
+    if slid.padded and counts_border:
+        return ""
+    same = tuple(-(-room // stride) for room, _, stride in _axes(slid, size))
+    totals = [max(0, (count - 1) * stride + kernel - room) for count, (room, kernel, stride) in
+              zip(same, _axes(slid, size), strict=True)]  # fmt: skip
+    return "SAME" if same == out and tuple(total // 2 for total in totals) == slid.pad else ""
+
+
+def _axes(slid: Window, size: Pair) -> list[tuple[int, int, int]]:
+    """(pixels, kernel, stride) for rows and for columns."""
+    return list(zip(size, slid.kernel, slid.stride, strict=True))
+
+
+def _after(slid: Window, axis: int, size: Pair, out: Pair) -> int:
+    """How far the last window reaches beyond the picture."""
+    return max(0, (out[axis] - 1) * slid.stride[axis] + slid.kernel[axis] - size[axis] - slid.pad[axis])
+
+
+def _shares(slid: Window, size: Pair, out: Pair) -> Array:
+    """What to multiply the mean of a whole window with, as Caffe counts no more than the border: (rows, columns)."""
+    factors = []
+    for axis in (0, 1):
+        starts = np.arange(out[axis]) * slid.stride[axis] - slid.pad[axis]
+        counts = np.minimum(starts + slid.kernel[axis], size[axis] + slid.pad[axis]) - starts
+        factors.append(slid.kernel[axis] / counts)
+    return np.outer(*factors).astype(np.float32)
