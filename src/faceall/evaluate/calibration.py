@@ -20,6 +20,7 @@ MOST_FACES = 5
 ROUNDS = 500
 _DIGITS = 1e-4  # a threshold is rounded down to
 _TAIL = 20  # times the rate: how much of the nearest comparisons a round of the bootstrap looks at first
+_TAIL_LEAST = 1000
 _SHOWN = 3
 _EVEN = 1e-12  # differences of shares that are rounding
 
@@ -183,7 +184,7 @@ class _Ranked:
         people  (p,) how often each person is drawn
         """
         allowed = rate * (people.sum() ** 2 - (people**2).sum())
-        tail = min(len(self._distances), 1000 + math.ceil(_TAIL * rate * len(self._distances)))
+        tail = min(len(self._distances), max(_TAIL_LEAST, math.ceil(_TAIL * rate * len(self._distances))))
         for length in (tail, len(self._distances)):
             first, second = self._first[:length], self._second[:length]
             passed = np.cumsum(people[first] * people[second] * self._share[:length])

@@ -142,11 +142,17 @@ def _read_csv(lines: Sequence[str], root: Path) -> Iterator[Pair]:
             continue
         heading, first = first, False
         same = _SAME.get(cells[2].lower()) if len(cells) == 3 else None
-        if heading and same is None and len(cells) == 3 and not is_image_path(cells[0]):
+        if heading and _is_heading(cells, same):
             continue
         if same is None or not cells[0] or not cells[1]:
             raise _LineError(rows.line_num, f"expected {_CSV_LINE}, got {_short(','.join(cells))}")
         yield _checked(Pair(root / cells[0], root / cells[1], same, rows.line_num))
+
+
+def _is_heading(cells: Sequence[str], same: bool | None) -> bool:
+    """Whether a first line names the columns: neither picture has the suffix of one, and the third says nothing."""
+    words = len(cells) == 3 and not any(map(is_image_path, cells[:2]))
+    return words and (same is None or cells[2].lower() == "same")
 
 
 def _checked(pair: Pair) -> Pair:

@@ -1,0 +1,275 @@
+"""Thresholds from one's own people, against brute force; and what a gallery makes of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_photo
+
+from faceall.errors import EvaluationError, IndexDamagedError
+from faceall.evaluate import calibrate
+from faceall.evaluate.calibration import choose_threshold, compare_people, refuse_too_few_people
+from faceall.gallery import Gallery, MatchThreshold, NamedVectors
+from faceall.types import Array
+
+
+def crowd(sizes: list[int], seed: int = 0, noise: float = 0.4) -> NamedVectors:
+    """People with so many faces each: noisy copies of a direction of their own."""
+    random = np.random.default_rng(seed)
+    people = np.repeat(np.arange(len(sizes)), sizes)
+    vectors = random.normal(size=(len(sizes), 6))[people] + noise * random.normal(size=(len(people), 6))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return NamedVectors(tuple(f"p{n}" for n in range(len(sizes))), people, vectors.astype(np.float32))
+
+
+def squared(first: Array, second: Array) -> float:
+    return float(((first.astype(float) - second.astype(float)) ** 2).sum())
+
+
+def false_accepts(named: NamedVectors, limit: float) -> float:
+    """Per ordered pair of people the share of the one's faces that are taken for the other; the mean over pairs."""
+    shares = []
+    for one, other in itertools.permutations(range(len(named.names)), 2):
+        faces, theirs = named.vectors[named.people == one], named.vectors[named.people == other]
+        shares.append(np.mean([min(squared(face, their) for their in theirs) <= limit for face in faces]))
+    return float(np.mean(shares))
+
+
+SIZES = [1, 2, 3, 4, 1, 2, 5, 2, 2, 3, 1, 2, 2, 2, 3]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("rate", [0.01, 0.03, 0.2])
+def test_threshold_is_the_largest_that_keeps_the_rate(seed: int, rate: float) -> None:
+    """At the threshold the rate is kept; a step farther it is not."""
+    named = crowd(SIZES, seed)
+    threshold, (low, high), _, _ = choose_threshold(compare_people(named), rate, rounds=50)
+    assert false_accepts(named, threshold) <= rate < false_accepts(named, threshold + 1.1e-4)
+    assert 0 <= low <= high <= 4
+
+
+def test_comparisons_are_those_of_leaving_out_one() -> None:
+    """Each face against the nearest face of each other person, and the nearest other face of its own."""
+    named = crowd(SIZES)
+    compared = compare_people(named)
+    for row, (person, face) in enumerate(zip(named.people, named.vectors, strict=True)):
+        for other in range(len(SIZES)):
+            rows = [place for place in np.flatnonzero(named.people == other) if place != row]
+            nearest = min((squared(face, named.vectors[place]) for place in rows), default=math.nan)
+            found = compared.genuine[row] if other == person else compared.impostor[row, other]
+            assert found == pytest.approx(nearest, abs=1e-5, nan_ok=True)
+        assert np.isinf(compared.impostor[row, person])
+
+
+def test_false_rejections_are_counted_by_person() -> None:
+    """The mean over people with two faces or more of the share of faces that lie too far from the others."""
+    named = crowd(SIZES, noise=0.7)
+    threshold, _, rejected, interval = choose_threshold(compare_people(named), 0.02)
+    shares = []
+    for person in range(len(SIZES)):
+        faces = named.vectors[named.people == person]
+        if len(faces) > 1:
+            nearest = [
+                min(squared(face, other) for place, other in enumerate(faces) if place != row)
+                for row, face in enumerate(faces)
+            ]
+            shares.append(np.mean([distance > threshold for distance in nearest]))
+    assert rejected == pytest.approx(np.mean(shares))
+    assert interval is not None
+    assert 0 <= interval[0] <= np.mean(shares) <= interval[1] <= 1
+
+
+def test_interval_narrows_with_more_people() -> None:
+    """More people make the threshold surer, and the interval holds the threshold of a far larger crowd."""
+    few, many = crowd([2] * 30), crowd([2] * 200)
+    narrow = choose_threshold(compare_people(many), 0.02, rounds=200)
+    wide = choose_threshold(compare_people(few), 0.02, rounds=200)
+    assert narrow[1][1] - narrow[1][0] < wide[1][1] - wide[1][0]
+    assert wide[1][0] <= narrow[0] <= wide[1][1]
+
+
+def test_short_looks_agree_with_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bootstrap looks at the nearest comparisons first; where these do not suffice, at all of them."""
+    compared = compare_people(crowd([2] * 40))
+    usual = choose_threshold(compared, 0.02, rounds=30)
+    monkeypatch.setattr("faceall.evaluate.calibration._TAIL", -10_000)
+    monkeypatch.setattr("faceall.evaluate.calibration._TAIL_LEAST", 3)
+    assert choose_threshold(compared, 0.02, rounds=30) == usual
+
+
+def test_nobody_with_two_faces() -> None:
+    """Then nothing is known of false rejections, but of false accepts."""
+    threshold, _, rejected, interval = choose_threshold(compare_people(crowd([1] * 20)), 0.05, rounds=20)
+    assert 0 < threshold < 4
+    assert (rejected, interval) == (None, None)
+
+
+def test_all_at_one_distance() -> None:
+    """People at right angles are all at 2: the threshold lies just below. All in one place cannot be told apart."""
+    names = tuple("abcdefgh")
+    people = np.arange(8)
+    threshold, interval, _, _ = choose_threshold(
+        compare_people(NamedVectors(names, people, np.eye(8, dtype=np.float32))), 0.05, rounds=20
+    )
+    assert (threshold, *interval) == pytest.approx((1.9999, 1.9999, 1.9999))
+    same = NamedVectors(names, people, np.eye(8, dtype=np.float32)[np.zeros(8, int)])
+    with pytest.raises(EvaluationError, match=r"distance 0: .* merge"):
+        choose_threshold(compare_people(same), 0.05, rounds=20)
+
+
+@given(st.integers(0, 300), st.floats(1e-4, 0.999))
+def test_too_few_people_are_refused(people: int, rate: float) -> None:
+    """As many pairs of people are needed as one over the rate; the error names a number of people that suffices."""
+    try:
+        refuse_too_few_people(people, rate)
+    except EvaluationError as error:
+        needed = int(str(error).rpartition(" needs ")[2].split()[0].replace(",", ""))
+        assert needed > people
+        refuse_too_few_people(needed, rate)
+        assert needed * (needed - 1) / 2 >= 1 / rate * (1 - 1e-6)
+        assert (needed - 1) * (needed - 2) / 2 < 1 / rate
+    else:
+        assert people * (people - 1) / 2 >= 1 / rate * (1 - 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("people", "message"),
+    [
+        (0, r"has 0 people with a name, 0 pairs of people, 0\.001 needs 46 people"),
+        (1, r"has 1 person with a name, 0 pairs of people, 0\.001 needs 46 people"),
+        (3, r"3 pairs of people, which supports a false-accept rate of 0\.34 at best; 0\.001 needs 46 people"),
+        (45, r"990 pairs of people, which supports a false-accept rate of 0\.0011 at best; 0\.001 needs 46"),
+    ],
+)
+def test_refusals_say_what_is_supported(people: int, message: str) -> None:
+    """One line: how many there are, the best rate that supports, how many are needed."""
+    with pytest.raises(EvaluationError, match=message):
+        refuse_too_few_people(people, 1e-3)
+
+
+# -- with a gallery -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
+    """Twelve people with two photos each, of nearly the same colour."""
+    with Gallery.open(tmp_path / "gallery", detector=ColourDetector(), embedder=ColourEmbedder()) as opened:
+        random = np.random.default_rng(3)
+        for number in range(12):
+            red, green, blue = (int(value) for value in random.integers(40, 240, 3))
+            for shade in (0, 6):
+                square = (40, 25, 40, (red, green, blue + shade))
+                write_photo(tmp_path / "photos" / f"p{number:02}" / f"{shade}.png", [square])
+        list(opened.register(tmp_path / "photos"))
+        yield opened
+
+
+def test_calibrating_a_gallery(gallery: Gallery, tmp_path: Path) -> None:
+    """The stored threshold survives closing, judges searches, and goes again when it is forgotten."""
+    photo = tmp_path / "photos" / "p03" / "0.png"
+    (before,) = gallery.search(photo)
+    assert (before.threshold, {match.matches for match in before.matches}) == (None, {None})
+    report = calibrate(gallery, false_accept_rate=0.05)
+    assert gallery.calibration is None  # measuring stores nothing
+    assert (report.calibration.people, report.calibration.faces, report.sampled) == (12, 24, False)
+    gallery.calibration = report.calibration
+    with Gallery.open(gallery.folder, detector=ColourDetector(), embedder=ColourEmbedder(), read_only=True) as again:
+        assert again.calibration == report.calibration
+        (result,) = again.search(photo, k=24)
+        limit = report.calibration.threshold
+        assert result.threshold == MatchThreshold(limit, 0.05, "calibration")
+        assert [match.matches for match in result.matches] == [match.distance <= limit for match in result.matches]
+        assert {match.matches for match in result.matches} == {True, False}
+        (given_one,) = again.search(photo, threshold=0.5)
+        assert given_one.threshold == MatchThreshold(0.5, None, "given")
+    gallery.calibration = None
+    assert gallery.calibration is None
+
+
+def test_nearest_people_are_named(gallery: Gallery) -> None:
+    """The report names the pairs of people who come nearest, for they may be one person."""
+    gallery.rename_person("p00", "Zoe")
+    face = gallery.faces(person="p01")[0]
+    gallery.name_face(face.face_id, "Twin")
+    nearest = calibrate(gallery, false_accept_rate=0.05).nearest
+    assert (nearest[0].first, nearest[0].second) in {("p01", "Twin"), ("Twin", "p01")}
+    assert [pair.distance for pair in nearest] == sorted(pair.distance for pair in nearest)
+
+
+def test_larger_galleries_are_sampled(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more people or faces than are compared a sample is taken, the same one every time, and that is told."""
+    monkeypatch.setattr("faceall.evaluate.calibration.MOST_PEOPLE", 10)
+    monkeypatch.setattr("faceall.evaluate.calibration.MOST_FACES", 1)
+    report = calibrate(gallery, false_accept_rate=0.05)
+    assert (report.calibration.people, report.calibration.faces, report.sampled) == (10, 10, True)
+    assert calibrate(gallery, false_accept_rate=0.05) == report
+
+
+def test_faces_of_nobody_do_not_count(gallery: Gallery, tmp_path: Path) -> None:
+    """A face without a name, and a group that nobody has named, say nothing about who is whom."""
+    expected = calibrate(gallery, false_accept_rate=0.05).calibration
+    write_photo(tmp_path / "more" / "x" / "1.png", one_face(5))
+    list(gallery.register(tmp_path / "more", unnamed=True))
+    assert calibrate(gallery, false_accept_rate=0.05).calibration == expected
+
+
+def test_another_models_calibration_does_not_count(gallery: Gallery) -> None:
+    """A threshold belongs to the vectors it was chosen on."""
+    gallery.calibration = calibrate(gallery, false_accept_rate=0.05).calibration
+    with gallery._index.transaction() as connection:
+        connection.execute("UPDATE meta SET value = 'other (0123)' WHERE key = 'index.model'")
+    assert gallery.calibration is None
+
+
+@pytest.mark.parametrize("value", ["{", "{}", "[1]", '{"threshold": 9}', "null", 7])
+def test_damaged_calibration(gallery: Gallery, value: object) -> None:
+    """What cannot be read is called damaged, with the command that mends it."""
+    with gallery._index.transaction() as connection:
+        connection.execute("INSERT INTO meta (key, value) VALUES ('gallery.calibration', ?)", (value,))
+    with pytest.raises(IndexDamagedError, match="faceall calibrate"):
+        _ = gallery.calibration
+    gallery.calibration = calibrate(gallery, false_accept_rate=0.05).calibration
+    assert gallery.calibration is not None
+
+
+@pytest.mark.parametrize("rate", [0, 1, -0.1, math.nan])
+def test_impossible_rates_are_refused(gallery: Gallery, rate: float) -> None:
+    """A rate lies between 0 and 1."""
+    with pytest.raises(EvaluationError, match="expected above 0 and below 1"):
+        calibrate(gallery, false_accept_rate=rate)
+
+
+def test_empty_gallery(tmp_path: Path) -> None:
+    """Nobody is there to calibrate on."""
+    with (
+        Gallery.open(tmp_path / "gallery", detector=ColourDetector(), embedder=ColourEmbedder()) as gallery,
+        pytest.raises(EvaluationError, match="0 people with a name"),
+    ):
+        calibrate(gallery)
+
+
+def test_second_best_person(tmp_path: Path) -> None:
+    """It is the nearest face of somebody else, however many faces of the best person come before; or None."""
+    with Gallery.open(tmp_path / "gallery", detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:
+        for number in range(40):
+            write_photo(tmp_path / "photos" / "Ada" / f"{number}.png", one_face(number))
+        list(gallery.register(tmp_path / "photos"))
+        query = paint(one_face(3))
+        assert gallery.search(query, k=1)[0].second is None
+        write_photo(tmp_path / "photos" / "Eve" / "1.png", [(40, 25, 40, (230, 10, 30))])
+        write_photo(tmp_path / "photos" / "Zoe" / "1.png", [(40, 25, 40, (10, 230, 30))])
+        list(gallery.register(tmp_path / "photos"))
+        (result,) = gallery.search(query, k=1)
+        assert [match.person for match in result.matches] == ["Ada"]
+        everything = gallery.search(query, k=42)[0].matches
+        assert result.second == next(match for match in everything if match.person != "Ada")
+        (filtered,) = gallery.search(query, k=1, threshold=0)
+        assert filtered.second is not None  # whatever is shown
+        assert filtered.second.person == result.second.person
