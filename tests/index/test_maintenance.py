@@ -326,3 +326,14 @@ def test_restored_backup_is_the_index(large: Path, tmp_path: Path, faces: Faces)
     os.rename(tmp_path / "copy", large)
     with opened(large) as index:
         np.testing.assert_array_equal(index.search(faces(20, seed=3), 5, exact=True).keys, expected.keys)
+
+
+def test_add_refuses_after_an_exchange(large: Path, faces: Faces) -> None:
+    """A process that adds vectors of one model is stopped when another one has switched the index."""
+    with opened(large) as adding, opened(large) as index:
+        adding.adopt(model="small", dimension=16)
+        adding.add(faces(1))
+        index.exchange([Block(index.keys(), faces(401, seed=4))], model="new", dimension=16)
+        with pytest.raises(IndexMismatchError, match="'new'.*'small'"):
+            adding.add(faces(1))
+        assert len(index) == 401

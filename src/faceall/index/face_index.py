@@ -85,6 +85,7 @@ class FaceIndex:
             timeout=timeout,
         )
         self._searcher = Searcher(self._storage, options or GraphOptions(), exact_limit=exact_limit)
+        self._expected = model  # that makes the vectors which `add` gets, None for any
         self._changed = False
         self._removed = False  # whether a vector that this one removed may still stand in the log
         try:
@@ -176,11 +177,12 @@ class FaceIndex:
     # -- changes ----------------------------------------------------------------------------------------------------
 
     def adopt(self, *, model: str, dimension: int) -> None:
-        """Settle which embedder's vectors an index will hold that has none yet, also inside a transaction.
+        """Settle which embedder's vectors `add` gets, as an index does that has none yet; also inside a transaction.
 
-        Raises IndexMismatchError where it holds those of another one.
+        Raises IndexMismatchError where it holds those of another one; `add` does if that changes meanwhile.
         """
         agree(self._storage, dimension=checked_count("dimension", dimension), metric=None, model=model)
+        self._expected = model
 
     def add(self, vectors: npt.ArrayLike, keys: npt.ArrayLike | None = None) -> Int64Array:
         """Store vectors, all or none; when it returns they are safe on the disk.
@@ -195,6 +197,8 @@ class FaceIndex:
         given = None if keys is None else checked_new_keys(keys, len(array))
         with self.transaction() as connection:
             settings = schema.read(connection, self.name)
+            if self._expected not in (None, settings.model):  # another process has exchanged all vectors
+                raise mismatch(self.name, settings, array.shape[1], self._expected)
             if settings.dimension is None and len(array):
                 schema.write(connection, dimension=array.shape[1])
             elif settings.dimension is not None and array.shape[1] != settings.dimension:
@@ -334,6 +338,7 @@ class FaceIndex:
             schema.write(connection, log_floor=self._storage.generation, graph=None, graph_generation=0)
             schema.write(connection, model=model, dimension=dimension)
             self._storage.changed = True
+        self._expected = model
 
     def rebuild_graph(self) -> None:
         """Throw the graph away, in memory and on the disk, and make it again from the vectors if there are many."""
