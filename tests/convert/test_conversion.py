@@ -240,7 +240,7 @@ def test_report_lies_beside_the_model(source: Path, tmp_path: Path, target: Any)
     values = json.loads(made.report_path.read_text())
     assert values["passed"] is True
     assert [step["step"] for step in values["steps"]] == (["caffe"] if target == "caffe" else ["net", "onnx"])
-    assert all((step["pairs"], step["flips"]) == (6, 0) for step in values["steps"])
+    assert all((step["pairs"], step["flips"]) == (15, 0) for step in values["steps"])
 
 
 def test_onnx_file_gives_the_vectors_for_any_batch(source: Path, tmp_path: Path) -> None:

@@ -39,8 +39,9 @@ def merge_batch_norm(net: Net) -> Net:
 
 
 def _merge_one(net: Net, layer: Layer) -> Net:
-    mean, variance, factor = (blob.astype(np.float64) for blob in net.blobs(layer.name))
-    unit = 0.0 if factor.reshape(-1)[0] == 0 else 1.0 / factor.reshape(-1)[0]
+    mean, variance, *factors = (blob.astype(np.float64) for blob in net.blobs(layer.name))
+    factor = float(factors[0].reshape(-1)[0]) if factors else 1.0
+    unit = 0.0 if factor == 0 else 1.0 / factor
     gamma = 1.0 / np.sqrt(variance * unit + layer.option("eps"))
     beta = -mean * unit * gamma
     reader = _only_reader(net, layer.tops[0])

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from faceall.caffe.files import read_net
 from faceall.caffe.net import Net
-from faceall.caffe.shapes import infer_shapes
+from faceall.caffe.shapes import fit_weights, infer_shapes
 from faceall.convert.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation, translate
 from faceall.convert.net_passes import BatchNormStyle, apply_batch_norm
 from faceall.convert.sources import Source, open_source
@@ -188,7 +188,8 @@ def _of_net(
     path = source.path
     if len(net.inputs) != 1 or not net.outputs:
         raise ConvertError(f"{path}: the net has the inputs {', '.join(net.inputs) or 'none'}, expected one")
-    (input_blob,) = _checked(path, net).inputs
+    net = _checked(path, net)
+    (input_blob,) = net.inputs
     size = _vector_size(net, net.outputs[0]) if len(net.outputs) == 1 else None
     if source.manifest is not None:
         manifest = _changed(source.manifest, standardisation, name)
@@ -215,12 +216,11 @@ def _of_net(
 
 
 def _checked(path: Path, net: Net) -> Net:
-    """The same net. Raises NetError, which names the file and the layer, where layers and weights do not fit."""
+    """The net, its weights in the shapes of new files. Raises NetError, which names the file, where they do not fit."""
     try:
-        infer_shapes(net, need_weights=True)
+        return fit_weights(net)
     except NetError as error:
         raise type(error)(f"{path}: {error}") from error
-    return net
 
 
 def _vector_size(net: Net, blob: str) -> int | None:

@@ -165,7 +165,7 @@ def _window(options: dict[str, Any], *, several: bool) -> dict[str, Any]:
     """Kernel, stride, border and step as Caffe's options; a convolution's are lists where one number serves both."""
     pads = options.get("pads", [0, 0, 0, 0])
     if pads[:2] != pads[2:]:
-        raise _CannotReadNodeError(f": its border {pads} is uneven")
+        raise _CannotReadNodeError(f": its border {pads[:8]} is uneven")
     found: dict[str, Any] = {}
     rows = {"kernel": options["kernel_shape"], "stride": options.get("strides", [1, 1]), "pad": pads[:2]}
     for name, (row, column) in rows.items():
