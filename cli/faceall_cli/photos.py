@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from faceall.gallery import PhotoResult, Registration
 
 _FINE = frozenset(("added", "unchanged"))
-_USELESS = frozenset(("unreadable", "too-large", "no-face"))
+_USELESS = frozenset(("unreadable", "too-large", "no-face", "refused"))
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PhotosPath(path_type=Path))
 @click.option("--person", metavar="NAME", help="Whose photos these are. Default: the folder's name, see above.")
 @click.option("--unnamed", is_flag=True, help="The paths say nothing of who it is: file new faces under nobody.")
+@click.option("--strict", is_flag=True, help="Refuse photos whose chief face is small, blurred, turned away or cut.")
 @model_option
 @gallery_option
 @output_options
@@ -39,6 +40,7 @@ def register(
     paths: tuple[Path, ...],
     person: str | None,
     unnamed: bool,
+    strict: bool,
     model: str | None,
     gallery: Path | None,
 ) -> None:
@@ -49,6 +51,8 @@ def register(
     IMG_0042.jpg), after its folder. Of several faces the large, central one gets the name; the others are stored and
     found too, without a name. With --unnamed nobody gets one; `faceall cluster` then groups who is who.
 
+    Faces that are hard to recognise, and pictures that are nearly in the gallery already, are told of.
+
     Registering again costs only what is new: unchanged files are skipped, moved ones recognised, changed ones redone.
     What has been reported is safe on the disk; Ctrl-C keeps everything that is finished.
     """
@@ -58,7 +62,7 @@ def register(
         raise click.UsageError("--unnamed and --person exclude each other")
     start = time.monotonic()
     with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stopped_by_ctrl_c() as stop:
-        registration = opened.register(paths, person=person, unnamed=unnamed, stop=stop)
+        registration = opened.register(paths, person=person, unnamed=unnamed, strict=strict, stop=stop)
         statuses = _print_results(console, registration)
         _print_summary(console, registration, statuses, time.monotonic() - start)
     if stop.is_set():
@@ -101,21 +105,30 @@ def _print_results(console: Console, registration: Registration) -> Counter[str]
         for result in registration:
             statuses[result.status] += 1
             console.record(_as_record(result))
-            if console.verbose or result.status not in _FINE:
+            if console.verbose or result.notes or result.status not in _FINE:
                 console.line(_as_line(result))
             bar.step()
     return statuses
 
 
 def _as_record(result: PhotoResult) -> dict[str, Any]:
-    record = {"path": str(result.path), "status": result.status, "faces": result.faces, "person": result.person}
-    return record if result.message is None else {**record, "message": result.message}
+    record: dict[str, Any] = {
+        "path": str(result.path),
+        "status": result.status,
+        "faces": result.faces,
+        "person": result.person,
+    }
+    if result.message is not None:
+        record["message"] = result.message
+    if result.notes:
+        record["notes"] = list(result.notes)
+    return record
 
 
 def _as_line(result: PhotoResult) -> str:
     facts = [shown(result.person)] if result.person else []
     facts += [counted(result.faces, "face")] if result.faces > 1 else []
-    facts += [shown(result.message)] if result.message else []
+    facts += [shown(result.message)] if result.message else [shown(note) for note in result.notes]
     return f"{result.status:<10} {short_path(result.path)}" + (f": {', '.join(facts)}" if facts else "")
 
 

@@ -40,8 +40,9 @@ class FaceallError(Exception):
     """
 
     def __str__(self) -> str:
-        """The text: what cannot be shown is a question mark, and no word is beyond all measure."""
-        text = "".join(letter if letter.isprintable() else "?" for letter in super().__str__())
+        """The text: what cannot be shown is escaped, and no word is beyond all measure."""
+        letters = super().__str__()
+        text = "".join(x if x.isprintable() else x.encode("unicode_escape").decode("ascii") for x in letters)
         if len(text) <= _LONGEST_WORD:
             return text
         return " ".join(word if len(word) <= _LONGEST_WORD else f"{word[:100]}..." for word in text.split(" "))

@@ -118,13 +118,14 @@ def test_looking_after_people(run: Run, portraits: Path) -> None:
     run("people", "rename", "Eileen", "Eileen Collins")
     listed = records(run("people", "list", "--json").stdout)
     assert listed == [
-        {"person": "Eileen Collins", "faces": 1, "photos": 1},
-        {"person": "Mirror", "faces": 1, "photos": 1},
+        {"person": "Eileen Collins", "faces": 1, "photos": 1, "named": True},
+        {"person": "Mirror", "faces": 1, "photos": 1, "named": True},
     ]
     (face,) = records(run("people", "list", "Mirror", "--json").stdout)
     run("people", "name", face["face_id"], "Twin")
     run("people", "merge", "Twin", "Eileen Collins")
-    assert records(run("people", "list", "--json").stdout) == [{"person": "Eileen Collins", "faces": 2, "photos": 2}]
+    (person,) = records(run("people", "list", "--json").stdout)
+    assert (person["person"], person["faces"], person["photos"]) == ("Eileen Collins", 2, 2)
     assert "did you mean" in run("people", "remove", "Eileen", exit_code=1).stderr
     run("people", "remove", "Eileen Collins")
     assert run("people", "list", "--json").stdout == ""

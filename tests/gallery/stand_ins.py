@@ -19,6 +19,7 @@ from faceall.models import Manifest, ModelFolder
 from faceall.types import Face, Faces, Float32Array, Image
 
 SIZE = 8
+POINTS = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)], np.float32)  # of a square's side
 Colour = tuple[int, int, int]
 Square = tuple[int, int, int, Colour]
 
@@ -63,7 +64,7 @@ class ColourDetector:
                 continue
             rows, columns = np.nonzero(codes == code)
             box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
-            found.append(Face(box, 0.99, np.tile(box[:2], (5, 1))))
+            found.append(Face(box, 0.99, box[:2] + POINTS * (box[2:] - box[:2])))
         found.sort(key=lambda face: float(face.box[0] - face.box[2]))
         if not found:
             return Faces.empty()

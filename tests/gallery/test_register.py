@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -37,9 +38,14 @@ def ada(photos: Path) -> Path:
     return write_photo(photos / "Ada" / "1.png", one_face(1))
 
 
+def plain(results: Iterable[PhotoResult]) -> list[PhotoResult]:
+    """Results without the notes on quality, which squares of one colour all get."""
+    return [replace(result, notes=()) for result in results]
+
+
 def test_new_photo_is_added(gallery: Gallery, ada: Path, photos: Path) -> None:
     """A new photo is added with its face, under its folder's name."""
-    assert list(gallery.register(photos)) == [PhotoResult(ada, "added", 1, "Ada")]
+    assert plain(gallery.register(photos)) == [PhotoResult(ada, "added", 1, "Ada")]
     assert [(face.person, face.path, face.box) for face in gallery.faces()] == [("Ada", ada, (40, 25, 80, 65))]
 
 
@@ -227,7 +233,7 @@ def test_chief_face_gets_the_name(gallery: Gallery, photos: Path) -> None:
     """Of several faces the large, central one is the person's; the others are stored under nobody."""
     squares = [(45, 30, 30, (10, 0, 0)), (0, 0, 32, (0, 20, 0)), (100, 70, 15, (0, 0, 30))]
     path = write_photo(photos / "Ada" / "party.png", squares)
-    assert list(gallery.register(photos)) == [PhotoResult(path, "added", 3, "Ada")]
+    assert plain(gallery.register(photos)) == [PhotoResult(path, "added", 3, "Ada")]
     assert {face.box[0]: face.person for face in gallery.faces()} == {45: "Ada", 0: None, 100: None}
 
 
@@ -235,7 +241,7 @@ def test_person_option_names_and_refiles(gallery: Gallery, ada: Path, photos: Pa
     """--person wins over the path, for new photos and for known ones; the person without a face is gone."""
     list(gallery.register(photos))
     other = write_photo(photos / "Ada" / "2.png", one_face(2))
-    results = list(gallery.register(photos, person="Lady Lovelace"))
+    results = plain(gallery.register(photos, person="Lady Lovelace"))
     assert results == [
         PhotoResult(ada, "refiled", 1, "Lady Lovelace"),
         PhotoResult(other, "added", 1, "Lady Lovelace"),

@@ -131,6 +131,7 @@ class Gallery:
         *,
         person: str | None = None,
         unnamed: bool = False,
+        strict: bool = False,
         progress: Progress | None = None,
         stop: Event | None = None,
     ) -> Registration:
@@ -141,6 +142,7 @@ class Gallery:
                   folder is called after; one directly in a given folder, or given itself, is called after its file's
                   name without the number (the folder's name, where the file's says nothing: 1.jpg, IMG_0042.jpg)
         unnamed   the paths say nothing about who it is: faces that are new belong to nobody
+        strict    take up no photo whose chief face is poor: small, blurred, turned away or cut by the edge
         progress  called now and then with the number of files done and of all
         stop      set it to end early; what is finished is kept and reported
 
@@ -170,6 +172,7 @@ class Gallery:
             self._analyser,
             candidates,
             refile=person is not None,
+            strict=strict,
             agree=self._agree,
             first=trouble,
             progress=progress,
@@ -383,12 +386,8 @@ class Gallery:
 
     def _agree(self) -> None:
         """Refuse to mix vectors of two models; tell an empty gallery which one it will hold."""
-        label = self._analyser.model_label
-        if self._index.model == label:
-            return
-        size = self._analyser.embedder.size
         try:
-            FaceIndex(self._folder, model=label, dimension=size, read_only=self._index.read_only).close(save=False)
+            self._index.adopt(model=self._analyser.model_label, dimension=self._analyser.embedder.size)
         except IndexMismatchError as error:
             raise IndexMismatchError(f"{error}, or switch the gallery to this one: faceall index migrate") from error
 

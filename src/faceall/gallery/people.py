@@ -79,7 +79,7 @@ def list_people(connection: sqlite3.Connection, *, unnamed: Container[str] = ())
         "SELECT name, count(faces.key), count(DISTINCT photo) FROM people LEFT JOIN faces ON person = people.id"
         " GROUP BY people.id ORDER BY name COLLATE NOCASE, name"
     )
-    return [Person(*row, named=row[0] not in unnamed) for row in rows]
+    return [Person(name, faces, photos, name not in unnamed) for name, faces, photos in rows]
 
 
 def rename_person(index: FaceIndex, old: str, new: str) -> None:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Literal
 
 import faceall
+from faceall.gallery.lookalikes import Lookalikes, Print
 from faceall.gallery.naming import Candidate
 from faceall.index import FaceIndex
 from faceall.types import Face, Faces, Float32Array
 
 Unusable = Literal["unreadable", "too-large"]
 PhotoState = Literal["ok", Unusable]
-PhotoStatus = Literal["added", "changed", "unchanged", "moved", "duplicate", "refiled", "no-face", Unusable]
+PhotoStatus = Literal["added", "changed", "unchanged", "moved", "duplicate", "refiled", "refused", "no-face", Unusable]
 
 _MARK, _BEHIND_MARK = b"\0", b"\1"  # no path holds such a character
 
@@ -42,11 +43,13 @@ class PhotoResult:
              moved: known under a path that is gone
              duplicate: known under another path, which is still there
              refiled: known, its chief face now belongs to the person that was asked for
+             refused: its chief face is poor, see `notes`, and only good ones were asked for; nothing was stored
              no-face: readable, but nobody is on it
              unreadable, too-large: see `message`
     faces    how many faces of this photo the gallery holds
     person   whom its chief face is filed under, None without a face
     message  why, where there is something to tell
+    notes    of a new photo: what makes its chief face hard to recognise, and which photo it nearly equals
     """
 
     path: Path
@@ -54,6 +57,7 @@ class PhotoResult:
     faces: int = 0
     person: str | None = None
     message: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +72,8 @@ class Findings:
     chief: int | None
     thumbnails: tuple[bytes, ...]
     vectors: Float32Array
+    notes: tuple[str, ...] = ()
+    print: Print | None = None
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,16 @@ def photo_of(connection: sqlite3.Connection, digest: bytes) -> KnownPhoto | None
     return known if known and known.settled else None
 
 
-def file_new_photo(index: FaceIndex, sighting: Sighting, findings: Findings) -> PhotoResult:
-    """Take up a photo whose content is not known, inside a transaction of `index`."""
+def file_new_photo(
+    index: FaceIndex, sighting: Sighting, findings: Findings, lookalikes: Lookalikes, *, strict: bool
+) -> PhotoResult:
+    """Take up a photo whose content is not known, inside a transaction of `index`.
+
+    strict  store nothing of one whose chief face is poor
+    """
     path = sighting.candidate.path
+    if strict and findings.notes:
+        return PhotoResult(path, "refused", message=", ".join(findings.notes), notes=findings.notes)
     with index.transaction() as connection:
         if findings.state != "ok" and _holds_faces(connection, path):
             return _spoilt(path, findings.state, findings.message)
@@ -140,7 +153,17 @@ def file_new_photo(index: FaceIndex, sighting: Sighting, findings: Findings) -> 
         if not len(findings.faces):
             return PhotoResult(path, "no-face")
         _put_faces(index, connection, photo, findings, sighting.candidate.person)
-    return PhotoResult(path, "changed" if replaced else "added", len(findings.faces), sighting.candidate.person)
+        notes = findings.notes
+        if findings.print is not None and (twin := lookalikes.take(connection, photo, findings.print)) is not None:
+            notes = (*notes, f"nearly the same picture as {_place_of(connection, twin)}")
+    status: PhotoStatus = "changed" if replaced else "added"
+    return PhotoResult(path, status, len(findings.faces), sighting.candidate.person, notes=notes)
+
+
+def _place_of(connection: sqlite3.Connection, photo: int) -> str:
+    """A file that held a photo, as last seen."""
+    (path,) = connection.execute("SELECT path FROM files WHERE photo = ? ORDER BY id LIMIT 1", (photo,)).fetchone()
+    return os.fsdecode(unmarked(path))
 
 
 def file_known_photo(index: FaceIndex, sighting: Sighting, known: KnownPhoto, *, refile: bool) -> PhotoResult:

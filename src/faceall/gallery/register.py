@@ -17,6 +17,7 @@ from threading import Event
 import numpy as np
 
 from faceall.gallery.analysis import Analyser, chief_face, make_thumbnail
+from faceall.gallery.lookalikes import Lookalikes, Print, print_of
 from faceall.gallery.naming import Candidate
 from faceall.gallery.photos import (
     Findings,
@@ -27,6 +28,7 @@ from faceall.gallery.photos import (
     forget_displaced,
     photo_of,
 )
+from faceall.gallery.quality import notes_on
 from faceall.gallery.reading import Arrival, Reader
 from faceall.index import FaceIndex
 from faceall.types import Faces, Float32Array, Image
@@ -71,6 +73,8 @@ class _Job:
     chief: int | None = None
     shape: tuple[int, ...] | None = None
     thumbnails: tuple[bytes, ...] = ()
+    notes: tuple[str, ...] = ()
+    print: Print | None = None
     vectors: list[Float32Array] = field(default_factory=list)
 
     @property
@@ -89,6 +93,8 @@ class _Job:
             chief=self.chief,
             thumbnails=self.thumbnails,
             vectors=np.stack(self.vectors) if self.vectors else np.zeros((0, 1), np.float32),
+            notes=self.notes,
+            print=self.print,
         )
 
 
@@ -106,6 +112,7 @@ class Registration(Iterator[PhotoResult]):
         candidates: Sequence[Candidate],
         *,
         refile: bool = False,
+        strict: bool = False,
         agree: Callable[[], None] = lambda: None,
         first: Sequence[PhotoResult] = (),
         progress: Progress | None = None,
@@ -114,9 +121,10 @@ class Registration(Iterator[PhotoResult]):
         self.total = len(candidates) + len(first)
         self.timings = Timings()
         self._index, self._analyser, self._candidates = index, analyser, candidates
-        self._refile, self._agree, self._first = refile, agree, first
+        self._refile, self._strict, self._agree, self._first = refile, strict, agree, first
         self._progress, self._stop = progress, stop or Event()
         self._reader = Reader(index, refile=refile)
+        self._lookalikes = Lookalikes()
         self._agreed = False
         self._jobs: deque[_Job] = deque()
         self._crops: list[tuple[_Job, Image]] = []
@@ -246,7 +254,7 @@ class Registration(Iterator[PhotoResult]):
             return filed
         if arrival.known:
             return self._look_again(arrival)
-        return file_new_photo(self._index, arrival.sighting, job.findings())
+        return self._file_new(arrival.sighting, job)
 
     def _file_if_known(self, sighting: Sighting) -> PhotoResult | None:
         with self._index.reading() as connection:
@@ -268,7 +276,10 @@ class Registration(Iterator[PhotoResult]):
             faces, vectors = self._analyser.find(again.image)
             _describe(job, again.image, faces)
             job.vectors = list(vectors)
-        return file_new_photo(self._index, again.sighting, job.findings())
+        return self._file_new(again.sighting, job)
+
+    def _file_new(self, sighting: Sighting, job: _Job) -> PhotoResult:
+        return file_new_photo(self._index, sighting, job.findings(), self._lookalikes, strict=self._strict)
 
 
 def _describe(job: _Job, image: Image, faces: Faces) -> None:
@@ -276,3 +287,5 @@ def _describe(job: _Job, image: Image, faces: Faces) -> None:
     job.faces, job.shape = faces, image.shape
     job.chief = chief_face(faces, image.shape) if len(faces) else None
     job.thumbnails = tuple(make_thumbnail(image, face) for face in faces)
+    if job.chief is not None:
+        job.notes, job.print = notes_on(image, faces[job.chief]), print_of(image)

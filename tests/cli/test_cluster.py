@@ -1,0 +1,40 @@
+"""`faceall cluster` and the corrections after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli_runs import Run, records
+
+
+def test_unknown_faces_are_grouped_and_corrected(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """Two pictures of one person become a group, which can be split, named and written into folders."""
+    run("register", portraits, "--unnamed")
+    assert run("people", "list", "--json").stdout == ""
+    *groups, last = records(run("cluster", "--json", "--threshold", "4").stdout)
+    (group,) = groups
+    assert group["opened"] is True
+    assert len(group["faces"]) == 2
+    assert last == {"alone": []}
+    (person,) = records(run("people", "list", "--json").stdout)
+    assert (person["person"], person["named"]) == (group["person"], False)
+    run("people", "rename", group["person"], "Eileen")
+    split = records(run("people", "split", "Eileen", group["faces"][0], "--json").stdout)[0]
+    assert split["person"].startswith("unnamed ")
+    run("people", "unassign", group["faces"][1])
+    out = tmp_path / "sorted"
+    assert "wrote 2 folders" in run("cluster", "--threshold", "0.000001", "--to", out).stdout
+    assert {path.name for path in out.iterdir()} == {split["person"], f"alone {group['faces'][1]}"}
+
+
+def test_wrong_use_is_one_line(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """No gallery, a threshold that is none, options that do not fit, faces that are not there."""
+    assert "there is no gallery yet" in run("cluster", exit_code=1).stderr
+    run("register", portraits, "--unnamed")
+    assert "threshold is 5" in run("cluster", "--threshold", "5", exit_code=1).stderr
+    assert "only with --to" in run("cluster", "--photos", exit_code=1).stderr
+    assert "exclude each other" in run("register", portraits, "--unnamed", "--person", "x", exit_code=1).stderr
+    assert "has no face 99" in run("people", "unassign", 99, exit_code=1).stderr
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").touch()
+    assert "is not empty" in run("cluster", "--to", tmp_path / "full", exit_code=1).stderr
