@@ -53,8 +53,8 @@ class Tuning:
         """The candidates for k neighbours."""
         if k <= FEW:
             return self.effort
-        slope = (self.effort_many - self.effort) / (MANY - FEW)
-        within = self.effort + slope * (min(k, MANY) - FEW)
+        share = min(1.0, math.log(k / FEW) / math.log(MANY / FEW))
+        within = self.effort + share * (self.effort_many - self.effort)
         return math.ceil(max(within * max(1.0, k / MANY), k))
 
     def fits(self, recall: float, count: int) -> bool:
