@@ -160,11 +160,11 @@ def _tell_unusable(console: Console, found: Evaluation) -> None:
         return
     for picture in found.unusable:
         console.complain(f"faceall: {shown(picture.message)}")
-    for result in found.results:
-        if len(found.results) == 1:
-            console.line(f"accuracy with these counted as wrong: {result.accuracy_of_all:.4f}")
     pictures = counted(len(found.unusable), "picture")
     console.complain(f"faceall: {counted(len(found.left_out), 'pair')} left out, for {pictures} without a vector")
+    for result in found.results:
+        text = f"accuracy with these counted as wrong: {result.accuracy_of_all:.4f}"
+        console.line(text if len(found.results) == 1 else f"{text} ({result.name}, {result.precision})")
 
 
 def _write_report(console: Console, folder: Path, found: Evaluation) -> None:

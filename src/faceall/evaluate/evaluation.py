@@ -100,10 +100,19 @@ def model_as_json(result: ModelResult) -> dict[str, Any]:
         "fingerprint": result.fingerprint,
         "precision": result.precision,
         "embedding_size": result.size,
-        **{measure: asdict(found) for measure, found in result.scores.items()},
-        "accuracy_of_all": result.accuracy_of_all,
-        "faces_per_second": None if result.speed is None else asdict(result.speed),
+        **{measure: _plain(asdict(found)) for measure, found in result.scores.items()},
+        "accuracy_of_all": _plain(result.accuracy_of_all),
+        "faces_per_second": None if result.speed is None else _plain(asdict(result.speed)),
     }
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, and numbers without the digits that mean nothing."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def evaluate_pairs(

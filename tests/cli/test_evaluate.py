@@ -1,0 +1,97 @@
+"""`faceall evaluate` on real pictures, with a real detector and a tiny embedder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_runs import Run, records
+from PIL import Image as PillowImage
+
+from faceall.types import Image
+from tiny_model import write_tiny_model
+
+
+@pytest.fixture
+def faces(astronaut: Image, tmp_path: Path) -> Path:
+    """A list of eight pairs of the portrait: "one person" is another light, "two people" is the mirror image."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    portrait = astronaut[:300, 100:400]
+    lines = ["first,second,same"]
+    for number in range(4):
+        light = np.clip(portrait.astype(float) * (0.94 + 0.02 * number), 0, 255).astype(np.uint8)
+        PillowImage.fromarray(light).save(folder / f"{number}.png")
+        PillowImage.fromarray(light[:, ::-1]).save(folder / f"{number}-mirror.png")
+        lines += [f"{number}.png,{(number + 1) % 4}.png,1", f"{number}.png,{number}-mirror.png,0"]
+    (folder / "pairs.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_evaluating(run: Run, faces: Path, tmp_path: Path) -> None:
+    """A line of JSON per model, with the same figures in the report's file, and a page to look at."""
+    out = tmp_path / "report"
+    found = records(run("evaluate", faces, "--pairs", faces / "pairs.csv", "--json", "--out", out).stdout)
+    (values,) = found
+    assert values["model"] == "tiny"
+    assert values["pairs"] == {"all": 8, "used": 8, "same": 4, "different": 4, "left_out": 0}
+    assert values["squared_l2"]["area"] == 1  # another light is nearer than the mirror image, even for this model
+    written = json.loads((out / "evaluation.json").read_text())
+    assert written["models"][0]["squared_l2"] == values["squared_l2"]
+    assert written["pairs"] == values["pairs"]
+    assert (out / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_table_for_people(run: Run, faces: Path, models: Path, tmp_path: Path) -> None:
+    """One row per model and precision, with speed where it is asked for."""
+    other = write_tiny_model(tmp_path / "more", "other", size=16)
+    arguments = ("evaluate", faces, "--pairs", faces / "pairs.csv", "--model", "tiny", "--model", other.path)
+    lines = run(*arguments, "--speed").stdout.splitlines()
+    assert lines[0].split()[:3] == ["model", "computes", "in"]
+    assert lines[0].endswith("16 at once")
+    assert [line.split()[0] for line in lines[1:3]] == ["tiny", "other"]
+    assert lines[3].startswith("8 pairs (4 of one person, 4 of two), 4 folds")
+    both = run("evaluate", faces, "--pairs", faces / "pairs.csv", "--precision", "auto", "--precision", "float32")
+    assert [line.split()[:2] for line in both.stdout.splitlines()[1:3]] == [["tiny", "float32"]] * 2
+    everything = run("evaluate", faces, "--pairs", faces / "pairs.csv", "--all", "--json").stdout
+    assert [record["model"] for record in records(everything)] == ["tiny"]
+
+
+def test_left_out_pairs_are_told(run: Run, faces: Path) -> None:
+    """Every picture without a vector has its line on stderr, and the pairs it costs are counted."""
+    (faces / "3.png").unlink()
+    (faces / "2-mirror.png").write_bytes(b"")
+    result = run("evaluate", faces, "--pairs", faces / "pairs.csv", "--json", "--quiet")
+    (values,) = records(result.stdout)
+    assert values["pairs"]["left_out"] == 4
+    assert {(Path(p["path"]).name, p["trouble"]) for p in values["unusable"]} == {
+        ("3.png", "missing"),
+        ("2-mirror.png", "unreadable"),
+    }
+    assert "3.png: no such file" in result.stderr
+    assert "4 pairs left out, for 2 pictures without a vector" in result.stderr
+    assert "counted as wrong" in run("evaluate", faces, "--pairs", faces / "pairs.csv").stdout
+
+
+def test_mistakes(run: Run, faces: Path, tmp_path: Path) -> None:
+    """One line on stderr and exit code 1: no list, a wrong line, one kind alone, no place for the report."""
+    listed = faces / "pairs.csv"
+
+    def complaint(*arguments: str | Path) -> str:
+        result = run("evaluate", *arguments, exit_code=1)
+        assert result.stdout == ""
+        assert result.stderr.count("\n") == 1, result.stderr
+        return result.stderr
+
+    assert "pairs.txt: cannot be read" in complaint(faces)
+    assert "no model 'none'" in complaint(faces, "--pairs", listed, "--model", "none")
+    assert "exclude each other" in complaint(faces, "--pairs", listed, "--model", "tiny", "--all")
+    (tmp_path / "file").touch()
+    assert "cannot be made" in complaint(faces, "--pairs", listed, "--out", tmp_path / "file" / "report")
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("0.png,1.png,1\n0.png,1.png\n")
+    assert "wrong.csv:2: expected path,path,same" in complaint(faces, "--pairs", wrong)
+    wrong.write_text("0.png,1.png,1\n1.png,2.png,1\n")
+    assert "0 pairs of two people; expected 2" in complaint(faces, "--pairs", wrong)
