@@ -334,6 +334,6 @@ def test_add_refuses_after_an_exchange(large: Path, faces: Faces) -> None:
         adding.adopt(model="small", dimension=16)
         adding.add(faces(1))
         index.exchange([Block(index.keys(), faces(401, seed=4))], model="new", dimension=16)
-        with pytest.raises(IndexMismatchError, match="'new'.*'small'"):
+        with pytest.raises(IndexMismatchError, match=r"'new'.*'small'"):
             adding.add(faces(1))
         assert len(index) == 401

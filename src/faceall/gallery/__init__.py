@@ -8,6 +8,7 @@ from faceall.gallery.bundle import BundleExport
 from faceall.gallery.bundle_merge import BundleImport
 from faceall.gallery.clusters import Cluster, Clustering
 from faceall.gallery.gallery import Gallery, default_folder, holds_gallery
+from faceall.gallery.migrate import MigratedPhoto, Migration
 from faceall.gallery.naming import Candidate, find_candidates, person_of
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult, PhotoStatus
@@ -29,6 +30,8 @@ __all__ = [
     "GalleryMatch",
     "GalleryStatus",
     "MatchThreshold",
+    "MigratedPhoto",
+    "Migration",
     "NamedVectors",
     "Person",
     "PhotoResult",

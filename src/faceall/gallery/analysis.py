@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Crops: TypeAlias = npt.NDArray[np.uint8]
 
 THUMBNAIL = 112  # pixels, width and height
+THUMBNAIL_MARGIN = 0.25  # of the box, on every side
 _THUMBNAIL_QUALITY = 85
-_THUMBNAIL_MARGIN = 0.25  # of the box, on every side
 
 
 class FaceDetector(Protocol):
@@ -85,6 +85,11 @@ class Analyser:
             if self._embedder is None:
                 self._embedder = self._default_embedder()
             return self._embedder
+
+    def use(self, embedder: FaceEmbedder) -> None:
+        """Embed with this one from now on."""
+        with self._locks["embedder"]:
+            self._embedder = embedder
 
     def _default_embedder(self) -> FaceEmbedder:
         from faceall.embed import Embedder
@@ -175,7 +180,7 @@ def chief_face(faces: Faces, shape: tuple[int, ...]) -> int:
 def make_thumbnail(image: Image, face: Face) -> bytes:
     """A square JPEG of one face with some of what is around it."""
     x0, y0, x1, y1 = face.box.astype(np.float64)
-    half = max(x1 - x0, y1 - y0, 2.0) * (0.5 + _THUMBNAIL_MARGIN)
+    half = max(x1 - x0, y1 - y0, 2.0) * (0.5 + THUMBNAIL_MARGIN)
     centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2
     box = (centre_x - half, centre_y - half, centre_x + half, centre_y + half)
     return encode_jpeg(crop(image, box, size=(THUMBNAIL, THUMBNAIL)), _THUMBNAIL_QUALITY)

@@ -15,6 +15,7 @@ from faceall.gallery.analysis import Analyser, Comparison, FaceDetector, FaceEmb
 from faceall.gallery.bundle import BundleExport, export_bundle
 from faceall.gallery.bundle_merge import BundleImport, import_bundle
 from faceall.gallery.health import find_problems
+from faceall.gallery.migrate import Migration
 from faceall.gallery.naming import find_candidates
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult
@@ -365,6 +366,30 @@ class Gallery:
         Raises IndexDamagedError, IndexNewerError, IndexMismatchError (of another model) or IndexFileError.
         """
         return import_bundle(self._index, Path(os.path.abspath(path)), restore=restore, progress=progress)
+
+    # -- another model ----------------------------------------------------------------------------------------------
+
+    def migrate(
+        self,
+        embedder: FaceEmbedder,
+        *,
+        thumbnails: bool = False,
+        progress: Progress | None = None,
+        stop: Event | None = None,
+    ) -> Migration:
+        """Change the model: iterate over what this returns, a `MigratedPhoto` per photo, and all vectors are exchanged.
+
+        thumbnails  where a photo is gone, embed its stored thumbnails, which is less sure; else its faces are put
+                    aside: kept, but not found until a later run finds the photo again
+        progress    called with the number of photos done and of all
+        stop        set it to end early; a later run goes on there
+
+        Names, boxes and face ids stay. Until the end everybody searches the old vectors; a crash leaves all old or all
+        new. Faces that others register meanwhile are taken along.
+        Raises, while iterating, FaceallError where no photo is there any more, IndexBusyError if others write for long.
+        """
+        self._analyser.use(embedder)
+        return Migration(self._index, embedder, thumbnails=thumbnails, progress=progress, stop=stop)
 
     # -- the end ----------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
+from faceall.gallery import aside
 from faceall.gallery.bundle_ids import pass_on_ids
 from faceall.gallery.photos import forget_faces, forget_nobodies, forget_photos, person_id
 from faceall.index import FaceIndex
@@ -100,6 +101,7 @@ def merge_people(index: FaceIndex, old: str, into: str) -> int:
             raise FaceallError(f"{old!r} cannot be merged with itself")
         moved = connection.execute("UPDATE faces SET person = ? WHERE person = ?", (target, source)).rowcount
         pass_on_ids(connection, source, target)
+        aside.merge_people(connection, source, target)
         forget_nobodies(connection)
     return moved
 
@@ -109,7 +111,7 @@ def remove_person(index: FaceIndex, name: str) -> int:
     with index.transaction() as connection:
         person = find_person(connection, name)
         keys = [row[0] for row in connection.execute("SELECT key FROM faces WHERE person = ?", (person,))]
-        return forget_faces(index, keys)
+        return aside.forget_person(connection, person) + forget_faces(index, keys)
 
 
 def name_face(index: FaceIndex, face_id: int, person: str) -> None:

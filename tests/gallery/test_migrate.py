@@ -1,0 +1,276 @@
+"""A gallery changes its model: all faces or none, names kept, nothing lost.
+
+FACEALL_KILLS sets how often a migration is killed (8), FACEALL_SEED the moments.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from migrations import NEW, SlowEmbedder
+from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_photo
+
+from faceall.errors import FaceallError, IndexMismatchError
+from faceall.gallery import Gallery, MigratedPhoto
+from faceall.gallery.analysis import make_thumbnail
+from faceall.gallery.migrate import in_thumbnail
+from faceall.images import read_image
+
+Opener = Callable[..., Gallery]
+KILLS = int(os.environ.get("FACEALL_KILLS", "8"))
+PHOTOS = 60
+
+
+@pytest.fixture
+def server(gallery: Gallery, photos: Path) -> Gallery:
+    """Sixty photos of six people, every tenth with a stranger on it."""
+    for number in range(PHOTOS):
+        stranger = [(5, 5, 9, (250, 3, 3 + number))] if number % 10 == 0 else []
+        write_photo(photos / f"person {number % 6}" / f"{number}.png", [*one_face(number), *stranger])
+    list(gallery.register(photos))
+    return gallery
+
+
+def migrate(gallery: Gallery, embedder: ColourEmbedder | None = None, **options: bool) -> list[MigratedPhoto]:
+    """Run a migration to its end."""
+    migration = gallery.migrate(embedder or SlowEmbedder(), **options)
+    results = list(migration)
+    assert migration.switched
+    return results
+
+
+def expected(gallery: Gallery, embedder: ColourEmbedder) -> dict[int, np.ndarray]:
+    """Every face's vector, embedded one by one from its photo."""
+    found = {}
+    for face in gallery.faces():
+        x0, y0, x1, y1 = map(int, face.box)
+        colour = read_image(face.path)[y0:y1, x0:x1].reshape(-1, 3)[0]
+        found[face.face_id] = embedder.embed_crops(np.tile(colour, (1, 4, 4, 1)).astype(np.uint8))[0]
+    return found
+
+
+def test_every_face_gets_the_new_vector(server: Gallery, photos: Path) -> None:
+    """Each face has exactly what the new model makes of its photo; ids, names, boxes and thumbnails stay."""
+    before, thumbnails = server.faces(), [server.thumbnail(face.face_id) for face in server.faces()]
+    people, truth = server.people(), expected(server, SlowEmbedder())
+    results = migrate(server)
+    assert [result.status for result in results] == ["embedded"] * PHOTOS
+    assert sum(result.faces for result in results) == len(server) == PHOTOS + 6
+    assert (server.faces(), server.people()) == (before, people)
+    assert [server.thumbnail(face.face_id) for face in server.faces()] == thumbnails
+    assert {key: server._index[key].tobytes() for key in server._index} == {
+        key: vector.tobytes() for key, vector in truth.items()
+    }
+    assert server.model is not None
+    assert server.model.startswith("new (")
+    assert server.problems() == []
+    (found,) = server.search(photos / "person 3" / "3.png", k=1)
+    assert (found.matches[0].path.name, round(found.matches[0].distance, 6)) == ("3.png", 0)
+    assert migrate(server) == []
+
+
+def test_old_model_is_refused_with_the_command(server: Gallery, open_gallery: Opener, photos: Path) -> None:
+    """Register and search with another model name both and the command that switches; after it, the old is refused."""
+    other = open_gallery(embedder=SlowEmbedder())
+    hint = r"'colours .*\(8 numbers\).*'new .* makes 24.*faceall index migrate"
+    with pytest.raises(IndexMismatchError, match=hint):
+        other.search(photos / "person 3" / "3.png")
+    write_photo(photos / "more.png", one_face(99))
+    with pytest.raises(IndexMismatchError, match=hint):
+        list(other.register(photos))
+    migrate(server)
+    assert other.search(photos / "person 3" / "3.png", k=1)[0].matches[0].path.name == "3.png"
+    with pytest.raises(IndexMismatchError):
+        open_gallery().search(photos / "person 3" / "3.png")
+
+
+def test_missing_photos_are_put_aside_and_come_back(server: Gallery, photos: Path) -> None:
+    """A gone or changed photo is listed; its faces are not found but kept, and come back with their photo and name."""
+    server.rename_person("person 5", "Eve")
+    people = server.people()
+    (photos / "person 5").rename(photos.parent / "away")
+    write_photo(photos / "person 1" / "1.png", one_face(77))
+    results = {result.path.name: result for result in migrate(server) if result.status == "aside"}
+    gone = {f"{number}.png" for number in range(5, PHOTOS, 6)}
+    assert set(results) == gone | {"1.png"}
+    assert results["5.png"].message == "the file is gone"
+    assert results["1.png"].message == "the file holds another picture now"
+    assert (server.people()[0].name, server.people()[0].faces) == ("Eve", 0)
+    assert len(server) == PHOTOS + 6 - 11
+    assert server.problems() == []
+    (photos.parent / "away").rename(photos / "person 5")
+    back = migrate(server)
+    assert {(result.path.name, result.status) for result in back} == {(name, "back") for name in gone}
+    assert [person for person in server.people() if person.name == "Eve"] == [people[0]]
+    assert server.problems() == []
+    truth = expected(server, SlowEmbedder())
+    assert all(server._index[key].tobytes() == truth[key].tobytes() for key in truth if key > PHOTOS + 6)
+
+
+def test_returning_to_the_old_model_brings_all_back(server: Gallery, photos: Path) -> None:
+    """Faces aside still have their old vectors, which count again when the gallery returns to that model."""
+    before = {server._index[key].tobytes() for key in server._index}
+    (photos / "person 5").rename(photos.parent / "away")
+    migrate(server)
+    results = migrate(server, ColourEmbedder())
+    assert [result.status for result in results].count("back") == 10
+    assert {server._index[key].tobytes() for key in server._index} == before
+    assert server.problems() == []
+
+
+def test_registering_brings_a_photo_back(server: Gallery, photos: Path) -> None:
+    """A photo that turns up elsewhere is looked at anew, and nothing of it stays aside."""
+    (photos / "person 5").rename(photos.parent / "away")
+    migrate(server)
+    (photos.parent / "away").rename(photos / "person 7")
+    assert {result.status for result in server.register(photos / "person 7")} == {"added"}
+    assert len(server) == PHOTOS + 6
+    assert migrate(server) == []
+    assert [person.name for person in server.people()][-1] == "person 7"
+    assert server.problems() == []
+
+
+def test_removed_people_leave_nothing_aside(server: Gallery, photos: Path) -> None:
+    """Removing a person removes what is aside of them too; merging takes it along."""
+    (photos / "person 5").rename(photos.parent / "away")
+    migrate(server)
+    server.merge_people("person 5", "person 4")
+    assert server.remove_person("person 4") == 20
+    assert server._index.connection.execute("SELECT count(*) FROM aside").fetchone() == (0,)
+    assert [person.name for person in server.people()] == [f"person {number}" for number in range(4)]
+    assert server.problems() == []
+
+
+def test_thumbnails_stand_in_when_asked(server: Gallery, photos: Path) -> None:
+    """With `thumbnails` faces without a photo are embedded from those, nearly as well, and told apart."""
+    truth = expected(server, SlowEmbedder())
+    (photos / "person 5").rename(photos.parent / "away")
+    results = migrate(server, thumbnails=True)
+    assert [result.status for result in results].count("thumbnail") == 10
+    assert len(server) == PHOTOS + 6
+    for key, vector in truth.items():
+        assert float(np.sum((server._index[key] - vector) ** 2)) < 0.01
+
+
+def test_box_in_the_thumbnail() -> None:
+    """The face lies where `make_thumbnail` has put it: the same pixels are cut from both."""
+    image = paint([(30, 20, 40, (200, 10, 10)), (34, 30, 6, (10, 200, 10)), (60, 50, 5, (10, 10, 200))], 200, 150)
+    (faces,) = ColourDetector().detect_batch([paint([(30, 20, 40, (200, 10, 10))], 200, 150)])
+    thumbnail = read_image(make_thumbnail(image, faces[0]))
+    box = in_thumbnail(faces).boxes[0]
+    x0, y0, x1, y1 = np.round(box).astype(int)
+    from faceall.images import resize
+
+    direct = resize(image[20:60, 30:70], (40, 40)).astype(int)
+    again = resize(np.ascontiguousarray(thumbnail[y0:y1, x0:x1]), (40, 40)).astype(int)
+    assert np.abs(direct - again).mean() < 12
+    assert np.abs(direct[:, ::-1] - again).mean() > 12
+
+
+def test_without_any_photo_nothing_is_changed(server: Gallery, photos: Path) -> None:
+    """Where no photo is left the gallery stays as it is, and the way out is named."""
+    photos.rename(photos.parent / "away")
+    with pytest.raises(FaceallError, match=r"nothing was changed.*--thumbnails"):
+        migrate(server)
+    assert (server.model or "").startswith("colours")
+    assert len(server) == PHOTOS + 6
+    migrate(server, thumbnails=True)
+    assert (server.model or "").startswith("new")
+
+
+def test_stopped_migration_goes_on(server: Gallery) -> None:
+    """Stopped in the middle, the old vectors stay in use; the next run does only the rest."""
+    stop, embedder = threading.Event(), SlowEmbedder()
+    migration = server.migrate(embedder, stop=stop)
+    for _ in migration:
+        stop.set()
+    assert not migration.switched
+    assert (server.model or "").startswith("colours")
+    done = sum(embedder.batches)
+    rest = SlowEmbedder()
+    migrate(server, rest)
+    assert sum(rest.batches) <= PHOTOS + 6 - min(done, 16)
+    assert server.problems() == []
+
+
+def test_change_of_mind(server: Gallery) -> None:
+    """A migration to a third model does not use what was made for the second."""
+    stop = threading.Event()
+    for _ in server.migrate(SlowEmbedder(), stop=stop):
+        stop.set()
+    third = ColourEmbedder("third", NEW)
+    migrate(server, third)
+    truth = expected(server, third)
+    assert all(server._index[key].tobytes() == vector.tobytes() for key, vector in truth.items())
+
+
+def test_photos_that_come_meanwhile_are_taken_along(server: Gallery, open_gallery: Opener, photos: Path) -> None:
+    """What another process registers with the old model during the migration is embedded too."""
+    migration = server.migrate(SlowEmbedder())
+    next(migration)
+    other = open_gallery()
+    late = write_photo(photos / "late.png", one_face(111))
+    assert [result.status for result in other.register(late)] == ["added"]
+    removed = server.faces(person="person 2")
+    other.remove_person("person 2")
+    list(migration)
+    assert len(server) == PHOTOS + 6 + 1 - len(removed)
+    assert server.search(late, k=1)[0].matches[0].path == late
+    assert server.problems() == []
+
+
+def test_registration_beside_the_switch_is_refused(server: Gallery, open_gallery: Opener, photos: Path) -> None:
+    """A registration that began with the old model cannot bring its vectors in after the switch."""
+    for number in range(300):
+        write_photo(photos / "new" / f"{number}.png", one_face(100 + number))
+    other = open_gallery(detector=ColourDetector(0.001))
+    registration = other.register(photos / "new")
+    next(registration)
+    migrate(server)
+    with pytest.raises(IndexMismatchError, match="'new"):
+        list(registration)
+    assert server.problems() == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 needs POSIX signals")
+def test_killed_at_any_moment(server: Gallery, folder: Path, open_gallery: Opener, tmp_path: Path) -> None:
+    """After kill -9 the gallery is wholly old or wholly new, sound, and the next run goes on where this one was."""
+    server.close()
+    old, output = ColourEmbedder(), tmp_path / "output"
+    moments, switched = random.Random(os.environ.get("FACEALL_SEED", "1")), 0
+    for _ in range(KILLS):
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("migrations.py")), str(folder), "0.2"],
+                stdout=file,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
+            )
+        while not output.stat().st_size and process.poll() is None and moments.random() < 0.98:
+            time.sleep(0.01)
+        time.sleep(moments.random() * 0.4)
+        process.send_signal(signal.SIGKILL)
+        assert process.communicate()[1] == b""
+        with open_gallery() as gallery:
+            assert gallery.problems() == []
+            model = (gallery.model or "").split()[0]
+            embedder = SlowEmbedder() if model == "new" else old
+            truth = expected(gallery, embedder)
+            assert all(gallery._index[key].tobytes() == vector.tobytes() for key, vector in truth.items())
+            assert len(truth) == PHOTOS + 6
+            if model == "new":
+                switched += 1
+                list(gallery.migrate(old))  # and back, for the next kill
+    with open_gallery() as gallery:
+        migrate(gallery)
+        assert gallery.problems() == []
