@@ -96,13 +96,13 @@ def run_conversion(console: Console, source: Path, directory: Path, how: dict[st
 
 
 _ONLY_FOR = {
-    "precision": ("--precision", "coreml"),
-    "input_kind": ("--input-kind", "coreml"),
-    "ios": ("--target", "coreml"),
-    "floor_pool": ("--floor-pool", "caffe"),
-    "bottleneck": ("--bottleneck", "caffe"),
+    "precision": ("--precision", ("coreml", "ios")),
+    "input_kind": ("--input-kind", ("coreml",)),
+    "ios": ("--target", ("coreml", "ios")),
+    "floor_pool": ("--floor-pool", ("caffe",)),
+    "bottleneck": ("--bottleneck", ("caffe",)),
 }
-"""Options that only one format knows."""
+"""Options that only some formats know."""
 
 
 def _refuse_idle(target: str) -> None:
@@ -112,8 +112,9 @@ def _refuse_idle(target: str) -> None:
     context = click.get_current_context()
     for parameter, (option, only) in _ONLY_FOR.items():
         given = context.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
-        if given and only != target:
-            raise ConvertError(f"{option} does nothing for --to {target}, only for --to {only}; leave it out")
+        if given and target not in only:
+            known = " and ".join(f"--to {name}" for name in only)
+            raise ConvertError(f"{option} does nothing for --to {target}, only for {known}; leave it out")
 
 
 @click.command()
@@ -121,11 +122,11 @@ def _refuse_idle(target: str) -> None:
 @click.option(
     "--to",
     "target",
-    type=click.Choice(["caffe", "onnx", "coreml", "savedmodel"]),
+    type=click.Choice(["caffe", "onnx", "coreml", "savedmodel", "ios"]),
     default="caffe",
     show_default=True,
     help="The format: caffe, a model folder that faceall uses; onnx, one file for any batch; coreml, for phones; "
-    "savedmodel, a folder for TensorFlow Serving.",
+    "savedmodel, a folder for TensorFlow Serving; ios, a Swift package with the models in it.",
 )
 @click.option(
     "-o",
@@ -134,7 +135,7 @@ def _refuse_idle(target: str) -> None:
     type=click.Path(path_type=Path),
     required=True,
     metavar="PATH",
-    help="Where the model goes: for caffe and savedmodel a folder, for onnx a file, for coreml a name that ends in "
+    help="Where the model goes: for caffe, savedmodel and ios a folder, for onnx a file, for coreml a name that ends in "
     ".mlpackage or .mlmodel. DIR of a savedmodel gets DIR/1, a name as DIR/2 is that version. "
     "The report goes beside it, as PATH.parity.json.",
 )
@@ -161,9 +162,8 @@ def _refuse_idle(target: str) -> None:
 @click.option(
     "--precision",
     type=click.Choice(["float32", "float16", "int8", "palette8", "palette6"]),
-    default="float32",
-    show_default=True,
-    help="Core ML: how the numbers are stored; int8 and palettes compress the weights alone.",
+    help="Core ML: how the numbers are stored; int8 and palettes compress the weights alone. Default: float32, for ios "
+    "float16.",
 )
 @click.option(
     "--input-kind",
@@ -181,7 +181,7 @@ def convert(
     source: Path,
     destination: Path,
     replace: bool,
-    precision: Any,
+    precision: Any | None,
     input_kind: Any,
     ios: str | None,
     how: dict[str, Any],
@@ -203,8 +203,14 @@ def convert(
     from faceall.convert import CoremlOptions
 
     _refuse_idle(styles["target"])
+    if styles["target"] == "ios":
+        from faceall_cli.ios import write_package
+
+        half = CoremlOptions(precision=precision or "float16", target=ios)
+        write_package(console, source, destination, how, half, styles["batch_norm"])
+        return
     kind: Any = "neuralnetwork" if destination.suffix == ".mlmodel" else "mlprogram"
-    coreml = CoremlOptions(format=kind, precision=precision, input=input_kind, target=ios)
+    coreml = CoremlOptions(format=kind, precision=precision or "float32", input=input_kind, target=ios)
     done = run_conversion(console, source, destination, how, replace_existing=replace, coreml=coreml, **styles)
     values = {"model": done.manifest.name, "path": str(done.path), "parity": done.report.to_json()}
     console.record(values | {"steps": [report.to_json() for report in done.reports], "report": str(done.report_path)})

@@ -1,0 +1,131 @@
+import AVFoundation
+import FaceAllCore
+import FaceAllCoreML
+import Foundation
+import ImageIO
+
+/// What the app knows: who is in front of the camera, and who is in the gallery.
+@MainActor
+final class FacesModel: ObservableObject {
+    @Published private(set) var recognitions: [Recognition] = []
+    @Published private(set) var frameSize = CGSize(width: 1, height: 1)
+    @Published private(set) var people: [Person] = []
+    @Published private(set) var isReady = false
+    @Published var message: String?
+
+    let camera = Camera()
+    private var recogniser: Recogniser?
+    private var pictures: Pictures?
+    private var lastFrame: Pixels?
+    private var isBusy = false
+
+    /// Load the models, prove them on their golden crops, open the gallery, start the camera.
+    func start() async {
+        do {
+            let package = try ModelPackage()
+            let compiled = try CompiledModels()
+            let pictures = try Pictures()
+            let embedder = try await CoreMLEmbedder(package, compiled: compiled)
+            try await package.goldenCrops().check(embedder)
+            let nets = try await CoreMLDetectorNets(package, compiled: compiled)
+            recogniser = try Recogniser(
+                finder: try Detector(nets: nets, minFace: 80), embedder: embedder,
+                model: try package.contract.galleryModel(), url: try Self.galleryURL(),
+                encodeJPEG: { try pictures.jpeg($0) }
+            )
+            self.pictures = pictures
+            await refresh()
+            guard await Camera.isAllowed() else {
+                message = "FaceAll may not use the camera. Allow it in Settings, Privacy, Camera."
+                return
+            }
+            try camera.start { [weak self] buffer, orientation in
+                Task { @MainActor in await self?.take(buffer, orientation) }
+            }
+            isReady = true
+        } catch {
+            message = error.localizedDescription
+        }
+    }
+
+    /// Enrol the chief face of the latest frame.
+    func enrol(as name: String) async {
+        guard let frame = lastFrame, let recogniser else { return }
+        do {
+            let stored = try await recogniser.enrol(
+                frame, name: name, file: Data(frame.values), fileName: "camera-\(Int(Date().timeIntervalSince1970)).rgb"
+            )
+            message = stored == nil ? "There is no face in the picture." : nil
+            await refresh()
+        } catch {
+            message = error.localizedDescription
+        }
+    }
+
+    func remove(_ person: Person) async {
+        await change { try $0.remove(person: person.id) }
+    }
+
+    func rename(_ person: Person, to name: String) async {
+        await change { try $0.rename(person: person.id, to: name) }
+    }
+
+    /// Take in a bundle of `faceall gallery export`.
+    func importBundle(_ url: URL) async {
+        let isScoped = url.startAccessingSecurityScopedResource()
+        defer { if isScoped { url.stopAccessingSecurityScopedResource() } }
+        do {
+            let other = try Gallery(bundle: try Data(contentsOf: url))
+            guard let report = try await recogniser?.change({ try $0.merge(other) }) else { return }
+            message = "\(report.faces) faces and \(report.people) people are new."
+            await refresh()
+        } catch {
+            message = error.localizedDescription
+        }
+    }
+
+    /// The gallery for `faceall gallery import`.
+    func exportedBundle() async -> Data? {
+        do {
+            return try await recogniser?.gallery.bundle()
+        } catch {
+            message = error.localizedDescription
+            return nil
+        }
+    }
+
+    /// Look at a frame, unless the one before is still being looked at.
+    private func take(_ buffer: CVPixelBuffer, _ orientation: CGImagePropertyOrientation) async {
+        guard !isBusy, let recogniser, let pictures else { return }
+        isBusy = true
+        defer { isBusy = false }
+        do {
+            let frame = try pictures.pixels(of: buffer, orientation: orientation)
+            recognitions = try await recogniser.recognise(frame)
+            frameSize = CGSize(width: frame.width, height: frame.height)
+            lastFrame = frame
+        } catch {
+            message = error.localizedDescription
+        }
+    }
+
+    private func change(_ change: @escaping @Sendable (inout Gallery) throws -> Void) async {
+        do {
+            try await recogniser?.change(change)
+            await refresh()
+        } catch {
+            message = error.localizedDescription
+        }
+    }
+
+    private func refresh() async {
+        people = await recogniser?.gallery.people.sorted { $0.name < $1.name } ?? []
+    }
+
+    private static func galleryURL() throws -> URL {
+        let folder = try FileManager.default.url(
+            for: .applicationSupportDirectory, in: .userDomainMask, appropriateFor: nil, create: true
+        )
+        return folder.appendingPathComponent("gallery.faceall")
+    }
+}

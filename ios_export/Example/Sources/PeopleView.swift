@@ -1,0 +1,79 @@
+import FaceAllCore
+import SwiftUI
+import UniformTypeIdentifiers
+
+/// Everybody who is enrolled: rename, delete, carry to the server and back.
+struct PeopleView: View {
+    @EnvironmentObject private var faces: FacesModel
+    @Environment(\.dismiss) private var dismiss
+    @State private var isImporting = false
+    @State private var bundle: BundleDocument?
+
+    var body: some View {
+        NavigationView {
+            List {
+                ForEach(faces.people) { person in
+                    PersonRow(person: person)
+                }
+                .onDelete { places in
+                    let gone = places.map { faces.people[$0] }
+                    Task {
+                        for person in gone {
+                            await faces.remove(person)
+                        }
+                    }
+                }
+            }
+            .navigationTitle("People")
+            .toolbar {
+                ToolbarItem(placement: .cancellationAction) { Button("Done") { dismiss() } }
+                ToolbarItem { Button("Import") { isImporting = true } }
+                ToolbarItem {
+                    Button("Export") {
+                        Task { bundle = await faces.exportedBundle().map(BundleDocument.init(data:)) }
+                    }
+                }
+            }
+        }
+        .fileImporter(isPresented: $isImporting, allowedContentTypes: [.data]) { result in
+            if case let .success(url) = result {
+                Task { await faces.importBundle(url) }
+            }
+        }
+        .fileExporter(
+            isPresented: Binding(get: { bundle != nil }, set: { if !$0 { bundle = nil } }),
+            document: bundle, contentType: .data, defaultFilename: "phone.faceall"
+        ) { _ in bundle = nil }
+    }
+}
+
+/// A name that can be changed in place.
+struct PersonRow: View {
+    @EnvironmentObject private var faces: FacesModel
+    let person: Person
+    @State private var name = ""
+
+    var body: some View {
+        TextField("Name", text: $name)
+            .onAppear { name = person.name }
+            .onSubmit { Task { await faces.rename(person, to: name) } }
+    }
+}
+
+/// A gallery bundle as a file of the system's.
+struct BundleDocument: FileDocument {
+    static let readableContentTypes: [UTType] = [.data]
+    let data: Data
+
+    init(data: Data) {
+        self.data = data
+    }
+
+    init(configuration: ReadConfiguration) throws {
+        data = configuration.file.regularFileContents ?? Data()
+    }
+
+    func fileWrapper(configuration: WriteConfiguration) throws -> FileWrapper {
+        FileWrapper(regularFileWithContents: data)
+    }
+}
