@@ -135,8 +135,8 @@ def _refuse_idle(target: str) -> None:
     type=click.Path(path_type=Path),
     required=True,
     metavar="PATH",
-    help="Where the model goes: for caffe, savedmodel and ios a folder, for onnx a file, for coreml a name that ends in "
-    ".mlpackage or .mlmodel. DIR of a savedmodel gets DIR/1, a name as DIR/2 is that version. "
+    help="Where the model goes: for caffe, savedmodel and ios a folder, for onnx a file, for coreml a name that ends "
+    "in .mlpackage or .mlmodel. DIR of a savedmodel gets DIR/1, a name as DIR/2 is that version. "
     "The report goes beside it, as PATH.parity.json.",
 )
 @click.option(

@@ -57,8 +57,16 @@ def _tell(console: Console, done: IosExport) -> None:
         console.remark(report.to_text())
     for name in done.kept:
         console.remark(f"{shown(name)}: was changed and is kept; the new one lies beside it as {shown(name)}.new")
-    values = {"model": done.manifest.name, "path": str(done.path), "status": done.status, "kept": list(done.kept)}
-    values |= {"fingerprint": done.fingerprint, "steps": [report.to_json() for report in done.reports]}
-    console.record(values | {"report": str(done.report_path)})
+    console.record(
+        {
+            "model": done.manifest.name,
+            "path": str(done.path),
+            "status": done.status,
+            "kept": list(done.kept),
+            "fingerprint": done.fingerprint,
+            "steps": [report.to_json() for report in done.reports],
+            "report": str(done.report_path),
+        }
+    )
     kept = f" ({counted(len(done.kept), 'file')} of yours kept)" if done.kept else ""
     console.line(f"{done.status.capitalize()} {done.manifest.name}: {shown(done.path)}{kept}")
