@@ -18,10 +18,10 @@ from faceall.convert.net_passes import BatchNormStyle
 from faceall.convert.pool_passes import FloorPool
 from faceall.convert.projection import ProjectionReport
 from faceall.convert.report import GATE, ParityReport
-from faceall.convert.sources.savedmodel import SAVED_MODEL
+from faceall.convert.sources.savedmodel import SAVED_MODEL, is_version
 from faceall.convert.subject import StandardisationName, open_subject
 from faceall.convert.targets import Target
-from faceall.convert.targets.savedmodel import cascade_files, is_version
+from faceall.convert.targets.savedmodel import cascade_files
 from faceall.errors import ConvertError
 from faceall.models import Manifest, ModelFolder
 from faceall.models.folder import refuse_taken
@@ -218,8 +218,8 @@ def _refuse_served(place: Path, replace_existing: bool) -> None:
     if not os.path.lexists(place):
         return
     if not replace_existing:
-        other = "name another version" if is_version(place) else f"name a new version, as {place.name}/2"
+        other = "name another version" if is_version(place.name) else f"name a new version, as {place.name}/2"
         raise ConvertError(f"{place}: exists already; choose another place, {other}, or replace it")
-    versions = [place] if is_version(place) else list(place.iterdir()) if place.is_dir() else []
+    versions = [place] if is_version(place.name) else list(place.iterdir()) if place.is_dir() else []
     if not versions or not all((version / SAVED_MODEL).is_file() for version in versions):
         raise ConvertError(f"{place}: is not replaced, as it holds other things than SavedModels; choose another place")

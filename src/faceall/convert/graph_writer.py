@@ -81,10 +81,22 @@ class GraphWriter:
         return self.node(f"{name}/FusedBatchNorm", "FusedBatchNorm", [x, *operands], **options)
 
     def pool(
-        self, x: str, name: str, kind: str, kernel: Sequence[int], stride: Sequence[int], padding: str = "VALID"
+        self,
+        x: str,
+        name: str,
+        kind: str,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        padding: str = "VALID",
+        explicit: Sequence[int] = (),
     ) -> str:
-        """`kind` is MaxPool or AvgPool."""
-        options = {"ksize": (1, *kernel, 1), "strides": (1, *stride, 1), "padding": padding.upper().encode()}
+        """`kind` is MaxPool or AvgPool; `explicit` the border of a MaxPool with EXPLICIT padding, two for each axis."""
+        options: dict[str, Any] = {
+            "ksize": (1, *kernel, 1),
+            "strides": (1, *stride, 1),
+            "padding": padding.upper().encode(),
+        }
+        options |= {"explicit_paddings": tuple(explicit)} if explicit else {}
         return self.node(f"{name}/{kind}", kind, [x], data_format=b"NHWC", **options)
 
     def average(self, x: str, name: str, *, keep: bool = False) -> str:

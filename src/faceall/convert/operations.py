@@ -254,6 +254,7 @@ OPERATIONS: dict[str, Operation] = {
     "Relu": _plain(lambda x: np.maximum(x, np.float32(0))),
     "Relu6": _plain(lambda x: np.clip(x, np.float32(0), np.float32(6))),
     "Reshape": lambda _, operands: operands[0].reshape(tuple(operands[1])),
+    "ReverseV2": lambda _, operands: np.flip(operands[0], tuple(operands[1])),
     "Rsqrt": _plain(lambda x: (1 / np.sqrt(x)).astype(x.dtype)),
     "Shape": _shape_of,
     "Sigmoid": _plain(lambda x: (1 / (1 + np.exp(-x))).astype(x.dtype)),

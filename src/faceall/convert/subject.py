@@ -83,9 +83,7 @@ def open_subject(
         return _open_model(path if path.is_dir() else path.parent, batch_norm, standardisation, name)
     source = open_source(path, output=output, signature=signature)
     if signature is not None and source.kind != "savedmodel":
-        raise ConvertError(
-            f"{path}: --signature: a {source.kind} has no signatures, only a SavedModel has; leave it out"
-        )
+        raise ConvertError(f"{path}: --signature: a {source.kind} source has none, only a SavedModel has; leave it out")
     if source.net is not None:
         _refuse_boundary(path, boundary)
         return _of_net(source, source.net, batch_norm, standardisation, name)
@@ -235,7 +233,9 @@ def _input_size(path: Path, net: Net, blob: str) -> tuple[int, int]:
     if len(shape) != 4 or shape[1] != 3:
         raise ConvertError(f"{path}: the net takes an input of shape {shape}, expected RGB pictures (1, 3, H, W)")
     if max(shape) > _LARGEST_SIDE:
-        raise ConvertError(f"{path}: the net takes pictures of {shape[3]}x{shape[2]}, at most {_LARGEST_SIDE} a side fit")
+        raise ConvertError(
+            f"{path}: the net takes pictures of {shape[3]}x{shape[2]}, at most {_LARGEST_SIDE} a side fit"
+        )
     return shape[3], shape[2]
 
 

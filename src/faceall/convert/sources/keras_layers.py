@@ -196,6 +196,25 @@ def _rescaling(writer: GraphWriter, layer: KerasLayer) -> str:
     return writer.node(f"{layer.name}/Add", "AddV2", [y, writer.constant(f"{layer.name}/offset", shift)])
 
 
+def _normalization(writer: GraphWriter, layer: KerasLayer) -> str:
+    """(x - mean) / deviation with stored statistics, given as options or learned from pictures."""
+    if layer.config.get("invert"):
+        raise CannotReadLayerError("it turns normalisation back (invert)")
+    given = [layer.config.get("mean"), layer.config.get("variance")]
+    mean, variance = (np.asarray(array, np.float64) for array in (layer.weights[:2] if None in given else given))
+    if mean.size != max(mean.shape[-1:], default=1) or mean.shape != variance.shape:
+        raise CannotReadLayerError(f"its statistics are {mean.shape} and {variance.shape}, expected one per channel")
+    scale = 1 / np.maximum(np.sqrt(variance), _SMALLEST_DEVIATION)
+    factor = writer.constant(f"{layer.name}/scale", scale.astype(np.float32))
+    y = writer.node(f"{layer.name}/Mul", "Mul", [layer.x, factor])
+    shift = writer.constant(f"{layer.name}/offset", (-mean * scale).astype(np.float32))
+    return writer.node(f"{layer.name}/Add", "AddV2", [y, shift])
+
+
+_SMALLEST_DEVIATION = 1e-7
+"""Keras's epsilon."""
+
+
 def _together(op: str) -> Reader:
     def read(writer: GraphWriter, layer: KerasLayer) -> str:
         y = layer.inputs[0]
@@ -255,6 +274,7 @@ LAYERS: dict[str, Reader] = {
     "MaxPooling2D": _pool("MaxPool"),
     "Maximum": _together("Maximum"),
     "Multiply": _together("Mul"),
+    "Normalization": _normalization,
     "PReLU": _prelu,
     "ReLU": _relu,
     "Rescaling": _rescaling,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from faceall.convert.graphdef import read_graph
@@ -13,7 +14,7 @@ from faceall.convert.sources.checkpoint import is_checkpoint, open_checkpoint
 from faceall.convert.sources.keras_files import HDF5_MAGIC, ZIP_MAGIC
 from faceall.convert.sources.keras_models import open_keras
 from faceall.convert.sources.onnx_files import open_onnx
-from faceall.convert.sources.savedmodel import SAVED_MODEL, open_savedmodel
+from faceall.convert.sources.savedmodel import SAVED_MODEL, is_version, open_savedmodel
 from faceall.convert.sources.source import ACCEPTED, Source, digests
 from faceall.convert.sources.table import TABLE_MAGIC
 from faceall.errors import NetFormatError
@@ -54,6 +55,8 @@ def open_source(path: str | Path, *, output: str | None = None, signature: str |
 def _open_folder(folder: Path, output: str | None, signature: str | None) -> Source:
     if (folder / SAVED_MODEL).is_file():
         return open_savedmodel(folder, output=output, signature=signature)
+    if versions := _versions(folder):
+        return _open_version(folder, versions, output, signature)
     if is_checkpoint(folder):
         return open_checkpoint(folder, output=output)
     if any(caffe_files(folder)):
@@ -64,6 +67,19 @@ def _open_folder(folder: Path, output: str | None, signature: str | None) -> Sou
     found = ", ".join(file.name for file in files[:6]) or "no net"
     hint = "give the path of one" if files else f"expected {ACCEPTED}"
     raise NetFormatError(f"{folder}: the folder holds {found}; {hint}")
+
+
+def _versions(folder: Path) -> list[Path]:
+    """The versions of a SavedModel, as TensorFlow Serving keeps them, in their order: FOLDER/1, FOLDER/2."""
+    found = [path.parent for path in folder.glob(f"*/{SAVED_MODEL}") if is_version(path.parent.name)]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def _open_version(folder: Path, versions: list[Path], output: str | None, signature: str | None) -> Source:
+    source = open_savedmodel(versions[-1], output=output, signature=signature)
+    listed = ", ".join(path.name for path in versions[-6:])
+    remarks = (f"versions {listed}: the newest, {versions[-1].name}, was taken",) if len(versions) > 1 else ()
+    return replace(source, path=folder, name=folder.name or source.name, remarks=(*remarks, *source.remarks))
 
 
 def _opener(path: Path) -> Callable[[Path], Source]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from faceall.convert.graph import Graph, node_of
+from faceall.convert.graph import Graph, Node, node_of
 from faceall.convert.graphdef import parse_graph
 from faceall.convert.sources.bundle import Bundle, read_bytes
 from faceall.convert.sources.checkpoint import freeze_for
@@ -34,6 +34,11 @@ _KINDS = {_FLOAT: "float32", 2: "float64", 3: "int32", 4: "uint8", 7: "text", 9:
 """Data types as messages call them."""
 
 
+def is_version(name: str) -> bool:
+    """Whether a folder's name is the number of a version, as TensorFlow Serving wants it."""
+    return name.isascii() and name.isdecimal() and int(name) > 0
+
+
 def open_savedmodel(folder: Path, *, output: str | None = None, signature: str | None = None) -> Source:
     """Read the SavedModel in `folder`.
 
@@ -45,12 +50,19 @@ def open_savedmodel(folder: Path, *, output: str | None = None, signature: str |
     meta, remarks = _meta_graph(path)
     manifest = _manifest(folder)
     name, chosen, more = _signature(path, meta.signature_def, signature)
-    source = STANDARDISED if manifest else _only(chosen.inputs, pictures=True)
+    source = _only(chosen.inputs, pictures=True)
     result = output or _only(chosen.outputs, pictures=False)
+    if result is None and len(chosen.outputs) > 1:
+        listed = ", ".join(f"{_tensor(info)} ({key})" for key, info in sorted(chosen.outputs.items()))
+        raise UnsupportedGraphError(
+            f"{path}: signature '{name}' has {len(chosen.outputs)} results; name one with --output-node: {listed}"
+        )
     files = [path]
     graph = _graph(path, meta)
     if source is None or node_of(source) not in graph.nodes:
         raise NetFormatError(f"{path}: the input of signature '{name}' is not in the graph: damaged")
+    if manifest is not None:
+        graph, source = _behind_standardising(path, graph, source)
     prefix = folder / "variables" / "variables"
     if Path(f"{prefix}.index").is_file():
         bundle = Bundle(prefix)
@@ -92,6 +104,18 @@ def _graph(path: Path, meta: Message) -> Graph:
         raise NetFormatError(f"{path}: {error}") from error
 
 
+def _behind_standardising(path: Path, graph: Graph, images: str) -> tuple[Graph, str]:
+    """A graph of ours that begins with the numbers that the net takes, of the size of `images`; and their tensor.
+
+    Before   images -> Sub -> Mul (standardised) -> net
+    After    standardised (Placeholder) -> net
+    """
+    if STANDARDISED not in graph.nodes:
+        raise NetFormatError(f"{path}: has no tensor '{STANDARDISED}', though faceall wrote it: damaged")
+    shape = graph.producer(images).attrs.get("shape")
+    return graph.with_nodes([Node(STANDARDISED, "Placeholder", attrs={"dtype": _FLOAT, "shape": shape})]), STANDARDISED
+
+
 def _manifest(folder: Path) -> Manifest | None:
     """What faceall noted when it wrote the SavedModel; None where there is nothing."""
     path = folder / EXTRA / MANIFEST_FILE
@@ -130,13 +154,14 @@ def _signature(
         missing = f"no signature '{wanted}'" if wanted is not None and wanted not in signatures else ""
         reason = missing or "no signature that takes one batch of pictures as float32 (N, H, W, C)"
         raise UnsupportedGraphError(f"{path}: {reason}; its signatures: {_listed(signatures)}")
-    if len(fitting) > 1 and _DEFAULT not in fitting:
+    alike = {(_only(item.inputs, pictures=True), _only(item.outputs, pictures=False)) for item in fitting.values()}
+    if len(alike) > 1 and _DEFAULT not in fitting:
         raise UnsupportedGraphError(
             f"{path}: {len(fitting)} signatures take pictures; choose one with --signature: {_listed(fitting)}"
         )
     name = _DEFAULT if _DEFAULT in fitting else next(iter(fitting))
     remark = f"signatures {', '.join(map(repr, fitting))}: '{name}' was taken; another with --signature"
-    return name, fitting[name], (remark,) if len(fitting) > 1 else ()
+    return name, fitting[name], (remark,) if len(alike) > 1 else ()
 
 
 def _listed(signatures: Mapping[str, Message]) -> str:

@@ -6,14 +6,13 @@
 
 from faceall.convert.targets.savedmodel.cascade import CASCADE, Role, cascade_files, role_of
 from faceall.convert.targets.savedmodel.check import savedmodel_parity
-from faceall.convert.targets.savedmodel.write import Part, is_version, version_folder, write_savedmodel
+from faceall.convert.targets.savedmodel.write import Part, version_folder, write_savedmodel
 
 __all__ = [
     "CASCADE",
     "Part",
     "Role",
     "cascade_files",
-    "is_version",
     "role_of",
     "savedmodel_parity",
     "version_folder",

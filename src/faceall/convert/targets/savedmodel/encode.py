@@ -30,7 +30,7 @@ _TYPED: Mapping[str, Mapping[str, int]] = {
     "GatherV2": {"Tparams": 0, "Tindices": 1, "Taxis": 2},
     "Max": {"T": 0, "Tidx": 1},
     "Mean": {"T": 0, "Tidx": 1},
-    "PadV2": {"T": 0, "Tpaddings": 1},
+    "Pad": {"T": 0, "Tpaddings": 1},
     "Placeholder": {},
     "PlaceholderWithDefault": {"dtype": 0},
     "Prod": {"T": 0, "Tidx": 1},

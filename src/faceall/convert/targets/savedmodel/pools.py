@@ -9,8 +9,6 @@ from faceall.caffe.window import Pair, Window, window
 from faceall.convert.graph_writer import GraphWriter
 from faceall.types import Array
 
-_LOWEST = np.finfo(np.float32).min
-
 
 def write_pool(writer: GraphWriter, layer: Layer, x: str, name: str, size: Pair, out: Pair) -> str:
     """A Pooling layer on pictures (N, H, W, C); the tensor that it makes.
@@ -25,24 +23,27 @@ def write_pool(writer: GraphWriter, layer: Layer, x: str, name: str, size: Pair,
         return writer.node(f"{name}/{op}", op, [x, axes], keep_dims=True)
     slid, kind = window(layer), "MaxPool" if largest else "AvgPool"
     rounds_up = layer.option("round_mode") != "FLOOR"
-    word = "SAME" if rounds_up and _tiles(slid) else _word(slid, size, out, counts_border=not largest)
+    word = "SAME" if rounds_up and always_same(slid) else _word(slid, size, out, counts_border=not largest)
     if word:
         return writer.pool(x, name, kind, slid.kernel, slid.stride, word)
     edges = [(pad, _after(slid, axis, size, out)) for axis, pad in enumerate(slid.pad)]
-    amounts = writer.constant(f"{name}/paddings", np.array([(0, 0), *edges, (0, 0)], np.int32))
-    fill = writer.constant(f"{name}/border", _LOWEST if largest else 0.0)
-    y = writer.pool(writer.node(f"{name}/PadV2", "PadV2", [x, amounts, fill]), name, kind, slid.kernel, slid.stride)
     if largest:
-        return y
+        explicit = (0, 0, *edges[0], *edges[1], 0, 0)
+        return writer.pool(x, name, kind, slid.kernel, slid.stride, "EXPLICIT", explicit)
+    amounts = writer.constant(f"{name}/paddings", np.array([(0, 0), *edges, (0, 0)], np.int32))
+    y = writer.pool(writer.node(f"{name}/Pad", "Pad", [x, amounts]), name, kind, slid.kernel, slid.stride)
     shares = _shares(slid, size, out)
     if np.all(shares == 1):
         return y
     return writer.node(f"{name}/Mul", "Mul", [y, writer.constant(f"{name}/shares", shares[None, :, :, None])])
 
 
-def _tiles(slid: Window) -> bool:
-    """Whether the windows lie side by side: rounded up they are TensorFlow's SAME ones, whatever the picture's size."""
-    return not slid.padded and slid.stride == slid.kernel
+def always_same(slid: Window) -> bool:
+    """Whether windows that round up are TensorFlow's SAME ones whatever the picture's size.
+
+    They lie side by side, and at most one row or column is missing, which TensorFlow adds at the end as Caffe does.
+    """
+    return not slid.padded and slid.stride == slid.kernel and max(slid.kernel) <= 2
 
 
 def _word(slid: Window, size: Pair, out: Pair, *, counts_border: bool) -> str:

@@ -10,6 +10,7 @@ from faceall.caffe.shape_rules import SHAPE_RULES, Shape
 from faceall.caffe.shapes import fit_weights, infer_shapes
 from faceall.caffe.window import window
 from faceall.convert.coreml.plan import complete_batch_norm, single_writers, unit_tail
+from faceall.convert.targets.savedmodel.pools import always_same
 from faceall.errors import ShapeError
 
 _FIXED_SIZE = ("Crop", "Flatten", "InnerProduct", "Reshape", "Slice")
@@ -32,7 +33,7 @@ def _pools_alike(layer: Layer) -> bool:
         return True
     slid = window(layer)
     floor = layer.option("round_mode") == "FLOOR"
-    return not slid.padded and (floor or slid.stride == (1, 1) or slid.stride == slid.kernel)
+    return not slid.padded and (floor or slid.stride == (1, 1) or always_same(slid))
 
 
 def drop_flatten(net: Net) -> Net:

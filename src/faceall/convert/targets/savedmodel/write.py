@@ -17,7 +17,7 @@ from faceall.caffe.net import Net
 from faceall.caffe.shapes import infer_shapes
 from faceall.convert.coreml.plan import feature_name
 from faceall.convert.graph_writer import GraphWriter
-from faceall.convert.sources.savedmodel import EXTRA, MANIFEST_FILE, SAVED_MODEL
+from faceall.convert.sources.savedmodel import EXTRA, MANIFEST_FILE, SAVED_MODEL, is_version
 from faceall.convert.sources.schema import messages
 from faceall.convert.targets.savedmodel.cascade import Role, names_of_results
 from faceall.convert.targets.savedmodel.encode import FLOAT, TEXT, fill_shape, graph_bytes, tensor_number
@@ -77,12 +77,7 @@ class _Tensor(NamedTuple):
 
 def version_folder(place: Path, written: Path) -> Path:
     """Where the version goes in `written`, which becomes `place`: a place called by a number is a version itself."""
-    return written if is_version(place) else written / "1"
-
-
-def is_version(place: Path) -> bool:
-    """Whether a folder's name is the number of a version, as TensorFlow Serving wants it."""
-    return place.name.isascii() and place.name.isdecimal() and int(place.name) > 0
+    return written if is_version(place.name) else written / "1"
 
 
 def write_savedmodel(parts: Sequence[Part], folder: Path) -> None:
