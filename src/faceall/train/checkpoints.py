@@ -1,0 +1,92 @@
+"""The state of a training on disk: whole or not at all, never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faceall.errors import TrainError
+from faceall.types import Array
+
+SCHEMA = 1
+_NAME = re.compile(r"step-(\d{9})\.npz")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Everything that a training needs to go on as if it had never stopped.
+
+    step       how many steps are done
+    weights    the variables of the net and of what learns beside it, statistics included
+    optimizer  the optimiser's variables
+    averages   the running averages of `weights`; empty where none are kept
+    notes      plain JSON values
+    """
+
+    step: int
+    weights: Mapping[str, Array]
+    optimizer: Mapping[str, Array]
+    averages: Mapping[str, Array]
+    notes: Mapping[str, Any]
+
+
+_PARTS = ("weights", "optimizer", "averages")
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
+    """Write FOLDER/step-NNNNNNNNN.npz, which appears whole, and remove all but the last `keep`.
+
+    Raises TrainError where it cannot be written.
+    """
+    arrays = {f"{part}/{name}": array for part in _PARTS for name, array in getattr(checkpoint, part).items()}
+    about = json.dumps({"schema": SCHEMA, "step": checkpoint.step, "notes": dict(checkpoint.notes)}).encode()
+    path = folder / f"step-{checkpoint.step:09d}.npz"
+    draft = folder / f".{path.name}.{secrets.token_hex(4)}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as file:
+            np.savez(file, about=np.frombuffer(about, np.uint8), **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        for old in list_checkpoints(folder)[:-keep]:
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise TrainError(f"{path}: the checkpoint cannot be written ({error.strerror or error})") from error
+    return path
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the oldest first."""
+    return sorted(path for path in folder.glob("step-*.npz") if _NAME.fullmatch(path.name))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises TrainError where it is damaged or newer than this faceall."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            about = json.loads(archive["about"].tobytes())
+            arrays = {name: archive[name] for name in archive.files if name != "about"}
+        schema, step, notes = int(about["schema"]), int(about["step"]), dict(about["notes"])
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be read ({error.strerror or 'the checkpoint is damaged'})") from error
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise TrainError(f"{path}: the checkpoint is damaged; remove it to go on from the one before") from error
+    if schema > SCHEMA:
+        raise TrainError(f"{path}: was written by a newer faceall (schema {schema}, this one knows {SCHEMA})")
+    parts: dict[str, dict[str, Array]] = {part: {} for part in _PARTS}
+    for name, array in arrays.items():
+        part, _, variable = name.partition("/")
+        if part in parts:
+            parts[part][variable] = array
+    return Checkpoint(step, parts["weights"], parts["optimizer"], parts["averages"], notes)

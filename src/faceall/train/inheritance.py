@@ -1,0 +1,261 @@
+"""A student begins where its teacher stands: a narrower net, fitted layer by layer, without training.
+
+Of each layer's channels the student keeps those that its own layers can tell the others from best. Its kernel is the
+linear map from what the student sees to what the teacher makes of it in those channels (ridge regression), so that a
+layer makes up for what the ones before it lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from faceall.convert.architecture_weights import facenet_weights
+from faceall.convert.graph import Graph
+from faceall.errors import TrainError
+from faceall.train.backend import import_keras
+from faceall.train.nets import EPSILON
+from faceall.types import Array, Float32Array
+
+ROWS = 40_000
+"""How many places of all pictures a layer is fitted on at most."""
+RIDGE = 1e-3
+"""How much the squares of the weights count, in proportion to the features'."""
+BATCH = 64
+
+
+def teacher_weights(graph: Graph) -> dict[str, Array]:
+    """FaceNet's weights in a graph, by the names of the variables of our Keras model.
+
+    Raises TrainError where the graph is not FaceNet's.
+    """
+    constants = {name: node.attrs["value"] for name, node in graph.nodes.items() if node.op == "Const"}
+    found = facenet_weights(constants)
+    if "Block35_1_Branch_0_Conv2d_1x1/weights" not in found:
+        raise TrainError("the teacher is not FaceNet's Inception-ResNet-v1, whose layers a student can inherit")
+    kinds = {"weights": "kernel", "biases": "bias"}
+    return {
+        f"{layer}/{kinds.get(kind, kind)}": array
+        for layer, _, kind, array in ((*name.rpartition("/"), array) for name, array in found.items())
+        if kind != "gamma"
+    }
+
+
+def inherit(
+    student: Any,
+    teacher: Any,
+    pictures: Float32Array,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda name: None,
+) -> None:
+    """Give every layer of `student` but the last the weights that come closest to `teacher`'s, in place.
+
+    student   a Keras model of `nets`, narrower than
+    teacher   a Keras model of the same architecture
+    pictures  (n, H, W, 3) float32, standardised: some hundred faces, as the student will see them
+    progress  is told the name of each layer that is fitted
+
+    Raises TrainError where the two are not of one architecture.
+    """
+    walk = _Walk(student, teacher, np.random.default_rng(seed), progress)
+    for layer in student.layers:
+        if layer.name == "AvgPool":
+            return
+        walk.step(layer, pictures)
+    raise TrainError("inheritance is for Inception-ResNet-v1, whose last layers are AvgPool and Bottleneck")
+
+
+def fit_bottleneck(student: Any, pictures: Float32Array, wanted: Float32Array) -> None:
+    """Give the last layer the weights that bring `pictures` closest to the vectors `wanted` (n, D), in place."""
+    keras = import_keras()
+    body = keras.Model(student.inputs, student.get_layer("AvgPool").output)
+    starts = range(0, len(pictures), BATCH)
+    features = np.concatenate([np.asarray(body.predict_on_batch(pictures[at : at + BATCH])) for at in starts])
+    layer, norm = student.get_layer("Bottleneck"), student.get_layer("Bottleneck_BatchNorm")
+    kernel, _ = _ridge(features, wanted)
+    layer.kernel.assign(kernel)
+    _set_norm(norm, features @ kernel, wanted.mean(axis=0) / max(float(wanted.std()), 1e-6))
+
+
+class _Walk:
+    """Both nets, layer by layer on the same pictures; what no later layer reads is forgotten."""
+
+    def __init__(
+        self, student: Any, teacher: Any, random: np.random.Generator, progress: Callable[[str], None]
+    ) -> None:
+        self.student, self.teacher, self.random, self.progress = student, teacher, random, progress
+        self.own: dict[str, Array] = {}
+        self.given: dict[str, Array] = {}
+        self.channels: dict[str, Array] = {}
+        self.wanted_mean: dict[str, Array] = {}
+        self.uses = {layer.name: len(_readers(layer)) for layer in student.layers}
+
+    def step(self, layer: Any, pictures: Float32Array) -> None:
+        """Fit one layer, if it has weights, and run both nets through it."""
+        kind = type(layer).__name__
+        if kind == "InputLayer":
+            self._keep(layer.name, pictures, pictures, np.arange(3))
+            return
+        sources = [source.name for source in _sources(layer)]
+        if kind == "Conv2D":
+            self._convolution(layer, sources[0])
+        elif kind == "BatchNormalization":
+            self._normalisation(layer, sources[0])
+        else:
+            self._plain(layer, sources)
+        for source in sources:
+            self.uses[source] -= 1
+            if not self.uses[source]:
+                del self.own[source], self.given[source]
+
+    def _keep(self, name: str, own: Array, given: Array, channels: Array) -> None:
+        self.own[name], self.given[name], self.channels[name] = own, given, channels
+
+    def _convolution(self, layer: Any, source: str) -> None:
+        self.progress(layer.name)
+        twin = self.teacher.get_layer(layer.name)
+        given = _run(twin, [self.given[source]])
+        if layer.use_bias:  # the end of a block, in front of the sum, whose channels are the stream's
+            add = next(reader for reader in _descendants(layer) if type(reader).__name__ == "Add")
+            stream = next(origin.name for origin in _sources(add) if origin.name in self.own)
+            scale = next((one.scale for one in _readers(layer) if type(one).__name__ == "Rescaling"), 1.0)
+            channels = self.channels[stream]
+            places = self._places(given.shape)
+            wanted = (
+                given[places][:, channels]
+                + (self.given[stream][places][:, channels] - self.own[stream][places]) / scale
+            )
+        else:
+            norm = self.teacher.get_layer(f"{layer.name}_BatchNorm")
+            given = _normalised(norm, given)
+            channels = _choose(np.maximum(given, 0), _importance(twin), int(layer.filters), self.random)
+            places = self._places(given.shape)
+            wanted = given[places][:, channels]
+            self.wanted_mean[layer.name] = wanted.mean(axis=0)
+        kernel, bias = _ridge(_patches(self.own[source], places, layer), wanted)
+        layer.kernel.assign(kernel.reshape(layer.kernel.shape))
+        if layer.use_bias:
+            layer.bias.assign(bias)
+        self._keep(layer.name, _run(layer, [self.own[source]]), given, channels)
+
+    def _normalisation(self, layer: Any, source: str) -> None:
+        """The teacher's numbers are normalised already."""
+        own = self.own[source]
+        _set_norm(layer, own.reshape(-1, own.shape[-1]), self.wanted_mean[source])
+        self._keep(layer.name, _normalised(layer, own), self.given[source], self.channels[source])
+
+    def _plain(self, layer: Any, sources: list[str]) -> None:
+        twin = self.teacher.get_layer(layer.name)
+        own = _run(layer, [self.own[source] for source in sources])
+        given = _run(twin, [self.given[source] for source in sources])
+        channels = self.channels[sources[0]]
+        if type(layer).__name__ == "Concatenate":
+            starts = np.cumsum([0, *(self.given[source].shape[-1] for source in sources)])
+            channels = np.concatenate([self.channels[s] + at for s, at in zip(sources, starts, strict=False)])
+        self._keep(layer.name, own, given, channels)
+
+    def _places(self, shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
+        """At most ROWS places (picture, row, column) of a tensor."""
+        count = int(np.prod(shape[:3]))
+        flat = self.random.choice(count, min(count, ROWS), replace=False) if count > ROWS else np.arange(count)
+        return np.unravel_index(flat, shape[:3])  # type: ignore[return-value]
+
+
+def _sources(layer: Any) -> list[Any]:
+    """The layers that a layer reads."""
+    return [tensor._keras_history.operation for tensor in layer._inbound_nodes[0].input_tensors]
+
+
+def _readers(layer: Any) -> list[Any]:
+    """The layers that read a layer, in its own model."""
+    return list({node.operation.name: node.operation for node in layer._outbound_nodes}.values())
+
+
+def _descendants(layer: Any) -> list[Any]:
+    """The first two layers after one."""
+    first = _readers(layer)
+    return [*first, *(reader for one in first for reader in _readers(one))]
+
+
+def _run(layer: Any, inputs: list[Array]) -> Array:
+    starts = range(0, len(inputs[0]), BATCH)
+    parts = [[array[at : at + BATCH] for array in inputs] for at in starts]
+    return np.concatenate([np.asarray(layer(part if len(part) > 1 else part[0])) for part in parts])
+
+
+def _normalised(norm: Any, x: Array) -> Array:
+    """Batch normalisation as in use."""
+    mean, variance, beta = (np.asarray(one) for one in (norm.moving_mean, norm.moving_variance, norm.beta))
+    scale = 1 / np.sqrt(variance + EPSILON)
+    return np.asarray(x * scale + (beta - mean * scale), np.float32)
+
+
+def _set_norm(norm: Any, x: Array, beta: Array) -> None:
+    """Let a normalisation bring rows `x` (n, C) to the variance one and the mean `beta`."""
+    norm.moving_mean.assign(x.mean(axis=0))
+    norm.moving_variance.assign(x.var(axis=0))
+    norm.beta.assign(beta)
+
+
+def _patches(x: Array, places: tuple[Array, Array, Array], layer: Any) -> Array:
+    """What a convolution sees at places of its output, (rows, kh * kw * C)."""
+    (rows, columns), (down, right) = layer.kernel_size, layer.strides
+    top, left = ((rows - 1) // 2, (columns - 1) // 2) if layer.padding == "same" else (0, 0)
+    x = np.pad(x, ((0, 0), (top, rows - 1 - top), (left, columns - 1 - left), (0, 0))) if top or left else x
+    picture, row, column = places
+    seen = [x[picture, row * down + i, column * right + j] for i in range(rows) for j in range(columns)]
+    return np.concatenate(seen, axis=1)
+
+
+def _ridge(features: Array, wanted: Array) -> tuple[Array, Array]:
+    """The linear map (F, D) and the constant (D,) from features to what is wanted, with small weights."""
+    middle, target = features.mean(axis=0), wanted.mean(axis=0)
+    x = (features - middle).astype(np.float64)
+    gram = x.T @ x
+    weight = float(np.trace(gram)) / len(gram) * max(RIDGE, 0.05 * len(gram) / len(x))
+    kernel = np.linalg.solve(gram + weight * np.eye(len(gram)), x.T @ (wanted - target))
+    return kernel.astype(np.float32), (target - middle @ kernel).astype(np.float32)
+
+
+def _choose(active: Array, importance: Array, count: int, random: np.random.Generator) -> Array:
+    """The `count` channels of `active` (N, H, W, C) that explain most of all others, in rising order.
+
+    Pivoted Cholesky decomposition of the covariance: each next channel is the one whose rest, unexplained by those
+    before, weighs most for the layers that read it.
+    """
+    rows = active.reshape(-1, active.shape[-1])
+    if count >= rows.shape[1]:
+        return np.arange(rows.shape[1])
+    rows = rows[random.choice(len(rows), min(len(rows), ROWS), replace=False)] * importance
+    rest = np.cov(rows.T.astype(np.float64))
+    chosen: list[int] = []
+    for _ in range(count):
+        gains = (rest**2).sum(axis=1) / np.maximum(np.diag(rest), 1e-9)
+        gains[chosen] = -1
+        best = int(np.argmax(gains))
+        chosen.append(best)
+        rest = rest - np.outer(rest[best], rest[best]) / max(rest[best, best], 1e-9)
+    return np.sort(np.asarray(chosen))
+
+
+def _importance(layer: Any) -> Array:
+    """How much the layers after one weigh each of its channels (C,): the root of the sum of their squared weights."""
+    total = np.zeros(int(layer.filters))
+    waiting: list[tuple[Any, int]] = [(reader, 0) for reader in _readers(layer)]
+    while waiting:
+        reader, start = waiting.pop()
+        kind = type(reader).__name__
+        if kind == "Conv2D":
+            total += np.square(np.asarray(reader.kernel)[:, :, start : start + len(total)]).sum(axis=(0, 1, 3))
+        elif kind == "Concatenate":
+            sources = _sources(reader)
+            leading = [number for number, source in enumerate(sources) if source.name.startswith(layer.name)]
+            if leading:  # else it is a pool of the stream, which matters little
+                before = sum(int(source.output.shape[-1]) for source in sources[: leading[0]])
+                waiting += [(after, start + before) for after in _readers(reader)]
+        elif kind != "GlobalAveragePooling2D":
+            waiting += [(after, start) for after in _readers(reader)]
+    return np.sqrt(np.maximum(total, 1e-12))
