@@ -12,7 +12,7 @@ _MIRROR = "https://github.com/faustomorales/keras-facenet/releases/download/v0.3
 
 FACENET_CROP = CropRule(margin=0.15, shape="stretch", shift=0.0, border="black")
 """FaceNet's own margin is in pixels of the source, so the same face at two sizes gives two vectors; here it is in
-proportion to the box. `benchmarks/lfw.py --crops` on the 1,000 pairs of LFW's view 1: the area under the ROC curve is
+proportion to the box. `benchmarks/lfw.py` on the 1,000 pairs of LFW's view 1: the area under the ROC curve is
 0.9980, 0.9981, 0.9979, 0.9980 and 0.9979 for margins of 0.1, 0.15, 0.2, 0.25 and 0.3, and 0.9967 for a square."""
 
 FACENET_INPUT_SIZE = (160, 160)
