@@ -21,8 +21,8 @@ PATIENCE = 120
 """How long a case may take by the clock, on a machine with other work."""
 MEMORY = 2 << 30
 """How many bytes of addresses the process may have."""
-LONGEST = 2000
-"""How many letters a refusal may have."""
+LONGEST = 8000
+"""How many letters a refusal may have: all operations of a small net without a counterpart, each with its name."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _be_child(case: Callable[[], object], pipe: int) -> NoReturn:
         os.dup2(quiet, 2)
         outcome, text = _outcome(case)
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        report = [outcome, text[: 2 * LONGEST], usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10]
+        report = [outcome, text[:LONGEST], usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10]
         os.write(pipe, json.dumps(report).encode())
     finally:
         os._exit(0)

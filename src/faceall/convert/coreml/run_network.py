@@ -104,7 +104,7 @@ def _edges(options: Message, spatial: Sequence[int], extent: Sequence[int], stri
 def _pair(values: Sequence[int], default: int) -> list[int]:
     found = [int(value) for value in values] or [default, default]
     if len(found) != 2 or min(found) < 1:
-        raise NetFormatError(f"has the sizes {found}, expected two of at least 1")
+        raise NetFormatError(f"has the sizes {found[:8]}, expected two of at least 1")
     return found
 
 

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.caffe.onnx_schema import FLOAT, INT64, messages
+from faceall.caffe.prototxt import message_of
 from faceall.caffe.schema import PARAMETER_FIELDS
 from faceall.convert.sources.bundle import read_bytes
 from faceall.convert.sources.source import Source, digests, read_note
@@ -51,6 +52,7 @@ def open_onnx(path: Path) -> Source:
         if not model.graph.node:
             raise NetFormatError(f"{path}: the ONNX file holds no net: damaged")
         net = _Reader(model.graph).net()
+        message_of(net)  # refuses options that are of another type than Caffe's
     except UnsupportedGraphError as error:
         raise UnsupportedGraphError(f"{path}: {error}") from error
     except (DecodeError, NetError, *_DAMAGE) as error:
