@@ -19,7 +19,7 @@ MOST_FACES = 5
 
 ROUNDS = 500
 _DIGITS = 1e-4  # a threshold is rounded down to
-_TAIL = 20  # times the rate: how much of the nearest comparisons a round of the bootstrap looks at first
+_TAIL = 4  # times the rate: how much of the nearest comparisons a round of the bootstrap looks at first
 _TAIL_LEAST = 1000
 _SHOWN = 3
 _EVEN = 1e-12  # differences of shares that are rounding
