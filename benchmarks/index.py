@@ -1,124 +1,200 @@
-"""FaceIndex against raw hnswlib at equal parameters, in one run: adding, searching, and how many neighbours are found.
+"""FaceIndex against raw hnswlib at equal parameters, in one run: adding, searching, recall, memory and opening.
 
 Every vector of FaceIndex is in SQLite, synced to the disk, before the graph sees it; hnswlib only has it in memory.
-Usage: python benchmarks/index.py [--json FILE] [--rounds N] [--count N] [--dimensions N ...]
+The searches of both go through the same graph: that of FaceIndex, written by it and loaded again by hnswlib.
+
+Usage: python benchmarks/index.py [--counts N ...] [--dimensions N ...] [--faces FILE.npz] [--json FILE] ...
+  --faces FILE.npz  vectors distributed as those of LFW (see index_vectors.py), instead of evenly spread clusters
+  --adding          also measure adding: builds every graph several times
+  --keep FOLDER     keep the indexes there, and use those that are there (a million takes long to build)
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hnswlib
 import numpy as np
+from index_vectors import RealFaces, clustered
 from measure import alternate, print_table, write_json
 
-from faceall.index import FaceIndex, GraphOptions
-from faceall.types import Float32Array
+from faceall.index import FaceIndex, GraphOptions, exact, graph_file
+from faceall.index.rows import Block
+from faceall.types import Float32Array, Int64Array
 
 K = 10
 QUERIES = 500
 
 
-def clustered(count: int, dimension: int, people: int) -> Float32Array:
-    """Unit vectors around the centres of `people`, as embeddings are: cosine about 0.75 within a person."""
-    random = np.random.default_rng(0)
-    centres = random.normal(size=(people, dimension))
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-    noise = 0.6 * random.normal(size=(count, dimension)) / np.sqrt(dimension)
-    vectors = centres[random.integers(people, size=count)] + noise
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+class Contest:
+    """One index of `count` vectors, and hnswlib with the same graph."""
 
+    def __init__(self, folder: Path, everything: Float32Array, options: GraphOptions) -> None:
+        self.vectors, self.queries = everything[:-QUERIES], everything[-QUERIES:]
+        self.options = options
+        self.figures: dict[str, Any] = {"count": len(self.vectors), "dimension": self.vectors.shape[1]}
+        self.folder = folder
+        if not (folder / graph_file.GRAPH).exists():
+            with FaceIndex(folder, options=options, exact_limit=0) as index:
+                index.add(self.vectors)
+        blocks = [
+            Block(np.arange(start, min(start + 50_000, len(self.vectors))) + 1, self.vectors[start : start + 50_000])
+            for start in range(0, len(self.vectors), 50_000)
+        ]
+        self.truth = exact.nearest(self.queries, blocks, K).keys
 
-def raw_graph(vectors: Float32Array, options: GraphOptions) -> Any:
-    graph = hnswlib.Index(space="l2", dim=vectors.shape[1])
-    graph.init_index(len(vectors), M=options.links, ef_construction=options.build_effort)
-    graph.set_num_threads(options.thread_count)
-    graph.set_ef(options.search_effort)
-    graph.add_items(vectors, np.arange(1, len(vectors) + 1))
-    return graph
+    def measure(self, rounds: int) -> None:
+        before = _memory()
+        start = time.perf_counter()
+        with FaceIndex(self.folder, options=self.options, exact_limit=0, read_only=True) as index:
+            index.search(self.queries[0], K)
+            self.figures["open s"] = time.perf_counter() - start
+            per_face = (_memory() - before) / len(self.vectors)
+            graph = index._searcher._graph
+            assert graph is not None
+            least = 4 * graph.dimension + 8 * self.options.links + 4 + 8  # the vector, its links, its key
+            self.figures |= {"bytes per face": per_face, "over vector + graph": per_face / least}
+            tuning = graph.tuning
+            effort = graph.effort_for(K)
+            self.figures |= {"ef": effort, "reached at save": tuning.reached if tuning else None}
+            raw = raw_graph(self.folder, self.vectors.shape[1], self.options)
+            raw.set_ef(effort)
+            self.figures["recall"] = _recall(index.search(self.queries, K).keys, self.truth)
+            self.figures["recall hnswlib"] = _recall(raw.knn_query(self.queries, K)[0].astype(np.int64), self.truth)
+            self._time_searches(index, raw, rounds)
+            self._sweep(raw, index)
 
-
-def filled(folder: str | None, vectors: Float32Array, exact_limit: int = 0) -> FaceIndex:
-    """An index that holds the vectors and has brought them into its graph."""
-    index = FaceIndex(folder, exact_limit=exact_limit)
-    index.add(vectors)
-    index.search(vectors[0], 1)
-    return index
-
-
-def fill_on_disk(vectors: Float32Array) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        filled(folder, vectors).close(save=False)
-
-
-def one_by_one(search: Callable[[Float32Array], Any], queries: Float32Array) -> Callable[[], None]:
-    def run() -> None:
-        for query in queries:
-            search(query)
-
-    return run
-
-
-def row(what: str, vectors: Float32Array, seconds: dict[str, float], per: int) -> dict[str, Any]:
-    """One line of the table; the ratio is FaceIndex's time in proportion to hnswlib's."""
-    microseconds = {name: 1e6 * value / per for name, value in seconds.items()}
-    ratio = seconds["FaceIndex"] / seconds["hnswlib"]
-    return {"what": what, "vectors": "x".join(map(str, vectors.shape)), **microseconds, "ratio": ratio}
-
-
-def share_found(keys: Any, queries: Float32Array, vectors: Float32Array) -> float:
-    """Of the true nearest, the part that is among `keys` (q, K)."""
-    truth = np.argsort(-(queries @ vectors.T), axis=1)[:, :K] + 1
-    return float(
-        np.mean([len(set(row) & set(best)) / K for row, best in zip(keys.tolist(), truth.tolist(), strict=True)])
-    )
-
-
-def measure(count: int, dimension: int, rounds: int) -> list[dict[str, Any]]:
-    everything = clustered(count + QUERIES, dimension, max(1, count // 10))
-    vectors, queries = everything[:count], everything[count:]
-    options = GraphOptions()
-    adding = alternate(
-        {"hnswlib": lambda: raw_graph(vectors, options), "FaceIndex": lambda: fill_on_disk(vectors)},
-        rounds=max(1, rounds // 3),
-    )
-    rows = [row("add, us per vector", vectors, adding, count)]
-    graph = raw_graph(vectors, options)
-    with tempfile.TemporaryDirectory() as folder, filled(str(Path(folder)), vectors) as index:
-        single = alternate(
-            {
-                "hnswlib": one_by_one(lambda query: graph.knn_query(query, K), queries),
-                "FaceIndex": one_by_one(lambda query: index.search(query, K), queries),
-            },
-            rounds,
-        )
+    def _time_searches(self, index: FaceIndex, raw: Any, rounds: int) -> None:
+        """One query after the other, in turns query by query; then all at once, in turns."""
+        mine, other = [], []
+        for query in self.queries:
+            mine.append(_seconds(lambda query=query: index.search(query, K)))
+            other.append(_seconds(lambda query=query: raw.knn_query(query, K)))
+            other.append(_seconds(lambda query=query: raw.knn_query(query, K)))
+            mine.append(_seconds(lambda query=query: index.search(query, K)))
+        one = {"one us": 1e6 * float(np.median(mine)), "one hnswlib us": 1e6 * float(np.median(other))}
         batch = alternate(
-            {"hnswlib": lambda: graph.knn_query(queries, K), "FaceIndex": lambda: index.search(queries, K)}, rounds
+            {"mine": lambda: index.search(self.queries, K), "raw": lambda: raw.knn_query(self.queries, K)}, rounds
         )
-        rows.append(row("search one, us per query", vectors, single, QUERIES))
-        rows.append(row(f"search {QUERIES}, us per query", vectors, batch, QUERIES))
-        found = {
-            "hnswlib": share_found(graph.knn_query(queries, K)[0], queries, vectors),
-            "FaceIndex": share_found(index.search(queries, K).keys, queries, vectors),
+        self.figures |= one | {"one ratio": one["one us"] / one["one hnswlib us"]}
+        self.figures |= {
+            "batch us": 1e6 * batch["mine"] / QUERIES,
+            "batch hnswlib us": 1e6 * batch["raw"] / QUERIES,
+            "batch ratio": batch["mine"] / batch["raw"],
         }
-        shape = "x".join(map(str, vectors.shape))
-        rows.append({"what": f"recall@{K}", "vectors": shape, **found, "ratio": found["FaceIndex"] / found["hnswlib"]})
-    return rows
+
+    def _sweep(self, raw: Any, index: FaceIndex) -> None:
+        """The smallest effort for some recalls, and the median time of one query with it."""
+        for wished in (0.95, 0.99):
+            low, high = K - 1, 2048
+            while high > low + 1:
+                middle = (low + high) // 2
+                raw.set_ef(middle)
+                enough = _recall(raw.knn_query(self.queries, K)[0].astype(np.int64), self.truth) >= wished
+                low, high = (low, middle) if enough else (middle, high)
+            graph = index._searcher._graph
+            assert graph is not None
+            graph._graph.set_ef(high)
+            times = [_seconds(lambda query=query: index.search(query, K)) for query in self.queries]
+            self.figures |= {f"ef at {wished}": high, f"p50 us at {wished}": 1e6 * float(np.median(times))}
+
+    def time_adding(self, rounds: int) -> None:
+        """hnswlib in memory; FaceIndex on the disk; and the part of it that SQLite takes."""
+        commits: list[float] = []
+
+        def fill_raw() -> None:
+            raw = hnswlib.Index(space="l2", dim=self.vectors.shape[1])
+            raw.init_index(len(self.vectors), M=self.options.links, ef_construction=self.options.build_effort)
+            raw.set_num_threads(self.options.thread_count)
+            raw.add_items(self.vectors, np.arange(len(self.vectors)))
+
+        def fill_index() -> None:
+            with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+                index = FaceIndex(folder, options=self.options, exact_limit=0)
+                commits.append(_seconds(lambda: index.add(self.vectors)))
+                index.search(self.queries[0], 1)
+                index.close(save=False)
+
+        seconds = alternate({"raw": fill_raw, "mine": fill_index}, rounds)
+        per = 1e6 / len(self.vectors)
+        commit = float(np.median(commits))
+        self.figures |= {
+            "add us": per * seconds["mine"],
+            "commit us": per * commit,
+            "add hnswlib us": per * seconds["raw"],
+            "add ratio without commit": (seconds["mine"] - commit) / seconds["raw"],
+        }
+
+
+def raw_graph(folder: Path, dimension: int, options: GraphOptions) -> Any:
+    """The graph of a saved FaceIndex in hnswlib itself."""
+    raw = hnswlib.Index(space="l2", dim=dimension)
+    with (folder / graph_file.GRAPH).open("rb") as file, graph_file.scratch_file(folder) as (path, copy):
+        file.seek(len(graph_file.Header(1, "l2", 0, 0).pack()) + 32)  # its digest
+        while part := file.read(1 << 24):
+            copy.write(part)
+        copy.flush()
+        raw.load_index(str(path))
+    raw.set_num_threads(options.thread_count)
+    return raw
+
+
+def _recall(found: Int64Array, truth: Int64Array) -> float:
+    return float((found[:, :, None] == truth[:, None, :]).any(axis=2).mean())
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def _memory() -> int:
+    """Bytes of this process that are in memory (Linux)."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def vectors_of(faces: Path | None, count: int, dimension: int) -> Float32Array:
+    """`count` vectors and QUERIES more; ten faces per person."""
+    people = max(1, count // 10)
+    if faces is None:
+        return clustered(count + QUERIES, dimension, people)
+    return RealFaces(faces, dimension).alike(count + QUERIES, people)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--count", type=int, default=20_000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--counts", type=int, nargs="+", default=[10_000])
     parser.add_argument("--dimensions", type=int, nargs="+", default=[128, 512])
+    parser.add_argument("--faces", type=Path, metavar="FILE.npz")
+    parser.add_argument("--links", type=int, default=GraphOptions().links)
+    parser.add_argument("--build-effort", type=int, default=GraphOptions().build_effort)
+    parser.add_argument("--adding", action="store_true")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
+    parser.add_argument("--json", metavar="FILE")
     given = parser.parse_args()
-    rows = [line for dimension in given.dimensions for line in measure(given.count, dimension, given.rounds)]
-    print_table(rows)
+    options = GraphOptions(links=given.links, build_effort=given.build_effort)
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for dimension in given.dimensions:
+            for count in given.counts:
+                kind = "alike" if given.faces else "clustered"
+                name = f"{kind}-{count}-{dimension}-{options.links}-{options.build_effort}"
+                folder = (given.keep or Path(scratch)) / name
+                contest = Contest(folder, vectors_of(given.faces, count, dimension), options)
+                contest.figures |= {"vectors": kind, "links": options.links, "build effort": options.build_effort}
+                contest.measure(given.rounds)
+                if given.adding:
+                    contest.time_adding(max(1, given.rounds // 3))
+                rows.append(contest.figures)
+                print_table([{"what": key, "value": value} for key, value in contest.figures.items()])
     write_json(given.json, rows)
 
 

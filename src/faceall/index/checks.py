@@ -47,8 +47,7 @@ def _as_float32(vectors: npt.ArrayLike) -> Float32Array:
 def _are_surely_usable(array: Float32Array) -> bool:
     """Whether the sum of all squares is small enough for every vector to be: one quick pass that NaN cannot slip by."""
     numbers = array.reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.dot(numbers, numbers) <= LONGEST**2 / array.shape[1])
+    return bool(np.vdot(numbers, numbers) <= LONGEST**2 / array.shape[1])
 
 
 def _refuse_unusable(array: Float32Array) -> None:
