@@ -5,7 +5,20 @@ from __future__ import annotations
 import click
 
 from faceall import __version__
-from faceall_cli import align, calibrate, cluster, convert, doctor, evaluate, faces, gallery, models, people, photos
+from faceall_cli import (
+    align,
+    calibrate,
+    cluster,
+    convert,
+    doctor,
+    evaluate,
+    faces,
+    gallery,
+    models,
+    people,
+    photos,
+    search,
+)
 from faceall_cli.group import FaceallGroup
 
 
@@ -24,7 +37,7 @@ def main() -> None:
 
 COMMANDS = (
     photos.register,
-    faces.search,
+    search.search,
     faces.detect,
     faces.embed,
     faces.compare,

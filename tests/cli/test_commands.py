@@ -10,6 +10,7 @@ import pytest
 from cli_runs import Run, records
 from PIL import Image as PillowImage
 
+from faceall.images import read_image
 from tiny_model import write_tiny_model
 
 
@@ -267,3 +268,17 @@ def test_a_gallery_path_that_cannot_be_used(run: Run, portraits: Path) -> None:
         result = run(command, "--gallery", portraits / ("x" * 300), exit_code=1)
         assert "Traceback" not in result.output
         assert "cannot be used" in result.output
+
+
+def test_search_by_person_and_explained(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """`--by person` lists people with their nearest and mean distance; `--explain` writes a picture per query."""
+    run("register", portraits)
+    query = portraits / "Eileen" / "1.png"
+    out = tmp_path / "why"
+    result = run("search", query, "--by", "person", "--explain", out, "--json")
+    (record,) = records(result.stdout)
+    assert [person["person"] for person in record["people"]] == ["Eileen", "Mirror"]
+    assert record["people"][0]["distance"] == record["people"][0]["mean_distance"] < 1e-3
+    (picture,) = out.iterdir()
+    assert read_image(picture).shape[2] == 3
+    assert "nearest" in run("search", query, "--by", "person").stdout

@@ -131,3 +131,58 @@ def test_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.setenv("FACEALL_GALLERY", str(tmp_path / "mine"))
     with Gallery.open() as gallery:
         assert gallery.folder == tmp_path / "mine"
+
+
+def test_people_with_their_best_and_mean_distance(gallery: Gallery, photos: Path) -> None:
+    """Every person once, nearest first, with the mean over all their faces, as brute force has it."""
+    for name, numbers in {"Ada": (1, 3, 9), "Bea": (60, 70), "Cyd": (200,)}.items():
+        for number in numbers:
+            write_photo(photos / name / f"{number}.png", one_face(number))
+    list(gallery.register(photos))
+    query = paint(one_face(2))
+    (result,) = gallery.search_people(query, k=2)
+    (every,) = gallery.search(query, k=10)
+    distances: dict[str, list[float]] = {}
+    for match in every.matches:
+        distances.setdefault(str(match.person), []).append(match.distance)
+    nearest = sorted(distances, key=lambda name: min(distances[name]))[:2]
+    assert [person.person for person in result.people] == nearest
+    for person in result.people:
+        own = distances[person.person]
+        assert person.distance == pytest.approx(min(own), abs=1e-6)
+        assert person.mean_distance == pytest.approx(np.mean(own), abs=1e-6)
+        assert person.faces == len(own)
+
+
+def test_faces_of_nobody_are_passed_over(gallery: Gallery, photos: Path) -> None:
+    """However many unnamed faces are nearer, the people are found; where there are none the answer is empty."""
+    for number in range(30):
+        write_photo(photos / f"{number}.png", one_face(number))
+    list(gallery.register(photos, unnamed=True))
+    (result,) = gallery.search_people(paint(one_face(5)))
+    assert result.people == ()
+    write_photo(photos / "Zoe" / "1.png", one_face(200))
+    list(gallery.register(photos))
+    (result,) = gallery.search_people(paint(one_face(5)), k=3)
+    assert [person.person for person in result.people] == ["Zoe"]
+    (none,) = gallery.search_people(paint(one_face(5)), threshold=0.0)
+    assert none.people == ()
+
+
+def test_an_explanation_shows_query_and_matches(gallery: Gallery, photos: Path) -> None:
+    """The query stands left with its box, the matches right; where a photo is gone its thumbnail stands in."""
+    for number in (1, 2):
+        write_photo(photos / f"p{number}" / "1.png", one_face(number))
+    list(gallery.register(photos))
+    query = paint(one_face(1))
+    page = gallery.explain(query, k=2)
+    assert page.ndim == 3
+    assert page.dtype == np.uint8
+    red = (page[..., 0] > 180) & (page[..., 1:] < 90).all(axis=2)
+    assert red[:, : page.shape[1] // 2].any()
+    assert red[:, page.shape[1] // 2 :].any()
+    for path in photos.rglob("*.png"):
+        path.unlink()
+    assert gallery.explain(query, k=2).shape == page.shape
+    assert gallery.explain(paint([]), k=2).shape[2] == 3  # nobody on it
+    assert gallery.explain(query, k=2, threshold=0.0).shape[2] == 3

@@ -13,7 +13,7 @@ from faceall.gallery.naming import Candidate, find_candidates, person_of
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult, PhotoStatus
 from faceall.gallery.register import Registration, Timings
-from faceall.gallery.search import GalleryMatch, SearchResult
+from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, SearchResult
 from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
     "Migration",
     "NamedVectors",
     "Person",
+    "PersonMatch",
+    "PersonResult",
     "PhotoResult",
     "PhotoStatus",
     "Registration",

@@ -14,13 +14,22 @@ from faceall.gallery import clusters, folders, people, schema
 from faceall.gallery.analysis import Analyser, Comparison, FaceDetector, FaceEmbedder, as_image, compare_pictures
 from faceall.gallery.bundle import BundleExport, export_bundle
 from faceall.gallery.bundle_merge import BundleImport, import_bundle
+from faceall.gallery.explanation import agreement_of, draw_explanation
 from faceall.gallery.health import find_problems
 from faceall.gallery.migrate import Migration
 from faceall.gallery.naming import find_candidates
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult
 from faceall.gallery.register import Progress, Registration
-from faceall.gallery.search import SearchResult, list_faces, match_faces
+from faceall.gallery.search import (
+    PersonResult,
+    Query,
+    SearchResult,
+    list_faces,
+    load_face,
+    match_faces,
+    match_people,
+)
 from faceall.gallery.thresholds import (
     Calibration,
     MatchThreshold,
@@ -32,7 +41,7 @@ from faceall.gallery.thresholds import (
 )
 from faceall.index import FaceIndex
 from faceall.models import data_folder
-from faceall.types import Image
+from faceall.types import Faces, Image
 
 DATABASE = "faces.db"
 
@@ -194,6 +203,43 @@ class Gallery:
 
         Raises ImageError, ModelError, or IndexMismatchError if another model made the gallery.
         """
+        query = self._ask(source, k, threshold)
+        return match_faces(self._index, query.faces, query.vectors, k, threshold, query.threshold)
+
+    def search_people(
+        self, source: Image | str | os.PathLike[str], *, k: int = 5, threshold: float | None = None
+    ) -> list[PersonResult]:
+        """Who is on a picture: for every face, surest first, the k nearest people; as `search` otherwise."""
+        query = self._ask(source, k, threshold)
+        return match_people(self._index, query.faces, query.vectors, k, threshold, query.threshold)
+
+    def explain(self, source: Image | str | os.PathLike[str], *, k: int = 5, threshold: float | None = None) -> Image:
+        """A picture of a search: the query and what was found, with boxes, landmarks, distances and the thresholds.
+
+        It also tells how many of the nearest faces an exact search finds, too.
+        returns  (height, width, 3) uint8 RGB
+
+        Raises what `search` raises.
+        """
+        query = self._ask(source, k, threshold)
+        results = match_faces(self._index, query.faces, query.vectors, k, threshold, query.threshold)
+        every = match_faces(self._index, query.faces, query.vectors, k, None, query.threshold)
+        exact = self._index.search(query.vectors, k, exact=True).distances if len(query.faces) else ()
+        return draw_explanation(
+            query.image,
+            query.faces,
+            results,
+            agreements=[agreement_of(quick.matches, row) for quick, row in zip(every, exact, strict=True)],
+            face_of=self._face_of,
+        )
+
+    def _face_of(self, face_id: int) -> tuple[Faces, bytes]:
+        """A stored face, one in its photo, and its thumbnail."""
+        with self._index.reading() as connection:
+            return load_face(connection, face_id), self.thumbnail(face_id)
+
+    def _ask(self, source: Image | str | os.PathLike[str], k: int, threshold: float | None) -> Query:
+        """Find the faces of a query and their vectors, and check what is asked of them."""
         if k < 1:
             raise FaceallError(f"k is {k}, expected a whole number from 1")
         if threshold is not None and not 0 <= threshold <= 4:
@@ -202,7 +248,7 @@ class Gallery:
         self._agree()
         faces, vectors = self._analyser.find(image)
         judged = self.match_threshold if threshold is None else MatchThreshold(threshold, None, "given")
-        return match_faces(self._index, faces, vectors, k, threshold, judged)
+        return Query(image, faces, vectors, judged)
 
     @property
     def calibration(self) -> Calibration | None:

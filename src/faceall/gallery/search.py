@@ -7,11 +7,13 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from faceall.gallery.people import StoredFace
 from faceall.gallery.photos import unmarked
 from faceall.gallery.thresholds import MatchThreshold
 from faceall.index import FaceIndex
-from faceall.types import Faces, Float32Array, similarity
+from faceall.types import Faces, Float32Array, Image, similarity
 
 _FACE = (
     "SELECT faces.key, people.name, (SELECT path FROM files WHERE files.photo = faces.photo ORDER BY id LIMIT 1),"
@@ -60,6 +62,95 @@ class SearchResult:
     threshold: MatchThreshold | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A picture that is asked about: its faces, their vectors (n, size), and what their matches are judged by."""
+
+    image: Image
+    faces: Faces
+    vectors: Float32Array
+    threshold: MatchThreshold | None
+
+
+@dataclass(frozen=True)
+class PersonMatch:
+    """A person of the gallery who is like a query.
+
+    person         what they are called
+    distance       squared L2 to their nearest face: 0 same, 4 opposite
+    similarity     its cosine: 1 same, -1 opposite
+    mean_distance  the mean of the squared distances to all their faces
+    faces          how many these are
+    face_id, path  the nearest face, and a file that shows it
+    matches        whether the nearest lies within the threshold; None where there is none
+    """
+
+    person: str
+    distance: float
+    similarity: float
+    mean_distance: float
+    faces: int
+    face_id: int
+    path: Path
+    matches: bool | None = None
+
+
+@dataclass(frozen=True)
+class PersonResult:
+    """One face of a query picture and the people whom it may show, nearest first.
+
+    box        x0 y0 x1 y1 in pixels of the query
+    threshold  what the matches were judged by; None where neither the gallery nor the model has one
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    people: tuple[PersonMatch, ...]
+    threshold: MatchThreshold | None = None
+
+
+def match_people(
+    index: FaceIndex,
+    faces: Faces,
+    vectors: Float32Array,
+    k: int,
+    limit: float | None,
+    threshold: MatchThreshold | None = None,
+) -> list[PersonResult]:
+    """The k nearest people of the gallery for every face, at most `limit` away, judged by `threshold`."""
+    results = []
+    near = _neighbours(index, vectors, k, threshold, people=_count_people(index, k))
+    for face, vector, matches in zip(faces, vectors, near, strict=True):
+        best: dict[str, GalleryMatch] = {}
+        for match in matches:
+            if match.person is not None and (limit is None or match.distance <= limit):
+                best.setdefault(match.person, match)
+        people = (_person_match(index, vector, match) for match in list(best.values())[:k])
+        shown = tuple(person for person in people if person is not None)
+        results.append(PersonResult(_corners(face.box.tolist()), face.score, shown, threshold))
+    return results
+
+
+def _person_match(index: FaceIndex, vector: Float32Array, best: GalleryMatch) -> PersonMatch | None:
+    """The person of a match with the distances to all their faces; None where they are removed at this moment."""
+    with index.reading() as connection:
+        statement = "SELECT key FROM faces JOIN people ON people.id = person WHERE name = ?"
+        keys = [row[0] for row in connection.execute(statement, (best.person,))]
+    distances = index.search(vector, max(len(keys), 1), only=keys, exact=True).distances
+    if not distances.size:
+        return None
+    return PersonMatch(
+        str(best.person),
+        best.distance,
+        best.similarity,
+        float(distances.mean()),
+        int(distances.size),
+        best.face_id,
+        best.path,
+        best.matches,
+    )
+
+
 def match_faces(
     index: FaceIndex,
     faces: Faces,
@@ -70,23 +161,22 @@ def match_faces(
 ) -> list[SearchResult]:
     """The k nearest faces of the gallery for every face, at most `limit` away, judged by `threshold`."""
     results = []
-    for face, near in zip(faces, _neighbours(index, vectors, k, threshold), strict=True):
+    people = _TWO if _count_people(index, _TWO) == _TWO else 0  # without two there is no second-best to look for
+    for face, near in zip(faces, _neighbours(index, vectors, k, threshold, people=people), strict=True):
         shown = tuple(match for match in near[:k] if limit is None or match.distance <= limit)
         results.append(SearchResult(_corners(face.box.tolist()), face.score, shown, _second(near), threshold))
     return results
 
 
 def _neighbours(
-    index: FaceIndex, vectors: Float32Array, k: int, threshold: MatchThreshold | None
+    index: FaceIndex, vectors: Float32Array, k: int, threshold: MatchThreshold | None, *, people: int
 ) -> list[list[GalleryMatch]]:
-    """For every vector at least k faces (fewer where there are fewer), and as many more as two people take.
+    """For every vector at least k faces (fewer where there are fewer), and as many more as so many people take.
 
     Of a face that is removed at this moment nothing is said.
     """
     near: list[list[GalleryMatch]] = [[] for _ in vectors]
     open_ones, wanted = list(range(len(vectors))), max(k, _FIRST_LOOK)
-    with index.reading() as connection:
-        several = len(connection.execute("SELECT DISTINCT person FROM faces WHERE person NOTNULL LIMIT 2").fetchall())
     while open_ones:
         found = index.search(vectors[open_ones], wanted)
         with index.reading() as connection:
@@ -97,9 +187,9 @@ def _neighbours(
                 for key, distance in zip(keys, distances, strict=True)
                 if key in stored
             ]
-        if several < _TWO or found.keys.shape[1] < wanted:
+        if found.keys.shape[1] < wanted:
             break
-        open_ones = [place for place in open_ones if _second(near[place]) is None]
+        open_ones = [place for place in open_ones if _people_among(near[place]) < people]
         wanted *= _WIDER
     return near
 
@@ -107,6 +197,17 @@ def _neighbours(
 def _match(face: StoredFace, distance: float, threshold: MatchThreshold | None) -> GalleryMatch:
     within = None if threshold is None else distance <= threshold.distance
     return GalleryMatch(face.person, face.path, distance, similarity(distance), face.face_id, within)
+
+
+def _count_people(index: FaceIndex, at_most: int) -> int:
+    """How many people have a face in the gallery; no more are counted than asked for."""
+    statement = "SELECT DISTINCT person FROM faces WHERE person NOTNULL LIMIT ?"
+    with index.reading() as connection:
+        return len(connection.execute(statement, (at_most,)).fetchall())
+
+
+def _people_among(near: list[GalleryMatch]) -> int:
+    return len({match.person for match in near} - {None})
 
 
 def _second(near: list[GalleryMatch]) -> GalleryMatch | None:
@@ -119,6 +220,16 @@ def load_faces(connection: sqlite3.Connection, keys: list[int]) -> dict[int, Sto
     """The faces of some keys; those that are not there are left out."""
     rows = (connection.execute(f"{_FACE} WHERE faces.key = ?", (key,)).fetchone() for key in set(keys))
     return {row[0]: _stored(row) for row in rows if row}
+
+
+def load_face(connection: sqlite3.Connection, key: int) -> Faces:
+    """One stored face in its photo, with its landmarks; none where it is not there."""
+    statement = "SELECT x0, y0, x1, y1, score, landmarks FROM faces WHERE key = ?"
+    row = connection.execute(statement, (key,)).fetchone()
+    if row is None:
+        return Faces.empty()
+    landmarks = np.frombuffer(row[5], "<f4").reshape(1, 5, 2).astype(np.float32)
+    return Faces(np.array([row[:4]], np.float32), np.array([row[4]], np.float32), landmarks)
 
 
 def list_faces(connection: sqlite3.Connection, person: int | None = None, path: Path | None = None) -> list[StoredFace]:

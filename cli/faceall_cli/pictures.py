@@ -1,0 +1,64 @@
+"""Pictures in, and pictures with drawings out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceall_cli.console import Console, shown
+
+if TYPE_CHECKING:
+    from faceall.types import Image
+
+
+def read_pictures(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Path, Image]]:
+    """Every picture at the paths with its pixels; those that cannot be read get a line on stderr."""
+    from faceall.errors import ImageError
+    from faceall.images import find_images, read_image
+
+    files = find_images(paths, on_error=lambda error: console.complain(f"faceall: {shown(str(error))}"))
+    if not files:
+        console.complain("faceall: no picture found there")
+    with console.progress(len(files), "pictures") as bar:
+        for file in files:
+            try:
+                image = read_image(file)
+            except ImageError as error:
+                console.complain(f"faceall: {shown(str(error))}")
+            else:
+                yield file, image
+            bar.step()
+
+
+def place(box: Any) -> str:
+    """A box in words: its corners in whole pixels."""
+    x0, y0, x1, y1 = (round(float(value)) for value in box)
+    return f"{x0},{y0} to {x1},{y1}"
+
+
+class Drawings:
+    """Writes a picture per query into a folder; never over one that is read, nor over one that it has written."""
+
+    def __init__(self, console: Console, folder: Path, queries: tuple[Path, ...]) -> None:
+        from faceall.images import find_images
+
+        self._console, self._folder = console, folder
+        self._taken = {path.resolve() for path in find_images(queries, on_error=lambda error: None)}
+
+    def write(self, query: Path, drawing: Image) -> None:
+        """Write the drawing of a query under its name; where that is taken, with a number."""
+        from faceall.errors import ImageError
+        from faceall.images import write_image
+
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ImageError(f"{self._folder}: cannot be made ({error.strerror})") from error
+        numbers = itertools.count(1)
+        names = (self._folder / f"{query.stem}{f'-{number}' if number > 1 else ''}.jpg" for number in numbers)
+        target = next(name for name in names if name.resolve() not in self._taken)
+        self._taken.add(target.resolve())
+        write_image(target, drawing)
+        self._console.remark(f"wrote {shown(target)}")

@@ -1,0 +1,171 @@
+"""Who is on a picture?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from faceall_cli.console import Console, rounded, short_path, shown
+from faceall_cli.group import MISTAKE
+from faceall_cli.options import gallery_option, model_option, output_options, pictures_argument
+from faceall_cli.photos import make_embedder
+from faceall_cli.pictures import Drawings, place, read_pictures
+
+if TYPE_CHECKING:
+    from faceall.gallery import GalleryMatch, MatchThreshold, PersonMatch, PersonResult, SearchResult
+
+
+@click.command()
+@pictures_argument
+@click.option("-k", type=click.IntRange(min=1), default=5, show_default=True, help="How many matches per face.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 4),
+    help="The largest squared distance (0 same, 4 opposite) of a match. Default: show all.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["face", "person"]),
+    default="face",
+    show_default=True,
+    help="What to list: the nearest faces, or the nearest people with their best and mean distance.",
+)
+@click.option(
+    "--explain",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write a picture there per query: the query and its matches, with boxes, landmarks and distances.",
+)
+@model_option
+@gallery_option
+@output_options
+def search(
+    console: Console,
+    images: tuple[Path, ...],
+    k: int,
+    threshold: float | None,
+    by: str,
+    explain: Path | None,
+    model: str | None,
+    gallery: Path | None,
+) -> None:
+    """Say who is on pictures: the most similar faces of the gallery for every face.
+
+    The distance is squared Euclidean between unit vectors, 0 to 4; the similarity is their cosine. A match lies within
+    the gallery's threshold (`faceall calibrate` chooses one) or else the model's; the distance to the second-best
+    person tells how sure the first is.
+    """
+    from faceall.gallery import Gallery
+
+    found = 0
+    drawings = None if explain is None else Drawings(console, explain, images)
+    judged: list[MatchThreshold | None] = []
+    with Gallery.open(gallery, embedder=make_embedder(model), read_only=True) as opened:
+        if not len(opened):
+            raise click.ClickException(f"{opened.folder}: the gallery is empty; register photos first")
+        opened.warm_up()
+        for path, image in read_pictures(console, images):
+            ask: Callable[..., Sequence[SearchResult | PersonResult]]
+            ask = opened.search_people if by == "person" else opened.search
+            results = ask(image, k=k, threshold=threshold)
+            if not results:
+                console.complain(f"faceall: {shown(path)}: no face found")
+            for number, result in enumerate(results, 1):
+                which = f", face {number} of {len(results)}" if len(results) > 1 else ""
+                console.line(f"{shown(path)}{which} at {place(result.box)}:")
+                _print_result(console, path, result)
+            if drawings is not None:
+                drawings.write(path, opened.explain(image, k=k, threshold=threshold))
+            found += len(results)
+            judged += [result.threshold for result in results]
+    if not found:
+        raise click.exceptions.Exit(MISTAKE)
+    console.remark(_explained(judged[0]))
+
+
+def _explained(threshold: MatchThreshold | None) -> str:
+    """What the matches were judged by."""
+    if threshold is None:
+        return "no threshold says who matches: the model has none; faceall calibrate chooses one on your own people"
+    source = {"calibration": "calibrated on this gallery", "model": "the model's own", "given": "as given"}
+    rate = threshold.false_accept_rate
+    aim = "" if rate is None else f", for a false-accept rate of {rate:g}"
+    return f"threshold {threshold.distance:g}, {source[threshold.origin]}{aim}"
+
+
+def _print_result(console: Console, path: Path, result: SearchResult | PersonResult) -> None:
+    """The matches of one face, as a record and as a table."""
+    from faceall.gallery import SearchResult
+
+    record: dict[str, Any] = {"query": str(path), "box": rounded(result.box), "score": round(result.score, 6)}
+    threshold = None if result.threshold is None else asdict(result.threshold)
+    if isinstance(result, SearchResult):
+        matches = [_match_record(match) for match in result.matches]
+        console.record({**record, "matches": matches, "second": _second(result), "threshold": threshold})
+        rows = _rows(result)
+    else:
+        people = [{**_match_record(match), **_person_record(match)} for match in result.people]
+        console.record({**record, "people": people, "threshold": threshold})
+        rows = _person_rows(result)
+    if rows:
+        console.table(rows, indent="  ", right=frozenset((1, 2, 3)))
+    else:
+        console.line("  nobody within the threshold")
+    if isinstance(result, SearchResult) and result.second is not None:
+        console.line(f"  second-best person: {shown(result.second.person or '-')} at {result.second.distance:.3f}")
+
+
+def _match_record(match: GalleryMatch | PersonMatch) -> dict[str, Any]:
+    return {
+        "person": match.person,
+        "path": str(match.path),
+        "distance": round(match.distance, 6),
+        "similarity": round(match.similarity, 6),
+        "face_id": match.face_id,
+        "match": match.matches,
+    }
+
+
+def _person_record(match: PersonMatch) -> dict[str, Any]:
+    return {"mean_distance": round(match.mean_distance, 6), "faces": match.faces}
+
+
+def _second(result: SearchResult) -> dict[str, Any] | None:
+    """The second-best person as JSON."""
+    second = result.second
+    if second is None:
+        return None
+    values = {"distance": round(second.distance, 6), "similarity": round(second.similarity, 6)}
+    return {"person": second.person, **values, "face_id": second.face_id}
+
+
+def _rows(result: SearchResult) -> list[tuple[str, ...]]:
+    """The table of matches, empty without any; the verdict stands there only where there is a threshold."""
+    rows: list[tuple[str, ...]] = [("person", "distance", "similarity", "face", "verdict", "photo")]
+    for match in result.matches:
+        numbers = (f"{match.distance:.3f}", f"{match.similarity:.3f}", str(match.face_id))
+        rows.append((match.person or "-", *numbers, _verdict(match), short_path(match.path)))
+    return _with_verdicts(rows, result.threshold)
+
+
+def _person_rows(result: PersonResult) -> list[tuple[str, ...]]:
+    """The table of people, likewise."""
+    rows: list[tuple[str, ...]] = [("person", "nearest", "mean", "faces", "verdict", "photo")]
+    for match in result.people:
+        numbers = (f"{match.distance:.3f}", f"{match.mean_distance:.3f}", str(match.faces))
+        rows.append((match.person, *numbers, _verdict(match), short_path(match.path)))
+    return _with_verdicts(rows, result.threshold)
+
+
+def _verdict(match: GalleryMatch | PersonMatch) -> str:
+    return "match" if match.matches else "no match"
+
+
+def _with_verdicts(rows: list[tuple[str, ...]], threshold: MatchThreshold | None) -> list[tuple[str, ...]]:
+    if len(rows) == 1:
+        return []
+    return rows if threshold else [(*row[:4], row[5]) for row in rows]

@@ -1,0 +1,156 @@
+"""Why did the search say that? One picture: the query, the faces that were found, and how far to trust them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+
+from faceall.errors import FaceallError
+from faceall.gallery.analysis import THUMBNAIL
+from faceall.gallery.search import GalleryMatch, SearchResult
+from faceall.images import crop, draw_faces, read_image, resize
+from faceall.types import Faces, Float32Array, Image
+
+_QUERY = 480  # pixels, the longer side of the query
+_TILE = 240
+_GAP = 12
+_TEXT = 15
+_AROUND = 1.0  # of the face's size, what a tile shows on every side of it
+_WHITE, _BLACK, _GRAY = (255, 255, 255), (0, 0, 0), (110, 110, 110)
+_VERDICTS = {True: "match", False: "no match", None: ""}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the quick search compares with a look at every face.
+
+    same   how many of the nearest faces are the same
+    count  of how many
+    """
+
+    same: int
+    count: int
+
+    @property
+    def text(self) -> str:
+        """As a person reads it."""
+        return f"{self.same} of {self.count} nearest faces are those of an exact search"
+
+
+def draw_explanation(
+    image: Image,
+    faces: Faces,
+    results: Sequence[SearchResult],
+    *,
+    agreements: Sequence[Agreement],
+    face_of: Callable[[int], tuple[Faces, bytes]],
+) -> Image:
+    """Draw a query and its matches.
+
+    image       (H, W, 3) uint8 RGB, the query
+    faces       those found on it, as many as results, in the same order
+    agreements  one per face
+    face_of     the stored box, score and landmarks of a face (one in its photo), and its thumbnail, by its id
+    returns     (height, width, 3) uint8: the query with boxes and landmarks; per face a row with its nearest faces of
+                the gallery in their photos, or their thumbnails where a photo is gone
+    """
+    numbers = [str(number) for number in range(1, len(faces) + 1)]
+    left = _fitted(draw_faces(image, faces, numbers if len(faces) > 1 else None), _QUERY)
+    rows = [
+        _row(f"face {number}" if len(faces) > 1 else "", result, agreement, face_of)
+        for number, result, agreement in zip(numbers, results, agreements, strict=True)
+    ]
+    right = _stack(rows) if rows else _text_block(["no face found"], _TILE)
+    height = max(left.shape[0], right.shape[0]) + 2 * _GAP
+    page = np.full((height, left.shape[1] + right.shape[1] + 3 * _GAP, 3), 255, np.uint8)
+    page[_GAP : _GAP + left.shape[0], _GAP : _GAP + left.shape[1]] = left
+    start = left.shape[1] + 2 * _GAP
+    page[_GAP : _GAP + right.shape[0], start : start + right.shape[1]] = right
+    return page
+
+
+def _row(
+    title: str, result: SearchResult, agreement: Agreement, face_of: Callable[[int], tuple[Faces, bytes]]
+) -> Image:
+    """A line of text, and under it a tile per match."""
+    limit = "no threshold" if result.threshold is None else f"threshold {result.threshold.distance:g}"
+    heading = ", ".join(part for part in (title, limit, agreement.text) if part)
+    tiles = [_tile(match, *face_of(match.face_id)) for match in result.matches]
+    if not tiles:
+        return _text_block([heading, "nobody within the threshold"], 2 * _TILE)
+    width = max(len(tiles) * (_TILE + _GAP), 2 * _TILE)
+    block = np.full((tiles[0].shape[0], width, 3), 255, np.uint8)
+    for number, tile in enumerate(tiles):
+        block[:, number * (_TILE + _GAP) : number * (_TILE + _GAP) + _TILE] = tile
+    return _stack([_text_block([heading], width), block])
+
+
+def _tile(match: GalleryMatch, faces: Faces, thumbnail: bytes) -> Image:
+    """A match: its photo with the face drawn in, and who, how far and how alike."""
+    tile = np.full((_TILE, _TILE, 3), 245, np.uint8)
+    photo = _photo(match, faces, thumbnail)
+    top, left = (_TILE - photo.shape[0]) // 2, (_TILE - photo.shape[1]) // 2
+    tile[top : top + photo.shape[0], left : left + photo.shape[1]] = photo
+    lines = [
+        match.person or "nobody's name",
+        f"distance {match.distance:.3f}  {_VERDICTS[match.matches]}",
+        f"similarity {match.similarity:.3f}  face {match.face_id}",
+    ]
+    return _stack([tile, _text_block(lines, _TILE, color=_GRAY if match.matches is False else _BLACK)], gap=0)
+
+
+def _photo(match: GalleryMatch, faces: Faces, thumbnail: bytes) -> Image:
+    """A photo around the face that matched, as large as a tile; the thumbnail where the photo is gone."""
+    try:
+        photo = read_image(match.path)
+    except FaceallError:
+        return _fitted(read_image(thumbnail), THUMBNAIL)
+    height, width = photo.shape[:2]
+    x0, y0, x1, y1 = faces.boxes[0].tolist()
+    reach = _AROUND * max(x1 - x0, y1 - y0, 1.0)
+    region = (max(x0 - reach, 0.0), max(y0 - reach, 0.0), min(x1 + reach, width), min(y1 + reach, height))
+    return _fitted(crop(draw_faces(photo, faces), region), _TILE)
+
+
+def _fitted(image: Image, side: int) -> Image:
+    """A picture whose longer side has so many pixels."""
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    return resize(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+
+
+def _stack(blocks: Sequence[Image], gap: int = _GAP) -> Image:
+    """Pictures under each other on white."""
+    width = max(block.shape[1] for block in blocks)
+    height = sum(block.shape[0] for block in blocks) + gap * (len(blocks) - 1)
+    page = np.full((height, width, 3), 255, np.uint8)
+    top = 0
+    for block in blocks:
+        page[top : top + block.shape[0], : block.shape[1]] = block
+        top += block.shape[0] + gap
+    return page
+
+
+def _text_block(lines: Sequence[str], width: int, color: tuple[int, int, int] = _BLACK) -> Image:
+    """Lines of text on white; what does not fit is cut off."""
+    font = ImageFont.load_default(_TEXT)
+    picture = PillowImage.new("RGB", (width, (_TEXT + 5) * len(lines) + 4), _WHITE)
+    canvas = ImageDraw.Draw(picture)
+    for number, line in enumerate(lines):
+        canvas.text((2, 2 + number * (_TEXT + 5)), line, fill=color, font=font)
+    return np.array(picture)
+
+
+def agreement_of(quick: Sequence[GalleryMatch], exact: Float32Array) -> Agreement:
+    """How many of the nearest faces are as near as those of an exact search.
+
+    exact  the distances of the exact search, ascending; equal distances count as the same face
+    """
+    count = min(len(quick), len(exact))
+    limit = float(exact[count - 1]) if count else 0.0
+    same = sum(match.distance <= limit + 1e-6 for match in quick[:count])
+    return Agreement(same, count)
