@@ -11,7 +11,7 @@ from caffe_nets import random_net
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceall.caffe.caffemodel import read_caffemodel, read_caffemodel_net, write_caffemodel
+from faceall.caffe.caffemodel import read_caffemodel, read_caffemodel_net, rounded_to_half, write_caffemodel
 from faceall.caffe.files import read_net, write_net
 from faceall.caffe.net import Net
 from faceall.caffe.prototxt import read_prototxt
@@ -150,3 +150,60 @@ def test_a_caffemodel_is_not_a_prototxt() -> None:
     """The two files swapped give one line, not a net."""
     with pytest.raises(NetFormatError):
         read_prototxt(DATA.decode("latin-1"))
+
+
+def test_weights_in_16_bits_read_back_as_rounded() -> None:
+    """Half the bytes; what comes back is each weight rounded to 16 bits, and writing it again changes nothing."""
+    net = random_net(1)
+    data = write_caffemodel(net, half=True)
+    again = read_caffemodel_net(data)
+    assert equal(again, rounded_to_half(net))
+    assert all(array.dtype == np.float32 for array in again.weights.values())
+    for key, array in net.weights.items():
+        np.testing.assert_allclose(again.weights[key], array, rtol=2**-11, atol=2**-24)
+    assert write_caffemodel(again, half=True) == data
+    numbers = sum(array.size for array in net.weights.values())
+    assert len(write_caffemodel(net)) - len(data) > 1.9 * numbers
+
+
+def test_opencv_and_faceall_agree_on_16_bits(tmp_path: Path) -> None:
+    """OpenCV's own tool makes a file of 16 bits; faceall reads it, and OpenCV reads faceall's."""
+    cv2 = pytest.importorskip("cv2")
+    if not hasattr(cv2.dnn, "shrinkCaffeModel"):
+        pytest.skip("OpenCV 5 has no part for Caffe")
+    text = 'name: "n" input: "x" input_shape { dim: 1 dim: 3 dim: 4 dim: 4 } layer { name: "c" type: "Convolution" '
+    text += 'bottom: "x" top: "y" convolution_param { num_output: 5 kernel_size: 3 } }'
+    random = np.random.default_rng(0)
+    weights = {"c/0": random.standard_normal((5, 3, 3, 3), np.float32), "c/1": random.standard_normal(5, np.float32)}
+    net = read_prototxt(text).with_weights(weights)
+    large, small = tmp_path / "large.caffemodel", tmp_path / "small.caffemodel"
+    large.write_bytes(write_caffemodel(net))
+    cv2.dnn.shrinkCaffeModel(str(large), str(small))
+    shrunk = read_caffemodel(small.read_bytes())
+    for key, array in rounded_to_half(net).weights.items():
+        np.testing.assert_array_equal(shrunk[key], array)
+    pictures = random.standard_normal((1, 3, 4, 4), np.float32)
+    results = []
+    for data in (write_caffemodel(net, half=True), write_caffemodel(rounded_to_half(net))):
+        opened = cv2.dnn.readNetFromCaffe(np.frombuffer(text.encode(), np.uint8), np.frombuffer(data, np.uint8))
+        opened.setInput(pictures)
+        results.append(opened.forward())
+    np.testing.assert_array_equal(*results)
+
+
+def test_a_weight_too_large_for_16_bits_is_refused() -> None:
+    """65504 is the largest number of 16 bits."""
+    net = random_net(0)
+    key = next(iter(net.weights))
+    huge = net.with_weights({**net.weights, key: np.full_like(net.weights[key], 7e4)})
+    with pytest.raises(NetFormatError, match="too large for 16 bits"):
+        write_caffemodel(huge, half=True)
+
+
+@pytest.mark.parametrize(("kind", "data", "problem"), [(3, b"12345678", "expected floats"), (2, b"123", "no multiple")])
+def test_raw_numbers_that_make_no_sense_are_refused(kind: int, data: bytes, problem: str) -> None:
+    """Integers, and bytes that end amid a number."""
+    file = model()
+    file.layer.add(name="a", type="PReLU").blobs.add(raw_data_type=kind, raw_data=data).shape.dim.append(2)
+    with pytest.raises(NetFormatError, match=problem):
+        read_caffemodel(file.SerializeToString())

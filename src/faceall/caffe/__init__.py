@@ -1,6 +1,6 @@
 """Caffe's nets without Caffe: read, write, check and run them."""
 
-from faceall.caffe.caffemodel import read_caffemodel, read_caffemodel_net, write_caffemodel
+from faceall.caffe.caffemodel import read_caffemodel, read_caffemodel_net, rounded_to_half, write_caffemodel
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net, write_net
 from faceall.caffe.net import Layer, Net, input_layer
@@ -18,6 +18,7 @@ __all__ = [
     "read_caffemodel_net",
     "read_net",
     "read_prototxt",
+    "rounded_to_half",
     "to_onnx",
     "write_caffemodel",
     "write_net",

@@ -9,6 +9,7 @@ from faceall.protobuf import MessageClass, build_messages
 _MESSAGES = {
     "BlobShape": "packed int64 dim = 1",
     "BlobProto": """
+        enum RawType = DOUBLE 0, FLOAT 1, FLOAT16 2, INT 3, UINT 4
         optional int32 num = 1 0
         optional int32 channels = 2 0
         optional int32 height = 3 0
@@ -17,7 +18,9 @@ _MESSAGES = {
         packed float diff = 6
         optional BlobShape shape = 7
         packed double double_data = 8
-        packed double double_diff = 9""",
+        packed double double_diff = 9
+        optional RawType raw_data_type = 10
+        optional bytes raw_data = 12""",
     "FillerParameter": """
         enum VarianceNorm = FAN_IN 0, FAN_OUT 1, AVERAGE 2
         optional string type = 1 constant
