@@ -66,8 +66,8 @@ _COUNTED = {"ConcatV2": 1, "Pack": 0}
 
 _OUTPUT_NAMES = {
     "AddV2": "z", "Cast": "y", "Const": "output", "DecodeJpeg": "image", "ExpandDims": "output", "GatherV2": "output",
-    "Less": "z", "Minimum": "z", "Reshape": "output", "ResizeArea": "resized_images",
-    "ResizeBilinear": "resized_images", "Round": "y", "Shape": "output", "StridedSlice": "output",
+    "Floor": "y", "Less": "z", "Minimum": "z", "Reshape": "output", "ResizeArea": "resized_images",
+    "ResizeBilinear": "resized_images", "Shape": "output", "StridedSlice": "output",
     "TensorListSetItem": "output_handle",
 }  # fmt: skip
 """How a function calls the result of an operation."""

@@ -131,6 +131,9 @@ def _convolution(made: LayerWriter, layer: Layer) -> Sequence[str]:
         y = made.node(layer, "Conv2D", "Conv2D", [x, weights], **options)
     elif count == channels and slid.stride[0] == slid.stride[1] and slid.dilation == (1, 1):
         deep = kernel.reshape(channels, outputs // channels, *kernel.shape[2:]).transpose(2, 3, 0, 1)
+        if "explicit_paddings" in options:  # TensorFlow's depthwise convolution ends the process where it is given one
+            edges = made.integers(layer, "paddings", np.reshape(options.pop("explicit_paddings"), (4, 2)))
+            x, options["padding"] = made.node(layer, "Pad", "Pad", [x, edges]), b"VALID"
         operands = [x, made.constant(layer, "weights", deep)]
         y = made.node(layer, "DepthwiseConv2dNative", "DepthwiseConv2dNative", operands, **options)
     else:

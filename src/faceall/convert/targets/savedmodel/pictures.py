@@ -97,9 +97,11 @@ def resize(writer: GraphWriter, picture: str, size: tuple[int, int]) -> str:
     smaller = writer.node("smaller", "Minimum", [now, wanted])
     batch = writer.node("batch", "ExpandDims", [picture, writer.constant("front", np.array(0, np.int32))])
     shrunk = writer.node("shrunk", "ResizeArea", [batch, smaller], align_corners=False)
-    whole = writer.node("whole", "Round", [shrunk])
+    half = writer.constant("half", 0.5)  # it rounds up, as OpenCV does
+    whole = writer.node("whole", "Floor", [writer.node("shrunk_half", "AddV2", [shrunk, half])])
     options = {"align_corners": False, "half_pixel_centers": True}
-    grown = writer.node("grown", "Round", [writer.node("ResizeBilinear", "ResizeBilinear", [whole, wanted], **options)])
+    grown = writer.node("grown", "ResizeBilinear", [whole, wanted], **options)
+    grown = writer.node("grown_whole", "Floor", [writer.node("grown_half", "AddV2", [grown, half])])
     sizes = writer.constant("sizes", np.array([*size, _RGB], np.int32))
     return writer.node("picture", "Reshape", [grown, sizes])
 
