@@ -87,7 +87,8 @@ def test_the_judge_tells_a_refusal_from_a_failure(
 ) -> None:
     """Results and refusals pass; exceptions, long texts, crashes, hangs and hunger do not."""
     monkeypatch.setattr(fuzz_judge, "SECONDS", 1)
-    monkeypatch.setattr(fuzz_judge, "PATIENCE", 4)
+    if text == "hung":
+        monkeypatch.setattr(fuzz_judge, "PATIENCE", 2)
     verdict = fuzz_judge.judge(case)
     assert verdict.outcome == outcome
     assert text in verdict.text
