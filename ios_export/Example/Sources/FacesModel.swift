@@ -25,9 +25,9 @@ final class FacesModel: ObservableObject {
             let package = try ModelPackage()
             let compiled = try CompiledModels()
             let pictures = try Pictures()
-            let embedder = try await CoreMLEmbedder(package, compiled: compiled)
+            let embedder = try await CoreMLEmbedder.load(package, compiled: compiled)
             try await package.goldenCrops().check(embedder)
-            let nets = try await CoreMLDetectorNets(package, compiled: compiled)
+            let nets = try await CoreMLDetectorNets.load(package, compiled: compiled)
             recogniser = try Recogniser(
                 finder: try Detector(nets: nets, minFace: 80), embedder: embedder,
                 model: try package.contract.galleryModel(), url: try Self.galleryURL(),

@@ -4,7 +4,9 @@ import FaceAllCore
 import Foundation
 
 /// Compiles models once and keeps what comes out, named after the checksum of what went in.
-public actor CompiledModels {
+///
+/// Compiling takes seconds and blocks: the models' own `load` does it off the main thread.
+public struct CompiledModels: Sendable {
     private let folder: URL
 
     /// - Parameter folder: where compiled models are kept; nil: FaceAll in the app's caches
@@ -19,9 +21,11 @@ public actor CompiledModels {
     ///
     /// - Parameters:
     ///   - sha256: of the model's files, from the contract
-    ///   - configuration: which processors may run it
+    ///   - units: which processors may run it
     /// - Throws: `FaceAllError.badModel` where Core ML cannot compile or load it.
-    public func model(at url: URL, sha256: String, configuration: MLModelConfiguration) throws -> MLModel {
+    public func model(at url: URL, sha256: String, units: MLComputeUnits) throws -> MLModel {
+        let configuration = MLModelConfiguration()
+        configuration.computeUnits = units
         let compiled = folder.appendingPathComponent("\(sha256.prefix(32)).mlmodelc", isDirectory: true)
         if FileManager.default.fileExists(atPath: compiled.path) {
             if let model = try? MLModel(contentsOf: compiled, configuration: configuration) {
@@ -40,7 +44,11 @@ public actor CompiledModels {
     private func compile(_ url: URL, to target: URL) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let made = try MLModel.compileModel(at: url) // in a temporary folder
-        try FileManager.default.moveItem(at: made, to: target)
+        if FileManager.default.fileExists(atPath: target.path) { // another task was faster
+            try FileManager.default.removeItem(at: made)
+        } else {
+            try FileManager.default.moveItem(at: made, to: target)
+        }
     }
 }
 #endif

@@ -17,24 +17,30 @@ public actor CoreMLDetectorNets: MTCNNNets {
     private let refinement: Net
     private let output: Net
 
+    /// Load the nets of a package; the first time they are compiled, which takes seconds.
+    ///
+    /// - Parameters:
+    ///   - compiled: where their compiled copies are kept
+    ///   - units: which processors may run them
     /// - Throws: `FaceAllError.badModel` where the package was made without a detector, or Core ML refuses a net.
-    public init(
+    public static func load(
         _ package: ModelPackage, compiled: CompiledModels, units: MLComputeUnits = .all
-    ) async throws {
+    ) async throws -> CoreMLDetectorNets {
+        try CoreMLDetectorNets(package, compiled, units)
+    }
+
+    private init(_ package: ModelPackage, _ compiled: CompiledModels, _ units: MLComputeUnits) throws {
         guard let parts = package.contract.detector else {
             throw FaceAllError.badModel("the package has no MTCNN: use Vision, or make it again with a detector")
         }
-        let configuration = MLModelConfiguration()
-        configuration.computeUnits = units
-        func net(_ name: String) async throws -> Net {
+        func net(_ name: String) throws -> Net {
             guard let part = parts[name] else { throw FaceAllError.badModel("the package has no \(name) net") }
             let url = try package.url(of: part)
-            let model = try await compiled.model(at: url, sha256: part.sha256, configuration: configuration)
-            return Net(part: part, model: model)
+            return Net(part: part, model: try compiled.model(at: url, sha256: part.sha256, units: units))
         }
-        proposal = try await net("proposal")
-        refinement = try await net("refinement")
-        output = try await net("output")
+        proposal = try net("proposal")
+        refinement = try net("refinement")
+        output = try net("output")
     }
 
     public func propose(_ canvas: Pixels) async throws -> Proposals {
@@ -59,15 +65,16 @@ public actor CoreMLDetectorNets: MTCNNNets {
     }
 
     private func ask(_ net: Net, _ pictures: [Pixels]) throws -> [[Float]] {
+        let (input, output) = (net.part.input, net.part.output)
         let inputs = try pictures.map { picture -> MLFeatureProvider in
-            let value = MLFeatureValue(multiArray: try planes(of: picture))
-            return try MLDictionaryFeatureProvider(dictionary: [net.part.input: value])
+            let value = MLFeatureValue(multiArray: try Self.planes(of: picture))
+            return try MLDictionaryFeatureProvider(dictionary: [input: value])
         }
-        return try net.model.results(inputs, name: net.part.output)
+        return try net.model.results(inputs, name: output)
     }
 
     /// A plane of red, one of green and one of blue, 0 to 255: standardisation is inside the nets.
-    private func planes(of picture: Pixels) throws -> MLMultiArray {
+    private static func planes(of picture: Pixels) throws -> MLMultiArray {
         let size = picture.width * picture.height
         let shape = [1, 3, picture.height, picture.width].map { NSNumber(value: $0) }
         let array = try MLMultiArray(shape: shape, dataType: .float32)

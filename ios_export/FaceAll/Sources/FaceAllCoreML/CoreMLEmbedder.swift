@@ -12,20 +12,22 @@ public actor CoreMLEmbedder: FaceEmbedding {
     private let part: ModelContract.Part
     private let model: MLModel
 
+    /// Load the embedder of a package; the first time it is compiled, which takes seconds.
+    ///
     /// - Parameters:
-    ///   - package: holds the model
     ///   - compiled: where its compiled copy is kept
     ///   - units: which processors may run it
-    public init(
+    /// - Throws: `FaceAllError.badModel` where the model is absent or Core ML refuses it.
+    public static func load(
         _ package: ModelPackage, compiled: CompiledModels, units: MLComputeUnits = .all
-    ) async throws {
-        let configuration = MLModelConfiguration()
-        configuration.computeUnits = units
+    ) async throws -> CoreMLEmbedder {
+        try CoreMLEmbedder(package, compiled, units)
+    }
+
+    private init(_ package: ModelPackage, _ compiled: CompiledModels, _ units: MLComputeUnits) throws {
         manifest = package.manifest
         part = package.contract.embedder
-        model = try await compiled.model(
-            at: try package.url(of: part), sha256: part.sha256, configuration: configuration
-        )
+        model = try compiled.model(at: try package.url(of: part), sha256: part.sha256, units: units)
     }
 
     /// The vectors of crops that are cut out already, of unit length.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def write_detector(nets: Sequence[Net], folder: Path, target: str | None) -> lis
         write_coreml(net, path, manifest=manifest, input="array", target=target)
         report = coreml_parity(net, path, _looks(name), precision="float32", manifest=manifest)
         report.require()
-        reports.append(report)
+        reports.append(replace(report, step=f"{name} net", inputs=default_crops((160, 160)).origin))
     return reports
 
 
