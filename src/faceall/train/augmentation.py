@@ -67,8 +67,7 @@ def augment(
     spread = 2 * chance - 1
     flip = bool(chance[4] < how.flip)
     matrix = _placement(crop.shape[0], inner, size, how, spread, flip=flip)
-    interpolation = cv2.INTER_AREA if size < inner else cv2.INTER_LINEAR
-    picture = cv2.warpAffine(crop, matrix, (size, size), flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
+    picture = cv2.warpAffine(crop, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if how.light or how.colour:
         picture = cv2.LUT(picture, _light(how, spread))
     if chance[10] < how.gray:
@@ -76,8 +75,8 @@ def augment(
     if chance[11] < how.blur:
         picture = cv2.GaussianBlur(picture, (0, 0), 0.4 + 1.2 * chance[12])
     if chance[13] < how.jpeg:
-        quality = int(30 + 60 * chance[14])
-        picture = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+        data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(30 + 60 * chance[14])])[1]
+        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return np.asarray(picture, np.uint8), flip
 
 

@@ -54,7 +54,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:
-            np.savez(file, about=np.frombuffer(about, np.uint8), **arrays)  # type: ignore[arg-type]
+            np.savez(file, about=np.frombuffer(about, np.uint8), **arrays)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

@@ -48,6 +48,7 @@ def inherit(
     teacher: Any,
     pictures: Float32Array,
     *,
+    seen: Float32Array | None = None,
     seed: int = 0,
     progress: Callable[[str], None] = lambda name: None,
 ) -> None:
@@ -56,6 +57,8 @@ def inherit(
     student   a Keras model of `nets`, narrower than
     teacher   a Keras model of the same architecture
     pictures  (n, H, W, 3) float32, standardised: some hundred faces, as the student will see them
+    seen      the same faces as the teacher is to see them, often larger; `pictures` where absent. What the teacher
+              makes of a place is then compared with what the student makes of the same place of the face
     progress  is told the name of each layer that is fitted
 
     Raises TrainError where the two are not of one architecture.
@@ -64,7 +67,7 @@ def inherit(
     for layer in student.layers:
         if layer.name == "AvgPool":
             return
-        walk.step(layer, pictures)
+        walk.step(layer, pictures, pictures if seen is None else seen)
     raise TrainError("inheritance is for Inception-ResNet-v1, whose last layers are AvgPool and Bottleneck")
 
 
@@ -93,11 +96,11 @@ class _Walk:
         self.wanted_mean: dict[str, Array] = {}
         self.uses = {layer.name: len(_readers(layer)) for layer in student.layers}
 
-    def step(self, layer: Any, pictures: Float32Array) -> None:
+    def step(self, layer: Any, pictures: Float32Array, seen: Float32Array) -> None:
         """Fit one layer, if it has weights, and run both nets through it."""
         kind = type(layer).__name__
         if kind == "InputLayer":
-            self._keep(layer.name, pictures, pictures, np.arange(3))
+            self._keep(layer.name, pictures, seen, np.arange(3))
             return
         sources = [source.name for source in _sources(layer)]
         if kind == "Conv2D":
@@ -118,22 +121,19 @@ class _Walk:
         self.progress(layer.name)
         twin = self.teacher.get_layer(layer.name)
         given = _run(twin, [self.given[source]])
+        size = layer.compute_output_shape(self.own[source].shape)[1:3]
+        places = self._places((len(given), *size))
         if layer.use_bias:  # the end of a block, in front of the sum, whose channels are the stream's
             add = next(reader for reader in _descendants(layer) if type(reader).__name__ == "Add")
             stream = next(origin.name for origin in _sources(add) if origin.name in self.own)
             scale = next((one.scale for one in _readers(layer) if type(one).__name__ == "Rescaling"), 1.0)
             channels = self.channels[stream]
-            places = self._places(given.shape)
-            wanted = (
-                given[places][:, channels]
-                + (self.given[stream][places][:, channels] - self.own[stream][places]) / scale
-            )
+            sums = given[..., channels] + self.given[stream][..., channels] / scale
+            wanted = _resized(sums, size)[places] - self.own[stream][places] / scale
         else:
-            norm = self.teacher.get_layer(f"{layer.name}_BatchNorm")
-            given = _normalised(norm, given)
+            given = _normalised(self.teacher.get_layer(f"{layer.name}_BatchNorm"), given)
             channels = _choose(np.maximum(given, 0), _importance(twin), int(layer.filters), self.random)
-            places = self._places(given.shape)
-            wanted = given[places][:, channels]
+            wanted = _resized(given[..., channels], size)[places]
             self.wanted_mean[layer.name] = wanted.mean(axis=0)
         kernel, bias = _ridge(_patches(self.own[source], places, layer), wanted)
         layer.kernel.assign(kernel.reshape(layer.kernel.shape))
@@ -184,6 +184,17 @@ def _run(layer: Any, inputs: list[Array]) -> Array:
     starts = range(0, len(inputs[0]), BATCH)
     parts = [[array[at : at + BATCH] for array in inputs] for at in starts]
     return np.concatenate([np.asarray(layer(part if len(part) > 1 else part[0])) for part in parts])
+
+
+def _resized(x: Array, size: tuple[int, int]) -> Array:
+    """Tensors (N, H, W, C) brought to rows and columns of `size`, by the means of the areas."""
+    if x.shape[1:3] == tuple(size):
+        return x
+    resize = import_keras().ops.image.resize
+    parts = [
+        resize(x[at : at + BATCH], size, interpolation="bilinear", antialias=True) for at in range(0, len(x), BATCH)
+    ]
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 def _normalised(norm: Any, x: Array) -> Array:

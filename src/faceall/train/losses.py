@@ -33,6 +33,8 @@ def make_loss(
 ) -> Objective:
     """The loss called `name`; it takes labels (N,) int and embeddings (N, D) of unit length.
 
+    "triplet" takes the triplets that `identification.choose_triplets` chose in place of the labels.
+
     classes        how many people there are
     size           D
     margin         of "arcface" in radians, default 0.5; of "triplet" and "semi-hard" in squared distance, default 0.2
@@ -45,7 +47,7 @@ def make_loss(
     if name not in get_args(LossName):
         raise TrainError(f"unknown loss '{name}'; known: {', '.join(get_args(LossName))}")
     if name in ("triplet", "semi-hard"):
-        return _layers()["Triplet"](0.2 if margin is None else margin, hard=name == "triplet")  # type: ignore[no-any-return]
+        return _layers()["Triplet"](0.2 if margin is None else margin, chosen=name == "triplet")  # type: ignore[no-any-return]
     if classes < 2:
         raise TrainError(f"there are {classes} people, '{name}' needs at least two to tell apart")
     if name == "arcface":
@@ -107,29 +109,38 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return ops.mean(ops.sparse_categorical_crossentropy(ops.cast(labels, "int32"), logits, from_logits=True))
 
 
-def triplet_loss(embeddings: Tensor, labels: Tensor, *, margin: float, hard: bool) -> Tensor:
-    """The mean over triplets of max(0, |a - p|^2 - |a - n|^2 + margin) (Schroff et al. 2015).
+def semi_hard_loss(embeddings: Tensor, labels: Tensor, *, margin: float) -> Tensor:
+    """The mean of |a - p|^2 - |a - n|^2 + margin over the semi-hard triplets of a batch (Schroff et al. 2015).
 
     embeddings  (N, D) of unit length
     labels      (N,) int
-    hard        all triplets of the batch that break the margin, as facenet selects them after the VGG face paper;
-                otherwise the semi-hard ones alone, whose negative is still farther than the positive
-    returns     a number; 0 where no triplet is selected
+    returns     a number; 0 where there is none whose negative is farther than the positive, by less than the margin
     """
     ops = import_keras().ops
     embeddings = ops.cast(embeddings, "float32")
     distances = 2.0 - 2.0 * ops.matmul(embeddings, ops.transpose(embeddings))
     labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
     same = ops.equal(labels[:, None], labels[None, :])
-    itself = ops.eye(embeddings.shape[0] or ops.shape(embeddings)[0], dtype="bool")
-    positive = ops.logical_and(same, ops.logical_not(itself))
     gap = distances[:, :, None] - distances[:, None, :]  # anchor, positive, negative
-    valid = ops.logical_and(positive[:, :, None], ops.logical_not(same)[:, None, :])
-    valid = ops.logical_and(valid, gap + margin > 0)
-    if not hard:
-        valid = ops.logical_and(valid, gap < 0)
-    chosen = ops.cast(valid, "float32")
+    valid = ops.logical_and(same[:, :, None], ops.logical_not(same)[:, None, :])
+    valid = ops.logical_and(valid, ops.logical_and(gap < 0, gap + margin > 0))
+    itself = ops.equal(ops.arange(ops.shape(labels)[0])[:, None], ops.arange(ops.shape(labels)[0])[None, :])
+    chosen = ops.cast(ops.logical_and(valid, ops.logical_not(itself)[:, :, None]), "float32")
     return ops.sum(chosen * (gap + margin)) / ops.maximum(ops.sum(chosen), 1.0)
+
+
+def chosen_triplet_loss(embeddings: Tensor, triplets: Tensor, weights: Tensor, *, margin: float) -> Tensor:
+    """The mean over triplets of max(0, |a - p|^2 - |a - n|^2 + margin), of those chosen before.
+
+    embeddings  (N, D) of unit length
+    triplets    (T, 3) int: rows of anchor, positive and negative
+    weights     (T,) float, 0 for rows that do not count
+    """
+    ops = import_keras().ops
+    embeddings = ops.cast(embeddings, "float32")
+    anchor, positive, negative = (ops.take(embeddings, triplets[:, column], axis=0) for column in range(3))
+    gap = ops.sum(ops.square(anchor - positive), axis=-1) - ops.sum(ops.square(anchor - negative), axis=-1)
+    return ops.sum(weights * ops.maximum(gap + margin, 0.0)) / ops.maximum(ops.sum(weights), 1.0)
 
 
 @cache
@@ -182,14 +193,16 @@ def _layers() -> dict[str, Any]:
             return super().call(labels, embeddings) + self.factor * distance
 
     class Triplet(keras.layers.Layer):  # type: ignore[name-defined, misc]
-        """Triplets chosen from each batch."""
+        """Triplets that were chosen before, or the semi-hard ones of the batch."""
 
-        def __init__(self, margin: float, *, hard: bool) -> None:
+        def __init__(self, margin: float, *, chosen: bool) -> None:
             super().__init__(name="triplet_loss", dtype="float32")
-            self.margin, self.hard = margin, hard
+            self.margin, self.chosen = margin, chosen
             self.built = True
 
-        def call(self, labels: Tensor, embeddings: Tensor) -> Tensor:
-            return triplet_loss(embeddings, labels, margin=self.margin, hard=self.hard)
+        def call(self, wanted: Any, embeddings: Tensor) -> Tensor:
+            if self.chosen:
+                return chosen_triplet_loss(embeddings, wanted["triplets"], wanted["weights"], margin=self.margin)
+            return semi_hard_loss(embeddings, wanted, margin=self.margin)
 
     return {"Softmax": Softmax, "ArcFace": ArcFace, "Center": Center, "Triplet": Triplet}

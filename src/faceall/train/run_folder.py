@@ -48,7 +48,7 @@ class RunFolder:
 
     def describe(self, about: Mapping[str, Any]) -> None:
         """Write run.json anew; it appears whole."""
-        text = json.dumps({"schema": SCHEMA, **about}, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps({**about, "schema": SCHEMA}, indent=2, ensure_ascii=False) + "\n"
         draft = self.path / f".{RUN}.{secrets.token_hex(4)}.part"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -73,6 +73,18 @@ class RunFolder:
         if values["schema"] > SCHEMA:
             raise TrainError(f"{self.path / RUN}: was written by a newer faceall; upgrade faceall")
         return values
+
+    def note_data(self, data: Mapping[str, Any], step: int) -> int:
+        """Write down what is learnt from, from `step` on, where it is other data than before.
+
+        returns  the step from which on it is learnt from, where the order of its pictures begins
+        """
+        about = self.about()
+        last = about["data"][-1] if about["data"] else None
+        if last is None or last["sha256"] != data["sha256"]:
+            last = {"first_step": step, **data}
+            self.describe({**about, "data": [*about["data"], last]})
+        return int(last["first_step"])
 
     def latest(self) -> Checkpoint | None:
         """The last checkpoint; None before the first."""

@@ -57,7 +57,7 @@ def train(
     *,
     measure: Measure | None = None,
     resume: Checkpoint | None = None,
-    notes: Mapping[str, Any] | None = None,
+    prepare: Callable[[int, Array, Any], Any] | None = None,
 ) -> Averages:
     """Train until the schedule ends, or until SIGINT or SIGTERM, after which a checkpoint is written.
 
@@ -66,8 +66,8 @@ def train(
     make     gives a batch by the number of its step: pictures (N, H, W, 3) float32 and what is wanted of them
     measure  measures the averaged weights, and the last ones where there are no averages
     resume   the state to go on from, put into the learner here
-    notes    what a checkpoint says beside the step
-    returns  the averages, from which `finished_weights` takes the result
+    prepare  turns what is wanted of a batch into what the objective takes, by the net as it stands
+    returns  the running averages; empty where none are kept
 
     Raises KeyboardInterrupt after a signal, TrainError where the loss is no number any more.
     """
@@ -77,7 +77,7 @@ def train(
 
     def save() -> None:
         state = learner.weights(), learner.optimizer_state(), averages.values
-        write_checkpoint(run.checkpoints, Checkpoint(step, *state, notes or {}))
+        write_checkpoint(run.checkpoints, Checkpoint(step, *state, {}))
 
     if resume is None:
         save()
@@ -91,6 +91,7 @@ def train(
             if (end is not None and number >= end) or stopped.is_set():
                 break
             rate = loop.schedule(number)
+            wanted = wanted if prepare is None else prepare(number, pictures, wanted)
             losses.append(learner.learn(pictures, wanted, rate=rate))
             step = number + 1
             if loop.keep_average and step % AVERAGED_EVERY == 0:

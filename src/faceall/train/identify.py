@@ -1,0 +1,100 @@
+"""A training on people from the first step to the finished weights, in a run folder that can be taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from faceall.errors import TrainError
+from faceall.train.identification import (
+    IdentificationBatches,
+    Pictures,
+    choose_triplets,
+    measure_people,
+)
+from faceall.train.learner import Learner
+from faceall.train.options import IdentificationOptions
+from faceall.train.people import find_people
+from faceall.train.run_folder import RunFolder
+from faceall.train.training import Loop, train
+from faceall.types import Array
+from faceall.version import __version__
+
+KIND = "identification"
+TRIPLET_MARGIN = 0.2
+
+
+def identify(
+    folder: Path,
+    data: Path,
+    options: IdentificationOptions | None = None,
+    *,
+    initial: Mapping[str, Array] | None = None,
+    progress: Callable[[], None] = lambda: None,
+    **loop: Any,
+) -> dict[str, Array]:
+    """Begin a training on people in a new folder, or go on with the one in it; the finished weights.
+
+    data      a folder with a folder of faces for each person, as `faceall align` writes them
+    options   needed for a new run; one that goes on has its own
+    initial   weights to begin with, by the variables' paths, those of another loss left out; by chance where absent
+    progress  is called for every picture that is read
+    loop      options of `Loop`
+    returns   the averaged weights, by the variables' paths
+
+    Raises TrainError, KeyboardInterrupt after SIGINT or SIGTERM; the state is on disk then.
+    """
+    run = RunFolder(folder)
+    known = run.about() if run.exists else None
+    options = _options(folder, known, options)
+    people = find_people(data, options.rules, seed=options.seed)
+    side = options.inner + 2 * round(options.inner * 0.075)
+    pictures = Pictures(people, side, progress)
+    if known is None:
+        run.begin({"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []})
+    resume = run.latest() if known is not None else None
+    run.note_data(people.to_json(), resume.step if resume else 0)
+    learner = Learner(options.seeded_net(), options.objective(len(people.names)), options.optimizer())
+    if initial is not None and resume is None:
+        own = learner.weights()
+        learner.set_weights({**own, **{name: array for name, array in initial.items() if name in own}})
+    batches = IdentificationBatches(
+        pictures=pictures,
+        rules=options.rules,
+        batch=options.batch,
+        people=options.people if options.by_triplets else 0,
+        size=options.image_size,
+        inner=options.inner,
+        how=options.augmentation,
+        seed=options.seed,
+    )
+    measure = measure_people(pictures, inner=options.inner, size=options.image_size)
+    settings = Loop(schedule=options.rates, **loop)
+    prepare = _triplets(learner, options) if options.loss == "triplet" else None
+    averages = train(run, learner, batches, settings, measure=measure, resume=resume, prepare=prepare)
+    return averages.values or learner.weights()
+
+
+def _options(
+    folder: Path, known: Mapping[str, Any] | None, given: IdentificationOptions | None
+) -> IdentificationOptions:
+    if known is None:
+        if given is None:
+            raise TrainError(f"{folder}: holds no run to go on with")
+        return given
+    if known.get("kind") != KIND:
+        raise TrainError(f"{folder}: is a run of another kind, '{known.get('kind')}'")
+    if given is not None and given.to_json() != known["options"]:
+        raise TrainError(f"{folder}: the run there has other options; go on without options, or name a new folder")
+    return IdentificationOptions.from_json(known["options"])
+
+
+def _triplets(learner: Learner, options: IdentificationOptions) -> Callable[[int, Array, Any], Any]:
+    """What turns a batch's labels into triplets, by the net as it stands at that step."""
+    margin = TRIPLET_MARGIN if options.margin is None else options.margin
+
+    def prepare(step: int, pictures: Array, labels: Any) -> Any:
+        return choose_triplets(learner.embed, pictures, labels, margin=margin, seed=options.seed, step=step)
+
+    return prepare
