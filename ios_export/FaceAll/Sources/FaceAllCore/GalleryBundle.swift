@@ -5,6 +5,7 @@ extension Gallery {
     static let bundleKind = "faceall-gallery-bundle"
     static let bundleFormat = 1
     private static let localPart = "local.json" // in the phone's own file alone
+    private static let largestFile = 4_000_000_000 // an archive counts in 32 bits
 
     // MARK: - Reading
 
@@ -92,6 +93,10 @@ extension Gallery {
     }
 
     private func archive(local: Local?) throws -> Archive {
+        let total = faces.reduce(vectors.count * 4) { $0 + $1.thumbnail.count + 2000 }
+        guard total < Gallery.largestFile else {
+            throw FaceAllError.badGallery("a gallery of \(total) bytes does not fit into one file, remove some faces")
+        }
         let order = faces.indices.sorted { faces[$0].id < faces[$1].id }
         let kept = Set(faces.compactMap(\.person))
         let everybody = people.filter { kept.contains($0.id) }.sorted { $0.id < $1.id }

@@ -98,7 +98,7 @@ public actor Recogniser {
 
     /// Change the gallery and save it; an error leaves both as they were.
     @discardableResult
-    public func change<Result>(_ change: (inout Gallery) throws -> Result) throws -> Result {
+    public func change<Value: Sendable>(_ change: @Sendable (inout Gallery) throws -> Value) throws -> Value {
         var changed = gallery
         let result = try change(&changed)
         try changed.save(to: url)

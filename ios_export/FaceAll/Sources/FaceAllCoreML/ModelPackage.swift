@@ -10,8 +10,9 @@ public struct ModelPackage: Sendable {
     /// - Parameter folder: holds contract.json and the models; nil: the one in this package
     /// - Throws: `FaceAllError.badModel` where it holds none, `badManifest` or `newerFile` where it cannot be read.
     public init(folder: URL? = nil) throws {
-        let place = folder ?? Bundle.module.bundleURL.appendingPathComponent("Models")
-        guard let data = try? Data(contentsOf: place.appendingPathComponent("contract.json")) else {
+        guard let place = folder ?? Bundle.module.url(forResource: "Models", withExtension: nil),
+              let data = try? Data(contentsOf: place.appendingPathComponent("contract.json"))
+        else {
             throw FaceAllError.badModel(
                 "the package holds no models yet: make it with faceall convert MODEL --to ios -o DIR"
             )
