@@ -8,6 +8,7 @@ from faceall.gallery.bundle import BundleExport
 from faceall.gallery.bundle_merge import BundleImport
 from faceall.gallery.clusters import Cluster, Clustering
 from faceall.gallery.gallery import Gallery, default_folder, holds_gallery
+from faceall.gallery.maintenance import GalleryStatistics, Repair, repair_gallery
 from faceall.gallery.migrate import MigratedPhoto, Migration
 from faceall.gallery.naming import Candidate, find_candidates, person_of
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
@@ -28,6 +29,7 @@ __all__ = [
     "Comparison",
     "Gallery",
     "GalleryMatch",
+    "GalleryStatistics",
     "GalleryStatus",
     "MatchThreshold",
     "MigratedPhoto",
@@ -39,6 +41,7 @@ __all__ = [
     "PhotoResult",
     "PhotoStatus",
     "Registration",
+    "Repair",
     "SearchResult",
     "StoredFace",
     "Timings",
@@ -48,4 +51,5 @@ __all__ = [
     "find_candidates",
     "holds_gallery",
     "person_of",
+    "repair_gallery",
 ]

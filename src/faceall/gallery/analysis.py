@@ -127,6 +127,13 @@ def label_of(model: ModelFolder) -> str:
     return f"{model.manifest.name} ({model.fingerprint[:12]})"
 
 
+def known_label(name: str) -> str:
+    """A model's name as galleries remember it: with its fingerprint, where a model of that name is installed."""
+    from faceall.models import installed_models
+
+    return next((label_of(model) for model in installed_models("embedder") if model.name == name), name)
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Two faces beside each other.

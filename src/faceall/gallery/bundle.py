@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,13 @@ def export_bundle(
 
     Raises UnknownPersonError, IndexFileError (the file is there already or cannot be written, too many faces).
     """
-    _prepare(index)
-    with index.reading() as connection:
-        chosen = None if people is None else {find_person(connection, name) for name in people}
-        rows = [row for row in connection.execute(_FACES) if chosen is None or row[-1] in chosen]
-        contents = _contents(connection, rows, model, path)
-        keys = [row[0] for row in rows]
+    with read_gallery(index, people) as gallery:
+        if len(gallery.faces) > MOST_FACES:
+            raise IndexFileError(
+                f"{path}: a bundle holds at most {MOST_FACES:,} faces, these are {len(gallery.faces):,}: choose people"
+                " (--people NAME), or take faceall index export"
+            )
+        contents = Contents(model, model.manifest.match_threshold, gallery.people, gallery.faces, gallery.vectors)
         parts = {
             "people.json": list_json(contents.people),
             "faces.json": list_json(contents.faces),
@@ -67,15 +69,48 @@ def export_bundle(
         }
         _check(contents, parts, path)
         sums = {name: _sum(data) for name, data in parts.items()}
-        for key, face in zip(keys, contents.faces, strict=True):
-            sums[face.thumbnail] = _sum(_thumbnail(connection, key))
+        for number, face in enumerate(contents.faces):
+            sums[face.thumbnail] = _sum(gallery.thumbnail(number))
         with written_archive(path, replace=replace) as archive:
             archive.add("manifest.json", manifest_json(contents, sums, f"faceall {faceall.__version__}"))
             for name, data in parts.items():
                 archive.add(name, data)
-            for key, face in zip(keys, contents.faces, strict=True):
-                archive.add(face.thumbnail, _thumbnail(connection, key))
+            for number, face in enumerate(contents.faces):
+                archive.add(face.thumbnail, gallery.thumbnail(number))
     return BundleExport(path, len(contents.people), len(contents.faces), path.stat().st_size)
+
+
+class GalleryContents:
+    """One moment of a gallery: people by id, faces by id, and the vectors (n, dimension) float32 of the faces."""
+
+    def __init__(self, connection: sqlite3.Connection, rows: list[Any], dimension: int) -> None:
+        self._connection, self._rows = connection, rows
+        self.faces = tuple(_face(row) for row in rows)
+        wanted = {face.person for face in self.faces}
+        found = connection.execute(
+            "SELECT i.id, name, created, changed FROM person_ids i JOIN people p ON p.id = i.person"
+        )
+        people = (BundlePerson(*row) for row in found if row[0] in wanted)
+        self.people = tuple(sorted(people, key=lambda person: person.id))
+        self.vectors = _vectors(connection, [row[0] for row in rows], dimension)
+
+    def thumbnail(self, number: int) -> bytes:
+        """The JPEG of a face, by its place among the faces."""
+        return _thumbnail(self._connection, self._rows[number][0])
+
+    def path(self, number: int) -> str:
+        """The file that shows a face, as last seen."""
+        return os.fsdecode(unmarked(self._rows[number][4] or b"")).encode("utf-8", "replace").decode()
+
+
+@contextmanager
+def read_gallery(index: FaceIndex, people: Sequence[str] | None = None) -> Iterator[GalleryContents]:
+    """One snapshot of all faces, or those of some people. Raises UnknownPersonError."""
+    _prepare(index)
+    with index.reading() as connection:
+        chosen = None if people is None else {find_person(connection, name) for name in people}
+        rows = [row for row in connection.execute(_FACES) if chosen is None or row[-1] in chosen]
+        yield GalleryContents(connection, rows, index.dimension or 1)
 
 
 def _prepare(index: FaceIndex) -> None:
@@ -87,28 +122,6 @@ def _prepare(index: FaceIndex) -> None:
         raise IndexFileError(f"{index.name}: was never exported, so its people have no ids yet; open it for writing")
     with index.transaction() as connection:
         give_ids(connection)
-
-
-def _contents(connection: sqlite3.Connection, rows: list[Any], model: ModelFolder, path: Path) -> Contents:
-    if len(rows) > MOST_FACES:
-        raise IndexFileError(
-            f"{path}: a bundle holds at most {MOST_FACES:,} faces, the gallery has {len(rows):,}: choose people"
-            " (--people NAME), or take faceall index export"
-        )
-    faces = tuple(_face(row) for row in rows)
-    wanted = {face.person for face in faces}
-    found = connection.execute(
-        "SELECT i.id, name, created, changed FROM person_ids i JOIN people ON people.id = person"
-    )
-    people = sorted((BundlePerson(*row) for row in found if row[0] in wanted), key=lambda person: person.id)
-    size = model.manifest.embedding_size or 0
-    return Contents(
-        model,
-        model.manifest.match_threshold,
-        tuple(people),
-        faces,
-        _vectors(connection, [row[0] for row in rows], size),
-    )
 
 
 def _face(row: Any) -> BundleFace:

@@ -6,8 +6,9 @@ The rules stand in docs/gallery-bundle.md. All of it is one transaction.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +20,13 @@ from faceall.gallery import bundle_ids
 from faceall.gallery.analysis import label_of
 from faceall.gallery.bundle_archive import Archive
 from faceall.gallery.bundle_reader import BundleReader
-from faceall.gallery.bundle_records import BundleFace, BundlePerson, BundlePhoto, Contents
+from faceall.gallery.bundle_records import BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.people import checked_name
 from faceall.gallery.photos import forget_nobodies
 from faceall.index import FaceIndex
+from faceall.types import Float32Array
+
+_FINGERPRINT = re.compile(r"\([0-9a-f]{12}\)$")
 
 
 @dataclass
@@ -47,6 +51,26 @@ class BundleImport:
     conflicts: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, eq=False)
+class Incoming:
+    """Faces that are to be taken up.
+
+    source     the file or folder they come from
+    model      the model that made the vectors, as galleries remember it
+    vectors    (n, dimension) float32, one per face
+    thumbnail  gives the JPEG of a face
+    places     SHA-256 of a photo -> its path, where that is known
+    """
+
+    source: Path
+    model: str
+    people: tuple[BundlePerson, ...]
+    faces: tuple[BundleFace, ...]
+    vectors: Float32Array
+    thumbnail: Callable[[BundleFace], bytes]
+    places: Mapping[str, str] = field(default_factory=dict)
+
+
 def import_bundle(
     index: FaceIndex, path: Path, *, restore: bool, progress: Callable[[int, int], None] | None = None
 ) -> BundleImport:
@@ -59,28 +83,44 @@ def import_bundle(
     """
     with Archive(path) as archive:
         reader = BundleReader(archive)
-        contents = reader.contents()
-        with index.transaction() as connection:
-            _agree(index, contents, path)
-            bundle_ids.give_ids(connection)
-            people = _People(connection, contents.people)
-            result = BundleImport(path, conflicts=people.conflicts, renamed=people.renamed, new_people=people.new)
-            _Faces(index, connection, reader, contents, people, result, progress).merge(restore=restore)
-            forget_nobodies(connection)
+        found = reader.contents()
+        label = label_of(found.model)
+        incoming = Incoming(path, label, found.people, found.faces, found.vectors, reader.thumbnail)
+        return merge(index, incoming, restore=restore, progress=progress)
+
+
+def merge(
+    index: FaceIndex,
+    incoming: Incoming,
+    *,
+    restore: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> BundleImport:
+    """Take faces up in one transaction. Raises IndexMismatchError where another model made those of the gallery."""
+    with index.transaction() as connection:
+        _agree(index, incoming)
+        bundle_ids.give_ids(connection)
+        people = _People(connection, incoming.people)
+        result = BundleImport(
+            incoming.source, conflicts=people.conflicts, renamed=people.renamed, new_people=people.new
+        )
+        _Faces(index, connection, incoming, people, result, progress).merge(restore=restore)
+        forget_nobodies(connection)
     return result
 
 
-def _agree(index: FaceIndex, contents: Contents, path: Path) -> None:
-    """Refuse a bundle of another model; an empty gallery takes the bundle's."""
-    label = label_of(contents.model)
-    if index.model is not None and index.model.endswith(f"({contents.model.fingerprint[:12]})"):
+def _agree(index: FaceIndex, incoming: Incoming) -> None:
+    """Refuse vectors of another model; an empty gallery takes those that come."""
+    size, fingerprint = incoming.vectors.shape[1], _FINGERPRINT.search(incoming.model)
+    same = index.model == incoming.model or (fingerprint and (index.model or "").endswith(fingerprint[0]))
+    if same and index.dimension in (None, size):
         return
     if index.model is None and not len(index):
-        index.adopt(model=label, dimension=contents.vectors.shape[1])
+        index.adopt(model=incoming.model, dimension=size)
         return
     made = f"made with {index.model!r} ({index.dimension} numbers)" if index.model else "made without naming a model"
     raise IndexMismatchError(
-        f"{path} was made with {label!r} ({contents.vectors.shape[1]} numbers), {index.name} was {made}:"
+        f"{incoming.source} was made with {incoming.model!r} ({size} numbers), {index.name} was {made}:"
         " import it into another gallery (--gallery DIR), or switch this one to that model: faceall index migrate"
     )
 
@@ -166,13 +206,12 @@ class _Faces:
         self,
         index: FaceIndex,
         connection: sqlite3.Connection,
-        reader: BundleReader,
-        contents: Contents,
+        contents: Incoming,
         people: _People,
         result: BundleImport,
         progress: Callable[[int, int], None] | None,
     ) -> None:
-        self._index, self._connection, self._reader = index, connection, reader
+        self._index, self._connection = index, connection
         self._contents, self._people, self._result = contents, people, result
         self._progress = progress
 
@@ -246,7 +285,7 @@ class _Faces:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (key, photo, self._people.row(face.person), chief, *face.box, face.score, landmarks),
             )
-            thumbnail = self._reader.thumbnail(face)
+            thumbnail = self._contents.thumbnail(face)
             self._connection.execute("INSERT INTO thumbnails (face, jpeg) VALUES (?, ?)", (key, thumbnail))
             bundle_ids.set_id(self._connection, "face_ids", key, (face.id, face.created, face.changed))
             self._connection.execute("DELETE FROM removed_faces WHERE id = ?", (face.id,))
@@ -279,8 +318,9 @@ class _Faces:
         return made
 
     def _free_path(self, photo: BundlePhoto) -> bytes:
-        for digits in (12, 64):
-            path = os.fsencode(self._result.path / photo.sha256[:digits] / photo.name)
+        inside = [os.fsencode(self._result.path / photo.sha256[:digits] / photo.name) for digits in (12, 64)]
+        known = [os.fsencode(self._contents.places[photo.sha256])] if photo.sha256 in self._contents.places else []
+        for path in (*known, *inside):
             if not self._connection.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone():
                 break
         return path

@@ -58,7 +58,7 @@ class BundleReader:
     def thumbnail(self, face: BundleFace) -> bytes:
         """The JPEG of a face."""
         data = self._part(face.thumbnail, LARGEST_THUMBNAIL)
-        if not _is_small_jpeg(data):
+        if not is_small_jpeg(data):
             raise self._archive.damaged(f"{face.thumbnail}: is no JPEG of at most 1024 x 1024 pixels")
         return data
 
@@ -161,7 +161,8 @@ def _count(manifest: dict[str, Any], name: str) -> int:
     return int(number or 0)
 
 
-def _is_small_jpeg(data: bytes) -> bool:
+def is_small_jpeg(data: bytes) -> bool:
+    """Whether it is a JPEG of at most 1024 x 1024 pixels, as far as its header tells."""
     if not data.startswith(b"\xff\xd8\xff"):
         return False
     try:

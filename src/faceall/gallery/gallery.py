@@ -11,15 +11,25 @@ from types import TracebackType
 
 from faceall.errors import FaceallError, ImageError, IndexFileError, IndexMismatchError, UnknownFaceError
 from faceall.gallery import clusters, folders, people, schema
-from faceall.gallery.analysis import Analyser, Comparison, FaceDetector, FaceEmbedder, as_image, compare_pictures
+from faceall.gallery.analysis import (
+    Analyser,
+    Comparison,
+    FaceDetector,
+    FaceEmbedder,
+    as_image,
+    compare_pictures,
+    known_label,
+)
 from faceall.gallery.bundle import BundleExport, export_bundle
-from faceall.gallery.bundle_merge import BundleImport, import_bundle
+from faceall.gallery.bundle_merge import BundleImport, import_bundle, merge
 from faceall.gallery.explanation import agreement_of, draw_explanation
 from faceall.gallery.health import find_problems
+from faceall.gallery.maintenance import GalleryStatistics, gallery_statistics, verify_gallery
 from faceall.gallery.migrate import Migration
 from faceall.gallery.naming import find_candidates
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult
+from faceall.gallery.portable import export_folder, read_vectors
 from faceall.gallery.register import Progress, Registration
 from faceall.gallery.search import (
     PersonResult,
@@ -40,6 +50,8 @@ from faceall.gallery.thresholds import (
     write_calibration,
 )
 from faceall.index import FaceIndex
+from faceall.index.maintenance import Verification, backup
+from faceall.index.maintenance_compact import Compaction, compact
 from faceall.models import data_folder
 from faceall.types import Faces, Image
 
@@ -436,6 +448,45 @@ class Gallery:
         """
         self._analyser.use(embedder)
         return Migration(self._index, embedder, thumbnails=thumbnails, progress=progress, stop=stop)
+
+    # -- maintenance ------------------------------------------------------------------------------------------------
+
+    def verify(self) -> Verification:
+        """Read everything and compare: database, vectors, graph, thumbnails, and recall against exact search."""
+        return verify_gallery(self._index)
+
+    def statistics(self) -> GalleryStatistics:
+        """Count faces and bytes, and how the graph is built."""
+        return gallery_statistics(self._index)
+
+    def compact(self) -> Compaction:
+        """Give back the space of removed faces. Raises IndexBusyError while others write."""
+        return compact(self._index)
+
+    def backup(self, directory: str | os.PathLike[str]) -> int:
+        """Copy one moment of the gallery into a new folder while others use it; returns its bytes.
+
+        Raises IndexFileError where something is there already or it cannot be written.
+        """
+        return backup(self._index, Path(os.path.abspath(directory)))
+
+    def export_folder(self, directory: str | os.PathLike[str]) -> BundleExport:
+        """Write vectors, faces, people and thumbnails into a new folder that other programs read.
+
+        Raises IndexFileError where something is there already or it cannot be written.
+        """
+        return export_folder(self._index, Path(os.path.abspath(directory)))
+
+    def import_vectors(self, source: str | os.PathLike[str], *, made_by: str | None = None) -> BundleImport:
+        """Take up what `export_folder` wrote, or vectors of FaceAll, facenet or face_recognition, all or none.
+
+        made_by  the model that made the vectors, where the source does not say; the name of an installed one makes
+                 them comparable with photos
+
+        Raises IndexDamagedError, IndexNewerError, IndexMismatchError (of another model) or IndexFileError.
+        """
+        label = None if made_by is None else known_label(made_by)
+        return merge(self._index, read_vectors(Path(os.path.abspath(source)), label))
 
     # -- the end ----------------------------------------------------------------------------------------------------
 

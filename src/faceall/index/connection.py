@@ -74,6 +74,9 @@ def connect(folder: Path | None, *, read_only: bool = False) -> sqlite3.Connecti
     try:
         for setting in settings:
             connection.execute(f"PRAGMA {setting}")
+    except UnicodeDecodeError as error:  # SQLite quotes what it has found in place of its tables
+        connection.close()
+        raise sqlite3.DatabaseError("malformed database schema") from error
     except BaseException:
         connection.close()
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ import numpy as np
 
 from faceall.errors import IndexDamagedError, IndexFileError
 from faceall.index import graph_file, rows, schema
+from faceall.index.checks import LONGEST
 from faceall.index.connection import DATABASE, translated
 from faceall.index.hnsw_elements import Elements, read_elements
 from faceall.index.stored import as_measured
@@ -27,6 +29,8 @@ GraphState = Literal["none", "current", "behind", "damaged"]
 SAMPLE = 200
 _NEIGHBOURS = 10
 _SAME = 1e-6
+_UNIT = 1e-2  # how far from 1 a unit vector's length may be
+_MOST = 0.9  # of the vectors have unit length: then all should
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def verify(index: FaceIndex, *, sample: int = SAMPLE) -> Verification:
         problems = database_problems(connection)
         problems += rows.problems(connection, settings.dimension)
         count = rows.count(connection)
-        problems += [] if problems else _odd_vectors(connection, settings, index.name)
+        problems += [] if problems else _odd_vectors(connection, settings)
         state, wrong = ("none", []) if problems else _graph_state(index, connection, settings)
     recall, asked = (None, 0) if problems else _recall(index, sample)
     return Verification(tuple(dict.fromkeys([*problems, *wrong])), count, state, recall, asked)
@@ -95,19 +99,37 @@ def database_problems(connection: sqlite3.Connection) -> list[str]:
     try:
         found = [row[0] for row in connection.execute("PRAGMA integrity_check(20)").fetchall() if row[0] != "ok"]
         broken = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
-    except sqlite3.DatabaseError as error:
-        return [f"{DATABASE}: {error}"]
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        return [f"{DATABASE}: {' '.join(str(error).split())}"]
     lines = [" ".join(str(text).split()) for text in found]
     lines += [f"table {row[0]}: row {row[1]} points to nothing in {row[2]}" for row in broken]
     return [f"{DATABASE}: {line}" for line in lines]
 
 
-def _odd_vectors(connection: sqlite3.Connection, settings: schema.Settings, name: str) -> list[str]:
-    if settings.dimension is None:
+def odd_keys(connection: sqlite3.Connection, dimension: int | None, *, unit: bool = False) -> list[int]:
+    """Keys of vectors that cannot be right: not finite or too long.
+
+    unit  also those of another length, where nearly all have length one
+    """
+    if dimension is None:
         return []
-    odd = 0
-    for block in rows.added_since(connection, -1, settings.dimension, name):
-        odd += int((~np.isfinite(block.vectors).all(axis=1)).sum())
+    lengths: dict[int, float] = {}
+    for key, data in connection.execute("SELECT key, vector FROM vectors"):
+        if isinstance(data, bytes) and len(data) == 4 * dimension:
+            with np.errstate(over="ignore", invalid="ignore"):
+                lengths[key] = float(np.linalg.norm(np.frombuffer(data, "<f4").astype(np.float64)))
+        else:
+            lengths[key] = math.nan
+    unit = unit and sum(abs(length - 1) < _UNIT for length in lengths.values()) > _MOST * len(lengths)
+    return [
+        key
+        for key, length in lengths.items()
+        if not length < LONGEST or (unit and abs(length - 1) >= _UNIT)  # NaN is not less than anything
+    ]
+
+
+def _odd_vectors(connection: sqlite3.Connection, settings: schema.Settings) -> list[str]:
+    odd = len(odd_keys(connection, settings.dimension))
     return [f"{DATABASE}: {odd} vectors hold a number that is not finite"] if odd else []
 
 

@@ -1,0 +1,220 @@
+"""Looking after the gallery's index: verify, repair, compact, migrate, stats, backup, export, import."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from faceall_cli.console import Console, counted, short_path, shown
+from faceall_cli.group import INTERRUPTED, MISTAKE
+from faceall_cli.options import gallery_option, model_option, output_options
+from faceall_cli.people import open_existing
+from faceall_cli.photos import make_embedder, stopped_by_ctrl_c
+
+if TYPE_CHECKING:
+    from faceall.gallery import Migration
+
+
+@click.group()
+def index() -> None:
+    """The index that finds faces: verify, repair, compact, migrate, stats, backup, export, import."""
+
+
+@index.command()
+@gallery_option
+@output_options
+def verify(console: Console, gallery: Path | None) -> None:
+    """Read everything and say what is wrong: database, vectors, graph, thumbnails, and recall against exact search."""
+    from faceall.gallery import Gallery
+
+    with Gallery.open(gallery, read_only=True) as opened:
+        found = opened.verify()
+    console.record(asdict(found))
+    for problem in found.problems:
+        console.complain(f"faceall: {shown(problem)}")
+    if found.recall is not None:
+        asked = counted(found.sample, "stored vector")
+        console.line(f"recall {found.recall:.4f} of the {found.neighbours} nearest of {asked}, against exact search")
+    words = {"none": "no graph file", "current": "graph current", "behind": "graph behind, caught up when it is used"}
+    console.line(f"{counted(found.vectors, 'vector')}, {words.get(found.graph, 'graph damaged')}")
+    if found.problems:
+        console.complain("faceall: faceall index repair sets right what can be")
+        raise click.exceptions.Exit(MISTAKE)
+    console.line("sound")
+
+
+@index.command()
+@gallery_option
+@output_options
+def repair(console: Console, gallery: Path | None) -> None:
+    """Set right what can be, and say what is lost. Nobody else may use the gallery meanwhile.
+
+    A graph is rebuilt, thumbnails are cut anew from the photos, and of a damaged database every readable row is kept;
+    the damaged file stays beside the new one. Registering the photos again brings lost faces back.
+    """
+    from faceall.gallery import default_folder, repair_gallery
+
+    done = repair_gallery(default_folder() if gallery is None else gallery)
+    console.record(asdict(done))
+    for line in done.done:
+        console.line(f"done: {shown(line)}")
+    for line in done.lost:
+        console.line(f"lost: {shown(line)}")
+    if not done.done and not done.lost:
+        console.line("nothing was wrong")
+
+
+@index.command()
+@gallery_option
+@output_options
+def compact(console: Console, gallery: Path | None) -> None:
+    """Give back the space of removed faces: in the graph and in the database."""
+    with open_existing(gallery) as opened:
+        done = opened.compact()
+    console.record(asdict(done))
+    console.line(f"database {_size(done.database_before)} -> {_size(done.database_after)}")
+    dropped = f", {counted(done.waypoints, 'removed vector')} dropped" if done.waypoints else ""
+    console.line(f"graph    {_size(done.graph_before)} -> {_size(done.graph_after)}{dropped}")
+
+
+@index.command()
+@click.option(
+    "--thumbnails", is_flag=True, help="Embed the stored thumbnails of photos that are gone; that is less sure."
+)
+@model_option
+@gallery_option
+@output_options
+def migrate(console: Console, thumbnails: bool, model: str | None, gallery: Path | None) -> None:
+    """Change the model: embed every face anew from its photo, then exchange all vectors at once.
+
+    People, names and face ids stay. Until the end everybody searches the old vectors; what is done is kept, and the
+    next run goes on there. Faces whose photo is gone or has changed are put aside: kept with their names, but not found
+    until a later run finds the photo. Set EMBEDDING_SIZE or give --model to choose the new model.
+    """
+    from faceall.embed import Embedder
+
+    embedder = make_embedder(model) or Embedder()
+    with open_existing(gallery) as opened, stopped_by_ctrl_c() as stop:
+        migration = opened.migrate(embedder, thumbnails=thumbnails, stop=stop)
+        statuses = _print_photos(console, migration)
+        faces, label = len(opened), opened.model
+    parts = ", ".join(f"{number:,} {status}" for status, number in statuses.most_common()) or "nothing to do"
+    console.record({"switched": migration.switched, "model": label, "faces": faces})
+    console.line(f"{parts}; {counted(faces, 'face')} of {label}")
+    if not migration.switched:
+        console.complain("faceall: stopped; the old vectors stay in use, the next run goes on where this one was")
+        raise click.exceptions.Exit(INTERRUPTED)
+
+
+def _print_photos(console: Console, migration: Migration) -> Counter[str]:
+    statuses: Counter[str] = Counter()
+    with console.progress(0, "photos") as bar:
+        for photo in migration:
+            statuses[photo.status] += 1
+            record = {"path": str(photo.path), "status": photo.status, "faces": photo.faces}
+            console.record(record if photo.message is None else {**record, "message": photo.message})
+            if console.verbose or photo.status != "embedded":
+                reason = f": {shown(photo.message)}" if photo.message else ""
+                console.line(f"{photo.status:<10} {short_path(photo.path)}{reason}")
+            bar.move_to(sum(statuses.values()), migration.total)
+    return statuses
+
+
+@index.command()
+@gallery_option
+@output_options
+def stats(console: Console, gallery: Path | None) -> None:
+    """Count faces and bytes, and say how the graph is built and how well it finds."""
+    from faceall.gallery import Gallery
+
+    with Gallery.open(gallery, read_only=True) as opened:
+        found = opened.statistics()
+    console.record(asdict(found))
+    one = found.index
+    rows = [
+        (
+            "faces",
+            f"{found.faces:,} of {counted(found.people, 'person', 'people')} on {counted(found.photos, 'photo')}",
+        ),
+        ("model", f"{one.model or '-'}, {one.dimension or 0} numbers per face, distance {one.metric}"),
+        ("database", _each(one.database, found.faces)),
+        ("  vectors", _each(one.payload, found.faces)),
+        ("  thumbnails", _each(found.thumbnails, found.faces)),
+        ("  free", _size(one.free)),
+        ("graph", _each(one.graph, found.faces) if one.graph else "none: every search compares all vectors"),
+    ]
+    if one.links is not None:
+        effort = "not measured" if one.effort is None else f"ef {one.effort}, recall {one.recall:.4f} measured"
+        rows.append(("  built with", f"M {one.links}, ef_construction {one.build_effort}; searched with {effort}"))
+        rows.append(("  removed", f"{counted(one.waypoints, 'vector')} still in it; faceall index compact drops them"))
+    if found.aside:
+        rows.append(("aside", f"{counted(found.aside, 'face')} without a photo since the model was changed"))
+    console.table(rows)
+
+
+@index.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@gallery_option
+@output_options
+def backup(console: Console, directory: Path, gallery: Path | None) -> None:
+    """Copy the gallery as it is at one moment into the new folder DIR, while others use it.
+
+    The copy is a gallery: use it with --gallery DIR, or put it in the place of a lost one.
+    """
+    from faceall.gallery import Gallery
+
+    with Gallery.open(gallery, read_only=True) as opened:
+        size = opened.backup(directory)
+        faces = len(opened)
+    console.record({"directory": str(directory.absolute()), "bytes": size})
+    console.line(f"{short_path(directory)}: {counted(faces, 'face')}, {_size(size)}")
+
+
+@index.command("export")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@gallery_option
+@output_options
+def export(console: Console, directory: Path, gallery: Path | None) -> None:
+    """Write vectors (.npy), faces, people and thumbnails into the new folder DIR, for other programs or machines."""
+    with open_existing(gallery) as opened:
+        done = opened.export_folder(directory)
+    console.record({"directory": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
+    console.line(f"{short_path(done.path)}: {counted(done.faces, 'face')}, {_size(done.size)}")
+
+
+@index.command("import")
+@click.argument("source", metavar="SOURCE", type=click.Path(path_type=Path))
+@click.option("--made-by", metavar="NAME", help="The model that made the vectors; needed where SOURCE does not say it.")
+@gallery_option
+@output_options
+def import_(console: Console, source: Path, made_by: str | None, gallery: Path | None) -> None:
+    """Take vectors up that were made elsewhere, all or none: a folder of `export`, or another program's files.
+
+    \b
+    FaceAll          faceSearchData, with faceSearchData.pkl beside it
+    facenet          a folder with embeddings.npy and labels.npy (label_strings.npy)
+    face_recognition a pickle of {"encodings": [...], "names": [...]} or of a list; or .npy
+
+    Pickles are read without running anything in them. Vectors of an unknown model are kept apart from all others: name
+    it with --made-by; an installed model's name makes them searchable with photos.
+    """
+    from faceall.gallery import Gallery
+
+    with Gallery.open(gallery) as opened:
+        done = opened.import_vectors(source, made_by=made_by)
+        model = opened.model
+    console.record({"source": str(source), "added": done.added, "known": done.known, "model": model})
+    console.line(f"{counted(done.added, 'face')} added, {done.known:,} known already; made by {model}")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"
+
+
+def _each(count: int, faces: int) -> str:
+    """A size with its share per face."""
+    return f"{_size(count)}, {count / faces:,.0f} bytes per face" if faces else _size(count)

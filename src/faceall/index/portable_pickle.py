@@ -1,0 +1,150 @@
+"""Reads pickles of lists, dicts, texts, numbers and NumPy arrays, and runs nothing that stands in them.
+
+A pickle is a program. Here it can call nothing but the few functions below, which only note what they are given; arrays
+are put together afterwards, with every size checked.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import struct
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, ClassVar
+
+import numpy as np
+
+from faceall.errors import IndexDamagedError
+from faceall.types import Array
+
+_TYPE = re.compile(r"[<>|=]?([fiu][1248]|b1|[SU][0-9]{1,5})", re.ASCII)
+_TROUBLE = (
+    pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError,
+    RecursionError, AssertionError, ImportError, NotImplementedError, struct.error,
+)  # fmt: skip
+
+
+def load_plain(data: bytes, name: str) -> Any:
+    """The lists, dicts, texts, numbers and arrays in a pickle. Raises IndexDamagedError, which calls it `name`."""
+    try:
+        return _plain(_Reader(data).load(), 0)
+    except _TROUBLE as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise IndexDamagedError(f"{name}: is no pickle of plain lists, names and arrays ({reason})") from error
+
+
+class _Type:
+    """A NumPy type as a pickle describes it."""
+
+    def __init__(self, text: Any, *_: Any) -> None:
+        self.text, self.order = str(text), "<"
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = state[1] if isinstance(state, tuple) and state[1] in ("<", ">", "|", "=") else "<"
+
+    def numpy(self) -> np.dtype[Any]:
+        """The type, if it is one of plain numbers or texts."""
+        text = self.text.lstrip("<>|=")
+        if not _TYPE.fullmatch(text):
+            raise ValueError(f"an array of type {self.text[:20]!r}, expected numbers or texts")
+        return np.dtype(text if self.order in "|=" else self.order + text)
+
+
+class _Held:
+    """An array as a pickle describes it: its shape, type, order and bytes."""
+
+    def __init__(self, *_: Any) -> None:
+        self.parts: tuple[Any, ...] = ((0,), _Type("f4"), False, b"")
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, tuple) or len(state) not in (4, 5):
+            raise ValueError("an array in an unknown form")
+        self.parts = state[-4:]
+
+    def array(self) -> Array:
+        """The array, after its sizes have been checked."""
+        shape, kind, fortran, data = self.parts
+        if isinstance(data, str):  # of Python 2
+            data = data.encode("latin1")
+        if not isinstance(kind, _Type) or not isinstance(shape, tuple) or not isinstance(data, bytes | bytearray):
+            raise ValueError("an array of objects, expected numbers")
+        if not all(isinstance(size, int) and 0 <= size < 1 << 40 for size in shape) or len(shape) > 4:
+            raise ValueError("an array of an absurd shape")
+        flat = np.frombuffer(bytes(data), kind.numpy())
+        return flat.reshape(shape, order="F" if fortran is True else "C")
+
+
+def _from_buffer(data: Any, kind: Any, shape: Any, order: Any = "C", *_: Any) -> _Held:
+    held = _Held()
+    held.parts = (shape, kind, order == "F", data)
+    return held
+
+
+def _scalar(kind: Any, data: Any = b"", *_: Any) -> _Held:
+    return _from_buffer(data, kind, ())
+
+
+def _latin(text: Any, encoding: Any = "latin1", *_: Any) -> bytes:
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise ValueError("a text in an unknown encoding")
+    return text.encode("latin1")
+
+
+_FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
+    ("builtins", "set"): list,
+    ("builtins", "frozenset"): list,
+    ("__builtin__", "set"): list,
+    ("collections", "OrderedDict"): dict,
+    ("_codecs", "encode"): _latin,
+    ("numpy", "ndarray"): _Held,
+    ("numpy", "dtype"): _Type,
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Held for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
+}
+
+
+class _Reader(pickle._Unpickler):
+    """Python's own unpickler, not the one in C: that one reserves whatever memory a pickle asks for."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(BytesIO(data), encoding="latin1")
+        self._size = len(data)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The stand-in of a function that plain data needs; all others are refused."""
+        found = _FUNCTIONS.get((module, name))
+        if found is None:
+            raise pickle.UnpicklingError(f"it wants to call {module}.{name}, which plain data does not need")
+        return found
+
+    def persistent_load(self, number: Any) -> Any:
+        """Nothing outside is referred to."""
+        raise pickle.UnpicklingError("it refers to something outside")
+
+    def _load_bytearray(self: Any) -> None:
+        (size,) = struct.unpack("<Q", self.read(8))
+        if size > self._size:
+            raise pickle.UnpicklingError("it is cut short")
+        self.append(bytearray(self.read(size)))
+
+    dispatch: ClassVar[Any] = {**pickle._Unpickler.dispatch, pickle.BYTEARRAY8[0]: _load_bytearray}
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """The same with arrays in the place of their descriptions."""
+    if depth > 20:
+        raise ValueError("lists within lists within lists")
+    if isinstance(value, _Held):
+        array = value.array()
+        return array[()] if array.ndim == 0 else array
+    if isinstance(value, dict):
+        return {_plain(key, depth + 1): _plain(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_plain(one, depth + 1) for one in value)
+    if isinstance(value, list | set | frozenset):
+        return [_plain(one, depth + 1) for one in value]
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return value
+    raise ValueError(f"it holds a {type(value).__name__}")

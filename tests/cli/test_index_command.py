@@ -1,0 +1,140 @@
+"""`faceall index ...`, with a real detector and tiny embedders."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_runs import Run, records
+
+from tiny_model import write_tiny_model
+
+
+@pytest.fixture
+def gallery(run: Run, portraits: Path, tmp_path: Path) -> Path:
+    """Two people."""
+    run("register", portraits)
+    return tmp_path / "gallery"
+
+
+@pytest.fixture
+def two_models(environment: dict[str, str], tmp_path: Path) -> None:
+    """The model that made the gallery, and one of 64 numbers."""
+    folder = tmp_path / "two models"
+    write_tiny_model(folder)
+    write_tiny_model(folder, "tiny-64", size=64, seed=1)
+    environment["FACEALL_MODELS"] = str(folder)
+
+
+def test_verify_sound(run: Run, gallery: Path) -> None:
+    """A sound gallery says so, with its recall."""
+    done = run("index", "verify")
+    assert done.stdout.splitlines()[-1] == "sound"
+    assert "recall 1.0000" in done.stdout
+    (record,) = records(run("index", "verify", "--json").stdout)
+    assert (record["problems"], record["vectors"], record["recall"]) == ([], 2, 1.0)
+
+
+def test_verify_and_repair_damage(run: Run, gallery: Path) -> None:
+    """A damaged database is told with exit code 1 and the command that helps; after that it is sound."""
+    import sqlite3
+
+    with sqlite3.connect(gallery / "faces.db") as connection:
+        connection.execute("DELETE FROM thumbnails WHERE face = 1")
+    connection.close()
+    done = run("index", "verify", exit_code=1)
+    assert "1 faces without a thumbnail" in done.stderr
+    assert "faceall index repair" in done.stderr
+    assert "done: 1 thumbnails were cut anew" in run("index", "repair").stdout
+    assert "sound" in run("index", "verify").stdout
+    assert "nothing was wrong" in run("index", "repair").stdout
+
+
+def test_compact_and_stats(run: Run, gallery: Path) -> None:
+    """Sizes before and after, and what a face costs."""
+    run("people", "remove", "Mirror")
+    (record,) = records(run("index", "compact", "--json").stdout)
+    assert record["database_after"] <= record["database_before"]
+    text = run("index", "stats").stdout
+    assert "1 of 1 person on 2 photos" in text
+    assert "bytes per face" in text
+    (found,) = records(run("index", "stats", "--json").stdout)
+    assert (found["faces"], found["index"]["vectors"], found["index"]["dimension"]) == (1, 1, 128)
+    assert found["index"]["database"] == (gallery / "faces.db").stat().st_size
+
+
+def test_migrate_to_another_size(
+    run: Run, gallery: Path, two_models: None, environment: dict[str, str], portraits: Path
+) -> None:
+    """EMBEDDING_SIZE switched: search names the command, migrate switches, and everybody is found as before."""
+    environment["EMBEDDING_SIZE"] = "64"
+    picture = portraits / "Eileen" / "1.png"
+    refused = run("search", picture, exit_code=1)
+    assert "(128 numbers)" in refused.output
+    assert "makes 64" in refused.output
+    assert "faceall index migrate" in refused.output
+    done = run("index", "migrate", "--json")
+    lines = records(done.stdout)
+    assert [line["status"] for line in lines[:2]] == ["embedded", "embedded"]
+    assert lines[2]["switched"] is True
+    (found,) = records(run("search", picture, "--json").stdout)
+    assert found["matches"][0]["person"] == "Eileen"
+    assert found["matches"][0]["distance"] < 1e-6
+    assert "nothing to do" in run("index", "migrate").stdout
+    assert "64 numbers per face" in run("index", "stats").stdout
+
+
+def test_migrate_without_photos(run: Run, gallery: Path, two_models: None, portraits: Path) -> None:
+    """A photo that is gone is listed; with none left nothing changes and the way out is named."""
+    (portraits / "Eileen" / "1.png").rename(portraits / "away.png")
+    done = run("index", "migrate", "--model", "tiny-64")
+    assert "aside" in done.stdout
+    assert "the file is gone" in done.stdout
+    assert "1 face without a photo" in run("index", "stats").stdout
+    (portraits / "Mirror" / "1.png").unlink()
+    assert "--thumbnails" in run("index", "migrate", "--model", "tiny", exit_code=1).output
+    assert "1 thumbnail" in run("index", "migrate", "--model", "tiny", "--thumbnails").stdout
+
+
+def test_backup_is_a_gallery(run: Run, gallery: Path, tmp_path: Path, portraits: Path) -> None:
+    """The copy is searched as the original is; a folder that is there is left alone."""
+    copy = tmp_path / "copy"
+    assert "2 faces" in run("index", "backup", copy).stdout
+    (found,) = records(run("search", portraits / "Mirror" / "1.png", "--gallery", copy, "--json").stdout)
+    assert found["matches"][0]["person"] == "Mirror"
+    assert "new or empty folder" in run("index", "backup", copy, exit_code=1).output
+
+
+def test_export_and_import(run: Run, gallery: Path, tmp_path: Path) -> None:
+    """A folder of arrays and JSON, and back."""
+    folder, other = tmp_path / "folder", tmp_path / "other"
+    assert "2 faces" in run("index", "export", folder).stdout
+    assert np.load(folder / "vectors.npy").shape == (2, 128)
+    assert json.loads((folder / "index.json").read_text())["faces"] == 2
+    assert "2 faces added" in run("index", "import", folder, "--gallery", other).stdout
+    assert "0 faces added, 2 known" in run("index", "import", folder, "--gallery", other).stdout
+
+
+def test_import_of_other_programs(run: Run, tmp_path: Path) -> None:
+    """Encodings with names become people; a pickle that is a program is refused in one line."""
+    path = tmp_path / "encodings.pickle"
+    path.write_bytes(pickle.dumps({"encodings": [np.ones(4), np.zeros(4) + 0.1], "names": ["Ann", "Bo"]}))
+    assert "--made-by" in run("index", "import", path, exit_code=1).output
+    assert "2 faces added" in run("index", "import", path, "--made-by", "dlib").stdout
+    assert [found["person"] for found in records(run("people", "list", "--json").stdout)] == ["Ann", "Bo"]
+    path.write_bytes(b"cos\nsystem\n(S'echo pwned'\ntR.")
+    done = run("index", "import", path, "--made-by", "dlib", exit_code=1)
+    assert "wants to call os.system" in done.output
+    assert done.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["verify", "repair", "compact", "migrate", "stats"])
+def test_no_gallery(run: Run, tmp_path: Path, command: str) -> None:
+    """Where there is none, one line, and none is made."""
+    done = run("index", command, exit_code=1)
+    assert "there is no gallery" in done.output
+    assert done.output.count("\n") == 1
+    assert not (tmp_path / "gallery").exists()
