@@ -57,7 +57,9 @@ class AlignedPhoto:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
-        crops = [{**vars(crop), "box": list(crop.box), "landmarks": list(crop.landmarks)} for crop in self.crops]
+        crops = [
+            {**vars(crop), "box": list(crop.box), "landmarks": list(map(list, crop.landmarks))} for crop in self.crops
+        ]
         values: dict[str, Any] = {"path": self.path, "status": self.status, "faces": self.faces, "crops": crops}
         values |= {"size": self.size, "modified": self.modified}
         return values if self.message is None else {**values, "message": self.message}

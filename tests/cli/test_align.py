@@ -1,0 +1,119 @@
+"""`faceall align` with the real detector: what it prints, how it ends, and what a kill leaves."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cli_runs import Run, records
+from PIL import Image as PillowImage
+
+from faceall.images import read_image
+from faceall.train.align import read_options, read_report
+from faceall.types import Image
+
+KILLS = int(os.environ.get("FACEALL_KILLS", "2"))
+
+
+def test_crops_lie_where_their_photos_lay(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """Folders are kept, the summary counts, a photo without a face has a line."""
+    result = run("align", portraits, tmp_path / "out", "--workers", "1")
+    assert read_image(tmp_path / "out" / "Eileen" / "1.png.jpg").shape == (184, 184, 3)
+    assert (tmp_path / "out" / "Mirror" / "1.png.jpg").is_file()
+    assert "no-face    wall.png: no face found\n" in result.stdout
+    assert "3 photos in" in result.stdout
+    assert "2 aligned, 1 no-face; 2 crops of 184 x 184 pixels" in result.stdout
+
+
+def test_json_has_a_record_for_every_photo(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """The records are the report's, with path, status, faces and the crops' boxes."""
+    result = run("align", portraits, tmp_path / "out", "--json", "--workers", "1", "--format", "png")
+    found = records(result.stdout)
+    assert [record["path"] for record in found] == ["wall.png", "Eileen/1.png", "Mirror/1.png"]
+    assert found == [photo.to_json() for photo in read_report(tmp_path / "out").values()]
+    (crop,) = found[1]["crops"]
+    assert crop["file"] == "Eileen/1.png"
+    assert crop["score"] > 0.99
+    assert 0 < crop["box"][0] < crop["box"][2] < 512
+
+
+def test_options_reach_the_crops(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """Size, room, margin, format and choice are recorded and obeyed."""
+    arguments = ["--size", "112", "--room", "0", "--margin", "0.4", "--format", "png", "--faces", "all"]
+    run("align", portraits, tmp_path / "out", "--workers", "1", "--min-face", "60", *arguments)
+    assert read_image(tmp_path / "out" / "Eileen" / "1.png.1.png").shape == (112, 112, 3)
+    options = read_options(tmp_path / "out")
+    assert (options.rule.margin, options.faces, options.min_face) == (0.4, "all", 60)
+
+
+def test_second_run_says_unchanged(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """What is done stays; other options for the same folder are a mistake, told in one line."""
+    run("align", portraits, tmp_path / "out", "--workers", "1")
+    again = run("align", portraits, tmp_path / "out", "--workers", "1")
+    assert "2 unchanged, 1 no-face; 2 crops" in again.stdout
+    refused = run("align", portraits, tmp_path / "out", "--size", "112", exit_code=1)
+    assert refused.stderr.count("\n") == 1
+    assert "made with size 160 (now 112); name another folder" in refused.stderr
+
+
+def test_nothing_usable_is_exit_code_one(run: Run, tmp_path: Path) -> None:
+    """Photos without any face, or no photos at all."""
+    (tmp_path / "walls").mkdir()
+    assert "holds no pictures" in run("align", tmp_path / "walls", tmp_path / "out", exit_code=1).stderr
+    PillowImage.new("RGB", (60, 60)).save(tmp_path / "walls" / "wall.png")
+    result = run("align", tmp_path / "walls", tmp_path / "out", "--workers", "1", exit_code=1)
+    assert "1 no-face; 0 crops" in result.stdout
+
+
+def test_a_margin_that_cannot_be_is_one_line(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """A crop with more pixels than the cap is refused before anything is written."""
+    refused = run("align", portraits, tmp_path / "out", "--size", "1024", "--room", "4", exit_code=1)
+    assert "the crop's side, room included, is 5120, expected 1 .. 2048" in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_killed_alignment_goes_on(astronaut: Image, process_environment: dict[str, str], tmp_path: Path) -> None:
+    """After kills at random moments a last run ends with the files of an undisturbed one; no worker lives on."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(60):
+        PillowImage.fromarray(astronaut[:256, 100 + number : 356 + number]).save(photos / f"{number}.bmp")
+    moments = random.Random(os.environ.get("FACEALL_SEED", "1"))
+    command = [sys.executable, "-m", "faceall_cli.main", "align", str(photos), "--json", "--workers", "2"]
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            [*command, str(tmp_path / "out")], env=process_environment, stdout=subprocess.PIPE, start_new_session=True
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(moments.random() * 0.5)
+        process.kill()
+        process.communicate()
+        assert _session_is_empty(process.pid)
+    for name in ("out", "whole"):
+        subprocess.run([*command, str(tmp_path / name)], env=process_environment, check=True, capture_output=True)
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.suffix == ".jpg"} == {
+        path.name: path.read_bytes() for path in whole.iterdir() if path.suffix == ".jpg"
+    }
+    assert read_report(out) == read_report(whole)
+    assert not list(out.glob(".*"))
+
+
+def _session_is_empty(session: int, patience: float = 20) -> bool:
+    """Whether every process of a session ends within some seconds."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        try:
+            os.killpg(session, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
