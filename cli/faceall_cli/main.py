@@ -19,6 +19,7 @@ from faceall_cli import (
     people,
     photos,
     search,
+    train,
 )
 from faceall_cli.group import FaceallGroup
 
@@ -53,6 +54,7 @@ COMMANDS = (
     evaluate.evaluate,
     calibrate.calibrate,
     align.align,
+    train.train,
     doctor.doctor,
 )
 for _command in COMMANDS:

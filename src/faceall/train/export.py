@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,13 @@ from faceall.errors import TrainError
 from faceall.models import Manifest, ModelFolder
 from faceall.models.folder import write_model_folder
 from faceall.models.manifest import CAFFEMODEL, PROTOTXT
-from faceall.train.options import TrainOptions
+from faceall.train import distil, identify
+from faceall.train.options import DistillationOptions, IdentificationOptions, TrainOptions
+from faceall.train.run_folder import RunFolder
+from faceall.train.shards import open_shard
 from faceall.types import Array
+
+_KINDS: dict[str, type[TrainOptions]] = {distil.KIND: DistillationOptions, identify.KIND: IdentificationOptions}
 
 
 def export_model(
@@ -60,6 +66,44 @@ def export_model(
         )
     complete(done.folder, source=source, licence=licence, half=half)
     return done
+
+
+def run_weights(run: Path, *, last: bool = False) -> tuple[dict[str, Array], TrainOptions, int]:
+    """The weights of a run's last checkpoint, its options, and the step.
+
+    last  those of the step itself, not the running averages
+
+    Raises TrainError where the folder holds no run, or no checkpoint yet.
+    """
+    folder = RunFolder(run)
+    about, state = folder.about(), folder.latest()
+    if state is None:
+        raise TrainError(f"{run}: has no checkpoint yet")
+    kind = _KINDS.get(about.get("kind", ""))
+    if kind is None:
+        raise TrainError(f"{run}: is a run of an unknown kind, '{about.get('kind')}'")
+    weights = state.weights if last or not state.averages else state.averages
+    return dict(weights), kind.from_json(about["options"]), state.step
+
+
+def resume_run(run: Path, data: Sequence[Path], **loop: Any) -> None:
+    """Go on with a run of either kind, on its shards or on the one folder of its people. Raises TrainError."""
+    if RunFolder(run).about().get("kind") != identify.KIND:
+        distil.distil(run, [open_shard(folder) for folder in data], **loop)
+        return
+    if len(data) != 1:
+        raise TrainError(f"{run}: learns from one folder of people, {len(data)} were given")
+    identify.identify(run, data[0], **loop)
+
+
+def export_run(
+    run: Path, destination: Path, *, name: str, last: bool = False, source: str = "", **more: Any
+) -> Conversion:
+    """Write the net of a run's last checkpoint as a model folder; `more` as `export_model` has it."""
+    weights, options, step = run_weights(run, last=last)
+    return export_model(
+        weights, options, destination, name=name, source=source or f"faceall train, {run.name}, step {step}", **more
+    )
 
 
 def complete(folder: ModelFolder, *, source: str, licence: str, half: bool) -> ModelFolder:

@@ -7,16 +7,21 @@ layer makes up for what the ones before it lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from faceall.convert.architecture_weights import facenet_weights
 from faceall.convert.graph import Graph
+from faceall.convert.graphdef import read_graph
 from faceall.errors import TrainError
 from faceall.train.backend import import_keras
-from faceall.train.nets import EPSILON
+from faceall.train.distillation import fit_targets, held_out_pictures
+from faceall.train.nets import EPSILON, inception_resnet_v1
+from faceall.train.options import DistillationOptions
+from faceall.train.shards import Shard, split
 from faceall.types import Array, Float32Array
 
 ROWS = 40_000
@@ -24,6 +29,8 @@ ROWS = 40_000
 RIDGE = 1e-3
 """How much the squares of the weights count, in proportion to the features'."""
 BATCH = 64
+TEACHER_SIZE = 160
+"""Rows and columns of FaceNet's pictures."""
 
 
 def teacher_weights(graph: Graph) -> dict[str, Array]:
@@ -41,6 +48,45 @@ def teacher_weights(graph: Graph) -> dict[str, Array]:
         for layer, _, kind, array in ((*name.rpartition("/"), array) for name, array in found.items())
         if kind != "gamma"
     }
+
+
+PICTURES = 256
+"""How many faces the layers are fitted on, and"""
+LAST_PICTURES = 10_000
+"""how many the last one is fitted on, at most."""
+
+
+def inherited(
+    graph: Path, shards: Sequence[Shard], options: DistillationOptions, progress: Callable[[str], None]
+) -> dict[str, Any]:
+    """Weights to begin a distillation with, and the projection that they are fitted to.
+
+    graph     the teacher, a frozen graph of FaceNet (.pb)
+    shards    faces with the vectors of `options.teacher`, which has to be the same net
+    progress  is told what goes on
+    returns   `initial` and `projection` for `distil`
+
+    Raises TrainError where the student is of another architecture than the teacher, NetFormatError for the graph.
+    """
+    if options.architecture != "inception_resnet_v1":
+        raise TrainError("only a student of the architecture inception_resnet_v1 can inherit FaceNet's layers")
+    faces, _ = split(shards, seed=options.seed, teachers=[options.teacher])
+    targets = fit_targets(faces, options.teacher, options.embedding_size)
+    student, teacher = options.seeded_net(), inception_resnet_v1(image_size=None)
+    weights = teacher_weights(read_graph(graph))
+    for variable in teacher.variables:
+        variable.assign(weights[variable.path])
+    progress(f"fitting the layers to {graph.name}")
+    some = faces.some(PICTURES)
+    pictures = held_out_pictures(some, inner=options.inner, size=options.image_size)
+    seen = held_out_pictures(some, inner=options.inner, size=TEACHER_SIZE)
+    inherit(student, teacher, pictures, seen=seen, seed=options.seed)
+    more = faces.some(LAST_PICTURES)
+    wanted = targets.of(more, np.arange(len(more)), np.zeros(len(more), bool))[0]
+    fit_bottleneck(student, held_out_pictures(more, inner=options.inner, size=options.image_size), wanted)
+    progress("the layers are fitted")
+    initial = {variable.path: np.array(import_keras().ops.convert_to_numpy(variable)) for variable in student.variables}
+    return {"initial": initial, "projection": targets.projection}
 
 
 def inherit(

@@ -57,7 +57,7 @@ class Learner:
 
     def weights(self) -> dict[str, Array]:
         """All variables of the net and the objective, by their paths."""
-        return {variable.path: np.array(variable) for variable in self._model.variables}
+        return {variable.path: _copied(variable) for variable in self._model.variables}
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
         """Put back what `weights` gave. Raises TrainError where they are of another net."""
@@ -65,12 +65,16 @@ class Learner:
 
     def optimizer_state(self) -> dict[str, Array]:
         """All variables of the optimiser, by their numbers."""
-        return {f"{number:05d}": np.array(value) for number, value in enumerate(self.optimizer.variables)}
+        return {f"{number:05d}": _copied(value) for number, value in enumerate(self.optimizer.variables)}
 
     def set_optimizer_state(self, state: Mapping[str, Array]) -> None:
         """Put back what `optimizer_state` gave. Raises TrainError where it is of another optimiser."""
         names = [f"{number:05d}" for number in range(len(self.optimizer.variables))]
         _assign(self.optimizer.variables, state, names)
+
+
+def _copied(variable: Any) -> Array:
+    return np.array(import_keras().ops.convert_to_numpy(variable))
 
 
 def _assign(variables: Sequence[Any], values: Mapping[str, Array], names: Sequence[str]) -> None:

@@ -124,7 +124,7 @@ def mobile_facenet(
             number += 1
             x = layer.bottleneck(x, f"Block_{number}", expansion, layer.scaled(outputs), stride)
     x = layer.depth_unit(x, "Conv_3", layer.scaled(512), 1)
-    x = layer.depth_unit(x, "Global_Depthwise", 0, image_size // 16, depthwise=True, linear=True)
+    x = layer.depth_unit(x, "Global_Depthwise", 0, image_size // 16, depthwise=True, linear=True, whole=True)
     if dropout:
         x = layer.keras.layers.Dropout(dropout, name="Dropout")(x)
     x = layer.depth_unit(x, "Bottleneck", embedding_size, 1, linear=True)
@@ -210,10 +210,14 @@ class _Layers:
         stride: int = 1,
         depthwise: bool = False,
         linear: bool = False,
+        whole: bool = False,
     ) -> Tensor:
-        """Convolution, normalisation, PReLU unless `linear`; `depthwise` ones keep the channels."""
+        """Convolution, normalisation, PReLU unless `linear`; `depthwise` ones keep the channels.
+
+        `whole`: the window covers the picture, without any padding.
+        """
         layers = self.keras.layers
-        if window == 3:  # padded evenly at any stride, which "same" is not
+        if window == 3 and not whole:  # padded evenly at any stride, which "same" is not
             x = layers.ZeroPadding2D(1, name=f"{name}_Pad")(x)
         if depthwise:
             options = {"use_bias": False, "depthwise_initializer": "he_normal", "name": name}

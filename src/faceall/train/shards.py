@@ -16,6 +16,8 @@ from faceall.types import Array
 
 HELD_OUT = 0.02
 MOST_HELD_OUT = 500
+CROPS = "crops.npy"
+SHARD = "shard.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,7 @@ class Shard:
     """Faces of one origin.
 
     name      the shard's name
+    inner     rows and columns of the middle of a crop, which stands for the face
     crops     (n, S, S, 3) uint8 RGB, with room around the face
     teachers  name of the teacher -> (n, D) float of unit length, or (n, 2, D): of the crop and of its mirror image
     """
@@ -30,6 +33,7 @@ class Shard:
     name: str
     crops: Array
     teachers: dict[str, Array]
+    inner: int = 160
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,11 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def some(self, most: int) -> Faces:
+        """At most `most` of the faces, evenly drawn from all."""
+        chosen = np.linspace(0, len(self) - 1, min(len(self), most)).astype(int)
+        return Faces(self.shards, self.rows[chosen])
 
     def crop(self, number: int) -> Array:
         """The crop (S, S, 3) uint8 of a face."""
@@ -80,10 +89,10 @@ def open_shard(folder: Path) -> Shard:
 
     Raises TrainError, which names the file.
     """
-    crops = _mapped(folder / "crops.npy")
+    crops = _mapped(folder / CROPS)
     if crops.ndim != 4 or crops.dtype != np.uint8 or crops.shape[1] != crops.shape[2] or crops.shape[3] != 3:
-        raise TrainError(f"{folder / 'crops.npy'}: is {crops.dtype} {crops.shape}, expected uint8 (n, S, S, 3)")
-    teachers = {file.stem: _mapped(file) for file in sorted(folder.glob("*.npy")) if file.name != "crops.npy"}
+        raise TrainError(f"{folder / CROPS}: is {crops.dtype} {crops.shape}, expected uint8 (n, S, S, 3)")
+    teachers = {file.stem: _mapped(file) for file in sorted(folder.glob("*.npy")) if file.name != CROPS}
     for name, vectors in teachers.items():
         both = vectors.ndim == 3 and vectors.shape[1] == 2
         if not (both or vectors.ndim == 2) or len(vectors) != len(crops) or vectors.dtype.kind != "f":
@@ -91,7 +100,7 @@ def open_shard(folder: Path) -> Shard:
             raise TrainError(f"{folder / name}.npy: is {vectors.dtype} {vectors.shape}, expected {expected}")
     if not teachers:
         raise TrainError(f"{folder}: holds crops.npy alone, expected a teacher's vectors in TEACHER.npy beside it")
-    return Shard(folder.name, crops, teachers)
+    return Shard(folder.name, crops, teachers, _inner(folder, crops.shape[1]))
 
 
 def split(shards: Sequence[Shard], *, seed: int, teachers: Sequence[str]) -> tuple[Faces, Faces]:
@@ -117,6 +126,36 @@ def split(shards: Sequence[Shard], *, seed: int, teachers: Sequence[str]) -> tup
         for places, faces in ((np.sort(shuffled[held:]), learn), (np.sort(shuffled[:held]), keep)):
             faces.append(np.stack([np.full(len(places), number), places], axis=1))
     return tuple(Faces(tuple(shards), np.concatenate(part).astype(np.int64)) for part in (learn, keep))  # type: ignore[return-value]
+
+
+def only_teacher(shards: Sequence[Shard]) -> str:
+    """The teacher of the shards, where they have one and the same. Raises TrainError that names the ones there are."""
+    names = sorted({name for shard in shards for name in shard.teachers})
+    if len(names) != 1:
+        raise TrainError(f"the shards hold vectors of {', '.join(names)}: choose one with --teacher")
+    return names[0]
+
+
+def common_inner(shards: Sequence[Shard]) -> int:
+    """Rows and columns of the middle of the crops, which has to be the same in all shards. Raises TrainError."""
+    sizes = {(shard.inner, shard.crops.shape[1]) for shard in shards}
+    if len(sizes) != 1:
+        listed = ", ".join(f"{inner} of {side}" for inner, side in sorted(sizes))
+        raise TrainError(f"the shards hold crops of different sizes ({listed} pixels): align them alike")
+    return next(iter(sizes))[0]
+
+
+def _inner(folder: Path, side: int) -> int:
+    """What shard.json says of the middle of the crops; as `faceall align` makes them where there is none."""
+    try:
+        inner = int(json.loads((folder / SHARD).read_bytes())["size"])
+    except FileNotFoundError:
+        return round(side * 160 / 184)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainError(f"{folder / SHARD}: cannot be read: it is damaged") from error
+    if not 0 < inner <= side:
+        raise TrainError(f"{folder / SHARD}: says that {inner} of {side} pixels are the face")
+    return inner
 
 
 def _known(vectors: Array) -> Array:

@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from faceall.train.checkpoints import Checkpoint, write_checkpoint
+from faceall.train.events import Events
 from faceall.train.learner import Averages, Learner
 from faceall.train.loader import batches
 from faceall.train.run_folder import RunFolder
@@ -38,6 +39,7 @@ class Loop:
     threads           how many make batches, beside the one that learns
     keep_average      how much of the running average stays, every ten steps; 0 for none
     progress          whether a bar is shown on stderr
+    tensorboard       whether events for TensorBoard are written into the run folder
     """
 
     schedule: Schedule
@@ -47,6 +49,7 @@ class Loop:
     threads: int = 1
     keep_average: float = 0.98
     progress: bool = False
+    tensorboard: bool = False
 
 
 def train(
@@ -79,6 +82,13 @@ def train(
         state = learner.weights(), learner.optimizer_state(), averages.values
         write_checkpoint(run.checkpoints, Checkpoint(step, *state, {}))
 
+    events = Events(run.path / "events") if loop.tensorboard else None
+
+    def record(values: Mapping[str, float]) -> None:
+        run.record(values)
+        if events is not None:
+            events.write(values)
+
     if resume is None:
         save()
     end = loop.schedule.length
@@ -104,7 +114,7 @@ def train(
             if step % loop.measure_every == 0 or step == end:
                 speed = (step - begun) * len(pictures) / (time.monotonic() - started)
                 values = {"step": step, "loss": sum(losses) / len(losses), "rate": rate, "pictures_per_second": speed}
-                run.record(_rounded(values | _measured(learner, averages, measure)))
+                record(_rounded(values | _measured(learner, averages, measure)))
                 bar.set_postfix_str(f"loss {values['loss']:.4f}")
                 losses, started, begun = [], time.monotonic(), step
         save()

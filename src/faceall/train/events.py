@@ -1,0 +1,34 @@
+"""Learning curves for TensorBoard, beside results.jsonl."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from faceall.errors import MissingDependencyError
+
+
+class Events:
+    """Writes figures by step into a folder that TensorBoard shows: `tensorboard --logdir RUN`.
+
+    Raises MissingDependencyError without TensorFlow.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import tensorflow as tf
+        except ImportError as error:
+            raise MissingDependencyError(
+                'events for TensorBoard need TensorFlow: pip install "faceall[train]"'
+            ) from error
+        self._summary: Any = tf.summary
+        self._writer: Any = tf.summary.create_file_writer(str(folder))
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        """One measurement: `step`, and numbers by name."""
+        with self._writer.as_default(step=int(values["step"])):
+            for name, value in values.items():
+                if name != "step":
+                    self._summary.scalar(name, float(value))
+        self._writer.flush()
