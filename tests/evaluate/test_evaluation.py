@@ -195,3 +195,8 @@ def test_facenet_on_real_pairs(shared: Path, facenet: ModelFolder) -> None:
     assert scores.area > 0.99
     assert scores.accuracy >= 57 / 60
     assert 0.8 < scores.threshold < 1.5
+    manifest, result = facenet.manifest, found.results[0]
+    assert (manifest.match_threshold, manifest.match_threshold_false_accept_rate) == (1.03, 1e-3)
+    within = result.distances <= 1.03
+    assert not within[~found.same].any()
+    assert within[found.same].mean() > 0.85

@@ -117,6 +117,7 @@ def _of_graph(
     if source.manifest is not None:
         return _with_note(source, source.manifest, translation, standardisation, name)
     rule, remarks = _standardisation(known, standardisation, size, standardises_itself(net))
+    measured = known if known and known.standardisation == rule else None  # other pixels give other distances
     manifest = Manifest(
         name=name or (known.model_name if known else _model_name(source.name, "facenet-")),
         embedding_size=size,
@@ -125,6 +126,8 @@ def _of_graph(
         crop=FACENET_CROP,
         input_blob=INPUT_BLOB,
         output_blob=OUTPUT_BLOB,
+        match_threshold=measured.match_threshold if measured else None,
+        match_threshold_false_accept_rate=measured.match_threshold_false_accept_rate if measured else None,
         source=path.name,
         source_sha256=source.sha256,
         licence=known.licence if known else "",
@@ -162,6 +165,8 @@ def _open_model(
 def _changed(manifest: Manifest, standardisation: StandardisationName | None, name: str | None) -> Manifest:
     """A manifest that was read, with what was chosen, without files."""
     rule = manifest.standardisation if standardisation is None else _RULES[standardisation]
+    if rule != manifest.standardisation:  # other pixels give other distances
+        manifest = replace(manifest, match_threshold=None, match_threshold_false_accept_rate=None)
     return replace(manifest, name=name or manifest.name, standardisation=rule, files={})
 
 
