@@ -10,6 +10,8 @@ from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.options import gallery_option, output_options
 from faceall_cli.people import open_existing
 
+_NAMES = 10  # that are told of many
+
 
 @click.group()
 def gallery() -> None:
@@ -66,7 +68,9 @@ def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None)
     for before, now in done.renamed:
         console.line(f"{shown(before)} is called {shown(now)} now")
     if done.new_people:
-        console.line(f"new: {', '.join(map(shown, done.new_people))}")
+        first = ", ".join(map(shown, done.new_people[:_NAMES]))
+        more = len(done.new_people) - _NAMES
+        console.line(f"new: {first}" + (f" and {more:,} more" if more > 0 else ""))
     if done.left_out:
         console.remark(f"{counted(done.left_out, 'face')} removed here before; --restore brings them back")
     console.line(f"{counted(done.added, 'face')} added, {done.known:,} known already, {done.refiled:,} of them refiled")
