@@ -78,7 +78,7 @@ def _crops(files: list[Path], target: Path, about: dict[str, Any]) -> Array:
         if any(target.iterdir()) and not (target / CROPS).is_file():
             raise TrainError(f"{target}: holds something else; name a new folder")
         side = int(about["side"])
-        crops: Array = _open(target / CROPS, (len(files), side, side, 3), np.uint8)
+        crops: Any = _open(target / CROPS, (len(files), side, side, 3), np.uint8)
         for number, file in enumerate(files):
             crops[number] = resize(read_image(file), (side, side))
         crops.flush()
@@ -89,7 +89,8 @@ def _crops(files: list[Path], target: Path, about: dict[str, Any]) -> Array:
         raise TrainError(f"{error}; mend or remove it, and begin again") from error
     except (OSError, ValueError) as error:
         raise TrainError(f"{target}: the shard cannot be written ({error})") from error
-    return crops
+    filled: Array = crops
+    return filled
 
 
 def _open(path: Path, shape: tuple[int, ...], kind: Any) -> Any:
