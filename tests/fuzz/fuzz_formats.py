@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import random
+import tempfile
+import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import h5py
 import numpy as np
 from fuzz_damage import TEXTS, damaged, twisted, twisted_json
 from google.protobuf import text_format
@@ -25,7 +29,10 @@ from faceall.caffe.prototxt import message_of, write_prototxt
 from faceall.caffe.shapes import infer_shapes
 from faceall.convert import convert, translate
 from faceall.convert.coreml import read_coreml
+from faceall.convert.sources.savedmodel import SAVED_MODEL
+from faceall.convert.sources.schema import messages as source_messages
 from faceall.convert.targets.onnx import onnx_bytes
+from faceall.convert.targets.savedmodel import Part, write_savedmodel
 from faceall.convert.tensorflow_schema import messages as tensorflow_messages
 from tensorflow_graphs import small_facenet
 
@@ -191,6 +198,83 @@ def _run_coreml(path: Path) -> object:
     return model.run({feature.name: sample})
 
 
+class SavedModelFolder(Format):
+    name = "savedmodel"
+
+    def write(self, folder: Path, chance: random.Random) -> Path:
+        files = dict(_savedmodel(chance.choice(("ours", "exported", "saved_v1"))))
+        name = chance.choice((SAVED_MODEL, SAVED_MODEL, *sorted(files)))
+        if name == SAVED_MODEL:
+            files[name] = self._spoilt(files[name], chance)
+        elif name.endswith(".json") and chance.random() < BYTES_SHARE:
+            files[name] = twisted_json(files[name].decode(), chance).encode()
+        else:
+            files[name] = damaged(files[name], chance)
+        for name, data in files.items():
+            (folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "model" / name).write_bytes(data)
+        return folder / "model"
+
+    def _spoilt(self, data: bytes, chance: random.Random) -> bytes:
+        """The whole file, or the graph inside."""
+        kind = source_messages()["SavedModel"]
+        if chance.random() < BYTES_SHARE:
+            return _spoilt(data, kind, chance)
+        model = kind.FromString(data)
+        graph = model.meta_graphs[0]
+        graph.graph_def = _spoilt(graph.graph_def, tensorflow_messages()["GraphDef"], chance)
+        return bytes(model.SerializeToString())
+
+
+@cache
+def _savedmodel(name: str) -> Mapping[str, bytes]:
+    """Path in the folder -> contents; one of ours, or one that TensorFlow wrote."""
+    if name != "ours":
+        with zipfile.ZipFile(_MADE) as archive:
+            held = [item for item in archive.namelist() if item.startswith(f"{name}/") and not item.endswith("/")]
+            return {item.removeprefix(f"{name}/"): archive.read(item) for item in held}
+    net = translate(small_facenet().bound(), name="small").net
+    blobs = {"input_blob": "input", "output_blob": "embeddings"}
+    size = infer_shapes(net)["embeddings"][1]
+    manifest = replace(manifest_of(), **blobs, input_size=(19, 19), embedding_size=size)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as place:
+        write_savedmodel([Part(net, manifest)], Path(place) / "1")
+        files = [path for path in sorted(Path(place, "1").rglob("*")) if path.is_file()]
+        return {str(path.relative_to(Path(place, "1"))): path.read_bytes() for path in files}
+
+
+class KerasFile(Format):
+    name = "keras"
+
+    def write(self, folder: Path, chance: random.Random) -> Path:
+        path = folder / chance.choice(("functional.keras", "sequential.keras", "functional.h5", "sequential.h5"))
+        with zipfile.ZipFile(_MADE) as archive:
+            data = archive.read(path.name)
+        whole = chance.random() < BYTES_SHARE
+        if path.suffix == ".keras" and not whole:
+            data = self._zipped(data, chance)
+        path.write_bytes(damaged(data, chance) if whole else data)
+        if path.suffix == ".h5" and not whole:
+            with h5py.File(path, "r+") as file:
+                file.attrs["model_config"] = twisted_json(str(file.attrs["model_config"]), chance)[:60_000]
+        return path
+
+    def _zipped(self, data: bytes, chance: random.Random) -> bytes:
+        """A whole archive, one of whose parts is spoilt."""
+        made, spoilt = io.BytesIO(), chance.choice(("config.json", "config.json", "model.weights.h5"))
+        with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(made, "w") as after:
+            for item in before.infolist():
+                part = before.read(item)
+                if item.filename == spoilt:
+                    is_text = spoilt.endswith(".json")
+                    part = twisted_json(part.decode(), chance).encode() if is_text else damaged(part, chance)
+                after.writestr(zipfile.ZipInfo(item.filename), part)
+        return made.getvalue()
+
+
+_MADE = Path(__file__).parent.parent / "convert" / "sources" / "tensorflow_files.zip"
+
 FORMATS: dict[str, Format] = {
-    made.name: made for made in (FrozenGraph(), Prototxt(), Caffemodel(), Onnx(), Network(), Package())
+    made.name: made
+    for made in (FrozenGraph(), Prototxt(), Caffemodel(), Onnx(), Network(), Package(), SavedModelFolder(), KerasFile())
 }

@@ -6,80 +6,21 @@ of its layer's tops. What cannot be written exactly raises CannotWriteLayerError
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from faceall.caffe.net import Layer, Net
-from faceall.caffe.shape_rules import Shape, axis_of, concat_axis, crop_offsets, groups, permutation, slice_bounds
-from faceall.caffe.window import window
+from faceall.caffe.shape_rules import Shape, axis_of, concat_axis, crop_offsets, permutation, slice_bounds
 from faceall.convert.graph_writer import GraphWriter
+from faceall.convert.targets.savedmodel.layer_writer import NCHW, NHWC, CannotWriteLayerError, LayerWriter
 from faceall.convert.targets.savedmodel.pools import write_pool
-from faceall.convert.targets.savedmodel.problems import CannotWriteLayerError
+from faceall.convert.targets.savedmodel.products import write_convolution, write_inner_product
 from faceall.errors import ConvertError
 from faceall.types import Array
-
-_NHWC = (0, 2, 3, 1)
-"""Where the axes of (N, H, W, C) stand in Caffe's order."""
-_NCHW = (0, 3, 1, 2)
-"""Where the axes of (N, C, H, W) stand in TensorFlow's order."""
-
-
-@dataclass
-class LayerWriter:
-    """The net so far.
-
-    writer   takes the nodes
-    net      what is written
-    shapes   blob -> its shape in Caffe's order, for the declared input
-    scope    stands in front of every node's name, with its slash
-    tensors  blob -> the tensor that holds it
-    """
-
-    writer: GraphWriter
-    net: Net
-    shapes: Mapping[str, Shape]
-    scope: str
-    tensors: dict[str, str] = field(default_factory=dict)
-
-    def name(self, layer: Layer, part: str = "") -> str:
-        """A node's name: the layer's, with `part` behind it."""
-        called = re.sub(r"[^A-Za-z0-9_.\-/]", "_", layer.name).lstrip("_-/") or "layer"
-        return f"{self.scope}{called}/{part}" if part else f"{self.scope}{called}"
-
-    def node(self, layer: Layer, part: str, op: str, inputs: Sequence[str], **attrs: Any) -> str:
-        """One operation of a layer."""
-        return self.writer.node(self.name(layer, part), op, inputs, **attrs)
-
-    def constant(self, layer: Layer, part: str, value: Any) -> str:
-        """A constant of a layer: float32 unless it is an array."""
-        return self.writer.constant(self.name(layer, part), value)
-
-    def integers(self, layer: Layer, part: str, values: Any) -> str:
-        """An int32 constant of a layer."""
-        return self.constant(layer, part, np.array(values, np.int32))
-
-    def x(self, layer: Layer) -> str:
-        """The tensor of the layer's first bottom."""
-        return self.tensors[layer.bottoms[0]]
-
-    def shape(self, layer: Layer, number: int = 0) -> Shape:
-        """The shape of one of the layer's bottoms, in Caffe's order."""
-        return self.shapes[layer.bottoms[number]]
-
-    def transpose(self, layer: Layer, part: str, tensor: str, order: Sequence[int]) -> str:
-        """The tensor with its axes in another order."""
-        return self.node(layer, part, "Transpose", [tensor, self.integers(layer, f"{part}/perm", order)])
-
-    def reshape(self, layer: Layer, part: str, tensor: str, sizes: Sequence[int]) -> str:
-        """The tensor (n, ...) with other sizes behind the batch."""
-        return self.node(layer, part, "Reshape", [tensor, self.integers(layer, f"{part}/shape", [-1, *sizes])])
-
 
 Write: TypeAlias = Callable[[LayerWriter, Layer], Sequence[str]]
 
@@ -114,79 +55,6 @@ def _write(made: LayerWriter, layer: Layer) -> Sequence[str]:
         if len(made.shapes[blob]) not in (2, 4):
             raise CannotWriteLayerError(f"'{blob}' has {len(made.shapes[blob])} axes, expected 2 or 4")
     return LAYERS[layer.type](made, layer)
-
-
-def _convolution(made: LayerWriter, layer: Layer) -> Sequence[str]:
-    kernel, *bias = made.net.blobs(layer.name)  # (O, I / groups, kh, kw)
-    channels = made.shape(layer)[1]
-    count, outputs = groups(layer, channels), len(kernel)
-    slid = window(layer)
-    if max(slid.dilation) > 1 and max(slid.stride) > 1:
-        raise CannotWriteLayerError("it has both a stride and a dilation")
-    options: dict[str, Any] = {"strides": (1, *slid.stride, 1), "dilations": (1, *slid.dilation, 1)}
-    options |= _padding(slid.pad, slid.extent, slid.stride)
-    x = made.x(layer)
-    if count == 1:
-        weights = made.constant(layer, "weights", kernel.transpose(2, 3, 1, 0))
-        y = made.node(layer, "Conv2D", "Conv2D", [x, weights], **options)
-    elif count == channels and slid.stride[0] == slid.stride[1] and slid.dilation == (1, 1):
-        deep = kernel.reshape(channels, outputs // channels, *kernel.shape[2:]).transpose(2, 3, 0, 1)
-        if "explicit_paddings" in options:  # TensorFlow's depthwise convolution ends the process where it is given one
-            edges = made.integers(layer, "paddings", np.reshape(options.pop("explicit_paddings"), (4, 2)))
-            x, options["padding"] = made.node(layer, "Pad", "Pad", [x, edges]), b"VALID"
-        operands = [x, made.constant(layer, "weights", deep)]
-        y = made.node(layer, "DepthwiseConv2dNative", "DepthwiseConv2dNative", operands, **options)
-    else:
-        y = _grouped(made, layer, kernel, count, options)
-    return [_biased(made, layer, y, bias)]
-
-
-def _padding(pad: tuple[int, int], extent: tuple[int, int], stride: tuple[int, int]) -> dict[str, Any]:
-    """TensorFlow's word for Caffe's border where it has one, else the numbers."""
-    if pad == (0, 0):
-        return {"padding": b"VALID"}
-    if stride == (1, 1) and all(2 * border == size - 1 for border, size in zip(pad, extent, strict=True)):
-        return {"padding": b"SAME"}
-    return {"padding": b"EXPLICIT", "explicit_paddings": (0, 0, pad[0], pad[0], pad[1], pad[1], 0, 0)}
-
-
-def _grouped(made: LayerWriter, layer: Layer, kernel: Array, count: int, options: dict[str, Any]) -> str:
-    """One convolution for each group of channels, side by side."""
-    size, parts = kernel.shape[1], []
-    for number, part in enumerate(np.split(kernel, count)):
-        x = _sliced(made, layer, f"group_{number}", made.x(layer), 3, number * size, size)
-        weights = made.constant(layer, f"group_{number}/weights", part.transpose(2, 3, 1, 0))
-        parts.append(made.node(layer, f"group_{number}/Conv2D", "Conv2D", [x, weights], **options))
-    return made.node(layer, "concat", "ConcatV2", [*parts, made.integers(layer, "axis", 3)])
-
-
-def _sliced(made: LayerWriter, layer: Layer, part: str, tensor: str, axis: int, start: int, size: int) -> str:
-    """Some of a picture along one axis of (N, H, W, C)."""
-    begins, sizes = [0, 0, 0, 0], [-1, -1, -1, -1]
-    begins[axis], sizes[axis] = start, size
-    operands = [made.integers(layer, f"{part}/begin", begins), made.integers(layer, f"{part}/size", sizes)]
-    return made.node(layer, f"{part}/Slice", "Slice", [tensor, *operands])
-
-
-def _biased(made: LayerWriter, layer: Layer, y: str, bias: Sequence[Array]) -> str:
-    if not bias:
-        return y
-    return made.node(layer, "BiasAdd", "BiasAdd", [y, made.constant(layer, "biases", bias[0])])
-
-
-def _inner_product(made: LayerWriter, layer: Layer) -> Sequence[str]:
-    """The rows of the weights are put in the order in which TensorFlow flattens."""
-    matrix, *bias = made.net.blobs(layer.name)
-    shape = made.shape(layer)
-    if axis_of(layer, shape) != 1:
-        raise CannotWriteLayerError(f"it has axis {layer.option('axis')}, expected 1")
-    matrix = matrix if layer.option("transpose") else matrix.T  # (I, O)
-    x = made.x(layer)
-    if len(shape) == 4:
-        matrix = matrix.reshape(*shape[1:], -1).transpose(1, 2, 0, 3).reshape(len(matrix), -1)
-        x = made.reshape(layer, "Reshape", x, [len(matrix)])
-    y = made.node(layer, "MatMul", "MatMul", [x, made.constant(layer, "weights", matrix)])
-    return [_biased(made, layer, y, bias)]
 
 
 def _batch_norm(made: LayerWriter, layer: Layer) -> Sequence[str]:
@@ -287,7 +155,7 @@ def _eltwise(made: LayerWriter, layer: Layer) -> Sequence[str]:
 def _axis(made: LayerWriter, layer: Layer) -> int:
     """The axis of a Concat or Slice as TensorFlow counts it."""
     axis = concat_axis(layer, made.shape(layer))
-    return _NHWC.index(axis) if len(made.shape(layer)) == 4 else axis
+    return NHWC.index(axis) if len(made.shape(layer)) == 4 else axis
 
 
 def _concat(made: LayerWriter, layer: Layer) -> Sequence[str]:
@@ -300,7 +168,7 @@ def _slice(made: LayerWriter, layer: Layer) -> Sequence[str]:
         raise CannotWriteLayerError("it cuts what is no picture, or the batch")
     bounds = slice_bounds(layer, made.shape(layer))
     return [
-        _sliced(made, layer, f"part_{number}", made.x(layer), _axis(made, layer), low, high - low)
+        made.sliced(layer, f"part_{number}", made.x(layer), _axis(made, layer), low, high - low)
         for number, (low, high) in enumerate(pairwise(bounds))
     ]
 
@@ -311,7 +179,7 @@ def _crop(made: LayerWriter, layer: Layer) -> Sequence[str]:
         raise CannotWriteLayerError("it cuts what is no picture, or the batch")
     begins, sizes = crop_offsets(layer, shape), (-1, *made.shapes[layer.tops[0]][1:])
     operands = [
-        made.integers(layer, part, [values[axis] for axis in _NHWC])
+        made.integers(layer, part, [values[axis] for axis in NHWC])
         for part, values in (("begin", begins), ("size", sizes))
     ]
     return [made.node(layer, "Slice", "Slice", [made.x(layer), *operands])]
@@ -333,11 +201,11 @@ def _reshaped(made: LayerWriter, layer: Layer, wanted: Shape) -> str:
     """Caffe's numbers in Caffe's order, with other sizes behind the batch."""
     x, shape = made.x(layer), made.shape(layer)
     if len(shape) == 4 and prod(shape[2:]) > 1 and shape[1] > 1:
-        x = made.transpose(layer, "before", x, _NCHW)
+        x = made.transpose(layer, "before", x, NCHW)
     turned = len(wanted) == 4 and prod(wanted[2:]) > 1 and wanted[1] > 1
     sizes = wanted[1:] if turned or len(wanted) == 2 else (*wanted[2:], wanted[1])
     y = made.reshape(layer, "Reshape", x, sizes)
-    return made.transpose(layer, "after", y, _NHWC) if turned else y
+    return made.transpose(layer, "after", y, NHWC) if turned else y
 
 
 def _permute(made: LayerWriter, layer: Layer) -> Sequence[str]:
@@ -345,7 +213,7 @@ def _permute(made: LayerWriter, layer: Layer) -> Sequence[str]:
     if order[0] != 0:
         raise CannotWriteLayerError("it moves the batch")
     if len(order) == 4:
-        order = tuple(_NHWC.index(order[axis]) for axis in _NHWC)
+        order = tuple(NHWC.index(order[axis]) for axis in NHWC)
     return [made.transpose(layer, "Transpose", made.x(layer), order)]
 
 
@@ -372,13 +240,13 @@ def _pooling(made: LayerWriter, layer: Layer) -> Sequence[str]:
 LAYERS: dict[str, Write] = {
     "BatchNorm": _batch_norm,
     "Concat": _concat,
-    "Convolution": _convolution,
-    "ConvolutionDepthwise": _convolution,
+    "Convolution": write_convolution,
+    "ConvolutionDepthwise": write_convolution,
     "Crop": _crop,
     "Dropout": _same,
     "Eltwise": _eltwise,
     "Flatten": _flatten,
-    "InnerProduct": _inner_product,
+    "InnerProduct": write_inner_product,
     "Normalize": _normalize,
     "PReLU": _prelu,
     "Permute": _permute,

@@ -1,0 +1,88 @@
+"""What the layers of a net are written with: names, constants and tensors of one net in a SavedModel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from faceall.caffe.net import Layer, Net
+from faceall.caffe.shape_rules import Shape
+from faceall.convert.graph_writer import GraphWriter
+from faceall.types import Array
+
+NHWC = (0, 2, 3, 1)
+"""Where the axes of (N, H, W, C) stand in Caffe's order."""
+NCHW = (0, 3, 1, 2)
+"""Where the axes of (N, C, H, W) stand in TensorFlow's order."""
+
+
+class CannotWriteLayerError(Exception):
+    """One layer has no counterpart; the text says why. Collected by `write_layers`, never seen outside."""
+
+
+@dataclass
+class LayerWriter:
+    """The net so far.
+
+    writer   takes the nodes
+    net      what is written
+    shapes   blob -> its shape in Caffe's order, for the declared input
+    scope    stands in front of every node's name, with its slash
+    tensors  blob -> the tensor that holds it
+    """
+
+    writer: GraphWriter
+    net: Net
+    shapes: Mapping[str, Shape]
+    scope: str
+    tensors: dict[str, str] = field(default_factory=dict)
+
+    def name(self, layer: Layer, part: str = "") -> str:
+        """A node's name: the layer's, with `part` behind it."""
+        called = re.sub(r"[^A-Za-z0-9_.\-/]", "_", layer.name).lstrip("_-/") or "layer"
+        return f"{self.scope}{called}/{part}" if part else f"{self.scope}{called}"
+
+    def node(self, layer: Layer, part: str, op: str, inputs: Sequence[str], **attrs: Any) -> str:
+        """One operation of a layer."""
+        return self.writer.node(self.name(layer, part), op, inputs, **attrs)
+
+    def constant(self, layer: Layer, part: str, value: Any) -> str:
+        """A constant of a layer: float32 unless it is an array."""
+        return self.writer.constant(self.name(layer, part), value)
+
+    def integers(self, layer: Layer, part: str, values: Any) -> str:
+        """An int32 constant of a layer."""
+        return self.constant(layer, part, np.array(values, np.int32))
+
+    def x(self, layer: Layer) -> str:
+        """The tensor of the layer's first bottom."""
+        return self.tensors[layer.bottoms[0]]
+
+    def shape(self, layer: Layer, number: int = 0) -> Shape:
+        """The shape of one of the layer's bottoms, in Caffe's order."""
+        return self.shapes[layer.bottoms[number]]
+
+    def transpose(self, layer: Layer, part: str, tensor: str, order: Sequence[int]) -> str:
+        """The tensor with its axes in another order."""
+        return self.node(layer, part, "Transpose", [tensor, self.integers(layer, f"{part}/perm", order)])
+
+    def reshape(self, layer: Layer, part: str, tensor: str, sizes: Sequence[int]) -> str:
+        """The tensor (n, ...) with other sizes behind the batch."""
+        return self.node(layer, part, "Reshape", [tensor, self.integers(layer, f"{part}/shape", [-1, *sizes])])
+
+    def sliced(self, layer: Layer, part: str, tensor: str, axis: int, start: int, size: int) -> str:
+        """Some of a picture along one axis of (N, H, W, C)."""
+        begins, sizes = [0, 0, 0, 0], [-1, -1, -1, -1]
+        begins[axis], sizes[axis] = start, size
+        operands = [self.integers(layer, f"{part}/begin", begins), self.integers(layer, f"{part}/size", sizes)]
+        return self.node(layer, f"{part}/Slice", "Slice", [tensor, *operands])
+
+    def biased(self, layer: Layer, y: str, bias: Sequence[Array]) -> str:
+        """A product with its bias, where it has one."""
+        if not bias:
+            return y
+        return self.node(layer, "BiasAdd", "BiasAdd", [y, self.constant(layer, "biases", bias[0])])
