@@ -21,9 +21,10 @@ if os.environ.get("CI"):
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the tests out of the user's data, cache, gallery and settings."""
+    """Keep the tests out of the user's data, cache, gallery and settings, and the bundled model out of the tests."""
     folder = tmp_path_factory.mktemp("user")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("faceall.models.store.BUNDLED", folder / "bundled")
         patch.setenv("FACEALL_DATA", str(folder / "data"))
         patch.setenv("FACEALL_CACHE", str(folder / "cache"))
         for name in ("FACEALL_ENGINE", "FACEALL_GALLERY", "FACEALL_MODELS", "EMBEDDING_SIZE"):

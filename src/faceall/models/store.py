@@ -17,6 +17,9 @@ from faceall.models.folder import ModelFolder, write_model_folder
 from faceall.models.known import KNOWN_MODELS, recommended
 from faceall.models.manifest import EIGHT_BIT, MANIFEST, PROTOTXT, Manifest, ModelKind
 
+BUNDLED = Path(__file__).parent / "bundled"
+"""The models that come with faceall."""
+
 
 @dataclass(frozen=True)
 class ScannedFolder:
@@ -39,7 +42,7 @@ def search_path() -> list[Path]:
     An entry is a folder of model folders, or a model folder itself.
     """
     given = [Path(part).expanduser() for part in os.environ.get("FACEALL_MODELS", "").split(os.pathsep) if part]
-    return [*given, _user_models(), Path(__file__).parent / "bundled"]
+    return [*given, _user_models(), BUNDLED]
 
 
 def scan() -> list[ScannedFolder]:
