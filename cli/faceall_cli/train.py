@@ -99,19 +99,19 @@ def _loop_options(command: Any) -> Any:
     """The options of how a training runs, as one argument `loop`."""
 
     @functools.wraps(command)
-    def collected(console: Console, *args: Any, **values: Any) -> Any:
+    def collected(*args: Any, **values: Any) -> Any:
         threads, tensorboard = values.pop("threads"), values.pop("tensorboard")
         loop = {
             "measure_every": values.pop("measure_every"),
             "checkpoint_every": values.pop("save_every"),
             "tensorboard": tensorboard,
-            "progress": not console.quiet,
+            "progress": not values["quiet"],
         }
         if threads:
             from faceall.train.backend import limit_threads
 
             limit_threads(threads)
-        return command(console, *args, loop=loop, **values)
+        return command(*args, loop=loop, **values)
 
     return _decorated(_LOOP_OPTIONS)(collected)
 

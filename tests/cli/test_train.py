@@ -1,0 +1,92 @@
+"""`faceall train`, as far as it goes without Keras; the trainings themselves are under tests/train."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_runs import Run, records
+from PIL import Image as PillowImage
+
+from faceall.train.options import DistillationOptions
+from faceall.train.run_folder import RunFolder
+from faceall.types import Image
+
+
+@pytest.fixture
+def crops(tmp_path: Path, astronaut: Image) -> Path:
+    """Three crops of a face as `faceall align` writes them."""
+    folder = tmp_path / "crops"
+    folder.mkdir()
+    for number, shift in enumerate((0, 4, 8)):
+        face = PillowImage.fromarray(astronaut[40 : 240 + shift, 120 : 320 + shift]).resize((184, 184))
+        face.save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> RunFolder:
+    """A run that was measured twice."""
+    run = RunFolder(tmp_path / "run")
+    run.begin({"kind": "distillation", "options": DistillationOptions().to_json(), "data": []})
+    run.record({"step": 200, "loss": 0.5, "cosine": 0.6})
+    run.record({"step": 400, "loss": 0.4, "cosine": 0.7})
+    return run
+
+
+def test_prepare_makes_a_shard_of_crops_and_vectors(run: Run, crops: Path, tmp_path: Path) -> None:
+    """A vector of the teacher for each crop and its mirror image; running again makes the same."""
+    for _ in range(2):
+        done = run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny", "--json")
+        assert records(done.stdout)[0]["faces"] == 3
+    vectors = np.load(tmp_path / "shard" / "tiny.npy")
+    assert vectors.shape[:2] == (3, 2)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, atol=1e-5)
+    pixels = np.load(tmp_path / "shard" / "crops.npy")
+    assert np.array_equal(pixels[1], np.asarray(PillowImage.open(crops / "1.png")))
+    assert json.loads((tmp_path / "shard" / "shard.json").read_text())["size"] == 160
+
+
+def test_prepare_refuses_a_shard_of_other_pictures(run: Run, crops: Path, tmp_path: Path) -> None:
+    """One line, exit code 1; and a folder without pictures."""
+    run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny")
+    (crops / "2.png").unlink()
+    again = run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny", exit_code=1)
+    assert "shard of other pictures" in again.stderr
+    (tmp_path / "none").mkdir()
+    none = run("train", "prepare", tmp_path / "none", tmp_path / "x", "--teacher", "tiny", exit_code=1)
+    assert "holds no pictures" in none.stderr
+
+
+def test_show_prints_the_learning_curve(run: Run, finished: RunFolder) -> None:
+    """A row for each measurement, or an object with --json."""
+    text = run("train", "show", finished.path).stdout
+    assert [line.split() for line in text.splitlines()] == [
+        ["step", "loss", "cosine"],
+        ["200", "0.5", "0.6"],
+        ["400", "0.4", "0.7"],
+    ]
+    assert [values["step"] for values in records(run("train", "show", finished.path, "--json").stdout)] == [200, 400]
+
+
+def test_what_cannot_go_on_is_said_in_one_line(run: Run, finished: RunFolder, tmp_path: Path) -> None:
+    """A run without a checkpoint, a folder that holds none, a shard without vectors, options that contradict."""
+    (tmp_path / "empty").mkdir()
+    cases = [
+        (("export", finished.path, tmp_path / "model"), "has no checkpoint yet"),
+        (("export", tmp_path / "empty", tmp_path / "model"), "holds no run.json, so it is no run"),
+        (
+            ("finish", finished.path, tmp_path / "end", tmp_path / "empty", "--steps", "5"),
+            "no checkpoint to go on from",
+        ),
+        (("distill", tmp_path / "new", tmp_path / "empty"), "crops.npy: is absent"),
+        (("people", tmp_path / "new", tmp_path / "empty", "--minimum", "3", "--maximum", "2"), "contradict"),
+        (("people", tmp_path / "new", tmp_path / "empty", "--flip", "3"), "flip is 3.0, expected a share"),
+    ]
+    for arguments, problem in cases:
+        done = run("train", *arguments, exit_code=1)
+        assert problem in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,196 @@
+"""Trainings from end to end, on small data: they learn, they go on after a kill, and the converter takes the result."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faces import noise_shard, real_people
+
+pytest.importorskip("keras", reason="training needs Keras")
+pytest.importorskip("tensorflow", reason="Keras computes with TensorFlow here")
+
+from faceall import Embedder
+from faceall.caffe import read_caffemodel
+from faceall.errors import TrainError
+from faceall.train import distil as distil_module
+from faceall.train.augmentation import NO_AUGMENTATION, Augmentation
+from faceall.train.checkpoints import list_checkpoints, read_checkpoint
+from faceall.train.distil import branch, distil
+from faceall.train.export import export_model
+from faceall.train.identification import Pictures, choose_triplets, measure_people
+from faceall.train.identify import identify
+from faceall.train.options import DistillationOptions, IdentificationOptions
+from faceall.train.people import find_people
+from faceall.train.run_folder import RunFolder
+from faceall.train.shards import open_shard
+
+SMALL = {
+    "architecture": "mobile_facenet",
+    "width": 0.25,
+    "multiple": 4,
+    "embedding_size": 16,
+    "image_size": 48,
+    "inner": 48,
+    "warm_up": 2,
+    "teacher": "colours",
+    "batch": 16,
+}
+
+
+def small(**changes: object) -> DistillationOptions:
+    """A distillation of a small net."""
+    return DistillationOptions(**{**SMALL, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Crops of noise with a teacher."""
+    return noise_shard(tmp_path_factory.mktemp("faces") / "noise")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_training as t
+make = t.distil_module.DistillationBatches.__call__
+def dying(self, step):
+    if step == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return make(self, step)
+t.distil_module.DistillationBatches.__call__ = dying
+t.distil(Path({run!r}), [t.open_shard(Path({shard!r}))], t.small(length=10), checkpoint_steps=3, threads=0)
+"""
+
+
+def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(shard: Path, tmp_path: Path) -> None:
+    """SIGKILL after seven of ten steps; it goes on from the checkpoint after six, to the same bits."""
+    whole = distil(tmp_path / "whole", [open_shard(shard)], small(length=10), threads=1)
+    code = KILLED.format(tests=str(Path(__file__).parent), run=str(tmp_path / "killed"), shard=str(shard))
+    path = os.pathsep.join([entry for entry in sys.path if entry])
+    child = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False)
+    assert child.returncode == -signal.SIGKILL
+    checkpoints = list_checkpoints(tmp_path / "killed" / "checkpoints")
+    assert read_checkpoint(checkpoints[-1]).step == 6
+    resumed = distil(tmp_path / "killed", [open_shard(shard)], threads=1)
+    assert resumed.keys() == whole.keys()
+    for name, array in whole.items():
+        np.testing.assert_array_equal(resumed[name], array, err_msg=name)
+    assert RunFolder(tmp_path / "killed").results()[-1]["step"] == 10
+
+
+def test_a_run_with_other_options_or_of_another_kind_is_refused(shard: Path, tmp_path: Path) -> None:
+    """Nothing of it is touched; without any run there is nothing to go on with."""
+    run = RunFolder(tmp_path / "run")
+    run.begin({"kind": "distillation", "options": small().to_json(), "data": []})
+    with pytest.raises(TrainError, match="other options"):
+        distil(run.path, [open_shard(shard)], small(seed=5))
+    with pytest.raises(TrainError, match="no run to go on with"):
+        distil(tmp_path / "absent", [open_shard(shard)])
+    run.describe({"kind": "identification", "options": {}, "data": []})
+    with pytest.raises(TrainError, match="another kind, 'identification'"):
+        distil(run.path, [open_shard(shard)])
+
+
+def test_a_branch_ends_a_run_that_stays_as_it_is(shard: Path, tmp_path: Path) -> None:
+    """It goes on for four steps, over which the rate falls to nothing; the student comes out as a model that runs."""
+    distil(tmp_path / "run", [open_shard(shard)], small(length=6), threads=0)
+    before = list_checkpoints(tmp_path / "run" / "checkpoints")
+    new = branch(tmp_path / "run", tmp_path / "end", steps=4)
+    weights = distil(new.path, [open_shard(shard)], threads=0, measure_every=1)
+    assert list_checkpoints(tmp_path / "run" / "checkpoints") == before
+    rates = [entry["rate"] for entry in new.results()]
+    assert rates == sorted(rates, reverse=True)
+    assert new.results()[-1]["step"] == 10
+    assert new.about()["branch_of"] == {"run": "run", "step": 6}
+    options = DistillationOptions.from_json(new.about()["options"])
+    done = export_model(weights, options, tmp_path / "model", name="small", licence="test", half=True)
+    assert done.report.maximum < 1e-5
+    embedder = Embedder(tmp_path / "model")
+    manifest = embedder.model.manifest
+    assert (manifest.name, manifest.licence, manifest.input_size, embedder.size) == ("small", "test", (48, 48), 16)
+    vectors = embedder.embed_crops(np.asarray(np.load(shard / "crops.npy")[:4, 4:52, 4:52]))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    stored = read_caffemodel(embedder.model.caffemodel.read_bytes())
+    assert all(np.array_equal(array, array.astype(np.float16).astype(np.float32)) for array in stored.values())
+    numbers = sum(array.size for array in stored.values())
+    assert embedder.model.caffemodel.stat().st_size < 2 * numbers + 40_000
+
+
+def people_options(loss: str, **changes: object) -> IdentificationOptions:
+    """A small net that is to know six people by heart."""
+    options = {
+        **{name: SMALL[name] for name in ("architecture", "width", "multiple", "image_size", "warm_up")},
+        "embedding_size": 32,
+        "inner": 48,
+        "batch": 24,
+        "people": 6,
+        "rate": 5e-3,
+        "weight_decay": 0.0,
+        "augmentation": NO_AUGMENTATION,
+        "loss": loss,
+        "scale": 16.0,
+        "length": 60,
+        **changes,
+    }
+    return IdentificationOptions(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "arcface",
+        "triplet",
+        pytest.param("softmax", marks=pytest.mark.slow),
+        pytest.param("center", marks=pytest.mark.slow),
+        pytest.param("semi-hard", marks=pytest.mark.slow),
+    ],
+)
+def test_every_loss_learns_real_people_by_heart(loss: str, shared: Path, tmp_path: Path) -> None:
+    """Six people of LFW's view 1: each picture's nearest other is of the same person, for more than 0.95 of them."""
+    data = real_people(shared, tmp_path / "people", people=6)
+    identify(tmp_path / "run", data, people_options(loss), keep_average=0.0, threads=1)
+    assert RunFolder(tmp_path / "run").results()[-1]["nearest"] > 0.95
+
+
+def test_a_triplet_batch_obeys_the_margin(shared: Path, tmp_path: Path) -> None:
+    """What facenet's choice gives for a batch of real faces: triplets of two people each, all breaking the margin."""
+    people = find_people(real_people(shared, tmp_path / "people", people=6), people_options("triplet").rules, seed=0)
+    pictures = Pictures(people, 48)
+    faces = (pictures.crops.astype(np.float32) - 127.5) / 128
+
+    def embed(x: np.ndarray) -> np.ndarray:
+        flat = x.reshape(len(x), -1)
+        return flat / np.linalg.norm(flat, axis=1, keepdims=True)
+
+    chosen = choose_triplets(embed, faces, people.labels, margin=0.2, seed=0, step=0)
+    real = chosen["triplets"][chosen["weights"] > 0]
+    assert len(real) > 10
+    anchor, positive, negative = real.T
+    assert (people.labels[anchor] == people.labels[positive]).all()
+    assert (people.labels[anchor] != people.labels[negative]).all()
+    vectors = embed(faces)
+    near, far = (((vectors[anchor] - vectors[other]) ** 2).sum(axis=1) for other in (positive, negative))
+    assert (far - near < 0.2 + 1e-5).all()
+    assert 0 <= measure_people(pictures, inner=48, size=48)(embed)["nearest"] <= 1
+
+
+def test_augmentation_is_part_of_a_run(shard: Path, tmp_path: Path) -> None:
+    """Two seeds see other pictures; the same seed sees the same ones."""
+    faces = distil_module.split([open_shard(shard)], seed=0, teachers=["colours"])[0]
+    targets = distil_module.fit_targets(faces, "colours", 16)
+    made = [
+        distil_module.DistillationBatches(
+            faces=faces, targets=targets, batch=4, size=48, inner=48, how=Augmentation(), seed=seed
+        )(2)
+        for seed in (1, 1, 2)
+    ]
+    np.testing.assert_array_equal(made[0][0], made[1][0])
+    assert not np.array_equal(made[0][0], made[2][0])
+    np.testing.assert_allclose(np.linalg.norm(made[0][1]["vectors"], axis=1), 1, atol=1e-5)
