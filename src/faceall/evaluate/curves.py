@@ -117,4 +117,4 @@ def _drawn(kind: Bools, random: np.random.Generator, count: int) -> Float64Array
 def percentiles(values: Sequence[float]) -> Interval:
     """The middle 95 % of what a bootstrap gave."""
     low, high = np.percentile(np.asarray(values), [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
-    return float(low), float(high)
+    return round(float(low), 9), round(float(high), 9)  # without the traces of interpolation
