@@ -243,6 +243,17 @@ def test_unreadable_photos_are_told_and_tried_again(photos: Path, tmp_path: Path
     assert run(photos, tmp_path / "out", detector)["Bob/1.png"].status == "aligned"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX pipes")
+def test_pipes_and_lost_links_do_not_block(photos: Path, tmp_path: Path, detector: BrightSquares) -> None:
+    """What is called like a photo and is none gets a status; the run goes on."""
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    found = run(photos, tmp_path / "out", detector)
+    assert (found["pipe.jpg"].status, found["pipe.jpg"].message) == ("unreadable", "is not a regular file")
+    assert (found["lost.jpg"].status, found["lost.jpg"].size) == ("unreadable", -1)
+    assert found["Bob/1.png"].status == "aligned"
+
+
 def test_stop_keeps_what_is_finished(tmp_path: Path, detector: BrightSquares) -> None:
     """After a stop the rest is left for the next run, which does exactly that."""
     for number in range(40):

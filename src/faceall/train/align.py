@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from faceall.images import find_images, read_image, write_image
 from faceall.train.align_journal import JOURNAL, AlignedPhoto, FaceCrop, Journal, read_report, remove_drafts
 from faceall.train.align_options import OPTIONS, AlignOptions, read_options
 from faceall.train.align_workers import Workers
-from faceall.types import Faces
+from faceall.types import Face, Faces, Image
 
 __all__ = ["AlignOptions", "AlignedPhoto", "Aligner", "Alignment", "FaceCrop", "Task", "read_options", "read_report"]
 
@@ -50,6 +51,7 @@ class Alignment(Iterator[AlignedPhoto]):
 
     A photo is reported once its crops are on the disk. What an earlier run has done is not done again, unless the
     photo has changed or a crop has gone. A run may be killed at any moment: every file appears whole or not at all.
+    Crops of photos that have gone are kept.
 
     Raises AlignError: no photos, folders that cannot be used, or crops there that were made in another way.
     """
@@ -96,9 +98,9 @@ class Alignment(Iterator[AlignedPhoto]):
                 else:
                     waiting.append(task)
             for photos in self._align(waiting):
-                journal.add(photos)
                 for photo in photos:
                     _remove_crops(self._target, known.get(photo.path), kept=photo)
+                journal.add(photos)  # last: a run that is killed before does these photos again
                 yield from photos
 
     def _align(self, tasks: Sequence[Task]) -> Iterator[list[AlignedPhoto]]:
@@ -134,43 +136,50 @@ class Aligner:
         return [self._align_one(task) for task in tasks]
 
     def _align_one(self, task: Task) -> AlignedPhoto:
-        photo = AlignedPhoto(path=task.path, status="unreadable")
-        try:
-            status = os.stat(task.source)
-            photo = replace(photo, size=status.st_size, modified=status.st_mtime_ns)
-            image = read_image(task.source)
-        except ImageTooLargeError as error:
-            return replace(photo, status="too-large", message=_without_path(error, task))
-        except ImageError as error:
-            return replace(photo, message=_without_path(error, task))
-        except OSError as error:
-            return replace(photo, message=f"cannot be opened ({error.strerror})")
+        photo, image = _read(task)
+        if image is None:
+            return photo
         (faces,) = self._detector.detect_batch([image])
         if not len(faces):
             return replace(photo, status="no-face", message="no face found")
         chosen = faces.take(_choose(faces, image.shape, self._options))
         cuts = self._options.cut(image, chosen.boxes)
         files = _crop_files(task, len(chosen), self._options)
-        crops = []
-        for (path, file), cut, face in zip(files, cuts, chosen, strict=True):
+        for (path, _), cut in zip(files, cuts, strict=True):
             _write(path, cut)
-            box, points = np.round(face.box.astype(float), 2), np.round(face.landmarks.astype(float), 2)
-            crops.append(
-                FaceCrop(
-                    file=file,
-                    box=tuple(box.tolist()),
-                    score=round(face.score, 6),
-                    landmarks=tuple(map(tuple, points.tolist())),
-                )
-            )
-        return replace(photo, status="aligned", faces=len(faces), crops=tuple(crops))
+        crops = tuple(_record(file, face) for (_, file), face in zip(files, chosen, strict=True))
+        return replace(photo, status="aligned", faces=len(faces), crops=crops)
+
+
+def _read(task: Task) -> tuple[AlignedPhoto, Image | None]:
+    """What there is to say of a file, and its pixels; None where it has none, and then the status says why."""
+    photo = AlignedPhoto(path=task.path, status="unreadable")
+    try:
+        status = os.stat(task.source)
+        if not stat.S_ISREG(status.st_mode):
+            return replace(photo, message="is not a regular file"), None
+        photo = replace(photo, size=status.st_size, modified=status.st_mtime_ns)
+        return photo, read_image(task.source)
+    except ImageTooLargeError as error:
+        return replace(photo, status="too-large", message=_without_path(error, task)), None
+    except ImageError as error:
+        return replace(photo, message=_without_path(error, task)), None
+    except OSError as error:
+        return replace(photo, message=f"cannot be opened ({error.strerror})"), None
+
+
+def _record(file: str, face: Face) -> FaceCrop:
+    """A crop as the report has it, without the digits that mean nothing."""
+    box, points = np.round(face.box.astype(float), 2), np.round(face.landmarks.astype(float), 2)
+    landmarks = tuple(map(tuple, points.tolist()))
+    return FaceCrop(file=file, box=tuple(box.tolist()), score=round(face.score, 6), landmarks=landmarks)
 
 
 def _choose(faces: Faces, shape: tuple[int, ...], options: AlignOptions) -> list[int]:
-    """The numbers of the faces that are wanted; `faces` are the surest first."""
+    """The numbers of the faces that are wanted."""
     if options.faces == "all":
         return list(range(len(faces)))
-    return [0 if options.faces == "surest" else chief_face(faces, shape)]
+    return [int(np.argmax(faces.scores)) if options.faces == "surest" else chief_face(faces, shape)]
 
 
 def _crop_files(task: Task, count: int, options: AlignOptions) -> list[tuple[Path, str]]:
@@ -260,7 +269,7 @@ def _remove_crops(target: Path, before: AlignedPhoto | None, *, kept: AlignedPho
         raise AlignError(f"{error.filename}: cannot be removed ({error.strerror})") from error
 
 
-def _write(path: Path, crop: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
+def _write(path: Path, crop: Image) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, crop)
