@@ -151,25 +151,25 @@ class _Crippled:
         self.truth, self.best = truth, best
 
     def search(self, queries: Float32Array, k: int, effort: int | None = None) -> Matches:
-        keys = self.truth.keys[:, :k].copy()
+        keys = self.truth.keys[: len(queries), :k].copy()
         found = int(k * min(self.best, (effort or 0) / (4 * k)))
         keys[:, found:] = -1
-        return Matches(keys, self.truth.distances[:, :k])
+        return Matches(keys, self.truth.distances[: len(queries), :k])
 
 
-@pytest.mark.parametrize(("best", "effort"), [(1.0, 40), (0.5, 1000)])
+@pytest.mark.parametrize(("best", "effort", "reached"), [(1.0, 40, 1.0), (0.5, 1000, 0.6)])
 def test_measurement_finds_the_smallest_effort_and_ends(
-    faces: Clusters, oracle: Oracle, best: float, effort: int
+    faces: Clusters, oracle: Oracle, best: float, effort: int, reached: float
 ) -> None:
-    """Of a graph that needs 4 k candidates; and of one that never finds enough, with all there are."""
+    """Of a graph that needs 40 candidates for ten; and of one that never finds enough, with all there are."""
     vectors, questions = faces(1000), faces(50, seed=3)
     keys = np.arange(1000)
     graph = _Crippled(oracle.nearest(vectors, keys, questions, 100), best)
     blocks = [tuning.Block(keys, vectors)]
-    found = tuning.measure(graph, questions, lambda: blocks, recall=0.95, count=1000)
+    found = tuning.measure(graph, questions, np.full((50, 2), -1), lambda: blocks, recall=0.95, count=1000)
     assert found is not None
-    assert effort * 0.9 <= found.effort <= effort * 1.1
-    assert found.reached == pytest.approx(min(best, 1.0), abs=0.06)
+    assert effort <= found.effort <= effort * 1.16
+    assert found.reached == pytest.approx(reached)
 
 
 def test_efforts_between_and_beyond_the_measured_ones() -> None:
@@ -193,3 +193,22 @@ def test_recall_must_be_between_zero_and_one(recall: float) -> None:
     """One clear line."""
     with pytest.raises(ValueError, match="expected a number above 0 and below 1"):
         GraphOptions(recall=recall)
+
+
+def test_vectors_that_a_question_was_made_of_do_not_count_as_found(faces: Clusters, oracle: Oracle) -> None:
+    """A graph that finds nothing but those has found nothing."""
+    vectors = faces(1000)
+    keys = np.arange(1000)
+    nearest = oracle.nearest(vectors, keys, vectors[:40], 2).keys
+    questions = tuning.unseen(vectors[:40], vectors[nearest[:, 1]], directions=True)
+
+    class Blind:
+        def search(self, queries: Float32Array, k: int, effort: int | None = None) -> Matches:
+            found = np.full((len(queries), k), -1)
+            found[:, :2] = nearest[: len(queries)]
+            return Matches(found, np.zeros(found.shape, np.float32))
+
+    blocks = [tuning.Block(keys, vectors)]
+    found = tuning.measure(Blind(), questions, nearest, lambda: blocks, recall=0.9, count=1000)
+    assert found is not None
+    assert found.reached == 0

@@ -23,24 +23,25 @@ def tuned(storage: Storage, settings: Settings, graph: Graph, recall: float) -> 
     keys = graph.keys()
     sample = np.random.default_rng(0).choice(keys, min(tuning.SAMPLE, len(keys)), replace=False)
     chosen = _collected(storage, settings, sample)
-    questions = _questions(storage, settings, graph, chosen)
+    questions, origins = _questions(storage, settings, graph, chosen)
     return tuning.measure(
-        graph, questions, lambda: stored.in_passing(storage, settings), recall=recall, count=graph.live
+        graph, questions, origins, lambda: stored.in_passing(storage, settings), recall=recall, count=graph.live
     )
 
 
-def _questions(storage: Storage, settings: Settings, graph: Graph, chosen: Block) -> Float32Array:
-    """What unseen faces would be like; none where the graph has too few vectors."""
+def _questions(storage: Storage, settings: Settings, graph: Graph, chosen: Block) -> tuple[Float32Array, Int64Array]:
+    """What unseen faces would be like, and the keys each was made of; none where the graph has too few vectors."""
     found = graph.search(chosen.vectors, 2) if len(chosen) and graph.live > 1 else None
     if found is None:
-        return np.zeros((0, graph.dimension), np.float32)
+        return np.zeros((0, graph.dimension), np.float32), np.zeros((0, 2), np.int64)
     others = np.where(found.keys[:, 0] == chosen.keys, found.keys[:, 1], found.keys[:, 0])
     partners = _collected(storage, settings, np.unique(others))
     place = np.searchsorted(partners.keys, others)
     there = np.isin(others, partners.keys)  # somebody may have removed one at this moment
     neighbours = partners.vectors[place[there]]
     directions = bool((abs(chosen.squares - 1) < _UNIT).all())
-    return tuning.unseen(chosen.vectors[there], neighbours, directions=directions)
+    origins = np.stack((chosen.keys[there], others[there]), axis=1)
+    return tuning.unseen(chosen.vectors[there], neighbours, directions=directions), origins
 
 
 def _collected(storage: Storage, settings: Settings, keys: Int64Array) -> Block:

@@ -28,6 +28,7 @@ SAMPLE = 400
 _GROWTH = 1.5  # measured again when there are so many times more, or fewer, vectors
 _LARGEST = 4096  # effort
 _STEP = 1.15  # how exactly the effort is found
+_PAIR = 2  # vectors that a question is made of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Tuning:
     """What was measured.
 
     recall       wished part of the true nearest, above 0 and below 1
-    reached      the part of the FEW nearest that was found with `effort`
+    reached      the part of the FEW nearest that `effort` has found, of questions a little easier than new photos
     effort       candidates (hnswlib's ef) for FEW neighbours
     effort_many  candidates for MANY neighbours
     sample       how many questions were asked
@@ -70,22 +71,40 @@ class Searchable(Protocol):
 
 
 def measure(
-    graph: Searchable, questions: Float32Array, read: Callable[[], Iterable[Block]], *, recall: float, count: int
+    graph: Searchable,
+    questions: Float32Array,
+    origins: Int64Array,
+    read: Callable[[], Iterable[Block]],
+    *,
+    recall: float,
+    count: int,
 ) -> Tuning | None:
     """Find the smallest efforts that reach `recall`; None where there are too few vectors or questions to tell.
 
     questions  (q, dimension), none of them a stored vector; see `unseen`
+    origins    (q, 2) keys of the vectors that each was made of, which are too near to count as its neighbours
     read       gives all vectors as the graph holds them, in blocks
-    recall     wished, above 0 and below 1; the smallest effort counts whose recall less its standard error reaches it
+    recall     wished, above 0 and below 1
     count      how many vectors there are
+
+    Questions that were made of stored vectors are easier than a new photo: about twice as many neighbours are missed
+    there. So an effort counts as enough when, less the standard error, it misses half of what may be missed.
     """
     if count < 2 * MANY or not len(questions):
         return None
-    truth = exact.nearest(questions, read(), MANY).keys
-    few, reached = _smallest(graph, questions, truth[:, :FEW], recall, FEW, count)
+    truth = _without(exact.nearest(questions, read(), MANY + origins.shape[1]).keys, origins)
+    enough = 1 - (1 - recall) / 2
+    few, reached = _smallest(graph, questions, truth[:, :FEW], enough, FEW, count)
     part = max(1, len(questions) * FEW // MANY)  # MANY neighbours of fewer questions tell as much
-    many, _ = _smallest(graph, questions[:part], truth[:part], recall, few, count)
+    many, _ = _smallest(graph, questions[:part], truth[:part], enough, few, count)
     return Tuning(recall, reached, few, many, len(questions), count)
+
+
+def _without(keys: Int64Array, unwanted: Int64Array) -> Int64Array:
+    """The first of `keys` (q, k + u) in each row that are not in the row of `unwanted` (q, u): (q, k)."""
+    stay = ~(keys[:, :, None] == unwanted[:, None, :]).any(axis=2)
+    order = np.argsort(~stay, axis=1, kind="stable")[:, : keys.shape[1] - unwanted.shape[1]]
+    return np.take_along_axis(keys, order, 1)
 
 
 def unseen(vectors: Float32Array, neighbours: Float32Array, *, directions: bool) -> Float32Array:
@@ -131,8 +150,8 @@ def _smallest(
 
 def _recall(graph: Searchable, questions: Float32Array, truth: Int64Array, effort: int) -> tuple[float, float]:
     """The part of `truth` (q, k) that a search with this effort finds, and its standard error."""
-    found = graph.search(questions, truth.shape[1], effort)
+    found = graph.search(questions, truth.shape[1] + _PAIR, max(effort, truth.shape[1] + _PAIR))
     if found is None:
         return 0.0, 0.0
-    hits = (found.keys[:, :, None] == truth[:, None, :]).any(axis=2).mean(axis=1)
+    hits = (found.keys[:, :, None] == truth[:, None, :]).any(axis=1).mean(axis=1)
     return float(hits.mean()), float(hits.std() / math.sqrt(len(hits)))
