@@ -46,7 +46,14 @@ _FINE = frozenset(("aligned", "unchanged"))
     show_default=True,
     help="How much larger a crop is than that, for training to turn and shift it; 0 for none.",
 )
-@click.option("--format", "suffix", type=click.Choice(["jpg", "png"]), default="jpg", show_default=True)
+@click.option(
+    "--format",
+    "suffix",
+    type=click.Choice(["jpg", "png"]),
+    default="jpg",
+    show_default=True,
+    help="The kind of file; jpg has quality 95.",
+)
 @click.option(
     "--min-face", type=click.IntRange(min=12), default=20, show_default=True, help="Smallest face, in pixels."
 )
