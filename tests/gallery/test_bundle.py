@@ -18,7 +18,7 @@ from bundles import LATER, WholeEmbedder, changed_json, enrol, open_whole, read_
 from stand_ins import one_face, write_photo
 
 from faceall.errors import FaceallError, IndexFileError, IndexMismatchError, UnknownPersonError
-from faceall.gallery import Gallery
+from faceall.gallery import Gallery, MatchThreshold
 
 Opener = Callable[..., Gallery]
 
@@ -319,6 +319,16 @@ def test_read_only_gallery_without_ids(server: Gallery, opened: Opener, tmp_path
     """The first export has to give ids."""
     with pytest.raises(IndexFileError, match="open it for writing"):
         opened(read_only=True).export_bundle(tmp_path / "reader.faceall")
+
+
+def test_threshold_travels(server: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A phone is told up to which distance faces match: what is in force in the gallery."""
+    found = json.loads(read_parts(server.export_bundle(tmp_path / "a.faceall").path)["manifest.json"])
+    assert found["threshold"] is None
+    given = MatchThreshold(0.875, 0.001, "calibration")
+    monkeypatch.setattr(Gallery, "match_threshold", property(lambda self: given))
+    found = json.loads(read_parts(server.export_bundle(tmp_path / "b.faceall").path)["manifest.json"])
+    assert found["threshold"] == 0.875
 
 
 def test_empty_gallery(opened: Opener, tmp_path: Path) -> None:

@@ -46,12 +46,19 @@ class BundleExport:
 
 
 def export_bundle(
-    index: FaceIndex, model: ModelFolder, path: Path, *, people: Sequence[str] | None, replace: bool
+    index: FaceIndex,
+    model: ModelFolder,
+    path: Path,
+    *,
+    people: Sequence[str] | None = None,
+    threshold: float | None = None,
+    replace: bool = False,
 ) -> BundleExport:
     """Write the gallery in `index` as the bundle `path`; the same gallery gives the same bytes.
 
-    model   the embedder that made the vectors
-    people  whose faces; None: all faces, those of nobody too
+    model      the embedder that made the vectors
+    people     whose faces; None: all faces, those of nobody too
+    threshold  the largest squared distance of a match, None where unknown
 
     Raises UnknownPersonError, IndexFileError (the file is there already or cannot be written, too many faces).
     """
@@ -61,7 +68,7 @@ def export_bundle(
                 f"{path}: a bundle holds at most {MOST_FACES:,} faces, these are {len(gallery.faces):,}: choose people"
                 " (--people NAME), or take faceall index export"
             )
-        contents = Contents(model, model.manifest.match_threshold, gallery.people, gallery.faces, gallery.vectors)
+        contents = Contents(model, threshold, gallery.people, gallery.faces, gallery.vectors)
         parts = {
             "people.json": list_json(contents.people),
             "faces.json": list_json(contents.faces),

@@ -411,7 +411,9 @@ class Gallery:
         if len(self) or not self._index.read_only:
             self._agree()
         model = self._analyser.embedder.model
-        return export_bundle(self._index, model, Path(os.path.abspath(path)), people=people, replace=replace)
+        target, judged = Path(os.path.abspath(path)), self.match_threshold
+        threshold = None if judged is None else judged.distance
+        return export_bundle(self._index, model, target, people=people, threshold=threshold, replace=replace)
 
     def import_bundle(
         self, path: str | os.PathLike[str], *, restore: bool = False, progress: Progress | None = None

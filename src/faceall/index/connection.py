@@ -31,7 +31,7 @@ def translated(name: str) -> Iterator[None]:
         if is_busy(error):
             raise IndexBusyError(f"{name}: another process is writing; try again when it is done") from error
         if any(part in text for part in _DAMAGED):
-            advice = "restore it from a backup, or remove the folder and register again"
+            advice = "save what can be read (faceall index repair), or restore it from a backup"
             raise IndexDamagedError(f"{name}/{DATABASE} is damaged ({text}): {advice}") from error
         if any(part in text for part in _UNUSABLE):
             raise IndexFileError(f"{name}/{DATABASE} cannot be used: {text}") from error
