@@ -184,5 +184,5 @@ def test_several_signatures_without_a_choice_are_listed(made: Path, tmp_path: Pa
     for name in ("other", "serve"):
         done = convert(tmp_path / "net", tmp_path / name, signature=name, check=crops, engine="reference")
         assert done.report.passed
-    with pytest.raises(FaceallError, match="no signature 'third'; its signatures: .*'other'"):
+    with pytest.raises(FaceallError, match=r"no signature 'third'; its signatures: .*'other'"):
         convert(tmp_path / "net", tmp_path / "model", signature="third")
