@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.queues import SimpleQueue
 from threading import Event
 from types import TracebackType
 from typing import Any, TypeVar
@@ -36,7 +37,10 @@ class Workers:
     def __init__(self, count: int, make: Callable[..., Any], *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")  # forks of a process with threads hang
         self._count = count
-        self._pool = ProcessPoolExecutor(count, context, _start, (make, arguments))
+        shares = context.SimpleQueue()
+        for share in _shares(count):
+            shares.put(share)
+        self._pool = ProcessPoolExecutor(count, context, _start, (shares, make, arguments))
 
     def __enter__(self) -> Workers:
         return self
@@ -68,9 +72,20 @@ class Workers:
             ) from error
 
 
-def _start(make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """In a new worker: leave Ctrl-C to the parent, go when it goes, make the object."""
+def _shares(count: int) -> list[frozenset[int]]:
+    """The processor cores of each of `count` processes; none where there are too few, or the system does not tell."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return [frozenset(cores[number::count] if count <= len(cores) else ()) for number in range(count)]
+
+
+def _start(shares: SimpleQueue[frozenset[int]], make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """In a new worker: keep to a share of the cores, leave Ctrl-C to the parent, go when it goes, make the object.
+
+    An engine makes a thread for each core it may use; without shares the threads of all processes wait for each other.
+    """
     global _held
+    if share := shares.get():
+        os.sched_setaffinity(0, share)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
     _held = make(*arguments)
