@@ -70,7 +70,7 @@ def refuse(text: str) -> None:
     [
         (lambda: 1, "fine", ""),
         (lambda: refuse("a.pb: damaged"), "refused", "a.pb: damaged"),
-        (lambda: refuse("two\nlines"), "refused", "two?lines"),
+        (lambda: refuse("two\nlines"), "refused", r"two\nlines"),
         (lambda: refuse(""), "broke", "0 letters"),
         (lambda: refuse("1, " * 9999), "broke", "letters"),
         (lambda: 1 / 0, "broke", "ZeroDivisionError"),
