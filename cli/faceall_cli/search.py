@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from faceall_cli.photos import make_embedder
 from faceall_cli.pictures import Drawings, place, read_pictures
 
 if TYPE_CHECKING:
-    from faceall.gallery import GalleryMatch, MatchThreshold, PersonMatch, PersonResult, SearchResult
+    from faceall.gallery import Gallery, GalleryMatch, MatchThreshold, PersonMatch, PersonResult, SearchResult
+    from faceall.types import Image
 
 
 @click.command()
@@ -69,9 +70,7 @@ def search(
             raise click.ClickException(f"{opened.folder}: the gallery is empty; register photos first")
         opened.warm_up()
         for path, image in read_pictures(console, images):
-            ask: Callable[..., Sequence[SearchResult | PersonResult]]
-            ask = opened.search_people if by == "person" else opened.search
-            results = ask(image, k=k, threshold=threshold)
+            results = _ask(opened, image, by, k=k, threshold=threshold)
             if not results:
                 console.complain(f"faceall: {shown(path)}: no face found")
             for number, result in enumerate(results, 1):
@@ -85,6 +84,11 @@ def search(
     if not found:
         raise click.exceptions.Exit(MISTAKE)
     console.remark(_explained(judged[0]))
+
+
+def _ask(opened: Gallery, image: Image, by: str, **options: Any) -> Sequence[SearchResult | PersonResult]:
+    """The answer of a gallery in faces or in people."""
+    return opened.search_people(image, **options) if by == "person" else opened.search(image, **options)
 
 
 def _explained(threshold: MatchThreshold | None) -> str:

@@ -9,7 +9,6 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from tensorflow_graphs import small_facenet
 
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net, write_net
@@ -31,6 +30,7 @@ from faceall.convert.report import count_flips
 from faceall.convert.targets.onnx import open_onnx, open_with_openvino
 from faceall.errors import ConvertError, ModelError, NetFormatError, ParityError, UnsupportedGraphError
 from faceall.images import write_image
+from tensorflow_graphs import small_facenet
 
 
 @pytest.fixture

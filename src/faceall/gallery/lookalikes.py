@@ -68,10 +68,10 @@ class Lookalikes:
         if not self._photos:
             return None
         distances = _BITS[prints[: len(self._photos)] ^ found].sum(axis=1, dtype=np.int64)
-        for row in np.argsort(distances, kind="stable").tolist():
+        for row in np.argsort(distances, kind="stable"):
             if distances[row] > NEAR:
                 return None
-            photo = self._photos[row]
+            photo = self._photos[int(row)]
             if connection.execute("SELECT 1 FROM prints WHERE photo = ?", (photo,)).fetchone():
                 return photo
         return None
