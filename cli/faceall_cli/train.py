@@ -53,6 +53,13 @@ _NET_OPTIONS = (
     ),
     click.option("--weight-decay", type=float, default=0.05, show_default=True, help="Of AdamW."),
     click.option(
+        "--momentum",
+        type=float,
+        default=0.99,
+        show_default=True,
+        help="Of normalisation's statistics; less for short runs.",
+    ),
+    click.option(
         "--numbers",
         "policy",
         type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]),

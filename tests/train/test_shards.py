@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from faceall.errors import TrainError
+from faceall.train.distillation import Targets
 from faceall.train.shards import open_shard, split
 
 
@@ -79,3 +80,16 @@ def test_a_teacher_that_a_shard_lacks_is_named(tmp_path: Path) -> None:
         split([shard], seed=0, teachers=["three"])
     with pytest.raises(TrainError, match="same name"):
         split([shard, shard], seed=0, teachers=["one"])
+
+
+def test_two_teachers_have_equal_say_on_the_cosines(tmp_path: Path) -> None:
+    """The cosine that is wanted is the mean of what both see, whatever the length of the second's vectors."""
+    folder = make(tmp_path / "a")
+    np.save(folder / "two.npy", np.load(folder / "two.npy") * 1.47)
+    faces = split([open_shard(folder)], seed=0, teachers=["one", "two"])[0]
+    numbers, mirrored = np.arange(9), np.zeros(9, bool)
+    wanted, relations = Targets("one", None, "two").of(faces, numbers, mirrored)
+    first, second = (faces.vectors(numbers, mirrored, name) for name in ("one", "two"))
+    second = second / np.linalg.norm(second, axis=1, keepdims=True)
+    np.testing.assert_array_equal(wanted, first)
+    np.testing.assert_allclose(relations @ relations.T, (first @ first.T + second @ second.T) / 2, atol=1e-6)

@@ -133,6 +133,7 @@ def people_options(loss: str, **changes: object) -> IdentificationOptions:
         "people": 6,
         "rate": 5e-3,
         "weight_decay": 0.0,
+        "momentum": 0.8,
         "augmentation": NO_AUGMENTATION,
         "loss": loss,
         "scale": 16.0,

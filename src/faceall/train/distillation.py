@@ -43,6 +43,7 @@ class Targets:
         if self.second is None:
             return wanted, wanted
         other = faces.vectors(numbers, mirrored, self.second)
+        other /= np.linalg.norm(other, axis=1, keepdims=True)
         return wanted, np.concatenate([wanted, other], axis=1) * np.float32(np.sqrt(0.5))
 
 

@@ -17,8 +17,9 @@ Branches: TypeAlias = tuple[tuple[tuple[str, int], ...], ...]
 Model: TypeAlias = Any
 Tensor: TypeAlias = Any
 
+MOMENTUM = 0.99
 EPSILON = 1e-3
-"""What batch normalisation adds to the variance, as in FaceNet."""
+"""What batch normalisation adds to the variance, as in FaceNet; and how much of its running statistics stays."""
 
 _STEM = (
     ("Conv2d_1a_3x3", 32, 2, "valid"),
@@ -67,6 +68,7 @@ def inception_resnet_v1(
     embedding_size: int = 512,
     image_size: int | None = 160,
     dropout: float = 0.0,
+    momentum: float = MOMENTUM,
 ) -> Model:
     """Inception-ResNet-v1 (Szegedy et al. 2016, as FaceNet has it), untrained.
 
@@ -74,14 +76,15 @@ def inception_resnet_v1(
     multiple    what these numbers are rounded to a multiple of: processors are faster with multiples of 4 or 8
     image_size  rows and columns of the pictures; None leaves them open, for training at several resolutions
     dropout     the share of numbers that is dropped before the bottleneck, while training
+    momentum    how much of the running statistics stays at each step; short trainings need less
     returns     a Keras model: (N, image_size, image_size, 3) float32 -> (N, embedding_size) float32 of unit length
 
     Raises TrainError for a width, size or share that makes no net, MissingDependencyError without Keras.
     """
-    _check(width, multiple, embedding_size, dropout)
+    _check(width, multiple, embedding_size, dropout, momentum)
     if image_size is not None and image_size < 75:
         raise TrainError(f"Inception-ResNet-v1 needs pictures of at least 75 pixels, got {image_size}")
-    layer = _Layers(width, multiple)
+    layer = _Layers(width, multiple, momentum)
     picture = layer.picture(image_size)
     x = picture
     for name, outputs, stride, padding in _STEM:
@@ -109,12 +112,13 @@ def mobile_facenet(
     embedding_size: int = 128,
     image_size: int = 112,
     dropout: float = 0.0,
+    momentum: float = MOMENTUM,
 ) -> Model:
     """MobileFaceNet (Chen et al. 2018), untrained; as `inception_resnet_v1` otherwise. Its picture has a fixed size."""
-    _check(width, multiple, embedding_size, dropout)
+    _check(width, multiple, embedding_size, dropout, momentum)
     if image_size < 32 or image_size % 16:
         raise TrainError(f"MobileFaceNet needs pictures whose side is a multiple of 16 from 32 on, got {image_size}")
-    layer = _Layers(width, multiple)
+    layer = _Layers(width, multiple, momentum)
     picture = layer.picture(image_size)
     x = layer.depth_unit(picture, "Conv_1", layer.scaled(64), 3, stride=2)
     x = layer.depth_unit(x, "Conv_2_Depthwise", 0, 3, depthwise=True)
@@ -131,13 +135,15 @@ def mobile_facenet(
     return layer.model(picture, layer.keras.layers.Flatten(name="Flatten")(x), "mobile_facenet")
 
 
-def _check(width: float, multiple: int, embedding_size: int, dropout: float) -> None:
+def _check(width: float, multiple: int, embedding_size: int, dropout: float, momentum: float) -> None:
     if not 0 < width <= 4:
         raise TrainError(f"the width is {width}, expected a number above 0 and up to 4")
     if multiple < 1:
         raise TrainError(f"channels cannot be multiples of {multiple}, expected a whole number above 0")
     if embedding_size < 1:
         raise TrainError(f"the embedding size is {embedding_size}, expected a whole number above 0")
+    if not 0 <= momentum < 1:
+        raise TrainError(f"the momentum of the statistics is {momentum}, expected a share from 0 to below 1")
     if not 0 <= dropout < 1:
         raise TrainError(f"the dropout is {dropout}, expected a share from 0 to below 1")
 
@@ -145,10 +151,11 @@ def _check(width: float, multiple: int, embedding_size: int, dropout: float) -> 
 class _Layers:
     """What the layers of a net have in common. Tensors are (N, H, W, C)."""
 
-    def __init__(self, width: float, multiple: int) -> None:
+    def __init__(self, width: float, multiple: int, momentum: float) -> None:
         self.keras = import_keras()
         self.width = width
         self.multiple = multiple
+        self.momentum = momentum
 
     def picture(self, size: int | None) -> Tensor:
         return self.keras.Input((size, size, 3), name="input")
@@ -162,7 +169,7 @@ class _Layers:
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         """FaceNet's batch normalisation, which has no gamma."""
-        options = {"scale": False, "epsilon": EPSILON, "momentum": 0.99}
+        options = {"scale": False, "epsilon": EPSILON, "momentum": self.momentum}
         return batch_normalization()(name=f"{name}_BatchNorm", **options)(x)
 
     def convolution(self, x: Tensor, name: str, outputs: int, window: Sequence[int], **options: Any) -> Tensor:

@@ -10,7 +10,7 @@ from faceall.errors import TrainError
 from faceall.train.augmentation import Augmentation
 from faceall.train.backend import import_keras
 from faceall.train.losses import LossName, Objective
-from faceall.train.nets import ARCHITECTURES
+from faceall.train.nets import ARCHITECTURES, MOMENTUM
 from faceall.train.people import DatasetRules
 from faceall.train.schedules import Schedule, ScheduleKind
 
@@ -36,6 +36,7 @@ class TrainOptions:
     decay           over how many of the last steps a constant rate falls to nothing
     milestones      where "steps" falls to a tenth
     weight_decay    of AdamW
+    momentum        how much of the running statistics of a normalisation stays at each step
     policy          the numbers it computes in; the smaller ones pay where the processor has them
     augmentation    how much crops may change
     seed            of everything that is random
@@ -57,6 +58,7 @@ class TrainOptions:
     decay: int = 0
     milestones: tuple[int, ...] = ()
     weight_decay: float = 0.05
+    momentum: float = MOMENTUM
     policy: Policy = "float32"
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
@@ -114,7 +116,11 @@ class TrainOptions:
         """
         size = image_size or (None if self.architecture == "inception_resnet_v1" else self.image_size)
         return ARCHITECTURES[self.architecture](
-            width=self.width, multiple=self.multiple, embedding_size=self.embedding_size, image_size=size
+            width=self.width,
+            multiple=self.multiple,
+            embedding_size=self.embedding_size,
+            image_size=size,
+            momentum=self.momentum,
         )
 
     def seeded_net(self) -> Any:
