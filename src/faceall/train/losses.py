@@ -70,6 +70,7 @@ def distillation_loss(
     """
     ops = import_keras().ops
     embeddings = ops.cast(embeddings, "float32")
+    targets = ops.convert_to_tensor(targets)
     own = ops.mean(1.0 - ops.sum(targets * embeddings, axis=-1))
     return own + weight * relation_loss(targets if relations is None else relations, embeddings)
 
@@ -81,6 +82,7 @@ def relation_loss(targets: Tensor, embeddings: Tensor) -> Tensor:
     embeddings  (N, E) vectors of unit length
     """
     ops = import_keras().ops
+    targets = ops.convert_to_tensor(targets)
     wanted = ops.matmul(targets, ops.transpose(targets))
     return ops.mean(ops.square(ops.matmul(embeddings, ops.transpose(embeddings)) - wanted))
 
@@ -138,6 +140,7 @@ def chosen_triplet_loss(embeddings: Tensor, triplets: Tensor, weights: Tensor, *
     """
     ops = import_keras().ops
     embeddings = ops.cast(embeddings, "float32")
+    triplets, weights = ops.convert_to_tensor(triplets), ops.convert_to_tensor(weights)
     anchor, positive, negative = (ops.take(embeddings, triplets[:, column], axis=0) for column in range(3))
     gap = ops.sum(ops.square(anchor - positive), axis=-1) - ops.sum(ops.square(anchor - negative), axis=-1)
     return ops.sum(weights * ops.maximum(gap + margin, 0.0)) / ops.maximum(ops.sum(weights), 1.0)
