@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -16,7 +17,7 @@ from faceall.types import Array, Float32Array
 
 _MOST_AXES = 32  # Caffe's own limit
 _HALF = 2
-_RAW_TYPES = {0: np.dtype("<f8"), 1: np.dtype("<f4"), _HALF: np.dtype("<f2")}
+_RAW_TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f8"), 1: np.dtype("<f4"), _HALF: np.dtype("<f2")}
 """The numbers of a blob's raw types, as NVIDIA's Caffe and OpenCV have them."""
 _DATA_TAG = b"\x2a"  # field 5 (data) as a length-delimited, packed run
 
@@ -106,7 +107,7 @@ def _raw(layer: str, blob: Message) -> Float32Array:
             f"layer '{layer}': a blob holds {len(blob.raw_data)} bytes, no multiple of {kind.itemsize}"
         )
     with np.errstate(over="ignore"):
-        return np.frombuffer(blob.raw_data, kind).astype(np.float32)
+        return np.asarray(np.frombuffer(blob.raw_data, kind), np.float32)
 
 
 def _half(array: Array, layer: str) -> Array:
