@@ -6,12 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
-from tensorflow_graphs import GraphMaker, small_facenet
 
 from faceall.convert.evaluate import evaluate
 from faceall.convert.graph import Graph
 from faceall.errors import UnsupportedGraphError
 from faceall.types import Array
+from tensorflow_graphs import GraphMaker, small_facenet
 
 
 def value(g: GraphMaker, x: Array, name: str = "embeddings") -> Array:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tensorflow_graphs import GraphMaker, small_facenet
 
 from faceall.caffe.engines import get_engine
 from faceall.caffe.net import Net
@@ -19,6 +18,7 @@ from faceall.convert.graphdef import parse_graph
 from faceall.convert.simplify import bind
 from faceall.errors import UnsupportedGraphError
 from faceall.types import Array
+from tensorflow_graphs import GraphMaker, small_facenet
 
 
 def pictures(graph: Graph, count: int = 3) -> Array:

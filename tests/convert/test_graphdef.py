@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tensorflow_graphs import GraphMaker, fill_tensor, small_facenet
 
 from faceall.convert.facenet import facenet_net
 from faceall.convert.graphdef import parse_graph, read_graph, tensor_value
 from faceall.convert.operations import OPERATIONS
 from faceall.convert.tensorflow_schema import NUMPY_TYPES, VALUE_FIELDS, messages
 from faceall.errors import FaceallError, NetFormatError
+from tensorflow_graphs import GraphMaker, fill_tensor, small_facenet
 
 
 @pytest.mark.parametrize("number", [n for n in NUMPY_TYPES if n != 7])

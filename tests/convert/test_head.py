@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tensorflow_graphs import small_facenet
 
 from faceall.caffe.engines import get_engine
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
@@ -16,6 +15,7 @@ from faceall.convert.facenet import translate
 from faceall.convert.head import BottleneckStyle, bottleneck_as, find_head, fold_head
 from faceall.errors import ConvertError
 from faceall.types import Float32Array
+from tensorflow_graphs import small_facenet
 
 
 def small(batch_norm: Any) -> Net:

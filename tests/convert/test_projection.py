@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tensorflow_graphs import small_facenet
 
 from faceall.caffe.engines import get_engine
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
@@ -18,6 +17,7 @@ from faceall.convert.head import bottleneck_as
 from faceall.convert.projection import fit_projection, project, report_projection, sample_pairs
 from faceall.errors import ConvertError
 from faceall.types import Float32Array
+from tensorflow_graphs import small_facenet
 
 
 def vectors_of(net: Net, count: int = 40, seed: int = 0) -> Float32Array:

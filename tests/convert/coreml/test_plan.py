@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from coreml_nets import embedder_net, manifest_of, messy_net
 
+from coreml_nets import embedder_net, manifest_of, messy_net
 from faceall.caffe import Layer, Net, input_layer
 from faceall.caffe.net import weight_keys
 from faceall.caffe.reference import run_all

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from coreml_nets import embedder_net, manifest_of, messy_net
 
+from coreml_nets import embedder_net, manifest_of, messy_net
 from faceall.caffe.reference import run_all
 from faceall.convert.coreml import coreml_parity, read_coreml, write_coreml
 from faceall.convert.coreml.write import MANIFEST_KEY

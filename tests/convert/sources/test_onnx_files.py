@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from source_checks import refusal
-from tensorflow_graphs import small_facenet
 
 from faceall.caffe import Net, get_engine, read_net, to_onnx
 from faceall.convert import facenet_net, translate
 from faceall.convert.architectures import mobile_facenet
 from faceall.convert.sources import open_source
 from faceall.errors import FaceallError
+from tensorflow_graphs import small_facenet
 
 
 def small(tmp_path: Path, batch_norm: str = "keep") -> Net:

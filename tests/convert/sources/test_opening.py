@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from source_checks import refusal, run_source
-from tensorflow_graphs import small_facenet
 
 from faceall.caffe import write_net
 from faceall.convert import facenet_net, translate
 from faceall.convert.sources import SourceKind, open_source
 from faceall.errors import FaceallError, MissingDependencyError
+from tensorflow_graphs import small_facenet
 
 RELEASE = "release/model-20180402-1"
 
