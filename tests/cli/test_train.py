@@ -10,6 +10,7 @@ import pytest
 from cli_runs import Run, records
 from PIL import Image as PillowImage
 
+from faceall.train.align_options import AlignOptions
 from faceall.train.options import DistillationOptions
 from faceall.train.run_folder import RunFolder
 from faceall.types import Image
@@ -47,6 +48,18 @@ def test_prepare_makes_a_shard_of_crops_and_vectors(run: Run, crops: Path, tmp_p
     pixels = np.load(tmp_path / "shard" / "crops.npy")
     assert np.array_equal(pixels[1], np.asarray(PillowImage.open(crops / "1.png")))
     assert json.loads((tmp_path / "shard" / "shard.json").read_text())["size"] == 160
+
+
+def test_prepare_takes_the_sizes_of_an_alignment_from_its_record(run: Run, crops: Path, tmp_path: Path) -> None:
+    """The align.json that `faceall align` writes says which part is the face; a damaged one is named in one line."""
+    (crops / "align.json").write_text(AlignOptions(size=112, room=0.25).to_json())
+    run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny")
+    assert json.loads((tmp_path / "shard" / "shard.json").read_text())["size"] == 112
+    assert np.load(tmp_path / "shard" / "crops.npy").shape == (3, 140, 140, 3)
+    (crops / "align.json").write_text('{"schema": 1}')
+    damaged = run("train", "prepare", crops, tmp_path / "other", "--teacher", "tiny", exit_code=1)
+    assert "align.json: is no record of an alignment" in damaged.stderr
+    assert len(damaged.stderr.strip().splitlines()) == 1
 
 
 def test_prepare_refuses_a_shard_of_other_pictures(run: Run, crops: Path, tmp_path: Path) -> None:

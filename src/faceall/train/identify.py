@@ -31,17 +31,17 @@ def identify(
     options: IdentificationOptions | None = None,
     *,
     initial: Mapping[str, Array] | None = None,
-    progress: Callable[[], None] = lambda: None,
+    on_picture: Callable[[], None] = lambda: None,
     **loop: Any,
 ) -> dict[str, Array]:
     """Begin a training on people in a new folder, or go on with the one in it; the finished weights.
 
-    data      a folder with a folder of faces for each person, as `faceall align` writes them
-    options   needed for a new run; one that goes on has its own
-    initial   weights to begin with, by the variables' paths, those of another loss left out; by chance where absent
-    progress  is called for every picture that is read
-    loop      options of `Loop`
-    returns   the averaged weights, by the variables' paths
+    data        a folder with a folder of faces for each person, as `faceall align` writes them
+    options     needed for a new run; one that goes on has its own
+    initial     weights to begin with, by the variables' paths, those of another loss left out; by chance where absent
+    on_picture  is called for every picture that is read
+    loop        options of `Loop`
+    returns     the averaged weights, by the variables' paths
 
     Raises TrainError, KeyboardInterrupt after SIGINT or SIGTERM; the state is on disk then.
     """
@@ -50,7 +50,7 @@ def identify(
     options = _options(folder, known, options)
     people = find_people(data, options.rules, seed=options.seed)
     side = options.inner + 2 * round(options.inner * 0.075)
-    pictures = Pictures(people, side, progress)
+    pictures = Pictures(people, side, on_picture)
     if known is None:
         run.begin({"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []})
     resume = run.latest() if known is not None else None

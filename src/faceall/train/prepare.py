@@ -13,7 +13,7 @@ import numpy as np
 from faceall.embed import Embedder
 from faceall.errors import ImageError, TrainError
 from faceall.images import find_images, read_image, resize
-from faceall.train.align_options import OPTIONS, AlignOptions
+from faceall.train.align_options import OPTIONS, AlignOptions, read_options
 from faceall.train.shards import CROPS, SHARD, Shard, open_shard
 from faceall.types import Array
 
@@ -34,7 +34,8 @@ def prepare(
     teachers  by the names that a distillation calls them
     progress  is told how many vectors are done, of how many
 
-    Raises TrainError where the folder holds no pictures, one cannot be read, or the shard is of other pictures.
+    Raises TrainError where the folder holds no pictures, one cannot be read, or the shard is of other pictures;
+    AlignError where its align.json is damaged.
     """
     options = _alignment(folder)
     files = find_images(folder)
@@ -57,13 +58,7 @@ def prepare(
 
 def _alignment(folder: Path) -> AlignOptions:
     """How the crops were made; as by default where nobody says."""
-    try:
-        values = json.loads((folder / OPTIONS).read_bytes())
-        return AlignOptions(size=int(values["options"]["size"]), room=float(values["options"]["room"]))
-    except FileNotFoundError:
-        return AlignOptions()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainError(f"{folder / OPTIONS}: cannot be read: it is damaged; align again") from error
+    return read_options(folder) if (folder / OPTIONS).exists() else AlignOptions()
 
 
 def _crops(files: list[Path], target: Path, about: dict[str, Any]) -> Array:
