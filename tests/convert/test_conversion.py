@@ -303,6 +303,17 @@ def test_what_was_written_is_read_with_its_manifest(source: Path, tmp_path: Path
     assert (chosen.name, chosen.standardisation.kind) == ("other", "fixed")
 
 
+def test_other_pixels_drop_what_was_measured(source: Path, tmp_path: Path) -> None:
+    """With another standardisation the threshold and the accuracy of the model are no longer known."""
+    first = convert(source, tmp_path / "first", standardisation="fixed").folder
+    measured = replace(first.manifest, match_threshold=0.7, accuracy={"LFW": 0.9})
+    (first.path / "manifest.json").write_text(measured.to_json())
+    same = convert(first.path, tmp_path / "same", standardisation="fixed").manifest
+    other = convert(first.path, tmp_path / "other", standardisation="none").manifest
+    assert (same.match_threshold, same.accuracy) == (0.7, {"LFW": 0.9})
+    assert (other.match_threshold, other.accuracy) == (None, {})
+
+
 def test_a_stray_manifest_beside_a_prototxt_is_passed_over(source: Path, tmp_path: Path) -> None:
     """Another program's manifest.json says nothing of the net."""
     convert(source, tmp_path / "m")

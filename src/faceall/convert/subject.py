@@ -131,7 +131,7 @@ def _of_graph(
         source=path.name,
         source_sha256=source.sha256,
         licence=known.licence if known else "",
-        accuracy=known.accuracy if known else {},
+        accuracy=measured.accuracy if measured else {},
     )
     return Subject(net, None, translation, manifest, (OUTPUT_BLOB,), source.remarks + remarks)
 
@@ -165,8 +165,8 @@ def _open_model(
 def _changed(manifest: Manifest, standardisation: StandardisationName | None, name: str | None) -> Manifest:
     """A manifest that was read, with what was chosen, without files."""
     rule = manifest.standardisation if standardisation is None else _RULES[standardisation]
-    if rule != manifest.standardisation:  # other pixels give other distances
-        manifest = replace(manifest, match_threshold=None, match_threshold_false_accept_rate=None)
+    if rule != manifest.standardisation:  # other pixels give other vectors
+        manifest = replace(manifest, match_threshold=None, match_threshold_false_accept_rate=None, accuracy={})
     return replace(manifest, name=name or manifest.name, standardisation=rule, files={})
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from source_checks import refusal, run_source
 from faceall.caffe import write_net
 from faceall.convert import facenet_net, translate
 from faceall.convert.sources import SourceKind, open_source
+from faceall.convert.sources.keras_files import read_keras
 from faceall.errors import FaceallError, MissingDependencyError
 from tensorflow_graphs import small_facenet
 
@@ -223,6 +227,25 @@ def test_keras_file_that_hangs_its_library_is_refused(made: Path, tmp_path: Path
             data[place + 16 : place + 64] = bytes(48)
     path.write_bytes(data)
     assert "the Keras file is damaged" in refusal(path)
+
+
+def test_keras_file_is_read_under_stricter_limits(made: Path) -> None:
+    """The reader takes less time and memory than it may, and never more than its own process was left."""
+    pytest.importorskip("resource", reason="needs limits of a process's time and memory")
+    pytest.importorskip("h5py", reason="needs h5py for Keras's files")
+    code = (
+        "import resource, sys; from pathlib import Path; "
+        "resource.setrlimit(resource.RLIMIT_CPU, (3, 3)); "
+        "sys.platform == 'darwin' or resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)); "
+        "from faceall.convert.sources.keras_files import read_keras; "
+        "print(len(read_keras(Path(sys.argv[1])).weights))"
+    )
+    whole = len(read_keras(made / "functional.h5").weights)
+    assert whole
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code, str(made / "functional.h5")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{whole}\n", "")
 
 
 def test_absent_h5py_is_named(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,11 +87,18 @@ def _config(file: Any) -> str | None:
 
 
 def _limit(seconds: int) -> None:
-    if sys.platform != "win32":
-        import resource
+    """Allow less time and memory than now; a stricter limit that was inherited stays."""
+    if sys.platform == "win32":
+        return
+    import resource
 
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    limits = {resource.RLIMIT_CPU: seconds}
+    if sys.platform != "darwin":  # which refuses any limit of addresses
+        limits[resource.RLIMIT_AS] = _MEMORY
+    for kind, most in limits.items():
+        soft, hard = resource.getrlimit(kind)
+        stricter = [number for number in (soft, hard, most) if number != resource.RLIM_INFINITY]
+        resource.setrlimit(kind, (min(stricter), hard))
 
 
 def main(source: str, result: str, numbered: str, seconds: str) -> None:
