@@ -103,7 +103,7 @@ def _explained(threshold: MatchThreshold | None) -> str:
 
 def _print_result(console: Console, path: Path, result: SearchResult | PersonResult) -> None:
     """The matches of one face, as a record and as a table."""
-    from faceall.gallery import SearchResult
+    from faceall.gallery import PersonResult, SearchResult
 
     record: dict[str, Any] = {"query": str(path), "box": rounded(result.box), "score": round(result.score, 6)}
     threshold = None if result.threshold is None else asdict(result.threshold)
@@ -117,6 +117,8 @@ def _print_result(console: Console, path: Path, result: SearchResult | PersonRes
         rows = _person_rows(result)
     if rows:
         console.table(rows, indent="  ", right=frozenset((1, 2, 3)))
+    elif isinstance(result, PersonResult) and (result.threshold is None or result.threshold.origin != "given"):
+        console.line("  no face of the gallery is filed under anybody; faceall cluster groups them")
     else:
         console.line("  nobody within the threshold")
     if isinstance(result, SearchResult) and result.second is not None:

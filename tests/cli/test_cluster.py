@@ -11,6 +11,9 @@ def test_unknown_faces_are_grouped_and_corrected(run: Run, portraits: Path, tmp_
     """Two pictures of one person become a group, which can be split, named and written into folders."""
     run("register", portraits, "--unnamed")
     assert run("people", "list", "--json").stdout == ""
+    picture = next(path for path in sorted(portraits.rglob("*.png")))
+    assert "filed under anybody; faceall cluster" in run("search", picture, "--by", "person").stdout
+    assert "nobody within the threshold" in run("search", picture, "--by", "person", "--threshold", "4").stdout
     *groups, last = records(run("cluster", "--json", "--threshold", "4").stdout)
     (group,) = groups
     assert group["opened"] is True

@@ -66,6 +66,14 @@ def test_compact_and_stats(run: Run, gallery: Path) -> None:
     assert found["index"]["database"] == (gallery / "faces.db").stat().st_size
 
 
+def test_repair_of_an_empty_file(run: Run, gallery: Path) -> None:
+    """A database of no bytes is not called sound: nothing can be read from it, and it is left as it is."""
+    for path in gallery.glob("faces.db*"):
+        path.write_bytes(b"")
+    assert "faces.db is empty: restore it" in run("index", "repair", exit_code=1).stderr
+    assert (gallery / "faces.db").stat().st_size == 0
+
+
 def test_migrate_to_another_size(
     run: Run, gallery: Path, two_models: None, environment: dict[str, str], portraits: Path
 ) -> None:
@@ -75,7 +83,7 @@ def test_migrate_to_another_size(
     refused = run("search", picture, exit_code=1)
     assert "(128 numbers)" in refused.output
     assert "makes 64" in refused.output
-    assert "faceall index migrate" in refused.output
+    assert "faceall index migrate --model tiny-64" in refused.output
     done = run("index", "migrate", "--json")
     lines = records(done.stdout)
     assert [line["status"] for line in lines[:2]] == ["embedded", "embedded"]

@@ -139,6 +139,8 @@ def test_corrections_by_hand_are_checked(gallery: Gallery, photos: Path) -> None
     before = gallery.faces()
     for error, action in [
         (UnknownFaceError, lambda: gallery.unassign([red, 999])),
+        (UnknownFaceError, lambda: gallery.unassign([10**23])),
+        (UnknownFaceError, lambda: gallery.split_person("red", [10**23])),
         (FaceallError, lambda: gallery.unassign([])),
         (UnknownPersonError, lambda: gallery.split_person("nobody", [red])),
         (FaceallError, lambda: gallery.split_person("red", [red, blue])),

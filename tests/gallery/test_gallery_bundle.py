@@ -291,7 +291,9 @@ def test_other_model_is_refused(bundle: Path, opened: Opener, photos: Path) -> N
     other = opened("other", embedder=WholeEmbedder("else"))
     assert len(list(other.register(photos))) == 5
     before = snapshot(other)
-    with pytest.raises(IndexMismatchError, match=r"'colours \(.*\(8 numbers\), .* 'else .*faceall index migrate"):
+    with pytest.raises(
+        IndexMismatchError, match=r"'colours \(.*\(8 numbers\), .* 'else .*faceall index migrate --model colours$"
+    ):
         other.import_bundle(bundle)
     assert snapshot(other) == before
 

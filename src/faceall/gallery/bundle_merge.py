@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -118,10 +119,12 @@ def _agree(index: FaceIndex, incoming: Incoming) -> None:
     if index.model is None and not len(index):
         index.adopt(model=incoming.model, dimension=size)
         return
+    name = shlex.quote(_FINGERPRINT.sub("", incoming.model).strip())
     made = f"made with {index.model!r} ({index.dimension} numbers)" if index.model else "made without naming a model"
     raise IndexMismatchError(
         f"{incoming.source} was made with {incoming.model!r} ({size} numbers), {index.name} was {made}:"
-        " import it into another gallery (--gallery DIR), or switch this one to that model: faceall index migrate"
+        " import it into another gallery (--gallery DIR), or switch this one to that model:"
+        f" faceall index migrate --model {name}"
     )
 
 

@@ -239,6 +239,8 @@ def _owners_of(index: FaceIndex, connection: sqlite3.Connection, faces: Iterable
     """The person's row for every face; a face that is not there is an error, and so is none at all."""
     owners: dict[int, int | None] = {}
     for face in faces:
+        if face not in index:  # a number that SQLite cannot hold too
+            raise unknown_face(index, face)
         row = connection.execute("SELECT person FROM faces WHERE key = ?", (face,)).fetchone()
         if row is None:
             raise unknown_face(index, face)

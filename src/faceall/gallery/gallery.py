@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -513,7 +514,8 @@ class Gallery:
         try:
             self._index.adopt(model=self._analyser.model_label, dimension=self._analyser.embedder.size)
         except IndexMismatchError as error:
-            raise IndexMismatchError(f"{error}, or switch the gallery to this one: faceall index migrate") from error
+            command = f"faceall index migrate --model {shlex.quote(self._analyser.embedder.model.manifest.name)}"
+            raise IndexMismatchError(f"{error}, or switch the gallery to this one: {command}") from error
 
 
 def _prepare(index: FaceIndex) -> None:

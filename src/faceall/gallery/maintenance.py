@@ -106,6 +106,8 @@ def repair_gallery(folder: Path) -> Repair:
     """
     if not (folder / DATABASE).exists():
         raise IndexFileError(f"{folder}: there is no gallery")
+    if not any(path.stat().st_size for path in (folder / DATABASE, folder / f"{DATABASE}-wal") if path.exists()):
+        raise IndexDamagedError(f"{folder / DATABASE} is empty: restore it from a backup, or register the photos again")
     done: list[str] = []
     lost: list[str] = []
     if not _opens_soundly(folder, done):
