@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from faces import noise_shard, real_people
 
 pytest.importorskip("keras", reason="training needs Keras")
@@ -18,10 +19,12 @@ pytest.importorskip("tensorflow", reason="Keras computes with TensorFlow here")
 from faceall import Embedder
 from faceall.caffe import read_caffemodel
 from faceall.errors import TrainError
+from faceall.images import write_image
 from faceall.train import distil as distil_module
 from faceall.train.augmentation import NO_AUGMENTATION, Augmentation
 from faceall.train.checkpoints import list_checkpoints, read_checkpoint
 from faceall.train.distil import branch, distil
+from faceall.train.events import Events
 from faceall.train.export import export_model
 from faceall.train.identification import Pictures, choose_triplets, measure_people
 from faceall.train.identify import identify
@@ -29,6 +32,7 @@ from faceall.train.options import DistillationOptions, IdentificationOptions
 from faceall.train.people import find_people
 from faceall.train.run_folder import RunFolder
 from faceall.train.shards import open_shard
+from faceall_cli.main import main
 
 SMALL = {
     "architecture": "mobile_facenet",
@@ -158,6 +162,44 @@ def test_every_loss_learns_real_people_by_heart(loss: str, shared: Path, tmp_pat
     data = real_people(shared, tmp_path / "people", people=6)
     identify(tmp_path / "run", data, people_options(loss), keep_average=0.0, threads=1)
     assert RunFolder(tmp_path / "run").results()[-1]["nearest"] > 0.95
+
+
+def test_the_command_people_trains_and_goes_on(tmp_path: Path) -> None:
+    """Three people of noise from the command line: two steps with a bar, which the same command finds done."""
+    for number, crop in enumerate(np.load(noise_shard(tmp_path / "noise", count=6) / "crops.npy")):
+        folder = tmp_path / "faces" / f"person {number % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_image(folder / f"{number}.png", crop)
+    run = tmp_path / "run"
+    net = ["--architecture", "mobile_facenet", "--width", "0.125", "--image-size", "32", "--batch", "4"]
+    options = [*net, "--warm-up", "0", "--steps", "2", "--measure-every", "1"]
+    for _ in range(2):
+        done = CliRunner().invoke(main, ["train", "people", str(run), str(tmp_path / "faces"), *options])
+        assert done.exit_code == 0, done.output
+    assert [values["step"] for values in RunFolder(run).results()] == [1, 2]
+
+
+def test_a_training_that_cannot_begin_leaves_no_run(tmp_path: Path) -> None:
+    """Numbers that contradict are refused before the run folder is made, so that the mended command can have it."""
+    for number, crop in enumerate(np.load(noise_shard(tmp_path / "noise", count=4) / "crops.npy")):
+        (tmp_path / "faces" / f"{number % 2}").mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / "faces" / f"{number % 2}" / f"{number}.png", crop)
+    with pytest.raises(TrainError, match="cannot hold as many of each of 5 people"):
+        identify(tmp_path / "run", tmp_path / "faces", people_options("triplet", people=5))
+    assert not (tmp_path / "run").exists()
+
+
+def test_events_hold_what_was_measured(tmp_path: Path) -> None:
+    """Each number but the step is a scalar of TensorBoard's; TensorBoard need not be installed to write them."""
+    import tensorflow as tf
+
+    Events(tmp_path).write({"step": 20, "loss": 0.75, "nearest": 0.5})
+    (file,) = tmp_path.iterdir()
+    found = [event for event in tf.compat.v1.train.summary_iterator(str(file)) if event.summary.value]
+    assert {event.step for event in found} == {20}
+    values = [value for event in found for value in event.summary.value]
+    assert {value.tag: float(tf.make_ndarray(value.tensor)) for value in values} == {"loss": 0.75, "nearest": 0.5}
+    assert {value.metadata.plugin_data.plugin_name for value in values} == {"scalars"}
 
 
 def test_a_triplet_batch_obeys_the_margin(shared: Path, tmp_path: Path) -> None:

@@ -63,12 +63,12 @@ def distil(
         targets = fit_targets(faces, options.teacher, options.embedding_size, second=options.second)
     else:
         targets = Targets(options.teacher, projection, options.second)
-    run.begin({"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []})
-    if targets.projection is not None:
-        np.save(run.path / PROJECTION, targets.projection.matrix)
     learner = _learner(options)
     if initial is not None:
         learner.set_weights({**learner.weights(), **initial})
+    run.begin({"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []})
+    if targets.projection is not None:
+        np.save(run.path / PROJECTION, targets.projection.matrix)
     return _train(run, options, learner, targets, (faces, held_out), None, loop)
 
 

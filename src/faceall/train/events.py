@@ -12,6 +12,7 @@ from faceall.errors import MissingDependencyError
 class Events:
     """Writes figures by step into a folder that TensorBoard shows: `tensorboard --logdir RUN`.
 
+    TensorFlow's own operation writes them, so that TensorBoard itself need not be installed where a net is trained.
     Raises MissingDependencyError without TensorFlow.
     """
 
@@ -22,6 +23,8 @@ class Events:
             raise MissingDependencyError(
                 'events for TensorBoard need TensorFlow: pip install "faceall[train]"'
             ) from error
+        kind = tf.compat.v1.SummaryMetadata
+        self._scalar: Any = kind(plugin_data=kind.PluginData(plugin_name="scalars"), data_class="DATA_CLASS_SCALAR")
         self._summary: Any = tf.summary
         self._writer: Any = tf.summary.create_file_writer(str(folder))
 
@@ -30,5 +33,5 @@ class Events:
         with self._writer.as_default(step=int(values["step"])):
             for name, value in values.items():
                 if name != "step":
-                    self._summary.scalar(name, float(value))
+                    self._summary.write(name, float(value), metadata=self._scalar)
         self._writer.flush()

@@ -51,10 +51,7 @@ def identify(
     people = find_people(data, options.rules, seed=options.seed)
     side = options.inner + 2 * round(options.inner * 0.075)
     pictures = Pictures(people, side, on_picture)
-    if known is None:
-        run.begin({"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []})
     resume = run.latest() if known is not None else None
-    run.note_data(people.to_json(), resume.step if resume else 0)
     learner = Learner(options.seeded_net(), options.objective(len(people.names)), options.optimizer())
     if initial is not None and resume is None:
         own = learner.weights()
@@ -71,6 +68,9 @@ def identify(
     )
     measure = measure_people(pictures, inner=options.inner, size=options.image_size)
     settings = Loop(schedule=options.rates, **loop)
+    if known is None:
+        run.begin({"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []})
+    run.note_data(people.to_json(), resume.step if resume else 0)
     prepare = _triplets(learner, options) if options.loss == "triplet" else None
     averages = train(run, learner, batches, settings, measure=measure, resume=resume, prepare=prepare)
     return averages.values or learner.weights()

@@ -227,7 +227,8 @@ def _descendants(layer: Any) -> list[Any]:
 def _run(layer: Any, inputs: list[Array]) -> Array:
     starts = range(0, len(inputs[0]), BATCH)
     parts = [[array[at : at + BATCH] for array in inputs] for at in starts]
-    return np.concatenate([np.asarray(layer(part if len(part) > 1 else part[0])) for part in parts])
+    numbers = import_keras().ops.convert_to_numpy  # also of PyTorch's tensors, which know their gradients
+    return np.concatenate([numbers(layer(part if len(part) > 1 else part[0])) for part in parts])
 
 
 def _resized(x: Array, size: tuple[int, int]) -> Array:

@@ -82,8 +82,8 @@ def inception_resnet_v1(
     Raises TrainError for a width, size or share that makes no net, MissingDependencyError without Keras.
     """
     _check(width, multiple, embedding_size, dropout, momentum)
-    if image_size is not None and image_size < 75:
-        raise TrainError(f"Inception-ResNet-v1 needs pictures of at least 75 pixels, got {image_size}")
+    if image_size is not None:
+        check_side("inception_resnet_v1", image_size)
     layer = _Layers(width, multiple, momentum)
     picture = layer.picture(image_size)
     x = picture
@@ -116,8 +116,7 @@ def mobile_facenet(
 ) -> Model:
     """MobileFaceNet (Chen et al. 2018), untrained; as `inception_resnet_v1` otherwise. Its picture has a fixed size."""
     _check(width, multiple, embedding_size, dropout, momentum)
-    if image_size < 32 or image_size % 16:
-        raise TrainError(f"MobileFaceNet needs pictures whose side is a multiple of 16 from 32 on, got {image_size}")
+    check_side("mobile_facenet", image_size)
     layer = _Layers(width, multiple, momentum)
     picture = layer.picture(image_size)
     x = layer.depth_unit(picture, "Conv_1", layer.scaled(64), 3, stride=2)
@@ -252,3 +251,11 @@ ARCHITECTURES: dict[str, Callable[..., Model]] = {
     "mobile_facenet": mobile_facenet,
 }
 """Name -> what makes the untrained model."""
+
+
+def check_side(architecture: str, image_size: int) -> None:
+    """Raise TrainError where a net of that architecture cannot take pictures with so many rows and columns."""
+    if architecture == "inception_resnet_v1" and image_size < 75:
+        raise TrainError(f"Inception-ResNet-v1 needs pictures of at least 75 pixels, got {image_size}")
+    if architecture == "mobile_facenet" and (image_size < 32 or image_size % 16):
+        raise TrainError(f"MobileFaceNet needs pictures whose side is a multiple of 16 from 32 on, got {image_size}")

@@ -10,7 +10,7 @@ from faceall.errors import TrainError
 from faceall.train.augmentation import Augmentation
 from faceall.train.backend import import_keras
 from faceall.train.losses import LossName, Objective
-from faceall.train.nets import ARCHITECTURES, MOMENTUM
+from faceall.train.nets import ARCHITECTURES, MOMENTUM, check_side
 from faceall.train.people import DatasetRules
 from faceall.train.schedules import Schedule, ScheduleKind
 
@@ -68,6 +68,7 @@ class TrainOptions:
             raise TrainError(f"unknown architecture '{self.architecture}'; known: {', '.join(ARCHITECTURES)}")
         if self.policy not in get_args(Policy):
             raise TrainError(f"unknown numbers '{self.policy}'; known: {', '.join(get_args(Policy))}")
+        check_side(self.architecture, self.image_size)
         if self.batch < 2:
             raise TrainError(f"a batch of {self.batch} has no two faces to compare; expected at least 2")
         if self.inner < 1:
