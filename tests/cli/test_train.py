@@ -87,7 +87,10 @@ def test_show_prints_the_learning_curve(run: Run, finished: RunFolder) -> None:
 def test_what_cannot_go_on_is_said_in_one_line(run: Run, finished: RunFolder, tmp_path: Path) -> None:
     """A run without a checkpoint, a folder that holds none, a shard without vectors, options that contradict."""
     (tmp_path / "empty").mkdir()
+    people = RunFolder(tmp_path / "people")
+    people.begin({"kind": "identification", "options": {}, "data": []})
     cases = [
+        (("finish", people.path, tmp_path / "end", tmp_path / "empty", "--steps", "5"), "is a run of another kind"),
         (("export", finished.path, tmp_path / "model"), "has no checkpoint yet"),
         (("export", tmp_path / "empty", tmp_path / "model"), "holds no run.json, so it is no run"),
         (

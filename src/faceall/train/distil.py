@@ -139,10 +139,12 @@ def branch(source: Path, folder: Path, *, steps: int, decay: int | None = None, 
     decay    over how many of the last steps the learning rate falls to nothing; over all of them where None
     changes  options that are to be others, as image_size
 
-    Raises TrainError where `source` has no checkpoint or `folder` holds something.
+    Raises TrainError where `source` is of another kind or has no checkpoint, or `folder` holds something.
     """
     old, new = RunFolder(source), RunFolder(folder)
     about, state = old.about(), old.latest()
+    if about.get("kind") != KIND:
+        raise TrainError(f"{source}: is a run of another kind, '{about.get('kind')}'")
     if state is None:
         raise TrainError(f"{source}: has no checkpoint to go on from")
     options = DistillationOptions.from_json(about["options"])
