@@ -28,7 +28,7 @@ FACENET_EPSILON = 1e-3
 FACENET_PICTURE = 160
 MOBILE_FACENET_PICTURE = 112
 
-_STEM = (
+STEM = (
     ("Conv2d_1a_3x3", 32, 2, "VALID"),
     ("Conv2d_2a_3x3", 32, 1, "VALID"),
     ("Conv2d_2b_3x3", 64, 1, "SAME"),
@@ -39,32 +39,32 @@ _STEM = (
 )
 """Layer, channels, stride, padding. A name ends in its window, rows x columns."""
 
-_BLOCK35: Branches = (
+BLOCK35: Branches = (
     (("Conv2d_1x1", 32),),
     (("Conv2d_0a_1x1", 32), ("Conv2d_0b_3x3", 32)),
     (("Conv2d_0a_1x1", 32), ("Conv2d_0b_3x3", 32), ("Conv2d_0c_3x3", 32)),
 )
-_BLOCK17: Branches = (
+BLOCK17: Branches = (
     (("Conv2d_1x1", 128),),
     (("Conv2d_0a_1x1", 128), ("Conv2d_0b_1x7", 128), ("Conv2d_0c_7x1", 128)),
 )
-_BLOCK8: Branches = (
+BLOCK8: Branches = (
     (("Conv2d_1x1", 192),),
     (("Conv2d_0a_1x1", 192), ("Conv2d_0b_1x3", 192), ("Conv2d_0c_3x1", 192)),
 )
-_MIXED_6A: Branches = (
+MIXED_6A: Branches = (
     (("Conv2d_1a_3x3", 384),),
     (("Conv2d_0a_1x1", 192), ("Conv2d_0b_3x3", 192), ("Conv2d_1a_3x3", 256)),
     (("MaxPool_1a_3x3", 0),),
 )
-_MIXED_7A: Branches = (
+MIXED_7A: Branches = (
     (("Conv2d_0a_1x1", 256), ("Conv2d_1a_3x3", 384)),
     (("Conv2d_0a_1x1", 256), ("Conv2d_1a_3x3", 256)),
     (("Conv2d_0a_1x1", 256), ("Conv2d_0b_3x3", 256), ("Conv2d_1a_3x3", 256)),
     (("MaxPool_1a_3x3", 0),),
 )
 
-_MOBILE_STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
+MOBILE_STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
 """MobileFaceNet's bottlenecks: expansion, channels, how many, stride of the first."""
 
 
@@ -214,17 +214,17 @@ def mobile_facenet(
 
 def _facenet(net: _Definer, embedding_size: int, image_size: int) -> Graph:
     x = net.picture(image_size)
-    for name, outputs, stride, padding in _STEM:
+    for name, outputs, stride, padding in STEM:
         x = net.unit(x, name, outputs, stride, padding)
     for number in range(1, 6):
-        x = net.residual(x, f"Block35_{number}", _BLOCK35, 0.17)
-    x = net.branches(x, "Mixed_6a", _MIXED_6A)
+        x = net.residual(x, f"Block35_{number}", BLOCK35, 0.17)
+    x = net.branches(x, "Mixed_6a", MIXED_6A)
     for number in range(1, 11):
-        x = net.residual(x, f"Block17_{number}", _BLOCK17, 0.10)
-    x = net.branches(x, "Mixed_7a", _MIXED_7A)
+        x = net.residual(x, f"Block17_{number}", BLOCK17, 0.10)
+    x = net.branches(x, "Mixed_7a", MIXED_7A)
     for number in range(1, 6):
-        x = net.residual(x, f"Block8_{number}", _BLOCK8, 0.20)
-    x = net.residual(x, "Block8_6", _BLOCK8, 1.0, rectified=False)
+        x = net.residual(x, f"Block8_{number}", BLOCK8, 0.20)
+    x = net.residual(x, "Block8_6", BLOCK8, 1.0, rectified=False)
     weights = net.weights("Bottleneck/weights", (net.channels[x], embedding_size), free=True)
     x = net.writer.dense(net.writer.average(x, "AvgPool"), "Bottleneck", weights)
     net.writer.unit_length(net.norm(x, "Bottleneck_BatchNorm", weights.shape[1]))
@@ -235,7 +235,7 @@ def _mobile_facenet(net: _Definer, embedding_size: int, image_size: int) -> Grap
     x = net.depth_unit(net.picture(image_size), "Conv_1", net.scaled(64), 3, stride=2)
     x = net.depth_unit(x, "Conv_2_Depthwise", 0, 3, depthwise=True)
     number = 0
-    for expansion, outputs, count, first_stride in _MOBILE_STAGES:
+    for expansion, outputs, count, first_stride in MOBILE_STAGES:
         for stride in (first_stride, *[1] * (count - 1)):
             number += 1
             x = _bottleneck(net, x, f"Block_{number}", expansion, net.scaled(outputs), stride)

@@ -9,56 +9,26 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from faceall.convert.architectures import (
+    BLOCK8,
+    BLOCK17,
+    BLOCK35,
+    MIXED_6A,
+    MIXED_7A,
+    MOBILE_STAGES,
+    STEM,
+    Branches,
+)
 from faceall.errors import TrainError
 from faceall.train.backend import import_keras
 from faceall.train.norm import batch_normalization
 
-Branches: TypeAlias = tuple[tuple[tuple[str, int], ...], ...]
 Model: TypeAlias = Any
 Tensor: TypeAlias = Any
 
 MOMENTUM = 0.99
 EPSILON = 1e-3
 """What batch normalisation adds to the variance, as in FaceNet; and how much of its running statistics stays."""
-
-_STEM = (
-    ("Conv2d_1a_3x3", 32, 2, "valid"),
-    ("Conv2d_2a_3x3", 32, 1, "valid"),
-    ("Conv2d_2b_3x3", 64, 1, "same"),
-    ("MaxPool_3a_3x3", 0, 2, "valid"),
-    ("Conv2d_3b_1x1", 80, 1, "valid"),
-    ("Conv2d_4a_3x3", 192, 1, "valid"),
-    ("Conv2d_4b_3x3", 256, 2, "valid"),
-)
-"""Layer, channels, stride, padding. A name ends in its window, rows x columns."""
-
-_BLOCK35: Branches = (
-    (("Conv2d_1x1", 32),),
-    (("Conv2d_0a_1x1", 32), ("Conv2d_0b_3x3", 32)),
-    (("Conv2d_0a_1x1", 32), ("Conv2d_0b_3x3", 32), ("Conv2d_0c_3x3", 32)),
-)
-_BLOCK17: Branches = (
-    (("Conv2d_1x1", 128),),
-    (("Conv2d_0a_1x1", 128), ("Conv2d_0b_1x7", 128), ("Conv2d_0c_7x1", 128)),
-)
-_BLOCK8: Branches = (
-    (("Conv2d_1x1", 192),),
-    (("Conv2d_0a_1x1", 192), ("Conv2d_0b_1x3", 192), ("Conv2d_0c_3x1", 192)),
-)
-_MIXED_6A: Branches = (
-    (("Conv2d_1a_3x3", 384),),
-    (("Conv2d_0a_1x1", 192), ("Conv2d_0b_3x3", 192), ("Conv2d_1a_3x3", 256)),
-    (("MaxPool_1a_3x3", 0),),
-)
-_MIXED_7A: Branches = (
-    (("Conv2d_0a_1x1", 256), ("Conv2d_1a_3x3", 384)),
-    (("Conv2d_0a_1x1", 256), ("Conv2d_1a_3x3", 256)),
-    (("Conv2d_0a_1x1", 256), ("Conv2d_0b_3x3", 256), ("Conv2d_1a_3x3", 256)),
-    (("MaxPool_1a_3x3", 0),),
-)
-
-_MOBILE_STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
-"""MobileFaceNet's bottlenecks: expansion, channels, how many, stride of the first."""
 
 
 def inception_resnet_v1(
@@ -87,17 +57,17 @@ def inception_resnet_v1(
     layer = _Layers(width, multiple, momentum)
     picture = layer.picture(image_size)
     x = picture
-    for name, outputs, stride, padding in _STEM:
-        x = layer.unit(x, name, outputs, stride, padding)
+    for name, outputs, stride, padding in STEM:
+        x = layer.unit(x, name, outputs, stride, padding.lower())
     for number in range(1, 6):
-        x = layer.residual(x, f"Block35_{number}", _BLOCK35, 0.17)
-    x = layer.branches(x, "Mixed_6a", _MIXED_6A)
+        x = layer.residual(x, f"Block35_{number}", BLOCK35, 0.17)
+    x = layer.branches(x, "Mixed_6a", MIXED_6A)
     for number in range(1, 11):
-        x = layer.residual(x, f"Block17_{number}", _BLOCK17, 0.10)
-    x = layer.branches(x, "Mixed_7a", _MIXED_7A)
+        x = layer.residual(x, f"Block17_{number}", BLOCK17, 0.10)
+    x = layer.branches(x, "Mixed_7a", MIXED_7A)
     for number in range(1, 6):
-        x = layer.residual(x, f"Block8_{number}", _BLOCK8, 0.20)
-    x = layer.residual(x, "Block8_6", _BLOCK8, 1.0, rectified=False)
+        x = layer.residual(x, f"Block8_{number}", BLOCK8, 0.20)
+    x = layer.residual(x, "Block8_6", BLOCK8, 1.0, rectified=False)
     x = layer.keras.layers.GlobalAveragePooling2D(name="AvgPool")(x)
     if dropout:
         x = layer.keras.layers.Dropout(dropout, name="Dropout")(x)
@@ -122,7 +92,7 @@ def mobile_facenet(
     x = layer.depth_unit(picture, "Conv_1", layer.scaled(64), 3, stride=2)
     x = layer.depth_unit(x, "Conv_2_Depthwise", 0, 3, depthwise=True)
     number = 0
-    for expansion, outputs, count, first_stride in _MOBILE_STAGES:
+    for expansion, outputs, count, first_stride in MOBILE_STAGES:
         for stride in (first_stride, *[1] * (count - 1)):
             number += 1
             x = layer.bottleneck(x, f"Block_{number}", expansion, layer.scaled(outputs), stride)
