@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     help="What to list: the nearest faces, or the nearest people with their best and mean distance.",
 )
 @click.option(
+    "--person", "people", multiple=True, metavar="NAME", help="Only among the faces of this person; may be repeated."
+)
+@click.option(
     "--explain",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
@@ -50,6 +53,7 @@ def search(
     k: int,
     threshold: float | None,
     by: str,
+    people: tuple[str, ...],
     explain: Path | None,
     model: str | None,
     gallery: Path | None,
@@ -65,12 +69,13 @@ def search(
     found = 0
     drawings = None if explain is None else Drawings(console, explain, images)
     judged: list[MatchThreshold | None] = []
+    asked: dict[str, Any] = {"k": k, "threshold": threshold, "people": people or None}
     with Gallery.open(gallery, embedder=make_embedder(model), read_only=True) as opened:
         if not len(opened):
             raise click.ClickException(f"{opened.folder}: the gallery is empty; register photos first")
         opened.warm_up()
         for path, image in read_pictures(console, images):
-            results = _ask(opened, image, by, k=k, threshold=threshold)
+            results = _ask(opened, image, by, **asked)
             if not results:
                 console.complain(f"faceall: {shown(path)}: no face found")
             for number, result in enumerate(results, 1):
@@ -78,7 +83,7 @@ def search(
                 console.line(f"{shown(path)}{which} at {place(result.box)}:")
                 _print_result(console, path, result)
             if drawings is not None:
-                drawings.write(path, opened.explain(image, k=k, threshold=threshold))
+                drawings.write(path, opened.explain(image, **asked))
             found += len(results)
             judged += [result.threshold for result in results]
     if not found:

@@ -282,3 +282,6 @@ def test_search_by_person_and_explained(run: Run, portraits: Path, tmp_path: Pat
     (picture,) = out.iterdir()
     assert read_image(picture).shape[2] == 3
     assert "nearest" in run("search", query, "--by", "person").stdout
+    (record,) = records(run("search", query, "--person", "Mirror", "--json").stdout)
+    assert {match["person"] for match in record["matches"]} == {"Mirror"}
+    assert "is called 'Ghost'" in run("search", query, "--person", "Ghost", exit_code=1).stderr

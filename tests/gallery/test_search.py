@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_photo
 
-from faceall.errors import FaceallError, IndexFileError, IndexNewerError
+from faceall.errors import FaceallError, IndexFileError, IndexNewerError, UnknownPersonError
 from faceall.gallery import Gallery, chief_face
 from faceall.index import FaceIndex
 from faceall.types import Faces
@@ -49,6 +49,22 @@ def test_threshold_keeps_the_near(gallery: Gallery, photos: Path) -> None:
     assert [match.person for match in gallery.search(query, threshold=0)[0].matches] == ["Ada"]
     assert [match.person for match in gallery.search(query)[0].matches] == ["Ada", "Eve"]
     assert gallery.search(paint([(1, 1, 30, (0, 250, 0))]), threshold=0)[0].matches == ()
+
+
+def test_only_the_people_asked_for_count(gallery: Gallery, photos: Path) -> None:
+    """Among some people the answer is that of all faces with everybody else left out; an unknown one is refused."""
+    for number in range(40):
+        write_photo(photos / f"p{number % 8}" / f"{number}.png", one_face(number * 6))
+    list(gallery.register(photos))
+    query = paint(one_face(77))
+    everybody = gallery.search(query, k=40)[0].matches
+    chosen = gallery.search(query, k=40, people=["p3", "p5"])[0].matches
+    assert chosen == tuple(match for match in everybody if match.person in ("p3", "p5"))
+    (result,) = gallery.search_people(query, people=["p5"])
+    assert [(found.person, found.faces) for found in result.people] == [("p5", 5)]
+    assert gallery.search(query, people=[])[0].matches == ()
+    with pytest.raises(UnknownPersonError, match="nobody"):
+        gallery.search(query, people=["p3", "nobody"])
 
 
 def test_no_face_gives_no_result(gallery: Gallery) -> None:

@@ -36,6 +36,7 @@ from faceall.gallery.search import (
     PersonResult,
     Query,
     SearchResult,
+    keys_of_people,
     list_faces,
     load_face,
     match_faces,
@@ -205,28 +206,44 @@ class Gallery:
     # -- questions --------------------------------------------------------------------------------------------------
 
     def search(
-        self, source: Image | str | os.PathLike[str], *, k: int = 5, threshold: float | None = None
+        self,
+        source: Image | str | os.PathLike[str],
+        *,
+        k: int = 5,
+        threshold: float | None = None,
+        people: Sequence[str] | None = None,
     ) -> list[SearchResult]:
         """Who is on a picture: for every face, surest first, the k nearest faces of the gallery.
 
         source     a path, or pixels (H, W, 3) uint8 RGB
         threshold  the largest distance (squared L2, 0..4) that counts; None: all are given, and `match_threshold`
                    says on which side of it each lies
+        people     only faces of these count; None: all faces, those of nobody too
         returns    one result per face; none where there is no face
 
-        Raises ImageError, ModelError, or IndexMismatchError if another model made the gallery.
+        Raises ImageError, ModelError, UnknownPersonError, or IndexMismatchError if another model made the gallery.
         """
-        query = self._ask(source, k, threshold)
-        return match_faces(self._index, query.faces, query.vectors, k, threshold, query.threshold)
+        return match_faces(self._index, self._ask(source, k, threshold, people), k, threshold)
 
     def search_people(
-        self, source: Image | str | os.PathLike[str], *, k: int = 5, threshold: float | None = None
+        self,
+        source: Image | str | os.PathLike[str],
+        *,
+        k: int = 5,
+        threshold: float | None = None,
+        people: Sequence[str] | None = None,
     ) -> list[PersonResult]:
         """Who is on a picture: for every face, surest first, the k nearest people; as `search` otherwise."""
-        query = self._ask(source, k, threshold)
-        return match_people(self._index, query.faces, query.vectors, k, threshold, query.threshold)
+        return match_people(self._index, self._ask(source, k, threshold, people), k, threshold)
 
-    def explain(self, source: Image | str | os.PathLike[str], *, k: int = 5, threshold: float | None = None) -> Image:
+    def explain(
+        self,
+        source: Image | str | os.PathLike[str],
+        *,
+        k: int = 5,
+        threshold: float | None = None,
+        people: Sequence[str] | None = None,
+    ) -> Image:
         """A picture of a search: the query and what was found, with boxes, landmarks, distances and the thresholds.
 
         It also tells how many of the nearest faces an exact search finds, too.
@@ -234,10 +251,10 @@ class Gallery:
 
         Raises what `search` raises.
         """
-        query = self._ask(source, k, threshold)
-        results = match_faces(self._index, query.faces, query.vectors, k, threshold, query.threshold)
-        every = match_faces(self._index, query.faces, query.vectors, k, None, query.threshold)
-        exact = self._index.search(query.vectors, k, exact=True).distances if len(query.faces) else ()
+        query = self._ask(source, k, threshold, people)
+        results = match_faces(self._index, query, k, threshold)
+        every = match_faces(self._index, query, k, None)
+        exact = self._index.search(query.vectors, k, exact=True, only=query.only).distances if len(query.faces) else ()
         return draw_explanation(
             query.image,
             query.faces,
@@ -251,17 +268,27 @@ class Gallery:
         with self._index.reading() as connection:
             return load_face(connection, face_id), self.thumbnail(face_id)
 
-    def _ask(self, source: Image | str | os.PathLike[str], k: int, threshold: float | None) -> Query:
+    def _ask(
+        self,
+        source: Image | str | os.PathLike[str],
+        k: int,
+        threshold: float | None,
+        people: Sequence[str] | None,
+    ) -> Query:
         """Find the faces of a query and their vectors, and check what is asked of them."""
         if k < 1:
             raise FaceallError(f"k is {k}, expected a whole number from 1")
         if threshold is not None and not 0 <= threshold <= 4:
             raise FaceallError(f"threshold is {threshold:g}, expected a squared distance from 0 to 4")
+        only = None
+        if people is not None:
+            with self._index.reading() as connection:
+                only = keys_of_people(connection, people)
         image = as_image(source)
         self._agree()
         faces, vectors = self._analyser.find(image)
         judged = self.match_threshold if threshold is None else MatchThreshold(threshold, None, "given")
-        return Query(image, faces, vectors, judged)
+        return Query(image, faces, vectors, judged, only)
 
     @property
     def calibration(self) -> Calibration | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from faceall.gallery.people import StoredFace
+from faceall.gallery.people import StoredFace, find_person
 from faceall.gallery.photos import unmarked
 from faceall.gallery.thresholds import MatchThreshold
 from faceall.index import FaceIndex
-from faceall.types import Faces, Float32Array, Image, similarity
+from faceall.types import Faces, Float32Array, Image, Int64Array, similarity
 
 _FACE = (
     "SELECT faces.key, people.name, (SELECT path FROM files WHERE files.photo = faces.photo ORDER BY id LIMIT 1),"
@@ -64,12 +66,16 @@ class SearchResult:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A picture that is asked about: its faces, their vectors (n, size), and what their matches are judged by."""
+    """A picture that is asked about: its faces, their vectors (n, size), and what their matches are judged by.
+
+    only  the keys that count, None for all
+    """
 
     image: Image
     faces: Faces
     vectors: Float32Array
     threshold: MatchThreshold | None
+    only: Int64Array | None = None
 
 
 @dataclass(frozen=True)
@@ -109,25 +115,18 @@ class PersonResult:
     threshold: MatchThreshold | None = None
 
 
-def match_people(
-    index: FaceIndex,
-    faces: Faces,
-    vectors: Float32Array,
-    k: int,
-    limit: float | None,
-    threshold: MatchThreshold | None = None,
-) -> list[PersonResult]:
-    """The k nearest people of the gallery for every face, at most `limit` away, judged by `threshold`."""
+def match_people(index: FaceIndex, query: Query, k: int, limit: float | None) -> list[PersonResult]:
+    """The k nearest people of the gallery for every face, at most `limit` away."""
     results = []
-    near = _neighbours(index, vectors, k, threshold, people=_count_people(index, k))
-    for face, vector, matches in zip(faces, vectors, near, strict=True):
+    near = _neighbours(index, query, k, people=_count_people(index, k))
+    for face, vector, matches in zip(query.faces, query.vectors, near, strict=True):
         best: dict[str, GalleryMatch] = {}
         for match in matches:
             if match.person is not None and (limit is None or match.distance <= limit):
                 best.setdefault(match.person, match)
         people = (_person_match(index, vector, match) for match in list(best.values())[:k])
         shown = tuple(person for person in people if person is not None)
-        results.append(PersonResult(_corners(face.box.tolist()), face.score, shown, threshold))
+        results.append(PersonResult(_corners(face.box.tolist()), face.score, shown, query.threshold))
     return results
 
 
@@ -151,39 +150,30 @@ def _person_match(index: FaceIndex, vector: Float32Array, best: GalleryMatch) ->
     )
 
 
-def match_faces(
-    index: FaceIndex,
-    faces: Faces,
-    vectors: Float32Array,
-    k: int,
-    limit: float | None,
-    threshold: MatchThreshold | None = None,
-) -> list[SearchResult]:
-    """The k nearest faces of the gallery for every face, at most `limit` away, judged by `threshold`."""
+def match_faces(index: FaceIndex, query: Query, k: int, limit: float | None) -> list[SearchResult]:
+    """The k nearest faces of the gallery for every face, at most `limit` away."""
     results = []
     people = _TWO if _count_people(index, _TWO) == _TWO else 0  # without two there is no second-best to look for
-    for face, near in zip(faces, _neighbours(index, vectors, k, threshold, people=people), strict=True):
+    for face, near in zip(query.faces, _neighbours(index, query, k, people=people), strict=True):
         shown = tuple(match for match in near[:k] if limit is None or match.distance <= limit)
-        results.append(SearchResult(_corners(face.box.tolist()), face.score, shown, _second(near), threshold))
+        results.append(SearchResult(_corners(face.box.tolist()), face.score, shown, _second(near), query.threshold))
     return results
 
 
-def _neighbours(
-    index: FaceIndex, vectors: Float32Array, k: int, threshold: MatchThreshold | None, *, people: int
-) -> list[list[GalleryMatch]]:
+def _neighbours(index: FaceIndex, query: Query, k: int, *, people: int) -> list[list[GalleryMatch]]:
     """For every vector at least k faces (fewer where there are fewer), and as many more as so many people take.
 
     Of a face that is removed at this moment nothing is said.
     """
-    near: list[list[GalleryMatch]] = [[] for _ in vectors]
-    open_ones, wanted = list(range(len(vectors))), max(k, _FIRST_LOOK)
+    near: list[list[GalleryMatch]] = [[] for _ in query.vectors]
+    open_ones, wanted = list(range(len(near))), max(k, _FIRST_LOOK)
     while open_ones:
-        found = index.search(vectors[open_ones], wanted)
+        found = index.search(query.vectors[open_ones], wanted, only=query.only)
         with index.reading() as connection:
             stored = load_faces(connection, found.keys.reshape(-1).tolist())
         for place, keys, distances in zip(open_ones, found.keys.tolist(), found.distances.tolist(), strict=True):
             near[place] = [
-                _match(stored[key], distance, threshold)
+                _match(stored[key], distance, query.threshold)
                 for key, distance in zip(keys, distances, strict=True)
                 if key in stored
             ]
@@ -214,6 +204,13 @@ def _second(near: list[GalleryMatch]) -> GalleryMatch | None:
     """The nearest face of somebody else than the person of the nearest named face."""
     named = [match for match in near if match.person is not None]
     return next((match for match in named if match.person != named[0].person), None)
+
+
+def keys_of_people(connection: sqlite3.Connection, people: Iterable[str]) -> Int64Array:
+    """(n,) int64, the keys of all faces of these people. Raises UnknownPersonError."""
+    rows = [find_person(connection, person) for person in people]
+    keys = (connection.execute("SELECT key FROM faces WHERE person = ?", (row,)).fetchall() for row in rows)
+    return np.array(list(chain.from_iterable(chain.from_iterable(keys))), np.int64)
 
 
 def load_faces(connection: sqlite3.Connection, keys: list[int]) -> dict[int, StoredFace]:
