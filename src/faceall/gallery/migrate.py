@@ -25,7 +25,7 @@ import numpy as np
 from faceall.errors import FaceallError, ImageError, IndexFileError
 from faceall.gallery import aside
 from faceall.gallery.analysis import THUMBNAIL, THUMBNAIL_MARGIN, Crops, FaceEmbedder, label_of
-from faceall.gallery.photos import unmarked
+from faceall.gallery.photos import faces_in, unmarked
 from faceall.images import read_image
 from faceall.index import FaceIndex
 from faceall.index.rows import BLOCK_BYTES, Block
@@ -155,7 +155,7 @@ class Migration(Iterator[MigratedPhoto]):
             f"SELECT key, x0, y0, x1, y1, score, landmarks {_LEFT} AND photo = ? ORDER BY key", (photo,)
         ).fetchall()
         keys = tuple(row[0] for row in rows)
-        faces = _faces([row[1:] for row in rows])
+        faces = faces_in([row[1:] for row in rows])
         path, image, reason = find_picture(connection, photo)
         if image is not None:
             crops = self._embedder.crop(image, faces)
@@ -248,7 +248,7 @@ class Migration(Iterator[MigratedPhoto]):
         return np.stack([one.vector for one in waiting])
 
     def _anew(self, image: Image, waiting: Sequence[aside.Waiting]) -> Float32Array:
-        faces = _faces([one.place for one in waiting])
+        faces = faces_in([one.place for one in waiting])
         return self._embedder.embed_crops(self._embedder.crop(image, faces))
 
 
@@ -288,15 +288,6 @@ def in_thumbnail(face: Faces) -> Faces:
     scale = THUMBNAIL / (2 * half)
     boxes = (face.boxes - np.tile(corner, 2)) * scale
     return Faces(boxes.astype(np.float32), face.scores, ((face.landmarks - corner) * scale).astype(np.float32))
-
-
-def _faces(rows: Sequence[Sequence[object]]) -> Faces:
-    """Faces from rows of x0, y0, x1, y1, score, landmarks."""
-    if not rows:
-        return Faces.empty()
-    landmarks = [np.frombuffer(row[5], "<f4").reshape(5, 2) for row in rows]  # type: ignore[call-overload]
-    numbers = np.array([row[:5] for row in rows], np.float32)
-    return Faces(numbers[:, :4], numbers[:, 4], np.stack(landmarks))
 
 
 def _staged(connection: sqlite3.Connection, size: int) -> Iterator[Block]:

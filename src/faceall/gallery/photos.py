@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 import faceall
+from faceall.gallery import aside
 from faceall.gallery.lookalikes import Lookalikes, Print
 from faceall.gallery.naming import Candidate
 from faceall.index import FaceIndex
@@ -21,7 +25,9 @@ from faceall.types import Face, Faces, Float32Array
 
 Unusable = Literal["unreadable", "too-large"]
 PhotoState = Literal["ok", Unusable]
-PhotoStatus = Literal["added", "changed", "unchanged", "moved", "duplicate", "refiled", "refused", "no-face", Unusable]
+PhotoStatus = Literal[
+    "added", "changed", "unchanged", "moved", "duplicate", "refiled", "back", "refused", "no-face", Unusable
+]
 
 _MARK, _BEHIND_MARK = b"\0", b"\1"  # no path holds such a character
 
@@ -43,6 +49,7 @@ class PhotoResult:
              moved: known under a path that is gone
              duplicate: known under another path, which is still there
              refiled: known, its chief face now belongs to the person that was asked for
+             back: its faces, put aside when the gallery changed its model, are found again, under their ids and names
              refused: its chief face is poor, see `notes`, and only good ones were asked for; nothing was stored
              no-face: readable, but nobody is on it
              unreadable, too-large: see `message`
@@ -118,13 +125,13 @@ def photo_at(connection: sqlite3.Connection, path: Path, size: int, mtime: int) 
         f"{_FACTS} JOIN files f ON f.photo = p.id WHERE f.path = ? AND f.size = ? AND f.mtime = ?",
         (os.fsencode(path), size, mtime),
     ).fetchone()
-    return KnownPhoto(*row) if row else None
+    return KnownPhoto(*row) if row and not aside.has_photo(connection, row[0]) else None
 
 
 def photo_of(connection: sqlite3.Connection, digest: bytes) -> KnownPhoto | None:
     """The photo with this content, if it is known and need not be looked at again."""
     row = connection.execute(f"{_FACTS} WHERE p.hash = ?", (digest,)).fetchone()
-    known = KnownPhoto(*row) if row else None
+    known = KnownPhoto(*row) if row and not aside.has_photo(connection, row[0]) else None
     return known if known and known.settled else None
 
 
@@ -139,7 +146,9 @@ def file_new_photo(
     if strict and findings.notes:
         return PhotoResult(path, "refused", message=", ".join(findings.notes), notes=findings.notes)
     with index.transaction() as connection:
-        if findings.state != "ok" and _holds_faces(connection, path):
+        if findings.state != "ok" and (
+            _holds_faces(connection, path) or aside.waiting_for(connection, sighting.digest)
+        ):
             return _spoilt(path, findings.state, findings.message)
         connection.execute("DELETE FROM photos WHERE hash = ?", (sighting.digest,))  # one that was not readable before
         photo = connection.execute(
@@ -185,10 +194,29 @@ def file_known_photo(index: FaceIndex, sighting: Sighting, known: KnownPhoto, *,
     return known.result(path, status, message)
 
 
+def file_photo_back(
+    index: FaceIndex, sighting: Sighting, ids: Sequence[int], vectors: Float32Array, *, refile: bool
+) -> PhotoResult | None:
+    """Take up the faces of a photo that are aside, inside a transaction of `index`; None if none came of that.
+
+    ids      their rows
+    vectors  (n, dimension) float32, theirs
+    refile   file its chief face under the candidate's person, whoever it belonged to
+    """
+    with index.transaction() as connection:
+        aside.take_back(index, ids, vectors)
+        known = photo_of(connection, sighting.digest)
+        if known is None:
+            return None
+        result = file_known_photo(index, sighting, known, refile=refile)
+    return replace(result, status="back")
+
+
 def _holds_faces(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the photo that a path held when it was last seen has faces in the gallery."""
-    statement = "SELECT 1 FROM files JOIN faces ON faces.photo = files.photo WHERE path = ?"
-    return connection.execute(statement, (os.fsencode(path),)).fetchone() is not None
+    """Whether the photo that a path held when it was last seen has faces in the gallery, be they aside."""
+    statement = "SELECT files.photo, faces.key FROM files LEFT JOIN faces ON faces.photo = files.photo WHERE path = ?"
+    row = connection.execute(statement, (os.fsencode(path),)).fetchone()
+    return row is not None and (row[1] is not None or aside.has_photo(connection, row[0]))
 
 
 def _spoilt(path: Path, state: Unusable, message: str | None) -> PhotoResult:
@@ -282,6 +310,15 @@ def _put_faces(
     connection.executemany(
         "INSERT INTO thumbnails (face, jpeg) VALUES (?, ?)", zip(keys, findings.thumbnails, strict=True)
     )
+
+
+def faces_in(rows: Sequence[Sequence[object]]) -> Faces:
+    """Faces from rows of x0, y0, x1, y1, score, landmarks, as they are stored."""
+    if not rows:
+        return Faces.empty()
+    landmarks = [np.frombuffer(row[5], "<f4").reshape(5, 2) for row in rows]  # type: ignore[call-overload]
+    numbers = np.array([row[:5] for row in rows], np.float32)
+    return Faces(numbers[:, :4], numbers[:, 4], np.stack(landmarks))
 
 
 def _bytes(face: Face) -> bytes:

@@ -16,6 +16,7 @@ from threading import Event
 
 import numpy as np
 
+from faceall.gallery import aside
 from faceall.gallery.analysis import Analyser, chief_face, make_thumbnail
 from faceall.gallery.lookalikes import Lookalikes, Print, print_of
 from faceall.gallery.naming import Candidate
@@ -23,8 +24,10 @@ from faceall.gallery.photos import (
     Findings,
     PhotoResult,
     Sighting,
+    faces_in,
     file_known_photo,
     file_new_photo,
+    file_photo_back,
     forget_displaced,
     photo_of,
 )
@@ -66,9 +69,10 @@ class Timings:
 
 @dataclass(eq=False)
 class _Job:
-    """An arrival on its way to the database."""
+    """An arrival on its way to the database; `waiting` are the rows of its faces where these are aside."""
 
     arrival: Arrival
+    waiting: tuple[int, ...] = ()
     faces: Faces = field(default_factory=Faces.empty)
     chief: int | None = None
     shape: tuple[int, ...] | None = None
@@ -187,12 +191,22 @@ class Registration(Iterator[PhotoResult]):
         shown = [(job, arrival.image) for job, arrival in zip(jobs, batch, strict=True) if arrival.image is not None]
         if shown:
             self._agree_once()
+            known = [self._faces_aside(job) for job, _ in shown]
             with self.timings.measure("detection"):
-                found = self._analyser.detector.detect_batch([image for _, image in shown])
+                new = [image for (_, image), faces in zip(shown, known, strict=True) if not len(faces)]
+                found = iter(self._analyser.detector.detect_batch(new) if new else ())
             with self.timings.measure("embedding"):
-                for (job, image), faces in zip(shown, found, strict=True):
-                    self._cut_out(job, image, faces)
+                for (job, image), faces in zip(shown, known, strict=True):
+                    self._cut_out(job, image, faces if len(faces) else next(found))
         self._jobs.extend(jobs)
+
+    def _faces_aside(self, job: _Job) -> Faces:
+        """The faces of a photo that are aside: it is not looked at for others, as those are known or were removed."""
+        assert job.arrival.sighting is not None
+        with self._index.reading() as connection:
+            waiting = aside.waiting_for(connection, job.arrival.sighting.digest)
+        job.waiting = tuple(one.id for one in waiting)
+        return faces_in([one.place for one in waiting])
 
     def _agree_once(self) -> None:
         """Before the first face: refuse a gallery of another model."""
@@ -273,12 +287,24 @@ class Registration(Iterator[PhotoResult]):
         job = _Job(replace(again, image=None))
         if again.image is not None:
             self._agree_once()
-            faces, vectors = self._analyser.find(again.image)
+            faces = self._faces_aside(job)
+            if not len(faces):
+                (faces,) = self._analyser.detector.detect_batch([again.image])
             _describe(job, again.image, faces)
-            job.vectors = list(vectors)
+            if len(faces):
+                job.vectors = list(
+                    self._analyser.embedder.embed_crops(self._analyser.embedder.crop(again.image, faces))
+                )
         return self._file_new(again.sighting, job)
 
     def _file_new(self, sighting: Sighting, job: _Job) -> PhotoResult:
+        with self._index.reading() as connection:
+            waiting = tuple(one.id for one in aside.waiting_for(connection, sighting.digest))
+        if job.arrival.state == "ok" and waiting != job.waiting:  # another process has put them aside, or taken them up
+            return self._look_again(job.arrival)
+        if job.waiting:
+            back = file_photo_back(self._index, sighting, waiting, np.stack(job.vectors), refile=self._refile)
+            return back or self._look_again(job.arrival)
         return file_new_photo(self._index, sighting, job.findings(), self._lookalikes, strict=self._strict)
 
 

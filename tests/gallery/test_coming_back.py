@@ -1,0 +1,181 @@
+"""Photos that were away while the gallery changed its model, and come back through `register`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from migrations import SlowEmbedder
+from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
+
+from faceall.errors import UnknownPersonError
+from faceall.gallery import Gallery, PhotoResult
+
+Opener = Callable[..., Gallery]
+
+
+@pytest.fixture
+def away(gallery: Gallery, photos: Path) -> Path:
+    """Two photos of a stranger whom a person has called Eve, with Bob behind her; away during a change of the model."""
+    for number in range(6):
+        squares = [*one_face(number), (5, 5, 12, (250, 3, 3 + number))]
+        write_photo(photos / ("IMG" if number < 2 else "other") / f"{number}.png", squares)
+    list(gallery.register(photos))
+    gallery.rename_person("IMG", "Eve")
+    for face in gallery.faces():
+        if face.person is None and face.path.parent.name == "IMG":
+            gallery.name_face(face.face_id, "Bob")
+    folder = photos.parent / "away"
+    (photos / "IMG").rename(folder)
+    statuses = [result.status for result in gallery.migrate(SlowEmbedder())]
+    assert statuses.count("aside") == 2
+    assert len(gallery) == 8
+    return folder
+
+
+def known(gallery: Gallery) -> dict[int, tuple[str | None, tuple[float, ...], bytes]]:
+    """Every face: whose it is, its box and thumbnail."""
+    return {face.face_id: (face.person, face.box, gallery.thumbnail(face.face_id)) for face in gallery.faces()}
+
+
+def bring_back(gallery: Gallery, away: Path, target: Path) -> list[PhotoResult]:
+    """Put the photos somewhere and register them."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    away.rename(target)
+    results = list(gallery.register(target))
+    assert gallery.problems() == []
+    assert list(gallery.migrate(SlowEmbedder())) == []
+    return results
+
+
+@pytest.mark.parametrize("place", ["photos/IMG", "elsewhere/IMG", "elsewhere/IMG_7"])
+def test_names_given_by_hand_come_back(gallery: Gallery, away: Path, place: str) -> None:
+    """Where it was or elsewhere: all faces of a photo are found again, under their ids, names and boxes."""
+    results = bring_back(gallery, away, away.parent / place)
+    assert [(result.status, result.faces, result.person) for result in results] == [("back", 2, "Eve")] * 2
+    assert (results[0].message is None) == (place == "photos/IMG")
+    found = known(gallery)
+    assert [(key, found[key][0]) for key in (1, 2, 3, 4)] == [(1, "Eve"), (2, "Bob"), (3, "Eve"), (4, "Bob")]
+    assert [result.status for result in gallery.register(results[0].path)] == ["unchanged"]
+    (answer, _) = gallery.search(results[1].path, k=1)
+    assert (answer.matches[0].person, answer.matches[0].distance < 1e-9) == ("Eve", True)
+
+
+def test_a_renamed_file_is_the_same_photo(gallery: Gallery, away: Path, photos: Path) -> None:
+    """The name of the file does not count, its content does."""
+    for number, file in enumerate(sorted(away.iterdir())):
+        file.rename(away / f"holiday_{number}.png")
+    assert {result.person for result in bring_back(gallery, away, photos / "holiday")} == {"Eve"}
+
+
+def test_ids_boxes_and_thumbnails_are_the_old_ones(gallery: Gallery, photos: Path) -> None:
+    """What registering brings back differs from what was there before in nothing but its vectors."""
+    for number in range(4):
+        write_photo(photos / f"p{number}-x" / "a.png", [*one_face(number), (5, 5, 12, (250, 3, 3 + number))])
+    list(gallery.register(photos))
+    before = known(gallery)
+    for number in (1, 2):
+        (photos / f"p{number}-x").rename(photos.parent / f"away {number}")
+    list(gallery.migrate(SlowEmbedder()))
+    for number in (1, 2):
+        (photos.parent / f"away {number}").rename(photos / f"p{number}-x")
+    statuses = [result.status for result in gallery.register(photos)]
+    assert (statuses, known(gallery)) == (["unchanged", "back", "back", "unchanged"], before)
+
+
+def test_renamed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
+    """The name that a person has now counts."""
+    gallery.rename_person("Eve", "Eva")
+    assert {result.person for result in bring_back(gallery, away, photos / "IMG")} == {"Eva"}
+    assert [person.name for person in gallery.people()] == ["Bob", "Eva", "other"]
+
+
+def test_merged_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
+    """Faces of a person who was merged with another come back as that one's."""
+    gallery.merge_people("Eve", "other")
+    assert {result.person for result in bring_back(gallery, away, photos / "IMG")} == {"other"}
+    assert [(person.name, person.faces) for person in gallery.people()] == [("Bob", 2), ("other", 6)]
+
+
+def test_removed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
+    """Faces of a person who was removed stay removed as long as their photo is known for somebody else."""
+    assert gallery.remove_person("Bob") == 2
+    assert [result.faces for result in bring_back(gallery, away, photos / "IMG")] == [1, 1]
+    assert len(gallery) == 10
+    with pytest.raises(UnknownPersonError):
+        gallery.faces(person="Bob")
+
+
+def test_photo_removed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
+    """A photo of which nothing is left is a new one."""
+    gallery.remove_person("Eve")
+    gallery.remove_person("Bob")
+    results = bring_back(gallery, away, photos / "Someone")
+    assert [(result.status, result.person) for result in results] == [("added", "Someone")] * 2
+
+
+def test_person_asked_for_counts(gallery: Gallery, away: Path) -> None:
+    """`person` files the chief face under that name, as it does for any known photo."""
+    results = list(gallery.register(away, person="Zoe"))
+    assert [(result.status, result.person) for result in results] == [("back", "Zoe")] * 2
+    assert sorted(str(face.person) for face in gallery.faces() if face.face_id < 5) == ["Bob", "Bob", "Zoe", "Zoe"]
+    assert gallery.problems() == []
+
+
+def test_two_files_of_one_photo(gallery: Gallery, away: Path, photos: Path) -> None:
+    """One file of a photo brings it back, and the other one is known then."""
+    shutil.copytree(away, photos / "copies")
+    away.rename(photos / "IMG")
+    statuses = [result.status for result in gallery.register(photos)]
+    assert sorted(statuses) == ["back"] * 2 + ["unchanged"] * 6
+    assert len(gallery) == 12
+
+
+def test_damaged_file_takes_nothing_away(gallery: Gallery, away: Path, photos: Path) -> None:
+    """A file that cannot be read where a photo was leaves what is aside of that alone."""
+    (photos / "IMG").mkdir()
+    (photos / "IMG" / "0.png").write_bytes(b"no picture")
+    assert [result.status for result in gallery.register(photos / "IMG")] == ["unreadable"]
+    (photos / "IMG" / "0.png").unlink()
+    (photos / "IMG").rmdir()
+    assert {result.person for result in bring_back(gallery, away, photos / "IMG")} == {"Eve"}
+
+
+def test_strict_does_not_judge_a_known_photo(open_gallery: Opener, away: Path) -> None:
+    """A photo that was taken up once comes back with `strict`, too."""
+    gallery = open_gallery(embedder=SlowEmbedder())
+    assert {result.status for result in gallery.register(away, strict=True)} == {"back"}
+
+
+def test_another_process_takes_them_back(open_gallery: Opener, gallery: Gallery, away: Path, photos: Path) -> None:
+    """Who migrates while the photo is being looked at is not disturbed, and nothing is stored twice."""
+    away.rename(photos / "IMG")
+    other = open_gallery(embedder=SlowEmbedder())
+
+    class Meddling(SlowEmbedder):
+        def embed_crops(self, crops):  # type: ignore[no-untyped-def]
+            assert {result.status for result in other.migrate(SlowEmbedder())} <= {"back"}
+            return super().embed_crops(crops)
+
+    meddled = open_gallery(embedder=Meddling())
+    assert [result.status for result in meddled.register(photos / "IMG")] == ["unchanged"] * 2
+    assert (len(gallery), gallery.problems()) == (12, [])
+
+
+def test_older_table_is_completed(gallery: Gallery, away: Path, photos: Path) -> None:
+    """A gallery whose faces were put aside before their ids were kept gives them new ids."""
+    with gallery._index.transaction() as connection:
+        connection.execute("ALTER TABLE aside DROP COLUMN face")
+    assert {result.status for result in bring_back(gallery, away, photos / "IMG")} == {"back"}
+    assert {face.face_id for face in gallery.faces(person="Eve")} == {13, 15}
+
+
+def test_back_to_the_old_model(gallery: Gallery, away: Path, photos: Path, open_gallery: Opener) -> None:
+    """After the return to the old model a registered photo has its old vectors again."""
+    list(gallery.migrate(ColourEmbedder()))
+    away.rename(photos / "IMG")
+    again = open_gallery(detector=ColourDetector())
+    assert [result.status for result in again.register(photos / "IMG")] == ["unchanged"] * 2
+    assert {result.person for result in again.register(photos / "IMG")} == {"Eve"}
