@@ -27,6 +27,7 @@ FaceallError                     base of all; its text is one line that a person
 ├── TrainError                   a training cannot start, go on or end
 ├── UnknownPersonError           no such person in the gallery               (also LookupError)
 ├── UnknownFaceError             no such face or photo in the gallery        (also LookupError)
+├── NameTakenError               another person has that name
 └── MissingDependencyError       an optional package is absent; the text names the extra
 """
 
@@ -150,6 +151,10 @@ class UnknownPersonError(FaceallError, LookupError):
 
 class UnknownFaceError(FaceallError, LookupError):
     """No such face or photo is in the gallery."""
+
+
+class NameTakenError(FaceallError):
+    """Another person of the gallery has that name."""
 
 
 class MissingDependencyError(FaceallError):

@@ -4,6 +4,7 @@ This is the one place that knows all stages: read, detect, embed, store.
 """
 
 from faceall.gallery.analysis import THUMBNAIL, Analyser, Comparison, chief_face, compare_pictures
+from faceall.gallery.browse import Page, StoredPhoto
 from faceall.gallery.bundle import BundleExport
 from faceall.gallery.bundle_merge import BundleImport
 from faceall.gallery.clusters import Cluster, Clustering
@@ -14,6 +15,7 @@ from faceall.gallery.naming import Candidate, find_candidates, person_of
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult, PhotoStatus
 from faceall.gallery.register import Registration, Timings
+from faceall.gallery.removal import Removal
 from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, SearchResult
 from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors
 
@@ -35,15 +37,18 @@ __all__ = [
     "MigratedPhoto",
     "Migration",
     "NamedVectors",
+    "Page",
     "Person",
     "PersonMatch",
     "PersonResult",
     "PhotoResult",
     "PhotoStatus",
     "Registration",
+    "Removal",
     "Repair",
     "SearchResult",
     "StoredFace",
+    "StoredPhoto",
     "Timings",
     "chief_face",
     "compare_pictures",

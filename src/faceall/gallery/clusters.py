@@ -216,7 +216,7 @@ def unassign(index: FaceIndex, faces: Iterable[int]) -> int:
     return sum(owner is not None for owner in owners.values())
 
 
-def split(index: FaceIndex, person: str, faces: Iterable[int], to: str | None) -> str:
+def split(index: FaceIndex, person: str | int, faces: Iterable[int], to: str | None) -> str:
     """Take faces of one person out to another: `to`, new or known, or a new cluster; returns its name."""
     name = None if to is None else checked_name(to)
     with index.transaction() as connection:

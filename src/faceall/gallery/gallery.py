@@ -11,7 +11,7 @@ from threading import Event
 from types import TracebackType
 
 from faceall.errors import FaceallError, ImageError, IndexFileError, IndexMismatchError, UnknownFaceError
-from faceall.gallery import clusters, folders, people, schema
+from faceall.gallery import browse, clusters, folders, people, schema
 from faceall.gallery.analysis import (
     Analyser,
     Comparison,
@@ -21,17 +21,19 @@ from faceall.gallery.analysis import (
     compare_pictures,
     known_label,
 )
+from faceall.gallery.browse import Page, StoredPhoto
 from faceall.gallery.bundle import BundleExport, export_bundle
 from faceall.gallery.bundle_merge import BundleImport, import_bundle, merge
 from faceall.gallery.explanation import agreement_of, draw_explanation
 from faceall.gallery.health import find_problems
 from faceall.gallery.maintenance import GalleryStatistics, gallery_statistics, verify_gallery
 from faceall.gallery.migrate import Migration
-from faceall.gallery.naming import find_candidates
+from faceall.gallery.naming import Candidate, find_candidates
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult
 from faceall.gallery.portable import export_folder, read_vectors
 from faceall.gallery.register import Progress, Registration
+from faceall.gallery.removal import Removal, delete_faces, delete_person, delete_photo, remaining
 from faceall.gallery.search import (
     PersonResult,
     Query,
@@ -39,6 +41,7 @@ from faceall.gallery.search import (
     keys_of_people,
     list_faces,
     load_face,
+    load_faces,
     match_faces,
     match_people,
 )
@@ -191,14 +194,39 @@ class Gallery:
             candidates = [replace(candidate, person=name) for candidate in candidates]
         elif unnamed:
             candidates = [replace(candidate, person=None) for candidate in candidates]
+        return self._registration(
+            candidates, person is not None, strict=strict, first=trouble, progress=progress, stop=stop
+        )
+
+    def register_candidates(self, candidates: Iterable[Candidate], *, refile: bool = False) -> Registration:
+        """Take up files as `register` does, each with a person of its own, or nobody.
+
+        refile  file the chief face of a known photo under its candidate's person, whoever it belonged to
+        """
+        tidy = [
+            replace(candidate, person=None if candidate.person is None else people.checked_name(candidate.person))
+            for candidate in candidates
+        ]
+        return self._registration(tidy, refile)
+
+    def _registration(
+        self,
+        candidates: Sequence[Candidate],
+        refile: bool,
+        *,
+        strict: bool = False,
+        first: Sequence[PhotoResult] = (),
+        progress: Progress | None = None,
+        stop: Event | None = None,
+    ) -> Registration:
         return Registration(
             self._index,
             self._analyser,
             candidates,
-            refile=person is not None,
+            refile=refile,
             strict=strict,
             agree=self._agree,
-            first=trouble,
+            first=first,
             progress=progress,
             stop=stop,
         )
@@ -332,11 +360,70 @@ class Gallery:
         with self._index.reading() as connection:
             return people.list_people(connection, unnamed=clusters.cluster_names(connection))
 
-    def faces(self, *, person: str | None = None, path: str | os.PathLike[str] | None = None) -> list[StoredFace]:
+    def faces(self, *, person: str | int | None = None, path: str | os.PathLike[str] | None = None) -> list[StoredFace]:
         """The faces of a person, of the photo that a path held, or all. Raises UnknownPersonError."""
         with self._index.reading() as connection:
             row = None if person is None else people.find_person(connection, person)
             return list_faces(connection, row, None if path is None else Path(os.path.abspath(path)))
+
+    def page_of_people(
+        self, *, text: str | None = None, named: bool | None = None, limit: int = 100, offset: int = 0
+    ) -> Page[Person]:
+        """Some people by name, with the face that shows each best.
+
+        text   only those with this in their name, in capitals or not
+        named  only those who have a name (True), or only clusters (False)
+        """
+        with self._index.reading() as connection:
+            return browse.page_of_people(connection, text=text, named=named, limit=limit, offset=offset)
+
+    def person(self, person_id: int) -> Person:
+        """Who has an id. Raises UnknownPersonError."""
+        with self._index.reading() as connection:
+            return browse.one_person(connection, person_id)
+
+    def page_of_faces(
+        self,
+        *,
+        person: int | None = None,
+        photo: int | None = None,
+        nobody: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Page[StoredFace]:
+        """Some faces by their ids: of a person, on a photo (by their ids), of nobody, where that is asked for."""
+        with self._index.reading() as connection:
+            return browse.page_of_faces(
+                connection, person=person, photo=photo, nobody=nobody, limit=limit, offset=offset
+            )
+
+    def face(self, face_id: int) -> StoredFace:
+        """The face of an id. Raises UnknownFaceError."""
+        with self._index.reading() as connection:
+            found = load_faces(connection, [face_id]) if face_id in self._index else {}
+        if not found:
+            raise people.unknown_face(self._index, face_id)
+        return found[face_id]
+
+    def page_of_photos(self, *, person: int | None = None, limit: int = 100, offset: int = 0) -> Page[StoredPhoto]:
+        """Some photos that show a face, by their ids; those of a person, by id, where that is asked for."""
+        with self._index.reading() as connection:
+            return browse.page_of_photos(connection, person=person, limit=limit, offset=offset)
+
+    def photo(self, photo_id: int) -> StoredPhoto:
+        """The photo of an id. Raises UnknownFaceError."""
+        with self._index.reading() as connection:
+            return browse.one_photo(connection, photo_id)
+
+    def photo_seen_at(self, path: str | os.PathLike[str]) -> StoredPhoto | None:
+        """The photo that a path held when it was last seen; None where none was seen there."""
+        with self._index.reading() as connection:
+            return browse.photo_seen_at(connection, Path(os.path.abspath(path)))
+
+    def paths_of_photos(self, photo_ids: Iterable[int]) -> dict[int, tuple[Path, ...]]:
+        """Where photos, by their ids, were seen, the first place first; those that are not there have none."""
+        with self._index.reading() as connection:
+            return browse.paths_of_photos(connection, photo_ids)
 
     def thumbnail(self, face_id: int) -> bytes:
         """A face as a small JPEG. Raises UnknownFaceError."""
@@ -350,12 +437,12 @@ class Gallery:
 
     # -- changes by hand --------------------------------------------------------------------------------------------
 
-    def rename_person(self, old: str, new: str) -> None:
-        """Give a person another name. Raises UnknownPersonError, or FaceallError if the name is taken."""
+    def rename_person(self, old: str | int, new: str) -> None:
+        """Give a person, by name or id, another name. Raises UnknownPersonError, or NameTakenError."""
         people.rename_person(self._index, old, new)
 
-    def merge_people(self, old: str, into: str) -> int:
-        """File all faces of one person under another; returns how many. Raises UnknownPersonError."""
+    def merge_people(self, old: str | int, into: str | int) -> int:
+        """File all faces of one person under another, by name or id; returns how many. Raises UnknownPersonError."""
         return people.merge_people(self._index, old, into)
 
     def name_face(self, face_id: int, person: str) -> None:
@@ -384,8 +471,8 @@ class Gallery:
         """
         return clusters.unassign(self._index, face_ids)
 
-    def split_person(self, name: str, face_ids: Iterable[int], *, to: str | None = None) -> str:
-        """Take faces of a person out, to another person or (None) to a new cluster; returns what that is called.
+    def split_person(self, name: str | int, face_ids: Iterable[int], *, to: str | None = None) -> str:
+        """Take faces of a person (name or id) out to another or (None) to a new cluster; returns what that is called.
 
         Raises UnknownPersonError, UnknownFaceError, or FaceallError for a face of somebody else; then nothing changes.
         """
@@ -423,6 +510,26 @@ class Gallery:
         removed = people.remove_photo(self._index, Path(os.path.abspath(path)))
         self._index.save()
         return removed
+
+    def delete_person(self, person: int | str) -> Removal:
+        """Remove a person, by id or name, with all their faces for good. Raises UnknownPersonError."""
+        return self._saved(delete_person(self._index, person))
+
+    def delete_faces(self, face_ids: Iterable[int]) -> Removal:
+        """Remove faces for good, all or none; photos too that show no other. Raises UnknownFaceError."""
+        return self._saved(delete_faces(self._index, face_ids))
+
+    def delete_photo(self, photo_id: int) -> Removal:
+        """Remove a photo, by its id, with all its faces for good. Raises UnknownFaceError."""
+        return self._saved(delete_photo(self._index, photo_id))
+
+    def remaining(self, removal: Removal) -> int:
+        """How many rows of what was removed can still be found: 0 when everything is gone."""
+        return remaining(self._index, removal)
+
+    def _saved(self, removal: Removal) -> Removal:
+        self._index.save()
+        return removal
 
     # -- from and to other machines ---------------------------------------------------------------------------------
 

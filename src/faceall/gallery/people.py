@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
+from faceall.errors import FaceallError, NameTakenError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import aside
 from faceall.gallery.bundle_ids import pass_on_ids
 from faceall.gallery.photos import forget_faces, forget_nobodies, forget_photos, person_id
@@ -20,12 +20,18 @@ _SUGGESTIONS = 3
 
 @dataclass(frozen=True)
 class Person:
-    """A person and how many faces and photos of them there are; `named` is False for a cluster of unknown faces."""
+    """A person and how many faces and photos of them there are; `named` is False for a cluster of unknown faces.
+
+    id     their row, which stays when they are renamed
+    cover  the face that shows them best: the chief one of its photo, the larger the better
+    """
 
     name: str
     faces: int
     photos: int
     named: bool = True
+    id: int = field(default=0, compare=False)
+    cover: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,10 @@ class StoredFace:
     person   whom it is filed under, None for nobody
     path     a file that shows it, as last seen
     box      x0 y0 x1 y1 in pixels
+    photo_id, person_id  the rows of its photo and person
+    named    False where the person is a cluster of unknown faces
+    chief    whether it is the one that its photo is of
+    landmarks  x y of left eye, right eye, nose, left and right corner of the mouth, in pixels
     """
 
     face_id: int
@@ -43,6 +53,11 @@ class StoredFace:
     path: Path
     box: tuple[float, float, float, float]
     score: float
+    photo_id: int = 0
+    person_id: int | None = None
+    named: bool = True
+    chief: bool = False
+    landmarks: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,23 +92,35 @@ class GalleryStatus:
 def list_people(connection: sqlite3.Connection, *, unnamed: Container[str] = ()) -> list[Person]:
     """Everybody, by name; `unnamed` are the names of clusters."""
     rows = connection.execute(
-        "SELECT name, count(faces.key), count(DISTINCT photo) FROM people LEFT JOIN faces ON person = people.id"
-        " GROUP BY people.id ORDER BY name COLLATE NOCASE, name"
+        "SELECT name, count(faces.key), count(DISTINCT photo), people.id FROM people"
+        " LEFT JOIN faces ON person = people.id GROUP BY people.id ORDER BY name COLLATE NOCASE, name"
     )
-    return [Person(name, faces, photos, name not in unnamed) for name, faces, photos in rows]
+    return [Person(name, faces, photos, name not in unnamed, row) for name, faces, photos, row in rows]
 
 
-def rename_person(index: FaceIndex, old: str, new: str) -> None:
+def read_people(connection: sqlite3.Connection, rows: Iterable[int], *, clusters: bool) -> list[Person]:
+    """The people of some rows, in that order, with their covers; `clusters`: whether there is that table."""
+    unnamed = "EXISTS (SELECT 1 FROM clusters WHERE person = people.id)" if clusters else "0"
+    statement = (
+        f"SELECT name, count(key), count(DISTINCT photo), NOT {unnamed}, people.id, (SELECT key FROM faces WHERE"
+        " person = people.id ORDER BY chief DESC, (x1 - x0) * (y1 - y0) DESC, key LIMIT 1)"
+        " FROM people LEFT JOIN faces ON person = people.id WHERE people.id = ? GROUP BY people.id"
+    )
+    found = (connection.execute(statement, (row,)).fetchone() for row in rows)
+    return [Person(name, faces, photos, bool(named), row, cover) for name, faces, photos, named, row, cover in found]
+
+
+def rename_person(index: FaceIndex, old: str | int, new: str) -> None:
     """Give a person another name, which nobody else has."""
     name = checked_name(new)
     with index.transaction() as connection:
         person = find_person(connection, old)
-        if name != old and _row_of(connection, name) is not None:
-            raise FaceallError(f"there is a person called {name!r} already: merge {old!r} into {name!r} instead")
+        if _row_of(connection, name) not in (None, person):
+            raise NameTakenError(f"there is a person called {name!r} already: merge {old!r} into {name!r} instead")
         connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, person))
 
 
-def merge_people(index: FaceIndex, old: str, into: str) -> int:
+def merge_people(index: FaceIndex, old: str | int, into: str | int) -> int:
     """File every face of one person under another who exists; returns how many faces that were."""
     with index.transaction() as connection:
         source, target = find_person(connection, old), find_person(connection, into)
@@ -106,7 +133,7 @@ def merge_people(index: FaceIndex, old: str, into: str) -> int:
     return moved
 
 
-def remove_person(index: FaceIndex, name: str) -> int:
+def remove_person(index: FaceIndex, name: str | int) -> int:
     """Remove a person with every face that is filed under them; returns how many faces went."""
     with index.transaction() as connection:
         person = find_person(connection, name)
@@ -148,8 +175,10 @@ def remove_photo(index: FaceIndex, path: Path) -> int:
     return len(rows)
 
 
-def find_person(connection: sqlite3.Connection, name: str) -> int:
-    """The row of a person who has to be there; the error suggests names that are alike."""
+def find_person(connection: sqlite3.Connection, name: str | int) -> int:
+    """The row of a person, given by name or id, who has to be there; the error suggests names that are alike."""
+    if isinstance(name, int):
+        return _checked_row(connection, name)
     found = _row_of(connection, name)
     if found is None:
         import difflib
@@ -159,6 +188,13 @@ def find_person(connection: sqlite3.Connection, name: str) -> int:
         hint = f"did you mean {' or '.join(map(repr, alike))}?" if alike else f"there are {len(names)} people in it"
         raise UnknownPersonError(f"nobody in the gallery is called {name!r}; {hint}")
     return found
+
+
+def _checked_row(connection: sqlite3.Connection, row: int) -> int:
+    inside = -(1 << 63) <= row < 1 << 63
+    if not inside or not connection.execute("SELECT 1 FROM people WHERE id = ?", (row,)).fetchone():
+        raise UnknownPersonError(f"nobody in the gallery has the id {row}")
+    return row
 
 
 def checked_name(name: str) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from faceall.gallery.clusters import has_clusters
 from faceall.gallery.people import StoredFace, find_person
 from faceall.gallery.photos import unmarked
 from faceall.gallery.thresholds import MatchThreshold
@@ -19,8 +21,10 @@ from faceall.types import Faces, Float32Array, Image, Int64Array, similarity
 
 _FACE = (
     "SELECT faces.key, people.name, (SELECT path FROM files WHERE files.photo = faces.photo ORDER BY id LIMIT 1),"
-    " x0, y0, x1, y1, score FROM faces LEFT JOIN people ON people.id = faces.person"
+    " x0, y0, x1, y1, score, faces.photo, faces.person, {unnamed}, chief, landmarks"
+    " FROM faces LEFT JOIN people ON people.id = faces.person"
 )
+_UNNAMED = "EXISTS (SELECT 1 FROM clusters WHERE clusters.person = faces.person)"
 
 _TWO = 2  # people
 _FIRST_LOOK = 16  # faces to search for at least: usually of two people
@@ -37,6 +41,8 @@ class GalleryMatch:
     similarity  their cosine: 1 same, -1 opposite
     face_id     its key, for `thumbnail`, `name_face` and `remove_face`
     matches     whether it lies within the threshold; None where there is none
+    photo_id, person_id  the rows of its photo and person
+    named       False where the person is a cluster of unknown faces
     """
 
     person: str | None
@@ -45,6 +51,9 @@ class GalleryMatch:
     similarity: float
     face_id: int
     matches: bool | None = None
+    photo_id: int = 0
+    person_id: int | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class SearchResult:
     second     the nearest face of the second-best person, that is, not of the person whose named face is nearest;
                None where the gallery holds no two people. How much farther it is than the first tells how sure that is
     threshold  what the matches were judged by; None where neither the gallery nor the model has one
+    landmarks  x y of left eye, right eye, nose, left and right corner of the mouth, in pixels of the query
     """
 
     box: tuple[float, float, float, float]
@@ -62,6 +72,7 @@ class SearchResult:
     matches: tuple[GalleryMatch, ...]
     second: GalleryMatch | None = None
     threshold: MatchThreshold | None = None
+    landmarks: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +100,8 @@ class PersonMatch:
     faces          how many these are
     face_id, path  the nearest face, and a file that shows it
     matches        whether the nearest lies within the threshold; None where there is none
+    person_id      their row
+    named          False for a cluster of unknown faces
     """
 
     person: str
@@ -99,6 +112,8 @@ class PersonMatch:
     face_id: int
     path: Path
     matches: bool | None = None
+    person_id: int | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -107,12 +122,14 @@ class PersonResult:
 
     box        x0 y0 x1 y1 in pixels of the query
     threshold  what the matches were judged by; None where neither the gallery nor the model has one
+    landmarks  as of `SearchResult`
     """
 
     box: tuple[float, float, float, float]
     score: float
     people: tuple[PersonMatch, ...]
     threshold: MatchThreshold | None = None
+    landmarks: tuple[tuple[float, float], ...] = ()
 
 
 def match_people(index: FaceIndex, query: Query, k: int, limit: float | None) -> list[PersonResult]:
@@ -126,7 +143,8 @@ def match_people(index: FaceIndex, query: Query, k: int, limit: float | None) ->
                 best.setdefault(match.person, match)
         people = (_person_match(index, vector, match) for match in list(best.values())[:k])
         shown = tuple(person for person in people if person is not None)
-        results.append(PersonResult(_corners(face.box.tolist()), face.score, shown, query.threshold))
+        corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
+        results.append(PersonResult(corners, face.score, shown, query.threshold, points))
     return results
 
 
@@ -147,6 +165,8 @@ def _person_match(index: FaceIndex, vector: Float32Array, best: GalleryMatch) ->
         best.face_id,
         best.path,
         best.matches,
+        best.person_id,
+        best.named,
     )
 
 
@@ -156,7 +176,8 @@ def match_faces(index: FaceIndex, query: Query, k: int, limit: float | None) -> 
     people = _TWO if _count_people(index, _TWO) == _TWO else 0  # without two there is no second-best to look for
     for face, near in zip(query.faces, _neighbours(index, query, k, people=people), strict=True):
         shown = tuple(match for match in near[:k] if limit is None or match.distance <= limit)
-        results.append(SearchResult(_corners(face.box.tolist()), face.score, shown, _second(near), query.threshold))
+        corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
+        results.append(SearchResult(corners, face.score, shown, _second(near), query.threshold, points))
     return results
 
 
@@ -186,7 +207,17 @@ def _neighbours(index: FaceIndex, query: Query, k: int, *, people: int) -> list[
 
 def _match(face: StoredFace, distance: float, threshold: MatchThreshold | None) -> GalleryMatch:
     within = None if threshold is None else distance <= threshold.distance
-    return GalleryMatch(face.person, face.path, distance, similarity(distance), face.face_id, within)
+    return GalleryMatch(
+        face.person,
+        face.path,
+        distance,
+        similarity(distance),
+        face.face_id,
+        within,
+        face.photo_id,
+        face.person_id,
+        face.named,
+    )
 
 
 def _count_people(index: FaceIndex, at_most: int) -> int:
@@ -215,8 +246,18 @@ def keys_of_people(connection: sqlite3.Connection, people: Iterable[str]) -> Int
 
 def load_faces(connection: sqlite3.Connection, keys: list[int]) -> dict[int, StoredFace]:
     """The faces of some keys; those that are not there are left out."""
-    rows = (connection.execute(f"{_FACE} WHERE faces.key = ?", (key,)).fetchone() for key in set(keys))
+    statement = f"{_face_query(connection)} WHERE faces.key = ?"
+    rows = (connection.execute(statement, (key,)).fetchone() for key in set(keys))
     return {row[0]: _stored(row) for row in rows if row}
+
+
+def select_faces(connection: sqlite3.Connection, rest: str, values: Sequence[object] = ()) -> list[StoredFace]:
+    """The faces that a WHERE clause, and what else stands behind FROM, selects."""
+    return [_stored(row) for row in connection.execute(f"{_face_query(connection)} {rest}", values)]
+
+
+def _face_query(connection: sqlite3.Connection) -> str:
+    return _FACE.format(unnamed=_UNNAMED if has_clusters(connection) else "0")
 
 
 def load_face(connection: sqlite3.Connection, key: int) -> Faces:
@@ -232,16 +273,22 @@ def load_face(connection: sqlite3.Connection, key: int) -> Faces:
 def list_faces(connection: sqlite3.Connection, person: int | None = None, path: Path | None = None) -> list[StoredFace]:
     """The faces of a person (their row), or of the photo at a path, or all, by key."""
     if person is not None:
-        return [_stored(row) for row in connection.execute(f"{_FACE} WHERE person = ? ORDER BY key", (person,))]
+        return select_faces(connection, "WHERE faces.person = ? ORDER BY key", (person,))
     if path is not None:
         where = "WHERE faces.photo = (SELECT photo FROM files WHERE path = ?) ORDER BY key"
-        return [_stored(row) for row in connection.execute(f"{_FACE} {where}", (os.fsencode(path),))]
-    return [_stored(row) for row in connection.execute(f"{_FACE} ORDER BY key")]
+        return select_faces(connection, where, (os.fsencode(path),))
+    return select_faces(connection, "ORDER BY key")
 
 
-def _stored(row: tuple[int, str | None, bytes | None, float, float, float, float, float]) -> StoredFace:
-    key, person, path, x0, y0, x1, y1, score = row
-    return StoredFace(key, person, Path(os.fsdecode(unmarked(path or b""))), (x0, y0, x1, y1), score)
+def _stored(row: Sequence[Any]) -> StoredFace:
+    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, chief, landmarks = row
+    points = _points(np.frombuffer(landmarks, "<f4").reshape(5, 2).tolist())
+    seen = Path(os.fsdecode(unmarked(path or b"")))
+    return StoredFace(key, person, seen, (x0, y0, x1, y1), score, photo_id, person_id, not unnamed, bool(chief), points)
+
+
+def _points(landmarks: list[list[float]]) -> tuple[tuple[float, float], ...]:
+    return tuple((x, y) for x, y in landmarks)
 
 
 def _corners(box: list[float]) -> tuple[float, float, float, float]:

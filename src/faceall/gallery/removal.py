@@ -1,0 +1,94 @@
+"""Things taken out of the gallery for good, with a note of what went."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceall.errors import UnknownFaceError
+from faceall.gallery import aside
+from faceall.gallery.browse import one_photo, paths_of
+from faceall.gallery.people import find_person, unknown_face
+from faceall.gallery.photos import forget_faces, forget_photos
+from faceall.index import FaceIndex
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What was removed.
+
+    faces   the ids of the faces whose rows, vectors and thumbnails are gone
+    photos  the ids of the photos that are forgotten, as they show no other face
+    paths   the files that held those photos; they are left as they are
+    aside   how many faces more were waiting for their photo since the model was changed
+    """
+
+    faces: tuple[int, ...]
+    photos: tuple[int, ...]
+    paths: tuple[Path, ...]
+    aside: int = 0
+
+
+def delete_person(index: FaceIndex, person: int | str) -> Removal:
+    """Remove a person, given by id or name, with every face that is filed under them. Raises UnknownPersonError."""
+    with index.transaction() as connection:
+        row = find_person(connection, person)
+        faces = [found[0] for found in connection.execute("SELECT key FROM faces WHERE person = ?", (row,))]
+        waiting = aside.forget_person(connection, row)
+        return _delete_faces(index, connection, faces, waiting)
+
+
+def delete_faces(index: FaceIndex, faces: Iterable[int]) -> Removal:
+    """Remove faces, all or none; photos too that show no other. Raises UnknownFaceError."""
+    chosen = list(dict.fromkeys(faces))
+    with index.transaction() as connection:
+        for face in chosen:
+            if face not in index:
+                raise unknown_face(index, face)
+        return _delete_faces(index, connection, chosen)
+
+
+def delete_photo(index: FaceIndex, photo_id: int) -> Removal:
+    """Remove a photo with every face on it. Raises UnknownFaceError."""
+    with index.transaction() as connection:
+        photo = one_photo(connection, photo_id)
+        forget_photos(index, [photo_id])
+    return Removal(tuple(face.face_id for face in photo.faces), (photo_id,), photo.paths)
+
+
+def remaining(index: FaceIndex, removal: Removal) -> int:
+    """How many of the removed faces and photos can still be found in any table: 0 when all are gone."""
+    with index.reading() as connection:
+        left = sum(
+            connection.execute(statement, (face,)).fetchone()[0]
+            for face in removal.faces
+            for statement in (
+                "SELECT count(*) FROM vectors WHERE key = ?",
+                "SELECT count(*) FROM faces WHERE key = ?",
+                "SELECT count(*) FROM thumbnails WHERE face = ?",
+            )
+        )
+        photos = (connection.execute("SELECT count(*) FROM photos WHERE id = ?", (id_,)) for id_ in removal.photos)
+        return int(left + sum(row.fetchone()[0] for row in photos))
+
+
+def _delete_faces(index: FaceIndex, connection: sqlite3.Connection, faces: list[int], waiting: int = 0) -> Removal:
+    """Remove faces inside a transaction, and note which photos went with them."""
+    photos = {
+        row[0]: paths_of(connection, row[0])
+        for face in faces
+        for row in connection.execute("SELECT photo FROM faces WHERE key = ?", (face,)).fetchall()
+    }
+    forget_faces(index, faces)
+    gone = [id_ for id_ in photos if not _is_there(connection, id_)]
+    return Removal(tuple(faces), tuple(gone), tuple(path for id_ in gone for path in photos[id_]), waiting)
+
+
+def _is_there(connection: sqlite3.Connection, photo: int) -> bool:
+    try:
+        one_photo(connection, photo)
+    except UnknownFaceError:
+        return False
+    return True
