@@ -23,7 +23,7 @@ from PIL import Image as PillowImage
 from PIL import features
 
 from faceall.errors import ImageError, ImageTooLargeError, UnreadableImageError
-from faceall.images import read_image
+from faceall.images import PictureHeader, read_header, read_image
 from faceall.types import Array, Image
 
 HEIGHT, WIDTH = 40, 60
@@ -310,6 +310,21 @@ def test_bombs_are_refused_by_their_header() -> None:
     text = str(caught.value)
     assert "100000 x 100000 = 10,000,000,000 pixels, the cap is 200,000,000" in text
     assert "max_pixels" in text
+
+
+def test_a_header_tells_kind_and_size_without_decoding() -> None:
+    """A PNG whose pixels are missing has a header all the same; the cap and damage are told as by reading."""
+    file = io.BytesIO()
+    PillowImage.new("RGB", (30, 20)).save(file, "PNG")
+    data = file.getvalue()
+    assert read_header(data) == read_header(data[:60]) == PictureHeader("PNG", 30, 20)
+    with pytest.raises(UnreadableImageError):
+        read_image(data[:60])
+    with pytest.raises(ImageTooLargeError, match="the cap is 599"):
+        read_header(data, max_pixels=599)
+    for broken in (b"", b"<svg/>", data[:20]):
+        with pytest.raises(UnreadableImageError, match="picture in memory: "):
+            read_header(broken)
 
 
 def test_the_cap_is_exact() -> None:

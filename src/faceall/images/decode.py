@@ -11,8 +11,10 @@ import io
 import os
 import stat
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -24,6 +26,7 @@ from faceall.types import Array, Image
 DEFAULT_MAX_PIXELS = 200_000_000
 """The most pixels that a picture may have unless the caller says otherwise."""
 
+_T = TypeVar("_T")
 _ORIENTATION = 0x0112  # EXIF and TIFF tag
 _BITS_PER_SAMPLE = 0x0102  # TIFF tag
 _PHOTOMETRIC = 0x0106  # TIFF tag; 0 means that zero is white
@@ -88,13 +91,37 @@ def read_image(
 
     Raises UnreadableImageError (missing, not a picture, damaged, truncated) or ImageTooLargeError.
     """
+    return _with_name(source, lambda file: _decode(file, max_pixels))
+
+
+@dataclass(frozen=True)
+class PictureHeader:
+    """What a picture says of itself before it is decoded: its kind, and its stored size in pixels."""
+
+    kind: str
+    width: int
+    height: int
+
+
+def read_header(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> PictureHeader:
+    """Read what kind of picture it is and how large, and decode nothing; arguments as of `read_image`.
+
+    Raises UnreadableImageError (missing, not a picture, a damaged header) or ImageTooLargeError.
+    """
+    return _with_name(source, lambda file: _inspect(file, max_pixels))
+
+
+def _with_name(source: str | os.PathLike[str] | bytes | bytearray | memoryview, use: Callable[[BinaryIO], _T]) -> _T:
+    """What `use` makes of an opened picture; its errors get the picture's name."""
     if isinstance(source, bytes | bytearray | memoryview):
         name, opened = "picture in memory", _in_memory
     else:
         name, opened = _printable(os.fsdecode(source)), _on_disk
     try:
         with opened(source) as file:
-            return _decode(file, max_pixels)
+            return use(file)
     except ImageError as error:
         raise type(error)(f"{name}: {error}") from error
 
@@ -122,15 +149,28 @@ def _on_disk(source: Any) -> BinaryIO:
     raise UnreadableImageError("is a folder, expected a picture" if stat.S_ISDIR(mode) else "is not a regular file")
 
 
+def _inspect(file: BinaryIO, max_pixels: int) -> PictureHeader:
+    """The header of an open file."""
+    with _recognised(file, max_pixels) as (kind, picture):
+        return PictureHeader(kind.name, *picture.size)
+
+
 def _decode(file: BinaryIO, max_pixels: int) -> Image:
     """The upright RGB pixels of an open file."""
+    with _recognised(file, max_pixels) as (_, picture):
+        picture.load()
+        return _turn(_rgb(picture), _orientation(picture))
+
+
+@contextmanager
+def _recognised(file: BinaryIO, max_pixels: int) -> Iterator[tuple[_Format, ImageFile.ImageFile]]:
+    """An open file as a picture of known kind and allowed size, not decoded; errors of the block as ours."""
     _silence(UserWarning, r"PIL\.\w+Plugin")
     kind = _recognise(file)
     try:
         with _open(kind, file) as picture:
             _check_size(picture.size, max_pixels)
-            picture.load()
-            return _turn(_rgb(picture), _orientation(picture))
+            yield kind, picture
     except ImageError:
         raise
     except PillowImage.DecompressionBombError as error:
