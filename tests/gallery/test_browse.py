@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +92,13 @@ def test_photos_are_listed_with_their_size_and_files(filled: Gallery, photos: Pa
     assert filled.photo_seen_at(photos / "Ada/7.png") is None
     ids = [photo.photo_id for photo in page.items]
     assert filled.paths_of_photos([*ids, 999]) == {ids[0]: page.items[0].paths, ids[1]: page.items[1].paths, 999: ()}
+
+
+def test_a_photo_is_found_by_its_content(filled: Gallery, photos: Path) -> None:
+    """By the SHA-256 of the file, wherever that lies."""
+    digest = hashlib.sha256((photos / "Ada/1.png").read_bytes()).digest()
+    assert filled.photo_with(digest) == filled.photo_seen_at(photos / "Ada/1.png")
+    assert filled.photo_with(b"\0" * 32) is None
 
 
 @pytest.mark.parametrize("number", [-1, 0, 99, 1 << 63, 1 << 80])

@@ -115,6 +115,12 @@ def photo_seen_at(connection: sqlite3.Connection, path: Path) -> StoredPhoto | N
     return None if row is None else one_photo(connection, row[0])
 
 
+def photo_with(connection: sqlite3.Connection, digest: bytes) -> StoredPhoto | None:
+    """The photo whose file has this SHA-256; None where there is none."""
+    row = connection.execute("SELECT id FROM photos WHERE hash = ?", (digest,)).fetchone()
+    return None if row is None else one_photo(connection, row[0])
+
+
 def paths_of(connection: sqlite3.Connection, photo_id: int) -> tuple[Path, ...]:
     """Where a photo was seen, the first place first."""
     rows = connection.execute("SELECT path FROM files WHERE photo = ? ORDER BY id", (photo_id,))

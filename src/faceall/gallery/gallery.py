@@ -420,6 +420,11 @@ class Gallery:
         with self._index.reading() as connection:
             return browse.photo_seen_at(connection, Path(os.path.abspath(path)))
 
+    def photo_with(self, digest: bytes) -> StoredPhoto | None:
+        """The photo whose file has this SHA-256, 32 bytes; None where there is none."""
+        with self._index.reading() as connection:
+            return browse.photo_with(connection, digest)
+
     def paths_of_photos(self, photo_ids: Iterable[int]) -> dict[int, tuple[Path, ...]]:
         """Where photos, by their ids, were seen, the first place first; those that are not there have none."""
         with self._index.reading() as connection:
@@ -528,7 +533,8 @@ class Gallery:
         return remaining(self._index, removal)
 
     def _saved(self, removal: Removal) -> Removal:
-        self._index.save()
+        if removal.faces:
+            self._index.save()
         return removal
 
     # -- from and to other machines ---------------------------------------------------------------------------------
