@@ -8,7 +8,7 @@ import click
 
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.options import gallery_option, output_options
-from faceall_cli.people import open_existing
+from faceall_cli.people import open_to_export
 
 _NAMES = 10  # that are told of many
 
@@ -29,7 +29,7 @@ def export(console: Console, bundle: Path, people: tuple[str, ...], replace: boo
 
     It holds no photos and no paths. It is not encrypted: keep it as safe as the photos.
     """
-    with open_existing(gallery) as opened:
+    with open_to_export(gallery) as opened:
         done = opened.export_bundle(bundle, people=list(people) or None, replace=replace)
     console.record({"bundle": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
     what = f"{counted(done.faces, 'face')} of {counted(done.people, 'person', 'people')}"
@@ -47,9 +47,9 @@ def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None)
     People are the same by id, else by name. Where something differs, the later change counts; what was not taken over
     is listed. A bundle of another model is refused.
     """
-    from faceall.gallery import Gallery
+    from faceall.gallery import open_to_fill
 
-    with Gallery.open(gallery) as opened, console.progress(0, "faces") as bar:
+    with open_to_fill(gallery) as opened, console.progress(0, "faces") as bar:
         done = opened.import_bundle(bundle, restore=restore, progress=bar.move_to)
     console.record(
         {

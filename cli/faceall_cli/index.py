@@ -12,7 +12,7 @@ import click
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
 from faceall_cli.options import gallery_option, model_option, output_options
-from faceall_cli.people import open_existing
+from faceall_cli.people import open_existing, open_to_export
 from faceall_cli.photos import make_embedder, stopped_by_ctrl_c
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def backup(console: Console, directory: Path, gallery: Path | None) -> None:
 @output_options
 def export(console: Console, directory: Path, gallery: Path | None) -> None:
     """Write vectors (.npy), faces, people and thumbnails into the new folder DIR, for other programs or machines."""
-    with open_existing(gallery) as opened:
+    with open_to_export(gallery) as opened:
         done = opened.export_folder(directory)
     console.record({"directory": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
     console.line(f"{short_path(done.path)}: {counted(done.faces, 'face')}, {_size(done.size)}")
@@ -202,9 +202,9 @@ def import_(console: Console, source: Path, made_by: str | None, gallery: Path |
     Pickles are read without running anything in them. Vectors of an unknown model are kept apart from all others: name
     it with --made-by; an installed model's name makes them searchable with photos.
     """
-    from faceall.gallery import Gallery
+    from faceall.gallery import open_to_fill
 
-    with Gallery.open(gallery) as opened:
+    with open_to_fill(gallery) as opened:
         done = opened.import_vectors(source, made_by=made_by)
         model = opened.model
     console.record({"source": str(source), "added": done.added, "known": done.known, "model": model})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 @click.group()
 def people() -> None:
     """The people of the gallery: list, rename, merge, split, remove, name, unassign."""
+
+
+def open_to_export(folder: Path | None) -> Gallery:
+    """A gallery that is only looked at, but can be written where possible: what goes out then gets lasting ids."""
+    from faceall.gallery import Gallery
+
+    opened = Gallery.open(folder, read_only=True)
+    if not all(os.access(path, os.W_OK) for path in (opened.folder, *opened.folder.glob("faces.db*"))):
+        return opened
+    opened.close()
+    return Gallery.open(folder)
 
 
 def open_existing(folder: Path | None) -> Gallery:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from faceall.gallery import PhotoResult, Registration
 
 _FINE = frozenset(("added", "unchanged"))
-_USELESS = frozenset(("unreadable", "too-large", "no-face", "refused"))
+_UNREADABLE = frozenset(("unreadable", "too-large"))
+_USELESS = _UNREADABLE | {"no-face", "refused"}
 
 
 @click.command()
@@ -54,7 +55,8 @@ def register(
     Faces that are hard to recognise, and pictures that are nearly in the gallery already, are told of.
 
     Registering again costs only what is new: unchanged files are skipped, moved ones recognised, changed ones redone.
-    What has been reported is safe on the disk; Ctrl-C keeps everything that is finished.
+    What has been reported is safe on the disk; Ctrl-C keeps everything that is finished. The exit code is 1 where a
+    PATH itself is missing or cannot be read, after everything else was done.
     """
     from faceall.gallery import Gallery
 
@@ -63,11 +65,11 @@ def register(
     start = time.monotonic()
     with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stopped_by_ctrl_c() as stop:
         registration = opened.register(paths, person=person, unnamed=unnamed, strict=strict, stop=stop)
-        statuses = _print_results(console, registration)
+        statuses, trouble = _print_results(console, registration)
         _print_summary(console, registration, statuses, time.monotonic() - start)
     if stop.is_set():
         raise click.exceptions.Exit(INTERRUPTED)
-    if not set(statuses) - _USELESS:
+    if not set(statuses) - _USELESS or trouble & {Path(os.path.abspath(path)) for path in paths}:
         raise click.exceptions.Exit(MISTAKE)
 
 
@@ -99,16 +101,20 @@ def stopped_by_ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _print_results(console: Console, registration: Registration) -> Counter[str]:
+def _print_results(console: Console, registration: Registration) -> tuple[Counter[str], set[Path]]:
+    """Print what became of every file; how many had which status, and which could not be read."""
     statuses: Counter[str] = Counter()
+    trouble: set[Path] = set()
     with console.progress(registration.total, "photos") as bar:
         for result in registration:
             statuses[result.status] += 1
+            if result.status in _UNREADABLE:
+                trouble.add(result.path)
             console.record(_as_record(result))
             if console.verbose or result.notes or result.status not in _FINE:
                 console.line(_as_line(result))
             bar.step()
-    return statuses
+    return statuses, trouble
 
 
 def _as_record(result: PhotoResult) -> dict[str, Any]:

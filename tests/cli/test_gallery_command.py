@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -71,6 +72,36 @@ def test_conflicts_are_listed(run: Run, bundle: Path) -> None:
     (conflict,) = record["conflicts"]
     assert "'Eileen' is called 'Eileen Collins' here" in conflict
     assert conflict in done.stderr
+
+
+@pytest.mark.parametrize("command", ["gallery", "index"])
+def test_failed_import_makes_no_gallery(run: Run, tmp_path: Path, command: str) -> None:
+    """What cannot be taken up leaves no empty gallery behind, nor the folders above it."""
+    (tmp_path / "no.faceall").write_bytes(b"no bundle")
+    target = tmp_path / "new" / "gallery"
+    for source in (tmp_path / "no.faceall", tmp_path / "missing.faceall"):
+        done = run(command, "import", source, "--gallery", target, exit_code=1)
+        assert done.output.count("\n") == 1
+        assert not target.parent.exists()
+
+
+def test_failed_import_leaves_a_gallery_alone(run: Run, bundle: Path, tmp_path: Path) -> None:
+    """A gallery that was there stays, be it empty."""
+    (tmp_path / "no.faceall").write_bytes(b"no bundle")
+    run("gallery", "import", tmp_path / "no.faceall", exit_code=1)
+    assert len(records(run("people", "list", "--json").stdout)) == 2
+
+
+def test_export_of_a_gallery_that_may_only_be_read(
+    run: Run, portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes out as a bundle and as a folder, and is not written to."""
+    run("register", portraits)
+    before = (tmp_path / "gallery" / "faces.db").read_bytes()
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)
+    for command, target in (("gallery", "team.faceall"), ("index", "folder")):
+        assert "2 faces" in run(command, "export", tmp_path / target).stdout
+    assert (tmp_path / "gallery" / "faces.db").read_bytes() == before
 
 
 def test_export_of_nothing_there(run: Run, tmp_path: Path) -> None:

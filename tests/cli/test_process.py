@@ -15,6 +15,7 @@ from cli_runs import Run, records
 from PIL import Image as PillowImage
 
 from faceall.errors import FaceallError
+from faceall_cli import entry
 from faceall_cli import main as module
 
 Environment = dict[str, str]
@@ -61,6 +62,16 @@ def test_nothing_to_register(run: Run, tmp_path: Path) -> None:
     assert (record["status"], record["message"]) == ("unreadable", "no such file")
     (record,) = records(run("register", tmp_path / "text.jpg", "--json", exit_code=1).stdout)
     assert record["status"] == "unreadable"
+
+
+def test_missing_one_of_several(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """The others are taken up, each file has its status, and the exit code tells that one was not there."""
+    good, bad = portraits / "Eileen/1.png", tmp_path / "missing.jpg"
+    found = records(run("register", bad, good, "--json", exit_code=1).stdout)
+    assert [(record["path"], record["status"]) for record in found] == [(str(bad), "unreadable"), (str(good), "added")]
+    run("register", good, portraits / "Mirror")
+    (portraits / "Mirror" / "broken.jpg").write_bytes(b"no picture")  # one of many in a folder is only told
+    assert "broken.jpg" in run("register", portraits / "Mirror").stdout
 
 
 def test_no_model_says_what_to_get(run: Run, environment: Environment, portraits: Path) -> None:
@@ -172,8 +183,34 @@ def test_odd_names_stay_on_one_line(process_environment: Environment, portraits:
 
 
 def test_module_exports_the_entry_point() -> None:
-    """The console script of pyproject.toml is `faceall_cli.main:main`."""
+    """The console script of pyproject.toml is `faceall_cli.entry:main`."""
     assert callable(module.main)
+    assert callable(entry.main)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_ctrl_c_while_loading(process_environment: Environment) -> None:
+    """From its first line on the command ends with one line and code 130, whatever it is importing."""
+    program = (
+        "import builtins, faceall_cli.entry as entry, os, signal\n"
+        "real = builtins.__import__\n"
+        "def meddle(name, *rest, **more):\n"
+        "    if name == 'click': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(name, *rest, **more)\n"
+        "builtins.__import__ = meddle\n"
+        "entry.main()"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=process_environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "faceall: interrupted\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_module_is_a_command(process_environment: Environment) -> None:
+    """`python -m faceall_cli` is the command."""
+    command = [sys.executable, "-m", "faceall_cli", "--version"]
+    done = subprocess.run(command, env=process_environment, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.startswith("faceall, version ")
 
 
 def test_search_does_not_import_tensorflow(process_environment: Environment, portraits: Path, run: Run) -> None:

@@ -317,10 +317,20 @@ def test_read_only_gallery(server: Gallery, bundle: Path, opened: Opener, tmp_pa
         reader.import_bundle(bundle)
 
 
+_EXPORTS = (("a.faceall", None), ("b.faceall", None), ("c.faceall", ["Ann"]))
+
+
 def test_read_only_gallery_without_ids(server: Gallery, opened: Opener, tmp_path: Path) -> None:
-    """The first export has to give ids."""
-    with pytest.raises(IndexFileError, match="open it for writing"):
-        opened(read_only=True).export_bundle(tmp_path / "reader.faceall")
+    """Where the first export cannot give ids these follow from the content: the same bytes each time, none doubled."""
+    reader = opened(read_only=True)
+    paths = [reader.export_bundle(tmp_path / name, people=people).path for name, people in _EXPORTS]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    for path in (paths[0], paths[2]):
+        done = server.import_bundle(path)
+        assert (done.added, done.known > 0, done.new_people, done.conflicts) == (0, True, [], [])
+    assert server.problems() == []
+    reader.export_folder(tmp_path / "folder")
+    assert server.import_vectors(tmp_path / "folder").added == 0
 
 
 def test_threshold_travels(server: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

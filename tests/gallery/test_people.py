@@ -48,6 +48,49 @@ def test_renaming(filled: Gallery) -> None:
     assert names(filled) == ["Ada Lovelace", "Eve"]
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("A" * 201, "at most 200 characters, 'AAAAAAAAAAAAAAAAAAAA...' has 201"),
+        ("Ada\nEve", "one line without control characters"),
+        ("Ada\x1b[31m", "one line without control characters"),
+        ("Ada\u2028", None),
+        ("Ada \u2028 Eve", "one line without control characters"),
+    ],
+)
+def test_names_that_nobody_has(filled: Gallery, photos: Path, name: str, reason: str | None) -> None:
+    """A name is one line of at most 200 characters; another one is refused wherever a person gives one."""
+    (face, *_) = filled.faces(person="Ada")
+    if reason is None:  # white space around it
+        filled.rename_person("Eve", name.replace("Ada", "Zoe"))
+        assert names(filled) == ["Ada", "Zoe"]
+        return
+    for attempt in (
+        lambda: filled.rename_person("Ada", name),
+        lambda: filled.name_face(face.face_id, name),
+        lambda: filled.split_person("Ada", [face.face_id], to=name),
+        lambda: filled.register(photos, person=name),
+    ):
+        with pytest.raises(FaceallError, match=reason) as caught:
+            attempt()
+        assert len(str(caught.value)) < 200
+    assert names(filled) == ["Ada", "Eve"]
+
+
+def test_longest_name(filled: Gallery) -> None:
+    """Two hundred characters of any script are a name."""
+    filled.rename_person("Ada", "\u00e9" * 200)
+    assert len(filled.people()[1].name) == 200
+
+
+def test_folder_with_an_odd_name(filled: Gallery, photos: Path) -> None:
+    """A folder's name becomes one that a person can have."""
+    write_photo(photos / "Bo\nLee" / "1.png", one_face(7))
+    write_photo(photos / ("x" * 240) / "1.png", one_face(8))
+    list(filled.register(photos))
+    assert names(filled) == ["Ada", "Bo Lee", "Eve", "x" * 200]
+
+
 def test_merging(filled: Gallery) -> None:
     """All faces of the one belong to the other afterwards, and the one is gone."""
     assert filled.merge_people("Ada", "Eve") == 2

@@ -8,10 +8,11 @@ from faceall.gallery.browse import Page, StoredPhoto
 from faceall.gallery.bundle import BundleExport
 from faceall.gallery.bundle_merge import BundleImport
 from faceall.gallery.clusters import Cluster, Clustering
+from faceall.gallery.drafts import open_to_fill
 from faceall.gallery.gallery import Gallery, default_folder, holds_gallery
 from faceall.gallery.maintenance import GalleryStatistics, Repair, repair_gallery
 from faceall.gallery.migrate import MigratedPhoto, Migration
-from faceall.gallery.naming import Candidate, find_candidates, person_of
+from faceall.gallery.naming import Candidate, find_candidates, person_in_name, person_of
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult, PhotoStatus
 from faceall.gallery.register import Registration, Timings
@@ -55,6 +56,8 @@ __all__ = [
     "default_folder",
     "find_candidates",
     "holds_gallery",
+    "open_to_fill",
+    "person_in_name",
     "person_of",
     "repair_gallery",
 ]

@@ -6,6 +6,7 @@ give them to everything new, whoever registers it.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from typing import Literal
 
@@ -58,6 +59,12 @@ def give_ids(connection: sqlite3.Connection) -> None:
     if not has_ids(connection):
         for statement in _TABLES:
             connection.execute(statement)
+
+
+def derived_id(*parts: str) -> str:
+    """A UUID that follows from what it stands for, where no random one can be stored."""
+    text = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-a{text[17:20]}-{text[20:32]}"
 
 
 def set_id(

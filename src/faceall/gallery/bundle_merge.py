@@ -22,7 +22,7 @@ from faceall.gallery.analysis import label_of
 from faceall.gallery.bundle_archive import Archive
 from faceall.gallery.bundle_reader import BundleReader
 from faceall.gallery.bundle_records import BundleFace, BundlePerson, BundlePhoto
-from faceall.gallery.people import checked_name
+from faceall.gallery.naming import fitting_name
 from faceall.gallery.photos import forget_nobodies
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
@@ -128,6 +128,11 @@ def _agree(index: FaceIndex, incoming: Incoming) -> None:
     )
 
 
+def _name_of(name: str) -> str:
+    """A person's name as this gallery can have it."""
+    return fitting_name(name) or "unnamed"
+
+
 class _People:
     """The bundle's people as rows of the gallery; those who are new are made when a face needs them."""
 
@@ -144,7 +149,7 @@ class _People:
                 self._rows[person.id] = row
                 self._settle_name(row, person)
         for person in people:
-            if person.id not in self._rows and (row := self._named(checked_name(person.name))) is not None:
+            if person.id not in self._rows and (row := self._named(_name_of(person.name))) is not None:
                 self._rows[person.id] = row
                 bundle_ids.remember_person(connection, person.id, row)
 
@@ -157,7 +162,7 @@ class _People:
         if identity is None or identity in self._rows:
             return self.known(identity)
         person = self._people[identity]
-        name = checked_name(person.name)
+        name = _name_of(person.name)
         row = self._named(name)  # two new people of one name are one
         if row is not None:
             bundle_ids.remember_person(self._connection, identity, row)
@@ -177,7 +182,7 @@ class _People:
 
     def title(self, identity: str | None) -> str:
         """How the bundle calls a person, for messages."""
-        return "nobody" if identity is None else repr(checked_name(self._people[identity].name))
+        return "nobody" if identity is None else repr(_name_of(self._people[identity].name))
 
     def _named(self, name: str) -> int | None:
         row = self._connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
@@ -187,7 +192,7 @@ class _People:
         """Where a person has two names, the later one counts unless somebody else has it."""
         statement = "SELECT name, changed FROM people JOIN person_ids ON person = people.id WHERE people.id = ?"
         here, changed = self._connection.execute(statement, (row,)).fetchone()
-        name = checked_name(person.name)
+        name = _name_of(person.name)
         if name == here:
             return
         if person.changed <= changed:

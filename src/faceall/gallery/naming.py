@@ -19,6 +19,9 @@ from faceall.images import find_images
 
 _NUMBER = re.compile(r"[\s_\-.]*[(\[]?\d+[)\]]?$")
 
+LONGEST_NAME = 200
+"""How many characters a person's name has at most."""
+
 # What cameras, phones and programs write before a number, and what people call a heap of photos.
 _WORDS = """
     copy dcim dsc dscf dscn download downloads face faces fb gopr gx image images img imgp jpeg jpg mvi pano people
@@ -68,16 +71,27 @@ def person_of(path: Path, root: Path, *, known: frozenset[str] = frozenset()) ->
     file's name without its number; or the folder's name where the file's name repeats it or says nothing, or where
     that folder is `known` to be a person's.
     """
-    folders = [_tidy(folder.name) for folder in path.parents if folder != root and root in folder.parents]
+    folders = [fitting_name(folder.name) for folder in path.parents if folder != root and root in folder.parents]
     if folders:
         return next(filter(_says_something, folders), folders[0])
-    stem, folder = _tidy(path.stem), _tidy(path.parent.name)
+    stem, folder = fitting_name(path.stem), fitting_name(path.parent.name)
     own = _without_number(stem)
     if folder in known or _repeats(own, folder):
         return folder
     if _says_something(own):
         return own
     return stem if _letters(own) and not _says_something(folder) else folder or stem
+
+
+def person_in_name(name: str) -> str | None:
+    """The person whom the name of a single file gives, with the folders that stand in it; None where it says nothing.
+
+    `Ada/1.jpg` and `ada_2.jpg` name somebody, `IMG_0042.jpg` and `1.jpg` nobody.
+    """
+    *folders, file = [fitting_name(part) for part in re.split(r"[/\\]", name) if part.strip()] or [""]
+    named = next(filter(_says_something, reversed(folders)), None)
+    own = _without_number(os.path.splitext(file)[0])
+    return named or (own if _says_something(own) else None)
 
 
 def _says_something(name: str) -> bool:
@@ -103,7 +117,18 @@ def _letters(name: str) -> str:
     return "".join(filter(str.isalpha, name.casefold()))
 
 
-def _tidy(name: str) -> str:
+def fitting_name(name: str) -> str:
+    """A name that comes from elsewhere, as a person can have it: no line breaks or control characters, not too long."""
+    one_line = "".join(" " if is_control(letter) else letter for letter in tidy_name(name))
+    return tidy_name(one_line[:LONGEST_NAME])
+
+
+def is_control(letter: str) -> bool:
+    """Whether a character is none that a name can hold: it ends a line, or steers a terminal."""
+    return unicodedata.category(letter) in ("Cc", "Zl", "Zp")
+
+
+def tidy_name(name: str) -> str:
     """One spelling per name: macOS hands out decomposed accents; bytes of no known encoding become question marks."""
     readable = name.encode("utf-8", "replace").decode("utf-8")
     return unicodedata.normalize("NFC", readable).strip()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import unicodedata
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from faceall.errors import FaceallError, NameTakenError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import aside
 from faceall.gallery.bundle_ids import pass_on_ids
+from faceall.gallery.naming import LONGEST_NAME, is_control, tidy_name
 from faceall.gallery.photos import forget_faces, forget_nobodies, forget_photos, person_id
 from faceall.index import FaceIndex
 
@@ -198,15 +198,20 @@ def _checked_row(connection: sqlite3.Connection, row: int) -> int:
 
 
 def checked_name(name: str) -> str:
-    """A person's name without white space around it, composed (NFC) as all names are; an empty one is refused."""
-    tidy = _tidy(name)
+    """A person's name without white space around it, composed (NFC) as all names are.
+
+    Raises FaceallError for one that is empty, too long, or holds a line break or another control character.
+    """
+    tidy = tidy_name(name)
     if not tidy:
         raise FaceallError("a person's name cannot be empty")
+    if len(tidy) > LONGEST_NAME:
+        raise FaceallError(
+            f"a person's name has at most {LONGEST_NAME} characters, {tidy[:20] + '...'!r} has {len(tidy):,}"
+        )
+    if any(map(is_control, tidy)):
+        raise FaceallError(f"a person's name is one line without control characters; {tidy[:40]!r} is not")
     return tidy
-
-
-def _tidy(name: str) -> str:
-    return unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8")).strip()
 
 
 def unknown_face(index: FaceIndex, face_id: int) -> UnknownFaceError:
@@ -243,5 +248,5 @@ def read_status(index: FaceIndex, folder: Path) -> GalleryStatus:
 
 
 def _row_of(connection: sqlite3.Connection, name: str) -> int | None:
-    row = connection.execute("SELECT id FROM people WHERE name = ?", (_tidy(name),)).fetchone()
+    row = connection.execute("SELECT id FROM people WHERE name = ?", (tidy_name(name),)).fetchone()
     return row[0] if row else None

@@ -26,6 +26,7 @@ from faceall.errors import IndexDamagedError, IndexFileError, IndexNewerError
 from faceall.gallery.analysis import THUMBNAIL
 from faceall.gallery.bundle import BundleExport, read_gallery
 from faceall.gallery.bundle_checks import FlawError, expect, is_whole
+from faceall.gallery.bundle_ids import derived_id
 from faceall.gallery.bundle_merge import Incoming
 from faceall.gallery.bundle_reader import LARGEST_THUMBNAIL, is_small_jpeg
 from faceall.gallery.bundle_records import BundleFace, BundlePerson, BundlePhoto, as_json, list_json
@@ -212,17 +213,17 @@ def _as_incoming(source: Path, found: ForeignVectors, made_by: str) -> Incoming:
     """Vectors without photos as faces: what is not known is left empty, ids follow from the content."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     names = sorted({name for name in found.names if name is not None})
-    people = {name: BundlePerson(_identity("person", made_by, name), name, now, now) for name in names}
+    people = {name: BundlePerson(derived_id("person", made_by, name), name, now, now) for name in names}
     digests, places = _photos(source, found.photos)
     faces: list[BundleFace] = []
     seen: dict[str, int] = {}
     for vector, name, photo, digest in zip(found.vectors, found.names, found.photos, digests, strict=True):
         content = hashlib.sha256(vector.astype("<f4").tobytes()).hexdigest()
         known = digest or _digest("photo", made_by, str(name), str(photo), "" if photo else content)
-        identity = _identity("face", made_by, known, content)
+        identity = derived_id("face", made_by, known, content)
         seen[identity] = seen.get(identity, 0) + 1
         if seen[identity] > 1:  # the very same again
-            identity = _identity("face", made_by, known, content, str(seen[identity]))
+            identity = derived_id("face", made_by, known, content, str(seen[identity]))
         faces.append(
             BundleFace(
                 id=identity,
@@ -262,9 +263,3 @@ def _file_name(photo: str | None, name: str | None) -> str:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
-
-
-def _identity(*parts: str) -> str:
-    """A UUID that follows from the content, so that a second import finds what the first has brought."""
-    text = _digest(*parts)
-    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-a{text[17:20]}-{text[20:32]}"
