@@ -1,0 +1,159 @@
+"""API keys are shown once and kept as hashes; sessions end with their key."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from faceall.errors import FaceallError
+from faceall.web.keys import KEYS_FILE, Keys, Sessions
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    """An empty store."""
+    return Keys(tmp_path / "gallery" / KEYS_FILE)
+
+
+def test_a_key_is_known_by_its_text_and_by_nothing_else(keys: Keys) -> None:
+    """Any change of it makes it unknown."""
+    text = keys.create("Anna's laptop")
+    found = keys.find(text)
+    assert found is not None
+    assert found.label == "Anna's laptop"
+    for other in (
+        "",
+        text[:-1],
+        text + "a",
+        text.upper(),
+        found.digest,
+        found.salt,
+        found.id,
+        "é" + text,
+        "x" * 10_000_000,
+    ):
+        assert keys.find(other) is None
+
+
+def test_the_file_holds_no_key_and_only_its_owner_can_read_it(keys: Keys) -> None:
+    """Equal keys would have unequal digests, for each has its salt."""
+    texts = [keys.create(), keys.create()]
+    content = keys.path.read_text()
+    for text in texts:
+        assert text not in content
+        assert text.removeprefix("faceall_") not in content
+    assert stat.S_IMODE(keys.path.stat().st_mode) == 0o600
+    assert len({key.salt for key in keys.all}) == 2
+    assert os.listdir(keys.path.parent) == [KEYS_FILE]
+
+
+def test_a_key_has_256_random_bits(keys: Keys) -> None:
+    """43 letters of URL-safe Base64 behind a prefix by which scanners of leaked secrets can know it."""
+    text = keys.create()
+    assert text.startswith("faceall_")
+    assert len(text) == len("faceall_") + 43
+    assert keys.create() != text
+
+
+def test_a_revoked_key_ends_at_once_also_in_another_process(keys: Keys) -> None:
+    """The file is read again when it has changed."""
+    text, other = keys.create("a"), keys.create("b")
+    elsewhere = Keys(keys.path)
+    first = elsewhere.find(text)
+    assert first is not None
+    assert keys.revoke(first.id).label == "a"
+    assert elsewhere.find(text) is None
+    assert elsewhere.find(other) is not None
+    with pytest.raises(FaceallError, match=f"has no key '{first.id}'; known are {elsewhere.all[0].id}"):
+        keys.revoke(first.id)
+
+
+def test_there_are_no_keys_at_first(keys: Keys) -> None:
+    """No file is made by looking."""
+    assert keys.all == ()
+    assert keys.find("faceall_x") is None
+    assert not keys.path.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", '{"version": 2, "keys": []}', '{"version": 1, "keys": [{}]}', '{"version": 1, "keys": 7}',
+     '{"version": 1, "keys": [{"id": 1, "label": "", "created": "", "salt": "", "digest": ""}]}', "\udc80"],
+)  # fmt: skip
+def test_a_damaged_file_lets_nobody_in(keys: Keys, content: str) -> None:
+    """It is an error in one line, not an empty list of keys."""
+    keys.path.parent.mkdir()
+    keys.path.write_text(content, errors="surrogateescape")
+    with pytest.raises(FaceallError, match="damaged"):
+        keys.find("faceall_x")
+
+
+def test_a_label_is_one_short_line(keys: Keys) -> None:
+    """It is printed in lists."""
+    for label in ("a\nb", "x" * 101):
+        with pytest.raises(FaceallError, match="label"):
+            keys.create(label)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """In one line."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FaceallError, match="Not a directory"):
+        Keys(tmp_path / "file" / KEYS_FILE).create()
+
+
+def test_threads_make_keys_at_once(keys: Keys) -> None:
+    """None gets lost."""
+    threads = [threading.Thread(target=keys.create) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(json.loads(keys.path.read_text())["keys"]) == len(keys.all) == 8
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_session_stands_for_its_key_until_it_ends(keys: Keys) -> None:
+    """By time, by closing it, or with its key."""
+    clock = Clock()
+    sessions = Sessions(keys, seconds=10, clock=clock)
+    text = keys.create()
+    key = keys.find(text)
+    assert key is not None
+    late, closed, orphan = (sessions.open(key) for _ in range(3))
+    assert sessions.find(late) == key.id
+    assert sessions.find(late[:-1]) is None
+    assert sessions.find("\udcff") is None
+    sessions.close(closed)
+    assert sessions.find(closed) is None
+    clock.now = 9.9
+    assert sessions.find(late) == key.id
+    clock.now = 10.0
+    assert sessions.find(late) is None
+    clock.now = 5.0
+    assert sessions.find(orphan) == key.id
+    keys.revoke(key.id)
+    assert sessions.find(orphan) is None
+
+
+def test_sessions_are_bounded(keys: Keys) -> None:
+    """The oldest goes first."""
+    sessions = Sessions(keys, most=2)
+    key = keys.find(keys.create())
+    assert key is not None
+    words = [sessions.open(key) for _ in range(3)]
+    assert [sessions.find(word) is not None for word in words] == [False, True, True]

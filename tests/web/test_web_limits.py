@@ -1,0 +1,203 @@
+"""Bounds: pictures by their header, clients by their rate, JSON by its size and depth."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import threading
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as PillowImage
+
+from faceall.errors import ImageTooLargeError, UnreadableImageError
+from faceall.web.limits import PictureGate, RateLimit, client_of, parse_json
+from faceall.web.refusal import RefusedError
+
+
+def picture(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
+    """The file of a small picture."""
+    file = io.BytesIO()
+    PillowImage.new("RGB", size, (200, 100, 50)).save(file, kind)
+    return file.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A small PNG that unfolds to that many pixels of gray: its data are there, compressed a thousand times."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    packer = zlib.compressobj(9)
+    rows = b"\0" * (width + 1)
+    data = b"".join(packer.compress(rows) for _ in range(min(height, 1000))) + packer.flush()
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def gate(**given: int | float) -> PictureGate:
+    """One for pictures of at most 10,000 pixels and 100,000 bytes."""
+    bounds = {"most_bytes": 100_000, "most_pixels": 10_000, "pixels_at_once": 20_000, "patience": 5.0} | given
+    return PictureGate(**bounds)  # type: ignore[arg-type]
+
+
+def test_a_picture_within_the_bounds_is_opened() -> None:
+    """As RGB pixels."""
+    with gate().open(picture()) as image:
+        assert image.shape == (30, 40, 3)
+        assert image.dtype == np.uint8
+
+
+def test_a_bomb_is_refused_by_its_header() -> None:
+    """With the numbers, and without a cent of memory for its 2.5 thousand million pixels."""
+    for use in (gate().check, lambda data: gate().open(data).__enter__()):
+        with pytest.raises(ImageTooLargeError, match=r"50000 x 50000 = 2,500,000,000 pixels, the cap is 10,000"):
+            use(bomb(50_000, 50_000))
+
+
+def test_the_caps_are_exact() -> None:
+    """As many bytes and pixels as the cap pass, one fewer allowed refuses."""
+    data = picture(size=(100, 100))
+    gate(most_bytes=len(data)).check(data)
+    with pytest.raises(RefusedError) as caught:
+        gate(most_bytes=len(data) - 1).check(data)
+    assert (caught.value.status, caught.value.code) == (413, "too_large")
+    with pytest.raises(ImageTooLargeError):
+        gate(most_pixels=9_999).check(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"<svg/>", b"%PDF-1.4", b"PK\3\4", b"GIF89a", b"\xff\xd8\xff"])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    """Before it is decoded."""
+    with pytest.raises(UnreadableImageError):
+        gate().check(data)
+
+
+def test_pictures_wait_until_others_are_done() -> None:
+    """Two fit at once; the third comes in when one has left, also one that failed."""
+    small = gate(patience=30.0)
+    data = picture(size=(100, 100))
+    entered = threading.Event()
+
+    def third() -> None:
+        with small.open(data):
+            entered.set()
+
+    thread = threading.Thread(target=third)
+
+    def fail_while_the_third_waits() -> None:
+        with small.open(data):
+            thread.start()
+            assert not entered.wait(0.2)
+            raise ZeroDivisionError
+
+    with small.open(data):
+        with pytest.raises(ZeroDivisionError):
+            fail_while_the_third_waits()
+        assert entered.wait(10)
+    thread.join()
+
+
+def test_a_place_that_does_not_come_free_is_refused_as_busy() -> None:
+    """With the time after which to ask again."""
+    small = gate(pixels_at_once=10_000, patience=0.05)
+    data = picture(size=(100, 100))
+    with small.open(data), pytest.raises(RefusedError) as caught, small.open(data):
+        pass
+    assert (caught.value.status, caught.value.code) == (503, "busy")
+    assert caught.value.retry_after
+    with small.open(data):
+        pass
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_client_gets_its_burst_and_then_the_rate() -> None:
+    """Other clients have their own."""
+    clock = Clock()
+    limit = RateLimit(rate=2, burst=3, clock=clock)
+    assert [limit.take("a") for _ in range(5)] == [0, 0, 0, 1, 1]
+    assert limit.take("b") == 0
+    clock.now += 0.5
+    assert [limit.take("a") for _ in range(2)] == [0, 1]
+    clock.now += 1000
+    assert [limit.take("a") for _ in range(4)] == [0, 0, 0, 1]
+
+
+def test_the_wait_is_how_long_it_takes() -> None:
+    """One second per token at that rate; asking does not prolong it."""
+    clock = Clock()
+    limit = RateLimit(rate=0.1, burst=1, clock=clock)
+    assert limit.wait_of("a") == 0
+    assert limit.take("a") == 0
+    assert limit.take("a") == limit.wait_of("a") == 10
+    clock.now += 9
+    assert limit.wait_of("a") == 1
+    clock.now += 1
+    assert limit.wait_of("a") == 0
+    limit.check("a")
+    with pytest.raises(RefusedError) as caught:
+        limit.check("a")
+    assert (caught.value.status, caught.value.code, caught.value.retry_after) == (429, "too_many_requests", 10)
+
+
+def test_clients_beyond_the_memory_are_forgotten() -> None:
+    """A million addresses take no more memory than a hundred; who keeps asking is not forgotten."""
+    limit = RateLimit(rate=0.001, burst=1, most=100)
+    assert limit.take("steady") == 0
+    for number in range(1000):
+        limit.take(str(number))
+        if number % 50 == 0:
+            assert limit.take("steady") > 0
+    assert len(limit._buckets) == 100
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [("10.1.2.3", "10.1.2.3"), ("2a00:1450:4001:80b:1:2:3:4", "2a00:1450:4001:80b::/64"),
+     ("::ffff:10.1.2.3", "10.1.2.3"),
+     (None, "unknown"), ("localhost", "localhost")],
+)  # fmt: skip
+def test_a_client_of_ipv6_is_its_network(address: str | None, client: str) -> None:
+    """It has 2**64 addresses of its own."""
+    assert client_of(address) == client
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [(b"", "not JSON"), (b"{", "not JSON"), (b"[NaN]", "not JSON"),
+     (b"[Infinity]", "not JSON"), (b"[1e999]", "not JSON"),
+     (b"\xff\xfe", "not JSON"), (b"1" * 5000, "not JSON"), (b'"\xc3"', "not JSON"), (b"[" * 100_000, "deeper than 20"),
+     (b'{"a":' * 30 + b"1" + b"}" * 30, "deeper than 20"), (b'"' + b"x" * (1 << 20) + b'"', "1,048,578 bytes")],
+)  # fmt: skip
+def test_json_is_bounded(body: bytes, reason: str) -> None:
+    """In size, in depth and in what numbers it knows."""
+    with pytest.raises(RefusedError, match=reason) as caught:
+        parse_json(body)
+    assert caught.value.status == (413 if "bytes" in reason else 400)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(values)
+def test_every_json_value_comes_through(value: object) -> None:
+    """Brackets and quotes in texts do not count as depth."""
+    assert parse_json(json.dumps(value).encode()) == value
+    assert parse_json(json.dumps(["[{" * 50 + '\\"[', value]).encode())[0] == "[{" * 50 + '\\"['
