@@ -10,6 +10,7 @@ import click
 
 from faceall_cli.console import Console, counted, rounded, short_path, shown
 from faceall_cli.options import gallery_option, output_options
+from faceall_cli.receipts import proof_of, receipt_of
 
 if TYPE_CHECKING:
     from faceall.gallery import Gallery
@@ -105,9 +106,9 @@ def remove(console: Console, name: str, gallery: Path | None) -> None:
     Photos that show nobody else are forgotten too; registering them again brings them back.
     """
     with open_existing(gallery) as opened:
-        faces = opened.remove_person(name)
-    console.record({"person": name, "faces": faces})
-    console.line(f"removed {shown(name)}: {counted(faces, 'face')}")
+        removal = opened.delete_person(name)
+    console.record({"person": name, "faces": removal.count, "receipt": receipt_of(removal)})
+    console.line(f"removed {shown(name)}: {counted(removal.count, 'face')}{proof_of(removal)}")
 
 
 @people.command("name")

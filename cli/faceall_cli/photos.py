@@ -19,6 +19,7 @@ from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
 from faceall_cli.options import PhotosPath, gallery_option, model_option, output_options
 from faceall_cli.people import open_existing
+from faceall_cli.receipts import proof_of, receipt_of
 
 if TYPE_CHECKING:
     from faceall.gallery import PhotoResult, Registration
@@ -167,13 +168,15 @@ def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> 
     with open_existing(gallery) as opened:
         for target in targets:
             if _is_face(target):
-                opened.remove_face(int(target))
-                console.record({"face_id": int(target), "removed": True})
-                console.line(f"removed face {target}")
+                removal = opened.delete_faces([int(target)])
+                console.record({"face_id": int(target), "removed": True, "receipt": receipt_of(removal)})
+                console.line(f"removed face {target}{proof_of(removal)}")
             else:
-                photos = opened.remove_photo(target)
-                console.record({"path": os.path.abspath(target), "photos": photos})
-                console.line(f"removed {counted(photos, 'photo')}: {short_path(target)}")
+                removal = opened.delete_photos_at(target)
+                photos = len(removal.photos)
+                record = {"path": os.path.abspath(target), "photos": photos, "receipt": receipt_of(removal)}
+                console.record(record)
+                console.line(f"removed {counted(photos, 'photo')}: {short_path(target)}{proof_of(removal)}")
 
 
 def _is_face(target: str) -> bool:

@@ -128,7 +128,7 @@ def test_looking_after_people(run: Run, portraits: Path) -> None:
     (person,) = records(run("people", "list", "--json").stdout)
     assert (person["person"], person["faces"], person["photos"]) == ("Eileen Collins", 2, 2)
     assert "did you mean" in run("people", "remove", "Eileen", exit_code=1).stderr
-    run("people", "remove", "Eileen Collins")
+    assert "2 faces and 2 photos gone; freed space overwritten" in run("people", "remove", "Eileen Collins").stdout
     assert run("people", "list", "--json").stdout == ""
 
 
@@ -136,8 +136,11 @@ def test_removing(run: Run, portraits: Path) -> None:
     """By face id and by path; what is not there is an error."""
     run("register", portraits)
     (found,) = records(run("search", portraits / "Eileen/1.png", "-k", 1, "--json").stdout)
-    run("remove", found["matches"][0]["face_id"])
-    run("remove", portraits / "Mirror")
+    (gone,) = records(run("remove", found["matches"][0]["face_id"], "--json").stdout)
+    proof = {"secure_delete": True, "log": "empty", "graph": "none", "complete": True}
+    assert gone["receipt"] == {"faces": 1, "aside": 0, "photos": 1, "generation": 2, **proof}
+    text = run("remove", portraits / "Mirror").stdout
+    assert "(1 face and 1 photo gone; freed space overwritten; no graph file; log empty; generation 3)" in text
     (status,) = records(run("status", "--json").stdout)
     assert (status["faces"], status["people"], status["photos"], status["without_face"]) == (0, 0, 1, 1)
     assert "no photo" in run("remove", portraits / "Mirror", exit_code=1).stderr

@@ -33,7 +33,7 @@ from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult
 from faceall.gallery.portable import export_folder, read_vectors
 from faceall.gallery.register import Progress, Registration
-from faceall.gallery.removal import Removal, delete_faces, delete_person, delete_photo, remaining
+from faceall.gallery.removal import Removal, delete_faces, delete_person, delete_photo, delete_photos_at, remaining
 from faceall.gallery.search import (
     PersonResult,
     Query,
@@ -159,6 +159,7 @@ class Gallery:
         person: str | None = None,
         unnamed: bool = False,
         strict: bool = False,
+        workers: Workers | None = None,
         progress: Progress | None = None,
         stop: Event | None = None,
     ) -> Registration:
@@ -170,6 +171,7 @@ class Gallery:
                   name without the number (the folder's name, where the file's says nothing: 1.jpg, IMG_0042.jpg)
         unnamed   the paths say nothing about who it is: faces that are new belong to nobody
         strict    take up no photo whose chief face is poor: small, blurred, turned away or cut by the edge
+        workers   processes that look at the photos, here or on other machines; by default this process does
         progress  called now and then with the number of files done and of all
         stop      set it to end early; what is finished is kept and reported
 
@@ -227,6 +229,7 @@ class Gallery:
             strict=strict,
             agree=self._agree,
             first=first,
+            workers=workers,
             progress=progress,
             stop=stop,
         )
@@ -499,22 +502,15 @@ class Gallery:
 
         Photos that are left without a face are forgotten too; registering them again brings them back.
         """
-        removed = people.remove_person(self._index, name)
-        self._index.save()
-        return removed
+        return self.delete_person(name).count
 
     def remove_face(self, face_id: int) -> None:
         """Remove one face for good. Raises UnknownFaceError."""
-        people.remove_face(self._index, face_id)
-        self._index.save()
+        self.delete_faces([face_id])
 
     def remove_photo(self, path: str | os.PathLike[str]) -> int:
         """Remove the photo at a path, or all below a folder, for good; returns how many. Raises UnknownFaceError."""
-        if not os.fspath(path):
-            raise UnknownFaceError("an empty path names no photo")
-        removed = people.remove_photo(self._index, Path(os.path.abspath(path)))
-        self._index.save()
-        return removed
+        return len(self.delete_photos_at(path).photos)
 
     def delete_person(self, person: int | str) -> Removal:
         """Remove a person, by id or name, with all their faces for good. Raises UnknownPersonError."""
@@ -528,14 +524,21 @@ class Gallery:
         """Remove a photo, by its id, with all its faces for good. Raises UnknownFaceError."""
         return self._saved(delete_photo(self._index, photo_id))
 
+    def delete_photos_at(self, path: str | os.PathLike[str]) -> Removal:
+        """Remove the photo at a path, or all below a folder, for good. Raises UnknownFaceError."""
+        if not os.fspath(path):
+            raise UnknownFaceError("an empty path names no photo")
+        return self._saved(delete_photos_at(self._index, Path(os.path.abspath(path))))
+
     def remaining(self, removal: Removal) -> int:
         """How many rows of what was removed can still be found: 0 when everything is gone."""
         return remaining(self._index, removal)
 
     def _saved(self, removal: Removal) -> Removal:
-        if removal.faces:
+        """The removal with its receipt, after every file was rid of what went."""
+        if removal.count:
             self._index.save()
-        return removal
+        return replace(removal, receipt=self._index.receipt())
 
     # -- from and to other machines ---------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from faceall.errors import FaceallError, NameTakenError, UnknownFaceError, Unkno
 from faceall.gallery import aside
 from faceall.gallery.bundle_ids import pass_on_ids
 from faceall.gallery.naming import LONGEST_NAME, is_control, tidy_name
-from faceall.gallery.photos import forget_faces, forget_nobodies, forget_photos, person_id
+from faceall.gallery.photos import forget_nobodies, person_id
 from faceall.index import FaceIndex
 
 _SUGGESTIONS = 3
@@ -133,14 +133,6 @@ def merge_people(index: FaceIndex, old: str | int, into: str | int) -> int:
     return moved
 
 
-def remove_person(index: FaceIndex, name: str | int) -> int:
-    """Remove a person with every face that is filed under them; returns how many faces went."""
-    with index.transaction() as connection:
-        person = find_person(connection, name)
-        keys = [row[0] for row in connection.execute("SELECT key FROM faces WHERE person = ?", (person,))]
-        return aside.forget_person(connection, person) + forget_faces(index, keys)
-
-
 def name_face(index: FaceIndex, face_id: int, person: str) -> None:
     """File one face under a person, who is made if there is none of that name."""
     name = checked_name(person)
@@ -153,26 +145,6 @@ def name_face(index: FaceIndex, face_id: int, person: str) -> None:
         if not changed:
             raise unknown_face(index, face_id)
         forget_nobodies(connection)
-
-
-def remove_face(index: FaceIndex, face_id: int) -> None:
-    """Remove one face with its vector and thumbnail; its photo too if that shows no other face."""
-    if face_id not in index:
-        raise unknown_face(index, face_id)
-    forget_faces(index, [face_id])
-
-
-def remove_photo(index: FaceIndex, path: Path) -> int:
-    """Remove the photo that a path held, or every photo below a folder; returns how many photos went."""
-    exact, below = os.fsencode(path), os.fsencode(path / "x")[:-1]
-    with index.transaction() as connection:
-        rows = connection.execute(
-            "SELECT DISTINCT photo FROM files WHERE path = ? OR substr(path, 1, ?) = ?", (exact, len(below), below)
-        ).fetchall()
-        if not rows:
-            raise UnknownFaceError(f"{path}: no photo of the gallery {index.name} was seen there")
-        forget_photos(index, [row[0] for row in rows])
-    return len(rows)
 
 
 def find_person(connection: sqlite3.Connection, name: str | int) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from faceall.errors import UnknownFaceError
@@ -13,6 +14,7 @@ from faceall.gallery.browse import one_photo, paths_of
 from faceall.gallery.people import find_person, unknown_face
 from faceall.gallery.photos import forget_faces, forget_photos
 from faceall.index import FaceIndex
+from faceall.index.receipt import Receipt
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,19 @@ class Removal:
     photos  the ids of the photos that are forgotten, as they show no other face
     paths   the files that held those photos; they are left as they are
     aside   how many faces more were waiting for their photo since the model was changed
+    receipt  what was left of them on the disk afterwards; None before that was looked at
     """
 
     faces: tuple[int, ...]
     photos: tuple[int, ...]
     paths: tuple[Path, ...]
     aside: int = 0
+    receipt: Receipt | None = field(default=None, compare=False)
+
+    @property
+    def count(self) -> int:
+        """How many faces went, those aside too."""
+        return len(self.faces) + self.aside
 
 
 def delete_person(index: FaceIndex, person: int | str) -> Removal:
@@ -53,9 +62,20 @@ def delete_faces(index: FaceIndex, faces: Iterable[int]) -> Removal:
 def delete_photo(index: FaceIndex, photo_id: int) -> Removal:
     """Remove a photo with every face on it. Raises UnknownFaceError."""
     with index.transaction() as connection:
-        photo = one_photo(connection, photo_id)
-        forget_photos(index, [photo_id])
-    return Removal(tuple(face.face_id for face in photo.faces), (photo_id,), photo.paths)
+        one_photo(connection, photo_id)
+        return _delete_photos(index, connection, [photo_id])
+
+
+def delete_photos_at(index: FaceIndex, path: Path) -> Removal:
+    """Remove the photo that a path held, or every photo below a folder. Raises UnknownFaceError."""
+    exact, below = os.fsencode(path), os.fsencode(path / "x")[:-1]
+    with index.transaction() as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT photo FROM files WHERE path = ? OR substr(path, 1, ?) = ?", (exact, len(below), below)
+        ).fetchall()
+        if not rows:
+            raise UnknownFaceError(f"{path}: no photo of the gallery {index.name} was seen there")
+        return _delete_photos(index, connection, [row[0] for row in rows])
 
 
 def remaining(index: FaceIndex, removal: Removal) -> int:
@@ -72,6 +92,15 @@ def remaining(index: FaceIndex, removal: Removal) -> int:
         )
         photos = (connection.execute("SELECT count(*) FROM photos WHERE id = ?", (id_,)) for id_ in removal.photos)
         return int(left + sum(row.fetchone()[0] for row in photos))
+
+
+def _delete_photos(index: FaceIndex, connection: sqlite3.Connection, photos: list[int]) -> Removal:
+    """Remove photos inside a transaction."""
+    faces = [row for photo in photos for row in connection.execute("SELECT key FROM faces WHERE photo = ?", (photo,))]
+    waiting = sum(len(aside.waiting(connection, photo)) for photo in photos) if aside.is_there(connection) else 0
+    paths = tuple(path for photo in photos for path in paths_of(connection, photo))
+    forget_photos(index, photos)
+    return Removal(tuple(row[0] for row in faces), tuple(photos), paths, waiting)
 
 
 def _delete_faces(index: FaceIndex, connection: sqlite3.Connection, faces: list[int], waiting: int = 0) -> Removal:

@@ -2,6 +2,7 @@
 
 from faceall.index.face_index import FaceIndex
 from faceall.index.graph import GraphOptions
+from faceall.index.receipt import Receipt
 from faceall.index.tuning import Tuning
 
-__all__ = ["FaceIndex", "GraphOptions", "Tuning"]
+__all__ = ["FaceIndex", "GraphOptions", "Receipt", "Tuning"]

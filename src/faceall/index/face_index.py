@@ -28,6 +28,7 @@ from faceall.index.checks import (
 )
 from faceall.index.exchange import exchange
 from faceall.index.graph import GraphOptions
+from faceall.index.receipt import Receipt, read_receipt
 from faceall.index.rows import Block
 from faceall.index.searcher import EXACT_LIMIT, Searcher
 from faceall.index.storage import Storage
@@ -371,6 +372,10 @@ class FaceIndex:
             clean = self._tidy()
         self._changed = False
         return clean
+
+    def receipt(self) -> Receipt:
+        """What is left on the disk of vectors that were removed; nothing, after a `save` that says so."""
+        return read_receipt(self._storage)
 
     def _remove_leftovers(self, folder: Path) -> None:
         """Remove what killed writers of the graph file have left, before its hour where it may hold a removed vector.

@@ -212,6 +212,13 @@ class Storage:
         self.tidy(patience=patience)
 
     @property
+    def secure_delete(self) -> bool:
+        """Whether the writing connection overwrites with zeros what it frees."""
+        self._refuse_closed()
+        with translated(self.name):
+            return bool(self._writer.execute("PRAGMA secure_delete").fetchone()[0] == 1)
+
+    @property
     def has_log(self) -> bool:
         """Whether the log holds anything, be it in the database already or not."""
         try:

@@ -1,0 +1,35 @@
+"""What a removal has left on the disk, for a person and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from faceall_cli.console import counted
+
+if TYPE_CHECKING:
+    from faceall.gallery import Removal
+
+
+def receipt_of(removal: Removal) -> dict[str, Any]:
+    """How many faces and photos went, and how thoroughly, as an object."""
+    found = {"faces": len(removal.faces), "aside": removal.aside, "photos": len(removal.photos)}
+    if removal.receipt is None:
+        return found
+    return {**found, **asdict(removal.receipt), "complete": removal.receipt.complete}
+
+
+def proof_of(removal: Removal) -> str:
+    """The same in words, to follow what was removed."""
+    receipt = removal.receipt
+    if receipt is None:
+        return ""
+    parts = [f"{counted(removal.count, 'face')} and {counted(len(removal.photos), 'photo')} gone"]
+    parts.append("freed space overwritten" if receipt.secure_delete else "freed space NOT overwritten")
+    parts.append({"none": "no graph file", "rewritten": "graph rewritten"}.get(receipt.graph, "graph still holds them"))
+    parts.append(
+        "log empty"
+        if receipt.log == "empty"
+        else "another program is using the gallery, so the log still holds them until a writer closes it"
+    )
+    return f" ({'; '.join(parts)}; generation {receipt.generation:,})"

@@ -1,0 +1,104 @@
+"""A removal tells what it has taken out of every file, and what it could not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
+
+from faceall.gallery import Gallery
+from faceall.index import FaceIndex, GraphOptions
+
+Opener = Callable[..., Gallery]
+
+
+@pytest.fixture
+def filled(gallery: Gallery, photos: Path) -> Gallery:
+    """Ada with forty photos, Eve with two, one of them with a stranger."""
+    for number in range(40):
+        write_photo(photos / "Ada" / f"{number}.png", one_face(number))
+    write_photo(photos / "Eve" / "a.png", one_face(100))
+    write_photo(photos / "Eve" / "b.png", [*one_face(101), (0, 0, 15, (99, 0, 0))])
+    list(gallery.register(photos))
+    return gallery
+
+
+def bytes_of(folder: Path) -> bytes:
+    """Everything that any file of a gallery holds."""
+    return b"".join(path.read_bytes() for path in sorted(folder.iterdir()) if not path.name.endswith("-shm"))
+
+
+def test_receipt_of_a_person(filled: Gallery) -> None:
+    """Faces, photos, generation; freed space is overwritten, the log empty, and no byte of the faces is left."""
+    (first, second, *_) = filled.faces(person="Eve")
+    secrets = [filled._index[face.face_id].tobytes() for face in (first, second)]
+    secrets += [filled.thumbnail(face.face_id)[-200:] for face in (first, second)]
+    filled._index.save()
+    assert all(secret in bytes_of(filled.folder) for secret in secrets)
+    removal = filled.delete_person("Eve")
+    assert (len(removal.faces), len(removal.photos), removal.count) == (2, 1, 2)
+    receipt = removal.receipt
+    assert receipt is not None
+    assert (receipt.secure_delete, receipt.log, receipt.graph, receipt.complete) == (True, "empty", "none", True)
+    assert receipt.generation == filled._index.receipt().generation
+    assert filled.remaining(removal) == 0
+    assert not any(secret in bytes_of(filled.folder) for secret in secrets)
+
+
+def test_receipt_of_a_large_gallery(filled: Gallery, folder: Path) -> None:
+    """Where there is a graph file it is written anew without the removed vectors."""
+    filled.close()
+    index = FaceIndex(folder, exact_limit=10)
+    index.save()
+    gallery = Gallery(index, folder, Gallery.open(folder)._analyser)
+    secrets = [index[face.face_id].tobytes() for face in gallery.faces(person="Eve")]
+    assert all(secret in (folder / "faces.hnsw").read_bytes() for secret in secrets)
+    receipt = gallery.delete_person("Eve").receipt
+    assert receipt is not None
+    assert (receipt.graph, receipt.complete) == ("rewritten", True)
+    assert not any(secret in bytes_of(folder) for secret in secrets)
+    gallery.close()
+
+
+def test_receipt_says_that_a_reader_holds_the_log(
+    filled: Gallery, open_gallery: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who goes on reading an older state keeps it; the receipt says so, and the next writer finishes."""
+    monkeypatch.setattr("faceall.index.face_index._PATIENCE", 0.1)
+    reader, ready, done = open_gallery(read_only=True), threading.Event(), threading.Event()
+
+    def read() -> None:
+        with reader._index.reading() as connection:
+            connection.execute("SELECT count(*) FROM faces").fetchone()
+            ready.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        receipt = filled.delete_person("Eve").receipt
+        assert receipt is not None
+        assert (receipt.log, receipt.complete) == ("held", False)
+    finally:
+        done.set()
+        thread.join()
+    filled._index.save()
+    assert filled._index.receipt().complete
+
+
+def test_outdated_graph_is_told(folder: Path) -> None:
+    """A graph file that was saved before a removal still holds the vector, until the index is saved again."""
+    with Gallery.open(folder, detector=ColourDetector(), embedder=ColourEmbedder()):
+        pass
+    with FaceIndex(folder, exact_limit=10, options=GraphOptions(threads=1)) as index:
+        index.add([[float(number), 1.0] for number in range(40)])
+        index.save()
+        assert index.receipt().graph == "rewritten"
+        index.remove([3])
+        assert (index.receipt().graph, index.receipt().complete) == ("outdated", False)
+        index.save()
+        assert index.receipt().complete
