@@ -19,6 +19,7 @@ from faceall_cli import (
     people,
     photos,
     search,
+    serve,
     train,
 )
 from faceall_cli.group import FaceallGroup
@@ -55,6 +56,7 @@ COMMANDS = (
     calibrate.calibrate,
     align.align,
     train.train,
+    serve.serve,
     doctor.doctor,
 )
 for _command in COMMANDS:

@@ -1,0 +1,101 @@
+"""Pictures into the gallery: files of a form, or URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flask import Blueprint, request
+from werkzeug.datastructures import FileStorage
+
+from faceall.errors import FaceallError
+from faceall.gallery import person_in_name
+from faceall.gallery.people import checked_name
+from faceall.web.errors import describe, refused
+from faceall.web.inputs import checked_urls, flag, json_object, name_of, read_file, text_in, urls_in
+from faceall.web.jobs import Item, Job
+from faceall.web.refusal import RefusedError
+from faceall.web.services import services
+from faceall.web.shapes import Json
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """/register."""
+    blueprint.post("/register")(register)
+
+
+def register() -> Json | tuple[Json, int]:
+    """Register the pictures of a form or at URLs; answers at once, or with `wait=true` when all is done."""
+    wait = flag(request.args, "wait")
+    job = _from_form() if request.mimetype == "multipart/form-data" else _from_json()
+    if wait:
+        job.wait()
+        return {"job": job.record()}
+    return {"job": {"id": job.id, "total": job.total, "state": job.state}}, 202
+
+
+def _from_form() -> Job:
+    files = request.files.getlist("files")
+    urls = [url for url in request.form.getlist("urls") if url]
+    person = _person(request.form.get("person") or None)
+    unnamed = flag(request.form, "unnamed")
+    if not files and not urls:
+        raise refused("the form has no pictures: files in the field 'files', or addresses in the field 'urls'")
+    if urls:
+        checked_urls(urls, services().options.most_urls)
+    services().jobs.check_room(len(files) + len(urls))
+    items = file_items([(name_of(file), file) for file in files], person=person, unnamed=unnamed)
+    return submit([*items, *url_items(urls, person=person)])
+
+
+def _from_json() -> Job:
+    fields = json_object("urls", "person", needed=("urls",))
+    urls = urls_in(fields, services().options.most_urls)
+    person = _person(text_in(fields, "person", optional=True))
+    return submit(url_items(urls, person=person))
+
+
+def _person(name: str | None) -> str | None:
+    return None if name is None else checked_name(name)
+
+
+def file_items(files: Iterable[tuple[str, FileStorage]], *, person: str | None, unnamed: bool) -> list[Item]:
+    """Files with their names, checked and written to the disk, ready to be registered.
+
+    person   whose they are; None: each is called after its name, or nobody's where that says nothing
+    unnamed  all are nobody's
+    """
+    chosen = list(files)
+    most = services().options.most_files
+    if len(chosen) > most:
+        raise refused(f"the form has {len(chosen):,} pictures, expected at most {most:,}", 413)
+    items: list[Item] = []
+    for name, file in chosen:
+        owner = None if unnamed else person or person_in_name(name)
+        items.append(_file_item(name, file, owner, refile=person is not None))
+    return items
+
+
+def _file_item(name: str, file: FileStorage, owner: str | None, *, refile: bool) -> Item:
+    shared = services()
+    try:
+        data = read_file(file, shared.options.most_file_bytes)
+        shared.pictures.check(data)
+        return Item(name, shared.uploads.take(data, name), person=owner, refile=refile)
+    except FaceallError as error:
+        return Item(name, error=describe(error, str(shared.gallery.folder))[1])
+
+
+def url_items(urls: Iterable[str], *, person: str | None) -> list[Item]:
+    """Pictures at URLs; they are called by their URL and, without a person, nobody's."""
+    return [Item(url, url=url, person=person, refile=person is not None) for url in urls]
+
+
+def submit(items: list[Item]) -> Job:
+    """Register them as soon as a thread is free. Raises RefusedError (503) where too many wait."""
+    try:
+        return services().jobs.submit(items)
+    except RefusedError:
+        for item in items:
+            if item.upload is not None:
+                services().uploads.release(item.upload, keep=False)
+        raise

@@ -1,0 +1,99 @@
+"""Is it well? What does it hold?"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+from flask import Blueprint
+
+from faceall.caffe.engines import DEFAULT_ENGINE
+from faceall.errors import FaceallError
+from faceall.gallery import Gallery
+from faceall.index.graph import GraphOptions
+from faceall.version import __version__
+from faceall.web import shapes
+from faceall.web.services import Services, services
+from faceall.web.shapes import Json
+
+_TRUSTED_SECONDS = 60.0  # that an answer about problems is given again: finding it reads the whole database
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """/health and /status."""
+    blueprint.get("/health")(health)
+    blueprint.get("/status")(status)
+
+
+def health() -> Json:
+    """Answers as long as the server does."""
+    return {"status": "ok"}
+
+
+def status() -> Json:
+    """What the gallery holds, which model it needs, and how its index is."""
+    shared = services()
+    return read_status(shared)
+
+
+def read_status(shared: Services) -> dict[str, Any]:
+    """The same for the page."""
+    gallery = shared.gallery
+    counted = gallery.status()
+    return {
+        "faces": counted.faces,
+        "people": gallery.page_of_people(named=True, limit=0).total,
+        "photos": counted.photos,
+        "unnamed_clusters": gallery.page_of_people(named=False, limit=0).total,
+        "unnamed_faces": counted.unnamed,
+        "vanished_files": counted.vanished,
+        "model": None if counted.model is None else {"name": counted.model, "size": counted.dimension},
+        "engine": os.environ.get("FACEALL_ENGINE") or DEFAULT_ENGINE,
+        "index": _index(gallery, counted.size),
+        "threshold": shapes.threshold(_threshold(gallery)),
+        "uptime_seconds": round(time.monotonic() - shared.started, 1),
+        "queue": {"pictures": shared.jobs.waiting, "jobs": shared.jobs.running},
+        "version": __version__,
+    }
+
+
+def _threshold(gallery: Gallery) -> Any:
+    """What matches are judged by; None too where no model says so because none is installed."""
+    try:
+        return gallery.match_threshold
+    except FaceallError:
+        return None
+
+
+def _index(gallery: Gallery, size: int) -> Json:
+    found = gallery.statistics().index
+    return {
+        "problems": _problems.of(gallery),
+        "recall_wanted": GraphOptions().recall,
+        "recall_reached": found.recall,
+        "exact": found.graph == 0,
+        "vectors": found.vectors,
+        "dimension": found.dimension,
+        "bytes": size,
+    }
+
+
+class _Problems:
+    """What is wrong with a gallery, looked up now and then."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: tuple[str, float, list[str]] | None = None
+
+    def of(self, gallery: Gallery) -> list[str]:
+        """The problems, a line each, as they were at most a minute ago."""
+        name, now = str(gallery.folder), time.monotonic()
+        with self._lock:
+            if self._known is None or self._known[0] != name or now - self._known[1] > _TRUSTED_SECONDS:
+                self._known = (name, now, [line.replace(name, "the gallery") for line in gallery.problems()])
+            return self._known[2]
+
+
+_problems = _Problems()

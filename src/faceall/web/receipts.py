@@ -1,0 +1,34 @@
+"""A receipt for what was removed: what went, when, and that nothing of it can be found any more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from datetime import datetime, timezone
+from typing import Any
+
+from faceall.gallery import Removal
+from faceall.web.services import services
+
+
+def receipt_of(subject: dict[str, Any], removal: Removal) -> dict[str, Any]:
+    """Remove the uploads of photos that are gone, look whether anything is left, and write it down.
+
+    subject  what was removed, as {"kind", "id", "name"}
+    """
+    uploads = services().uploads.remove(removal.paths)
+    receipt = {
+        "id": secrets.token_hex(8),
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "subject": subject,
+        "faces": list(removal.faces),
+        "photos": list(removal.photos),
+        "uploads": uploads,
+        "remaining": services().gallery.remaining(removal),
+    }
+    plain = json.dumps(receipt, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return {
+        "removed": {"faces": len(removal.faces), "photos": len(removal.photos), "uploads": uploads},
+        "receipt": {**receipt, "sha256": hashlib.sha256(plain.encode()).hexdigest()},
+    }

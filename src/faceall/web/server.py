@@ -1,0 +1,156 @@
+"""`serve`: the app under waitress, until it is told to stop; then what was accepted is finished."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flask import Flask
+from waitress.server import create_server
+
+from faceall.errors import FaceallError
+from faceall.gallery import Gallery
+from faceall.gallery.analysis import FaceEmbedder
+from faceall.web.app import close_app, create_app
+from faceall.web.options import ServerOptions
+
+_log = logging.getLogger(__name__)
+_QUIET = 0.3  # seconds without a request after which nobody is waiting for an answer
+_STEP = 0.02
+
+
+class Server:
+    """An app that listens; `run` answers until `stop` is called, from any thread.
+
+    address  where it listens, as a URL
+
+    Raises FaceallError where the address cannot be had.
+    """
+
+    def __init__(self, app: Flask, options: ServerOptions) -> None:
+        self._app, self._options = app, options
+        self._stopping = threading.Event()
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # more requests than threads are no news
+        self._server = _listen(app, options)
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        self.address = f"http://{host}:{self._server.effective_port}/"
+
+    def run(self) -> bool:
+        """Answer requests until `stop`; returns whether all accepted work was finished in time."""
+        loop = threading.Thread(target=self._server.run, name="faceall-server", daemon=True)
+        loop.start()
+        while not self._stopping.wait(1.0):  # with a timeout, so that signals are heard on every system
+            pass
+        return self._finish(time.monotonic() + self._options.stop_seconds)
+
+    def stop(self) -> None:
+        """Make `run` finish what was accepted and return."""
+        self._stopping.set()
+
+    def _finish(self, deadline: float) -> bool:
+        """Listen no more, let requests and registrations end, and release everything."""
+        self._server.socket.close()  # the loop goes on with the connections that it has
+        self._server.accepting = False
+        self._server.del_channel()
+        done = close_app(self._app, max(0.0, deadline - time.monotonic()))
+        quiet_since = time.monotonic()
+        while time.monotonic() < deadline and time.monotonic() - quiet_since < _QUIET:
+            if self._is_answering():
+                quiet_since = time.monotonic()
+            time.sleep(_STEP)
+        done = done and not self._is_answering()
+        self._server.task_dispatcher.shutdown(timeout=1)
+        self._server.close()
+        return done
+
+    def _is_answering(self) -> bool:
+        """Whether a request waits for its answer, or an answer for its way out."""
+        channels = list(self._server.active_channels.values())
+        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+
+
+def _listen(app: Flask, options: ServerOptions):  # type: ignore[no-untyped-def]
+    """waitress with the bounds of the options."""
+    try:
+        return create_server(
+            app,
+            host=options.host,
+            port=options.port,
+            threads=options.threads,
+            max_request_body_size=options.most_request_bytes + (1 << 20),
+            connection_limit=500,
+            channel_timeout=120,
+            ident="faceall",
+            clear_untrusted_proxy_headers=True,
+        )
+    except (OSError, ValueError) as error:
+        raise FaceallError(_trouble(error, options)) from error
+
+
+def _trouble(error: OSError | ValueError, options: ServerOptions) -> str:
+    place = f"{options.host}:{options.port}"
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
+        return f"{place} is taken by another program; choose another port with --port (0: any that is free)"
+    if number == errno.EACCES:
+        return f"{place} may not be used without more rights; choose a port above 1023 with --port"
+    reason = getattr(error, "strerror", None) or error
+    return f"{place} cannot be listened on ({reason}); name an address of this machine"
+
+
+def serve(
+    folder: str | os.PathLike[str] | None,
+    options: ServerOptions,
+    *,
+    embedder: FaceEmbedder | None = None,
+    announce: Callable[[str], None] = lambda text: None,
+) -> bool:
+    """Serve the gallery in a folder until SIGTERM or Ctrl-C; returns whether all accepted work was finished.
+
+    announce  is told the address when the server answers, and that it is stopping
+
+    Raises FaceallError where the address cannot be had or no model is installed.
+    """
+    with Gallery.open(None if folder is None else Path(folder), embedder=embedder) as gallery:
+        app = create_app(gallery, options)
+        server = Server(app, options)
+        try:
+            gallery.warm_up()
+        except BaseException:
+            server.stop()
+            server.run()
+            raise
+        with _signals(server.stop):
+            announce(f"faceall serves {gallery.folder} at {server.address} (Ctrl-C stops)")
+            done = server.run()
+        announce("stopped" if done else "stopped; some work was not finished in time")
+        return done
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C call `stop`; a second one ends the process as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def once(number: int, frame: object) -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        stop()
+
+    for number in before:
+        signal.signal(number, once)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

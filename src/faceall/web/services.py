@@ -1,0 +1,47 @@
+"""`Services`: what every request of one server shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+
+from faceall.gallery import Gallery
+from faceall.web.fetching import Fetcher
+from faceall.web.jobs import Jobs
+from faceall.web.limits import PictureGate
+from faceall.web.options import ServerOptions
+from faceall.web.registering import Registrar
+from faceall.web.shapes import Shapes
+from faceall.web.uploads import Uploads
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+EXTENSION = "faceall"
+
+
+@dataclass
+class Services:
+    """The parts of one server; `started` is a time of the monotonic clock, in seconds."""
+
+    gallery: Gallery
+    options: ServerOptions
+    uploads: Uploads
+    shapes: Shapes
+    jobs: Jobs
+    registrar: Registrar
+    fetcher: Fetcher
+    pictures: PictureGate
+    started: float
+
+
+def services() -> Services:
+    """Those of the app that answers the request at hand."""
+    return services_of(current_app)
+
+
+def services_of(app: Flask) -> Services:
+    """Those of an app."""
+    return cast(Services, app.extensions[EXTENSION])
