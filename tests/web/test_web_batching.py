@@ -1,0 +1,277 @@
+"""One worker for many threads: the same results, in batches, bounded, and nobody pays for another's bad picture."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceall.embed import Embedder
+from faceall.gallery.analysis import FaceDetector
+from faceall.types import Faces, Image
+from faceall.web.batching import BusyError, StoppedError, Worker
+from tiny_model import write_tiny_model
+
+
+def numbered(number: int, side: int = 4) -> Image:
+    """A picture that carries a number."""
+    return np.full((side, side, 3), number, np.uint8)
+
+
+class CountingDetector:
+    """Finds in a picture one face whose box starts at the picture's number; fails at pictures of number 13.
+
+    It waits for `gate` before it does anything, and notes what it was given at once.
+    """
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.batches: list[list[int]] = []
+
+    def detect_batch(self, images: Sequence[Image], /) -> list[Faces]:
+        """The faces of several pictures."""
+        assert self.gate.wait(20)
+        numbers = [int(image[0, 0, 0]) for image in images]
+        self.batches.append(numbers)
+        if 13 in numbers:
+            raise ArithmeticError("13")
+        return [face_at(number) for number in numbers]
+
+
+def face_at(number: int) -> Faces:
+    """One face whose box starts at `number`."""
+    box = np.array([[number, 0, number + 10, 10]], np.float32)
+    return Faces(box, np.ones(1, np.float32), np.zeros((1, 5, 2), np.float32))
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    """A very small one."""
+    return Embedder(write_tiny_model(tmp_path_factory.mktemp("models"), size=16).path)
+
+
+@pytest.fixture
+def detector() -> CountingDetector:
+    """One that fails at 13."""
+    return CountingDetector()
+
+
+@pytest.fixture
+def make(detector: CountingDetector, embedder: Embedder) -> Iterator[Callable[..., Worker]]:
+    """Makes workers, closed at the end."""
+    with ExitStack() as stack:
+
+        def start(**given: object) -> Worker:
+            worker = Worker(detector, embedder, **given)  # type: ignore[arg-type]
+            stack.callback(worker.close, 10)
+            stack.callback(detector.gate.set)
+            return worker
+
+        yield start
+
+
+def number_of(faces: Faces) -> int:
+    """The number of the picture in which a face was found."""
+    return int(faces.boxes[0, 0])
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Wait for something that other threads do; fail after ten seconds."""
+    end = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.002)
+
+
+def test_everybody_gets_the_answers_to_their_own_pictures(make: Callable[..., Worker]) -> None:
+    """In order, whoever else asks at the same time."""
+    worker = make(pictures=3)
+
+    def ask(start: int) -> list[int]:
+        return [number_of(faces) for faces in worker.detector.detect_batch([numbered(start + n) for n in range(4)])]
+
+    starts = list(range(20, 220, 5))
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, starts))
+    assert answers == [[start + n for n in range(4)] for start in starts]
+
+
+def test_pictures_that_come_together_are_searched_together(
+    make: Callable[..., Worker], detector: CountingDetector
+) -> None:
+    """Up to the bound, in the order in which they came."""
+    worker = make(pictures=4)
+    detector.gate.clear()
+    with ThreadPoolExecutor(10) as pool:
+        first = pool.submit(worker.detector.detect_batch, [numbered(100)])
+        wait_until(lambda: worker.load.pictures == 0)
+        rest = []
+        for number in range(9):
+            rest.append(pool.submit(worker.detector.detect_batch, [numbered(number)]))
+            wait_until(lambda: worker.load.pictures == len(rest))
+        detector.gate.set()
+        first.result(10)
+        assert [number_of(future.result(10)[0]) for future in rest] == list(range(9))
+    assert detector.batches == [[100], [0, 1, 2, 3], [4, 5, 6, 7], [8]]
+
+
+def test_a_folder_of_photos_does_not_hold_up_a_search(make: Callable[..., Worker], detector: CountingDetector) -> None:
+    """Who came later with one picture is answered before who came earlier with forty."""
+    worker = make(pictures=4)
+    detector.gate.clear()
+    with ThreadPoolExecutor(2) as pool:
+        folder = pool.submit(worker.detector.detect_batch, [numbered(100 + n) for n in range(40)])
+        wait_until(lambda: worker.load.pictures == 36)
+        search = pool.submit(worker.detector.detect_batch, [numbered(7)])
+        wait_until(lambda: worker.load.pictures == 37)
+        detector.gate.set()
+        search.result(10)
+        assert len(folder.result(10)) == 40
+    assert 7 in detector.batches[1]
+
+
+def test_large_pictures_go_in_smaller_batches(make: Callable[..., Worker], detector: CountingDetector) -> None:
+    """By their pixels; one that is too large for any batch goes alone."""
+    worker = make(pictures=8, pixels=250)
+    pictures = [numbered(1, 10), numbered(2, 10), numbered(3, 10), numbered(4, 40), numbered(5, 4), numbered(6, 4)]
+    worker.detector.detect_batch(pictures)
+    assert detector.batches == [[1, 2], [3], [4], [5, 6]]
+
+
+def test_a_picture_at_which_the_net_fails_fails_alone(make: Callable[..., Worker], detector: CountingDetector) -> None:
+    """Its error is raised in the thread that sent it; the others of its batch are answered."""
+    worker = make(pictures=4)
+    detector.gate.clear()
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(worker.detector.detect_batch, [numbered(100)])
+        wait_until(lambda: worker.load.pictures == 0)
+        rest = [pool.submit(worker.detector.detect_batch, [numbered(number)]) for number in (1, 13, 2, 3)]
+        wait_until(lambda: worker.load.pictures == 4)
+        detector.gate.set()
+        first.result(10)
+        for number, future in zip((1, 13, 2, 3), rest, strict=True):
+            if number == 13:
+                with pytest.raises(ArithmeticError, match="13"):
+                    future.result(10)
+            else:
+                assert number_of(future.result(10)[0]) == number
+    assert number_of(worker.detector.detect_batch([numbered(5)])[0]) == 5
+
+
+def test_vectors_are_those_of_the_embedder_alone(make: Callable[..., Worker], embedder: Embedder) -> None:
+    """Whatever others embed at the same time; none for no faces."""
+    worker = make(crops=8)
+    random = np.random.default_rng(1)
+    groups = [random.integers(0, 256, (count, 160, 160, 3), dtype=np.uint8) for count in (1, 5, 3, 17, 2, 1)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(worker.embedder.embed_crops, groups))
+    for crops, vectors in zip(groups, found, strict=True):
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(vectors, embedder.embed_crops(crops), atol=2e-5)
+    assert worker.embedder.embed_crops(groups[0][:0]).shape == (0, 16)
+    assert worker.embedder.size == 16
+    assert worker.embedder.model is embedder.model
+
+
+def test_crops_of_a_wrong_shape_fail_alone(make: Callable[..., Worker]) -> None:
+    """Also beside crops that fit."""
+    worker = make()
+    with ThreadPoolExecutor(2) as pool:
+        good = pool.submit(worker.embedder.embed_crops, np.zeros((3, 160, 160, 3), np.uint8))
+        bad = pool.submit(worker.embedder.embed_crops, np.zeros((1, 80, 160, 3), np.uint8))
+        assert good.result(10).shape == (3, 16)
+        with pytest.raises(ValueError, match="expected uint8"):
+            bad.result(10)
+
+
+def test_the_door_is_shut_when_all_places_are_taken(make: Callable[..., Worker]) -> None:
+    """At once, with 503 and a time after which to ask again; a place that was left is free."""
+    worker = make(places=2)
+    with worker.admit():
+        with worker.admit():
+            with pytest.raises(BusyError) as caught, worker.admit():
+                pass
+            assert (caught.value.status, caught.value.code) == (503, "busy")
+            assert caught.value.retry_after is not None
+            assert 1 <= caught.value.retry_after <= 60
+            assert (worker.load.inside, worker.load.places) == (2, 2)
+        with worker.admit():
+            pass
+    assert worker.load.inside == 0
+
+
+def test_closing_finishes_what_was_accepted(make: Callable[..., Worker], detector: CountingDetector) -> None:
+    """A request that is inside may go on to embed; one that comes later is refused."""
+    worker = make()
+    detector.gate.clear()
+    inside = threading.Event()
+
+    def request() -> tuple[int, int]:
+        with worker.admit():
+            inside.set()
+            (faces,) = worker.detector.detect_batch([numbered(3)])
+            vectors = worker.embedder.embed_crops(np.zeros((2, 160, 160, 3), np.uint8))
+            return number_of(faces), len(vectors)
+
+    with ThreadPoolExecutor(2) as pool:
+        answer = pool.submit(request)
+        assert inside.wait(10)
+        closing = pool.submit(worker.close, 10)
+        wait_until(lambda: is_closed(worker))
+        detector.gate.set()
+        assert answer.result(10) == (3, 2)
+        assert closing.result(10) is True
+    for use in (lambda: worker.detector.detect_batch([numbered(1)]), lambda: worker.admit().__enter__()):
+        with pytest.raises(StoppedError):
+            use()
+    assert worker.close() is True
+
+
+def is_closed(worker: Worker) -> bool:
+    """Whether nobody is admitted any more."""
+    try:
+        with worker.admit():
+            return False
+    except StoppedError:
+        return True
+
+
+def test_closing_does_not_wait_for_ever(make: Callable[..., Worker]) -> None:
+    """It says that something was left."""
+    worker = make()
+    with worker.admit():
+        assert worker.close(0.05) is False
+
+
+def test_batches_are_told_to_whom_it_concerns(make: Callable[..., Worker]) -> None:
+    """By net and size."""
+    seen: list[tuple[str, int]] = []
+    worker = make(pictures=2, crops=8, observe=lambda stage, size: seen.append((stage, size)))
+    worker.detector.detect_batch([numbered(1), numbered(2), numbered(3)])
+    worker.embedder.embed_crops(np.zeros((9, 160, 160, 3), np.uint8))
+    assert seen == [("detect", 2), ("detect", 1), ("embed", 8), ("embed", 1)]
+
+
+def test_real_faces_are_the_same_with_and_without_a_worker(shared: Path, embedder: Embedder) -> None:
+    """Boxes, scores and landmarks to the last bit, found by eight threads at once."""
+    from faceall.detect import Detector
+    from faceall.images import read_image
+
+    paths = sorted((shared / "data" / "lfw-dev").glob("*/*.jpg"))[:12]
+    pictures = [read_image(path) for path in paths]
+    detector: FaceDetector = Detector()
+    alone = [detector.detect_batch([picture])[0] for picture in pictures]
+    worker = Worker(detector, embedder)
+    with ThreadPoolExecutor(8) as pool:
+        together = [found[0] for found in pool.map(lambda picture: worker.detector.detect_batch([picture]), pictures)]
+    worker.close()
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.landmarks, other.landmarks)
