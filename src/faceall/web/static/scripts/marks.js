@@ -1,0 +1,39 @@
+// Boxes and landmarks over a picture, in the picture's own pixels; colours and widths are in the style sheet.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Draw faces [{box, landmarks}] of a picture of width x height over it; what was drawn before goes. */
+export function drawMarks(picture, width, height, faces) {
+  picture.querySelector("svg.marks")?.remove();
+  const drawing = make("svg", { class: "marks", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" });
+  for (const { box: [left, top, right, bottom], landmarks } of faces) {
+    const group = make("g");
+    group.append(make("rect", { x: left, y: top, width: right - left, height: bottom - top }));
+    group.append(make("path", { d: (landmarks ?? []).map(([x, y]) => `M${x} ${y}h0`).join("") }));
+    drawing.append(group);
+  }
+  picture.append(drawing);
+}
+
+/** Let one of the drawn faces stand out, and the rest step back. */
+export function chooseMark(picture, number) {
+  [...picture.querySelectorAll(".marks g")].forEach((group, at) => {
+    group.setAttribute("class", at === number ? "chosen" : "dim");
+  });
+}
+
+/** Cut a face out of an image that is shown at any size; `box` in pixels of a picture `width` wide. */
+export function cutFace(canvas, image, box, width) {
+  const scale = image.naturalWidth / width;
+  const [left, top, right, bottom] = box.map((value) => value * scale);
+  const side = 1.3 * Math.max(right - left, bottom - top);
+  const pen = canvas.getContext("2d");
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  pen.drawImage(image, (left + right - side) / 2, (top + bottom - side) / 2, side, side, 0, 0, canvas.width, canvas.height);
+}
+
+function make(name, attributes = {}) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
+}

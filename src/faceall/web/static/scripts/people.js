@@ -1,0 +1,50 @@
+// Everybody: naming groups, merging people, grouping unknown faces.
+
+import { attempt, copyOf, onSubmit } from "./base.js";
+import { groupFaces } from "./grouping.js";
+import { rename } from "./naming.js";
+import { ask } from "./request.js";
+import { watchSelection } from "./selection.js";
+
+const at = (id) => document.getElementById(id);
+const list = at("people");
+
+at("group").addEventListener("click", async () => {
+  await attempt(async () => {
+    if (await groupFaces(at("notice"))) location.assign("/people?unnamed=only");
+  });
+});
+
+for (const form of document.querySelectorAll("[data-who]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const name = form.elements.name.value.trim();
+    const id = form.closest("[data-person]").dataset.person;
+    if (name) await attempt(async () => (await rename(id, name)) && location.reload());
+  });
+}
+
+if (list) {
+  const ticked = watchSelection(list, 2);
+  at("merge-selected").addEventListener("click", () => offerNames(ticked()));
+  onSubmit(at("merge-form"), async (form) => {
+    const into = Number(form.get("into"));
+    const others = ticked().map((box) => Number(box.value)).filter((id) => id !== into);
+    for (const id of others) await ask("POST", `/people/${id}/merge`, { into });
+    location.assign(`/people/${into}`);
+  });
+}
+
+/** Let one of the ticked people give the name; one who has a name comes first. */
+function offerNames(boxes) {
+  const tiles = boxes.map((box) => box.closest("[data-person]"));
+  tiles.sort((a, b) => Boolean(a.querySelector("[data-who]")) - Boolean(b.querySelector("[data-who]")));
+  at("merge-names").replaceChildren();
+  for (const [place, tile] of tiles.entries()) {
+    const choice = copyOf("merge-name");
+    choice.querySelector("input").value = tile.dataset.person;
+    choice.querySelector("input").checked = place === 0;
+    choice.querySelector("span").textContent = tile.dataset.name;
+    at("merge-names").append(choice);
+  }
+}

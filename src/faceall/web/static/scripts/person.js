@@ -1,0 +1,58 @@
+// One person: rename, merge, move faces to somebody else, delete with a receipt.
+
+import { copyOf, onSubmit } from "./base.js";
+import { rename } from "./naming.js";
+import { ask } from "./request.js";
+import { watchSelection } from "./selection.js";
+import { language } from "./texts.js";
+
+const at = (id) => document.getElementById(id);
+const person = at("person").dataset.person;
+const ticked = watchSelection(at("faces"), 1);
+
+onSubmit(at("rename-form"), async (form) => {
+  const id = await rename(person, form.get("name").trim());
+  if (id) location.assign(`/people/${id}`);
+});
+
+onSubmit(at("merge-form"), async (form) => {
+  const into = Number(form.get("into"));
+  await ask("POST", `/people/${person}/merge`, { into });
+  location.assign(`/people/${into}`);
+});
+
+onSubmit(at("split-form"), async (form) => {
+  const faces = ticked().map((box) => Number(box.value));
+  const to = form.get("to").trim() || null;
+  const all = faces.length === at("faces").querySelectorAll(".tile-select input").length;
+  const answer = await ask("POST", `/people/${person}/split`, { faces, to });
+  location.assign(all && answer?.id ? `/people/${answer.id}` : location.href);
+});
+
+onSubmit(at("delete-form"), async () => {
+  const receipt = await ask("DELETE", `/people/${person}`);
+  at("delete").close();
+  showReceipt(receipt);
+});
+
+function showReceipt({ removed, receipt: paper }) {
+  const receipt = copyOf("receipt");
+  const fill = (part, value) => {
+    receipt.querySelector(`[data-${part}]`).textContent = value;
+  };
+  fill("name", at("person").dataset.name);
+  fill("faces", removed.faces);
+  fill("photos", removed.photos);
+  fill("uploads", removed.uploads);
+  fill("time", new Date(paper.time).toLocaleString(language));
+  fill("id", paper.id);
+  fill("sum", paper.sha256);
+  receipt.querySelector("[data-gone]").hidden = paper.remaining !== 0;
+  receipt.querySelector("[data-left]").hidden = paper.remaining === 0;
+  const save = receipt.querySelector("[data-save]");
+  save.href = URL.createObjectURL(new Blob([JSON.stringify(paper, null, 2)], { type: "application/json" }));
+  save.download = `receipt-${paper.id}.json`;
+  at("person").replaceChildren(receipt);
+  at("person").querySelector("h1").focus();
+  history.replaceState(null, "", "/people"); // the page of this person is no more
+}

@@ -1,0 +1,72 @@
+// Ways for pictures to come in: dropped (folders too), pasted, chosen.
+
+const PICTURE = /\.(jpe?g|png|webp|tiff?|bmp|gif|jp2|ppm|pgm)$/i;
+
+/** Whether a file looks like a picture, by its type or its name. */
+export function isPicture(file) {
+  return file.type.startsWith("image/") || PICTURE.test(file.name);
+}
+
+/** Call `take(files)` with what is dropped on the page; `area` shows that it may be let go. */
+export function onDrop(area, take) {
+  let depth = 0;
+  const show = (change) => {
+    depth = Math.max(0, depth + change);
+    area.classList.toggle("over", depth > 0);
+  };
+  document.addEventListener("dragenter", (event) => carriesFiles(event) && show(1));
+  document.addEventListener("dragleave", (event) => carriesFiles(event) && show(-1));
+  document.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
+  document.addEventListener("drop", async (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    show(-depth);
+    take(await droppedFiles(event.dataTransfer));
+  });
+}
+
+/** Call `take(files)` with pictures that are pasted anywhere but into a field. */
+export function onPaste(take) {
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length) return;
+    event.preventDefault();
+    take(files);
+  });
+}
+
+/** Call `take(files)` when an <input type=file> was used, and empty it so that the same choice counts again. */
+export function onChoice(input, take) {
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = "";
+    if (files.length) take(files);
+  });
+}
+
+function carriesFiles(event) {
+  return [...(event.dataTransfer?.types ?? [])].includes("Files");
+}
+
+// The entries have to be taken before the first await: the browser empties the list after the event.
+async function droppedFiles(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return [...transfer.files];
+  return (await Promise.all(entries.map((entry) => filesBelow(entry, "")))).flat();
+}
+
+async function filesBelow(entry, folder) {
+  if (entry.isFile) {
+    const file = await new Promise((found, failed) => entry.file(found, failed));
+    file.path = folder + file.name;
+    return [file];
+  }
+  const below = [];
+  const reader = entry.createReader();
+  for (;;) {
+    const some = await new Promise((found, failed) => reader.readEntries(found, failed)); // a hundred at a time
+    if (!some.length) break;
+    below.push(...some);
+  }
+  return (await Promise.all(below.map((child) => filesBelow(child, `${folder}${entry.name}/`)))).flat();
+}

@@ -1,0 +1,92 @@
+// The page for registering: pictures come in, are shown at once, are sent, and their faces drawn as they are found.
+
+import { attempt, tell } from "./base.js";
+import { onShot } from "./camera.js";
+import { Card } from "./card.js";
+import { groupFaces } from "./grouping.js";
+import { packParcels, sendParcels } from "./jobs.js";
+import { isPicture, onChoice, onDrop, onPaste } from "./picking.js";
+import { text, textFor } from "./texts.js";
+
+const at = (id) => document.getElementById(id);
+const cards = [];
+let stopped = false;
+let running = 0;
+
+onDrop(at("drop"), takeFiles);
+onPaste(takeFiles);
+onChoice(at("files"), takeFiles);
+onChoice(at("folder"), takeFiles);
+onShot(at("shoot"), takeFiles, () => tell(at("problem"), text("script.camera_failed")));
+
+at("addresses").hidden = true;
+at("paste").addEventListener("click", () => {
+  at("addresses").hidden = !at("addresses").hidden;
+  at("paste").setAttribute("aria-expanded", String(!at("addresses").hidden));
+  if (!at("addresses").hidden) at("urls").focus();
+});
+at("add-urls").addEventListener("click", takeAddresses);
+at("register").addEventListener("submit", (event) => {
+  event.preventDefault();
+  takeAddresses();
+});
+at("stop").addEventListener("click", () => {
+  stopped = true;
+});
+at("group").addEventListener("click", () => attempt(() => groupFaces(at("group-text"))));
+
+function takeFiles(files) {
+  const pictures = files.filter(isPicture);
+  tell(at("problem"), pictures.length ? "" : text("script.no_pictures"));
+  const person = at("person").value.trim();
+  const unnamed = !at("by-name").checked;
+  take(pictures.map((file) => ({ file, name: pathOf(file), person, unnamed })));
+}
+
+function takeAddresses() {
+  const lines = at("urls").value.split(/\s+/).filter(Boolean);
+  const wrong = lines.filter((line) => !/^https?:\/\/\S+$/i.test(line));
+  if (wrong.length || !lines.length) {
+    tell(at("problem"), wrong.length ? text("script.bad_addresses", { addresses: wrong.join(" ") }) : text("script.empty"));
+    return;
+  }
+  tell(at("problem"), "");
+  at("urls").value = "";
+  take([...new Set(lines)].map((url) => ({ url, name: url, person: at("person").value.trim() })));
+}
+
+/** A file's name with the folders that it was chosen or dropped with; they may say who it is. */
+function pathOf(file) {
+  return file.path || file.webkitRelativePath || file.name;
+}
+
+async function take(wanted) {
+  if (!wanted.length) return;
+  const fresh = wanted.map((one) => new Card(at("cards"), { ...one, told: showProgress }));
+  cards.push(...fresh);
+  stopped = false;
+  running++;
+  at("progress").hidden = false;
+  showProgress();
+  at("photos-title").scrollIntoView({ block: "start" });
+  try {
+    await sendParcels(packParcels(fresh), () => stopped);
+  } finally {
+    running--;
+    showProgress();
+  }
+}
+
+function showProgress() {
+  const done = cards.filter((card) => card.settled).length;
+  const bad = cards.filter((card) => card.bad).length;
+  const total = cards.length;
+  const over = done === total && !running;
+  at("progress-bar").max = total;
+  at("progress-bar").value = done;
+  at("progress-text").textContent = over
+    ? bad ? textFor("script.finished_problems", bad, { total }) : textFor("script.finished", total)
+    : bad ? textFor("script.progress_problems", bad, { done, total }) : text("script.progress", { done, total });
+  at("stop").hidden = over;
+  at("see-people").hidden = at("group").hidden = !over;
+}

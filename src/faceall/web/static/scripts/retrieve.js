@@ -1,0 +1,124 @@
+// The page for retrieving: a picture comes in, a face on it is chosen, a slider says how alike is alike.
+
+import { tell } from "./base.js";
+import { onShot } from "./camera.js";
+import { chooseMark, cutFace } from "./marks.js";
+import { isPicture, onChoice, onDrop, onPaste } from "./picking.js";
+import { askForPiece, explain } from "./request.js";
+import { percent, text, textFor } from "./texts.js";
+
+const at = (id) => document.getElementById(id);
+const form = at("search");
+let picture = null; // the file that is searched with
+let search = 0; // the latest search, so that an older answer does not overtake it
+
+if (form) {
+  onDrop(at("drop"), takeFiles);
+  onPaste(takeFiles);
+  onChoice(at("file"), takeFiles);
+  onShot(at("shoot"), takeFiles, () => tell(at("problem"), text("script.camera_failed")));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  for (const option of form.querySelectorAll('[name="by"], [name="k"]')) option.addEventListener("change", find);
+}
+
+function takeFiles(files) {
+  const found = files.find(isPicture);
+  tell(at("problem"), found ? "" : text("script.not_picture"));
+  if (!found) return;
+  picture = found;
+  find();
+}
+
+async function find() {
+  if (!picture) return;
+  const number = ++search;
+  const question = new FormData(form);
+  question.set("file", picture, picture.name);
+  tell(at("problem"), "");
+  at("announce").textContent = text("script.searching");
+  at("drop").classList.add("searching");
+  try {
+    const piece = await askForPiece(form.action, question);
+    if (number === search) await show(piece);
+  } catch (problem) {
+    if (problem.code === undefined) throw problem;
+    at("announce").textContent = "";
+    tell(at("problem"), explain(problem));
+  } finally {
+    at("drop").classList.remove("searching");
+  }
+}
+
+async function show(piece) {
+  const results = at("results");
+  results.innerHTML = piece; // made by the server, which escapes every name
+  const shown = results.querySelector(".picture");
+  if (shown) {
+    await showPicture(shown);
+    setUpChoices(results, shown);
+    setUpSlider(results);
+  }
+  at("announce").textContent = results.querySelector("h2").textContent;
+  results.querySelector("h2").focus({ preventScroll: true });
+  results.scrollIntoView({ block: "start" });
+}
+
+async function showPicture(shown) {
+  const image = shown.querySelector("img");
+  image.src = URL.createObjectURL(picture);
+  await image.decode().catch(() => shown.classList.add("blank")); // a kind that the browser cannot show
+}
+
+function setUpChoices(results, shown) {
+  const image = shown.querySelector("img");
+  const choices = [...results.querySelectorAll(".choice")];
+  for (const choice of choices) {
+    const box = choice.dataset.box.split(" ").map(Number);
+    if (!shown.classList.contains("blank")) cutFace(choice.querySelector("canvas"), image, box, Number(shown.dataset.width));
+    choice.querySelector("input").addEventListener("change", () => choose(results, shown));
+  }
+  choose(results, shown);
+}
+
+function choose(results, shown) {
+  const number = Number(results.querySelector('[name="chosen"]:checked')?.value ?? 0);
+  for (const answer of results.querySelectorAll(".answer")) answer.hidden = Number(answer.dataset.face) !== number;
+  chooseMark(shown, number);
+}
+
+function setUpSlider(results) {
+  const slider = at("threshold");
+  const apply = () => {
+    const usual = slider.value === slider.dataset.usual;
+    // The usual place stands for the exact threshold, which lies between two steps of the slider.
+    const limit = usual ? Number(slider.dataset.distance) : 2 * (1 - slider.value / 100);
+    const shownLimit = text("script.distance_to", { distance: limit.toFixed(2) });
+    at("threshold-text").textContent = `${percent(slider.value / 100)} · ${shownLimit}`;
+    slider.setAttribute("aria-valuetext", at("threshold-text").textContent);
+    for (const answer of results.querySelectorAll(".answer")) sortMatches(answer, limit);
+  };
+  slider.addEventListener("input", apply);
+  slider.addEventListener("change", () => {
+    const alike = results.querySelectorAll(".answer:not([hidden]) [data-alike] > li").length;
+    at("announce").textContent = textFor("script.results", alike);
+  });
+  at("usual").addEventListener("click", () => {
+    slider.value = slider.dataset.usual;
+    apply();
+  });
+  apply();
+}
+
+/** Put the matches up to a distance in the upper grid, the others in the lower; both stay sorted. */
+function sortMatches(answer, limit) {
+  const alike = answer.querySelector("[data-alike]");
+  const less = answer.querySelector("[data-less]");
+  const matches = [...answer.querySelectorAll(".match")].sort((a, b) => a.dataset.distance - b.dataset.distance);
+  const near = matches.filter((match) => Number(match.dataset.distance) <= limit);
+  const far = matches.slice(near.length);
+  alike.replaceChildren(...near);
+  less.querySelector("ul").replaceChildren(...far);
+  less.hidden = !far.length;
+  less.querySelector("summary").textContent = textFor("script.less", far.length);
+  answer.querySelector("[data-nobody]").hidden = near.length > 0;
+}

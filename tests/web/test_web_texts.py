@@ -1,0 +1,159 @@
+"""The texts of the pages: complete in every language, and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from html.parser import HTMLParser
+from string import Formatter
+from typing import Any
+
+import pytest
+
+from faceall.errors import FaceallError
+from faceall.web.texts import LANGUAGES, Texts, load_texts
+from places import ROOT
+
+WEB = ROOT / "src/faceall/web"
+TEMPLATES = sorted((WEB / "templates").glob("*.html"))
+SCRIPTS = sorted((WEB / "static/scripts").glob("*.js"))
+SPOKEN_ATTRIBUTES = {"alt", "aria-label", "placeholder", "title", "aria-description"}
+CODE = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+TEXT_OF_A_KEY = re.compile(r"""\b(?:t|text)\(\s*["']([\w.-]+)["']""")
+PLURAL_OF_A_KEY = re.compile(r"""\b(?:n|textFor)\(\s*["']([\w.-]+)["']""")
+WORDS = re.compile(r"[^\W\d_]{2,}")
+
+
+def entries_of(language: str) -> dict[str, str | Mapping[str, str]]:
+    """Every text of a language by its full key; plural forms stay together."""
+
+    def below(room: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+        for name, value in room.items():
+            if isinstance(value, Mapping) and "other" not in value:
+                yield from below(value, f"{path}{name}.")
+            else:
+                yield path + name, value
+
+    return dict(below(load_texts(language).entries, ""))
+
+
+def values_of(text: str | Mapping[str, str]) -> set[str]:
+    """The names in braces, in any plural form."""
+    forms = text.values() if isinstance(text, Mapping) else [text]
+    return {name for form in forms for _, name, _, _ in Formatter().parse(form) if name}
+
+
+@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
+def test_languages_have_the_same_keys(language: str) -> None:
+    """What English has, every language has, in the same order, and nothing else."""
+    assert list(entries_of(language)) == list(entries_of("en"))
+
+
+@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
+def test_translations_hold_the_same_values(language: str) -> None:
+    """A name in braces that English has is in the translation too; plural forms stay plural forms."""
+    english, other = entries_of("en"), entries_of(language)
+    for key, text in english.items():
+        assert values_of(other[key]) == values_of(text), key
+        assert isinstance(other[key], Mapping) == isinstance(text, Mapping), key
+
+
+def test_no_text_is_left_in_english() -> None:
+    """Chinese says everything in Chinese; names, and patterns without a word, may be equal."""
+    english, chinese = entries_of("en"), entries_of("zh")
+    same = {key for key, text in english.items() if chinese[key] == text}
+    assert same <= {"site.name", "photo.size"}
+
+
+def test_a_text_takes_its_values() -> None:
+    """Values fill the braces, and the number chooses the form."""
+    english, chinese = load_texts("en"), load_texts("zh")
+    assert english("script.filed", name="Ada") == "Filed under Ada"
+    assert english.count("common.faces", 1) == "1 face"
+    assert english.count("common.faces", 0) == "0 faces"
+    assert chinese.count("common.faces", 1) == "1 张脸"
+
+
+def test_an_unknown_key_is_told() -> None:
+    """A key that is not there, or asked for in the wrong way, is an error and no empty line."""
+    texts = load_texts("en")
+    with pytest.raises(FaceallError, match=r"texts/en\.json has no text 'people\.colour'"):
+        texts("people.colour")
+    with pytest.raises(FaceallError, match="needs a number"):
+        texts("common.faces")
+    with pytest.raises(FaceallError, match="has no plural forms"):
+        texts.count("people.title", 2)
+    with pytest.raises(FaceallError, match="no texts in 'tlh'; there are en, zh"):
+        load_texts("tlh")
+
+
+class Spoken(HTMLParser):
+    """Gathers what a template says by itself: text between tags, and attributes that are read aloud."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self.styled: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.said.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.said += [value or "" for name, value in attrs if name in SPOKEN_ATTRIBUTES]
+        self.styled += [name for name, _ in attrs if name == "style" or name.startswith("on")]
+        if tag in ("style", "script") and not any(name == "src" for name, _ in attrs):
+            self.styled.append(tag)
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_templates_hold_no_words(template: Any) -> None:
+    """Outside of Jinja's braces there is no word for a reader."""
+    spoken = Spoken()
+    spoken.feed(CODE.sub(" ", template.read_text()))
+    assert [said.strip() for said in spoken.said if WORDS.search(said)] == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_templates_need_no_unsafe_policy(template: Any) -> None:
+    """No inline script, no style element or attribute, no event handler."""
+    spoken = Spoken()
+    spoken.feed(CODE.sub("x", template.read_text()))
+    assert spoken.styled == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_hold_no_sentences(script: Any) -> None:
+    """Outside of comments no string of a script is two words in a row that begin like a sentence."""
+    code = re.sub(r"/\*.*?\*/|^\s*//.*$|\s// .*$", "", script.read_text(), flags=re.DOTALL | re.MULTILINE)
+    strings = re.findall(r'"([^"\n]*)"', code)
+    assert [said for said in strings if re.match(r"[A-Z][a-z]+ [a-z]", said)] == []
+
+
+def test_used_keys_exist() -> None:
+    """Every key that a template or a script names is there, in the form that is asked for."""
+    entries = entries_of("en")
+    for path in [*TEMPLATES, *SCRIPTS, *WEB.glob("page*.py")]:
+        source = path.read_text()
+        for key in TEXT_OF_A_KEY.findall(source):
+            if not key.endswith("."):
+                assert isinstance(entries.get(key), str), f"{path.name}: {key}"
+        for key in PLURAL_OF_A_KEY.findall(source):
+            assert isinstance(entries.get(key), Mapping), f"{path.name}: {key}"
+
+
+def test_scripts_get_the_texts_that_they_use() -> None:
+    """The rooms that are handed to the browser hold every key that a script names."""
+    texts = load_texts("en")
+    handed = Texts("en", texts.for_scripts())
+    for script in SCRIPTS:
+        source = script.read_text()
+        for key in TEXT_OF_A_KEY.findall(source) + PLURAL_OF_A_KEY.findall(source):
+            assert handed.has(key), f"{script.name}: {key}"
+
+
+def test_no_text_is_unused() -> None:
+    """Every text is named somewhere, or belongs to a room whose keys come from the server."""
+    sources = "\n".join(path.read_text() for path in [*TEMPLATES, *SCRIPTS, *WEB.glob("*.py")])
+    made = ("outcome.", "problems.", "site.", "status.")
+    unused = [key for key in entries_of("en") if not re.search(rf"""["'`]{re.escape(key)}["'`]""", sources)]
+    assert [key for key in unused if not key.startswith(made)] == []
