@@ -15,7 +15,8 @@ from PIL import Image as PillowImage
 from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_photo
 
 from faceall.errors import IndexMismatchError
-from faceall.gallery import Gallery, PhotoResult, Registration
+from faceall.gallery import Gallery, PhotoResult
+from faceall.gallery.looking import Looker
 from faceall.gallery.reading import Arrival
 
 Opener = Callable[..., Gallery]
@@ -28,8 +29,8 @@ def outcome(results: Iterable[PhotoResult]) -> dict[str, str]:
 
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commit after every file."""
-    for name, value in {"COMMIT_FILES": 1, "_DETECT_FILES": 1, "FLUSH_SECONDS": 0}.items():
-        monkeypatch.setattr(f"faceall.gallery.register.{name}", value)
+    for name, value in {"register.COMMIT_FILES": 1, "looking.DETECT_FILES": 1, "register.FLUSH_SECONDS": 0}.items():
+        monkeypatch.setattr(f"faceall.gallery.{name}", value)
 
 
 @pytest.fixture
@@ -202,16 +203,16 @@ def test_file_that_changes_while_it_is_filed(
     list(gallery.register(photos))
     (kept,) = gallery.faces(path=eve)
     os.utime(ada, ns=(1, 1))
-    detect = Registration._detect
+    look = Looker.look
 
-    def interfere(self: Registration, batch: list[Arrival]) -> None:
+    def interfere(self: Looker, batch: list[Arrival]) -> None:
         if batch:
             assert [arrival.known for arrival in batch] == [True]
             gallery.remove_photo(ada)
             shutil.copy(eve, ada)
-        detect(self, batch)
+        look(self, batch)
 
-    monkeypatch.setattr(Registration, "_detect", interfere)
+    monkeypatch.setattr(Looker, "look", interfere)
     (result,) = gallery.register(ada)
     assert (result.status, result.message) == ("duplicate", f"the same picture as {eve}")
     assert [face.face_id for face in gallery.faces()] == [kept.face_id]

@@ -10,12 +10,13 @@ from faceall.gallery.bundle_merge import BundleImport
 from faceall.gallery.clusters import Cluster, Clustering
 from faceall.gallery.drafts import open_to_fill
 from faceall.gallery.gallery import Gallery, default_folder, holds_gallery
+from faceall.gallery.looking import Timings
 from faceall.gallery.maintenance import GalleryStatistics, Repair, repair_gallery
 from faceall.gallery.migrate import MigratedPhoto, Migration
 from faceall.gallery.naming import Candidate, find_candidates, person_in_name, person_of
 from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult, PhotoStatus
-from faceall.gallery.register import Registration, Timings
+from faceall.gallery.register import Registration
 from faceall.gallery.removal import Removal
 from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, SearchResult
 from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors

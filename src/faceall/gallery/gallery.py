@@ -54,6 +54,7 @@ from faceall.gallery.thresholds import (
     threshold_in_force,
     write_calibration,
 )
+from faceall.gallery.workers import Workers
 from faceall.index import FaceIndex
 from faceall.index.maintenance import Verification, backup
 from faceall.index.maintenance_compact import Compaction, compact
@@ -197,7 +198,7 @@ class Gallery:
         elif unnamed:
             candidates = [replace(candidate, person=None) for candidate in candidates]
         return self._registration(
-            candidates, person is not None, strict=strict, first=trouble, progress=progress, stop=stop
+            candidates, person is not None, strict=strict, first=trouble, workers=workers, progress=progress, stop=stop
         )
 
     def register_candidates(self, candidates: Iterable[Candidate], *, refile: bool = False) -> Registration:
@@ -218,6 +219,7 @@ class Gallery:
         *,
         strict: bool = False,
         first: Sequence[PhotoResult] = (),
+        workers: Workers | None = None,
         progress: Progress | None = None,
         stop: Event | None = None,
     ) -> Registration:

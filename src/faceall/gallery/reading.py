@@ -50,6 +50,11 @@ class Reader:
         self._index = index
         self._refile = refile
 
+    def settled(self, candidate: Candidate) -> Arrival | None:
+        """A file as an arrival where nothing of it has to be read; None for all others."""
+        task, size = self._plan(candidate)
+        return None if size else task()
+
     def read_ahead(self, candidates: Iterable[Candidate], threads: Executor) -> Iterator[Arrival]:
         """Every candidate as an arrival, in order."""
         waiting: deque[tuple[int, Future[Arrival]]] = deque()
@@ -96,23 +101,30 @@ class Reader:
 
     def read(self, candidate: Candidate, *, decode_known: bool = False) -> Arrival:
         """Read and hash a file, and decode it unless its content is known."""
-        try:
-            with open(candidate.path, "rb") as file:
-                status = os.fstat(file.fileno())  # before the content: a later change shows the next time
-                content = file.read()
-        except OSError as error:
-            return Arrival(candidate, PhotoResult(candidate.path, "unreadable", message=_reason(error)))
-        digest = hashlib.sha256(content).digest()
-        sighting = Sighting(candidate, status.st_size, status.st_mtime_ns, digest)
-        if not decode_known:
-            with self._index.reading() as connection:
-                if photo_of(connection, digest):
-                    return Arrival(candidate, sighting=sighting, known=True)
-        try:
-            return Arrival(candidate, sighting=sighting, image=read_image(content))
-        except ImageError as error:
-            state: PhotoState = "too-large" if isinstance(error, ImageTooLargeError) else "unreadable"
-            return Arrival(candidate, sighting=sighting, state=state, message=_without_name(error))
+        return read_file(candidate, known=(lambda digest: False) if decode_known else self._is_known)
+
+    def _is_known(self, digest: bytes) -> bool:
+        with self._index.reading() as connection:
+            return photo_of(connection, digest) is not None
+
+
+def read_file(candidate: Candidate, *, known: Callable[[bytes], bool] = lambda digest: False) -> Arrival:
+    """Read and hash a file, and decode it unless content of that SHA-256 is `known`; asks no database itself."""
+    try:
+        with open(candidate.path, "rb") as file:
+            status = os.fstat(file.fileno())  # before the content: a later change shows the next time
+            content = file.read()
+    except OSError as error:
+        return Arrival(candidate, PhotoResult(candidate.path, "unreadable", message=_reason(error)))
+    digest = hashlib.sha256(content).digest()
+    sighting = Sighting(candidate, status.st_size, status.st_mtime_ns, digest)
+    if known(digest):
+        return Arrival(candidate, sighting=sighting, known=True)
+    try:
+        return Arrival(candidate, sighting=sighting, image=read_image(content))
+    except ImageError as error:
+        state: PhotoState = "too-large" if isinstance(error, ImageTooLargeError) else "unreadable"
+        return Arrival(candidate, sighting=sighting, state=state, message=_without_name(error))
 
 
 def _done(arrival: Arrival) -> Future[Arrival]:

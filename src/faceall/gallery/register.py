@@ -7,21 +7,20 @@ survives whatever happens next.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
 
 from faceall.gallery import aside
-from faceall.gallery.analysis import Analyser, chief_face, make_thumbnail
-from faceall.gallery.lookalikes import Lookalikes, Print, print_of
+from faceall.gallery.analysis import Analyser
+from faceall.gallery.lookalikes import Lookalikes
+from faceall.gallery.looking import Job, Looker, Timings, batches, describe
 from faceall.gallery.naming import Candidate
 from faceall.gallery.photos import (
-    Findings,
     PhotoResult,
     Sighting,
     faces_in,
@@ -31,10 +30,10 @@ from faceall.gallery.photos import (
     forget_displaced,
     photo_of,
 )
-from faceall.gallery.quality import notes_on
 from faceall.gallery.reading import Arrival, Reader
+from faceall.gallery.workers import Workers
 from faceall.index import FaceIndex
-from faceall.types import Faces, Float32Array, Image
+from faceall.types import Faces
 
 Progress = Callable[[int, int], None]
 """Called with the number of files that are done and the number of all."""
@@ -42,64 +41,7 @@ Progress = Callable[[int, int], None]
 COMMIT_SECONDS = 0.5
 COMMIT_FILES = 256
 FLUSH_SECONDS = 2.0  # after which faces do not wait any longer for a full batch
-_DETECT_FILES = 16
-_DETECT_PIXELS = 4_000_000
-_EMBED_FACES = 16
 _READERS = 2
-
-
-@dataclass
-class Timings:
-    """Seconds by stage; reading runs beside the others, so there it is only what they had to wait for it."""
-
-    reading: float = 0.0
-    detection: float = 0.0
-    embedding: float = 0.0
-    storage: float = 0.0
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Add the time of the block to a stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            setattr(self, stage, getattr(self, stage) + time.perf_counter() - start)
-
-
-@dataclass(eq=False)
-class _Job:
-    """An arrival on its way to the database; `waiting` are the rows of its faces where these are aside."""
-
-    arrival: Arrival
-    waiting: tuple[int, ...] = ()
-    faces: Faces = field(default_factory=Faces.empty)
-    chief: int | None = None
-    shape: tuple[int, ...] | None = None
-    thumbnails: tuple[bytes, ...] = ()
-    notes: tuple[str, ...] = ()
-    print: Print | None = None
-    vectors: list[Float32Array] = field(default_factory=list)
-
-    @property
-    def ready(self) -> bool:
-        """Whether every face has its vector."""
-        return len(self.vectors) == len(self.faces)
-
-    def findings(self) -> Findings:
-        """What was found."""
-        return Findings(
-            state=self.arrival.state,
-            message=self.arrival.message,
-            width=self.shape[1] if self.shape else None,
-            height=self.shape[0] if self.shape else None,
-            faces=self.faces,
-            chief=self.chief,
-            thumbnails=self.thumbnails,
-            vectors=np.stack(self.vectors) if self.vectors else np.zeros((0, 1), np.float32),
-            notes=self.notes,
-            print=self.print,
-        )
 
 
 class Registration(Iterator[PhotoResult]):
@@ -119,6 +61,7 @@ class Registration(Iterator[PhotoResult]):
         strict: bool = False,
         agree: Callable[[], None] = lambda: None,
         first: Sequence[PhotoResult] = (),
+        workers: Workers | None = None,
         progress: Progress | None = None,
         stop: Event | None = None,
     ) -> None:
@@ -126,12 +69,11 @@ class Registration(Iterator[PhotoResult]):
         self.timings = Timings()
         self._index, self._analyser, self._candidates = index, analyser, candidates
         self._refile, self._strict, self._agree, self._first = refile, strict, agree, first
-        self._progress, self._stop = progress, stop or Event()
+        self._workers, self._progress, self._stop = workers, progress, stop or Event()
         self._reader = Reader(index, refile=refile)
         self._lookalikes = Lookalikes()
         self._agreed = False
-        self._jobs: deque[_Job] = deque()
-        self._crops: list[tuple[_Job, Image]] = []
+        self._looker = Looker(analyser, self.timings, agree=self._agree_once, known=self._faces_aside)
         self._done = 0
         self._results = self._run()
 
@@ -147,15 +89,14 @@ class Registration(Iterator[PhotoResult]):
         try:
             yield from self._tell(self._first)
             committed = time.monotonic()
-            for batch in self._batches(self._reader.read_ahead(self._candidates, readers)):
-                self._detect(batch)
+            for _ in self._look_here(readers) if self._workers is None else self._let_look(self._workers):
                 waited = time.monotonic() - committed
-                self._embed(everything=waited >= FLUSH_SECONDS)
-                if waited >= COMMIT_SECONDS or len(self._jobs) >= COMMIT_FILES:
+                self._looker.embed(everything=waited >= FLUSH_SECONDS)
+                if waited >= COMMIT_SECONDS or len(self._looker.jobs) >= COMMIT_FILES:
                     results = self._commit()
                     committed = time.monotonic() if results else committed
                     yield from self._tell(results)
-            self._embed(everything=True)
+            self._looker.embed(everything=True)
             yield from self._tell(self._finish())
         except (KeyboardInterrupt, GeneratorExit):
             self._commit()
@@ -169,38 +110,31 @@ class Registration(Iterator[PhotoResult]):
             self._progress(self._done, self.total)
         yield from results
 
-    def _batches(self, arrivals: Iterator[Arrival]) -> Iterator[list[Arrival]]:
-        """Arrivals in groups that fit the detector; ends early when it is told to stop."""
-        batch: list[Arrival] = []
-        pixels = 0
-        while not self._stop.is_set():
-            with self.timings.measure("reading"):
-                arrival = next(arrivals, None)
+    def _look_here(self, readers: Executor) -> Iterator[None]:
+        """Read and look at the files in this process, batch by batch."""
+        arrivals = self._reader.read_ahead(self._candidates, readers)
+        for batch in batches(arrivals, self.timings, self._stop.is_set):
+            self._looker.look(batch)
+            yield
+
+    def _let_look(self, workers: Workers) -> Iterator[None]:
+        """Have the files that are not settled read and looked at by workers; they come back in order."""
+        with closing(workers.look(self._settled(), self._analyser)) as looks:
+            for arrival, findings in looks:
+                self._looker.jobs.append(Job(arrival, found=findings))
+                yield
+
+    def _settled(self) -> Iterator[Candidate | Arrival]:
+        """Each candidate: as an arrival where there is nothing to read; ends early when it is told to stop."""
+        for candidate in self._candidates:
+            if self._stop.is_set():
+                return
+            arrival = self._reader.settled(candidate)
             if arrival is None:
-                break
-            batch.append(arrival)
-            pixels += 0 if arrival.image is None else arrival.image.shape[0] * arrival.image.shape[1]
-            if pixels >= _DETECT_PIXELS or len(batch) >= _DETECT_FILES:
-                yield batch
-                batch, pixels = [], 0
-        yield batch
+                self._agree_once()
+            yield arrival or candidate
 
-    def _detect(self, batch: list[Arrival]) -> None:
-        """Find the faces of a batch and cut them out; the pictures are let go."""
-        jobs = [_Job(replace(arrival, image=None)) for arrival in batch]
-        shown = [(job, arrival.image) for job, arrival in zip(jobs, batch, strict=True) if arrival.image is not None]
-        if shown:
-            self._agree_once()
-            known = [self._faces_aside(job) for job, _ in shown]
-            with self.timings.measure("detection"):
-                new = [image for (_, image), faces in zip(shown, known, strict=True) if not len(faces)]
-                found = iter(self._analyser.detector.detect_batch(new) if new else ())
-            with self.timings.measure("embedding"):
-                for (job, image), faces in zip(shown, known, strict=True):
-                    self._cut_out(job, image, faces if len(faces) else next(found))
-        self._jobs.extend(jobs)
-
-    def _faces_aside(self, job: _Job) -> Faces:
+    def _faces_aside(self, job: Job) -> Faces:
         """The faces of a photo that are aside: it is not looked at for others, as those are known or were removed."""
         assert job.arrival.sighting is not None
         with self._index.reading() as connection:
@@ -214,28 +148,10 @@ class Registration(Iterator[PhotoResult]):
             self._agree()
             self._agreed = True
 
-    def _cut_out(self, job: _Job, image: Image, faces: Faces) -> None:
-        _describe(job, image, faces)
-        if len(faces):
-            self._crops += [(job, crop) for crop in self._analyser.embedder.crop(image, faces)]
-
-    def _embed(self, *, everything: bool) -> None:
-        """Embed full batches of faces, whichever photos they are of; at the end the rest too.
-
-        Not beside detection: both use all cores, and together they are slower.
-        """
-        while len(self._crops) >= _EMBED_FACES or (everything and self._crops):
-            batch = self._crops[:_EMBED_FACES]
-            with self.timings.measure("embedding"):
-                vectors = self._analyser.embedder.embed_crops(np.stack([crop for _, crop in batch]))
-            for (job, _), vector in zip(batch, vectors, strict=True):
-                job.vectors.append(vector)
-            self._crops = self._crops[_EMBED_FACES:]
-
     def _commit(self) -> list[PhotoResult]:
         """File everything that is finished, in order, in one transaction."""
-        ready: list[_Job] = []
-        for job in self._jobs:
+        ready: list[Job] = []
+        for job in self._looker.jobs:
             if not job.ready:
                 break
             ready.append(job)
@@ -246,7 +162,7 @@ class Registration(Iterator[PhotoResult]):
             else:
                 results = [self._file(job) for job in ready]
         for _ in ready:
-            self._jobs.popleft()
+            self._looker.jobs.popleft()
         return results
 
     def _finish(self) -> list[PhotoResult]:
@@ -257,7 +173,7 @@ class Registration(Iterator[PhotoResult]):
                 forget_displaced(self._index)
         return results
 
-    def _file(self, job: _Job) -> PhotoResult:
+    def _file(self, job: Job) -> PhotoResult:
         """One file into the database: what another process has done meanwhile counts."""
         arrival = job.arrival
         if arrival.result is not None:
@@ -284,20 +200,20 @@ class Registration(Iterator[PhotoResult]):
         filed = self._file_if_known(again.sighting)  # the file may have changed too
         if filed:
             return filed
-        job = _Job(replace(again, image=None))
+        job = Job(replace(again, image=None))
         if again.image is not None:
             self._agree_once()
             faces = self._faces_aside(job)
             if not len(faces):
                 (faces,) = self._analyser.detector.detect_batch([again.image])
-            _describe(job, again.image, faces)
+            describe(job, again.image, faces)
             if len(faces):
                 job.vectors = list(
                     self._analyser.embedder.embed_crops(self._analyser.embedder.crop(again.image, faces))
                 )
         return self._file_new(again.sighting, job)
 
-    def _file_new(self, sighting: Sighting, job: _Job) -> PhotoResult:
+    def _file_new(self, sighting: Sighting, job: Job) -> PhotoResult:
         with self._index.reading() as connection:
             waiting = tuple(one.id for one in aside.waiting_for(connection, sighting.digest))
         if job.arrival.state == "ok" and waiting != job.waiting:  # another process has put them aside, or taken them up
@@ -306,12 +222,3 @@ class Registration(Iterator[PhotoResult]):
             back = file_photo_back(self._index, sighting, waiting, np.stack(job.vectors), refile=self._refile)
             return back or self._look_again(job.arrival)
         return file_new_photo(self._index, sighting, job.findings(), self._lookalikes, strict=self._strict)
-
-
-def _describe(job: _Job, image: Image, faces: Faces) -> None:
-    """Note what is kept of a picture besides the vectors."""
-    job.faces, job.shape = faces, image.shape
-    job.chief = chief_face(faces, image.shape) if len(faces) else None
-    job.thumbnails = tuple(make_thumbnail(image, face) for face in faces)
-    if job.chief is not None:
-        job.notes, job.print = notes_on(image, faces[job.chief]), print_of(image)
