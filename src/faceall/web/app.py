@@ -7,7 +7,7 @@ import time
 from flask import Flask
 
 from faceall.gallery import Gallery
-from faceall.web import api, errors, faceall_routes, openapi
+from faceall.web import api, errors, faceall_routes, openapi, pages
 from faceall.web.fetching import Fetcher, FetchLimits
 from faceall.web.jobs import Jobs
 from faceall.web.limits import PictureGate
@@ -36,6 +36,7 @@ def create_app(gallery: Gallery, options: ServerOptions | None = None, *, fetche
     blueprint = api.make_blueprint()
     blueprint.get("/openapi.json")(openapi.document)
     app.register_blueprint(blueprint)
+    app.register_blueprint(pages.blueprint)
     app.register_blueprint(faceall_routes.make_blueprint())
     return app
 

@@ -54,6 +54,9 @@ _CODES = {
     429: "too_many_requests",
     503: "busy",
 }
+ERROR_CODES = sorted({*_CODES.values(), "internal"})
+"""Every word that an error's `code` can be."""
+
 _TEXTS = {
     404: "there is nothing at this address",
     405: "this address does not take that method",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
@@ -26,9 +27,16 @@ def receipt_of(subject: dict[str, Any], removal: Removal) -> dict[str, Any]:
         "photos": list(removal.photos),
         "uploads": uploads,
         "remaining": services().gallery.remaining(removal),
+        **_on_disk(removal),
     }
     plain = json.dumps(receipt, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return {
-        "removed": {"faces": len(removal.faces), "photos": len(removal.photos), "uploads": uploads},
+        "removed": {"faces": removal.count, "photos": len(removal.photos), "uploads": uploads},
         "receipt": {**receipt, "sha256": hashlib.sha256(plain.encode()).hexdigest()},
     }
+
+
+def _on_disk(removal: Removal) -> dict[str, Any]:
+    """How thoroughly the removed vectors have left the gallery's files."""
+    found = removal.receipt
+    return {} if found is None else {**asdict(found), "complete": found.complete}

@@ -26,14 +26,14 @@ def add_routes(blueprint: Blueprint) -> None:
 def register() -> Json | tuple[Json, int]:
     """Register the pictures of a form or at URLs; answers at once, or with `wait=true` when all is done."""
     wait = flag(request.args, "wait")
-    job = _from_form() if request.mimetype == "multipart/form-data" else _from_json()
+    job = register_form() if request.mimetype == "multipart/form-data" else _register_json()
     if wait:
         job.wait()
         return {"job": job.record()}
     return {"job": {"id": job.id, "total": job.total, "state": job.state}}, 202
 
 
-def _from_form() -> Job:
+def register_form() -> Job:
     files = request.files.getlist("files")
     urls = [url for url in request.form.getlist("urls") if url]
     person = _person(request.form.get("person") or None)
@@ -47,7 +47,7 @@ def _from_form() -> Job:
     return submit([*items, *url_items(urls, person=person)])
 
 
-def _from_json() -> Job:
+def _register_json() -> Job:
     fields = json_object("urls", "person", needed=("urls",))
     urls = urls_in(fields, services().options.most_urls)
     person = _person(text_in(fields, "person", optional=True))

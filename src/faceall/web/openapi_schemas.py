@@ -1,0 +1,190 @@
+"""The shapes of the OpenAPI document: what requests and answers look like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faceall.web.errors import ERROR_CODES
+
+Schema = dict[str, Any]
+
+ID: Schema = {"type": "integer", "minimum": 0, "maximum": (1 << 63) - 1}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+NUMBER: Schema = {"type": "number"}
+DISTANCE: Schema = {"type": "number", "description": "squared L2 of unit vectors: 0 same, 4 opposite"}
+SIMILARITY: Schema = {"type": "number", "description": "cosine: 1 same, -1 opposite"}
+
+
+def ref(name: str) -> Schema:
+    """A shape by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def maybe(schema: Schema) -> Schema:
+    """That, or null."""
+    return {"oneOf": [schema, {"type": "null"}]}
+
+
+def many(schema: Schema, **bounds: int) -> Schema:
+    """A list of that."""
+    return {"type": "array", "items": schema, **bounds}
+
+
+def record(optional: dict[str, Schema] | None = None, /, **fields: Schema) -> Schema:
+    """An object with these fields and no others; those in `optional` may be absent."""
+    return {
+        "type": "object",
+        "properties": {**fields, **(optional or {})},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+_POINT = many(NUMBER, minItems=2, maxItems=2)
+_PLACE: dict[str, Schema] = {
+    "box": {**many(NUMBER, minItems=4, maxItems=4), "description": "x0 y0 x1 y1 in pixels of the upright photo"},
+    "landmarks": {
+        **many(_POINT, minItems=5, maxItems=5),
+        "description": "x y of left eye, right eye, nose, left and right corner of the mouth, as the viewer sees them",
+    },
+    "score": {"type": "number", "minimum": 0, "maximum": 1},
+}
+_ERROR_FIELDS = {"code": {"type": "string", "enum": ERROR_CODES}, "message": TEXT}
+_PERSON_REF = {"id": ID, "name": TEXT, "unnamed": {**FLAG, "description": "a cluster that nobody has named"}}
+_STATUSES = ("registered", "unchanged", "duplicate", "moved", "refiled", "back", "no-face", "unreadable", "too-large")
+_JOB = {"id": TEXT, "total": COUNT, "state": {"type": "string", "enum": ["queued", "running", "done"]}}
+
+SCHEMAS: dict[str, Schema] = {
+    "Error": {
+        **record(error=record(**_ERROR_FIELDS)),
+        "description": "every error has this shape",
+    },
+    "PersonName": record(**_PERSON_REF),
+    "PhotoName": record(id=ID, name=TEXT),
+    "Person": record(**_PERSON_REF, faces=COUNT, photos=COUNT, cover=maybe(ID)),
+    "People": record(people=many(ref("Person")), total=COUNT),
+    "Face": record(id=ID, person=maybe(ref("PersonName")), photo=ref("PhotoName"), chief=FLAG, **_PLACE),
+    "Faces": record(faces=many(ref("Face")), total=COUNT),
+    "Photo": record(
+        id=ID,
+        name=TEXT,
+        width=maybe(COUNT),
+        height=maybe(COUNT),
+        faces=many(ref("Face")),
+        available={**FLAG, "description": "whether its file can still be shown"},
+    ),
+    "Photos": record(photos=many(ref("Photo")), total=COUNT),
+    "Receipt": record(
+        {
+            "generation": COUNT,
+            "secure_delete": FLAG,
+            "log": {"type": "string", "enum": ["empty", "held"]},
+            "graph": {"type": "string", "enum": ["none", "rewritten", "outdated"]},
+            "complete": {**FLAG, "description": "no byte of a removed vector is left in the gallery's files"},
+        },
+        id=TEXT,
+        time={"type": "string", "format": "date-time"},
+        subject=record(kind={"type": "string", "enum": ["person", "face", "photo"]}, id=ID, name=maybe(TEXT)),
+        faces=many(ID),
+        photos=many(ID),
+        uploads={**COUNT, "description": "uploaded files that were removed with their photos"},
+        remaining={**COUNT, "description": "rows of it that can still be found"},
+        sha256={**TEXT, "description": "of the other fields as JSON, keys sorted, without spaces"},
+    ),
+    "Removal": record(removed=record(faces=COUNT, photos=COUNT, uploads=COUNT), receipt=ref("Receipt")),
+    "Result": record(
+        {"notes": many(TEXT), "error": record(**_ERROR_FIELDS)},
+        name=TEXT,
+        status={"type": "string", "enum": [*_STATUSES, "failed"]},
+        message=maybe(TEXT),
+        person=maybe(ref("PersonName")),
+        photo=maybe(ID),
+        width=maybe(COUNT),
+        height=maybe(COUNT),
+        faces=many(ref("Face")),
+    ),
+    "Job": record(**_JOB, done=COUNT, results=many(ref("Result"))),
+    "JobStarted": record(job=record(**_JOB)),
+    "JobFinished": record(job=ref("Job")),
+    "Threshold": record(
+        distance=DISTANCE,
+        origin={"type": "string", "enum": ["calibration", "model", "given"]},
+        false_accept_rate=maybe(NUMBER),
+    ),
+    "FaceMatch": record(
+        face=ID,
+        person=maybe(ref("PersonName")),
+        photo=ref("PhotoName"),
+        distance=DISTANCE,
+        similarity=SIMILARITY,
+        match=maybe(FLAG),
+    ),
+    "PersonMatch": record(
+        person=maybe(ref("PersonName")),
+        best=DISTANCE,
+        mean=DISTANCE,
+        similarity=SIMILARITY,
+        match=maybe(FLAG),
+        count={**COUNT, "description": "how many faces of this person the mean is over"},
+        faces={**many(ID), "description": "the nearest face"},
+    ),
+    "Found": record(
+        width=COUNT,
+        height=COUNT,
+        threshold=maybe(ref("Threshold")),
+        faces=many(record(**_PLACE, matches=many({"oneOf": [ref("FaceMatch"), ref("PersonMatch")]}))),
+    ),
+    "Comparison": record(
+        distance=DISTANCE,
+        similarity=SIMILARITY,
+        same=maybe(FLAG),
+        threshold=maybe(ref("Threshold")),
+        first=record(**_PLACE),
+        second=record(**_PLACE),
+    ),
+    "Clustering": record(threshold=NUMBER, clusters=COUNT, opened=COUNT, joined=COUNT, alone=COUNT),
+    "Status": record(
+        faces=COUNT,
+        people=COUNT,
+        photos=COUNT,
+        unnamed_clusters=COUNT,
+        unnamed_faces=COUNT,
+        vanished_files=COUNT,
+        model=maybe(record(name=TEXT, size=COUNT)),
+        engine=TEXT,
+        index=record(
+            problems=many(TEXT),
+            recall_wanted=NUMBER,
+            recall_reached=maybe(NUMBER),
+            exact=FLAG,
+            vectors=COUNT,
+            dimension=maybe(COUNT),
+            bytes=COUNT,
+        ),
+        threshold=maybe(ref("Threshold")),
+        uptime_seconds=NUMBER,
+        queue={"type": "object"},
+        version=TEXT,
+    ),
+    "FaceAllFaces": record(
+        {"error": record(**_ERROR_FIELDS)},
+        faces=many(
+            record(
+                {"error": record(**_ERROR_FIELDS)},
+                BoxsPoints=many(
+                    record(
+                        box=many({"type": "integer"}, minItems=4, maxItems=4),
+                        pt={
+                            **many({"type": "integer"}, minItems=10, maxItems=10),
+                            "description": "x of five landmarks, then y of them",
+                        },
+                    )
+                ),
+                name=TEXT,
+            )
+        ),
+    ),
+    "FaceAllDistances": record(faces=many(record(distance=DISTANCE, path=TEXT))),
+}
