@@ -187,13 +187,16 @@ def prepare(console: Console, faces: Path, shard: Path, teachers: tuple[str, ...
 @click.argument("run", metavar="RUN", type=_NEW)
 @click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=_FOLDER)
 @click.option("--teacher", metavar="NAME", help="Whose vectors are learnt. Default: the only ones in the shards.")
-@click.option("--second", metavar="NAME", help="Another teacher, whose cosines between faces count as much.")
+@click.option("--second", metavar="NAME", help="Another teacher, learnt from as much as the first.")
 @click.option("--relations", type=float, default=4.0, show_default=True, help="Weight of the cosines between faces.")
 @click.option(
     "--inherit",
     metavar="FILE.pb",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Begin where this FaceNet graph stands: fit each layer to it, before the first step.",
+)
+@click.option(
+    "--initial", type=_FOLDER, metavar="RUN", help="Begin with what another distillation of the same net has learnt."
 )
 @_net_options
 @_loop_options
@@ -204,6 +207,7 @@ def distill(
     shards: tuple[Path, ...],
     teacher: str | None,
     inherit: Path | None,
+    initial: Path | None,
     how: dict[str, Any],
     loop: dict[str, Any],
     **more: Any,
@@ -214,13 +218,15 @@ def distill(
     from faceall.train.options import DistillationOptions
     from faceall.train.shards import common_inner, only_teacher, open_shard
 
+    if inherit is not None and initial is not None:
+        raise click.UsageError("--inherit and --initial exclude each other")
     opened = [open_shard(shard) for shard in shards]
     name = teacher or only_teacher(opened)
     options = DistillationOptions(**how, **more, teacher=name, inner=common_inner(opened))
     start = (
         {} if inherit is None or (run / "run.json").is_file() else inherited(inherit, opened, options, console.remark)
     )
-    distil(run, opened, options, **start, **loop)
+    distil(run, opened, options, **start, begin_with=initial, **loop)
     _print_end(console, run)
 
 

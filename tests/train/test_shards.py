@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from faceall.errors import TrainError
-from faceall.train.distillation import Targets
-from faceall.train.shards import open_shard, split
+from faceall.train.distillation import fit_targets
+from faceall.train.shards import Faces, open_shard, split
 
 
 def make(folder: Path, count: int = 200, seed: int = 0) -> Path:
@@ -82,14 +82,46 @@ def test_a_teacher_that_a_shard_lacks_is_named(tmp_path: Path) -> None:
         split([shard, shard], seed=0, teachers=["one"])
 
 
-def test_two_teachers_have_equal_say_on_the_cosines(tmp_path: Path) -> None:
-    """The cosine that is wanted is the mean of what both see, whatever the length of the second's vectors."""
+def two_teachers(tmp_path: Path) -> Faces:
+    """Faces whose second teacher, as dlib's net does, sees everybody in one corner of its space, at another length."""
     folder = make(tmp_path / "a")
-    np.save(folder / "two.npy", np.load(folder / "two.npy") * 1.47)
-    faces = split([open_shard(folder)], seed=0, teachers=["one", "two"])[0]
-    numbers, mirrored = np.arange(9), np.zeros(9, bool)
-    wanted, relations = Targets("one", None, "two").of(faces, numbers, mirrored)
-    first, second = (faces.vectors(numbers, mirrored, name) for name in ("one", "two"))
-    second = second / np.linalg.norm(second, axis=1, keepdims=True)
-    np.testing.assert_array_equal(wanted, first)
-    np.testing.assert_allclose(relations @ relations.T, (first @ first.T + second @ second.T) / 2, atol=1e-6)
+    crowded = np.load(folder / "one.npy")[:, :6] + 2.0
+    np.save(folder / "two.npy", (1.47 * crowded / np.linalg.norm(crowded, axis=1, keepdims=True)).astype(np.float32))
+    return split([open_shard(folder)], seed=0, teachers=["one", "two"])[0]
+
+
+def test_two_teachers_have_equal_say_on_the_cosines(tmp_path: Path) -> None:
+    """The cosine that is wanted is the mean of what both see around their middles, so strangers are about 0 apart."""
+    faces = two_teachers(tmp_path)
+    numbers, mirrored = np.arange(len(faces)), np.zeros(len(faces), bool)
+    targets = fit_targets(faces, "one", 12, second="two")
+    wanted, relations = targets.of(faces, numbers, mirrored)
+    assert (wanted.shape, relations.shape) == ((196, 12), (196, 14))
+    cosines = []
+    for name in ("one", "two"):
+        vectors = faces.vectors(numbers, mirrored, name).astype(np.float64)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors -= vectors.mean(axis=0)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        cosines.append(vectors @ vectors.T)
+    np.testing.assert_allclose(relations @ relations.T, (cosines[0] + cosines[1]) / 2, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(wanted, axis=1), 1, atol=1e-5)
+    seen = faces.vectors(numbers, mirrored, "two")
+    assert np.mean(seen @ seen.T) / 1.47**2 > 0.9
+    assert abs(np.mean(relations @ relations.T)) < 0.02
+
+
+def test_new_targets_are_turned_to_what_has_been_learnt(tmp_path: Path) -> None:
+    """With other teachers they agree with the old ones as well as they can; their own cosines stay as they are."""
+    faces = two_teachers(tmp_path)
+    numbers, mirrored = np.arange(len(faces)), np.zeros(len(faces), bool)
+    old = fit_targets(faces, "one", 6)
+    turned, free = (fit_targets(faces, "one", 6, second="two", like=like) for like in (old, None))
+    first = old.of(faces, numbers, mirrored)[0]
+    second, other = (targets.of(faces, numbers, mirrored)[0] for targets in (turned, free))
+    np.testing.assert_allclose(second @ second.T, other @ other.T, atol=1e-5)
+    assert np.mean(np.sum(first * second, axis=1)) > np.mean(np.sum(first * other, axis=1)) + 0.2
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        turn = np.linalg.qr(random.standard_normal((6, 6)))[0]
+        assert np.sum(first * second) >= np.sum(first * (second @ turn))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from faceall.train.augmentation import NO_AUGMENTATION, Augmentation
 from faceall.train.checkpoints import list_checkpoints, read_checkpoint
 from faceall.train.distil import branch, distil
 from faceall.train.events import Events
-from faceall.train.export import export_model
+from faceall.train.export import export_model, run_weights
 from faceall.train.identification import Pictures, choose_triplets, measure_people
 from faceall.train.identify import identify
 from faceall.train.options import DistillationOptions, IdentificationOptions
@@ -125,6 +126,32 @@ def test_a_branch_ends_a_run_that_stays_as_it_is(shard: Path, tmp_path: Path) ->
     assert all(np.array_equal(array, array.astype(np.float16).astype(np.float32)) for array in stored.values())
     numbers = sum(array.size for array in stored.values())
     assert embedder.model.caffemodel.stat().st_size < 2 * numbers + 40_000
+
+
+def test_a_second_teacher_is_learnt_from_where_another_run_stands(shard: Path, tmp_path: Path) -> None:
+    """The new run begins with the other's weights, learns both teachers, and finishes and goes on with its targets."""
+    folder = tmp_path / "noise"
+    shutil.copytree(shard, folder)
+    vectors = np.load(folder / "colours.npy")
+    np.save(folder / "shapes.npy", (vectors[:, ::-1] ** 3 + 0.5).astype(np.float32))
+    shards = [open_shard(folder)]
+    distil(tmp_path / "one", shards, small(length=20), threads=1)
+    weights = run_weights(tmp_path / "one")[0]
+    both = small(second="shapes", length=20)
+    distil(tmp_path / "both", shards, both, begin_with=tmp_path / "one", checkpoint_steps=20, threads=1)
+    begun = read_checkpoint(tmp_path / "both/checkpoints/step-000000020.npz")
+    assert RunFolder(tmp_path / "both").about()["begun_with"] == {"run": "one", "step": 20}
+    assert all(value.shape == weights[name].shape for name, value in begun.weights.items())
+    distil(tmp_path / "none", shards, both, checkpoint_steps=20, threads=1)
+    losses = {name: RunFolder(tmp_path / name).results()[-1]["loss"] for name in ("both", "none")}
+    assert losses["both"] < losses["none"]
+    distil(branch(tmp_path / "both", tmp_path / "end", steps=5).path, shards, threads=1)
+    np.testing.assert_array_equal(np.load(tmp_path / "end/middles.npy"), np.load(tmp_path / "both/middles.npy"))
+    with pytest.raises(TrainError, match=r"no vectors of 'shapes', which .*both has learnt"):
+        distil(tmp_path / "less", [open_shard(shard)], small(), begin_with=tmp_path / "both")
+    (tmp_path / "end/middles.npy").unlink()
+    with pytest.raises(TrainError, match="is missing"):
+        distil(tmp_path / "end", shards)
 
 
 def people_options(loss: str, **changes: object) -> IdentificationOptions:

@@ -30,6 +30,7 @@ from faceall.version import __version__
 
 KIND = "distillation"
 PROJECTION = "projection.npy"
+MIDDLES = "middles.npy"
 FEWEST_HELD_OUT = 16
 
 
@@ -40,6 +41,7 @@ def distil(
     *,
     initial: Mapping[str, Array] | None = None,
     projection: Projection | None = None,
+    begin_with: Path | None = None,
     **loop: Any,
 ) -> dict[str, Array]:
     """Begin a distillation in a new folder, or go on with the one in it; the finished weights.
@@ -47,7 +49,8 @@ def distil(
     shards      the faces; other ones than before are taken up from the step on at which the training goes on
     options     needed for a new run; one that goes on has its own
     initial     weights to begin with, by the variables' paths; by chance where absent
-    projection  of the teacher's vectors onto the student's; fitted on the faces where absent
+    projection  of the teacher's vectors onto the student's, where there is one teacher; fitted on the faces if absent
+    begin_with  a run of distillation of the same net: its averaged weights are begun with, in place of `initial`
     loop        options of `Loop`
     returns     the averaged weights, by the variables' paths
 
@@ -59,16 +62,19 @@ def distil(
     if options is None:
         raise TrainError(f"{folder}: holds no run to go on with")
     faces, held_out = split(shards, seed=options.seed, teachers=_teachers(options))
+    about = {"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []}
+    like = None
+    if begin_with is not None:
+        like, initial, about["begun_with"] = _learnt(begin_with, shards)
     if projection is None:
-        targets = fit_targets(faces, options.teacher, options.embedding_size, second=options.second)
+        targets = fit_targets(faces, options.teacher, options.embedding_size, second=options.second, like=like)
     else:
-        targets = Targets(options.teacher, projection, options.second)
+        targets = Targets(options.teacher, projection)
     learner = _learner(options)
     if initial is not None:
         learner.set_weights({**learner.weights(), **initial})
-    run.begin({"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []})
-    if targets.projection is not None:
-        np.save(run.path / PROJECTION, targets.projection.matrix)
+    run.begin(about)
+    _save_targets(run.path, targets)
     return _train(run, options, learner, targets, (faces, held_out), None, loop)
 
 
@@ -76,12 +82,11 @@ def _continue(
     run: RunFolder, shards: Sequence[Shard], given: DistillationOptions | None, loop: Mapping[str, Any]
 ) -> dict[str, Array]:
     about = run.about()
-    if about.get("kind") != KIND:
-        raise TrainError(f"{run.path}: is a run of another kind, '{about.get('kind')}'")
+    _check_kind(run.path, about)
     if given is not None and given.to_json() != about["options"]:
         raise TrainError(f"{run.path}: the run there has other options; go on without options, or name a new folder")
     options = DistillationOptions.from_json(about["options"])
-    targets = Targets(options.teacher, read_projection(run.path), options.second)
+    targets = read_targets(run.path, options)
     faces = split(shards, seed=options.seed, teachers=_teachers(options))
     return _train(run, options, _learner(options), targets, faces, run.latest(), loop)
 
@@ -109,6 +114,26 @@ def _train(
     settings = Loop(schedule=options.rates, **loop)
     averages = train(run, learner, batches, settings, measure=measure, resume=resume)
     return averages.values or learner.weights()
+
+
+def _learnt(folder: Path, shards: Sequence[Shard]) -> tuple[Targets, dict[str, Array], dict[str, Any]]:
+    """What another run has learnt: its targets, its averaged weights, and what run.json is to say of it."""
+    run = RunFolder(folder)
+    about, state = run.about(), run.latest()
+    _check_kind(folder, about)
+    if state is None:
+        raise TrainError(f"{folder}: has no checkpoint to begin with")
+    options = DistillationOptions.from_json(about["options"])
+    for shard in shards:
+        if missing := [name for name in _teachers(options) if name not in shard.teachers]:
+            raise TrainError(f"shard '{shard.name}' has no vectors of '{missing[0]}', which {folder} has learnt")
+    weights = dict(state.averages or state.weights)
+    return read_targets(folder, options), weights, {"run": folder.name, "step": state.step}
+
+
+def _check_kind(folder: Path, about: Mapping[str, Any]) -> None:
+    if about.get("kind") != KIND:
+        raise TrainError(f"{folder}: is a run of another kind, '{about.get('kind')}'")
 
 
 def _teachers(options: DistillationOptions) -> list[str]:
@@ -143,28 +168,41 @@ def branch(source: Path, folder: Path, *, steps: int, decay: int | None = None, 
     """
     old, new = RunFolder(source), RunFolder(folder)
     about, state = old.about(), old.latest()
-    if about.get("kind") != KIND:
-        raise TrainError(f"{source}: is a run of another kind, '{about.get('kind')}'")
+    _check_kind(source, about)
     if state is None:
         raise TrainError(f"{source}: has no checkpoint to go on from")
     options = DistillationOptions.from_json(about["options"])
     decay = steps if decay is None else decay
     options = replace(options, length=state.step + steps, decay=decay, warm_up=0, **changes)
-    projection = read_projection(source)
+    targets = read_targets(source, options)
     new.begin({**about, "options": options.to_json(), "branch_of": {"run": source.name, "step": state.step}})
-    if projection is not None:
-        np.save(folder / PROJECTION, projection.matrix)
+    _save_targets(folder, targets)
     write_checkpoint(new.checkpoints, state)
     return new
 
 
-def read_projection(folder: Path) -> Projection | None:
-    """The projection of a run's teacher; None where the student learns its vectors whole. Raises TrainError."""
-    path = folder / PROJECTION
+def read_targets(folder: Path, options: DistillationOptions) -> Targets:
+    """What the student of a run learns. Raises TrainError where its files are damaged."""
+    matrix, middles = _array(folder / PROJECTION), _array(folder / MIDDLES)
+    if options.second is not None and middles is None:
+        raise TrainError(f"{folder / MIDDLES}: is missing; a run with two teachers has it")
+    projection = None if matrix is None else Projection(matrix, float("nan"), float("nan"), 0)
+    return Targets(options.teacher, projection, options.second, middles)
+
+
+def _save_targets(folder: Path, targets: Targets) -> None:
+    if targets.projection is not None:
+        np.save(folder / PROJECTION, targets.projection.matrix)
+    if targets.middles is not None:
+        np.save(folder / MIDDLES, targets.middles)
+
+
+def _array(path: Path) -> Array | None:
+    """An array of a run; None where the run has no such file."""
     if not path.is_file():
         return None
     try:
-        matrix = np.load(path, allow_pickle=False)
+        found: Array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise TrainError(f"{path}: cannot be read: it is damaged") from error
-    return Projection(matrix, float("nan"), float("nan"), 0)
+    return found

@@ -146,7 +146,7 @@ class DistillationOptions(TrainOptions):
     """What a distillation is told.
 
     teacher    the name of the vectors that are learnt
-    second     another teacher, for the cosines between faces
+    second     another teacher, learnt from as much: the vectors of both side by side
     relations  the weight of these cosines
     """
 
