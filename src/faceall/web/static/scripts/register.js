@@ -37,7 +37,8 @@ at("group").addEventListener("click", () => attempt(() => groupFaces(at("group-t
 
 function takeFiles(files) {
   const pictures = files.filter(isPicture);
-  tell(at("problem"), pictures.length ? "" : text("script.no_pictures"));
+  const others = files.length - pictures.length;
+  tell(at("problem"), !pictures.length ? text("script.no_pictures") : others ? textFor("script.left_out", others) : "");
   const person = at("person").value.trim();
   const unnamed = !at("by-name").checked;
   take(pictures.map((file) => ({ file, name: pathOf(file), person, unnamed })));
