@@ -39,6 +39,8 @@ def verify(console: Console, gallery: Path | None) -> None:
     if found.recall is not None:
         asked = counted(found.sample, "stored vector")
         console.line(f"recall {found.recall:.4f} of the {found.neighbours} nearest of {asked}, against exact search")
+    if found.shortfall is not None:
+        console.complain(f"faceall: {found.shortfall}")
     words = {"none": "no graph file", "current": "graph current", "behind": "graph behind, caught up when it is used"}
     console.line(f"{counted(found.vectors, 'vector')}, {words.get(found.graph, 'graph damaged')}")
     if found.problems:
@@ -151,6 +153,8 @@ def stats(console: Console, gallery: Path | None) -> None:
         effort = "not measured" if one.effort is None else f"ef {one.effort}, recall {one.recall:.4f} measured"
         rows.append(("  built with", f"M {one.links}, ef_construction {one.build_effort}; searched with {effort}"))
         rows.append(("  removed", f"{counted(one.waypoints, 'vector')} still in it; faceall index compact drops them"))
+    if one.shortfall is not None:
+        rows.append(("  recall", one.shortfall))
     if found.aside:
         rows.append(("aside", f"{counted(found.aside, 'face')} without a photo since the model was changed"))
     console.table(rows)

@@ -202,3 +202,24 @@ def test_random_damage(server: Gallery) -> None:
         assert not message or len((folder / "faces.db").read_bytes()) == len(data)
     assert len(kept) > FUZZ / 2
     assert np.mean(kept) > PHOTOS * 0.5
+
+
+@pytest.mark.parametrize("share", [0.95, 0.5, 0.3])
+def test_database_that_lost_its_end(folder: Path, photos: Path, open_gallery: Opener, share: float) -> None:
+    """What stood before the cut is kept, the cut file too; registering again brings the rest back."""
+    for number in range(300):
+        write_photo(photos / f"person {number % 10}x" / f"{number}.png", one_face(number))
+    with open_gallery() as gallery:
+        list(gallery.register(photos))
+    whole = (folder / "faces.db").read_bytes()
+    (folder / "faces.db").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(IndexDamagedError, match="repair"):
+        open_gallery().problems()
+    found = repair_gallery(folder)
+    assert any("the damaged one is" in line for line in found.done)
+    (kept,) = folder.glob("faces.db.damaged-*")
+    assert kept.stat().st_size == int(share * len(whole))
+    with open_gallery() as gallery:
+        assert gallery.problems() == []
+        list(gallery.register(photos))
+        assert (len(gallery), gallery.problems()) == (300, [])

@@ -20,6 +20,7 @@ from faceall.index import FaceIndex
 from faceall.index.hnsw_elements import read_elements
 from faceall.index.maintenance import backup, statistics, verify
 from faceall.index.maintenance_compact import compact
+from faceall.index.maintenance_salvage import salvage
 from faceall.index.rows import Block
 from faceall.types import Float32Array
 
@@ -337,3 +338,19 @@ def test_add_refuses_after_an_exchange(large: Path, faces: Faces) -> None:
         with pytest.raises(IndexMismatchError, match=r"'new'.*'small'"):
             adding.add(faces(1))
         assert len(index) == 401
+
+
+@pytest.mark.parametrize("share", [0.9, 0.6, 0.3])
+def test_vectors_before_the_end_of_a_cut_file_are_kept(tmp_path: Path, share: float) -> None:
+    """Of a database that has lost its end, what stood before the cut is read: as it was, and nearly all of it."""
+    vectors = np.random.default_rng(0).normal(size=(1000, 128)).astype(np.float32)
+    with FaceIndex(tmp_path) as index:
+        for part in np.split(vectors, 50):
+            index.add(part)
+    whole = (tmp_path / "faces.db").read_bytes()
+    (tmp_path / "faces.db").write_bytes(whole[: int(share * len(whole))])
+    salvage(tmp_path)
+    with FaceIndex(tmp_path) as index:
+        assert 1000 * (share - 0.1) < len(index) < 1000 * (share + 0.05)
+        assert all(index[key].tobytes() == vectors[key - 1].tobytes() for key in index)
+        assert index.check() == []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceall.index import FaceIndex, GraphOptions, Tuning, graph_file, tuning
+from faceall.index import FaceIndex, GraphOptions, Tuning, graph_file, maintenance, tuning
 from faceall.types import Float32Array, Int64Array, Matches
 
 Clusters = Callable[..., Float32Array]
@@ -212,3 +212,25 @@ def test_vectors_that_a_question_was_made_of_do_not_count_as_found(faces: Cluste
     found = tuning.measure(Blind(), questions, nearest, lambda: blocks, recall=0.9, count=1000)
     assert found is not None
     assert found.reached == 0
+
+
+def test_wish_that_no_effort_fulfils_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A graph with too few links for its data says so when it is saved, verified and counted."""
+    vectors = np.random.default_rng(1).normal(size=(6000, 64)).astype(np.float32)
+    options = GraphOptions(links=2, build_effort=1, recall=0.999)
+    with FaceIndex(tmp_path / "poor", exact_limit=100, options=options) as index:
+        index.add(vectors)
+        index.save()
+        said = maintenance.verify(index).shortfall
+        assert said is not None
+        assert "0.999 was wished" in said
+        assert said == maintenance.statistics(index).shortfall
+        assert said in caplog.text
+
+
+def test_fulfilled_wish_is_silent(people: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is said where the graph finds what was wished."""
+    with FaceIndex(people, exact_limit=0) as index:
+        assert maintenance.verify(index).shortfall is None
+        assert maintenance.statistics(index).shortfall is None
+    assert caplog.text == ""

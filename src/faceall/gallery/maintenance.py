@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ def verify_gallery(index: FaceIndex) -> Verification:
         else:
             more = []
     problems = tuple(dict.fromkeys([*found.problems, *more]))
-    return Verification(problems, found.vectors, found.graph, found.recall, found.sample, found.neighbours)
+    return replace(found, problems=problems)
 
 
 def _bad_thumbnails(connection: sqlite3.Connection) -> list[str]:

@@ -129,6 +129,16 @@ def digest(folder: Path) -> bytes | None:
     return None if head is None else head.digest
 
 
+def shortfall(folder: Path) -> str | None:
+    """Where the graph file says of itself that it cannot find what was wished: a line about that."""
+    try:
+        with open(folder / GRAPH, "rb") as file:
+            head = _Head.read(file)
+    except OSError:
+        return None
+    return None if head is None or head.header.tuning is None else head.header.tuning.shortfall
+
+
 def is_stray(folder: Path, expected: bytes | None) -> bool:
     """Whether there is a graph file that is not the one with SHA-256 `expected`, as it says itself."""
     return (folder / GRAPH).exists() and (expected is None or digest(folder) != expected)

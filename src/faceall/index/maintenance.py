@@ -42,6 +42,7 @@ class Verification:
     graph     "none": no graph file; "current": it holds exactly the vectors; "behind": some came or went since it was
               saved, which is no fault; "damaged": it is rebuilt when the index is saved next
     recall    the part of the nearest `neighbours` of `sample` stored vectors that `search` finds; None without any
+    shortfall  what is to be said where the graph cannot reach the recall that was wished; None where it can
     """
 
     problems: tuple[str, ...]
@@ -50,6 +51,7 @@ class Verification:
     recall: float | None
     sample: int
     neighbours: int = _NEIGHBOURS
+    shortfall: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Statistics:
     links, build_effort  hnswlib's M and ef_construction of the graph file, None without one
     effort, recall       hnswlib's ef that was measured for the graph, and the recall that it reached; None before that
     waypoints   removed vectors that still stand in the graph (their numbers are overwritten)
+    shortfall   what is to be said where the graph cannot reach the recall that was wished; None where it can
     """
 
     vectors: int
@@ -76,6 +79,7 @@ class Statistics:
     effort: int | None
     recall: float | None
     waypoints: int
+    shortfall: str | None = None
 
 
 def verify(index: FaceIndex, *, sample: int = SAMPLE) -> Verification:
@@ -90,8 +94,9 @@ def verify(index: FaceIndex, *, sample: int = SAMPLE) -> Verification:
         count = rows.count(connection)
         problems += [] if problems else _odd_vectors(connection, settings)
         state, wrong = ("none", []) if problems else _graph_state(index, connection, settings)
+        shortfall = None if index.folder is None or state == "damaged" else graph_file.shortfall(index.folder)
     recall, asked = (None, 0) if problems else _recall(index, sample)
-    return Verification(tuple(dict.fromkeys([*problems, *wrong])), count, state, recall, asked)
+    return Verification(tuple(dict.fromkeys([*problems, *wrong])), count, state, recall, asked, shortfall=shortfall)
 
 
 def database_problems(connection: sqlite3.Connection) -> list[str]:
@@ -201,7 +206,7 @@ def statistics(index: FaceIndex) -> Statistics:
         page, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "freelist_count"))
         payload = connection.execute("SELECT coalesce(sum(length(vector)), 0) FROM vectors").fetchone()[0]
         links = build_effort = effort = recall = None
-        waypoints = 0
+        waypoints, shortfall = 0, None
         if index.folder is not None and settings.graph is not None:
             with graph_file.scratch_file(index.folder) as (_, file):
                 header = graph_file.unpack_verified(index.folder, settings.graph, file)
@@ -211,6 +216,7 @@ def statistics(index: FaceIndex) -> Statistics:
                     waypoints = int(elements.removed.sum())
                     tuning = header.tuning
                     effort, recall = (tuning.effort, tuning.reached) if tuning else (None, None)
+                    shortfall = tuning.shortfall if tuning else None
     sizes = file_sizes(index.folder)
     return Statistics(
         vectors=count,
@@ -226,6 +232,7 @@ def statistics(index: FaceIndex) -> Statistics:
         effort=effort,
         recall=recall,
         waypoints=waypoints,
+        shortfall=shortfall,
     )
 
 

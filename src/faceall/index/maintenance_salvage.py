@@ -20,6 +20,7 @@ from faceall.index.connection import DATABASE, PAGE
 _BATCH = 500
 _ATTEMPTS = 2_000  # failed reads per table, after which the rest of it counts as lost
 _HIGHEST = (1 << 62) - 1
+_PAGE_SIZE = slice(16, 18)  # of the bytes of an SQLite file; 1 stands for 65,536
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,12 @@ def salvage(folder: Path) -> Salvage:
     """
     draft = folder / f".{DATABASE}.{secrets.token_hex(4)}.part"
     try:
-        address = f"{(folder / DATABASE).absolute().as_uri()}?mode=ro"
         with (
-            closing(sqlite3.connect(address, uri=True)) as old,
+            _whole_pages(folder) as source,
+            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as old,
             closing(sqlite3.connect(draft, isolation_level=None)) as new,
         ):
+            old.execute("PRAGMA writable_schema = ON")  # else SQLite reads nothing of a file that has lost its end
             kept, orphans = _rescue(old, new, folder)
         return Salvage(kept, orphans, _put_in_place(draft, folder))
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
@@ -56,6 +58,31 @@ def salvage(folder: Path) -> Salvage:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _whole_pages(folder: Path) -> Iterator[Path]:
+    """The database to read: itself, or a copy without the torn page at its end, which SQLite fills up with zeros."""
+    path = folder / DATABASE
+    with path.open("rb") as file:
+        head = file.read(_PAGE_SIZE.stop)
+    page = int.from_bytes(head[_PAGE_SIZE], "big")
+    page = 65536 if page == 1 else page
+    torn = path.stat().st_size % page if page else 0
+    if not torn:
+        yield path
+        return
+    copy = folder / f".{DATABASE}.{secrets.token_hex(4)}.part"
+    log = folder / f"{DATABASE}-wal"
+    try:
+        shutil.copyfile(path, copy)
+        os.truncate(copy, path.stat().st_size - torn)
+        if log.exists():
+            shutil.copyfile(log, f"{copy}-wal")
+        yield copy
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{copy}{suffix}").unlink(missing_ok=True)
 
 
 def _rescue(old: sqlite3.Connection, new: sqlite3.Connection, folder: Path) -> tuple[dict[str, int], dict[str, int]]:

@@ -6,8 +6,10 @@ committed: the rows that came and went since `generation` are read and applied.
 
 from __future__ import annotations
 
+import logging
 import math
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,8 @@ from faceall.index.tuner import tuned
 from faceall.index.tuning import Tuning
 from faceall.types import Float32Array, Int64Array, Matches
 
+_log = logging.getLogger(__name__)
+
 EXACT_LIMIT = 10_000
 """Up to so many vectors all are compared; above, the graph is faster and its building pays."""
 
@@ -38,6 +42,10 @@ _TAIL_LIMIT = 50_000  # vectors that are kept beside the graph, compared one by 
 _LOG_LIMIT = 1_000  # removals that are remembered at least
 _SAVE_ATTEMPTS = 5  # while other processes go on removing
 _LATE_FILE = (0.05, 0.2, None)  # seconds to wait for another process that is just replacing the graph file
+
+
+class _GraphWantedError(Exception):
+    """A graph has to be built from all vectors before there is anything to bring up to date."""
 
 
 class View(NamedTuple):
@@ -68,6 +76,10 @@ class Searcher:
         self._tail: Block | None = None
         self._postponed = False  # whether there should be a graph in memory, and is none
         self._searches = 0  # since then
+        self._builder: int | None = None  # the thread that builds a graph; others compare all vectors meanwhile
+        self._built = threading.Condition(self._lock)
+        self._apart = False  # whether a graph may be built while others have the lock
+        self._fresh: Graph | None = None  # what it has built, for the next look into the database
         self.owes_file = False  # whether the graph had to be built although there should have been a file
 
     @property
@@ -85,17 +97,48 @@ class Searcher:
             self._stamp = self._settings = self._matrix = self._graph = None
             self._postponed = False
 
-    def follow(self, *, exact: bool = False) -> View:
+    def follow(self, *, exact: bool = False, wait: bool = False) -> View:
         """Catch up with the database; what is in memory then.
 
         Nothing is inside the thread's own transaction, nor where all of a large index shall be compared (`exact`),
-        nor at the first searches of a reader for which there is no graph file.
+        nor at the first searches of a reader for which there is no graph file, nor while another thread builds the
+        graph, unless the caller wants to `wait` for it.
         """
         if self._storage.in_transaction:
             return View(schema.read(self._storage.connection, self._storage.name), None, None)
+        while True:
+            with self._lock:
+                if exact and (settings := self._settings_of_large()):
+                    return View(settings, None, None)
+                if wait:
+                    self._built.wait_for(lambda: self._builder is None)
+                elif self._builder is not None and (settings := self._settings_of_large()):
+                    return View(settings, None, None)
+                self._apart = self._storage.folder is not None and not self._storage.has_snapshot
+                try:
+                    return self._caught_up()
+                except _GraphWantedError:
+                    self._builder = threading.get_ident()
+            self._build()
+
+    def _build(self) -> None:
+        """Make a graph of one state of the database, while others search, add and remove."""
+        graph = None
+        try:
+            with stored.apart(self._storage) as (settings, count, blocks):
+                assert settings.dimension is not None
+                graph = Graph(settings.dimension, self._options, capacity=count)
+                for block in blocks:
+                    graph.add(block.keys, block.vectors)
+                graph.generation = settings.generation
+        finally:
+            with self._lock:
+                self._builder, self._fresh = None, graph
+                self._built.notify_all()
+
+    def _caught_up(self) -> View:
+        """What is in memory, after everything was applied that the database has and this lacks."""
         with self._lock:
-            if exact and (settings := self._settings_of_large()):
-                return View(settings, None, None)
             stamp = self._storage.stamp()
             self._searches += self._postponed
             if stamp == self._stamp and self._view and not (self._postponed and self._building_pays()):
@@ -205,17 +248,27 @@ class Searcher:
         if count <= self.exact_limit:
             self._matrix = Block(np.zeros(0, np.int64), np.zeros((0, settings.dimension), np.float32))
             return -1
-        graph = self._load(settings)
-        self.owes_file = graph is None
+        graph = fresh = self._take_fresh(settings)
+        graph = graph or self._load(settings)
+        self.owes_file = graph is None or graph is fresh
         came, went = (count, 0) if graph is None else rows.changes_since(connection, graph.generation)
         worn = graph is None or self._worn(graph, went)
         if (worn or came > max(_FRESH, count // _FRESH_SHARE)) and not self._building_pays():
             self._postponed = True
             return settings.generation
         if graph is None or worn:
+            if self._apart:
+                raise _GraphWantedError
             graph = Graph(settings.dimension, self._options, capacity=count)
         self._graph = graph
         return graph.generation
+
+    def _take_fresh(self, settings: schema.Settings) -> Graph | None:
+        """The graph that a thread has just built, if the database can still follow it."""
+        fresh, self._fresh = self._fresh, None
+        if fresh is None or fresh.dimension != settings.dimension:
+            return None
+        return fresh if settings.log_floor <= fresh.generation <= settings.generation else None
 
     def _load(self, settings: schema.Settings) -> Graph | None:
         """The graph of the file, None where there is no file or where it is not the one that was saved last."""
@@ -283,7 +336,7 @@ class Searcher:
 
     def _follow_wholly(self) -> View:
         """Catch up until the graph lacks nothing; others search in between."""
-        while (view := self.follow()).tail is not None:
+        while (view := self.follow(wait=True)).tail is not None:
             pass
         return view
 
@@ -295,8 +348,10 @@ class Searcher:
         view = self._follow_wholly()
         if view.graph is None:
             return None
-        view.graph.tuning = tuned(self._storage, view.settings, view.graph, self._options.recall)
-        return view.graph.tuning
+        view.graph.tuning = found = tuned(self._storage, view.settings, view.graph, self._options.recall)
+        if found is not None and found.shortfall:
+            _log.warning("%s: %s", self._storage.name, found.shortfall)
+        return found
 
     def _save_nothing(self) -> None:
         folder = self._storage.folder

@@ -212,6 +212,11 @@ class Storage:
         self.tidy(patience=patience)
 
     @property
+    def has_snapshot(self) -> bool:
+        """Whether the calling thread, which holds `read_lock`, is inside `reading`."""
+        return self._snapshots > 0
+
+    @property
     def secure_delete(self) -> bool:
         """Whether the writing connection overwrites with zeros what it frees."""
         self._refuse_closed()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 
 from faceall.index import rows, schema
 from faceall.index.checks import measured
+from faceall.index.connection import connect, translated
 from faceall.index.rows import Block
 from faceall.index.storage import Storage
 from faceall.types import Int64Array
@@ -32,6 +34,21 @@ def in_passing(storage: Storage, settings: schema.Settings) -> Iterator[Block]:
             block = rows.following(connection, last, settings.dimension, storage.name)
         last = int(block.keys[-1]) if len(block) else None
         yield from as_measured([block], settings)
+
+
+@contextmanager
+def apart(storage: Storage) -> Iterator[tuple[schema.Settings, int, Iterator[Block]]]:
+    """The settings, the number of rows and all rows of one state of an index on the disk, on a connection of its own.
+
+    Other threads read and write meanwhile.
+    """
+    assert storage.folder is not None
+    with translated(storage.name), closing(connect(storage.folder, read_only=True)) as connection:
+        connection.execute("BEGIN")
+        settings = schema.read(connection, storage.name)
+        assert settings.dimension is not None
+        found = rows.added_since(connection, -1, settings.dimension, storage.name)
+        yield settings, rows.count(connection), as_measured(found, settings)
 
 
 def chosen(storage: Storage, settings: schema.Settings, keys: Int64Array) -> Iterator[Block]:

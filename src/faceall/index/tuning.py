@@ -50,6 +50,16 @@ class Tuning:
     sample: int
     count: int
 
+    @property
+    def shortfall(self) -> str | None:
+        """What is to be said where no effort reaches the recall that was wished; None where one does."""
+        if self.reached >= self.recall:
+            return None
+        return (
+            f"the graph finds {self.reached:.4f} of the nearest at most (ef {self.effort}), {self.recall:g} was wished:"
+            " search with exact=True, or build it with more links (GraphOptions)"
+        )
+
     def effort_for(self, k: int) -> int:
         """The candidates for k neighbours."""
         if k <= FEW:
