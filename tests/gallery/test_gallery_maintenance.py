@@ -213,11 +213,11 @@ def test_database_that_lost_its_end(folder: Path, photos: Path, open_gallery: Op
         list(gallery.register(photos))
     whole = (folder / "faces.db").read_bytes()
     (folder / "faces.db").write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(IndexDamagedError, match="repair"):
-        open_gallery().problems()
+    with pytest.raises(IndexDamagedError, match="repair"), open_gallery() as gallery:
+        gallery.problems()
     found = repair_gallery(folder)
     assert any("the damaged one is" in line for line in found.done)
-    (kept,) = folder.glob("faces.db.damaged-*")
+    (kept,) = (path for path in folder.glob("faces.db.damaged-*") if not path.name.endswith("-wal"))
     assert kept.stat().st_size == int(share * len(whole))
     with open_gallery() as gallery:
         assert gallery.problems() == []
