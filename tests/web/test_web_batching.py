@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from faceall.embed import Embedder
-from faceall.gallery.analysis import FaceDetector
+from faceall.gallery.analysis import Analyser, FaceDetector
 from faceall.types import Faces, Image
 from faceall.web.batching import BusyError, StoppedError, Worker
 from tiny_model import write_tiny_model
@@ -69,7 +69,7 @@ def make(detector: CountingDetector, embedder: Embedder) -> Iterator[Callable[..
     with ExitStack() as stack:
 
         def start(**given: object) -> Worker:
-            worker = Worker(detector, embedder, **given)  # type: ignore[arg-type]
+            worker = Worker(Analyser(detector, embedder), **given)  # type: ignore[arg-type]
             stack.callback(worker.close, 10)
             stack.callback(detector.gate.set)
             return worker
@@ -268,7 +268,7 @@ def test_real_faces_are_the_same_with_and_without_a_worker(shared: Path, embedde
     pictures = [read_image(path) for path in paths]
     detector: FaceDetector = Detector()
     alone = [detector.detect_batch([picture])[0] for picture in pictures]
-    worker = Worker(detector, embedder)
+    worker = Worker(Analyser(detector, embedder))
     with ThreadPoolExecutor(8) as pool:
         together = [found[0] for found in pool.map(lambda picture: worker.detector.detect_batch([picture]), pictures)]
     worker.close()

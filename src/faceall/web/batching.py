@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from faceall.gallery.analysis import Crops, FaceDetector, FaceEmbedder
+from faceall.gallery.analysis import Analyser, Crops, FaceDetector, FaceEmbedder
 from faceall.models import ModelFolder
 from faceall.types import Faces, Float32Array, Image
 from faceall.web.refusal import RefusedError
@@ -78,17 +78,19 @@ class _Order(Generic[_In, _Out]):
 class Worker:
     """Runs a detector and an embedder for many threads. Close it; what was accepted is finished first.
 
+    analyser          has the two, or makes them at their first use
     places            requests that may be inside at once
     pictures, pixels  at most so many in one go of the detector
     crops             at most so many in one go of the embedder
     wait              seconds to wait for company when something comes and nothing else is there
     observe           told ("detect" or "embed", how many at once) about every go
+
+    Its `detector` and `embedder` are what the many threads use.
     """
 
     def __init__(
         self,
-        detector: FaceDetector,
-        embedder: FaceEmbedder,
+        analyser: Analyser,
         *,
         places: int = PLACES,
         pictures: int = PICTURES,
@@ -102,12 +104,20 @@ class Worker:
         self._closed = False
         self._inside = 0
         self._seconds: deque[float] = deque([0.1], maxlen=_MEAN_OF)
-        self._detecting = _Stage("detect", detector.detect_batch, pictures, pixels, _pixels_of, observe)
-        self._embedding = _Stage("embed", _by_stack(embedder), crops, crops, lambda crop: 1, observe)
+        self._analyser = analyser
+        self._detecting = _Stage("detect", self._find, pictures, pixels, _pixels_of, observe)
+        self._embedding = _Stage("embed", _by_stack(analyser), crops, crops, lambda crop: 1, observe)
         self.detector: FaceDetector = _SharedDetector(self)
-        self.embedder: FaceEmbedder = _SharedEmbedder(self, embedder)
+        self.embedder: FaceEmbedder = _SharedEmbedder(self, analyser)
         self._thread = threading.Thread(target=self._run, name="faceall-worker", daemon=True)
         self._thread.start()
+
+    def warm_up(self) -> None:
+        """Load both nets now; call it before anybody else uses them."""
+        self._analyser.warm_up()
+
+    def _find(self, images: Sequence[Image]) -> list[Faces]:
+        return self._analyser.detector.detect_batch(images)  # made at the first use
 
     @contextmanager
     def admit(self) -> Iterator[None]:
@@ -275,22 +285,22 @@ class _SharedDetector:
 class _SharedEmbedder:
     """A `FaceEmbedder` that asks a worker; cutting faces out is done in the thread that asks."""
 
-    def __init__(self, worker: Worker, embedder: FaceEmbedder) -> None:
-        self._worker, self._embedder = worker, embedder
+    def __init__(self, worker: Worker, analyser: Analyser) -> None:
+        self._worker, self._analyser = worker, analyser
 
     @property
     def size(self) -> int:
         """Numbers per vector."""
-        return self._embedder.size
+        return self._analyser.embedder.size
 
     @property
     def model(self) -> ModelFolder:
         """The model that makes them."""
-        return self._embedder.model
+        return self._analyser.embedder.model
 
     def crop(self, image: Image, faces: Faces, /) -> Crops:
         """The parts of a picture that the net gets to see."""
-        return self._embedder.crop(image, faces)
+        return self._analyser.embedder.crop(image, faces)
 
     def embed_crops(self, crops: Crops, /) -> Float32Array:
         """(n, H, W, 3) uint8 -> (n, size) float32 of unit length."""
@@ -299,9 +309,9 @@ class _SharedEmbedder:
         return np.stack(self._worker.embed(crops))
 
 
-def _by_stack(embedder: FaceEmbedder) -> Callable[[Sequence[Image]], Sequence[Float32Array]]:
+def _by_stack(analyser: Analyser) -> Callable[[Sequence[Image]], Sequence[Float32Array]]:
     """The embedder as a function of single crops."""
-    return lambda crops: list(embedder.embed_crops(np.stack(crops)))
+    return lambda crops: list(analyser.embedder.embed_crops(np.stack(crops)))
 
 
 def _pixels_of(image: Image) -> int:

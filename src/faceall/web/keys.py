@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from faceall.errors import FaceallError
+from faceall.errors import FaceallError, IndexFileError
 
 KEYS_FILE = "web-keys.json"
 """In the gallery's folder."""
@@ -68,7 +68,7 @@ class Keys:
 
     @property
     def all(self) -> tuple[Key, ...]:
-        """Every key, oldest first. Raises FaceallError where the file cannot be read."""
+        """Every key, oldest first. Raises IndexFileError where the file cannot be read."""
         with self._lock:
             return self._read()
 
@@ -118,7 +118,7 @@ class Keys:
             self._keys, self._seen = (), None
         except (OSError, ValueError, TypeError, KeyError) as error:
             reason = getattr(error, "strerror", None) or "is damaged; remove it and make new keys"
-            raise FaceallError(f"{self.path}: the keys cannot be read: {reason}") from error
+            raise IndexFileError(f"{self.path}: the keys cannot be read: {reason}") from error
         return self._keys
 
     def _write(self, keys: tuple[Key, ...]) -> None:
@@ -135,7 +135,7 @@ class Keys:
         except OSError as error:
             with suppress(OSError):  # it was never made
                 draft.unlink()
-            raise FaceallError(f"{self.path}: the keys cannot be written: {error.strerror}") from error
+            raise IndexFileError(f"{self.path}: the keys cannot be written: {error.strerror}") from error
 
 
 class Sessions:

@@ -10,7 +10,9 @@ class ServerOptions:
     """Where the server listens, and its bounds.
 
     host, port          the address; 0 is any free port
+    allowed_hosts       names by which the server may be called, besides the address and those of the loopback
     threads             requests that are answered at the same time
+    most_inside         of them, those that work on pictures; further ones are told to ask again (503)
     register_threads    registrations that go on at the same time
     most_file_bytes     of one picture
     most_request_bytes  of one request
@@ -24,7 +26,9 @@ class ServerOptions:
 
     host: str = "127.0.0.1"
     port: int = 8000
-    threads: int = 24
+    allowed_hosts: tuple[str, ...] = ()
+    threads: int = 96
+    most_inside: int = 64
     register_threads: int = 4
     most_file_bytes: int = 20 << 20
     most_request_bytes: int = 256 << 20

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request, url_for
 
+from faceall.web.services import services
 from faceall.web.texts import LANGUAGES, Texts, load_texts
 
 LANGUAGE_COOKIE = "faceall-language"
@@ -32,7 +33,7 @@ def texts() -> Texts:
 
 def render(template: str, room: str = "", *, status: int = 200, **values: Any) -> Response:
     """A page; `room` is the entry of the navigation that it belongs to. Its language depends on request headers."""
-    words = texts()
+    words, guard = texts(), services().guard
     shared = {
         "t": words,
         "n": words.count,
@@ -46,7 +47,7 @@ def render(template: str, room: str = "", *, status: int = 200, **values: Any) -
         "photo_image": photo_image,
         "face_url": lambda face: url_for("api.thumbnail", face_id=face),
         "shown_name": lambda person: shown_name(words, person),
-        "signed_in": False,
+        "signed_in": guard.locked and guard.signed_in,
         "locked": False,
     }
     response = make_response(render_template(template, **{**shared, **values}), status)
@@ -59,6 +60,8 @@ def render(template: str, room: str = "", *, status: int = 200, **values: Any) -
 def keep_preferences() -> Response:
     """Keep the language or the colours that the form names, and go back to the page that it came from."""
     response = redirect(local_address(request.form.get("next", "")))
+    if request.form.get("sign_out"):
+        services().guard.sign_out(response)
     for cookie, field, known in ((LANGUAGE_COOKIE, "language", LANGUAGES), (THEME_COOKIE, "theme", THEMES)):
         value = request.form.get(field)
         if value and value in known:

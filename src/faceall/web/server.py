@@ -6,22 +6,29 @@ import errno
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from flask import Flask
 from waitress.server import create_server
 
 from faceall.errors import FaceallError
-from faceall.gallery import Gallery
 from faceall.gallery.analysis import FaceEmbedder
 from faceall.web.app import close_app, create_app
+from faceall.web.channels import PromptChannel
+from faceall.web.guard import ACCESS_LOG, check_reach
+from faceall.web.keys import KEYS_FILE, Keys
+from faceall.web.metrics import Metrics
 from faceall.web.options import ServerOptions
+from faceall.web.sharing import open_shared
 
 _log = logging.getLogger(__name__)
+_MOST_HEADER_BYTES = 32 << 10
+_CONNECTIONS = 500
+_SILENT_SECONDS = 60
 _QUIET = 0.3  # seconds without a request after which nobody is waiting for an answer
 _STEP = 0.02
 
@@ -79,17 +86,23 @@ class Server:
 def _listen(app: Flask, options: ServerOptions):  # type: ignore[no-untyped-def]
     """waitress with the bounds of the options."""
     try:
-        return create_server(
+        # one address: waitress listens at each that a name has, but then as several servers
+        address = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][4][0]
+        server = create_server(
             app,
-            host=options.host,
+            host=address,
             port=options.port,
             threads=options.threads,
             max_request_body_size=options.most_request_bytes + (1 << 20),
-            connection_limit=500,
-            channel_timeout=120,
+            max_request_header_size=_MOST_HEADER_BYTES,
+            connection_limit=_CONNECTIONS,
+            channel_timeout=_SILENT_SECONDS,
+            asyncore_use_poll=True,  # select knows numbers of files up to 1024 only
             ident="faceall",
             clear_untrusted_proxy_headers=True,
         )
+        server.channel_class = PromptChannel
+        return server
     except (OSError, ValueError) as error:
         raise FaceallError(_trouble(error, options)) from error
 
@@ -114,15 +127,19 @@ def serve(
 ) -> bool:
     """Serve the gallery in a folder until SIGTERM or Ctrl-C; returns whether all accepted work was finished.
 
-    announce  is told the address when the server answers, and that it is stopping
+    announce  is told the address when the server answers, a line about every request, and that it is stopping
 
-    Raises FaceallError where the address cannot be had or no model is installed.
+    Raises FaceallError where the address cannot be had, it is beyond this machine and there is no key, or no model is
+    installed.
     """
-    with Gallery.open(None if folder is None else Path(folder), embedder=embedder) as gallery:
-        app = create_app(gallery, options)
+    metrics = Metrics()
+    shared = open_shared(folder, embedder=embedder, places=options.most_inside, observe=metrics.ran)
+    with shared as (gallery, worker), _access_log(announce):
+        check_reach(options.host, Keys(gallery.folder / KEYS_FILE))
+        app = create_app(gallery, options, worker=worker, metrics=metrics)
         server = Server(app, options)
         try:
-            gallery.warm_up()
+            worker.warm_up()
         except BaseException:
             server.stop()
             server.run()
@@ -132,6 +149,25 @@ def serve(
             done = server.run()
         announce("stopped" if done else "stopped; some work was not finished in time")
         return done
+
+
+@contextmanager
+def _access_log(announce: Callable[[str], None]) -> Iterator[None]:
+    """Let lines about requests go to `announce`."""
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            announce(record.getMessage())
+
+    log, handler = logging.getLogger(ACCESS_LOG), Lines(logging.INFO)
+    before = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 from faceall.gallery import Gallery
+from faceall.web.batching import Worker
 from faceall.web.fetching import Fetcher
+from faceall.web.guard import Guard
 from faceall.web.jobs import Jobs
 from faceall.web.limits import PictureGate
 from faceall.web.options import ServerOptions
@@ -24,7 +26,11 @@ EXTENSION = "faceall"
 
 @dataclass
 class Services:
-    """The parts of one server; `started` is a time of the monotonic clock, in seconds."""
+    """The parts of one server.
+
+    worker   runs the nets for all requests; None where the gallery runs them itself
+    started  a time of the monotonic clock, in seconds
+    """
 
     gallery: Gallery
     options: ServerOptions
@@ -34,6 +40,8 @@ class Services:
     registrar: Registrar
     fetcher: Fetcher
     pictures: PictureGate
+    guard: Guard
+    worker: Worker | None
     started: float
 
 
