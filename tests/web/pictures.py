@@ -29,10 +29,37 @@ def sent(data: bytes, name: str = "picture.png") -> tuple[io.BytesIO, str]:
     return io.BytesIO(data), name
 
 
-def register(client: Any, *files: tuple[bytes, str], **fields: Any) -> list[dict[str, Any]]:
+def browser_form(fields: list[tuple[str, str]], files: list[tuple[str, str, bytes]]) -> dict[str, Any]:
+    """A form as a browser sends it: body and content type for a client.
+
+    fields  (name, text); in texts and names line ends become CR LF
+    files   (field, file name, content); of names three characters are escaped
+    """
+    blocks = [(_escaped(name, lines=True), "", _crlf(text).encode()) for name, text in fields]
+    blocks += [
+        (_escaped(field, lines=True), f'; filename="{_escaped(name)}"\r\nContent-Type: image/png', content)
+        for field, name, content in files
+    ]
+    body = b"".join(
+        f'--limit\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + content + b"\r\n"
+        for name, more, content in blocks
+    )
+    return {"data": body + b"--limit--\r\n", "content_type": "multipart/form-data; boundary=limit"}
+
+
+def _crlf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\n", "\r\n")
+
+
+def _escaped(name: str, *, lines: bool = False) -> str:
+    plain = _crlf(name) if lines else name
+    return plain.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
+
+
+def register(client: Any, *files: tuple[bytes, str], **fields: str) -> list[dict[str, Any]]:
     """Register files under names and wait; returns the results."""
-    form = {"files": [sent(data, name) for data, name in files], **fields}
-    answer = client.post("/api/v1/register?wait=true", data=form)
+    form = browser_form(list(fields.items()), [("files", name, data) for data, name in files])
+    answer = client.post("/api/v1/register?wait=true", **form)
     assert answer.status_code == 200, answer.text
     results: list[dict[str, Any]] = answer.json["job"]["results"]
     return results

@@ -22,6 +22,9 @@ Result = dict[str, Any]
 Register = Callable[[Sequence["Item"]], Iterator[Result]]
 """Registers pictures, in order: a result for each."""
 
+INTERNAL = {"code": "internal", "message": "it could not be registered; the server's log tells why"}
+"""The error of a picture that nobody foresaw."""
+
 STREAM_SECONDS = 20.0
 """After which an event stream ends; a browser then asks for the rest by itself."""
 
@@ -248,8 +251,7 @@ class Jobs:
             except Exception:  # noqa: BLE001 - the log has it, the pictures get answers, and the thread lives on
                 _log.exception("a registration failed")
             for item in items[len(job.results) :]:  # every picture gets an answer, whatever happens
-                error = {"code": "internal", "message": "it could not be registered; the server's log tells why"}
-                self._note(job, failure(item.name, error))
+                self._note(job, failure(item.name, INTERNAL))
             job.become("done")
 
     def _note(self, job: Job, result: Result) -> None:

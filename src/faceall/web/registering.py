@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from faceall.errors import FaceallError
-from faceall.gallery import Candidate, Gallery
+from faceall.gallery import Candidate, Gallery, PhotoResult
 from faceall.web.errors import describe
 from faceall.web.fetching import Fetcher
-from faceall.web.jobs import Item, Result, failure
+from faceall.web.jobs import INTERNAL, Item, Result, failure
 from faceall.web.limits import PictureGate
 from faceall.web.shapes import Shapes
 from faceall.web.uploads import Uploads
 
+_log = logging.getLogger(__name__)
 _TOGETHER = 16  # pictures that the gallery gets at a time
 _DOWNLOADS = 8  # at the same time, of all jobs
 _USELESS = frozenset(("no-face", "unreadable", "too-large", "refused"))
@@ -73,22 +75,34 @@ class Registrar:
             return item, None, self._describe(error)
 
     def _register(self, batch: Batch) -> Iterator[Result]:
-        candidates = [Candidate(path, item.person) for item, path, _ in batch if path is not None]
-        results = iter(self._gallery.register_candidates(candidates, refile=batch[0][0].refile) if candidates else ())
-        broken: dict[str, Any] | None = None
+        """Register pictures in one go; what is of no use is removed at once."""
+        outcomes = self._outcomes(batch)
         for item, path, error in batch:
             if path is None:
-                yield failure(item.name, error or {"code": "internal", "message": "it did not arrive"})
+                yield failure(item.name, error or INTERNAL)
                 continue
-            try:
-                result = None if broken else next(results)
-            except FaceallError as trouble:
-                result, broken = None, self._describe(trouble)
-            photo = self._uploads.release(path, keep=result is not None and result.status not in _USELESS)
-            if result is None:
-                yield failure(item.name, broken or {})
+            outcome = next(outcomes)
+            useful = isinstance(outcome, PhotoResult) and outcome.status not in _USELESS
+            photo = self._uploads.release(path, keep=useful)
+            if isinstance(outcome, PhotoResult):
+                yield self._shapes.registered(item.name, outcome, photo)
             else:
-                yield self._shapes.registered(item.name, result, photo)
+                yield failure(item.name, outcome)
+
+    def _outcomes(self, batch: Batch) -> Iterator[PhotoResult | dict[str, Any]]:
+        """What the gallery says of each picture that is there; where it fails, the error for all that are left."""
+        candidates = [Candidate(path, item.person) for item, path, _ in batch if path is not None]
+        done, trouble = 0, INTERNAL
+        try:
+            for result in self._gallery.register_candidates(candidates, refile=batch[0][0].refile):
+                done += 1
+                yield result
+        except FaceallError as error:
+            trouble = self._describe(error)
+        except Exception:  # noqa: BLE001 - the log has it, and every picture gets an answer
+            _log.exception("a registration failed")
+        for _ in candidates[done:]:
+            yield trouble
 
     def _describe(self, error: FaceallError) -> dict[str, Any]:
         return describe(error, str(self._gallery.folder))[1]

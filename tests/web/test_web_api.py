@@ -1,0 +1,362 @@
+"""The API's people, faces, photos, searches and receipts."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pictures import TWO_FACES, encoded, picture, register, sent
+from PIL import Image as PillowImage
+
+from faceall.gallery import Gallery
+
+API = "/api/v1"
+
+
+@pytest.fixture
+def filled(client: Any) -> Any:
+    """A client of a gallery with two photos of Ada, one of Eve with a stranger, and one of nobody."""
+    register(client, (picture(1), "Ada/1.png"), (picture(2), "Ada/2.png"), (picture(TWO_FACES), "Eve.png"))
+    register(client, (picture(40), "40.png"))
+    return client
+
+
+def ids_of(client: Any) -> dict[str, int]:
+    """People's ids by their names."""
+    return {person["name"]: person["id"] for person in client.get(f"{API}/people").json["people"]}
+
+
+def test_people_are_listed_with_counts_and_covers(filled: Any) -> None:
+    """By name; the cover is one of their faces."""
+    answer = filled.get(f"{API}/people").json
+    assert [(one["name"], one["faces"], one["photos"], one["unnamed"]) for one in answer["people"]] == [
+        ("Ada", 2, 2, False),
+        ("Eve", 1, 1, False),
+    ]
+    assert answer["total"] == 2
+    for person in answer["people"]:
+        assert filled.get(f"{API}/faces/{person['cover']}").json["person"]["id"] == person["id"]
+        assert filled.get(f"{API}/people/{person['id']}").json == person
+
+
+def test_people_are_paged_and_searched(filled: Any) -> None:
+    """`limit`, `offset` and `q`; the total is that of all that fit."""
+    second = filled.get(f"{API}/people?limit=1&offset=1").json
+    assert ([one["name"] for one in second["people"]], second["total"]) == (["Eve"], 2)
+    found = filled.get(f"{API}/people?q=AD").json
+    assert ([one["name"] for one in found["people"]], found["total"]) == (["Ada"], 1)
+
+
+def test_a_person_is_renamed(filled: Any) -> None:
+    """The id stays; a name that is taken is a conflict."""
+    ids = ids_of(filled)
+    answer = filled.patch(f"{API}/people/{ids['Ada']}", json={"name": "Augusta 中 \"'/\\ 🙂"})
+    assert (answer.status_code, answer.json["id"]) == (200, ids["Ada"])
+    assert answer.json["name"] == "Augusta 中 \"'/\\ 🙂"
+    taken = filled.patch(f"{API}/people/{ids['Eve']}", json={"name": "Augusta 中 \"'/\\ 🙂"})
+    assert (taken.status_code, taken.json["error"]["code"]) == (409, "conflict")
+
+
+def test_people_are_merged(filled: Any) -> None:
+    """All faces go to the other one, and nobody is left under the first id."""
+    ids = ids_of(filled)
+    answer = filled.post(f"{API}/people/{ids['Ada']}/merge", json={"into": ids["Eve"]})
+    assert (answer.json["name"], answer.json["faces"]) == ("Eve", 3)
+    assert filled.get(f"{API}/people/{ids['Ada']}").status_code == 404
+    itself = filled.post(f"{API}/people/{ids['Eve']}/merge", json={"into": ids["Eve"]})
+    assert itself.status_code == 409
+
+
+def test_a_person_is_split(filled: Any) -> None:
+    """To a person of a name, and to a new cluster; faces of somebody else are a conflict."""
+    ids = ids_of(filled)
+    faces = [face["id"] for face in filled.get(f"{API}/faces?person={ids['Ada']}").json["faces"]]
+    eves = filled.get(f"{API}/faces?person={ids['Eve']}").json["faces"][0]["id"]
+    wrong = filled.post(f"{API}/people/{ids['Ada']}/split", json={"faces": [eves]})
+    assert wrong.status_code == 409
+    assert filled.post(f"{API}/people/{ids['Ada']}/split", json={"faces": [999]}).status_code == 404
+    named = filled.post(f"{API}/people/{ids['Ada']}/split", json={"faces": faces[:1], "to": "Byron"})
+    assert (named.json["name"], named.json["unnamed"], named.json["faces"]) == ("Byron", False, 1)
+    cluster = filled.post(f"{API}/people/{named.json['id']}/split", json={"faces": faces[:1]})
+    assert cluster.json["unnamed"] is True
+    listed = filled.get(f"{API}/people?unnamed=only").json["people"]
+    assert [one["id"] for one in listed] == [cluster.json["id"]]
+    assert cluster.json["id"] not in [one["id"] for one in filled.get(f"{API}/people?unnamed=none").json["people"]]
+
+
+def test_a_removed_person_leaves_a_receipt_and_nothing_else(filled: Any, folder: Path) -> None:
+    """The receipt counts, proves itself, and the upload, the rows and the thumbnail are gone."""
+    ids = ids_of(filled)
+    faces = [face["id"] for face in filled.get(f"{API}/faces?person={ids['Ada']}").json["faces"]]
+    uploads = sorted(path for path in (folder / "uploads").rglob("*") if path.is_file())
+    answer = filled.delete(f"{API}/people/{ids['Ada']}").json
+    assert answer["removed"] == {"faces": 2, "photos": 2, "uploads": 2}
+    receipt = dict(answer["receipt"])
+    assert (receipt["faces"], receipt["remaining"], receipt["complete"]) == (faces, 0, True)
+    assert receipt["subject"] == {"kind": "person", "id": ids["Ada"], "name": "Ada"}
+    digest = receipt.pop("sha256")
+    plain = json.dumps(receipt, sort_keys=True, separators=(",", ":"))
+    assert digest == hashlib.sha256(plain.encode()).hexdigest()
+    for face in faces:
+        assert filled.get(f"{API}/faces/{face}/thumbnail").status_code == 404
+    left = sorted(path for path in (folder / "uploads").rglob("*") if path.is_file())
+    assert len(left) == len(uploads) - 2
+    assert filled.delete(f"{API}/people/{ids['Ada']}").status_code == 404
+
+
+def test_faces_are_filed_and_unfiled(filled: Any) -> None:
+    """Under a new person, then under nobody."""
+    stranger = filled.get(f"{API}/faces?nobody=true").json["faces"][0]["id"]
+    answer = filled.patch(f"{API}/faces/{stranger}", json={"person": "Joy"})
+    assert answer.json["person"]["name"] == "Joy"
+    assert filled.patch(f"{API}/faces/{stranger}", json={"person": None}).json["person"] is None
+    assert "Joy" not in ids_of(filled)
+
+
+def test_a_removed_face_takes_its_photo_only_when_it_is_the_last(filled: Any) -> None:
+    """Of two faces the first leaves the photo, the second takes it along with its upload."""
+    photo = next(one for one in filled.get(f"{API}/photos").json["photos"] if len(one["faces"]) == 2)
+    first, second = (face["id"] for face in photo["faces"])
+    assert filled.delete(f"{API}/faces/{first}").json["removed"] == {"faces": 1, "photos": 0, "uploads": 0}
+    assert filled.get(f"{API}/photos/{photo['id']}/image").status_code == 200
+    assert filled.delete(f"{API}/faces/{second}").json["removed"] == {"faces": 1, "photos": 1, "uploads": 1}
+    assert filled.get(f"{API}/photos/{photo['id']}").status_code == 404
+
+
+def test_photos_tell_their_size_faces_and_names(filled: Any) -> None:
+    """Every photo of a list is what its own address gives, and its faces are on it."""
+    photos = filled.get(f"{API}/photos").json["photos"]
+    assert [photo["name"] for photo in photos] == ["Ada/1.png", "Ada/2.png", "Eve.png", "40.png"]
+    for photo in photos:
+        assert filled.get(f"{API}/photos/{photo['id']}").json == photo
+        assert (photo["width"], photo["height"], photo["available"]) == (120, 90, True)
+        assert filled.get(f"{API}/faces?photo={photo['id']}").json["faces"] == photo["faces"]
+    ada = ids_of(filled)["Ada"]
+    assert [one["name"] for one in filled.get(f"{API}/photos?person={ada}").json["photos"]] == [
+        "Ada/1.png",
+        "Ada/2.png",
+    ]
+
+
+def test_the_image_is_scaled_down_and_its_face_marked(filled: Any) -> None:
+    """A red box lies where the stored one is, and nowhere without `face`."""
+    photo = filled.get(f"{API}/photos").json["photos"][0]
+    plain = decoded(filled.get(f"{API}/photos/{photo['id']}/image?max=60"))
+    assert plain.shape == (45, 60, 3)
+    face = photo["faces"][0]
+    whole = decoded(filled.get(f"{API}/photos/{photo['id']}/image")).astype(int)
+    marked = decoded(filled.get(f"{API}/photos/{photo['id']}/image?face={face['id']}")).astype(int)
+    x0, y0, x1, y1 = (round(value) for value in face["box"])
+    redder = (marked - whole)[:, :, 0] > 60
+    assert redder[y0 + 5 : y1 - 5, x0].all()
+    assert not redder[:, : x0 - 8].any()
+    assert not redder[:, x1 + 8 :].any()
+    other = filled.get(f"{API}/photos").json["photos"][1]["faces"][0]["id"]
+    assert filled.get(f"{API}/photos/{photo['id']}/image?face={other}").status_code == 404
+
+
+def decoded(answer: Any) -> np.ndarray[Any, Any]:
+    """The pixels of a JPEG that was answered."""
+    assert (answer.status_code, answer.mimetype) == (200, "image/jpeg"), answer.text
+    return np.asarray(PillowImage.open(io.BytesIO(answer.data)).convert("RGB"))
+
+
+def test_a_thumbnail_is_asked_for_only_once_while_it_stays(filled: Any) -> None:
+    """The browser's copy counts until it changes; a removed face has none."""
+    first = filled.get(f"{API}/faces/1/thumbnail")
+    assert decoded(first).shape == (112, 112, 3)
+    again = filled.get(f"{API}/faces/1/thumbnail", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_a_photo_whose_file_has_gone_keeps_its_thumbnails(filled: Any, gallery: Gallery, tmp_path: Path) -> None:
+    """A file of the command line's that was moved away is not available, and neither is one with other content."""
+    path = tmp_path / "Joy.png"
+    path.write_bytes(picture(70))
+    list(gallery.register(path))
+    photo = filled.get(f"{API}/photos").json["photos"][-1]
+    assert (photo["name"], photo["available"]) == ("Joy.png", True)
+    path.write_bytes(picture(71))
+    assert filled.get(f"{API}/photos/{photo['id']}/image").status_code == 404
+    path.unlink()
+    assert filled.get(f"{API}/photos/{photo['id']}").json["available"] is False
+    assert filled.get(f"{API}/photos/{photo['id']}/image").status_code == 404
+    assert filled.get(f"{API}/faces/{photo['faces'][0]['id']}/thumbnail").status_code == 200
+
+
+def test_removing_a_photo_of_the_command_line_leaves_its_file(filled: Any, gallery: Gallery, tmp_path: Path) -> None:
+    """Only what was uploaded is the server's to remove."""
+    path = tmp_path / "Joy.png"
+    path.write_bytes(picture(70))
+    list(gallery.register(path))
+    photo = filled.get(f"{API}/photos").json["photos"][-1]["id"]
+    assert filled.delete(f"{API}/photos/{photo}").json["removed"] == {"faces": 1, "photos": 1, "uploads": 0}
+    assert path.read_bytes() == picture(70)
+
+
+def test_search_agrees_with_the_gallery(filled: Any, gallery: Gallery) -> None:
+    """Faces, order, distances and people are those of `Gallery.search`."""
+    data = picture(TWO_FACES)
+    answer = filled.post(f"{API}/search", data={"file": sent(data), "k": "3"}).json
+    assert (answer["width"], answer["height"]) == (120, 90)
+    expected = gallery.search(np.asarray(PillowImage.open(io.BytesIO(data))), k=3)
+    assert len(answer["faces"]) == len(expected) == 2
+    for found, result in zip(answer["faces"], expected, strict=True):
+        assert found["box"] == list(result.box)
+        assert [match["face"] for match in found["matches"]] == [match.face_id for match in result.matches]
+        for match, wanted in zip(found["matches"], result.matches, strict=True):
+            assert match["distance"] == pytest.approx(wanted.distance, abs=1e-6)
+            assert match["similarity"] == pytest.approx(1 - wanted.distance / 2, abs=1e-6)
+            assert (match["person"] or {"name": None})["name"] == wanted.person
+
+
+def test_search_by_person_gives_best_and_mean(filled: Any) -> None:
+    """One row per person, the nearest first."""
+    answer = filled.post(f"{API}/search", data={"file": sent(picture(1)), "by": "person"}).json
+    rows = answer["faces"][0]["matches"]
+    assert [row["person"]["name"] for row in rows] == ["Ada", "Eve"]
+    assert rows[0]["best"] == pytest.approx(0, abs=1e-6)
+    assert rows[0]["mean"] >= rows[0]["best"]
+    assert rows[0]["count"] == 2
+
+
+def test_a_threshold_says_who_matches(filled: Any) -> None:
+    """Those beyond it are left out, those within it match."""
+    answer = filled.post(f"{API}/search", data={"file": sent(picture(1)), "threshold": "0.000001"}).json
+    assert answer["threshold"] == {"distance": 1e-6, "origin": "given", "false_accept_rate": None}
+    assert [match["match"] for match in answer["faces"][0]["matches"]] == [True]
+
+
+def test_a_picture_of_nobody_finds_no_face(filled: Any) -> None:
+    """It is no error to search with one."""
+    answer = filled.post(f"{API}/search", data={"file": sent(picture())})
+    assert (answer.status_code, answer.json["faces"]) == (200, [])
+
+
+def test_search_in_an_empty_gallery_finds_nobody(client: Any) -> None:
+    """The face of the picture, without matches."""
+    answer = client.post(f"{API}/search", data={"file": sent(picture(1))}).json
+    assert [face["matches"] for face in answer["faces"]] == [[]]
+
+
+def test_two_pictures_are_compared(filled: Any) -> None:
+    """The distance is that of their vectors; without a threshold nobody says whether they are the same."""
+    same = filled.post(f"{API}/compare", data={"first": sent(picture(1)), "second": sent(picture(1))}).json
+    other = filled.post(f"{API}/compare", data={"first": sent(picture(1)), "second": sent(picture(200))}).json
+    assert same["distance"] == pytest.approx(0, abs=1e-6)
+    assert other["distance"] > 0.001
+    assert (same["same"], same["threshold"]) == (None, None)
+    none = filled.post(f"{API}/compare", data={"first": sent(picture(1)), "second": sent(picture())})
+    assert (none.status_code, none.json["error"]["code"]) == (422, "unprocessable")
+
+
+def test_nobodies_faces_are_clustered(client: Any) -> None:
+    """Two alike become a cluster, which is counted in the status."""
+    for number in (40, 41, 250):
+        register(client, (picture(number), "x.png"), unnamed="true")
+    answer = client.post(f"{API}/cluster", json={"threshold": 0.01})
+    assert answer.json == {"threshold": 0.01, "clusters": 1, "opened": 1, "joined": 2, "alone": 1}
+    assert client.get(f"{API}/status").json["unnamed_clusters"] == 1
+    assert client.post(f"{API}/cluster", json={"threshold": 0.01}).json["joined"] == 0
+    assert client.post(f"{API}/cluster").json["threshold"] == 0.8
+
+
+def test_the_status_counts(filled: Any) -> None:
+    """What the gallery holds and which model made its vectors."""
+    status = filled.get(f"{API}/status").json
+    assert (status["faces"], status["people"], status["photos"]) == (5, 2, 4)
+    assert status["model"]["name"].startswith("colours (")
+    assert status["index"]["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "body"),
+    [
+        ("get", "people?limit=0", None),
+        ("get", "people?limit=x", None),
+        ("get", "people?limit=501", None),
+        ("get", "people?offset=-1", None),
+        ("get", "people?unnamed=perhaps", None),
+        ("get", "faces?person=1.5", None),
+        ("get", "faces?nobody=1", None),
+        ("get", "faces?photo=99999999999999999999", None),
+        ("get", "photos/1/image?max=15", None),
+        ("patch", "people/1", {}),
+        ("patch", "people/1", {"name": 5}),
+        ("patch", "people/1", {"name": None}),
+        ("patch", "people/1", {"name": " "}),
+        ("patch", "people/1", {"name": "two\nlines"}),
+        ("patch", "people/1", {"name": "x", "more": 1}),
+        ("patch", "people/1", ["name"]),
+        ("post", "people/1/merge", {"into": True}),
+        ("post", "people/1/merge", {"into": -1}),
+        ("post", "people/1/split", {"faces": []}),
+        ("post", "people/1/split", {"faces": ["1"]}),
+        ("post", "cluster", {"threshold": 0}),
+        ("post", "cluster", {"threshold": 4.5}),
+        ("post", "cluster", {"known": "yes"}),
+        ("post", "register", {"urls": []}),
+        ("post", "register", {"urls": "http://example.org"}),
+        ("post", "register", {"urls": ["http://example.org/x.jpg"] * 101}),
+    ],
+)
+def test_what_cannot_be_understood_is_a_bad_request(filled: Any, method: str, address: str, body: Any) -> None:
+    """With one line that says what was expected."""
+    answer = getattr(filled, method)(f"{API}/{address}", json=body)
+    assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_request"), answer.text
+    assert "\n" not in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("address", ["people/77", "faces/77", "faces/77/thumbnail", "photos/77", "photos/77/image"])
+@pytest.mark.parametrize("number", ["77", "0", "9223372036854775808", "-1", "x"])
+def test_what_is_not_there_is_not_found(filled: Any, address: str, number: str) -> None:
+    """Numbers that the database cannot hold, too."""
+    answer = filled.get(f"{API}/{address.replace('77', number)}")
+    assert (answer.status_code, answer.json["error"]["code"]) == (404, "not_found")
+
+
+def test_another_kind_of_body_is_refused(filled: Any) -> None:
+    """A form where JSON is taken, JSON where a form is, and nothing at all."""
+    for answer in (
+        filled.patch(f"{API}/people/1", data={"name": "x"}),
+        filled.post(f"{API}/search", json={}),
+        filled.post(f"{API}/register", data=b"GIF89a", content_type="image/gif"),
+        filled.post("/faceRegister", json={}),
+    ):
+        assert (answer.status_code, answer.json["error"]["code"]) == (415, "unsupported_media_type")
+    broken = filled.patch(f"{API}/people/1", data="{", content_type="application/json")
+    assert broken.status_code == 400
+
+
+def test_a_wrong_method_says_which_are_right(client: Any) -> None:
+    """405 with Allow."""
+    answer = client.put(f"{API}/people")
+    assert (answer.status_code, answer.json["error"]["code"]) == (405, "method_not_allowed")
+    assert "GET" in answer.headers["Allow"]
+
+
+def test_a_fault_is_answered_without_its_text(client: Any, gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """500, one shape; what went wrong stands in the log only."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("secret /root/path")
+
+    monkeypatch.setattr(gallery, "page_of_people", broken)
+    answer = client.get(f"{API}/people")
+    assert (answer.status_code, answer.json["error"]["code"]) == (500, "internal")
+    assert "secret" not in answer.text
+
+
+def test_an_alpha_channel_and_turned_pictures_are_searched_upright(filled: Any) -> None:
+    """The box is in pixels of the picture as a person sees it."""
+    image = PillowImage.open(io.BytesIO(picture([(0, 0, 30, (9, 9, 200))]))).transpose(PillowImage.Transpose.ROTATE_90)
+    exif = PillowImage.Exif()
+    exif[0x0112] = 6  # to be turned to the right
+    answer = filled.post(f"{API}/search", data={"file": sent(encoded(image, exif=exif))}).json
+    assert (answer["width"], answer["height"]) == (120, 90)
+    assert answer["faces"][0]["box"] == [0, 0, 30, 30]

@@ -1,0 +1,391 @@
+"""Pictures into the gallery over the network: results, jobs, events, uploads."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pictures import TWO_FACES, encoded, picture, register, sent
+from PIL import Image as PillowImage
+
+from faceall.gallery import Gallery
+from faceall.web import ServerOptions
+from faceall.web.fetching import Fetched, Fetcher, FetchError
+from faceall.web.uploads import Uploads
+
+API = "/api/v1"
+NAMES = [
+    "plain.png",
+    "folder/inside/x.png",
+    "a*b?.png",
+    "\"quotes' & <tags>.png",
+    "🙂 中文 é.png",
+    "two\nlines.png",
+    "..",
+    "../../etc/passwd",
+    "CON.png",
+    ".hidden",
+    "ends with a dot.",
+    " spaces ",
+    "100%25.png",
+    "-rf",
+    "very long " * 90 + ".png",
+    "長" * 300,
+]
+
+
+def uploads_in(folder: Path) -> list[Path]:
+    """Every file below the uploads."""
+    return sorted(path for path in (folder / "uploads").rglob("*") if path.is_file())
+
+
+class Shelf(Fetcher):
+    """A fetcher that knows some pictures, without any network."""
+
+    def __init__(self, pictures: dict[str, bytes], pause: float = 0.0) -> None:
+        super().__init__()
+        self._pictures, self._pause = pictures, pause
+
+    def fetch(self, url: str) -> Fetched:
+        """The picture, or the error that a real download could end with."""
+        time.sleep(self._pause)
+        if url not in self._pictures:
+            raise FetchError(f"{url}: cannot be reached at a public address")
+        return Fetched(self._pictures[url], "x.png", "image/png")
+
+
+def test_every_picture_gets_its_own_result(client: Any) -> None:
+    """Good, empty, no picture, cut off, nobody on it, too large: told apart, in order, and none stops the others."""
+    whole = picture(7)
+    results = register(
+        client,
+        (picture(1), "Ada.png"),
+        (b"", "empty.png"),
+        (b"no picture", "text.png"),
+        (whole[: len(whole) // 2], "cut.png"),
+        (picture(), "nobody.png"),
+        (encoded(PillowImage.new("1", (20000, 20000))), "bomb.png"),
+        (picture(TWO_FACES), "two.png"),
+    )
+    assert [result["status"] for result in results] == [
+        "registered",
+        "unreadable",
+        "unreadable",
+        "unreadable",
+        "no-face",
+        "too-large",
+        "registered",
+    ]
+    codes = [result.get("error", {}).get("code") for result in results]
+    bad = "unsupported_media_type"
+    assert codes == [None, bad, bad, bad, "unprocessable", "too_large", None]
+    assert [len(result["faces"]) for result in results] == [1, 0, 0, 0, 0, 0, 2]
+    assert all(result["message"] for result in results if "error" in result)
+
+
+def test_what_is_of_no_use_is_not_kept(client: Any, folder: Path, gallery: Gallery) -> None:
+    """Neither its file nor a row stays of a picture without a face, or of none at all."""
+    register(client, (picture(), "nobody.png"), (b"no picture", "text.png"), (picture(7)[:120], "cut.png"))
+    assert uploads_in(folder) == []
+    assert gallery.status().files == 0
+    assert register(client, (picture(), "nobody.png"))[0]["status"] == "no-face"
+
+
+def test_a_picture_belongs_to_whom_its_name_says(client: Any) -> None:
+    """Folders and file names count as on the command line; `person` and `unnamed` overrule them."""
+    results = register(client, (picture(1), "Ada/7.png"), (picture(2), "eve_3.png"), (picture(3), "IMG_0042.png"))
+    assert [(one["person"] or {}).get("name") for one in results] == ["Ada", "eve", None]
+    assert register(client, (picture(4), "Ada/8.png"), unnamed="true")[0]["person"] is None
+    assert register(client, (picture(5), "Ada/9.png"), person="Joy")[0]["person"]["name"] == "Joy"
+
+
+def test_a_given_person_refiles_a_known_photo(client: Any) -> None:
+    """The same picture again under another name moves; without a name it stays."""
+    register(client, (picture(1), "Ada.png"))
+    assert register(client, (picture(1), "Eve.png"))[0]["person"]["name"] == "Ada"
+    again = register(client, (picture(1), "Ada.png"), person="Eve")[0]
+    assert (again["status"], again["person"]["name"]) == ("refiled", "Eve")
+
+
+def test_equal_names_of_other_pictures_never_collide(client: Any) -> None:
+    """Both are kept and shown, and each shows itself."""
+    results = register(client, (picture(1), "same.png"), (picture(200), "same.png"))
+    assert [result["status"] for result in results] == ["registered", "registered"]
+    first, second = (client.get(f"{API}/photos/{result['photo']}/image").data for result in results)
+    assert not np.array_equal(np.asarray(PillowImage.open(io.BytesIO(first))), PillowImage.open(io.BytesIO(second)))
+
+
+def test_equal_pictures_are_one_photo(client: Any, folder: Path) -> None:
+    """Under another name it is a duplicate of the first, and both names are kept."""
+    results = register(client, (picture(1), "one.png"), (picture(1), "other.png"), (picture(1), "one.png"))
+    assert [result["status"] for result in results] == ["registered", "duplicate", "unchanged"]
+    assert results[1]["message"] == "the same picture as one.png"
+    assert len({result["photo"] for result in results}) == 1
+    assert [path.name for path in uploads_in(folder)] == ["one.png", "other.png"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_comes_back_as_it_was(client: Any, folder: Path, name: str) -> None:
+    """In the result and with the photo, whatever characters it has; the file stays below the uploads."""
+    result = register(client, (picture(1), name))[0]
+    assert (result["status"], result["name"]) == ("registered", name)
+    assert client.get(f"{API}/photos/{result['photo']}").json["name"] == name
+    assert len(uploads_in(folder)) == 1
+    assert client.get(f"{API}/photos/{result['photo']}/image").status_code == 200
+
+
+def test_a_name_beyond_all_measure_is_refused(client: Any) -> None:
+    """With its own error, and the others are registered."""
+    results = register(client, (picture(1), "x" * 1001), (picture(2), "y.png"))
+    assert [result["status"] for result in results] == ["failed", "registered"]
+    assert results[0]["error"]["code"] == "bad_request"
+
+
+@pytest.mark.parametrize("kind", ["gray", "cmyk", "sixteen", "palette", "alpha"])
+def test_pictures_of_all_kinds_are_registered(client: Any, kind: str) -> None:
+    """Gray, CMYK, 16 bits, palettes and transparency."""
+    gray = PillowImage.fromarray(np.pad(np.full((40, 40), 200, np.uint8), 30))
+    kinds = {
+        "gray": lambda: encoded(gray),
+        "cmyk": lambda: encoded(gray.convert("CMYK"), "TIFF"),
+        "sixteen": lambda: encoded(PillowImage.fromarray(np.asarray(gray).astype(np.uint16) * 257)),
+        "palette": lambda: encoded(gray.convert("P")),
+        "alpha": lambda: encoded(PillowImage.merge("LA", (gray, gray.point(lambda _: 255)))),
+    }
+    result = register(client, (kinds[kind](), f"{kind}.x"))[0]
+    assert (result["status"], result["width"], result["height"]) == ("registered", 100, 100)
+    assert result["faces"][0]["box"] == [30, 30, 70, 70]
+
+
+def test_boxes_are_those_of_the_upright_photo(client: Any) -> None:
+    """A picture that its camera turned is registered and shown upright."""
+    image = PillowImage.open(io.BytesIO(picture([(0, 0, 30, (9, 9, 200))]))).transpose(PillowImage.Transpose.ROTATE_90)
+    exif = PillowImage.Exif()
+    exif[0x0112] = 6
+    result = register(client, (encoded(image, exif=exif), "turned.png"))[0]
+    assert (result["width"], result["height"], result["faces"][0]["box"]) == (120, 90, [0, 0, 30, 30])
+    shown = PillowImage.open(io.BytesIO(client.get(f"{API}/photos/{result['photo']}/image").data))
+    assert shown.size == (120, 90)
+
+
+def test_a_file_beyond_the_cap_is_refused_and_the_others_not(make_app: Callable[..., Any]) -> None:
+    """Its own result says so; a request beyond its cap is refused as a whole."""
+    client = make_app(ServerOptions(most_file_bytes=20_000, most_request_bytes=100_000)).test_client()
+    results = register(client, (b"\x89PNG" + b"\0" * 20_000, "big.png"), (picture(1), "small.png"))
+    assert [result["status"] for result in results] == ["too-large", "registered"]
+    answer = client.post(f"{API}/register", data={"files": sent(b"\0" * 120_000)})
+    assert (answer.status_code, answer.json["error"]["code"]) == (413, "too_large")
+    assert client.post(f"{API}/search", data={"file": sent(b"\0" * 30_000)}).status_code == 413
+
+
+def test_too_many_pictures_are_refused(make_app: Callable[..., Any], folder: Path) -> None:
+    """413 for one request, 503 with Retry-After for a full queue; nothing is left of them."""
+    client = make_app(ServerOptions(most_files=2, most_waiting=1)).test_client()
+    three = [sent(picture(number), f"{number}.png") for number in range(3)]
+    answer = client.post(f"{API}/register", data={"files": three[:2]})
+    assert (answer.status_code, answer.json["error"]["code"]) == (503, "busy")
+    assert int(answer.headers["Retry-After"]) > 0
+    three = [sent(picture(number), f"{number}.png") for number in range(3)]
+    relaxed = make_app(ServerOptions(most_files=2)).test_client()
+    assert relaxed.post(f"{API}/register", data={"files": three}).status_code == 413
+    assert uploads_in(folder) == []
+
+
+def test_a_job_is_followed_until_it_is_done(client: Any) -> None:
+    """202 at once; then its results one by one."""
+    files = [sent(picture(number), f"{number}.png") for number in range(5)]
+    answer = client.post(f"{API}/register", data={"files": files})
+    assert (answer.status_code, answer.json["job"]["total"]) == (202, 5)
+    job = answer.json["job"]["id"]
+    deadline = time.monotonic() + 20
+    while (record := client.get(f"{API}/jobs/{job}").json)["state"] != "done":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert (record["done"], len(record["results"])) == (5, 5)
+    assert client.get(f"{API}/jobs/unknown").status_code == 404
+
+
+def events_of(text: str) -> list[tuple[str | None, str, dict[str, Any]]]:
+    """The id, kind and data of every server-sent event."""
+    found = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and not line.startswith(":"))
+        if "event" in fields:
+            found.append((fields.get("id"), fields["event"], json.loads(fields["data"])))
+    return found
+
+
+def test_events_tell_every_result_and_go_on_where_they_broke_off(client: Any) -> None:
+    """Numbered from 1; with Last-Event-ID only the rest comes."""
+    files = [sent(picture(number), f"{number}.png") for number in range(3)]
+    job = client.post(f"{API}/register", data={"files": files}).json["job"]["id"]
+    answer = client.get(f"{API}/jobs/{job}/events")
+    assert answer.mimetype == "text/event-stream"
+    events = events_of(answer.text)
+    assert [(number, kind) for number, kind, _ in events] == [
+        ("1", "result"),
+        ("2", "result"),
+        ("3", "result"),
+        (None, "done"),
+    ]
+    assert [data["name"] for _, kind, data in events if kind == "result"] == ["0.png", "1.png", "2.png"]
+    assert events[-1][2]["done"] == 3
+    rest = events_of(client.get(f"{API}/jobs/{job}/events", headers={"Last-Event-ID": "2"}).text)
+    assert [number for number, _, _ in rest] == ["3", None]
+    assert client.get(f"{API}/jobs/{job}/events", headers={"Last-Event-ID": "x"}).status_code == 400
+
+
+def test_too_many_followers_are_refused_until_one_leaves(make_app: Callable[..., Any]) -> None:
+    """Each stream holds a thread of the server; one that is closed unread gives its place back."""
+    client = make_app(ServerOptions(threads=2)).test_client()
+    job = client.post(f"{API}/register", data={"files": sent(picture(1))}).json["job"]["id"]
+    held = client.get(f"{API}/jobs/{job}/events", buffered=False)
+    refused = client.get(f"{API}/jobs/{job}/events")
+    assert (refused.status_code, refused.json["error"]["code"]) == (503, "busy")
+    held.close()
+    assert client.get(f"{API}/jobs/{job}/events").status_code == 200
+
+
+def test_urls_are_registered_and_one_bad_one_spoils_none(make_app: Callable[..., Any]) -> None:
+    """Named by their URLs and filed under nobody, in the order given."""
+    urls = {f"http://pictures.example/{number}.png?x=ä&y={'z' * 300}": picture(number) for number in range(3)}
+    urls["http://pictures.example/page"] = b"<html>"
+    client = make_app(fetcher=Shelf(urls, pause=0.01)).test_client()
+    given = [*urls, "http://gone.example/x.png", "file:///etc/passwd"]
+    answer = client.post(f"{API}/register?wait=true", json={"urls": given})
+    results = answer.json["job"]["results"]
+    assert [result["name"] for result in results] == given
+    statuses = [result["status"] for result in results]
+    assert statuses == ["registered"] * 3 + ["unreadable", "failed", "failed"]
+    assert all(result["person"] is None for result in results)
+    named = client.post(f"{API}/register?wait=true", json={"urls": given[:1], "person": "Ada"}).json["job"]["results"]
+    assert named[0]["person"]["name"] == "Ada"
+
+
+def test_the_real_fetcher_refuses_the_inner_network(client: Any) -> None:
+    """The app downloads with the guarded fetcher unless it is given another one."""
+    urls = ["http://127.0.0.1:8000/x.png", "http://169.254.169.254/latest/meta-data/", "http://[::1]/x.png"]
+    results = client.post(f"{API}/register?wait=true", json={"urls": urls}).json["job"]["results"]
+    assert [result["error"]["code"] for result in results] == ["unprocessable"] * 3
+
+
+def test_many_clients_at_once_lose_nothing(app: Any, gallery: Gallery) -> None:
+    """Eight threads register equal and other pictures while others search; every photo is there once."""
+    numbers = list(range(24))
+    trouble: list[BaseException] = []
+
+    def work(shift: int) -> None:
+        try:
+            client = app.test_client()
+            for number in numbers[shift:] + numbers[:shift]:
+                (result,) = register(client, (picture(number), f"{number}.png"))
+                assert result["faces"], result
+                assert client.post(f"{API}/search", data={"file": sent(picture(number))}).json["faces"][0]["matches"]
+        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
+            trouble.append(error)
+
+    threads = [threading.Thread(target=work, args=(3 * number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert trouble == []
+    assert gallery.page_of_photos(limit=500).total == len(gallery) == len(numbers)
+    assert gallery.problems() == []
+
+
+def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Path, tmp_path: Path) -> None:
+    """What it registers is found at once; a photo that it removes is gone from the pages, and so is its upload."""
+    (shown,) = register(client, (picture(1), "Ada.png"))
+    path = tmp_path / "Joy.png"
+    path.write_bytes(picture(99))
+    script = (
+        "import sys; from stand_ins import *; from faceall.gallery import Gallery\n"
+        "with Gallery.open(sys.argv[1], detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:\n"
+        "    print([result.status for result in gallery.register(sys.argv[2])])\n"
+        "    gallery.remove_person('Ada')\n"
+    )
+    search_path = os.pathsep.join(part for part in sys.path if part)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder), str(path)],
+        env={**os.environ, "PYTHONPATH": search_path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "['added']", done.stderr
+    assert [one["name"] for one in client.get(f"{API}/people").json["people"]] == ["Joy"]
+    assert client.get(f"{API}/photos/{shown['photo']}").status_code == 404
+    assert client.get(f"{API}/faces/{shown['faces'][0]['id']}/thumbnail").status_code == 404
+    found = client.post(f"{API}/search", data={"file": sent(picture(1))}).json["faces"][0]["matches"]
+    assert [match["person"]["name"] for match in found] == ["Joy"]
+
+
+def test_a_crash_leaves_no_upload_behind(client: Any, gallery: Gallery, folder: Path) -> None:
+    """The next start removes what never became a photo, drafts, and photos that another process has removed."""
+    register(client, (picture(1), "Ada.png"), (picture(2), "Eve.png"))
+    Uploads(gallery).take(picture(3), "lost.png")
+    gallery.remove_person("Eve")
+    assert len(uploads_in(folder)) == 3
+    assert Uploads(gallery).sweep() == 2
+    assert [path.name for path in uploads_in(folder)] == ["Ada.png"]
+
+
+def test_a_sweep_leaves_uploads_that_are_on_their_way(gallery: Gallery, folder: Path) -> None:
+    """They are no photo yet, but will be."""
+    uploads = Uploads(gallery)
+    path = uploads.take(picture(3), "coming.png")
+    assert uploads.sweep() == 0
+    list(gallery.register(path))
+    photo = uploads.release(path, keep=True)
+    assert photo is not None
+    assert uploads.name_of(photo.paths[0]) == "coming.png"
+    assert uploads.sweep() == 0
+
+
+def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path) -> None:
+    """Its folder has another path then, and the photos are still shown."""
+    from stand_ins import ColourDetector, ColourEmbedder
+
+    from faceall.web.app import close_app, create_app
+
+    def opened(place: Path) -> Gallery:
+        return Gallery.open(place, detector=ColourDetector(), embedder=ColourEmbedder())
+
+    with opened(folder) as gallery:
+        app = create_app(gallery)
+        (result,) = register(app.test_client(), (picture(1), "Ada.png"))
+        assert close_app(app, 20)
+    moved = folder.rename(tmp_path / "elsewhere")
+    with opened(moved) as gallery:
+        app = create_app(gallery)
+        client = app.test_client()
+        assert client.get(f"{API}/photos/{result['photo']}").json["available"] is True
+        assert client.get(f"{API}/photos/{result['photo']}/image").status_code == 200
+        assert client.delete(f"{API}/photos/{result['photo']}").json["removed"]["uploads"] == 1
+        assert uploads_in(moved) == []
+        assert close_app(app, 20)
+
+
+def test_a_failing_gallery_fails_each_picture_and_keeps_no_upload(
+    client: Any, gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that nobody foresaw ends in a result, too."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("disk on fire")
+
+    monkeypatch.setattr(gallery, "register_candidates", broken)
+    results = register(client, (picture(1), "a.png"), (picture(2), "b.png"))
+    assert [result["error"]["code"] for result in results] == ["internal", "internal"]
+    assert uploads_in(folder) == []
