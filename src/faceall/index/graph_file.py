@@ -195,7 +195,7 @@ def publish(temporary: Path, folder: Path) -> bool:
         os.replace(temporary, folder / GRAPH)
     except FileNotFoundError:
         return False
-    _sync_folder(folder)
+    sync_folder(folder)
     return True
 
 
@@ -203,7 +203,7 @@ def discard(folder: Path) -> None:
     """Remove the graph file."""
     with suppress(FileNotFoundError):
         os.unlink(folder / GRAPH)
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
 def remove_leftovers(folder: Path, *, any_age: bool) -> None:
@@ -269,7 +269,8 @@ class _GraphHead:
         return self.level0_offset == 0 and vector == 4 * dimension and self.element == self.label_offset + 8
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make lasting which files and folders a folder holds."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -12,6 +12,7 @@ from pathlib import Path
 from faceall.errors import IndexFileError
 from faceall.index import schema
 from faceall.index.connection import DATABASE, busy, connect, is_busy, patiently, translated, use_write_ahead_log
+from faceall.index.graph_file import sync_folder
 
 _PAUSE = 0.01  # seconds between attempts to empty the log
 
@@ -63,7 +64,10 @@ class Storage:
         if not create:
             raise IndexFileError(f"{self.name} holds no face index: {DATABASE} is not there")
         try:
+            made = [place for place in (self.folder, *self.folder.absolute().parents) if not place.exists()]
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # faces are nobody else's business
+            for place in made:
+                sync_folder(place.absolute().parent)
         except OSError as error:
             raise IndexFileError(f"{self.name} cannot be made: {error.strerror}") from error
 
