@@ -101,7 +101,10 @@ def install(app: Flask, folder: str) -> None:
             return Response(error.get_body(), error.code, error.get_headers())
         text = _TEXTS.get(error.code) or " ".join((error.description or error.name).split())
         if isinstance(error, RequestEntityTooLarge):
-            text = f"the request is larger than the cap of {app.config['MAX_CONTENT_LENGTH']:,} bytes"
+            cap = app.config["MAX_CONTENT_LENGTH"]
+            text = f"the request is larger than the cap of {cap:,} bytes"
+            if (request.content_length or 0) <= cap:
+                text = "the form has too many parts, or too much in fields that are no files"
         response = error_response(error.code, {"code": _CODES.get(error.code, "bad_request"), "message": text})
         valid = getattr(error, "valid_methods", None)
         if valid:

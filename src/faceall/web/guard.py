@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from urllib.parse import quote
 
 from flask import Flask, Response, g, redirect, request
+from werkzeug.http import parse_cookie
 from werkzeug.wrappers import Response as AnyResponse
 
 from faceall.errors import FaceallError
@@ -96,6 +97,19 @@ class Guard:
             path="/",
         )
         return True
+
+    def may_send(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request may send a large body: with a key or a session, where one is asked for.
+
+        headers  as CGI names them; wrong keys are not counted here but by the app
+        """
+        if not self.locked:
+            return True
+        scheme, _, text = headers.get("AUTHORIZATION", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self._keys.find(text.strip()) is not None
+        word = parse_cookie(headers.get("COOKIE", "")).get(COOKIE, "")
+        return self.sessions.find(word) is not None
 
     def sign_out(self, response: AnyResponse) -> None:
         """End the session of the browser that asks."""

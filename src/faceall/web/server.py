@@ -23,12 +23,14 @@ from faceall.web.guard import ACCESS_LOG, check_reach
 from faceall.web.keys import KEYS_FILE, Keys
 from faceall.web.metrics import Metrics
 from faceall.web.options import ServerOptions
+from faceall.web.services import services_of
 from faceall.web.sharing import open_shared
 
 _log = logging.getLogger(__name__)
 _MOST_HEADER_BYTES = 32 << 10
 _CONNECTIONS = 500
 _SILENT_SECONDS = 60
+_LOOK_SECONDS = 10  # between two looks for silent connections
 _QUIET = 0.3  # seconds without a request after which nobody is waiting for an answer
 _STEP = 0.02
 
@@ -97,11 +99,13 @@ def _listen(app: Flask, options: ServerOptions):  # type: ignore[no-untyped-def]
             max_request_header_size=_MOST_HEADER_BYTES,
             connection_limit=_CONNECTIONS,
             channel_timeout=_SILENT_SECONDS,
+            cleanup_interval=_LOOK_SECONDS,
             asyncore_use_poll=True,  # select knows numbers of files up to 1024 only
             ident="faceall",
             clear_untrusted_proxy_headers=True,
         )
         server.channel_class = PromptChannel
+        server.may_send = services_of(app).guard.may_send
         return server
     except (OSError, ValueError) as error:
         raise FaceallError(_trouble(error, options)) from error

@@ -1,0 +1,299 @@
+"""Attacks on a running server, byte by byte, and the status with which it answers each.
+
+Run as a program against a server that runs already, it prints a table: python attacks.py PORT [KEY]
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import socket
+import struct
+import sys
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from PIL import Image as PillowImage
+
+BOUNDARY = "----attack"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: 0 is a connection that was closed without an answer."""
+
+    status: int
+    body: bytes = b""
+    seconds: float = 0.0
+
+    @property
+    def code(self) -> str:
+        """The code of an error in the one shape; empty for anything else."""
+        with suppress(ValueError, KeyError, TypeError):
+            return str(json.loads(self.body)["error"]["code"])
+        return ""
+
+
+@dataclass(frozen=True)
+class Victim:
+    """Where the server is, and the key for it."""
+
+    port: int
+    key: str | None = None
+
+    def send(self, raw: Sequence[bytes], *, pause: float = 0.0, patience: float = 20.0) -> Answer:
+        """Send pieces of bytes and read the answer."""
+        start = time.monotonic()
+        with socket.create_connection(("127.0.0.1", self.port), patience) as line:
+            with suppress(OSError):  # the server may close before it has got everything
+                for piece in raw:
+                    line.sendall(piece)
+                    time.sleep(pause)
+            return read_answer(line, start)
+
+    def post(self, path: str, body: bytes, kind: str) -> Answer:
+        """A request as it should be."""
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{self.authorization}Content-Type: {kind}\r\n"
+        return self.send([f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body])
+
+    def upload(self, path: str, field: str, data: bytes, name: str = "picture.jpg") -> Answer:
+        """A form with one file."""
+        return self.post(path, form((field, name, data)), f"multipart/form-data; boundary={BOUNDARY}")
+
+    @property
+    def authorization(self) -> str:
+        """The header with the key."""
+        return f"Authorization: Bearer {self.key}\r\n" if self.key else ""
+
+
+def read_answer(line: socket.socket, start: float) -> Answer:
+    """The answer on a connection; status 0 where it was closed or says nothing."""
+    try:
+        response = http.client.HTTPResponse(line)
+        response.begin()
+        return Answer(response.status, response.read(), time.monotonic() - start)
+    except (OSError, http.client.HTTPException):
+        return Answer(0, b"", time.monotonic() - start)
+
+
+def form(*files: tuple[str, str, bytes]) -> bytes:
+    """A multipart body of (field, file name, content)."""
+    parts = []
+    for field, name, data in files:
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'
+        parts.append(head.encode() + data + b"\r\n")
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def jpeg(side: int = 300) -> bytes:
+    """A plain JPEG."""
+    file = io.BytesIO()
+    PillowImage.effect_noise((side, side), 80).convert("RGB").save(file, "JPEG")
+    return file.getvalue()
+
+
+def png(width: int, height: int, *chunks: tuple[bytes, bytes], rows: int = 1000) -> bytes:
+    """A gray PNG that claims a size, with further chunks and the zeros of so many rows."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    packer = zlib.compressobj(9)
+    row = b"\0" * (width + 1)
+    data = b"".join(packer.compress(row) for _ in range(rows)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    more = b"".join(chunk(name, content) for name, content in chunks)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + more + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def gif(width: int, height: int, frames: int) -> bytes:
+    """A GIF that claims a size, of many frames, each of full size."""
+    file = io.BytesIO()
+    PillowImage.new("1", (500, 500)).save(file, "GIF")
+    data = file.getvalue()
+    end = 13 + (3 << ((data[10] & 7) + 1))  # of the head with its colours
+    head = data[:6] + struct.pack("<HH", width, height) + data[10:end]
+    return head + data[end:-1] * frames + b";"
+
+
+def chunked(body: bytes, size: int = 5000) -> bytes:
+    """A body in chunks."""
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in parts) + b"0\r\n\r\n"
+
+
+def head_of(victim: Victim, *lines: str, path: str = "/api/v1/search") -> bytes:
+    """The head of a POST with some lines of headers."""
+    kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
+    more = "".join(f"{line}\r\n" for line in lines)
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{victim.authorization}{kind}{more}\r\n".encode()
+
+
+SEARCH = "/api/v1/search"
+REGISTER = "/api/v1/register?wait=true"
+Attack = Callable[[Victim], Answer]
+
+PICTURES: dict[str, tuple[bytes, int]] = {
+    "PNG bomb, 50,000 x 50,000": (png(50_000, 50_000), 413),
+    "PNG bomb in its text (zTXt of 200 MB)": (
+        png(60, 60, (b"zTXt", b"a\0\0" + zlib.compress(b"x" * 200_000_000, 9)), rows=60), 415,
+    ),
+    "truncated JPEG": (jpeg()[:2000], 415),
+    "JPEG of its first bytes only": (b"\xff\xd8\xff\xe0", 415),
+    "GIF of 60,000 x 60,000": (gif(60_000, 60_000, 1), 413),
+    "GIF animation bomb, 20,000 frames": (gif(2000, 2000, 20_000), 200),
+    "SVG with a script": (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", 415),
+    "SVG with an entity bomb": (b"<!DOCTYPE svg [<!ENTITY a 'aaaa'>]><svg>&a;</svg>", 415),
+    "GIF and JavaScript in one (polyglot)": (b"GIF89a/*" + b"\0" * 40 + b"*/=1;alert(1)", 415),
+    "JPEG with HTML behind it (polyglot)": (jpeg() + b"<script>alert(1)</script>", 200),
+    "ZIP called a JPEG": (b"PK\3\4" + b"\0" * 200, 415),
+    "an empty file": (b"", 415),
+}  # fmt: skip
+"""Files that are sent to the search, and the status that each deserves."""
+
+
+def ten_thousand_parts(victim: Victim) -> Answer:
+    """A form of 10,000 files."""
+    body = form(*(("files", f"{number}.jpg", b"x") for number in range(10_000)))
+    return victim.post("/api/v1/register", body, f"multipart/form-data; boundary={BOUNDARY}")
+
+
+def huge_field(victim: Victim) -> Answer:
+    """A field of 20 MB that is no file."""
+    part = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="k"\r\n\r\n'.encode() + b"1" * (20 << 20)
+    body = part + f"\r\n--{BOUNDARY}--\r\n".encode()
+    return victim.post(SEARCH, body, f"multipart/form-data; boundary={BOUNDARY}")
+
+
+def no_end_of_form(victim: Victim) -> Answer:
+    """A form that breaks off."""
+    return victim.post(SEARCH, form(("file", "a.jpg", jpeg()))[:-40], f"multipart/form-data; boundary={BOUNDARY}")
+
+
+def huge_header(victim: Victim) -> Answer:
+    """A header of 1 MB."""
+    return victim.send([head_of(victim, "X: " + "a" * (1 << 20))])
+
+
+def many_headers(victim: Victim) -> Answer:
+    """50,000 headers."""
+    return victim.send([head_of(victim, *(f"X-{number}: 1" for number in range(50_000)))])
+
+
+def claimed_terabyte(victim: Victim) -> Answer:
+    """A Content-Length of 1 TB."""
+    return victim.send([head_of(victim, "Content-Length: 1099511627776"), b"x" * 1000])
+
+
+def negative_length(victim: Victim) -> Answer:
+    """A Content-Length below zero."""
+    return victim.send([head_of(victim, "Content-Length: -1"), b"x"])
+
+
+def two_lengths(victim: Victim) -> Answer:
+    """Two Content-Lengths that differ."""
+    return victim.send([head_of(victim, "Content-Length: 5", "Content-Length: 50"), b"hello"])
+
+
+def length_and_chunks(victim: Victim) -> Answer:
+    """Content-Length and chunks at once: request smuggling."""
+    return victim.send([head_of(victim, "Content-Length: 5", "Transfer-Encoding: chunked"), chunked(b"hello")])
+
+
+def bad_chunks(victim: Victim) -> Answer:
+    """Chunks whose sizes are no numbers."""
+    return victim.send([head_of(victim, "Transfer-Encoding: chunked"), b"zz\r\nhello\r\n0\r\n\r\n"])
+
+
+def chunked_picture(victim: Victim) -> Answer:
+    """A proper form in chunks: no attack, and answered."""
+    body = chunked(form(("file", "a.jpg", jpeg())))
+    return victim.send([head_of(victim, "Transfer-Encoding: chunked"), body])
+
+
+def too_long_body(victim: Victim) -> Answer:
+    """More bytes than were announced; the rest is no second request that anybody answers."""
+    return victim.send([head_of(victim, "Content-Length: 10"), b"x" * 5000])
+
+
+def deep_json(victim: Victim) -> Answer:
+    """A list in a list, 100,000 deep."""
+    return victim.post("/api/v1/register", b'{"urls":' + b"[" * 100_000, "application/json")
+
+
+def inner_url(victim: Victim) -> Answer:
+    """The cloud's metadata as a picture."""
+    return victim.post(REGISTER, b'{"urls":["http://169.254.169.254/latest/meta-data/"]}', "application/json")
+
+
+def foreign_host(victim: Victim) -> Answer:
+    """A page whose name was pointed at this machine."""
+    return victim.send([f"GET /api/v1/people HTTP/1.1\r\nHost: evil.example\r\n{victim.authorization}\r\n".encode()])
+
+
+def foreign_page(victim: Victim) -> Answer:
+    """A form of another site."""
+    origin = "Origin: http://evil.example\r\nSec-Fetch-Site: cross-site\r\n"
+    head = (
+        f"POST /api/v1/cluster HTTP/1.1\r\nHost: localhost\r\n{victim.authorization}{origin}Content-Length: 0\r\n\r\n"
+    )
+    return victim.send([head.encode()])
+
+
+def trace(victim: Victim) -> Answer:
+    """A method that would give headers back."""
+    return victim.send([f"TRACE / HTTP/1.1\r\nHost: localhost\r\n{victim.authorization}\r\n".encode()])
+
+
+def path_upwards(victim: Victim) -> Answer:
+    """A path out of the folder of the pages."""
+    path = "/static/..%2f..%2f..%2f..%2fetc%2fpasswd"
+    return victim.send([f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{victim.authorization}\r\n".encode()])
+
+
+REQUESTS: dict[Attack, tuple[int, ...]] = {
+    ten_thousand_parts: (413,),
+    huge_field: (413,),
+    no_end_of_form: (400,),
+    huge_header: (431,),
+    many_headers: (431,),
+    claimed_terabyte: (413,),
+    negative_length: (400,),
+    two_lengths: (400,),
+    length_and_chunks: (400,),
+    bad_chunks: (400,),
+    chunked_picture: (200,),
+    too_long_body: (400,),
+    deep_json: (400,),
+    inner_url: (200,),  # the job's one result is an error
+    foreign_host: (403,),
+    foreign_page: (403,),
+    trace: (405,),
+    path_upwards: (404,),
+}
+"""Requests, and the statuses that each deserves."""
+
+
+def main() -> None:
+    victim = Victim(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
+    for name, (data, wanted) in PICTURES.items():
+        show(name, victim.upload(SEARCH, "file", data), (wanted,))
+    for attack, statuses in REQUESTS.items():
+        show((attack.__doc__ or "").strip().rstrip("."), attack(victim), statuses)
+
+
+def show(name: str, answer: Answer, wanted: tuple[int, ...]) -> None:
+    """One line of the table."""
+    verdict = "as it should" if answer.status in wanted else f"WRONG, wanted {wanted}"
+    text = answer.body[:110].decode(errors="replace")
+    with suppress(ValueError, KeyError, TypeError):
+        text = json.loads(answer.body)["error"]["message"][:110]
+    print(f"{answer.status}  {answer.seconds:5.2f} s  {verdict}  {name}: {text}")
+
+
+if __name__ == "__main__":
+    main()
