@@ -34,6 +34,7 @@ _USELESS = _UNREADABLE | {"no-face", "refused"}
 @click.option("--person", metavar="NAME", help="Whose photos these are. Default: the folder's name, see above.")
 @click.option("--unnamed", is_flag=True, help="The paths say nothing of who it is: file new faces under nobody.")
 @click.option("--strict", is_flag=True, help="Refuse photos whose chief face is small, blurred, turned away or cut.")
+@click.option("--workers", metavar="N|ray", help="Look at the photos in N processes, or on a Ray cluster: RAY_ADDRESS.")
 @model_option
 @gallery_option
 @output_options
@@ -43,6 +44,7 @@ def register(
     person: str | None,
     unnamed: bool,
     strict: bool,
+    workers: str | None,
     model: str | None,
     gallery: Path | None,
 ) -> None:
@@ -63,15 +65,31 @@ def register(
 
     if unnamed and person is not None:
         raise click.UsageError("--unnamed and --person exclude each other")
+    hired = _hire(workers)
     start = time.monotonic()
     with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stopped_by_ctrl_c() as stop:
-        registration = opened.register(paths, person=person, unnamed=unnamed, strict=strict, stop=stop)
+        registration = opened.register(paths, person=person, unnamed=unnamed, strict=strict, workers=hired, stop=stop)
         statuses, trouble = _print_results(console, registration)
         _print_summary(console, registration, statuses, time.monotonic() - start)
     if stop.is_set():
         raise click.exceptions.Exit(INTERRUPTED)
     if not set(statuses) - _USELESS or trouble & {Path(os.path.abspath(path)) for path in paths}:
         raise click.exceptions.Exit(MISTAKE)
+
+
+def _hire(workers: str | None) -> Any:
+    """Who looks at the photos: None, this process, without a word of others."""
+    if workers is None:
+        return None
+    if workers == "ray":
+        from faceall.gallery.workers_ray import ray_workers
+
+        return ray_workers()
+    from faceall.gallery.workers_local import local_workers
+
+    if not workers.isdecimal():
+        raise click.UsageError(f"--workers {workers}: expected a number of processes, or ray")
+    return local_workers(int(workers))
 
 
 def make_embedder(model: str | None) -> Any:

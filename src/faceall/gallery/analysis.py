@@ -63,6 +63,7 @@ class Analyser:
         *,
         remembered: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self.has_own_detector = detector is not None
         self._detector = detector
         self._embedder = embedder
         self._remembered = remembered

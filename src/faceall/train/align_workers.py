@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,6 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from faceall.errors import AlignError
+from faceall.gallery.processes import core_shares, serve_parent
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -38,7 +36,7 @@ class Workers:
         context = multiprocessing.get_context("spawn")  # forks of a process with threads hang
         self._count = count
         shares = context.SimpleQueue()
-        for share in _shares(count):
+        for share in core_shares(count):
             shares.put(share)
         self._pool = ProcessPoolExecutor(count, context, _start, (shares, make, arguments))
 
@@ -72,31 +70,11 @@ class Workers:
             ) from error
 
 
-def _shares(count: int) -> list[frozenset[int]]:
-    """The processor cores of each of `count` processes; none where there are too few, or the system does not tell."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    return [frozenset(cores[number::count] if count <= len(cores) else ()) for number in range(count)]
-
-
 def _start(shares: SimpleQueue[frozenset[int]], make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """In a new worker: keep to a share of the cores, leave Ctrl-C to the parent, go when it goes, make the object.
-
-    An engine makes a thread for each core it may use; without shares the threads of all processes wait for each other.
-    """
+    """In a new worker: take a share of the cores, and make the object."""
     global _held
-    if share := shares.get():
-        os.sched_setaffinity(0, share)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    serve_parent(shares.get())
     _held = make(*arguments)
-
-
-def _follow_parent() -> None:
-    """End this process when its parent has ended, however that came about."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _work(call: Callable[[Any, Given], Result], batch: Given) -> Result:

@@ -1,0 +1,46 @@
+"""`faceall register --workers`: the same lines, whoever looks at the photos."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_runs import Run
+
+
+def test_processes_tell_what_one_tells(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """A JSON object per photo, in order, and the same gallery to search in."""
+    alone = run("register", str(portraits), "--json", "-q", "--gallery", str(tmp_path / "alone"))
+    by_two = run("register", str(portraits), "--json", "-q", "--workers", "2")
+    assert by_two.stdout == alone.stdout
+    assert [json.loads(line)["status"] for line in by_two.stdout.splitlines()].count("added") >= 1
+    again = run("register", str(portraits), "--workers", "2", "--json", "-q").stdout
+    assert [json.loads(line)["status"] for line in again.splitlines()].count("unchanged") >= 1
+
+
+def test_ray_that_is_absent_is_named_with_its_extra(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, before anything is looked at."""
+    found = builtins.__import__
+
+    def without_ray(name: str, *more: Any, **others: Any) -> Any:
+        if name == "ray":
+            raise ImportError(name)
+        return found(name, *more, **others)
+
+    monkeypatch.setattr(builtins, "__import__", without_ray)
+    result = run("register", str(portraits), "--workers", "ray", exit_code=1)
+    assert result.stderr.splitlines() == [
+        "faceall: workers on Ray need the package ray; install it with: pip install 'faceall[ray]'"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("workers", "line"),
+    [("0", "0 worker processes, expected at least 1"), ("many", "expected a number of processes, or ray")],
+)
+def test_workers_that_cannot_be_are_refused(run: Run, portraits: Path, workers: str, line: str) -> None:
+    """By a line that says what is expected."""
+    assert line in run("register", str(portraits), "--workers", workers, exit_code=1).stderr
