@@ -26,8 +26,8 @@ from faceall.types import Faces, Float32Array, Image
 from faceall.web.refusal import RefusedError
 
 PLACES = 64
-PICTURES = 4
-"""At most so many pictures are searched at a time: more are not faster, and a search waits for all of them."""
+PICTURES = 8
+"""At most so many pictures are searched at a time: more are hardly faster, and each waits for all of them."""
 PIXELS = 8_000_000
 """At most so many pixels, unless one picture alone has more."""
 CROPS = 16

@@ -29,7 +29,7 @@ class ServerOptions:
     allowed_hosts: tuple[str, ...] = ()
     threads: int = 96
     most_inside: int = 64
-    register_threads: int = 4
+    register_threads: int = 8
     most_file_bytes: int = 20 << 20
     most_request_bytes: int = 256 << 20
     most_pixels: int = 60_000_000
