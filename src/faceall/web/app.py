@@ -22,7 +22,7 @@ from faceall.web.services import EXTENSION, Services
 from faceall.web.shapes import Shapes
 from faceall.web.uploads import Uploads
 
-_ON_PICTURES = frozenset(
+ON_PICTURES = frozenset(
     (
         "api.cluster",
         "api.compare",
@@ -128,7 +128,7 @@ def _guard(gallery: Gallery, options: ServerOptions, worker: Worker | None, metr
         allowed_hosts=options.allowed_hosts,
         metrics=metrics,
         admit=worker.admit if worker else None,
-        heavy=_ON_PICTURES,
+        heavy=ON_PICTURES,
     )
 
 

@@ -33,7 +33,7 @@ _FAILURES_PER_SECOND = 0.2
 _FAILURES = 10
 _REQUESTS_PER_SECOND = 50.0
 _REQUESTS = 500  # a page of people asks for hundreds of thumbnails at once
-_OPEN_ENDPOINTS = frozenset(("api.health", "login.show", "login.sign_in", "pages.preferences", "pages.static"))
+OPEN_ENDPOINTS = frozenset(("api.health", "login.show", "login.sign_in", "pages.preferences", "pages.static"))
 _access = logging.getLogger(ACCESS_LOG)
 
 Admit = Callable[[], AbstractContextManager[None]]
@@ -157,7 +157,7 @@ class Guard:
         self._hosts.check(request.headers.get("Host"))
         if self.locked:
             g.key = self._identify()
-            if g.key is None and request.endpoint not in _OPEN_ENDPOINTS:
+            if g.key is None and request.endpoint not in OPEN_ENDPOINTS:
                 return self._ask_for_key()
         check_origin(request.method, request.headers, f"{request.scheme}://{request.host}")
         if not is_loopback(request.remote_addr or ""):

@@ -1,0 +1,172 @@
+"""The real app behind a key: every route asks for it, the login gives a session, the commands manage keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from pictures import picture, sent
+
+from faceall.gallery import Gallery
+from faceall.web import ServerOptions
+from faceall.web.app import ON_PICTURES
+from faceall.web.guard import OPEN_ENDPOINTS
+from faceall.web.headers import HEADERS
+from faceall.web.keys import KEYS_FILE, Keys
+from faceall_cli.main import main
+
+PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9"}
+
+
+@pytest.fixture
+def key(gallery: Gallery) -> str:
+    """The gallery's key."""
+    return Keys(gallery.folder / KEYS_FILE).create("test")
+
+
+@pytest.fixture
+def locked(key: str, make_app: Callable[..., Any]) -> Any:
+    """An app that asks for the key."""
+    return make_app()
+
+
+def addresses(app: Any) -> Iterator[tuple[str, str, str]]:
+    """Every route of an app: method, a path that fits, endpoint."""
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:int:)?\w+>|<path:\w+>", "1", rule.rule)
+        yield from ((method, path, rule.endpoint) for method in rule.methods - {"OPTIONS", "HEAD"})
+
+
+def test_the_named_routes_exist(app: Any) -> None:
+    """What has to have a place, and what is open, is called as the app calls it."""
+    assert set(app.view_functions) >= ON_PICTURES | OPEN_ENDPOINTS
+
+
+def test_every_route_that_works_on_pictures_needs_a_place(app: Any) -> None:
+    """All others that change something are listed here, so that a new route is thought about."""
+    light = {
+        "api.merge", "api.remove", "api.remove_face", "api.remove_photo", "api.rename", "api.split", "api.file_face",
+        "login.sign_in", "pages.preferences",
+    }  # fmt: skip
+    writing = {endpoint for method, _, endpoint in addresses(app) if method != "GET"}
+    assert writing == ON_PICTURES | light
+
+
+def test_no_route_answers_without_the_key(locked: Any) -> None:
+    """Pages lead to the login, all else says 401; only health, login, language and styles are open."""
+    client = locked.test_client()
+    seen = 0
+    for method, path, endpoint in addresses(locked):
+        if endpoint in OPEN_ENDPOINTS:
+            continue
+        answer = client.open(path, method=method)
+        if endpoint.startswith("pages.") and method == "GET":
+            assert (answer.status_code, answer.headers["Location"][:12]) == (303, "/login?next="), path
+        else:
+            assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "unauthorized"), path
+        seen += 1
+    assert seen > 25
+    assert client.get("/api/v1/health").status_code == 200
+
+
+def test_every_answer_of_the_app_has_the_headers(app: Any) -> None:
+    """Whatever the route answers; no page asks for anything inline."""
+    client = app.test_client()
+    for method, path, _ in addresses(app):
+        answer = client.open(path, method=method, headers=PAGE)
+        assert {name: answer.headers.get(name) for name in HEADERS} == dict(HEADERS), path
+        if answer.mimetype == "text/html":
+            text = answer.get_data(as_text=True)
+            assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", text), path
+
+
+def test_the_login_leads_to_where_one_was_going(locked: Any, key: str) -> None:
+    """With a cookie instead of the key; the wrong key is told; the way out ends the session."""
+    client = locked.test_client()
+    assert client.get("/people?q=x").headers["Location"] == "/login?next=/people%3Fq%3Dx"
+    form = client.get("/login?next=/people%3Fq%3Dx", headers=PAGE)
+    assert form.status_code == 200
+    assert "/people?q=x" in form.get_data(as_text=True)
+    wrong = client.post("/login", data={"key": "x", "next": "/people"}, headers=PAGE)
+    assert wrong.status_code == 401
+    assert "Set-Cookie" not in wrong.headers
+    right = client.post("/login", data={"key": f" {key}\n", "next": "/people?q=x"})
+    assert (right.status_code, right.headers["Location"]) == (303, "/people?q=x")
+    assert client.get("/people?q=x", headers=PAGE).status_code == 200
+    assert client.get("/login").status_code == 303
+    client.post("/preferences", data={"sign_out": "yes", "next": "/"})
+    assert client.get("/people").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "place", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", ""]
+)
+def test_the_login_leads_nowhere_else(locked: Any, key: str, place: str) -> None:
+    """Only to this server's own pages."""
+    answer = locked.test_client().post("/login", data={"key": key, "next": place})
+    assert answer.headers["Location"] == "/"
+
+
+def test_without_a_key_there_is_no_login(app: Any) -> None:
+    """The page leads to the first one."""
+    assert app.test_client().get("/login").headers["Location"] == "/"
+
+
+def test_a_session_does_not_serve_other_sites(locked: Any, key: str) -> None:
+    """A form of another page is refused even where the browser sends the cookie."""
+    client = locked.test_client()
+    client.post("/login", data={"key": key})
+    headers = {"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"}
+    answer = client.post("/api/v1/register", data={"files": sent(picture(1))}, headers=headers)
+    assert answer.status_code == 403
+    assert client.delete("/api/v1/people/1", headers=headers).status_code == 403
+
+
+def test_metrics_count_routes_not_people(app: Any) -> None:
+    """A search, a registration and its result are seen; the name of nobody is."""
+    client = app.test_client()
+    client.post("/api/v1/register?wait=true", data={"files": sent(picture(1), "Berta.png"), "person": "Berta"})
+    client.get("/api/v1/people?q=Berta")
+    client.get("/api/v1/people/1")
+    text = client.get("/metrics").get_data(as_text=True)
+    assert 'faceall_registrations_total{result="registered"} 1.0' in text
+    assert re.search(r'faceall_requests_total\{method="GET",route="/api/v1/people/<int:\w+>",status="200"\} 1.0', text)
+    assert "Berta" not in text
+
+
+def test_the_commands_make_list_and_revoke_keys(tmp_path: Path) -> None:
+    """The key goes to stdout, alone, once; lists have ids and labels only."""
+    folder = str(tmp_path / "gallery")
+    run = CliRunner().invoke
+    made = run(main, ["serve", "--create-key", "--label", "Anna", "--gallery", folder, "--quiet"])
+    assert made.exit_code == 0
+    text = made.stdout.strip()
+    store = Keys(tmp_path / "gallery" / KEYS_FILE)
+    found = store.find(text)
+    assert found is not None
+    listed = run(main, ["serve", "--list-keys", "--gallery", folder])
+    assert found.id in listed.output
+    assert "Anna" in listed.output
+    assert text not in listed.output
+    assert run(main, ["serve", "--revoke-key", "nope", "--gallery", folder]).exit_code == 1
+    assert run(main, ["serve", "--revoke-key", found.id, "--gallery", folder]).exit_code == 0
+    assert store.find(text) is None
+
+
+def test_beyond_this_machine_serve_refuses_to_start_without_a_key(tmp_path: Path) -> None:
+    """In one line that says how to make one."""
+    result = CliRunner().invoke(main, ["serve", "--host", "0.0.0.0", "--port", "0", "--gallery", str(tmp_path / "g")])
+    assert result.exit_code == 1
+    assert len(result.output.strip().splitlines()) == 1
+    assert "faceall serve --create-key" in result.output
+
+
+def test_a_further_name_of_the_server_is_answered(make_app: Callable[..., Any]) -> None:
+    """As `--allowed-host` gives it."""
+    client = make_app(ServerOptions(allowed_hosts=("faces.lan",))).test_client()
+    assert client.get("/api/v1/health", headers={"Host": "faces.lan:8000"}).status_code == 200
+    assert client.get("/api/v1/health", headers={"Host": "other.lan"}).status_code == 403
