@@ -16,6 +16,7 @@ from PIL import Image as PillowImage
 from faceall.gallery import Gallery
 
 API = "/api/v1"
+FORM = "multipart/form-data"
 
 
 @pytest.fixture
@@ -331,6 +332,16 @@ def test_another_kind_of_body_is_refused(filled: Any) -> None:
         assert (answer.status_code, answer.json["error"]["code"]) == (415, "unsupported_media_type")
     broken = filled.patch(f"{API}/people/1", data="{", content_type="application/json")
     assert broken.status_code == 400
+
+
+def test_a_text_where_a_file_is_expected_is_told(client: Any) -> None:
+    """As somebody sends it who forgot an @ for curl."""
+    for address, field in (("search", "file"), ("register", "files"), ("compare", "first")):
+        answer = client.post(
+            f"{API}/{address}", data={field: "photo.jpg", "urls": "http://x.example/", "second": "x"}, content_type=FORM
+        )
+        assert answer.status_code == 400
+        assert "=@photo.jpg" in answer.json["error"]["message"]
 
 
 def test_a_wrong_method_says_which_are_right(client: Any) -> None:

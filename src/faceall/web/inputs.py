@@ -142,10 +142,17 @@ def form_only() -> None:
 
 def only_file(name: str, most_bytes: int) -> bytes:
     """The bytes of the one file in a field. Raises RefusedError: 400, or 413 for one that is too large."""
-    files = request.files.getlist(name)
+    files = files_in(name)
     if len(files) != 1:
-        raise refused(f"the form has {len(files)} files in the field {name!r}, expected one")
+        raise refused(f"the form has {len(files)} files in the field {name[:100]!r}, expected one")
     return read_file(files[0], most_bytes)
+
+
+def files_in(name: str) -> list[FileStorage]:
+    """The files in a field. Raises RefusedError (400) where a text stands there."""
+    if name in request.form:
+        raise refused(f"the field {name[:100]!r} holds a text, expected a file (with curl: -F {name[:100]}=@photo.jpg)")
+    return request.files.getlist(name)
 
 
 def read_file(file: FileStorage, most_bytes: int) -> bytes:
@@ -162,4 +169,7 @@ def name_of(file: FileStorage) -> str:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
+    """Whether a JSON value is a whole number that a row can have; 7.0 is one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= LARGEST and value == int(value)

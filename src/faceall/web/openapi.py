@@ -96,8 +96,9 @@ def _query(name: str, schema: Schema) -> Schema:
     return {"name": name, "in": "query", "schema": schema}
 
 
-def _path(name: str, schema: Schema = ID) -> Schema:
-    return {"name": name, "in": "path", "required": True, "schema": schema}
+def _path(name: str, example: int | str) -> Schema:
+    schema = ID if isinstance(example, int) else {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": 64}
+    return {"name": name, "in": "path", "required": True, "schema": schema, "example": example}
 
 
 _PAGE = [
@@ -117,7 +118,7 @@ def _general() -> Schema:
 
 
 def _people() -> Schema:
-    person = [_path("person_id")]
+    person = [_path("person_id", 1)]
     unnamed = _query("unnamed", {"type": "string", "enum": ["all", "only", "none"], "default": "all"})
     rename = _operation("Rename a person", ref("Person"), parameters=person, body=record(name=_NAME), errors=_CHANGES)
     merge = _operation(
@@ -148,7 +149,7 @@ _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": 
 
 
 def _faces() -> Schema:
-    face = [_path("face_id")]
+    face = [_path("face_id", 2)]
     chosen = [_query("person", ID), _query("photo", ID), _query("nobody", FLAG)]
     assign = _operation(
         "File a face under a person, or under nobody",
@@ -171,7 +172,7 @@ def _faces() -> Schema:
 
 
 def _photos() -> Schema:
-    photo = [_path("photo_id")]
+    photo = [_path("photo_id", 3)]
     size = _query("max", {"type": "integer", "minimum": 16, "maximum": 4096, "default": 1600})
     return {
         "/api/v1/photos": {
@@ -197,12 +198,15 @@ def _registrations(most_urls: int) -> Schema:
     form = {
         "type": "object",
         "properties": {
-            "files": {**many(_PICTURE, minItems=1), "description": "the pictures"},
-            "person": {**_NAME, "description": "whose they are; else each is called after its file's name"},
+            "files": {**many(_PICTURE, minItems=1), "description": "the pictures; there are files or urls, or both"},
+            "person": {
+                "type": "string",
+                "pattern": r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,200}$",
+                "description": "whose they are; where it is empty each is called after its file's name",
+            },
             "unnamed": {**FLAG, "description": "file new faces under nobody"},
-            "urls": urls,
+            "urls": {"description": f"the address of a picture; the field may come {most_urls} times"},
         },
-        "required": ["files"],
     }
     register = _operation(
         "Register pictures; answers before it is done, unless `wait` is true",
@@ -216,7 +220,7 @@ def _registrations(most_urls: int) -> Schema:
         "description": "accepted",
         "content": {"application/json": {"schema": ref("JobStarted")}},
     }
-    job = [_path("job_id", TEXT)]
+    job = [_path("job_id", "mR3dYw0hQk2LxT9a")]
     seen = {
         "name": "Last-Event-ID",
         "in": "header",

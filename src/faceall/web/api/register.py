@@ -11,7 +11,7 @@ from faceall.errors import FaceallError
 from faceall.gallery import person_in_name
 from faceall.gallery.people import checked_name
 from faceall.web.errors import describe, refused
-from faceall.web.inputs import checked_urls, flag, json_object, name_of, read_file, text_in, urls_in
+from faceall.web.inputs import checked_urls, files_in, flag, json_object, name_of, read_file, text_in, urls_in
 from faceall.web.jobs import Item, Job
 from faceall.web.refusal import RefusedError
 from faceall.web.services import services
@@ -34,14 +34,14 @@ def register() -> Json | tuple[Json, int]:
 
 
 def register_form() -> Job:
-    files = request.files.getlist("files")
+    files = files_in("files")
     urls = [url for url in request.form.getlist("urls") if url]
     person = _person(request.form.get("person") or None)
     unnamed = flag(request.form, "unnamed")
     if not files and not urls:
         raise refused("the form has no pictures: files in the field 'files', or addresses in the field 'urls'")
-    if urls:
-        checked_urls(urls, services().options.most_urls)
+    if request.form.getlist("urls"):
+        checked_urls(request.form.getlist("urls"), services().options.most_urls)
     services().jobs.check_room(len(files) + len(urls))
     items = file_items([(name_of(file), file) for file in files], person=person, unnamed=unnamed)
     return submit([*items, *url_items(urls, person=person)])

@@ -1,0 +1,166 @@
+"""The three routes of the old FaceAll: their shapes, and not their faults."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from pictures import TWO_FACES, browser_form, picture, sent
+from test_web_register import Shelf
+
+from faceall.gallery import Gallery
+from faceall.web.errors import RefusedError
+from faceall.web.faceall_routes import split_names
+
+
+def post_register(client: Any, names: str, *files: tuple[str, bytes]) -> Any:
+    """A form as a browser sends it to /faceRegister."""
+    form = browser_form([("names", names)], [(field, "x.png", data) for field, data in files])
+    return client.post("/faceRegister", **form)
+
+
+def test_pictures_are_registered_with_whole_numbers(client: Any) -> None:
+    """Boxes x0 y0 x1 y1; all x of the landmarks before all y."""
+    answer = post_register(client, "ada.png*", ("ada.png", picture([(40, 25, 40, (2, 1, 200))])))
+    assert (answer.status_code, answer.mimetype) == (200, "application/json")
+    assert answer.json == {
+        "faces": [
+            {
+                "BoxsPoints": [{"box": [40, 25, 80, 65], "pt": [52, 68, 60, 54, 66, 41, 41, 49, 57, 57]}],
+                "name": "ada.png",
+            }
+        ]
+    }
+
+
+def test_every_face_of_a_picture_is_told(client: Any) -> None:
+    """Two boxes for two faces."""
+    answer = post_register(client, "both*", ("both", picture(TWO_FACES))).json
+    assert len(answer["faces"][0]["BoxsPoints"]) == 2
+
+
+def test_one_bad_picture_leaves_the_others_alone(client: Any) -> None:
+    """It carries its own error, the answer is a success."""
+    answer = post_register(client, "a*b*c*", ("a", picture(1)), ("b", b"no picture"), ("c", picture(2)))
+    assert answer.status_code == 200
+    assert [(one["name"], len(one["BoxsPoints"]), "error" in one) for one in answer.json["faces"]] == [
+        ("a", 1, False),
+        ("b", 0, True),
+        ("c", 1, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"no picture", 415, "unsupported_media_type"),
+        (b"", 415, "unsupported_media_type"),
+        (None, 422, "unprocessable"),
+    ],
+)
+def test_where_none_is_registered_the_status_says_why(client: Any, data: bytes | None, status: int, code: str) -> None:
+    """The one shape of errors, with the pictures beside it."""
+    answer = post_register(client, "a*", ("a", picture() if data is None else data))
+    assert (answer.status_code, answer.json["error"]["code"]) == (status, code)
+    assert answer.json["faces"][0]["name"] == "a"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["a*b.png"],
+        ["a", "a*b", "b"],
+        ["a*", "*a", "*"],
+        ["same.png", "same.png"],
+        ['quotes".png', "two\nlines", "🙂 中文", "a/b", "%41"],
+    ],
+)
+def test_names_are_told_apart_by_the_files_that_are_there(client: Any, keys: list[str]) -> None:
+    """With a star inside, twice the same, and with characters that browsers escape; none is lost."""
+    files = [(key, picture(number)) for number, key in enumerate(keys)]
+    answer = post_register(client, "".join(key + "*" for key in keys), *files)
+    assert [one["name"] for one in answer.json["faces"]] == keys, answer.text
+    found = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(0))}).json["faces"]
+    assert sorted(one["path"] for one in found) == sorted(keys)
+
+
+def test_names_may_come_in_another_order_than_the_files() -> None:
+    """The results follow the names."""
+    files: Any = {key: deque([object()]) for key in ("b", "a*b", "a")}
+    assert split_names("a*a*b*b*", files) == ["a", "a*b", "b"]
+    assert split_names("a*b*b*a*", files) == ["a*b", "b", "a"]
+
+
+@pytest.mark.parametrize("names", ["", "*", "a", "a*b*", "a*a*", "b*"])
+def test_names_that_do_not_fit_the_files_are_refused(names: str) -> None:
+    """One that is missing, one that is not listed, no star at the end."""
+    with pytest.raises(RefusedError) as caught:
+        split_names(names, {"a": deque([object()])})  # type: ignore[dict-item]
+    assert caught.value.status == 400
+
+
+def test_a_form_without_names_is_refused(client: Any) -> None:
+    """400, for registering and for retrieving."""
+    assert client.post("/faceRegister", data={"a": sent(picture(1))}).status_code == 400
+    assert client.post("/faceRetrieve", data={"a": sent(picture(1))}).status_code == 400
+    assert client.post("/faceRetrieve", data={"name": "b", "a": sent(picture(1))}).status_code == 400
+
+
+def test_all_faces_are_retrieved_by_ascending_squared_distance(client: Any, gallery: Gallery) -> None:
+    """Against all vectors of the gallery, computed by hand; the path is the name that was given."""
+    for name, number in (("ada", 1), ("bob", 120), ("eve", 240)):
+        post_register(client, f"{name}.png*", (f"{name}.png", picture(number)))
+    answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(240))}).json["faces"]
+    stored = gallery.named_vectors(most_people=9, most_faces=9)
+    query = stored.vectors[stored.names.index("eve")]
+    expected = sorted(
+        (float(np.sum((vector - query) ** 2)), f"{name}.png")
+        for name, vector in zip(stored.names, stored.vectors, strict=True)
+    )
+    assert [one["path"] for one in answer] == [name for _, name in expected] == ["eve.png", "bob.png", "ada.png"]
+    assert [one["distance"] for one in answer] == pytest.approx([distance for distance, _ in expected], abs=1e-5)
+
+
+@pytest.mark.parametrize("squares", [None, TWO_FACES])
+def test_a_query_has_exactly_one_face(client: Any, squares: Any) -> None:
+    """None and two are not."""
+    answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(squares))})
+    assert (answer.status_code, answer.json["error"]["code"]) == (422, "unprocessable")
+
+
+def test_an_empty_gallery_has_no_faces(client: Any) -> None:
+    """An empty list."""
+    assert client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(1))}).json == {"faces": []}
+
+
+def test_a_picture_with_two_names_is_found_under_both(client: Any) -> None:
+    """It is one photo, but no name is lost."""
+    post_register(client, "one*two*", ("one", picture(1)), ("two", picture(1)))
+    found = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(1))}).json["faces"]
+    assert sorted(one["path"] for one in found) == ["one", "two"]
+
+
+def test_urls_are_registered_under_their_urls(make_app: Callable[..., Any]) -> None:
+    """One bad URL does not spoil the rest; where all are bad the status says so."""
+    urls = {"http://pictures.example/1.png": picture(1), "http://pictures.example/2.png": picture(2)}
+    client = make_app(fetcher=Shelf(urls)).test_client()
+    given = [*urls, "http://gone.example/x.png"]
+    answer = client.post("/faceRegisterBatch", json={"urls": given})
+    assert answer.status_code == 200
+    assert [(one["name"], len(one["BoxsPoints"])) for one in answer.json["faces"]] == list(
+        zip(given, (1, 1, 0), strict=True)
+    )
+    assert answer.json["faces"][2]["error"]["code"] == "unprocessable"
+    assert client.post("/faceRegisterBatch", json={"urls": given[2:]}).status_code == 422
+    found = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(1))}).json["faces"]
+    assert [one["path"] for one in found] == given[:2]
+
+
+@pytest.mark.parametrize("body", [{}, {"urls": []}, {"urls": ["http://x.example/"] * 101}, {"urls": [1]}, [], "urls"])
+def test_a_batch_that_is_none_is_refused(client: Any, body: Any) -> None:
+    """Nothing, too many, no texts."""
+    answer = client.post("/faceRegisterBatch", json=body)
+    assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_request")
