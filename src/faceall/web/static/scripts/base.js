@@ -23,6 +23,7 @@ for (const closer of document.querySelectorAll("[data-closes]")) {
 export function openDialog(dialog) {
   dialog.returnValue = "";
   dialog.showModal();
+  dialog.querySelector("input.input")?.select(); // typing replaces what stands there
   return new Promise((closed) => dialog.addEventListener("close", () => closed(dialog.returnValue), { once: true }));
 }
 

@@ -36,7 +36,7 @@ async function find() {
   question.set("file", picture, picture.name);
   tell(at("problem"), "");
   at("announce").textContent = text("script.searching");
-  at("drop").classList.add("searching");
+  at("results").setAttribute("aria-busy", "true");
   try {
     const piece = await askForPiece(form.action, question);
     if (number === search) await show(piece);
@@ -45,7 +45,7 @@ async function find() {
     at("announce").textContent = "";
     tell(at("problem"), explain(problem));
   } finally {
-    at("drop").classList.remove("searching");
+    if (number === search) at("results").setAttribute("aria-busy", "false");
   }
 }
 
@@ -54,9 +54,10 @@ async function show(piece) {
   results.innerHTML = piece; // made by the server, which escapes every name
   const shown = results.querySelector(".picture");
   if (shown) {
-    await showPicture(shown);
     setUpChoices(results, shown);
     setUpSlider(results);
+    await showPicture(shown);
+    cutFaces(results, shown);
   }
   at("announce").textContent = results.querySelector("h2").textContent;
   results.querySelector("h2").focus({ preventScroll: true });
@@ -70,14 +71,18 @@ async function showPicture(shown) {
 }
 
 function setUpChoices(results, shown) {
-  const image = shown.querySelector("img");
-  const choices = [...results.querySelectorAll(".choice")];
-  for (const choice of choices) {
-    const box = choice.dataset.box.split(" ").map(Number);
-    if (!shown.classList.contains("blank")) cutFace(choice.querySelector("canvas"), image, box, Number(shown.dataset.width));
-    choice.querySelector("input").addEventListener("change", () => choose(results, shown));
+  for (const choice of results.querySelectorAll(".choice input")) {
+    choice.addEventListener("change", () => choose(results, shown));
   }
   choose(results, shown);
+}
+
+function cutFaces(results, shown) {
+  if (shown.classList.contains("blank")) return;
+  for (const choice of results.querySelectorAll(".choice")) {
+    const box = choice.dataset.box.split(" ").map(Number);
+    cutFace(choice.querySelector("canvas"), shown.querySelector("img"), box, Number(shown.dataset.width));
+  }
 }
 
 function choose(results, shown) {

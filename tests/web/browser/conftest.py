@@ -1,0 +1,104 @@
+"""Fixtures of the browser's tests: servers on galleries of their own, and a browser that must not complain."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from faceall.images import encode_jpeg
+from faceall.types import Image
+
+if TYPE_CHECKING:
+    from driving import Browser, Served
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server on a gallery that is empty at first; the tests of a module share it."""
+    from driving import Served
+
+    server = Served(tmp_path_factory.mktemp("web") / "gallery")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def window(served: Served) -> Iterator[Browser]:
+    """A browser at that server; the tests of a module share it."""
+    from driving import Browser
+
+    browser = Browser()
+    browser.address = served.address
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(window: Browser) -> Iterator[Browser]:
+    """The browser as a test finds it: a desktop's window, light, no cookies. It must not have complained afterwards.
+
+    A policy that was violated, a script that failed and a file that was not there are all told on the console.
+    """
+    from driving import DESKTOP
+
+    window.driver.delete_all_cookies()
+    window.resize(DESKTOP)
+    window.prefer("light")
+    window.complaints()
+    yield window
+    assert window.complaints() == []
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Pictures to register: `people` by name, `strangers` of the same people without names, a group, a broken file."""
+
+    people: dict[str, list[Path]]
+    strangers: list[Path]
+    group: Path
+    broken: Path
+
+    @property
+    def all(self) -> list[Path]:
+        """All of them, in the order in which they are chosen."""
+        return [*(file for files in self.people.values() for file in files), *self.strangers, self.group, self.broken]
+
+
+@pytest.fixture(scope="session")
+def photos(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Photos:
+    """Real photos of three people, three each, one more of each under a name that says nothing, and a group of six."""
+    folder = tmp_path_factory.mktemp("photos")
+    people = {}
+    for name in ("Bill_Gates", "Larry_Page", "Mark_Zuckerberg"):
+        people[name] = sorted((shared / "data/gallery" / name.replace("_", "")).glob("*.jpg"))
+    broken = folder / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff this is no picture")
+    group = folder / "photo_1.jpg"
+    shutil.copy(shared / "data/photos/group-of-six.jpg", group)
+    strangers = [shared / f"data/photos/test{number}.jpg" for number in range(3)]
+    return Photos(people, strangers, group, broken)
+
+
+@pytest.fixture(scope="session")
+def portraits(astronaut: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The public-domain portrait and pictures made of it: mirrored, gray, two of it side by side."""
+    folder = tmp_path_factory.mktemp("portraits")
+    gray = np.repeat(astronaut.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    pictures = {
+        "Eileen_1": astronaut,
+        "Eileen_2": np.ascontiguousarray(astronaut[:, ::-1]),
+        "photo_3": gray,
+        "photo_4": np.concatenate([astronaut, astronaut[:, ::-1]], axis=1),
+        "photo_5": np.ascontiguousarray(astronaut[300:, :]),
+    }
+    paths = {}
+    for name, picture in pictures.items():
+        paths[name] = folder / f"{name}.jpg"
+        paths[name].write_bytes(encode_jpeg(picture, 92))
+    return paths

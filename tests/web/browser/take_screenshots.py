@@ -1,0 +1,106 @@
+"""Write a picture of every page, on a desktop in light and dark, on a phone, and in Chinese.
+
+Usage: python tests/web/browser/take_screenshots.py [FOLDER]; else the pictures go to docs/screenshots.
+
+The gallery holds nothing but the public-domain portrait of scikit-image and pictures made of it.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from driving import DESKTOP, PHONE, Browser, Served, register
+
+from places import ROOT
+
+VIEWS = (
+    ("light", "light", DESKTOP, "en"),
+    ("dark", "dark", DESKTOP, "en"),
+    ("phone", "light", PHONE, "en"),
+    ("chinese", "dark", PHONE, "zh-CN"),
+)
+DECODED = "return [...document.querySelectorAll('.card:not(.blank) img')].every((image) => image.complete)"
+TALLEST = 1800  # pixels
+
+
+def write_portraits(folder: Path) -> list[Path]:
+    """The portrait under several names: as it is, mirrored, gray, darker, and twice on one picture."""
+    from skimage import data
+
+    portrait = np.asarray(data.astronaut())
+    mirrored = portrait[:, ::-1]
+    gray = np.repeat(portrait.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    pictures = {
+        "Eileen Collins 1": portrait,
+        "Eileen Collins 2": mirrored,
+        "Eileen Collins 3": gray,
+        "Somebody mirrored 1": (mirrored * 0.7).astype(np.uint8),
+        "photo 4": np.concatenate([portrait, mirrored], axis=1),
+        "photo 5": np.ascontiguousarray(gray[:, ::-1]),
+        "rocket": portrait[320:, :],
+    }
+    paths = [folder / f"{name}.jpg" for name in pictures]
+    for path, picture in zip(paths, pictures.values(), strict=True):
+        Pillow.fromarray(picture).save(path, quality=92)
+    return paths
+
+
+def keep(browser: Browser, path: Path) -> None:
+    """Write the page as a WebP that a repository can carry."""
+    page = Pillow.open(io.BytesIO(browser.picture_of_page())).convert("RGB")
+    page.crop((0, 0, page.width, min(page.height, TALLEST))).save(path, quality=80, method=6)
+    print(f"{path.name}: {path.stat().st_size // 1024} kB")
+
+
+def take(browser: Browser, photos: list[Path], folder: Path, view: str) -> None:
+    """Every page in one view, of a gallery that is filled meanwhile."""
+    register(browser, photos)
+    browser.run("for (const card of document.querySelectorAll('.card')) card.style.contentVisibility = 'visible'")
+    browser.wait(lambda: browser.run(DECODED), "the pictures")
+    keep(browser, folder / f"register-{view}.webp")
+    for name, address in addresses(browser).items():
+        browser.go(address)
+        keep(browser, folder / f"{name}-{view}.webp")
+    browser.go("/retrieve")
+    browser.choose("#file", [photos[4]])
+    browser.visible("#results[aria-busy=false] h2")
+    keep(browser, folder / f"retrieve-{view}.webp")
+
+
+def addresses(browser: Browser) -> dict[str, str]:
+    """The pages that show what is in the gallery, and where they are: the first person's, their best photo's."""
+    browser.go("/people")
+    person = browser.one("#people a").get_attribute("href").removeprefix(browser.address)
+    browser.go(person)
+    photo = browser.one("#faces a").get_attribute("href").removeprefix(browser.address)
+    return {"people": "/people", "person": person, "photo": photo, "status": "/status"}
+
+
+def main() -> None:
+    """Fill a gallery through the pages, in every view, and look at it."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as made:
+        photos = write_portraits(Path(made))
+        for view, scheme, size, language in VIEWS:
+            server, browser = Served(Path(made) / view), Browser(language=language)
+            browser.address = server.address
+            browser.resize(size)
+            browser.prefer(scheme)
+            try:
+                take(browser, photos, folder, view)
+            finally:
+                browser.close()
+                server.stop()
+
+
+if __name__ == "__main__":
+    main()

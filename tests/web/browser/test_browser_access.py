@@ -1,0 +1,260 @@
+"""The pages for everybody: by keyboard, on a phone, in the dark, in Chinese, without scripts, and behind a key."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from driving import DESKTOP, PHONE, Browser, Served, register, run_faceall
+from selenium.webdriver.common.keys import Keys
+
+from faceall.web.texts import load_texts
+
+pytestmark = pytest.mark.slow
+
+SERIOUS = ("serious", "critical")
+NARROWEST = (320, 640)
+
+
+@pytest.fixture(scope="module")
+def pages(window: Browser, served: Served, portraits: dict[str, Path]) -> list[str]:
+    """The path of every page, of a gallery with a person, a group without a name and a face of nobody."""
+    assert served.ask("/status")["faces"] == 0
+    cards = register(window, [portraits[name] for name in ("Eileen_1", "Eileen_2", "photo_3", "photo_4", "photo_5")])
+    assert [card["boxes"] for card in cards] == [1, 1, 1, 2, 0]
+    person = served.person("Eileen")
+    assert person is not None
+    face = served.ask(f"/faces?person={person['id']}")["faces"][0]
+    photo = face["photo"]["id"]
+    return ["/", "/retrieve", "/people", f"/people/{person['id']}", f"/photos/{photo}?face={face['id']}", "/status"]
+
+
+def search(browser: Browser, picture: Path) -> None:
+    """Search with a picture and wait for the answer."""
+    browser.go("/retrieve")
+    browser.choose("#file", [picture])
+    browser.visible("#results[aria-busy=false] h2")
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe, which looks for what keeps people out; or a skip that says where it is from."""
+    found = importlib.util.find_spec("axe_playwright_python")  # only its copy of axe is used
+    if found is None or found.origin is None:
+        pytest.skip("needs axe (pip install --no-deps axe-playwright-python)")
+    return (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def violations(browser: Browser, axe: str) -> list[str]:
+    """What axe finds on the page that is serious or critical, a line for each element."""
+    browser.run(axe)
+    found = browser.driver.execute_async_script("const [done] = arguments; axe.run(document).then(done)")
+    assert found["passes"], "axe looked at nothing"
+    return [
+        f"{rule['impact']}: {rule['id']}: {node['html'][:120]}"
+        for rule in found["violations"]
+        if rule["impact"] in SERIOUS
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(
+    browser: Browser, pages: list[str], portraits: dict[str, Path], axe: str, scheme: str
+) -> None:
+    """On every page, with results, cards and each dialog open, in light and dark."""
+    browser.prefer(scheme)
+    found = {}
+    for path in [*pages, "/no/such/page"]:
+        browser.go(path)
+        found[path] = violations(browser, axe)
+        for dialog in browser.all("dialog"):
+            browser.run("arguments[0].showModal()", dialog)
+            name = dialog.get_attribute("id")
+            found[f"{path} #{name}"] = violations(browser, axe)
+            browser.run("arguments[0].close()", dialog)
+    search(browser, portraits["photo_4"])
+    found["results"] = violations(browser, axe)
+    register(browser, [portraits["Eileen_1"]])
+    found["cards"] = violations(browser, axe)
+    assert {place: lines for place, lines in found.items() if lines} == {}
+    assert len(found) >= 14
+    assert all("404" in line for line in browser.complaints())
+
+
+def test_everything_can_be_done_by_keyboard(browser: Browser, pages: list[str], served: Served) -> None:
+    """From the skip link to the navigation, a person, and a new name, without a mouse; the focus can be seen."""
+    browser.go("/people")
+    browser.press(Keys.TAB)
+    assert browser.focused.text == "Skip to the content"
+    assert browser.focused.location["y"] >= 0
+    browser.press(Keys.ENTER)
+    assert browser.focused.get_attribute("id") == "content"
+    tab_to(browser, "#people a")
+    outline = "const style = getComputedStyle(document.activeElement); return [style.outlineStyle, style.outlineWidth]"
+    assert browser.run(outline) == ["solid", "3px"]
+    browser.press(Keys.ENTER)
+    browser.visible("#person")
+    tab_to(browser, "[data-opens=rename]")
+    browser.press(Keys.SPACE)
+    assert browser.focused.get_attribute("id") == "new-name"
+    browser.press("Eileen Collins", Keys.ENTER)
+    browser.wait(lambda: browser.text("h1") == "Eileen Collins", "the new name")
+    assert served.person("Eileen Collins") is not None
+
+
+def tab_to(browser: Browser, selector: str) -> None:
+    """Press Tab until an element that fits a selector has the focus."""
+    for _ in range(60):
+        browser.press(Keys.TAB)
+        if browser.run("return document.activeElement.matches(arguments[0])", selector):
+            return
+    pytest.fail(f"60 tabs did not reach {selector}")
+
+
+def test_ways_to_add_photos_are_reached_by_keyboard(browser: Browser, pages: list[str]) -> None:
+    """Tab passes the two file fields, the camera and the addresses, in this order; addresses open with Space."""
+    browser.go("/")
+    for selector in ("#files", "#folder", "#shoot", "#paste"):
+        tab_to(browser, selector)
+    browser.press(Keys.SPACE)
+    assert browser.focused.get_attribute("id") == "urls"
+    assert browser.one("#paste").get_attribute("aria-expanded") == "true"
+
+
+@pytest.mark.parametrize("size", [PHONE, NARROWEST], ids=["phone", "narrowest"])
+def test_nothing_is_wider_than_a_phone(
+    browser: Browser, pages: list[str], portraits: dict[str, Path], size: tuple[int, int]
+) -> None:
+    """No page scrolls sideways, with results and cards too, in either language."""
+    browser.resize(size)
+    wide = {}
+    for language in ("en", "zh"):
+        browser.driver.add_cookie({"name": "faceall-language", "value": language})
+        for path in pages:
+            browser.go(path)
+            wide[path, language] = width_of(browser)
+        search(browser, portraits["photo_4"])
+        wide["results", language] = width_of(browser)
+        register(browser, [portraits["Eileen_1"]])
+        wide["cards", language] = width_of(browser)
+    assert {place: width for place, width in wide.items() if width > size[0]} == {}
+
+
+def width_of(browser: Browser) -> int:
+    """How wide the content of the page is, in pixels."""
+    return int(browser.run("return document.documentElement.scrollWidth"))
+
+
+def brightness(browser: Browser) -> int:
+    """Of the page's ground, the sum of red, green and blue."""
+    colour = browser.run("return getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+
+def test_the_device_chooses_the_colours_and_the_switch_wins(browser: Browser, pages: list[str]) -> None:
+    """Dark where the device is; the button offers the other set, and the choice stays."""
+    browser.prefer("dark")
+    browser.go("/people")
+    assert brightness(browser) < 150
+    assert browser.one("#theme").get_attribute("aria-label") == "Switch to light colours"
+    browser.click("#theme")
+    browser.wait(lambda: brightness(browser) > 600, "light colours")
+    browser.go("/status")
+    assert brightness(browser) > 600
+    assert browser.one("#theme").get_attribute("aria-label") == "Switch to dark colours"
+
+
+def test_the_language_can_be_switched(browser: Browser, pages: list[str]) -> None:
+    """The button leads back to the same page in the other language, scripts included, and the choice stays."""
+    chinese = load_texts("zh")
+    browser.go("/people?unnamed=none")
+    browser.click("button[value=zh]")
+    browser.wait(lambda: browser.text("h1") == chinese("people.title"), "Chinese")
+    assert browser.driver.current_url.endswith("/people?unnamed=none")
+    assert browser.one("html").get_attribute("lang") == "zh-Hans"
+    browser.click_on(browser.all("#people .tile-select")[0])
+    browser.go("/status")
+    assert browser.text("h1") == chinese("status.title")
+
+
+def test_the_browser_chooses_the_language(served: Served, pages: list[str], portraits: dict[str, Path]) -> None:
+    """Who prefers Chinese gets Chinese, and what scripts write is Chinese too."""
+    chinese = load_texts("zh")
+    browser = Browser(language="zh-CN")
+    browser.address = served.address
+    try:
+        [card] = register(browser, [portraits["Eileen_1"]])
+        assert card["status"] == chinese("outcome.unchanged")
+        assert browser.text("#progress-text") == chinese.count("script.finished", 1)
+        search(browser, portraits["photo_4"])
+        assert browser.text("#results h2") == chinese.count("retrieve.choose", 2)
+        assert browser.complaints() == []
+    finally:
+        browser.close()
+
+
+def test_it_works_without_scripts(served: Served, pages: list[str], portraits: dict[str, Path]) -> None:
+    """Registering and searching are forms: their answers are pages, with the faces drawn by the server."""
+    browser = Browser(scripts=False)
+    browser.address = served.address
+    try:
+        browser.go("/")
+        browser.choose("#files", [portraits["Eileen_1"], portraits["photo_5"]])
+        browser.click("#register .primary[class='button primary']")
+        said = [card.find_element("css selector", "[data-status]").text for card in browser.all("[data-card]")]
+        assert said == ["Already in the gallery", "No face found"]
+        browser.go("/retrieve")
+        browser.choose("#file", [portraits["photo_4"]])
+        browser.click("#search button.without-script")
+        assert len(browser.all(".answer")) == 2
+        assert len(browser.all(".query .marks rect")) == 2
+        assert len(browser.all(".answer .match")) >= 2
+        assert not browser.all("#threshold")[0].is_displayed()
+    finally:
+        browser.close()
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[tuple[Served, str]]:
+    """A server whose gallery has a key, and the key."""
+    made = run_faceall("serve", "--create-key", "--gallery", str(tmp_path / "locked"), folder=tmp_path)
+    key = re.search(r"faceall_\S+", made)
+    assert key, made
+    server = Served(tmp_path / "locked")
+    yield server, key[0]
+    server.stop()
+
+
+def test_a_key_opens_the_pages(locked: tuple[Served, str], portraits: dict[str, Path], axe: str) -> None:
+    """Asked for a key, refused with a wrong one, let in with the right one to where one was going; signed out again."""
+    server, key = locked
+    browser = Browser()
+    browser.address = server.address
+    try:
+        browser.go("/people?unnamed=only")
+        assert browser.text("h1") == "Sign in"
+        assert violations(browser, axe) == []
+        browser.one("#key").send_keys("faceall_wrong", Keys.ENTER)
+        assert "does not fit" in browser.visible("#problem").text
+        browser.one("#key").send_keys(key, Keys.ENTER)
+        browser.visible("#group")
+        assert browser.driver.current_url.endswith("/people?unnamed=only")
+        assert [card["boxes"] for card in register(browser, [portraits["Eileen_1"]])] == [1]
+        browser.click("[name=sign_out]")
+        browser.visible("#key")
+        assert all("401" in line for line in browser.complaints())
+    finally:
+        browser.close()
+
+
+def test_the_window_is_large_again(browser: Browser, pages: list[str]) -> None:
+    """On a desktop the navigation is at the top, with all four rooms."""
+    browser.go("/status")
+    links = browser.all(".navigation a")
+    assert [link.text for link in links] == ["Register", "Retrieve", "People", "Status"]
+    assert all(link.location["y"] < 100 for link in links)
+    assert browser.run("return innerWidth") == DESKTOP[0]

@@ -1,0 +1,226 @@
+"""Registering and retrieving from an empty gallery on, in a real browser, with real photos and the model that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from driving import Browser, Served, register, results_of
+from selenium.webdriver.common.keys import Keys
+
+if TYPE_CHECKING:
+    from conftest import Photos
+
+pytestmark = pytest.mark.slow
+
+RED, GREEN = "rgb(229, 50, 45)", "rgb(34, 197, 94)"
+
+
+@pytest.fixture(scope="module")
+def filled(window: Browser, served: Served, photos: Photos) -> list[dict[str, Any]]:
+    """What the page said of every photo, after the empty gallery was filled through it."""
+    assert served.ask("/status")["faces"] == 0
+    return register(window, photos.all)
+
+
+@pytest.fixture
+def at_home(browser: Browser, filled: list[dict[str, Any]]) -> Browser:
+    """The browser, with the gallery filled."""
+    return browser
+
+
+def test_an_empty_gallery_says_so(browser: Browser, served: Served) -> None:
+    """Before the first photo every page has something kind to say."""
+    if served.ask("/status")["faces"]:
+        pytest.skip("the gallery of this module is filled already")
+    browser.go("/retrieve")
+    assert browser.text("h2") == "The gallery is empty"
+    browser.go("/people")
+    assert browser.text(".calm h2") == "Nobody here yet"
+
+
+def test_every_photo_gets_its_answer(filled: list[dict[str, Any]], photos: Photos) -> None:
+    """In the order in which they were chosen: registered with their faces, or what is wrong in words."""
+    assert [card["name"] for card in filled] == [file.name for file in photos.all]
+    *good, broken = filled
+    assert {card["status"] for card in good} == {"Registered"}
+    assert broken["status"] == "This is not a picture that can be read"
+    assert broken["message"]
+    assert broken["boxes"] == 0
+
+
+def test_faces_are_framed(filled: list[dict[str, Any]], photos: Photos, served: Served) -> None:
+    """There is a box for every face that the gallery holds, with five points in it."""
+    stored = {photo["name"]: len(photo["faces"]) for photo in served.ask("/photos?limit=500")["photos"]}
+    for card in filled[:-1]:
+        assert card["boxes"] == stored[card["name"]] >= 1
+        assert card["points"] == [5] * card["boxes"]
+    group = next(card for card in filled if card["name"] == photos.group.name)
+    assert group["boxes"] == 6
+
+
+def test_people_are_named_after_their_photos(filled: list[dict[str, Any]], photos: Photos) -> None:
+    """The card says whom the photo was filed under; a name that says nothing files it under nobody."""
+    said = {card["name"]: card["people"] for card in filled}
+    for name, files in photos.people.items():
+        assert all(f"Filed under {name}" in said[file.name] for file in files)
+    assert all(said[file.name] == [] for file in photos.strangers)
+
+
+def test_boxes_are_red_and_landmarks_green_and_lie_on_the_face(at_home: Browser, photos: Photos) -> None:
+    """A photo that is there already shows its face again, framed where it is on the picture as it is shown."""
+    portrait = photos.people["Larry_Page"][0]
+    [card] = register(at_home, [portrait])
+    assert card["status"] == "Already in the gallery"
+    strokes = "return [...document.querySelectorAll('.marks rect, .marks path')].map((x) => getComputedStyle(x).stroke)"
+    assert at_home.run(strokes) == [RED, GREEN]
+    shown = at_home.run(
+        "const [b, p] = ['.marks rect', '.picture'].map((x) => document.querySelector(x).getBoundingClientRect());"
+        "return b.left >= p.left - 2 && b.right <= p.right + 2 && b.width > 20 && b.height > b.width * 0.8"
+    )
+    assert shown
+
+
+def test_photos_can_be_dropped(at_home: Browser, photos: Photos) -> None:
+    """Files that fall on the page are registered like chosen ones; what is no picture is told."""
+    at_home.go("/")
+    note = photos.broken.with_name("note.txt")
+    note.write_text("no picture at all")
+    at_home.drop("#drop", [photos.people["Bill_Gates"][0]])
+    at_home.visible("#see-people")
+    assert [card["status"] for card in results_of(at_home)] == ["Already in the gallery"]
+    at_home.choose("#files", [photos.people["Bill_Gates"][1], note])
+    assert at_home.visible("#problem").text == "1 file is no picture and was left out."
+
+
+def test_a_folder_names_people(at_home: Browser, photos: Photos, served: Served, tmp_path: Path) -> None:
+    """Photos of a chosen folder are filed under the folder that they lie in."""
+    folder = tmp_path / "photos" / "Ada"
+    folder.mkdir(parents=True)
+    (folder / "1.jpg").write_bytes(photos.strangers[0].read_bytes() + b"another file")
+    at_home.go("/")
+    at_home.one("#folder").send_keys(str(tmp_path / "photos"))
+    at_home.visible("#see-people")
+    [card] = results_of(at_home)
+    assert card["people"] == ["Filed under Ada"]
+    assert served.person("Ada")
+
+
+def test_the_camera_takes_a_photo(at_home: Browser) -> None:
+    """The dialog shows the camera, and its picture is registered like any; the test picture of Chromium has no face."""
+    at_home.go("/")
+    at_home.click("#shoot")
+    at_home.wait(lambda: at_home.run("return document.querySelector('#camera video').videoWidth > 0"), "the camera")
+    at_home.click("#camera [data-shoot]")
+    at_home.visible("#see-people")
+    [card] = results_of(at_home)
+    assert card["name"].startswith("camera-")
+    assert card["status"] == "No face found"
+    assert at_home.run("return document.querySelector('#camera video').srcObject") is None
+    assert at_home.focused.get_attribute("id") == "shoot"
+
+
+def test_addresses_that_are_refused_say_why(at_home: Browser, served: Served) -> None:
+    """An address within this machine is not fetched, and the card says so; no address at all is told at once."""
+    at_home.go("/")
+    at_home.click("#paste")
+    at_home.visible("#urls").send_keys("portrait of Ada")
+    at_home.click("#add-urls")
+    assert "portrait of Ada" in at_home.visible("#problem").text
+    at_home.visible("#urls").clear()
+    at_home.visible("#urls").send_keys(f"{served.address}/static/icon.svg")
+    at_home.click("#add-urls")
+    at_home.visible("#see-people")
+    [card] = results_of(at_home)
+    assert card["status"] == "Did not work"
+    assert "127.0.0.1" in card["message"]
+
+
+def search(browser: Browser, picture: Path) -> None:
+    """Search with a picture and wait for the answer."""
+    browser.go("/retrieve")
+    browser.choose("#file", [picture])
+    browser.visible("#results[aria-busy=false] h2")
+
+
+def shown_names(browser: Browser) -> list[str]:
+    """Whom the answer that is shown calls alike, nearest first."""
+    return [name.text for name in browser.all(".answer:not([hidden]) [data-alike] .tile-name")]
+
+
+def test_a_picture_finds_its_person(at_home: Browser, photos: Photos) -> None:
+    """The nearest person is the right one, with the similarity in per cent and the squared distance."""
+    search(at_home, photos.people["Mark_Zuckerberg"][0])
+    assert shown_names(at_home)[0] == "Mark_Zuckerberg"
+    assert at_home.visible(".match-percent").text == "100%"
+    assert "Distance 0.00" in at_home.visible(".match").text
+
+
+def test_a_face_is_chosen_among_several(at_home: Browser, photos: Photos) -> None:
+    """Six faces, six answers, one shown; the arrow keys go through them, and the chosen box stands out."""
+    search(at_home, photos.group)
+    assert at_home.text("#results h2") == "There are 6 faces on this picture. Whom do you mean?"
+    assert len(at_home.all(".choice")) == 6
+    painted = (
+        "return [...document.querySelectorAll('.choice canvas')]"
+        ".every((canvas) => canvas.getContext('2d').getImageData(80, 80, 1, 1).data[3] === 255)"
+    )
+    assert at_home.run(painted)
+    at_home.run("document.querySelector('.choice input').focus()")
+    at_home.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert [answer.get_attribute("data-face") for answer in at_home.all(".answer") if answer.is_displayed()] == ["2"]
+    classes = [group.get_attribute("class") for group in at_home.all(".query .marks g")]
+    assert classes == ["dim", "dim", "chosen", "dim", "dim", "dim"]
+
+
+def test_the_threshold_decides_who_is_alike(at_home: Browser, photos: Photos) -> None:
+    """At 0 per cent everybody is, at 100 nobody, which is said kindly; the usual value can be had again."""
+    search(at_home, photos.strangers[2])
+    usual = shown_names(at_home)
+    at_home.run("document.querySelector('#threshold').focus()")
+    at_home.press(Keys.HOME)
+    everybody = shown_names(at_home)
+    assert at_home.text("#threshold-text") == "0% · distance up to 2.00"
+    assert everybody[: len(usual)] == usual
+    assert len(everybody) > len(usual)
+    at_home.press(Keys.END)
+    assert shown_names(at_home) == []
+    assert at_home.visible("[data-nobody] h3").text == "Nobody alike"
+    assert "The nearest is" in at_home.visible("[data-nobody]").text
+    at_home.click("#usual")
+    assert shown_names(at_home) == usual
+
+
+def test_a_photo_that_was_found_shows_the_face_marked(at_home: Browser, photos: Photos) -> None:
+    """From a found face to its photo, where that face and no other is marked."""
+    at_home.go("/retrieve")
+    at_home.click_on(at_home.one("[name=by][value=face]").find_element("xpath", ".."))
+    at_home.choose("#file", [photos.group])
+    at_home.click(".answer:not([hidden]) .match > a")
+    at_home.visible(".photo")
+    marked = at_home.all(".photo-face.marked")
+    assert len(marked) == 1
+    assert f"face={marked[0].get_attribute('data-face')}" in at_home.driver.current_url
+    assert len(at_home.all(".photo .marks g.chosen")) == 1
+    assert len(at_home.all(".photo .marks g.dim")) == 5
+
+
+def test_a_picture_without_a_face_is_said_kindly(at_home: Browser, tmp_path: Path) -> None:
+    """A plain picture gives no error but a hint."""
+    from PIL import Image as Pillow
+
+    plain = tmp_path / "plain.png"
+    Pillow.new("RGB", (300, 200), "steelblue").save(plain)
+    search(at_home, plain)
+    assert at_home.text("#results h2") == "No face found"
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words(at_home: Browser, photos: Photos) -> None:
+    """What the server says is shown, and only the browser's own line about the status is on the console."""
+    at_home.go("/retrieve")
+    at_home.choose("#file", [photos.broken])
+    assert at_home.visible("#problem").text
+    complaints = at_home.complaints()
+    assert len(complaints) == 1
+    assert "415" in complaints[0]

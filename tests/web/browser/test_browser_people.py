@@ -1,0 +1,228 @@
+"""Looking after people in a real browser: rename, merge, split, group, delete with a receipt, and single faces."""
+
+from __future__ import annotations
+
+import itertools
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from driving import Browser, Served, register
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.keys import Keys
+
+if TYPE_CHECKING:
+    from conftest import Photos
+
+pytestmark = pytest.mark.slow
+
+Make = Callable[..., int]
+
+
+@pytest.fixture
+def make(browser: Browser, served: Served, photos: Photos, tmp_path: Path) -> Make:
+    """Registers people through the page: `make("Ada", photo, photo)` gives her id. Each photo is a new content."""
+    numbers = itertools.count()
+
+    def made(name: str, *pictures: Path) -> int:
+        copies = []
+        for picture in pictures:
+            copies.append(tmp_path / f"photo_{next(numbers)}.jpg")
+            copies[-1].write_bytes(picture.read_bytes() + name.encode())
+        register(browser, copies, person=name)
+        person = served.person(name)
+        assert person is not None
+        return int(person["id"])
+
+    return made
+
+
+def go_on(browser: Browser, selector: str) -> None:
+    """Click on what leads to another page, and wait until that is there."""
+    old = browser.one("main")
+    browser.click(selector)
+    browser.wait(lambda: was_left(old), "the next page")
+    browser.wait(lambda: browser.run("return document.readyState") == "complete", "the whole page")
+
+
+def was_left(element: Any) -> bool:
+    """Whether the page of an element is no longer shown."""
+    try:
+        element.is_enabled()
+    except StaleElementReferenceException:
+        return True
+    return False
+
+
+def write(browser: Browser, selector: str, text: str) -> None:
+    """Put a text into a field in place of what stands there."""
+    field = browser.visible(selector)
+    field.clear()
+    field.send_keys(text)
+
+
+def test_a_person_is_renamed(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
+    """Left with Escape, the dialog gives the focus back; sent, the new name stands on the page and in the gallery."""
+    person = make("Lary", *photos.people["Larry_Page"][:1])
+    browser.go(f"/people/{person}")
+    browser.click("[data-opens=rename]")
+    browser.visible("#new-name")
+    browser.press(Keys.ESCAPE)
+    assert browser.focused.get_attribute("data-opens") == "rename"
+    browser.click("[data-opens=rename]")
+    write(browser, "#new-name", "Larry & <b>Page</b>")
+    go_on(browser, "#rename .primary")
+    assert browser.text("h1") == "Larry & <b>Page</b>"
+    assert served.ask(f"/people/{person}")["name"] == "Larry & <b>Page</b>"
+
+
+def test_a_name_that_is_taken_may_mean_the_same_person(
+    browser: Browser, served: Served, make: Make, photos: Photos
+) -> None:
+    """Asked whether they are the same: no leaves both as they are, yes makes one of them."""
+    first = make("Twin", photos.people["Bill_Gates"][0])
+    second = make("Other twin", photos.people["Bill_Gates"][1])
+    browser.go(f"/people/{second}")
+    browser.click("[data-opens=rename]")
+    write(browser, "#new-name", "Twin")
+    browser.click("#rename .primary")
+    assert "Twin" in browser.visible("#taken [data-text]").text
+    browser.click("#taken [value=no]")
+    assert served.person("Other twin") is not None
+    browser.click("#rename .primary")
+    go_on(browser, "#taken [value=yes]")
+    assert browser.driver.current_url.endswith(f"/people/{first}")
+    assert served.person("Other twin") is None
+    assert served.ask(f"/people/{first}")["faces"] == 2
+    assert all("409" in line for line in browser.complaints())  # the browser's own line about the status
+
+
+def test_two_people_are_merged(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
+    """One of them stays, with the faces of both."""
+    first = make("Mark Z.", photos.people["Mark_Zuckerberg"][0])
+    second = make("M. Zuckerberg", photos.people["Mark_Zuckerberg"][1])
+    browser.go(f"/people/{second}")
+    browser.click("[data-opens=merge]")
+    browser.click(f"#into option[value='{first}']")
+    go_on(browser, "#merge .primary")
+    assert browser.text("h1") == "Mark Z."
+    assert len(browser.all("#faces > li")) == 2
+    assert served.person("M. Zuckerberg") is None
+
+
+def test_people_are_merged_in_the_grid(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
+    """Two tiles are ticked, a bar appears, one of the names is chosen."""
+    first = make("Grid one", photos.people["Larry_Page"][1])
+    second = make("Grid two", photos.people["Larry_Page"][2])
+    browser.go("/people?q=Grid")
+    assert not browser.one("#selected").is_displayed()
+    for person in (first, second):
+        browser.click_on(browser.one(f"[data-person='{person}'] .tile-select"))
+    assert browser.visible("#selected-text").text == "2 selected"
+    browser.click("#merge-selected")
+    browser.click(f"#merge-names input[value='{second}']")
+    go_on(browser, "#merge .primary")
+    assert browser.text("h1") == "Grid two"
+    assert served.ask(f"/people/{second}")["faces"] == 2
+    assert served.person("Grid one") is None
+
+
+def test_faces_are_moved_to_somebody_else(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
+    """A ticked face goes to a new person by name; another, without one, to a new group."""
+    bill, larry = photos.people["Bill_Gates"], photos.people["Larry_Page"]
+    person = make("Mixed", bill[0], bill[2], larry[0])
+    browser.go(f"/people/{person}")
+    browser.click_on(browser.all("#faces .tile-select")[2])
+    browser.click("#selected [data-opens=split]")
+    write(browser, "#split-to", "Split off")
+    go_on(browser, "#split .primary")
+    other = served.person("Split off")
+    assert other is not None
+    assert other["faces"] == 1
+    assert len(browser.all("#faces > li")) == 2
+    browser.click_on(browser.all("#faces .tile-select")[0])
+    browser.click("#selected [data-opens=split]")
+    go_on(browser, "#split .primary")
+    assert len(browser.all("#faces > li")) == 1
+    unnamed = served.ask("/people?unnamed=only")["people"]
+    assert any(one["faces"] == 1 for one in unnamed)
+
+
+def test_a_person_is_deleted_with_a_receipt(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
+    """Asked first, with Cancel in focus; afterwards the receipt counts what went, and nothing of it is found."""
+    person = make("Goner", *photos.people["Mark_Zuckerberg"][:2])
+    faces = [face["id"] for face in served.ask(f"/faces?person={person}")["faces"]]
+    photo = served.ask(f"/faces/{faces[0]}")["photo"]["id"]
+    browser.go(f"/people/{person}")
+    browser.click("[data-opens=delete]")
+    assert browser.visible("#delete-title").text == "Delete Goner?"
+    assert browser.focused.text == "Cancel"
+    browser.click("#delete .primary")
+    browser.visible("#person dl")
+    assert browser.text("#person h1") == "Deleted"
+    assert browser.focused.text == "Deleted"
+    said = {key: browser.text(f"#person dd[data-{key}]") for key in ("name", "faces", "photos", "uploads")}
+    assert said == {"name": "Goner", "faces": "2", "photos": "2", "uploads": "2"}
+    assert browser.visible("[data-gone]").text == "Nothing of this person is left in the gallery."
+    assert browser.one("[data-save]").get_attribute("download").startswith("receipt-")
+    for path in (f"/people/{person}", f"/faces/{faces[0]}/thumbnail", f"/photos/{photo}"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            served.ask(path)
+    go_on(browser, "#person a.primary")
+    assert "Goner" not in browser.text("main")
+
+
+def test_unknown_faces_are_grouped_and_named(browser: Browser, served: Served, photos: Photos, tmp_path: Path) -> None:
+    """The button groups the faces of nobody; a group gets a name in its tile."""
+    copies = []
+    for number, name in enumerate(("Bill_Gates", "Mark_Zuckerberg")):
+        for place, picture in enumerate(photos.people[name]):
+            copies.append(tmp_path / f"img_{number}{place}.jpg")
+            copies[-1].write_bytes(picture.read_bytes() + b"unknown")
+    register(browser, copies)
+    browser.go("/people")
+    go_on(browser, "#group")
+    tiles = browser.all("#people > li")
+    assert len(tiles) >= 2
+    before = len(tiles)
+    field = tiles[0].find_element("css selector", "[data-who] input")
+    field.send_keys("Somebody new")
+    field.send_keys(Keys.ENTER)
+    browser.wait(lambda: len(browser.all("#people > li")) == before - 1, "the group to leave the unnamed")
+    assert served.person("Somebody new") is not None
+
+
+def test_a_face_is_named_on_its_photo(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
+    """On a photo of six, a face of nobody gets a name and loses it again; then it is deleted, and the photo."""
+    person = make("Group", photos.group)
+    photo = served.ask(f"/faces?person={person}")["faces"][0]["photo"]["id"]
+    browser.go(f"/photos/{photo}")
+    nobody = next(item for item in browser.all(".photo-face") if "Nobody yet" in item.text)
+    face = nobody.get_attribute("data-face")
+    item = f".photo-face[data-face='{face}']"
+    browser.click(f"{item} summary")
+    write(browser, f"{item} [name=name]", "Chandler")
+    go_on(browser, f"{item} [data-who] button")
+    assert served.ask(f"/faces/{face}")["person"]["name"] == "Chandler"
+    browser.click(f"{item} summary")
+    go_on(browser, f"{item} [data-unassign]")
+    assert served.ask(f"/faces/{face}")["person"] is None
+    browser.click(f"{item} summary")
+    browser.click(f"{item} [data-delete]")
+    go_on(browser, "#delete-face .danger")
+    assert len(browser.all(".photo-face")) == 5
+    browser.click("[data-opens=delete]")
+    go_on(browser, "#delete .danger")
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        served.ask(f"/photos/{photo}")
+
+
+def test_an_address_that_leads_nowhere_is_a_page(browser: Browser) -> None:
+    """A person who is no more, and any other wrong address, is told kindly and leads back."""
+    for path in ("/people/999999", "/photos/999999", "/no/such/page"):
+        browser.go(path)
+        assert browser.text("h1") == "Not here"
+        assert browser.one("main a.primary").get_attribute("href") == f"{browser.address}/"
+    assert len(browser.complaints()) == 3  # the browser's own lines about the status 404
