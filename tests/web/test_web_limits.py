@@ -114,6 +114,18 @@ def test_a_place_that_does_not_come_free_is_refused_as_busy() -> None:
         pass
 
 
+def test_places_can_be_held_for_pictures_that_others_decode() -> None:
+    """However many: more than there are is all of them; by default one waits as long as it takes."""
+    small = gate(pixels_at_once=10_000, patience=0.05)
+    data = picture(size=(100, 100))
+    with small.hold(10**12), pytest.raises(RefusedError), small.open(data):
+        pass
+    with small.open(data), pytest.raises(RefusedError), small.hold(1, patience=0.05):
+        pass
+    with small.hold(10_000, patience=0.05):
+        pass
+
+
 class Clock:
     """Seconds that a test sets."""
 

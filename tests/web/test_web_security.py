@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacks import PICTURES, REGISTER, REQUESTS, SEARCH, Answer, Attack, Victim, form, jpeg, read_answer
+from attacks import PICTURES, REGISTER, REQUESTS, SEARCH, Answer, Attack, Victim, form, jpeg, png, read_answer
 from pictures import picture
 from stand_ins import ColourDetector, ColourEmbedder
 
@@ -138,6 +138,28 @@ def test_a_file_name_leads_nowhere(victim: Served, name: str) -> None:
     assert {path.name for path in after - before} <= {"uploads", "faces.db-wal", "faces.db-shm", "faces.hnsw"}
     assert str(outside) not in answer.body.decode()
     assert result["status"] in ("registered", "duplicate", "unchanged", "no-face")
+
+
+def test_many_large_pictures_in_small_files_are_not_decoded_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However small their files are, the gallery gets only so many pixels at a time, here those of two pictures."""
+    monkeypatch.setattr("faceall.web.registering._PIXELS_TOGETHER", 40_000)
+    bombs = [("files", f"{number}.png", png(200, 100 - number, rows=100 - number)) for number in range(12)]
+    with serving(tmp_path / "gallery") as victim:
+        given: list[int] = []
+        register = victim.gallery.register_candidates
+
+        def counted(candidates: Any, **options: Any) -> Any:
+            given.append(len(candidates))
+            return register(candidates, **options)
+
+        object.__setattr__(victim.gallery, "register_candidates", counted)
+        answer = victim.post(REGISTER, form(*bombs), "multipart/form-data; boundary=----attack")
+        results = json.loads(answer.body)["job"]["results"]
+    assert [result["status"] for result in results] == ["no-face"] * 12
+    assert sum(given) == 12
+    assert max(given) == 2
 
 
 def test_what_lies_behind_a_picture_is_never_served(victim: Served) -> None:

@@ -46,7 +46,7 @@ class PictureGate:
         patience: float = _SECONDS_FOR_A_PLACE,
     ) -> None:
         self._most_bytes, self._most_pixels, self._patience = most_bytes, most_pixels, patience
-        self._free = max(pixels_at_once, most_pixels)
+        self._free = self._all = max(pixels_at_once, most_pixels)
         self._changed = threading.Condition()
 
     def check(self, data: bytes) -> None:
@@ -59,9 +59,20 @@ class PictureGate:
 
         Raises ImageError, or RefusedError: too many bytes, or no place came free.
         """
-        pixels = self._pixels_of(data)
+        with self.hold(self._pixels_of(data), self._patience):
+            yield read_image(data, max_pixels=self._most_pixels)
+
+    @contextmanager
+    def hold(self, pixels: int, patience: float | None = None) -> Iterator[None]:
+        """Places for pictures of so many pixels that somebody else decodes, kept until the block ends.
+
+        patience  seconds to wait for them; None: as long as it takes
+
+        Raises RefusedError where no place came free.
+        """
+        pixels = min(pixels, self._all)
         with self._changed:
-            if not self._changed.wait_for(lambda: self._free >= pixels, self._patience):
+            if not self._changed.wait_for(lambda: self._free >= pixels, patience):
                 raise RefusedError(
                     "too many large pictures are being looked at; ask again soon",
                     status=503,
@@ -70,7 +81,7 @@ class PictureGate:
                 )
             self._free -= pixels
         try:
-            yield read_image(data, max_pixels=self._most_pixels)
+            yield
         finally:
             with self._changed:
                 self._free += pixels

@@ -9,8 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from faceall.errors import FaceallError
+from faceall.errors import FaceallError, ImageError
 from faceall.gallery import Candidate, Gallery, PhotoResult
+from faceall.images import read_header
 from faceall.web.errors import describe
 from faceall.web.fetching import Fetcher
 from faceall.web.jobs import INTERNAL, Item, Result, failure
@@ -20,6 +21,7 @@ from faceall.web.uploads import Uploads
 
 _log = logging.getLogger(__name__)
 _TOGETHER = 16  # pictures that the gallery gets at a time
+_PIXELS_TOGETHER = 40_000_000  # of them: it decodes ahead what it gets, and small files can be very large pictures
 _DOWNLOADS = 8  # at the same time, of all jobs
 _USELESS = frozenset(("no-face", "unreadable", "too-large", "refused"))
 
@@ -58,11 +60,17 @@ class Registrar:
         """The next picture, and those after it that are ready and of the same kind."""
         refile = waiting[0][0].refile
         batch = [self._arrived(*waiting.popleft())]
+        pixels = _pixels_of(batch[0][1])
         while waiting and len(batch) < _TOGETHER and waiting[0][0].refile == refile:
-            coming = waiting[0][1]
+            item, coming = waiting[0]
             if coming is not None and not coming.done():
                 break
-            batch.append(self._arrived(*waiting.popleft()))
+            entry = self._arrived(item, coming)
+            pixels += _pixels_of(entry[1])
+            if pixels > _PIXELS_TOGETHER:
+                break
+            waiting.popleft()
+            batch.append(entry)
         return batch
 
     def _arrived(self, item: Item, coming: Future[Path] | None) -> tuple[Item, Path | None, dict[str, Any] | None]:
@@ -94,9 +102,10 @@ class Registrar:
         candidates = [Candidate(path, item.person) for item, path, _ in batch if path is not None]
         done, trouble = 0, INTERNAL
         try:
-            for result in self._gallery.register_candidates(candidates, refile=batch[0][0].refile):
-                done += 1
-                yield result
+            with self._pictures.hold(sum(_pixels_of(candidate.path) for candidate in candidates)):
+                for result in self._gallery.register_candidates(candidates, refile=batch[0][0].refile):
+                    done += 1
+                    yield result
         except FaceallError as error:
             trouble = self._describe(error)
         except Exception:  # noqa: BLE001 - the log has it, and every picture gets an answer
@@ -106,3 +115,12 @@ class Registrar:
 
     def _describe(self, error: FaceallError) -> dict[str, Any]:
         return describe(error, str(self._gallery.folder))[1]
+
+
+def _pixels_of(path: Path | None) -> int:
+    """How many pixels a picture has by its header; 0 where there is none, which the gallery tells."""
+    try:
+        header = read_header(path) if path is not None else None
+    except ImageError:
+        return 0
+    return header.width * header.height if header else 0
