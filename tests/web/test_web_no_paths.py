@@ -1,0 +1,114 @@
+"""No answer tells where anything lies on the server's disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pictures import TWO_FACES, picture, register, sent
+
+from faceall.gallery import Gallery
+
+API = "/api/v1"
+
+
+@pytest.fixture
+def filled(client: Any, gallery: Gallery, tmp_path: Path) -> Any:
+    """A client of a gallery with uploads, files of the command line's, and one that has gone."""
+    for number, name in enumerate(("photos/Ada/1.png", "photos/Eve.png", "photos/IMG_1.png", "photos/gone.png")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(picture(50 * number))
+    list(gallery.register(tmp_path / "photos"))
+    (tmp_path / "photos/gone.png").unlink()
+    register(client, (picture(TWO_FACES), "Joy/two.png"), (picture(9), "nobody.png"))
+    return client
+
+
+def answers(client: Any) -> list[Any]:
+    """Answers of every route: good ones, and every kind of error."""
+    found = [client.get(f"{API}/{address}") for address in ("health", "status", "people", "faces", "photos")]
+    people = [person["id"] for person in found[2].json["people"]]
+    faces = [face["id"] for face in found[3].json["faces"]]
+    photos = [photo["id"] for photo in found[4].json["photos"]]
+    assert (len(people), len(photos)) == (6, 6)
+    for number in (*range(12), 1 << 62, 1 << 64):
+        for address in (
+            "people/{}",
+            "faces/{}",
+            "faces/{}/thumbnail",
+            "photos/{}",
+            "photos/{}/image",
+            "photos?person={}",
+        ):
+            found.append(client.get(f"{API}/{address.format(number)}"))
+        found.append(client.get(f"{API}/faces?photo={number}"))
+    files = [
+        (picture(50), "again.png"),
+        (picture(100), "nearly.png"),
+        (b"", "0.png"),
+        (b"x", "x.png"),
+        (picture()[:90], "y"),
+        (picture(), "nobody"),
+    ]
+    found.append(client.post(f"{API}/register?wait=true", data={"files": [sent(*file) for file in files]}))
+    found.append(client.post(f"{API}/register?wait=true", data={"files": sent(picture(50), "z"), "person": "Zoe"}))
+    job = client.post(f"{API}/register", data={"files": sent(picture(1), "..")}).json["job"]["id"]
+    found += [client.get(f"{API}/jobs/{job}/events"), client.get(f"{API}/jobs/{job}"), client.get(f"{API}/jobs/none")]
+    found.append(client.post(f"{API}/register?wait=true", json={"urls": ["http://127.0.0.1/x", "file:///etc/passwd"]}))
+    for data in (picture(1), picture(TWO_FACES), b"", b"no picture", picture(3)[:100]):
+        found += [
+            client.post(f"{API}/search", data={"file": sent(data)}),
+            client.post(f"{API}/search", data={"file": sent(data), "by": "person"}),
+            client.post(f"{API}/compare", data={"first": sent(data), "second": sent(picture(2))}),
+            client.post("/faceRegister", data={"names": "a*", "a": sent(data)}),
+            client.post("/faceRetrieve", data={"name": "a", "a": sent(data)}),
+        ]
+    found += [
+        client.get(address) for address in ("/", "/retrieve", "/people", "/status", "/metrics", "/nothing", "/login")
+    ]
+    found += [client.get(f"/people/{person}") for person in people] + [
+        client.get(f"/photos/{photo}") for photo in photos
+    ]
+    found += [
+        client.patch(f"{API}/people/{people[0]}", json={"name": "Eve"}),
+        client.patch(f"{API}/people/{people[0]}", json={"name": "\n"}),
+        client.post(f"{API}/people/{people[0]}/split", json={"faces": faces[-1:]}),
+        client.post(f"{API}/people/{people[0]}/split", json={"faces": [99]}),
+        client.post(f"{API}/cluster"),
+        client.put(f"{API}/people"),
+        client.post(f"{API}/people/{people[0]}/merge", json={"into": people[1]}),
+        client.delete(f"{API}/faces/{faces[1]}"),
+        client.delete(f"{API}/faces/99"),
+        client.delete(f"{API}/photos/{photos[-1]}"),
+        client.delete(f"{API}/people/{people[1]}"),
+        client.get(f"{API}/openapi.json"),
+        client.post("/faceRegisterBatch", json={"urls": ["http://localhost/x.png"]}),
+    ]
+    return found
+
+
+def test_no_answer_holds_a_path(filled: Any, tmp_path: Path) -> None:
+    """Neither of the gallery nor of the photos nor of the program, in any header or body."""
+    hidden = [str(tmp_path), str(tmp_path.resolve()), str(Path(__file__).parents[2]), "faces.db", "uploads/"]
+    hidden += [json.dumps(str(tmp_path))[1:-1], tmp_path.name]
+    statuses = set()
+    for answer in answers(filled):
+        statuses.add(answer.status_code)
+        text = f"{answer.headers}\n{answer.get_data().decode('utf-8', 'replace')}"
+        found = [secret for secret in hidden if secret in text]
+        assert not found, (answer.request.path, found, text[:3000])
+    assert statuses >= {200, 400, 404, 405, 409, 415, 422}
+
+
+def test_photos_are_called_by_their_files_names(filled: Any) -> None:
+    """That of the file alone for those of the command line, the given one for uploads."""
+    names = [photo["name"] for photo in filled.get(f"{API}/photos").json["photos"]]
+    assert sorted(names) == ["1.png", "Eve.png", "IMG_1.png", "Joy/two.png", "gone.png", "nobody.png"]
+
+
+def test_the_messages_about_known_pictures_name_no_path(filled: Any) -> None:
+    """A duplicate of a file of the command line is called by that file's name."""
+    (result,) = register(filled, (picture(50), "copy.png"))
+    assert (result["status"], result["message"]) == ("duplicate", "the same picture as Eve.png")
