@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request, url_for
 
@@ -71,9 +70,8 @@ def keep_preferences() -> Response:
 
 def local_address(address: str) -> str:
     """An address of this site, as it is given; the first page for any other, so that no link leads away from here."""
-    parts = urlsplit(address) if address.isprintable() else urlsplit("")
-    safe = address.startswith("/") and not address.startswith("//") and "\\" not in address
-    return address if safe and not parts.scheme and not parts.netloc else "/"
+    safe = address.startswith("/") and not address.startswith("//") and "\\" not in address and address.isprintable()
+    return address if safe else "/"
 
 
 def photo_image(photo: int, longest: int, face: int | None = None) -> str:

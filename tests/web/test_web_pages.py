@@ -1,0 +1,242 @@
+"""The pages as the server writes them; in a browser they are tested in `browser/`."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from html import unescape
+from typing import Any
+
+import pytest
+from pictures import TWO_FACES, picture, register
+
+from faceall.web import pages
+from faceall.web.page_context import duration, local_address, shown_name
+from faceall.web.texts import load_texts
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+NASTY = '<b>Ada</b> & "Bob\'s"'
+
+
+def page(client: Any, path: str, **headers: str) -> tuple[int, str]:
+    """The status and the text of a page, without tags."""
+    answer = client.get(path, headers={**HTML, **headers})
+    return answer.status_code, plain(answer.get_data(as_text=True))
+
+
+def plain(html: str) -> str:
+    """What a page says."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html[html.index("<body") :])).split())
+
+
+def boxes_in(html: str) -> int:
+    """How many faces are framed on a page."""
+    return len(re.findall(r'<g class="[^"]*"><rect ', html))
+
+
+def form(**fields: Any) -> dict[str, Any]:
+    """A form as a browser without scripts sends it; bytes are files."""
+    data = {
+        key: (io.BytesIO(value), f"{key}.png") if isinstance(value, bytes) else value for key, value in fields.items()
+    }
+    return {"data": data, "content_type": "multipart/form-data", "headers": HTML}
+
+
+@pytest.fixture
+def ada(client: Any) -> int:
+    """Somebody with a name that is no HTML, on a photo with a second face; her id."""
+    [result] = register(client, (picture(TWO_FACES), "two.png"), person=NASTY)
+    return int(result["person"]["id"])
+
+
+@pytest.mark.parametrize("path", ["/", "/retrieve", "/people", "/status"])
+def test_pages_of_an_empty_gallery(client: Any, path: str) -> None:
+    """Every page is there before the first photo, in the language that is asked for."""
+    for language in ("en", "zh"):
+        answer = client.get(path, headers={**HTML, "Accept-Language": language})
+        assert answer.status_code == 200
+        assert answer.headers["Content-Language"] == language
+        assert {"Accept-Language", "Cookie"} <= set(answer.vary)
+        name = {"/": "register"}.get(path, path.strip("/"))
+        assert load_texts(language)(f"{name}.title") in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken"),
+    [("zh-TW,zh;q=0.9,en;q=0.8", "zh"), ("zh-Hans-CN", "zh"), ("de,fr;q=0.5", "en"), ("de,zh;q=0.5", "zh"), ("", "en")],
+)
+def test_the_language_fits_what_is_asked_for(client: Any, asked: str, spoken: str) -> None:
+    """Any Chinese is Chinese; who asks for neither gets English."""
+    assert client.get("/", headers={"Accept-Language": asked}).headers["Content-Language"] == spoken
+
+
+def test_a_choice_stays(client: Any) -> None:
+    """Language and colours are kept in cookies, and win over what the browser asks for; nonsense is not kept."""
+    answer = client.post("/preferences", data={"language": "zh", "theme": "dark", "next": "/people?q=a"})
+    assert (answer.status_code, answer.location) == (302, "/people?q=a")
+    cookies = answer.headers.getlist("Set-Cookie")
+    assert all("HttpOnly" in cookie and "SameSite" in cookie for cookie in cookies)
+    shown = client.get("/", headers={"Accept-Language": "en"}).get_data(as_text=True)
+    assert '<html lang="zh-Hans" data-theme="dark">' in shown
+    nonsense = client.post("/preferences", data={"language": "tlh", "theme": "neon"})
+    assert nonsense.headers.getlist("Set-Cookie") == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://bad.example/",
+        "//bad.example/",
+        "/\\bad.example",
+        "javascript:alert(1)",
+        "",
+        "people",
+        "/a\nb",
+        "http:/x",
+    ],
+)
+def test_no_link_leads_away(address: str) -> None:
+    """A form goes back to a page of this server only."""
+    assert local_address(address) == "/"
+
+
+def test_names_are_text(client: Any, ada: int) -> None:
+    """A name that looks like HTML is shown as it is written, on every page that shows it."""
+    for path in ("/", "/people", f"/people/{ada}", "/photos/1"):
+        html = client.get(path, headers=HTML).get_data(as_text=True)
+        assert "<b>Ada" not in html
+        assert "&lt;b&gt;Ada&lt;/b&gt; &amp; &#34;Bob&#39;s&#34;" in html
+
+
+def test_people_are_found_and_parted(client: Any, ada: int) -> None:
+    """By a part of the name, and by whether they have one."""
+    assert NASTY in page(client, "/people?q=ADA")[1]
+    assert "Nobody is called anything like “Zoe”." in page(client, "/people?q=Zoe")[1]
+    assert NASTY not in page(client, "/people?unnamed=only")[1]
+    assert NASTY in page(client, "/people?unnamed=none")[1]
+    assert page(client, "/people?unnamed=maybe")[0] == 400
+    assert "1 face belongs to nobody yet." in page(client, "/people")[1]
+
+
+def test_long_lists_have_pages(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links lead on and back and keep what was asked for."""
+    monkeypatch.setattr(pages, "PEOPLE_PER_PAGE", 2)
+    for number in range(5):
+        register(client, (picture(30 + 20 * number), f"{number}.png"), person=f"Ada {number}")
+    html = client.get("/people?q=Ada&page=2", headers=HTML).get_data(as_text=True)
+    assert "Page 2 of 3" in html
+    links = {unescape(link) for link in re.findall(r'rel="(?:prev|next)" href="([^"]*)"', html)}
+    assert links == {"/people?q=Ada&page=1", "/people?q=Ada&page=3"}
+    assert "Ada 2" in html
+    assert "Ada 4" not in plain(html).split("Page 2 of 3")[0].split("Find")[-1]
+    assert page(client, "/people?page=0")[0] == 400
+
+
+def test_a_photo_is_shown_with_its_faces(client: Any, ada: int) -> None:
+    """Boxes and landmarks of both faces; the one that is asked for stands out, another photo's face is not there."""
+    html = client.get("/photos/1", headers=HTML).get_data(as_text=True)
+    assert boxes_in(html) == 2
+    assert 'class="chosen"' not in html
+    face = client.get("/api/v1/faces?person=" + str(ada)).get_json()["faces"][0]["id"]
+    marked = client.get(f"/photos/1?face={face}", headers=HTML).get_data(as_text=True)
+    assert (marked.count('class="chosen"'), marked.count('class="dim"')) == (1, 1)
+    assert page(client, "/photos/1?face=99")[0] == 404
+
+
+def test_what_is_not_there_is_told_in_the_reader_s_language(client: Any) -> None:
+    """A page for browsers, the one shape of errors for programs, with the same status."""
+    for path in ("/people/9", "/photos/9", "/no/such/page"):
+        assert page(client, path) == (404, page(client, "/people/9")[1])
+        assert load_texts("zh")("problem.not_found") in page(client, path, **{"Accept-Language": "zh"})[1]
+        assert client.get(path).get_json()["error"]["code"] == "not_found"
+    refused = client.delete("/people", headers=HTML)
+    assert refused.status_code == 405
+    assert refused.mimetype == "text/html"
+    assert "GET" in refused.headers["Allow"]
+    assert "Content-Security-Policy" in refused.headers
+
+
+def test_registering_without_scripts(client: Any) -> None:
+    """The form's answer is the page with a card for every picture; a form without pictures says so."""
+    answer = client.post("/", **form(files=picture(TWO_FACES), person="Ada"))
+    html = answer.get_data(as_text=True)
+    assert answer.status_code == 200
+    assert boxes_in(html.split("<template")[0]) == 2
+    assert "Filed under Ada" in html
+    empty = client.post("/", **form(files=(io.BytesIO(), ""), person="Ada", urls=" \r\n "))
+    assert empty.status_code == 400
+    assert "Nothing was chosen." in empty.get_data(as_text=True)
+
+
+def test_a_broken_picture_without_scripts(client: Any) -> None:
+    """It is told on its card, in the reader's language."""
+    request = form(files=b"no picture")
+    request["headers"] = {**HTML, "Accept-Language": "zh"}
+    said = plain(client.post("/", **request).get_data(as_text=True))
+    assert load_texts("zh")("outcome.unreadable") in said
+    assert load_texts("zh")("problems.unsupported_media_type") in said
+
+
+def test_searching_without_scripts(client: Any, ada: int) -> None:
+    """The answer shows the picture with its faces, and who is alike; a broken picture is told on the same page."""
+    answer = client.post("/retrieve", **form(file=picture(TWO_FACES), by="person", k="6"))
+    html = answer.get_data(as_text=True)
+    assert answer.status_code == 200
+    assert "data:image/png;base64," in html
+    assert f'href="/people/{ada}"' in html
+    assert "100%" in html
+    broken = client.post("/retrieve", **form(file=b"no picture"))
+    assert broken.status_code == 415
+    assert '<form id="search"' in broken.get_data(as_text=True)
+
+
+def test_scripts_get_the_results_alone(client: Any, ada: int) -> None:
+    """With X-Piece the answer is a piece of the page, and an error is JSON as from the API."""
+    request = form(file=picture(TWO_FACES), by="face", k="6")
+    request["headers"] = {"X-Piece": "yes", "Accept": "application/json"}
+    piece = client.post("/retrieve", **request).get_data(as_text=True)
+    assert "<html" not in piece
+    assert piece.count('class="answer stack') == 2
+    broken = form(file=b"no picture")
+    broken["headers"] = request["headers"]
+    assert client.post("/retrieve", **broken).get_json()["error"]["code"] == "unsupported_media_type"
+
+
+def test_no_page_tells_a_path(client: Any, ada: int, folder: Any) -> None:
+    """Photos are called by their names; where the gallery lies is nobody's business."""
+    for path in ("/", "/people", f"/people/{ada}", "/photos/1", "/status"):
+        assert str(folder) not in client.get(path, headers=HTML).get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0, "0 seconds"),
+        (1.9, "1 second"),
+        (61, "1 minute 1 second"),
+        (7500, "2 hours 5 minutes"),
+        (90000, "1 day 1 hour"),
+    ],
+)
+def test_durations(seconds: float, written: str) -> None:
+    """In the two largest units that are not empty."""
+    assert duration(load_texts("en"), seconds) == written
+
+
+def test_names_of_groups() -> None:
+    """A group without a name is called by its number in the reader's language; a person never is."""
+    chinese = load_texts("zh")
+    assert shown_name(chinese, {"name": "unnamed 12", "unnamed": True}) == "未命名 12"
+    assert shown_name(chinese, {"name": "unnamed 12", "unnamed": False}) == "unnamed 12"
+    assert shown_name(chinese, None) == chinese("common.nobody")
+
+
+def test_static_files_are_found(client: Any, app: Any, make_app: Callable[..., Any]) -> None:
+    """Every style sheet and script that a page names is there, with its type."""
+    for path in ("/", "/retrieve", "/people", "/status"):
+        html = client.get(path, headers=HTML).get_data(as_text=True)
+        for address in re.findall(r'(?:href|src)="(/static/[^"]*)"', html):
+            answer = client.get(address)
+            assert answer.status_code == 200, address
+            assert answer.mimetype in ("text/css", "text/javascript", "image/svg+xml")
