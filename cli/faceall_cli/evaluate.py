@@ -66,9 +66,14 @@ def evaluate(
     picture that is missing, unreadable or without a face are set apart and counted.
     """
     from faceall.detect import Detector
+    from faceall.errors import EvaluationError
     from faceall.evaluate import evaluate_pairs, read_pairs
 
-    listed = read_pairs(folder / "pairs.txt" if pairs is None else pairs, folder=folder)
+    if pairs is None:
+        pairs = folder / "pairs.txt"
+        if not pairs.exists():
+            raise EvaluationError(f"{folder}: holds no pairs.txt; name a list of pairs with --pairs FILE")
+    listed = read_pairs(pairs, folder=folder)
     embedders = list(_embedders(models, every, precisions or ("auto",)))
     _make_folder(out)
     with console.progress(0, "pictures") as bar:

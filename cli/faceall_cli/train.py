@@ -257,6 +257,13 @@ def distill(
     help="What an epoch holds: every picture once, every person as often, or the pictures of people with up to 90 "
     "four times and with up to 200 twice.",
 )
+@click.option(
+    "--held-out",
+    type=click.FloatRange(0, 0.5),
+    default=0.05,
+    show_default=True,
+    help="Share of the pictures that is not learnt from but measured on; RUN/held_out.txt lists them.",
+)
 @click.option("--initial", type=_FOLDER, metavar="RUN", help="Begin with the weights of another run of the same net.")
 @_net_options
 @_loop_options
@@ -277,10 +284,11 @@ def people(
     from faceall.train.export import run_weights
     from faceall.train.identify import identify
     from faceall.train.options import IdentificationOptions
-    from faceall.train.people import DatasetRules
+    from faceall.train.people import DatasetRules, crop_sizes
 
     rules = DatasetRules(minimum=minimum, maximum=maximum, balance=balance)
-    options = IdentificationOptions(**how, **more, rules=rules)
+    inner, side = crop_sizes(faces)
+    options = IdentificationOptions(**how, **more, rules=rules, inner=inner, side=side)
     identify(run, faces, options, initial=run_weights(initial)[0] if initial else None, **loop)
     _print_end(console, run)
 
@@ -358,9 +366,13 @@ def show(console: Console, run: Path) -> None:
     """Show how a run went so far."""
     from faceall.train.run_folder import RunFolder
 
-    results = RunFolder(run).results()
+    folder = RunFolder(run)
+    folder.about()
+    results = folder.results()
     for values in results:
         console.record(values)
+    if not results:
+        console.remark(f"{shown(run)}: no measurement yet")
     names = [name for name in (results[-1] if results else {}) if name != "time"]
     if names:
         console.table([names, *([f"{values.get(name, '')}" for name in names] for values in results)])

@@ -85,7 +85,7 @@ def test_mistakes(run: Run, faces: Path, tmp_path: Path) -> None:
         assert result.stderr.count("\n") == 1, result.stderr
         return result.stderr
 
-    assert "pairs.txt: cannot be read" in complaint(faces)
+    assert "holds no pairs.txt; name a list of pairs with --pairs FILE" in complaint(faces)
     assert "no model 'none'" in complaint(faces, "--pairs", listed, "--model", "none")
     assert "exclude each other" in complaint(faces, "--pairs", listed, "--model", "tiny", "--all")
     (tmp_path / "file").touch()

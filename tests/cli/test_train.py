@@ -92,6 +92,7 @@ def test_what_cannot_go_on_is_said_in_one_line(run: Run, finished: RunFolder, tm
     cases = [
         (("finish", people.path, tmp_path / "end", tmp_path / "empty", "--steps", "5"), "is a run of another kind"),
         (("export", finished.path, tmp_path / "model"), "has no checkpoint yet"),
+        (("show", tmp_path / "empty"), "holds no run.json, so it is no run"),
         (("export", tmp_path / "empty", tmp_path / "model"), "holds no run.json, so it is no run"),
         (
             ("finish", finished.path, tmp_path / "end", tmp_path / "empty", "--steps", "5"),

@@ -7,8 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceall.errors import TrainError
-from faceall.train.people import DatasetRules, epoch, find_people, people_batch, vgg_triplets
+from faceall.errors import AlignError, TrainError
+from faceall.train.align_options import AlignOptions
+from faceall.train.people import (
+    DatasetRules,
+    crop_sizes,
+    epoch,
+    find_people,
+    hold_out,
+    people_batch,
+    vgg_triplets,
+)
 
 
 def make(folder: Path, **pictures: int) -> Path:
@@ -101,3 +110,29 @@ def test_chosen_triplets_break_the_margin() -> None:
             assert ((anchor, positive) in chosen) == bool(breaking)
             assert not breaking or chosen[anchor, positive] in breaking
     assert len(vgg_triplets(distances * 0 + np.where(labels[:, None] == labels, 0, 4), labels, margin, random)) == 0
+
+
+def test_held_out_pictures_leave_two_of_each_person(tmp_path: Path) -> None:
+    """A share of all, the same every time, none of people with two; more pictures of others change nobody's place."""
+    make(tmp_path, ada=10, bob=2, eve=8)
+    people = find_people(tmp_path, DatasetRules(), seed=0)
+    learn, held = hold_out(people, 0.2, seed=3)
+    assert (len(learn), len(held)) == (16, 4)
+    assert not set(learn.files) & set(held.files)
+    assert set(learn.files) | set(held.files) == set(people.files)
+    assert people.names.index("bob") not in held.labels
+    assert hold_out(people, 0.2, seed=3)[1].files == held.files
+    most = hold_out(people, 0.5, seed=3)[0]
+    assert set(held.files) < set(hold_out(people, 0.5, seed=3)[1].files)
+    assert np.bincount(most.labels).min() == 2
+    assert len(hold_out(people, 0.0, seed=3)[1]) == 0
+
+
+def test_crops_have_the_sizes_that_their_alignment_says(tmp_path: Path) -> None:
+    """160 of 184 pixels where nobody says; a record that is damaged is named."""
+    assert crop_sizes(tmp_path) == (160, 184)
+    (tmp_path / "align.json").write_text(AlignOptions(size=96, room=0.0).to_json(), "utf-8")
+    assert crop_sizes(tmp_path) == (96, 96)
+    (tmp_path / "align.json").write_text("{}", "utf-8")
+    with pytest.raises(AlignError, match=r"align\.json: is no record of an alignment"):
+        crop_sizes(tmp_path)

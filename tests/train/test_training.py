@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from faceall.caffe import read_caffemodel
 from faceall.errors import TrainError
 from faceall.images import write_image
 from faceall.train import distil as distil_module
+from faceall.train.align_options import AlignOptions
 from faceall.train.augmentation import NO_AUGMENTATION, Augmentation
 from faceall.train.checkpoints import list_checkpoints, read_checkpoint
 from faceall.train.distil import branch, distil
@@ -206,6 +208,37 @@ def test_the_command_people_trains_and_goes_on(tmp_path: Path) -> None:
     assert [values["step"] for values in RunFolder(run).results()] == [1, 2]
 
 
+def test_the_command_people_takes_the_sizes_of_an_alignment(tmp_path: Path) -> None:
+    """Crops that `faceall align` made at another size, with more room, are seen as it cut them; some are held out."""
+    faces = tmp_path / "faces"
+    for number, crop in enumerate(np.load(noise_shard(tmp_path / "noise", count=12) / "crops.npy")):
+        folder = faces / f"person {number % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_image(folder / f"{number}.png", crop)
+    (faces / "align.json").write_text(AlignOptions(size=40, room=0.4).to_json(), "utf-8")
+    net = ["--architecture", "mobile_facenet", "--width", "0.125", "--image-size", "32", "--batch", "4"]
+    options = [*net, "--warm-up", "0", "--steps", "1", "--measure-every", "1", "--held-out", "0.25"]
+    done = CliRunner().invoke(main, ["train", "people", str(tmp_path / "run"), str(faces), *options])
+    assert done.exit_code == 0, done.output
+    run = RunFolder(tmp_path / "run")
+    assert [run.about()["options"][name] for name in ("inner", "side")] == [40, 56]
+    assert run.about()["data"][0]["pictures"] == 9
+    listed = (run.path / "held_out.txt").read_text("utf-8").splitlines()
+    assert len(listed) == 3
+    assert all((faces / name).is_file() for name in listed)
+    assert 0 <= run.results()[-1]["held_out"] <= 1
+
+
+def test_an_untrained_net_passes_the_gate(shard: Path, tmp_path: Path) -> None:
+    """Its statistics are those of its first batch, so its vectors do not die out: whole MobileFaceNet, 1e-5."""
+    options = small(width=1.0, multiple=1, embedding_size=24, warm_up=0)
+    distil(tmp_path / "run", [open_shard(shard)], replace(options, length=1), threads=0, checkpoint_steps=1)
+    first = read_checkpoint(list_checkpoints(tmp_path / "run/checkpoints")[0])
+    assert first.step == 0
+    done = export_model(first.weights, options, tmp_path / "model", name="untrained")
+    assert done.report.maximum < 1e-5
+
+
 def test_a_training_that_cannot_begin_leaves_no_run(tmp_path: Path) -> None:
     """Numbers that contradict are refused before the run folder is made, so that the mended command can have it."""
     for number, crop in enumerate(np.load(noise_shard(tmp_path / "noise", count=4) / "crops.npy")):
@@ -248,7 +281,10 @@ def test_a_triplet_batch_obeys_the_margin(shared: Path, tmp_path: Path) -> None:
     vectors = embed(faces)
     near, far = (((vectors[anchor] - vectors[other]) ** 2).sum(axis=1) for other in (positive, negative))
     assert (far - near < 0.2 + 1e-5).all()
-    assert 0 <= measure_people(pictures, inner=48, size=48)(embed)["nearest"] <= 1
+    part = people.some(np.arange(len(people)) % 6 == 0)
+    measured = measure_people(pictures, Pictures(part, 48), inner=48, size=48)(embed)
+    assert 0 <= measured["nearest"] <= 1
+    assert measured["held_out"] == 1  # each is its own nearest
 
 
 def test_augmentation_is_part_of_a_run(shard: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def distil(
         learner.set_weights({**learner.weights(), **initial})
     run.begin(about)
     _save_targets(run.path, targets)
-    return _train(run, options, learner, targets, (faces, held_out), None, loop)
+    return _train(run, options, learner, targets, (faces, held_out), None, loop, new=initial is None)
 
 
 def _continue(
@@ -99,6 +99,8 @@ def _train(
     faces: tuple[Faces, Faces],
     resume: Checkpoint | None,
     loop: Mapping[str, Any],
+    *,
+    new: bool = False,
 ) -> dict[str, Array]:
     batches = DistillationBatches(
         faces=faces[0],
@@ -110,6 +112,8 @@ def _train(
         seed=options.seed,
         first=run.note_data(faces[0].to_json(), resume.step if resume else 0),
     )
+    if new:
+        learner.settle(batches(0)[0])
     measure = measure_agreement(faces[1], targets, options)
     settings = Loop(schedule=options.rates, **loop)
     averages = train(run, learner, batches, settings, measure=measure, resume=resume)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from faceall.errors import ImageError, TrainError
 from faceall.images import read_image, resize
-from faceall.train.augmentation import Augmentation, augment
+from faceall.train.augmentation import NO_AUGMENTATION, Augmentation, augment
 from faceall.train.distillation import standardised
 from faceall.train.people import DatasetRules, People, epoch, people_batch, vgg_triplets
 from faceall.types import Array, Float32Array
@@ -117,17 +117,32 @@ def nearest_accuracy(embeddings: Float32Array, labels: Array) -> float:
 
 
 def measure_people(
-    pictures: Pictures, *, inner: int, size: int, most: int = 2000
+    pictures: Pictures, held_out: Pictures, *, inner: int, size: int, most: int = 2000
 ) -> Callable[..., Mapping[str, float]]:
-    """What measures how well the pictures are told apart, on at most `most` of them, evenly drawn from all."""
-    from faceall.train.augmentation import NO_AUGMENTATION
+    """What measures how well pictures are told apart, on at most `most` of each kind, evenly drawn from all.
 
-    numbers = np.linspace(0, len(pictures.labels) - 1, min(most, len(pictures.labels))).astype(int)
-    random = np.random.default_rng(0)
-    crops = [augment(pictures.crops[one], NO_AUGMENTATION, random, inner=inner, size=size)[0] for one in numbers]
-    faces, labels = standardised(np.stack(crops)), pictures.labels[numbers]
+    nearest   of the pictures that are learnt from, the share whose nearest other one shows the same person
+    held_out  of those held out, the share whose nearest one of these shows the same person; absent where there is none
+    """
+    faces, labels = _unchanged(pictures, inner, size, most)
+    new, new_labels = _unchanged(held_out, inner, size, most)
 
     def measure(embed: Callable[[Array], Array]) -> Mapping[str, float]:
-        return {"nearest": nearest_accuracy(np.asarray(embed(faces), np.float32), labels)}
+        known = np.asarray(embed(faces), np.float32)
+        found = {"nearest": nearest_accuracy(known, labels)}
+        if len(new):
+            nearest = (np.asarray(embed(new), np.float32) @ known.T).argmax(axis=1)
+            found["held_out"] = float(np.mean(labels[nearest] == new_labels))
+        return found
 
     return measure
+
+
+def _unchanged(pictures: Pictures, inner: int, size: int, most: int) -> tuple[Float32Array, Array]:
+    """At most `most` of the pictures as the net sees them when in use (n, size, size, 3), and their labels (n,)."""
+    numbers = np.linspace(0, len(pictures.labels) - 1, min(most, len(pictures.labels))).astype(int)
+    random = np.random.default_rng(0)
+    crops = np.empty((len(numbers), size, size, 3), np.uint8)
+    for row, number in enumerate(numbers):
+        crops[row] = augment(pictures.crops[number], NO_AUGMENTATION, random, inner=inner, size=size)[0]
+    return standardised(crops), pictures.labels[numbers]

@@ -15,7 +15,7 @@ from faceall.train.identification import (
 )
 from faceall.train.learner import Learner
 from faceall.train.options import IdentificationOptions
-from faceall.train.people import find_people
+from faceall.train.people import People, find_people, hold_out
 from faceall.train.run_folder import RunFolder
 from faceall.train.training import Loop, train
 from faceall.types import Array
@@ -23,6 +23,7 @@ from faceall.version import __version__
 
 KIND = "identification"
 TRIPLET_MARGIN = 0.2
+HELD_OUT = "held_out.txt"
 
 
 def identify(
@@ -48,9 +49,10 @@ def identify(
     run = RunFolder(folder)
     known = run.about() if run.exists else None
     options = _options(folder, known, options)
-    people = find_people(data, options.rules, seed=options.seed)
-    side = options.inner + 2 * round(options.inner * 0.075)
-    pictures = Pictures(people, side, on_picture)
+    people, held_out = hold_out(
+        find_people(data, options.rules, seed=options.seed), options.held_out, seed=options.seed
+    )
+    pictures, others = (Pictures(part, options.crop_side, on_picture) for part in (people, held_out))
     resume = run.latest() if known is not None else None
     learner = Learner(options.seeded_net(), options.objective(len(people.names)), options.optimizer())
     if initial is not None and resume is None:
@@ -66,14 +68,26 @@ def identify(
         how=options.augmentation,
         seed=options.seed,
     )
-    measure = measure_people(pictures, inner=options.inner, size=options.image_size)
+    if initial is None and resume is None:
+        learner.settle(batches(0)[0])
+    measure = measure_people(pictures, others, inner=options.inner, size=options.image_size)
     settings = Loop(schedule=options.rates, **loop)
     if known is None:
         run.begin({"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []})
+        _list_held_out(run, held_out)
     run.note_data(people.to_json(), resume.step if resume else 0)
     prepare = _triplets(learner, options) if options.loss == "triplet" else None
     averages = train(run, learner, batches, settings, measure=measure, resume=resume, prepare=prepare)
     return averages.values or learner.weights()
+
+
+def _list_held_out(run: RunFolder, held_out: People) -> None:
+    """Write RUN/held_out.txt: NAME/FILE, a line each."""
+    lines = [f"{file.parent.name}/{file.name}\n" for file in held_out.files]
+    try:
+        (run.path / HELD_OUT).write_bytes("".join(lines).encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise TrainError(f"{run.path / HELD_OUT}: cannot be written ({error.strerror or error})") from error
 
 
 def _options(

@@ -46,6 +46,22 @@ class Learner:
             raise TrainError("the loss is no number any more: the learning rate is too high, go on with a lower one")
         return loss
 
+    def settle(self, pictures: Array) -> None:
+        """Take the running statistics of all normalisations from a batch: pictures (N, H, W, 3) float32, standardised.
+
+        Weights by chance with statistics that are not theirs make a net in use that dies out layer by layer, down to
+        vectors too short to be told from rounding.
+        """
+        norms = [layer for layer in self.net.layers if hasattr(layer, "moving_variance")]
+        kept = [layer.momentum for layer in norms]
+        try:
+            for layer in norms:
+                layer.momentum = 0.0
+            self.net(pictures, training=True)
+        finally:
+            for layer, momentum in zip(norms, kept, strict=True):
+                layer.momentum = momentum
+
     def embed(self, pictures: Array, *, batch: int = 64) -> Array:
         """Embeddings (n, D) float32 of standardised pictures (n, H, W, 3), as in use, not as while training."""
         return np.concatenate(

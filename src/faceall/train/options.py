@@ -165,6 +165,8 @@ class IdentificationOptions(TrainOptions):
     center_factor  how much the distance to the centres counts beside the softmax
     center_rate    the share of the way that a centre goes in a step
     people         how many people are in a batch of triplets
+    side           rows and columns of the crops, room included; None for the usual room around `inner`
+    held_out       the share of the pictures that is not learnt from but measured on
     rules          how much each person counts
     """
 
@@ -174,7 +176,21 @@ class IdentificationOptions(TrainOptions):
     center_factor: float = 1e-2
     center_rate: float = 0.05
     people: int = 16
+    side: int | None = None
+    held_out: float = 0.0
     rules: DatasetRules = field(default_factory=DatasetRules)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.held_out <= 0.5:
+            raise TrainError(f"{self.held_out} of the pictures are to be held out, expected a share from 0 to 0.5")
+        if self.crop_side < self.inner:
+            raise TrainError(f"crops of {self.crop_side} pixels cannot hold a face of {self.inner}")
+
+    @property
+    def crop_side(self) -> int:
+        """Rows and columns of the crops, room included."""
+        return self.inner + 2 * round(self.inner * 0.075) if self.side is None else self.side
 
     @property
     def by_triplets(self) -> bool:

@@ -13,7 +13,11 @@ import numpy as np
 
 from faceall.errors import TrainError
 from faceall.images import find_images
+from faceall.train.align_options import OPTIONS, AlignOptions, read_options
 from faceall.types import Array
+
+FEWEST_LEARNT = 2
+"""Pictures of a person that are learnt from at least, where there are so many."""
 
 Balance = Literal["none", "people", "repeat"]
 
@@ -67,6 +71,11 @@ class People:
     def __len__(self) -> int:
         return len(self.files)
 
+    def some(self, chosen: Array) -> People:
+        """The pictures that are `chosen` (n,) bool; the numbers of the people stay."""
+        numbers = np.flatnonzero(chosen)
+        return People(self.names, tuple(self.files[number] for number in numbers), self.labels[numbers])
+
     def to_json(self) -> dict[str, Any]:
         """What the run folder says of the data."""
         listed = [[f"{file.parent.name}/{file.name}", file.stat().st_size] for file in self.files]
@@ -103,6 +112,35 @@ def find_people(folder: Path, rules: DatasetRules, *, seed: int) -> People:
             f"{folder}: holds pictures of {len(names)} people{left_out}; expected at least two, a folder each"
         )
     return People(tuple(names), tuple(files), np.asarray(labels, np.int64))
+
+
+def crop_sizes(folder: Path) -> tuple[int, int]:
+    """Rows and columns of the face in the crops in a folder, and of the whole crops.
+
+    As its align.json says, or as `faceall align` makes them by default where there is none. Raises AlignError.
+    """
+    options = read_options(folder) if (folder / OPTIONS).exists() else AlignOptions()
+    return options.size, options.side
+
+
+def hold_out(people: People, share: float, *, seed: int) -> tuple[People, People]:
+    """The pictures to learn from, and those held out: a share of all, but two of each person are always learnt from.
+
+    Which they are hangs on the names of person and picture and on the seed alone; the numbers of the people stay.
+    """
+    keys = [
+        hashlib.sha256(f"{seed}/{file.parent.name}/{file.name}".encode("utf-8", "surrogateescape")).digest()
+        for file in people.files
+    ]
+    left = np.bincount(people.labels, minlength=len(people.names))
+    held = np.zeros(len(people), bool)
+    for number in sorted(range(len(people)), key=keys.__getitem__):
+        if held.sum() >= round(share * len(people)):
+            break
+        if left[people.labels[number]] > FEWEST_LEARNT:
+            held[number] = True
+            left[people.labels[number]] -= 1
+    return people.some(~held), people.some(held)
 
 
 def epoch(labels: Array, rules: DatasetRules, random: np.random.Generator) -> Array:
