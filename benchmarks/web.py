@@ -231,7 +231,9 @@ def explain(rows: list[dict[str, Any]]) -> str:
     busy = max(line["cores used"] for line in rows)
     cost = {what: statistics.median(line["CPU ms per request"] for line in rows if line["what"] == what)
             for what in ("register", "retrieve")}  # fmt: skip
-    limit = "the processor" if busy > 0.8 * cores else "waiting, not the processor"
+    limit = (
+        "the processor" if busy > 0.7 * cores else "not the server: it waits for clients, the disk or other programs"
+    )
     return (
         f"limit: {limit}; at most {busy:.2f} of {cores} cores were busy in the server, "
         f"{cost['register']:.0f} ms of them per registration and {cost['retrieve']:.0f} ms per retrieval"
