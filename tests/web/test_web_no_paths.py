@@ -12,6 +12,15 @@ from pictures import TWO_FACES, picture, register, sent
 from faceall.gallery import Gallery
 
 API = "/api/v1"
+BY_ID = (
+    "people/{}",
+    "faces/{}",
+    "faces/{}/thumbnail",
+    "faces?photo={}",
+    "photos/{}",
+    "photos/{}/image",
+    "photos?person={}",
+)
 
 
 @pytest.fixture
@@ -34,16 +43,7 @@ def answers(client: Any) -> list[Any]:
     photos = [photo["id"] for photo in found[4].json["photos"]]
     assert (len(people), len(photos)) == (6, 6)
     for number in (*range(12), 1 << 62, 1 << 64):
-        for address in (
-            "people/{}",
-            "faces/{}",
-            "faces/{}/thumbnail",
-            "photos/{}",
-            "photos/{}/image",
-            "photos?person={}",
-        ):
-            found.append(client.get(f"{API}/{address.format(number)}"))
-        found.append(client.get(f"{API}/faces?photo={number}"))
+        found += [client.get(f"{API}/{address.format(number)}") for address in BY_ID]
     files = [
         (picture(50), "again.png"),
         (picture(100), "nearly.png"),

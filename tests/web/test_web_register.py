@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 from pictures import TWO_FACES, encoded, picture, register, sent
 from PIL import Image as PillowImage
+from stand_ins import ColourDetector, ColourEmbedder
 
 from faceall.gallery import Gallery
 from faceall.web import ServerOptions
+from faceall.web.app import close_app, create_app
 from faceall.web.fetching import Fetched, Fetcher, FetchError
 from faceall.web.uploads import Uploads
 
@@ -46,7 +48,7 @@ NAMES = [
 
 def uploads_in(folder: Path) -> list[Path]:
     """Every file below the uploads."""
-    return sorted(path for path in (folder / "uploads").rglob("*") if path.is_file())
+    return sorted(path for path in (folder / "uploads").rglob("*") if path.is_file() and path.name != ".server")
 
 
 class Shelf(Fetcher):
@@ -332,13 +334,37 @@ def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Pa
 
 
 def test_a_crash_leaves_no_upload_behind(client: Any, gallery: Gallery, folder: Path) -> None:
-    """The next start removes what never became a photo, drafts, and photos that another process has removed."""
-    register(client, (picture(1), "Ada.png"), (picture(2), "Eve.png"))
-    Uploads(gallery).take(picture(3), "lost.png")
-    gallery.remove_person("Eve")
+    """The next start removes what never became a photo, whole or half written."""
+    register(client, (picture(1), "Ada.png"))
+    path = Uploads(gallery).take(picture(3), "lost.png")
+    (path.parent / ".0123456789abcdef").write_bytes(b"half")
     assert len(uploads_in(folder)) == 3
     assert Uploads(gallery).sweep() == 2
     assert [path.name for path in uploads_in(folder)] == ["Ada.png"]
+
+
+def test_the_command_line_removes_uploads_too(client: Any, gallery: Gallery, folder: Path) -> None:
+    """With the person; the pictures of others stay, and those that lie elsewhere."""
+    register(client, (picture(1), "Ada/x.png"), (picture(2), "Eve/x.png"), (picture(2), "Eve/y.png"))
+    gallery.remove_person("Eve")
+    (left,) = uploads_in(folder)
+    assert left.read_bytes() == picture(1)
+    assert [path.name for path in (folder / "uploads").iterdir() if path.is_dir()] == [left.parts[-3]]
+
+
+def test_a_second_server_does_not_sweep_the_first_ones_uploads(gallery: Gallery, folder: Path) -> None:
+    """Those that are on their way are no photo yet; when the first has ended the next one may."""
+    first, second = Uploads(gallery), Uploads(gallery)
+    assert first.claim()
+    assert not second.claim()
+    path = first.take(picture(3), "coming.png")
+    app = create_app(gallery)
+    assert close_app(app, 20)
+    assert path.exists()
+    first.close()
+    assert second.claim()
+    assert second.sweep() == 1
+    second.close()
 
 
 def test_a_sweep_leaves_uploads_that_are_on_their_way(gallery: Gallery, folder: Path) -> None:
@@ -355,9 +381,6 @@ def test_a_sweep_leaves_uploads_that_are_on_their_way(gallery: Gallery, folder: 
 
 def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path) -> None:
     """Its folder has another path then, and the photos are still shown."""
-    from stand_ins import ColourDetector, ColourEmbedder
-
-    from faceall.web.app import close_app, create_app
 
     def opened(place: Path) -> Gallery:
         return Gallery.open(place, detector=ColourDetector(), embedder=ColourEmbedder())

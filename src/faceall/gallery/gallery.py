@@ -33,7 +33,15 @@ from faceall.gallery.people import GalleryStatus, Person, StoredFace
 from faceall.gallery.photos import PhotoResult
 from faceall.gallery.portable import export_folder, read_vectors
 from faceall.gallery.register import Progress, Registration
-from faceall.gallery.removal import Removal, delete_faces, delete_person, delete_photo, delete_photos_at, remaining
+from faceall.gallery.removal import (
+    Removal,
+    delete_faces,
+    delete_person,
+    delete_photo,
+    delete_photos_at,
+    remaining,
+    remove_uploads,
+)
 from faceall.gallery.search import (
     PersonResult,
     Query,
@@ -538,6 +546,7 @@ class Gallery:
 
     def _saved(self, removal: Removal) -> Removal:
         """The removal with its receipt, after every file was rid of what went."""
+        remove_uploads(self._folder, removal.paths)
         if removal.count:
             self._index.save()
         return replace(removal, receipt=self._index.receipt())

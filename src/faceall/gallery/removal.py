@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,6 +18,8 @@ from faceall.gallery.photos import forget_faces, forget_photos
 from faceall.index import FaceIndex
 from faceall.index.receipt import Receipt
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
 
 @dataclass(frozen=True)
 class Removal:
@@ -23,7 +27,7 @@ class Removal:
 
     faces   the ids of the faces whose rows, vectors and thumbnails are gone
     photos  the ids of the photos that are forgotten, as they show no other face
-    paths   the files that held those photos; they are left as they are
+    paths   the files that held those photos; they are left as they are, but for uploads, which the gallery keeps
     aside   how many faces more were waiting for their photo since the model was changed
     receipt  what was left of them on the disk afterwards; None before that was looked at
     """
@@ -76,6 +80,17 @@ def delete_photos_at(index: FaceIndex, path: Path) -> Removal:
         if not rows:
             raise UnknownFaceError(f"{path}: no photo of the gallery {index.name} was seen there")
         return _delete_photos(index, connection, [row[0] for row in rows])
+
+
+def remove_uploads(folder: Path, paths: Iterable[Path]) -> None:
+    """Remove the files of photos that were uploaded into the gallery's own folder, `uploads/SHA-256/NAME`."""
+    uploads = folder / "uploads"
+    for path in paths:
+        if uploads in path.parents and _DIGEST.fullmatch(path.relative_to(uploads).parts[0]):
+            path.unlink(missing_ok=True)
+            for above in path.relative_to(uploads).parents[:-1]:
+                with contextlib.suppress(OSError):  # it holds others
+                    (uploads / above).rmdir()
 
 
 def remaining(index: FaceIndex, removal: Removal) -> int:

@@ -79,6 +79,7 @@ def close_app(app: Flask, timeout: float | None = None) -> bool:
     done = services.jobs.stop(timeout)
     if done:
         services.registrar.close()
+        services.uploads.close()
     return done
 
 
@@ -86,7 +87,8 @@ def _services(
     gallery: Gallery, options: ServerOptions, fetcher: Fetcher | None, worker: Worker | None, metrics: Metrics
 ) -> Services:
     uploads = Uploads(gallery)
-    uploads.sweep()
+    if uploads.claim():
+        uploads.sweep()
     shapes = Shapes(uploads)
     pictures = PictureGate(most_bytes=options.most_file_bytes, most_pixels=options.most_pixels)
     limits = FetchLimits(most_bytes=options.most_file_bytes, most_pixels=options.most_pixels)

@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from faceall.errors import FaceallError, UnknownFaceError
 from faceall.gallery import Gallery, StoredPhoto
@@ -24,6 +24,7 @@ from faceall.web.names import LONGEST, from_parts, to_parts
 from faceall.web.refusal import RefusedError
 
 _FOLDER = "uploads"
+_CLAIM = ".server"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -35,6 +36,7 @@ class Uploads:
         self._folder = gallery.folder / _FOLDER
         self._lock = threading.Lock()
         self._pending: Counter[str] = Counter()  # digests of pictures that are on their way into the gallery
+        self._claim: IO[bytes] | None = None
 
     def take(self, data: bytes, name: str) -> Path:
         """Write a picture so that a crash leaves it whole or not at all; `release` has to follow.
@@ -101,13 +103,49 @@ class Uploads:
             self._pending -= Counter((digest,))  # drops it at zero
 
     def remove(self, paths: Iterable[Path]) -> int:
-        """Remove the uploads among the files of photos that the gallery has forgotten; returns how many went."""
-        digests = {self._digest_of(path) for path in paths if self.owns(path)}
+        """Remove the uploads among the files of photos that the gallery has forgotten; returns how many are gone.
+
+        The gallery removes them itself, but not where they lay elsewhere when they were registered.
+        """
+        places = {place for path in paths if (place := self.place_of(path)) is not None}
         with self._lock:
-            return sum(self._forget(digest) for digest in digests if digest not in self._pending)
+            for digest in {self._digest_of(place) for place in places} - set(self._pending):
+                self._forget(digest)
+        return sum(not place.exists() for place in places)
+
+    def claim(self) -> bool:
+        """Whether no other server has uploads on their way here; then that holds until `close`.
+
+        Where the system has no such locks (Windows) the answer is yes.
+        """
+        try:
+            import fcntl
+        except ImportError:
+            return True
+        try:
+            self._folder.mkdir(exist_ok=True)
+            claim = (self._folder / _CLAIM).open("ab")
+        except OSError as error:
+            raise FaceallError(f"{self._folder}: cannot be written ({error.strerror})") from error
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            claim.close()
+            return False
+        self._claim = claim
+        return True
+
+    def close(self) -> None:
+        """Let another server claim the uploads."""
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     def sweep(self) -> int:
-        """Remove pictures that never became a photo, as after a crash, and those whose photo is gone; returns both."""
+        """Remove pictures that never became a photo, as after a crash, and those whose photo is gone.
+
+        Only for who has claimed the uploads: those on another server's way would go, too. Returns how many files went.
+        """
         try:
             digests = [name for name in os.listdir(self._folder) if _DIGEST.fullmatch(name)]
         except FileNotFoundError:
