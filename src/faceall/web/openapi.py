@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Response, jsonify
 
 from faceall.version import __version__
-from faceall.web.inputs import LONGEST_PAGE
+from faceall.web.openapi_operations import CHANGES, PAGE, PICTURES, in_path, in_query, operation
 from faceall.web.openapi_schemas import FLAG, ID, SCHEMAS, TEXT, Schema, many, maybe, record, ref
 from faceall.web.services import services
 
 _PICTURE: Schema = {"type": "string", "contentMediaType": "image/*", "format": "binary"}
 _LIMITS = {"type": "number", "minimum": 0, "maximum": 4}
-_ERRORS = {
-    400: "what is asked for cannot be understood; the message says why",
-    401: "an API key is needed",
-    403: "the request comes from another site",
-    404: "there is no such thing",
-    409: "it clashes with what is there",
-    413: "too large",
-    415: "no picture, or a body of another kind",
-    422: "not the faces that are needed",
-    429: "too many requests",
-    500: "a fault of the server",
-    503: "busy; ask again",
-}
-_ALWAYS = (400, 401, 403, 404, 429, 500, 503)
-_CHANGES = (409, 413, 415)
-_PICTURES = (409, 413, 415)
 
 
 def build(*, most_urls: int, most_matches: int) -> dict[str, Any]:
     """The document, with the bounds of a server in it."""
+    paths = {
+        **_general(),
+        **_people(),
+        **_faces(),
+        **_photos(),
+        **_registrations(most_urls),
+        **_questions(most_matches),
+        **_faceall(most_urls),
+    }
+    for path, methods in paths.items():
+        for method, described in methods.items():
+            words = re.findall(r"\w+", path.removeprefix("/api/v1"))
+            described["operationId"] = "_".join([method, *words])
+            described["tags"] = [words[0] if path.startswith("/api/v1") else "FaceAll"]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -41,15 +40,7 @@ def build(*, most_urls: int, most_matches: int) -> dict[str, Any]:
             "description": "Find, remember and recognise faces. Distances are squared L2 of unit vectors, 0 to 4.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "paths": {
-            **_general(),
-            **_people(),
-            **_faces(),
-            **_photos(),
-            **_registrations(most_urls),
-            **_questions(most_matches),
-            **_faceall(most_urls),
-        },
+        "paths": paths,
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
@@ -66,79 +57,38 @@ def document() -> Response:
     return jsonify(build(most_urls=options.most_urls, most_matches=options.most_matches))
 
 
-def _operation(
-    text: str,
-    answer: Schema | str,
-    *,
-    errors: tuple[int, ...] = (),
-    parameters: list[Schema] | None = None,
-    body: Schema | None = None,
-    kind: str = "application/json",
-    status: int = 200,
-) -> Schema:
-    """One operation; `answer` is the shape of its JSON or another media type."""
-    content = {answer: {}} if isinstance(answer, str) else {"application/json": {"schema": answer}}
-    responses: Schema = {str(status): {"description": "done", "content": content}}
-    for code in sorted({*_ALWAYS, *errors}):
-        responses[str(code)] = {
-            "description": _ERRORS[code],
-            "content": {"application/json": {"schema": ref("Error")}},
-        }
-    operation: Schema = {"summary": text, "responses": responses}
-    if parameters:
-        operation["parameters"] = parameters
-    if body is not None:
-        operation["requestBody"] = {"required": True, "content": {kind: {"schema": body}}}
-    return operation
-
-
-def _query(name: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "query", "schema": schema}
-
-
-def _path(name: str, example: int | str) -> Schema:
-    schema = ID if isinstance(example, int) else {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": 64}
-    return {"name": name, "in": "path", "required": True, "schema": schema, "example": example}
-
-
-_PAGE = [
-    _query("limit", {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": 100}),
-    _query("offset", {**ID, "default": 0}),
-]
-
-
 def _general() -> Schema:
     return {
         "/api/v1/health": {
-            "get": _operation("Whether the server answers", record(status={"type": "string", "const": "ok"}))
+            "get": operation("Whether the server answers", record(status={"type": "string", "const": "ok"}))
         },
-        "/api/v1/status": {"get": _operation("What the gallery holds, and how it is", ref("Status"))},
-        "/api/v1/openapi.json": {"get": _operation("This document", {"type": "object"})},
+        "/api/v1/status": {"get": operation("What the gallery holds, and how it is", ref("Status"))},
+        "/api/v1/openapi.json": {"get": operation("This document", {"type": "object"})},
     }
 
 
 def _people() -> Schema:
-    person = [_path("person_id", 1)]
-    unnamed = _query("unnamed", {"type": "string", "enum": ["all", "only", "none"], "default": "all"})
-    rename = _operation("Rename a person", ref("Person"), parameters=person, body=record(name=_NAME), errors=_CHANGES)
-    merge = _operation(
-        "File all their faces under another", ref("Person"), parameters=person, body=record(into=ID), errors=_CHANGES
+    person = [in_path("person_id", 1)]
+    unnamed = in_query("unnamed", {"type": "string", "enum": ["all", "only", "none"], "default": "all"})
+    rename = operation("Rename a person", ref("Person"), parameters=person, body=record(name=_NAME), errors=CHANGES)
+    merge = operation(
+        "File all their faces under another", ref("Person"), parameters=person, body=record(into=ID), errors=CHANGES
     )
-    split = _operation(
+    split = operation(
         "Take faces out, to another person or a new cluster",
         ref("Person"),
         parameters=person,
         body=record({"to": maybe(_NAME)}, faces=many(ID, minItems=1)),
-        errors=_CHANGES,
+        errors=CHANGES,
     )
     return {
         "/api/v1/people": {
-            "get": _operation("People by name", ref("People"), parameters=[unnamed, _query("q", TEXT), *_PAGE])
+            "get": operation("People by name", ref("People"), parameters=[unnamed, in_query("q", TEXT), *PAGE])
         },
         "/api/v1/people/{person_id}": {
-            "get": _operation("One person", ref("Person"), parameters=person),
+            "get": operation("One person", ref("Person"), parameters=person),
             "patch": rename,
-            "delete": _operation("Remove a person with all faces", ref("Removal"), parameters=person),
+            "delete": operation("Remove a person with all faces", ref("Removal"), parameters=person),
         },
         "/api/v1/people/{person_id}/merge": {"post": merge},
         "/api/v1/people/{person_id}/split": {"post": split},
@@ -149,45 +99,45 @@ _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": 
 
 
 def _faces() -> Schema:
-    face = [_path("face_id", 2)]
-    chosen = [_query("person", ID), _query("photo", ID), _query("nobody", FLAG)]
-    assign = _operation(
+    face = [in_path("face_id", 2)]
+    chosen = [in_query("person", ID), in_query("photo", ID), in_query("nobody", FLAG)]
+    assign = operation(
         "File a face under a person, or under nobody",
         ref("Face"),
         parameters=face,
         body=record(person=maybe(_NAME)),
-        errors=_CHANGES,
+        errors=CHANGES,
     )
     return {
-        "/api/v1/faces": {"get": _operation("Faces by their ids", ref("Faces"), parameters=[*chosen, *_PAGE])},
+        "/api/v1/faces": {"get": operation("Faces by their ids", ref("Faces"), parameters=[*chosen, *PAGE])},
         "/api/v1/faces/{face_id}": {
-            "get": _operation("One face", ref("Face"), parameters=face),
+            "get": operation("One face", ref("Face"), parameters=face),
             "patch": assign,
-            "delete": _operation("Remove a face", ref("Removal"), parameters=face),
+            "delete": operation("Remove a face", ref("Removal"), parameters=face),
         },
         "/api/v1/faces/{face_id}/thumbnail": {
-            "get": _operation("A face as a small picture", "image/jpeg", parameters=face)
+            "get": operation("A face as a small picture", "image/jpeg", parameters=face)
         },
     }
 
 
 def _photos() -> Schema:
-    photo = [_path("photo_id", 3)]
-    size = _query("max", {"type": "integer", "minimum": 16, "maximum": 4096, "default": 1600})
+    photo = [in_path("photo_id", 3)]
+    size = in_query("max", {"type": "integer", "minimum": 16, "maximum": 4096, "default": 1600})
     return {
         "/api/v1/photos": {
-            "get": _operation("Photos by their ids", ref("Photos"), parameters=[_query("person", ID), *_PAGE])
+            "get": operation("Photos by their ids", ref("Photos"), parameters=[in_query("person", ID), *PAGE])
         },
         "/api/v1/photos/{photo_id}": {
-            "get": _operation("One photo", ref("Photo"), parameters=photo),
-            "delete": _operation("Remove a photo with its faces", ref("Removal"), parameters=photo),
+            "get": operation("One photo", ref("Photo"), parameters=photo),
+            "delete": operation("Remove a photo with its faces", ref("Removal"), parameters=photo),
         },
         "/api/v1/photos/{photo_id}/image": {
-            "get": _operation(
+            "get": operation(
                 "The photo, upright and scaled down, with a face marked",
                 "image/jpeg",
-                parameters=[*photo, size, _query("face", ID)],
-                errors=_PICTURES,
+                parameters=[*photo, size, in_query("face", ID)],
+                errors=PICTURES,
             )
         },
     }
@@ -208,19 +158,19 @@ def _registrations(most_urls: int) -> Schema:
             "urls": {"description": f"the address of a picture; the field may come {most_urls} times"},
         },
     }
-    register = _operation(
+    register = operation(
         "Register pictures; answers before it is done, unless `wait` is true",
         ref("JobFinished"),
-        parameters=[_query("wait", {**FLAG, "default": False})],
+        parameters=[in_query("wait", {**FLAG, "default": False})],
         body=record({"person": maybe(_NAME)}, urls=urls),
-        errors=_PICTURES,
+        errors=PICTURES,
     )
     register["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
     register["responses"]["202"] = {
         "description": "accepted",
         "content": {"application/json": {"schema": ref("JobStarted")}},
     }
-    job = [_path("job_id", "mR3dYw0hQk2LxT9a")]
+    job = [in_path("job_id", "mR3dYw0hQk2LxT9a")]
     seen = {
         "name": "Last-Event-ID",
         "in": "header",
@@ -228,9 +178,9 @@ def _registrations(most_urls: int) -> Schema:
     }
     return {
         "/api/v1/register": {"post": register},
-        "/api/v1/jobs/{job_id}": {"get": _operation("How far a registration is", ref("Job"), parameters=job)},
+        "/api/v1/jobs/{job_id}": {"get": operation("How far a registration is", ref("Job"), parameters=job)},
         "/api/v1/jobs/{job_id}/events": {
-            "get": _operation(
+            "get": operation(
                 "Server-sent events: `result` for each picture, then `done`",
                 "text/event-stream",
                 parameters=[*job, seen],
@@ -255,25 +205,25 @@ def _questions(most_matches: int) -> Schema:
         "properties": {"first": _PICTURE, "second": _PICTURE},
         "required": ["first", "second"],
     }
-    cluster = _operation(
+    cluster = operation(
         "Group the faces of nobody",
         ref("Clustering"),
         body=record({"threshold": maybe({"type": "number", "exclusiveMinimum": 0, "maximum": 4}), "known": FLAG}),
-        errors=_CHANGES,
+        errors=CHANGES,
     )
     cluster["requestBody"]["required"] = False
     form = "multipart/form-data"
     return {
         "/api/v1/search": {
-            "post": _operation("Who is on a picture", ref("Found"), body=search, kind=form, errors=_PICTURES)
+            "post": operation("Who is on a picture", ref("Found"), body=search, kind=form, errors=PICTURES)
         },
         "/api/v1/compare": {
-            "post": _operation(
+            "post": operation(
                 "Whether two pictures show one person",
                 ref("Comparison"),
                 body=compare,
                 kind=form,
-                errors=(*_PICTURES, 422),
+                errors=(*PICTURES, 422),
             )
         },
         "/api/v1/cluster": {"post": cluster},
@@ -300,26 +250,24 @@ def _faceall(most_urls: int) -> Schema:
     failed = {"oneOf": [ref("Error"), ref("FaceAllFaces")]}
     paths = {
         "/faceRegister": {
-            "post": _operation(
+            "post": operation(
                 "Register the pictures of a form",
                 ref("FaceAllFaces"),
                 body=register,
                 kind=form,
-                errors=(*_PICTURES, 422),
+                errors=(*PICTURES, 422),
             )
         },
         "/faceRegisterBatch": {
-            "post": _operation(
-                "Register the pictures at URLs", ref("FaceAllFaces"), body=batch, errors=(*_PICTURES, 422)
-            )
+            "post": operation("Register the pictures at URLs", ref("FaceAllFaces"), body=batch, errors=(*PICTURES, 422))
         },
         "/faceRetrieve": {
-            "post": _operation(
+            "post": operation(
                 "All faces by their distance to the one on a picture",
                 ref("FaceAllDistances"),
                 body=retrieve,
                 kind=form,
-                errors=(*_PICTURES, 422),
+                errors=(*PICTURES, 422),
             )
         },
     }
