@@ -119,6 +119,31 @@ def test_people_are_found_and_parted(client: Any, ada: int) -> None:
     assert "1 face belongs to nobody yet." in page(client, "/people")[1]
 
 
+def test_faces_of_nobody_are_shown_where_the_unnamed_are(client: Any, ada: int) -> None:
+    """With a field for the name, and only there."""
+    html = client.get("/people?unnamed=only", headers=HTML).get_data(as_text=True)
+    assert html.count("data-face=") == 1
+    assert "Faces of nobody yet" in plain(html)
+    assert "Faces of nobody yet" not in page(client, "/people")[1]
+
+
+def test_all_photos_of_a_person(client: Any, ada: int) -> None:
+    """Whole photos with the person's own faces framed, nobody else's."""
+    register(client, (picture(7), "one.png"), person=NASTY)
+    register(client, (picture(9), "other.png"), person="Bob")
+    html = client.get(f"/people/{ada}?show=photos", headers=HTML).get_data(as_text=True)
+    assert boxes_in(html) == 2
+    assert "one.png" in html
+    assert "other.png" not in html
+    assert page(client, f"/people/{ada}?show=films")[0] == 400
+
+
+def test_problems_keep_their_details_in_chinese(client: Any, ada: int) -> None:
+    """What the server says stands behind the text in the reader's language."""
+    said = page(client, "/people?page=none", **{"Accept-Language": "zh"})[1]
+    assert load_texts("zh")("problems.bad_request") + "（page is 'none', expected" in said
+
+
 def test_long_lists_have_pages(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Links lead on and back and keep what was asked for."""
     monkeypatch.setattr(pages, "PEOPLE_PER_PAGE", 2)

@@ -27,17 +27,25 @@ def registered(words: Texts, result: Json) -> Json:
         "outcome": words(f"outcome.{status}" if words.has(f"outcome.{status}") else "outcome.registered"),
         "tone": _WORSE.get(status, "good"),
         "people": [{**person, "name": shown_name(words, person)} for person in people.values()],
-        "problem": problem_text(words, result["error"]) if _WORSE.get(status) == "bad" else "",
+        "remark": _remark(words, result),
     }
 
 
+def _remark(words: Texts, result: Json) -> str:
+    """What is wrong with a picture, or what there is to say about it; the server says the latter in English only."""
+    if _WORSE.get(result["status"]) == "bad":
+        return problem_text(words, result["error"])
+    said = [result["message"]] if result["status"] == "duplicate" else []
+    return "; ".join([*said, *result.get("notes", [])]) if words.language == "en" else ""
+
+
 def problem_text(words: Texts, error: Mapping[str, Any]) -> str:
-    """An error in words: in English what the server says, else the text for its code."""
+    """An error in words: what the server says, which is English; in another language after the text for its code."""
     key = f"problems.{error['code']}"
     message = str(error["message"])
     if words.language == "en" or not words.has(key):
         return message[:1].upper() + message[1:]
-    return words(key)
+    return words("script.detail", known=words(key), message=message)
 
 
 def searched(words: Texts, found: Json) -> Json:

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, request, url_for
 from werkzeug.datastructures import FileStorage
 
 from faceall.errors import FaceallError
+from faceall.gallery import StoredFace, StoredPhoto
 from faceall.gallery.people import checked_name
 from faceall.web import api
 from faceall.web.errors import describe, refused
@@ -106,25 +107,36 @@ def people() -> Response:
         people=[services().shapes.person(person) for person in found.items],
         names=_names(),
         nobody=gallery.page_of_faces(nobody=True, limit=0).total,
+        strangers=_strangers() if which == "only" and number == 1 and not query else [],
         query=query,
         unnamed=which,
         **_pages(number, found.total, PEOPLE_PER_PAGE),
     )
 
 
+def _strangers() -> list[Json]:
+    """The first faces that are filed under nobody."""
+    found = services().gallery.page_of_faces(nobody=True, limit=PEOPLE_PER_PAGE)
+    return [services().shapes.face(face) for face in found.items]
+
+
 @blueprint.get("/people/<int:person_id>")
 def person(person_id: int) -> Response:
-    """One person with all their faces."""
+    """One person with all their faces, or with all the photos that show them."""
     shared = services()
     shown = shared.shapes.person(shared.gallery.person(person_id))
+    by_photo = choice(request.args, "show", ("faces", "photos")) == "photos"
     number, offset = _page_number(FACES_PER_PAGE)
-    found = shared.gallery.page_of_faces(person=person_id, limit=FACES_PER_PAGE, offset=offset)
+    listed = shared.gallery.page_of_photos if by_photo else shared.gallery.page_of_faces
+    found = listed(person=person_id, limit=FACES_PER_PAGE, offset=offset)
     everybody = shared.gallery.page_of_people(limit=_MOST_NAMES).items
     return render(
         "person.html",
         "people",
         person=shown,
-        faces=[shared.shapes.face(face) for face in found.items],
+        faces=[shared.shapes.face(one) for one in found.items if isinstance(one, StoredFace)],
+        photos=[shared.shapes.photo(one) for one in found.items if isinstance(one, StoredPhoto)],
+        by_photo=by_photo,
         others=[shared.shapes.person(other) for other in everybody if other.id != person_id],
         names=[other.name for other in everybody if other.named],
         **_pages(number, found.total, FACES_PER_PAGE),

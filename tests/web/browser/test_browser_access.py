@@ -89,10 +89,10 @@ def test_everything_can_be_done_by_keyboard(browser: Browser, pages: list[str], 
     """From the skip link to the navigation, a person, and a new name, without a mouse; the focus can be seen."""
     browser.go("/people")
     browser.press(Keys.TAB)
-    assert browser.focused.text == "Skip to the content"
-    assert browser.focused.location["y"] >= 0
+    browser.wait(lambda: browser.focused.text == "Skip to the content", "the skip link to have the focus and show")
+    assert browser.run("return document.activeElement.getBoundingClientRect().top") >= 0
     browser.press(Keys.ENTER)
-    assert browser.focused.get_attribute("id") == "content"
+    browser.wait(lambda: browser.focused.get_attribute("id") == "content", "the content to have the focus")
     tab_to(browser, "#people a")
     outline = "const style = getComputedStyle(document.activeElement); return [style.outlineStyle, style.outlineWidth]"
     assert browser.run(outline) == ["solid", "3px"]

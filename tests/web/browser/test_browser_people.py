@@ -194,6 +194,21 @@ def test_unknown_faces_are_grouped_and_named(browser: Browser, served: Served, p
     assert served.person("Somebody new") is not None
 
 
+def test_a_face_of_nobody_is_named_where_the_unnamed_are(
+    browser: Browser, served: Served, photos: Photos, tmp_path: Path
+) -> None:
+    """Its tile has a field for the name; afterwards it is gone from there."""
+    copy = tmp_path / "img_7.jpg"
+    copy.write_bytes(photos.people["Larry_Page"][0].read_bytes() + b"alone")
+    register(browser, [copy])
+    browser.go("/people?unnamed=only")
+    tile = next(tile for tile in browser.all("li[data-face]") if copy.name in tile.text)
+    face = tile.get_attribute("data-face")
+    write(browser, f"li[data-face='{face}'] input", "Known now" + Keys.ENTER)
+    browser.wait(lambda: not browser.all(f"li[data-face='{face}']"), "the face to leave the unnamed")
+    assert served.ask(f"/faces/{face}")["person"]["name"] == "Known now"
+
+
 def test_a_face_is_named_on_its_photo(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
     """On a photo of six, a face of nobody gets a name and loses it again; then it is deleted, and the photo."""
     person = make("Group", photos.group)

@@ -3,7 +3,7 @@
 import { copyOf } from "./base.js";
 import { drawMarks } from "./marks.js";
 import { explain } from "./request.js";
-import { nameOf, text, textFor } from "./texts.js";
+import { language, nameOf, text, textFor } from "./texts.js";
 
 const TONES = { "no-face": "warn", refused: "warn", unreadable: "bad", "too-large": "bad", failed: "bad", stopped: "warn" };
 
@@ -45,7 +45,7 @@ export class Card {
       this.image.alt = textFor("common.photo_alt", faces.length, { name: this.name });
     }
     this.showPeople(faces);
-    if (result.error && result.status !== "no-face") this.part("message").textContent = explain(result.error);
+    this.part("message").textContent = remarkOn(result);
     if (result.photo) {
       this.part("open").hidden = false;
       this.part("open").querySelector("a").href = `/photos/${result.photo}`;
@@ -95,6 +95,13 @@ export class Card {
   part(name) {
     return this.element.querySelector(`[data-${name}]`);
   }
+}
+
+/** What is wrong with a picture, or what there is to say about it; the server says the latter in English only. */
+function remarkOn({ status, error, message, notes }) {
+  if (error && TONES[status] !== "warn") return explain(error);
+  const said = [...(status === "duplicate" ? [message] : []), ...(notes ?? [])];
+  return language.startsWith("en") ? said.join("; ") : "";
 }
 
 function imageOf(photo) {

@@ -19,8 +19,9 @@ for (const form of document.querySelectorAll("[data-who]")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const name = form.elements.name.value.trim();
-    const id = form.closest("[data-person]").dataset.person;
-    if (name) await attempt(async () => (await rename(id, name)) && location.reload());
+    const { person, face } = form.closest("li").dataset;
+    const give = () => (person ? rename(person, name) : ask("PATCH", `/faces/${face}`, { person: name }));
+    if (name) await attempt(async () => (await give()) && location.reload());
   });
 }
 

@@ -29,10 +29,11 @@ export async function askForPiece(url, form) {
   return answer.text();
 }
 
-/** A problem in the language of the page: an entry of the texts by its code, in English what the server said. */
-export function explain(problem) {
-  const known = text(`problems.${problem.code}`);
-  return language.startsWith("en") && problem.message ? sentence(problem.message) : known || problem.message;
+/** A problem in words: what the server said, which is English; in another language after the text for its code. */
+export function explain({ code, message }) {
+  const known = text(`problems.${code}`);
+  if (!message || code === "network") return known;
+  return language.startsWith("en") || !known ? sentence(message) : text("script.detail", { known, message });
 }
 
 /** Wait as long as the server asked for, within reason. */
