@@ -135,10 +135,12 @@ def _by_number(old: sqlite3.Connection, name: str) -> Iterator[tuple[object, ...
             whole = False
             while not whole:
                 found, whole, failed = _some(old, name, low, high, order)
+                before = (low, high)
                 for number, *row in found:
-                    low, high = (number + 1, high) if compare > 0 else (low, number - 1)
-                    yield tuple(row)
-                if failed:
+                    if low <= number <= high:  # damage can lead back to what was read already
+                        low, high = (number + 1, high) if compare > 0 else (low, number - 1)
+                        yield tuple(row)
+                if failed or (not whole and (low, high) == before):
                     failures += 1
                     break
             if whole:
@@ -164,15 +166,19 @@ def _some(
 
 def _settle(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     """The settings that an index cannot be without; there is no graph file any more."""
-    found = dict(new.execute("SELECT key, value FROM meta WHERE key LIKE 'index.%'"))
+    rows = new.execute("SELECT substr(key, 7), value FROM meta WHERE substr(key, 1, 6) = 'index.'").fetchall()
+    found = {key: value for key, value in rows if schema.makes_sense(key, value)}
+    new.executemany("DELETE FROM meta WHERE key = ?", [(f"index.{key}",) for key, _ in rows if key not in found])
     row = new.execute("SELECT length(vector) / 4 FROM vectors GROUP BY 1 ORDER BY count(*) DESC LIMIT 1").fetchone()
     settings: dict[str, object] = {"graph": None, "graph_generation": 0}
-    if found.get("index.metric") not in ("l2", "cosine"):
+    if "metric" not in found:
         settings["metric"] = "l2"
-    if row is not None and found.get("index.dimension") is None:
+    if row is not None and row[0] and found.get("dimension") is None:
         settings["dimension"] = row[0]
+    odd = "typeof(added) <> 'integer' OR added NOT BETWEEN 0 AND ?"
+    new.execute(f"UPDATE vectors SET added = 0 WHERE {odd}", (schema.HIGHEST,))
     generation = new.execute("SELECT coalesce(max(added), 0) FROM vectors").fetchone()[0]
-    settings["generation"] = settings["log_floor"] = max(generation, int(found.get("index.generation") or 0)) + 1
+    settings["generation"] = settings["log_floor"] = max(generation, found.get("generation") or 0) + 1
     schema.write(new, **settings)
     for pragma, value in (("application_id", schema.APPLICATION), ("user_version", schema.SCHEMA)):
         new.execute(f"PRAGMA {pragma} = {value}")

@@ -10,6 +10,8 @@ from faceall.index.connection import DATABASE
 
 APPLICATION = 0x46414C4C  # "FALL", tells our databases from any other SQLite file
 SCHEMA = 1
+HIGHEST = 1 << 61
+"""No count of transactions comes near it."""
 
 TABLES = (
     # settings; the index's own keys begin with "index.", all others are free for the gallery
@@ -80,11 +82,23 @@ def read(connection: sqlite3.Connection, name: str) -> Settings:
     rows = connection.execute("SELECT substr(key, 7), value FROM meta WHERE substr(key, 1, 6) = 'index.'")
     found = dict(rows.fetchall())
     unknown = sorted(set(found) - set(Settings.__dataclass_fields__))
-    if unknown or found.get("metric") not in ("l2", "cosine"):
-        raise IndexDamagedError(f"{name}/{DATABASE} is damaged: its settings make no sense ({unknown or 'metric'})")
+    wrong = unknown or [key for key, value in found.items() if not makes_sense(key, value)]
+    if wrong or "metric" not in found:
+        raise IndexDamagedError(f"{name}/{DATABASE} is damaged: its settings make no sense ({wrong or 'metric'})")
     found.setdefault("dimension", None)
     found.setdefault("model", None)
     return Settings(**found)
+
+
+def makes_sense(key: str, value: object) -> bool:
+    """Whether a setting, by the name of its field, can have this value."""
+    if key == "metric":
+        return value in ("l2", "cosine")
+    if key in ("model", "graph"):
+        return value is None or isinstance(value, str if key == "model" else bytes)
+    if key == "dimension" and value is None:
+        return True
+    return isinstance(value, int) and (key == "dimension") <= value <= HIGHEST
 
 
 def write(connection: sqlite3.Connection, **settings: object) -> None:

@@ -21,6 +21,7 @@ from faceall.errors import IndexFileError
 from faceall.index import exact, graph_file, rows, schema, stored
 from faceall.index.filtered import among
 from faceall.index.graph import Graph, GraphOptions
+from faceall.index.hnsw_elements import is_loadable
 from faceall.index.rows import Block
 from faceall.index.storage import Storage
 from faceall.index.tuner import tuned
@@ -280,6 +281,8 @@ class Searcher:
         with graph_file.scratch_file(folder) as (path, file):
             header = graph_file.unpack_verified(folder, settings.graph, file)
             if header is None or (header.dimension, header.metric) != (dimension, settings.metric):
+                return None
+            if not is_loadable(file, dimension):
                 return None
             graph = Graph.load(path, dimension, self._options, live=header.count, generation=header.generation)
         if graph is not None:
