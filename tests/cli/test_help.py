@@ -32,7 +32,19 @@ LEAVES = {name: command for name, command in COMMANDS.items() if not isinstance(
 def test_all_commands_are_there() -> None:
     """The commands that the README and the design name."""
     wanted = {"register", "search", "detect", "embed", "compare", "people", "remove", "status"}
-    wanted |= {"models", "convert", "doctor", "align", "evaluate", "calibrate", "train", "cluster", "gallery", "index"}
+    wanted |= {
+        "models",
+        "convert",
+        "doctor",
+        "align",
+        "evaluate",
+        "calibrate",
+        "train",
+        "cluster",
+        "gallery",
+        "index",
+        "serve",
+    }
     assert set(main.commands) == wanted
 
 
