@@ -195,10 +195,9 @@ class Disk:
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         for folder in {*self._lasting, *self._names}:
-            shown = dict(self._lasting[folder])
             changes = self._names[folder]
-            for path, node in changes[: len(changes) if keep > 1 else chance.randint(0, len(changes))]:
-                shown[path] = node
+            count = len(changes) if keep > 1 else chance.randint(0, len(changes))
+            shown = {**self._lasting[folder], **dict(changes[:count])}
             for path, node in shown.items():
                 if node is not None:
                     place = target / os.path.relpath(path, self.root)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent / room) for room in ("gallery", "fuzz")]
 
+import hnswlib  # noqa: E402, F401 - now, not in every case
 import numpy as np  # noqa: E402 - after the folders of the stand-ins and of the judge
 from fuzz_damage import damaged  # noqa: E402
 from fuzz_judge import Verdict, judge  # noqa: E402
@@ -32,7 +33,7 @@ from faceall.gallery.analysis import label_of  # noqa: E402
 from faceall.index import FaceIndex, GraphOptions, graph_file  # noqa: E402
 from faceall.types import Float32Array  # noqa: E402
 
-FACES, SIZE, LIMIT = 1000, 64, 200
+FACES, SIZE, LIMIT = 300, 64, 100
 QUESTIONS = 20
 Spoiler = Callable[[Path, "Material", random.Random], None]
 
@@ -67,7 +68,7 @@ def make(folder: Path) -> Material:
         gallery.export_folder(folder / "folder")
     shutil.copytree(rest, folder / "draft")
     with _opened(folder / "draft") as gallery:  # its log is not empty as long as it is open
-        gallery.unassign([face.face_id for face in gallery.faces()[:300]])
+        gallery.unassign([face.face_id for face in gallery.faces()[:200]])
         shutil.copytree(folder / "draft", busy)
     return Material(rest, busy, other, alien, questions, nearest)
 

@@ -1,0 +1,197 @@
+"""A disk that is full, that may only be read, or that is taken away in the midst."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from actors import LIMIT, Journal, act, opened, told
+
+from faceall.errors import FaceallError, IndexFileError
+from faceall.gallery import Gallery
+
+ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+NOBODY = 65534
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX file systems")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four megabytes."""
+    if not ROOT:
+        pytest.skip("needs root, to mount a small file system")
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def one_line(error: BaseException) -> str:
+    """The text of an error that a person gets to see."""
+    assert isinstance(error, IndexFileError)
+    text = str(error)
+    assert "\n" not in text
+    assert len(text) < 300
+    return text
+
+
+def photos_of(album: Path) -> list[str]:
+    """All photos."""
+    return [str(path) for path in sorted(album.glob("*/*.png"))]
+
+
+def register_singly(gallery: Gallery, photos: list[str], safe: set[str]) -> None:
+    """Take up photos, each in a transaction of its own, and note those that were told."""
+    for photo in photos:
+        safe |= {str(result.path) for result in gallery.register([photo])}
+
+
+def test_full_disk_keeps_what_was_told(album: Path, disk: Path) -> None:
+    """One line says that the disk is full; what was told is there, searched and removed; with room it goes on."""
+    folder, safe = disk / "gallery", set()
+    with opened(folder) as gallery:
+        (disk / "ballast").write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 1_000_000))
+        with pytest.raises(FaceallError) as caught:
+            register_singly(gallery, photos_of(album), safe)
+        assert "full" in one_line(caught.value)
+        assert 5 < len(safe) < 80
+        assert {str(face.path) for face in gallery.faces()} == safe
+        gallery._index.close(save=False)
+    with Gallery.open(folder, read_only=True) as reader:
+        assert reader.problems() == []
+        assert {str(face.path) for face in reader.faces()} == safe
+    (disk / "ballast").unlink()
+    with opened(folder) as gallery:
+        assert gallery.problems() == []
+        assert {str(result.path) for result in gallery.register(album) if result.status == "unchanged"} == safe
+        assert gallery.problems() == []
+        assert len({face.path for face in gallery.faces()}) == 80
+
+
+def test_full_disk_while_the_graph_is_saved(album: Path, disk: Path) -> None:
+    """A graph that has no room is one line, and nothing else is lost by it."""
+    folder = disk / "gallery"
+    with opened(folder) as gallery:
+        list(gallery.register(photos_of(album)[:60]))
+        gallery._index.save()
+        graph = folder / "faces.hnsw"
+        before = graph.read_bytes()
+        (disk / "ballast").write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 4096))
+        with pytest.raises(IndexFileError) as caught:
+            gallery._index._searcher.save()
+        assert "space" in one_line(caught.value)
+        assert graph.read_bytes() == before
+        assert [path.name for path in folder.glob(".faces*")] == []
+        assert gallery.problems() == []
+        (disk / "ballast").unlink()
+        assert gallery._index.save()
+
+
+def test_limited_file_size_keeps_what_was_told(album: Path, tmp_path: Path) -> None:
+    """Where files may not grow any more, as under a quota, it is the same; no right to mount is needed to see it."""
+    folder, journal = tmp_path / "gallery", tmp_path / "journal"
+    child = os.fork()
+    if not child:  # pragma: no cover
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+            act("register", str(folder), str(journal), photos_of(album), 1)
+        except FaceallError as error:
+            Journal(journal).tell("refused", text=one_line(error))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    events = told(journal)
+    (refusal,) = [event for event in events if event["event"] == "refused"]
+    assert "cannot be" in str(refusal["text"])
+    safe = {str(event["path"]) for event in events if event["event"] == "added"}
+    assert safe
+    with opened(folder) as gallery:
+        assert gallery.problems() == []
+        assert safe <= {str(face.path) for face in gallery.faces()}
+        list(gallery.register(album))
+        assert len({face.path for face in gallery.faces()}) == 80
+
+
+def test_read_only_file_system(album: Path, disk: Path, tmp_path: Path) -> None:
+    """Searched, listed, verified, exported; a change is refused in one line; nothing is written."""
+    folder = disk / "gallery"
+    with opened(folder) as gallery:
+        list(gallery.register(photos_of(album)[: LIMIT + 10]))
+        gallery._index.save()
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with Gallery.open(folder, read_only=True) as gallery:
+        assert len(gallery) > LIMIT
+        assert gallery.problems() == []
+        assert gallery._index.search(gallery._index[1], 1).keys.tolist() == [[1]]
+        assert gallery.export_folder(tmp_path / "folder").faces == len(gallery)
+        with pytest.raises(IndexFileError) as caught:
+            gallery.delete_faces([1])
+        one_line(caught.value)
+    with pytest.raises(IndexFileError) as caught, opened(folder) as gallery:
+        list(gallery.register(album))
+    one_line(caught.value)
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def as_nobody(folder: Path, journal: Path, photos: list[str]) -> None:
+    """Register as somebody without privileges, who loses the right to the folder after thirty photos."""
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    notes = Journal(journal)
+    try:
+        with opened(folder) as gallery:
+            for number, photo in enumerate(photos):
+                for result in gallery.register([photo]):
+                    notes.tell(result.status, path=str(result.path))
+                if number == 30:
+                    folder.chmod(0)
+            gallery._index.save()
+        notes.tell("saved")
+    except FaceallError as error:
+        notes.tell("refused", text=one_line(error))
+
+
+def test_lost_permission_in_the_midst(album: Path) -> None:
+    """A folder that is closed to its user while photos go in: one line, and what was told is there."""
+    if not ROOT:
+        pytest.skip("needs root, to become somebody else")
+    import hnswlib  # noqa: F401 - the other user may not be allowed to read it
+
+    place = Path(tempfile.mkdtemp(prefix="faceall-"))
+    folder, journal = place / "gallery", place / "journal"
+    try:
+        shutil.copytree(album, place / "album")
+        for path in (place, *place.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        child = os.fork()
+        if not child:  # pragma: no cover
+            try:
+                as_nobody(folder, journal, photos_of(place / "album"))
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        events = told(journal)
+        (refusal,) = [event for event in events if event["event"] == "refused"]
+        assert str(folder) in str(refusal["text"])
+        safe = {str(event["path"]) for event in events if event["event"] == "added"}
+        assert len(safe) > 30
+        folder.chmod(0o700)
+        with opened(folder) as gallery:
+            assert gallery.problems() == []
+            assert safe <= {str(face.path) for face in gallery.faces()}
+    finally:
+        folder.chmod(0o700)
+        shutil.rmtree(place)

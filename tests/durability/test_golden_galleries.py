@@ -1,0 +1,82 @@
+"""A gallery of every format that faceall has written is kept, opened, searched, changed and migrated."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from migrations import SlowEmbedder
+from stand_ins import ColourDetector, one_face, write_photo
+
+from faceall.embed import Embedder
+from faceall.gallery import Gallery, schema
+from tiny_model import write_tiny_model
+
+ROOM = Path(__file__).parent.parent / "gallery"
+GOLDEN = sorted(ROOM.glob("golden_gallery_*.zip"))
+
+
+@pytest.fixture(params=GOLDEN, ids=lambda path: path.stem)
+def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of a kept gallery."""
+    with zipfile.ZipFile(request.param) as archive:
+        archive.extractall(tmp_path / "golden")
+    return tmp_path / "golden"
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    """The model that made the vectors of the kept galleries."""
+    return Embedder(write_tiny_model(tmp_path_factory.mktemp("models")).path)
+
+
+def test_every_format_has_its_gallery() -> None:
+    """Who changes the tables keeps a gallery of the format before."""
+    versions = {int(match[1]) for path in GOLDEN if (match := re.search(r"_(\d+)$", path.stem))}
+    assert versions == set(range(1, schema.SCHEMA + 1))
+
+
+def test_opens_and_answers(golden: Path, embedder: Embedder) -> None:
+    """It is sound, and every face is found as its own nearest."""
+    before = hashlib.sha256((golden / "faces.db").read_bytes()).digest()
+    with Gallery.open(golden, detector=ColourDetector(), embedder=embedder, read_only=True) as gallery:
+        assert gallery.problems() == []
+        assert gallery.verify().problems == ()
+        faces, people = gallery.faces(), gallery.people()
+        assert len(faces) == len(gallery) >= 2
+        assert people
+        assert all(gallery.thumbnail(face.face_id)[:2] == b"\xff\xd8" for face in faces)
+        keys = gallery._index.keys()
+        stored = np.stack([gallery._index[key] for key in keys.tolist()])
+        assert gallery._index.search(stored, 1).distances.max() < 1e-6
+    assert hashlib.sha256((golden / "faces.db").read_bytes()).digest() == before
+
+
+def test_is_changed_as_any_other(golden: Path, embedder: Embedder, tmp_path: Path) -> None:
+    """Photos go in, people are renamed and removed, and it stays sound."""
+    with Gallery.open(golden, detector=ColourDetector(), embedder=embedder) as gallery:
+        count, (first, *_) = len(gallery), gallery.people()
+        photo = write_photo(tmp_path / "photos" / "Newcomer" / "1.png", one_face(60_000))
+        assert [result.status for result in gallery.register(photo.parent.parent)] == ["added"]
+        gallery.rename_person(first.name, "Somebody else")
+        removal = gallery.delete_person("Somebody else")
+        assert removal.receipt is not None
+        assert removal.receipt.complete
+        assert len(gallery) == count + 1 - len(removal.faces)
+        assert gallery.problems() == []
+
+
+def test_migrates(golden: Path, embedder: Embedder) -> None:
+    """Its faces take another model's vectors: from their thumbnails, as its photos are not kept here."""
+    with Gallery.open(golden, detector=ColourDetector(), embedder=embedder) as gallery:
+        faces = gallery.faces()
+        migration = gallery.migrate(SlowEmbedder(), thumbnails=True)
+        assert {result.status for result in migration} == {"thumbnail"}
+        assert migration.switched
+        assert gallery.faces() == faces
+        assert gallery._index.dimension == SlowEmbedder().size
+        assert gallery.problems() == []
