@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pictures import TWO_FACES, browser_form, picture, sent
+from stand_ins import ColourDetector, ColourEmbedder
 from test_web_register import Shelf
 
 from faceall.gallery import Gallery
+from faceall.types import Faces
 from faceall.web.errors import RefusedError
 from faceall.web.faceall_routes import split_names
 
 
 def post_register(client: Any, names: str, *files: tuple[str, bytes]) -> Any:
-    """A form as a browser sends it to /faceRegister."""
-    form = browser_form([("names", names)], [(field, "x.png", data) for field, data in files])
+    """A form as a browser sends it to /faceRegister: a picture's field is called like its file."""
+    form = browser_form([("names", names)], [(field, field, data) for field, data in files])
     return client.post("/faceRegister", **form)
 
 
@@ -83,8 +86,7 @@ def test_names_are_told_apart_by_the_files_that_are_there(client: Any, keys: lis
     files = [(key, picture(number)) for number, key in enumerate(keys)]
     answer = post_register(client, "".join(key + "*" for key in keys), *files)
     assert [one["name"] for one in answer.json["faces"]] == keys, answer.text
-    found = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(0))}).json["faces"]
-    assert sorted(one["path"] for one in found) == sorted(keys)
+    assert sorted(photo["name"] for photo in client.get("/api/v1/photos").json["photos"]) == sorted(keys)
 
 
 def test_names_may_come_in_another_order_than_the_files() -> None:
@@ -110,18 +112,40 @@ def test_a_form_without_names_is_refused(client: Any) -> None:
 
 
 def test_all_faces_are_retrieved_by_ascending_squared_distance(client: Any, gallery: Gallery) -> None:
-    """Against all vectors of the gallery, computed by hand; the path is the name that was given."""
+    """Against all vectors of the gallery, computed by hand."""
     for name, number in (("ada", 1), ("bob", 120), ("eve", 240)):
         post_register(client, f"{name}.png*", (f"{name}.png", picture(number)))
     answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(240))}).json["faces"]
+    assert [sorted(one) for one in answer] == [["distance", "path"]] * 3
     stored = gallery.named_vectors(most_people=9, most_faces=9)
     query = stored.vectors[stored.names.index("eve")]
-    expected = sorted(
-        (float(np.sum((vector - query) ** 2)), f"{name}.png")
-        for name, vector in zip(stored.names, stored.vectors, strict=True)
-    )
-    assert [one["path"] for one in answer] == [name for _, name in expected] == ["eve.png", "bob.png", "ada.png"]
-    assert [one["distance"] for one in answer] == pytest.approx([distance for distance, _ in expected], abs=1e-5)
+    expected = sorted(float(np.sum((vector - query) ** 2)) for vector in stored.vectors)
+    assert [one["distance"] for one in answer] == pytest.approx(expected, abs=1e-5)
+    shown = [client.get(f"/{one['path'].rpartition('/')[0]}").json["name"] for one in answer]
+    assert shown == ["eve.png", "bob.png", "ada.png"]
+
+
+def test_the_path_of_a_match_leads_to_a_picture(client: Any, gallery: Gallery, tmp_path: Path) -> None:
+    """To the photo, or where its file has gone to the face, relative to the server's root."""
+    post_register(client, "ada.png*", ("ada.png", picture(1)))
+    (tmp_path / "gone.png").write_bytes(picture(90))
+    list(gallery.register(tmp_path / "gone.png"))
+    (tmp_path / "gone.png").unlink()
+    answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(1))}).json["faces"]
+    assert [one["path"].rpartition("/")[2] for one in answer] == ["image", "thumbnail"]
+    assert all(client.get(f"/{one['path']}").mimetype == "image/jpeg" for one in answer)
+
+
+def test_whole_numbers_are_cut_off_within_the_picture(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the old server did it: 12.9 is 12, and no box leaves the picture."""
+    box = np.array([[-3.7, 12.9, 130.2, 80.5]], np.float32)
+    points = np.array([[[1.9, 2.9], [3.9, 4.9], [5.9, 6.9], [-1.5, 8.9], [9.9, 10.9]]], np.float32)
+    found = Faces(box, np.array([0.9], np.float32), points)
+    crops = np.full((1, 4, 4, 3), 90, np.uint8)
+    monkeypatch.setattr(ColourDetector, "detect_batch", lambda self, images: [found] * len(images))
+    monkeypatch.setattr(ColourEmbedder, "crop", lambda self, image, faces: crops)
+    (shown,) = post_register(client, "a*", ("a", picture(1))).json["faces"][0]["BoxsPoints"]
+    assert shown == {"box": [0, 12, 120, 80], "pt": [1, 3, 5, -1, 9, 2, 4, 6, 8, 10]}
 
 
 @pytest.mark.parametrize("squares", [None, TWO_FACES])
@@ -136,11 +160,19 @@ def test_an_empty_gallery_has_no_faces(client: Any) -> None:
     assert client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(1))}).json == {"faces": []}
 
 
-def test_a_picture_with_two_names_is_found_under_both(client: Any) -> None:
-    """It is one photo, but no name is lost."""
-    post_register(client, "one*two*", ("one", picture(1)), ("two", picture(1)))
-    found = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(1))}).json["faces"]
-    assert sorted(one["path"] for one in found) == ["one", "two"]
+def test_a_picture_is_called_like_its_file(client: Any) -> None:
+    """Two pictures may be called the same, and both are kept."""
+    files = [("first", "same.png", picture(1)), ("second", "same.png", picture(2))]
+    answer = client.post("/faceRegister", **browser_form([("names", "first*second*")], files))
+    assert [(one["name"], len(one["BoxsPoints"])) for one in answer.json["faces"]] == [("same.png", 1)] * 2
+    assert client.get("/api/v1/photos").json["total"] == 2
+
+
+def test_the_old_pages_lead_to_the_new_ones(client: Any) -> None:
+    """Bookmarks keep working."""
+    for old, new in (("/faceRegister.html", "/"), ("/faceRetrieve.html", "/retrieve")):
+        answer = client.get(old)
+        assert (answer.status_code, answer.headers["Location"]) == (302, new)
 
 
 def test_urls_are_registered_under_their_urls(make_app: Callable[..., Any]) -> None:
@@ -155,8 +187,15 @@ def test_urls_are_registered_under_their_urls(make_app: Callable[..., Any]) -> N
     )
     assert answer.json["faces"][2]["error"]["code"] == "unprocessable"
     assert client.post("/faceRegisterBatch", json={"urls": given[2:]}).status_code == 422
-    found = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(1))}).json["faces"]
-    assert [one["path"] for one in found] == given[:2]
+    assert [photo["name"] for photo in client.get("/api/v1/photos").json["photos"]] == given[:2]
+
+
+def test_a_batch_is_json_whatever_its_type_says(make_app: Callable[..., Any]) -> None:
+    """As old pages sent it."""
+    client = make_app(fetcher=Shelf({"http://pictures.example/1.png": picture(1)})).test_client()
+    for kind in ("application/x-www-form-urlencoded", "text/plain", None):
+        body = '{"urls": ["http://pictures.example/1.png"]}'
+        assert client.post("/faceRegisterBatch", data=body, content_type=kind).status_code == 200
 
 
 @pytest.mark.parametrize("body", [{}, {"urls": []}, {"urls": ["http://x.example/"] * 101}, {"urls": [1]}, [], "urls"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-PAGES = ("pages.", "login.", "metrics")
+PAGES = ("pages.", "login.", "metrics", "faceall.page_")
 """What is made for people's eyes, and the metrics, which are no JSON."""
 
 METHODS = ("get", "post", "put", "patch", "delete")

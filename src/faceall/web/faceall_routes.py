@@ -1,7 +1,10 @@
 """The three routes of the FaceAll that was a web app only, with their shapes, so that its clients keep working.
 
-Its faults are not kept: a failure has a status, an answer is JSON, one bad picture leaves the others alone, and no
-name is lost, with a `*` in it or used twice.
+As there: whole numbers are cut off, not rounded, boxes end at the picture's edges, a picture is called by its file's
+name, `path` leads to a picture on this server, and the body of a batch is JSON whatever its type says.
+
+Its faults are not kept: a failure has a status, an answer is JSON, one bad picture leaves the others alone, and none is
+lost because its field has a `*` in it, or its file is called like another.
 """
 
 from __future__ import annotations
@@ -9,9 +12,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify, redirect, request, url_for
 from werkzeug.datastructures import FileStorage
 
+from faceall.gallery import GalleryMatch
 from faceall.web.api.register import file_items, submit, url_items
 from faceall.web.errors import refused
 from faceall.web.inputs import form_only, json_object, only_file, urls_in
@@ -31,6 +35,8 @@ def make_blueprint() -> Blueprint:
     blueprint.post("/faceRegister")(face_register)
     blueprint.post("/faceRegisterBatch")(face_register_batch)
     blueprint.post("/faceRetrieve")(face_retrieve)
+    blueprint.get("/faceRegister.html", endpoint="page_register")(lambda: redirect(url_for("pages.register")))
+    blueprint.get("/faceRetrieve.html", endpoint="page_retrieve")(lambda: redirect(url_for("pages.retrieve")))
     return blueprint
 
 
@@ -41,14 +47,14 @@ def face_register() -> Response:
     names = request.form.get("names")
     if names is None:
         raise refused("the form has no field 'names', which lists the file fields, each with a * behind it")
-    chosen = [(key, files[key].popleft()) for key in split_names(as_sent(names), files)]
+    chosen = [_called(key, files[key].popleft()) for key in split_names(as_sent(names), files)]
     services().jobs.check_room(len(chosen))
     return _registered(file_items(chosen, person=None, unnamed=False))
 
 
 def face_register_batch() -> Response:
     """Register the pictures at URLs: `{"urls": [...]}`, at most a hundred."""
-    fields = json_object("urls", needed=("urls",))
+    fields = json_object("urls", needed=("urls",), any_type=True)
     return _registered(url_items(urls_in(fields, services().options.most_urls), person=None))
 
 
@@ -66,11 +72,19 @@ def face_retrieve() -> Response:
     if len(results) != 1:
         raise refused(f"the picture shows {len(results)} faces, expected exactly one", 422)
     paths = gallery.paths_of_photos(match.photo_id for match in results[0].matches)
-    names = {photo: services().shapes.names_of(seen) for photo, seen in paths.items()}
+    there = {photo: services().shapes.place_of(seen) is not None for photo, seen in paths.items()}
     found = [
-        {"distance": match.distance, "path": called} for match in results[0].matches for called in names[match.photo_id]
+        {"distance": match.distance, "path": _address(match, available=there[match.photo_id])}
+        for match in results[0].matches
     ]
     return jsonify({"faces": found})
+
+
+def _address(match: GalleryMatch, *, available: bool) -> str:
+    """Where a client finds the photo of a match, or at least its face; relative to the server, as ever."""
+    if available:
+        return f"api/v1/photos/{match.photo_id}/image"
+    return f"api/v1/faces/{match.face_id}/thumbnail"
 
 
 def split_names(names: str, files: Files) -> list[str]:
@@ -103,6 +117,11 @@ def split_names(names: str, files: Files) -> list[str]:
     return keys
 
 
+def _called(key: str, file: FileStorage) -> tuple[str, FileStorage]:
+    """A picture with its file's name, or where that is not told with its field's."""
+    return as_sent(file.filename or "") or key, file
+
+
 def _files() -> Files:
     """The files of the form by their fields, as they were called before a browser escaped them."""
     files: Files = {}
@@ -126,12 +145,11 @@ def _registered(items: list[Item]) -> Response:
 
 def _picture(result: Result) -> dict[str, Any]:
     """One picture: its faces in whole pixels, all x of the landmarks before all y."""
-    shown = [
-        {
-            "box": [round(value) for value in face["box"]],
-            "pt": [round(point[axis]) for axis in (0, 1) for point in face["landmarks"]],
-        }
-        for face in result["faces"]
-    ]
+    width, height = result["width"] or 0, result["height"] or 0
+    shown = []
+    for face in result["faces"]:
+        x0, y0, x1, y1 = map(int, face["box"])
+        box = [max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)]
+        shown.append({"box": box, "pt": [int(point[axis]) for axis in (0, 1) for point in face["landmarks"]]})
     error = {"error": result["error"]} if "error" in result else {}
     return {"BoxsPoints": shown, "name": result["name"], **error}

@@ -69,9 +69,12 @@ def page() -> tuple[int, int]:
     return limit, offset
 
 
-def json_object(*known: str, needed: Iterable[str] = ()) -> dict[str, Any]:
-    """The JSON object of the body. Raises RefusedError: 415 of another kind, 400 for other fields than those known."""
-    if request.mimetype != "application/json":
+def json_object(*known: str, needed: Iterable[str] = (), any_type: bool = False) -> dict[str, Any]:
+    """The JSON object of the body. Raises RefusedError: 415 of another kind, 400 for other fields than those known.
+
+    any_type  whatever the content type says
+    """
+    if not any_type and request.mimetype != "application/json":
         raise refused("the body has to be JSON (Content-Type: application/json)", 415)
     value = parse_json(request.get_data())
     if not isinstance(value, dict):

@@ -79,7 +79,11 @@ class Shapes:
 
     def file_of(self, photo: StoredPhoto) -> Path | None:
         """A file that may still hold a photo, None where all have gone."""
-        for path in photo.paths:
+        return self.place_of(photo.paths)
+
+    def place_of(self, paths: Sequence[Path]) -> Path | None:
+        """The first of some files that is there, as it lies now."""
+        for path in paths:
             for place in (self._uploads.place_of(path), path):
                 if place is not None and os.path.isfile(place):
                     return place
