@@ -9,7 +9,7 @@ export function drawMarks(picture, width, height, faces) {
   for (const { box: [left, top, right, bottom], landmarks } of faces) {
     const group = make("g");
     group.append(make("rect", { x: left, y: top, width: right - left, height: bottom - top }));
-    group.append(make("path", { "stroke-width": Math.max((right - left) * 0.05, width * 0.006), d: (landmarks ?? []).map(([x, y]) => `M${x} ${y}h0`).join("") }));
+    group.append(make("path", { "stroke-width": Math.max((right - left) * 0.06, width * 0.009), d: (landmarks ?? []).map(([x, y]) => `M${x} ${y}h0`).join("") }));
     drawing.append(group);
   }
   picture.append(drawing);
