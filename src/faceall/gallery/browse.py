@@ -53,12 +53,15 @@ def page_of_people(
     _check_page(limit, offset)
     unnamed = "id IN (SELECT person FROM clusters)" if has_clusters(connection) else "0"
     where = "" if named is None else f" WHERE NOT {unnamed}" if named else f" WHERE {unnamed}"
-    rows = connection.execute(f"SELECT id, name FROM people{where} ORDER BY name COLLATE NOCASE, name").fetchall()
+    statement = f"SELECT id, name FROM people{where} ORDER BY name COLLATE NOCASE, name"
     if text:
-        wanted = text.casefold()
-        rows = [row for row in rows if wanted in row[1].casefold()]
-    shown = [row[0] for row in rows[offset : offset + limit]]
-    return Page(tuple(read_people(connection, shown, clusters=has_clusters(connection))), len(rows))
+        wanted = text.casefold()  # SQLite folds the letters of English only
+        found = [row[0] for row in connection.execute(statement) if wanted in row[1].casefold()]
+        rows, total = found[offset : offset + limit], len(found)
+    else:
+        rows = [row[0] for row in connection.execute(f"{statement} LIMIT ? OFFSET ?", (limit, offset))]
+        (total,) = connection.execute(f"SELECT count(*) FROM people{where}").fetchone()
+    return Page(tuple(read_people(connection, rows, clusters=has_clusters(connection))), total)
 
 
 def one_person(connection: sqlite3.Connection, person_id: int) -> Person:
