@@ -17,7 +17,8 @@ from little_server import LittleServer, Talk, answer, closed_port
 from PIL import Image as PillowImage
 
 from faceall.web.addresses import Address, is_public
-from faceall.web.fetching import Fetcher, FetchError, FetchLimits
+from faceall.web.fetching import Fetcher, FetchLimits
+from faceall.web.refusal import FetchError
 
 
 def picture(kind: str = "JPEG", size: tuple[int, int] = (8, 6)) -> bytes:

@@ -22,7 +22,8 @@ from stand_ins import ColourDetector, ColourEmbedder
 from faceall.gallery import Gallery
 from faceall.web import ServerOptions
 from faceall.web.app import close_app, create_app
-from faceall.web.fetching import Fetched, Fetcher, FetchError
+from faceall.web.fetching import Fetched, Fetcher
+from faceall.web.refusal import FetchError
 from faceall.web.uploads import Uploads
 
 API = "/api/v1"

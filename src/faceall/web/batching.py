@@ -15,8 +15,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from faceall.gallery.analysis import Analyser, Crops, FaceDetector, FaceEmbedder
 from faceall.models import ModelFolder
 from faceall.types import Faces, Float32Array, Image
 from faceall.web.refusal import RefusedError
+from faceall.web.stages import In, Order, Out, Stage
 
 PLACES = 64
 PICTURES = 8
@@ -35,9 +36,6 @@ CROPS = 16
 
 _MEAN_OF = 20  # the last so many admissions tell how long one takes
 _LONGEST_WAIT = 60
-
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
 
 
 class BusyError(RefusedError):
@@ -63,16 +61,6 @@ class Load:
     places: int
     pictures: int
     crops: int
-
-
-@dataclass(eq=False)
-class _Order(Generic[_In, _Out]):
-    """What one caller waits for: a result, or an error, for each of its inputs."""
-
-    inputs: Sequence[_In]
-    results: list[_Out | BaseException] = field(default_factory=list)
-    begun: int = 0
-    done: threading.Event = field(default_factory=threading.Event)
 
 
 class Worker:
@@ -105,8 +93,8 @@ class Worker:
         self._inside = 0
         self._seconds: deque[float] = deque([0.1], maxlen=_MEAN_OF)
         self._analyser = analyser
-        self._detecting = _Stage("detect", self._find, pictures, pixels, _pixels_of, observe)
-        self._embedding = _Stage("embed", _by_stack(analyser), crops, crops, lambda crop: 1, observe)
+        self._detecting = Stage("detect", self._find, pictures, pixels, _pixels_of, observe)
+        self._embedding = Stage("embed", _by_stack(analyser), crops, crops, lambda crop: 1, observe)
         self.detector: FaceDetector = _SharedDetector(self)
         self.embedder: FaceEmbedder = _SharedEmbedder(self, analyser)
         self._thread = threading.Thread(target=self._run, name="faceall-worker", daemon=True)
@@ -172,17 +160,17 @@ class Worker:
         """The vectors of crops (n, H, W, 3) uint8, made together with those of others."""
         return self._put(self._embedding, list(crops))
 
-    def _put(self, stage: _Stage[_In, _Out], inputs: Sequence[_In]) -> list[_Out]:
+    def _put(self, stage: Stage[In, Out], inputs: Sequence[In]) -> list[Out]:
         if not inputs:
             return []
-        order: _Order[_In, _Out] = _Order(inputs)
+        order: Order[In, Out] = Order(inputs)
         with self._changed:
             if stage.stopped:
                 raise StoppedError
             stage.orders.append(order)
             self._changed.notify_all()
         order.done.wait()
-        results: list[_Out] = []
+        results: list[Out] = []
         for result in order.results:
             if isinstance(result, BaseException):
                 raise result
@@ -201,74 +189,9 @@ class Worker:
                 batch = stage.take()
             stage.run(batch)
 
-    def _next(self) -> _Stage[Any, Any] | None:
+    def _next(self) -> Stage[Any, Any] | None:
         """The net for which something waits, the embedder first."""
         return next((stage for stage in (self._embedding, self._detecting) if stage.orders), None)
-
-
-class _Stage(Generic[_In, _Out]):
-    """One of the two nets, and who waits for it."""
-
-    def __init__(
-        self,
-        name: str,
-        function: Callable[[Sequence[_In]], Sequence[_Out]],
-        most: int,
-        heaviest: int,
-        weight: Callable[[_In], int],
-        observe: Callable[[str, int], None],
-    ) -> None:
-        self.name, self.most = name, most
-        self._function, self._heaviest, self._weight, self._observe = function, heaviest, weight, observe
-        self.orders: deque[_Order[_In, _Out]] = deque()
-        self.stopped = False
-
-    @property
-    def waiting(self) -> int:
-        """How many inputs wait."""
-        return sum(len(order.inputs) - order.begun for order in self.orders)
-
-    def is_full(self) -> bool:
-        """Whether enough waits for a batch."""
-        return self.waiting >= self.most
-
-    def take(self) -> list[tuple[_Order[_In, _Out], _In]]:
-        """The next batch: one input of everybody in turn, until it is full."""
-        batch: list[tuple[_Order[_In, _Out], _In]] = []
-        weight = 0
-        while self.orders and len(batch) < self.most:
-            order = self.orders[0]
-            item = order.inputs[order.begun]
-            weight += self._weight(item)
-            if batch and weight > self._heaviest:
-                break
-            batch.append((order, item))
-            order.begun += 1
-            self.orders.popleft()
-            if order.begun < len(order.inputs):
-                self.orders.append(order)
-        return batch
-
-    def run(self, batch: list[tuple[_Order[_In, _Out], _In]]) -> None:
-        """Run the net on a batch, and tell everybody whose last input that was."""
-        results = self._results([item for _, item in batch])
-        self._observe(self.name, len(batch))
-        for (order, _), result in zip(batch, results, strict=True):
-            order.results.append(result)
-            if len(order.results) == len(order.inputs):
-                order.done.set()
-
-    def _results(self, inputs: list[_In]) -> list[_Out | BaseException]:
-        """A result or an error for each input; where the net fails at all of them, each is tried alone."""
-        try:
-            results = list(self._function(inputs))
-            if len(results) != len(inputs):
-                raise RuntimeError(f"{self.name}: {len(results)} results for {len(inputs)} inputs")
-            return [*results]
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the thread that sent the input
-            if len(inputs) == 1:
-                return [error]
-        return [result for item in inputs for result in self._results([item])]
 
 
 class _SharedDetector:

@@ -12,40 +12,29 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 from faceall.errors import ImageError
 from faceall.images import read_header
 from faceall.version import __version__
-from faceall.web.addresses import Address, is_public, literal_address, parse_addresses, plain_host
-from faceall.web.refusal import RefusedError
+from faceall.web.addresses import Address, is_public, literal_address, parse_addresses
+from faceall.web.refusal import FetchError
+from faceall.web.urls import Target, file_name, parse_url, shown_url
 
 Resolve = Callable[[str, int], Sequence[str]]
 """The addresses of a name, as text; the second argument is the port. Raises OSError."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_PORTS = {"http": 80, "https": 443}
 _BLOCK = 1 << 16
 _MOST_ADDRESSES = 16  # of one name
 _TRIED = 3
-_SHOWN = 200  # characters of a URL in an error
-_UNUSUAL = re.compile(r"[\x00-\x20\x7f\\]")
-_KEPT_IN_PATHS = "/%:@!$&'()*+,;=-._~"
 _UNREACHABLE = "cannot be reached at a public address"
-
-
-class FetchError(RefusedError):
-    """A URL is refused, or no picture came from it. The text names the URL."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text, status=422, code="unprocessable")
 
 
 @dataclass(frozen=True)
@@ -75,22 +64,6 @@ class Fetched:
     data: bytes
     name: str
     content_type: str
-
-
-@dataclass(frozen=True)
-class _Target:
-    """A checked URL, taken apart: `host` is plain, `path` is what the request asks for."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    @property
-    def header(self) -> str:
-        """The Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 class Fetcher:
@@ -131,17 +104,17 @@ class Fetcher:
                 place = urljoin(place, answer)
             raise FetchError(f"redirects more than {self.limits.redirects} times")
         except FetchError as error:
-            raise FetchError(f"{_shown(url)}: {error}") from error
+            raise FetchError(f"{shown_url(url)}: {error}") from error
 
-    def _check(self, url: str) -> _Target:
+    def _check(self, url: str) -> Target:
         """Take a URL apart, and refuse one that is not plain."""
-        target = _split(url)
+        target = parse_url(url)
         if target.port not in self.limits.ports:
             known = ", ".join(map(str, self.limits.ports))
             raise FetchError(f"port {target.port} is not asked for pictures; allowed are {known}")
         return target
 
-    def _ask(self, target: _Target, deadline: float) -> Fetched | str:
+    def _ask(self, target: Target, deadline: float) -> Fetched | str:
         """One request: the picture, or where the server sends us to."""
         addresses = self._addresses(target, deadline)
         with _Line(target, self._tls, deadline) as line:
@@ -163,7 +136,7 @@ class Fetcher:
         late = time.monotonic() >= deadline
         return f"took longer than {self.limits.seconds:g} seconds" if late else "the connection broke"
 
-    def _addresses(self, target: _Target, deadline: float) -> list[Address]:
+    def _addresses(self, target: Target, deadline: float) -> list[Address]:
         """Every address of a host, all of them permitted."""
         literal = literal_address(target.host)
         if literal is not None:
@@ -175,7 +148,7 @@ class Fetcher:
             raise FetchError(_UNREACHABLE)
         return addresses
 
-    def _looked_up(self, target: _Target, deadline: float) -> list[Address]:
+    def _looked_up(self, target: Target, deadline: float) -> list[Address]:
         """The addresses of a name, none where it has none or the answer takes too long."""
         found: list[Address] = []
 
@@ -190,7 +163,7 @@ class Fetcher:
         thread.join(max(0.0, deadline - time.monotonic()))  # the system's resolver knows no deadline
         return [] if thread.is_alive() else found
 
-    def _receive(self, response: http.client.HTTPResponse, target: _Target, deadline: float) -> Fetched:
+    def _receive(self, response: http.client.HTTPResponse, target: Target, deadline: float) -> Fetched:
         """The picture in an answer, never more of it than the cap."""
         most = self.limits.most_bytes
         if response.status != 200:
@@ -207,13 +180,13 @@ class Fetcher:
         if response.length or time.monotonic() >= deadline:
             raise ConnectionError
         _check_picture(bytes(data), self.limits.most_pixels)
-        return Fetched(bytes(data), _name_of(target), response.headers.get_content_type())
+        return Fetched(bytes(data), file_name(target.path), response.headers.get_content_type())
 
 
 class _Line:
     """One connection to one checked address, cut at the deadline whatever the other side does."""
 
-    def __init__(self, target: _Target, tls: ssl.SSLContext, deadline: float) -> None:
+    def __init__(self, target: Target, tls: ssl.SSLContext, deadline: float) -> None:
         self._target, self._tls, self._deadline = target, tls, deadline
         self._socket: socket.socket | None = None
         self._connection: http.client.HTTPConnection | None = None
@@ -280,32 +253,6 @@ class _Line:
         return response
 
 
-def _split(url: str) -> _Target:
-    """A URL taken apart; raises FetchError where it is not a plain http or https one."""
-    if _UNUSUAL.search(url):
-        raise FetchError("has spaces, control characters or backslashes in it")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise FetchError("is not a URL") from error
-    if parts.scheme not in _PORTS:
-        raise FetchError("is not an http or https URL")
-    if "@" in parts.netloc:
-        raise FetchError("holds a user name or a password; URLs with them are not fetched")
-    try:
-        host = plain_host(parts.hostname or "")
-    except ValueError as error:
-        raise FetchError("its host is not a name or an address in the usual notation") from error
-    return _Target(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, _path_of(parts))
-
-
-def _path_of(parts: SplitResult) -> str:
-    """What to ask the host for: path and query, in ASCII."""
-    path = quote(parts.path or "/", safe=_KEPT_IN_PATHS)
-    return f"{path}?{quote(parts.query, safe=_KEPT_IN_PATHS + '?')}" if parts.query else path
-
-
 def _place_of(response: http.client.HTTPResponse) -> str:
     place = response.headers.get("Location")
     if not place:
@@ -319,22 +266,6 @@ def _check_picture(data: bytes, most_pixels: int) -> None:
         read_header(data, max_pixels=most_pixels)
     except ImageError as error:
         raise FetchError(str(error).removeprefix("picture in memory: ")) from error
-
-
-def _name_of(target: _Target) -> str:
-    """The file name at the end of a path, fit to be shown; "picture" where there is none."""
-    name = unquote(target.path.partition("?")[0].rpartition("/")[2])
-    kept = "".join(letter for letter in name if letter.isprintable() and letter not in '/\\:*?"<>|').strip(" .")
-    return kept[:100] or "picture"
-
-
-def _shown(url: str) -> str:
-    """A URL as an error shows it: without a user and password, and not beyond all measure."""
-    head, separator, rest = url.partition("://")
-    place = rest.partition("/")[0]
-    if "@" in place:
-        url = f"{head}{separator}{rest[place.rindex('@') + 1 :]}"
-    return url if len(url) <= _SHOWN else f"{url[:_SHOWN]}..."
 
 
 def _system_addresses(host: str, port: int) -> list[str]:

@@ -48,6 +48,8 @@ class Guard:
     metrics         gets the counts
     admit           gives a place for a request that works on pictures; see `Worker.admit`
     heavy           endpoints that need such a place
+    failures        how many wrong keys an address may show
+    requests        how often a client from elsewhere may ask; this machine's own may at any rate
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class Guard:
         metrics: Metrics | None = None,
         admit: Admit | None = None,
         heavy: frozenset[str] = frozenset(),
+        failures: RateLimit | None = None,
+        requests: RateLimit | None = None,
     ) -> None:
         self._hosts = Hosts(host, allowed_hosts)
         self._keys = keys
@@ -66,8 +70,8 @@ class Guard:
         self.locked = bool(keys.all) or not is_loopback(host)
         self.metrics = metrics or Metrics()
         self._admit, self._heavy = admit, heavy
-        self._failures = RateLimit(_FAILURES_PER_SECOND, _FAILURES)
-        self._requests = RateLimit(_REQUESTS_PER_SECOND, _REQUESTS)
+        self._failures = failures or RateLimit(_FAILURES_PER_SECOND, _FAILURES)
+        self._requests = requests or RateLimit(_REQUESTS_PER_SECOND, _REQUESTS)
 
     def install(self, app: Flask) -> None:
         """Stand before and after every route of an app, and add /metrics."""

@@ -1,4 +1,4 @@
-"""`RefusedError`: what the web app does not do, with the status and the code that its answer carries."""
+"""What the web app does not do, with the status and the code that its answer carries."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ class RefusedError(FaceallError):
         self.status = status
         self.code = code
         self.retry_after = retry_after
+
+
+class FetchError(RefusedError):
+    """A URL is refused, or no picture came from it. The text names the URL."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, status=422, code="unprocessable")
