@@ -112,6 +112,34 @@ def test_a_stopped_server_takes_no_connection(folder: Path) -> None:
             pass
 
 
+def test_a_client_that_never_stops_asking_does_not_keep_the_server(folder: Path) -> None:
+    """Its connection is closed between two answers, none of which is lost."""
+    with running(folder) as (process, port):
+        asked: list[int] = []
+
+        def ask_on() -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            try:
+                while True:
+                    connection.request("GET", "/api/v1/health")
+                    answer = connection.getresponse()
+                    answer.read()
+                    asked.append(answer.status)
+            except (OSError, http.client.HTTPException):
+                return
+
+        clients = [threading.Thread(target=ask_on) for _ in range(3)]
+        for client in clients:
+            client.start()
+        while len(asked) < 30:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        for client in clients:
+            client.join()
+    assert set(asked) == {200}
+
+
 @pytest.mark.parametrize("moment", [0.05, 0.2, 0.45])
 def test_a_killed_server_loses_nothing_that_it_reported(folder: Path, moment: float) -> None:
     """And the next one sweeps what it left half done."""

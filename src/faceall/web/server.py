@@ -73,11 +73,19 @@ class Server:
         while time.monotonic() < deadline and time.monotonic() - quiet_since < _QUIET:
             if self._is_answering():
                 quiet_since = time.monotonic()
+            self._close_idle()
             time.sleep(_STEP)
         done = done and not self._is_answering()
         self._server.task_dispatcher.shutdown(timeout=1)
         self._server.close()
         return done
+
+    def _close_idle(self) -> None:
+        """End connections on which nothing goes on, so that nobody who asks again and again keeps the server."""
+        for channel in list(self._server.active_channels.values()):
+            if not channel.requests and not channel.total_outbufs_len:
+                channel.will_close = True
+        self._server.pull_trigger()  # wakes the loop, which closes them
 
     def _is_answering(self) -> bool:
         """Whether a request waits for its answer, or an answer for its way out."""
