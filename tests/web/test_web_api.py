@@ -226,6 +226,17 @@ def test_search_by_person_gives_best_and_mean(filled: Any) -> None:
     assert rows[0]["count"] == 2
 
 
+def test_search_among_some_people_only(filled: Any) -> None:
+    """Others, and faces of nobody, are left out; a person who is not there is not found."""
+    eve = str(ids_of(filled)["Eve"])
+    answer = filled.post(f"{API}/search", data={"file": sent(picture(1)), "k": "9", "people": [eve]}).json
+    assert [match["person"]["name"] for match in answer["faces"][0]["matches"]] == ["Eve"]
+    by_person = filled.post(f"{API}/search", data={"file": sent(picture(1)), "by": "person", "people": eve}).json
+    assert [match["person"]["name"] for match in by_person["faces"][0]["matches"]] == ["Eve"]
+    assert filled.post(f"{API}/search", data={"file": sent(picture(1)), "people": "99"}).status_code == 404
+    assert filled.post(f"{API}/search", data={"file": sent(picture(1)), "people": "x"}).status_code == 400
+
+
 def test_a_threshold_says_who_matches(filled: Any) -> None:
     """Those beyond it are left out, those within it match."""
     answer = filled.post(f"{API}/search", data={"file": sent(picture(1)), "threshold": "0.000001"}).json

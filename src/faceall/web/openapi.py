@@ -197,6 +197,7 @@ def _questions(most_matches: int) -> Schema:
             "k": {"type": "integer", "minimum": 1, "maximum": most_matches, "default": 5},
             "threshold": _LIMITS,
             "by": {"type": "string", "enum": ["face", "person"], "default": "face"},
+            "people": {**many(ID), "description": "only faces of these count; the field may come several times"},
         },
         "required": ["file"],
     }

@@ -35,17 +35,24 @@ def search() -> Json:
     limit = number(request.form, "threshold", low=0, high=_FARTHEST)
     by = choice(request.form, "by", ("face", "person"))
     data = only_file("file", shared.options.most_file_bytes)
+    among = _people()
     assert k is not None
     with shared.pictures.open(data) as image:
         if by == "person":
-            results = shared.gallery.search_people(image, k=k, threshold=limit)
+            results = shared.gallery.search_people(image, k=k, threshold=limit, people=among)
             faces = [shared.shapes.person_result(result) for result in results]
         else:
-            results_by_face = shared.gallery.search(image, k=k, threshold=limit)
+            results_by_face = shared.gallery.search(image, k=k, threshold=limit, people=among)
             faces = [shared.shapes.search_result(result) for result in results_by_face]
         height, width = image.shape[:2]
     judged = MatchThreshold(limit, None, "given") if limit is not None else shared.gallery.match_threshold
     return {"width": width, "height": height, "threshold": shapes.threshold(judged), "faces": faces}
+
+
+def _people() -> list[str] | None:
+    """The names of the people among whom is searched, given by their ids; None for everybody."""
+    ids = [whole({"people": text}, "people") for text in request.form.getlist("people")]
+    return [services().gallery.person(found or 0).name for found in ids] or None
 
 
 def compare() -> Json:
