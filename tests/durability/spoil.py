@@ -27,7 +27,7 @@ from fuzz_damage import damaged  # noqa: E402
 from fuzz_judge import Verdict, judge  # noqa: E402
 from stand_ins import ColourDetector, ColourEmbedder  # noqa: E402
 
-from faceall.errors import FaceallError, IndexDamagedError, IndexNewerError  # noqa: E402
+from faceall.errors import FaceallError, IndexNewerError  # noqa: E402
 from faceall.gallery import Gallery, repair_gallery  # noqa: E402
 from faceall.gallery.analysis import label_of  # noqa: E402
 from faceall.index import FaceIndex, GraphOptions, graph_file  # noqa: E402
@@ -211,7 +211,7 @@ def use_gallery(folder: Path, material: Material, *, exactly: bool) -> str:
         _write(folder, material, exactly=exactly)
     except IndexNewerError:
         return "newer"
-    except IndexDamagedError as error:
+    except FaceallError as error:
         _check_line(error)
         return _repaired(folder)
     return "usable"

@@ -188,7 +188,8 @@ def test_folders_hold_every_face(gallery: Gallery, photos: Path, tmp_path: Path)
     gallery.cluster(threshold=0.05)
     for colour, name in (("r", "../Ruby"), ("g", ".._Ruby"), ("b", "CON\u0007/b")):
         (old,) = (str(person) for person, letters in colours(gallery).items() if letters == {colour})
-        gallery.rename_person(old, name)
+        with gallery._index.transaction() as connection:  # as an older faceall has let it be
+            connection.execute("UPDATE people SET name = ? WHERE name = ?", (name, old))
     assert gallery.write_folders(tmp_path / "out") == 4
     alone = f"alone {face_of(gallery, 'yellow.png')}"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"_Ruby", "_Ruby (2)", "CON__b", alone}

@@ -5,10 +5,17 @@ from __future__ import annotations
 from faceall.gallery import aside
 from faceall.index import FaceIndex
 
+_NUMBERS = "('real', 'integer')"
+UNPLACED = "typeof(landmarks) <> 'blob' OR length(landmarks) <> 40 OR " + " OR ".join(
+    f"typeof({column}) NOT IN {_NUMBERS}" for column in ("x0", "y0", "x1", "y1", "score")
+)
+"""SQL: whether a row of faces does not say where on its photo it is."""
+
 _RULES = (
     ("vectors without a face", "SELECT count(*) FROM vectors WHERE key NOT IN (SELECT key FROM faces)"),
     ("faces without a vector", "SELECT count(*) FROM faces WHERE key NOT IN (SELECT key FROM vectors)"),
     ("faces without a thumbnail", "SELECT count(*) FROM faces WHERE key NOT IN (SELECT face FROM thumbnails)"),
+    ("faces without a place in their photo", f"SELECT count(*) FROM faces WHERE {UNPLACED}"),
     ("photos without a file", "SELECT count(*) FROM photos WHERE id NOT IN (SELECT photo FROM files)"),
     ("people without a face", "SELECT count(*) FROM people WHERE id NOT IN (SELECT person FROM faces"
      " WHERE person IS NOT NULL)"),

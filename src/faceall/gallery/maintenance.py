@@ -13,7 +13,7 @@ import numpy as np
 from faceall.errors import ImageError, IndexDamagedError, IndexFileError
 from faceall.gallery import aside, schema
 from faceall.gallery.analysis import THUMBNAIL, make_thumbnail
-from faceall.gallery.health import find_problems
+from faceall.gallery.health import UNPLACED, find_problems
 from faceall.gallery.migrate import find_picture
 from faceall.gallery.photos import forget_faces, forget_nobodies
 from faceall.images import encode_jpeg, read_image
@@ -138,7 +138,7 @@ def _opens_soundly(folder: Path, done: list[str]) -> bool:
             connection.execute("REINDEX")
             if database_problems(connection):
                 return False
-    except (IndexDamagedError, UnicodeDecodeError):
+    except (IndexDamagedError, UnicodeDecodeError, sqlite3.IntegrityError):  # the last: a row that is there twice
         return False
     finally:
         index.close(save=False)
@@ -153,6 +153,7 @@ def _salvage(folder: Path, done: list[str], lost: list[str]) -> None:
     done.append(f"what can be read was copied into a new database: {kept}; the damaged one is {found.damaged}")
     lost += [f"{count:,} rows of {table} whose counterpart is lost" for table, count in found.orphans.items()]
     with FaceIndex(folder) as index, index.transaction() as connection:
+        schema.restore_version(connection)
         if not schema.version(connection, index.name):
             return
         again = connection.execute(  # their faces may be lost: looked at again when they are registered
@@ -178,6 +179,13 @@ def _drop_stray_vectors(index: FaceIndex, connection: sqlite3.Connection, done: 
     if stray:
         index.remove(stray)
         lost.append(f"{len(stray):,} vectors of which nobody knows the face")
+
+
+def _drop_unplaced_faces(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
+    faces = [row[0] for row in connection.execute(f"SELECT key FROM faces WHERE {UNPLACED}")]
+    if faces:
+        forget_faces(index, faces)
+        lost.append(f"{len(faces):,} faces of which nobody knows the place; register their photos again")
 
 
 def _restore_thumbnails(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
@@ -235,6 +243,7 @@ def _settle_people(index: FaceIndex, connection: sqlite3.Connection, done: list[
 Step = Callable[[FaceIndex, sqlite3.Connection, list[str], list[str]], None]
 _STEPS: tuple[Step, ...] = (
     _drop_stray_vectors,  # first: they would be in the way of counting
+    _drop_unplaced_faces,
     _restore_files,
     _restore_thumbnails,
     _settle_people,  # last: others may have gone with their last face

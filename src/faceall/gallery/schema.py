@@ -47,10 +47,27 @@ def version(connection: sqlite3.Connection, name: str) -> int:
     return found
 
 
+def restore_version(connection: sqlite3.Connection) -> None:
+    """Note the version again where damage has taken that, and nothing but that, inside the caller's transaction."""
+    if _has_people(connection):
+        row = connection.execute("SELECT typeof(value) FROM meta WHERE key = ?", (_VERSION_KEY,)).fetchone()
+        if row is None or row[0] != "integer":
+            connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_VERSION_KEY, SCHEMA))
+
+
+def _has_people(connection: sqlite3.Connection) -> bool:
+    statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'people'"
+    return connection.execute(statement).fetchone() is not None
+
+
 def create(connection: sqlite3.Connection, name: str) -> None:
     """Make the tables where they are missing, inside the caller's transaction."""
     if version(connection, name) == SCHEMA:
         return
+    if _has_people(connection):
+        raise IndexDamagedError(
+            f"{name}/faces.db is damaged: it has lost {_VERSION_KEY}: save what can be read (faceall index repair)"
+        )
     for statement in _TABLES:
         connection.execute(statement)
     connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_VERSION_KEY, SCHEMA))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.errors import IndexDamagedError
 from faceall.gallery.clusters import has_clusters
 from faceall.gallery.people import StoredFace, find_person
 from faceall.gallery.photos import unmarked
@@ -281,6 +282,13 @@ def list_faces(connection: sqlite3.Connection, person: int | None = None, path: 
 
 
 def _stored(row: Sequence[Any]) -> StoredFace:
+    try:
+        return _as_face(row)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise IndexDamagedError(f"face {row[0]} is damaged: save what can be read (faceall index repair)") from error
+
+
+def _as_face(row: Sequence[Any]) -> StoredFace:
     key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, chief, landmarks = row
     points = _points(np.frombuffer(landmarks, "<f4").reshape(5, 2).tolist())
     seen = Path(os.fsdecode(unmarked(path or b"")))

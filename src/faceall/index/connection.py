@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from faceall.errors import IndexBusyError, IndexDamagedError, IndexFileError
+from faceall.errors import FaceallError, IndexBusyError, IndexDamagedError, IndexFileError
 
 DATABASE = "faces.db"
 PATIENCE = 0.2  # seconds that SQLite waits by itself; longer waits are ours, so that Ctrl-C is heard
@@ -36,6 +36,19 @@ def translated(name: str) -> Iterator[None]:
         if any(part in text for part in _UNUSABLE):
             raise IndexFileError(f"{name}/{DATABASE} cannot be used: {text}") from error
         raise
+
+
+def raise_if_damaged(connection: sqlite3.Connection, name: str, error: Exception) -> None:
+    """Raise IndexDamagedError where a damaged row, and no bug, can have led to `error`; else return."""
+    if isinstance(error, FaceallError):
+        return
+    found = [row[0] for row in connection.execute("PRAGMA integrity_check(1)").fetchall()]
+    if found != ["ok"]:
+        reason = " ".join(str(found[0]).split())[:200] if found else "unknown"
+        raise IndexDamagedError(
+            f"{name}/{DATABASE} is damaged ({reason}): save what can be read (faceall index repair), or restore it from"
+            " a backup"
+        ) from error
 
 
 def is_busy(error: sqlite3.Error) -> bool:

@@ -184,7 +184,8 @@ def _settle(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
         new.execute(f"PRAGMA {pragma} = {value}")
     highest = new.execute("SELECT coalesce(max(key), 0) FROM vectors").fetchone()[0]
     with contextlib.suppress(sqlite3.DatabaseError):
-        highest = max(highest, old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'vectors'").fetchone()[0])
+        told = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'vectors'").fetchall()
+        highest = max(highest, *(row[0] for row in told if isinstance(row[0], int) and row[0] <= _HIGHEST), 0)
     new.execute("DELETE FROM sqlite_sequence WHERE name = 'vectors'")
     new.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('vectors', ?)", (highest,))
 

@@ -9,7 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from faceall.errors import IndexDamagedError
+from faceall.errors import IndexDamagedError, VectorError
+from faceall.index.checks import checked_vectors
 from faceall.index.connection import DATABASE
 from faceall.types import Array, Float32Array, Int64Array
 
@@ -167,7 +168,13 @@ def _block(found: list[tuple[int, bytes]], dimension: int, name: str) -> Block:
         if not isinstance(blob, bytes) or len(blob) != 4 * dimension:
             raise IndexDamagedError(f"{name}/{DATABASE} is damaged: vector {key} does not have {dimension} numbers")
     numbers = np.frombuffer(b"".join(blob for _, blob in found), "<f4").astype(np.float32, copy=False)
-    return Block(np.array([key for key, _ in found], np.int64), numbers.reshape(len(found), dimension))
+    try:
+        vectors = checked_vectors(numbers.reshape(len(found), dimension))
+    except VectorError as error:
+        raise IndexDamagedError(
+            f"{name}/{DATABASE} is damaged: {error}; faceall index repair drops what cannot be used"
+        ) from error
+    return Block(np.array([key for key, _ in found], np.int64), vectors)
 
 
 def _block_size(dimension: int) -> int:

@@ -11,9 +11,19 @@ from pathlib import Path
 
 from faceall.errors import IndexFileError
 from faceall.index import schema
-from faceall.index.connection import DATABASE, busy, connect, is_busy, patiently, translated, use_write_ahead_log
+from faceall.index.connection import (
+    DATABASE,
+    busy,
+    connect,
+    is_busy,
+    patiently,
+    raise_if_damaged,
+    translated,
+    use_write_ahead_log,
+)
 from faceall.index.graph_file import sync_folder
 
+_PUZZLES = (TypeError, ValueError, AttributeError, OverflowError)  # a bug, or what a damaged row leads to
 _PAUSE = 0.01  # seconds between attempts to empty the log
 
 
@@ -123,6 +133,9 @@ class Storage:
             self._snapshots += 1
             try:
                 yield self._reader
+            except _PUZZLES as error:
+                raise_if_damaged(self._reader, self.name, error)
+                raise
             finally:
                 self._snapshots -= 1
                 if self._snapshots == 0:
@@ -152,8 +165,10 @@ class Storage:
             if self.changed:
                 schema.write(self._writer, generation=self.generation)
             self._writer.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             _roll_back(self._writer)
+            if isinstance(error, _PUZZLES):
+                raise_if_damaged(self._writer, self.name, error)
             raise
         finally:
             self._depth, self._owner = 0, None
