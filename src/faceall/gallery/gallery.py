@@ -10,7 +10,14 @@ from pathlib import Path
 from threading import Event
 from types import TracebackType
 
-from faceall.errors import FaceallError, ImageError, IndexFileError, IndexMismatchError, UnknownFaceError
+from faceall.errors import (
+    FaceallError,
+    ImageError,
+    IndexDamagedError,
+    IndexFileError,
+    IndexMismatchError,
+    UnknownFaceError,
+)
 from faceall.gallery import browse, clusters, folders, people, schema
 from faceall.gallery.analysis import (
     Analyser,
@@ -451,7 +458,9 @@ class Gallery:
             row = connection.execute("SELECT jpeg FROM thumbnails WHERE face = ?", (face_id,)).fetchone()
         if row is None:
             raise people.unknown_face(self._index, face_id)
-        return bytes(row[0])
+        if not isinstance(row[0], bytes):
+            raise IndexDamagedError(f"the thumbnail of face {face_id} is damaged: faceall index repair cuts it anew")
+        return row[0]
 
     # -- changes by hand --------------------------------------------------------------------------------------------
 

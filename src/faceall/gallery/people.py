@@ -199,6 +199,7 @@ def read_status(index: FaceIndex, folder: Path) -> GalleryStatus:
             return int(connection.execute(f"SELECT count(*) FROM {statement}").fetchone()[0])
 
         paths = [row[0] for row in connection.execute("SELECT path FROM files")]
+        vanished = sum(not os.path.exists(path) for path in paths)
         counted = {
             "faces": count("faces"),
             "people": count("people"),
@@ -211,7 +212,7 @@ def read_status(index: FaceIndex, folder: Path) -> GalleryStatus:
     return GalleryStatus(
         folder=folder,
         files=len(paths),
-        vanished=sum(not os.path.exists(path) for path in paths),
+        vanished=vanished,
         model=index.model,
         dimension=index.dimension,
         size=sum(file.stat().st_size for file in folder.glob("faces.*")),

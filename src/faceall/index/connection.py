@@ -17,7 +17,7 @@ PAGE = 8192  # bytes; three 512-D vectors fit a page, of 4096 a half would stay 
 
 Result = TypeVar("Result")
 
-_DAMAGED = ("not a database", "malformed", "corrupt", "unsupported file format")
+_DAMAGED = ("not a database", "malformed", "corrupt", "unsupported file format", "Could not decode to UTF-8")
 _UNUSABLE = ("disk is full", "readonly", "unable to open", "disk I/O error", "authorization denied")
 
 
