@@ -65,9 +65,9 @@ class Server:
 
     def _finish(self, deadline: float) -> bool:
         """Listen no more, let requests and registrations end, and release everything."""
-        self._server.socket.close()  # the loop goes on with the connections that it has
         self._server.accepting = False
-        self._server.del_channel()
+        self._server.del_channel()  # first, for the loop would take a closed socket for the end of everything
+        self._server.socket.close()  # it goes on with the connections that it has
         done = close_app(self._app, max(0.0, deadline - time.monotonic()))
         quiet_since = time.monotonic()
         while time.monotonic() < deadline and time.monotonic() - quiet_since < _QUIET:
