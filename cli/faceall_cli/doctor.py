@@ -131,15 +131,15 @@ def _detector() -> Finding:
 
 def _gallery(folder: Path | None) -> Iterator[Finding]:
     """The gallery's health."""
-    from faceall.gallery import Gallery, default_folder, holds_gallery
+    from faceall.gallery import Gallery, default_place, holds_gallery
 
-    where = Path(folder or default_folder())
+    place = folder or default_place()
     try:
-        if not holds_gallery(where):
-            yield Finding("gallery", True, f"{where}: none yet")
+        if isinstance(place, Path) and not holds_gallery(place):
+            yield Finding("gallery", True, f"{place}: none yet")
             return
-        with Gallery.open(where, read_only=True) as gallery:
-            problems = gallery.problems()
+        with Gallery.open(place, read_only=True) as gallery:
+            problems, where = gallery.problems(), gallery.place
             yield Finding("gallery", True, f"{where}: {len(gallery):,} faces, made with {gallery.model}")
         for problem in problems:
             yield Finding("gallery", False, f"{where}: {problem}")

@@ -1,4 +1,4 @@
-"""Looking after the gallery's index: verify, repair, compact, migrate, stats, backup, export, import."""
+"""Looking after the gallery's index: verify, repair, compact, migrate, move, stats, backup, export, import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
-from faceall_cli.options import gallery_option, model_option, output_options
+from faceall_cli.options import GalleryPlace, gallery_option, model_option, output_options
 from faceall_cli.people import open_existing, open_to_export
 from faceall_cli.photos import make_embedder, stopped_by_ctrl_c
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def index() -> None:
-    """The index that finds faces: verify, repair, compact, migrate, stats, backup, export, import."""
+    """The index that finds faces: verify, repair, compact, migrate, move, stats, backup, export, import."""
 
 
 @index.command()
@@ -58,9 +58,9 @@ def repair(console: Console, gallery: Path | None) -> None:
     A graph is rebuilt, thumbnails are cut anew from the photos, and of a damaged database every readable row is kept;
     the damaged file stays beside the new one. Registering the photos again brings lost faces back.
     """
-    from faceall.gallery import default_folder, repair_gallery
+    from faceall.gallery import as_folder, default_place, repair_gallery
 
-    done = repair_gallery(default_folder() if gallery is None else gallery)
+    done = repair_gallery(as_folder(default_place() if gallery is None else gallery))
     console.record(asdict(done))
     for line in done.done:
         console.line(f"done: {shown(line)}")
@@ -124,6 +124,33 @@ def _print_photos(console: Console, migration: Migration) -> Counter[str]:
                 console.line(f"{photo.status:<10} {short_path(photo.path)}{reason}")
             bar.move_to(sum(statuses.values()), migration.total)
     return statuses
+
+
+@index.command()
+@click.argument("source", metavar="SRC", type=GalleryPlace())
+@click.argument("target", metavar="DST", type=GalleryPlace())
+@click.option("--remove-source", is_flag=True, help="Remove SRC after both were compared and are the same.")
+@output_options
+def move(console: Console, source: Path | str, target: Path | str, remove_source: bool) -> None:
+    """Copy a gallery from a folder into Milvus, or back, and compare both.
+
+    SRC and DST are folders or addresses: milvus://HOST:PORT/NAME, milvus-lite:///PATH.db. Whole photos are copied with
+    their files, faces, vectors and thumbnails, and all people; a run that was interrupted goes on where it was. At the
+    end the counts and checksums of both are compared. SRC is left as it is unless it is to be removed.
+    """
+    from faceall.gallery import move_gallery
+
+    with stopped_by_ctrl_c() as stop, console.progress(0, "photos") as bar:
+        done = move_gallery(source, target, remove_source=remove_source, progress=bar.move_to, stop=stop)
+    console.record(asdict(done))
+    photos = f"{counted(done.copied, 'photo')} copied, {done.there:,} there already"
+    if done.sums is None:
+        console.line(photos)
+        console.complain("faceall: stopped; the next run goes on where this one was")
+        raise click.exceptions.Exit(INTERRUPTED)
+    faces, people = counted(done.sums.faces, "face"), counted(done.sums.people, "person", "people")
+    console.line(f"{shown(done.target)}: {photos}; {faces} of {people}, checksums agree")
+    console.line(f"{shown(done.source)} was removed" if done.removed else f"{shown(done.source)} was left as it is")
 
 
 @index.command()

@@ -42,13 +42,25 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_console
 
 
+class GalleryPlace(click.Path):
+    """A folder, or an address in Milvus, which stays a text."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        from faceall.gallery.addresses import is_address
+
+        return value if is_address(value) else super().convert(value, parameter, context)
+
+
 def gallery_option(command: Command) -> Command:
-    """--gallery, the folder, as `gallery`; None means the default."""
+    """--gallery, a folder or an address, as `gallery`; None means the default."""
     return click.option(
         "--gallery",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=GalleryPlace(),
         metavar="DIR",
-        help="The gallery's folder. Default: FACEALL_GALLERY, else a folder in your data directory.",
+        help="The gallery's folder, or milvus://HOST:PORT/NAME. Default: FACEALL_GALLERY, else in your data directory.",
     )(command)
 
 

@@ -26,6 +26,8 @@ def open_to_export(folder: Path | None) -> Gallery:
     from faceall.gallery import Gallery
 
     opened = Gallery.open(folder, read_only=True)
+    if opened.place != str(opened.folder):  # in Milvus
+        return opened
     if not all(os.access(path, os.W_OK) for path in (opened.folder, *opened.folder.glob("faces.db*"))):
         return opened
     opened.close()

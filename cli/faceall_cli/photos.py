@@ -216,7 +216,7 @@ def status(console: Console, gallery: Path | None) -> None:
     with Gallery.open(gallery, read_only=True) as opened:
         found = opened.status()
     console.record({**asdict(found), "folder": str(found.folder)})
-    console.line(f"{shown(found.folder)}: {found.size / 1e6:,.1f} MB")
+    console.line(f"{shown(found.folder)}: " + (f"{found.size / 1e6:,.1f} MB" if found.size else "on a server"))
     console.line(f"{counted(found.faces, 'face')} of {counted(found.people, 'person', 'people')}")
     console.line(f"{counted(found.photos, 'photo')} in {counted(found.files, 'file')}")
     for number, what in (

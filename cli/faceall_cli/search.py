@@ -72,7 +72,7 @@ def search(
     asked: dict[str, Any] = {"k": k, "threshold": threshold, "people": people or None}
     with Gallery.open(gallery, embedder=make_embedder(model), read_only=True) as opened:
         if not len(opened):
-            raise click.ClickException(f"{opened.folder}: the gallery is empty; register photos first")
+            raise click.ClickException(f"{opened.place}: the gallery is empty; register photos first")
         opened.warm_up()
         for path, image in read_pictures(console, images):
             results = _ask(opened, image, by, **asked)

@@ -44,12 +44,12 @@ def serve(
     gallery meanwhile. Beyond this machine (--host) it asks everybody for an API key, and on this machine too once the
     gallery has one: programs send "Authorization: Bearer KEY", browsers get a page that takes it.
     """
-    from faceall.gallery.gallery import default_folder
+    from faceall.gallery import default_place, folder_of
 
     if create_key or list_keys or revoke_key:
         from faceall.web.keys import KEYS_FILE, Keys
 
-        _manage_keys(console, Keys((gallery or default_folder()) / KEYS_FILE), create_key, label, revoke_key)
+        _manage_keys(console, Keys(folder_of(gallery or default_place()) / KEYS_FILE), create_key, label, revoke_key)
         return
     try:
         from faceall.web.server import serve as serve_gallery

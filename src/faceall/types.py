@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -71,6 +71,14 @@ class Faces:
     def empty(cls) -> Faces:
         """No face at all."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+
+    @classmethod
+    def of(cls, faces: Sequence[Face]) -> Faces:
+        """Some faces, in that order."""
+        if not faces:
+            return cls.empty()
+        scores = np.array([face.score for face in faces], np.float32)
+        return cls(np.stack([face.box for face in faces]), scores, np.stack([face.landmarks for face in faces]))
 
     def __len__(self) -> int:
         return len(self.boxes)

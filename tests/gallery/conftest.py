@@ -1,4 +1,4 @@
-"""Galleries on stand-ins that need no weights."""
+"""Galleries on stand-ins that need no weights; in a folder, or in milvus-lite where FACEALL_TEST_BACKEND says so."""
 
 from __future__ import annotations
 
@@ -8,15 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand_ins import ColourDetector, ColourEmbedder
+from stand_ins import BACKEND, ColourDetector, ColourEmbedder
 
 from faceall.gallery import Gallery
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what looks into the files of a folder where galleries lie elsewhere; say why."""
+    if BACKEND == "folder":
+        return
+    for item in items:
+        for mark in item.iter_markers("embedded"):
+            item.add_marker(pytest.mark.skip(reason=f"only of a gallery in a folder: {mark.args[0]}"))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the gallery of a test lies."""
+    """Where the gallery of a test lies, if in a folder."""
     return tmp_path / "gallery"
+
+
+@pytest.fixture
+def gallery_place(folder: Path) -> Path | str:
+    """What is given to open the gallery of a test: a folder or an address."""
+    return folder if BACKEND == "folder" else f"milvus-lite://{folder}.db"
 
 
 @pytest.fixture
@@ -27,13 +42,13 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_gallery(folder: Path) -> Iterator[Callable[..., Gallery]]:
+def open_gallery(gallery_place: Path | str) -> Iterator[Callable[..., Gallery]]:
     """Opens the test's gallery, as often as wanted; all are closed at the end."""
     with ExitStack() as stack:
 
         def opened(**options: Any) -> Gallery:
             defaults = {"detector": ColourDetector(), "embedder": ColourEmbedder()}
-            return stack.enter_context(Gallery.open(folder, **{**defaults, **options}))
+            return stack.enter_context(Gallery.open(gallery_place, **{**defaults, **options}))
 
         yield opened
 

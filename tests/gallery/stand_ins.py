@@ -6,6 +6,7 @@ Run as a program it registers photos and prints a JSON line per result: python s
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ from PIL import Image as PillowImage
 
 from faceall.models import Manifest, ModelFolder
 from faceall.types import Face, Faces, Float32Array, Image
+
+BACKEND = os.environ.get("FACEALL_TEST_BACKEND", "folder")
+"""Where the galleries of the tests lie: "folder" or "milvus-lite"."""
 
 SIZE = 8
 POINTS = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)], np.float32)  # of a square's side

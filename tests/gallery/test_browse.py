@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stand_ins import one_face, write_photo
+from stand_ins import BACKEND, one_face, write_photo
 
 from faceall.errors import FaceallError, NameTakenError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import Candidate, Gallery
@@ -85,10 +85,12 @@ def test_photos_are_listed_with_their_size_and_files(filled: Gallery, photos: Pa
     """A photo of a person is found under that person, with the file that held it."""
     ada = filled.page_of_people(text="Ada").items[0]
     page = filled.page_of_photos(person=ada.id)
-    assert [photo.paths for photo in page.items] == [(photos / "Ada/1.png",), (photos / "Ada/2.png",)]
+    assert [photo.photo_id for photo in page.items] == sorted(photo.photo_id for photo in page.items)
+    first, second = sorted(page.items, key=lambda photo: photo.paths)
+    assert (first.paths, second.paths) == ((photos / "Ada/1.png",), (photos / "Ada/2.png",))
     assert {(photo.width, photo.height) for photo in page.items} == {(120, 90)}
     assert filled.page_of_photos(limit=2).total == 4
-    assert filled.photo_seen_at(photos / "Ada/1.png") == page.items[0]
+    assert filled.photo_seen_at(photos / "Ada/1.png") == first
     assert filled.photo_seen_at(photos / "Ada/7.png") is None
     ids = [photo.photo_id for photo in page.items]
     assert filled.paths_of_photos([*ids, 999]) == {ids[0]: page.items[0].paths, ids[1]: page.items[1].paths, 999: ()}
@@ -179,7 +181,9 @@ def test_what_is_still_there_is_counted_as_remaining(filled: Gallery) -> None:
 
     photo = filled.page_of_photos().items[0]
     claimed = Removal((photo.faces[0].face_id,), (photo.photo_id,), photo.paths)
-    assert filled.remaining(claimed) == 4
+    vector, face, thumbnail, row = 1, 1, 1, 1
+    apart = vector if BACKEND == "folder" else 0  # in Milvus the vector stands in the row of its face
+    assert filled.remaining(claimed) == apart + face + thumbnail + row
 
 
 def test_candidates_are_registered_each_under_a_person_of_its_own(

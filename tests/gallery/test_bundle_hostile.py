@@ -26,6 +26,8 @@ from stand_ins import one_face, write_photo
 from faceall.errors import FaceallError, IndexDamagedError, IndexFileError, IndexNewerError
 from faceall.gallery import Gallery
 
+pytestmark = pytest.mark.embedded("bundles are taken up into a folder")
+
 FUZZ = int(os.environ.get("FACEALL_FUZZ", "500"))
 KILLS = int(os.environ.get("FACEALL_KILLS", "8"))
 FACES = 12

@@ -180,6 +180,7 @@ def test_a_group_filed_elsewhere_meanwhile_is_left(
     assert gallery.problems() == []
 
 
+@pytest.mark.embedded("writes a name as an older faceall did")
 def test_folders_hold_every_face(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
     """A folder per person, one per single face; thumbnails, or the photos themselves; names are made fit for a disk."""
     write_people(photos, count=2)
@@ -203,6 +204,7 @@ def test_folders_hold_every_face(gallery: Gallery, photos: Path, tmp_path: Path)
         gallery.write_folders(tmp_path / "out")
 
 
+@pytest.mark.embedded("numbers come from rows of SQLite")
 def test_a_name_that_looks_like_a_groups_is_no_obstacle(gallery: Gallery, photos: Path, folder: Path) -> None:
     """Where somebody is called "unnamed 3" already, a new group is called otherwise."""
     write_people(photos)

@@ -13,6 +13,8 @@ from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 from faceall.errors import UnknownPersonError
 from faceall.gallery import Gallery, PhotoResult
 
+pytestmark = pytest.mark.embedded("a gallery in Milvus does not change its model")
+
 Opener = Callable[..., Gallery]
 
 

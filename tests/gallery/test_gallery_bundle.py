@@ -20,6 +20,8 @@ from stand_ins import one_face, write_photo
 from faceall.errors import FaceallError, IndexFileError, IndexMismatchError, UnknownPersonError
 from faceall.gallery import Gallery, MatchThreshold
 
+pytestmark = pytest.mark.embedded("bundles are written from a folder")
+
 Opener = Callable[..., Gallery]
 
 

@@ -17,6 +17,8 @@ from faceall.gallery import Gallery
 from faceall.gallery.maintenance import gallery_statistics, repair_gallery, verify_gallery
 from faceall.index import FaceIndex
 
+pytestmark = pytest.mark.embedded("repairs SQLite and the graph")
+
 Opener = Callable[..., Gallery]
 PHOTOS = 120
 FUZZ = int(os.environ.get("FACEALL_FUZZ", "60"))

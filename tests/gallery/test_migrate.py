@@ -26,6 +26,8 @@ from faceall.gallery.analysis import make_thumbnail
 from faceall.gallery.migrate import in_thumbnail
 from faceall.images import read_image
 
+pytestmark = pytest.mark.embedded("a gallery in Milvus does not change its model")
+
 Opener = Callable[..., Gallery]
 KILLS = int(os.environ.get("FACEALL_KILLS", "8"))
 PHOTOS = 60

@@ -109,6 +109,7 @@ def test_naming_a_face(filled: Gallery) -> None:
     assert names(filled) == ["Ada", "Bob", "Eve"]
 
 
+@pytest.mark.embedded("reads the bytes of its files")
 def test_removed_person_is_gone_from_the_files(filled: Gallery, folder: Path, photos: Path) -> None:
     """Rows, vectors and thumbnails of a removed person are in no file any more; other people stay."""
     face = filled.faces(person="Ada")[0]
@@ -151,6 +152,7 @@ def test_removing_photos(filled: Gallery, photos: Path) -> None:
     assert (len(filled), filled.problems()) == (1, [])
 
 
+@pytest.mark.embedded("damages tables of SQLite")
 def test_problems_are_found(filled: Gallery) -> None:
     """A vector without its face, and a face without its thumbnail, are told."""
     filled._index.add([[1.0] * 8])

@@ -22,6 +22,8 @@ from faceall.errors import FaceallError, IndexDamagedError, IndexFileError, Inde
 from faceall.gallery import Gallery
 from faceall.gallery.analysis import label_of
 
+pytestmark = pytest.mark.embedded("exports are written from a folder, and taken up into one")
+
 Opener = Callable[..., Gallery]
 FUZZ = int(os.environ.get("FACEALL_FUZZ", "500"))
 

@@ -20,7 +20,10 @@ Opener = Callable[..., Gallery]
 KILLS = int(os.environ.get("FACEALL_KILLS", "8"))
 PHOTOS = 200
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
+    pytest.mark.embedded("milvus-lite serves one process at a time"),
+]
 
 
 def register(folder: Path, photos: Path, output: Path, pause: float = 0.002) -> subprocess.Popen[str]:

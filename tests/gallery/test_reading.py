@@ -12,14 +12,13 @@ from stand_ins import one_face, write_photo
 from faceall.gallery import reading
 from faceall.gallery.naming import Candidate
 from faceall.gallery.reading import Arrival, Reader
-from faceall.index import FaceIndex
 
 
 @pytest.fixture
 def reader(gallery: object) -> Reader:
     """A reader on an empty gallery."""
-    index: FaceIndex = gallery._index  # type: ignore[attr-defined]
-    return Reader(index, refile=False)
+    store = gallery._store  # type: ignore[attr-defined]
+    return Reader(store, refile=False)
 
 
 @pytest.fixture

@@ -10,7 +10,10 @@ import pytest
 from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
 from faceall.gallery import Gallery
+from faceall.gallery.embedded import EmbeddedStore
 from faceall.index import FaceIndex, GraphOptions
+
+pytestmark = pytest.mark.embedded("a receipt tells of files")
 
 Opener = Callable[..., Gallery]
 
@@ -53,7 +56,7 @@ def test_receipt_of_a_large_gallery(filled: Gallery, folder: Path) -> None:
     filled.close()
     index = FaceIndex(folder, exact_limit=10)
     index.save()
-    gallery = Gallery(index, folder, Gallery.open(folder)._analyser)
+    gallery = Gallery(EmbeddedStore(index), Gallery.open(folder)._analyser)
     secrets = [index[face.face_id].tobytes() for face in gallery.faces(person="Eve")]
     assert all(secret in (folder / "faces.hnsw").read_bytes() for secret in secrets)
     receipt = gallery.delete_person("Eve").receipt

@@ -28,7 +28,7 @@ def test_search_agrees_with_brute_force(gallery: Gallery, photos: Path) -> None:
     results = gallery.search(query, k=4)
     faces = ColourDetector().detect_batch([query])[0]
     vectors = ColourEmbedder().embed_crops(ColourEmbedder().crop(query, faces))
-    stored = np.stack([gallery._index[face.face_id] for face in gallery.faces()])
+    stored = gallery._store.faces.vectors([face.face_id for face in gallery.faces()])
     people = [face.person for face in gallery.faces()]
     assert len(results) == 2
     for result, vector, box in zip(results, vectors, faces.boxes, strict=True):

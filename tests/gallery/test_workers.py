@@ -86,7 +86,7 @@ def contents(gallery: Gallery) -> list[tuple[object, ...]]:
             str(face.path),
             face.person or "",
             face.box,
-            gallery._index[face.face_id].tobytes(),
+            gallery._store.faces.vectors([face.face_id]).tobytes(),
             gallery.thumbnail(face.face_id),
         )
         for face in gallery.faces()
@@ -105,6 +105,7 @@ def many(photos: Path, count: int = 40) -> Path:
     return photos
 
 
+@pytest.mark.embedded("compares its notes with a folder's; Milvus seeks look-alikes among the nearest faces only")
 def test_workers_see_what_one_process_sees(hire: Hire, gallery: Gallery, photos: Path, tmp_path: Path) -> None:
     """Photo by photo: the same results in the same order, the same faces and vectors; also when files have changed."""
     many(photos)
@@ -171,7 +172,7 @@ def test_a_gallery_of_another_model_is_refused_before_any_worker_starts(gallery:
     list(gallery.register(photos))
     write_photo(photos / "Ada" / "2.png", one_face(2))
     with (
-        Gallery.open(gallery.folder, detector=ColourDetector(), embedder=ColourEmbedder("shades")) as other,
+        Gallery.open(gallery.place, detector=ColourDetector(), embedder=ColourEmbedder("shades")) as other,
         pytest.raises(IndexMismatchError, match="colours"),
     ):
         list(other.register(photos, workers=local_workers(1, make=never)))

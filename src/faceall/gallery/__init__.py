@@ -4,20 +4,29 @@ This is the one place that knows all stages: read, detect, embed, store.
 """
 
 from faceall.gallery.analysis import THUMBNAIL, Analyser, Comparison, chief_face, compare_pictures
-from faceall.gallery.browse import Page, StoredPhoto
 from faceall.gallery.bundle import BundleExport
 from faceall.gallery.bundle_merge import BundleImport
 from faceall.gallery.clusters import Cluster, Clustering
 from faceall.gallery.drafts import open_to_fill
-from faceall.gallery.gallery import Gallery, default_folder, holds_gallery
+from faceall.gallery.gallery import Gallery
 from faceall.gallery.looking import Timings
-from faceall.gallery.maintenance import GalleryStatistics, Repair, repair_gallery
+from faceall.gallery.maintenance import Repair, repair_gallery
 from faceall.gallery.migrate import MigratedPhoto, Migration
+from faceall.gallery.moving import Move, move_gallery
 from faceall.gallery.naming import Candidate, find_candidates, person_in_name, person_of
-from faceall.gallery.people import GalleryStatus, Person, StoredFace
-from faceall.gallery.photos import PhotoResult, PhotoStatus
+from faceall.gallery.opening import as_folder, default_folder, default_place, folder_of, holds_gallery
+from faceall.gallery.records import (
+    GalleryStatistics,
+    GalleryStatus,
+    Page,
+    Person,
+    PhotoResult,
+    PhotoStatus,
+    Removal,
+    StoredFace,
+    StoredPhoto,
+)
 from faceall.gallery.register import Registration
-from faceall.gallery.removal import Removal
 from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, SearchResult
 from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors
 
@@ -38,6 +47,7 @@ __all__ = [
     "MatchThreshold",
     "MigratedPhoto",
     "Migration",
+    "Move",
     "NamedVectors",
     "Page",
     "Person",
@@ -52,11 +62,15 @@ __all__ = [
     "StoredFace",
     "StoredPhoto",
     "Timings",
+    "as_folder",
     "chief_face",
     "compare_pictures",
     "default_folder",
+    "default_place",
     "find_candidates",
+    "folder_of",
     "holds_gallery",
+    "move_gallery",
     "open_to_fill",
     "person_in_name",
     "person_of",

@@ -21,8 +21,9 @@ from faceall.gallery.bundle_checks import FlawError, check_vectors
 from faceall.gallery.bundle_ids import derived_id, give_ids, has_ids
 from faceall.gallery.bundle_reader import MOST_FACES
 from faceall.gallery.bundle_records import BundleFace, BundlePerson, BundlePhoto, Contents, list_json, manifest_json
+from faceall.gallery.embedded import EmbeddedStore
+from faceall.gallery.embedded.columns import unmarked
 from faceall.gallery.people import find_person
-from faceall.gallery.photos import unmarked
 from faceall.index import FaceIndex
 from faceall.models import ModelFolder
 from faceall.types import Float32Array
@@ -126,7 +127,7 @@ def read_gallery(index: FaceIndex, people: Sequence[str] | None = None) -> Itera
     if not index.read_only:
         _prepare(index)
     with index.reading() as connection:
-        chosen = None if people is None else {find_person(connection, name) for name in people}
+        chosen = None if people is None else {find_person(EmbeddedStore(index), name) for name in people}
         faces = _FACES if has_ids(connection) else _FACES_WITHOUT_IDS
         connection.create_function("derived_id", -1, lambda *parts: derived_id(*map(str, parts)), deterministic=True)
         rows = [row for row in connection.execute(faces) if chosen is None or row[-1] in chosen]

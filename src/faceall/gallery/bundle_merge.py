@@ -22,8 +22,8 @@ from faceall.gallery.analysis import label_of
 from faceall.gallery.bundle_archive import Archive
 from faceall.gallery.bundle_reader import BundleReader
 from faceall.gallery.bundle_records import BundleFace, BundlePerson, BundlePhoto
+from faceall.gallery.embedded.people import forget_nobodies
 from faceall.gallery.naming import fitting_name
-from faceall.gallery.photos import forget_nobodies
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from faceall.gallery.gallery import DATABASE, Gallery, default_folder, holds_gallery
+from faceall.gallery.addresses import is_address
+from faceall.gallery.gallery import Gallery
+from faceall.gallery.opening import DATABASE, default_place, holds_gallery
 
 _FILES = ("", "-wal", "-shm", "-journal")
 
@@ -18,7 +20,12 @@ def open_to_fill(path: str | os.PathLike[str] | None = None) -> Iterator[Gallery
 
     Raises what `Gallery.open` raises.
     """
-    folder = Path(os.path.abspath(default_folder() if path is None else path))
+    place = default_place() if path is None else path
+    if is_address(place):
+        with Gallery.open(place) as opened:
+            yield opened
+        return
+    folder = Path(os.path.abspath(place))
     there = holds_gallery(folder)
     made = [] if there else [place for place in (folder, *folder.parents) if not place.exists()]
     try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from faceall.errors import FaceallError
-from faceall.gallery.people import StoredFace
+from faceall.gallery.records import StoredFace
 
 _UNFIT = re.compile(r'[\x00-\x1f<>:"/\\|?*]')  # what some file system does not take
 

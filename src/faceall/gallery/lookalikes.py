@@ -33,6 +33,11 @@ def print_of(image: Image) -> Print:
     return np.packbits(gray[:, 1:] > gray[:, :-1])
 
 
+def bits_apart(first: Print, second: Print) -> int:
+    """How many bits of two prints differ, 0..256."""
+    return int(_BITS[first ^ second].sum(dtype=np.int64))
+
+
 class Lookalikes:
     """The prints of a gallery's photos; read once, when the first one is asked for."""
 

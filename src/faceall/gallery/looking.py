@@ -12,9 +12,9 @@ import numpy as np
 
 from faceall.gallery.analysis import Analyser, chief_face, make_thumbnail
 from faceall.gallery.lookalikes import Print, print_of
-from faceall.gallery.photos import Findings
 from faceall.gallery.quality import notes_on
 from faceall.gallery.reading import Arrival
+from faceall.gallery.records import Findings
 from faceall.types import Faces, Float32Array, Image
 
 DETECT_FILES = 16

@@ -13,33 +13,19 @@ import numpy as np
 from faceall.errors import ImageError, IndexDamagedError, IndexFileError
 from faceall.gallery import aside, schema
 from faceall.gallery.analysis import THUMBNAIL, make_thumbnail
+from faceall.gallery.embedded.people import forget_nobodies
+from faceall.gallery.embedded.removal import forget_faces
 from faceall.gallery.health import UNPLACED, find_problems
 from faceall.gallery.migrate import find_picture
-from faceall.gallery.photos import forget_faces, forget_nobodies
+from faceall.gallery.records import GalleryStatistics
 from faceall.images import encode_jpeg, read_image
 from faceall.index import FaceIndex
 from faceall.index.connection import DATABASE
-from faceall.index.maintenance import Statistics, Verification, database_problems, odd_keys, statistics, verify
+from faceall.index.maintenance import Verification, database_problems, odd_keys, statistics, verify
 from faceall.index.maintenance_salvage import salvage
 from faceall.types import Face
 
 _MARKS = (5, 2)
-
-
-@dataclass(frozen=True)
-class GalleryStatistics:
-    """What a gallery holds and costs: its index, and what lies beside the vectors; sizes are in bytes.
-
-    aside       faces that wait for their photo since the model was changed
-    thumbnails  bytes of all thumbnails
-    """
-
-    index: Statistics
-    faces: int
-    people: int
-    photos: int
-    aside: int
-    thumbnails: int
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import numpy as np
 from faceall.errors import FaceallError, ImageError, IndexFileError
 from faceall.gallery import aside
 from faceall.gallery.analysis import THUMBNAIL, THUMBNAIL_MARGIN, Crops, FaceEmbedder, label_of
-from faceall.gallery.photos import faces_in, unmarked
+from faceall.gallery.embedded.columns import faces_in, unmarked
 from faceall.images import read_image
 from faceall.index import FaceIndex
 from faceall.index.rows import BLOCK_BYTES, Block

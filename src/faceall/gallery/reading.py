@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from faceall.errors import ImageError, ImageTooLargeError
 from faceall.gallery.naming import Candidate
-from faceall.gallery.photos import KnownPhoto, PhotoResult, PhotoState, Sighting, photo_at, photo_of
+from faceall.gallery.photos import known_photo, unchanged_photo
+from faceall.gallery.records import KnownPhoto, PhotoResult, PhotoState, Sighting
+from faceall.gallery.store import Store
 from faceall.images import read_image
-from faceall.index import FaceIndex
 from faceall.types import Image
 
 LARGEST_FILE = 1 << 30  # bytes; a picture is below it
@@ -46,8 +47,8 @@ class Arrival:
 class Reader:
     """Reads candidates in order, ahead of whoever takes them, within bounds on memory."""
 
-    def __init__(self, index: FaceIndex, *, refile: bool) -> None:
-        self._index = index
+    def __init__(self, store: Store, *, refile: bool) -> None:
+        self._store = store
         self._refile = refile
 
     def settled(self, candidate: Candidate) -> Arrival | None:
@@ -92,9 +93,8 @@ class Reader:
 
     def _unchanged(self, candidate: Candidate, status: os.stat_result) -> KnownPhoto | None:
         """The known photo at a path, if neither the file nor its person has changed."""
-        with self._index.reading() as connection:
-            known = photo_at(connection, candidate.path, status.st_size, status.st_mtime_ns)
-        if known is None or not known.settled:
+        known = unchanged_photo(self._store, candidate.path, status.st_size, status.st_mtime_ns)
+        if known is None:
             return None
         other_person = self._refile and known.chief > 0 and known.person != candidate.person
         return None if other_person else known
@@ -104,8 +104,7 @@ class Reader:
         return read_file(candidate, known=(lambda digest: False) if decode_known else self._is_known)
 
     def _is_known(self, digest: bytes) -> bool:
-        with self._index.reading() as connection:
-            return photo_of(connection, digest) is not None
+        return known_photo(self._store, digest) is not None
 
 
 def read_file(candidate: Candidate, *, known: Callable[[bytes], bool] = lambda digest: False) -> Arrival:

@@ -15,24 +15,20 @@ from threading import Event
 
 import numpy as np
 
-from faceall.gallery import aside
 from faceall.gallery.analysis import Analyser
-from faceall.gallery.lookalikes import Lookalikes
 from faceall.gallery.looking import Job, Looker, Timings, batches, describe
 from faceall.gallery.naming import Candidate
 from faceall.gallery.photos import (
-    PhotoResult,
-    Sighting,
-    faces_in,
     file_known_photo,
     file_new_photo,
     file_photo_back,
     forget_displaced,
-    photo_of,
+    known_photo,
 )
 from faceall.gallery.reading import Arrival, Reader
+from faceall.gallery.records import PhotoResult, Sighting
+from faceall.gallery.store import Store
 from faceall.gallery.workers import Workers
-from faceall.index import FaceIndex
 from faceall.types import Faces
 
 Progress = Callable[[int, int], None]
@@ -53,7 +49,7 @@ class Registration(Iterator[PhotoResult]):
 
     def __init__(
         self,
-        index: FaceIndex,
+        store: Store,
         analyser: Analyser,
         candidates: Sequence[Candidate],
         *,
@@ -67,11 +63,11 @@ class Registration(Iterator[PhotoResult]):
     ) -> None:
         self.total = len(candidates) + len(first)
         self.timings = Timings()
-        self._index, self._analyser, self._candidates = index, analyser, candidates
+        self._store, self._analyser, self._candidates = store, analyser, candidates
         self._refile, self._strict, self._agree, self._first = refile, strict, agree, first
         self._workers, self._progress, self._stop = workers, progress, stop or Event()
-        self._reader = Reader(index, refile=refile)
-        self._lookalikes = Lookalikes()
+        self._reader = Reader(store, refile=refile)
+        store.photos.refresh()
         self._agreed = False
         self._looker = Looker(analyser, self.timings, agree=self._agree_once, known=self._faces_aside)
         self._done = 0
@@ -137,10 +133,9 @@ class Registration(Iterator[PhotoResult]):
     def _faces_aside(self, job: Job) -> Faces:
         """The faces of a photo that are aside: it is not looked at for others, as those are known or were removed."""
         assert job.arrival.sighting is not None
-        with self._index.reading() as connection:
-            waiting = aside.waiting_for(connection, job.arrival.sighting.digest)
+        waiting = self._store.photos.waiting(job.arrival.sighting.digest)
         job.waiting = tuple(one.id for one in waiting)
-        return faces_in([one.place for one in waiting])
+        return Faces.of([one.face for one in waiting])
 
     def _agree_once(self) -> None:
         """Before the first face: refuse a gallery of another model."""
@@ -157,7 +152,7 @@ class Registration(Iterator[PhotoResult]):
             ready.append(job)
         with self.timings.measure("storage"):
             if any(job.arrival.result is None for job in ready):
-                with self._index.transaction():
+                with self._store.changing():
                     results = [self._file(job) for job in ready]
             else:
                 results = [self._file(job) for job in ready]
@@ -170,7 +165,7 @@ class Registration(Iterator[PhotoResult]):
         results = self._commit()
         if not self._stop.is_set():
             with self.timings.measure("storage"):
-                forget_displaced(self._index)
+                forget_displaced(self._store)
         return results
 
     def _file(self, job: Job) -> PhotoResult:
@@ -187,9 +182,8 @@ class Registration(Iterator[PhotoResult]):
         return self._file_new(arrival.sighting, job)
 
     def _file_if_known(self, sighting: Sighting) -> PhotoResult | None:
-        with self._index.reading() as connection:
-            known = photo_of(connection, sighting.digest)
-        return file_known_photo(self._index, sighting, known, refile=self._refile) if known else None
+        known = known_photo(self._store, sighting.digest)
+        return file_known_photo(self._store, sighting, known, refile=self._refile) if known else None
 
     def _look_again(self, arrival: Arrival) -> PhotoResult:
         """A photo that was known when it was read and has been removed since."""
@@ -214,11 +208,10 @@ class Registration(Iterator[PhotoResult]):
         return self._file_new(again.sighting, job)
 
     def _file_new(self, sighting: Sighting, job: Job) -> PhotoResult:
-        with self._index.reading() as connection:
-            waiting = tuple(one.id for one in aside.waiting_for(connection, sighting.digest))
+        waiting = tuple(one.id for one in self._store.photos.waiting(sighting.digest))
         if job.arrival.state == "ok" and waiting != job.waiting:  # another process has put them aside, or taken them up
             return self._look_again(job.arrival)
         if job.waiting:
-            back = file_photo_back(self._index, sighting, waiting, np.stack(job.vectors), refile=self._refile)
+            back = file_photo_back(self._store, sighting, waiting, np.stack(job.vectors), refile=self._refile)
             return back or self._look_again(job.arrival)
-        return file_new_photo(self._index, sighting, job.findings(), self._lookalikes, strict=self._strict)
+        return file_new_photo(self._store, sighting, job.findings(), strict=self._strict)

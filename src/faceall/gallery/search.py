@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from faceall.errors import IndexDamagedError
-from faceall.gallery.clusters import has_clusters
-from faceall.gallery.people import StoredFace, find_person
-from faceall.gallery.photos import unmarked
+from faceall.gallery.records import StoredFace
+from faceall.gallery.store import Store
 from faceall.gallery.thresholds import MatchThreshold
-from faceall.index import FaceIndex
-from faceall.types import Faces, Float32Array, Image, Int64Array, similarity
-
-_FACE = (
-    "SELECT faces.key, people.name, (SELECT path FROM files WHERE files.photo = faces.photo ORDER BY id LIMIT 1),"
-    " x0, y0, x1, y1, score, faces.photo, faces.person, {unnamed}, chief, landmarks"
-    " FROM faces LEFT JOIN people ON people.id = faces.person"
-)
-_UNNAMED = "EXISTS (SELECT 1 FROM clusters WHERE clusters.person = faces.person)"
+from faceall.types import Faces, Float32Array, Image, similarity
 
 _TWO = 2  # people
 _FIRST_LOOK = 16  # faces to search for at least: usually of two people
@@ -80,14 +63,14 @@ class SearchResult:
 class Query:
     """A picture that is asked about: its faces, their vectors (n, size), and what their matches are judged by.
 
-    only  the keys that count, None for all
+    people  the rows of those whose faces count, None for all
     """
 
     image: Image
     faces: Faces
     vectors: Float32Array
     threshold: MatchThreshold | None
-    only: Int64Array | None = None
+    people: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -133,28 +116,26 @@ class PersonResult:
     landmarks: tuple[tuple[float, float], ...] = ()
 
 
-def match_people(index: FaceIndex, query: Query, k: int, limit: float | None) -> list[PersonResult]:
+def match_people(store: Store, query: Query, k: int, limit: float | None) -> list[PersonResult]:
     """The k nearest people of the gallery for every face, at most `limit` away."""
     results = []
-    near = _neighbours(index, query, k, people=_count_people(index, k))
+    near = _neighbours(store, query, k, people=len(store.people.with_faces(k)))
     for face, vector, matches in zip(query.faces, query.vectors, near, strict=True):
         best: dict[str, GalleryMatch] = {}
         for match in matches:
             if match.person is not None and (limit is None or match.distance <= limit):
                 best.setdefault(match.person, match)
-        people = (_person_match(index, vector, match) for match in list(best.values())[:k])
+        people = (_person_match(store, vector, match) for match in list(best.values())[:k])
         shown = tuple(person for person in people if person is not None)
         corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
         results.append(PersonResult(corners, face.score, shown, query.threshold, points))
     return results
 
 
-def _person_match(index: FaceIndex, vector: Float32Array, best: GalleryMatch) -> PersonMatch | None:
+def _person_match(store: Store, vector: Float32Array, best: GalleryMatch) -> PersonMatch | None:
     """The person of a match with the distances to all their faces; None where they are removed at this moment."""
-    with index.reading() as connection:
-        statement = "SELECT key FROM faces JOIN people ON people.id = person WHERE name = ?"
-        keys = [row[0] for row in connection.execute(statement, (best.person,))]
-    distances = index.search(vector, max(len(keys), 1), only=keys, exact=True).distances
+    assert best.person_id is not None
+    distances = store.faces.distances(vector, best.person_id)
     if not distances.size:
         return None
     return PersonMatch(
@@ -171,18 +152,19 @@ def _person_match(index: FaceIndex, vector: Float32Array, best: GalleryMatch) ->
     )
 
 
-def match_faces(index: FaceIndex, query: Query, k: int, limit: float | None) -> list[SearchResult]:
+def match_faces(store: Store, query: Query, k: int, limit: float | None) -> list[SearchResult]:
     """The k nearest faces of the gallery for every face, at most `limit` away."""
     results = []
-    people = _TWO if _count_people(index, _TWO) == _TWO else 0  # without two there is no second-best to look for
-    for face, near in zip(query.faces, _neighbours(index, query, k, people=people), strict=True):
+    people = len(store.people.with_faces(_TWO))
+    people = people if people == _TWO else 0  # without two there is no second-best to look for
+    for face, near in zip(query.faces, _neighbours(store, query, k, people=people), strict=True):
         shown = tuple(match for match in near[:k] if limit is None or match.distance <= limit)
         corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
         results.append(SearchResult(corners, face.score, shown, _second(near), query.threshold, points))
     return results
 
 
-def _neighbours(index: FaceIndex, query: Query, k: int, *, people: int) -> list[list[GalleryMatch]]:
+def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list[GalleryMatch]]:
     """For every vector at least k faces (fewer where there are fewer), and as many more as so many people take.
 
     Of a face that is removed at this moment nothing is said.
@@ -190,16 +172,10 @@ def _neighbours(index: FaceIndex, query: Query, k: int, *, people: int) -> list[
     near: list[list[GalleryMatch]] = [[] for _ in query.vectors]
     open_ones, wanted = list(range(len(near))), max(k, _FIRST_LOOK)
     while open_ones:
-        found = index.search(query.vectors[open_ones], wanted, only=query.only)
-        with index.reading() as connection:
-            stored = load_faces(connection, found.keys.reshape(-1).tolist())
-        for place, keys, distances in zip(open_ones, found.keys.tolist(), found.distances.tolist(), strict=True):
-            near[place] = [
-                _match(stored[key], distance, query.threshold)
-                for key, distance in zip(keys, distances, strict=True)
-                if key in stored
-            ]
-        if found.keys.shape[1] < wanted:
+        found, complete = store.faces.near(query.vectors[open_ones], wanted, people=query.people)
+        for place, faces in zip(open_ones, found, strict=True):
+            near[place] = [_match(face, distance, query.threshold) for face, distance in faces]
+        if complete:
             break
         open_ones = [place for place in open_ones if _people_among(near[place]) < people]
         wanted *= _WIDER
@@ -221,13 +197,6 @@ def _match(face: StoredFace, distance: float, threshold: MatchThreshold | None) 
     )
 
 
-def _count_people(index: FaceIndex, at_most: int) -> int:
-    """How many people have a face in the gallery; no more are counted than asked for."""
-    statement = "SELECT DISTINCT person FROM faces WHERE person NOTNULL LIMIT ?"
-    with index.reading() as connection:
-        return len(connection.execute(statement, (at_most,)).fetchall())
-
-
 def _people_among(near: list[GalleryMatch]) -> int:
     return len({match.person for match in near} - {None})
 
@@ -236,63 +205,6 @@ def _second(near: list[GalleryMatch]) -> GalleryMatch | None:
     """The nearest face of somebody else than the person of the nearest named face."""
     named = [match for match in near if match.person is not None]
     return next((match for match in named if match.person != named[0].person), None)
-
-
-def keys_of_people(connection: sqlite3.Connection, people: Iterable[str]) -> Int64Array:
-    """(n,) int64, the keys of all faces of these people. Raises UnknownPersonError."""
-    rows = [find_person(connection, person) for person in people]
-    keys = (connection.execute("SELECT key FROM faces WHERE person = ?", (row,)).fetchall() for row in rows)
-    return np.array(list(chain.from_iterable(chain.from_iterable(keys))), np.int64)
-
-
-def load_faces(connection: sqlite3.Connection, keys: list[int]) -> dict[int, StoredFace]:
-    """The faces of some keys; those that are not there are left out."""
-    statement = f"{_face_query(connection)} WHERE faces.key = ?"
-    rows = (connection.execute(statement, (key,)).fetchone() for key in set(keys))
-    return {row[0]: _stored(row) for row in rows if row}
-
-
-def select_faces(connection: sqlite3.Connection, rest: str, values: Sequence[object] = ()) -> list[StoredFace]:
-    """The faces that a WHERE clause, and what else stands behind FROM, selects."""
-    return [_stored(row) for row in connection.execute(f"{_face_query(connection)} {rest}", values)]
-
-
-def _face_query(connection: sqlite3.Connection) -> str:
-    return _FACE.format(unnamed=_UNNAMED if has_clusters(connection) else "0")
-
-
-def load_face(connection: sqlite3.Connection, key: int) -> Faces:
-    """One stored face in its photo, with its landmarks; none where it is not there."""
-    statement = "SELECT x0, y0, x1, y1, score, landmarks FROM faces WHERE key = ?"
-    row = connection.execute(statement, (key,)).fetchone()
-    if row is None:
-        return Faces.empty()
-    landmarks = np.frombuffer(row[5], "<f4").reshape(1, 5, 2).astype(np.float32)
-    return Faces(np.array([row[:4]], np.float32), np.array([row[4]], np.float32), landmarks)
-
-
-def list_faces(connection: sqlite3.Connection, person: int | None = None, path: Path | None = None) -> list[StoredFace]:
-    """The faces of a person (their row), or of the photo at a path, or all, by key."""
-    if person is not None:
-        return select_faces(connection, "WHERE faces.person = ? ORDER BY key", (person,))
-    if path is not None:
-        where = "WHERE faces.photo = (SELECT photo FROM files WHERE path = ?) ORDER BY key"
-        return select_faces(connection, where, (os.fsencode(path),))
-    return select_faces(connection, "ORDER BY key")
-
-
-def _stored(row: Sequence[Any]) -> StoredFace:
-    try:
-        return _as_face(row)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise IndexDamagedError(f"face {row[0]} is damaged: save what can be read (faceall index repair)") from error
-
-
-def _as_face(row: Sequence[Any]) -> StoredFace:
-    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, chief, landmarks = row
-    points = _points(np.frombuffer(landmarks, "<f4").reshape(5, 2).tolist())
-    seen = Path(os.fsdecode(unmarked(path or b"")))
-    return StoredFace(key, person, seen, (x0, y0, x1, y1), score, photo_id, person_id, not unnamed, bool(chief), points)
 
 
 def _points(landmarks: list[list[float]]) -> tuple[tuple[float, float], ...]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from faceall.errors import IndexDamagedError
+from faceall.gallery.store import Store
 from faceall.models import Manifest
 from faceall.types import Float32Array, Int64Array
 
 Origin: TypeAlias = Literal["calibration", "model", "given"]
 
-_KEY = "gallery.calibration"
+_KEY = "calibration"
 
 
 @dataclass(frozen=True)
@@ -71,29 +70,28 @@ class NamedVectors:
     vectors: Float32Array
 
 
-def read_calibration(connection: sqlite3.Connection, name: str, model: str | None) -> Calibration | None:
-    """What was stored for the vectors of `model`; None where nothing was. Raises IndexDamagedError."""
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_KEY,)).fetchone()
-    if row is None:
+def read_calibration(store: Store) -> Calibration | None:
+    """What was stored for the vectors of the gallery's model; None where nothing was. Raises IndexDamagedError."""
+    values = store.setting(_KEY)
+    if values is None:
         return None
     try:
-        values = json.loads(row[0])
         found = Calibration(**{field.name: _tuple(values[field.name]) for field in fields(Calibration)})
         sound = 0 <= found.threshold <= 4
     except (ValueError, TypeError, KeyError) as error:
-        raise IndexDamagedError(f"{name}/faces.db is damaged: {_KEY} cannot be read; run: faceall calibrate") from error
+        raise _damaged(store, "cannot be read") from error
     if not sound:
-        raise IndexDamagedError(f"{name}/faces.db is damaged: {_KEY} says {found.threshold}; run: faceall calibrate")
-    return found if found.model == model else None
+        raise _damaged(store, f"says {found.threshold}")
+    return found if found.model == store.model else None
 
 
-def write_calibration(connection: sqlite3.Connection, calibration: Calibration | None) -> None:
-    """Store it, or with None forget the one that is stored, inside the caller's transaction."""
-    if calibration is None:
-        connection.execute("DELETE FROM meta WHERE key = ?", (_KEY,))
-    else:
-        text = json.dumps(asdict(calibration))
-        connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_KEY, text))
+def _damaged(store: Store, what: str) -> IndexDamagedError:
+    return IndexDamagedError(f"{store.name} is damaged: its calibration {what}; run: faceall calibrate")
+
+
+def write_calibration(store: Store, calibration: Calibration | None) -> None:
+    """Store it, or with None forget the one that is stored."""
+    store.put_setting(_KEY, None if calibration is None else asdict(calibration))
 
 
 def threshold_in_force(calibration: Calibration | None, manifest: Manifest) -> MatchThreshold | None:
@@ -105,33 +103,21 @@ def threshold_in_force(calibration: Calibration | None, manifest: Manifest) -> M
     return None
 
 
-def read_named_vectors(
-    connection: sqlite3.Connection,
-    dimension: int,
-    *,
-    most_people: int,
-    most_faces: int,
-    unnamed: Container[str] = (),
-) -> NamedVectors:
+def read_named_vectors(store: Store, *, most_people: int, most_faces: int) -> NamedVectors:
     """The faces of the people of a gallery; a sample of them, the same every time, where there are more.
 
+    Clusters, which no person has looked at, are left out.
     most_people  at most so many people, drawn at random
     most_faces   at most so many faces of each, drawn at random
-    unnamed      the names of clusters, which no person has looked at: they are left out
     """
-    everybody = connection.execute("SELECT id, name FROM people WHERE id IN (SELECT person FROM faces)")
-    names = {row: name for row, name in everybody if name not in unnamed}
-    random = np.random.default_rng(0)
-    chosen = sorted(_sample(sorted(names), most_people, random))
-    keys: list[tuple[int, int]] = []
-    for number, person in enumerate(chosen):
-        rows = connection.execute("SELECT key FROM faces WHERE person = ? ORDER BY key", (person,)).fetchall()
-        keys += [(number, key) for key in _sample([row[0] for row in rows], most_faces, random)]
-    vectors = np.empty((len(keys), dimension), np.float32)
-    for row, (_, key) in enumerate(keys):
-        (blob,) = connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
-        vectors[row] = np.frombuffer(blob, "<f4")
-    people = np.fromiter((number for number, _ in keys), np.int64, len(keys))
+    with store.reading():
+        named = sorted(set(store.people.with_faces()) - store.people.clusters())
+        random = np.random.default_rng(0)
+        chosen = sorted(_sample(named, most_people, random))
+        keys = [_sample(store.people.faces(person), most_faces, random) for person in chosen]
+        names = store.people.names(chosen)
+        vectors = store.faces.vectors([key for some in keys for key in some])
+    people = np.repeat(np.arange(len(chosen), dtype=np.int64), [len(some) for some in keys])
     return NamedVectors(tuple(names[person] for person in chosen), people, vectors)
 
 

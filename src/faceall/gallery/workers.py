@@ -17,8 +17,8 @@ from typing import Protocol, TypeAlias
 from faceall.errors import FaceallError
 from faceall.gallery.analysis import Analyser
 from faceall.gallery.naming import Candidate
-from faceall.gallery.photos import PhotoResult
 from faceall.gallery.reading import Arrival
+from faceall.gallery.records import PhotoResult
 from faceall.gallery.workers_task import Answer, Kit, Look, Make, kit_for
 
 Looks: TypeAlias = Generator[Look, None, None]

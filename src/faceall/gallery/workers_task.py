@@ -12,8 +12,8 @@ from faceall.errors import FaceallError, ModelNotFoundError
 from faceall.gallery.analysis import Analyser, FaceDetector, FaceEmbedder, label_of
 from faceall.gallery.looking import Looker, Timings, batches
 from faceall.gallery.naming import Candidate
-from faceall.gallery.photos import Findings
 from faceall.gallery.reading import Arrival, read_file
+from faceall.gallery.records import Findings
 from faceall.version import __version__
 
 Look: TypeAlias = tuple[Arrival, Findings | None]

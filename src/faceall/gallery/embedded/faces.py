@@ -1,0 +1,173 @@
+"""Faces in SQLite, beside the vectors of the index that finds them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from faceall.errors import IndexDamagedError
+from faceall.gallery.embedded import people as person_rows
+from faceall.gallery.embedded import removal
+from faceall.gallery.embedded.columns import path_of, points_of
+from faceall.gallery.records import Page, Removal, StoredFace
+from faceall.gallery.store import Near
+from faceall.index import FaceIndex
+from faceall.types import Float32Array, Int64Array, Matches
+
+_FACE = (
+    "SELECT faces.key, people.name, (SELECT path FROM files WHERE files.photo = faces.photo ORDER BY id LIMIT 1),"
+    " x0, y0, x1, y1, score, faces.photo, faces.person, {unnamed}, chief, landmarks"
+    " FROM faces LEFT JOIN people ON people.id = faces.person"
+)
+_UNNAMED = "EXISTS (SELECT 1 FROM clusters WHERE clusters.person = faces.person)"
+
+
+class EmbeddedFaces:
+    """`FaceRecords` in SQLite and the index."""
+
+    def __init__(self, index: FaceIndex) -> None:
+        self._index = index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._index
+
+    def nearest(
+        self, vectors: Float32Array, k: int, *, people: Sequence[int] | None = None, exact: bool = False
+    ) -> Matches:
+        """The k nearest faces of each vector, of these people only where they are given."""
+        return self._index.search(vectors, k, exact=exact, only=self._only(people))
+
+    def near(
+        self, vectors: Float32Array, k: int, *, people: Sequence[int] | None = None
+    ) -> tuple[list[list[Near]], bool]:
+        """The same as faces with their distances; of one that is removed at this moment nothing is said."""
+        found = self.nearest(vectors, k, people=people)
+        stored = self.stored(found.keys.reshape(-1).tolist())
+        near = [
+            [(stored[key], distance) for key, distance in zip(keys, distances, strict=True) if key in stored]
+            for keys, distances in zip(found.keys.tolist(), found.distances.tolist(), strict=True)
+        ]
+        return near, found.keys.shape[1] < k
+
+    def _only(self, people: Sequence[int] | None) -> Int64Array | None:
+        if people is None:
+            return None
+        with self._index.reading() as connection:
+            keys = list(chain.from_iterable(person_rows.keys_of(connection, person) for person in people))
+        return np.array(keys, np.int64)
+
+    def distances(self, vector: Float32Array, person: int) -> Float32Array:
+        """The squared distances of a vector to all faces of a person, ascending."""
+        with self._index.reading() as connection:
+            keys = person_rows.keys_of(connection, person)
+        return self._index.search(vector, max(len(keys), 1), only=keys, exact=True).distances.reshape(-1)
+
+    def vectors(self, keys: Sequence[int]) -> Float32Array:
+        """(n, dimension) float32, a row per key; zeros for one that is not there."""
+        vectors = np.zeros((len(keys), self._index.dimension or 0), np.float32)
+        with self._index.reading() as connection:
+            for row, key in enumerate(keys):
+                found = connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+                if found is not None:
+                    vectors[row] = np.frombuffer(found[0], "<f4")
+        return vectors
+
+    def stored(self, keys: Iterable[int]) -> dict[int, StoredFace]:
+        """The faces of some keys; those that are not there are left out."""
+        with self._index.reading() as connection:
+            found = (select_faces(connection, "WHERE faces.key = ?", (key,)) for key in set(keys))
+            return {face.face_id: face for face in chain.from_iterable(found)}
+
+    def listed(self, *, person: int | None = None, photo: int | None = None, nobody: bool = False) -> list[StoredFace]:
+        """Faces by their keys; of a person, on a photo or of nobody, where that is asked for."""
+        where, values = _rules(person, photo, nobody)
+        with self._index.reading() as connection:
+            return select_faces(connection, f"{where} ORDER BY key", values)
+
+    def page(self, *, person: int | None, photo: int | None, nobody: bool, limit: int, offset: int) -> Page[StoredFace]:
+        """Some of the same."""
+        where, values = _rules(person, photo, nobody)
+        with self._index.reading() as connection:
+            (total,) = connection.execute(f"SELECT count(*) FROM faces {where}", values).fetchone()
+            found = select_faces(connection, f"{where} ORDER BY key LIMIT ? OFFSET ?", (*values, limit, offset))
+        return Page(tuple(found), total)
+
+    def thumbnail(self, key: int) -> bytes | None:
+        """A face as a JPEG."""
+        if key not in self._index:  # a number that SQLite cannot hold too
+            return None
+        with self._index.reading() as connection:
+            row = connection.execute("SELECT jpeg FROM thumbnails WHERE face = ?", (key,)).fetchone()
+        if row is not None and not isinstance(row[0], bytes):
+            raise IndexDamagedError(f"the thumbnail of face {key} is damaged: faceall index repair cuts it anew")
+        return None if row is None else row[0]
+
+    def owners(self, keys: Sequence[int]) -> dict[int, int | None]:
+        """Whom faces are filed under; those that are not there are left out."""
+        owners: dict[int, int | None] = {}
+        with self._index.reading() as connection:
+            for key in keys:
+                row = None
+                if key in self._index:
+                    row = connection.execute("SELECT person FROM faces WHERE key = ?", (key,)).fetchone()
+                if row is not None:
+                    owners[key] = row[0]
+        return owners
+
+    def file(self, keys: Sequence[int], person: int | None) -> None:
+        """File faces under a person, by the row, or under nobody."""
+        with self._index.transaction() as connection:
+            connection.executemany("UPDATE faces SET person = ? WHERE key = ?", [(person, key) for key in keys])
+            person_rows.forget_nobodies(connection)
+
+    def remove(self, keys: Sequence[int]) -> Removal:
+        """Remove faces for good, and photos that are left without any."""
+        return removal.delete_faces(self._index, keys)
+
+    def places(self) -> Iterator[tuple[int, int, int | None]]:
+        """Key, photo and person of every face, by key."""
+        with self._index.reading() as connection:
+            return iter(connection.execute("SELECT key, photo, person FROM faces ORDER BY key").fetchall())
+
+
+def select_faces(connection: sqlite3.Connection, rest: str, values: Sequence[object] = ()) -> list[StoredFace]:
+    """The faces that a WHERE clause, and what else stands behind FROM, selects."""
+    query = _FACE.format(unnamed=_UNNAMED if person_rows.has_clusters(connection) else "0")
+    return [_stored(row) for row in connection.execute(f"{query} {rest}", values)]
+
+
+def _rules(person: int | None, photo: int | None, nobody: bool) -> tuple[str, list[int]]:
+    """A WHERE clause and its values."""
+    given = [(column, value) for column, value in (("person", person), ("photo", photo)) if value is not None]
+    rules = ["faces.person IS NULL"] * nobody + [f"faces.{column} = ?" for column, _ in given]
+    return f"WHERE {' AND '.join(rules)}" if rules else "", [value for _, value in given]
+
+
+def _stored(row: Sequence[Any]) -> StoredFace:
+    try:
+        return _as_face(row)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise IndexDamagedError(f"face {row[0]} is damaged: save what can be read (faceall index repair)") from error
+
+
+def _as_face(row: Sequence[Any]) -> StoredFace:
+    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, chief, landmarks = row
+    return StoredFace(
+        key,
+        person,
+        path_of(path),
+        (x0, y0, x1, y1),
+        score,
+        photo_id,
+        person_id,
+        not unnamed,
+        bool(chief),
+        points_of(landmarks),
+    )

@@ -1,0 +1,193 @@
+"""Photos in SQLite: one row per SHA-256, and one per path where that content was seen.
+
+The row of a file whose photo is displaced keeps its path behind a mark, so that another photo can have the path.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import faceall
+from faceall.gallery import aside
+from faceall.gallery.embedded import faces, people, removal
+from faceall.gallery.embedded.columns import BEHIND_MARK, MARK, faces_in, marks_of, path_of
+from faceall.gallery.lookalikes import Lookalikes
+from faceall.gallery.records import Findings, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
+from faceall.index import FaceIndex
+from faceall.types import Float32Array
+
+_FACTS = (
+    "SELECT p.id, p.state, p.message, p.reader, (SELECT count(*) FROM faces WHERE photo = p.id),"
+    " (SELECT count(*) FROM faces WHERE photo = p.id AND chief),"
+    " (SELECT name FROM people JOIN faces ON person = people.id WHERE photo = p.id AND chief),"
+    " (SELECT count(*) FROM files WHERE photo = p.id) FROM photos p"
+)
+
+
+class EmbeddedPhotos:
+    """`PhotoRecords` in SQLite."""
+
+    def __init__(self, index: FaceIndex) -> None:
+        self._index = index
+        self._lookalikes = Lookalikes()
+
+    def refresh(self) -> None:
+        """A registration begins: what others have taken up meanwhile counts."""
+        self._lookalikes = Lookalikes()
+
+    def at(self, path: Path, size: int, mtime: int) -> KnownPhoto | None:
+        """The photo that a file held when it was last seen, if its size and time are still the same."""
+        where = "JOIN files f ON f.photo = p.id WHERE f.path = ? AND f.size = ? AND f.mtime = ?"
+        return self._known(where, (os.fsencode(path), size, mtime))
+
+    def of(self, digest: bytes) -> KnownPhoto | None:
+        """The photo with this SHA-256."""
+        return self._known("WHERE p.hash = ?", (digest,))
+
+    def held_by(self, path: Path) -> KnownPhoto | None:
+        """The photo that a path held when it was last seen."""
+        return self._known("JOIN files f ON f.photo = p.id WHERE f.path = ?", (os.fsencode(path),))
+
+    def _known(self, where: str, values: Sequence[object]) -> KnownPhoto | None:
+        with self._index.reading() as connection:
+            row = connection.execute(f"{_FACTS} {where}", values).fetchone()
+            if row is None:
+                return None
+            return replace(KnownPhoto(*row), aside=aside.has_photo(connection, row[0]))
+
+    def files(self, photo: int) -> list[SeenFile]:
+        """Where a photo was seen, the first place first."""
+        with self._index.reading() as connection:
+            rows = connection.execute(
+                "SELECT path, size, mtime, person FROM files WHERE photo = ? ORDER BY id", (photo,)
+            ).fetchall()
+        return [SeenFile(path_of(path), size, mtime, who, path.startswith(MARK)) for path, size, mtime, who in rows]
+
+    def put_file(self, photo: int, file: SeenFile) -> None:
+        """Note that a path holds a photo, and no other any more."""
+        with self._index.transaction() as connection:
+            connection.execute(
+                "INSERT INTO files (path, photo, size, mtime, person) VALUES (?, ?, ?, ?, ?) ON CONFLICT (path) DO"
+                " UPDATE SET photo = excluded.photo, size = excluded.size, mtime = excluded.mtime,"
+                " person = excluded.person",
+                (os.fsencode(file.path), photo, file.size, file.mtime, file.person),
+            )
+
+    def displace(self, path: Path) -> None:
+        """Note that the photo of a path is not there any more, and nowhere else so far."""
+        name = os.fsencode(path)
+        with self._index.transaction() as connection:
+            (row,) = connection.execute("SELECT id FROM files WHERE path = ?", (name,)).fetchone()
+            connection.execute("UPDATE files SET path = ? WHERE id = ?", (b"%b%d%b%b" % (MARK, row, MARK, name), row))
+
+    def drop_files(self, photo: int, files: Sequence[SeenFile]) -> None:
+        """Forget that a photo was seen in these places."""
+        with self._index.transaction() as connection:
+            rows = connection.execute("SELECT id, path FROM files WHERE photo = ?", (photo,)).fetchall()
+            gone = {(file.path, file.displaced) for file in files}
+            connection.executemany(
+                "DELETE FROM files WHERE id = ?",
+                [(row[0],) for row in rows if (path_of(row[1]), row[1].startswith(MARK)) in gone],
+            )
+
+    def add(self, digest: bytes, findings: Findings) -> int:
+        """Make the row of a photo, in the place of one of the same content that could not be read; without faces."""
+        values = (digest, findings.state, findings.message, faceall.__version__, findings.width, findings.height)
+        with self._index.transaction() as connection:
+            connection.execute("DELETE FROM photos WHERE hash = ?", (digest,))
+            photo = connection.execute(
+                "INSERT INTO photos (hash, state, message, reader, width, height) VALUES (?, ?, ?, ?, ?, ?)", values
+            ).lastrowid
+        assert photo is not None
+        return photo
+
+    def add_faces(self, photo: int, findings: Findings, person: str | None) -> None:
+        """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody."""
+        with self._index.transaction() as connection:
+            keys = self._index.add(findings.vectors).tolist()
+            owner = None if person is None else people.person_id(connection, person)
+            chiefs = [number == findings.chief for number in range(len(keys))]
+            connection.executemany(
+                "INSERT INTO faces (key, photo, person, chief, x0, y0, x1, y1, score, landmarks)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (key, photo, owner if chief else None, chief, *face.box.tolist(), face.score, marks_of(face))
+                    for key, face, chief in zip(keys, findings.faces, chiefs, strict=True)
+                ),
+            )
+            connection.executemany(
+                "INSERT INTO thumbnails (face, jpeg) VALUES (?, ?)", zip(keys, findings.thumbnails, strict=True)
+            )
+
+    def lookalike(self, photo: int, findings: Findings) -> int | None:
+        """Remember what a new photo looks like; returns one that it nearly equals."""
+        if findings.print is None:
+            return None
+        with self._index.transaction() as connection:
+            return self._lookalikes.take(connection, photo, findings.print)
+
+    def file_chief(self, photo: int, person: str) -> None:
+        """File the chief face of a photo under a person, new or known."""
+        with self._index.transaction() as connection:
+            owner = people.person_id(connection, person)
+            connection.execute("UPDATE faces SET person = ? WHERE photo = ? AND chief", (owner, photo))
+            people.forget_nobodies(connection)
+
+    def displaced(self) -> list[int]:
+        """The photos that are displaced."""
+        with self._index.reading() as connection:
+            rows = connection.execute("SELECT DISTINCT photo FROM files WHERE path < ?", (BEHIND_MARK,)).fetchall()
+        return [row[0] for row in rows]
+
+    def below(self, path: Path) -> list[int]:
+        """The photos that were seen at a path, or anywhere below it."""
+        exact, below = os.fsencode(path), os.fsencode(path / "x")[:-1]
+        with self._index.reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT photo FROM files WHERE path = ? OR substr(path, 1, ?) = ?", (exact, len(below), below)
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def remove(self, photos: Sequence[int]) -> Removal:
+        """Remove photos with their faces for good."""
+        return removal.delete_photos(self._index, photos)
+
+    def waiting(self, digest: bytes) -> list[Waiting]:
+        """The faces that are aside of the photo with this SHA-256."""
+        with self._index.reading() as connection:
+            found = aside.waiting_for(connection, digest)
+        faces = faces_in([one.place for one in found])
+        return [Waiting(one.id, face) for one, face in zip(found, faces, strict=True)]
+
+    def take_back(self, ids: Sequence[int], vectors: Float32Array) -> int:
+        """Make faces that are aside ordinary ones, with these vectors; returns how many."""
+        return aside.take_back(self._index, ids, vectors)
+
+    def stored(self, photos: Iterable[int]) -> list[StoredPhoto]:
+        """The photos of some ids that are there, by their ids."""
+        with self._index.reading() as connection:
+            found = (_stored(connection, photo) for photo in sorted(set(photos)))
+            return [photo for photo in found if photo is not None]
+
+    def page(self, *, person: int | None, limit: int, offset: int) -> Page[StoredPhoto]:
+        """Photos that show a face, by their ids; those of a person, where that is asked for."""
+        where, values = ("", []) if person is None else ("WHERE person = ?", [person])
+        with self._index.reading() as connection:
+            (total,) = connection.execute(f"SELECT count(DISTINCT photo) FROM faces {where}", values).fetchone()
+            rows = connection.execute(
+                f"SELECT DISTINCT photo FROM faces {where} ORDER BY photo LIMIT ? OFFSET ?", (*values, limit, offset)
+            ).fetchall()
+            return Page(tuple(self.stored(row[0] for row in rows)), total)
+
+
+def _stored(connection: sqlite3.Connection, photo: int) -> StoredPhoto | None:
+    row = connection.execute("SELECT width, height FROM photos WHERE id = ?", (photo,)).fetchone()
+    if row is None:
+        return None
+    shown = faces.select_faces(connection, "WHERE faces.photo = ? ORDER BY key", (photo,))
+    width, height = row
+    return StoredPhoto(photo, removal.paths_of(connection, photo), width, height, tuple(shown))

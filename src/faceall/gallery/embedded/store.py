@@ -1,0 +1,179 @@
+"""A gallery's records in a folder: one SQLite database, with the index's vectors in it and its graph beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from faceall.errors import IndexDamagedError, IndexFileError
+from faceall.gallery import schema
+from faceall.gallery.embedded import removal as removals
+from faceall.gallery.embedded.faces import EmbeddedFaces
+from faceall.gallery.embedded.people import EmbeddedPeople
+from faceall.gallery.embedded.photos import EmbeddedPhotos
+from faceall.gallery.embedded.transfer import EmbeddedTransfer
+from faceall.gallery.health import find_problems
+from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
+from faceall.index import FaceIndex
+from faceall.index.maintenance import Verification
+
+_SETTING = "gallery."
+
+
+class EmbeddedStore:
+    """`Store` on a `FaceIndex`, whose database holds the gallery's tables, too.
+
+    A change is a transaction, in which writers take turns; a read is of one moment.
+    """
+
+    def __init__(self, index: FaceIndex) -> None:
+        self.index = index
+        self.photos, self.faces, self.people = EmbeddedPhotos(index), EmbeddedFaces(index), EmbeddedPeople(index)
+        self.transfer = EmbeddedTransfer(index)
+
+    @classmethod
+    def open(cls, folder: Path, *, read_only: bool = False) -> EmbeddedStore:
+        """Open the gallery in a folder, or make one there. Raises IndexFileError or one of its kinds."""
+        index = FaceIndex(folder, metric="l2", read_only=read_only)
+        try:
+            _prepare(index)
+        except BaseException:
+            index.close(save=False)
+            raise
+        return cls(index)
+
+    @property
+    def name(self) -> str:
+        """The folder."""
+        return self.index.name
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return Path(self.index.name)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened so."""
+        return self.index.read_only
+
+    @property
+    def model(self) -> str | None:
+        """The embedder that made the vectors."""
+        return self.index.model
+
+    @property
+    def dimension(self) -> int | None:
+        """Numbers per vector."""
+        return self.index.dimension
+
+    def adopt(self, *, model: str | None, dimension: int) -> None:
+        """Settle which embedder's vectors come. Raises IndexMismatchError where those of another are there."""
+        if model is not None:  # otherwise the first vector tells the dimension
+            self.index.adopt(model=model, dimension=dimension)
+
+    def reading(self) -> AbstractContextManager[object]:
+        """Several reads of one moment."""
+        return self.index.reading()
+
+    def changing(self) -> AbstractContextManager[object]:
+        """Several changes, all or none; inside another change they are a part of that."""
+        return self.index.transaction()
+
+    def setting(self, key: str) -> Any:
+        """What was stored under a name, None where nothing was. Raises IndexDamagedError."""
+        with self.index.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (_SETTING + key,)).fetchone()
+        if row is None:
+            return None
+        try:
+            found = json.loads(row[0])
+        except (ValueError, TypeError):
+            found = None
+        if found is None:
+            raise IndexDamagedError(f"{self.name} is damaged: its {key} cannot be read; run: faceall calibrate")
+        return found
+
+    def put_setting(self, key: str, value: Any) -> None:
+        """Store what JSON can hold; None forgets it."""
+        with self.index.transaction() as connection:
+            if value is None:
+                connection.execute("DELETE FROM meta WHERE key = ?", (_SETTING + key,))
+            else:
+                row = (_SETTING + key, json.dumps(value))
+                connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", row)
+
+    def status(self) -> GalleryStatus:
+        """Count everything; looks at the disk for files that have gone."""
+        index, folder = self.index, self.folder
+        with index.reading() as connection:
+
+            def count(statement: str) -> int:
+                return int(connection.execute(f"SELECT count(*) FROM {statement}").fetchone()[0])
+
+            paths = [row[0] for row in connection.execute("SELECT path FROM files")]
+            counted = {
+                "faces": count("faces"),
+                "people": count("people"),
+                "photos": count("photos"),
+                "unnamed": count("faces WHERE person IS NULL"),
+                "without_face": count("photos WHERE state = 'ok' AND id NOT IN (SELECT photo FROM faces)"),
+                "unreadable": count("photos WHERE state = 'unreadable'"),
+                "too_large": count("photos WHERE state = 'too-large'"),
+            }
+            vanished = sum(not os.path.exists(path) for path in paths)
+        return GalleryStatus(
+            folder=folder,
+            files=len(paths),
+            vanished=vanished,
+            model=index.model,
+            dimension=index.dimension,
+            size=sum(file.stat().st_size for file in folder.glob("faces.*")),
+            **counted,
+        )
+
+    def problems(self) -> list[str]:
+        """What is wrong, a line each. Reads everything."""
+        return find_problems(self.index)
+
+    def verify(self) -> Verification:
+        """Read everything and compare: database, vectors, graph, thumbnails, and recall against exact search."""
+        from faceall.gallery.maintenance import verify_gallery
+
+        return verify_gallery(self.index)
+
+    def statistics(self) -> GalleryStatistics:
+        """Count faces and bytes, and how the graph is built."""
+        from faceall.gallery.maintenance import gallery_statistics
+
+        return gallery_statistics(self.index)
+
+    def remaining(self, removal: Removal) -> int:
+        """How many rows of what was removed can still be found."""
+        return removals.remaining(self.index, removal)
+
+    def tidied(self, removal: Removal) -> Removal:
+        """Rid every file of what went; the removal with its receipt."""
+        if removal.count:
+            self.index.save()
+        return replace(removal, receipt=self.index.receipt())
+
+    def close(self, *, save: bool = True) -> None:
+        """Release the files; a second call does nothing."""
+        self.index.close(save=save)
+
+
+def _prepare(index: FaceIndex) -> None:
+    """Make the gallery's tables, or check those that are there."""
+    with index.reading() as connection:
+        found = schema.version(connection, index.name)
+    if found == schema.SCHEMA:
+        return
+    if index.read_only:
+        raise IndexFileError(f"{index.name} is a bare face index, without the photos and people of a gallery")
+    with index.transaction() as connection:
+        schema.create(connection, index.name)

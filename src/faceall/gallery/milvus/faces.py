@@ -1,0 +1,244 @@
+"""Faces in Milvus: vectors that are searched, and what is known of each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faceall.gallery.milvus import rows
+from faceall.gallery.milvus.connection import MOST, Row
+from faceall.gallery.milvus.identity import condition_in
+from faceall.gallery.milvus.layout import FACES
+from faceall.gallery.milvus.photos import drop_faces, drop_photos
+from faceall.gallery.milvus.work import listed
+from faceall.gallery.records import Page, Removal, StoredFace
+from faceall.gallery.store import Near
+from faceall.index.exact import nearest
+from faceall.index.rows import Block
+from faceall.types import Float32Array, Matches
+
+if TYPE_CHECKING:
+    from faceall.gallery.milvus.store import MilvusStore
+
+_SPARE = 8  # faces to ask for besides: some may not count
+_WIDER = 4  # times as many, where those were not enough
+_GROUP = 1_000
+_LARGEST_KEY = (1 << 63) - 1
+
+
+class MilvusFaces:
+    """`FaceRecords` on Milvus."""
+
+    def __init__(self, store: MilvusStore) -> None:
+        self._store = store
+
+    def __len__(self) -> int:
+        if not self._store.has_faces:
+            return 0
+        stray = self._store.on_their_way()
+        return self._store.connection.count(FACES.name) - len(stray)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, int) and bool(self._rows([key]))
+
+    # -- neighbours -------------------------------------------------------------------------------------------------
+
+    def nearest(
+        self, vectors: Float32Array, k: int, *, people: Sequence[int] | None = None, exact: bool = False
+    ) -> Matches:
+        """The k nearest faces of each vector, of these people only where they are given."""
+        self._store.check_dimension(vectors)
+        if exact:
+            return nearest(np.ascontiguousarray(vectors, np.float32), self._blocks(_among(people)), k)
+        found, _ = self._search(vectors, k, people)
+        width = min((len(hits) for hits in found), default=0)
+        keys = np.array([[row["id"] for row, _ in hits[:width]] for hits in found], np.int64)
+        distances = np.array([[distance for _, distance in hits[:width]] for hits in found], np.float32)
+        return Matches(keys.reshape(len(found), width), distances.reshape(len(found), width))
+
+    def near(
+        self, vectors: Float32Array, k: int, *, people: Sequence[int] | None = None
+    ) -> tuple[list[list[Near]], bool]:
+        """The same as faces with their distances, and whether these are all that there are."""
+        self._store.check_dimension(vectors)
+        found, complete = self._search(vectors, k, people)
+        faces = self._as_faces({row["id"]: row for hits in found for row, _ in hits})
+        return [[(faces[row["id"]], distance) for row, distance in hits] for hits in found], complete
+
+    def _search(
+        self, vectors: Float32Array, k: int, people: Sequence[int] | None
+    ) -> tuple[list[list[tuple[Row, float]]], bool]:
+        """Rows with distances, of faces that count; more are asked for where too many of those found do not."""
+        if not self._store.has_faces or not len(vectors):
+            return [[] for _ in vectors], True
+        wanted = min(k + _SPARE, MOST)
+        while True:
+            hits = self._store.connection.search(
+                FACES.name, vectors, wanted, condition=_among(people), field=FACES.vector
+            )
+            found = self._rows(key for one in hits for key, _ in one)
+            there = [[(found[key], distance) for key, distance in one if key in found] for one in hits]
+            complete = all(len(one) < wanted for one in hits)
+            if complete or wanted >= MOST or min(map(len, there)) >= k:
+                return [one[:k] for one in there], complete and all(len(one) <= k for one in there)
+            wanted = min(wanted * _WIDER, MOST)
+
+    def distances(self, vector: Float32Array, person: int) -> Float32Array:
+        """The squared distances of a vector to all faces of a person, ascending."""
+        blocks = list(self._blocks(f"person == {person}"))
+        if not blocks:
+            return np.zeros(0, np.float32)
+        difference = np.concatenate([block.vectors for block in blocks]) - vector
+        return np.sort(np.einsum("ij,ij->i", difference, difference))
+
+    def _blocks(self, condition: str) -> Iterator[Block]:
+        """The vectors of all faces that count and for which a condition holds."""
+        if not self._store.has_faces:
+            return
+        found = self._store.connection.scan(FACES.name, condition, ["id", "photo", FACES.vector])
+        for group in _groups(found):
+            there = self._counting(group)
+            keys = sorted(there)
+            if keys:
+                vectors = np.array([there[key][FACES.vector] for key in keys], np.float32)
+                yield Block(np.array(keys, np.int64), vectors)
+
+    # -- looked up --------------------------------------------------------------------------------------------------
+
+    def vectors(self, keys: Sequence[int]) -> Float32Array:
+        """(n, dimension) float32, a row per key; zeros for one that is not there."""
+        vectors = np.zeros((len(keys), self._store.dimension or 0), np.float32)
+        if self._store.has_faces:
+            places = {key: place for place, key in enumerate(keys)}
+            for row in self._store.connection.get(FACES.name, places, ["id", FACES.vector]):
+                vectors[places[row["id"]]] = row[FACES.vector]
+        return vectors
+
+    def stored(self, keys: Iterable[int]) -> dict[int, StoredFace]:
+        """The faces of some keys; those that are not there are left out."""
+        return self._as_faces(self._rows(keys))
+
+    def listed(self, *, person: int | None = None, photo: int | None = None, nobody: bool = False) -> list[StoredFace]:
+        """Faces by their keys; of a person, on a photo or of nobody."""
+        keys = [key for key, _, _ in self.places(person, photo=photo, nobody=nobody)]
+        return self._in_order(keys)
+
+    def page(self, *, person: int | None, photo: int | None, nobody: bool, limit: int, offset: int) -> Page[StoredFace]:
+        """Some of the same."""
+        keys = [key for key, _, _ in self.places(person, photo=photo, nobody=nobody)]
+        return Page(tuple(self._in_order(keys[offset : offset + limit])), len(keys))
+
+    def _in_order(self, keys: Sequence[int]) -> list[StoredFace]:
+        found: list[StoredFace] = []
+        for start in range(0, len(keys), _GROUP):
+            group = keys[start : start + _GROUP]
+            faces = self.stored(group)
+            found += [faces[key] for key in group if key in faces]
+        return found
+
+    def thumbnail(self, key: int) -> bytes | None:
+        """A face as a JPEG."""
+        row = self._store.view().thumbnails.one(key) if self._is_key(key) else None
+        return None if row is None else rows.jpeg_of(row)
+
+    def owners(self, keys: Sequence[int]) -> dict[int, int | None]:
+        """Whom faces are filed under; those that are not there are left out."""
+        return {key: row["person"] or None for key, row in self._rows(keys).items()}
+
+    def places(
+        self, person: int | None = None, *, photo: int | None = None, nobody: bool = False
+    ) -> Iterator[tuple[int, int, int | None]]:
+        """Key, photo and person of every face, by key; of some only, where that is asked for."""
+        if not self._store.has_faces:
+            return iter(())
+        wanted = rows.NOBODY if nobody else person
+        conditions = [] if wanted is None else [f"person == {wanted}"]
+        conditions += [] if photo is None else [f"photo == {photo}"]
+
+        def holds(row: Row) -> bool:
+            return wanted in (None, row["person"]) and photo in (None, row["photo"])
+
+        if nobody and person is not None:
+            return iter(())
+        stray = self._store.on_their_way()
+        found = self._store.view().faces.where(" and ".join(conditions), holds)
+        places = ((row["id"], row["photo"], row["person"] or None) for row in found if row["id"] not in stray)
+        return iter(sorted(places))
+
+    # -- changed ----------------------------------------------------------------------------------------------------
+
+    def file(self, keys: Sequence[int], person: int | None) -> None:
+        """File faces under a person, by the row, or under nobody."""
+        owner = person or rows.NOBODY
+        with self._store.changing() as work:
+            found = {key: row for key, row in self._rows(keys).items() if row["person"] != owner}
+            fresh = [key for key, row in found.items() if FACES.vector not in row]
+            vectors = dict(zip(fresh, self.vectors(fresh).tolist(), strict=True))
+            for key, row in found.items():
+                if row["person"] != rows.NOBODY:
+                    work.left_alone.add(row["person"])
+                work.faces.put({FACES.vector: vectors.get(key), **row, "person": owner})
+            work.left_alone.discard(owner)
+
+    def remove(self, keys: Sequence[int]) -> Removal:
+        """Remove faces for good, and photos that are left without any."""
+        with self._store.changing() as work:
+            photos = work.photos.get({row["photo"] for row in self._rows(keys).values()})
+            drop_faces(work, keys)
+            empty = []
+            for id_, row in photos.items():
+                left = [face for face in listed(row) if face not in keys]
+                chief = row["record"]["chief"]
+                if left:
+                    work.photos.put(rows.with_faces(row, left, chief if chief in left else None))
+                else:
+                    empty.append(id_)
+            paths = drop_photos(work, [photos[id_] for id_ in empty])
+        return Removal(tuple(keys), tuple(empty), paths)
+
+    # -- rows -------------------------------------------------------------------------------------------------------
+
+    def _is_key(self, key: int) -> bool:
+        return self._store.has_faces and 0 <= key <= _LARGEST_KEY
+
+    def _rows(self, keys: Iterable[int]) -> dict[int, Row]:
+        """The rows of those faces that are there and count."""
+        wanted = [key for key in keys if self._is_key(key)]
+        return self._counting(self._store.view().faces.get(wanted).values())
+
+    def _counting(self, found: Iterable[Row]) -> dict[int, Row]:
+        """Those rows that the row of their photo lists, by their keys."""
+        faces = list(found)
+        photos = self._store.view().photos.get({row["photo"] for row in faces})
+        counting = {id_: frozenset(listed(row)) for id_, row in photos.items()}
+        return {row["id"]: row for row in faces if row["id"] in counting.get(row["photo"], ())}
+
+    def _as_faces(self, found: dict[int, Row]) -> dict[int, StoredFace]:
+        work = self._store.view()
+        photos = work.photos.get({row["photo"] for row in found.values()})
+        people = work.people.get({row["person"] for row in found.values()} - {rows.NOBODY})
+        return {key: rows.stored_face(row, photos.get(row["photo"]), people) for key, row in found.items()}
+
+
+def count_by_person(places: Iterable[tuple[int, int, int | None]]) -> dict[int, tuple[int, int]]:
+    """Person -> how many faces, and on how many photos."""
+    faces: dict[int, int] = defaultdict(int)
+    photos: dict[int, set[int]] = defaultdict(set)
+    for _, photo, person in places:
+        if person is not None:
+            faces[person] += 1
+            photos[person].add(photo)
+    return {person: (number, len(photos[person])) for person, number in faces.items()}
+
+
+def _among(people: Sequence[int] | None) -> str:
+    return "" if people is None else condition_in("person", list(people))
+
+
+def _groups(found: Iterator[Row]) -> Iterator[list[Row]]:
+    while group := list(islice(found, _GROUP)):
+        yield group

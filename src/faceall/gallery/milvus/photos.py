@@ -1,0 +1,294 @@
+"""Photos in Milvus: a row per content that lists its files and its faces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faceall.gallery.lookalikes import NEAR, Print, bits_apart
+from faceall.gallery.milvus import aside, rows
+from faceall.gallery.milvus.connection import Row
+from faceall.gallery.milvus.identity import condition_begins, file_key, ids_of_photo, quoted, unquoted
+from faceall.gallery.milvus.layout import FACES
+from faceall.gallery.milvus.work import Work, listed
+from faceall.gallery.records import Findings, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
+from faceall.types import Float32Array
+
+if TYPE_CHECKING:
+    from faceall.gallery.milvus.store import MilvusStore
+
+_TWINS = 8  # neighbours of a chief face that may be the same picture
+_TWIN_DISTANCE = 0.5  # squared; a copy's face is nearer
+
+
+class MilvusPhotos:
+    """`PhotoRecords` on Milvus."""
+
+    def __init__(self, store: MilvusStore) -> None:
+        self._store = store
+        self._prints: dict[int, Print] = {}  # of the photos that came through this object
+
+    # -- looked up --------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """A registration begins: what is here now counts."""
+        self._prints = {}
+
+    def at(self, path: Path, size: int, mtime: int) -> KnownPhoto | None:
+        """The photo that a file held when it was last seen, if its size and time are still the same."""
+        work = self._store.view()
+        row = _holder(work, path)
+        if row is None:
+            return None
+        same = any(
+            (file.path, file.size, file.mtime, file.displaced) == (path, size, mtime, False)
+            for file in rows.files_of(row)
+        )
+        return _known(work, row) if same else None
+
+    def of(self, digest: bytes) -> KnownPhoto | None:
+        """The photo with this SHA-256."""
+        work = self._store.view()
+        row = _row_of(work, digest)
+        return None if row is None else _known(work, row)
+
+    def held_by(self, path: Path) -> KnownPhoto | None:
+        """The photo that a path held when it was last seen."""
+        work = self._store.view()
+        row = _holder(work, path)
+        return None if row is None else _known(work, row)
+
+    def files(self, photo: int) -> list[SeenFile]:
+        """Where a photo was seen."""
+        row = self._store.view().photos.one(photo)
+        return [] if row is None else rows.files_of(row)
+
+    def displaced(self) -> list[int]:
+        """The photos that are displaced."""
+        found = self._store.view().photos.where("displaced == true", lambda row: bool(row["displaced"]))
+        return sorted(row["id"] for row in found)
+
+    def below(self, path: Path) -> list[int]:
+        """The photos that were seen at a path, or anywhere below it."""
+        work = self._store.view()
+        start = quoted(os.fsencode(path / "x")[:-1])
+        found = work.files.where(condition_begins("path", start), lambda row: str(row["path"]).startswith(start))
+        at = work.files.one(file_key(os.fsencode(path)))
+        wanted = {row["photo"] for row in found} | ({at["photo"]} if at else set())
+        photos = work.photos.get(wanted)
+        paths = {id_: [file.path for file in rows.files_of(row)] for id_, row in photos.items()}
+        return sorted(id_ for id_, seen in paths.items() if any(_is_below(file, path) for file in seen))
+
+    def waiting(self, digest: bytes) -> list[Waiting]:
+        """The faces that are aside of the photo with this SHA-256; they came so from a folder."""
+        work = self._store.view()
+        row = _row_of(work, digest)
+        return aside.waiting_for(work, digest) if row is not None and row["record"].get("aside") else []
+
+    def take_back(self, ids: Sequence[int], vectors: Float32Array) -> int:
+        """Make faces that are aside ordinary ones, with these vectors; returns how many."""
+        with self._store.changing() as work:
+            return aside.take_back(work, ids, vectors, lambda: self._store.new_face_ids(1)[0])
+
+    def stored(self, photos: Iterable[int]) -> list[StoredPhoto]:
+        """The photos of some ids that are there."""
+        found = self._store.view().photos.get(photos)
+        faces = self._store.faces.stored(face for row in found.values() for face in listed(row))
+        return [
+            StoredPhoto(
+                id_,
+                tuple(file.path for file in rows.files_of(row)),
+                row["record"]["width"],
+                row["record"]["height"],
+                tuple(faces[face] for face in sorted(listed(row)) if face in faces),
+            )
+            for id_, row in sorted(found.items())
+        ]
+
+    def page(self, *, person: int | None, limit: int, offset: int) -> Page[StoredPhoto]:
+        """Photos that show a face, by their ids."""
+        if person is not None:
+            ids = sorted({photo for _, photo, owner in self._store.faces.places(person)})
+        else:
+            found = self._store.view().photos.where('state == "ok"', lambda row: bool(row["state"] == "ok"))
+            ids = sorted(row["id"] for row in found if listed(row))
+        return Page(tuple(self.stored(ids[offset : offset + limit])), len(ids))
+
+    # -- changed ----------------------------------------------------------------------------------------------------
+
+    def put_file(self, photo: int, file: SeenFile) -> None:
+        """Note that a path holds a photo, and no other any more."""
+        with self._store.changing() as work:
+            before = _holder(work, file.path)
+            if before is not None and before["id"] != photo:
+                kept = [one for one in rows.files_of(before) if one.displaced or one.path != file.path]
+                work.photos.put(rows.with_files(before, kept))
+            row = work.photos.get([photo])[photo]
+            files = rows.files_of(row)
+            places = [one.path if not one.displaced else None for one in files]
+            if file.path in places:
+                files[places.index(file.path)] = file
+            else:
+                files.append(file)
+            work.photos.put(rows.with_files(row, files))
+            path = os.fsencode(file.path)
+            work.files.put({"id": file_key(path), "path": quoted(path), "photo": photo})
+
+    def displace(self, path: Path) -> None:
+        """Note that the photo of a path is not there any more."""
+        with self._store.changing() as work:
+            row = _holder(work, path)
+            if row is not None:
+                files = [replace(one, displaced=one.displaced or one.path == path) for one in rows.files_of(row)]
+                work.photos.put(rows.with_files(row, files))
+
+    def drop_files(self, photo: int, files: Sequence[SeenFile]) -> None:
+        """Forget that a photo was seen in these places."""
+        with self._store.changing() as work:
+            row = work.photos.one(photo)
+            if row is None:
+                return
+            work.photos.put(rows.with_files(row, [file for file in rows.files_of(row) if file not in files]))
+            _drop_places(work, photo, files)
+
+    def add(self, digest: bytes, findings: Findings) -> int:
+        """Make the row of a photo, in the place of one of the same content that could not be read."""
+        with self._store.changing() as work:
+            before = _row_of(work, digest)
+            if before is not None:
+                _drop_places(work, before["id"], rows.files_of(before))
+            ids = ids_of_photo(digest)
+            taken = work.photos.get(ids)
+            photo = before["id"] if before else next(id_ for id_ in ids if id_ not in taken)
+            work.photos.put(rows.photo_row(photo, digest, findings))
+        return int(photo)
+
+    def add_faces(self, photo: int, findings: Findings, person: str | None) -> None:
+        """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody."""
+        with self._store.changing() as work:
+            keys = self._store.new_face_ids(len(findings.faces))
+            owner = None if person is None else self._store.people.make(person)
+            for number, (key, face) in enumerate(zip(keys, findings.faces, strict=True)):
+                chief = number == findings.chief
+                vector = findings.vectors[number]
+                work.faces.put(rows.face_row(key, photo, owner if chief else None, face, vector, chief=chief))
+                work.thumbnails.put(rows.thumbnail_row(key, findings.thumbnails[number]))
+            chief_key = None if findings.chief is None else keys[findings.chief]
+            work.photos.put(rows.with_faces(work.photos.get([photo])[photo], keys, chief_key))
+            work.new_photos.add(photo)
+
+    def lookalike(self, photo: int, findings: Findings) -> int | None:
+        """Remember what a new photo looks like; returns one that it nearly equals.
+
+        A picture that nearly equals another shows a face that nearly equals one of it: only the photos of the nearest
+        faces are compared, and those that this object has filed itself.
+        """
+        if findings.print is None or findings.chief is None:
+            return None
+        prints = {id_: found for id_, found in self._prints.items() if bits_apart(found, findings.print) <= NEAR}
+        prints |= self._prints_near(findings.vectors[findings.chief])
+        self._prints[photo] = findings.print
+        found = self._store.view().photos.get(id_ for id_ in prints if id_ != photo)
+        there = {id_: row for id_, row in found.items() if listed(row)}
+        apart = ((bits_apart(prints[id_], findings.print), min(listed(row)), id_) for id_, row in there.items())
+        best = min(apart, default=None)  # of several that are as near the one that came first
+        return best[2] if best and best[0] <= NEAR else None
+
+    def _prints_near(self, vector: Float32Array) -> dict[int, Print]:
+        """The prints of photos that show nearly the same face."""
+        if not self._store.has_faces:
+            return {}
+        connection = self._store.connection
+        (found,) = connection.search(FACES.name, vector[None], _TWINS, condition="", field=FACES.vector)
+        keys = [key for key, distance in found if distance <= _TWIN_DISTANCE]
+        photos = {row["photo"] for row in connection.get(FACES.name, keys, ["id", "photo"])}
+        found_rows = self._store.view().photos.get(photos)
+        texts = {id_: row["record"]["print"] for id_, row in found_rows.items()}
+        return {id_: np.frombuffer(bytes.fromhex(text), np.uint8) for id_, text in texts.items() if text}
+
+    def file_chief(self, photo: int, person: str) -> None:
+        """File the chief face of a photo under a person, new or known."""
+        with self._store.changing() as work:
+            row = work.photos.one(photo)
+            if row is not None and row["record"]["chief"] is not None:
+                self._store.faces.file([row["record"]["chief"]], self._store.people.make(person))
+
+    def remove(self, photos: Sequence[int]) -> Removal:
+        """Remove photos with their faces for good."""
+        with self._store.changing() as work:
+            found = work.photos.get(photos)
+            faces = [face for row in found.values() for face in listed(row)]
+            drop_faces(work, faces)
+            waiting = aside.forget_photos(work, list(found.values()))
+            return Removal(tuple(faces), tuple(found), drop_photos(work, found.values()), waiting)
+
+
+def drop_faces(work: Work, faces: Sequence[int]) -> None:
+    """Remove faces with their thumbnails; who is left without any is forgotten at the end."""
+    for key, row in work.faces.get(faces).items():
+        if row["person"] != rows.NOBODY:
+            work.left_alone.add(row["person"])
+        work.faces.drop(key)
+    for key in faces:
+        work.thumbnails.drop(key)
+
+
+def drop_photos(work: Work, photos: Iterable[Row]) -> tuple[Path, ...]:
+    """Remove photos with what is known of their files; returns where these were."""
+    paths: list[Path] = []
+    for row in photos:
+        files = rows.files_of(row)
+        paths += [file.path for file in files]
+        _drop_places(work, row["id"], files)
+        work.photos.drop(row["id"])
+    return tuple(paths)
+
+
+def _drop_places(work: Work, photo: int, files: Iterable[SeenFile]) -> None:
+    """Forget where a photo was seen, except where another photo is seen now."""
+    keys = [file_key(os.fsencode(file.path)) for file in files if not file.displaced]
+    for key, row in work.files.get(keys).items():
+        if row["photo"] == photo:
+            work.files.drop(key)
+
+
+def _row_of(work: Work, digest: bytes) -> Row | None:
+    text = digest.hex()
+    return next((row for row in work.photos.get(ids_of_photo(digest)).values() if row["hash"] == text), None)
+
+
+def _holder(work: Work, path: Path) -> Row | None:
+    """The row of the photo that a path holds, by that row's own list."""
+    place = work.files.one(file_key(os.fsencode(path)))
+    row = None if place is None else work.photos.one(place["photo"])
+    if row is None or not any(file.path == path and not file.displaced for file in rows.files_of(row)):
+        return None
+    return row
+
+
+def _known(work: Work, row: Row) -> KnownPhoto:
+    record, owner = row["record"], None
+    chief = record["chief"]
+    if chief is not None and (face := work.faces.one(chief)) is not None:
+        person = work.people.one(face["person"]) if face["person"] != rows.NOBODY else None
+        owner = None if person is None else unquoted(person["name"])
+    return KnownPhoto(
+        row["id"],
+        row["state"],
+        record["message"],
+        record["reader"],
+        len(listed(row)),
+        int(chief is not None),
+        owner,
+        len(record["files"]),
+        bool(record.get("aside")),
+    )
+
+
+def _is_below(file: Path, path: Path) -> bool:
+    return file == path or path in file.parents

@@ -1,0 +1,341 @@
+"""A gallery's records in Milvus."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import faceall
+from faceall.errors import IndexDamagedError, IndexFileError, IndexMismatchError, IndexNewerError
+from faceall.gallery.milvus import rows
+from faceall.gallery.milvus.address import Address
+from faceall.gallery.milvus.connection import Connection
+from faceall.gallery.milvus.faces import MilvusFaces
+from faceall.gallery.milvus.identity import FaceIds
+from faceall.gallery.milvus.layout import FACES, FORMAT, NOTES, PEOPLE, PHOTOS, SMALL, THUMBNAILS
+from faceall.gallery.milvus.people import MilvusPeople
+from faceall.gallery.milvus.photos import MilvusPhotos
+from faceall.gallery.milvus.transfer import MilvusTransfer
+from faceall.gallery.milvus.work import Work, listed, on_their_way, sweep
+from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
+from faceall.index.maintenance import Statistics, Verification
+from faceall.types import Float32Array
+
+_HEAD = "meta/gallery"
+_SAMPLE = 200  # vectors to search for
+_NEIGHBOURS = 10
+_WORTH_SEALING = 1_000  # faces
+
+
+class MilvusStore:
+    """`Store` on Milvus: any number of writers and readers on any number of machines, and threads of this one.
+
+    A change is one unit of work: gathered in memory, seen by the reads of its own thread, and written at the end in
+    an order in which nobody sees half a photo. There is no lock between writers; of two that change the same row at
+    the same moment, the later one counts.
+    """
+
+    def __init__(self, address: Address, *, read_only: bool = False) -> None:
+        """Open or make the gallery. Raises IndexFileError, IndexBusyError, IndexNewerError, MissingDependencyError."""
+        if read_only and address.path is not None and not address.path.exists():
+            raise _missing(str(address))
+        self.connection = Connection(address)
+        self.address, self.read_only = address, read_only
+        self.photos, self.faces, self.people = MilvusPhotos(self), MilvusFaces(self), MilvusPeople(self)
+        self.transfer = MilvusTransfer(self)
+        self._face_ids = FaceIds(self.connection)
+        self._lock, self._making = threading.RLock(), threading.Lock()
+        self._work: Work | None = None
+        self._owner: int | None = None
+        self._head: dict[str, Any] = {}
+        self._has_faces = False
+        self._new_faces = 0
+        try:
+            self._open()
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _open(self) -> None:
+        there = {name.removeprefix(f"{self.address.name}_") for name in self.connection.collections()}
+        if self.read_only and NOTES.name not in there:
+            raise _missing(self.name)
+        for collection in SMALL:
+            if collection is NOTES or not self.read_only or collection.name in there:
+                self.connection.make(collection, 2)
+        self._read_head()
+        if not self._head:
+            if self.read_only:
+                raise _missing(self.name)
+            self._write_head({"format": FORMAT, "writer": faceall.__version__, "model": None, "dimension": None})
+        if not self.read_only:
+            sweep(self.connection, has_faces=self.has_faces)
+
+    # -- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The address, without credentials."""
+        return self.connection.name
+
+    @property
+    def folder(self) -> Path:
+        """What this machine keeps besides, such as pictures that a browser sent."""
+        return self.address.folder
+
+    @property
+    def model(self) -> str | None:
+        """The embedder that made the vectors, as whoever was first has said."""
+        if self._head.get("model") is None:
+            self._read_head()
+        return self._head.get("model")
+
+    @property
+    def dimension(self) -> int | None:
+        """Numbers per vector."""
+        if self._head.get("dimension") is None:
+            self._read_head()
+        return self._head.get("dimension")
+
+    @property
+    def has_faces(self) -> bool:
+        """Whether there is a collection for faces; it is made when the size of the vectors is known."""
+        if not self._has_faces and (dimension := self.dimension) is not None:
+            with self._making:
+                if not self._has_faces:
+                    self.connection.make(FACES, dimension)
+                    self._has_faces = True
+        return self._has_faces
+
+    def adopt(self, *, model: str | None, dimension: int) -> None:
+        """Settle which embedder's vectors come. Raises IndexMismatchError where those of another are there."""
+        self._read_head()
+        found = (self._head.get("model"), self._head.get("dimension"))
+        if found == (model, dimension):
+            return
+        if found != (None, None):
+            raise self._mismatch(dimension, model)
+        if self.read_only:
+            return
+        with self._lock:
+            self._write_head({**self._head, "model": model, "dimension": dimension})
+            self._read_head()  # somebody else may have been quicker
+            if (self._head.get("model"), self._head.get("dimension")) != (model, dimension):
+                raise self._mismatch(dimension, model)
+            _ = self.has_faces  # made now
+
+    def check_dimension(self, vectors: Float32Array) -> None:
+        """Refuse vectors (n, dimension) of another size. Raises IndexMismatchError."""
+        if self.dimension not in (None, vectors.shape[-1]):
+            raise self._mismatch(vectors.shape[-1], None)
+
+    def _mismatch(self, dimension: int, model: str | None) -> IndexMismatchError:
+        found, size = self._head.get("model"), self._head.get("dimension")
+        made = f"was made with {found!r}" if found else "was made without naming its embedder"
+        who = f"this embedder, {model!r}," if model and model != found else "this embedder"
+        return IndexMismatchError(
+            f"{self.name} {made} ({size} numbers); {who} makes {dimension}: give that model or another gallery"
+        )
+
+    def _read_head(self) -> None:
+        found = self.connection.get(NOTES.name, [_HEAD], ["key", "value"])
+        head = found[0]["value"] if found else {}
+        number = head.get("format", FORMAT) if isinstance(head, dict) else None
+        if not isinstance(number, int) or number < 1:
+            raise IndexDamagedError(f"{self.name} is damaged: its format is {number!r}, expected a number")
+        if number > FORMAT:
+            raise IndexNewerError(
+                f"{self.name} was written by a newer faceall (format {number}, this one reads up to {FORMAT}):"
+                " upgrade faceall"
+            )
+        self._head = dict(head)
+
+    def _write_head(self, head: dict[str, Any]) -> None:
+        self.connection.put(NOTES.name, [{"key": _HEAD, "value": head, NOTES.vector: [0.0, 0.0]}])
+        self._head = head
+
+    # -- units of work ----------------------------------------------------------------------------------------------
+
+    def view(self) -> Work:
+        """The tables as the calling thread sees them."""
+        if self._work is not None and self._owner == threading.get_ident():
+            return self._work
+        return self._new_work()
+
+    def _new_work(self) -> Work:
+        return Work(self.connection, has_faces=self.has_faces)
+
+    @contextmanager
+    def reading(self) -> Iterator[Work]:
+        """Several reads; each sees everything that was acknowledged before it."""
+        yield self.view()
+
+    @contextmanager
+    def changing(self) -> Iterator[Work]:
+        """A unit of work, written at the end; inside another one it is a part of that."""
+        if self.read_only:
+            raise IndexFileError(f"{self.name} was opened for reading only")
+        with self._lock:
+            if self._work is not None:
+                yield self._work
+                return
+            self._work, self._owner = self._new_work(), threading.get_ident()
+            try:
+                yield self._work
+                work = self._work
+            finally:
+                self._work, self._owner = None, None
+            work.write()
+
+    def new_face_ids(self, count: int) -> list[int]:
+        """Ids that no other writer hands out."""
+        with self._lock:
+            self._new_faces += count
+            return self._face_ids.take(count)
+
+    def on_their_way(self) -> set[int]:
+        """Faces that are there and do not count yet, or never will."""
+        return on_their_way(self.connection, has_faces=self.has_faces)
+
+    # -- settings and state -----------------------------------------------------------------------------------------
+
+    def setting(self, key: str) -> Any:
+        """What was stored under a name, None where nothing was."""
+        row = self.view().notes.one(f"meta/{key}")
+        return None if row is None else row["value"]["value"]
+
+    def put_setting(self, key: str, value: Any) -> None:
+        """Store what JSON can hold; None forgets it."""
+        with self.changing() as work:
+            if value is None:
+                work.notes.drop(f"meta/{key}")
+            else:
+                work.notes.put({"key": f"meta/{key}", "value": {"value": value}})
+
+    def status(self) -> GalleryStatus:
+        """Count everything; looks at the disk of this machine for files that have gone."""
+        work = self.view()
+        places = list(self.faces.places())
+        photos = work.photos.where("id > 0", lambda _: True)
+        files = [file for row in photos for file in rows.files_of(row)]
+        states = [row["state"] for row in photos]
+        return GalleryStatus(
+            folder=self.name,
+            faces=len(places),
+            people=len({person for _, _, person in places} - {None}),
+            photos=len(photos),
+            files=len(files),
+            unnamed=sum(person is None for _, _, person in places),
+            without_face=sum(row["state"] == "ok" and not listed(row) for row in photos),
+            unreadable=states.count("unreadable"),
+            too_large=states.count("too-large"),
+            vanished=sum(not os.path.exists(file.path) for file in files),
+            model=self.model,
+            dimension=self.dimension,
+            size=0 if self.address.path is None else _bytes_below(self.address.path),
+        )
+
+    def problems(self) -> list[str]:
+        """What is wrong, a line each. Reads everything."""
+        work = self.view()
+        photos = {row["id"]: row for row in work.photos.where("id > 0", lambda _: True)}
+        counting = {face: id_ for id_, row in photos.items() for face in listed(row)}
+        faces = {key: (photo, person) for key, photo, person in self.faces.places()}
+        pictures = {row["id"] for row in self.connection.scan(THUMBNAILS.name, "", ["id"])}
+        everybody = {row["id"] for row in self.connection.scan(PEOPLE.name, "", ["id"])}
+        owners = {person for _, person in faces.values() if person is not None}
+        counted = (
+            ("faces that no photo lists", sum(counting.get(key) != photo for key, (photo, _) in faces.items())),
+            ("faces that a photo lists and that are not there", len(counting.keys() - faces.keys())),
+            ("faces without a thumbnail", len(faces.keys() - pictures)),
+            ("thumbnails without a face", len(pictures - faces.keys() - self.on_their_way())),
+            ("photos without a file", sum(not row["record"]["files"] for row in photos.values())),
+            ("people without a face", len(everybody - owners)),
+            ("faces of people who are not there", len(owners - everybody)),
+            ("vectors that hold no finite numbers", self._odd_vectors()),
+        )
+        return [f"{number} {what}" for what, number in counted if number]
+
+    def _odd_vectors(self) -> int:
+        if not self.has_faces:
+            return 0
+        found = self.connection.scan(FACES.name, "", ["id", FACES.vector])
+        return sum(not np.isfinite(np.asarray(row[FACES.vector], np.float32)).all() for row in found)
+
+    def verify(self) -> Verification:
+        """Read everything and compare, and search for a sample of stored vectors against exact search."""
+        keys = np.array([key for key, _, _ in self.faces.places()], np.int64)
+        if not len(keys):
+            return Verification(tuple(self.problems()), 0, "none", None, 0)
+        chosen = np.random.default_rng(0).choice(keys, min(_SAMPLE, len(keys)), replace=False)
+        queries, count = self.faces.vectors(chosen.tolist()), min(_NEIGHBOURS, len(keys))
+        found, truth = self.faces.nearest(queries, count), self.faces.nearest(queries, count, exact=True)
+        farthest = truth.distances[:, -1:] * (1 + 1e-5) + 1e-6  # others may be exactly as far
+        recall = float((found.distances <= farthest).mean())
+        return Verification(tuple(self.problems()), len(keys), "current", recall, len(queries), count)
+
+    def statistics(self) -> GalleryStatistics:
+        """Count faces and bytes; what the server's files take it does not tell."""
+        found = self.status()
+        pictures = sum(len(rows.jpeg_of(row)) for row in self.connection.scan(THUMBNAILS.name, "", ["id", "jpeg"]))
+        index = Statistics(
+            vectors=found.faces,
+            dimension=found.dimension,
+            metric="l2",
+            model=found.model,
+            database=found.size,
+            free=0,
+            payload=4 * found.faces * (found.dimension or 0),
+            graph=0,
+            links=None,
+            build_effort=None,
+            effort=None,
+            recall=None,
+            waypoints=0,
+        )
+        return GalleryStatistics(index, found.faces, found.people, found.photos, 0, pictures)
+
+    def remaining(self, removal: Removal) -> int:
+        """How many rows of what was removed can still be found."""
+        faces = [THUMBNAILS.name, *[FACES.name] * self.has_faces]
+        left = sum(len(self.connection.get(name, removal.faces, ["id"])) for name in faces)
+        return left + len(self.connection.get(PHOTOS.name, removal.photos, ["id"]))
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def tidied(self, removal: Removal) -> Removal:
+        """Ask the server to write its segments anew, without what was removed; when it has done so it does not tell."""
+        if removal.count:
+            sweep(self.connection, has_faces=self.has_faces)
+            self.connection.compact(self.collections())
+        return removal
+
+    def collections(self) -> tuple[str, ...]:
+        """The names of the collections that there are."""
+        return (*(collection.name for collection in SMALL), *[FACES.name] * self.has_faces)
+
+    def close(self, *, save: bool = True) -> None:
+        """Let the connection go; a second call does nothing.
+
+        milvus-lite searches what it has not sealed yet ten times slower, so many new faces are sealed first.
+        """
+        if save and self.address.path is not None and self._new_faces >= _WORTH_SEALING:
+            self.connection.seal((FACES.name, PHOTOS.name))
+            self._new_faces = 0
+        self.connection.close()
+
+
+def _missing(name: str) -> IndexFileError:
+    return IndexFileError(f"{name}: there is no gallery yet; register photos first: faceall register PHOTOS")
+
+
+def _bytes_below(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

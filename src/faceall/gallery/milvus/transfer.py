@@ -1,0 +1,181 @@
+"""A gallery in Milvus gives its records away, and takes those of another place."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faceall.gallery.milvus import rows
+from faceall.gallery.milvus.aside import ASIDE, KEPT, notes_of
+from faceall.gallery.milvus.connection import Row
+from faceall.gallery.milvus.identity import file_key, ids_of_photo, quoted, unquoted
+from faceall.gallery.milvus.layout import COLLECTIONS, FACES, PHOTOS
+from faceall.gallery.milvus.work import Work, listed
+from faceall.gallery.transfer import FaceCopy, PersonCopy, PhotoCopy
+
+if TYPE_CHECKING:
+    from faceall.gallery.milvus.store import MilvusStore
+
+
+class MilvusTransfer:
+    """`Transfer` of Milvus."""
+
+    def __init__(self, store: MilvusStore) -> None:
+        self._store = store
+
+    def digests(self) -> list[bytes]:
+        """The SHA-256 of every photo, ascending."""
+        found = self._store.connection.scan(PHOTOS.name, "", ["id", "hash"])
+        return sorted(bytes.fromhex(row["hash"]) for row in found)
+
+    def photos(self, digests: Sequence[bytes]) -> list[PhotoCopy]:
+        """The photos of these contents that are there."""
+        work = self._store.view()
+        wanted = {digest.hex() for digest in digests}
+        ids = [id_ for digest in digests for id_ in ids_of_photo(digest)]
+        found = [row for row in work.photos.get(ids).values() if row["hash"] in wanted]
+        keys = [key for row in found for key in listed(row)]
+        faces = self._rows(keys)
+        pictures = work.thumbnails.get(keys)
+        return [_photo(row, faces, pictures) for row in found]
+
+    def _rows(self, keys: Sequence[int]) -> dict[int, Row]:
+        """Whole rows of faces, with their vectors."""
+        if not self._store.has_faces:
+            return {}
+        columns = [*FACES.columns, FACES.vector]
+        return {row["id"]: row for row in self._store.connection.get(FACES.name, keys, columns)}
+
+    def put_photos(self, photos: Sequence[PhotoCopy]) -> None:
+        """Store photos under their faces' keys, in the place of those of the same content."""
+        with self._store.changing() as work:
+            work.photos.get(id_ for photo in photos for id_ in ids_of_photo(photo.digest))
+            for photo in photos:
+                self._put(work, photo)
+
+    def _put(self, work: Work, photo: PhotoCopy) -> None:
+        ids = ids_of_photo(photo.digest)
+        there = work.photos.get(ids)
+        before = next((row for row in there.values() if row["hash"] == photo.digest.hex()), None)
+        id_ = before["id"] if before else next(id_ for id_ in ids if id_ not in there)
+        for key in set(listed(before) if before else ()) - {face.key for face in photo.faces}:
+            work.faces.drop(key)
+            work.thumbnails.drop(key)
+        for face in photo.faces:
+            work.faces.put(_face_row(face, id_))
+            work.thumbnails.put(rows.thumbnail_row(face.key, face.jpeg))
+        record = {
+            "message": photo.message,
+            "reader": photo.reader,
+            "width": photo.width,
+            "height": photo.height,
+            "files": [],
+            "faces": [face.key for face in photo.faces],
+            "chief": next((face.key for face in photo.faces if face.chief), None),
+            "print": None if photo.print is None else photo.print.hex(),
+            "aside": bool(before and before["record"].get("aside")),
+        }
+        row: Row = {"id": id_, "hash": photo.digest.hex(), "state": photo.state, "displaced": False, "record": record}
+        work.photos.put(rows.with_files(row, photo.files))
+        for file in photo.files:
+            if not file.displaced:
+                path = rows.path_bytes(file.path)
+                work.files.put({"id": file_key(path), "path": quoted(path), "photo": id_})
+
+    def remove_photos(self, digests: Sequence[bytes]) -> None:
+        """Remove photos."""
+        found = self._store.view().photos.get(id_ for digest in digests for id_ in ids_of_photo(digest))
+        wanted = {digest.hex() for digest in digests}
+        self._store.photos.remove([id_ for id_, row in found.items() if row["hash"] in wanted])
+
+    def people(self) -> list[PersonCopy]:
+        """Everybody."""
+        found = self._store.view().people.where("id > 0", lambda _: True)
+        people = (PersonCopy(row["id"], unquoted(row["name"]), row["cluster"]) for row in found)
+        return sorted(people, key=lambda person: person.id)
+
+    def put_people(self, people: Sequence[PersonCopy]) -> None:
+        """Store people under their rows, in the place of all who are there."""
+        with self._store.changing() as work:
+            for row in work.people.where("id > 0", lambda _: True):
+                work.people.drop(row["id"])
+            for person in people:
+                work.people.put(rows.person_row(person.id, person.name, cluster=person.cluster))
+
+    def kept(self) -> dict[str, Any]:
+        """The ids of bundles, and the faces that are aside: a list of rows per table."""
+        found: dict[str, list[Any]] = {}
+        for note in notes_of(self._store.view(), KEPT):
+            found.setdefault(note["key"].split("/")[1], []).append(note["value"])
+        return found
+
+    def put_kept(self, values: dict[str, Any]) -> None:
+        """Store what `kept` gave."""
+        with self._store.changing() as work:
+            for note in notes_of(work, KEPT):
+                work.notes.drop(note["key"])
+            for table, found in values.items():
+                for number, value in enumerate(found):
+                    key = f"{KEPT}{table}/{number:012}"
+                    if table == "aside":
+                        key = f"{ASIDE}{value['photo']}/{value['id']}"
+                        self._mark(work, bytes.fromhex(value["photo"]))
+                    work.notes.put({"key": key, "value": value})
+
+    def _mark(self, work: Work, digest: bytes) -> None:
+        """Note on a photo that faces of it are aside."""
+        for row in work.photos.get(ids_of_photo(digest)).values():
+            if row["hash"] == digest.hex():
+                work.photos.put({**row, "record": {**row["record"], "aside": True}})
+
+    def destroy(self) -> None:
+        """Drop the gallery's collections, the one that tells of the others last."""
+        connection, path = self._store.connection, self._store.address.path
+        connection.drop(reversed(COLLECTIONS))
+        empty = not connection.collections()
+        self._store.close()
+        if path is not None and empty:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _photo(row: Row, faces: dict[int, Row], pictures: dict[int, Row]) -> PhotoCopy:
+    record = row["record"]
+    return PhotoCopy(
+        bytes.fromhex(row["hash"]),
+        row["state"],
+        record["message"],
+        record["reader"],
+        record["width"],
+        record["height"],
+        None if record["print"] is None else bytes.fromhex(record["print"]),
+        tuple(rows.files_of(row)),
+        tuple(_face(faces[key], pictures.get(key)) for key in sorted(listed(row)) if key in faces),
+    )
+
+
+def _face(row: Row, picture: Row | None) -> FaceCopy:
+    record = row["record"]
+    return FaceCopy(
+        row["id"],
+        row["person"] or None,
+        record["chief"],
+        tuple(record["box"]),
+        record["score"],
+        tuple(record["landmarks"]),
+        np.asarray(row[FACES.vector], np.float32),
+        b"" if picture is None else rows.jpeg_of(picture),
+    )
+
+
+def _face_row(face: FaceCopy, photo: int) -> Row:
+    record = {
+        "box": list(face.box),
+        "score": face.score,
+        "landmarks": list(face.landmarks),
+        "chief": face.chief,
+    }
+    person = face.person or rows.NOBODY
+    return {"id": face.key, "photo": photo, "person": person, "record": record, "vector": face.vector.tolist()}

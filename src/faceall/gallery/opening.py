@@ -1,0 +1,73 @@
+"""Where a gallery lies unless told otherwise, and how it is opened: a folder, or an address of Milvus."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceall.errors import FaceallError, IndexFileError
+from faceall.gallery.addresses import is_address
+from faceall.gallery.embedded import EmbeddedStore
+from faceall.models import data_folder
+
+if TYPE_CHECKING:
+    from faceall.gallery.store import Store
+
+DATABASE = "faces.db"
+
+
+def default_place() -> Path | str:
+    """Where the gallery lies unless told otherwise: FACEALL_GALLERY, else "gallery" in the user's data folder."""
+    given = os.environ.get("FACEALL_GALLERY")
+    if given:
+        return given if is_address(given) else Path(given).expanduser()
+    return data_folder() / "gallery"
+
+
+def default_folder() -> Path:
+    """The same where only a folder will do. Raises FaceallError where FACEALL_GALLERY is an address."""
+    return as_folder(default_place())
+
+
+def as_folder(place: str | os.PathLike[str]) -> Path:
+    """A place that has to be a folder. Raises FaceallError for an address."""
+    if is_address(place):
+        raise FaceallError("this takes a gallery in a folder, not in Milvus: --gallery DIR; see faceall index move")
+    return Path(place)
+
+
+def folder_of(place: str | os.PathLike[str]) -> Path:
+    """Where files lie that belong to a gallery: in its folder, or what this machine keeps besides one in Milvus."""
+    if isinstance(place, str) and is_address(place):
+        from faceall.gallery.milvus.address import Address
+
+        return Address.parse(place).folder
+    return Path(os.path.abspath(place))
+
+
+def holds_gallery(folder: Path) -> bool:
+    """Whether there is a gallery in `folder`; raises IndexFileError where that cannot be told."""
+    try:
+        (folder / DATABASE).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise IndexFileError(f"{folder} cannot be used: {error.strerror}") from error
+    return True
+
+
+def open_store(place: str | os.PathLike[str], *, read_only: bool = False) -> Store:
+    """The records of the gallery in a folder or at an address, made where it is not there yet.
+
+    Raises IndexFileError (cannot be made, reached or used), IndexDamagedError, IndexNewerError, IndexBusyError, or
+    MissingDependencyError.
+    """
+    if isinstance(place, str) and is_address(place):
+        from faceall.gallery.milvus import Address, MilvusStore
+
+        return MilvusStore(Address.parse(place), read_only=read_only)
+    folder = Path(os.path.abspath(place))
+    if read_only and not holds_gallery(folder):
+        raise IndexFileError(f"{folder}: there is no gallery yet; register photos first: faceall register PHOTOS")
+    return EmbeddedStore.open(folder, read_only=read_only)

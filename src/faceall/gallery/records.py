@@ -1,0 +1,273 @@
+"""The nouns of a gallery: photos, faces and people as they are stored and told of, wherever that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+
+import faceall
+from faceall.gallery.lookalikes import Print
+from faceall.gallery.naming import Candidate
+from faceall.index.maintenance import Statistics
+from faceall.index.receipt import Receipt
+from faceall.types import Face, Faces, Float32Array
+
+Item = TypeVar("Item")
+
+Unusable = Literal["unreadable", "too-large"]
+PhotoState = Literal["ok", Unusable]
+PhotoStatus = Literal[
+    "added", "changed", "unchanged", "moved", "duplicate", "refiled", "back", "refused", "no-face", Unusable
+]
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person and how many faces and photos of them there are; `named` is False for a cluster of unknown faces.
+
+    id     their row, which stays when they are renamed
+    cover  the face that shows them best: the chief one of its photo, the larger the better
+    """
+
+    name: str
+    faces: int
+    photos: int
+    named: bool = True
+    id: int = field(default=0, compare=False)
+    cover: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class StoredFace:
+    """One face of the gallery.
+
+    face_id  its key
+    person   whom it is filed under, None for nobody
+    path     a file that shows it, as last seen
+    box      x0 y0 x1 y1 in pixels
+    photo_id, person_id  the rows of its photo and person
+    named    False where the person is a cluster of unknown faces
+    chief    whether it is the one that its photo is of
+    landmarks  x y of left eye, right eye, nose, left and right corner of the mouth, in pixels
+    """
+
+    face_id: int
+    person: str | None
+    path: Path
+    box: tuple[float, float, float, float]
+    score: float
+    photo_id: int = 0
+    person_id: int | None = None
+    named: bool = True
+    chief: bool = False
+    landmarks: tuple[tuple[float, float], ...] = ()
+
+    def as_face(self) -> Face:
+        """The face as it was found."""
+        return Face(np.array(self.box, np.float32), self.score, np.array(self.landmarks, np.float32))
+
+
+@dataclass(frozen=True)
+class GalleryStatus:
+    """What a gallery holds.
+
+    folder     where it lies: a folder, or the address of a gallery in Milvus
+    faces, people, photos, files   how many; a photo is a content, which several files may hold
+    unnamed    faces that are filed under nobody
+    without_face, unreadable, too_large   photos of that kind
+    vanished   files that are not where they were seen; their faces are kept
+    model      the embedder, None before the first face
+    dimension  numbers per vector
+    size       bytes on the disk; 0 where a server has them, which does not tell
+    """
+
+    folder: Path | str
+    faces: int
+    people: int
+    photos: int
+    files: int
+    unnamed: int
+    without_face: int
+    unreadable: int
+    too_large: int
+    vanished: int
+    model: str | None
+    dimension: int | None
+    size: int
+
+
+@dataclass(frozen=True)
+class GalleryStatistics:
+    """What a gallery holds and costs: its index, and what lies beside the vectors; sizes are in bytes.
+
+    aside       faces that wait for their photo since the model was changed
+    thumbnails  bytes of all thumbnails
+    """
+
+    index: Statistics
+    faces: int
+    people: int
+    photos: int
+    aside: int
+    thumbnails: int
+
+
+@dataclass(frozen=True)
+class Page(Generic[Item]):
+    """Some of a list, and how long the whole is."""
+
+    items: tuple[Item, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class StoredPhoto:
+    """One photo of the gallery: a content, wherever it was seen.
+
+    photo_id       its row
+    paths          the files that held it when they were last seen, the first one first; they may have gone since
+    width, height  in pixels, upright; None where that is not known
+    faces          those that are stored, by their ids
+    """
+
+    photo_id: int
+    paths: tuple[Path, ...]
+    width: int | None
+    height: int | None
+    faces: tuple[StoredFace, ...]
+
+
+@dataclass(frozen=True)
+class PhotoResult:
+    """What became of one file.
+
+    path     as an absolute path
+    status   added: its faces are in the gallery now, and safe on the disk
+             changed: known under this path with other content, whose faces are replaced
+             unchanged: nothing to do
+             moved: known under a path that is gone
+             duplicate: known under another path, which is still there
+             refiled: known, its chief face now belongs to the person that was asked for
+             back: its faces, put aside when the gallery changed its model, are found again, under their ids and names
+             refused: its chief face is poor, see `notes`, and only good ones were asked for; nothing was stored
+             no-face: readable, but nobody is on it
+             unreadable, too-large: see `message`
+    faces    how many faces of this photo the gallery holds
+    person   whom its chief face is filed under, None without a face
+    message  why, where there is something to tell
+    notes    of a new photo: what makes its chief face hard to recognise, and which photo it nearly equals
+    """
+
+    path: Path
+    status: PhotoStatus
+    faces: int = 0
+    person: str | None = None
+    message: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What looking at a picture's pixels gave; `faces` is empty where `state` is not "ok"."""
+
+    state: PhotoState
+    message: str | None
+    width: int | None
+    height: int | None
+    faces: Faces
+    chief: int | None
+    thumbnails: tuple[bytes, ...]
+    vectors: Float32Array
+    notes: tuple[str, ...] = ()
+    print: Print | None = None
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A file as it was when it was read: its candidate, size in bytes, time of change in ns, SHA-256 of its content."""
+
+    candidate: Candidate
+    size: int
+    mtime: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class KnownPhoto:
+    """A photo's row, the number of its faces, whether the chief one is still among them, whose that is; its files.
+
+    aside  whether it has faces that are aside: then it is to be looked at again
+    """
+
+    id: int
+    state: PhotoState
+    message: str | None
+    reader: str
+    faces: int
+    chief: int
+    person: str | None
+    files: int = 0
+    aside: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether looking again would give the same: it was readable, or this very faceall could not read it."""
+        return not self.aside and (self.state == "ok" or self.reader == faceall.__version__)
+
+    def result(self, path: Path, status: PhotoStatus, message: str | None = None) -> PhotoResult:
+        """The result for a file with this content; unreadable and without a face it stays wherever the file goes."""
+        if self.state != "ok":
+            return PhotoResult(path, self.state, message=self.message)
+        if not self.faces:  # it never had one: a photo whose last face was removed is not known any more
+            return PhotoResult(path, "no-face", message=message)
+        return PhotoResult(path, status, self.faces, self.person, message)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What was removed.
+
+    faces   the ids of the faces whose rows, vectors and thumbnails are gone
+    photos  the ids of the photos that are forgotten, as they show no other face
+    paths   the files that held those photos; they are left as they are, but for uploads, which the gallery keeps
+    aside   how many faces more were waiting for their photo since the model was changed
+    receipt  what was left of them on the disk afterwards; None before that was looked at, and where nobody can look
+    """
+
+    faces: tuple[int, ...]
+    photos: tuple[int, ...]
+    paths: tuple[Path, ...]
+    aside: int = 0
+    receipt: Receipt | None = field(default=None, compare=False)
+
+    @property
+    def count(self) -> int:
+        """How many faces went, those aside too."""
+        return len(self.faces) + self.aside
+
+
+@dataclass(frozen=True)
+class SeenFile:
+    """A file as it was when it was last seen to hold a photo.
+
+    size, mtime  in bytes, and the time of its last change in ns
+    person       whom its path named, "" for nobody
+    displaced    whether it has got other content since, while the photo was not found anywhere else
+    """
+
+    path: Path
+    size: int
+    mtime: int
+    person: str
+    displaced: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Waiting:
+    """A face that is aside since the gallery changed its model: its id, and where it is on its photo."""
+
+    id: int
+    face: Face

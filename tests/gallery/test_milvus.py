@@ -1,0 +1,343 @@
+"""What a gallery in Milvus promises besides the gallery's own suite: on milvus-lite, with the code of a server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
+
+from faceall.errors import (
+    FaceallError,
+    IndexBusyError,
+    IndexFileError,
+    IndexMismatchError,
+    IndexNewerError,
+    MissingDependencyError,
+)
+from faceall.gallery import Gallery
+
+pytest.importorskip("pymilvus", reason="needs pymilvus: scripts/test-milvus")
+pytest.importorskip("milvus_lite", reason="needs milvus-lite: scripts/test-milvus")
+
+from faceall.gallery.milvus import work
+from faceall.gallery.milvus.connection import Connection
+from faceall.gallery.milvus.identity import BITS, FaceIds
+
+Opener = Callable[..., Gallery]
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    """Where the gallery of a test lies."""
+    return f"milvus-lite://{tmp_path}/gallery.db"
+
+
+@pytest.fixture
+def opened(address: str) -> Iterator[Opener]:
+    """Opens the test's gallery, each time with a client of its own."""
+    with ExitStack() as stack:
+
+        def open_one(**options: Any) -> Gallery:
+            defaults = {"detector": ColourDetector(), "embedder": ColourEmbedder()}
+            gallery = Gallery.open(address, **{**defaults, **options})
+            stack.callback(gallery.close)
+            return gallery
+
+        yield open_one
+
+
+@pytest.fixture
+def photo(photos: Path) -> Path:
+    """A photo of Ada, with somebody behind her."""
+    return write_photo(photos / "Ada" / "1.png", [*one_face(1), (5, 5, 20, (9, 200, 9))])
+
+
+def rows(gallery: Gallery, collection: str) -> int:
+    """How many rows a collection has, whether they count or not."""
+    return gallery._store.connection.count(collection)  # type: ignore[attr-defined]
+
+
+class PowerCutError(Exception):
+    """The writer is gone at this moment."""
+
+
+def cut_before(monkeypatch: pytest.MonkeyPatch, method: str, collection: str) -> None:
+    """Let a writer vanish right before it puts rows into a collection, or deletes some there."""
+    real = getattr(Connection, method)
+
+    def vanish(self: Connection, name: str, *values: Any) -> None:
+        if name == collection and (method == "put" or values[0]):
+            raise PowerCutError
+        real(self, name, *values)
+
+    monkeypatch.setattr(Connection, method, vanish)
+
+
+@pytest.mark.parametrize("collection", ["thumbnails", "faces", "people", "files", "photos"])
+def test_half_a_photo_is_never_seen(
+    opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch, collection: str
+) -> None:
+    """Whatever a killed writer had written of a photo does not count, and is swept; registering again takes it up."""
+    with monkeypatch.context() as patch:
+        cut_before(patch, "put", collection)
+        with pytest.raises(PowerCutError):
+            list(opened().register(photo.parent))
+    gallery = opened()
+    assert (len(gallery), gallery.faces(), gallery.people()) == (0, [], [])
+    assert [result.matches for result in gallery.search(photo)] == [(), ()]
+    monkeypatch.setattr(work, "SWEEP_AGE", 0.0)
+    gallery = opened()
+    assert (rows(gallery, "thumbnails"), rows(gallery, "faces") if gallery.model else 0) == (0, 0)
+    assert [(result.status, result.faces) for result in gallery.register(photo.parent)] == [("added", 2)]
+    assert (len(gallery), gallery.problems()) == (2, [])
+
+
+@pytest.mark.parametrize("collection", ["files", "faces", "thumbnails", "people"])
+def test_interrupted_removal_is_finished(
+    opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch, collection: str
+) -> None:
+    """From the first moment nothing of a removed photo is found; what was left behind is swept."""
+    list(opened().register(photo.parent))
+    with monkeypatch.context() as patch:
+        cut_before(patch, "delete", collection)
+        with pytest.raises(PowerCutError):
+            opened().remove_photo(photo)
+    gallery = opened()
+    assert (len(gallery), gallery.faces()) == (0, [])
+    monkeypatch.setattr(work, "SWEEP_AGE", 0.0)
+    gallery = opened()
+    assert (rows(gallery, "faces"), rows(gallery, "thumbnails"), rows(gallery, "photos")) == (0, 0, 0)
+
+
+def at_once(*actions: Callable[[], Any]) -> None:
+    """Run actions in threads that begin together; an error in one is raised."""
+    barrier, failures = threading.Barrier(len(actions)), []
+
+    def run(action: Callable[[], Any]) -> None:
+        barrier.wait()
+        try:
+            action()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def test_same_photo_from_two_writers_is_one(opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both look before either writes; one row and one set of faces is left, of one person."""
+    first, second = opened(), opened()
+    first._agree()
+    both = threading.Barrier(2, timeout=30)
+    real = work.Work.write
+
+    def together(self: work.Work) -> None:
+        if self.new_photos:
+            both.wait()
+        real(self)
+
+    monkeypatch.setattr(work.Work, "write", together)
+    at_once(lambda: list(first.register(photo.parent)), lambda: list(second.register(photo.parent)))
+    for gallery in (first, second):
+        status = gallery.status()
+        assert (status.photos, status.faces, status.people) == (1, 2, 1)
+        assert gallery.problems() == []
+    assert (rows(first, "faces"), rows(first, "thumbnails")) == (2, 2)
+
+
+def test_same_person_from_two_writers_is_one(opened: Opener, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two photos of a new person, filed at the same moment by two writers, show one person."""
+    paths = [write_photo(photos / str(number) / "Ada" / f"{number}.png", one_face(number)) for number in (1, 2)]
+    galleries = [opened(), opened()]
+    galleries[0]._agree()
+    both, real = threading.Barrier(2, timeout=30), work.Work.write
+
+    def together(self: work.Work) -> None:
+        if self.new_photos:
+            both.wait()
+        real(self)
+
+    monkeypatch.setattr(work.Work, "write", together)
+    at_once(
+        *[
+            lambda gallery=gallery, path=path: list(gallery.register(path.parent.parent))
+            for gallery, path in zip(galleries, paths, strict=True)
+        ]
+    )
+    assert [(person.name, person.faces) for person in galleries[0].people()] == [("Ada", 2)]
+    assert rows(galleries[0], "people") == 1
+
+
+def test_ids_of_many_writers_differ(opened: Opener) -> None:
+    """Writers that begin at the same moment get blocks of their own; every id is exact in a double, and they ascend."""
+    connection = opened()._store.connection  # type: ignore[attr-defined]
+    taken: list[list[int]] = []
+    at_once(*[lambda: taken.append(FaceIds(connection).take(5)) for _ in range(8)])
+    ids = [id_ for some in taken for id_ in some]
+    assert len(set(ids)) == 40
+    assert max(ids) < 1 << BITS
+    assert all(float(id_) == id_ for id_ in ids)
+    assert all(some == sorted(some) for some in taken)
+
+
+def test_printed_face_is_found_by_the_next_search_of_another(opened: Opener, photos: Path) -> None:
+    """A result that was handed out counts at once for every other client."""
+    writer, reader = opened(), opened()
+    writer._agree()
+    for number in range(5):
+        path = write_photo(photos / f"P{number}" / "1.png", one_face(number))
+        (result,) = writer.register(path.parent)
+        assert result.status == "added"
+        assert reader.search(path, k=1)[0].matches[0].path == path
+
+
+def test_search_goes_through_faces_that_do_not_count(
+    opened: Opener, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty faces of a killed writer lie nearer than those that count; k are found all the same."""
+    gallery = opened()
+    near = [write_photo(photos / "Eve" / f"{number}.png", one_face(number)) for number in range(50)]
+    far = [write_photo(photos / "Bob" / f"{number}.png", one_face(number + 125)) for number in range(4)]
+    list(gallery.register(far))
+    with monkeypatch.context() as patch:
+        cut_before(patch, "put", "photos")
+        with pytest.raises(PowerCutError):
+            list(opened().register(near))
+    assert rows(gallery, "faces") == 54
+    (result,) = gallery.search(near[0], k=4)
+    assert {match.path for match in result.matches} == set(far)
+    assert len(gallery) == 4
+
+
+@pytest.mark.parametrize("name", ['O\'Hara "Bob" \\n', "Зоя", "人", "50% off_%", "a{b}c", "Ada=1 or 1==1"])
+def test_names_and_paths_of_any_letters(opened: Opener, photos: Path, name: str) -> None:
+    """They are data, never a part of a condition."""
+    folder = photos / name
+    path = write_photo(folder / f"{name}.png", one_face(3))
+    gallery = opened()
+    (result,) = gallery.register(photos)
+    assert (result.person, gallery.people()[0].name) == (name, name)
+    assert gallery.faces(person=name)[0].path == path
+    assert [found.status for found in gallery.register(photos)] == ["unchanged"]
+    assert gallery.remove_photo(folder) == 1
+
+
+def test_paths_of_no_encoding(opened: Opener, photos: Path) -> None:
+    """A path is bytes; those that are no UTF-8 are kept as they are."""
+    path = Path(os.fsdecode(os.fsencode(photos) + b"/Ada/\xff\xfe.png"))
+    write_photo(path, one_face(3))
+    gallery = opened()
+    assert [result.status for result in gallery.register(photos)] == ["added"]
+    assert gallery.faces()[0].path == path
+    assert [result.status for result in gallery.register(photos)] == ["unchanged"]
+
+
+def test_vectors_are_kept_exactly(opened: Opener, photo: Path) -> None:
+    """Bit for bit as the embedder made them."""
+    gallery = opened()
+    list(gallery.register(photo.parent))
+    _, vectors = gallery._analyser.find(np.asarray(__import__("PIL.Image").Image.open(photo)))
+    stored = gallery._store.faces.vectors([face.face_id for face in gallery.faces()])
+    assert {vector.tobytes() for vector in stored} == {vector.tobytes() for vector in vectors}
+
+
+def test_removed_face_is_gone_from_every_collection(opened: Opener, photo: Path) -> None:
+    """Rows, vector and thumbnail; nobody is left behind."""
+    gallery = opened()
+    list(gallery.register(photo.parent))
+    removal = gallery.delete_person("Ada")
+    assert (len(removal.faces), gallery.remaining(removal), removal.receipt) == (1, 0, None)
+    gallery.remove_face(gallery.faces()[0].face_id)
+    for collection in ("faces", "thumbnails", "photos", "files", "people"):
+        assert rows(gallery, collection) == 0, collection
+
+
+def test_another_model_is_refused(opened: Opener, photo: Path) -> None:
+    """The vectors of two models are never mixed; both are named."""
+    list(opened().register(photo.parent))
+    other = opened(embedder=ColourEmbedder("shapes", 16))
+    with pytest.raises(IndexMismatchError, match=r"was made with 'colours .*'shapes"):
+        list(other.register(write_photo(photo.with_name("2.png"), one_face(2))))
+
+
+def test_gallery_of_a_newer_faceall_is_refused(opened: Opener, address: str) -> None:
+    """It is told from a damaged one."""
+    store = opened()._store
+    store._write_head({**store._head, "format": 99})  # type: ignore[attr-defined]
+    with pytest.raises(IndexNewerError, match=r"newer faceall \(format 99"):
+        Gallery.open(address)
+
+
+def test_missing_gallery_is_not_made_by_a_reader(address: str) -> None:
+    """Reading says that there is none, and leaves none behind."""
+    with pytest.raises(IndexFileError, match="no gallery yet"):
+        Gallery.open(address, read_only=True)
+    assert not Path(address.removeprefix("milvus-lite://")).exists()
+
+
+def test_reader_cannot_write(opened: Opener, photo: Path) -> None:
+    """Opened for reading it refuses a change, in one line."""
+    list(opened().register(photo.parent))
+    with pytest.raises(IndexFileError, match="opened for reading only"):
+        opened(read_only=True).rename_person("Ada", "Eve")
+
+
+def test_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that says what to check, without the password."""
+    monkeypatch.setattr("faceall.gallery.milvus.connection.CONNECT_TIMEOUT", 1.0)
+    with pytest.raises(IndexFileError, match="no server answers there") as found:
+        Gallery.open("milvus://ada:s3cr3t@127.0.0.1:9/faces")
+    assert "s3cr3t" not in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+def test_missing_client_names_the_extra(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Without pymilvus the error says how to get it."""
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'faceall\[milvus\]'"):
+        Gallery.open(address)
+
+
+def test_second_process_is_told_why_it_cannot_open(opened: Opener, address: str) -> None:
+    """milvus-lite serves one process; the other gets one line."""
+    opened()
+    program = f"from faceall.gallery import Gallery; Gallery.open({address!r})"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert IndexBusyError.__name__ in run.stderr.splitlines()[-1]
+    assert "another process has it open" in run.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("action", ["compact", "backup", "export_folder", "export_bundle", "migrate"])
+def test_what_takes_a_folder_is_refused_with_the_way_out(opened: Opener, tmp_path: Path, action: str) -> None:
+    """The line names the command that brings the gallery into a folder."""
+    gallery = opened()
+    values = {"compact": (), "migrate": (ColourEmbedder("other"),)}.get(action, (tmp_path / "out",))
+    with pytest.raises(FaceallError, match="faceall index move milvus-lite:"):
+        getattr(gallery, action)(*values)
+
+
+def test_verify_measures_recall(opened: Opener, photos: Path) -> None:
+    """A sound gallery is said to be so; one that lost a thumbnail is not."""
+    for number in range(20):
+        write_photo(photos / f"P{number}" / "1.png", one_face(7 * number))
+    gallery = opened()
+    list(gallery.register(photos))
+    found = gallery.verify()
+    assert (found.problems, found.vectors, found.recall) == ((), 20, 1.0)
+    gallery._store.connection.delete("thumbnails", [gallery.faces()[0].face_id])  # type: ignore[attr-defined]
+    assert gallery.problems() == ["1 faces without a thumbnail"]

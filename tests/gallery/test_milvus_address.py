@@ -1,0 +1,84 @@
+"""Addresses of galleries in Milvus: read without a client, shown without secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from faceall.errors import FaceallError
+from faceall.gallery import default_folder, default_place
+from faceall.gallery.addresses import is_address
+from faceall.gallery.milvus.address import Address
+
+SECRET = "s3cr3t!"
+
+
+@pytest.mark.parametrize(
+    ("text", "uri", "name", "shown"),
+    [
+        ("milvus://db.example/faces", "http://db.example:19530", "faces", "milvus://db.example:19530/faces"),
+        ("milvus://db.example:1234", "http://db.example:1234", "gallery", "milvus://db.example:1234/gallery"),
+        ("milvuss://db.example/a_1", "https://db.example:19530", "a_1", "milvuss://db.example:19530/a_1"),
+        ("milvus://h/x?secure=true", "https://h:19530", "x", "milvuss://h:19530/x"),
+        ("milvus://h/x?database=d", "http://h:19530", "x", "milvus://h:19530/x?database=d"),
+        ("milvus://[::1]:7/x", "http://[::1]:7", "x", "milvus://[::1]:7/x"),
+        ("milvus-lite:///tmp/a.db", "/tmp/a.db", "gallery", "milvus-lite:///tmp/a.db"),
+        ("milvus-lite:///tmp/a.db?name=b", "/tmp/a.db", "b", "milvus-lite:///tmp/a.db?name=b"),
+    ],
+)
+def test_addresses_are_read(text: str, uri: str, name: str, shown: str) -> None:
+    """Host, port, name, TLS and database; and they are shown in one spelling, which reads the same."""
+    address = Address.parse(text)
+    assert (address.uri, address.name, str(address)) == (uri, name, shown)
+    assert Address.parse(shown) == address
+
+
+def test_credentials_are_read_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the URL, with any letters, or from the environment; neither as text nor as a representation they appear."""
+    address = Address.parse("milvus://ada:s3cr3t%21@h/x")
+    assert (address.user, address.password, address.token) == ("ada", SECRET, "")
+    monkeypatch.setenv("FACEALL_MILVUS_TOKEN", SECRET)
+    monkeypatch.setenv("FACEALL_MILVUS_USER", "eve")
+    monkeypatch.setenv("FACEALL_MILVUS_PASSWORD", SECRET)
+    other = Address.parse("milvus://h/x")
+    assert (other.user, other.password, other.token) == ("eve", SECRET, SECRET)
+    for shown in (str(address), repr(address), str(other), repr(other)):
+        assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("milvus:///x", "names no host"),
+        ("milvus://h:port/x", "no number from 0 to 65535"),
+        ("milvus://ada:s3cr3t!@h:99999/x", "no number from 0 to 65535"),
+        ("milvus://ada:s3cr3t!@h/a-b", "cannot be called 'a-b'"),
+        ("milvus://h/1a", "cannot be called '1a'"),
+        ("milvus://h/x?secure=maybe", "expected true or false"),
+        ("milvus://h/x?colour=red", "unknown option 'colour'"),
+        ("milvus-lite://", "names no file"),
+        ("milvus-lite:///tmp/faces", "has to end in .db"),
+        ("http://h/x", "begins with 'http'"),
+    ],
+)
+def test_wrong_addresses_are_refused_in_one_line(text: str, complaint: str) -> None:
+    """What is wrong is said; a password that stands beside it is not."""
+    with pytest.raises(FaceallError, match=complaint) as found:
+        Address.parse(text)
+    assert "\n" not in str(found.value)
+    assert "s3cr3t" not in str(found.value)
+
+
+def test_folders_are_no_addresses() -> None:
+    """Only our schemes are; a folder may have any other name."""
+    assert is_address("milvus://h/x")
+    assert not any(map(is_address, ("gallery", "/a/milvus:/b", "C:\\faces", "https://h/x", Path("milvus:/h"), None)))
+
+
+def test_environment_names_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FACEALL_GALLERY may be one; what needs a folder says so."""
+    monkeypatch.setenv("FACEALL_GALLERY", "milvus://h/x")
+    assert default_place() == "milvus://h/x"
+    with pytest.raises(FaceallError, match="in a folder, not in Milvus"):
+        default_folder()

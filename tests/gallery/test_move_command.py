@@ -1,0 +1,82 @@
+"""`faceall index move`, and the other commands on an address."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
+
+from faceall.gallery import Gallery
+from faceall_cli.main import main
+
+
+@pytest.fixture
+def filled(folder: Path, photos: Path) -> Path:
+    """A gallery of three people in a folder."""
+    for number in range(3):
+        write_photo(photos / f"P{number}" / f"{number}.png", one_face(number))
+    with Gallery.open(folder, detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:
+        list(gallery.register(photos))
+    return folder
+
+
+def run(*arguments: object) -> Result:
+    """A command with its output and error."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_move_between_folders(filled: Path, tmp_path: Path) -> None:
+    """Two folders will do; what was done is told, and the source is left or removed as asked."""
+    done = run("index", "move", filled, tmp_path / "new")
+    assert done.exit_code == 0, done.output
+    assert "3 photos copied, 0 there already; 3 faces of 3 people, checksums agree" in done.output
+    assert f"{filled} was left as it is" in done.output
+    again = run("index", "move", "--json", "--remove-source", filled, tmp_path / "other")
+    record = json.loads(again.output)
+    assert (record["copied"], record["finished"], record["removed"], record["sums"]["faces"]) == (3, True, True, 3)
+    assert not filled.exists()
+    with Gallery.open(tmp_path / "new") as one, Gallery.open(tmp_path / "other") as other:
+        assert one.faces() == other.faces() != []
+        assert one.problems() == other.problems() == []
+
+
+def test_mistakes_are_one_line(filled: Path, tmp_path: Path) -> None:
+    """A missing source, an occupied target, a name that cannot be: exit code 1 and what to do."""
+    for arguments, complaint in (
+        ((tmp_path / "none", tmp_path / "new"), "there is no gallery yet"),
+        ((filled, filled), "cannot be moved to itself"),
+        ((filled, "milvus://host/a-b"), "cannot be called 'a-b'"),
+        ((filled, "milvus-lite:///a"), "has to end in .db"),
+    ):
+        found = run("index", "move", *arguments)
+        assert (found.exit_code, complaint in found.output) == (1, True), found.output
+        assert len(found.output.strip().splitlines()) == 1
+
+
+def test_commands_that_take_a_folder_say_so(filled: Path) -> None:
+    """`repair` looks into files."""
+    found = run("index", "repair", "--gallery", "milvus://host/x")
+    assert found.exit_code == 1
+    assert "in a folder, not in Milvus" in found.output
+
+
+def test_commands_on_milvus(filled: Path, tmp_path: Path) -> None:
+    """Moved there, the gallery is listed, counted, verified and emptied by the same commands."""
+    pytest.importorskip("pymilvus", reason="needs pymilvus: scripts/test-milvus")
+    pytest.importorskip("milvus_lite", reason="needs milvus-lite: scripts/test-milvus")
+    address = f"milvus-lite://{tmp_path}/x.db"
+    assert run("index", "move", filled, address).exit_code == 0
+    assert json.loads(run("status", "--json", "--gallery", address).output)["faces"] == 3
+    listed = run("people", "list", "--json", "--gallery", address).output.splitlines()
+    assert [json.loads(line)["person"] for line in listed] == ["P0", "P1", "P2"]
+    assert run("people", "rename", "P0", "Ada", "--gallery", address).exit_code == 0
+    verified = run("index", "verify", "--gallery", address)
+    assert (verified.exit_code, "sound" in verified.output) == (0, True), verified.output
+    assert "thumbnails" in run("index", "stats", "--gallery", address).output
+    removed = run("people", "remove", "Ada", "--gallery", address)
+    assert (removed.exit_code, "removed Ada: 1 face" in removed.output) == (0, True), removed.output
+    refused = run("index", "compact", "--gallery", address)
+    assert (refused.exit_code, "faceall index move milvus-lite:" in refused.output) == (1, True)
