@@ -1,6 +1,6 @@
 """Damaged galleries and bundles, each a number: the same number makes the same one. What they are used for, and judged.
 
-Usage: python spoil.py FOLDER CASES [SEED]; prints a row per kind, and every case that broke.
+Usage: python spoil.py FOLDER CASES [SEED [KIND ...]]; prints a row per kind, and every case that broke.
 """
 
 from __future__ import annotations
@@ -166,8 +166,8 @@ def make_hostile(folder: Path, material: Material, chance: random.Random) -> Non
     fields = list(_HEAD.unpack_from(graph))
     for _ in range(chance.randint(1, 3)):
         place = chance.randrange(len(fields))
-        honest = fields[place]
-        odd = chance.choice((*_ODD, int(honest) + 1, max(0, int(honest) - 1), int(honest) * 2))
+        honest = 0 if place == 11 else int(fields[place])  # the only one that is no whole number
+        odd = chance.choice((*_ODD, honest + 1, max(0, honest - 1), honest * 2)) % (1 << 64)
         if place == 6:
             fields[place] = odd % (1 << 31)
         elif place == 7:
@@ -331,11 +331,12 @@ def run(name: str, seeds: range, material: Material) -> tuple[Counter[str], int,
 
 def main() -> None:
     """Run all kinds, and print a table."""
-    place, count, *seed = sys.argv[1:]
+    place, count, *others = sys.argv[1:]
+    first = int(others[0]) if others else 0
     folder = Path(place)
     folder.mkdir(parents=True, exist_ok=True)
     material = make(folder)
-    seeds = range(int(seed[0]) if seed else 0, (int(seed[0]) if seed else 0) + max(1, int(count) // len(KINDS)))
+    seeds = range(first, first + max(1, int(count) // len(KINDS)))
     idle = judge(lambda: None).memory
     (folder / "sound").mkdir()
     shutil.copytree(material.rest, folder / "sound" / "case")
@@ -343,7 +344,7 @@ def main() -> None:
     assert sound.outcome == "fine", sound.text
     print(json.dumps({"size": material.size, "idle": idle, "sound": sound.memory - idle}), flush=True)
     broke = 0
-    for name in KINDS:
+    for name in others[1:] or KINDS:
         words, most, broken = run(name, seeds, material)
         print(json.dumps({"kind": name, "cases": len(seeds), **words, "most": most, "broke": broken}), flush=True)
         broke += len(broken)

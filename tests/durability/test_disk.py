@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -98,20 +99,28 @@ def test_full_disk_while_the_graph_is_saved(album: Path, disk: Path) -> None:
         assert gallery._index.save()
 
 
+def run_apart(target: Callable[..., None], *arguments: object) -> None:
+    """Run a function to its end in a process of its own, which has not been anything else before."""
+    process = multiprocessing.get_context("forkserver").Process(target=target, args=arguments)
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+
+
+def with_small_files(folder: Path, journal: Path, photos: list[str]) -> None:
+    """Register where no file may become larger than 400,000 bytes."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+    try:
+        act("register", str(folder), str(journal), photos, 1)
+    except FaceallError as error:
+        Journal(journal).tell("refused", text=one_line(error))
+
+
 def test_limited_file_size_keeps_what_was_told(album: Path, tmp_path: Path) -> None:
     """Where files may not grow any more, as under a quota, it is the same; no right to mount is needed to see it."""
     folder, journal = tmp_path / "gallery", tmp_path / "journal"
-    child = os.fork()
-    if not child:  # pragma: no cover
-        try:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
-            act("register", str(folder), str(journal), photos_of(album), 1)
-        except FaceallError as error:
-            Journal(journal).tell("refused", text=one_line(error))
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+    run_apart(with_small_files, folder, journal, photos_of(album))
     events = told(journal)
     (refusal,) = [event for event in events if event["event"] == "refused"]
     assert "cannot be" in str(refusal["text"])
@@ -148,6 +157,9 @@ def test_read_only_file_system(album: Path, disk: Path, tmp_path: Path) -> None:
 
 def as_nobody(folder: Path, journal: Path, photos: list[str]) -> None:
     """Register as somebody without privileges, who loses the right to the folder after thirty photos."""
+    with opened(folder.with_name("other")) as gallery:  # now all is loaded that nobody may not read
+        list(gallery.register(photos[: LIMIT + 5]))
+        gallery._index.save()
     os.setgid(NOBODY)
     os.setuid(NOBODY)
     notes = Journal(journal)
@@ -168,21 +180,13 @@ def test_lost_permission_in_the_midst(album: Path) -> None:
     """A folder that is closed to its user while photos go in: one line, and what was told is there."""
     if not ROOT:
         pytest.skip("needs root, to become somebody else")
-    import hnswlib  # noqa: F401 - the other user may not be allowed to read it
-
     place = Path(tempfile.mkdtemp(prefix="faceall-"))
     folder, journal = place / "gallery", place / "journal"
     try:
         shutil.copytree(album, place / "album")
         for path in (place, *place.rglob("*")):
             os.chown(path, NOBODY, NOBODY)
-        child = os.fork()
-        if not child:  # pragma: no cover
-            try:
-                as_nobody(folder, journal, photos_of(place / "album"))
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
+        run_apart(as_nobody, folder, journal, photos_of(place / "album"))
         events = told(journal)
         (refusal,) = [event for event in events if event["event"] == "refused"]
         assert str(folder) in str(refusal["text"])

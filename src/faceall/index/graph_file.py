@@ -200,10 +200,14 @@ def publish(temporary: Path, folder: Path) -> bool:
 
 
 def discard(folder: Path) -> None:
-    """Remove the graph file."""
-    with suppress(FileNotFoundError):
+    """Remove the graph file. Raises IndexFileError."""
+    try:
         os.unlink(folder / GRAPH)
         sync_folder(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise IndexFileError(f"{folder / GRAPH} cannot be removed: {error.strerror}") from error
 
 
 def remove_leftovers(folder: Path, *, any_age: bool) -> None:
