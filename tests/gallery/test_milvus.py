@@ -331,6 +331,22 @@ def test_what_takes_a_folder_is_refused_with_the_way_out(opened: Opener, tmp_pat
         getattr(gallery, action)(*values)
 
 
+def test_files_besides_the_database_have_a_folder(
+    opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each gallery has one of its own in the user's data, and uploads in it go with their photo."""
+    monkeypatch.setenv("FACEALL_DATA", str(tmp_path / "data"))
+    gallery = opened()
+    assert gallery.folder.is_dir()
+    assert tmp_path / "data" in gallery.folder.parents
+    upload = gallery.folder / "uploads" / ("0" * 64) / "1.png"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(photo.read_bytes())
+    list(gallery.register([upload]))
+    gallery.remove_photo(upload)
+    assert not upload.parent.exists()
+
+
 def test_verify_measures_recall(opened: Opener, photos: Path) -> None:
     """A sound gallery is said to be so; one that lost a thumbnail is not."""
     for number in range(20):

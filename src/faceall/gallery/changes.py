@@ -93,7 +93,8 @@ class Changes(GalleryBase):
 
     def _tidied(self, removal: Removal) -> Removal:
         """The removal, with its receipt where there is one, after every file was rid of what went."""
-        remove_uploads(self._store.folder, removal.paths)
+        if removal.paths:
+            remove_uploads(self._store.folder, removal.paths)
         return self._store.tidied(removal)
 
     def remaining(self, removal: Removal) -> int:

@@ -86,8 +86,13 @@ class MilvusStore:
 
     @property
     def folder(self) -> Path:
-        """What this machine keeps besides, such as pictures that a browser sent."""
-        return self.address.folder
+        """What this machine keeps besides, such as pictures that a browser sent; made when it is asked for."""
+        folder = self.address.folder
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise IndexFileError(f"{folder} cannot be made: {error.strerror}") from error
+        return folder
 
     @property
     def model(self) -> str | None:
