@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,22 @@ import pytest
 pytest.importorskip("resource", reason="needs limits of a process's time and memory")
 spoil = pytest.importorskip("spoil", reason="needs processes that can be copied")
 
-from faceall.index import graph_file  # noqa: E402 - after what needs a system with limits
+from faceall.index import FaceIndex, graph_file  # noqa: E402 - after what needs a system with limits
 from faceall.index.graph import Graph  # noqa: E402
 from faceall.index.hnsw_elements import is_loadable  # noqa: E402
 
 CASES = int(os.environ.get("FACEALL_DAMAGED", "60"))
 SEED = os.environ.get("FACEALL_SEED", "0")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_limits() -> Iterator[None]:
+    """Give back what `spoil` changes for all: from how many vectors on there is a graph."""
+    options = FaceIndex.__init__.__kwdefaults__
+    assert options is not None
+    before = dict(options)
+    yield
+    options.update(before)
 
 
 @pytest.fixture(scope="module")

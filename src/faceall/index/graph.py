@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,11 +132,12 @@ class Graph:
             self.live += len(keys)
 
     def remove(self, keys: Int64Array) -> None:
-        """Take live keys (n,) out of all later answers."""
+        """Take keys (n,) out of all later answers; one that is not live, as damage can have it, is out already."""
         with self._lock.alone():
             for key in keys.tolist():
-                self._graph.mark_deleted(key)
-            self.live -= len(keys)
+                with suppress(RuntimeError):
+                    self._graph.mark_deleted(key)
+                    self.live -= 1
 
     def effort_for(self, k: int) -> int:
         """How many candidates a search for k neighbours has if it names none."""
