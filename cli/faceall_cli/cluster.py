@@ -16,7 +16,8 @@ from faceall_cli.people import open_existing
     "--threshold",
     type=float,
     metavar="D",
-    help="The largest mean distance (squared L2, 0..4) between faces of one person. Default: 0.8; less is stricter.",
+    help="The largest mean distance (squared L2, 0..4) between faces of one person; less is stricter. Default: 0.78 of"
+    " the distance up to which two faces match.",
 )
 @click.option("--known", is_flag=True, help="Let faces join people who have a name, too.")
 @click.option(
@@ -51,7 +52,7 @@ def cluster(
                 "opened": group.opened,
             }
         )
-    console.record({"alone": list(found.alone)})
+    console.record({"alone": list(found.alone), "limit": round(found.limit, 6)})
     if found.clusters:
         rows = [(group.person, str(len(group.faces)), str(len(group.joined))) for group in found.clusters]
         console.table([("person", "faces", "new"), *rows], right=frozenset((1, 2)))
@@ -59,7 +60,7 @@ def cluster(
     joined = sum(len(group.joined) for group in found.clusters)
     console.line(
         f"{counted(joined, 'face')} filed, {counted(opened_now, 'new group')}; "
-        f"{counted(len(found.alone), 'face')} on their own"
+        f"{counted(len(found.alone), 'face')} on their own (mean distance within a person: up to {found.limit:.3g})"
     )
     if to is not None:
         console.line(f"wrote {counted(written or 0, 'folder')}: {shown(to)}")

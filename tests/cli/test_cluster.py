@@ -18,7 +18,7 @@ def test_unknown_faces_are_grouped_and_corrected(run: Run, portraits: Path, tmp_
     (group,) = groups
     assert group["opened"] is True
     assert len(group["faces"]) == 2
-    assert last == {"alone": []}
+    assert last == {"alone": [], "limit": 4.0}
     (person,) = records(run("people", "list", "--json").stdout)
     assert (person["person"], person["named"]) == (group["person"], False)
     run("people", "rename", group["person"], "Eileen")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stand_ins import write_photo
+from stand_ins import ColourEmbedder, write_photo
 
 from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
-from faceall.gallery import Gallery
+from faceall.gallery import Calibration, Gallery
+from faceall.gallery.clusters import LIMIT, PART
+from faceall.models import ModelFolder
 
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
 SHADES = 6
@@ -68,6 +71,26 @@ def test_groups_are_people_without_a_name(gallery: Gallery, photos: Path) -> Non
     assert all(not person.named and person.name.startswith("unnamed ") for person in gallery.people())
     again = gallery.cluster(threshold=0.05)
     assert (again.clusters, again.alone) == ((), ())
+
+
+def test_the_limit_follows_what_counts_as_a_match(open_gallery: Callable[..., Gallery], photos: Path) -> None:
+    """A part of the model's threshold, or of the gallery's own; a fixed one where the model states none."""
+    write_people(photos)
+    gallery = open_gallery()
+    register(gallery, photos)
+    assert gallery.cluster().limit == gallery.cluster_limit == LIMIT
+    strict = ColourEmbedder()
+    manifest = replace(strict.model.manifest, match_threshold=1e-9)
+    strict.model = ModelFolder(strict.model.path, manifest)
+    with_threshold = open_gallery(embedder=strict)
+    assert with_threshold.cluster_limit == pytest.approx(PART * 1e-9)
+    other = ColourEmbedder("others")
+    other.model = ModelFolder(other.model.path, replace(other.model.manifest, match_threshold=1.0))
+    assert open_gallery(embedder=other).cluster_limit == LIMIT
+    assert gallery.model is not None
+    gallery.calibration = Calibration(0.5, (0.4, 0.6), 0.01, None, None, 3, 9, gallery.model)
+    assert with_threshold.cluster_limit == pytest.approx(PART * 0.5)
+    assert gallery.cluster(threshold=0.3).limit == 0.3
 
 
 def test_new_photos_join_or_open(gallery: Gallery, photos: Path) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from faceall.errors import FaceallError, UnknownFaceError
 from faceall.gallery import people
-from faceall.gallery.base import GalleryBase
-from faceall.gallery.clusters import LIMIT, Clustering, cluster_faces, split, unassign
+from faceall.gallery.clusters import Clustering, cluster_faces, split, unassign
+from faceall.gallery.questions import Questions
 from faceall.gallery.records import Removal
 from faceall.gallery.removal import delete_faces, delete_person, delete_photo, delete_photos_at, remove_uploads
 
 
-class Changes(GalleryBase):
+class Changes(Questions):
     """Names given, clusters made and taken apart, faces removed."""
 
     def rename_person(self, old: str | int, new: str) -> None:
@@ -32,14 +32,14 @@ class Changes(GalleryBase):
     def cluster(self, *, threshold: float | None = None, known: bool = False) -> Clustering:
         """Group the faces that are filed under nobody by who they seem to be.
 
-        threshold  the largest mean distance (squared L2, 0..4) between faces of one person; None: `clusters.LIMIT`
+        threshold  the largest mean distance (squared L2, 0..4) between faces of one person; None: `cluster_limit`
         known      let them join people who have a name, too; otherwise these stay as they are
 
         A group is a person called "unnamed 12" until `rename_person` gives a name. Later runs let new faces join, and
         open groups; they never take one apart or join two. Two faces of one photo are never the same person.
         Raises FaceallError for a threshold that is none.
         """
-        limit = LIMIT if threshold is None else threshold
+        limit = self.cluster_limit if threshold is None else threshold
         if not 0 < limit <= 4:
             raise FaceallError(f"threshold is {limit:g}, expected a squared distance above 0, up to 4")
         return cluster_faces(self._store, limit=limit, known=known)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from faceall.errors import FaceallError
+from faceall.errors import FaceallError, ModelNotFoundError
 from faceall.gallery.analysis import Comparison, as_image, compare_pictures
 from faceall.gallery.base import GalleryBase
+from faceall.gallery.clusters import LIMIT, PART
 from faceall.gallery.explanation import agreement_of, draw_explanation
 from faceall.gallery.people import find_person, unknown_face
 from faceall.gallery.search import PersonResult, Query, SearchResult, match_faces, match_people
@@ -125,6 +126,16 @@ class Questions(GalleryBase):
     def match_threshold(self) -> MatchThreshold | None:
         """Up to which distance faces match: the gallery's own threshold, else the model's, else None."""
         return threshold_in_force(self.calibration, self._analyser.embedder.model.manifest)
+
+    @property
+    def cluster_limit(self) -> float:
+        """Up to which mean distance (squared L2, 0..4) `cluster` takes faces for one person, unless told otherwise."""
+        try:
+            comparable = self.model in (None, self._analyser.model_label)
+            judged = self.match_threshold if comparable else None
+        except ModelNotFoundError:
+            judged = None
+        return LIMIT if judged is None else PART * judged.distance
 
     def named_vectors(self, *, most_people: int, most_faces: int) -> NamedVectors:
         """The vectors of the people who have a name; a sample, the same every time, where there are more of them.

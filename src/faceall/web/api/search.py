@@ -9,7 +9,6 @@ from typing import Any
 from flask import Blueprint, request
 
 from faceall.gallery import MatchThreshold
-from faceall.gallery.clusters import LIMIT
 from faceall.web import shapes
 from faceall.web.errors import refused
 from faceall.web.inputs import choice, form_only, json_object, number, number_in, only_file, whole
@@ -88,7 +87,7 @@ def cluster() -> Json:
         raise refused("known has to be true or false")
     found = services().gallery.cluster(threshold=limit, known=known)
     return {
-        "threshold": LIMIT if limit is None else limit,
+        "threshold": found.limit,
         "clusters": len(found.clusters),
         "opened": sum(one.opened for one in found.clusters),
         "joined": sum(len(one.joined) for one in found.clusters),
