@@ -380,8 +380,10 @@ def test_a_sweep_leaves_uploads_that_are_on_their_way(gallery: Gallery, folder: 
     assert uploads.sweep() == 0
 
 
-def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path) -> None:
-    """Its folder has another path then, and the photos are still shown."""
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path, kept: bool) -> None:
+    """Its folder has another path then, as a backup's has, and the photos are still shown."""
+    moved = tmp_path / "elsewhere"
 
     def opened(place: Path) -> Gallery:
         return Gallery.open(place, detector=ColourDetector(), embedder=ColourEmbedder())
@@ -390,7 +392,10 @@ def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path
         app = create_app(gallery)
         (result,) = register(app.test_client(), (picture(1), "Ada.png"))
         assert close_app(app, 20)
-    moved = folder.rename(tmp_path / "elsewhere")
+        if kept:
+            gallery.backup(moved)
+    if not kept:
+        folder.rename(moved)
     with opened(moved) as gallery:
         app = create_app(gallery)
         client = app.test_client()
@@ -398,6 +403,7 @@ def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path
         assert client.get(f"{API}/photos/{result['photo']}/image").status_code == 200
         assert client.delete(f"{API}/photos/{result['photo']}").json["removed"]["uploads"] == 1
         assert uploads_in(moved) == []
+        assert len(uploads_in(folder)) == kept
         assert close_app(app, 20)
 
 

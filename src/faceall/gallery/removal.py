@@ -13,6 +13,9 @@ from faceall.gallery.people import find_person, unknown_face
 from faceall.gallery.records import Removal
 from faceall.gallery.store import Store
 
+UPLOADS = "uploads"
+"""The folder in the gallery's own with the files that were uploaded."""
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -50,7 +53,7 @@ def delete_photos_at(store: Store, path: Path) -> Removal:
 
 def remove_uploads(folder: Path, paths: Iterable[Path]) -> None:
     """Remove the files of photos that were uploaded into the gallery's own folder, `uploads/SHA-256/NAME`."""
-    uploads = folder / "uploads"
+    uploads = folder / UPLOADS
     for path in paths:
         if uploads in path.parents and _DIGEST.fullmatch(path.relative_to(uploads).parts[0]):
             path.unlink(missing_ok=True)

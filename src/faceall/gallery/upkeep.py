@@ -15,6 +15,7 @@ from faceall.gallery.portable import export_folder, read_vectors
 from faceall.gallery.questions import Questions
 from faceall.gallery.records import GalleryStatistics
 from faceall.gallery.register import Progress
+from faceall.gallery.removal import UPLOADS
 from faceall.index.maintenance import Verification, backup
 from faceall.index.maintenance_compact import Compaction, compact
 
@@ -89,11 +90,11 @@ class Upkeep(Questions):
         return compact(self._index)
 
     def backup(self, directory: str | os.PathLike[str]) -> int:
-        """Copy one moment of the gallery into a new folder while others use it; returns its bytes.
+        """Copy one moment of the gallery, uploads too, into a new folder while others use it; returns its bytes.
 
         Raises IndexFileError where something is there already or it cannot be written.
         """
-        return backup(self._index, Path(os.path.abspath(directory)))
+        return backup(self._index, Path(os.path.abspath(directory)), beside=(UPLOADS,))
 
     def export_folder(self, directory: str | os.PathLike[str]) -> BundleExport:
         """Write vectors, faces, people and thumbnails into a new folder that other programs read.

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,8 +248,10 @@ def file_sizes(folder: Path | None) -> tuple[int, int]:
     return database, graph
 
 
-def backup(index: FaceIndex, target: Path) -> int:
+def backup(index: FaceIndex, target: Path, *, beside: Sequence[str] = ()) -> int:
     """Copy one moment of the index into the new folder `target` while others read and write; returns its bytes.
+
+    beside  folders in the index's own that are copied along where they are there, but for hidden files
 
     The copy is checked, and appears whole or not at all. It is opened as any other. Raises IndexFileError where
     something is there already or it cannot be written.
@@ -261,6 +264,9 @@ def backup(index: FaceIndex, target: Path) -> int:
         draft.mkdir(mode=0o700)
         try:
             _copy(index, draft)
+            for source in (index.folder / name for name in beside) if index.folder else ():
+                _copy_files(source, draft / source.name)
+            _sync(draft)
             if target.exists():
                 target.rmdir()
             draft.rename(target)
@@ -268,7 +274,28 @@ def backup(index: FaceIndex, target: Path) -> int:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise IndexFileError(f"{target}: cannot be written ({error.strerror})") from error
-    return sum(file_sizes(target))
+    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+
+
+def _sync(folder: Path) -> None:
+    """Wait until all files below a folder are on the disk."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    """Copy the files below a folder; those that go meanwhile are left out."""
+    for path in sorted(source.rglob("*")):
+        place = target / path.relative_to(source)
+        if any(part.startswith(".") for part in path.relative_to(source).parts) or not path.is_file():
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(path, place)
+        except FileNotFoundError:
+            place.unlink(missing_ok=True)
 
 
 def _copy(index: FaceIndex, draft: Path) -> None:
@@ -284,6 +311,3 @@ def _copy(index: FaceIndex, draft: Path) -> None:
     source = index.folder
     if source is not None and digest is not None and graph_file.digest(source) == digest:
         shutil.copyfile(source / graph_file.GRAPH, draft / graph_file.GRAPH)  # a cache: checked when it is used
-    for path in draft.iterdir():
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())

@@ -20,10 +20,10 @@ from typing import IO, BinaryIO
 
 from faceall.errors import FaceallError, UnknownFaceError
 from faceall.gallery import Gallery, StoredPhoto
+from faceall.gallery.removal import UPLOADS
 from faceall.web.names import LONGEST, from_parts, to_parts
 from faceall.web.refusal import RefusedError
 
-_FOLDER = "uploads"
 _CLAIM = ".server"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -33,7 +33,7 @@ class Uploads:
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
-        self._folder = gallery.folder / _FOLDER
+        self._folder = gallery.folder / UPLOADS
         self._lock = threading.Lock()
         self._pending: Counter[str] = Counter()  # digests of pictures that are on their way into the gallery
         self._claim: IO[bytes] | None = None
@@ -174,7 +174,7 @@ class Uploads:
         """Where an upload lies now, although the gallery may have been somewhere else then; None for other files."""
         parts = path.parts
         for number in range(len(parts) - 2, 0, -1):
-            if parts[number - 1] == _FOLDER and _DIGEST.fullmatch(parts[number]):
+            if parts[number - 1] == UPLOADS and _DIGEST.fullmatch(parts[number]):
                 return self._folder.joinpath(*parts[number:])
         return None
 
