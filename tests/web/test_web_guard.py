@@ -77,6 +77,19 @@ def test_on_the_loopback_without_keys_everybody_of_this_machine_is_let_in(keys: 
     assert client.post("/search").status_code == 200
 
 
+def test_the_first_key_is_asked_for_at_once(keys: Keys) -> None:
+    """A server that runs already does not wait for its next start; it stays locked when the key is taken back."""
+    guard = Guard(host="127.0.0.1", keys=keys)
+    client = client_of(guard)
+    assert client.get("/people").status_code == 200
+    text = keys.create("a")
+    assert client.get("/people").status_code == 401
+    assert not guard.may_send({})
+    assert client.get("/people", headers={"Authorization": f"Bearer {text}"}).status_code == 200
+    keys.revoke(keys.all[0].id)
+    assert client.get("/people").status_code == 401
+
+
 def test_a_name_pointed_at_this_machine_reaches_nothing(keys: Keys) -> None:
     """Not even an address that does not exist, nor the health."""
     client = client_of(Guard(host="127.0.0.1", keys=keys, allowed_hosts=("faces.example",)))

@@ -52,6 +52,12 @@ def test_the_file_holds_no_key_and_only_its_owner_can_read_it(keys: Keys) -> Non
     assert os.listdir(keys.path.parent) == [KEYS_FILE]
 
 
+def test_a_gallery_that_begins_with_a_key_is_its_owners_alone(keys: Keys) -> None:
+    """Its folder, which the first key makes, keeps others from photos and vectors as it does without a key."""
+    keys.create()
+    assert stat.S_IMODE(keys.path.parent.stat().st_mode) == 0o700
+
+
 def test_a_key_has_256_random_bits(keys: Keys) -> None:
     """43 letters of URL-safe Base64 behind a prefix by which scanners of leaked secrets can know it."""
     text = keys.create()

@@ -11,6 +11,7 @@ from faceall.gallery import Gallery
 from faceall.web import api, errors, faceall_routes, login, openapi, pages
 from faceall.web.batching import Worker
 from faceall.web.fetching import Fetcher, FetchLimits
+from faceall.web.forms import FormRequest
 from faceall.web.guard import Guard
 from faceall.web.jobs import Item, Jobs, Result
 from faceall.web.keys import KEYS_FILE, Keys
@@ -55,6 +56,7 @@ def create_app(
     """
     chosen = options or ServerOptions()
     app = Flask(__name__, static_folder=None)
+    app.request_class = FormRequest
     app.config["MAX_CONTENT_LENGTH"] = chosen.most_request_bytes
     app.config["MAX_FORM_PARTS"] = chosen.most_files + chosen.most_urls + 20
     app.json.ensure_ascii = True  # type: ignore[attr-defined]

@@ -67,7 +67,7 @@ class Guard:
         self._hosts = Hosts(host, allowed_hosts)
         self._keys = keys
         self.sessions = Sessions(keys)
-        self.locked = bool(keys.all) or not is_loopback(host)
+        self._locked = bool(keys.all) or not is_loopback(host)
         self.metrics = metrics or Metrics()
         self._admit, self._heavy = admit, heavy
         self._failures = failures or RateLimit(_FAILURES_PER_SECOND, _FAILURES)
@@ -79,6 +79,13 @@ class Guard:
         app.after_request(self._after)
         app.teardown_request(self._leave)
         app.add_url_rule("/metrics", "metrics", self._show_metrics, methods=["GET"])
+
+    @property
+    def locked(self) -> bool:
+        """Whether a key is asked for: at once when the gallery gets its first one, and then for good."""
+        if not self._locked:
+            self._locked = bool(self._keys.all)
+        return self._locked
 
     # -- keys -------------------------------------------------------------------------------------------------------
 

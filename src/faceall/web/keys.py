@@ -126,7 +126,7 @@ class Keys:
         text = json.dumps({"version": _VERSION, "keys": [asdict(key) for key in keys]}, indent=2)
         draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # a gallery, which has it so
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(text + "\n")
                 file.flush()

@@ -79,6 +79,7 @@ class Uploads:
         with self._lock:  # nobody removes the folder meanwhile
             if path.is_file() and path.stat().st_size == size:
                 return draft, None
+            self._folder.mkdir(exist_ok=True)  # but no new folder for a gallery that has gone
             path.parent.mkdir(parents=True, exist_ok=True)
             return draft, draft.open("xb")
 
