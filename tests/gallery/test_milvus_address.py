@@ -10,6 +10,7 @@ from faceall.errors import FaceallError
 from faceall.gallery import default_folder, default_place
 from faceall.gallery.addresses import is_address
 from faceall.gallery.milvus.address import Address
+from faceall.gallery.opening import open_store
 
 SECRET = "s3cr3t!"
 
@@ -71,9 +72,22 @@ def test_wrong_addresses_are_refused_in_one_line(text: str, complaint: str) -> N
 
 
 def test_folders_are_no_addresses() -> None:
-    """Only our schemes are; a folder may have any other name."""
+    """What has no scheme is a folder; so is a drive's letter, and any path."""
     assert is_address("milvus://h/x")
-    assert not any(map(is_address, ("gallery", "/a/milvus:/b", "C:\\faces", "https://h/x", Path("milvus:/h"), None)))
+    assert not any(
+        map(is_address, ("gallery", "/a/milvus:/b", "./a://b", "C:\\faces", "C://f", Path("milvus:/h"), None))
+    )
+
+
+@pytest.mark.parametrize("text", ["milvs://h/x", "https://h/x", "milvus:h/x"])
+def test_misspelt_addresses_make_no_folder(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong scheme is refused, from the environment, too; faces never land in a folder of that name."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FaceallError, match=r"begins with|names no host"):
+        open_store(text)
+    monkeypatch.setenv("FACEALL_GALLERY", text)
+    assert default_place() == text
+    assert not list(tmp_path.iterdir())
 
 
 def test_environment_names_an_address(monkeypatch: pytest.MonkeyPatch) -> None:

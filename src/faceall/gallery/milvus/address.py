@@ -71,7 +71,7 @@ class Address:
         except ValueError as error:
             raise FaceallError(f"the gallery's address is no URL ({_harmless(error)}); {_EXPECTED}") from error
         if parts.scheme not in SCHEMES:
-            raise FaceallError(f"the gallery's address begins with {parts.scheme!r}; {_EXPECTED}")
+            raise FaceallError(f"the gallery's address begins with {parts.scheme!r}; {_EXPECTED}, or a folder")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         return _lite(parts, options) if parts.scheme == "milvus-lite" else _server(parts, port, options)
 
