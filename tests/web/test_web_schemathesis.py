@@ -23,8 +23,11 @@ _statuses: Counter[tuple[str, int]] = Counter()
 
 
 def forward(environ: Any, start_response: Any) -> Any:
-    """The app that the fixture below makes, which is not there yet when tests are collected."""
-    return _apps[0](environ, start_response)
+    """The app that the fixture below makes, which is not there yet when tests are collected.
+
+    Asked from this machine, which may ask as often as it can: a request without an address counts as from elsewhere.
+    """
+    return _apps[0]({**environ, "REMOTE_ADDR": "127.0.0.1"}, start_response)
 
 
 # what no schema can say: whether bytes are a picture, with how many faces, whether a URL can be reached, and in a form
