@@ -11,7 +11,7 @@ from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
 from faceall.errors import FaceallError
 from faceall.gallery import Gallery, MatchThreshold, move_gallery
-from faceall.gallery.moving import sums_of
+from faceall.gallery.moving import _Mover, sums_of
 from faceall.gallery.opening import open_store
 
 pytest.importorskip("pymilvus", reason="needs pymilvus: scripts/test-milvus")
@@ -147,6 +147,44 @@ def test_source_is_removed_only_on_request(filled: Path, target: str, tmp_path: 
     back = move_gallery(target, filled, remove_source=True)
     assert (back.removed, back.sums) == (True, sums)
     assert not (tmp_path / "moved.db").exists()
+
+
+def test_finished_move_may_be_repeated(filled: Path, target: str) -> None:
+    """To remove the source after a look at the target, say; nothing is copied again."""
+    first = move_gallery(filled, target)
+    second = move_gallery(filled, target, remove_source=True)
+    assert (second.copied, second.there, second.sums, second.removed) == (0, PHOTOS + 1, first.sums, True)
+    assert not filled.exists()
+
+
+def test_source_that_grows_meanwhile_is_not_removed(
+    filled: Path, target: str, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo that comes in after the comparison is there afterwards, and the next run takes it along."""
+    real, late = _Mover._compared, write_photo(photos / "P9" / "late.png", one_face(9))
+
+    def compared_and_overtaken(self: _Mover) -> object:
+        sums = real(self)
+        monkeypatch.setattr(_Mover, "_compared", real)
+        with opened(filled) as gallery:
+            assert [result.status for result in gallery.register(late)] == ["added"]
+        return sums
+
+    monkeypatch.setattr(_Mover, "_compared", compared_and_overtaken)
+    with pytest.raises(FaceallError, match="was it changed"):
+        move_gallery(filled, target, remove_source=True)
+    before = list(contents(filled))
+    assert move_gallery(filled, target, remove_source=True).copied == 1
+    assert list(contents(target)) == before
+
+
+def test_who_has_the_removed_source_open_cannot_write_to_it(filled: Path, target: str, photos: Path) -> None:
+    """A face that went into a removed file would be lost, although it was reported."""
+    late = write_photo(photos / "P9" / "late.png", one_face(9))
+    with opened(filled) as gallery:
+        move_gallery(filled, target, remove_source=True)
+        with pytest.raises(FaceallError, match="removed or replaced while it was open"):
+            list(gallery.register(late))
 
 
 def test_occupied_target_is_refused(filled: Path, target: str, photos: Path, tmp_path: Path) -> None:

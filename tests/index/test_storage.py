@@ -81,6 +81,24 @@ def test_foreign_keys_are_enforced(tmp_path: Path, faces: Clusters) -> None:
         assert key in index
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not remove files that are open")
+@pytest.mark.parametrize("replaced", [False, True])
+def test_removed_database_is_not_written_to(tmp_path: Path, faces: Clusters, replaced: bool) -> None:
+    """Removed, or replaced by another, while it is open: adding is refused, for it would be lost; searching goes on."""
+    vectors, folder = faces(4), tmp_path / "index"
+    with FaceIndex(folder) as index:
+        (key,) = index.add(vectors[0]).tolist()
+        folder.rename(tmp_path / "moved")
+        if replaced:
+            FaceIndex(folder).close()
+        with pytest.raises(IndexFileError, match=r"removed or replaced while it was open"):
+            index.add(vectors[1])
+        assert index.search(vectors[0]).keys.tolist() == [[key]]
+    if replaced:
+        with FaceIndex(folder) as other:
+            assert len(other) == 0
+
+
 def test_inner_transaction_undoes_only_its_own_part(tmp_path: Path, faces: Clusters) -> None:
     """The outer one goes on and commits what it did itself."""
     vectors = faces(3)

@@ -51,7 +51,7 @@ def move_gallery(
 ) -> Move:
     """Copy a gallery to another place and compare both; a run that was interrupted goes on where it was.
 
-    source, target  folders or addresses; the target is new, empty, or what an interrupted run has left
+    source, target  folders or addresses; the target is new, empty, or what an earlier run has left
     remove_source   remove the source after the comparison
     progress        called with the number of photos done and of all
     stop            set it to end early
@@ -63,6 +63,9 @@ def move_gallery(
         raise FaceallError(f"{_key(source)} cannot be moved to itself")
     halt = stop or Event()
     origin = open_store(source, read_only=True)
+    if remove_source:
+        origin.close(save=False)
+        origin = open_store(source)  # to keep writers out at the end
     try:
         goal = open_store(target)
         try:
@@ -92,10 +95,16 @@ class _Mover:
             return self._result(None)
         self._finish()
         sums = self._compared()
-        self._target.put_setting(_MARK, None)
         if remove_source:
-            self._source.transfer.destroy()
+            self._source.transfer.destroy(self._conclude)
+        else:
+            self._target.put_setting(_MARK, None)
         return self._result(sums, removed=remove_source)
+
+    def _conclude(self) -> None:
+        """Compare again, now that nobody can add to the source any more. Raises IndexFileError."""
+        self._compared()
+        self._target.put_setting(_MARK, None)
 
     def _result(self, sums: Sums | None, *, removed: bool = False) -> Move:
         done = sums is not None
@@ -104,7 +113,7 @@ class _Mover:
     def _claim(self) -> None:
         """See to it that the target is empty or half of the same source."""
         known = self._target.setting(_MARK)
-        if known is None and self._target.transfer.digests():
+        if known is None and self._target.transfer.digests() and not self._same():
             raise IndexFileError(f"{self._target.name}: holds another gallery already; name a new place")
         if known is not None and known != self._source.name:
             raise IndexFileError(
@@ -114,6 +123,11 @@ class _Mover:
         self._target.put_setting(_MARK, self._source.name)
         if self._source.dimension is not None:
             self._target.adopt(model=self._source.model, dimension=self._source.dimension)
+
+    def _same(self) -> bool:
+        """Whether the target holds just what the source holds, as after a move that has finished."""
+        here, there = self._source.transfer.digests(), self._target.transfer.digests()
+        return set(here) == set(there) and sums_of(self._source) == sums_of(self._target)
 
     def _copy(self) -> bool:
         """Copy the photos that are not there, or otherwise there; False where it was told to stop."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -81,8 +81,11 @@ class Transfer(Protocol):
     def put_kept(self, values: dict[str, Any]) -> None:
         """Store what `kept` of another place gave."""
 
-    def destroy(self) -> None:
-        """Remove the gallery for good; the store cannot be used any more."""
+    def destroy(self, agree: Callable[[], None]) -> None:
+        """Remove the gallery for good; the store cannot be used any more.
+
+        agree  called when nobody else can write, where the place has a lock; nothing is removed if it raises
+        """
 
 
 @dataclass(frozen=True)

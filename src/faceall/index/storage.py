@@ -61,6 +61,7 @@ class Storage:
             except BaseException:
                 self._writer.close()
                 raise
+        self._file = _file_of(folder)
         self._open = True
 
     def _prepare_folder(self, create: bool) -> None:
@@ -160,6 +161,7 @@ class Storage:
         patiently(lambda: self._writer.execute("BEGIN IMMEDIATE"), self.name, self._timeout)
         self._depth, self._owner, self.changed = 1, threading.get_ident(), False
         try:
+            self._refuse_removed()
             self.generation = schema.read(self._writer, self.name).generation + 1
             yield
             if self.changed:
@@ -266,6 +268,29 @@ class Storage:
     def _refuse_closed(self) -> None:
         if not self._open:
             raise IndexFileError(f"{self.name} is closed")
+
+    def _refuse_removed(self) -> None:
+        """The system lets a process write to a file that was removed, and drops it all when that process ends."""
+        if self.folder is None or self._file is None:
+            return
+        try:
+            found = _file_of(self.folder)
+        except OSError:  # a closed folder, say: what is open can be written to
+            return
+        if found != self._file:
+            raise IndexFileError(
+                f"{self.name}: its database was removed or replaced while it was open, as by a move or a repair;"
+                " nothing was written; open it again"
+            )
+
+
+def _file_of(folder: Path | None) -> tuple[int, int] | None:
+    """What tells the database's file from one that takes its place; None where there is none."""
+    try:
+        state = None if folder is None else (folder / DATABASE).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return None if state is None else (state.st_dev, state.st_ino)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from faceall.errors import IndexFileError
 from faceall.gallery import aside
 from faceall.gallery.bundle_ids import give_ids, has_ids
 from faceall.gallery.embedded.columns import MARK, path_of, points_of
@@ -169,15 +171,29 @@ class EmbeddedTransfer:
         marks = ", ".join("?" * len(row))
         connection.execute(f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
 
-    def destroy(self) -> None:
-        """Remove the files of the gallery, and its folder if nothing else lies there."""
+    def destroy(self, agree: Callable[[], None]) -> None:
+        """Remove the files of the gallery, and its folder if nothing else lies there.
+
+        Other processes cannot write while `agree` is called, and find that the database has gone afterwards.
+        """
         folder = self._index.folder
+        with self._index.transaction():
+            agree()
+            if folder is not None and os.name != "nt":  # which keeps files that are open
+                _unlink(folder / DATABASE)
         self._index.close(save=False)
         if folder is not None:
             for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", GRAPH):
-                (folder / name).unlink(missing_ok=True)
+                _unlink(folder / name)
             if not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def _unlink(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise IndexFileError(f"{file} cannot be removed: {error.strerror}") from error
 
 
 def _photo(connection: sqlite3.Connection, digest: bytes) -> PhotoCopy | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,8 +131,9 @@ class MilvusTransfer:
             if row["hash"] == digest.hex():
                 work.photos.put({**row, "record": {**row["record"], "aside": True}})
 
-    def destroy(self) -> None:
-        """Drop the gallery's collections, the one that tells of the others last."""
+    def destroy(self, agree: Callable[[], None]) -> None:
+        """Drop the gallery's collections, the one that tells of the others last; no lock keeps others out."""
+        agree()
         connection, path = self._store.connection, self._store.address.path
         connection.drop(reversed(COLLECTIONS))
         empty = not connection.collections()
