@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from faceall.errors import IndexBusyError, IndexFileError, MissingDependencyError
@@ -241,16 +242,25 @@ def _opened_file(address: Address) -> Any:
         raise IndexFileError(f"{address} cannot be made: {error.strerror}") from error
     except MilvusException as error:
         if _is_locked(error):
-            raise IndexBusyError(
-                f"{address}: another process has it open, and milvus-lite serves one at a time; close that one, or run"
-                " a Milvus server for several"
-            ) from error
+            raise _refusal(address, address.path) from error
         raise
     return client
 
 
+def _refusal(address: Address, path: Path) -> IndexFileError:
+    """Why milvus-lite could not be started, of which it does not tell more."""
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return IndexFileError(f"{address} cannot be opened: no permission to write there, which milvus-lite needs")
+    if path.is_file():
+        return IndexFileError(f"{address} cannot be opened: it is a file; milvus-lite keeps a gallery in a folder")
+    return IndexBusyError(
+        f"{address}: another process has it open, and milvus-lite serves one at a time; close that one, or run a Milvus"
+        " server for several"
+    )
+
+
 def _is_locked(error: BaseException) -> bool:
-    """Whether milvus-lite could not be started, which it says of a folder that another process holds."""
+    """Whether milvus-lite could not be started: another process holds the folder, or there is none to be had."""
     return "Open local milvus failed" in str(error)
 
 
