@@ -10,6 +10,7 @@ import pytest
 from pictures import TWO_FACES, picture, register, sent
 
 from faceall.gallery import Gallery
+from faceall.gallery.embedded import EmbeddedStore
 
 API = "/api/v1"
 BY_ID = (
@@ -112,3 +113,13 @@ def test_the_messages_about_known_pictures_name_no_path(filled: Any) -> None:
     """A duplicate of a file of the command line is called by that file's name."""
     (result,) = register(filled, (picture(50), "copy.png"))
     assert (result["status"], result["message"]) == ("duplicate", "the same picture as Eve.png")
+
+
+def test_no_answer_tells_the_address_of_a_gallery_in_milvus(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors call such a gallery by its address, which is nobody's business either."""
+    monkeypatch.setattr(EmbeddedStore, "name", "milvus://db.internal:19530/faces")
+    other = make_app().test_client()
+    answer = other.get(f"{API}/faces/77")
+    assert answer.status_code == 404
+    assert "the gallery" in answer.json["error"]["message"]
+    assert "db.internal" not in answer.get_data(as_text=True)

@@ -35,9 +35,9 @@ class GalleryBase:
         try:
             self._store.adopt(model=self._analyser.model_label, dimension=self._analyser.embedder.size)
         except IndexMismatchError as error:
-            if not isinstance(self._store, EmbeddedStore):
-                raise
             command = f"faceall index migrate --model {shlex.quote(self._analyser.embedder.model.manifest.name)}"
+            if not isinstance(self._store, EmbeddedStore):
+                command = f"faceall index move {self._store.name} FOLDER, there {command}, and move it back"
             raise IndexMismatchError(f"{error}, or switch the gallery to this one: {command}") from error
 
     @property

@@ -64,7 +64,7 @@ def create_app(
     app.url_map.strict_slashes = False
     services = _services(gallery, chosen, fetcher, worker, metrics or Metrics())
     app.extensions[EXTENSION] = services
-    errors.install(app, str(gallery.folder))
+    errors.install(app, gallery.place)
     services.guard.install(app)
     blueprint = api.make_blueprint()
     blueprint.get("/openapi.json")(openapi.document)

@@ -256,4 +256,4 @@ def _status_of(error: FaceallError) -> int:
 
 
 def _described(error: FaceallError) -> tuple[int, Json]:
-    return describe(error, str(services().gallery.folder))
+    return describe(error, services().gallery.place)

@@ -114,7 +114,7 @@ class Registrar:
             yield trouble
 
     def _describe(self, error: FaceallError) -> dict[str, Any]:
-        return describe(error, str(self._gallery.folder))[1]
+        return describe(error, self._gallery.place)[1]
 
 
 def _pixels_of(path: Path | None) -> int:

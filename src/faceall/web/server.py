@@ -157,7 +157,7 @@ def serve(
             server.run()
             raise
         with _signals(server.stop):
-            announce(f"faceall serves {gallery.folder} at {server.address} (Ctrl-C stops)")
+            announce(f"faceall serves {gallery.place} at {server.address} (Ctrl-C stops)")
             done = server.run()
         announce("stopped" if done else "stopped; some work was not finished in time")
         return done

@@ -82,7 +82,7 @@ def _file_item(name: str, file: FileStorage, owner: str | None, *, refile: bool)
         shared.pictures.check(data)
         return Item(name, shared.uploads.take(data, name), person=owner, refile=refile)
     except FaceallError as error:
-        return Item(name, error=describe(error, str(shared.gallery.folder))[1])
+        return Item(name, error=describe(error, shared.gallery.place)[1])
 
 
 def url_items(urls: Iterable[str], *, person: str | None) -> list[Item]:

@@ -89,7 +89,7 @@ class _Problems:
 
     def of(self, gallery: Gallery) -> list[str]:
         """The problems, a line each, as they were at most a minute ago."""
-        name, now = str(gallery.folder), time.monotonic()
+        name, now = gallery.place, time.monotonic()
         with self._lock:
             if self._known is None or self._known[0] != name or now - self._known[1] > _TRUSTED_SECONDS:
                 self._known = (name, now, [line.replace(name, "the gallery") for line in gallery.problems()])
