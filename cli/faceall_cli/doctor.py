@@ -140,8 +140,19 @@ def _gallery(folder: Path | None) -> Iterator[Finding]:
             return
         with Gallery.open(place, read_only=True) as gallery:
             problems, where = gallery.problems(), gallery.place
-            yield Finding("gallery", True, f"{where}: {len(gallery):,} faces, made with {gallery.model}")
+            made = f"made with {gallery.model}{_way_out(gallery.model)}"
+            yield Finding("gallery", True, f"{where}: {len(gallery):,} faces, {made}")
         for problem in problems:
             yield Finding("gallery", False, f"{where}: {problem}")
     except FaceallError as error:
         yield Finding("gallery", False, str(error))
+
+
+def _way_out(label: str | None) -> str:
+    """What to do where the model that made a gallery is no longer installed."""
+    from faceall.gallery.analysis import label_of
+    from faceall.models import installed_models
+
+    if label is None or label in map(label_of, installed_models()):
+        return ""
+    return ", which is not installed: put it back, or switch to another model with faceall index migrate"

@@ -208,6 +208,17 @@ def test_doctor(run: Run, portraits: Path, tmp_path: Path) -> None:
     assert "2 faces without a thumbnail" in run("doctor", exit_code=1).stdout
 
 
+def test_doctor_tells_what_to_do_about_a_model_that_has_gone(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """As after an update that brought another model of the same name."""
+    run("register", portraits)
+    assert "not installed" not in run("doctor").stdout
+    with sqlite3.connect(tmp_path / "gallery" / "faces.db") as connection:
+        connection.execute("UPDATE meta SET value = 'tiny (0123456789ab)' WHERE key = 'index.model'")
+    connection.close()
+    assert "tiny (0123456789ab), which is not installed" in run("doctor").stdout
+    assert "faceall index migrate" in run("doctor").stdout
+
+
 def test_drawing_never_replaces_a_photo(run: Run, portraits: Path) -> None:
     """Drawn into the folder of the photos themselves, a picture gets another name."""
     folder = portraits / "Eileen"
