@@ -34,10 +34,10 @@ def draw(found: dict[str, list[tuple[int, float]]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "index"
+    matplotlib.rcParams |= {"svg.hashsalt": "index", "svg.fonttype": "none"}
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 5))
+    figure, axes = pyplot.subplots(figsize=(8, 6))
     for number, (name, points) in enumerate(found.items()):
         counts, times = zip(*points, strict=True)
         label = f"{name}: n^{exponent(counts, times):.2f}"
@@ -45,7 +45,7 @@ def draw(found: dict[str, list[tuple[int, float]]], path: Path) -> None:
     axes.set_xlabel("vectors")
     axes.set_ylabel("one query, median, microseconds")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
