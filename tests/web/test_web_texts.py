@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
+from pathlib import Path
 from string import Formatter
 from typing import Any
 
@@ -12,9 +14,8 @@ import pytest
 
 from faceall.errors import FaceallError
 from faceall.web.texts import LANGUAGES, Texts, load_texts
-from places import ROOT
 
-WEB = ROOT / "src/faceall/web"
+WEB = Path(inspect.getfile(Texts)).parent  # as it is installed
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 SCRIPTS = sorted((WEB / "static/scripts").glob("*.js"))
 SPOKEN_ATTRIBUTES = {"alt", "aria-label", "placeholder", "title", "aria-description"}
