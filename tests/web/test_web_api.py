@@ -366,12 +366,13 @@ def test_a_fault_is_answered_without_its_text(client: Any, gallery: Gallery, mon
     """500, one shape; what went wrong stands in the log only."""
 
     def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("secret /root/path")
+        raise RuntimeError("secret of /srv/photos")
 
     monkeypatch.setattr(gallery, "page_of_people", broken)
     answer = client.get(f"{API}/people")
     assert (answer.status_code, answer.json["error"]["code"]) == (500, "internal")
     assert "secret" not in answer.text
+    assert "/srv/photos" not in answer.text
 
 
 def test_an_alpha_channel_and_turned_pictures_are_searched_upright(filled: Any) -> None:

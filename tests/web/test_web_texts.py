@@ -130,6 +130,12 @@ def test_scripts_hold_no_sentences(script: Any) -> None:
     assert [said for said in strings if re.match(r"[A-Z][a-z]+ [a-z]", said)] == []
 
 
+def test_templates_and_scripts_are_found() -> None:
+    """The tests of each one have something to look at, wherever the package is installed."""
+    assert {"people.html", "register.html", "retrieve.html"} <= {path.name for path in TEMPLATES}
+    assert SCRIPTS
+
+
 def test_used_keys_exist() -> None:
     """Every key that a template or a script names is there, in the form that is asked for."""
     entries = entries_of("en")

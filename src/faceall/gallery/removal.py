@@ -16,7 +16,8 @@ from faceall.gallery.store import Store
 UPLOADS = "uploads"
 """The folder in the gallery's own with the files that were uploaded."""
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+UPLOAD = re.compile(r"[0-9a-f]{64}")
+"""What the folder of one upload is called: its SHA-256."""
 
 
 def delete_person(store: Store, person: int | str) -> Removal:
@@ -55,7 +56,7 @@ def remove_uploads(folder: Path, paths: Iterable[Path]) -> None:
     """Remove the files of photos that were uploaded into the gallery's own folder, `uploads/SHA-256/NAME`."""
     uploads = folder / UPLOADS
     for path in paths:
-        if uploads in path.parents and _DIGEST.fullmatch(path.relative_to(uploads).parts[0]):
+        if uploads in path.parents and UPLOAD.fullmatch(path.relative_to(uploads).parts[0]):
             path.unlink(missing_ok=True)
             for above in path.relative_to(uploads).parents[:-1]:
                 with contextlib.suppress(OSError):  # it holds others

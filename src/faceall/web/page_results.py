@@ -11,9 +11,8 @@ from faceall.errors import FaceallError
 from faceall.gallery.clusters import LIMIT
 from faceall.web.page_context import shown_name
 from faceall.web.services import services
+from faceall.web.shapes import Json
 from faceall.web.texts import Texts
-
-Json = dict[str, Any]
 
 _WORSE = {"no-face": "warn", "refused": "warn", "unreadable": "bad", "too-large": "bad", "failed": "bad"}
 

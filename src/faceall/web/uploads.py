@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import secrets
 import shutil
 import threading
@@ -20,12 +19,11 @@ from typing import IO, BinaryIO
 
 from faceall.errors import FaceallError, UnknownFaceError
 from faceall.gallery import Gallery, StoredPhoto
-from faceall.gallery.removal import UPLOADS
+from faceall.gallery.removal import UPLOAD, UPLOADS
 from faceall.web.names import LONGEST, from_parts, to_parts
 from faceall.web.refusal import RefusedError
 
 _CLAIM = ".server"
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Uploads:
@@ -148,7 +146,7 @@ class Uploads:
         Only for who has claimed the uploads: those on another server's way would go, too. Returns how many files went.
         """
         try:
-            digests = [name for name in os.listdir(self._folder) if _DIGEST.fullmatch(name)]
+            digests = [name for name in os.listdir(self._folder) if UPLOAD.fullmatch(name)]
         except FileNotFoundError:
             return 0
         removed = 0
@@ -175,7 +173,7 @@ class Uploads:
         """Where an upload lies now, although the gallery may have been somewhere else then; None for other files."""
         parts = path.parts
         for number in range(len(parts) - 2, 0, -1):
-            if parts[number - 1] == UPLOADS and _DIGEST.fullmatch(parts[number]):
+            if parts[number - 1] == UPLOADS and UPLOAD.fullmatch(parts[number]):
                 return self._folder.joinpath(*parts[number:])
         return None
 
