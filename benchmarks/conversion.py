@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from faceall.convert import Conversion, CoremlOptions, FloorPool, convert
-from faceall.convert.coreml.options import SUFFIXES, InputKind, Precision
+from faceall.convert.targets.coreml.options import SUFFIXES, InputKind, Precision
 
 HAS_COREML = find_spec("coremltools") is not None
 HEAD = "| source | target | compared with | max abs | mean abs | cosine, smallest | decisions flipped | MB | s |"

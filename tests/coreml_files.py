@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from faceall.convert.coreml.schema import RGB, messages
+from faceall.convert.targets.coreml.schema import RGB, messages
 from faceall.types import Array
 
 CODES = {"bool": 1, "float16": 10, "float32": 11, "int8": 21, "int32": 23, "uint8": 31, "uint32": 33}

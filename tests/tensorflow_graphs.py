@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from faceall.convert.graph import Graph
-from faceall.convert.graphdef import parse_graph
-from faceall.convert.simplify import bind
-from faceall.convert.tensorflow_schema import NUMPY_TYPES, messages
+from faceall.convert.tensorflow.graph import Graph
+from faceall.convert.tensorflow.graphdef import parse_graph
+from faceall.convert.tensorflow.schema import NUMPY_TYPES, messages
+from faceall.convert.tensorflow.simplify import bind
 from faceall.types import Array
 
 _TYPE_NUMBERS = {np.dtype(kind): number for number, kind in NUMPY_TYPES.items()}

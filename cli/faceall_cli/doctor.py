@@ -150,7 +150,7 @@ def _gallery(folder: Path | None) -> Iterator[Finding]:
 
 def _way_out(label: str | None) -> str:
     """What to do where the model that made a gallery is no longer installed."""
-    from faceall.gallery.analysis import label_of
+    from faceall.analysis.analyser import label_of
     from faceall.models import installed_models
 
     if label is None or label in map(label_of, installed_models()):

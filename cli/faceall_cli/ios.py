@@ -11,7 +11,7 @@ from faceall_cli.console import Console, counted, shown
 
 if TYPE_CHECKING:
     from faceall.convert import CoremlOptions
-    from faceall.convert.ios import IosExport
+    from faceall.convert.targets.ios import IosExport
     from faceall.models import ModelFolder
 
 _COMPARED = ("check", "find_faces")
@@ -22,7 +22,7 @@ def write_package(
     console: Console, source: Path, destination: Path, how: dict[str, Any], coreml: CoremlOptions, batch_norm: str
 ) -> None:
     """Make the package of `source` in `destination`, and tell what became of it."""
-    from faceall.convert.ios import export_ios, refuse_foreign
+    from faceall.convert.targets.ios import export_ios, refuse_foreign
     from faceall.detect.weights import read_nets
 
     refuse_foreign(destination)  # before the work

@@ -111,7 +111,7 @@ def import_(console: Console, file: Path, replace: bool, eight_bit: bool, how: d
 def _measured(console: Console, model: ModelFolder, eight_bit: bool) -> ModelFolder:
     """The model with the layers that may be computed in 8 bits, if that is wanted, possible and not known yet."""
     from faceall.caffe.engines import has_eight_bit_products
-    from faceall.convert.eight_bit import add_eight_bit
+    from faceall.embed.quantisation import add_eight_bit
 
     if not eight_bit or model.ranges or model.manifest.kind != "embedder" or not has_eight_bit_products():
         return model

@@ -82,10 +82,10 @@ def _hire(workers: str | None) -> Any:
     if workers is None:
         return None
     if workers == "ray":
-        from faceall.gallery.workers_ray import ray_workers
+        from faceall.gallery.registration.ray_workers import ray_workers
 
         return ray_workers()
-    from faceall.gallery.workers_local import local_workers
+    from faceall.gallery.registration.local_workers import local_workers
 
     if not workers.isdecimal():
         raise click.UsageError(f"--workers {workers}: expected a number of processes, or ray")

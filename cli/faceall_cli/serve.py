@@ -12,7 +12,7 @@ from faceall_cli.options import gallery_option, model_option, output_options
 from faceall_cli.photos import make_embedder
 
 if TYPE_CHECKING:
-    from faceall.web.keys import Keys
+    from faceall.web.security.keys import Keys
 
 
 @click.command()
@@ -47,7 +47,7 @@ def serve(
     from faceall.gallery import default_place, folder_of
 
     if create_key or list_keys or revoke_key:
-        from faceall.web.keys import KEYS_FILE, Keys
+        from faceall.web.security.keys import KEYS_FILE, Keys
 
         _manage_keys(console, Keys(folder_of(gallery or default_place()) / KEYS_FILE), create_key, label, revoke_key)
         return

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cli_runs import Run
 
-from faceall.convert.parity import random_pictures
+from faceall.convert.parity.comparison import random_pictures
 from faceall.images import write_image
 from faceall.models import ModelFolder
 from faceall.types import Image

@@ -16,8 +16,8 @@ from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net, write_net
 from faceall.caffe.net import Net
 from faceall.convert import BatchNormStyle, BottleneckStyle, FaceCrops, FloorPool, convert
-from faceall.convert.architectures import ARCHITECTURES
-from faceall.convert.parity import channels_first, random_pictures
+from faceall.convert.architectures.definitions import ARCHITECTURES
+from faceall.convert.parity.comparison import channels_first, random_pictures
 from faceall.types import Float32Array
 from tensorflow_graphs import small_facenet
 

@@ -14,11 +14,11 @@ import pytest
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net
 from faceall.convert import convert
-from faceall.convert.crops import default_crops
-from faceall.convert.evaluate import evaluate
-from faceall.convert.graphdef import read_graph
-from faceall.convert.parity import channels_first
-from faceall.convert.simplify import bind
+from faceall.convert.parity.comparison import channels_first
+from faceall.convert.parity.crops import default_crops
+from faceall.convert.tensorflow.evaluate import evaluate
+from faceall.convert.tensorflow.graphdef import read_graph
+from faceall.convert.tensorflow.simplify import bind
 from faceall.models import Standardisation
 from faceall.types import Float32Array
 from places import GRAPH

@@ -24,10 +24,10 @@ from faceall.convert import (
     read_crops,
     translate,
 )
-from faceall.convert.evaluate import evaluate
-from faceall.convert.parity import channels_first, random_pictures
-from faceall.convert.report import count_flips
+from faceall.convert.parity.comparison import channels_first, random_pictures
+from faceall.convert.parity.report import count_flips
 from faceall.convert.targets.onnx import open_onnx, open_with_openvino
+from faceall.convert.tensorflow.evaluate import evaluate
 from faceall.errors import ConvertError, ModelError, NetFormatError, ParityError, UnsupportedGraphError
 from faceall.images import write_image
 from tensorflow_graphs import small_facenet

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from faceall.convert.evaluate import evaluate
-from faceall.convert.graph import Graph
+from faceall.convert.tensorflow.evaluate import evaluate
+from faceall.convert.tensorflow.graph import Graph
 from faceall.errors import UnsupportedGraphError
 from faceall.types import Array
 from tensorflow_graphs import GraphMaker, small_facenet

@@ -11,11 +11,11 @@ import pytest
 
 from faceall.caffe.engines import get_engine
 from faceall.caffe.net import Net
-from faceall.convert.evaluate import evaluate
-from faceall.convert.facenet import facenet_net, translate
-from faceall.convert.graph import Graph
-from faceall.convert.graphdef import parse_graph
-from faceall.convert.simplify import bind
+from faceall.convert.tensorflow.evaluate import evaluate
+from faceall.convert.tensorflow.facenet import facenet_net, translate
+from faceall.convert.tensorflow.graph import Graph
+from faceall.convert.tensorflow.graphdef import parse_graph
+from faceall.convert.tensorflow.simplify import bind
 from faceall.errors import UnsupportedGraphError
 from faceall.types import Array
 from tensorflow_graphs import GraphMaker, small_facenet

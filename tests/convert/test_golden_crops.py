@@ -11,9 +11,9 @@ import pytest
 
 from faceall import images
 from faceall.convert import convert
-from faceall.convert.crops import default_crops
-from faceall.convert.parity import random_pictures
-from faceall.convert.report import DEFAULT_THRESHOLD
+from faceall.convert.parity.comparison import random_pictures
+from faceall.convert.parity.crops import default_crops
+from faceall.convert.parity.report import DEFAULT_THRESHOLD
 from faceall.models import FACENET_CROP, write_model_folder
 from tensorflow_graphs import small_facenet
 from tiny_model import write_tiny_model

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceall.convert.facenet import facenet_net
-from faceall.convert.graphdef import parse_graph, read_graph, tensor_value
-from faceall.convert.operations import OPERATIONS
-from faceall.convert.tensorflow_schema import NUMPY_TYPES, VALUE_FIELDS, messages
+from faceall.convert.tensorflow.facenet import facenet_net
+from faceall.convert.tensorflow.graphdef import parse_graph, read_graph, tensor_value
+from faceall.convert.tensorflow.operations import OPERATIONS
+from faceall.convert.tensorflow.schema import NUMPY_TYPES, VALUE_FIELDS, messages
 from faceall.errors import FaceallError, NetFormatError
 from tensorflow_graphs import GraphMaker, fill_tensor, small_facenet
 

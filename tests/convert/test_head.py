@@ -11,8 +11,8 @@ import pytest
 
 from faceall.caffe.engines import get_engine
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
-from faceall.convert.facenet import translate
-from faceall.convert.head import BottleneckStyle, bottleneck_as, find_head, fold_head
+from faceall.convert.passes.head import BottleneckStyle, bottleneck_as, find_head, fold_head
+from faceall.convert.tensorflow.facenet import translate
 from faceall.errors import ConvertError
 from faceall.types import Float32Array
 from tensorflow_graphs import small_facenet

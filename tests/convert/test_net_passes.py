@@ -12,7 +12,7 @@ from faceall.caffe import Net
 from faceall.caffe.files import write_net
 from faceall.caffe.reference import run_all
 from faceall.convert import convert
-from faceall.convert.net_passes import apply_batch_norm
+from faceall.convert.passes.simplify import apply_batch_norm
 
 
 def without_factor(net: Net) -> Net:

@@ -12,8 +12,8 @@ import pytest
 from faceall.caffe.engines import get_engine
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.caffe.shapes import infer_shapes
-from faceall.convert.facenet import facenet_net
-from faceall.convert.pool_passes import FloorPool, rounds_down, write_floor_pools
+from faceall.convert.passes.pools import FloorPool, rounds_down, write_floor_pools
+from faceall.convert.tensorflow.facenet import facenet_net
 from faceall.errors import ConvertError
 
 STYLES = get_args(FloorPool)

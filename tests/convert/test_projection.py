@@ -12,9 +12,9 @@ import pytest
 from faceall.caffe.engines import get_engine
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.caffe.shapes import infer_shapes
-from faceall.convert.facenet import translate
-from faceall.convert.head import bottleneck_as
-from faceall.convert.projection import fit_projection, project, report_projection, sample_pairs
+from faceall.convert.passes.head import bottleneck_as
+from faceall.convert.passes.projection import fit_projection, project, report_projection, sample_pairs
+from faceall.convert.tensorflow.facenet import translate
 from faceall.errors import ConvertError
 from faceall.types import Float32Array
 from tensorflow_graphs import small_facenet

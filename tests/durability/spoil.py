@@ -27,9 +27,9 @@ from fuzz_damage import damaged  # noqa: E402
 from fuzz_judge import Verdict, judge  # noqa: E402
 from stand_ins import ColourDetector, ColourEmbedder  # noqa: E402
 
+from faceall.analysis.analyser import label_of  # noqa: E402
 from faceall.errors import FaceallError, IndexNewerError  # noqa: E402
 from faceall.gallery import Gallery, repair_gallery  # noqa: E402
-from faceall.gallery.analysis import label_of  # noqa: E402
 from faceall.index import FaceIndex, GraphOptions, graph_file  # noqa: E402
 from faceall.types import Float32Array  # noqa: E402
 

@@ -13,7 +13,8 @@ from migrations import SlowEmbedder
 from stand_ins import ColourDetector, one_face, write_photo
 
 from faceall.embed import Embedder
-from faceall.gallery import Gallery, schema
+from faceall.gallery import Gallery
+from faceall.gallery.embedded import schema
 from tiny_model import write_tiny_model
 
 ROOM = Path(__file__).parent.parent / "gallery"

@@ -28,12 +28,12 @@ from faceall.caffe.onnx_schema import messages as onnx_messages
 from faceall.caffe.prototxt import message_of, write_prototxt
 from faceall.caffe.shapes import infer_shapes
 from faceall.convert import convert, translate
-from faceall.convert.coreml import read_coreml
-from faceall.convert.sources.savedmodel import SAVED_MODEL
-from faceall.convert.sources.schema import messages as source_messages
+from faceall.convert.sources.tensorflow.savedmodel import SAVED_MODEL
+from faceall.convert.sources.tensorflow.schema import messages as source_messages
+from faceall.convert.targets.coreml import read_coreml
 from faceall.convert.targets.onnx import onnx_bytes
 from faceall.convert.targets.savedmodel import Part, write_savedmodel
-from faceall.convert.tensorflow_schema import messages as tensorflow_messages
+from faceall.convert.tensorflow.schema import messages as tensorflow_messages
 from tensorflow_graphs import small_facenet
 
 BYTES_SHARE = 0.5

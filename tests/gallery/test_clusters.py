@@ -12,7 +12,7 @@ from stand_ins import ColourEmbedder, write_photo
 
 from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import Calibration, Gallery
-from faceall.gallery.clusters import LIMIT, PART
+from faceall.gallery.people.clusters import LIMIT, PART
 from faceall.models import ModelFolder
 
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
@@ -182,7 +182,7 @@ def test_a_group_filed_elsewhere_meanwhile_is_left(
     gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch, open_gallery: Callable[..., Gallery]
 ) -> None:
     """Faces that somebody names while the groups are worked out keep that name."""
-    from faceall.gallery import clusters
+    from faceall.gallery.people import clusters
 
     write_people(photos)
     register(gallery, photos)

@@ -20,10 +20,10 @@ import pytest
 from migrations import NEW, SlowEmbedder
 from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_photo
 
+from faceall.analysis.analyser import make_thumbnail
 from faceall.errors import FaceallError, IndexMismatchError
 from faceall.gallery import Gallery, MigratedPhoto
-from faceall.gallery.analysis import make_thumbnail
-from faceall.gallery.migrate import in_thumbnail
+from faceall.gallery.maintenance.migration import in_thumbnail
 from faceall.images import read_image
 
 pytestmark = pytest.mark.embedded("a gallery in Milvus does not change its model")

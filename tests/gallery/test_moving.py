@@ -11,7 +11,7 @@ from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
 from faceall.errors import FaceallError
 from faceall.gallery import Gallery, MatchThreshold, move_gallery
-from faceall.gallery.moving import _Mover, sums_of
+from faceall.gallery.maintenance.move import _Mover, sums_of
 from faceall.gallery.opening import open_store
 
 pytest.importorskip("pymilvus", reason="needs pymilvus: scripts/test-milvus")
@@ -99,7 +99,7 @@ def test_moved_gallery_goes_on(filled: Path, target: str, photos: Path) -> None:
 
 def test_interrupted_move_goes_on(filled: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Copied photos are not copied again; the result is the same."""
-    monkeypatch.setattr("faceall.gallery.moving._BATCH", 2)
+    monkeypatch.setattr("faceall.gallery.maintenance.move._BATCH", 2)
     stop = Event()
     first = move_gallery(filled, target, stop=stop, progress=lambda done, total: stop.set() if done >= 4 else None)
     assert (first.finished, first.copied, first.sums) == (False, 4, None)
@@ -110,7 +110,7 @@ def test_interrupted_move_goes_on(filled: Path, target: str, monkeypatch: pytest
 
 def test_changes_between_two_runs_are_taken_along(filled: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person renamed, a photo removed and a face refiled after the first run: the second brings them over."""
-    monkeypatch.setattr("faceall.gallery.moving._BATCH", 2)
+    monkeypatch.setattr("faceall.gallery.maintenance.move._BATCH", 2)
     stop = Event()
     move_gallery(filled, target, stop=stop, progress=lambda done, total: stop.set() if done >= 8 else None)
     with opened(filled) as gallery:

@@ -18,9 +18,9 @@ import pytest
 from bundles import WholeEmbedder, open_whole
 from stand_ins import one_face, write_photo
 
+from faceall.analysis.analyser import label_of
 from faceall.errors import FaceallError, IndexDamagedError, IndexFileError, IndexMismatchError, IndexNewerError
 from faceall.gallery import Gallery
-from faceall.gallery.analysis import label_of
 
 pytestmark = pytest.mark.embedded("exports are written from a folder, and taken up into one")
 
@@ -137,7 +137,7 @@ def test_newer_folder(folder: Path, opened: Opener) -> None:
 
 def test_fuzzed_folders(folder: Path, opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is done to a file, with checksums that agree: one line and nothing changed, or a sound gallery."""
-    monkeypatch.setattr("faceall.gallery.portable.sha256_of", lambda path: "same")
+    monkeypatch.setattr("faceall.gallery.maintenance.portable.sha256_of", lambda path: "same")
     head = json.loads((folder / "index.json").read_text())
     head["files"] = dict.fromkeys(head["files"], "same")
     (folder / "index.json").write_text(json.dumps(head))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from stand_ins import write_photo
 
+from faceall.analysis.quality import BLUNTEST, cut, notes_on, sharpness, turn
 from faceall.gallery import Gallery
-from faceall.gallery.lookalikes import NEAR, print_of
-from faceall.gallery.quality import BLUNTEST, cut, notes_on, sharpness, turn
+from faceall.gallery.registration.near_duplicates import NEAR, print_of
 from faceall.images import read_image, write_image
 from faceall.types import Face, Image
 

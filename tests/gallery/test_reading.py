@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from stand_ins import one_face, write_photo
 
-from faceall.gallery import reading
-from faceall.gallery.naming import Candidate
-from faceall.gallery.reading import Arrival, Reader
+from faceall.gallery.registration import reader as reading
+from faceall.gallery.registration.naming import Candidate
+from faceall.gallery.registration.reader import Arrival, Reader
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_pho
 
 from faceall.errors import IndexMismatchError
 from faceall.gallery import Gallery, PhotoResult
-from faceall.gallery.looking import Looker
-from faceall.gallery.reading import Arrival
+from faceall.gallery.registration.batch_analysis import Looker
+from faceall.gallery.registration.reader import Arrival
 
 Opener = Callable[..., Gallery]
 
@@ -343,11 +343,11 @@ def test_unreadable_photo_is_tried_again_by_another_version(
     """A newer faceall may read what an older one could not, so only the same version skips it."""
     (photos / "a.jpg").write_text("hello")
     list(gallery.register(photos))
-    monkeypatch.setattr("faceall.gallery.reading.read_image", lambda content: pytest.fail("read again"))
+    monkeypatch.setattr("faceall.gallery.registration.reader.read_image", lambda content: pytest.fail("read again"))
     list(gallery.register(photos))
     monkeypatch.undo()
     monkeypatch.setattr("faceall.__version__", "999")
-    monkeypatch.setattr("faceall.gallery.reading.read_image", lambda content: paint(one_face(3)))
+    monkeypatch.setattr("faceall.gallery.registration.reader.read_image", lambda content: paint(one_face(3)))
     assert outcome(gallery.register(photos)) == {"a.jpg": "added"}
 
 

@@ -15,10 +15,10 @@ from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
 from faceall.errors import FaceallError, IndexMismatchError
 from faceall.gallery import Gallery
-from faceall.gallery.processes import core_shares
-from faceall.gallery.workers import TeamWorkers
-from faceall.gallery.workers_local import local_workers
-from faceall.gallery.workers_task import Make
+from faceall.gallery.registration.local_workers import local_workers
+from faceall.gallery.registration.processes import core_shares
+from faceall.gallery.registration.worker_task import Make
+from faceall.gallery.registration.workers import TeamWorkers
 from faceall.types import Faces, Image
 
 Hire = Callable[[Make], TeamWorkers]
@@ -74,7 +74,7 @@ def hire(request: pytest.FixtureRequest) -> Hire:
     if request.param == "local":
         return lambda make: local_workers(2, make=make)
     request.getfixturevalue("cluster")
-    from faceall.gallery.workers_ray import ray_workers
+    from faceall.gallery.registration.ray_workers import ray_workers
 
     return lambda make: ray_workers(make=make)
 

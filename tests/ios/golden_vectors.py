@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from faceall import images
+from faceall.analysis.analyser import chief_face
 from faceall.detect import Detector
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, areas, overlaps, place_points, suppress, to_square
 from faceall.detect.crops import cut_squares, halvings
 from faceall.detect.pyramid import draw_pyramid, plan_pyramid, strips
 from faceall.detect.weights import OUTPUT
-from faceall.gallery.analysis import chief_face
 from faceall.models import FACENET_CROP, CropRule, Manifest
 from faceall.types import Array, Faces, Float32Array, Image
 

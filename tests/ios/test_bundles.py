@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceall.convert.ios import template_folder
+from faceall.convert.targets.ios import template_folder
 from faceall.gallery import Gallery
 
 SERVER = template_folder() / "FaceAll/Tests/FaceAllCoreTests/Vectors/server.faceall"

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 from golden_vectors import read_pixels
 
-from faceall.convert.coreml import read_coreml
-from faceall.convert.ios.template import tree_sha256
+from faceall.convert.targets.coreml import read_coreml
+from faceall.convert.targets.ios.template import tree_sha256
 from faceall.models import ModelFolder
 from faceall_cli.main import main
 from tiny_model import write_tiny_model

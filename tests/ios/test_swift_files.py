@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from faceall.convert.ios import template_folder
+from faceall.convert.targets.ios import template_folder
 
 FILES = sorted(template_folder().rglob("*.swift"))
 APPLE = {"FaceAllCoreML": r"canImport\((CoreML|CoreVideo|CoreImage)\)", "FaceAllVision": r"canImport\(Vision\)"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faceall.convert.ios.template import MARKER, copy_template, place_package, refuse_foreign, tree_sha256
+from faceall.convert.targets.ios.template import MARKER, copy_template, place_package, refuse_foreign, tree_sha256
 from faceall.errors import ConvertError
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from golden_vectors import read_pixels
 
-from faceall.convert.ios import template_folder
+from faceall.convert.targets.ios import template_folder
 from faceall.detect import Detector
 from faceall.detect.weights import OUTPUT
 from faceall.models import Manifest

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from faceall.analysis.analyser import chief_face
 from faceall.errors import AlignError
-from faceall.gallery.analysis import chief_face
 from faceall.images import crop, read_image
 from faceall.models import FACENET_CROP
 from faceall.models.preparation import CropRule

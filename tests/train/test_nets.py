@@ -13,7 +13,7 @@ pytest.importorskip("tensorflow", reason="Keras computes with TensorFlow here")
 import keras
 
 from faceall.convert import convert, read_graph
-from faceall.convert.architectures import inception_resnet_v1 as defined
+from faceall.convert.architectures.definitions import inception_resnet_v1 as defined
 from faceall.errors import TrainError
 from faceall.train.inheritance import inherit, teacher_weights
 from faceall.train.nets import inception_resnet_v1, mobile_facenet

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from faceall.web.addresses import is_public, literal_address, parse_addresses, plain_host
+from faceall.web.fetch.addresses import is_public, literal_address, parse_addresses, plain_host
 
 CLOSED = (
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.254",

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faceall.analysis.analyser import Analyser, FaceDetector
 from faceall.embed import Embedder
-from faceall.gallery.analysis import Analyser, FaceDetector
 from faceall.types import Faces, Image
-from faceall.web.batching import BusyError, StoppedError, Worker
+from faceall.web.work.batching import BusyError, StoppedError, Worker
 from tiny_model import write_tiny_model
 
 

@@ -15,8 +15,8 @@ from test_web_register import Shelf
 
 from faceall.gallery import Gallery
 from faceall.types import Faces
+from faceall.web.api.faceall_routes import split_names
 from faceall.web.errors import RefusedError
-from faceall.web.faceall_routes import split_names
 
 
 def post_register(client: Any, names: str, *files: tuple[str, bytes]) -> Any:

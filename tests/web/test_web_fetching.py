@@ -16,8 +16,8 @@ import pytest
 from little_server import LittleServer, Talk, answer, closed_port
 from PIL import Image as PillowImage
 
-from faceall.web.addresses import Address, is_public
-from faceall.web.fetching import Fetcher, FetchLimits
+from faceall.web.fetch.addresses import Address, is_public
+from faceall.web.fetch.fetcher import Fetcher, FetchLimits
 from faceall.web.refusal import FetchError
 
 

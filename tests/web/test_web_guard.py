@@ -13,10 +13,10 @@ from flask.testing import FlaskClient
 
 from faceall.errors import FaceallError
 from faceall.web import errors
-from faceall.web.batching import BusyError
-from faceall.web.guard import COOKIE, Guard, check_reach
-from faceall.web.keys import KEYS_FILE, Keys
-from faceall.web.limits import RateLimit
+from faceall.web.security.guard import COOKIE, Guard, check_reach
+from faceall.web.security.keys import KEYS_FILE, Keys
+from faceall.web.security.limits import RateLimit
+from faceall.web.work.batching import BusyError
 
 BEYOND = {"REMOTE_ADDR": "203.0.113.5"}
 

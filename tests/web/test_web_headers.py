@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from werkzeug.datastructures import Headers
 
-from faceall.web.headers import HEADERS, Hosts, add_headers, check_origin, host_name, is_loopback
 from faceall.web.refusal import RefusedError
+from faceall.web.security.headers import HEADERS, Hosts, add_headers, check_origin, host_name, is_loopback
 
 OWN = "http://localhost:8000"
 

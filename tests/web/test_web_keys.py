@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from faceall.errors import FaceallError
-from faceall.web.keys import KEYS_FILE, Keys, Sessions
+from faceall.web.security.keys import KEYS_FILE, Keys, Sessions
 
 
 @pytest.fixture

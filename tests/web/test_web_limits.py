@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from faceall.errors import ImageTooLargeError, UnreadableImageError
-from faceall.web.limits import PictureGate, RateLimit, client_of, parse_json
 from faceall.web.refusal import RefusedError
+from faceall.web.security.limits import PictureGate, RateLimit, client_of, parse_json
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:

@@ -14,9 +14,9 @@ from pictures import picture, sent
 from faceall.gallery import Gallery
 from faceall.web import ServerOptions
 from faceall.web.app import ON_PICTURES
-from faceall.web.guard import OPEN_ENDPOINTS
-from faceall.web.headers import HEADERS
-from faceall.web.keys import KEYS_FILE, Keys
+from faceall.web.security.guard import OPEN_ENDPOINTS
+from faceall.web.security.headers import HEADERS
+from faceall.web.security.keys import KEYS_FILE, Keys
 from faceall_cli.main import main
 
 PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceall.web.names import NAMELESS, as_sent, from_parts, to_parts
+from faceall.web.pages.names import NAMELESS, as_sent, from_parts, to_parts
 
 UNFIT = set('<>:"/\\|?*') | {chr(number) for number in range(32)}
 

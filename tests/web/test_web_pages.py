@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pictures import TWO_FACES, picture, register
 
-from faceall.web import pages
-from faceall.web.page_context import duration, local_address, shown_name
-from faceall.web.texts import load_texts
+from faceall.web.pages import routes as pages
+from faceall.web.pages.context import duration, local_address, shown_name
+from faceall.web.pages.texts import load_texts
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 NASTY = '<b>Ada</b> & "Bob\'s"'

@@ -22,9 +22,9 @@ from stand_ins import ColourDetector, ColourEmbedder
 from faceall.gallery import Gallery
 from faceall.web import ServerOptions
 from faceall.web.app import close_app, create_app
-from faceall.web.fetching import Fetched, Fetcher
+from faceall.web.fetch.fetcher import Fetched, Fetcher
 from faceall.web.refusal import FetchError
-from faceall.web.uploads import Uploads
+from faceall.web.work.uploads import Uploads
 
 API = "/api/v1"
 NAMES = [

@@ -13,7 +13,7 @@ from stand_ins import ColourDetector, ColourEmbedder
 
 from faceall.gallery import Gallery
 from faceall.web.app import close_app, create_app
-from faceall.web.openapi import build
+from faceall.web.openapi.document import build
 
 schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
 

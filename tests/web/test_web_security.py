@@ -18,14 +18,14 @@ from attacks import PICTURES, REGISTER, REQUESTS, SEARCH, Answer, Attack, Victim
 from pictures import picture
 from stand_ins import ColourDetector, ColourEmbedder
 
+from faceall.analysis.analyser import Analyser
 from faceall.gallery import Gallery
-from faceall.gallery.analysis import Analyser
 from faceall.web import ServerOptions
 from faceall.web.app import create_app
-from faceall.web.batching import Worker
-from faceall.web.channels import PromptChannel
-from faceall.web.keys import KEYS_FILE, Keys
+from faceall.web.security.keys import KEYS_FILE, Keys
+from faceall.web.security.slow_clients import PromptChannel
 from faceall.web.server import Server
+from faceall.web.work.batching import Worker
 
 
 class Served(Victim):
@@ -144,7 +144,7 @@ def test_many_large_pictures_in_small_files_are_not_decoded_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However small their files are, the gallery gets only so many pixels at a time, here those of two pictures."""
-    monkeypatch.setattr("faceall.web.registering._PIXELS_TOGETHER", 40_000)
+    monkeypatch.setattr("faceall.web.work.registrar._PIXELS_TOGETHER", 40_000)
     bombs = [("files", f"{number}.png", png(200, 100 - number, rows=100 - number)) for number in range(12)]
     with serving(tmp_path / "gallery") as victim:
         given: list[int] = []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from faceall.errors import FaceallError
-from faceall.web.texts import LANGUAGES, Texts, load_texts
+from faceall.web.pages.texts import LANGUAGES, Texts, load_texts
 
 WEB = Path(inspect.getfile(Texts)).parent  # as it is installed
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))

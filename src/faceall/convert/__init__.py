@@ -6,18 +6,18 @@ any kind, `job` takes it through the steps, `targets` holds what can be written.
 """
 
 from faceall.convert.conversion import Conversion, convert
-from faceall.convert.coreml import CoremlOptions
-from faceall.convert.crops import CropReader, FaceCrops, labels_of, read_crops, spread
-from faceall.convert.facenet import Translation, facenet_net, translate
-from faceall.convert.graph import Graph, Node
-from faceall.convert.graphdef import read_graph
-from faceall.convert.head import BottleneckStyle
-from faceall.convert.net_passes import BatchNormStyle
-from faceall.convert.parity import compare, read_check
-from faceall.convert.pool_passes import FloorPool
-from faceall.convert.projection import Projection, ProjectionReport, fit_projection, project
-from faceall.convert.report import GATE, ParityReport, Stage
+from faceall.convert.parity.comparison import compare, read_check
+from faceall.convert.parity.crops import CropReader, FaceCrops, labels_of, read_crops, spread
+from faceall.convert.parity.report import GATE, ParityReport, Stage
+from faceall.convert.passes.head import BottleneckStyle
+from faceall.convert.passes.pools import FloorPool
+from faceall.convert.passes.projection import Projection, ProjectionReport, fit_projection, project
+from faceall.convert.passes.simplify import BatchNormStyle
 from faceall.convert.targets import Target
+from faceall.convert.targets.coreml import CoremlOptions
+from faceall.convert.tensorflow.facenet import Translation, facenet_net, translate
+from faceall.convert.tensorflow.graph import Graph, Node
+from faceall.convert.tensorflow.graphdef import read_graph
 
 __all__ = [
     "GATE",

@@ -10,17 +10,17 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from faceall.convert.coreml.options import SUFFIXES, CoremlOptions
-from faceall.convert.crops import CropReader, FaceCrops, default_crops, read_crops
-from faceall.convert.head import BottleneckStyle
 from faceall.convert.job import Job
-from faceall.convert.net_passes import BatchNormStyle
-from faceall.convert.pool_passes import FloorPool
-from faceall.convert.projection import ProjectionReport
-from faceall.convert.report import GATE, ParityReport
-from faceall.convert.sources.savedmodel import SAVED_MODEL, is_version
+from faceall.convert.parity.crops import CropReader, FaceCrops, default_crops, read_crops
+from faceall.convert.parity.report import GATE, ParityReport
+from faceall.convert.passes.head import BottleneckStyle
+from faceall.convert.passes.pools import FloorPool
+from faceall.convert.passes.projection import ProjectionReport
+from faceall.convert.passes.simplify import BatchNormStyle
+from faceall.convert.sources.tensorflow.savedmodel import SAVED_MODEL, is_version
 from faceall.convert.subject import StandardisationName, open_subject
 from faceall.convert.targets import Target
+from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
 from faceall.convert.targets.savedmodel import cascade_files
 from faceall.errors import ConvertError
 from faceall.models import Manifest, ModelFolder

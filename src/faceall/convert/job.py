@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from faceall.caffe.net import Net
-from faceall.convert.coreml import CoremlOptions, coreml_parity, write_coreml
-from faceall.convert.coreml.options import SUFFIXES
-from faceall.convert.crops import FaceCrops
-from faceall.convert.head import BottleneckStyle, find_head
-from faceall.convert.parity import channels_first, compare, compare_nets, run_net, run_parts, side_by_side
-from faceall.convert.pool_passes import FloorPool
-from faceall.convert.projection import ProjectionReport, fit_projection, project, report_projection
-from faceall.convert.report import DEFAULT_THRESHOLD, ParityReport, measure
+from faceall.convert.parity.comparison import channels_first, compare, compare_nets, run_net, run_parts, side_by_side
+from faceall.convert.parity.crops import FaceCrops
+from faceall.convert.parity.report import DEFAULT_THRESHOLD, ParityReport, measure
+from faceall.convert.passes.head import BottleneckStyle, find_head
+from faceall.convert.passes.pools import FloorPool
+from faceall.convert.passes.projection import ProjectionReport, fit_projection, project, report_projection
 from faceall.convert.subject import Subject
 from faceall.convert.targets.caffe import caffe_files, for_caffe, read_caffe_files
+from faceall.convert.targets.coreml import CoremlOptions, coreml_parity, write_coreml
+from faceall.convert.targets.coreml.options import SUFFIXES
 from faceall.convert.targets.onnx import onnx_bytes, open_onnx
 from faceall.convert.targets.savedmodel import Part, Role, role_of, savedmodel_parity, version_folder, write_savedmodel
 from faceall.errors import ConvertError

@@ -11,9 +11,9 @@ from typing import Literal, TypeAlias
 from faceall.caffe.files import read_net
 from faceall.caffe.net import Net
 from faceall.caffe.shapes import fit_weights, infer_shapes
-from faceall.convert.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation, translate
-from faceall.convert.net_passes import BatchNormStyle, apply_batch_norm
+from faceall.convert.passes.simplify import BatchNormStyle, apply_batch_norm
 from faceall.convert.sources import Source, open_source
+from faceall.convert.tensorflow.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation, translate
 from faceall.errors import ConvertError, ModelError, NetError, UnsupportedGraphError
 from faceall.models import (
     CAFFEMODEL,

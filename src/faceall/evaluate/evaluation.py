@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from faceall.analysis.analyser import FaceDetector
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Bools, Float64Array, Roc, roc
 from faceall.evaluate.folds import MEASURES, Measure, Scores, assign_folds, measure_distances, score
 from faceall.evaluate.pairs import Pair
 from faceall.evaluate.pictures import Contestant, Portraits, Progress, UnusablePicture, embed_pictures
 from faceall.evaluate.speed import Speed, measure_speed
-from faceall.gallery.analysis import FaceDetector
 from faceall.types import Face, Float32Array
 
 _KINDS = {True: "of one person", False: "of two people"}

@@ -10,8 +10,8 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from faceall.analysis.analyser import Crops, FaceDetector, FaceEmbedder, chief_face
 from faceall.errors import ImageError, ImageTooLargeError
-from faceall.gallery.analysis import Crops, FaceDetector, FaceEmbedder, chief_face
 from faceall.images import read_image
 from faceall.types import Face, Faces, Float32Array, Image
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from faceall.analysis.analyser import make_thumbnail
 from faceall.errors import ImageError
 from faceall.evaluate.evaluation import Evaluation, ModelResult
 from faceall.evaluate.folds import Scores
 from faceall.evaluate.pairs import Pair
 from faceall.evaluate.plots import histogram_svg, roc_svg
 from faceall.evaluate.style import STYLE
-from faceall.gallery.analysis import make_thumbnail
 from faceall.images import read_image
 from faceall.types import Int64Array
 from faceall.version import __version__

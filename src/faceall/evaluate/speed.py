@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from faceall.analysis.analyser import Crops
 from faceall.evaluate.pictures import Contestant
-from faceall.gallery.analysis import Crops
 
 BATCH = 16
 _ROUNDS = 7

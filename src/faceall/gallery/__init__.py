@@ -3,18 +3,15 @@
 This is the one place that knows all stages: read, detect, embed, store.
 """
 
-from faceall.gallery.analysis import THUMBNAIL, Analyser, Comparison, chief_face, compare_pictures
-from faceall.gallery.bundle import BundleExport
-from faceall.gallery.bundle_merge import BundleImport
-from faceall.gallery.clusters import Cluster, Clustering
-from faceall.gallery.drafts import open_to_fill
+from faceall.analysis.analyser import THUMBNAIL, Analyser, Comparison, chief_face, compare_pictures
+from faceall.gallery.bundle.export import BundleExport
+from faceall.gallery.bundle.merge import BundleImport
 from faceall.gallery.gallery import Gallery
-from faceall.gallery.looking import Timings
-from faceall.gallery.maintenance import Repair, repair_gallery
-from faceall.gallery.migrate import MigratedPhoto, Migration
-from faceall.gallery.moving import Move, move_gallery
-from faceall.gallery.naming import Candidate, find_candidates, person_in_name, person_of
+from faceall.gallery.maintenance.migration import MigratedPhoto, Migration
+from faceall.gallery.maintenance.move import Move, move_gallery
+from faceall.gallery.maintenance.repair import Repair, repair_gallery
 from faceall.gallery.opening import as_folder, default_folder, default_place, folder_of, holds_gallery
+from faceall.gallery.people.clusters import Cluster, Clustering
 from faceall.gallery.records import (
     GalleryStatistics,
     GalleryStatus,
@@ -26,7 +23,10 @@ from faceall.gallery.records import (
     StoredFace,
     StoredPhoto,
 )
-from faceall.gallery.register import Registration
+from faceall.gallery.registration.batch_analysis import Timings
+from faceall.gallery.registration.drafts import open_to_fill
+from faceall.gallery.registration.naming import Candidate, find_candidates, person_in_name, person_of
+from faceall.gallery.registration.registration import Registration
 from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, SearchResult
 from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+from faceall.analysis.analyser import Analyser
 from faceall.errors import FaceallError, IndexMismatchError
-from faceall.gallery.analysis import Analyser
 from faceall.gallery.embedded import EmbeddedStore
 from faceall.gallery.store import Store
 from faceall.index import FaceIndex

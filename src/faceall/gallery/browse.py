@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from faceall.errors import FaceallError, UnknownFaceError
-from faceall.gallery.people import find_person, unknown_face
+from faceall.gallery.people.names import find_person, unknown_face
 from faceall.gallery.records import KnownPhoto, Page, Person, StoredFace, StoredPhoto
 from faceall.gallery.store import Store
 

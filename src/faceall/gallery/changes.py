@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from faceall.errors import FaceallError, UnknownFaceError
-from faceall.gallery import people
-from faceall.gallery.clusters import Clustering, cluster_faces, split, unassign
+from faceall.gallery.people import names as people
+from faceall.gallery.people.clusters import Clustering, cluster_faces, split, unassign
+from faceall.gallery.people.removal import delete_faces, delete_person, delete_photo, delete_photos_at, remove_uploads
 from faceall.gallery.questions import Questions
 from faceall.gallery.records import Removal
-from faceall.gallery.removal import delete_faces, delete_person, delete_photo, delete_photos_at, remove_uploads
 
 
 class Changes(Questions):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faceall.gallery import browse
 from faceall.gallery.base import GalleryBase
-from faceall.gallery.people import find_person
+from faceall.gallery.people.names import find_person
 from faceall.gallery.records import Page, Person, StoredFace, StoredPhoto
 
 

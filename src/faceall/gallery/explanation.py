@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
+from faceall.analysis.analyser import THUMBNAIL
 from faceall.errors import FaceallError
-from faceall.gallery.analysis import THUMBNAIL
 from faceall.gallery.search import GalleryMatch, SearchResult
 from faceall.images import crop, draw_faces, read_image, resize
 from faceall.types import Faces, Float32Array, Image

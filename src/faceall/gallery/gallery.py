@@ -9,18 +9,18 @@ from pathlib import Path
 from threading import Event
 from types import TracebackType
 
+from faceall.analysis.analyser import Analyser, FaceDetector, FaceEmbedder
 from faceall.errors import FaceallError, ImageError
-from faceall.gallery.analysis import Analyser, FaceDetector, FaceEmbedder
 from faceall.gallery.changes import Changes
 from faceall.gallery.contents import Contents
-from faceall.gallery.folders import write_folders
-from faceall.gallery.naming import Candidate, find_candidates
 from faceall.gallery.opening import default_place, open_store
-from faceall.gallery.people import checked_name
+from faceall.gallery.people.folders import write_folders
+from faceall.gallery.people.names import checked_name
 from faceall.gallery.records import GalleryStatus, PhotoResult
-from faceall.gallery.register import Progress, Registration
+from faceall.gallery.registration.naming import Candidate, find_candidates
+from faceall.gallery.registration.registration import Progress, Registration
+from faceall.gallery.registration.workers import Workers
 from faceall.gallery.upkeep import Upkeep
-from faceall.gallery.workers import Workers
 
 
 class Gallery(Contents, Changes, Upkeep):

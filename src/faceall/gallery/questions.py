@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from faceall.analysis.analyser import Comparison, as_image, compare_pictures
 from faceall.errors import FaceallError, ModelNotFoundError
-from faceall.gallery.analysis import Comparison, as_image, compare_pictures
 from faceall.gallery.base import GalleryBase
-from faceall.gallery.clusters import LIMIT, PART
 from faceall.gallery.explanation import agreement_of, draw_explanation
-from faceall.gallery.people import find_person, unknown_face
+from faceall.gallery.people.clusters import LIMIT, PART
+from faceall.gallery.people.names import find_person, unknown_face
 from faceall.gallery.search import PersonResult, Query, SearchResult, match_faces, match_people
 from faceall.gallery.thresholds import (
     Calibration,

@@ -9,8 +9,8 @@ from typing import Generic, Literal, TypeVar
 import numpy as np
 
 import faceall
-from faceall.gallery.lookalikes import Print
-from faceall.gallery.naming import Candidate
+from faceall.gallery.registration.naming import Candidate
+from faceall.gallery.registration.near_duplicates import Print
 from faceall.index.maintenance import Statistics
 from faceall.index.receipt import Receipt
 from faceall.types import Face, Faces, Float32Array

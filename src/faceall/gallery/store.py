@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from faceall.gallery.maintenance.transfer import Transfer
 from faceall.gallery.records import (
     Findings,
     GalleryStatistics,
@@ -24,7 +25,6 @@ from faceall.gallery.records import (
     StoredPhoto,
     Waiting,
 )
-from faceall.gallery.transfer import Transfer
 from faceall.index.maintenance import Verification
 from faceall.types import Float32Array, Matches
 

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
-from faceall.gallery.analysis import FaceEmbedder, known_label
-from faceall.gallery.bundle import BundleExport, export_bundle
-from faceall.gallery.bundle_merge import BundleImport, import_bundle, merge
-from faceall.gallery.migrate import Migration
-from faceall.gallery.portable import export_folder, read_vectors
+from faceall.analysis.analyser import FaceEmbedder, known_label
+from faceall.gallery.bundle.export import BundleExport, export_bundle
+from faceall.gallery.bundle.merge import BundleImport, import_bundle, merge
+from faceall.gallery.maintenance.migration import Migration
+from faceall.gallery.maintenance.portable import export_folder, read_vectors
+from faceall.gallery.people.removal import UPLOADS
 from faceall.gallery.questions import Questions
 from faceall.gallery.records import GalleryStatistics
-from faceall.gallery.register import Progress
-from faceall.gallery.removal import UPLOADS
+from faceall.gallery.registration.registration import Progress
 from faceall.index.maintenance import Verification, backup
 from faceall.index.maintenance_compact import Compaction, compact
 

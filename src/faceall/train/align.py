@@ -11,8 +11,8 @@ from threading import Event
 
 import numpy as np
 
+from faceall.analysis.analyser import FaceDetector, chief_face
 from faceall.errors import AlignError, ImageError, ImageTooLargeError
-from faceall.gallery.analysis import FaceDetector, chief_face
 from faceall.images import find_images, read_image, write_image
 from faceall.train.align_journal import JOURNAL, AlignedPhoto, FaceCrop, Journal, read_report, remove_drafts
 from faceall.train.align_options import OPTIONS, AlignOptions, read_options

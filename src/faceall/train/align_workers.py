@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from faceall.errors import AlignError
-from faceall.gallery.processes import core_shares, serve_parent
+from faceall.gallery.registration.processes import core_shares, serve_parent
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")

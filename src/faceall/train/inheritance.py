@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from faceall.convert.architecture_weights import facenet_weights
-from faceall.convert.graph import Graph
-from faceall.convert.graphdef import read_graph
+from faceall.convert.architectures.weights import facenet_weights
+from faceall.convert.tensorflow.graph import Graph
+from faceall.convert.tensorflow.graphdef import read_graph
 from faceall.errors import TrainError
 from faceall.train.backend import import_keras
 from faceall.train.distillation import fit_targets, held_out_pictures

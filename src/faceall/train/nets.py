@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from faceall.convert.architectures import (
+from faceall.convert.architectures.definitions import (
     BLOCK8,
     BLOCK17,
     BLOCK35,

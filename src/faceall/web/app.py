@@ -8,20 +8,24 @@ from collections.abc import Iterator, Sequence
 from flask import Flask
 
 from faceall.gallery import Gallery
-from faceall.web import api, errors, faceall_routes, login, openapi, pages
-from faceall.web.batching import Worker
-from faceall.web.fetching import Fetcher, FetchLimits
-from faceall.web.forms import FormRequest
-from faceall.web.guard import Guard
-from faceall.web.jobs import Item, Jobs, Result
-from faceall.web.keys import KEYS_FILE, Keys
-from faceall.web.limits import PictureGate
+from faceall.web import api, errors
+from faceall.web.api import faceall_routes
+from faceall.web.api.forms import FormRequest
+from faceall.web.api.serializers import Shapes
+from faceall.web.fetch.fetcher import Fetcher, FetchLimits
 from faceall.web.metrics import Metrics
+from faceall.web.openapi import document as openapi
 from faceall.web.options import ServerOptions
-from faceall.web.registering import Registrar
+from faceall.web.pages import routes as pages
+from faceall.web.security import login
+from faceall.web.security.guard import Guard
+from faceall.web.security.keys import KEYS_FILE, Keys
+from faceall.web.security.limits import PictureGate
 from faceall.web.services import EXTENSION, Services
-from faceall.web.shapes import Shapes
-from faceall.web.uploads import Uploads
+from faceall.web.work.batching import Worker
+from faceall.web.work.jobs import Item, Jobs, Result
+from faceall.web.work.registrar import Registrar
+from faceall.web.work.uploads import Uploads
 
 ON_PICTURES = frozenset(
     (

@@ -15,16 +15,16 @@ from contextlib import contextmanager
 from flask import Flask
 from waitress.server import create_server
 
+from faceall.analysis.analyser import FaceEmbedder
 from faceall.errors import FaceallError
-from faceall.gallery.analysis import FaceEmbedder
 from faceall.web.app import close_app, create_app
-from faceall.web.channels import PromptChannel
-from faceall.web.guard import ACCESS_LOG, check_reach
-from faceall.web.keys import KEYS_FILE, Keys
 from faceall.web.metrics import Metrics
 from faceall.web.options import ServerOptions
+from faceall.web.security.guard import ACCESS_LOG, check_reach
+from faceall.web.security.keys import KEYS_FILE, Keys
+from faceall.web.security.slow_clients import PromptChannel
 from faceall.web.services import services_of
-from faceall.web.sharing import open_shared
+from faceall.web.work.sharing import open_shared
 
 _log = logging.getLogger(__name__)
 _MOST_HEADER_BYTES = 32 << 10

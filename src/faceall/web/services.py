@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 from faceall.gallery import Gallery
-from faceall.web.batching import Worker
-from faceall.web.fetching import Fetcher
-from faceall.web.guard import Guard
-from faceall.web.jobs import Jobs
-from faceall.web.limits import PictureGate
+from faceall.web.api.serializers import Shapes
+from faceall.web.fetch.fetcher import Fetcher
 from faceall.web.options import ServerOptions
-from faceall.web.registering import Registrar
-from faceall.web.shapes import Shapes
-from faceall.web.uploads import Uploads
+from faceall.web.security.guard import Guard
+from faceall.web.security.limits import PictureGate
+from faceall.web.work.batching import Worker
+from faceall.web.work.jobs import Jobs
+from faceall.web.work.registrar import Registrar
+from faceall.web.work.uploads import Uploads
 
 if TYPE_CHECKING:
     from flask import Flask

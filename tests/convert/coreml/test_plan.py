@@ -11,9 +11,9 @@ from coreml_nets import embedder_net, manifest_of, messy_net
 from faceall.caffe import Layer, Net, input_layer
 from faceall.caffe.net import weight_keys
 from faceall.caffe.reference import run_all
-from faceall.convert.coreml import CoremlOptions
-from faceall.convert.coreml.palette import palette
-from faceall.convert.coreml.plan import (
+from faceall.convert.targets.coreml import CoremlOptions
+from faceall.convert.targets.coreml.palette import palette
+from faceall.convert.targets.coreml.plan import (
     complete_batch_norm,
     even_channels,
     feature_name,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from coreml_files import ProgramWriter, by_hand, small_network, small_program, small_weights, write_package
-from faceall.convert.coreml import read_coreml
-from faceall.convert.coreml.schema import BGR
+from faceall.convert.targets.coreml import read_coreml
+from faceall.convert.targets.coreml.schema import BGR
 from faceall.errors import FaceallError, NetFormatError, ShapeError
 from faceall.types import Array
 

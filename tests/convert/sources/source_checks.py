@@ -12,9 +12,9 @@ import pytest
 from faceall.caffe import Net, get_engine
 from faceall.convert import translate
 from faceall.convert.sources import Source, open_source
-from faceall.convert.sources.schema import messages
-from faceall.convert.sources.table import TABLE_MAGIC
-from faceall.convert.tensorflow_schema import NUMPY_TYPES
+from faceall.convert.sources.tensorflow.schema import messages
+from faceall.convert.sources.tensorflow.table import TABLE_MAGIC
+from faceall.convert.tensorflow.schema import NUMPY_TYPES
 from faceall.errors import FaceallError
 from faceall.types import Array
 
@@ -79,7 +79,7 @@ def write_table(entries: Mapping[bytes, bytes]) -> bytes:
 
 def write_checkpoint(prefix: Path, variables: Mapping[str, Array]) -> Path:
     """Variables as a checkpoint without a graph; the checksums from the NumPy version, as megabytes are summed."""
-    from faceall.convert.sources.checksum import crc32c
+    from faceall.convert.sources.tensorflow.checksum import crc32c
 
     data, entries = bytearray(), {b"": messages()["BundleHeaderProto"](num_shards=1).SerializeToString()}
     for name, array in sorted(variables.items()):

@@ -12,11 +12,11 @@ from source_checks import refusal, run_net, run_source, write_checkpoint
 
 from faceall.caffe import Net, infer_shapes
 from faceall.convert import translate
-from faceall.convert.architecture_weights import facenet_weights
-from faceall.convert.architectures import facenet_graph, inception_resnet_v1, mobile_facenet
-from faceall.convert.graphdef import read_graph
-from faceall.convert.simplify import bind
+from faceall.convert.architectures.definitions import facenet_graph, inception_resnet_v1, mobile_facenet
+from faceall.convert.architectures.weights import facenet_weights
 from faceall.convert.sources import open_source
+from faceall.convert.tensorflow.graphdef import read_graph
+from faceall.convert.tensorflow.simplify import bind
 from faceall.errors import ConvertError
 from faceall.types import Array
 from places import GRAPH

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from source_checks import slow_crc32c, write_checkpoint, write_table
 
-from faceall.convert.sources.bundle import Bundle
-from faceall.convert.sources.checksum import crc32c
-from faceall.convert.sources.table import read_table, unpack_snappy
+from faceall.convert.sources.tensorflow.checksum import crc32c
+from faceall.convert.sources.tensorflow.table import read_table, unpack_snappy
+from faceall.convert.sources.tensorflow.tensor_bundle import Bundle
 from faceall.errors import NetFormatError
 
 

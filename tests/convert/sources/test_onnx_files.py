@@ -11,7 +11,7 @@ from source_checks import refusal
 
 from faceall.caffe import Net, get_engine, read_net, to_onnx
 from faceall.convert import facenet_net, translate
-from faceall.convert.architectures import mobile_facenet
+from faceall.convert.architectures.definitions import mobile_facenet
 from faceall.convert.sources import open_source
 from faceall.errors import FaceallError
 from tensorflow_graphs import small_facenet

@@ -16,7 +16,7 @@ from source_checks import refusal, run_source
 from faceall.caffe import write_net
 from faceall.convert import facenet_net, translate
 from faceall.convert.sources import SourceKind, open_source
-from faceall.convert.sources.keras_files import read_keras
+from faceall.convert.sources.keras.files import read_keras
 from faceall.errors import FaceallError, MissingDependencyError
 from tensorflow_graphs import small_facenet
 
@@ -237,7 +237,7 @@ def test_keras_file_is_read_under_stricter_limits(made: Path) -> None:
         "import resource, sys; from pathlib import Path; "
         "resource.setrlimit(resource.RLIMIT_CPU, (3, 3)); "
         "sys.platform == 'darwin' or resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)); "
-        "from faceall.convert.sources.keras_files import read_keras; "
+        "from faceall.convert.sources.keras.files import read_keras; "
         "print(len(read_keras(Path(sys.argv[1])).weights))"
     )
     whole = len(read_keras(made / "functional.h5").weights)

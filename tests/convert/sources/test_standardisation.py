@@ -15,7 +15,7 @@ from source_checks import run_source
 
 from faceall.caffe import Layer, Net, input_layer, write_net
 from faceall.convert import convert
-from faceall.convert.parity import random_pictures
+from faceall.convert.parity.comparison import random_pictures
 from faceall.convert.sources import open_source
 from faceall.convert.subject import standardises_itself
 from faceall.errors import FaceallError, UnsupportedGraphError
@@ -169,7 +169,7 @@ def test_caffe_net_that_rescales_takes_pixels_as_they_are(tmp_path: Path) -> Non
 
 def test_several_signatures_without_a_choice_are_listed(made: Path, tmp_path: Path) -> None:
     """Where none is called serving_default, one has to be chosen; one that is gets its own numbers."""
-    from faceall.convert.sources.schema import messages
+    from faceall.convert.sources.tensorflow.schema import messages
 
     shutil.copytree(made / "exported", tmp_path / "net")
     path = tmp_path / "net" / "saved_model.pb"

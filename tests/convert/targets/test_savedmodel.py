@@ -17,14 +17,14 @@ from faceall.caffe import Net, get_engine, read_net, write_net
 from faceall.caffe.engines import CompiledNet
 from faceall.caffe.shapes import infer_shapes
 from faceall.convert import convert
-from faceall.convert.evaluate import evaluate
-from faceall.convert.parity import random_pictures
-from faceall.convert.pool_passes import write_floor_pools
+from faceall.convert.parity.comparison import random_pictures
+from faceall.convert.passes.pools import write_floor_pools
 from faceall.convert.sources import open_source
-from faceall.convert.sources.savedmodel import read_signature
-from faceall.convert.sources.schema import messages
+from faceall.convert.sources.tensorflow.savedmodel import read_signature
+from faceall.convert.sources.tensorflow.schema import messages
 from faceall.convert.targets.savedmodel import Part, savedmodel_parity, write_savedmodel
 from faceall.convert.targets.savedmodel.prepare import join_floor_pools, prepare, takes_any_size
+from faceall.convert.tensorflow.evaluate import evaluate
 from faceall.errors import ConvertError, FaceallError, NetFormatError, ParityError, ShapeError, UnsupportedGraphError
 from faceall.models import CAFFEMODEL, PROTOTXT, Manifest, ModelFolder, write_model_folder
 from faceall.types import Array

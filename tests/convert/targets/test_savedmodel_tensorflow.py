@@ -14,11 +14,11 @@ from savedmodel_nets import LAYER_NETS, cascade_folder, layer_net, pool_net
 from coreml_nets import messy_net
 from faceall.caffe import Net, get_engine
 from faceall.convert import convert
-from faceall.convert.graph_writer import GraphWriter
-from faceall.convert.parity import random_pictures
+from faceall.convert.parity.comparison import random_pictures
 from faceall.convert.targets.savedmodel import Part, write_savedmodel
 from faceall.convert.targets.savedmodel.encode import UINT8, graph_bytes
 from faceall.convert.targets.savedmodel.pictures import resize as scaled
+from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.embed import Embedder
 from faceall.images import crop, read_image, resize
 from faceall.models import Manifest, ModelFolder

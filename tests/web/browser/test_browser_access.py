@@ -11,7 +11,7 @@ import pytest
 from driving import DESKTOP, PHONE, Browser, Served, register, run_faceall
 from selenium.webdriver.common.keys import Keys
 
-from faceall.web.texts import load_texts
+from faceall.web.pages.texts import load_texts
 
 pytestmark = pytest.mark.slow
 

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from faceall.convert.graphdef import read_graph
-from faceall.convert.sources.caffe_files import caffe_files, open_caffe_folder, open_caffemodel, open_prototxt
-from faceall.convert.sources.checkpoint import is_checkpoint, open_checkpoint
-from faceall.convert.sources.keras_files import HDF5_MAGIC, ZIP_MAGIC
-from faceall.convert.sources.keras_models import open_keras
-from faceall.convert.sources.onnx_files import open_onnx
-from faceall.convert.sources.savedmodel import SAVED_MODEL, is_version, open_savedmodel
+from faceall.convert.sources.caffe import caffe_files, open_caffe_folder, open_caffemodel, open_prototxt
+from faceall.convert.sources.keras.files import HDF5_MAGIC, ZIP_MAGIC
+from faceall.convert.sources.keras.models import open_keras
+from faceall.convert.sources.onnx import open_onnx
 from faceall.convert.sources.source import ACCEPTED, Source, digests
-from faceall.convert.sources.table import TABLE_MAGIC
+from faceall.convert.sources.tensorflow.checkpoint import is_checkpoint, open_checkpoint
+from faceall.convert.sources.tensorflow.savedmodel import SAVED_MODEL, is_version, open_savedmodel
+from faceall.convert.sources.tensorflow.table import TABLE_MAGIC
+from faceall.convert.tensorflow.graphdef import read_graph
 from faceall.errors import NetFormatError
 
 _KNOWN_ELSE = {

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from faceall.caffe.net import Net
-from faceall.convert.graph import Graph
-from faceall.convert.simplify import bind
+from faceall.convert.tensorflow.graph import Graph
+from faceall.convert.tensorflow.simplify import bind
 from faceall.errors import ModelError, NetFormatError, UnsupportedGraphError
 from faceall.models import CAFFEMODEL, PROTOTXT, Manifest, sha256_of
 

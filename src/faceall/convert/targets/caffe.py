@@ -8,8 +8,8 @@ from dataclasses import replace
 from faceall.caffe.caffemodel import read_caffemodel, write_caffemodel
 from faceall.caffe.net import Net
 from faceall.caffe.prototxt import read_prototxt, write_prototxt
-from faceall.convert.head import BottleneckStyle, bottleneck_as
-from faceall.convert.pool_passes import FloorPool, write_floor_pools
+from faceall.convert.passes.head import BottleneckStyle, bottleneck_as
+from faceall.convert.passes.pools import FloorPool, write_floor_pools
 from faceall.models import CAFFEMODEL, PROTOTXT
 
 

@@ -6,9 +6,9 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from faceall.gallery import aside
-from faceall.gallery.bundle_ids import pass_on_ids
+from faceall.gallery.bundle.ids import pass_on_ids
 from faceall.gallery.embedded import removal
+from faceall.gallery.embedded import stale_faces as aside
 from faceall.gallery.records import Page, Person, Removal
 from faceall.index import FaceIndex
 

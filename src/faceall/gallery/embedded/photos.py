@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import faceall
-from faceall.gallery import aside
 from faceall.gallery.embedded import faces, people, removal
+from faceall.gallery.embedded import stale_faces as aside
 from faceall.gallery.embedded.columns import BEHIND_MARK, MARK, faces_in, marks_of, path_of
-from faceall.gallery.lookalikes import Lookalikes
 from faceall.gallery.records import Findings, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
+from faceall.gallery.registration.near_duplicates import Lookalikes
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
 

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from faceall.gallery import aside
 from faceall.gallery.embedded import people
+from faceall.gallery.embedded import stale_faces as aside
 from faceall.gallery.embedded.columns import path_of
 from faceall.gallery.records import Removal
 from faceall.index import FaceIndex

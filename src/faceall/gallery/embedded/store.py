@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from faceall.errors import IndexDamagedError, IndexFileError
-from faceall.gallery import schema
 from faceall.gallery.embedded import removal as removals
+from faceall.gallery.embedded import schema
 from faceall.gallery.embedded.faces import EmbeddedFaces
 from faceall.gallery.embedded.people import EmbeddedPeople
 from faceall.gallery.embedded.photos import EmbeddedPhotos
 from faceall.gallery.embedded.transfer import EmbeddedTransfer
-from faceall.gallery.health import find_problems
+from faceall.gallery.maintenance.health import find_problems
 from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
 from faceall.index import FaceIndex
 from faceall.index.maintenance import Verification
@@ -142,13 +142,13 @@ class EmbeddedStore:
 
     def verify(self) -> Verification:
         """Read everything and compare: database, vectors, graph, thumbnails, and recall against exact search."""
-        from faceall.gallery.maintenance import verify_gallery
+        from faceall.gallery.maintenance.repair import verify_gallery
 
         return verify_gallery(self.index)
 
     def statistics(self) -> GalleryStatistics:
         """Count faces and bytes, and how the graph is built."""
-        from faceall.gallery.maintenance import gallery_statistics
+        from faceall.gallery.maintenance.repair import gallery_statistics
 
         return gallery_statistics(self.index)
 

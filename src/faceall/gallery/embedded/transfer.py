@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from faceall.errors import IndexFileError
-from faceall.gallery import aside
-from faceall.gallery.bundle_ids import give_ids, has_ids
+from faceall.gallery.bundle.ids import give_ids, has_ids
+from faceall.gallery.embedded import stale_faces as aside
 from faceall.gallery.embedded.columns import MARK, path_of, points_of
 from faceall.gallery.embedded.people import has_clusters, make_clusters
 from faceall.gallery.embedded.removal import forget_photos
+from faceall.gallery.maintenance.transfer import FaceCopy, PersonCopy, PhotoCopy
 from faceall.gallery.records import SeenFile
-from faceall.gallery.transfer import FaceCopy, PersonCopy, PhotoCopy
 from faceall.index import FaceIndex
 from faceall.index.connection import DATABASE
 from faceall.index.graph_file import GRAPH

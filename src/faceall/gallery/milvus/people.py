@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from faceall.gallery.milvus import aside, rows
+from faceall.gallery.milvus import rows
+from faceall.gallery.milvus import stale_faces as aside
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.faces import count_by_person
 from faceall.gallery.milvus.identity import condition_begins, ids_of_person, quoted, random_id, unquoted

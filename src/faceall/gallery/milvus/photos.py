@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faceall.gallery.lookalikes import NEAR, Print, bits_apart
-from faceall.gallery.milvus import aside, rows
+from faceall.gallery.milvus import rows
+from faceall.gallery.milvus import stale_faces as aside
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import condition_begins, file_key, ids_of_photo, quoted, unquoted
 from faceall.gallery.milvus.layout import FACES
 from faceall.gallery.milvus.work import Work, listed
 from faceall.gallery.records import Findings, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
+from faceall.gallery.registration.near_duplicates import NEAR, Print, bits_apart
 from faceall.types import Float32Array
 
 if TYPE_CHECKING:

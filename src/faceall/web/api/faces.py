@@ -7,10 +7,10 @@ import hashlib
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from faceall.web.inputs import flag, json_object, page, text_in, whole
-from faceall.web.receipts import receipt_of
+from faceall.web.api.inputs import flag, json_object, page, text_in, whole
+from faceall.web.api.receipts import receipt_of
+from faceall.web.api.serializers import Json
 from faceall.web.services import services
-from faceall.web.shapes import Json
 
 
 def add_routes(blueprint: Blueprint) -> None:

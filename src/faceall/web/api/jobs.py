@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from faceall.web.api.serializers import Json
 from faceall.web.errors import refused
 from faceall.web.services import services
-from faceall.web.shapes import Json
 
 
 def add_routes(blueprint: Blueprint) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, request
 
+from faceall.web.api.inputs import choice, id_in, ids_in, json_object, page, text_in
+from faceall.web.api.receipts import receipt_of
+from faceall.web.api.serializers import Json
 from faceall.web.errors import refused
-from faceall.web.inputs import choice, id_in, ids_in, json_object, page, text_in
-from faceall.web.receipts import receipt_of
 from faceall.web.services import services
-from faceall.web.shapes import Json
 
 _NAMED = {"all": None, "only": False, "none": True}
 

@@ -12,12 +12,12 @@ from faceall.gallery import StoredFace, StoredPhoto
 from faceall.images import draw_faces, encode_jpeg, resize
 from faceall.types import Faces, Image
 from faceall.web.api.faces import picture
+from faceall.web.api.inputs import page, whole
+from faceall.web.api.receipts import receipt_of
+from faceall.web.api.serializers import Json
 from faceall.web.errors import refused
-from faceall.web.inputs import page, whole
-from faceall.web.limits import too_large
-from faceall.web.receipts import receipt_of
+from faceall.web.security.limits import too_large
 from faceall.web.services import services
-from faceall.web.shapes import Json
 
 _LONGEST_SIDE = 4096
 _QUALITY = 85

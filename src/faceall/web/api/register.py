@@ -9,13 +9,13 @@ from werkzeug.datastructures import FileStorage
 
 from faceall.errors import FaceallError
 from faceall.gallery import person_in_name
-from faceall.gallery.people import checked_name
+from faceall.gallery.people.names import checked_name
+from faceall.web.api.inputs import checked_urls, files_in, flag, json_object, name_of, read_file, text_in, urls_in
+from faceall.web.api.serializers import Json
 from faceall.web.errors import describe, refused
-from faceall.web.inputs import checked_urls, files_in, flag, json_object, name_of, read_file, text_in, urls_in
-from faceall.web.jobs import Item, Job
 from faceall.web.refusal import RefusedError
 from faceall.web.services import services
-from faceall.web.shapes import Json
+from faceall.web.work.jobs import Item, Job
 
 
 def add_routes(blueprint: Blueprint) -> None:

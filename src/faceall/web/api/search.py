@@ -9,11 +9,11 @@ from typing import Any
 from flask import Blueprint, request
 
 from faceall.gallery import MatchThreshold
-from faceall.web import shapes
+from faceall.web.api import serializers as shapes
+from faceall.web.api.inputs import choice, form_only, json_object, number, number_in, only_file, whole
+from faceall.web.api.serializers import Json
 from faceall.web.errors import refused
-from faceall.web.inputs import choice, form_only, json_object, number, number_in, only_file, whole
 from faceall.web.services import services
-from faceall.web.shapes import Json
 
 _FARTHEST = 4.0  # of two unit vectors, squared L2
 _taking_two = threading.Lock()  # two that hold one picture each would wait for each other

@@ -14,9 +14,9 @@ from faceall.errors import FaceallError
 from faceall.gallery import Gallery
 from faceall.index.graph import GraphOptions
 from faceall.version import __version__
-from faceall.web import shapes
+from faceall.web.api import serializers as shapes
+from faceall.web.api.serializers import Json
 from faceall.web.services import Services, services
-from faceall.web.shapes import Json
 
 _TRUSTED_SECONDS = 60.0  # that an answer about problems is given again: finding it reads the whole database
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from faceall.convert.evaluate import evaluate
-from faceall.convert.graph import Graph
-from faceall.convert.parity import run_net, side_by_side
-from faceall.convert.report import ParityReport, measure
-from faceall.convert.sources.savedmodel import read_signature
+from faceall.convert.parity.comparison import run_net, side_by_side
+from faceall.convert.parity.report import ParityReport, measure
+from faceall.convert.sources.tensorflow.savedmodel import read_signature
 from faceall.convert.targets.savedmodel.write import IMAGES, Part
+from faceall.convert.tensorflow.evaluate import evaluate
+from faceall.convert.tensorflow.graph import Graph
 from faceall.types import Array, Float32Array
 
 RUNNER = "the written graph, run in NumPy"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from faceall.convert.graph import Node, split_tensor
-from faceall.convert.sources.schema import messages as saved_messages
-from faceall.convert.tensorflow_schema import BOOL, NUMPY_TYPES, messages
+from faceall.convert.sources.tensorflow.schema import messages as saved_messages
+from faceall.convert.tensorflow.graph import Node, split_tensor
+from faceall.convert.tensorflow.schema import BOOL, NUMPY_TYPES, messages
 from faceall.protobuf import Message
 from faceall.types import Array
 

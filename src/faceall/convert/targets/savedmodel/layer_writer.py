@@ -11,7 +11,7 @@ import numpy as np
 
 from faceall.caffe.net import Layer, Net
 from faceall.caffe.shape_rules import Shape
-from faceall.convert.graph_writer import GraphWriter
+from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.types import Array
 
 NHWC = (0, 2, 3, 1)

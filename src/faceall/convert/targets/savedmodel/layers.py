@@ -15,10 +15,10 @@ import numpy as np
 
 from faceall.caffe.net import Layer, Net
 from faceall.caffe.shape_rules import Shape, axis_of, concat_axis, crop_offsets, permutation, slice_bounds
-from faceall.convert.graph_writer import GraphWriter
 from faceall.convert.targets.savedmodel.layer_writer import NCHW, NHWC, CannotWriteLayerError, LayerWriter
 from faceall.convert.targets.savedmodel.pools import write_pool
 from faceall.convert.targets.savedmodel.products import write_convolution, write_inner_product
+from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.errors import ConvertError
 from faceall.types import Array
 

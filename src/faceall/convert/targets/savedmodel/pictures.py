@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from faceall.convert.graph_writer import GraphWriter
 from faceall.convert.targets.savedmodel.encode import DOUBLE, FLOAT, INT32, TEXT, VARIANT, function
+from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.models import Manifest, Standardisation
 from faceall.protobuf import Message
 

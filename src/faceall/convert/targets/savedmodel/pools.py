@@ -6,7 +6,7 @@ import numpy as np
 
 from faceall.caffe.net import Layer
 from faceall.caffe.window import Pair, Window, window
-from faceall.convert.graph_writer import GraphWriter
+from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.types import Array
 
 

@@ -9,7 +9,7 @@ from faceall.caffe.net import Layer, Net
 from faceall.caffe.shape_rules import SHAPE_RULES, Shape
 from faceall.caffe.shapes import fit_weights, infer_shapes
 from faceall.caffe.window import window
-from faceall.convert.coreml.plan import complete_batch_norm, single_writers, unit_tail
+from faceall.convert.targets.coreml.plan import complete_batch_norm, single_writers, unit_tail
 from faceall.convert.targets.savedmodel.pools import always_same
 from faceall.errors import ShapeError
 

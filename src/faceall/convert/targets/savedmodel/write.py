@@ -15,15 +15,15 @@ import numpy as np
 
 from faceall.caffe.net import Net
 from faceall.caffe.shapes import infer_shapes
-from faceall.convert.coreml.plan import feature_name
-from faceall.convert.graph_writer import GraphWriter
-from faceall.convert.sources.savedmodel import EXTRA, MANIFEST_FILE, SAVED_MODEL, is_version
-from faceall.convert.sources.schema import messages
+from faceall.convert.sources.tensorflow.savedmodel import EXTRA, MANIFEST_FILE, SAVED_MODEL, is_version
+from faceall.convert.sources.tensorflow.schema import messages
+from faceall.convert.targets.coreml.plan import feature_name
 from faceall.convert.targets.savedmodel.cascade import Role, names_of_results
 from faceall.convert.targets.savedmodel.encode import FLOAT, TEXT, fill_shape, graph_bytes, tensor_number
 from faceall.convert.targets.savedmodel.layers import write_layers
 from faceall.convert.targets.savedmodel.pictures import decode, standardise
 from faceall.convert.targets.savedmodel.prepare import prepare, takes_any_size
+from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.models import Manifest
 from faceall.protobuf import Message
 

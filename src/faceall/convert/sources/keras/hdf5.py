@@ -1,0 +1,127 @@
+"""Read the weights in a Keras HDF5 file and write them as an .npz: run as a process of its own.
+
+python -m faceall.convert.sources.keras.hdf5 FILE RESULT 0|1 SECONDS
+
+1: Keras 3's numbered weights, 0: named ones. It ends itself after so many seconds of work, and above 4 GB.
+
+The result holds the arrays "0", "1", ... and "listed", JSON: the model's description and each layer's numbers.
+Nothing of the package is needed here but this module; a damaged file ends it with one line on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_LARGEST = 1 << 30
+_MEMORY = 4 << 30
+
+
+def _datasets(group: Any) -> dict[str, Any]:
+    """Every array below `group` by its path; links to elsewhere are not followed."""
+    found: dict[str, Any] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if hasattr(item, "dtype") and hasattr(item, "shape"):
+            found[name] = item
+
+    group.visititems(visit)
+    total = sum(item.nbytes for item in found.values())
+    if total > _LARGEST:
+        raise ValueError(f"its arrays are said to be {total} bytes")
+    return found
+
+
+def _array(item: Any) -> npt.NDArray[Any]:
+    if item.is_virtual or item.external or item.dtype.kind not in "fiu":
+        raise ValueError(f"the array '{item.name}' holds no numbers of its own")
+    return np.asarray(item[()])
+
+
+def _numbered_weights(file: Any) -> dict[str, list[npt.NDArray[Any]]]:
+    """Keras 3: LAYER/vars/0, 1, ...; the group `vars` knows the layer's name."""
+    found: dict[str, dict[int, npt.NDArray[Any]]] = {}
+    for path, item in _datasets(file).items():
+        group, _, number = path.rpartition("/")
+        if group.endswith("vars") and number.isdigit():
+            name = file[group].attrs.get("name") or group.split("/")[-2]
+            if int(number) in found.setdefault(str(name), {}):
+                raise ValueError(f"two layers are called '{name}'")
+            found[str(name)][int(number)] = _array(item)
+    return {name: [arrays[number] for number in sorted(arrays)] for name, arrays in found.items()}
+
+
+def _named_weights(group: Any) -> dict[str, list[npt.NDArray[Any]]]:
+    """Keras's HDF5 format: LAYER with the attribute weight_names, "SCOPE/LAYER/kernel:0"."""
+    datasets = _datasets(group)
+    found: dict[str, list[npt.NDArray[Any]]] = {}
+    layers = list(_texts(group.attrs, "layer_names"))
+    for layer in layers:
+        for name in _texts(group[layer].attrs, "weight_names"):
+            array = _array(datasets[f"{layer}/{name}"])
+            found.setdefault(layer, []).append(array)
+            inner = name.split("/")[-2:][0]
+            if inner not in layers:  # a layer of a model that is a layer
+                found.setdefault(inner, []).append(array)
+    return found
+
+
+def _texts(attributes: Any, name: str) -> Iterator[str]:
+    """A list of texts; long ones are split over NAME0, NAME1, ..."""
+    parts = [attributes[name]] if name in attributes else []
+    while f"{name}{len(parts)}" in attributes:
+        parts.append(attributes[f"{name}{len(parts)}"])
+    for part in parts:
+        for text in part:
+            yield text.decode() if isinstance(text, bytes) else str(text)
+
+
+def _config(file: Any) -> str | None:
+    config = file.attrs.get("model_config")
+    return config.decode() if isinstance(config, bytes) else config
+
+
+def _limit(seconds: int) -> None:
+    """Allow less time and memory than now; a stricter limit that was inherited stays."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    limits = {resource.RLIMIT_CPU: seconds}
+    if sys.platform != "darwin":  # which refuses any limit of addresses
+        limits[resource.RLIMIT_AS] = _MEMORY
+    for kind, most in limits.items():
+        soft, hard = resource.getrlimit(kind)
+        stricter = [number for number in (soft, hard, most) if number != resource.RLIM_INFINITY]
+        resource.setrlimit(kind, (min(stricter), hard))
+
+
+def main(source: str, result: str, numbered: str, seconds: str) -> None:
+    """Read `source`, write `result`."""
+    _limit(int(seconds))
+    import h5py
+
+    with h5py.File(source, "r") as file:
+        weights = _numbered_weights(file) if numbered == "1" else _named_weights(file.get("model_weights", file))
+        config = _config(file)
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    places: dict[str, list[int]] = {}
+    for name, found in weights.items():
+        places[name] = list(range(len(arrays), len(arrays) + len(found)))
+        arrays |= {str(len(arrays) + number): array for number, array in enumerate(found)}
+    listed = json.dumps({"config": config, "weights": places}).encode()
+    arrays["listed"] = np.frombuffer(listed, np.uint8)
+    with open(result, "wb") as out:
+        np.savez(out, **arrays)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except Exception as error:  # noqa: BLE001  (h5py has many; the parent wants one line)
+        sys.exit(f"{type(error).__name__}: {error}".splitlines()[0])

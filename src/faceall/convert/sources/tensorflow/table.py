@@ -1,0 +1,126 @@
+"""Read a table of keys and values in LevelDB's file format, as the `.index` of a checkpoint is one."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from faceall.convert.sources.tensorflow.checksum import crc32c, unmask
+from faceall.errors import NetFormatError
+
+TABLE_MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
+"""The last eight bytes of such a file."""
+
+_FOOTER = 48
+_TRAILER = 5
+_LARGEST_BLOCK = 1 << 28
+
+
+def read_table(data: bytes) -> dict[bytes, bytes]:
+    """Every entry of the table in `data`. Raises NetFormatError where it is damaged or none."""
+    if len(data) < _FOOTER or not data.endswith(TABLE_MAGIC):
+        raise NetFormatError("expected a checkpoint's index (.index), it does not end like one: cut short or another")
+    try:
+        footer = data[-_FOOTER:]
+        _, _, position = _handle(footer, 0)
+        start, size, _ = _handle(footer, position)
+        entries: dict[bytes, bytes] = {}
+        for _, handle in _entries(_block(data, start, size)):
+            start, size, _ = _handle(handle, 0)
+            entries.update(_entries(_block(data, start, size)))
+    except (IndexError, struct.error) as error:
+        raise NetFormatError("the checkpoint's index is damaged: it ends inside an entry") from error
+    return entries
+
+
+def _handle(data: bytes, position: int) -> tuple[int, int, int]:
+    """Start and size of a block, and where the handle ends."""
+    start, position = _varint(data, position)
+    size, position = _varint(data, position)
+    return start, size, position
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    result = shift = 0
+    while True:
+        byte = data[position]
+        position += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, position
+        shift += 7
+        if shift > 63:
+            raise NetFormatError("the checkpoint's index is damaged: a number in it is too large")
+
+
+def _block(data: bytes, start: int, size: int) -> bytes:
+    """The contents of one block, checked and unpacked."""
+    end = start + size
+    if end + _TRAILER > len(data) - _FOOTER:
+        raise NetFormatError("the checkpoint's index is damaged: a block lies outside the file")
+    (stored,) = struct.unpack_from("<I", data, end + 1)
+    if crc32c(data[start : end + 1]) != unmask(stored):
+        raise NetFormatError("the checkpoint's index is damaged: a block does not have its checksum")
+    kind = data[end]
+    if kind == 0:
+        return data[start:end]
+    if kind == 1:
+        return unpack_snappy(data[start:end])
+    raise NetFormatError(f"the checkpoint's index is packed in a way that faceall does not know (number {kind})")
+
+
+def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keys share their beginnings with the key before; the places of full keys stand at the block's end."""
+    (restarts,) = struct.unpack_from("<I", block, len(block) - 4)
+    end = len(block) - 4 - 4 * restarts
+    position, key = 0, b""
+    while position < end:
+        shared, position = _varint(block, position)
+        own, position = _varint(block, position)
+        size, position = _varint(block, position)
+        if shared > len(key) or position + own + size > end:
+            raise NetFormatError("the checkpoint's index is damaged: an entry does not fit its block")
+        key = key[:shared] + block[position : position + own]
+        position += own
+        yield key, block[position : position + size]
+        position += size
+
+
+def unpack_snappy(data: bytes) -> bytes:
+    """Undo Snappy's compression (the raw format). Raises NetFormatError where it is damaged."""
+    size, position = _varint(data, 0)
+    if size > _LARGEST_BLOCK:
+        raise NetFormatError("the checkpoint's index is damaged: a block is said to be too large")
+    out = bytearray()
+    while position < len(data) and len(out) <= size:
+        tag = data[position]
+        position += 1
+        if tag & 3 == 0:
+            length, position = _literal_length(data, tag, position)
+            out += data[position : position + length]
+            position += length
+        else:
+            length, offset, position = _copy(data, tag, position)
+            if not 0 < offset <= len(out):
+                raise NetFormatError("the checkpoint's index is damaged: its compression does not add up")
+            piece = out[len(out) - offset :][:length]
+            out += (piece * (length // len(piece) + 1))[:length]  # a copy may reach into what it makes
+    if len(out) != size:
+        raise NetFormatError("the checkpoint's index is damaged: its compression does not add up")
+    return bytes(out)
+
+
+def _literal_length(data: bytes, tag: int, position: int) -> tuple[int, int]:
+    length = tag >> 2
+    if length < 60:
+        return length + 1, position
+    count = length - 59
+    return int.from_bytes(data[position : position + count], "little") + 1, position + count
+
+
+def _copy(data: bytes, tag: int, position: int) -> tuple[int, int, int]:
+    """Length and distance of a copy, and where its description ends."""
+    if tag & 3 == 1:
+        return (tag >> 2 & 7) + 4, (tag >> 5) << 8 | data[position], position + 1
+    count = 2 if tag & 3 == 2 else 4
+    return (tag >> 2) + 1, int.from_bytes(data[position : position + count], "little"), position + count

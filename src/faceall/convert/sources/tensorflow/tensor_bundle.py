@@ -1,0 +1,110 @@
+"""Read the variables of a TensorFlow checkpoint: PREFIX.index and PREFIX.data-00000-of-00001 ..."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from faceall.convert.sources.tensorflow.checksum import crc32c, unmask
+from faceall.convert.sources.tensorflow.schema import messages
+from faceall.convert.sources.tensorflow.table import read_table
+from faceall.convert.tensorflow.schema import NUMPY_TYPES
+from faceall.errors import NetFormatError
+from faceall.protobuf import Message
+from faceall.types import Array
+
+
+class Bundle(Mapping[str, Array]):
+    """Variable name -> array, each read from its file when it is asked for.
+
+    Raises NetFormatError, one line that names the file, where one is missing or damaged.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        self.prefix = prefix
+        self.index = Path(f"{prefix}.index")
+        try:
+            entries = read_table(read_bytes(self.index))
+            self._entries = {key.decode(): _entry(value) for key, value in entries.items() if key}
+            header = messages()["BundleHeaderProto"].FromString(entries.get(b"", b""))
+        except NetFormatError as error:
+            raise NetFormatError(f"{self.index}: {str(error).removeprefix(f'{self.index}: ')}") from error
+        except (DecodeError, UnicodeDecodeError) as error:
+            raise NetFormatError(f"{self.index}: the checkpoint's index is damaged") from error
+        if header.endianness:
+            raise NetFormatError(f"{self.index}: written on a big-endian machine, which faceall does not read")
+        self._shards = header.num_shards
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the numbers."""
+        return tuple(
+            Path(f"{self.prefix}.data-{number:05}-of-{self._shards:05}") for number in range(min(self._shards, 10_000))
+        )
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of one variable, from the index alone."""
+        return tuple(dim.size for dim in self._entries[name].shape.dim)
+
+    def __getitem__(self, name: str) -> Array:
+        entry = self._entries[name]
+        try:
+            return self._read(entry)
+        except NetFormatError as error:
+            raise NetFormatError(f"{self.prefix}: variable '{name}': {error}") from error
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _read(self, entry: Message) -> Array:
+        shape = tuple(dim.size for dim in entry.shape.dim)
+        if entry.slices:
+            raise NetFormatError("it is stored in slices (a partitioned variable), which faceall does not read")
+        if entry.dtype not in NUMPY_TYPES or NUMPY_TYPES[entry.dtype] is np.object_:
+            raise NetFormatError(f"TensorFlow's data type number {entry.dtype} is none that faceall reads")
+        dtype = np.dtype(NUMPY_TYPES[entry.dtype])
+        count = 1
+        for size in shape:
+            count *= size
+        if min(shape, default=0) < 0 or count * dtype.itemsize != entry.size or not 0 <= entry.shard_id < self._shards:
+            raise NetFormatError(f"shape {shape} and {entry.size} bytes do not agree: the index is damaged")
+        data = self._bytes(entry)
+        if crc32c(data) != unmask(entry.crc32c):
+            raise NetFormatError(f"damaged: its bytes in {self.files[entry.shard_id].name} do not have their checksum")
+        return np.frombuffer(data, dtype.newbyteorder("<")).reshape(shape)
+
+    def _bytes(self, entry: Message) -> bytes:
+        path = self.files[entry.shard_id]
+        try:
+            room = path.stat().st_size
+            if not 0 <= entry.offset <= room - entry.size:
+                raise NetFormatError(f"{path.name} is cut short: {room} bytes")
+            with path.open("rb") as file:
+                file.seek(entry.offset)
+                data: bytes = file.read(entry.size)
+                return data
+        except OSError as error:
+            raise NetFormatError(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's bytes. Raises NetFormatError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NetFormatError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _entry(value: bytes) -> Any:
+    return messages()["BundleEntryProto"].FromString(value)

@@ -1,0 +1,162 @@
+"""The Swift sources that every package begins with, and the folder that a package is written or refreshed in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from faceall.errors import ConvertError
+from faceall.models import sha256_of
+from faceall.version import __version__
+
+MARKER = "faceall-ios.json"
+"""The file that tells a folder of ours: which files are ours, and their SHA-256."""
+
+SCHEMA = 1
+
+_PACKAGE = PurePosixPath("FaceAll/Package.swift")
+_SHIPPED = ("FaceAll/Package.swift", "FaceAll/Sources", "FaceAll/Tests", "Example", "README.md")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What became of a folder.
+
+    status  "written" where there was none, "refreshed" where there was one of ours
+    kept    files of ours that somebody has changed: they stay, the new ones lie beside them as NAME.new
+    """
+
+    status: Literal["written", "refreshed"]
+    kept: tuple[str, ...] = ()
+
+
+def template_folder() -> Path:
+    """Where the Swift sources lie: in the installed wheel, else in the source tree.
+
+    Raises ConvertError where they are absent.
+    """
+    here = Path(__file__).resolve().parent
+    for place in (here / "swift", here.parents[4] / "ios_export"):
+        if (place / _PACKAGE).is_file():
+            return place
+    raise ConvertError("the Swift sources are missing from this installation: install faceall again")
+
+
+def copy_template(target: Path) -> None:
+    """Copy the Swift sources into the new folder `target`, without what compilers and editors leave behind."""
+    source = template_folder()
+    for name in _SHIPPED:
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, place, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns(".*"))
+        else:
+            shutil.copyfile(source / name, place)
+
+
+def refuse_foreign(destination: Path) -> None:
+    """Raise ConvertError where something lies at `destination` that is no package of ours, or a damaged one."""
+    if not os.path.lexists(destination):
+        return
+    if not destination.is_dir():
+        raise ConvertError(f"{destination}: exists already and is no folder; choose another place")
+    if any(destination.iterdir()):
+        _known_files(destination)
+
+
+def place_package(staged: Path, destination: Path) -> Placed:
+    """Bring a package that is complete in `staged` to its place, or refresh the one that is there.
+
+    Files of ours are replaced, and those that are no longer part of a package are removed; files that somebody added or
+    changed stay. Where the process is killed halfway, the same command completes the work.
+    """
+    files = dict(_checksums(staged))
+    if not (destination / MARKER).is_file():
+        _write_marker(staged, files)
+        if destination.is_dir():
+            destination.rmdir()  # empty, as `refuse_foreign` saw
+        staged.rename(destination)
+        return Placed("written")
+    known = _known_files(destination)
+    kept = [name for name, digest in files.items() if _is_changed(destination / name, known.get(name), digest)]
+    for name in files:
+        target = destination / (f"{name}.new" if name in kept else name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged / name, target)
+    for name in known.keys() - files.keys():
+        _remove_ours(destination, name, known[name])
+    _write_marker(destination, files)
+    return Placed("refreshed", tuple(sorted(kept)))
+
+
+def tree_sha256(folder: Path) -> str:
+    """One SHA-256 for all files below a folder, and their names."""
+    lines = (f"{digest}  {name}\n" for name, digest in _checksums(folder))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _checksums(folder: Path) -> Iterator[tuple[str, str]]:
+    """The name and the SHA-256 of every file below, by name."""
+    paths = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
+    for name, path in paths:
+        yield name, sha256_of(path)
+
+
+def _known_files(destination: Path) -> Mapping[str, str]:
+    """What the marker says is ours."""
+    try:
+        values = json.loads((destination / MARKER).read_text(encoding="utf-8"))
+        schema, files = values["schema"], values["files"]
+        fits = isinstance(schema, int) and isinstance(files, dict) and all(map(_is_inside, files))
+    except FileNotFoundError as error:
+        raise ConvertError(
+            f"{destination}: is not replaced, as it holds no package that faceall made ({MARKER}); choose another place"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConvertError(f"{destination / MARKER}: cannot be read as ours; choose another place") from error
+    if not fits:
+        raise ConvertError(f"{destination / MARKER}: is damaged; choose another place")
+    if schema > SCHEMA:
+        raise ConvertError(f"{destination}: was made by a newer faceall: upgrade faceall")
+    return {str(name): str(digest) for name, digest in files.items()}
+
+
+def _is_inside(name: object) -> bool:
+    """Whether a name of the marker stays within its folder."""
+    if not isinstance(name, str) or "\\" in name:
+        return False
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and path.parts != ()
+
+
+def _is_changed(path: Path, old: str | None, new: str) -> bool:
+    """Whether somebody has changed a file of ours, or made one of their own where ours would go."""
+    if not path.is_file():
+        return False
+    found = sha256_of(path)
+    return found not in (old, new)
+
+
+def _remove_ours(destination: Path, name: str, digest: str) -> None:
+    """Remove a file that is no longer part of a package, if nobody has changed it, and folders that are empty then."""
+    path = destination / name
+    if not path.is_file() or path.is_symlink() or sha256_of(path) != digest:
+        return
+    path.unlink()
+    folder = path.parent
+    while folder != destination and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def _write_marker(folder: Path, files: Mapping[str, str]) -> None:
+    values = {"schema": SCHEMA, "writer": f"faceall {__version__}", "files": dict(files)}
+    draft = folder / f".{MARKER}.part"
+    draft.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    os.replace(draft, folder / MARKER)

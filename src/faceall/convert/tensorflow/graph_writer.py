@@ -1,0 +1,145 @@
+"""Write a `Graph` operation by operation, for nets that come as layers and weights instead of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from faceall.convert.tensorflow.graph import Graph, Node, constant
+from faceall.types import Array
+
+INPUT = "input"
+OUTPUT = "embeddings"
+
+
+class GraphWriter:
+    """The nodes so far; every method returns the name of the tensor that it makes. Tensors are (N, H, W, C)."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+
+    def node(self, name: str, op: str, inputs: Sequence[str] = (), **attrs: Any) -> str:
+        """Any operation; the attributes as `graphdef` would read them. Raises ValueError for a name that is taken."""
+        return self._added(Node(name, op, tuple(inputs), attrs=attrs))
+
+    def _added(self, node: Node) -> str:
+        if node.name in self.nodes:
+            raise ValueError(f"two operations are called '{node.name}'")
+        self.nodes[node.name] = node
+        return node.name
+
+    def constant(self, name: str, value: Any) -> str:
+        """A Const node; float32 unless `value` is an array."""
+        array = value if isinstance(value, np.ndarray) else np.asarray(value, np.float32)
+        return self._added(constant(name, array))
+
+    def picture(self, height: int, width: int, channels: int = 3, name: str = INPUT) -> str:
+        """The input, (N, height, width, channels); -1 where a size is open."""
+        return self.node(name, "Placeholder", dtype=1, shape=(-1, height, width, channels))
+
+    def convolution(
+        self,
+        x: str,
+        name: str,
+        kernel: Array,
+        *,
+        bias: Array | None = None,
+        stride: Sequence[int] = (1, 1),
+        padding: str = "SAME",
+        dilation: Sequence[int] = (1, 1),
+        depthwise: bool = False,
+    ) -> str:
+        """`kernel` is (kh, kw, in, out), for a depthwise one (kh, kw, channels, multiplier)."""
+        op = "DepthwiseConv2dNative" if depthwise else "Conv2D"
+        weights = self.constant(f"{name}/weights", kernel)
+        options = {"strides": (1, *stride, 1), "dilations": (1, *dilation, 1), "padding": padding.upper().encode()}
+        y = self.node(f"{name}/{op}", op, [x, weights], data_format=b"NHWC", **options)
+        return self._biased(y, name, bias)
+
+    def dense(self, x: str, name: str, weights: Array, bias: Array | None = None) -> str:
+        """`weights` is (in, out)."""
+        return self._biased(
+            self.node(f"{name}/MatMul", "MatMul", [x, self.constant(f"{name}/weights", weights)]), name, bias
+        )
+
+    def _biased(self, y: str, name: str, bias: Array | None) -> str:
+        if bias is None:
+            return y
+        return self.node(f"{name}/BiasAdd", "BiasAdd", [y, self.constant(f"{name}/biases", bias)])
+
+    def batch_norm(
+        self, x: str, name: str, gamma: Array | None, beta: Array | None, mean: Array, variance: Array, epsilon: float
+    ) -> str:
+        """Normalisation with stored statistics, each (C,)."""
+        gamma = np.ones(mean.shape, np.float32) if gamma is None else gamma
+        beta = np.zeros(mean.shape, np.float32) if beta is None else beta
+        vectors = {"gamma": gamma, "beta": beta, "moving_mean": mean, "moving_variance": variance}
+        operands = [self.constant(f"{name}/{key}", value) for key, value in vectors.items()]
+        options = {"epsilon": float(epsilon), "is_training": False, "data_format": b"NHWC"}
+        return self.node(f"{name}/FusedBatchNorm", "FusedBatchNorm", [x, *operands], **options)
+
+    def pool(
+        self,
+        x: str,
+        name: str,
+        kind: str,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        padding: str = "VALID",
+        explicit: Sequence[int] = (),
+    ) -> str:
+        """`kind` is MaxPool or AvgPool; `explicit` the border of a MaxPool with EXPLICIT padding, two for each axis."""
+        options: dict[str, Any] = {
+            "ksize": (1, *kernel, 1),
+            "strides": (1, *stride, 1),
+            "padding": padding.upper().encode(),
+        }
+        options |= {"explicit_paddings": tuple(explicit)} if explicit else {}
+        return self.node(f"{name}/{kind}", kind, [x], data_format=b"NHWC", **options)
+
+    def average(self, x: str, name: str, *, keep: bool = False) -> str:
+        """The mean over rows and columns, (N, C), or (N, 1, 1, C) to keep."""
+        axes = self.constant(f"{name}/axes", np.array([1, 2], np.int32))
+        return self.node(f"{name}/Mean", "Mean", [x, axes], keep_dims=keep)
+
+    def concat(self, tensors: Sequence[str], name: str, axis: int = -1) -> str:
+        """Side by side along `axis`."""
+        return self.node(
+            f"{name}/concat", "ConcatV2", [*tensors, self.constant(f"{name}/axis", np.array(axis, np.int32))]
+        )
+
+    def flatten(self, x: str, name: str) -> str:
+        """(N, H * W * C), rows first."""
+        shape = self.node(f"{name}/Shape", "Shape", [x], out_type=3)
+        first, second = (self.constant(f"{name}/{n}", np.array([n], np.int32)) for n in (0, 1))
+        batch = self.node(
+            f"{name}/batch",
+            "StridedSlice",
+            [shape, first, second, second],
+            shrink_axis_mask=1,
+            begin_mask=0,
+            end_mask=0,
+            ellipsis_mask=0,
+            new_axis_mask=0,
+        )
+        rest = self.constant(f"{name}/rest", np.array(-1, np.int32))
+        return self.node(f"{name}/Reshape", "Reshape", [x, self.node(f"{name}/shape", "Pack", [batch, rest], axis=0)])
+
+    def scaled_sum(self, x: str, y: str, name: str, scale: float) -> str:
+        """x + scale * y."""
+        scaled = self.node(f"{name}/mul", "Mul", [y, self.constant(f"{name}/scale", scale)])
+        return self.node(f"{name}/add", "Add", [x, scaled])
+
+    def unit_length(self, x: str, name: str = OUTPUT, epsilon: float = 1e-10) -> str:
+        """x / sqrt(max(sum(x * x), epsilon)) along axis 1."""
+        square = self.node(f"{name}/Square", "Square", [x])
+        axis = self.constant(f"{name}/axis", np.array(1, np.int32))
+        total = self.node(f"{name}/Sum", "Sum", [square, axis], keep_dims=True)
+        floor = self.node(f"{name}/Maximum", "Maximum", [total, self.constant(f"{name}/epsilon", epsilon)])
+        return self.node(name, "Mul", [x, self.node(f"{name}/Rsqrt", "Rsqrt", [floor])])
+
+    def graph(self) -> Graph:
+        """All nodes so far, the boundary open."""
+        return Graph(dict(self.nodes))

@@ -1,0 +1,46 @@
+"""Is a gallery sound? Every promise between its tables, checked."""
+
+from __future__ import annotations
+
+from faceall.gallery.embedded import stale_faces as aside
+from faceall.index import FaceIndex
+
+_NUMBERS = "('real', 'integer')"
+UNPLACED = "typeof(landmarks) <> 'blob' OR length(landmarks) <> 40 OR " + " OR ".join(
+    f"typeof({column}) NOT IN {_NUMBERS}" for column in ("x0", "y0", "x1", "y1", "score")
+)
+"""SQL: whether a row of faces does not say where on its photo it is."""
+
+_RULES = (
+    ("vectors without a face", "SELECT count(*) FROM vectors WHERE key NOT IN (SELECT key FROM faces)"),
+    ("faces without a vector", "SELECT count(*) FROM faces WHERE key NOT IN (SELECT key FROM vectors)"),
+    ("faces without a thumbnail", "SELECT count(*) FROM faces WHERE key NOT IN (SELECT face FROM thumbnails)"),
+    ("faces without a place in their photo", f"SELECT count(*) FROM faces WHERE {UNPLACED}"),
+    ("photos without a file", "SELECT count(*) FROM photos WHERE id NOT IN (SELECT photo FROM files)"),
+    ("people without a face", "SELECT count(*) FROM people WHERE id NOT IN (SELECT person FROM faces"
+     " WHERE person IS NOT NULL)"),
+    ("photos with two chief faces", "SELECT count(*) FROM (SELECT 1 FROM faces WHERE chief GROUP BY photo"
+     " HAVING count(*) > 1)"),
+)  # fmt: skip
+
+_ASIDE = " AND id NOT IN (SELECT person FROM aside WHERE person IS NOT NULL)"
+
+
+def find_problems(index: FaceIndex) -> list[str]:
+    """What is wrong with a gallery, a line each; empty for a sound one. Reads the whole database."""
+    with index.reading() as connection:
+        problems = [row[0] for row in connection.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
+        broken = connection.execute("PRAGMA foreign_key_check").fetchall()
+        problems += [f"table {row[0]}: row {row[1]} points to nothing in {row[2]}" for row in broken]
+        kept = aside.is_there(connection)
+        for what, statement in _RULES:
+            exception = _ASIDE if kept and what == "people without a face" else ""
+            number = connection.execute(statement + exception).fetchone()[0]
+            if number:
+                problems.append(f"{number} {what}")
+        if index.dimension is not None:
+            wrong = "SELECT count(*) FROM vectors WHERE length(vector) <> ?"
+            number = connection.execute(wrong, (4 * index.dimension,)).fetchone()[0]
+            if number:
+                problems.append(f"{number} vectors that do not have {index.dimension} numbers")
+    return problems

@@ -1,0 +1,186 @@
+"""A gallery moves to another place: a folder to Milvus, or back; whole photos at a time, compared at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from threading import Event
+
+from faceall.errors import FaceallError, IndexFileError
+from faceall.gallery.addresses import is_address
+from faceall.gallery.maintenance.transfer import Summing, Sums, fingerprint_of
+from faceall.gallery.opening import open_store
+from faceall.gallery.store import Store
+
+Progress = Callable[[int, int], None]
+
+_SETTINGS = ("calibration",)
+_MARK = "move"
+_BATCH = 64  # photos that are copied or compared at once
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a move has done.
+
+    source, target  where the gallery was, and where it is now, without credentials
+    copied, there   photos that were copied now, and those that an earlier run had copied
+    finished        False where it was stopped: the next run goes on
+    sums            counts and checksums, the same on both sides; None where it was stopped
+    removed         whether the source was removed
+    """
+
+    source: str
+    target: str
+    copied: int
+    there: int
+    finished: bool
+    sums: Sums | None
+    removed: bool = False
+
+
+def move_gallery(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    remove_source: bool = False,
+    progress: Progress | None = None,
+    stop: Event | None = None,
+) -> Move:
+    """Copy a gallery to another place and compare both; a run that was interrupted goes on where it was.
+
+    source, target  folders or addresses; the target is new, empty, or what an earlier run has left
+    remove_source   remove the source after the comparison
+    progress        called with the number of photos done and of all
+    stop            set it to end early
+
+    Faces and people keep their ids; photos get those of the new place. Raises FaceallError where the target holds
+    something else or both differ at the end, as when somebody changes the source meanwhile; nothing is removed then.
+    """
+    if _key(source) == _key(target):
+        raise FaceallError(f"{_key(source)} cannot be moved to itself")
+    halt = stop or Event()
+    origin = open_store(source, read_only=True)
+    if remove_source:
+        origin.close(save=False)
+        origin = open_store(source)  # to keep writers out at the end
+    try:
+        goal = open_store(target)
+        try:
+            return _Mover(origin, goal, progress, halt).run(remove_source=remove_source)
+        finally:
+            goal.close()
+    finally:
+        origin.close(save=False)
+
+
+def _key(place: str | os.PathLike[str]) -> str:
+    return str(place) if is_address(place) else os.path.abspath(place)
+
+
+class _Mover:
+    """One run."""
+
+    def __init__(self, source: Store, target: Store, progress: Progress | None, stop: Event) -> None:
+        self._source, self._target, self._progress, self._stop = source, target, progress, stop
+        self._copied = self._there = 0
+
+    def run(self, *, remove_source: bool) -> Move:
+        """Copy what is missing or differs, take away what is too much, compare."""
+        self._claim()
+        self._target.transfer.put_people(self._source.transfer.people())
+        if not self._copy():
+            return self._result(None)
+        self._finish()
+        sums = self._compared()
+        if remove_source:
+            self._source.transfer.destroy(self._conclude)
+        else:
+            self._target.put_setting(_MARK, None)
+        return self._result(sums, removed=remove_source)
+
+    def _conclude(self) -> None:
+        """Compare again, now that nobody can add to the source any more. Raises IndexFileError."""
+        self._compared()
+        self._target.put_setting(_MARK, None)
+
+    def _result(self, sums: Sums | None, *, removed: bool = False) -> Move:
+        done = sums is not None
+        return Move(self._source.name, self._target.name, self._copied, self._there, done, sums, removed)
+
+    def _claim(self) -> None:
+        """See to it that the target is empty or half of the same source."""
+        known = self._target.setting(_MARK)
+        if known is None and self._target.transfer.digests() and not self._same():
+            raise IndexFileError(f"{self._target.name}: holds another gallery already; name a new place")
+        if known is not None and known != self._source.name:
+            raise IndexFileError(
+                f"{self._target.name}: holds a part of {known}, whose move was interrupted; go on with that, or name a"
+                " new place"
+            )
+        self._target.put_setting(_MARK, self._source.name)
+        if self._source.dimension is not None:
+            self._target.adopt(model=self._source.model, dimension=self._source.dimension)
+
+    def _same(self) -> bool:
+        """Whether the target holds just what the source holds, as after a move that has finished."""
+        here, there = self._source.transfer.digests(), self._target.transfer.digests()
+        return set(here) == set(there) and sums_of(self._source) == sums_of(self._target)
+
+    def _copy(self) -> bool:
+        """Copy the photos that are not there, or otherwise there; False where it was told to stop."""
+        digests = self._source.transfer.digests()
+        extra = set(self._target.transfer.digests()) - set(digests)
+        for group in _groups(sorted(extra), _BATCH):
+            self._target.transfer.remove_photos(group)
+        for done, group in enumerate(_groups(digests, _BATCH)):
+            if self._stop.is_set():
+                return False
+            here = self._source.transfer.photos(group)
+            there = {photo.digest: fingerprint_of(photo) for photo in self._target.transfer.photos(group)}
+            new = [photo for photo in here if there.get(photo.digest) != fingerprint_of(photo)]
+            if new:
+                self._target.transfer.put_photos(new)
+            self._copied += len(new)
+            self._there += len(here) - len(new)
+            if self._progress:
+                self._progress(min((done + 1) * _BATCH, len(digests)), len(digests))
+        return True
+
+    def _finish(self) -> None:
+        """What belongs to no photo."""
+        self._target.transfer.put_people(self._source.transfer.people())
+        for key in _SETTINGS:
+            self._target.put_setting(key, self._source.setting(key))
+        for face, people in self._source.people.refusals().items():
+            for person in people:
+                self._target.people.refuse({face: person})
+        self._target.transfer.put_kept(self._source.transfer.kept())
+
+    def _compared(self) -> Sums:
+        """The sums of both, which have to be the same."""
+        here, there = sums_of(self._source), sums_of(self._target)
+        differing = [name for name, value in vars(here).items() if value != getattr(there, name)]
+        if differing:
+            raise IndexFileError(
+                f"{self._target.name} differs from {self._source.name} in {', '.join(differing)}: was it changed"
+                " meanwhile? Run the move again; the source is untouched"
+            )
+        return here
+
+
+def sums_of(store: Store) -> Sums:
+    """Counts and checksums of all that a gallery holds. Reads everything."""
+    summing = Summing(store.transfer.people())
+    for group in _groups(store.transfer.digests(), _BATCH):
+        for photo in store.transfer.photos(group):
+            summing.add(photo)
+    return summing.result()
+
+
+def _groups(values: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
+    rest = iter(values)
+    while group := list(islice(rest, size)):
+        yield group

@@ -1,0 +1,237 @@
+"""Looks after a whole gallery: verified, counted, repaired."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from faceall.analysis.analyser import THUMBNAIL, make_thumbnail
+from faceall.errors import ImageError, IndexDamagedError, IndexFileError
+from faceall.gallery.embedded import schema
+from faceall.gallery.embedded import stale_faces as aside
+from faceall.gallery.embedded.people import forget_nobodies
+from faceall.gallery.embedded.removal import forget_faces
+from faceall.gallery.maintenance.health import UNPLACED, find_problems
+from faceall.gallery.maintenance.migration import find_picture
+from faceall.gallery.records import GalleryStatistics
+from faceall.images import encode_jpeg, read_image
+from faceall.index import FaceIndex
+from faceall.index.connection import DATABASE
+from faceall.index.maintenance import Verification, database_problems, odd_keys, statistics, verify
+from faceall.index.maintenance_salvage import salvage
+from faceall.types import Face
+
+_MARKS = (5, 2)
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was done, and what is lost, a line each; both empty where nothing was wrong."""
+
+    done: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+def verify_gallery(index: FaceIndex) -> Verification:
+    """Read everything: what `verify` reads of an index, the gallery's own tables, and every thumbnail."""
+    found = verify(index)
+    with index.reading() as connection:
+        if any("damaged" in problem or "malformed" in problem for problem in found.problems):
+            more: list[str] = []
+        elif schema.version(connection, index.name):
+            more = [*find_problems(index), *_bad_thumbnails(connection), *_bad_vectors(index, connection)]
+        else:
+            more = []
+    problems = tuple(dict.fromkeys([*found.problems, *more]))
+    return replace(found, problems=problems)
+
+
+def _bad_thumbnails(connection: sqlite3.Connection) -> list[str]:
+    bad = len(_unreadable_thumbnails(connection))
+    return [f"{bad} thumbnails that are no pictures"] if bad else []
+
+
+def _bad_vectors(index: FaceIndex, connection: sqlite3.Connection) -> list[str]:
+    bad = len(odd_keys(connection, index.dimension, unit=True))
+    return [f"{bad} vectors that are damaged: not finite, or not of length one as the others"] if bad else []
+
+
+def _unreadable_thumbnails(connection: sqlite3.Connection) -> list[int]:
+    return [row[0] for row in connection.execute("SELECT face, jpeg FROM thumbnails") if not _is_picture(row[1])]
+
+
+def _is_picture(data: object) -> bool:
+    try:
+        return isinstance(data, bytes) and bool(read_image(data).size)
+    except ImageError:
+        return False
+
+
+def gallery_statistics(index: FaceIndex) -> GalleryStatistics:
+    """Count everything."""
+    with index.reading() as connection:
+        if not schema.version(connection, index.name):
+            return GalleryStatistics(statistics(index), 0, 0, 0, 0, 0)
+        faces, people, photos = (
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("faces", "people", "photos")
+        )
+        size = connection.execute("SELECT coalesce(sum(length(jpeg)), 0) FROM thumbnails").fetchone()[0]
+        waiting = aside.count(connection)
+    return GalleryStatistics(statistics(index), faces, people, photos, waiting, size)
+
+
+def repair_gallery(folder: Path) -> Repair:
+    """Set right what can be, of a gallery or a bare index that nobody else has open.
+
+    What is lost is only what cannot be read any more; the damaged database is kept beside the new one. Raises
+    IndexDamagedError where even that cannot be done.
+    """
+    if not (folder / DATABASE).exists():
+        raise IndexFileError(f"{folder}: there is no gallery")
+    if not any(path.stat().st_size for path in (folder / DATABASE, folder / f"{DATABASE}-wal") if path.exists()):
+        raise IndexDamagedError(f"{folder / DATABASE} is empty: restore it from a backup, or register the photos again")
+    done: list[str] = []
+    lost: list[str] = []
+    if not _opens_soundly(folder, done):
+        _salvage(folder, done, lost)
+    with FaceIndex(folder) as index:
+        with index.transaction() as connection:
+            _drop_odd_vectors(index, connection, lost)
+            if schema.version(connection, index.name):
+                for step in _STEPS:
+                    step(index, connection, done, lost)
+        found = verify(index)
+        if found.graph == "damaged":
+            index.rebuild_graph()
+            done.append("the graph was rebuilt from the vectors")
+    return Repair(tuple(done), tuple(lost))
+
+
+def _opens_soundly(folder: Path, done: list[str]) -> bool:
+    """Whether SQLite finds its file in order, at least after making its own indexes anew."""
+    try:
+        index = FaceIndex(folder)
+    except IndexDamagedError:
+        return False
+    try:
+        with index.transaction() as connection:
+            if not database_problems(connection):
+                return True
+            connection.execute("REINDEX")
+            if database_problems(connection):
+                return False
+    except (IndexDamagedError, UnicodeDecodeError, sqlite3.IntegrityError):  # the last: a row that is there twice
+        return False
+    finally:
+        index.close(save=False)
+    done.append("the indexes of the database were made anew")
+    return True
+
+
+def _salvage(folder: Path, done: list[str], lost: list[str]) -> None:
+    found = salvage(folder)
+    names = [name for name in ("vectors", "faces", "photos", "people") if name in found.kept]
+    kept = ", ".join(f"{found.kept[name]:,} {name}" for name in names)
+    done.append(f"what can be read was copied into a new database: {kept}; the damaged one is {found.damaged}")
+    lost += [f"{count:,} rows of {table} whose counterpart is lost" for table, count in found.orphans.items()]
+    with FaceIndex(folder) as index, index.transaction() as connection:
+        schema.restore_version(connection)
+        if not schema.version(connection, index.name):
+            return
+        again = connection.execute(  # their faces may be lost: looked at again when they are registered
+            "UPDATE photos SET state = 'unreadable', message = 'its faces may have been lost', reader = ''"
+            " WHERE state = 'ok' AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = photos.id)"
+        ).rowcount
+    if again:
+        lost.append(f"the faces of up to {again:,} photos; register them again")
+
+
+def _drop_odd_vectors(index: FaceIndex, connection: sqlite3.Connection, lost: list[str]) -> None:
+    odd = odd_keys(connection, index.dimension, unit=True)
+    if odd:
+        if schema.version(connection, index.name):
+            forget_faces(index, odd)
+        else:
+            index.remove(odd)
+        lost.append(f"{len(odd):,} faces whose vector was damaged; register their photos again")
+
+
+def _drop_stray_vectors(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
+    stray = [row[0] for row in connection.execute("SELECT key FROM vectors WHERE key NOT IN (SELECT key FROM faces)")]
+    if stray:
+        index.remove(stray)
+        lost.append(f"{len(stray):,} vectors of which nobody knows the face")
+
+
+def _drop_unplaced_faces(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
+    faces = [row[0] for row in connection.execute(f"SELECT key FROM faces WHERE {UNPLACED}")]
+    if faces:
+        forget_faces(index, faces)
+        lost.append(f"{len(faces):,} faces of which nobody knows the place; register their photos again")
+
+
+def _restore_thumbnails(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
+    missing = "SELECT key FROM faces WHERE key NOT IN (SELECT face FROM thumbnails)"
+    keys = [row[0] for row in connection.execute(missing)] + _unreadable_thumbnails(connection)
+    made = 0
+    for key in keys:
+        photo, *box, score, marks = connection.execute(
+            "SELECT photo, x0, y0, x1, y1, score, landmarks FROM faces WHERE key = ?", (key,)
+        ).fetchone()
+        image = find_picture(connection, photo)[1]
+        if image is None:
+            jpeg = encode_jpeg(np.full((THUMBNAIL, THUMBNAIL, 3), 128, np.uint8))
+        else:
+            landmarks = np.frombuffer(marks, "<f4").reshape(_MARKS)
+            jpeg = make_thumbnail(image, Face(np.array(box, np.float32), score, landmarks))
+            made += 1
+        connection.execute("INSERT OR REPLACE INTO thumbnails (face, jpeg) VALUES (?, ?)", (key, jpeg))
+    if made:
+        done.append(f"{made:,} thumbnails were cut anew from the photos")
+    if made < len(keys):
+        lost.append(f"{len(keys) - made:,} thumbnails, whose photos are gone; they are grey now")
+
+
+def _restore_files(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
+    rows = connection.execute("SELECT id, hash FROM photos WHERE id NOT IN (SELECT photo FROM files)").fetchall()
+    for photo, digest in rows:
+        if connection.execute("SELECT 1 FROM faces WHERE photo = ?", (photo,)).fetchone():
+            path = os.fsencode(Path(index.name) / "unknown" / digest.hex())
+            connection.execute(
+                "INSERT INTO files (path, photo, size, mtime, person) VALUES (?, ?, 0, 0, '')", (path, photo)
+            )
+            lost.append(f"the place of the photo with SHA-256 {digest.hex()[:12]}...; registering it again tells it")
+        else:
+            connection.execute("DELETE FROM photos WHERE id = ?", (photo,))
+
+
+def _settle_people(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
+    before = connection.execute("SELECT count(*) FROM people").fetchone()[0]
+    forget_nobodies(connection)
+    gone = before - connection.execute("SELECT count(*) FROM people").fetchone()[0]
+    if gone:
+        lost.append(f"{gone:,} people without a face")
+    twice = connection.execute("SELECT photo FROM faces WHERE chief GROUP BY photo HAVING count(*) > 1").fetchall()
+    for (photo,) in twice:
+        connection.execute(
+            "UPDATE faces SET chief = key = (SELECT key FROM faces WHERE photo = ?1 AND chief"
+            " ORDER BY (x1 - x0) * (y1 - y0) DESC, key LIMIT 1) WHERE photo = ?1",
+            (photo,),
+        )
+    if twice:
+        done.append(f"{len(twice):,} photos had two chief faces; the larger one is left")
+
+
+Step = Callable[[FaceIndex, sqlite3.Connection, list[str], list[str]], None]
+_STEPS: tuple[Step, ...] = (
+    _drop_stray_vectors,  # first: they would be in the way of counting
+    _drop_unplaced_faces,
+    _restore_files,
+    _restore_thumbnails,
+    _settle_people,  # last: others may have gone with their last face
+)

@@ -1,0 +1,63 @@
+"""Things taken out of the gallery for good, with a note of what went."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from faceall.errors import UnknownFaceError
+from faceall.gallery.browse import one_photo
+from faceall.gallery.people.names import find_person, unknown_face
+from faceall.gallery.records import Removal
+from faceall.gallery.store import Store
+
+UPLOADS = "uploads"
+"""The folder in the gallery's own with the files that were uploaded."""
+
+UPLOAD = re.compile(r"[0-9a-f]{64}")
+"""What the folder of one upload is called: its SHA-256."""
+
+
+def delete_person(store: Store, person: int | str) -> Removal:
+    """Remove a person, given by id or name, with every face that is filed under them. Raises UnknownPersonError."""
+    with store.changing():
+        return store.people.remove(find_person(store, person))
+
+
+def delete_faces(store: Store, faces: Iterable[int]) -> Removal:
+    """Remove faces, all or none; photos too that show no other. Raises UnknownFaceError."""
+    chosen = list(dict.fromkeys(faces))
+    with store.changing():
+        there = store.faces.owners(chosen)
+        for face in chosen:
+            if face not in there:
+                raise unknown_face(store, face)
+        return store.faces.remove(chosen)
+
+
+def delete_photo(store: Store, photo_id: int) -> Removal:
+    """Remove a photo with every face on it. Raises UnknownFaceError."""
+    with store.changing():
+        return store.photos.remove([one_photo(store, photo_id).photo_id])
+
+
+def delete_photos_at(store: Store, path: Path) -> Removal:
+    """Remove the photo that a path held, or every photo below a folder. Raises UnknownFaceError."""
+    with store.changing():
+        photos = store.photos.below(path)
+        if not photos:
+            raise UnknownFaceError(f"{path}: no photo of the gallery {store.name} was seen there")
+        return store.photos.remove(photos)
+
+
+def remove_uploads(folder: Path, paths: Iterable[Path]) -> None:
+    """Remove the files of photos that were uploaded into the gallery's own folder, `uploads/SHA-256/NAME`."""
+    uploads = folder / UPLOADS
+    for path in paths:
+        if uploads in path.parents and UPLOAD.fullmatch(path.relative_to(uploads).parts[0]):
+            path.unlink(missing_ok=True)
+            for above in path.relative_to(uploads).parents[:-1]:
+                with contextlib.suppress(OSError):  # it holds others
+                    (uploads / above).rmdir()

@@ -1,0 +1,133 @@
+"""Workers of a registration on a Ray cluster: many machines that see the photos under the same paths."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from faceall.errors import FaceallError, MissingDependencyError
+from faceall.gallery.registration.naming import Candidate
+from faceall.gallery.registration.worker_task import Answer, Kit, Make, look_at
+from faceall.gallery.registration.workers import Team, TeamWorkers, WorkerLostError
+
+
+def ray_workers(address: str | None = None, *, make: Make | None = None) -> TeamWorkers:
+    """A worker for every processor core that a Ray cluster has free.
+
+    address  of the cluster; by default RAY_ADDRESS, else the cluster that `ray start` began on this machine, else one
+             of this machine alone, for the time of the registration
+    make     makes the detector and the embedder in a worker, in place of the defaults; it is pickled
+
+    Where Ray is connected already, that connection is used. Raises MissingDependencyError without the package ray.
+    """
+    _import_ray()
+
+    @contextmanager
+    def assemble(kit: Kit) -> Iterator[Team]:
+        with _connected(address) as ray:
+            team = _Actors(ray, kit)
+            try:
+                yield team
+            finally:
+                team.close()
+
+    return TeamWorkers(assemble, make)
+
+
+def _import_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependencyError(
+            "workers on Ray need the package ray; install it with: pip install 'faceall[ray]'"
+        ) from error
+    return ray
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[Any]:
+    ray = _import_ray()
+    if ray.is_initialized():
+        yield ray
+        return
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = address or os.environ.get("RAY_ADDRESS") or "this machine"
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FaceallError(f"no Ray cluster at {where} ({reason}); start one with: ray start --head") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+class _Actors:
+    """An actor for each worker, spread over the cores of the cluster."""
+
+    def __init__(self, ray: Any, kit: Kit) -> None:
+        self._ray, self._kit = ray, kit
+        self.size = max(1, int(ray.available_resources().get("CPU", 1)))
+        self._remote = ray.remote(num_cpus=1)(_Actor)
+        self._actors = [self._remote.remote() for _ in range(self.size)]
+        self._slots: Counter[str] = Counter()
+        for actor in self._actors:
+            self._settle(actor)
+
+    def submit(self, worker: int, candidates: Sequence[Candidate]) -> Any:
+        return self._actors[worker].look_at.remote(self._kit, candidates)
+
+    def wait(self, tickets: Collection[Any]) -> Collection[Any]:
+        ready, _ = self._ray.wait(list(tickets), num_returns=1)
+        return list(ready)
+
+    def answer(self, ticket: Any) -> Answer:
+        try:
+            answer: Answer = self._ray.get(ticket)
+        except (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError) as error:
+            raise WorkerLostError from error
+        return answer
+
+    def replace(self, worker: int) -> None:
+        self._ray.kill(self._actors[worker])
+        self._actors[worker] = self._remote.remote()
+        self._settle(self._actors[worker])
+
+    def close(self) -> None:
+        """End all actors."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+
+    def _settle(self, actor: Any) -> None:
+        """Give an actor a core of its machine; one that dies over it is found out when it is to look."""
+        try:
+            node = self._ray.get(actor.node.remote())
+        except self._ray.exceptions.RayActorError:
+            return
+        actor.keep_to.remote(self._slots[node])
+        self._slots[node] += 1
+
+
+class _Actor:
+    """A worker's process."""
+
+    def node(self) -> str:
+        """Which machine of the cluster it is on."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
+    def keep_to(self, slot: int) -> None:
+        """Use one core: an engine makes a thread for each that it may use, and those of all actors would wait."""
+        if hasattr(os, "sched_getaffinity"):
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, {cores[slot % len(cores)]})
+
+    def look_at(self, kit: Kit, candidates: Sequence[Candidate]) -> Answer:
+        """Look at photos."""
+        return look_at(kit, candidates)

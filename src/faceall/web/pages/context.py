@@ -1,0 +1,120 @@
+"""What every page shows and how it writes things: language, colours, numbers, names of people."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request, url_for
+
+from faceall.web.pages.texts import LANGUAGES, Texts, load_texts
+from faceall.web.services import services
+
+LANGUAGE_COOKIE = "faceall-language"
+THEME_COOKIE = "faceall-theme"
+THEMES = ("light", "dark")
+
+_YEAR = 365 * 24 * 3600
+_CLUSTER = re.compile(r"unnamed (\d+)")
+_BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="  # one clear pixel
+_UNITS = (("days", 24 * 3600), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+
+
+def texts() -> Texts:
+    """The texts in the language that the reader chose, else in the one that the browser asks for."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen not in LANGUAGES:
+        chosen = request.accept_languages.best_match(list(LANGUAGES), default="en")
+    return load_texts(chosen or "en")
+
+
+def render(template: str, room: str = "", *, status: int = 200, **values: Any) -> Response:
+    """A page; `room` is the entry of the navigation that it belongs to. Its language depends on request headers."""
+    words, guard = texts(), services().guard
+    shared = {
+        "t": words,
+        "n": words.count,
+        "language": words.language,
+        "languages": LANGUAGES,
+        "texts_for_scripts": json.dumps(words.for_scripts(), ensure_ascii=False, separators=(",", ":")),
+        "theme": _theme(),
+        "here": request.full_path.removesuffix("?") if request.method == "GET" else request.path,
+        "room": room,
+        "blank_image": _BLANK,
+        "photo_image": photo_image,
+        "face_url": lambda face: url_for("api.thumbnail", face_id=face),
+        "shown_name": lambda person: shown_name(words, person),
+        "signed_in": guard.locked and guard.signed_in,
+        "locked": False,
+    }
+    response = make_response(render_template(template, **{**shared, **values}), status)
+    response.headers["Cache-Control"] = "no-store"  # faces are private, and the page of a moment ago may be wrong
+    response.headers["Content-Language"] = words.language
+    response.vary.update(("Accept-Language", "Cookie"))
+    return response
+
+
+def keep_preferences() -> Response:
+    """Keep the language or the colours that the form names, and go back to the page that it came from."""
+    response = redirect(local_address(request.form.get("next", "")))
+    if request.form.get("sign_out"):
+        services().guard.sign_out(response)
+    for cookie, field, known in ((LANGUAGE_COOKIE, "language", LANGUAGES), (THEME_COOKIE, "theme", THEMES)):
+        value = request.form.get(field)
+        if value and value in known:
+            response.set_cookie(cookie, value, max_age=_YEAR, httponly=True, samesite="Lax", secure=request.is_secure)
+    return response  # type: ignore[return-value]  # werkzeug's response is flask's here
+
+
+def local_address(address: str) -> str:
+    """An address of this site, as it is given; the first page for any other, so that no link leads away from here."""
+    safe = address.startswith("/") and not address.startswith("//") and "\\" not in address and address.isprintable()
+    return address if safe else "/"
+
+
+def photo_image(photo: int, longest: int, face: int | None = None) -> str:
+    """The address of a photo as a picture of at most `longest` pixels a side, with a face marked."""
+    return url_for("api.image", photo_id=photo, max=longest, face=face)
+
+
+def shown_name(words: Texts, person: Mapping[str, Any] | None) -> str:
+    """What a person is called in the language of the page; clusters have numbers, and nobody has a name too."""
+    if person is None:
+        return words("common.nobody")
+    number = _CLUSTER.fullmatch(person["name"]) if person["unnamed"] else None
+    return words("common.unnamed_number", number=number[1]) if number else str(person["name"])
+
+
+def duration(words: Texts, seconds: float) -> str:
+    """A length of time in its two largest units: "2 hours 5 minutes"."""
+    parts: list[str] = []
+    left = max(int(seconds), 0)
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count or (unit == "seconds" and not parts):
+            parts.append(words.count(f"status.{unit}", count))
+    return " ".join(parts[:2])
+
+
+def add_filters(blueprint: Blueprint) -> None:
+    """Numbers as the templates write them."""
+    blueprint.add_app_template_filter(lambda share: f"{max(share, 0) * 100:.0f}%", "percent")
+    blueprint.add_app_template_filter(lambda share: f"{share * 100:.4g}%", "fine_percent")
+    blueprint.add_app_template_filter(lambda value: f"{value:.2f}", "distance")
+    blueprint.add_app_template_filter(lambda value: f"{value:,}", "number")
+
+
+def wants_page() -> bool:
+    """Whether whoever asks would rather see a page than JSON: a browser that goes somewhere, no program, no script."""
+    if request.path.startswith(("/api/", "/static/")) or "X-Piece" in request.headers:
+        return False
+    return request.accept_mimetypes["text/html"] > request.accept_mimetypes["application/json"] and bool(
+        current_app.blueprints.get("pages")
+    )
+
+
+def _theme() -> str | None:
+    chosen = request.cookies.get(THEME_COOKIE)
+    return chosen if chosen in THEMES else None

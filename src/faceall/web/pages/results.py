@@ -1,0 +1,92 @@
+"""What the API answers, as the templates show it: with names, words and addresses of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import url_for
+
+from faceall.errors import FaceallError
+from faceall.gallery.people.clusters import LIMIT
+from faceall.web.api.serializers import Json
+from faceall.web.pages.context import shown_name
+from faceall.web.pages.texts import Texts
+from faceall.web.services import services
+
+_WORSE = {"no-face": "warn", "refused": "warn", "unreadable": "bad", "too-large": "bad", "failed": "bad"}
+
+
+def registered(words: Texts, result: Json) -> Json:
+    """One result of a registration with its outcome in words, its tone, and the people on it."""
+    status = result["status"]
+    people = {face["person"]["id"]: face["person"] for face in result["faces"] if face["person"]}
+    return {
+        **result,
+        "outcome": words(f"outcome.{status}" if words.has(f"outcome.{status}") else "outcome.registered"),
+        "tone": _WORSE.get(status, "good"),
+        "people": [{**person, "name": shown_name(words, person)} for person in people.values()],
+        "remark": _remark(words, result),
+    }
+
+
+def _remark(words: Texts, result: Json) -> str:
+    """What is wrong with a picture, or what there is to say about it; the server says the latter in English only."""
+    if _WORSE.get(result["status"]) == "bad":
+        return problem_text(words, result["error"])
+    said = [result["message"]] if result["status"] == "duplicate" else []
+    return "; ".join([*said, *result.get("notes", [])]) if words.language == "en" else ""
+
+
+def problem_text(words: Texts, error: Mapping[str, Any]) -> str:
+    """An error in words: what the server says, which is English; in another language after the text for its code."""
+    key = f"problems.{error['code']}"
+    message = str(error["message"])
+    if words.language == "en" or not words.has(key):
+        return message[:1].upper() + message[1:]
+    return words("script.detail", known=words(key), message=message)
+
+
+def searched(words: Texts, found: Json) -> Json:
+    """What a search found, each face's matches parted by the usual threshold."""
+    usual = usual_distance(found)
+    return {**found, "faces": [_answered(words, face, usual) for face in found["faces"]]}
+
+
+def usual_distance(found: Json) -> float:
+    """Up to which squared distance a match counts as the same person, unless the reader moves the slider."""
+    return float(found["threshold"]["distance"]) if found["threshold"] else LIMIT
+
+
+def _answered(words: Texts, face: Json, usual: float) -> Json:
+    matches = [_match(words, match) for match in face["matches"]]
+    alike = [match for match in matches if match["distance"] <= usual]
+    return {**face, "alike": alike, "less": matches[len(alike) :], "nearest": matches[0] if matches else None}
+
+
+def _match(words: Texts, match: Json) -> Json:
+    """A face or a person that was found, in one shape for both."""
+    by_person = "best" in match
+    face = match["faces"][0] if by_person else match["face"]
+    photo = _photo_of(face) if by_person else match["photo"]
+    person = match["person"]
+    marked = photo and url_for("pages.photo", photo_id=photo["id"], face=face)
+    return {
+        "face": face,
+        "photo": photo,
+        "person": person,
+        "name": shown_name(words, person),
+        "distance": match["best"] if by_person else match["distance"],
+        "mean": match["mean"] if by_person and match["count"] > 1 else None,
+        "similarity": match["similarity"],
+        "link": url_for("pages.person", person_id=person["id"]) if by_person and person else marked,
+    }
+
+
+def _photo_of(face: int) -> Json | None:
+    """The photo of a face; None where somebody removed it just now."""
+    try:
+        stored = services().gallery.face(face)
+    except FaceallError:
+        return None
+    return services().shapes.photo_of(stored.photo_id, stored.path)

@@ -1,0 +1,259 @@
+"""The pages: register, retrieve, people, photos and status, for people rather than programs.
+
+They show what the API gives. Scripts make them livelier; registering and searching work without.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+from werkzeug.datastructures import FileStorage
+
+from faceall.errors import FaceallError
+from faceall.gallery import StoredFace, StoredPhoto
+from faceall.gallery.people.names import checked_name
+from faceall.web import api
+from faceall.web.api.inputs import checked_urls, choice, name_of, whole
+from faceall.web.api.serializers import Json
+from faceall.web.errors import describe, refused
+from faceall.web.pages.context import add_filters, duration, keep_preferences, render, texts, wants_page
+from faceall.web.pages.results import problem_text, registered, searched, usual_distance
+from faceall.web.services import services
+from faceall.web.work.jobs import Job
+
+PEOPLE_PER_PAGE = 60
+FACES_PER_PAGE = 120
+RESULTS = 12
+
+_MOST_NAMES = 2000  # that are offered to choose from
+_MOST_ECHOED = 8 << 20  # bytes of a picture that is shown beside its results without scripts
+_NAMED = {"all": None, "only": False, "none": True}
+
+blueprint = Blueprint("pages", "faceall.web", template_folder="templates", static_folder="static", static_url_path="/static")
+add_filters(blueprint)
+blueprint.post("/preferences", endpoint="preferences")(keep_preferences)
+
+
+@blueprint.get("/")
+def register() -> Response:
+    """Where photos come in."""
+    return _register_page()
+
+
+@blueprint.post("/")
+def register_answer() -> Response:
+    """The same without scripts: registers the form's pictures and shows what became of them."""
+    files = [file for file in request.files.getlist("files") if file.filename]
+    urls = request.form.get("urls", "").split()
+    if not files and not urls:
+        return _register_page(problem=texts()("script.empty"), status=400)
+    try:
+        job = _submit(files, urls, request.form.get("person", "").strip() or None)
+    except FaceallError as error:
+        return _register_page(problem=_explain(error), status=_status_of(error))
+    job.wait()
+    return _register_page(results=[registered(texts(), result) for result in job.record()["results"]])
+
+
+def _submit(files: list[FileStorage], urls: list[str], person: str | None) -> Job:
+    shared = services()
+    owner = checked_name(person) if person else None
+    addresses = checked_urls(urls, shared.options.most_urls) if urls else []
+    shared.jobs.check_room(len(files) + len(urls))
+    sent = api.register.file_items([(name_of(file), file) for file in files], person=owner, unnamed=False)
+    return api.register.submit([*sent, *api.register.url_items(addresses, person=owner)])
+
+
+@blueprint.get("/retrieve")
+def retrieve() -> Response:
+    """Where a picture is searched with."""
+    return _retrieve_page()
+
+
+@blueprint.post("/retrieve")
+def retrieve_answer() -> Response:
+    """What a search found: the whole page, or for scripts (X-Piece) the results alone."""
+    piece = "X-Piece" in request.headers
+    try:
+        found = api.search.search()
+    except FaceallError as error:
+        if piece:
+            raise  # the script gets JSON, as from the API
+        return _retrieve_page(problem=_explain(error), status=_status_of(error))
+    usual = usual_distance(found)
+    values: Json = {
+        "found": searched(texts(), found),
+        "by": request.form.get("by"),
+        "usual_distance": usual,
+        "usual_percent": round(100 * (1 - usual / 2)),
+        "query_picture": None if piece else _echo(),
+    }
+    return render("retrieve_results.html", **values) if piece else _retrieve_page(**values)
+
+
+@blueprint.get("/people")
+def people() -> Response:
+    """Everybody, by name."""
+    query, which = request.args.get("q", "").strip(), choice(request.args, "unnamed", ("all", "only", "none"))
+    gallery = services().gallery
+    number, offset = _page_number(PEOPLE_PER_PAGE)
+    found = gallery.page_of_people(text=query or None, named=_NAMED[which], limit=PEOPLE_PER_PAGE, offset=offset)
+    return render(
+        "people.html",
+        "people",
+        people=[services().shapes.person(person) for person in found.items],
+        names=_names(),
+        nobody=gallery.page_of_faces(nobody=True, limit=0).total,
+        strangers=_strangers() if which == "only" and number == 1 and not query else [],
+        query=query,
+        unnamed=which,
+        **_pages(number, found.total, PEOPLE_PER_PAGE),
+    )
+
+
+def _strangers() -> list[Json]:
+    """The first faces that are filed under nobody."""
+    found = services().gallery.page_of_faces(nobody=True, limit=PEOPLE_PER_PAGE)
+    return [services().shapes.face(face) for face in found.items]
+
+
+@blueprint.get("/people/<int:person_id>")
+def person(person_id: int) -> Response:
+    """One person with all their faces, or with all the photos that show them."""
+    shared = services()
+    shown = shared.shapes.person(shared.gallery.person(person_id))
+    by_photo = choice(request.args, "show", ("faces", "photos")) == "photos"
+    number, offset = _page_number(FACES_PER_PAGE)
+    listed = shared.gallery.page_of_photos if by_photo else shared.gallery.page_of_faces
+    found = listed(person=person_id, limit=FACES_PER_PAGE, offset=offset)
+    everybody = shared.gallery.page_of_people(limit=_MOST_NAMES).items
+    return render(
+        "person.html",
+        "people",
+        person=shown,
+        faces=[shared.shapes.face(one) for one in found.items if isinstance(one, StoredFace)],
+        photos=[shared.shapes.photo(one) for one in found.items if isinstance(one, StoredPhoto)],
+        by_photo=by_photo,
+        others=[shared.shapes.person(other) for other in everybody if other.id != person_id],
+        names=[other.name for other in everybody if other.named],
+        **_pages(number, found.total, FACES_PER_PAGE),
+    )
+
+
+@blueprint.get("/photos/<int:photo_id>")
+def photo(photo_id: int) -> Response:
+    """One photo with its faces; `face` is marked."""
+    shown = services().shapes.photo(services().gallery.photo(photo_id))
+    face = whole(request.args, "face")
+    marked = next((one for one in shown["faces"] if one["id"] == face), None)
+    if face is not None and marked is None:
+        raise refused(f"the photo {photo_id} has no face {face}", 404)
+    return render("photo.html", "people", photo=shown, marked=marked, names=_names())
+
+
+@blueprint.get("/status")
+def status() -> Response:
+    """What the gallery holds and how it is."""
+    found = api.status.read_status(services())
+    index, model, words = found["index"], found["model"] or {}, texts()
+    return render(
+        "status.html",
+        "status",
+        numbers=[(key, found[name]) for key, name in _NUMBERS],
+        index=index,
+        model_name=model.get("name"),
+        model_size=model.get("size"),
+        engine=found["engine"],
+        threshold=found["threshold"],
+        queue=found["queue"],
+        uptime=duration(words, found["uptime_seconds"]),
+        version=found["version"],
+    )
+
+
+_NUMBERS = (
+    ("people", "people"),
+    ("faces", "faces"),
+    ("photos", "photos"),
+    ("unnamed", "unnamed_clusters"),
+    ("nobody", "unnamed_faces"),
+)
+
+
+@blueprint.after_app_request
+def show_problem(response: Response) -> Response:
+    """Errors of the whole app as a page, where a person would otherwise see JSON; the headers stay."""
+    if response.status_code < 400 or response.mimetype != "application/json" or not wants_page():
+        return response
+    words, error = texts(), response.get_json()["error"]
+    if response.status_code == 404:
+        title, message = words("problem.not_found_title"), words("problem.not_found")
+    else:
+        title, message = words("problem.title"), problem_text(words, error)
+    page = render("problem.html", title=title, message=message)
+    response.set_data(page.get_data())
+    response.mimetype = "text/html"
+    return response
+
+
+def _register_page(*, status: int = 200, problem: str = "", results: Sequence[Json] = ()) -> Response:
+    person = request.form.get("person", "")
+    values = {"names": _names(), "wanted_person": person, "problem": problem, "results": results}
+    return render("register.html", "register", status=status, **values)
+
+
+def _retrieve_page(*, status: int = 200, **values: Any) -> Response:
+    k = request.form.get("k", "")
+    shown: Json = {
+        "gallery_faces": len(services().gallery),
+        "by": "person",
+        "k": int(k) if k.isdecimal() and len(k) < 5 else RESULTS,
+        "problem": "",
+        "found": None,
+    }
+    return render("retrieve.html", "retrieve", status=status, **{**shown, **values})
+
+
+def _echo() -> str | None:
+    """The picture of the form as an address that holds it; None where it is too large for that."""
+    file = request.files["file"]
+    file.stream.seek(0)
+    content = file.stream.read(_MOST_ECHOED + 1)
+    if len(content) > _MOST_ECHOED or not file.mimetype.startswith("image/"):
+        return None
+    return f"data:{file.mimetype};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _names() -> list[str]:
+    return [person.name for person in services().gallery.page_of_people(named=True, limit=_MOST_NAMES).items]
+
+
+def _page_number(size: int) -> tuple[int, int]:
+    """Which page the query asks for, from 1, and how many entries lie before it."""
+    number = whole(request.args, "page", 1, low=1, high=10_000_000) or 1
+    return number, (number - 1) * size
+
+
+def _pages(number: int, total: int, size: int) -> Json:
+    """Where a page lies among all, and how to get to the others."""
+
+    def page_url(page: int) -> str:
+        kept = {key: value for key, value in request.args.items() if key != "page"}
+        return url_for(request.endpoint or "", **{**kept, **(request.view_args or {}), "page": page})
+
+    return {"page": number, "pages": max(1, -(-total // size)), "page_url": page_url}
+
+
+def _explain(error: FaceallError) -> str:
+    return problem_text(texts(), _described(error)[1])
+
+
+def _status_of(error: FaceallError) -> int:
+    return _described(error)[0]
+
+
+def _described(error: FaceallError) -> tuple[int, Json]:
+    return describe(error, services().gallery.place)
