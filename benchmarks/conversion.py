@@ -1,8 +1,8 @@
-"""The conversions of the real nets, each proven on crops of faces: the table in docs/conversion.md.
+"""The conversions of the real nets, each proven on crops of faces: the table in docs/guides/conversion.md.
 
 FaceNet goes to every kind of Caffe file, to ONNX, and to Core ML in every precision where coremltools is installed;
 MTCNN's three nets to Caffe, ONNX and both formats of Core ML.
-Usage: python benchmarks/conversion.py SHARED [--docs docs/conversion.md] [--only TEXT]
+Usage: python benchmarks/conversion.py SHARED [--docs docs/guides/conversion.md] [--only TEXT]
   SHARED  holds models/facenet/20180408-102900.pb, models/facenet/golden.npz and models/mtcnn/det1.prototxt and so on
   --docs  put the rows into the table between the markers of this file, each as soon as it is measured
   --only  measure the rows whose source or target holds TEXT; others stay in the file as they are

@@ -64,7 +64,7 @@ def gallery_option(command: Command) -> Command:
     )(command)
 
 
-def pictures_argument(command: Command) -> Command:
+def images_argument(command: Command) -> Command:
     """IMG..., pictures and folders of pictures, as `images`."""
     return click.argument(
         "images", nargs=-1, required=True, metavar="IMG...", type=PhotosPath(path_type=Path, dir_okay=True)

@@ -206,9 +206,10 @@ def test_ctrl_c_while_loading(process_environment: Environment) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-def test_module_is_a_command(process_environment: Environment) -> None:
-    """`python -m faceall_cli` is the command."""
-    command = [sys.executable, "-m", "faceall_cli", "--version"]
+@pytest.mark.parametrize("module_name", ["faceall", "faceall_cli"])
+def test_module_is_a_command(process_environment: Environment, module_name: str) -> None:
+    """`python -m faceall` and `python -m faceall_cli` run the command."""
+    command = [sys.executable, "-m", module_name, "--version"]
     done = subprocess.run(command, env=process_environment, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.startswith("faceall, version ")
 

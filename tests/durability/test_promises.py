@@ -1,4 +1,4 @@
-"""Every promise in docs/durability.md has its tests."""
+"""Every promise in docs/explanation/durability.md has its tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from places import ROOT
 
-DOCUMENT = ROOT / "docs" / "durability.md"
+DOCUMENT = ROOT / "docs" / "explanation" / "durability.md"
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", DOCUMENT.read_text())))
 
 

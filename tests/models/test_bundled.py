@@ -66,10 +66,10 @@ def test_manifest_recipe_and_weights_agree(bundled: ModelFolder, recipe: dict[st
 
 
 def test_the_card_gives_the_same_figures(bundled: ModelFolder, recipe: dict[str, Any]) -> None:
-    """docs/model-card.md names the accuracy, the threshold and the number of weights that the files have."""
-    card = ROOT / "docs" / "model-card.md"
+    """The model card names the accuracy, the threshold and the number of weights of the files."""
+    card = ROOT / "docs" / "explanation" / "model-card.md"
     if not card.exists():
-        pytest.skip("needs the source tree: docs/model-card.md is absent")
+        pytest.skip("needs the source tree: docs/explanation/model-card.md is absent")
     text = card.read_text()
     assert f"{recipe['results']['lfw-dev']['accuracy']:.4f}" in text
     assert f"{bundled.manifest.match_threshold}" in text

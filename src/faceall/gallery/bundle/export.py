@@ -1,4 +1,4 @@
-"""A gallery, or some of its people, as one file for another machine or a phone: docs/gallery-bundle.md."""
+"""A gallery, or some of its people, as one file for another machine or a phone: docs/explanation/gallery-bundle.md."""
 
 from __future__ import annotations
 

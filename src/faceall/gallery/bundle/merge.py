@@ -1,6 +1,6 @@
 """What comes back from a phone or another machine is merged: people by id, then by name; no face twice; nothing goes.
 
-The rules stand in docs/gallery-bundle.md. All of it is one transaction.
+The rules stand in docs/explanation/gallery-bundle.md. All of it is one transaction.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from faceall_cli.commands.gallery.people import open_existing
 from faceall_cli.console import Console, counted, shown
 from faceall_cli.options import gallery_option, output_options
-from faceall_cli.people import open_existing
 
 
 @click.command()

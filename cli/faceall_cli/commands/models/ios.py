@@ -29,7 +29,7 @@ def write_package(
     detector = read_nets()
     options: dict[str, Any] = {"check": how["check"]}
     if how["find_faces"]:
-        from faceall_cli.crops import cut_faces
+        from faceall_cli.commands.models.crops import cut_faces
 
         options["reader"] = functools.partial(cut_faces, console)
     with tempfile.TemporaryDirectory(prefix="faceall-ios-") as work:
@@ -47,7 +47,7 @@ def _model_folder(console: Console, source: Path, place: Path, how: dict[str, An
         folder = ModelFolder.open(source)
         folder.verify()
         return folder
-    from faceall_cli.convert import run_conversion
+    from faceall_cli.commands.models.convert import run_conversion
 
     return run_conversion(console, source, place, how, target="caffe", batch_norm=batch_norm).folder
 

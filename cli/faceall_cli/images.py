@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from faceall.types import Image
 
 
-def read_pictures(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Path, Image]]:
+def read_images(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Path, Image]]:
     """Every picture at the paths with its pixels; those that cannot be read get a line on stderr."""
     from faceall.errors import ImageError
     from faceall.images import find_images, read_image

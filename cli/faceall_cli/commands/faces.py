@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console, counted, rounded, shown
 from faceall_cli.group import MISTAKE
-from faceall_cli.options import model_option, output_options, pictures_argument
-from faceall_cli.photos import make_embedder
-from faceall_cli.pictures import Drawings, place, read_pictures
+from faceall_cli.images import Drawings, place, read_images
+from faceall_cli.options import images_argument, model_option, output_options
 
 if TYPE_CHECKING:
     from faceall.types import Faces, Image
 
 
 @click.command()
-@pictures_argument
+@images_argument
 @click.option(
     "--draw",
     type=click.Path(file_okay=False, path_type=Path),
@@ -37,7 +37,7 @@ def detect(console: Console, images: tuple[Path, ...], draw: Path | None, min_fa
     detector = Detector(min_face=min_face)
     total = 0
     drawings = None if draw is None else Drawings(console, draw, images)
-    for path, image in read_pictures(console, images):
+    for path, image in read_images(console, images):
         faces = detector(image)
         total += len(faces)
         _print_faces(console, path, image, faces)
@@ -64,7 +64,7 @@ def _print_faces(console: Console, path: Path, image: Image, faces: Faces) -> No
 
 
 @click.command()
-@pictures_argument
+@images_argument
 @click.option(
     "-o",
     "--output",
@@ -85,7 +85,7 @@ def embed(console: Console, images: tuple[Path, ...], output: Path, model: str |
         raise click.ClickException(f"{output}: cannot be written, as there is no folder {output.parent}")
     analyser = Analyser(embedder=make_embedder(model))
     rows: list[Any] = []
-    for path, image in read_pictures(console, images):
+    for path, image in read_images(console, images):
         faces, vectors = analyser.find(image)
         for face, vector in zip(faces, vectors, strict=True):
             console.record(

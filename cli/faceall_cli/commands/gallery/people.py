@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from faceall_cli.commands.gallery.receipts import proof_of, receipt_of
 from faceall_cli.console import Console, counted, rounded, short_path, shown
 from faceall_cli.options import gallery_option, output_options
-from faceall_cli.receipts import proof_of, receipt_of
 
 if TYPE_CHECKING:
     from faceall.gallery import Gallery

@@ -82,7 +82,7 @@ def run_conversion(console: Console, source: Path, directory: Path, how: dict[st
 
     options = dict(how)
     if options.pop("find_faces", False):
-        from faceall_cli.crops import cut_faces
+        from faceall_cli.commands.models.crops import cut_faces
 
         options["reader"] = functools.partial(cut_faces, console)
     done = run(source, directory, **options, **more)
@@ -204,7 +204,7 @@ def convert(
 
     _refuse_idle(styles["target"])
     if styles["target"] == "ios":
-        from faceall_cli.ios import write_package
+        from faceall_cli.commands.models.ios import write_package
 
         half = CoremlOptions(precision=precision or "float16", target=ios)
         write_package(console, source, destination, how, half, styles["batch_norm"])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from faceall_cli.commands.gallery.people import open_existing, open_to_export
+from faceall_cli.commands.gallery.photos import make_embedder, stopped_by_ctrl_c
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
 from faceall_cli.options import GalleryPlace, gallery_option, model_option, output_options
-from faceall_cli.people import open_existing, open_to_export
-from faceall_cli.photos import make_embedder, stopped_by_ctrl_c
 
 if TYPE_CHECKING:
     from faceall.gallery import Migration

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceall_cli.commands.gallery.photos import stopped_by_ctrl_c
 from faceall_cli.console import Console, counted, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
 from faceall_cli.options import PhotosPath, output_options
-from faceall_cli.photos import stopped_by_ctrl_c
 
 if TYPE_CHECKING:
     from faceall.train.align import AlignedPhoto, Alignment

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceall_cli.commands.gallery.people import open_existing
+from faceall_cli.commands.gallery.receipts import proof_of, receipt_of
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
 from faceall_cli.options import PhotosPath, gallery_option, model_option, output_options
-from faceall_cli.people import open_existing
-from faceall_cli.receipts import proof_of, receipt_of
 
 if TYPE_CHECKING:
     from faceall.gallery import PhotoResult, Registration

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console, rounded, short_path, shown
 from faceall_cli.group import MISTAKE
-from faceall_cli.options import gallery_option, model_option, output_options, pictures_argument
-from faceall_cli.photos import make_embedder
-from faceall_cli.pictures import Drawings, place, read_pictures
+from faceall_cli.images import Drawings, place, read_images
+from faceall_cli.options import gallery_option, images_argument, model_option, output_options
 
 if TYPE_CHECKING:
     from faceall.gallery import Gallery, GalleryMatch, MatchThreshold, PersonMatch, PersonResult, SearchResult
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@pictures_argument
+@images_argument
 @click.option("-k", type=click.IntRange(min=1), default=5, show_default=True, help="How many matches per face.")
 @click.option(
     "--threshold",
@@ -74,7 +74,7 @@ def search(
         if not len(opened):
             raise click.ClickException(f"{opened.place}: the gallery is empty; register photos first")
         opened.warm_up()
-        for path, image in read_pictures(console, images):
+        for path, image in read_images(console, images):
             results = _ask(opened, image, by, **asked)
             if not results:
                 console.complain(f"faceall: {shown(path)}: no face found")

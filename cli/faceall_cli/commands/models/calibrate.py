@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from faceall_cli.commands.gallery.people import open_existing
 from faceall_cli.console import Console, counted, shown
 from faceall_cli.options import gallery_option, output_options
-from faceall_cli.people import open_existing
 
 if TYPE_CHECKING:
     from faceall.evaluate import CalibrationReport

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceall_cli.commands.models.convert import conversion_options, run_conversion
 from faceall_cli.console import Console, shown
-from faceall_cli.convert import conversion_options, run_conversion
 from faceall_cli.group import MISTAKE
 from faceall_cli.options import output_options
 

@@ -1,0 +1,28 @@
+"""The commands, in the order in which `faceall --help` lists them."""
+
+from faceall_cli.commands import doctor, faces, serve
+from faceall_cli.commands.gallery import cluster, gallery, index, people, photos, search
+from faceall_cli.commands.models import calibrate, convert, evaluate, models
+from faceall_cli.commands.training import align, train
+
+COMMANDS = (
+    photos.register,
+    search.search,
+    faces.detect,
+    faces.embed,
+    faces.compare,
+    people.people,
+    cluster.cluster,
+    photos.remove,
+    photos.status,
+    gallery.gallery,
+    index.index,
+    models.models,
+    convert.convert,
+    evaluate.evaluate,
+    calibrate.calibrate,
+    align.align,
+    train.train,
+    serve.serve,
+    doctor.doctor,
+)

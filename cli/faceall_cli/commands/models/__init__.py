@@ -1,0 +1,1 @@
+"""Commands that work on model folders: install, convert, evaluate, calibrate."""
