@@ -15,8 +15,6 @@ from faceall.caffe.engines import get_engine, has_eight_bit_products
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.caffe.onnx import to_onnx
 from faceall.embed import Embedder
-from faceall.errors import EngineError, ModelDamagedError
-from faceall.models import EIGHT_BIT, CropRule, ModelFolder, adopt
 from faceall.embed.quantisation import (
     GATE,
     _cheapest,
@@ -27,6 +25,8 @@ from faceall.embed.quantisation import (
     measure_ranges,
     portraits,
 )
+from faceall.errors import EngineError, ModelDamagedError
+from faceall.models import EIGHT_BIT, CropRule, ModelFolder, adopt
 from faceall.types import Array
 from tiny_model import write_tiny_model
 

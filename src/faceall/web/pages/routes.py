@@ -32,7 +32,9 @@ _MOST_NAMES = 2000  # that are offered to choose from
 _MOST_ECHOED = 8 << 20  # bytes of a picture that is shown beside its results without scripts
 _NAMED = {"all": None, "only": False, "none": True}
 
-blueprint = Blueprint("pages", "faceall.web", template_folder="templates", static_folder="static", static_url_path="/static")
+blueprint = Blueprint(
+    "pages", "faceall.web", template_folder="templates", static_folder="static", static_url_path="/static"
+)
 add_filters(blueprint)
 blueprint.post("/preferences", endpoint="preferences")(keep_preferences)
 
