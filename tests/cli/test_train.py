@@ -10,7 +10,7 @@ import pytest
 from cli_runs import Run, records
 from PIL import Image as PillowImage
 
-from faceall.train.align_options import AlignOptions
+from faceall.train.align.options import AlignOptions
 from faceall.train.options import DistillationOptions
 from faceall.train.run_folder import RunFolder
 from faceall.types import Image

@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from faceall.errors import AlignError
-from faceall.train.align_workers import Workers
+from faceall.train.align.workers import Workers
 
 
 class Adder:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from faceall.errors import TrainError
-from faceall.train.augmentation import NO_AUGMENTATION, Augmentation, augment
+from faceall.train.data.augmentation import NO_AUGMENTATION, Augmentation, augment
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from faceall.train.loader import batches, members
+from faceall.train.data.loader import batches, members
 
 
 @pytest.mark.parametrize("threads", [0, 1, 3])

@@ -15,7 +15,7 @@ import keras
 from faceall.convert import convert, read_graph
 from faceall.convert.architectures.definitions import inception_resnet_v1 as defined
 from faceall.errors import TrainError
-from faceall.train.inheritance import inherit, teacher_weights
+from faceall.train.distillation.initialisation import inherit, teacher_weights
 from faceall.train.nets import inception_resnet_v1, mobile_facenet
 from faceall.train.norm import batch_normalization
 from places import GRAPH

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from faceall.errors import AlignError, TrainError
-from faceall.train.align_options import AlignOptions
-from faceall.train.people import (
+from faceall.train.align.options import AlignOptions
+from faceall.train.data.people import (
     DatasetRules,
     crop_sizes,
     epoch,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from faceall.errors import TrainError
-from faceall.train.options import DistillationOptions, IdentificationOptions
-from faceall.train.people import DatasetRules
+from faceall.train.data.people import DatasetRules
+from faceall.train.options import ClassificationOptions, DistillationOptions
 from faceall.train.run_folder import RunFolder
 
 
@@ -16,7 +16,7 @@ def test_options_come_back_from_run_json(tmp_path: Path) -> None:
     """Equal, of both kinds of training, rules and changes included."""
     for kind, options in (
         ("a", DistillationOptions(length=1000, schedule="steps", milestones=(300, 600))),
-        ("b", IdentificationOptions(loss="center", rules=DatasetRules(minimum=3, repeats=((4, 5),)))),
+        ("b", ClassificationOptions(loss="center", rules=DatasetRules(minimum=3, repeats=((4, 5),)))),
     ):
         run = RunFolder(tmp_path / kind)
         run.begin({"options": options.to_json()})

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from faceall.errors import TrainError
-from faceall.train.distillation import fit_targets
-from faceall.train.shards import Faces, open_shard, split
+from faceall.train.data.shards import Faces, open_shard, split
+from faceall.train.distillation.targets import fit_targets
 
 
 def make(folder: Path, count: int = 200, seed: int = 0) -> Path:

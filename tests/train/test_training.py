@@ -22,19 +22,19 @@ from faceall import Embedder
 from faceall.caffe import read_caffemodel
 from faceall.errors import TrainError
 from faceall.images import write_image
-from faceall.train import distil as distil_module
-from faceall.train.align_options import AlignOptions
-from faceall.train.augmentation import NO_AUGMENTATION, Augmentation
+from faceall.train.align.options import AlignOptions
 from faceall.train.checkpoints import list_checkpoints, read_checkpoint
-from faceall.train.distil import branch, distil
+from faceall.train.classification.batches import Pictures, choose_triplets, measure_people
+from faceall.train.classification.run import train_classifier
+from faceall.train.data.augmentation import NO_AUGMENTATION, Augmentation
+from faceall.train.data.people import find_people
+from faceall.train.data.shards import open_shard
+from faceall.train.distillation import run as distill_module
+from faceall.train.distillation.run import branch, distill
 from faceall.train.events import Events
 from faceall.train.export import export_model, run_weights
-from faceall.train.identification import Pictures, choose_triplets, measure_people
-from faceall.train.identify import identify
-from faceall.train.options import DistillationOptions, IdentificationOptions
-from faceall.train.people import find_people
+from faceall.train.options import ClassificationOptions, DistillationOptions
 from faceall.train.run_folder import RunFolder
-from faceall.train.shards import open_shard
 from faceall_cli.main import main
 
 SMALL = {
@@ -66,26 +66,26 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import test_training as t
-make = t.distil_module.DistillationBatches.__call__
+make = t.distill_module.DistillationBatches.__call__
 def dying(self, step):
     if step == 7:
         os.kill(os.getpid(), signal.SIGKILL)
     return make(self, step)
-t.distil_module.DistillationBatches.__call__ = dying
-t.distil(Path({run!r}), [t.open_shard(Path({shard!r}))], t.small(length=10), checkpoint_steps=3, threads=0)
+t.distill_module.DistillationBatches.__call__ = dying
+t.distill(Path({run!r}), [t.open_shard(Path({shard!r}))], t.small(length=10), checkpoint_steps=3, threads=0)
 """
 
 
 def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(shard: Path, tmp_path: Path) -> None:
     """SIGKILL after seven of ten steps; it goes on from the checkpoint after six, to the same bits."""
-    whole = distil(tmp_path / "whole", [open_shard(shard)], small(length=10), threads=1)
+    whole = distill(tmp_path / "whole", [open_shard(shard)], small(length=10), threads=1)
     code = KILLED.format(tests=str(Path(__file__).parent), run=str(tmp_path / "killed"), shard=str(shard))
     path = os.pathsep.join([entry for entry in sys.path if entry])
     child = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False)
     assert child.returncode == -signal.SIGKILL
     checkpoints = list_checkpoints(tmp_path / "killed" / "checkpoints")
     assert read_checkpoint(checkpoints[-1]).step == 6
-    resumed = distil(tmp_path / "killed", [open_shard(shard)], threads=1)
+    resumed = distill(tmp_path / "killed", [open_shard(shard)], threads=1)
     assert resumed.keys() == whole.keys()
     for name, array in whole.items():
         np.testing.assert_array_equal(resumed[name], array, err_msg=name)
@@ -97,20 +97,20 @@ def test_a_run_with_other_options_or_of_another_kind_is_refused(shard: Path, tmp
     run = RunFolder(tmp_path / "run")
     run.begin({"kind": "distillation", "options": small().to_json(), "data": []})
     with pytest.raises(TrainError, match="other options"):
-        distil(run.path, [open_shard(shard)], small(seed=5))
+        distill(run.path, [open_shard(shard)], small(seed=5))
     with pytest.raises(TrainError, match="no run to go on with"):
-        distil(tmp_path / "absent", [open_shard(shard)])
+        distill(tmp_path / "absent", [open_shard(shard)])
     run.describe({"kind": "identification", "options": {}, "data": []})
     with pytest.raises(TrainError, match="another kind, 'identification'"):
-        distil(run.path, [open_shard(shard)])
+        distill(run.path, [open_shard(shard)])
 
 
 def test_a_branch_ends_a_run_that_stays_as_it_is(shard: Path, tmp_path: Path) -> None:
     """It goes on for four steps, over which the rate falls to nothing; the student comes out as a model that runs."""
-    distil(tmp_path / "run", [open_shard(shard)], small(length=6), threads=0)
+    distill(tmp_path / "run", [open_shard(shard)], small(length=6), threads=0)
     before = list_checkpoints(tmp_path / "run" / "checkpoints")
     new = branch(tmp_path / "run", tmp_path / "end", steps=4)
-    weights = distil(new.path, [open_shard(shard)], threads=0, measure_every=1)
+    weights = distill(new.path, [open_shard(shard)], threads=0, measure_every=1)
     assert list_checkpoints(tmp_path / "run" / "checkpoints") == before
     rates = [entry["rate"] for entry in new.results()]
     assert rates == sorted(rates, reverse=True)
@@ -137,26 +137,26 @@ def test_a_second_teacher_is_learnt_from_where_another_run_stands(shard: Path, t
     vectors = np.load(folder / "colours.npy")
     np.save(folder / "shapes.npy", (vectors[:, ::-1] ** 3 + 0.5).astype(np.float32))
     shards = [open_shard(folder)]
-    distil(tmp_path / "one", shards, small(length=20), threads=1)
+    distill(tmp_path / "one", shards, small(length=20), threads=1)
     weights = run_weights(tmp_path / "one")[0]
     both = small(second="shapes", length=20)
-    distil(tmp_path / "both", shards, both, begin_with=tmp_path / "one", checkpoint_steps=20, threads=1)
+    distill(tmp_path / "both", shards, both, begin_with=tmp_path / "one", checkpoint_steps=20, threads=1)
     begun = read_checkpoint(tmp_path / "both/checkpoints/step-000000020.npz")
     assert RunFolder(tmp_path / "both").about()["begun_with"] == {"run": "one", "step": 20}
     assert all(value.shape == weights[name].shape for name, value in begun.weights.items())
-    distil(tmp_path / "none", shards, both, checkpoint_steps=20, threads=1)
+    distill(tmp_path / "none", shards, both, checkpoint_steps=20, threads=1)
     losses = {name: RunFolder(tmp_path / name).results()[-1]["loss"] for name in ("both", "none")}
     assert losses["both"] < losses["none"]
-    distil(branch(tmp_path / "both", tmp_path / "end", steps=5).path, shards, threads=1)
+    distill(branch(tmp_path / "both", tmp_path / "end", steps=5).path, shards, threads=1)
     np.testing.assert_array_equal(np.load(tmp_path / "end/middles.npy"), np.load(tmp_path / "both/middles.npy"))
     with pytest.raises(TrainError, match=r"no vectors of 'shapes', which .*both has learnt"):
-        distil(tmp_path / "less", [open_shard(shard)], small(), begin_with=tmp_path / "both")
+        distill(tmp_path / "less", [open_shard(shard)], small(), begin_with=tmp_path / "both")
     (tmp_path / "end/middles.npy").unlink()
     with pytest.raises(TrainError, match="is missing"):
-        distil(tmp_path / "end", shards)
+        distill(tmp_path / "end", shards)
 
 
-def people_options(loss: str, **changes: object) -> IdentificationOptions:
+def people_options(loss: str, **changes: object) -> ClassificationOptions:
     """A small net that is to know six people by heart."""
     options = {
         **{name: SMALL[name] for name in ("architecture", "width", "multiple", "image_size", "warm_up")},
@@ -173,7 +173,7 @@ def people_options(loss: str, **changes: object) -> IdentificationOptions:
         "length": 60,
         **changes,
     }
-    return IdentificationOptions(**options)  # type: ignore[arg-type]
+    return ClassificationOptions(**options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def people_options(loss: str, **changes: object) -> IdentificationOptions:
 def test_every_loss_learns_real_people_by_heart(loss: str, shared: Path, tmp_path: Path) -> None:
     """Six people of LFW's view 1: each picture's nearest other is of the same person, for more than 0.95 of them."""
     data = real_people(shared, tmp_path / "people", people=6)
-    identify(tmp_path / "run", data, people_options(loss), keep_average=0.0, threads=1)
+    train_classifier(tmp_path / "run", data, people_options(loss), keep_average=0.0, threads=1)
     assert RunFolder(tmp_path / "run").results()[-1]["nearest"] > 0.95
 
 
@@ -232,7 +232,7 @@ def test_the_command_people_takes_the_sizes_of_an_alignment(tmp_path: Path) -> N
 def test_an_untrained_net_passes_the_gate(shard: Path, tmp_path: Path) -> None:
     """Its statistics are those of its first batch, so its vectors do not die out: whole MobileFaceNet, 1e-5."""
     options = small(width=1.0, multiple=1, embedding_size=24, warm_up=0)
-    distil(tmp_path / "run", [open_shard(shard)], replace(options, length=1), threads=0, checkpoint_steps=1)
+    distill(tmp_path / "run", [open_shard(shard)], replace(options, length=1), threads=0, checkpoint_steps=1)
     first = read_checkpoint(list_checkpoints(tmp_path / "run/checkpoints")[0])
     assert first.step == 0
     done = export_model(first.weights, options, tmp_path / "model", name="untrained")
@@ -245,7 +245,7 @@ def test_a_training_that_cannot_begin_leaves_no_run(tmp_path: Path) -> None:
         (tmp_path / "faces" / f"{number % 2}").mkdir(parents=True, exist_ok=True)
         write_image(tmp_path / "faces" / f"{number % 2}" / f"{number}.png", crop)
     with pytest.raises(TrainError, match="cannot hold as many of each of 5 people"):
-        identify(tmp_path / "run", tmp_path / "faces", people_options("triplet", people=5))
+        train_classifier(tmp_path / "run", tmp_path / "faces", people_options("triplet", people=5))
     assert not (tmp_path / "run").exists()
 
 
@@ -289,10 +289,10 @@ def test_a_triplet_batch_obeys_the_margin(shared: Path, tmp_path: Path) -> None:
 
 def test_augmentation_is_part_of_a_run(shard: Path, tmp_path: Path) -> None:
     """Two seeds see other pictures; the same seed sees the same ones."""
-    faces = distil_module.split([open_shard(shard)], seed=0, teachers=["colours"])[0]
-    targets = distil_module.fit_targets(faces, "colours", 16)
+    faces = distill_module.split([open_shard(shard)], seed=0, teachers=["colours"])[0]
+    targets = distill_module.fit_targets(faces, "colours", 16)
     made = [
-        distil_module.DistillationBatches(
+        distill_module.DistillationBatches(
             faces=faces, targets=targets, batch=4, size=48, inner=48, how=Augmentation(), seed=seed
         )(2)
         for seed in (1, 1, 2)

@@ -17,13 +17,19 @@ from faceall.errors import TrainError
 from faceall.models import Manifest, ModelFolder
 from faceall.models.folder import write_model_folder
 from faceall.models.manifest import CAFFEMODEL, PROTOTXT
-from faceall.train import distil, identify
-from faceall.train.options import DistillationOptions, IdentificationOptions, TrainOptions
+from faceall.train.classification import run as classification
+from faceall.train.classification.run import train_classifier
+from faceall.train.data.shards import open_shard
+from faceall.train.distillation import run as distillation
+from faceall.train.distillation.run import distill
+from faceall.train.options import ClassificationOptions, DistillationOptions, TrainOptions
 from faceall.train.run_folder import RunFolder
-from faceall.train.shards import open_shard
 from faceall.types import Array
 
-_KINDS: dict[str, type[TrainOptions]] = {distil.KIND: DistillationOptions, identify.KIND: IdentificationOptions}
+_KINDS: dict[str, type[TrainOptions]] = {
+    distillation.KIND: DistillationOptions,
+    classification.KIND: ClassificationOptions,
+}
 
 
 def export_model(
@@ -88,12 +94,12 @@ def run_weights(run: Path, *, last: bool = False) -> tuple[dict[str, Array], Tra
 
 def resume_run(run: Path, data: Sequence[Path], **loop: Any) -> None:
     """Go on with a run of either kind, on its shards or on the one folder of its people. Raises TrainError."""
-    if RunFolder(run).about().get("kind") != identify.KIND:
-        distil.distil(run, [open_shard(folder) for folder in data], **loop)
+    if RunFolder(run).about().get("kind") != classification.KIND:
+        distill(run, [open_shard(folder) for folder in data], **loop)
         return
     if len(data) != 1:
         raise TrainError(f"{run}: learns from one folder of people, {len(data)} were given")
-    identify.identify(run, data[0], **loop)
+    train_classifier(run, data[0], **loop)
 
 
 def export_run(

@@ -33,7 +33,7 @@ def make_loss(
 ) -> Objective:
     """The loss called `name`; it takes labels (N,) int and embeddings (N, D) of unit length.
 
-    "triplet" takes the triplets that `identification.choose_triplets` chose in place of the labels.
+    "triplet" takes the triplets that `classification.choose_triplets` chose in place of the labels.
 
     classes        how many people there are
     size           D

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from faceall.errors import TrainError
-from faceall.train.augmentation import Augmentation
 from faceall.train.backend import import_keras
+from faceall.train.data.augmentation import Augmentation
+from faceall.train.data.people import DatasetRules
 from faceall.train.losses import LossName, Objective
 from faceall.train.nets import ARCHITECTURES, MOMENTUM, check_side
-from faceall.train.people import DatasetRules
 from faceall.train.schedules import Schedule, ScheduleKind
 
 Policy = Literal["float32", "mixed_bfloat16", "mixed_float16"]
@@ -156,7 +156,7 @@ class DistillationOptions(TrainOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdentificationOptions(TrainOptions):
+class ClassificationOptions(TrainOptions):
     """What a training on people is told.
 
     loss           "softmax", "center", "arcface", "triplet" (facenet's choice) or "semi-hard"

@@ -14,9 +14,9 @@ from typing import Any
 from tqdm import tqdm
 
 from faceall.train.checkpoints import Checkpoint, write_checkpoint
+from faceall.train.data.loader import batches
 from faceall.train.events import Events
 from faceall.train.learner import Averages, Learner
-from faceall.train.loader import batches
 from faceall.train.run_folder import RunFolder
 from faceall.train.schedules import Schedule
 from faceall.types import Array

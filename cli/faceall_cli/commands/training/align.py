@@ -16,7 +16,7 @@ from faceall_cli.group import INTERRUPTED, MISTAKE
 from faceall_cli.options import PhotosPath, output_options
 
 if TYPE_CHECKING:
-    from faceall.train.align import AlignedPhoto, Alignment
+    from faceall.train import AlignedPhoto, Alignment
 
 _FINE = frozenset(("aligned", "unchanged"))
 
@@ -68,7 +68,7 @@ def align(console: Console, photos: Path, target: Path, workers: int | None, **s
 
     Running again does what is missing or has changed; Ctrl-C and kills lose nothing that is finished.
     """
-    from faceall.train.align import Alignment
+    from faceall.train import Alignment
 
     start = time.monotonic()
     with stopped_by_ctrl_c() as stop:
@@ -87,7 +87,7 @@ def _options(*, margin: float | None, suffix: Any, **others: Any) -> Any:
     from dataclasses import replace
 
     from faceall.models import FACENET_CROP
-    from faceall.train.align import AlignOptions
+    from faceall.train import AlignOptions
 
     rule = FACENET_CROP if margin is None else replace(FACENET_CROP, margin=margin)
     try:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from faceall_cli.console import Console, shown
 from faceall_cli.options import output_options
-
-if TYPE_CHECKING:
-    pass
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW = click.Path(path_type=Path)
@@ -115,7 +112,7 @@ def _loop_options(command: Any) -> Any:
             "progress": not values["quiet"],
         }
         if threads:
-            from faceall.train.backend import limit_threads
+            from faceall.train import limit_threads
 
             limit_threads(threads)
         return command(*args, loop=loop, **values)
@@ -130,7 +127,7 @@ def _net_options(command: Any) -> Any:
 
     @functools.wraps(command)
     def collected(*args: Any, **values: Any) -> Any:
-        from faceall.train.augmentation import Augmentation
+        from faceall.train import Augmentation
 
         how = {name: values.pop(name) for name in names}
         given = {name.removesuffix("_change"): values.pop(name) for name in changes}
@@ -174,11 +171,11 @@ def prepare(console: Console, faces: Path, shard: Path, teachers: tuple[str, ...
     FACES is what `faceall align` writes. Running again goes on where it was interrupted.
     """
     from faceall import Embedder
-    from faceall.train.prepare import prepare as run
+    from faceall.train import prepare_shard
 
     embedders = {Path(name).name: Embedder(name) for name in teachers}
     with console.progress(1, "vectors") as bar:
-        made = run(faces, shard, embedders, progress=bar.move_to)
+        made = prepare_shard(faces, shard, embedders, progress=bar.move_to)
     console.record({"shard": str(shard), "faces": len(made.crops), "teachers": sorted(made.teachers)})
     console.line(f"{len(made.crops)} faces, vectors of {', '.join(sorted(made.teachers))}: {shown(shard)}")
 
@@ -213,10 +210,14 @@ def distill(
     **more: Any,
 ) -> None:
     """Let a student learn a teacher's vectors from faces without names, in the folder RUN."""
-    from faceall.train.distil import distil
-    from faceall.train.inheritance import inherited
-    from faceall.train.options import DistillationOptions
-    from faceall.train.shards import common_inner, only_teacher, open_shard
+    from faceall.train import (
+        DistillationOptions,
+        common_inner,
+        distill,
+        initialise_from_teacher,
+        only_teacher,
+        open_shard,
+    )
 
     if inherit is not None and initial is not None:
         raise click.UsageError("--inherit and --initial exclude each other")
@@ -224,9 +225,11 @@ def distill(
     name = teacher or only_teacher(opened)
     options = DistillationOptions(**how, **more, teacher=name, inner=common_inner(opened))
     start = (
-        {} if inherit is None or (run / "run.json").is_file() else inherited(inherit, opened, options, console.remark)
+        {}
+        if inherit is None or (run / "run.json").is_file()
+        else initialise_from_teacher(inherit, opened, options, console.remark)
     )
-    distil(run, opened, options, **start, begin_with=initial, **loop)
+    distill(run, opened, options, **start, begin_with=initial, **loop)
     _print_end(console, run)
 
 
@@ -281,15 +284,12 @@ def people(
     **more: Any,
 ) -> None:
     """Let a net learn to tell people apart, from FACES/NAME/*.jpg, in the folder RUN."""
-    from faceall.train.export import run_weights
-    from faceall.train.identify import identify
-    from faceall.train.options import IdentificationOptions
-    from faceall.train.people import DatasetRules, crop_sizes
+    from faceall.train import ClassificationOptions, DatasetRules, crop_sizes, run_weights, train_classifier
 
     rules = DatasetRules(minimum=minimum, maximum=maximum, balance=balance)
     inner, side = crop_sizes(faces)
-    options = IdentificationOptions(**how, **more, rules=rules, inner=inner, side=side)
-    identify(run, faces, options, initial=run_weights(initial)[0] if initial else None, **loop)
+    options = ClassificationOptions(**how, **more, rules=rules, inner=inner, side=side)
+    train_classifier(run, faces, options, initial=run_weights(initial)[0] if initial else None, **loop)
     _print_end(console, run)
 
 
@@ -303,7 +303,7 @@ def resume(console: Console, run: Path, data: tuple[Path, ...], loop: dict[str, 
 
     With the same data it ends exactly as if it had never stopped; other shards are learnt from as of now.
     """
-    from faceall.train.export import resume_run
+    from faceall.train import resume_run
 
     resume_run(run, data, **loop)
     _print_end(console, run)
@@ -330,12 +330,11 @@ def finish(
 
     Running it again goes on with END where it was interrupted.
     """
-    from faceall.train.distil import branch, distil
-    from faceall.train.shards import open_shard
+    from faceall.train import branch, distill, open_shard
 
     if not (end / "run.json").is_file():
         branch(run, end, steps=steps, **({} if image_size is None else {"image_size": image_size}))
-    distil(end, [open_shard(shard) for shard in shards], **loop)
+    distill(end, [open_shard(shard) for shard in shards], **loop)
     _print_end(console, end)
 
 
@@ -351,7 +350,7 @@ def finish(
 @output_options
 def export(console: Console, run: Path, model: Path, name: str | None, replace: bool, last: bool, **more: Any) -> None:
     """Write the net of a run as a model folder in Caffe's format; the vectors are compared before it is kept."""
-    from faceall.train.export import export_run
+    from faceall.train import export_run
 
     done = export_run(run, model, name=name or run.resolve().name, last=last, replace_existing=replace, **more)
     console.remark(done.report.to_text())
@@ -364,7 +363,7 @@ def export(console: Console, run: Path, model: Path, name: str | None, replace: 
 @output_options
 def show(console: Console, run: Path) -> None:
     """Show how a run went so far."""
-    from faceall.train.run_folder import RunFolder
+    from faceall.train import RunFolder
 
     folder = RunFolder(run)
     folder.about()
@@ -379,7 +378,7 @@ def show(console: Console, run: Path) -> None:
 
 
 def _print_end(console: Console, run: Path) -> None:
-    from faceall.train.run_folder import RunFolder
+    from faceall.train import RunFolder
 
     results = RunFolder(run).results()
     last = results[-1] if results else {}

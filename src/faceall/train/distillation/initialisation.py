@@ -18,10 +18,10 @@ from faceall.convert.tensorflow.graph import Graph
 from faceall.convert.tensorflow.graphdef import read_graph
 from faceall.errors import TrainError
 from faceall.train.backend import import_keras
-from faceall.train.distillation import fit_targets, held_out_pictures
+from faceall.train.data.shards import Shard, split
+from faceall.train.distillation.targets import fit_targets, held_out_pictures
 from faceall.train.nets import EPSILON, inception_resnet_v1
 from faceall.train.options import DistillationOptions
-from faceall.train.shards import Shard, split
 from faceall.types import Array, Float32Array
 
 ROWS = 40_000
@@ -54,7 +54,7 @@ LAST_PICTURES = 10_000
 """how many the last one is fitted on, at most."""
 
 
-def inherited(
+def initialise_from_teacher(
     graph: Path, shards: Sequence[Shard], options: DistillationOptions, progress: Callable[[str], None]
 ) -> dict[str, Any]:
     """Weights to begin a distillation with, and the projection that they are fitted to.

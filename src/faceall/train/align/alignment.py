@@ -14,9 +14,9 @@ import numpy as np
 from faceall.analysis.analyser import FaceDetector, chief_face
 from faceall.errors import AlignError, ImageError, ImageTooLargeError
 from faceall.images import find_images, read_image, write_image
-from faceall.train.align_journal import JOURNAL, AlignedPhoto, FaceCrop, Journal, read_report, remove_drafts
-from faceall.train.align_options import OPTIONS, AlignOptions, read_options
-from faceall.train.align_workers import Workers
+from faceall.train.align.journal import JOURNAL, AlignedPhoto, FaceCrop, Journal, read_report, remove_drafts
+from faceall.train.align.options import OPTIONS, AlignOptions, read_options
+from faceall.train.align.workers import Workers
 from faceall.types import Face, Faces, Image
 
 __all__ = ["AlignOptions", "AlignedPhoto", "Aligner", "Alignment", "FaceCrop", "Task", "read_options", "read_report"]

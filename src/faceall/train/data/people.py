@@ -13,7 +13,7 @@ import numpy as np
 
 from faceall.errors import TrainError
 from faceall.images import find_images
-from faceall.train.align_options import OPTIONS, AlignOptions, read_options
+from faceall.train.align.options import OPTIONS, AlignOptions, read_options
 from faceall.types import Array
 
 FEWEST_LEARNT = 2

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from faceall.errors import TrainError
-from faceall.train.identification import (
-    IdentificationBatches,
+from faceall.train.classification.batches import (
+    ClassificationBatches,
     Pictures,
     choose_triplets,
     measure_people,
 )
+from faceall.train.data.people import People, find_people, hold_out
 from faceall.train.learner import Learner
-from faceall.train.options import IdentificationOptions
-from faceall.train.people import People, find_people, hold_out
+from faceall.train.options import ClassificationOptions
 from faceall.train.run_folder import RunFolder
 from faceall.train.training import Loop, train
 from faceall.types import Array
@@ -26,10 +26,10 @@ TRIPLET_MARGIN = 0.2
 HELD_OUT = "held_out.txt"
 
 
-def identify(
+def train_classifier(
     folder: Path,
     data: Path,
-    options: IdentificationOptions | None = None,
+    options: ClassificationOptions | None = None,
     *,
     initial: Mapping[str, Array] | None = None,
     on_picture: Callable[[], None] = lambda: None,
@@ -58,7 +58,7 @@ def identify(
     if initial is not None and resume is None:
         own = learner.weights()
         learner.set_weights({**own, **{name: array for name, array in initial.items() if name in own}})
-    batches = IdentificationBatches(
+    batches = ClassificationBatches(
         pictures=pictures,
         rules=options.rules,
         batch=options.batch,
@@ -91,8 +91,8 @@ def _list_held_out(run: RunFolder, held_out: People) -> None:
 
 
 def _options(
-    folder: Path, known: Mapping[str, Any] | None, given: IdentificationOptions | None
-) -> IdentificationOptions:
+    folder: Path, known: Mapping[str, Any] | None, given: ClassificationOptions | None
+) -> ClassificationOptions:
     if known is None:
         if given is None:
             raise TrainError(f"{folder}: holds no run to go on with")
@@ -101,10 +101,10 @@ def _options(
         raise TrainError(f"{folder}: is a run of another kind, '{known.get('kind')}'")
     if given is not None and given.to_json() != known["options"]:
         raise TrainError(f"{folder}: the run there has other options; go on without options, or name a new folder")
-    return IdentificationOptions.from_json(known["options"])
+    return ClassificationOptions.from_json(known["options"])
 
 
-def _triplets(learner: Learner, options: IdentificationOptions) -> Callable[[int, Array, Any], Any]:
+def _triplets(learner: Learner, options: ClassificationOptions) -> Callable[[int, Array, Any], Any]:
     """What turns a batch's labels into triplets, by the net as it stands at that step."""
     margin = TRIPLET_MARGIN if options.margin is None else options.margin
 

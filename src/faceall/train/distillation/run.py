@@ -12,7 +12,8 @@ import numpy as np
 from faceall.convert import Projection
 from faceall.errors import TrainError
 from faceall.train.checkpoints import Checkpoint, write_checkpoint
-from faceall.train.distillation import (
+from faceall.train.data.shards import Faces, Shard, split
+from faceall.train.distillation.targets import (
     DistillationBatches,
     DistillationObjective,
     Targets,
@@ -23,7 +24,6 @@ from faceall.train.distillation import (
 from faceall.train.learner import Learner
 from faceall.train.options import DistillationOptions
 from faceall.train.run_folder import RunFolder
-from faceall.train.shards import Faces, Shard, split
 from faceall.train.training import Loop, Measure, train
 from faceall.types import Array
 from faceall.version import __version__
@@ -34,7 +34,7 @@ MIDDLES = "middles.npy"
 FEWEST_HELD_OUT = 16
 
 
-def distil(
+def distill(
     folder: Path,
     shards: Sequence[Shard],
     options: DistillationOptions | None = None,

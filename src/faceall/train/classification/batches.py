@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from faceall.errors import ImageError, TrainError
 from faceall.images import read_image, resize
-from faceall.train.augmentation import NO_AUGMENTATION, Augmentation, augment
-from faceall.train.distillation import standardised
-from faceall.train.people import DatasetRules, People, epoch, people_batch, vgg_triplets
+from faceall.train.data.augmentation import NO_AUGMENTATION, Augmentation, augment
+from faceall.train.data.people import DatasetRules, People, epoch, people_batch, vgg_triplets
+from faceall.train.distillation.targets import standardised
 from faceall.types import Array, Float32Array
 
 
@@ -37,7 +37,7 @@ class Pictures:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class IdentificationBatches:
+class ClassificationBatches:
     """Batches of pictures with the numbers of their people; batch number i is the same whenever it is asked for.
 
     pictures  what is learnt from

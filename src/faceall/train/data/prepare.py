@@ -13,8 +13,8 @@ import numpy as np
 from faceall.embed import Embedder
 from faceall.errors import ImageError, TrainError
 from faceall.images import find_images, read_image, resize
-from faceall.train.align_options import OPTIONS, AlignOptions, read_options
-from faceall.train.shards import CROPS, SHARD, Shard, open_shard
+from faceall.train.align.options import OPTIONS, AlignOptions, read_options
+from faceall.train.data.shards import CROPS, SHARD, Shard, open_shard
 from faceall.types import Array
 
 BLOCK = 64

@@ -10,10 +10,10 @@ import numpy as np
 
 from faceall.convert import Projection, fit_projection
 from faceall.errors import TrainError
-from faceall.train.augmentation import NO_AUGMENTATION, Augmentation, augment
-from faceall.train.loader import members
+from faceall.train.data.augmentation import NO_AUGMENTATION, Augmentation, augment
+from faceall.train.data.loader import members
+from faceall.train.data.shards import Faces
 from faceall.train.losses import distillation_loss
-from faceall.train.shards import Faces
 from faceall.types import Array, Float32Array
 
 FITTED = 20_000
