@@ -1,4 +1,4 @@
-"""Are two photos of the same person?
+"""Decide whether two photos show the same person, with the similarity of their faces."""
 
 Usage: python examples/compare_two_photos.py [FIRST] [SECOND]
 """
