@@ -1,4 +1,4 @@
-"""Decide whether two photos show the same person, with the similarity of their faces."""
+"""Compare two photos: print how similar their best faces are.
 
 Usage: python examples/compare_two_photos.py [FIRST] [SECOND]
 """
@@ -19,8 +19,8 @@ for path in paths:
     image = read_image(path)
     faces = detector(image)
     if len(faces) == 0:
-        sys.exit(f"{path}: shows no face")
-    vectors.append(embedder(image, faces)[0])  # faces come best first
+        sys.exit(f"{path}: no face found")
+    vectors.append(embedder(image, faces)[0])  # faces are sorted by score, best first
 
 distance = float(np.sum((vectors[0] - vectors[1]) ** 2))
-print(f"distance {distance:.3f} (squared L2: 0 the same .. 4), cosine {1 - distance / 2:.3f}")
+print(f"distance {distance:.3f} (squared L2: 0 identical, 4 opposite), cosine {1 - distance / 2:.3f}")

@@ -1,4 +1,4 @@
-"""Read a Caffe net, look at the shapes of its blobs, and run it: no Caffe needed.
+"""Read a Caffe net, print the shapes of its blobs and run it, without Caffe.
 
 Usage: python examples/run_a_caffe_net.py [NET.prototxt NET.caffemodel]
 """
@@ -12,7 +12,7 @@ from faceall.caffe.net import Layer
 
 if len(sys.argv) > 2:
     net = read_net(sys.argv[1], sys.argv[2])
-else:  # a net can be written down as well
+else:  # a net can also be defined in code
     convolution = {"convolution_param": {"num_output": 2, "kernel_size": [3]}}
     layers = (input_layer("data", (1, 3, 8, 8)), Layer("edges", "Convolution", ("data",), ("edges",), convolution))
     kernel = np.zeros((2, 3, 3, 3), np.float32)
@@ -24,4 +24,4 @@ for blob, shape in infer_shapes(net).items():
     print(f"{blob:20} {shape}")
 inputs = {name: np.random.default_rng(0).random(shape, np.float32) for name, shape in net.inputs.items()}
 for blob, array in get_engine().compile(net)(inputs).items():
-    print(f"{blob} lies between {array.min():.3f} and {array.max():.3f}")
+    print(f"{blob}: values from {array.min():.3f} to {array.max():.3f}")
