@@ -55,7 +55,7 @@ class Drawings:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ImageError(f"{self._folder}: cannot be made ({error.strerror})") from error
+            raise ImageError(str(self._folder), f"cannot be created ({error.strerror})") from error
         numbers = itertools.count(1)
         names = (self._folder / f"{query.stem}{f'-{number}' if number > 1 else ''}.jpg" for number in numbers)
         target = next(name for name in names if name.resolve() not in self._taken)

@@ -1,64 +1,100 @@
-"""Every error that faceall raises on purpose.
+"""Exceptions raised by faceall.
 
-FaceallError                     base of all; its text is one line that a person can act on
-├── ImageError                   a picture cannot be used
-│   ├── UnreadableImageError     it is missing, damaged or of no known format
-│   └── ImageTooLargeError       more pixels than the cap
+FaceallError                     base class; its text is one printable line
+├── ArgumentError                an argument is outside its allowed values    (also ValueError)
+│   └── VectorError              vectors or keys that an index cannot store
+├── SettingError                 an environment variable has an invalid value
+├── ImageError                   an image cannot be used; has `path` and `reason`
+│   ├── UnreadableImageError     it is missing, damaged or of an unknown format
+│   └── ImageTooLargeError       it has more pixels than the limit
 ├── ModelError                   a model folder cannot be used
-│   ├── ModelNotFoundError       nothing of that name or size is installed   (also LookupError)
-│   ├── ModelDamagedError        a file does not have the checksum of its manifest
-│   └── DownloadError            a fetch failed or gave other bytes than expected
+│   ├── ModelNotFoundError       no such model is installed                   (also LookupError)
+│   ├── ModelDamagedError        a file does not match the checksum in its manifest
+│   └── DownloadError            a download failed or returned unexpected bytes
 ├── NetError                     a net cannot be read or run
-│   ├── NetFormatError           prototxt, caffemodel or GraphDef is damaged
-│   ├── UnsupportedLayerError    a layer type that faceall does not know
-│   ├── ShapeError               shapes that do not fit together
-│   └── EngineError              an engine is absent or fails
-├── ConvertError                 a conversion was refused
-│   ├── UnsupportedGraphError    operations that have no counterpart
-│   └── ParityError              the result differs from its source by more than the gate
+│   ├── NetFormatError           a prototxt, caffemodel or GraphDef is damaged
+│   ├── UnsupportedLayerError    a layer has an unknown type
+│   ├── ShapeError               the shapes of a net do not match
+│   └── EngineError              an inference engine is missing or failed
+├── ConvertError                 a model cannot be converted
+│   ├── UnsupportedGraphError    the graph has operations without a counterpart
+│   └── ParityError              the result differs from its source by more than the tolerance
 ├── IndexFileError               a face index or gallery cannot be used
-│   ├── IndexDamagedError        its files are damaged beyond rebuilding
-│   ├── IndexNewerError          written by a newer faceall
-│   ├── IndexMismatchError       vectors of another model, dimension or metric
-│   ├── IndexBusyError           another process holds the write lock for too long
-│   └── VectorError              vectors or keys that no index can hold       (also ValueError)
-├── EvaluationError              what is there cannot be measured: a list of pairs, a gallery for calibration
-├── AlignError                   faces cannot be cut out of a folder, or into one
-├── TrainError                   a training cannot start, go on or end
-├── UnknownPersonError           no such person in the gallery               (also LookupError)
-├── UnknownFaceError             no such face or photo in the gallery        (also LookupError)
-├── NameTakenError               another person has that name
-└── MissingDependencyError       an optional package is absent; the text names the extra
+│   ├── IndexDamagedError        its files are damaged beyond repair
+│   ├── IndexNewerError          it was written by a newer version of faceall
+│   ├── IndexMismatchError       the vectors have another model, dimension or metric
+│   └── IndexBusyError           another process holds the write lock
+├── EvaluationError              the data cannot be evaluated or calibrated on
+├── AlignError                   faces cannot be cropped from a folder, or written to one
+├── TrainError                   a training run cannot start, continue or finish
+├── ApiKeyError                  the API keys of the web app cannot be read or changed
+├── UnknownPersonError           the gallery has no such person               (also LookupError)
+├── UnknownFaceError             the gallery has no such face or photo        (also LookupError)
+├── NameTakenError               another person already has this name
+└── MissingDependencyError       an optional package is missing; the text names the extra
 """
 
-_LONGEST_WORD = 1000
+from __future__ import annotations
+
+_MAX_WORD_LENGTH = 1000
+_IN_MEMORY = "image in memory"
 
 
 class FaceallError(Exception):
-    """Base of every error that faceall raises on purpose.
+    """Base class of all exceptions that faceall raises on purpose.
 
-    As text it is one line that a terminal can show, whatever the names in a damaged file hold.
+    ``str(error)`` is always one printable line: control characters are escaped and very long words are cut, so that
+    names taken from a damaged file cannot break a terminal or a log.
     """
 
     def __str__(self) -> str:
-        """The text: what cannot be shown is escaped, and no word is beyond all measure."""
-        letters = super().__str__()
-        text = "".join(x if x.isprintable() else x.encode("unicode_escape").decode("ascii") for x in letters)
-        if len(text) <= _LONGEST_WORD:
+        """Return the message as one printable line."""
+        message = super().__str__()
+        text = "".join(x if x.isprintable() else x.encode("unicode_escape").decode("ascii") for x in message)
+        if len(text) <= _MAX_WORD_LENGTH:
             return text
-        return " ".join(word if len(word) <= _LONGEST_WORD else f"{word[:100]}..." for word in text.split(" "))
+        return " ".join(word if len(word) <= _MAX_WORD_LENGTH else f"{word[:100]}..." for word in text.split(" "))
+
+
+class ArgumentError(FaceallError, ValueError):
+    """An argument is outside its allowed values."""
+
+
+class VectorError(ArgumentError):
+    """Vectors or keys cannot be stored: not finite, of a wrong shape, or a duplicate key."""
+
+
+class SettingError(FaceallError):
+    """An environment variable has an invalid value."""
 
 
 class ImageError(FaceallError):
-    """A picture cannot be used."""
+    """An image cannot be used.
+
+    Parameters
+    ----------
+    path : str or None
+        The path of the file; None for an image that was given as bytes or pixels.
+    reason : str
+        What is wrong, without the path.
+    """
+
+    def __init__(self, path: str | None, reason: str) -> None:
+        super().__init__(f"{_IN_MEMORY if path is None else path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str | None, str]]:
+        """Pickle by path and reason, so that the error survives the way back from a worker process."""
+        return type(self), (self.path, self.reason)
 
 
 class UnreadableImageError(ImageError):
-    """A picture is missing, damaged or of no known format."""
+    """An image is missing, damaged or of an unknown format."""
 
 
 class ImageTooLargeError(ImageError):
-    """A picture has more pixels than the cap allows."""
+    """An image has more pixels than the limit."""
 
 
 class ModelError(FaceallError):
@@ -66,15 +102,15 @@ class ModelError(FaceallError):
 
 
 class ModelNotFoundError(ModelError, LookupError):
-    """No model of that name or embedding size is installed."""
+    """No model with that name or embedding size is installed."""
 
 
 class ModelDamagedError(ModelError):
-    """A model's file does not have the checksum that its manifest gives."""
+    """A file of a model does not match the checksum in its manifest."""
 
 
 class DownloadError(ModelError):
-    """A download failed or gave other bytes than expected."""
+    """A download failed or returned unexpected bytes."""
 
 
 class NetError(FaceallError):
@@ -82,31 +118,31 @@ class NetError(FaceallError):
 
 
 class NetFormatError(NetError):
-    """A prototxt, caffemodel or GraphDef is damaged or of another format."""
+    """A prototxt, caffemodel or GraphDef is damaged or has another format."""
 
 
 class UnsupportedLayerError(NetError):
-    """A layer has a type that faceall does not know."""
+    """A layer has a type that faceall does not support."""
 
 
 class ShapeError(NetError):
-    """Shapes in a net do not fit together."""
+    """The shapes of a net do not match."""
 
 
 class EngineError(NetError):
-    """An engine is absent or fails."""
+    """An inference engine is missing or failed."""
 
 
 class ConvertError(FaceallError):
-    """A conversion was refused."""
+    """A model cannot be converted."""
 
 
 class UnsupportedGraphError(ConvertError):
-    """A graph holds operations that have no counterpart."""
+    """A graph has operations without a counterpart."""
 
 
 class ParityError(ConvertError):
-    """The converted net differs from its source by more than the gate."""
+    """The converted net differs from its source by more than the tolerance."""
 
 
 class IndexFileError(FaceallError):
@@ -114,48 +150,48 @@ class IndexFileError(FaceallError):
 
 
 class IndexDamagedError(IndexFileError):
-    """The files of an index are damaged beyond rebuilding."""
+    """The files of an index are damaged beyond repair."""
 
 
 class IndexNewerError(IndexFileError):
-    """The files of an index were written by a newer faceall."""
+    """An index was written by a newer version of faceall."""
 
 
 class IndexMismatchError(IndexFileError):
-    """Vectors of another model, dimension or metric."""
+    """The vectors have another model, dimension or metric than the index."""
 
 
 class IndexBusyError(IndexFileError):
-    """Another process holds the write lock for too long."""
-
-
-class VectorError(IndexFileError, ValueError):
-    """Vectors or keys that no index can hold: not finite, of a wrong shape, a key twice."""
+    """Another process holds the write lock of the index."""
 
 
 class EvaluationError(FaceallError):
-    """Pairs, pictures or a gallery from which no figure can be made."""
+    """The data cannot be evaluated or calibrated on."""
 
 
 class AlignError(FaceallError):
-    """Faces cannot be cut out of a folder of photos, or into one."""
+    """Faces cannot be cropped from a folder of photos, or written to one."""
 
 
 class TrainError(FaceallError):
-    """A training cannot start, go on or end as it is told."""
+    """A training run cannot start, continue or finish."""
+
+
+class ApiKeyError(FaceallError):
+    """The API keys of the web app cannot be read or changed."""
 
 
 class UnknownPersonError(FaceallError, LookupError):
-    """No such person is in the gallery."""
+    """The gallery has no such person."""
 
 
 class UnknownFaceError(FaceallError, LookupError):
-    """No such face or photo is in the gallery."""
+    """The gallery has no such face or photo."""
 
 
 class NameTakenError(FaceallError):
-    """Another person of the gallery has that name."""
+    """Another person in the gallery already has this name."""
 
 
 class MissingDependencyError(FaceallError):
-    """An optional package is absent; the text names the extra that brings it."""
+    """An optional package is missing; the text names the extra that installs it."""

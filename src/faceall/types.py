@@ -1,4 +1,4 @@
-"""The nouns that travel between the rooms: frozen, validated once, NumPy inside."""
+"""Types that are shared by all packages: frozen, validated once, backed by NumPy arrays."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Array: TypeAlias = npt.NDArray[Any]
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 Image: TypeAlias = npt.NDArray[np.uint8]
-"""A picture: (H, W, 3) uint8, channels R G B, upright."""
+"""An image: (H, W, 3) uint8, channels in the order R G B, upright."""
 
 
 def _checked(name: str, array: Array, shape: tuple[int, ...], dtype: type[np.generic]) -> Array:
-    """`array` as a read-only C-contiguous `dtype`, after its shape has been checked."""
+    """Check the shape of `array` and return it as a read-only C-contiguous array of `dtype`."""
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
     result = np.ascontiguousarray(array, dtype=dtype)
@@ -29,12 +29,22 @@ def _checked(name: str, array: Array, shape: tuple[int, ...], dtype: type[np.gen
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One found face.
+    """One detected face.
 
-    box        (4,)   float32, x0 y0 x1 y1 in pixels of the upright picture
-    score      probability of a face, 0..1
-    landmarks  (5, 2) float32, x y of left eye, right eye, nose, left and right corner of the mouth
-               (left and right as the viewer sees them)
+    Attributes
+    ----------
+    box : (4,) float32
+        x0, y0, x1, y1 in pixels of the upright image.
+    score : float
+        Probability that this is a face, 0 to 1.
+    landmarks : (5, 2) float32
+        x, y in pixels of the left eye, the right eye, the nose and the left and right corners of the mouth. Left and
+        right are those of the viewer.
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape.
     """
 
     box: Float32Array
@@ -45,14 +55,28 @@ class Face:
         object.__setattr__(self, "box", _checked("box", np.asarray(self.box), (4,), np.float32))
         object.__setattr__(self, "landmarks", _checked("landmarks", np.asarray(self.landmarks), (5, 2), np.float32))
 
+    def __repr__(self) -> str:
+        x0, y0, x1, y1 = (round(float(value)) for value in self.box)
+        return f"Face(box=({x0}, {y0}, {x1}, {y1}), score={self.score:.3f})"
+
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """The faces of one picture, best first; empty where there is none.
+    """The faces of one image, best first; empty if there are none.
 
-    boxes      (n, 4)    float32, x0 y0 x1 y1 in pixels
-    scores     (n,)      float32, 0..1
-    landmarks  (n, 5, 2) float32, x y in pixels
+    Attributes
+    ----------
+    boxes : (n, 4) float32
+        x0, y0, x1, y1 in pixels.
+    scores : (n,) float32
+        Probabilities, 0 to 1.
+    landmarks : (n, 5, 2) float32
+        x, y in pixels, in the order of `Face.landmarks`.
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape.
     """
 
     boxes: Float32Array
@@ -69,16 +93,19 @@ class Faces:
 
     @classmethod
     def empty(cls) -> Faces:
-        """No face at all."""
+        """Return an instance without faces."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
 
     @classmethod
     def of(cls, faces: Sequence[Face]) -> Faces:
-        """Some faces, in that order."""
+        """Collect single faces, keeping their order."""
         if not faces:
             return cls.empty()
         scores = np.array([face.score for face in faces], np.float32)
         return cls(np.stack([face.box for face in faces]), scores, np.stack([face.landmarks for face in faces]))
+
+    def __repr__(self) -> str:
+        return f"Faces({len(self)})"
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -90,17 +117,26 @@ class Faces:
         return (self[number] for number in range(len(self)))
 
     def take(self, numbers: npt.ArrayLike) -> Faces:
-        """The faces at `numbers` (indices or a mask), in that order."""
+        """Select faces by indices (in that order) or by a boolean mask."""
         chosen = np.asarray(numbers)
         return Faces(self.boxes[chosen], self.scores[chosen], self.landmarks[chosen])
 
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """The nearest neighbours of several query vectors, nearest first in each row.
+    """The nearest neighbours of several query vectors; each row is sorted, nearest first.
 
-    keys       (q, k) int64
-    distances  (q, k) float32, squared L2; for unit vectors 0 (same) .. 4 (opposite), equal to 2 - 2 cosine
+    Attributes
+    ----------
+    keys : (q, k) int64
+        Keys of the neighbours.
+    distances : (q, k) float32
+        Squared L2 distances. For unit vectors 0 (identical) to 4 (opposite), equal to 2 - 2 * cosine.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not have the same two-dimensional shape.
     """
 
     keys: Int64Array
@@ -113,10 +149,14 @@ class Matches:
         object.__setattr__(self, "keys", _checked("keys", np.asarray(self.keys), shape, np.int64))
         object.__setattr__(self, "distances", _checked("distances", np.asarray(self.distances), shape, np.float32))
 
+    def __repr__(self) -> str:
+        queries, k = self.keys.shape
+        return f"Matches(queries={queries}, k={k})"
+
     def __len__(self) -> int:
         return len(self.keys)
 
 
 def similarity(distance: float) -> float:
-    """The cosine of two unit vectors, -1..1, from their squared L2 distance, 0..4."""
+    """Convert a squared L2 distance of two unit vectors (0 to 4) to their cosine similarity (1 to -1)."""
     return 1.0 - distance / 2.0

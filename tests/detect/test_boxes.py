@@ -131,7 +131,7 @@ def test_squares_keep_centre_and_longer_side() -> None:
 
 
 def test_unusable_boxes_are_told() -> None:
-    """Boxes off the picture, below a pixel, inside out or not finite are not usable; one that juts out is."""
+    """Boxes off the image, below a pixel, inside out or not finite are not usable; one that juts out is."""
     boxes = [
         [0, 0, 9, 9],
         [-5, -5, 2, 2],

@@ -47,7 +47,7 @@ def test_many_crops_are_the_same_as_few() -> None:
         np.testing.assert_array_equal(crops[number], cut_squares([image], boxes[number : number + 1], 24)[0])
 
 
-def test_large_boxes_are_taken_from_a_halved_picture() -> None:
+def test_large_boxes_are_taken_from_a_halved_image() -> None:
     """Of a fine checkerboard a huge box gives its mean, gray, and not stray black and white pixels."""
     image = np.zeros((2000, 2000, 3), np.uint8)
     image[::2, ::2] = image[1::2, 1::2] = 255
@@ -55,8 +55,8 @@ def test_large_boxes_are_taken_from_a_halved_picture() -> None:
     assert abs(crop - 127.5).max() < 3
 
 
-def test_very_long_pictures_can_be_cut() -> None:
-    """A picture with a side beyond 2^15 pixels is sampled from its halving."""
+def test_very_long_images_can_be_cut() -> None:
+    """An image with a side beyond 2^15 pixels is sampled from its halving."""
     image = np.full((64, 40000, 3), 9, np.uint8)
     image[:, 36000:] = 200
     crops = cut_squares(halvings(image), np.array([[100, 10, 140, 50], [38000, 10, 38040, 50]], np.float32), 24)
@@ -66,5 +66,5 @@ def test_very_long_pictures_can_be_cut() -> None:
 
 def test_halvings_go_down_to_twelve_pixels() -> None:
     """Each is half of the one before, the last one not below 12 pixels."""
-    shapes = [picture.shape[:2] for picture in halvings(np.zeros((100, 301, 3), np.uint8))]
+    shapes = [image.shape[:2] for image in halvings(np.zeros((100, 301, 3), np.uint8))]
     assert shapes == [(100, 301), (50, 151), (25, 76), (13, 38)]

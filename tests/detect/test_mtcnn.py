@@ -1,4 +1,4 @@
-"""The detector on real and on impossible pictures."""
+"""The detector on real and on impossible images."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def detector() -> Detector:
 
 
 def read(path: Path) -> Image:
-    """The picture at `path`, RGB."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    assert picture is not None
-    return np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
+    """The image at `path`, RGB."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    assert image is not None
+    return np.ascontiguousarray(image[:, :, ::-1], np.uint8)
 
 
 def assert_same(first: Faces, second: Faces, pixels: float = 0.01) -> None:
@@ -60,8 +60,8 @@ def test_finds_the_face_wherever_it_is(detector: Detector, astronaut: Image) -> 
     "shape", [(1, 1), (1, 500), (2, 3000), (3000, 2), (11, 11), (12, 12), (20, 20), (21, 333), (22, 40000)]
 )
 @pytest.mark.parametrize("kind", ["blank", "noise"])
-def test_small_and_thin_pictures_have_no_faces(detector: Detector, shape: tuple[int, int], kind: str) -> None:
-    """However small or thin a picture is, the answer is an empty `Faces`."""
+def test_small_and_thin_images_have_no_faces(detector: Detector, shape: tuple[int, int], kind: str) -> None:
+    """However small or thin an image is, the answer is an empty `Faces`."""
     rng = np.random.default_rng(3)
     image = np.full((*shape, 3), 90, np.uint8) if kind == "blank" else rng.integers(0, 256, (*shape, 3), np.uint8)
     assert len(detector(image)) == 0
@@ -77,7 +77,7 @@ def test_blank_and_noise_have_no_faces(detector: Detector) -> None:
 
 
 @pytest.mark.slow
-def test_a_huge_picture_is_searched(detector: Detector, astronaut: Image) -> None:
+def test_a_huge_image_is_searched(detector: Detector, astronaut: Image) -> None:
     """In 12000 x 9000 pixels a face is found, large or small."""
     image = np.full((9000, 12000, 3), 128, np.uint8)
     image[8000:8512, 11000:11512] = astronaut
@@ -106,15 +106,15 @@ def test_few_proposals_bound_the_work(astronaut: Image) -> None:
 
 
 def test_batch_equals_single(detector: Detector, astronaut: Image) -> None:
-    """Pictures of different sizes together give what each gives alone."""
+    """Images of different sizes together give what each gives alone."""
     images = [astronaut, astronaut[::2, ::2].copy(), np.zeros((40, 70, 3), np.uint8), astronaut[40:240, 130:310]]
     for together, image in zip(detector.detect_batch(images), images, strict=True):
         assert_same(together, detector(image))
     assert detector.detect_batch([]) == []
 
 
-def test_non_contiguous_and_read_only_pictures(detector: Detector, astronaut: Image) -> None:
-    """A view and a read-only array are pictures like any other."""
+def test_non_contiguous_and_read_only_images(detector: Detector, astronaut: Image) -> None:
+    """A view and a read-only array are images like any other."""
     view = astronaut[:, ::-1]
     copied = view.copy()
     copied.flags.writeable = False
@@ -168,7 +168,7 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], text: str) ->
         np.zeros((5, 5, 3), np.float32),
     ],
 )
-def test_what_is_no_picture_is_refused(detector: Detector, array: Image) -> None:
+def test_what_is_no_image_is_refused(detector: Detector, array: Image) -> None:
     """An array of another shape or type is refused, with its shape and type."""
     with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8 RGB; this array is"):
         detector(array)
@@ -189,14 +189,14 @@ def test_every_gallery_photo_has_a_face(detector: Detector, shared: Path) -> Non
 
 
 def test_caffe_folder_finds_the_same_faces(detector: Detector, astronaut: Image, shared: Path) -> None:
-    """The original Caffe files, trained on transposed pictures, give the same faces as the default weights."""
+    """The original Caffe files, trained on transposed images, give the same faces as the default weights."""
     other = Detector(weights=shared / "models/mtcnn")
     assert_same(other(astronaut), detector(astronaut))
 
 
 def test_very_fine_pyramids_are_counted_right(astronaut: Image) -> None:
     """More levels than a byte can number still find the face."""
-    picture = cv2.resize(astronaut, (1500, 1500))
-    faces = Detector(min_face=12, factor=0.95)(np.asarray(picture, np.uint8))
+    image = cv2.resize(astronaut, (1500, 1500))
+    faces = Detector(min_face=12, factor=0.95)(np.asarray(image, np.uint8))
     assert len(faces) >= 1
     np.testing.assert_allclose(faces[0].box, np.array([181, 62, 266, 171]) * 1500 / 512, atol=20)

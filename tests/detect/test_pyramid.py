@@ -37,7 +37,7 @@ def test_levels_do_not_overlap(width: int, height: int) -> None:
 
 
 def test_packing_wastes_little() -> None:
-    """On pictures of usual shapes at least 70 % of the canvas shows something."""
+    """On images of usual shapes at least 70 % of the canvas shows something."""
     for width, height in [(250, 250), (640, 480), (1200, 630), (1920, 1080), (3000, 4000)]:
         pyramid = plan_pyramid(width, height, 20, 0.709)
         shown = sum(level.width * level.height for level in pyramid.levels)
@@ -59,14 +59,14 @@ def test_a_cell_belongs_to_the_level_of_its_window(width: int, height: int) -> N
     np.testing.assert_array_equal(pyramid.owners, expected)
 
 
-def test_too_small_pictures_have_no_levels() -> None:
+def test_too_small_images_have_no_levels() -> None:
     """Where no window fits there is no level, and nothing fails."""
     for size in [(1, 1), (19, 19), (2, 3000), (3000, 2)]:
         assert plan_pyramid(*size, 20, 0.709).levels == ()
 
 
-def test_drawn_levels_are_reduced_pictures(astronaut: Image) -> None:
-    """Every level is the picture reduced: like a direct reduction by area, to a few gray values."""
+def test_drawn_levels_are_reduced_images(astronaut: Image) -> None:
+    """Every level is the image reduced: like a direct reduction by area, to a few gray values."""
     pyramid = plan_pyramid(512, 512, 20, 0.709)
     canvas = draw_pyramid(halvings(astronaut), pyramid)
     for level in pyramid.levels:

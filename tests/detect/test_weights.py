@@ -26,7 +26,7 @@ def test_both_sources_give_the_same_weights(shared: Path) -> None:
 
 
 def test_nets_compute_what_the_original_nets_compute(shared: Path) -> None:
-    """Upright, unstandardised and with one head, each net gives what its original gives for a transposed picture."""
+    """Upright, unstandardised and with one head, each net gives what its original gives for a transposed image."""
     engine, rng = get_engine("reference"), np.random.default_rng(8)
     heads = {"det1": ("prob1", "conv4-2"), "det2": ("prob1", "conv5-2"), "det3": ("prob1", "conv6-2", "conv6-3")}
     for net, (name, outputs), size in zip(read_nets(), heads.items(), (30, 24, 48), strict=True):
@@ -68,7 +68,7 @@ def test_a_damaged_package_file_is_refused(tmp_path: Path, monkeypatch: pytest.M
     content[len(content) // 2] ^= 1
     (tmp_path / "rnet.lz4").write_bytes(content)
     monkeypatch.setattr(weights, "_keras_folder", lambda: tmp_path)
-    with pytest.raises(ModelDamagedError, match=r"rnet\.lz4: not the file of mtcnn 1\.0\.0"):
+    with pytest.raises(ModelDamagedError, match=r"rnet\.lz4: is not from mtcnn 1\.0\.0"):
         read_nets()
 
 

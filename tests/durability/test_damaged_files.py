@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from places import variable
+
 pytest.importorskip("resource", reason="needs limits of a process's time and memory")
 spoil = pytest.importorskip("spoil", reason="needs processes that can be copied")
 
@@ -27,8 +29,8 @@ from faceall.index import FaceIndex, graph_file  # noqa: E402 - after what needs
 from faceall.index.graph import Graph  # noqa: E402
 from faceall.index.hnsw_elements import is_loadable  # noqa: E402
 
-CASES = int(os.environ.get("FACEALL_DAMAGED", "60"))
-SEED = os.environ.get("FACEALL_SEED", "0")
+CASES = int(variable("FACEALL_DAMAGED", "60"))
+SEED = variable("FACEALL_SEED", "0")
 
 
 @pytest.fixture(scope="module", autouse=True)

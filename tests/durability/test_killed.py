@@ -26,9 +26,10 @@ from stand_ins import ColourEmbedder
 
 from faceall.gallery import Gallery
 from faceall.images import read_image
+from places import variable
 
-KILLS = int(os.environ.get("FACEALL_KILLS", "25"))
-SEED = os.environ.get("FACEALL_SEED", "1")
+KILLS = int(variable("FACEALL_KILLS", "25"))
+SEED = variable("FACEALL_SEED", "1")
 LONGEST = {"register": 0.5, "remove": 0.5, "compact": 0.4, "migrate": 0.6, "save": 0.3}  # seconds until the kill
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")

@@ -19,9 +19,10 @@ from actors import model_of, opened
 from crash_log import Disk, Event, record
 
 from faceall.errors import IndexFileError
+from places import variable
 
-CUTS = int(os.environ.get("FACEALL_CUTS", "60"))
-SEED = os.environ.get("FACEALL_SEED", "1")
+CUTS = int(variable("FACEALL_CUTS", "60"))
+SEED = variable("FACEALL_SEED", "1")
 
 PROGRAM = """
 import sys

@@ -14,7 +14,7 @@ from faceall.caffe.engines import get_engine
 from faceall.caffe.prototxt import write_prototxt
 from faceall.embed import Embedder
 from faceall.embed.embedder import BATCH
-from faceall.errors import ModelDamagedError, ModelError, ModelNotFoundError
+from faceall.errors import ModelDamagedError, ModelNotFoundError, SettingError
 from faceall.models import (
     CAFFEMODEL,
     PROTOTXT,
@@ -119,7 +119,7 @@ def test_the_manifest_orders_the_colours(tmp_path: Path, crops: Array) -> None:
 
 
 def test_the_manifest_standardises(tmp_path: Path, crops: Array) -> None:
-    """A model that wants whitened pictures gets them: a brighter, flatter copy gives the same vector."""
+    """A model that wants whitened images gets them: a brighter, flatter copy gives the same vector."""
     folder = write(tmp_path, standardisation=Standardisation(kind="prewhiten"))
     embedder = Embedder(folder.path, precision="float32")
     flat = (crops[:2] // 4 * 2 + 60).astype(np.uint8)
@@ -128,7 +128,7 @@ def test_the_manifest_standardises(tmp_path: Path, crops: Array) -> None:
 
 
 def test_the_manifest_cuts(tmp_path: Path, astronaut: Image) -> None:
-    """Without a margin the crop of a 160 pixel box is that piece of the picture, black where it leaves it."""
+    """Without a margin the crop of a 160 pixel box is that piece of the image, black where it leaves it."""
     embedder = Embedder(write(tmp_path, crop=CropRule(margin=0.0)).path)
     inside, outside = embedder.crop(astronaut, faces_at([100, 50, 260, 210], [-80, 0, 80, 160]))
     np.testing.assert_array_equal(inside, astronaut[50:210, 100:260])
@@ -188,7 +188,7 @@ def test_a_size_that_no_model_makes(two_sizes: Path) -> None:
 def test_an_environment_that_is_no_size(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """EMBEDDING_SIZE has to be a whole number above 0."""
     monkeypatch.setenv("EMBEDDING_SIZE", text)
-    with pytest.raises(ModelError, match="EMBEDDING_SIZE"):
+    with pytest.raises(SettingError, match="EMBEDDING_SIZE"):
         Embedder()
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from places import variable
+
 pytest.importorskip("resource", reason="needs limits of a process's time and memory")
 fuzz_judge = pytest.importorskip("fuzz_judge")
 fuzz_formats = pytest.importorskip("fuzz_formats")
 
 from faceall.errors import NetFormatError  # noqa: E402 - after what needs a system with limits
 
-CASES = int(os.environ.get("FACEALL_FUZZ_CASES", "60"))
+CASES = int(variable("FACEALL_FUZZ_CASES", "60"))
 """Files of each format; scripts/fuzz gives 2,000."""
 
 

@@ -15,9 +15,10 @@ import pytest
 from stand_ins import one_face, write_photo
 
 from faceall.gallery import Gallery
+from places import variable
 
 Opener = Callable[..., Gallery]
-KILLS = int(os.environ.get("FACEALL_KILLS", "8"))
+KILLS = int(variable("FACEALL_KILLS", "8"))
 PHOTOS = 200
 
 pytestmark = [
@@ -60,7 +61,7 @@ def test_killed_at_any_moment(folder: Path, many: Path, open_gallery: Opener, tm
 
     FACEALL_KILLS sets the number of kills, FACEALL_SEED the moments.
     """
-    moments = random.Random(os.environ.get("FACEALL_SEED", "1"))
+    moments = random.Random(variable("FACEALL_SEED", "1"))
     safe: set[str] = set()
     output = tmp_path / "output"
     for _ in range(KILLS):

@@ -1,4 +1,4 @@
-"""Reading pictures: every usual kind is right, everything else is one clear line."""
+"""Reading images: every usual kind is right, everything else is one clear line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from PIL import Image as PillowImage
 from PIL import features
 
 from faceall.errors import ImageError, ImageTooLargeError, UnreadableImageError
-from faceall.images import PictureHeader, read_header, read_image
+from faceall.images import ImageHeader, read_header, read_image
 from faceall.types import Array, Image
 
 HEIGHT, WIDTH = 40, 60
@@ -44,9 +44,9 @@ def on_white(colours: Array) -> Image:
 
 
 def encode(pixels: Array | PillowImage.Image, kind: str, **options: Any) -> bytes:
-    picture = pixels if isinstance(pixels, PillowImage.Image) else PillowImage.fromarray(pixels)
+    image = pixels if isinstance(pixels, PillowImage.Image) else PillowImage.fromarray(pixels)
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -140,8 +140,8 @@ CORPUS: dict[str, tuple[Callable[[], bytes], Callable[[], Image], int]] = {
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_every_kind_of_picture_gives_its_colours(name: str) -> None:
-    """Whatever the file's kind, mode and depth, the pixels are those of the known picture, as writable RGB uint8."""
+def test_every_kind_of_image_gives_its_colours(name: str) -> None:
+    """Whatever the file's kind, mode and depth, the pixels are those of the known image, as writable RGB uint8."""
     make, expected, tolerance = CORPUS[name]
     pixels = read_image(make())
     assert (pixels.dtype, pixels.shape) == (np.uint8, (HEIGHT, WIDTH, 3))
@@ -159,7 +159,7 @@ def test_gray_tiff_that_counts_from_white_is_not_a_negative() -> None:
     assert (read_image(bytes(data)) == as_rgb(255 - GRAY)).all()
 
 
-# EXIF orientation -> how a viewer shows the stored picture
+# EXIF orientation -> how a viewer shows the stored image
 UPRIGHT: dict[int, Callable[[Array], Array]] = {
     1: lambda stored: stored,
     2: np.fliplr,
@@ -178,7 +178,7 @@ UPRIGHT: dict[int, Callable[[Array], Array]] = {
     [("JPEG", FINE), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})],
     ids=["jpeg", "png", "webp", "tiff", "tiff-lzw"],
 )
-def test_pictures_stand_upright(kind: str, options: dict[str, Any], orientation: int) -> None:
+def test_images_stand_upright(kind: str, options: dict[str, Any], orientation: int) -> None:
     """Every EXIF orientation is undone, once, in every kind of file that can hold one."""
     exif = PillowImage.Exif()
     exif[0x0112] = orientation
@@ -208,17 +208,17 @@ def test_broken_exif_does_not_spoil_the_pixels(capfd: pytest.CaptureFixture[str]
 
 
 def test_paths_and_bytes_are_the_same(tmp_path: Path) -> None:
-    """A path as text, a Path, bytes, bytearray and memoryview give the same picture; the suffix plays no part."""
+    """A path as text, a Path, bytes, bytearray and memoryview give the same image; the suffix plays no part."""
     data = encode(COLOURS, "PNG")
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     path.write_bytes(data)
     for source in (str(path), path, data, bytearray(data), memoryview(data)):
         assert (read_image(source) == COLOURS).all()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"])
-def test_truncated_pictures_are_refused(kind: str) -> None:
-    """A file that ends early is an error wherever it ends, never a half-gray picture."""
+def test_truncated_images_are_refused(kind: str) -> None:
+    """A file that ends early is an error wherever it ends, never a half-gray image."""
     rng = np.random.default_rng(5)
     noise = rng.integers(0, 256, (90, 110, 3), dtype=np.uint8)
     data = encode(noise, kind)
@@ -233,23 +233,23 @@ def test_a_truncated_jpeg_says_so_and_nothing_else_does(tmp_path: Path, capfd: p
     path = tmp_path / "half.jpg"
     data = encode(COLOURS, "JPEG")
     path.write_bytes(data[: len(data) - 100])
-    with pytest.raises(UnreadableImageError, match=r"half\.jpg: damaged or truncated JPEG picture"):
+    with pytest.raises(UnreadableImageError, match=r"half\.jpg: damaged or truncated JPEG image"):
         read_image(path)
     assert capfd.readouterr().err == ""
 
 
-def test_what_is_no_picture_is_told_in_one_line(tmp_path: Path) -> None:
+def test_non_images_are_reported_in_one_line(tmp_path: Path) -> None:
     """Text, an empty file, a folder, nothing at all, HEIC: each has its own words, after the path."""
-    (tmp_path / "text.jpg").write_text("this is a letter, not a picture")
+    (tmp_path / "text.jpg").write_text("this is a letter, not an image")
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "folder.jpg").mkdir()
     (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 50)
     for name, words in {
-        "text.jpg": "is not a picture of a known kind",
+        "text.jpg": "is not an image of a known format",
         "empty.jpg": "is empty",
         "folder.jpg": "is a folder",
         "missing.jpg": "no such file",
-        "phone.heic": "HEIC pictures are not supported",
+        "phone.heic": "HEIC images are not supported",
     }.items():
         with pytest.raises(UnreadableImageError) as caught:
             read_image(tmp_path / name)
@@ -308,7 +308,7 @@ def test_bombs_are_refused_by_their_header() -> None:
         with pytest.raises(ImageTooLargeError) as caught:
             read_image(png_claiming(100_000, 100_000))
     text = str(caught.value)
-    assert "100000 x 100000 = 10,000,000,000 pixels, the cap is 200,000,000" in text
+    assert "100000 x 100000 = 10,000,000,000 pixels, the limit is 200,000,000" in text
     assert "max_pixels" in text
 
 
@@ -317,13 +317,13 @@ def test_a_header_tells_kind_and_size_without_decoding() -> None:
     file = io.BytesIO()
     PillowImage.new("RGB", (30, 20)).save(file, "PNG")
     data = file.getvalue()
-    assert read_header(data) == read_header(data[:45]) == PictureHeader("PNG", 30, 20)
+    assert read_header(data) == read_header(data[:45]) == ImageHeader("PNG", 30, 20)
     with pytest.raises(UnreadableImageError):
         read_image(data[:45])
-    with pytest.raises(ImageTooLargeError, match="the cap is 599"):
+    with pytest.raises(ImageTooLargeError, match="the limit is 599"):
         read_header(data, max_pixels=599)
     for broken in (b"", b"<svg/>", data[:20]):
-        with pytest.raises(UnreadableImageError, match="picture in memory: "):
+        with pytest.raises(UnreadableImageError, match="image in memory: "):
             read_header(broken)
 
 
@@ -344,14 +344,14 @@ def test_the_default_cap_lets_108_million_pixels_through() -> None:
 
 
 def test_the_limit_of_pillow_is_neither_obeyed_nor_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow's own limit is for the whole process; reading pictures leaves it alone."""
+    """Pillow's own limit is for the whole process; reading images leaves it alone."""
     monkeypatch.setattr(PillowImage, "MAX_IMAGE_PIXELS", 10)
     assert (read_image(encode(COLOURS, "PNG")) == COLOURS).all()
     assert PillowImage.MAX_IMAGE_PIXELS == 10
 
 
-def test_tall_pictures_are_copied_strip_by_strip() -> None:
-    """A picture larger than one strip of copying comes out whole."""
+def test_tall_images_are_copied_strip_by_strip() -> None:
+    """An image larger than one strip of copying comes out whole."""
     rng = np.random.default_rng(3)
     pixels = rng.integers(0, 256, (3001, 700, 3), dtype=np.uint8)
     assert (read_image(encode(pixels, "BMP")) == pixels).all()
@@ -380,7 +380,7 @@ if features.check("jpg_2000"):
 
 
 def read_or_refuse(data: bytes) -> None:
-    """Either a picture or an ImageError of one line; any other exception or a warning fails the test."""
+    """Either an image or an ImageError of one line; any other exception or a warning fails the test."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         refused = ""

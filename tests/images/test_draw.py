@@ -27,8 +27,8 @@ def test_boxes_are_red_and_landmarks_green() -> None:
     assert drawn[45, 35].tolist() == drawn[150, 150].tolist() == [90, 90, 90]
 
 
-def test_lines_grow_with_the_picture() -> None:
-    """A picture of 4,000 pixels gets lines ten times as wide as one of 400."""
+def test_lines_grow_with_the_image() -> None:
+    """An image of 4,000 pixels gets lines ten times as wide as one of 400."""
     for side, width in ((400, 1), (4000, 10)):
         image = np.zeros((side, side, 3), np.uint8)
         box = (side * 0.2, side * 0.2, side * 0.8, side * 0.8)
@@ -36,8 +36,8 @@ def test_lines_grow_with_the_picture() -> None:
         assert (drawn[side // 2, : side // 2, 0] == 255).sum() == width
 
 
-def test_boxes_outside_the_picture_are_drawn_at_its_edge() -> None:
-    """A box that leaves the picture, even by far, does no harm."""
+def test_boxes_outside_the_image_are_drawn_at_its_edge() -> None:
+    """A box that leaves the image, even by far, does no harm."""
     image = np.zeros((100, 100, 3), np.uint8)
     drawn = draw_faces(image, one_face((-1e6, -50, 50, 1e9), [(-5.0, -5.0), (1e9, 1e9), *MARKS[:3]]))
     assert drawn.shape == image.shape
@@ -46,7 +46,7 @@ def test_boxes_outside_the_picture_are_drawn_at_its_edge() -> None:
 
 @pytest.mark.parametrize("box", [(30, 40, 70, 90), (30, 0, 70, 90), (180, 40, 199, 60)])
 def test_labels_are_white_on_red(box: tuple[float, ...]) -> None:
-    """A label is written above the box, or in it at the picture's top, and stays inside the picture."""
+    """A label is written above the box, or in it at the image's top, and stays inside the image."""
     image = np.zeros((200, 200, 3), np.uint8)
     plain, labelled = (draw_faces(image, one_face(box, MARKS), labels) for labels in (None, ["Zoë 1"]))
     assert (labelled.min(axis=2) > 128).sum() > 20

@@ -1,4 +1,4 @@
-"""Which files are taken for pictures."""
+"""Which files are taken for images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def found(folder: Path, *paths: Path | str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "A.PnG", "x.tar.webp", "IMG.HEIC", "a.tiff"])
-def test_suffixes_of_pictures(name: str) -> None:
+def test_suffixes_of_images(name: str) -> None:
     """Capitals do not matter; HEIC counts, so that it gets a refusal instead of being passed over."""
     assert is_image_path(name)
 
@@ -68,7 +68,7 @@ def test_one_path_needs_no_list(tmp_path: Path) -> None:
 
 
 def test_loops_of_links_end(tmp_path: Path) -> None:
-    """Links to folders are followed, a link back up is walked once, a dangling link to a picture is kept."""
+    """Links to folders are followed, a link back up is walked once, a dangling link to an image is kept."""
     touch(tmp_path, "in/a.jpg", "out/b.jpg")
     (tmp_path / "in" / "up").symlink_to(tmp_path / "in", target_is_directory=True)
     (tmp_path / "in" / "out").symlink_to(tmp_path / "out", target_is_directory=True)

@@ -15,7 +15,7 @@ from faceall.types import Array, Image
 
 @pytest.fixture(scope="module")
 def waves() -> Image:
-    """A smooth picture, (90, 130, 3), so that a shift of a tenth of a pixel is seen."""
+    """A smooth image, (90, 130, 3), so that a shift of a tenth of a pixel is seen."""
     y, x = np.mgrid[0:90, 0:130] + 0.5
     planes = [np.sin(x / 9), np.cos(y / 7), np.sin((x + y) / 11)]
     return np.rint(127.5 + 120 * np.stack(planes, axis=-1)).astype(np.uint8)
@@ -30,7 +30,7 @@ def area_weights(start: float, stop: float, source: int, target: int) -> Array:
 
 
 def area_crop(image: Image, box: Array, width: int, height: int) -> Array:
-    """The exact mean of the picture (black outside) over each pixel of the result, as float64."""
+    """The exact mean of the image (black outside) over each pixel of the result, as float64."""
     across = area_weights(box[0], box[2], image.shape[1], width)
     down = area_weights(box[1], box[3], image.shape[0], height)
     return np.einsum("ts,sxc,ux->tuc", down, image.astype(float), across, optimize=True)
@@ -64,14 +64,14 @@ def test_growing_is_bilinear(waves: Image) -> None:
 
 
 def test_each_axis_goes_its_own_way(waves: Image) -> None:
-    """A picture that shrinks across and grows down is averaged across and interpolated down."""
+    """An image that shrinks across and grows down is averaged across and interpolated down."""
     across = resize(waves, (26, 90))
     assert (resize(waves, (26, 180)) == resize(across, (26, 180))).all()
     assert resize(waves, (26, 180)).shape == (180, 26, 3)
 
 
-def test_the_same_size_is_the_same_picture(waves: Image) -> None:
-    """Nothing is computed where nothing changes, and gray pictures are welcome."""
+def test_the_same_size_is_the_same_image(waves: Image) -> None:
+    """Nothing is computed where nothing changes, and gray images are welcome."""
     assert resize(waves, (130, 90)) is waves
     assert resize(waves[..., 0], (65, 45)).shape == (45, 65)
 
@@ -84,8 +84,8 @@ def test_whole_boxes_are_slices(waves: Image) -> None:
         assert not np.shares_memory(part, waves)
 
 
-def test_what_leaves_the_picture_is_black(waves: Image) -> None:
-    """Without scaling, a box over a corner is the picture with a black border."""
+def test_what_leaves_the_image_is_black(waves: Image) -> None:
+    """Without scaling, a box over a corner is the image with a black border."""
     part = crop(waves, (-5, -7, 140, 100))
     assert part.shape == (107, 145, 3)
     assert (part[7:97, 5:135] == waves).all()
@@ -95,7 +95,7 @@ def test_what_leaves_the_picture_is_black(waves: Image) -> None:
 
 @pytest.mark.parametrize("size", [(8, 8), (300, 300), None])
 def test_boxes_outside_are_all_black(waves: Image, size: tuple[int, int] | None) -> None:
-    """A box that does not touch the picture gives black, shrinking and growing."""
+    """A box that does not touch the image gives black, shrinking and growing."""
     for box in [(200, 10, 230, 40), (-50, -50, -10, -10), (10, 500, 30, 520)]:
         assert not crop(waves, box, size=size).any()
 
@@ -118,12 +118,12 @@ def test_growing_boxes_are_exact_to_a_fraction_of_a_pixel(waves: Image, box: tup
 
 @settings(max_examples=60, deadline=None)
 @given(boxes)
-def test_shrinking_boxes_err_by_at_most_half_a_pixel_of_the_picture(
+def test_shrinking_boxes_err_by_at_most_half_a_pixel_of_the_image(
     waves: Image, box: tuple[float, float, float, float]
 ) -> None:
-    """A shrunk box is the mean over areas of a box whose edges moved by half a pixel of the picture.
+    """A shrunk box is the mean over areas of a box whose edges moved by half a pixel of the image.
 
-    Along an axis on which it leaves the picture, by half a pixel of the result more, as `crop` says.
+    Along an axis on which it leaves the image, by half a pixel of the result more, as `crop` says.
     """
     x, y, width, height = box[0], box[1], box[2] + 40, box[3] + 40
     edges = np.array([x, y, x + width, y + height])
@@ -138,7 +138,7 @@ def test_shrinking_boxes_err_by_at_most_half_a_pixel_of_the_picture(
 
 
 def moves(more: float) -> list[float]:
-    """Distances, in pixels of the picture, that a box may have moved along an axis: one, and `more`."""
+    """Distances, in pixels of the image, that a box may have moved along an axis: one, and `more`."""
     return (
         [-1 - more, -1 - more / 2, -1, -1 / 2, 0, 1 / 2, 1, 1 + more / 2, 1 + more]
         if more
@@ -147,13 +147,13 @@ def moves(more: float) -> list[float]:
 
 
 def test_a_shrunk_box_inside_is_an_area_mean(waves: Image) -> None:
-    """Inside the picture a shrunk box is exact for its rounded edges."""
+    """Inside the image a shrunk box is exact for its rounded edges."""
     expected = area_crop(waves, np.array([10.0, 12.0, 110.0, 82.0]), 32, 32)
     assert np.abs(crop(waves, (10.2, 11.8, 110.4, 81.7), size=(32, 32)) - expected).max() <= 1
 
 
 def test_a_huge_box_costs_no_memory(waves: Image) -> None:
-    """A box of a million pixels a side is cut without a padded picture; the picture is a dot in it."""
+    """A box of a million pixels a side is cut without a padded image; the image is a dot in it."""
     tracemalloc.start()
     part = crop(waves, (-1e6, -1e6, 1e6, 1e6), size=(160, 160))
     peak = tracemalloc.get_traced_memory()[1]
@@ -163,8 +163,8 @@ def test_a_huge_box_costs_no_memory(waves: Image) -> None:
     assert peak < 2_000_000
 
 
-def test_pictures_wider_than_a_warp_allows_are_cut() -> None:
-    """A growing box at the far end of a picture 40,000 pixels wide is cut like any other."""
+def test_images_wider_than_a_warp_allows_are_cut() -> None:
+    """A growing box at the far end of an image 40,000 pixels wide is cut like any other."""
     wide = np.zeros((20, 40_000, 3), np.uint8)
     wide[:, 39_990:] = 200
     assert (crop(wide, (39_992, 4, 39_998, 10), size=(32, 32)) == 200).all()
@@ -179,8 +179,8 @@ def test_impossible_boxes_are_refused(waves: Image, box: tuple[float, ...]) -> N
         crop(waves, box, size=(8, 8))
 
 
-def test_impossible_sizes_and_pictures_are_refused(waves: Image) -> None:
-    """Sizes below one pixel, other types and empty pictures are refused with what was expected."""
+def test_impossible_sizes_and_images_are_refused(waves: Image) -> None:
+    """Sizes below one pixel, other types and empty images are refused with what was expected."""
     with pytest.raises(ValueError, match="at least 1"):
         resize(waves, (0, 5))
     with pytest.raises(ValueError, match="at least 1"):

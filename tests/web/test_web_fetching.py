@@ -321,7 +321,7 @@ def test_what_is_no_picture_is_refused_whatever_it_is_called(body: bytes, kind: 
     """The first bytes decide, and nothing of the body is told."""
     with LittleServer(answer(body, kind=kind)) as server:
         text = told(f"http://a.example:{server.port}/", fetcher(server.port))
-    assert "picture" in text
+    assert "image" in text
     assert "root" not in text
 
 
@@ -334,7 +334,7 @@ def test_a_picture_with_a_wrong_kind_is_taken() -> None:
 def test_a_picture_with_too_many_pixels_is_refused() -> None:
     """By its header."""
     with LittleServer(answer(picture(size=(40, 40)))) as server:
-        assert "cap is 1,000" in told(f"http://a.example:{server.port}/", fetcher(server.port, most_pixels=1000))
+        assert "limit is 1,000" in told(f"http://a.example:{server.port}/", fetcher(server.port, most_pixels=1000))
 
 
 def test_a_body_that_breaks_off_is_no_picture() -> None:

@@ -55,7 +55,7 @@ def test_a_picture_within_the_bounds_is_opened() -> None:
 def test_a_bomb_is_refused_by_its_header() -> None:
     """With the numbers, and without a cent of memory for its 2.5 thousand million pixels."""
     for use in (gate().check, lambda data: gate().open(data).__enter__()):
-        with pytest.raises(ImageTooLargeError, match=r"50000 x 50000 = 2,500,000,000 pixels, the cap is 10,000"):
+        with pytest.raises(ImageTooLargeError, match=r"50000 x 50000 = 2,500,000,000 pixels, the limit is 10,000"):
             use(bomb(50_000, 50_000))
 
 

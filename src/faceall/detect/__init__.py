@@ -1,4 +1,4 @@
-"""Find faces in pictures."""
+"""Detect faces in images."""
 
 from faceall.detect.mtcnn import Detector
 

@@ -1,4 +1,4 @@
-"""Arithmetic on boxes. A box is x0 y0 x1 y1 in pixels; x1 and y1 lie just outside, so its width is x1 - x0."""
+"""Box arithmetic. A box is x0, y0, x1, y1 in pixels; x1 and y1 are exclusive, so the width is x1 - x0."""
 
 from __future__ import annotations
 
@@ -12,24 +12,36 @@ _BLOCK = 512
 
 
 class Overlap(Enum):
-    """What the shared area of two boxes is divided by."""
+    """What the intersection of two boxes is divided by."""
 
     UNION = "union"
-    """The area that either covers: two boxes are the same thing."""
+    """The area covered by either box (intersection over union)."""
     SMALLER = "smaller"
-    """The area of the smaller one: a box inside another is a part of it."""
+    """The area of the smaller box, so that a box inside another overlaps it completely."""
 
 
 def areas(boxes: Array) -> Array:
-    """The area of every box (N, 4) -> (N,); 0 where a box is inside out."""
+    """Return the area of every box, (N, 4) -> (N,); 0 for an inverted box."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return np.asarray(sides[:, 0] * sides[:, 1])
 
 
 def overlaps(first: Array, second: Array, overlap: Overlap = Overlap.UNION) -> Float32Array:
-    """The overlap of every box of `first` (N, 4) with every box of `second` (M, 4) -> (N, M), 0 .. 1.
+    """Compute the overlap of every box of one list with every box of another.
 
-    Boxes without area overlap nothing.
+    Parameters
+    ----------
+    first : (N, 4)
+        x0, y0, x1, y1.
+    second : (M, 4)
+        x0, y0, x1, y1.
+    overlap : Overlap
+        What the intersection is divided by.
+
+    Returns
+    -------
+    (N, M) float32
+        0 to 1. The overlap of a box without area is 0.
     """
     left, top = (np.maximum(first[:, None, side], second[None, :, side]) for side in (0, 1))
     right, bottom = (np.minimum(first[:, None, side], second[None, :, side]) for side in (2, 3))
@@ -42,10 +54,21 @@ def overlaps(first: Array, second: Array, overlap: Overlap = Overlap.UNION) -> F
 def suppress(boxes: Array, scores: Array, limit: float, overlap: Overlap = Overlap.UNION) -> Int64Array:
     """Keep the best box of every overlapping group (greedy non-maximum suppression).
 
-    boxes    (N, 4) float32, x0 y0 x1 y1 in pixels
-    scores   (N,)   float32, higher is better; of equal ones the first is better
-    limit    boxes that overlap a kept one by more than this are dropped
-    returns  (M,)   int64, indices of the kept boxes, best first
+    Parameters
+    ----------
+    boxes : (N, 4) float32
+        x0, y0, x1, y1 in pixels.
+    scores : (N,) float32
+        Higher is better; of equal scores the first is better.
+    limit : float
+        Boxes that overlap a kept box by more than this are dropped.
+    overlap : Overlap
+        How the overlap is measured.
+
+    Returns
+    -------
+    (M,) int64
+        Indices of the kept boxes, best first.
     """
     order = np.argsort(-scores, kind="stable")
     kept = np.zeros(0, np.int64)
@@ -58,12 +81,10 @@ def suppress(boxes: Array, scores: Array, limit: float, overlap: Overlap = Overl
 
 
 def _undominated(dominates: Array) -> Array:
-    """The greedy choice among boxes in order: kept is who overlaps nobody kept before it.
+    """Make the greedy choice among boxes in order: keep a box unless it overlaps an earlier kept one.
 
-    dominates  (N, N) bool, which boxes overlap too much
-    returns    (N,)   bool
-
-    Every round settles at least the first box not yet settled; few rounds are needed, as chains are short.
+    `dominates` (N, N) says which boxes overlap too much; returns (N,) bool. Each round decides at least the first
+    undecided box; few rounds are needed because chains of overlapping boxes are short.
     """
     earlier = np.triu(dominates, 1).astype(np.float32)
     kept = np.ones(len(earlier), bool)
@@ -75,35 +96,51 @@ def _undominated(dominates: Array) -> Array:
 
 
 def apply_offsets(boxes: Array, offsets: Array) -> Float32Array:
-    """Move every edge by its offset, which is given in widths and heights of the box.
+    """Move every edge by an offset relative to the size of the box (bounding-box regression).
 
-    boxes    (N, 4) float32
-    offsets  (N, 4) float32, of x0 y0 x1 y1
+    Parameters
+    ----------
+    boxes : (N, 4) float32
+        x0, y0, x1, y1 in pixels.
+    offsets : (N, 4) float32
+        Offsets of x0, y0, x1, y1 in widths and heights of the box.
+
+    Returns
+    -------
+    (N, 4) float32
     """
     sides = boxes[:, 2:] - boxes[:, :2]
     return np.asarray(boxes + offsets * np.hstack([sides, sides]), np.float32)
 
 
 def place_points(boxes: Array, points: Array) -> Float32Array:
-    """Landmarks in pixels from landmarks in proportion to the box.
+    """Convert landmarks relative to their box to pixels.
 
-    boxes    (N, 4)  float32
-    points   (N, 10) float32, five x and then five y, 0 .. 1 across the box
-    returns  (N, 5, 2) float32
+    Parameters
+    ----------
+    boxes : (N, 4) float32
+        x0, y0, x1, y1 in pixels.
+    points : (N, 10) float32
+        Five x, then five y, 0 to 1 across the box.
+
+    Returns
+    -------
+    (N, 5, 2) float32
+        x, y in pixels.
     """
     corners, sides = boxes[:, None, :2], (boxes[:, 2:] - boxes[:, :2])[:, None]
     return np.asarray(corners + sides * points.reshape(-1, 2, 5).transpose(0, 2, 1), np.float32)
 
 
 def to_square(boxes: Array) -> Float32Array:
-    """The square around every box (N, 4): the same centre, the longer side."""
+    """Return the square around every box (N, 4) with the same centre and the longer side."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     halves = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.asarray(np.hstack([centres - halves, centres + halves]), np.float32)
 
 
 def are_usable(boxes: Array, width: int, height: int) -> Array:
-    """Which boxes (N, 4) are finite, at least one pixel wide and high, and touch a picture of that size."""
+    """Return which boxes (N, 4) are finite, at least one pixel wide and high, and touch an image of that size."""
     inside = (boxes[:, 0] < width) & (boxes[:, 1] < height) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
     large = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
     return np.asarray(inside & large & np.isfinite(boxes).all(axis=1))

@@ -1,4 +1,4 @@
-"""The first stage: everything in a picture, at any size, that might be a face."""
+"""First stage of MTCNN: propose windows of any size that may contain a face (P-Net)."""
 
 from __future__ import annotations
 
@@ -13,33 +13,50 @@ from faceall.detect.pyramid import STRIDE, WINDOW, Pyramid, draw_pyramid, strips
 from faceall.detect.weights import OUTPUT
 from faceall.types import Array, Float32Array, Image
 
-_SAME_PLACE, _SAME_THING = 0.5, 0.7  # overlap within a level, and across levels
+_OVERLAP_IN_LEVEL, _OVERLAP_ACROSS_LEVELS = 0.5, 0.7  # limits of the two suppressions
 
 
-def propose(pictures: Sequence[Image], pyramid: Pyramid, net: CompiledNet, least: float, most: int) -> Float32Array:
-    """The boxes (N, 4) of a picture whose logit is above `least`; at most `most`, best first.
+def propose(
+    scaled_images: Sequence[Image], pyramid: Pyramid, net: CompiledNet, least: float, most: int
+) -> Float32Array:
+    """Run P-Net over an image pyramid.
 
-    pictures  the picture and its halvings
-    pyramid   the plan for it
+    Parameters
+    ----------
+    scaled_images : sequence of (h, w, 3) uint8
+        The image and its halvings.
+    pyramid : Pyramid
+        The layout of the image pyramid.
+    net : CompiledNet
+        P-Net.
+    least : float
+        Minimum logit of a proposal.
+    most : int
+        Maximum number of proposals.
+
+    Returns
+    -------
+    (N, 4) float32
+        x0, y0, x1, y1 in pixels of the image, best first.
     """
     if not pyramid.levels:
         return np.zeros((0, 4), np.float32)
-    canvas = draw_pyramid(pictures, pyramid)
+    canvas = draw_pyramid(scaled_images, pyramid)
     found = [_cells_of_strip(net, canvas, pyramid, start, end, least) for start, end in strips(pyramid)]
     cells, logits, offsets, owners = (np.concatenate(parts) for parts in zip(*found, strict=True))
     best = np.argsort(-logits, kind="stable")[: 2 * most]
     logits, owners = logits[best], owners[best]
     boxes = _boxes_of_cells(cells[best], offsets[best], owners, pyramid)
-    span = np.float32(2 * max(pictures[0].shape))
-    within_levels = suppress(boxes + span * owners[:, None], logits, _SAME_PLACE)  # levels moved apart
+    span = np.float32(2 * max(scaled_images[0].shape))
+    within_levels = suppress(boxes + span * owners[:, None], logits, _OVERLAP_IN_LEVEL)  # levels moved apart
     boxes, logits = boxes[within_levels], logits[within_levels]
-    return np.asarray(boxes[suppress(boxes, logits, _SAME_THING)[:most]], np.float32)
+    return np.asarray(boxes[suppress(boxes, logits, _OVERLAP_ACROSS_LEVELS)[:most]], np.float32)
 
 
 def _cells_of_strip(
     net: CompiledNet, canvas: Image, pyramid: Pyramid, start: int, end: int, least: float
 ) -> tuple[Array, Array, Array, Array]:
-    """The promising cells of the canvas rows `start` .. `end`: row and column, logit, offsets, level."""
+    """Return the local maxima above `least` in rows `start` to `end`: column and row, logit, offsets, level."""
     pixels = np.ascontiguousarray(canvas[start:end].transpose(2, 0, 1), np.float32)[None]
     output = net({"data": pixels})[OUTPUT][0]
     row = start // STRIDE
@@ -52,8 +69,8 @@ def _cells_of_strip(
 
 
 def _boxes_of_cells(cells: Array, offsets: Array, owners: Array, pyramid: Pyramid) -> Float32Array:
-    """The windows of `cells` (N, 2) in the picture's pixels, moved by their offsets (N, 4)."""
+    """Return the windows of `cells` (N, 2) in pixels of the image, moved by their offsets (N, 4)."""
     scales = pyramid.scales[owners, None]
-    corners = (STRIDE * cells - pyramid.corners[owners] + 1) / scales  # without the window's first row and column,
-    windows = np.hstack([corners, corners + (WINDOW - 1) / scales])  # as everyone has it who uses these weights
+    corners = (STRIDE * cells - pyramid.corners[owners] + 1) / scales  # without the first row and column of the
+    windows = np.hstack([corners, corners + (WINDOW - 1) / scales])  # window, the convention of these weights
     return apply_offsets(windows, offsets)

@@ -1,8 +1,8 @@
-"""The image pyramid: one picture in many sizes, packed on one canvas, so that one pass of a net sees them all.
+"""Image pyramid: one image at many sizes, packed on one canvas so that one pass of a net covers them all.
 
 +-----------+-------+
-| level 0   |   1   |     a net that looks at 12 x 12 windows, 2 pixels apart, gives one cell for each window;
-|           +---+---+     cells whose window lies across two levels belong to none
+| level 0   |   1   |     a net with 12 x 12 windows and a stride of 2 pixels outputs one cell per window;
+|           +---+---+     a cell whose window overlaps two levels belongs to none
 |           | 2 | 3 |
 +-----------+---+---+
 """
@@ -20,14 +20,14 @@ import numpy as np
 from faceall.types import Array, Float32Array, Image
 
 WINDOW, STRIDE = 12, 2
-_GRID = 16  # canvas sides are multiples of this: few different sizes, so few to prepare for
+_GRID = 16  # canvas sides are multiples of this, so that engines prepare for few different sizes
 _STRIP_PIXELS = 1 << 20
 _FINER = 3
 
 
 @dataclass(frozen=True)
 class Level:
-    """The picture at one size, and its place on the canvas, which is even."""
+    """One size of the image, and its position on the canvas (even coordinates)."""
 
     width: int
     height: int
@@ -37,14 +37,20 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Pyramid:
-    """How a picture of one size is laid out.
+    """The layout of the pyramid of an image.
 
-    levels   the sizes, largest first
-    width    of the canvas
-    height   of the canvas
-    owners   (rows, columns) int16, the level that each cell's window lies in, -1 where in none
-    corners  (levels, 2) float32, x y of each level on the canvas
-    scales   (levels,) float32, pixels of the level for each pixel of the picture
+    Attributes
+    ----------
+    levels : tuple of Level
+        Largest first.
+    width, height : int
+        Size of the canvas in pixels.
+    owners : (rows, columns) int16
+        The level that contains the window of each cell, -1 for none.
+    corners : (levels, 2) float32
+        x, y of each level on the canvas.
+    scales : (levels,) float32
+        Pixels of the level per pixel of the image.
     """
 
     levels: tuple[Level, ...]
@@ -57,7 +63,22 @@ class Pyramid:
 
 @lru_cache(maxsize=16)
 def plan_pyramid(width: int, height: int, min_face: float, factor: float) -> Pyramid:
-    """Lay out the pyramid of a picture; it has no levels where the picture is smaller than the smallest face."""
+    """Lay out the pyramid of an image.
+
+    Parameters
+    ----------
+    width, height : int
+        Size of the image in pixels.
+    min_face : float
+        Side of the smallest face in pixels.
+    factor : float
+        Ratio of one level to the next, below 1.
+
+    Returns
+    -------
+    Pyramid
+        Without levels if the image is smaller than the smallest face.
+    """
     levels, canvas_width, canvas_height = _best_packing(_level_sizes(width, height, min_face, factor))
     owners = np.full((_cells(canvas_height), _cells(canvas_width)), -1, np.int16)
     for number, level in enumerate(levels):
@@ -68,20 +89,27 @@ def plan_pyramid(width: int, height: int, min_face: float, factor: float) -> Pyr
     return Pyramid(levels, canvas_width, canvas_height, owners, corners, scales)
 
 
-def draw_pyramid(pictures: Sequence[Image], pyramid: Pyramid) -> Image:
-    """The canvas (height, width, 3) uint8 with every level drawn on it; the rest is black.
+def draw_pyramid(scaled_images: Sequence[Image], pyramid: Pyramid) -> Image:
+    """Draw every level on the canvas; the rest is black, and odd sides repeat their last row or column.
 
-    Odd sides get their last row or column twice.
+    Parameters
+    ----------
+    scaled_images : sequence of (h, w, 3) uint8
+        The image and its halvings. A level is made from the smallest that is three times as large: the pixels differ
+        from those of a direct reduction only by rounding, in a third of the time.
+    pyramid : Pyramid
+        The layout.
 
-    pictures  the picture and its halvings, (H, W, 3) uint8; each level is made from the smallest that is three times
-              as large: the pixels are those of a direct reduction but for rounding, in a third of the time
+    Returns
+    -------
+    (height, width, 3) uint8
     """
     canvas = np.zeros((pyramid.height, pyramid.width, 3), np.uint8)
     for level in pyramid.levels:
-        source = next((p for p in reversed(pictures) if p.shape[1] >= _FINER * level.width), pictures[0])
+        source = next((p for p in reversed(scaled_images) if p.shape[1] >= _FINER * level.width), scaled_images[0])
         target = canvas[level.y : level.y + level.height, level.x : level.x + level.width]
-        slightly = source.shape[1] < 2 * level.width  # then averaging gains nothing and takes six times as long
-        method = cv2.INTER_LINEAR if slightly else cv2.INTER_AREA
+        similar = source.shape[1] < 2 * level.width  # then averaging gains nothing and takes six times as long
+        method = cv2.INTER_LINEAR if similar else cv2.INTER_AREA
         cv2.resize(source, (level.width, level.height), dst=target, interpolation=method)
         if level.width % STRIDE:
             canvas[level.y : level.y + level.height, level.x + level.width] = target[:, -1]
@@ -91,9 +119,14 @@ def draw_pyramid(pictures: Sequence[Image], pyramid: Pyramid) -> Image:
 
 
 def strips(pyramid: Pyramid) -> Iterator[tuple[int, int]]:
-    """Cut a tall canvas into strips of about a million pixels: first and last row of each, for `net(canvas[a:b])`.
+    """Cut a tall canvas into strips of about a million pixels.
 
-    They overlap by one window, so that every cell is in one of them, and are equally high.
+    Strips are equally high and overlap by one window, so that every cell lies in one of them.
+
+    Yields
+    ------
+    (start, end) : tuple of int
+        The rows of a strip, for `net(canvas[start:end])`.
     """
     height = max(_STRIP_PIXELS // pyramid.width // _GRID, 2) * _GRID
     if pyramid.height <= height:
@@ -105,12 +138,12 @@ def strips(pyramid: Pyramid) -> Iterator[tuple[int, int]]:
 
 
 def _cells(pixels: int) -> int:
-    """How many windows fit side by side; the last one may reach a pixel beyond an odd side."""
+    """Return how many windows fit side by side; the last one may extend one pixel beyond an odd side."""
     return (pixels + pixels % STRIDE - WINDOW) // STRIDE + 1
 
 
 def _level_sizes(width: int, height: int, min_face: float, factor: float) -> list[Level]:
-    """Every size at which a face of `min_face` pixels or more can fill the window, largest first."""
+    """Return every size at which a face of at least `min_face` pixels can fill the window, largest first."""
     scale, sizes = WINDOW / min_face, []
     while min(width, height) * scale >= WINDOW:
         sizes.append(Level(int(width * scale), int(height * scale)))
@@ -119,7 +152,7 @@ def _level_sizes(width: int, height: int, min_face: float, factor: float) -> lis
 
 
 def _best_packing(sizes: list[Level]) -> tuple[tuple[Level, ...], int, int]:
-    """The places of all levels on the smallest canvas, of a few widths that are tried."""
+    """Place all levels on the smallest canvas among a few widths."""
     if not sizes:
         return (), WINDOW, WINDOW
     widths = {_round_up(sizes[0].width), *(_round_up(sizes[0].width + size.width + 1) for size in sizes[1:3])}
@@ -128,7 +161,7 @@ def _best_packing(sizes: list[Level]) -> tuple[tuple[Level, ...], int, int]:
 
 
 def _pack(sizes: list[Level], width: int) -> tuple[tuple[Level, ...], int, int]:
-    """Place the levels one after the other, each as high up as it fits, leftmost first.
+    """Place the levels one after the other, each as high as it fits, leftmost first (skyline packing).
 
     The skyline is a list of (x, y): from x on, the canvas is free below y.
     """
@@ -142,18 +175,19 @@ def _pack(sizes: list[Level], width: int) -> tuple[tuple[Level, ...], int, int]:
 
 
 def _spots(skyline: list[tuple[int, int]], needed: int, width: int) -> Iterator[tuple[int, int]]:
-    """Where something `needed` pixels wide can stand: (y, x)."""
+    """Yield the positions (y, x) with space for `needed` pixels of width."""
     for x, _ in skyline[:-1]:
         if x + needed <= width:
             yield max(y for (left, y), (right, _) in pairwise(skyline) if left < x + needed and right > x), x
 
 
 def _raised(skyline: list[tuple[int, int]], start: int, end: int, y: int) -> list[tuple[int, int]]:
-    """The skyline after something has been put on `start` .. `end` that reaches down to `y`."""
+    """Return the skyline after `start` to `end` has been filled down to `y`."""
     behind = [height for x, height in skyline if x <= end][-1]
     kept = [(x, height) for x, height in skyline if x < start or x > end]
     return sorted([*kept, (start, y), (end, behind)])
 
 
 def _round_up(pixels: int) -> int:
+    """Round up to a multiple of the grid."""
     return -(-pixels // _GRID) * _GRID

@@ -1,6 +1,6 @@
-"""The weights of the three nets: where they are, how they are read, and the nets that faceall makes of them.
+"""Weights of the three MTCNN nets: locate them, read them, build the nets.
 
-Whatever the source, the result works on upright RGB pictures with pixels 0 .. 255, and every net has one output.
+Whatever the source, the nets take upright RGB images with pixels 0 to 255 and have one output.
 """
 
 from __future__ import annotations
@@ -22,17 +22,25 @@ from faceall.errors import ModelDamagedError, ModelNotFoundError, NetError
 from faceall.models import sha256_of
 from faceall.types import Array, Float32Array
 
-MEAN, SCALE = 127.5, 0.0078125  # the nets were trained on (pixel - MEAN) * SCALE
+MEAN, SCALE = 127.5, 0.0078125  # the training data were (pixel - MEAN) * SCALE
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one net of the cascade looks like.
+    """The architecture of one net of the cascade.
 
-    size          side of the window that it judges, in pixels
-    convolutions  name, outputs, kernel, and the kernel of the maximum pool that follows (0: none)
-    dense         name and outputs of the layer that sees the whole window, or None
-    heads         names of the last layers: face or not (2), offsets (4), landmarks (10)
+    Attributes
+    ----------
+    name, caffe_name, keras_name, keras_sha256 : str
+        Name of the net, its file names in the two formats, and the checksum of the Keras file.
+    size : int
+        Side of the input window in pixels.
+    convolutions : tuple of (str, int, int, int)
+        Name, outputs, kernel, and kernel of the max pooling that follows (0: none).
+    dense : (str, int) or None
+        Name and outputs of the fully connected layer, if there is one.
+    heads : tuple of str
+        Names of the output layers: classification (2), box offsets (4), landmarks (10).
     """
 
     name: str
@@ -81,14 +89,19 @@ OUTPUT = "found"
 _HEAD_SIZES = (2, 4, 10)
 
 Arrays = Mapping[str, Array]
-"""Arrays by layer and number, as Net.weights has them: kernels O I H W of the upright picture."""
+"""Arrays by layer and number, as in Net.weights: kernels O I H W for upright images."""
 
 
 @dataclass(frozen=True)
 class NetSource:
     """A net that is read when it is needed.
 
-    fingerprint  names the weights that it is made of
+    Attributes
+    ----------
+    fingerprint : str
+        Identifies the weights.
+    read : callable
+        Reads the weights and builds the net.
     """
 
     fingerprint: str
@@ -96,14 +109,30 @@ class NetSource:
 
 
 def net_sources(folder: str | Path | None = None) -> tuple[NetSource, NetSource, NetSource]:
-    """The proposal, refinement and output net.
+    """Locate the proposal, refinement and output nets (P-Net, R-Net, O-Net).
 
-    folder   holds det1, det2 and det3 (.prototxt and .caffemodel); None takes the files of the package mtcnn
-    returns  sources of nets with the input "data" (n, 3, H, W), RGB 0 .. 255, and the output "found", whose channels
-             are the logit of being a face, four offsets and, in the last net, ten landmarks (five x, five y)
+    Parameters
+    ----------
+    folder : path-like, optional
+        Contains det1, det2 and det3 (.prototxt and .caffemodel). Default: the files of the PyPI package mtcnn.
 
-    Here or when a source is read: raises ModelNotFoundError where there are no weights, ModelDamagedError where a file
-    is not what it should be.
+    Returns
+    -------
+    tuple of NetSource
+        Nets with the input "data" (n, 3, H, W), RGB 0 to 255, and the output "found". Its channels are the logit of
+        a face, four box offsets and, for the output net, ten landmark coordinates (five x, five y).
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there are no weights; here or when a source is read.
+    ModelDamagedError
+        If a file has unexpected content; here or when a source is read.
+
+    References
+    ----------
+    K. Zhang, Z. Zhang, Z. Li, Y. Qiao: Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
+    Networks. IEEE Signal Processing Letters 23 (2016).
     """
     directory = _keras_folder() if folder is None else Path(folder)
     read: Callable[[Path, Plan], Arrays] = _read_keras if folder is None else _read_caffe
@@ -117,39 +146,48 @@ def net_sources(folder: str | Path | None = None) -> tuple[NetSource, NetSource,
 
 
 def read_nets(folder: str | Path | None = None) -> tuple[Net, Net, Net]:
-    """The nets of `net_sources`, read now."""
+    """Read the three nets of `net_sources`.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there are no weights.
+    ModelDamagedError
+        If a file has unexpected content.
+    """
     proposal, refinement, output = (source.read() for source in net_sources(folder))
     return proposal, refinement, output
 
 
-# ------------------------------------------------------------------------------------------------ the two sources
+# -------------------------------------------------------------------------------------------------------- sources
 
 
 def _keras_folder() -> Path:
-    spec = importlib.util.find_spec("mtcnn")  # finds, does not import: the package would load TensorFlow
+    """Return the folder of the weights in the package mtcnn."""
+    spec = importlib.util.find_spec("mtcnn")  # does not import the package, which would load TensorFlow
     for place in (spec.submodule_search_locations or []) if spec else []:
         if (folder := Path(place, "assets", "weights")).is_dir():
             return folder
     raise ModelNotFoundError(
-        "the detector's weights come with the package mtcnn, which is absent or incomplete: "
-        "pip install mtcnn==1.0.0, or give a folder that holds det1, det2 and det3 in Caffe's format"
+        "the weights of the detector are in the package mtcnn, which is missing or incomplete: "
+        "pip install mtcnn==1.0.0, or give a folder with det1, det2 and det3 in Caffe format"
     )
 
 
 def _read_keras(folder: Path, plan: Plan) -> Arrays:
-    """Arrays in the order of the Keras layers, kernels H W I O; a dense layer sees W H C."""
+    """Read arrays in the order of the Keras layers, kernels H W I O; inputs of the dense layer are W H C."""
     path = folder / plan.keras_name
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ModelNotFoundError(f"{path}: cannot be read: {error.strerror}; pip install mtcnn==1.0.0") from error
     if hashlib.sha256(content).hexdigest() != plan.keras_sha256:
-        raise ModelDamagedError(f"{path}: not the file of mtcnn 1.0.0: pip install --force-reinstall mtcnn==1.0.0")
+        raise ModelDamagedError(f"{path}: is not from mtcnn 1.0.0: pip install --force-reinstall mtcnn==1.0.0")
     import joblib
     import lz4.frame
 
     pickled = io.BytesIO(lz4.frame.decompress(content))
-    arrays = iter(joblib.load(pickled))  # the checksum says that it is the known, harmless one
+    arrays = iter(joblib.load(pickled))  # the checksum shows that this is the known, harmless file
     found: dict[str, Array] = {}
     channels = 3
     for number, (name, outputs, *_) in enumerate(plan.convolutions, 1):
@@ -162,23 +200,25 @@ def _read_keras(folder: Path, plan: Plan) -> Arrays:
         upright = kernel.reshape(side, side, channels, -1).transpose(3, 2, 1, 0).reshape(kernel.shape[1], -1)
         name = plan.dense[0]
         found |= {f"{name}/0": upright, f"{name}/1": bias, f"prelu{len(plan.convolutions) + 1}/0": slope}
-    for name in (*plan.heads[1:], plan.heads[0]):  # Keras has "face or not" last
+    for name in (*plan.heads[1:], plan.heads[0]):  # Keras stores the classification last
         kernel, bias = next(arrays), next(arrays)
         found |= {f"{name}/0": kernel.reshape(-1, len(bias)).T, f"{name}/1": bias}
     return found
 
 
 def _caffe_files(folder: Path, plan: Plan) -> tuple[Path, Path]:
+    """Return the prototxt and caffemodel of a net; raise if one is missing."""
     prototxt, caffemodel = folder / f"{plan.caffe_name}.prototxt", folder / f"{plan.caffe_name}.caffemodel"
     for path in (prototxt, caffemodel):
         if not path.is_file():
             raise ModelNotFoundError(
-                f"{path}: no such file; the folder must hold det1, det2 and det3 in Caffe's format"
+                f"{path}: no such file; the folder must contain det1, det2 and det3 in Caffe format"
             )
     return prototxt, caffemodel
 
 
 def _fingerprint(folder: Path, plan: Plan) -> str:
+    """Return the checksums of the two Caffe files."""
     try:
         return " ".join(sha256_of(path) for path in _caffe_files(folder, plan))
     except OSError as error:
@@ -186,7 +226,7 @@ def _fingerprint(folder: Path, plan: Plan) -> str:
 
 
 def _read_caffe(folder: Path, plan: Plan) -> Arrays:
-    """The original nets saw pictures with height and width exchanged: so are their kernels, which are turned here."""
+    """Read Caffe weights; the original nets take transposed images, so their kernels are transposed here."""
     prototxt, caffemodel = _caffe_files(folder, plan)
     try:
         weights = read_net(prototxt, caffemodel).weights
@@ -194,20 +234,20 @@ def _read_caffe(folder: Path, plan: Plan) -> Arrays:
         raise ModelDamagedError(str(error)) from error
     found: dict[str, Array] = {name.replace("PReLU", "prelu"): array for name, array in weights.items()}
     for name, *_ in plan.convolutions:
-        found[f"{name}/0"] = _turned(found.get(f"{name}/0"))
+        found[f"{name}/0"] = _transposed(found.get(f"{name}/0"))
     if plan.dense is not None:
         key, channels = f"{plan.dense[0]}/0", plan.convolutions[-1][1]
-        found[key] = _turned(found.get(key), channels)
+        found[key] = _transposed(found.get(key), channels)
     return {
         key: array.reshape(len(array), -1) if key[:-2] in plan.heads and key[-1] == "0" else array
         for key, array in found.items()
     }
 
 
-def _turned(kernel: Array | None, channels: int = 0) -> Array:
-    """A kernel with height and width exchanged; a dense one (O, C * H * W) by way of its `channels`."""
+def _transposed(kernel: Array | None, channels: int = 0) -> Array:
+    """Swap height and width of a kernel; `channels` is given for a dense one (O, C * H * W)."""
     if kernel is None or (channels and (kernel.ndim < 2 or kernel[0].size % channels)):
-        return np.zeros(0, np.float32)  # refused by _checked, which has the names
+        return np.zeros(0, np.float32)  # rejected by _checked, which knows the names
     if not channels:
         return kernel.swapaxes(-1, -2)
     side = _side(kernel[0].size, channels)
@@ -215,12 +255,12 @@ def _turned(kernel: Array | None, channels: int = 0) -> Array:
 
 
 def _side(inputs: int, channels: int) -> int:
-    """The side of the square feature map that a dense layer sees."""
+    """Return the side of the square feature map that is the input of a dense layer."""
     return round(math.sqrt(inputs / channels))
 
 
 def _checked(arrays: Arrays, plan: Plan, folder: Path) -> Arrays:
-    """`arrays`, after their shapes have been compared with the plan."""
+    """Return `arrays`; raise ModelDamagedError if a shape differs from the plan."""
     for key, expected in _shapes(plan).items():
         actual = arrays[key].shape if key in arrays else None
         if actual != expected:
@@ -230,6 +270,7 @@ def _checked(arrays: Arrays, plan: Plan, folder: Path) -> Arrays:
 
 
 def _shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
+    """Return the expected shape of every array."""
     shapes: dict[str, tuple[int, ...]] = {}
     channels, side = 3, plan.size
     for number, (name, outputs, kernel, pool) in enumerate(plan.convolutions, 1):
@@ -250,11 +291,11 @@ def _shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-# ------------------------------------------------------------------------------------------------------- the nets
+# ----------------------------------------------------------------------------------------------------------- nets
 
 
 def _build(plan: Plan, arrays: Arrays) -> Net:
-    """The net of a plan, standardisation folded into its first layer and its heads joined into one.
+    """Build the net of a plan, with standardisation folded into the first layer and the heads joined into one.
 
     Before   (pixel - mean) * scale -> Convolution -> ... -> Softmax(2), offsets(4), landmarks(10)
     After    Convolution -> ... -> one layer: logit of a face, offsets, landmarks
@@ -291,17 +332,18 @@ def _build(plan: Plan, arrays: Arrays) -> Net:
 
 
 def _convolution(outputs: int, kernel: int) -> dict[str, Any]:
+    """Return the parameters of a convolution with stride 1."""
     return {"convolution_param": {"num_output": outputs, "kernel_size": [kernel], "stride": [1]}}
 
 
 def _on_pixels(kernel: Array, bias: Array) -> tuple[Array, Array]:
-    """The first layer for raw pixels; exact, as it pads nothing."""
+    """Fold standardisation into the first layer; exact, because that layer has no padding."""
     scaled = kernel.astype(np.float64) * SCALE
     return scaled, bias - MEAN * scaled.sum(axis=(1, 2, 3))
 
 
 def _joined_heads(plan: Plan, arrays: Arrays) -> tuple[Array, Array]:
-    """All heads as one layer; the softmax over "no face, face" is the logistic function of their difference."""
+    """Join all heads into one layer; the softmax over two classes is the logistic function of their difference."""
     (kernel, bias), *rest = [(arrays[f"{name}/0"], arrays[f"{name}/1"]) for name in plan.heads]
     kernels = [kernel[1:] - kernel[:1], *(head[0] for head in rest)]
     biases = [bias[1:] - bias[:1], *(head[1] for head in rest)]

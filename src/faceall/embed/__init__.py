@@ -1,4 +1,4 @@
-"""Faces -> unit vectors."""
+"""Compute face embeddings (unit vectors)."""
 
 from faceall.embed.embedder import Embedder
 

@@ -1,4 +1,4 @@
-"""`Embedder`: faces of a picture -> unit vectors, prepared as the model's manifest says."""
+"""Embedder: faces of an image to unit vectors, preprocessed as the model's manifest says."""
 
 from __future__ import annotations
 
@@ -15,26 +15,43 @@ from faceall import images
 from faceall.caffe.engines import CompiledNet, Precision, compile_cached, get_engine
 from faceall.caffe.files import read_net
 from faceall.caffe.net import Net
-from faceall.errors import ModelError
+from faceall.errors import ModelError, SettingError
 from faceall.models import EIGHT_BIT, ModelFolder, find_model
 from faceall.types import Faces, Float32Array, Image
 
 BATCH = 16
-"""How many crops go through the net at once: larger batches are not faster and take more memory."""
+"""Number of crops per batch: larger batches are not faster and need more memory."""
 
 
 class Embedder:
-    """Turns faces into unit vectors of `size` numbers.
+    """Compute face embeddings. Safe to call from several threads.
 
-    model      a model's name or the path of its folder; by default the first installed one that makes `size` numbers
-    size       how many numbers a vector has; by default what the environment's EMBEDDING_SIZE says, else what the
-               first installed model makes
-    engine     the engine that runs the net; by default the fastest that pip installs
-    precision  "float32", or "auto" for 8 bits in the layers that were measured to keep the vectors (cosine to float32
-               of at least 0.9999), where the processor has them
+    The net is loaded once, at the first use.
 
-    The net is loaded at the first use, once, also when several threads ask for it at once.
-    Raises ModelNotFoundError, ModelError or EngineError.
+    Parameters
+    ----------
+    model : str or path-like, optional
+        The name of an installed model or the path of a model folder. Default: the first installed embedder with
+        `size` dimensions.
+    size : int, optional
+        Dimension of the embeddings. Default: the environment variable EMBEDDING_SIZE if it is set, otherwise that of
+        the first installed embedder.
+    engine : str, optional
+        Name of the inference engine. Default: the fastest that pip installs.
+    precision : Precision
+        "float32", or "auto" to compute in 8 bits the layers for which this was measured to preserve the embeddings
+        (cosine to float32 of at least 0.9999), if the processor supports it.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If no such model is installed.
+    ModelError
+        If the model folder is invalid, or the model has another dimension than `size`.
+    SettingError
+        If EMBEDDING_SIZE is not a positive integer.
+    EngineError
+        If the engine is missing.
     """
 
     def __init__(
@@ -56,42 +73,78 @@ class Embedder:
 
     @property
     def size(self) -> int:
-        """How many numbers a vector has."""
+        """Dimension of the embeddings."""
         return int(self.model.manifest.embedding_size or 0)
 
     @property
     def precision(self) -> str:
-        """What the net computes in on this machine: "float32", "bfloat16" or "int8" (some layers in 8 bits)."""
+        """Precision of the net on this machine: "float32", "bfloat16" or "int8" (some layers in 8 bits)."""
         return self._net.precision
 
     def __call__(self, image: Image, faces: Faces) -> Float32Array:
-        """Embed the faces of one picture.
+        """Embed the faces of one image.
 
-        image    (H, W, 3) uint8 RGB
-        faces    n of them, as a Detector finds them
-        returns  (n, size) float32, unit length
+        Parameters
+        ----------
+        image : (H, W, 3) uint8
+            RGB.
+        faces : Faces
+            n faces, as returned by a detector.
+
+        Returns
+        -------
+        (n, size) float32
+            Unit vectors.
+
+        Raises
+        ------
+        ModelError
+            If the model is damaged or does not match its manifest.
         """
         return self.embed_crops(self.crop(image, faces))
 
     def crop(self, image: Image, faces: Faces) -> npt.NDArray[np.uint8]:
-        """Cut faces out of a picture as the model wants to see them.
+        """Crop faces as the model expects them.
 
-        image    (H, W, 3) uint8 RGB
-        returns  (n, height, width, 3) uint8 RGB
+        Parameters
+        ----------
+        image : (H, W, 3) uint8
+            RGB.
+        faces : Faces
+            n faces of the image.
+
+        Returns
+        -------
+        (n, height, width, 3) uint8
+            RGB, in the input size of the model.
         """
         manifest = self.model.manifest
         width, height = manifest.input_size
-        picture = (image.shape[1], image.shape[0])
+        image_size = (image.shape[1], image.shape[0])
         crops = np.empty((len(faces), height, width, 3), np.uint8)
-        for number, region in enumerate(manifest.crop.regions(faces.boxes, picture=picture)):
+        for number, region in enumerate(manifest.crop.regions(faces.boxes, picture=image_size)):
             crops[number] = images.crop(image, region, size=manifest.input_size)
         return crops
 
     def embed_crops(self, crops: npt.NDArray[np.uint8]) -> Float32Array:
-        """Embed faces that are cut out already.
+        """Embed faces that are already cropped.
 
-        crops    (n, height, width, 3) uint8 RGB, of the model's input size
-        returns  (n, size) float32, unit length
+        Parameters
+        ----------
+        crops : (n, height, width, 3) uint8
+            RGB, in the input size of the model.
+
+        Returns
+        -------
+        (n, size) float32
+            Unit vectors.
+
+        Raises
+        ------
+        ValueError
+            If the crops have another shape or type.
+        ModelError
+            If the model is damaged or does not match its manifest.
         """
         width, height = self.model.manifest.input_size
         if crops.ndim != 4 or crops.shape[1:] != (height, width, 3) or crops.dtype != np.uint8:
@@ -102,16 +155,17 @@ class Embedder:
         return vectors
 
     def _embed_batch(self, crops: npt.NDArray[np.uint8]) -> Float32Array:
+        """Standardise one batch of crops and run the net."""
         manifest = self.model.manifest
-        numbers = manifest.standardisation.apply(crops)
+        pixels = manifest.standardisation.apply(crops)
         if manifest.channels == "BGR":
-            numbers = numbers[..., ::-1]
-        blob = np.ascontiguousarray(numbers.transpose(0, 3, 1, 2))
+            pixels = pixels[..., ::-1]
+        blob = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
         vectors = self._net({manifest.input_blob: blob})[manifest.output_blob].reshape(len(crops), -1)
         if vectors.shape[1] != self.size:
             raise ModelError(
-                f"{manifest.name}: the net makes {vectors.shape[1]} numbers, its manifest says {self.size}: "
-                "import the model again"
+                f"{manifest.name}: the net returns {vectors.shape[1]}-dimensional vectors, its manifest says "
+                f"{self.size}: import the model again"
             )
         return _unit(vectors)
 
@@ -135,17 +189,17 @@ class Embedder:
 
 
 def _unit(vectors: Float32Array) -> Float32Array:
-    """Rows scaled to length 1, as facenet does: x / sqrt(max(sum of squares, 1e-10))."""
+    """Normalise rows to length 1, as facenet does: x / sqrt(max(sum of squares, 1e-10))."""
     squares = np.einsum("nd,nd->n", vectors, vectors)
     lengths = np.sqrt(np.maximum(squares, np.float32(1e-10)))
     return np.asarray(vectors / lengths[:, None], np.float32)
 
 
 def _size_of_environment() -> int | None:
-    """The environment's EMBEDDING_SIZE, or None where it is not set. Raises ModelError for anything but a number."""
+    """Return the environment variable EMBEDDING_SIZE, None if it is not set; raise SettingError if it is invalid."""
     text = os.environ.get("EMBEDDING_SIZE", "").strip()
     if not text:
         return None
     if not text.isdecimal() or int(text) == 0:
-        raise ModelError(f"the environment's EMBEDDING_SIZE is '{text}', expected a whole number, as 128 or 512")
+        raise SettingError(f"the environment variable EMBEDDING_SIZE is '{text}', expected an integer such as 512")
     return int(text)

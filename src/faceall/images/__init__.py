@@ -1,9 +1,9 @@
-"""Pixels: read pictures of any usual kind, cut and scale them, draw on them, write them.
+"""Read, crop, resize, draw on and write images.
 
-A picture is RGB uint8 (H, W, 3), upright, everywhere in faceall; that is decided here once.
+An image is an upright RGB array, uint8 (H, W, 3), everywhere in faceall.
 """
 
-from faceall.images.decode import DEFAULT_MAX_PIXELS, PictureHeader, read_header, read_image
+from faceall.images.decode import DEFAULT_MAX_PIXELS, ImageHeader, read_header, read_image
 from faceall.images.draw import draw_faces
 from faceall.images.encode import encode_jpeg, write_image
 from faceall.images.files import IMAGE_SUFFIXES, find_images, is_image_path
@@ -12,7 +12,7 @@ from faceall.images.scale import crop, resize
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "IMAGE_SUFFIXES",
-    "PictureHeader",
+    "ImageHeader",
     "crop",
     "draw_faces",
     "encode_jpeg",

@@ -1,4 +1,4 @@
-"""Show faces on a picture."""
+"""Draw detected faces on an image."""
 
 from __future__ import annotations
 
@@ -16,39 +16,50 @@ _WHITE = (255, 255, 255)
 
 
 def draw_faces(image: Image, faces: Faces, labels: Sequence[str | None] | None = None) -> Image:
-    """A copy of a picture with a red box and green landmarks for every face.
+    """Draw a red box and green landmarks for every face on a copy of the image.
 
-    image    (H, W, 3) uint8 RGB, left as it is
-    faces    what to draw; lines are as wide as suits the picture
-    labels   one text per face, or None for none
-    returns  (H, W, 3) uint8
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        RGB; not modified.
+    faces : Faces
+        The faces to draw. The line width grows with the image.
+    labels : sequence of str or None, optional
+        One text per face, or None for a face without a text.
 
-    Raises ValueError if the number of labels is not that of the faces.
+    Returns
+    -------
+    (H, W, 3) uint8
+
+    Raises
+    ------
+    ValueError
+        If the number of labels differs from the number of faces.
     """
     texts = [None] * len(faces) if labels is None else list(labels)
     if len(texts) != len(faces):
         raise ValueError(f"{len(texts)} labels for {len(faces)} faces")
-    picture = PillowImage.fromarray(image)
-    canvas = ImageDraw.Draw(picture)
-    width = max(1, round(max(picture.size) / 400))
+    drawing = PillowImage.fromarray(image)
+    canvas = ImageDraw.Draw(drawing)
+    width = max(1, round(max(drawing.size) / 400))
     for face, text in zip(faces, texts, strict=True):
-        box = _within(face.box.reshape(2, 2), picture.size).reshape(4)
+        box = _clip(face.box.reshape(2, 2), drawing.size).reshape(4)
         canvas.rectangle(box.tolist(), outline=_RED, width=width)
-        for x, y in _within(face.landmarks, picture.size).tolist():
+        for x, y in _clip(face.landmarks, drawing.size).tolist():
             canvas.ellipse((x - width, y - width, x + width, y + width), fill=_GREEN)
         if text:
-            _write(canvas, text, box, picture.size)
-    return np.array(picture)
+            _draw_label(canvas, text, box, drawing.size)
+    return np.array(drawing)
 
 
-def _within(points: Array, size: tuple[int, int]) -> Array:
-    """Points (n, 2) moved to the nearest place on the picture."""
+def _clip(points: Array, size: tuple[int, int]) -> Array:
+    """Move points (n, 2) to the nearest pixel of the image."""
     moved: Array = np.clip(np.nan_to_num(points), 0, np.array(size) - 1)
     return moved
 
 
-def _write(canvas: ImageDraw.ImageDraw, text: str, box: Array, size: tuple[int, int]) -> None:
-    """A white text on red above the box, or in it where there is no room above."""
+def _draw_label(canvas: ImageDraw.ImageDraw, text: str, box: Array, size: tuple[int, int]) -> None:
+    """Write white text on red above the box, or inside it if there is no space above."""
     font = ImageFont.load_default(max(10, round(max(size) / 45)))
     left, top, right, bottom = canvas.textbbox((0, 0), text, font=font)
     x = max(0.0, min(float(box[0]), size[0] - right))

@@ -1,4 +1,4 @@
-"""From pixels to files."""
+"""Write images to files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 from faceall.errors import ImageError
 from faceall.types import Image
 
-# suffix -> Pillow's module, its name for the format, and what to tell it
+# suffix -> format name of Pillow and its options
 _WRITERS: dict[str, tuple[str, dict[str, int]]] = {
     ".jpg": ("JPEG", {"quality": 95}),
     ".jpeg": ("JPEG", {"quality": 95}),
@@ -27,39 +27,72 @@ _WRITERS: dict[str, tuple[str, dict[str, int]]] = {
 
 
 def encode_jpeg(image: Image, quality: int = 90) -> bytes:
-    """A picture (H, W, 3) uint8 RGB as the bytes of a JPEG file; quality 1..95."""
+    """Encode an image as JPEG.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        RGB.
+    quality : int
+        JPEG quality, 1 to 95.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ValueError
+        If the quality is out of range or the array is not an image.
+    ImageError
+        If the image is too large for the format.
+    """
     if not 1 <= quality <= 95:
         raise ValueError(f"quality is {quality}, expected 1..95")
-    return _encoded(image, "JPEG", {"quality": quality})
+    return _encode(image, "JPEG", {"quality": quality}, None)
 
 
 def write_image(path: str | os.PathLike[str], image: Image) -> None:
-    """Write a picture in the format of its suffix: .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff.
+    """Write an image in the format of the file's suffix.
 
-    image  (H, W, 3) uint8 RGB
+    The file is written to a temporary sibling, synced and renamed, so it is never half written. An existing file is
+    replaced.
 
-    The file appears whole or not at all; one of that name is replaced.
-    Raises ImageError if the suffix is another or the file cannot be written.
+    Parameters
+    ----------
+    path : path-like
+        Ends in .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff.
+    image : (H, W, 3) uint8
+        RGB.
+
+    Raises
+    ------
+    ValueError
+        If the array is not an image.
+    ImageError
+        If the suffix is unknown or the file cannot be written.
     """
     target = Path(path)
     if target.suffix.lower() not in _WRITERS:
-        raise ImageError(f"{target}: cannot write {target.suffix or 'no suffix'!r}; known are {', '.join(_WRITERS)}")
-    data = _encoded(image, *_WRITERS[target.suffix.lower()])
+        suffix = f"'{target.suffix}'" if target.suffix else "a file without a suffix"
+        raise ImageError(str(target), f"cannot write {suffix}; supported are {', '.join(_WRITERS)}")
+    data = _encode(image, *_WRITERS[target.suffix.lower()], str(target))
     try:
         _replace(target, data)
     except OSError as error:
-        raise ImageError(f"{target}: cannot be written ({error.strerror})") from error
+        raise ImageError(str(target), f"cannot be written ({error.strerror})") from error
 
 
-def _encoded(image: Image, kind: str, options: dict[str, int]) -> bytes:
-    """The bytes of a file of one of Pillow's kinds."""
+def _encode(image: Image, kind: str, options: dict[str, int], path: str | None) -> bytes:
+    """Return the bytes of a file in one of Pillow's formats."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
     buffer = io.BytesIO()
     try:
         PillowImage.fromarray(image).save(buffer, kind, **options)
-    except (OSError, ValueError) as error:  # e.g. more pixels on a side than the format allows
-        raise ImageError(f"a picture of {image.shape[1]} x {image.shape[0]} cannot become {kind} ({error})") from error
+    except (OSError, ValueError) as error:  # for example more pixels on a side than the format allows
+        size = f"{image.shape[1]} x {image.shape[0]} pixels"
+        raise ImageError(path, f"{size} cannot be encoded as {kind} ({error})") from error
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Which files are pictures: by suffix in folders, by name where a person names them."""
+"""Find image files: by suffix in folders, by path when a file is given."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from faceall.errors import ImageError, UnreadableImageError
 IMAGE_SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
     ".avif", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm",
-    ".heic", ".heif",  # refused when read: better a clear line than a picture passed over
+    ".heic", ".heif",  # rejected when read: a clear error is better than a skipped file
 ))
 # fmt: on
 
 
 def is_image_path(path: str | os.PathLike[str]) -> bool:
-    """Whether the suffix of `path` is that of a picture, in capitals or not; the file is not looked at."""
+    """Return whether the suffix of `path` is that of an image, ignoring case; the file itself is not opened."""
     return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
@@ -28,15 +28,27 @@ def find_images(
     *,
     on_error: Callable[[ImageError], None] | None = None,
 ) -> list[Path]:
-    """The pictures at `paths`, each once.
+    """List the images at `paths`, each once.
 
-    paths     one path or several. A file is taken whatever its suffix, even if it is missing, so that reading it
-              gives it a status; a folder is searched, at any depth, for files with the suffix of a picture
-    on_error  is told of every folder that cannot be read, and the search goes on; by default the error is raised
-    returns   the files in the order of `paths`; in a folder its files, then its subfolders, each in natural order
-              (`2.jpg` before `10.jpg`); hidden names are skipped, links followed, a loop of links walked once
+    Parameters
+    ----------
+    paths : path-like or iterable of path-like
+        Files and folders. A file is listed whatever its suffix, even if it is missing, so that reading it reports
+        the error. A folder is searched recursively for files with the suffix of an image.
+    on_error : callable, optional
+        Called with the error of every folder that cannot be read; the search then continues. By default the error is
+        raised.
 
-    Raises UnreadableImageError for a folder that cannot be read, unless `on_error` is given.
+    Returns
+    -------
+    list of Path
+        In the order of `paths`. In a folder the files come before the subfolders, each in natural order (`2.jpg`
+        before `10.jpg`). Hidden names are skipped. Symbolic links are followed; a loop of links is visited once.
+
+    Raises
+    ------
+    UnreadableImageError
+        If a folder cannot be read and `on_error` is not given.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else paths
     found: dict[str, Path] = {}
@@ -47,35 +59,36 @@ def find_images(
 
 
 def _walk(folder: Path, on_error: Callable[[ImageError], None]) -> Iterator[Path]:
-    """The pictures of a folder and of those below it."""
+    """Yield the images of a folder and of its subfolders."""
     seen: set[tuple[int, int]] = set()
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
+    pending = [folder]
+    while pending:
+        current = pending.pop()
         try:
-            status = here.stat()
+            status = current.stat()
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            entries = sorted(os.scandir(here), key=lambda entry: _natural(entry.name))
+            entries = sorted(os.scandir(current), key=lambda entry: _natural(entry.name))
         except OSError as error:
-            on_error(UnreadableImageError(f"{here}: the folder cannot be read ({error.strerror})"))
+            on_error(UnreadableImageError(str(current), f"the folder cannot be read ({error.strerror})"))
             continue
-        shown = [(here / entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
+        shown = [(current / entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
         yield from (path for path, is_folder in shown if not is_folder and is_image_path(path))
-        waiting += [path for path, is_folder in reversed(shown) if is_folder]
+        pending += [path for path, is_folder in reversed(shown) if is_folder]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or a link to one; a link that leads nowhere is not."""
+    """Return whether an entry is a folder or a link to one; a broken link is not."""
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sorting key that counts runs of digits as numbers."""
+    """Return a sorting key that compares runs of digits as numbers."""
     parts = re.split(r"([0-9]+)", name.casefold())
     return [(0, int(part), "") if part.isdigit() and part.isascii() else (1, 0, part) for part in parts if part], name
 
 
 def _raise(error: ImageError) -> None:
+    """Raise the error: the default of `on_error`."""
     raise error

@@ -1,4 +1,4 @@
-"""Cut and scale pixels: area averaging when shrinking, bilinear when growing."""
+"""Crop and resize: area averaging when shrinking, bilinear interpolation when enlarging."""
 
 from __future__ import annotations
 
@@ -9,16 +9,29 @@ import numpy.typing as npt
 
 from faceall.types import Array, Image
 
-_FARTHEST = 1e7  # pixels; a box beyond it is a mistake, and whole numbers stay exact below it
+_MAX_COORDINATE = 1e7  # pixels; a box beyond it is a mistake, and integers stay exact below it
 
 
 def resize(image: Image, size: tuple[int, int]) -> Image:
-    """Scale a picture to exactly `size`.
+    """Resize an image to exactly `size`.
 
-    image    (H, W, 3) or (H, W) uint8
-    size     (width, height) in pixels, both at least 1
-    returns  (height, width, 3) or (height, width), same dtype; each axis is averaged by area where it shrinks and
-             interpolated bilinearly where it grows; `image` itself where it already has that size
+    Parameters
+    ----------
+    image : (H, W, 3) or (H, W) uint8
+        The image.
+    size : (width, height)
+        In pixels, both at least 1.
+
+    Returns
+    -------
+    (height, width, 3) or (height, width) uint8
+        An axis that shrinks is averaged by area, one that grows is interpolated bilinearly. `image` itself if it
+        already has that size.
+
+    Raises
+    ------
+    ValueError
+        If the image has no pixels or another type, or the size is not positive.
     """
     import cv2
 
@@ -34,18 +47,30 @@ def resize(image: Image, size: tuple[int, int]) -> Image:
 
 
 def crop(image: Image, box: npt.ArrayLike, *, size: tuple[int, int] | None = None) -> Image:
-    """Cut a box out of a picture, black where the box leaves it, scaled to `size`.
+    """Crop a box, black outside the image, and resize it to `size`.
 
-    image    (H, W, 3) uint8
-    box      (4,) x0 y0 x1 y1 in pixels, fractions allowed; pixel (0, 0) covers 0..1 by 0..1
-    size     (width, height) of the result; by default that of the box, in whole pixels
-    returns  (height, width, 3) uint8, a copy
+    A box that is enlarged is sampled bilinearly at its exact position. For a box that is reduced, the edges are rounded
+    to whole pixels (an error of at most half a pixel of the image) and areas are averaged. Memory is needed only for
+    the part inside the image and the result, however far the box extends beyond the image.
 
-    A box that grows is sampled exactly where it lies, bilinearly. For one that shrinks the edges are rounded to whole
-    pixels (an error of at most half a pixel of the picture) and areas are averaged. However far the box reaches,
-    memory is taken only for the part inside the picture and the result.
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        The image.
+    box : (4,) array_like
+        x0, y0, x1, y1 in pixels, fractions allowed; pixel (0, 0) covers 0 to 1 by 0 to 1.
+    size : (width, height), optional
+        Size of the result. Default: the size of the box in whole pixels.
 
-    Raises ValueError for a box that is empty, not finite or absurdly far away.
+    Returns
+    -------
+    (height, width, 3) uint8
+        A copy.
+
+    Raises
+    ------
+    ValueError
+        If the box is empty, not finite or beyond 10 million pixels, or the image is not uint8.
     """
     edges = _checked_box(box)
     whole = np.rint(edges).astype(int)
@@ -58,7 +83,7 @@ def crop(image: Image, box: npt.ArrayLike, *, size: tuple[int, int] | None = Non
 
 
 def _sample(image: Image, edges: Array, width: int, height: int) -> Image:
-    """The box `edges`, which is not larger than the result, sampled bilinearly with a black border."""
+    """Sample the box `edges`, which is not larger than the result, bilinearly with a black border."""
     import cv2
 
     rows, columns = image.shape[:2]
@@ -67,7 +92,7 @@ def _sample(image: Image, edges: Array, width: int, height: int) -> Image:
     if left == right or top == bottom:
         return np.zeros((height, width, 3), np.uint8)
     across, down = (edges[2] - edges[0]) / width, (edges[3] - edges[1]) / height
-    to_source = np.array(  # centre of a pixel of the result -> centre of a pixel of the part
+    to_source = np.array(  # pixel centre in the result -> pixel centre in the part
         [[across, 0, edges[0] - left + across / 2 - 0.5], [0, down, edges[1] - top + down / 2 - 0.5]]
     )
     part = image[top:bottom, left:right]
@@ -77,7 +102,7 @@ def _sample(image: Image, edges: Array, width: int, height: int) -> Image:
 
 
 def _average(image: Image, whole: npt.NDArray[np.int_], width: int, height: int) -> Image:
-    """The box `whole` (whole pixels), scaled by `resize`, with a black border."""
+    """Resize the box `whole` (whole pixels) with `resize` and a black border."""
     rows, columns = image.shape[:2]
     left, right = _clamp(whole[0], columns), _clamp(whole[2], columns)
     top, bottom = _clamp(whole[1], rows), _clamp(whole[3], rows)
@@ -94,10 +119,10 @@ def _average(image: Image, whole: npt.NDArray[np.int_], width: int, height: int)
 
 
 def _place(first: int, last: int, low: int, high: int, target: int) -> tuple[int, int, int, int]:
-    """Along one axis: where the part low..high of the box first..last lies in a result of `target` pixels.
+    """Locate, along one axis, the part low..high of the box first..last in a result of `target` pixels.
 
-    Returns the pixels of the result that it touches, from and to, and how much black goes before and after the part
-    for it to fill them. None goes where that would be more than the part itself, a dot in a huge box.
+    Returns the first and last pixel of the result that it covers, and how many black pixels to add before and after
+    the part to fill them. None are added if that would exceed the part itself, as for a dot in a huge box.
     """
     step = (last - first) / target
     start = min(int((low - first) / step), target - 1)
@@ -109,22 +134,23 @@ def _place(first: int, last: int, low: int, high: int, target: int) -> tuple[int
 
 
 def _clamp(value: float, limit: int) -> int:
-    """`value` within 0..limit."""
+    """Limit `value` to 0..limit."""
     return max(0, min(int(value), limit))
 
 
 def _checked_box(box: npt.ArrayLike) -> Array:
-    """A box as (4,) float64 with a positive width and height."""
+    """Return the box as (4,) float64; raise unless it has a positive width and height."""
     edges = np.asarray(box, np.float64)
     if edges.shape != (4,):
         raise ValueError(f"box has shape {edges.shape}, expected (4,): x0 y0 x1 y1")
-    if not (np.abs(edges) <= _FARTHEST).all() or edges[2] <= edges[0] or edges[3] <= edges[1]:
-        raise ValueError(f"box is {edges.tolist()}, expected finite x0 < x1 and y0 < y1 within {_FARTHEST:.0f} pixels")
+    if not (np.abs(edges) <= _MAX_COORDINATE).all() or edges[2] <= edges[0] or edges[3] <= edges[1]:
+        limit = f"{_MAX_COORDINATE:.0f} pixels"
+        raise ValueError(f"box is {edges.tolist()}, expected finite x0 < x1 and y0 < y1 within {limit}")
     return edges
 
 
 def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) as whole numbers, both at least 1."""
+    """Return (width, height) as integers; raise unless both are at least 1."""
     width, height = size
     if width != int(width) or height != int(height) or width < 1 or height < 1:
         raise ValueError(f"size is {size}, expected a width and a height of at least 1")
@@ -132,7 +158,7 @@ def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _checked_image(image: Image) -> Image:
-    """The picture, if it has pixels and is uint8."""
+    """Return the image; raise unless it has pixels and is uint8."""
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
         raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
     return image

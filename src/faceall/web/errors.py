@@ -82,7 +82,7 @@ def describe(error: FaceallError, folder: str) -> tuple[int, dict[str, Any]]:
     if status == 500:
         _log.error("%s: %s", type(error).__name__, error)
         return status, {"code": code, "message": _INTERNAL}
-    text = str(error).removeprefix("picture in memory: ")
+    text = error.reason if isinstance(error, ImageError) else str(error)
     return status, {"code": code, "message": text.replace(f"the gallery {folder}", "the gallery").replace(folder, "it")}
 
 

@@ -123,7 +123,7 @@ def read_file(candidate: Candidate, *, known: Callable[[bytes], bool] = lambda d
         return Arrival(candidate, sighting=sighting, image=read_image(content))
     except ImageError as error:
         state: PhotoState = "too-large" if isinstance(error, ImageTooLargeError) else "unreadable"
-        return Arrival(candidate, sighting=sighting, state=state, message=_without_name(error))
+        return Arrival(candidate, sighting=sighting, state=state, message=error.reason)
 
 
 def _done(arrival: Arrival) -> Future[Arrival]:
@@ -141,8 +141,3 @@ def _trouble(status: os.stat_result) -> str | None:
 
 def _reason(error: Exception) -> str:
     return f"cannot be opened ({getattr(error, 'strerror', None) or error})"
-
-
-def _without_name(error: ImageError) -> str:
-    """An error's text without the name that a picture without a path has."""
-    return str(error).removeprefix("picture in memory: ")

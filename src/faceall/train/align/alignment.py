@@ -161,9 +161,9 @@ def _read(task: Task) -> tuple[AlignedPhoto, Image | None]:
         photo = replace(photo, size=status.st_size, modified=status.st_mtime_ns)
         return photo, read_image(task.source)
     except ImageTooLargeError as error:
-        return replace(photo, status="too-large", message=_without_path(error, task)), None
+        return replace(photo, status="too-large", message=error.reason), None
     except ImageError as error:
-        return replace(photo, message=_without_path(error, task)), None
+        return replace(photo, message=error.reason), None
     except OSError as error:
         return replace(photo, message=f"cannot be opened ({error.strerror})"), None
 
@@ -277,8 +277,3 @@ def _write(path: Path, crop: Image) -> None:
         raise AlignError(str(error)) from error
     except OSError as error:
         raise AlignError(f"{path.parent}: cannot be made ({error.strerror})") from error
-
-
-def _without_path(error: ImageError, task: Task) -> str:
-    """An error's text without the path, which stands beside it already."""
-    return str(error).removeprefix(f"{task.source}: ")

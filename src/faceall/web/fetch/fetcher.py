@@ -171,7 +171,7 @@ class Fetcher:
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise FetchError("the server sends it compressed, though asked not to")
         if (response.length or 0) > most:
-            raise FetchError(f"has {response.length:,} bytes, the cap is {most:,}")
+            raise FetchError(f"has {response.length:,} bytes, the limit is {most:,}")
         data = bytearray()
         while block := response.read1(_BLOCK):
             data += block
@@ -265,7 +265,7 @@ def _check_picture(data: bytes, most_pixels: int) -> None:
     try:
         read_header(data, max_pixels=most_pixels)
     except ImageError as error:
-        raise FetchError(str(error).removeprefix("picture in memory: ")) from error
+        raise FetchError(error.reason) from error
 
 
 def _system_addresses(host: str, port: int) -> list[str]:

@@ -94,8 +94,9 @@ class PictureGate:
         pixels = header.width * header.height
         if pixels > self._most_pixels:
             raise ImageTooLargeError(
-                f"the picture has {header.width} x {header.height} = {pixels:,} pixels, "
-                f"the cap is {self._most_pixels:,}; scale it down first"
+                None,
+                f"has {header.width} x {header.height} = {pixels:,} pixels, the limit is {self._most_pixels:,}; "
+                "scale it down first",
             )
         return pixels
 
