@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +22,7 @@ from faceall.convert.targets.coreml.options import SUFFIXES
 from faceall.convert.targets.onnx import onnx_bytes, open_onnx
 from faceall.convert.targets.savedmodel import Part, Role, role_of, savedmodel_parity, version_folder, write_savedmodel
 from faceall.errors import ConvertError
+from faceall.files import make_folder, replacing, write_file
 from faceall.models import write_model_folder
 from faceall.types import Float32Array
 
@@ -109,12 +107,11 @@ class Job:
             self._compare(self.net, "net")
         outputs = self._subject.outputs
         with self._draft(".onnx") as draft:
-            _write_synced(draft, onnx_bytes(self.net, outputs, self.manifest))
+            write_file(draft, onnx_bytes(self.net, outputs, self.manifest))
             run, engine = open_onnx(draft)
             actual = side_by_side(run({self.manifest.input_blob: channels_first(self._pictures)}), outputs)
             wanted, _ = run_net(self.net, self._pictures, outputs, engine="reference")
             self._add_measured(actual, wanted, "onnx", engine)
-            os.replace(draft, self._place)
         self._write_report()
 
     def write_coreml(self, options: CoremlOptions) -> None:
@@ -134,8 +131,6 @@ class Job:
             )
             inputs = self._crops.crops if options.input == "image" else channels_first(self._pictures)
             self._add(coreml_parity(self.net, draft, inputs, precision=options.precision, manifest=self.manifest))
-            _remove(self._place)
-            os.replace(draft, self._place)
         self._write_report()
 
     def write_savedmodel(self, others: Sequence[Job] = ()) -> None:
@@ -152,8 +147,6 @@ class Job:
             for job, part in zip(jobs, parts, strict=True):
                 crops, limit = job._crops.crops, job._threshold
                 self._add(savedmodel_parity(part, version, crops, gate=self._gate, threshold=limit))
-            _remove(self._place)
-            os.replace(draft, self._place)
         self._write_report()
 
     def _compare(self, net: Net, step: str) -> None:
@@ -209,37 +202,24 @@ class Job:
             "projection": self.cost.to_json() if self.cost else None,
             "remarks": list(self._subject.remarks),
         }
-        with self._draft(".json") as draft:
-            _write_synced(draft, (json.dumps(values, indent=2) + "\n").encode())
-            os.replace(draft, self.report_path)
+        with self._writing():
+            write_file(self.report_path, json.dumps(values, indent=2) + "\n")
 
     @contextmanager
     def _draft(self, suffix: str) -> Iterator[Path]:
-        """A hidden name beside the model for what is not complete yet; nothing is left of it."""
-        draft = self._place.with_name(f".{self._place.name}.{secrets.token_hex(4)}{suffix}")
-        try:
-            draft.parent.mkdir(parents=True, exist_ok=True)
+        """Yield a hidden path beside the model; what is written there takes the model's place when the block ends."""
+        with self._writing(), replacing(self._place, suffix=suffix) as draft:
             yield draft
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Create the folder of the model; raise ConvertError where something cannot be written."""
+        try:
+            make_folder(self._place.parent)
+            yield
         except OSError as error:
             raise ConvertError(f"{self._place}: cannot be written ({error.strerror or error})") from error
-        finally:
-            _remove(draft)
 
 
 def _role(job: Job) -> Role | None:
     return role_of(job.net) if job.manifest.kind == "detector" else None
-
-
-def _remove(path: Path) -> None:
-    """Delete a file or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import secrets
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
 
 from faceall.errors import ImageError
+from faceall.files import write_file
 from faceall.types import Image
 
 # suffix -> format name of Pillow and its options
@@ -78,7 +77,7 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
         raise ImageError(str(target), f"cannot write {suffix}; supported are {', '.join(_WRITERS)}")
     data = _encode(image, *_WRITERS[target.suffix.lower()], str(target))
     try:
-        _replace(target, data)
+        write_file(target, data)
     except OSError as error:
         raise ImageError(str(target), f"cannot be written ({error.strerror})") from error
 
@@ -94,18 +93,3 @@ def _encode(image: Image, kind: str, options: dict[str, int], path: str | None) 
         size = f"{image.shape[1]} x {image.shape[0]} pixels"
         raise ImageError(path, f"{size} cannot be encoded as {kind} ({error})") from error
     return buffer.getvalue()
-
-
-def _replace(target: Path, data: bytes) -> None:
-    """Write to a hidden sibling, sync, rename."""
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        with draft.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise

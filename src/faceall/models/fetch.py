@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import shutil
 import urllib.error
 import urllib.request
@@ -14,6 +12,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from faceall.errors import DownloadError
+from faceall.files import replacing
 from faceall.models.folder import sha256_of
 from faceall.models.known import KNOWN_MODELS, KnownModel
 from faceall.models.store import data_folder
@@ -145,18 +144,12 @@ def _check_zip(partial: Path, known: KnownModel, url: str) -> None:
 def _extract(archive: Path, graph: Path, known: KnownModel) -> None:
     """Take NAME/NAME.pb out of the zip, to a hidden sibling first; no path of the zip is ever used for writing."""
     member = f"{known.name}/{known.file_name}"
-    draft = graph.with_name(f".{graph.name}.{secrets.token_hex(4)}.part")
     try:
-        with zipfile.ZipFile(archive) as zipped, zipped.open(member) as source, draft.open("xb") as target:
-            shutil.copyfileobj(source, target, _BLOCK)
-            target.flush()
-            os.fsync(target.fileno())
-        actual = sha256_of(draft)
-        if actual != known.sha256:
-            raise DownloadError(f"{member}: SHA-256 is {actual}, expected {known.sha256}")
-        os.replace(draft, graph)
+        with zipfile.ZipFile(archive) as zipped, zipped.open(member) as source, replacing(graph) as draft:
+            with draft.open("xb") as target:
+                shutil.copyfileobj(source, target, _BLOCK)
+            actual = sha256_of(draft)
+            if actual != known.sha256:
+                raise DownloadError(f"{member}: SHA-256 is {actual}, expected {known.sha256}")
     except (zipfile.BadZipFile, KeyError) as error:
         raise DownloadError(f"{archive}: holds no {member} ({error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)

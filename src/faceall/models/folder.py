@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from faceall.errors import ModelDamagedError, ModelError
+from faceall.files import make_folder, replacing
 from faceall.models.manifest import CAFFEMODEL, EIGHT_BIT, MANIFEST, PROTOTXT, Manifest
 
 _BLOCK = 1 << 20
@@ -138,15 +137,11 @@ def write_model_folder(
     """
     target = Path(directory)
     refuse_taken(target, replace_existing=replace_existing)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir()
-        try:
+        make_folder(target.parent)
+        with replacing(target) as draft:
+            draft.mkdir()
             complete = _fill(draft, manifest, files)
-            _put_in_place(draft, target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise ModelError(f"{target}: cannot be written ({error.strerror or error})") from error
     return ModelFolder(target, complete)
@@ -196,12 +191,11 @@ def _fill(draft: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) ->
     text = replace(manifest, files=digests).to_json()
     complete = Manifest.from_json(text)  # what is written can be read
     _write(draft / MANIFEST, text.encode())
-    _sync_folder(draft)
     return complete
 
 
 def _write(path: Path, content: bytes | Path) -> str:
-    """Write or copy one file to the disk itself; returns its SHA-256."""
+    """Write or copy one file; return its SHA-256."""
     digest = hashlib.sha256()
     with path.open("xb") as file:
         if isinstance(content, bytes):
@@ -212,35 +206,4 @@ def _write(path: Path, content: bytes | Path) -> str:
                 while block := source.read(_BLOCK):
                     file.write(block)
                     digest.update(block)
-        file.flush()
-        os.fsync(file.fileno())
     return digest.hexdigest()
-
-
-def _put_in_place(draft: Path, target: Path) -> None:
-    """Rename `draft` to `target`; what was there is moved aside first and deleted last."""
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
-    if target.exists():
-        target.rename(aside)
-    try:
-        draft.rename(target)
-    except OSError:
-        if aside.exists():
-            aside.rename(target)
-        raise
-    _sync_folder(target.parent)
-    if aside.is_symlink():
-        aside.unlink()  # the link goes, what it points to stays
-    else:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _sync_folder(path: Path) -> None:
-    """Make renames in a folder durable, where the system can."""
-    if os.name != "posix":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

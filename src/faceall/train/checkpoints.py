@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from faceall.errors import TrainError
+from faceall.files import make_folder, replaced_file
 from faceall.types import Array
 
 SCHEMA = 1
@@ -50,18 +49,13 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> 
     arrays = {f"{part}/{name}": array for part in _PARTS for name, array in getattr(checkpoint, part).items()}
     about = json.dumps({"schema": SCHEMA, "step": checkpoint.step, "notes": dict(checkpoint.notes)}).encode()
     path = folder / f"step-{checkpoint.step:09d}.npz"
-    draft = folder / f".{path.name}.{secrets.token_hex(4)}.part"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
+        make_folder(folder)
+        with replaced_file(path) as file:
             np.savez(file, about=np.frombuffer(about, np.uint8), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
         for old in list_checkpoints(folder)[:-keep]:
             old.unlink(missing_ok=True)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise TrainError(f"{path}: the checkpoint cannot be written ({error.strerror or error})") from error
     return path
 

@@ -9,14 +9,13 @@ checkpoints/    the state, every few minutes; the last ones are kept
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from faceall.errors import TrainError
+from faceall.files import make_folder, write_file
 from faceall.train.checkpoints import Checkpoint, list_checkpoints, read_checkpoint
 
 SCHEMA = 1
@@ -49,14 +48,9 @@ class RunFolder:
     def describe(self, about: Mapping[str, Any]) -> None:
         """Write run.json anew; it appears whole."""
         text = json.dumps({**about, "schema": SCHEMA}, indent=2, ensure_ascii=False) + "\n"
-        draft = self.path / f".{RUN}.{secrets.token_hex(4)}.part"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path / RUN)
+            make_folder(self.path)
+            write_file(self.path / RUN, text)
         except OSError as error:
             raise TrainError(f"{self.path}: cannot be written ({error.strerror or error})") from error
 

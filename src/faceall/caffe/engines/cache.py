@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy.typing as npt
 from faceall.caffe.engines.protocol import CompiledNet, Engine, Precision
 from faceall.caffe.net import Net
 from faceall.errors import EngineError
+from faceall.files import replaced_file
 from faceall.version import __version__
 
 _MAGIC = b"faceall compiled"
@@ -96,20 +96,14 @@ def _read(file: Path) -> npt.NDArray[np.uint8] | None:
 
 def _write(file: Path, data: bytes) -> None:
     """Keep `data`, whole or not at all; a disk that refuses it costs only the next start's time."""
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with draft.open("xb") as stream:
+        with replaced_file(file) as stream:
             stream.write((_MAGIC + hashlib.sha256(data).digest()).ljust(_HEADER, b"\0"))
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
         _forget_oldest(file.parent)
     except OSError as error:
         _log.info("%s: cannot be kept: %s", file, error)
-        with suppress(OSError):  # it may not have come into being
-            draft.unlink()
 
 
 def _forget_oldest(folder: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from faceall.analysis.analyser import FaceDetector, chief_face
 from faceall.errors import AlignError, ImageError, ImageTooLargeError
+from faceall.files import write_file
 from faceall.images import find_images, read_image, write_image
 from faceall.train.align.journal import JOURNAL, AlignedPhoto, FaceCrop, Journal, read_report, remove_drafts
 from faceall.train.align.options import OPTIONS, AlignOptions, read_options
@@ -228,11 +229,9 @@ def _prepare(target: Path, options: AlignOptions) -> None:
         if (before := read_options(target)) != options:
             raise AlignError(f"{target}: its crops were made with {_differences(before, options)}; name another folder")
         return
-    draft = record.with_name(f".{OPTIONS}.{os.getpid()}.part")
     try:
         target.mkdir(parents=True, exist_ok=True)
-        draft.write_text(options.to_json(), "utf-8")
-        os.replace(draft, record)
+        write_file(record, options.to_json())
     except OSError as error:
         raise AlignError(f"{target}: cannot be written ({error.strerror})") from error
 

@@ -15,13 +15,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from faceall.errors import FaceallError, IndexFileError
+from faceall.files import make_folder, write_file
 
 KEYS_FILE = "web-keys.json"
 """In the gallery's folder."""
@@ -124,17 +124,10 @@ class Keys:
     def _write(self, keys: tuple[Key, ...]) -> None:
         """Exchange the file, which nobody but its owner can read at any moment."""
         text = json.dumps({"version": _VERSION, "keys": [asdict(key) for key in keys]}, indent=2)
-        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # a gallery, which has it so
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
+            make_folder(self.path.parent, mode=0o700)  # a gallery, which has it so
+            write_file(self.path, text + "\n", mode=0o600)
         except OSError as error:
-            with suppress(OSError):  # it was never made
-                draft.unlink()
             raise IndexFileError(f"{self.path}: the keys cannot be written: {error.strerror}") from error
 
 

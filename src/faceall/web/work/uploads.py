@@ -9,15 +9,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 
 from faceall.errors import FaceallError, UnknownFaceError
+from faceall.files import make_folder, replaced_file
 from faceall.gallery import Gallery, StoredPhoto
 from faceall.gallery.people.removal import UPLOAD, UPLOADS
 from faceall.web.pages.names import LONGEST, from_parts, to_parts
@@ -59,27 +60,15 @@ class Uploads:
         return path
 
     def _write(self, path: Path, data: bytes) -> None:
-        """Write to a hidden sibling, sync, rename; what is there already has the same content."""
-        draft, file = self._draft_for(path, len(data))
-        if file is None:
-            return
-        try:
-            with file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
-
-    def _draft_for(self, path: Path, size: int) -> tuple[Path, BinaryIO | None]:
-        draft = path.parent / f".{secrets.token_hex(8)}"
-        with self._lock:  # nobody removes the folder meanwhile
-            if path.is_file() and path.stat().st_size == size:
-                return draft, None
-            self._folder.mkdir(exist_ok=True)  # but no new folder for a gallery that has gone
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return draft, draft.open("xb")
+        """Write the file unless it is there; what is there already has the same content."""
+        with ExitStack() as writing:
+            with self._lock:  # no other thread removes the folder before the draft is in it
+                if path.is_file() and path.stat().st_size == len(data):
+                    return
+                self._folder.mkdir(exist_ok=True)  # but no new folder for a gallery that has gone
+                make_folder(path.parent)
+                file = writing.enter_context(replaced_file(path))
+            file.write(data)
 
     def release(self, path: Path, *, keep: bool) -> StoredPhoto | None:
         """The photo that a taken picture is in the gallery now.

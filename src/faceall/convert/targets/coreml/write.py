@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from faceall.caffe import Net, write_net
 from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions, Format, InputKind, Precision
 from faceall.convert.targets.coreml.plan import EMBEDDING, IMAGE, is_embedder, make_plan
 from faceall.errors import ConvertError
+from faceall.files import make_folder, replacing
 from faceall.models import Manifest
 
 AUTHOR = "faceall"
@@ -127,33 +127,15 @@ def _raise(refusal: Mapping[str, str]) -> None:
 
 
 def _put(made: Path, target: Path) -> None:
-    """Bring what the worker made to its place: copied beside it, synced, renamed; folders 0755, files 0644."""
-    token = secrets.token_hex(4)
-    draft, aside = (target.with_name(f".{target.name}.{token}.{kind}") for kind in ("part", "old"))
+    """Copy what the worker made to its place: folders 0755, files 0644."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if made.is_dir():
-            shutil.copytree(made, draft, copy_function=shutil.copyfile)
-        else:
-            shutil.copyfile(made, draft)
-        _settle(draft)
-        if target.is_dir():
-            target.rename(aside)  # a folder cannot be renamed onto one that is not empty
-        draft.replace(target)
+        make_folder(target.parent)
+        with replacing(target) as draft:
+            if made.is_dir():
+                shutil.copytree(made, draft, copy_function=shutil.copyfile)
+            else:
+                shutil.copyfile(made, draft)
+            for part in [draft, *draft.rglob("*")]:
+                part.chmod(0o755 if part.is_dir() else 0o644)
     except OSError as error:
-        if aside.exists() and not target.exists():
-            aside.rename(target)
         raise ConvertError(f"{target}: cannot be written ({error.strerror or error})") from error
-    finally:
-        for leftover in (draft, aside):
-            shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
-
-
-def _settle(path: Path) -> None:
-    """Modes that every program can read, and contents on the disk itself."""
-    parts = [path, *path.rglob("*")] if path.is_dir() else [path]
-    for part in parts:
-        part.chmod(0o755 if part.is_dir() else 0o644)
-        if part.is_file():
-            with part.open("rb") as file:
-                os.fsync(file.fileno())

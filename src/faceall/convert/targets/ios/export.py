@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from faceall.convert.targets.coreml import CoremlOptions
 from faceall.convert.targets.ios import models
 from faceall.convert.targets.ios.template import copy_template, place_package, refuse_foreign
 from faceall.errors import ConvertError, ParityError
+from faceall.files import draft_path
 from faceall.models import Manifest, ModelFolder
 
 MODELS = "FaceAll/Sources/FaceAllCoreML/Models"
@@ -132,7 +132,7 @@ def _with_report(error: ParityError, report: Path, place: Path) -> ParityError:
 @contextmanager
 def _staged(place: Path) -> Iterator[Path]:
     """A hidden folder beside `place` for what is not complete yet; nothing is left of it."""
-    staged = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
+    staged = draft_path(place)
     try:
         staged.mkdir(parents=True)
         yield staged

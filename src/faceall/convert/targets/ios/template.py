@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from faceall.errors import ConvertError
+from faceall.files import replacing, sync_tree, write_file
 from faceall.models import sha256_of
 from faceall.version import __version__
 
@@ -79,12 +80,12 @@ def place_package(staged: Path, destination: Path) -> Placed:
     files = dict(_checksums(staged))
     if not (destination / MARKER).is_file():
         _write_marker(staged, files)
-        if destination.is_dir():
-            destination.rmdir()  # empty, as `refuse_foreign` saw
-        staged.rename(destination)
+        with replacing(destination) as draft:  # absent or empty, as `refuse_foreign` saw
+            staged.rename(draft)
         return Placed("written")
     known = _known_files(destination)
     kept = [name for name, digest in files.items() if _is_changed(destination / name, known.get(name), digest)]
+    sync_tree(staged)
     for name in files:
         target = destination / (f"{name}.new" if name in kept else name)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +158,4 @@ def _remove_ours(destination: Path, name: str, digest: str) -> None:
 
 def _write_marker(folder: Path, files: Mapping[str, str]) -> None:
     values = {"schema": SCHEMA, "writer": f"faceall {__version__}", "files": dict(files)}
-    draft = folder / f".{MARKER}.part"
-    draft.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, folder / MARKER)
+    write_file(folder / MARKER, json.dumps(values, indent=2) + "\n")

@@ -5,7 +5,6 @@ The weights are constants of the graph, so that the folder holds no variables.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from faceall.convert.targets.savedmodel.layers import write_layers
 from faceall.convert.targets.savedmodel.pictures import decode, standardise
 from faceall.convert.targets.savedmodel.prepare import prepare, takes_any_size
 from faceall.convert.tensorflow.graph_writer import GraphWriter
+from faceall.files import write_file
 from faceall.models import Manifest
 from faceall.protobuf import Message
 
@@ -103,10 +103,10 @@ def write_savedmodel(parts: Sequence[Part], folder: Path) -> None:
     for name, signature in signatures.items():
         meta.signature_def[name].CopyFrom(signature)
     (folder / EXTRA).mkdir(parents=True)
-    _write_synced(folder / SAVED_MODEL, saved.SerializeToString())
+    write_file(folder / SAVED_MODEL, saved.SerializeToString())
     for part in parts:
         name = f"{part.role.name}.{MANIFEST_FILE}" if part.role else MANIFEST_FILE
-        _write_synced(folder / EXTRA / name, replace(part.manifest, files={}).to_json().encode())
+        write_file(folder / EXTRA / name, replace(part.manifest, files={}).to_json().encode())
 
 
 def _write_part(writer: GraphWriter, part: Part) -> tuple[_Tensor, _Tensor, dict[str, _Tensor], list[Message]]:
@@ -161,10 +161,3 @@ def _signature(inputs: Mapping[str, _Tensor], outputs: Mapping[str, _Tensor]) ->
             side[name].name, side[name].dtype = tensor_number(tensor.name), tensor.kind
             fill_shape(side[name].tensor_shape, tensor.shape)
     return made
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
