@@ -31,6 +31,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from faceall.errors import IndexFileError
+from faceall.files import sync_folder
 from faceall.index.tuning import Tuning
 
 GRAPH = "faces.hnsw"
@@ -271,14 +272,3 @@ class _GraphHead:
         """Whether an element is: 4 bytes of counts and flags, links, the vector, a key of 8 bytes."""
         vector = self.label_offset - self.data_offset
         return self.level0_offset == 0 and vector == 4 * dimension and self.element == self.label_offset + 8
-
-
-def sync_folder(folder: Path) -> None:
-    """Make lasting which files and folders a folder holds."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

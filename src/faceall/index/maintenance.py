@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import secrets
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from faceall.errors import IndexDamagedError, IndexFileError
+from faceall.files import new_folder
 from faceall.index import graph_file, rows, schema
 from faceall.index.checks import LONGEST
 from faceall.index.connection import DATABASE, translated
@@ -256,33 +255,16 @@ def backup(index: FaceIndex, target: Path, *, beside: Sequence[str] = ()) -> int
     The copy is checked, and appears whole or not at all. It is opened as any other. Raises IndexFileError where
     something is there already or it cannot be written.
     """
-    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
-        raise IndexFileError(f"{target}: is there already; a backup needs a new or empty folder")
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir(mode=0o700)
-        try:
+        with new_folder(target, mode=0o700) as draft:
             _copy(index, draft)
             for source in (index.folder / name for name in beside) if index.folder else ():
                 _copy_files(source, draft / source.name)
-            _sync(draft)
-            if target.exists():
-                target.rmdir()
-            draft.rename(target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+    except FileExistsError as error:
+        raise IndexFileError(f"{target}: is there already; a backup needs a new or empty folder") from error
     except OSError as error:
         raise IndexFileError(f"{target}: cannot be written ({error.strerror})") from error
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-
-
-def _sync(folder: Path) -> None:
-    """Wait until all files below a folder are on the disk."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
 
 
 def _copy_files(source: Path, target: Path) -> None:

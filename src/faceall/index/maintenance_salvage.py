@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceall.errors import IndexDamagedError, IndexFileError
+from faceall.files import replacing, sync_file, sync_folder
 from faceall.index import graph_file, schema
 from faceall.index.connection import DATABASE, PAGE
 
@@ -211,16 +212,17 @@ def _drop_orphans(new: sqlite3.Connection, tables: Iterable[str]) -> dict[str, i
 
 def _put_in_place(draft: Path, folder: Path) -> Path:
     """Keep the damaged file under another name and let the new one take its place."""
-    with draft.open("rb+") as file:
-        os.fsync(file.fileno())
     kept = folder / f"{DATABASE}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    shutil.copyfile(folder / DATABASE, kept)
     log = folder / f"{DATABASE}-wal"
-    if log.exists():
-        shutil.copyfile(log, f"{kept}-wal")
+    for source in (folder / DATABASE, *([log] if log.exists() else [])):
+        with replacing(Path(f"{kept}{source.name.removeprefix(DATABASE)}")) as copy:
+            shutil.copyfile(source, copy)
+    sync_file(draft)
     for name in (f"{DATABASE}-wal", f"{DATABASE}-shm"):  # the old log must not be played into the new file
         with contextlib.suppress(FileNotFoundError):
             (folder / name).unlink()
+    sync_folder(folder)
     os.replace(draft, folder / DATABASE)
+    sync_folder(folder)
     graph_file.discard(folder)
     return kept

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from faceall.errors import IndexFileError
+from faceall.files import make_folder
 from faceall.index import schema
 from faceall.index.connection import (
     DATABASE,
@@ -21,7 +22,6 @@ from faceall.index.connection import (
     translated,
     use_write_ahead_log,
 )
-from faceall.index.graph_file import sync_folder
 
 _PUZZLES = (TypeError, ValueError, AttributeError, OverflowError)  # a bug, or what a damaged row leads to
 _PAUSE = 0.01  # seconds between attempts to empty the log
@@ -75,10 +75,7 @@ class Storage:
         if not create:
             raise IndexFileError(f"{self.name} holds no face index: {DATABASE} is not there")
         try:
-            made = [place for place in (self.folder, *self.folder.absolute().parents) if not place.exists()]
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # faces are nobody else's business
-            for place in made:
-                sync_folder(place.absolute().parent)
+            make_folder(self.folder.absolute(), mode=0o700)  # only its owner may see the faces
         except OSError as error:
             raise IndexFileError(f"{self.name} cannot be made: {error.strerror}") from error
 

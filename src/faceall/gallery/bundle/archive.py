@@ -6,18 +6,18 @@ Nothing is unpacked, so an archive cannot swell, and no entry's name is ever use
 from __future__ import annotations
 
 import os
-import secrets
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from faceall.errors import IndexDamagedError, IndexFileError
+from faceall.files import replaced_file
 
 MOST_ENTRIES = 65_000
 LARGEST_FILE = (1 << 32) - 1
@@ -172,18 +172,13 @@ def written_archive(path: Path, *, replace: bool) -> Iterator[ArchiveWriter]:
     """
     if path.is_dir() or (not replace and os.path.lexists(path)):
         raise IndexFileError(f"{path}: is there already; choose another name, or replace it: --replace")
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
-                yield ArchiveWriter(archive)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
+        with (
+            replaced_file(path, mode=0o600) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=False) as archive,
+        ):
+            yield ArchiveWriter(archive)
     except zipfile.LargeZipFile as error:
         raise IndexFileError(f"{path}: would exceed the 4 GiB of a bundle; choose people: --people NAME") from error
     except OSError as error:
         raise IndexFileError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)

@@ -13,8 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +22,7 @@ import numpy as np
 
 from faceall.analysis.analyser import THUMBNAIL
 from faceall.errors import IndexDamagedError, IndexFileError, IndexNewerError
+from faceall.files import new_folder
 from faceall.gallery.bundle.checks import FlawError, expect, is_whole
 from faceall.gallery.bundle.export import BundleExport, read_gallery
 from faceall.gallery.bundle.ids import derived_id
@@ -49,20 +48,12 @@ def export_folder(index: FaceIndex, target: Path) -> BundleExport:
 
     Raises IndexFileError where something is there already or it cannot be written.
     """
-    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
-        raise IndexFileError(f"{target}: is there already; an export needs a new or empty folder")
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir(mode=0o700)
-        try:
+        with new_folder(target, mode=0o700) as draft:
             people, faces = _write(index, draft)
-            if target.exists():
-                target.rmdir()
-            draft.rename(target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         size = sum(path.stat().st_size for path in target.iterdir())
+    except FileExistsError as error:
+        raise IndexFileError(f"{target}: is there already; an export needs a new or empty folder") from error
     except OSError as error:
         raise IndexFileError(f"{target}: cannot be written ({error.strerror})") from error
     return BundleExport(target, people, faces, size)
@@ -91,9 +82,6 @@ def _write(index: FaceIndex, draft: Path) -> tuple[int, int]:
             "files": {name: sha256_of(draft / name) for name in _FILES},
         }
         (draft / _HEAD).write_text(json.dumps(head, indent=2) + "\n")
-        for name in (*_FILES, _HEAD):
-            with (draft / name).open("rb+") as file:
-                os.fsync(file.fileno())
         return len(gallery.people), len(gallery.faces)
 
 
