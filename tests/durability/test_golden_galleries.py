@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sqlite3
 import zipfile
 from pathlib import Path
 
@@ -57,6 +58,32 @@ def test_opens_and_answers(golden: Path, embedder: Embedder) -> None:
     assert hashlib.sha256((golden / "faces.db").read_bytes()).digest() == before
 
 
+def test_keeps_everything_that_was_stored(tmp_path: Path, embedder: Embedder) -> None:
+    """Names, unnamed groups, rejected matches, stale faces and the ids of bundles are still there."""
+    with zipfile.ZipFile(ROOM / "golden_gallery_full_1.zip") as archive:
+        archive.extractall(tmp_path)
+    with Gallery.open(tmp_path, detector=ColourDetector(), embedder=embedder) as gallery:
+        people = {person.name: (person.faces, person.named) for person in gallery.people()}
+        assert people == {
+            "Ada Lovelace": (1, True),
+            "Alan Turing": (1, True),
+            "gone": (0, True),
+            "Grace_Hopper": (1, True),
+            "New Name": (2, True),
+            "unnamed 10": (4, False),
+        }
+        assert gallery.statistics().aside == 3
+        assert gallery._store.people.refusals() == {3: {1}}
+        gallery.export_bundle(tmp_path / "again.faceall")
+        found = gallery.import_bundle(tmp_path / "again.faceall")
+        assert (found.added, found.known, found.conflicts) == (0, 11, [])
+    with sqlite3.connect(tmp_path / "faces.db") as database:
+        ids = dict(database.execute("SELECT name, i.id FROM people p JOIN person_ids i ON i.person = p.id").fetchall())
+        assert ids["Ada Lovelace"] == "c29f4e77-1e01-424f-9ccb-a0e93cf75200"
+        assert database.execute("SELECT count(*) FROM person_aliases").fetchone() == (1,)
+        assert database.execute("SELECT count(*) FROM removed_faces").fetchone() == (1,)
+
+
 def test_is_changed_as_any_other(golden: Path, embedder: Embedder, tmp_path: Path) -> None:
     """Photos go in, people are renamed and removed, and it stays sound."""
     with Gallery.open(golden, detector=ColourDetector(), embedder=embedder) as gallery:
@@ -72,12 +99,14 @@ def test_is_changed_as_any_other(golden: Path, embedder: Embedder, tmp_path: Pat
 
 
 def test_migrates(golden: Path, embedder: Embedder) -> None:
-    """Its faces take another model's vectors: from their thumbnails, as its photos are not kept here."""
+    """Its faces get another model's vectors, from thumbnails; stale faces of that model come back."""
     with Gallery.open(golden, detector=ColourDetector(), embedder=embedder) as gallery:
-        faces = gallery.faces()
+        faces, stale = gallery.faces(), gallery.statistics().aside
         migration = gallery.migrate(SlowEmbedder(), thumbnails=True)
-        assert {result.status for result in migration} == {"thumbnail"}
+        statuses = {result.status for result in migration}
+        assert statuses == ({"thumbnail", "back"} if stale else {"thumbnail"})
         assert migration.switched
-        assert gallery.faces() == faces
+        assert len(gallery) == len(faces) + stale
+        assert set(faces) <= set(gallery.faces())
         assert gallery._index.dimension == SlowEmbedder().size
         assert gallery.problems() == []
