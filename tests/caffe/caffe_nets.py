@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from faceall.caffe.layers import LAYERS
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.caffe.schema import PARAMETER_FIELDS
-from faceall.caffe.shapes import WEIGHT_SHAPES, infer_shapes
+from faceall.caffe.shapes import infer_shapes
 from faceall.types import Array, Float32Array
 
 Shape = tuple[int, ...]
@@ -28,8 +29,9 @@ def with_random_weights(net: Net, rng: np.random.Generator) -> Net:
     shapes = infer_shapes(replace(net, weights={}))
     weights: dict[str, Float32Array] = {}
     for item in net.layers:
-        if item.type in WEIGHT_SHAPES:
-            wanted = WEIGHT_SHAPES[item.type](item, tuple(shapes[name] for name in item.bottoms))
+        rule = LAYERS[item.type].weights if item.type in LAYERS else None
+        if rule:
+            wanted = rule(item, tuple(shapes[name] for name in item.bottoms))
             weights |= weight_keys(item.name, _blobs(item.type, wanted, rng))
     return replace(net, weights=weights)
 

@@ -1,4 +1,4 @@
-"""Shapes, and the refusals of what does not fit. That shapes equal the oracle's stands in test_operations."""
+"""Shapes, and the refusals of what does not fit. That shapes equal the oracle's is tested in test_layers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from caffe_nets import CASES, IMAGE, Case, layer, random_inputs, random_net, with_random_weights
 
+from faceall.caffe.layers import KNOWN_TYPES, Window, window
 from faceall.caffe.net import Layer, Net, input_layer
 from faceall.caffe.reference import run_all
-from faceall.caffe.shapes import KNOWN_TYPES, Window, fit_weights, infer_shapes, layer_blobs, window
+from faceall.caffe.shapes import fit_weights, infer_shapes, layer_blobs
 from faceall.errors import NetError, NetFormatError, ShapeError, UnsupportedLayerError
 
 RNG_SEED = 7
@@ -57,7 +58,7 @@ def test_r_net_and_o_net_take_their_own_size_alone(mtcnn_folder: Any) -> None:
 
     net = read_net(mtcnn_folder / "det2.prototxt", mtcnn_folder / "det2.caffemodel")
     assert infer_shapes(net)["conv4"] == (1, 128)
-    with pytest.raises(ShapeError, match=r"'conv4' \(InnerProduct\) expects 576 input numbers, its input 'conv3' has"):
+    with pytest.raises(ShapeError, match=r"'conv4' \(InnerProduct\) expects 576 input values, its input 'conv3' has"):
         infer_shapes(net, {"data": (1, 3, 48, 48)})
 
 
@@ -127,10 +128,10 @@ REFUSALS: dict[str, tuple[Case, str]] = {
         "for SUM",
     ),
     "flatten backwards": (Case("Flatten", {"axis": 2, "end_axis": 1}), "flattens axes 2 to 1"),
-    "reshape": (Case("Reshape", {"shape": {"dim": [0, 5]}}), "do not hold the numbers"),
+    "reshape": (Case("Reshape", {"shape": {"dim": [0, 5]}}), "do not hold the values"),
     "reshape, open": (Case("Reshape", {"shape": {"dim": [-1, -1]}}), "-1 at most once"),
     "reshape, nothing to keep": (Case("Reshape", {"shape": {"dim": [0, 0, 0]}}, ((2, 3),)), "0 for an axis"),
-    "reshape, remainder": (Case("Reshape", {"shape": {"dim": [4, -1]}}, ((2, 3),)), "do not hold the numbers"),
+    "reshape, remainder": (Case("Reshape", {"shape": {"dim": [4, -1]}}, ((2, 3),)), "do not hold the values"),
     "permute": (Case("Permute", {"order": [0, 0]}), "different axes"),
     "softmax": (Case("Softmax", {"axis": 4}), "axis 4, its input 'in0' has 4 axes"),
     "crop": (Case("Crop", {"offset": [3]}, (IMAGE, (2, 6, 5, 5))), "reaches beyond its edge"),

@@ -18,11 +18,18 @@ from faceall.types import Array, Float32Array
 class Layer:
     """One layer.
 
-    name        unique in its net
-    type        Caffe's type, as "Convolution"
-    bottoms     names of the blobs it reads
-    tops        names of the blobs it writes; the same name as a bottom means in place
-    parameters  the rest of Caffe's LayerParameter, as plain values: {"convolution_param": {"num_output": 32, ...}}
+    Parameters
+    ----------
+    name : str
+        Unique in its net.
+    type : str
+        Caffe's type, as "Convolution".
+    bottoms : tuple of str
+        Names of the input blobs.
+    tops : tuple of str
+        Names of the output blobs; the name of an input means in place.
+    parameters : mapping
+        The other fields of Caffe's LayerParameter: {"convolution_param": {"num_output": 32, ...}}.
     """
 
     name: str
@@ -31,20 +38,42 @@ class Layer:
     tops: tuple[str, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """The options of the layer's own type, without defaults."""
+        options: Mapping[str, Any] = self.parameters.get(PARAMETER_FIELDS.get(self.type, ""), {})
+        return options
+
     def option(self, name: str) -> Any:
-        """The option `name` of the layer's own type, or Caffe's default for it (None where Caffe has none)."""
-        parameter_field = PARAMETER_FIELDS[self.type]
-        options = self.parameters.get(parameter_field, {})
-        return options[name] if name in options else defaults(parameter_field)[name]
+        """Return an option of the layer's own type, or Caffe's default (None where Caffe has none)."""
+        given = self.given
+        return given[name] if name in given else defaults(PARAMETER_FIELDS[self.type])[name]
+
+    def with_options(self, options: Mapping[str, Any]) -> Layer:
+        """Return the layer with `options` in place of those of its own type."""
+        return replace(self, parameters={**self.parameters, PARAMETER_FIELDS[self.type]: dict(options)})
 
 
 @dataclass(frozen=True, eq=False)
 class Net:
     """A net: its name, its layers in the order of execution, and its weights.
 
-    weights  "LAYER/NUMBER" -> float32 array, in Caffe's axis order (a convolution's kernel is O I H W)
-    ranges   Convolution layer -> the largest value of its input, for the layers that may be computed in 8 bits; such
-             an input is never negative. Not part of Caffe's files
+    Parameters
+    ----------
+    name : str
+        The net's name.
+    layers : tuple of Layer
+        The layers in the order of execution.
+    weights : mapping of str to float32 array
+        "LAYER/NUMBER" -> array in Caffe's axis order (the kernel of a convolution is O I H W).
+    ranges : mapping of str to float
+        Convolution layer -> the largest value of its input, for layers that may be computed in 8 bits; such an input
+        is never negative. Not part of Caffe's files.
+
+    Raises
+    ------
+    NetFormatError
+        Two layers have the same name.
     """
 
     name: str
@@ -71,13 +100,13 @@ class Net:
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
-        """The blobs that no other layer reads, in order."""
+        """The blobs that no later layer reads, in order."""
         last_reader = {bottom: number for number, layer in enumerate(self.layers) for bottom in layer.bottoms}
         writers = {top: number for number, layer in enumerate(self.layers) for top in layer.tops}
         return tuple(top for top, number in writers.items() if last_reader.get(top, -1) <= number)
 
     def blobs(self, layer: str) -> tuple[Float32Array, ...]:
-        """The weights of one layer, in Caffe's order."""
+        """Return the weights of one layer, in Caffe's order."""
         return self._blobs_by_layer.get(layer, ())
 
     @cached_property
@@ -89,17 +118,17 @@ class Net:
         return {layer: tuple(blobs[number] for number in sorted(blobs)) for layer, blobs in found.items()}
 
     def with_weights(self, weights: Mapping[str, Array]) -> Net:
-        """The same layers with other weights."""
+        """Return the net with other weights."""
         return replace(self, weights={key: np.asarray(array, np.float32) for key, array in weights.items()})
 
 
 def weight_keys(layer: str, blobs: Iterable[Array]) -> dict[str, Float32Array]:
-    """The entries of `Net.weights` for one layer's `blobs`."""
+    """Return the entries of `Net.weights` for the weights of one layer, in Caffe's order."""
     return {f"{layer}/{number}": np.asarray(blob, np.float32, order="C") for number, blob in enumerate(blobs)}
 
 
 def input_layer(name: str, shape: tuple[int, ...]) -> Layer:
-    """An Input layer that declares blob `name` of `shape`."""
+    """Return an Input layer that declares the blob `name` of `shape`."""
     return Layer(name, "Input", (), (name,), {"input_param": {"shape": [{"dim": list(shape)}]}})
 
 

@@ -1,4 +1,4 @@
-"""Run a net in plain NumPy: the measure of every other engine, and the finder of the first layer that differs."""
+"""Run a net in plain NumPy: the reference of every other engine, with every blob of every layer."""
 
 from __future__ import annotations
 
@@ -8,19 +8,33 @@ from typing import Any
 import numpy as np
 
 from faceall.caffe.checks import checked_inputs
+from faceall.caffe.layers import LAYERS
 from faceall.caffe.net import Net
-from faceall.caffe.operations import OPERATIONS
 from faceall.caffe.shapes import layer_blobs
 from faceall.types import Array
 
 
 def run_all(net: Net, inputs: Mapping[str, Array], *, dtype: type[np.floating[Any]] = np.float64) -> dict[str, Array]:
-    """Every blob of `net` by name, in the order of execution; one written in place has its last value.
+    """Compute every blob of a net.
 
-    inputs  every input blob of the net, (N, C, H, W) or what the net takes, any number type
-    dtype   what is computed in, and the dtype of the result
+    Parameters
+    ----------
+    net : Net
+        The net with its weights.
+    inputs : mapping of str to array
+        Every input blob, of any number type and of a shape that the net takes, as (N, C, H, W).
+    dtype : floating type
+        The type of the computation and of the result.
 
-    Raises ShapeError, NetFormatError or UnsupportedLayerError, which name the layer, as `shapes.infer_shapes` does.
+    Returns
+    -------
+    dict of str to array
+        Every blob, in the order of execution; one that is written in place has its last value.
+
+    Raises
+    ------
+    ShapeError, NetFormatError, UnsupportedLayerError
+        As `shapes.infer_shapes` does.
     """
     blobs: dict[str, Array] = {name: array.astype(dtype) for name, array in checked_inputs(net, inputs).items()}
     for layer in net.layers:
@@ -28,6 +42,6 @@ def run_all(net: Net, inputs: Mapping[str, Array], *, dtype: type[np.floating[An
             continue
         bottoms = [blobs[name] for name in layer.bottoms]
         weights = layer_blobs(net, layer, tuple(bottom.shape for bottom in bottoms))
-        tops = OPERATIONS[layer.type](layer, bottoms, [blob.astype(dtype) for blob in weights])
+        tops = LAYERS[layer.type].operation(layer, bottoms, [blob.astype(dtype) for blob in weights])
         blobs.update(zip(layer.tops, tops, strict=True))
     return blobs

@@ -10,7 +10,7 @@ import numpy as np
 
 from faceall.caffe.caffemodel import write_caffemodel
 from faceall.caffe.checks import checked_inputs, wanted_outputs
-from faceall.caffe.engines.opencv_spelling import spell
+from faceall.caffe.engines.opencv_compatible import compatible
 from faceall.caffe.engines.protocol import CompiledNet, Precision
 from faceall.caffe.net import Net
 from faceall.caffe.prototxt import write_prototxt
@@ -59,7 +59,7 @@ class _Compiled:
         self._outputs = {f"output:{number}:{name}": name for number, name in enumerate(outputs)}
         self._lock = threading.Lock()
         self._error = cv2.error
-        text, binary = _files(spell(net, self._outputs))
+        text, binary = _files(compatible(net, self._outputs))
         try:
             self._dnn = cv2.dnn.readNetFromCaffe(np.frombuffer(text, np.uint8), np.frombuffer(binary, np.uint8))
             self._dnn.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
@@ -86,7 +86,7 @@ class _Compiled:
 
 
 def _files(net: Net) -> tuple[bytes, bytes]:
-    """Prototxt and caffemodel; rounding is spelled as OpenCV's own option, as Caffe's loses the layer's others."""
+    """Prototxt and caffemodel; rounding as OpenCV's own option, because Caffe's makes it ignore the other options."""
     text = write_prototxt(net)
     text = text.replace("round_mode: FLOOR", "ceil_mode: false").replace("round_mode: CEIL", "ceil_mode: true")
     return text.encode(), write_caffemodel(net)

@@ -15,10 +15,9 @@ from google.protobuf import text_format
 from faceall.caffe.checks import checked_inputs, wanted_outputs
 from faceall.caffe.engines.protocol import CompiledNet, Precision
 from faceall.caffe.files import write_net
+from faceall.caffe.layers import groups
 from faceall.caffe.net import Layer, Net
 from faceall.caffe.prototxt import write_prototxt
-from faceall.caffe.schema import PARAMETER_FIELDS
-from faceall.caffe.shape_rules import groups
 from faceall.caffe.shapes import fit_weights, infer_shapes
 from faceall.errors import EngineError
 from faceall.types import Float32Array
@@ -53,12 +52,12 @@ class PycaffeEngine:
         Raises NetError, which names the layer, where the net cannot run, and EngineError where Caffe refuses it.
         """
         wanted = wanted_outputs(net, outputs)
-        fitted = _spell(fit_weights(net))  # Caffe takes an old shape only from an old file
+        fitted = _compatible(fit_weights(net))  # Caffe accepts old shapes of weights only in old files
         self._check(fitted)
         return _Compiled(self._caffe, fitted, wanted)
 
     def _check(self, net: Net) -> None:
-        """Raises EngineError for what this Caffe does not know, as Caffe itself would end the process."""
+        """Refuse what this Caffe does not know, because Caffe itself would end the process."""
         known = set(self._caffe.layer_type_list())
         for layer in net.layers:
             if layer.type not in known:
@@ -69,18 +68,18 @@ class PycaffeEngine:
             raise EngineError(f"net '{net.name}' has an option that this Caffe does not have: {error}") from error
 
 
-def _spell(net: Net) -> Net:
-    """The same net for every Caffe: a depthwise convolution as one of groups, rounding up without being named."""
+def _compatible(net: Net) -> Net:
+    """Rewrite the net for every version of Caffe: depthwise convolutions as groups, no `round_mode: CEIL`."""
     shapes = infer_shapes(net)
     layers = []
     for layer in net.layers:
-        options = dict(layer.parameters.get(PARAMETER_FIELDS.get(layer.type, ""), {}))
+        options = dict(layer.given)
         if layer.type == "ConvolutionDepthwise":
             options["group"] = groups(layer, shapes[layer.bottoms[0]][1])
-            layer = replace(layer, type="Convolution", parameters={**layer.parameters, "convolution_param": options})
+            layer = replace(layer, type="Convolution").with_options(options)
         elif layer.type == "Pooling" and options.get("round_mode") == "CEIL":
             del options["round_mode"]
-            layer = replace(layer, parameters={**layer.parameters, "pooling_param": options})
+            layer = layer.with_options(options)
         layers.append(layer)
     return replace(net, layers=tuple(layers))
 

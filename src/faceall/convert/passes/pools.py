@@ -8,10 +8,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from faceall.caffe.layers import LAYERS, Shape, window
 from faceall.caffe.net import Layer, Net, weight_keys
-from faceall.caffe.shape_rules import SHAPE_RULES, Shape
 from faceall.caffe.shapes import infer_shapes
-from faceall.caffe.window import window
 from faceall.errors import ConvertError, ShapeError
 from faceall.types import Float32Array
 
@@ -93,7 +92,7 @@ class _Draft:
 def _size(pool: Layer, picture: Shape) -> Shape:
     """The shape of what a pool makes; empty where a window would lie outside of the picture."""
     try:
-        return SHAPE_RULES["Pooling"](pool, (picture,))[0]
+        return LAYERS["Pooling"].shapes(pool, (picture,))[0]
     except ShapeError:
         return ()
 

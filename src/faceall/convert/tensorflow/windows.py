@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from faceall.caffe.layers import LAYERS
 from faceall.caffe.net import Layer
-from faceall.caffe.shape_rules import SHAPE_RULES
 from faceall.convert.tensorflow.builder import Builder, CannotConvertError, Value, layer_name
 from faceall.convert.tensorflow.graph import Node
 from faceall.convert.tensorflow.graphdef import attribute_text
@@ -104,7 +104,7 @@ def _rounding(options: dict[str, Any], x: Value, wanted: Sequence[int]) -> dict[
     for extra in ways:
         pool = Layer("pool", "Pooling", (x.blob,), ("pool",), {"pooling_param": {**options, **extra}})
         try:
-            sizes = SHAPE_RULES["Pooling"](pool, ((1, x.channels, *x.shape[:2]),))[0][2:]
+            sizes = LAYERS["Pooling"].shapes(pool, ((1, x.channels, *x.shape[:2]),))[0][2:]
         except ShapeError:  # a window would lie outside of the picture
             sizes = ()
         if sizes == tuple(wanted[:2]):

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from faceall.caffe.layers import window
 from faceall.caffe.net import Layer, Net, weight_keys
 from faceall.caffe.schema import PARAMETER_FIELDS
 from faceall.caffe.shapes import fit_weights, infer_shapes
-from faceall.caffe.window import window
 from faceall.convert.passes.simplify import apply_batch_norm
 from faceall.convert.targets.coreml.options import CoremlOptions
 from faceall.errors import ConvertError

@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from faceall.caffe.net import Layer, Net
-from faceall.caffe.shape_rules import (
+from faceall.caffe.layers import (
     axis_of,
     concat_axis,
     crop_offsets,
@@ -22,9 +21,10 @@ from faceall.caffe.shape_rules import (
     permutation,
     scale_axes,
     slice_bounds,
+    window,
 )
+from faceall.caffe.net import Layer, Net
 from faceall.caffe.shapes import infer_shapes
-from faceall.caffe.window import window
 from faceall.convert.targets.coreml.plan import LARGEST, SMALLEST, Plan, feature_name
 from faceall.errors import UnsupportedLayerError
 from faceall.types import Array

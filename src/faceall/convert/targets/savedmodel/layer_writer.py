@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from faceall.caffe.layers import Shape
 from faceall.caffe.net import Layer, Net
-from faceall.caffe.shape_rules import Shape
 from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.types import Array
 

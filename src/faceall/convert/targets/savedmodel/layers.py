@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from faceall.caffe.layers import Shape, axis_of, concat_axis, crop_offsets, permutation, slice_bounds
 from faceall.caffe.net import Layer, Net
-from faceall.caffe.shape_rules import Shape, axis_of, concat_axis, crop_offsets, permutation, slice_bounds
 from faceall.convert.targets.savedmodel.layer_writer import NCHW, NHWC, CannotWriteLayerError, LayerWriter
 from faceall.convert.targets.savedmodel.pools import write_pool
 from faceall.convert.targets.savedmodel.products import write_convolution, write_inner_product

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from faceall.caffe.layers import Pair, Window, window
 from faceall.caffe.net import Layer
-from faceall.caffe.window import Pair, Window, window
 from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.types import Array
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from faceall.caffe.layers import LAYERS, Shape, window
 from faceall.caffe.net import Layer, Net
-from faceall.caffe.shape_rules import SHAPE_RULES, Shape
 from faceall.caffe.shapes import fit_weights, infer_shapes
-from faceall.caffe.window import window
 from faceall.convert.targets.coreml.plan import complete_batch_norm, single_writers, unit_tail
 from faceall.convert.targets.savedmodel.pools import always_same
 from faceall.errors import ShapeError
@@ -104,7 +103,7 @@ def _rounding_down(pool: Layer) -> Layer:
 
 def _made(pool: Layer, picture: Shape) -> Shape:
     try:
-        return SHAPE_RULES["Pooling"](pool, (picture,))[0]
+        return LAYERS["Pooling"].shapes(pool, (picture,))[0]
     except ShapeError:
         return ()
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from faceall.caffe.layers import axis_of, groups, window
 from faceall.caffe.net import Layer
-from faceall.caffe.shape_rules import axis_of, groups
-from faceall.caffe.window import window
 from faceall.convert.targets.savedmodel.layer_writer import CannotWriteLayerError, LayerWriter
 from faceall.types import Array
 

@@ -1,4 +1,4 @@
-"""Each operation against its definition in loops."""
+"""Every layer type: its operation and shapes against its definition in loops."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from caffe_nets import CASES, Case, random_inputs, random_window
 from oracles import ORACLES
 
+from faceall.caffe.layers import LAYERS
 from faceall.caffe.net import Net
-from faceall.caffe.operations import OPERATIONS
 from faceall.caffe.reference import run_all
-from faceall.caffe.shapes import SHAPE_RULES, infer_shapes
+from faceall.caffe.shapes import infer_shapes
 
 
 def check(case: Case, seed: int) -> None:
@@ -41,11 +41,15 @@ def test_a_window_of_any_geometry_slides_as_defined(kind: str, seed: int) -> Non
     check(random_window(np.random.default_rng(seed), kind), seed)
 
 
-def test_there_is_one_operation_and_one_oracle_per_known_type() -> None:
-    """The tables have the same rows; Silence alone has nothing to compare."""
-    assert OPERATIONS.keys() == SHAPE_RULES.keys()
-    assert ORACLES.keys() == OPERATIONS.keys() - {"Silence"}
+def test_every_layer_type_has_an_oracle_and_a_case() -> None:
+    """Silence alone has no output to compare."""
+    assert ORACLES.keys() == LAYERS.keys() - {"Silence"}
     assert {case.kind for case in CASES.values()} == set(ORACLES)
+
+
+def test_the_key_of_a_layer_type_is_its_name() -> None:
+    """`LAYERS` finds every row by its own type."""
+    assert all(name == spec.type for name, spec in LAYERS.items())
 
 
 def _batch_norm(factor: float | None) -> Net:

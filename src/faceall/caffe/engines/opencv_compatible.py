@@ -1,4 +1,4 @@
-"""A net as OpenCV's Caffe importer understands it: the same meaning, spelled in the one way that it reads rightly."""
+"""Rewrite a net into the equivalent form that OpenCV's Caffe importer reads correctly."""
 
 from __future__ import annotations
 
@@ -8,26 +8,38 @@ from typing import Any
 
 import numpy as np
 
+from faceall.caffe.layers import window
 from faceall.caffe.net import Layer, Net
-from faceall.caffe.schema import PARAMETER_FIELDS
-from faceall.caffe.window import window
 from faceall.errors import EngineError
 from faceall.types import Float32Array
 
 
-def spell(net: Net, outputs: Mapping[str, str]) -> Net:
-    """`net` for OpenCV, with one more layer for each of `outputs`, name of the layer -> blob that it gives.
+def compatible(net: Net, outputs: Mapping[str, str]) -> Net:
+    """Rewrite `net` for OpenCV and append one layer per output.
 
-    OpenCV knows results by the names of layers, which cannot name the second top of one. The weights must have
-    the shapes of `shapes.WEIGHT_SHAPES`. Raises EngineError for what OpenCV would compute wrongly without a word.
+    OpenCV finds results by the names of layers, and so cannot return the second output of a layer.
+
+    Parameters
+    ----------
+    net : Net
+        The net; its weights have the shapes of `layers.LAYERS` (see `shapes.fit_weights`).
+    outputs : mapping of str to str
+        Name of the new layer -> blob that it returns.
+
+    Raises
+    ------
+    EngineError
+        The net has a layer that OpenCV would compute incorrectly without an error.
     """
-    layers = tuple(SPELLINGS[layer.type](layer) if layer.type in SPELLINGS else layer for layer in net.layers)
+    layers = tuple(
+        COMPATIBLE_FORMS[layer.type](layer) if layer.type in COMPATIBLE_FORMS else layer for layer in net.layers
+    )
     ends = tuple(Layer(name, "Split", (blob,), (name,)) for name, blob in outputs.items())
     return replace(net, layers=layers + ends, weights=_weights(net))
 
 
 def _weights(net: Net) -> dict[str, Float32Array]:
-    """A blob without axes gets one; a transposed matrix is turned back."""
+    """Give weights without axes one axis, and undo `transpose` of matrices."""
     weights = {key: array.reshape(array.shape or (1,)) for key, array in net.weights.items()}
     for layer in net.layers:
         if layer.type == "InnerProduct" and layer.option("transpose"):
@@ -35,24 +47,20 @@ def _weights(net: Net) -> dict[str, Float32Array]:
     return weights
 
 
-def _options(layer: Layer) -> dict[str, Any]:
-    return dict(layer.parameters.get(PARAMETER_FIELDS[layer.type], {}))
-
-
 def _with(layer: Layer, options: Mapping[str, Any], *without: str) -> Layer:
     kept = {name: value for name, value in options.items() if name not in without}
-    return replace(layer, parameters={**layer.parameters, PARAMETER_FIELDS[layer.type]: kept})
+    return layer.with_options(kept)
 
 
 def _convolution(layer: Layer) -> Layer:
-    """Both sides of everything, as OpenCV passes over a pad_h without a pad_w."""
+    """Give both sides of every option, because OpenCV ignores a pad_h without a pad_w."""
     slid = window(layer)
-    return _with(layer, _options(layer) | _sides(slid.kernel, slid.stride, slid.pad), *_SHORT)
+    return _with(layer, dict(layer.given) | _sides(slid.kernel, slid.stride, slid.pad), *_SHORT)
 
 
 def _pooling(layer: Layer) -> Layer:
-    """The method is always named; a global one has no window."""
-    options = _options(layer) | {"pool": layer.option("pool")}
+    """Always give the method; give no window for a global pooling."""
+    options = dict(layer.given) | {"pool": layer.option("pool")}
     if layer.option("global_pooling"):
         return _with(layer, {"pool": options["pool"], "global_pooling": True})
     slid = window(layer)
@@ -72,17 +80,17 @@ def _sides(*pairs: tuple[int, int]) -> dict[str, int]:
 
 
 def _axis(old: str) -> Callable[[Layer], Layer]:
-    """The axis under its new name."""
+    """Make the rule that renames an old axis option to `axis`."""
 
     def rename(layer: Layer) -> Layer:
-        options = _options(layer)
+        options = dict(layer.given)
         return _with(layer, options | {"axis": options[old]}, old) if old in options else layer
 
     return rename
 
 
 def _inner_product(layer: Layer) -> Layer:
-    return _with(layer, _options(layer), "transpose")
+    return _with(layer, dict(layer.given), "transpose")
 
 
 def _scale(layer: Layer) -> Layer:
@@ -94,7 +102,7 @@ def _scale(layer: Layer) -> Layer:
     return layer
 
 
-SPELLINGS: dict[str, Callable[[Layer], Layer]] = {
+COMPATIBLE_FORMS: dict[str, Callable[[Layer], Layer]] = {
     "Concat": _axis("concat_dim"),
     "Convolution": _convolution,
     "ConvolutionDepthwise": _convolution,
@@ -103,4 +111,4 @@ SPELLINGS: dict[str, Callable[[Layer], Layer]] = {
     "Scale": _scale,
     "Slice": _axis("slice_dim"),
 }
-"""Layer type -> the layer as OpenCV reads it rightly."""
+"""Layer type -> the rule that rewrites it; OpenCV reads the other types correctly as they are."""

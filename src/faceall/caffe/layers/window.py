@@ -1,12 +1,11 @@
-"""`Window`: what a convolution or a pooling slides over its input, read from Caffe's many spellings."""
+"""`Window`: the sliding window of a convolution or a pooling, read from Caffe's several ways to write it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from faceall.caffe.net import Layer
-from faceall.caffe.schema import PARAMETER_FIELDS
+from faceall.caffe.layers.spec import LayerLike
 from faceall.errors import ShapeError
 
 Pair: TypeAlias = tuple[int, int]
@@ -16,10 +15,16 @@ Pair: TypeAlias = tuple[int, int]
 class Window:
     """A sliding window; every pair is (height, width), in pixels.
 
-    kernel    size of the window
-    stride    step from one window to the next
-    pad       border on each side of the input, symmetric as always in Caffe
-    dilation  distance of neighbouring kernel elements; 1 is dense
+    Parameters
+    ----------
+    kernel : (int, int)
+        Size of the window.
+    stride : (int, int)
+        Step from one window to the next.
+    pad : (int, int)
+        Border on each side of the input, always symmetric in Caffe.
+    dilation : (int, int)
+        Distance between neighbouring kernel elements; 1 is dense.
     """
 
     kernel: Pair
@@ -29,7 +34,7 @@ class Window:
 
     @property
     def extent(self) -> Pair:
-        """The pixels from the window's first to its last element, both included."""
+        """The number of pixels from the first to the last element of the window, both included."""
         height, width = ((kernel - 1) * step + 1 for kernel, step in zip(self.kernel, self.dilation, strict=True))
         return height, width
 
@@ -39,11 +44,20 @@ class Window:
         return self.pad != (0, 0)
 
 
-def window(layer: Layer, spatial: Pair | None = None) -> Window:
-    """The window of a Convolution, ConvolutionDepthwise or Pooling layer.
+def window(layer: LayerLike, spatial: Pair | None = None) -> Window:
+    """Read the window of a Convolution, ConvolutionDepthwise or Pooling layer.
 
-    spatial  (height, width) of the input, which a global pooling takes as its kernel
-    Raises ShapeError, without the layer's name, where the options contradict each other.
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    spatial : (int, int), optional
+        Height and width of the input, which are the kernel of a global pooling.
+
+    Raises
+    ------
+    ShapeError
+        The options contradict each other. The message does not name the layer.
     """
     stride = _pair(layer, "stride", "stride", 1)
     pad = _pair(layer, "pad", "pad", 0)
@@ -65,17 +79,17 @@ def window(layer: Layer, spatial: Pair | None = None) -> Window:
     return found
 
 
-def _global_window(layer: Layer, spatial: Pair | None, stride: Pair, pad: Pair) -> Window:
-    if stride != (1, 1) or pad != (0, 0) or _given(layer).keys() & {"kernel_size", "kernel_h", "kernel_w"}:
+def _global_window(layer: LayerLike, spatial: Pair | None, stride: Pair, pad: Pair) -> Window:
+    if stride != (1, 1) or pad != (0, 0) or layer.given.keys() & {"kernel_size", "kernel_h", "kernel_w"}:
         raise ShapeError("pools globally, so it may not have a kernel, a stride or a pad")
     if spatial is None:
         raise ShapeError("pools globally, so its window needs the height and width of its input")
     return Window(spatial)
 
 
-def _pair(layer: Layer, name: str, stem: str, default: int | None) -> Pair:
-    """(height, width) from STEM_h and STEM_w, or else from the one or two values of `name`."""
-    given = _given(layer)
+def _pair(layer: LayerLike, name: str, stem: str, default: int | None) -> Pair:
+    """Return (height, width) from STEM_h and STEM_w, or from the one or two values of `name`."""
+    given = layer.given
     sides = [given[side] for side in (f"{stem}_h", f"{stem}_w") if side in given]
     values = given.get(name, [])
     values = list(values) if isinstance(values, (list, tuple)) else [values]
@@ -90,11 +104,6 @@ def _pair(layer: Layer, name: str, stem: str, default: int | None) -> Pair:
     if len(values) not in (1, 2):
         raise ShapeError(f"gives {len(values)} values of {name}, expected one, or two for height and width")
     return int(values[0]), int(values[-1])
-
-
-def _given(layer: Layer) -> dict[str, Any]:
-    options: dict[str, Any] = layer.parameters.get(PARAMETER_FIELDS[layer.type], {})
-    return options
 
 
 def _text(pair: Pair) -> str:
