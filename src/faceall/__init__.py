@@ -34,7 +34,7 @@ __all__ = [
     "write_image",
 ]
 
-_ROOMS = {
+_PACKAGES = {
     "Detector": "faceall.detect",
     "Embedder": "faceall.embed",
     "Face": "faceall.types",
@@ -49,10 +49,10 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> object:
-    """Load a name of `__all__` from its room, once."""
-    if name not in _ROOMS:
+    """Load a name of `__all__` from its package, once."""
+    if name not in _PACKAGES:
         raise AttributeError(f"module 'faceall' has no attribute '{name}'")
-    value: object = getattr(import_module(_ROOMS[name]), name)
+    value: object = getattr(import_module(_PACKAGES[name]), name)
     globals()[name] = value
     return value
 
