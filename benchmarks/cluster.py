@@ -1,4 +1,4 @@
-"""How well `faceall cluster` finds the people of a folder per person: pairs, and BCubed.
+"""Measure the quality of `faceall cluster` on a folder with one subfolder per person: pairwise and BCubed scores.
 
 Every photo is registered without its name; then the faces are grouped, all at once or in parts as they would come in.
 The chief face of each photo counts, the true person is its folder. Of the pairs that share a group, `pair precision`
@@ -28,23 +28,23 @@ from faceall import Embedder, Gallery
 
 
 def register(gallery: Gallery, photos: list[Path]) -> None:
-    """Take up photos whose paths say nothing about who it is."""
+    """Register photos whose paths do not reveal the person."""
     for _ in gallery.register(photos, unnamed=True):
         pass
 
 
 def true_people(gallery: Gallery) -> dict[int, str]:
-    """The chief face of every photo, and whom its folder says it shows."""
+    """Return the primary face of every photo and the person given by its folder."""
     return {face.face_id: face.path.parent.name for face in gallery.faces() if face.chief}
 
 
 def groups_of(gallery: Gallery) -> dict[int, str | None]:
-    """Whom every face is filed under."""
+    """Return the person assigned to every face."""
     return {face.face_id: face.person for face in gallery.faces()}
 
 
 def scores(truth: dict[int, str], found: dict[int, str | None]) -> dict[str, float]:
-    """Precision and recall of pairs and of BCubed; a face that is alone is a group of its own."""
+    """Compute pairwise and BCubed precision and recall; a single face is its own group."""
     labels = [(person, found[face] or face) for face, person in truth.items()]
     both = Counter(labels)
     people = Counter(person for person, _ in labels)
@@ -65,7 +65,7 @@ def scores(truth: dict[int, str], found: dict[int, str | None]) -> dict[str, flo
 
 
 def measured(title: str, gallery: Gallery, seconds: float) -> dict[str, Any]:
-    """A row of the table."""
+    """Return one row of the table."""
     found = groups_of(gallery)
     named = {person for person in found.values() if person is not None}
     return {
@@ -78,7 +78,7 @@ def measured(title: str, gallery: Gallery, seconds: float) -> dict[str, Any]:
 
 
 def copied(gallery: Gallery, folder: Path) -> Path:
-    """The gallery as it is now, in another folder."""
+    """Copy the gallery to another folder."""
     gallery.backup(folder)
     return folder
 

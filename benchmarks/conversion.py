@@ -1,4 +1,4 @@
-"""The conversions of the real nets, each proven on crops of faces: the table in docs/guides/conversion.md.
+"""Convert the real nets and check each on face crops: the table in docs/guides/conversion.md.
 
 FaceNet goes to every kind of Caffe file, to ONNX, and to Core ML in every precision where coremltools is installed;
 MTCNN's three nets to Caffe, ONNX and both formats of Core ML.
@@ -84,7 +84,7 @@ def row(case: Case, folder: Path) -> str:
 
 
 def put(docs: Path, rows: dict[tuple[str, str], str], order: list[tuple[str, str]]) -> None:
-    """Replace the measured rows of the table; what the benchmark no longer measures goes."""
+    """Replace the measured rows of the table; rows that are no longer measured are removed."""
     before, rest = docs.read_text(encoding="utf-8").split(START)
     table, after = rest.split(END)
     held = {key(line): line for line in table.splitlines() if line.startswith("| ")} | rows

@@ -1,7 +1,7 @@
-"""How fast faces are found, beside facenet-pytorch 2.6 and mtcnn 1.0.0, in turns, in one run.
+"""Measure the speed of face detection, compared with facenet-pytorch 2.6 and mtcnn 1.0.0.
 
-Needs an environment with the peers (see README.md here). All sides: every face with landmarks, smallest face 20,
-thresholds 0.6 0.7 0.7, factor 0.709, pictures already decoded, two threads.
+Needs an environment with these libraries (see README.md). All detectors return every face with landmarks; smallest
+face 20 pixels, thresholds 0.6 0.7 0.7, factor 0.709, images decoded beforehand, two threads.
 Usage: python benchmarks/detect.py PHOTO... [--mtcnn] [--rounds N] [--json FILE]
 """
 
@@ -22,7 +22,7 @@ Find = Callable[[Image], int]
 
 
 def facenet_pytorch() -> Find:
-    """As its documentation uses it."""
+    """Return facenet-pytorch, used as in its documentation."""
     offer_torchvision()
     from facenet_pytorch import MTCNN
 
@@ -36,7 +36,7 @@ def facenet_pytorch() -> Find:
 
 
 def mtcnn() -> Find:
-    """The package mtcnn, on TensorFlow."""
+    """Return the package mtcnn (TensorFlow)."""
     from mtcnn import MTCNN
 
     detector = MTCNN()
@@ -44,11 +44,13 @@ def mtcnn() -> Find:
 
 
 def faceall() -> Find:
+    """Return the detector of faceall."""
     detector = Detector()
     return lambda image: len(detector(image))
 
 
 def all_of(find: Find, images: list[Image]) -> int:
+    """Count the faces of all images."""
     return sum(find(image) for image in images)
 
 
@@ -68,19 +70,19 @@ def main() -> None:
         by_size.setdefault((image.shape[1], image.shape[0]), []).append(image)
     rows: list[dict[str, Any]] = []
     for (width, height), images in by_size.items():
-        contestants: dict[str, Callable[[], Any]] = {
+        candidates: dict[str, Callable[[], Any]] = {
             name: partial(all_of, find, images) for name, find in finders.items()
         }
         if len(images) > 1:
-            contestants["faceall, detect_batch"] = partial(Detector().detect_batch, images)
-        seconds = alternate(contestants, options.rounds)
+            candidates["faceall, detect_batch"] = partial(Detector().detect_batch, images)
+        seconds = alternate(candidates, options.rounds)
         for name, value in seconds.items():
             rows.append(
                 {
-                    "pictures": f"{len(images)} of {width} x {height}",
-                    "who": name,
+                    "images": f"{len(images)} of {width} x {height}",
+                    "detector": name,
                     "faces": all_of(finders[name.split(",")[0]], images),
-                    "ms per picture": value / len(images) * 1e3,
+                    "ms per image": value / len(images) * 1e3,
                     "ratio": seconds["facenet-pytorch"] / value,
                 }
             )

@@ -1,4 +1,4 @@
-"""Do we find the faces that other MTCNNs find?
+"""Compare the detected faces with those of other MTCNN implementations.
 
 Two steps, because the references live in environments of their own:
 
@@ -6,7 +6,7 @@ Two steps, because the references live in environments of their own:
     python benchmarks/detect_agreement.py reference opencv -o opencv.json PHOTOS... --nets FOLDER   # OpenCV 4, det1-3
     python benchmarks/detect_agreement.py compare mtcnn.json opencv.json
 
-PHOTOS are pictures or folders. `compare` reads the same pictures, prints a table, and ends with status 1 where a
+PHOTOS are images or folders. `compare` reads the same images, prints a table, and ends with status 1 where a
 sure face of a reference (score 0.95 or more) is missed.
 """
 
@@ -32,7 +32,7 @@ Found = list[dict[str, Any]]  # one entry for each face: "box" x0 y0 x1 y1, "sco
 
 
 def photos(paths: Iterable[str]) -> list[Path]:
-    """Every picture among `paths`, folders searched through, sorted."""
+    """List the images in `paths`, searching folders recursively, sorted."""
     found: list[Path] = []
     for path in map(Path, paths):
         found += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
@@ -40,7 +40,7 @@ def photos(paths: Iterable[str]) -> list[Path]:
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """The picture at `path` as (H, W, 3) uint8 RGB."""
+    """Read an image as (H, W, 3) uint8 RGB."""
     return cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
@@ -48,7 +48,7 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def mtcnn_reference() -> Callable[[np.ndarray], Found]:
-    """The PyPI package mtcnn 1.0.0 as it comes."""
+    """Return the PyPI package mtcnn 1.0.0 with its defaults."""
     from mtcnn import MTCNN
 
     detector = MTCNN()
@@ -64,16 +64,16 @@ def mtcnn_reference() -> Callable[[np.ndarray], Found]:
 
 
 def opencv_reference(folder: str) -> Callable[[np.ndarray], Found]:
-    """A plain cascade: OpenCV's own Caffe importer runs det1-3, one picture size after the other."""
+    """Return a plain cascade: OpenCV's Caffe importer runs det1-3, one image size after the other."""
     nets = [
         cv2.dnn.readNetFromCaffe(f"{folder}/{name}.prototxt", f"{folder}/{name}.caffemodel") for name in STANDARD_NETS
     ]
     return lambda image: _plain_cascade(image, nets)
 
 
-def _blob(pictures: list[np.ndarray]) -> np.ndarray:
-    """(n, 3, W, H): the nets were trained on transposed pictures."""
-    return (np.stack(pictures).astype(np.float32).transpose(0, 3, 2, 1) - 127.5) * 0.0078125
+def _blob(images: list[np.ndarray]) -> np.ndarray:
+    """Return (n, 3, W, H): the nets were trained on transposed images."""
+    return (np.stack(images).astype(np.float32).transpose(0, 3, 2, 1) - 127.5) * 0.0078125
 
 
 def _plain_cascade(image: np.ndarray, nets: list[Any], min_face: int = 20, factor: float = 0.709) -> Found:
@@ -126,7 +126,7 @@ def _plain_square(boxes: np.ndarray) -> np.ndarray:
 
 
 def _plain_crop(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
-    """Pixels x0 .. x1 of 1-based corners, black where they lie outside, resized."""
+    """Crop pixels x0 to x1 (1-based, inclusive), black outside the image, and resize."""
     x0, y0, x1, y1 = np.fix(box).astype(int)
     canvas = np.zeros((max(y1 - y0 + 1, 1), max(x1 - x0 + 1, 1), 3), np.uint8)
     height, width = image.shape[:2]
@@ -153,14 +153,14 @@ def _plain_suppress(boxes: np.ndarray, scores: np.ndarray, limit: float, minimum
 
 
 def intersection_over_union(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The overlap of one box with every one of `boxes`."""
+    """Compute the overlap of one box with each of `boxes`."""
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     shared = np.clip(sides, 0, None).prod(1)
     return shared / ((box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - shared)
 
 
 def compare(reference: dict[str, Found], detect: Callable[[np.ndarray], Any], sure: float = SURE) -> dict[str, Any]:
-    """Find every sure face of `reference` again; boxes are clipped to the picture on both sides first."""
+    """Match every confident face of `reference`; all boxes are clipped to the image first."""
     overlaps, distances, missed, ours = [], [], [], 0
     for path, found in reference.items():
         image = read_rgb(Path(path))
@@ -184,9 +184,9 @@ def compare(reference: dict[str, Found], detect: Callable[[np.ndarray], Any], su
 
 
 def print_table(name: str, photo_count: int, result: dict[str, Any], list_missed: bool) -> None:
-    """One reference's lines."""
+    """Print the results for one reference."""
     overlaps, distances = result["overlaps"], result["distances"]
-    print(f"{name}: {len(overlaps)} sure faces in {photo_count} pictures; we are sure of {result['ours']}")
+    print(f"{name}: {len(overlaps)} sure faces in {photo_count} images; we are sure of {result['ours']}")
     print(f"  found, overlap >= 0.5       {int((overlaps >= 0.5).sum())} of {len(overlaps)}")
     print(f"  found, overlap >= 0.9       {int((overlaps >= SAME_FACE).sum())} of {len(overlaps)}")
     print(f"  overlap, median and worst   {np.median(overlaps):.4f}  {overlaps.min():.4f}")
@@ -218,7 +218,7 @@ def _make(options: argparse.Namespace) -> int:
     for path in photos(options.photos):
         result[str(path)] = detect(read_rgb(path))
     options.output.write_text(json.dumps(result))
-    print(f"{len(result)} pictures in {time.perf_counter() - start:.0f} s -> {options.output}")
+    print(f"{len(result)} images in {time.perf_counter() - start:.0f} s -> {options.output}")
     return 0
 
 

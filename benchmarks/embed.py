@@ -1,6 +1,6 @@
-"""Images per second of the embedder against facenet-pytorch, onnxruntime and OpenVINO, in one run.
+"""Measure images per second of the embedder, compared with facenet-pytorch, onnxruntime and OpenVINO.
 
-Needs an environment with the peers (see README.md here). The net of facenet-pytorch gets random weights: its speed
+Needs an environment with these libraries (see README.md). The net of facenet-pytorch has random weights: its speed
 does not depend on them. Usage: python benchmarks/embed.py [--json FILE] [--rounds N]
 """
 

@@ -1,4 +1,4 @@
-"""FaceIndex against raw hnswlib at equal parameters, in one run: adding, searching, recall, memory and opening.
+"""Compare FaceIndex with raw hnswlib at equal parameters: adding, searching, recall, memory and opening.
 
 Every vector of FaceIndex is in SQLite, synced to the disk, before the graph sees it; hnswlib only has it in memory.
 The searches of both go through the same graph: that of FaceIndex, written by it and loaded again by hnswlib.
@@ -34,7 +34,7 @@ QUERIES = 500
 
 
 class Contest:
-    """One index of `count` vectors, and hnswlib with the same graph."""
+    """An index of `count` vectors, and hnswlib with the same graph."""
 
     def __init__(self, folder: Path, everything: Float32Array, options: GraphOptions) -> None:
         self.vectors, self.queries = everything[:-QUERIES], everything[-QUERIES:]
@@ -71,7 +71,7 @@ class Contest:
             self._sweep(raw, index)
 
     def _time_searches(self, index: FaceIndex, raw: Any, rounds: int) -> None:
-        """One query after the other, in turns query by query; then all at once, in turns."""
+        """Time single queries in turns, then all queries at once in turns."""
         mine, other = [], []
         for query in self.queries:
             mine.append(_seconds(lambda query=query: index.search(query, K)))
@@ -90,7 +90,7 @@ class Contest:
         }
 
     def _sweep(self, raw: Any, index: FaceIndex) -> None:
-        """The smallest effort for some recalls, and the median time of one query with it."""
+        """Return the smallest search effort for several recalls, and the median time of one query with it."""
         for wished in (0.95, 0.99):
             low, high = K - 1, 2048
             while high > low + 1:
@@ -105,7 +105,7 @@ class Contest:
             self.figures |= {f"ef at {wished}": high, f"p50 us at {wished}": 1e6 * float(np.median(times))}
 
     def time_adding(self, rounds: int) -> None:
-        """hnswlib in memory; FaceIndex on the disk; and the part of it that SQLite takes."""
+        """Return the size of hnswlib in memory, of FaceIndex on disk, and of its SQLite database."""
         commits: list[float] = []
 
         def fill_raw() -> None:
@@ -133,7 +133,7 @@ class Contest:
 
 
 def raw_graph(folder: Path, dimension: int, options: GraphOptions) -> Any:
-    """The graph of a saved FaceIndex in hnswlib itself."""
+    """Load the graph of a saved FaceIndex with hnswlib."""
     raw = hnswlib.Index(space="l2", dim=dimension)
     with (folder / graph_file.GRAPH).open("rb") as file, graph_file.scratch_file(folder) as (path, copy):
         file.seek(len(graph_file.Header(1, "l2", 0, 0).pack()) + 32)  # its digest
@@ -145,11 +145,11 @@ def raw_graph(folder: Path, dimension: int, options: GraphOptions) -> Any:
     return raw
 
 
-def cpu_in_turns(contestants: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median processor seconds of all threads: what two threads take by the clock depends on who else is running."""
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+def cpu_in_turns(candidates: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Return the median processor seconds of all threads: wall time of two threads depends on other processes."""
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(3 * rounds):
-        for name, run in contestants.items():
+        for name, run in candidates.items():
             start = time.process_time()
             run()
             seconds[name].append(time.process_time() - start)
@@ -180,7 +180,7 @@ print(time.perf_counter() - start, memory() - before)
 
 
 def opened(folder: Path, query: Float32Array) -> tuple[float, int]:
-    """Seconds until a new process has answered its first query, and the bytes that it then holds more (Linux)."""
+    """Return the seconds until a new process has answered a query, and its additional memory in bytes (Linux)."""
     answer = subprocess.run(
         [sys.executable, "-c", _OPEN, str(folder), query.tobytes().hex()], check=True, capture_output=True, text=True
     ).stdout.split()
@@ -188,7 +188,7 @@ def opened(folder: Path, query: Float32Array) -> tuple[float, int]:
 
 
 def vectors_of(faces: Path | None, count: int, dimension: int) -> Float32Array:
-    """`count` vectors and QUERIES more; ten faces per person."""
+    """Make `count` vectors and QUERIES more, ten faces per person."""
     people = max(1, count // 10)
     if faces is None:
         return clustered(count + QUERIES, dimension, people)

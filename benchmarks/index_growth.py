@@ -1,4 +1,4 @@
-"""How the cost of a search grows with the number of vectors: a plot and the fitted exponent, of what `index.py` wrote.
+"""Plot how the cost of a search grows with the number of vectors, from the JSON file of `index.py`.
 
 Usage: python benchmarks/index_growth.py PICTURE.svg FILE.json...
 """
@@ -16,12 +16,12 @@ COLOURS = ("#1b6ca8", "#c8553d", "#3a7d44", "#7b4b94")
 
 
 def exponent(counts: Any, times: Any) -> float:
-    """The slope of log(time) over log(count), by least squares."""
+    """Fit the slope of log(time) over log(count) by least squares."""
     return float(np.polyfit(np.log(counts), np.log(times), 1)[0])
 
 
 def series(rows: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
-    """Per kind of graph and recall, (count, microseconds per query), ascending."""
+    """Return (count, microseconds per query), ascending, by kind of graph and recall."""
     found: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
         graph = f"{row['vectors']}, {row['dimension']} numbers, M {row['links']}, build {row['build effort']}"
@@ -52,13 +52,13 @@ def draw(found: dict[str, list[tuple[int, float]]], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("picture", type=Path)
+    parser.add_argument("image", type=Path)
     parser.add_argument("files", type=Path, nargs="+")
     given = parser.parse_args()
     found = series([row for file in given.files for row in json.loads(file.read_text(encoding="utf-8"))["rows"]])
     for name, points in found.items():
         print(f"{name}: n^{exponent(*zip(*points, strict=True)):.3f} over {points}")
-    draw(found, given.picture)
+    draw(found, given.image)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""FaceIndex against other libraries at equal recall, in one run: faiss (HNSW and flat), usearch, voyager, hnswlib.
+"""Compare FaceIndex with other libraries at equal recall: faiss (HNSW and flat), usearch, voyager, hnswlib.
 
 Every graph has the same links and build effort; every library gets the smallest effort that reaches the recall with
 its own graph. Then one query after the other, in turns query by query, and all queries at once, in turns.
@@ -30,7 +30,7 @@ Find = Callable[[Float32Array], Int64Array]
 
 
 class Peer(NamedTuple):
-    """A library with its graph: how to search all and one, and how to set the effort (None: it has none)."""
+    """A library with its graph: functions to search all and one, and to set the search effort (None: not available)."""
 
     name: str
     find: Find
@@ -58,7 +58,7 @@ def own(folder: Path, vectors: Float32Array, options: GraphOptions) -> Peer:
 
 
 def hnswlib_peer(folder: Path, vectors: Float32Array, options: GraphOptions) -> Peer:
-    """With the graph that FaceIndex has written."""
+    """Use the graph written by FaceIndex."""
     index = raw_graph(folder / "faceall", vectors.shape[1], options)
 
     def find(queries: Float32Array) -> Int64Array:
@@ -167,7 +167,7 @@ MAKERS: dict[str, Callable[[Path, Float32Array, GraphOptions], Peer]] = {
 
 
 def smallest_effort(peer: Peer, queries: Float32Array, truth: Int64Array, wished: float) -> tuple[int, float]:
-    """The smallest effort that reaches the recall, and the recall that it reaches."""
+    """Return the smallest search effort that reaches the recall, and the reached recall."""
     assert peer.set_effort is not None
     low, high = K - 1, 1500
     while high > low + 1:
@@ -183,7 +183,7 @@ def recall(found: Int64Array, truth: Int64Array) -> float:
 
 
 def contest(peers: list[Peer], queries: Float32Array, rounds: int) -> dict[str, tuple[float, float]]:
-    """Microseconds per query: the median one by one, and in a batch."""
+    """Return microseconds per query: median of single queries, and in a batch."""
     one: dict[str, list[float]] = {peer.name: [] for peer in peers}
     for turn, query in enumerate(queries):
         for peer in peers[turn % len(peers) :] + peers[: turn % len(peers)]:

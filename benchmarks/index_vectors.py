@@ -1,7 +1,7 @@
-"""The vectors that the benchmarks of the index search: clustered ones, real ones of LFW, and any number like those.
+"""Vectors for the benchmarks of the index: synthetic clusters, embeddings of LFW, and samples distributed like them.
 
 Usage: python benchmarks/index_vectors.py LFW_DIR FILE.npz [--variants N]
-  embeds the central face of every picture, and N - 1 variants of each (mirrored, shifted, larger, smaller)
+  embeds the central face of every image, and N - 1 variants of each (mirrored, shifted, larger, smaller)
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _SHIFT, _GROW = 0.06, 0.08  # of a face's side, the deviation of a variant
 
 
 def unit(vectors: Any) -> Float32Array:
-    """Every row at length one."""
+    """Normalise every row to length one."""
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def clustered(count: int, dimension: int, people: int) -> Float32Array:
-    """Unit vectors around the centres of `people`, spread evenly: cosine about 0.75 within a person.
+    """Make unit vectors around random centres, one per person: cosine about 0.75 within a person.
 
     Nothing is harder for a graph: strangers are all equally far from each other, in every direction.
     """
@@ -38,7 +38,7 @@ def clustered(count: int, dimension: int, people: int) -> Float32Array:
 
 
 class RealFaces:
-    """Vectors of LFW as `main` has embedded them, and more that are distributed alike."""
+    """Embeddings of LFW computed by `main`, and samples distributed like them."""
 
     def __init__(self, file: Path, dimension: int) -> None:
         with np.load(file) as found:
@@ -57,7 +57,7 @@ class RealFaces:
         self._mean = self._centres.mean(axis=0)
 
     def alike(self, count: int, people: int) -> Float32Array:
-        """`count` unit vectors of `people` who do not exist, with the real means and covariances."""
+        """Sample `count` unit vectors of `people` synthetic people with the real means and covariances."""
         random = np.random.default_rng(0)
         dimension = len(self._mean)
         centres = self._mean + random.standard_normal((people, dimension), np.float32) @ self._between
@@ -83,7 +83,7 @@ def _central(faces: Faces, shape: tuple[int, ...]) -> Faces:
 
 
 def _variants(faces: Faces, count: int, random: np.random.Generator) -> Faces:
-    """The face itself and `count - 1` boxes near it."""
+    """Return the face and `count - 1` variations of its box."""
     boxes = np.repeat(faces.boxes, count, axis=0)
     sides = boxes[:, 2:] - boxes[:, :2]
     middles = (boxes[:, 2:] + boxes[:, :2]) / 2
@@ -102,12 +102,12 @@ def main() -> None:
     detector, embedder, random = Detector(), Embedder(), np.random.default_rng(0)
     vectors, people = [], []
     for path in sorted(given.folder.glob("*/*.jpg")):
-        picture = read_image(path)
-        faces = detector(picture)
+        image = read_image(path)
+        faces = detector(image)
         if not len(faces):
             continue
-        wanted = _variants(_central(faces, picture.shape), given.variants, random)
-        crops = embedder.crop(picture, wanted)
+        wanted = _variants(_central(faces, image.shape), given.variants, random)
+        crops = embedder.crop(image, wanted)
         crops[1::2] = crops[1::2, :, ::-1]
         vectors.append(embedder.embed_crops(crops))
         people.extend([path.parent.name] * given.variants)

@@ -1,4 +1,4 @@
-"""Which crop and which face: the manifest's crop against others on pairs of pictures.
+"""Compare crops and choices of the face on pairs of images.
 
 The figures of a model alone come from `faceall evaluate`; this measures what a model could get to see instead.
 Usage: python benchmarks/lfw.py LFW_DIR [--json FILE]
@@ -26,7 +26,7 @@ MARGINS = (0.1, 0.15, 0.25, 0.3)
 
 
 class Cropped:
-    """An embedder that gets to see other regions."""
+    """An embedder with another crop."""
 
     def __init__(self, embedder: Embedder, regions: Regions) -> None:
         self._embedder = embedder
@@ -35,32 +35,32 @@ class Cropped:
         self.embed_crops = embedder.embed_crops
 
     def crop(self, image: Image, faces: Faces, /) -> Any:
-        """(n, H, W, 3) uint8."""
+        """Return crops (n, H, W, 3) uint8."""
         size = self.model.manifest.input_size
         regions = self._regions(faces.boxes, (image.shape[1], image.shape[0]))
         return np.stack([crop(image, region, size=size) for region in regions])
 
 
 class Surest(Detector):
-    """Gives the surest face alone, wherever it is."""
+    """Returns only the face with the highest score."""
 
     def detect_batch(self, images: Sequence[Image], /) -> list[Faces]:
-        """The faces of several pictures."""
+        """Return the faces of several images."""
         return [faces.take(np.arange(len(faces)) < 1) for faces in super().detect_batch(images)]
 
 
-def facenet_margin(boxes: Any, picture: tuple[int, int], margin: float = 32) -> Any:
-    """facenet's own crop: a margin in pixels of the source, cut at the picture's edge."""
-    return np.clip(boxes + np.array([-1, -1, 1, 1]) * margin / 2, 0, np.array([*picture, *picture]))
+def facenet_margin(boxes: Any, image: tuple[int, int], margin: float = 32) -> Any:
+    """Apply the crop of facenet: a margin in pixels of the source, clipped to the image."""
+    return np.clip(boxes + np.array([-1, -1, 1, 1]) * margin / 2, 0, np.array([*image, *image]))
 
 
 def by(rule: CropRule) -> Regions:
-    """The regions of a rule."""
+    """Return the function that applies a crop rule."""
     return lambda boxes, picture: rule.regions(boxes, picture=picture)
 
 
 def as_row(title: str, found: Evaluation, number: int) -> dict[str, Any]:
-    """What the table says of one contestant."""
+    """Return one row of the table."""
     scores = found.results[number].scores["squared_l2"]
     return {
         "what": title,
@@ -69,7 +69,7 @@ def as_row(title: str, found: Evaluation, number: int) -> dict[str, Any]:
         "threshold": round(scores.threshold, 3),
         "AUC": round(scores.area, 5),
         "pairs": len(found.pairs),
-        "pictures without a face": len(found.unusable),
+        "images without a face": len(found.unusable),
     }
 
 
@@ -80,15 +80,15 @@ def main() -> None:
     options = parser.parse_args()
     pairs, embedder = read_pairs(options.folder / "pairs.txt"), Embedder()
     own = by(embedder.model.manifest.crop)
-    contestants: dict[str, Regions] = {
+    candidates: dict[str, Regions] = {
         "the manifest's crop": own,
         "facenet's 32 pixels": facenet_margin,
         **{f"margin {margin} in proportion": by(CropRule(margin=margin)) for margin in MARGINS},
         "square, margin 0.2": by(CropRule(margin=0.2, shape="square")),
     }
-    central = evaluate_pairs(pairs, [Cropped(embedder, regions) for regions in contestants.values()], Detector())
+    central = evaluate_pairs(pairs, [Cropped(embedder, regions) for regions in candidates.values()], Detector())
     surest = evaluate_pairs(pairs, [Cropped(embedder, own)], Surest())
-    rows = [as_row(f"{title}, central face", central, number) for number, title in enumerate(contestants)]
+    rows = [as_row(f"{title}, central face", central, number) for number, title in enumerate(candidates)]
     rows.append(as_row("the manifest's crop, surest face", surest, 0))
     print_table(rows)
     write_json(options.json, rows)

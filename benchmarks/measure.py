@@ -1,4 +1,4 @@
-"""What every benchmark shares: alternate the contestants, take medians, print a table and JSON."""
+"""Shared code of the benchmarks: run candidates in turns, take medians, print a table, write JSON."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 REST = 0.3
-"""Seconds between two contestants: worker threads of the one before may spin that long and would slow the next."""
+"""Seconds between two candidates: worker threads of the previous one may keep spinning and would slow the next."""
 
 
-def alternate(contestants: Mapping[str, Callable[[], Any]], rounds: int = 7) -> dict[str, float]:
-    """Run the contestants in turn, A B A B, `rounds` times after one warm-up, and give each one's median seconds."""
-    for run in contestants.values():
+def alternate(candidates: Mapping[str, Callable[[], Any]], rounds: int = 7) -> dict[str, float]:
+    """Run the candidates in turns (A B A B) after one warm-up round; return the median seconds of each."""
+    for run in candidates.values():
         run()
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
-        for name, run in contestants.items():
+        for name, run in candidates.items():
             time.sleep(REST)
             start = time.perf_counter()
             run()
@@ -30,7 +30,7 @@ def alternate(contestants: Mapping[str, Callable[[], Any]], rounds: int = 7) -> 
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print rows of equal keys as an aligned table."""
+    """Print rows with equal keys as an aligned table."""
     cells = [[str(key) for key in rows[0]], *[[_text(value) for value in row.values()] for row in rows]]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     for line in cells:
@@ -38,7 +38,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def write_json(path: str | None, rows: list[dict[str, Any]]) -> None:
-    """Write the rows with the machine they were measured on, where `path` is given."""
+    """Write the rows and a description of the machine, if `path` is given."""
     if path is None:
         return
     machine = {"processor": _processor(), "python": sys.version.split()[0], "system": platform.platform()}
@@ -50,7 +50,7 @@ def _text(value: Any) -> str:
 
 
 def _processor() -> str:
-    """The processor's name and how many of its cores are ours, as Linux tells them."""
+    """Return the name of the processor and the number of available cores (Linux)."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

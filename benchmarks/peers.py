@@ -1,4 +1,4 @@
-"""Make peers importable where a part that they barely use is absent, without slowing them down."""
+"""Make other libraries importable if a dependency that they barely use is missing, without slowing them down."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def offer_torchvision() -> None:
-    """Provide the two functions of torchvision that facenet-pytorch calls, where torchvision has no build.
+    """Provide the two functions of torchvision that facenet-pytorch calls, if torchvision is not installed.
 
     `batched_nms` moves the boxes of different groups apart and suppresses them together, in C++ as torchvision does;
     `to_tensor` turns (H, W, 3) uint8 into (3, H, W) float 0..1.
@@ -32,7 +32,7 @@ def _install_stand_in() -> None:
 
 
 def _batched_nms(boxes: Any, scores: Any, groups: Any, limit: float) -> Any:
-    """Greedy suppression within each group, done by OpenCV in C++: indices of the kept boxes, best first."""
+    """Run greedy suppression within each group with OpenCV; returns indices of the kept boxes, best first."""
     import cv2
     import torch
 
@@ -44,8 +44,8 @@ def _batched_nms(boxes: Any, scores: Any, groups: Any, limit: float) -> Any:
     return torch.as_tensor(kept, dtype=torch.int64)
 
 
-def _to_tensor(picture: Any) -> Any:
+def _to_tensor(image: Any) -> Any:
     import numpy as np
     import torch
 
-    return torch.from_numpy(np.asarray(picture).transpose(2, 0, 1).copy()).float().div(255)
+    return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy()).float().div(255)

@@ -1,11 +1,11 @@
-"""The web app under load: requests per second, how long they take, and memory over many of them.
+"""Measure the web app under load: requests per second, latency, and memory over many requests.
 
 It starts the real `faceall serve` on a new gallery, as a process of its own, and asks it over HTTP from threads of this
 one, which keep their connections. Every client sends its next request when it has the answer to the last.
 
 Usage: python benchmarks/web.py PHOTO_FOLDER [--clients N ...] [--requests N] [--many N] [--json FILE]
-  PHOTO_FOLDER    pictures, at any depth; each is registered once, so there have to be enough of them
-  --requests N    register and retrieve so many pictures with each number of clients
+  PHOTO_FOLDER    images, at any depth; each is registered once, so there have to be enough of them
+  --requests N    register and retrieve so many images with each number of clients
   --many N        then send so many requests of all kinds and look at the server's memory (0: do not)
   --model NAME    the embedder, as for `faceall serve`
 """
@@ -47,14 +47,14 @@ Request = tuple[str, str, bytes, str]
 
 @dataclass(eq=False)
 class Measured:
-    """What a load gave: seconds by request, answers by status, and seconds in all."""
+    """Result of a load: seconds per request, responses by status, and total seconds."""
 
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     elapsed: float = 0.0
 
     def quantile(self, share: float) -> float:
-        """The milliseconds that this share of the requests did not exceed."""
+        """Return a percentile of the latency in milliseconds."""
         return 1000 * sorted(self.seconds)[min(len(self.seconds) - 1, int(share * len(self.seconds)))]
 
 
@@ -65,23 +65,23 @@ class Server:
         self.process, self.port = process, port
 
     def get(self, path: str) -> bytes:
-        """The body at a path."""
+        """Return the body of a GET request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", path)
         return connection.getresponse().read()
 
     def memory(self) -> float:
-        """Megabytes of memory that it holds (resident); Linux."""
+        """Return the resident memory in megabytes (Linux)."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     def processor(self) -> float:
-        """Processor seconds that it has used, of all its threads; Linux."""
+        """Return the processor seconds used by all threads (Linux)."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def metric(self, name: str) -> float:
-        """A number of its metrics."""
+        """Return one value of its metrics."""
         for line in self.get("/metrics").decode().splitlines():
             if line.startswith(f"{name} "):
                 return float(line.rpartition(" ")[2])
@@ -90,7 +90,7 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, model: str | None) -> Iterator[Server]:
-    """`faceall serve` on a new gallery, at any free port."""
+    """Run `faceall serve` on a new gallery, on a free port."""
     command = [sys.executable, "-c", "from faceall_cli.main import main; main()", "serve", "--port", "0"]
     command += ["--gallery", str(folder), *(["--model", model] if model else [])]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
@@ -110,8 +110,8 @@ def serving(folder: Path, model: str | None) -> Iterator[Server]:
         process.wait(60)
 
 
-def picture_request(path: str, field_name: str, file: Path) -> Request:
-    """A form with one picture."""
+def image_request(path: str, field_name: str, file: Path) -> Request:
+    """Make a form request with one image."""
     head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{field_name}"; filename="{file.name}"\r\n\r\n'
     body = head.encode() + file.read_bytes() + f"\r\n--{_BOUNDARY}--\r\n".encode()
     return "POST", path, body, f"multipart/form-data; boundary={_BOUNDARY}"
@@ -120,7 +120,7 @@ def picture_request(path: str, field_name: str, file: Path) -> Request:
 def load(
     server: Server, clients: int, requests: Iterator[Request], after: Callable[[int], None] = lambda n: None
 ) -> Measured:
-    """Send the requests from so many clients at once; `after` is told how many are done."""
+    """Send requests from several concurrent clients; `after` is called with the number of completed requests."""
     measured, lock = Measured(), threading.Lock()
 
     def client() -> None:
@@ -152,7 +152,7 @@ def load(
 
 
 def row(server: Server, what: str, clients: int, requests: list[Request]) -> dict[str, Any]:
-    """One line of the table: a load and what it did to the server."""
+    """Return one row of the table: a load and its effect on the server."""
     names = [f'faceall_batch_size_{kind}{{net="{net}"}}' for net in ("detect", "embed") for kind in ("sum", "count")]
     before, used = [server.metric(name) for name in names], server.processor()
     measured = load(server, clients, iter(requests))
@@ -167,7 +167,7 @@ def row(server: Server, what: str, clients: int, requests: list[Request]) -> dic
         "p99 ms": measured.quantile(0.99),
         "refused (503)": measured.statuses[503],
         "other errors": sum(n for status, n in measured.statuses.items() if status not in (200, 503)),
-        "pictures at once": runs[0] / max(runs[1], 1),
+        "images at once": runs[0] / max(runs[1], 1),
         "faces at once": runs[2] / max(runs[3], 1),
         "cores used": used / measured.elapsed,
         "CPU ms per request": 1000 * used / len(requests),
@@ -175,22 +175,22 @@ def row(server: Server, what: str, clients: int, requests: list[Request]) -> dic
 
 
 def measure_load(server: Server, files: list[Path], given: argparse.Namespace) -> list[dict[str, Any]]:
-    """Register, then retrieve, with each number of clients."""
+    """Register and then search with each number of clients."""
     rows = []
     waiting = iter(files)
     register = "/api/v1/register?wait=true"
-    load(server, 1, (picture_request(register, "files", file) for file in itertools.islice(waiting, _WARM_UP)))
+    load(server, 1, (image_request(register, "files", file) for file in itertools.islice(waiting, _WARM_UP)))
     for clients in given.clients:
-        chosen = [picture_request(register, "files", file) for file in itertools.islice(waiting, given.requests)]
+        chosen = [image_request(register, "files", file) for file in itertools.islice(waiting, given.requests)]
         rows.append(row(server, "register", clients, chosen))
     for clients in given.clients:
-        chosen = [picture_request("/api/v1/search", "file", file) for file in files[-given.requests :]]
+        chosen = [image_request("/api/v1/search", "file", file) for file in files[-given.requests :]]
         rows.append(row(server, "retrieve", clients, chosen))
     return rows
 
 
 def mixed(server: Server, files: list[Path], count: int) -> Iterator[Request]:
-    """Requests of all kinds, the same every time."""
+    """Yield requests of all kinds in a fixed order."""
     chosen = random.Random(6)
     faces = [face["id"] for face in json.loads(server.get("/api/v1/faces?limit=100"))["faces"]]
     people = [person["id"] for person in json.loads(server.get("/api/v1/people?limit=100"))["people"]]
@@ -198,8 +198,8 @@ def mixed(server: Server, files: list[Path], count: int) -> Iterator[Request]:
         file, face, person = chosen.choice(files), chosen.choice(faces), chosen.choice(people)
         yield chosen.choices(
             (
-                picture_request("/api/v1/search", "file", file),
-                picture_request("/api/v1/register?wait=true", "files", file),
+                image_request("/api/v1/search", "file", file),
+                image_request("/api/v1/register?wait=true", "files", file),
                 ("GET", f"/api/v1/faces/{face}/thumbnail", b"", ""),
                 ("GET", f"/api/v1/people/{person}", b"", ""),
                 ("GET", "/api/v1/people?limit=50", b"", ""),
@@ -211,7 +211,7 @@ def mixed(server: Server, files: list[Path], count: int) -> Iterator[Request]:
 
 
 def measure_memory(server: Server, files: list[Path], count: int, clients: int) -> list[dict[str, Any]]:
-    """The server's memory before, during and after many requests of all kinds."""
+    """Measure the memory of the server before, during and after many requests of all kinds."""
     load(server, clients, mixed(server, files, max(1, count // 20)))  # what is made once, is made now
     rows = [{"requests": 0, "memory MB": server.memory()}]
 
@@ -226,7 +226,7 @@ def measure_memory(server: Server, files: list[Path], count: int, clients: int) 
 
 
 def explain(rows: list[dict[str, Any]]) -> str:
-    """What limits the server, from its own figures."""
+    """Report what limits the server, from its metrics."""
     cores = os.cpu_count() or 1
     busy = max(line["cores used"] for line in rows)
     cost = {what: statistics.median(line["CPU ms per request"] for line in rows if line["what"] == what)
@@ -253,7 +253,7 @@ def main() -> None:
     random.Random(1).shuffle(files)
     needed = _WARM_UP + len(given.clients) * given.requests
     if len(files) < needed:
-        raise SystemExit(f"{given.photos} has {len(files)} pictures, {needed} are needed; ask for fewer --requests")
+        raise SystemExit(f"{given.photos} has {len(files)} images, {needed} are needed; ask for fewer --requests")
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch, serving(Path(scratch) / "gallery", given.model) as server:
         if given.requests:

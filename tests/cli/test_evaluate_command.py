@@ -1,4 +1,4 @@
-"""`faceall evaluate` on real pictures, with a real detector and a tiny embedder."""
+"""`faceall evaluate` on real images, with a real detector and a tiny embedder."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_table_for_people(run: Run, faces: Path, models: Path, tmp_path: Path) -
     other = write_tiny_model(tmp_path / "more", "other", size=16)
     arguments = ("evaluate", faces, "--pairs", faces / "pairs.csv", "--model", "tiny", "--model", other.path)
     lines = run(*arguments, "--speed").stdout.splitlines()
-    assert lines[0].split()[:3] == ["model", "computes", "in"]
+    assert lines[0].split()[:3] == ["model", "precision", "dimensions"]
     assert lines[0].endswith("16 at once")
     assert [line.split()[0] for line in lines[1:3]] == ["tiny", "other"]
     assert lines[3].startswith("8 pairs (4 of one person, 4 of two), 4 folds")
@@ -60,18 +60,18 @@ def test_table_for_people(run: Run, faces: Path, models: Path, tmp_path: Path) -
 
 
 def test_left_out_pairs_are_told(run: Run, faces: Path) -> None:
-    """Every picture without a vector has its line on stderr, and the pairs it costs are counted."""
+    """Every image without a vector has its line on stderr, and the pairs it costs are counted."""
     (faces / "3.png").unlink()
     (faces / "2-mirror.png").write_bytes(b"")
     result = run("evaluate", faces, "--pairs", faces / "pairs.csv", "--json", "--quiet")
     (values,) = records(result.stdout)
     assert values["pairs"]["left_out"] == 4
-    assert {(Path(p["path"]).name, p["trouble"]) for p in values["unusable"]} == {
+    assert {(Path(p["path"]).name, p["problem"]) for p in values["unusable"]} == {
         ("3.png", "missing"),
         ("2-mirror.png", "unreadable"),
     }
     assert "3.png: no such file" in result.stderr
-    assert "4 pairs left out, for 2 pictures without a vector" in result.stderr
+    assert "4 pairs left out, 2 images without a face vector" in result.stderr
     assert "counted as wrong" in run("evaluate", faces, "--pairs", faces / "pairs.csv").stdout
 
 
@@ -85,11 +85,11 @@ def test_mistakes(run: Run, faces: Path, tmp_path: Path) -> None:
         assert result.stderr.count("\n") == 1, result.stderr
         return result.stderr
 
-    assert "holds no pairs.txt; name a list of pairs with --pairs FILE" in complaint(faces)
+    assert "contains no pairs.txt; give a list of pairs with --pairs FILE" in complaint(faces)
     assert "no model 'none'" in complaint(faces, "--pairs", listed, "--model", "none")
     assert "exclude each other" in complaint(faces, "--pairs", listed, "--model", "tiny", "--all")
     (tmp_path / "file").touch()
-    assert "cannot be made" in complaint(faces, "--pairs", listed, "--out", tmp_path / "file" / "report")
+    assert "cannot be created" in complaint(faces, "--pairs", listed, "--out", tmp_path / "file" / "report")
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("0.png,1.png,1\n0.png,1.png\n")
     assert "wrong.csv:2: expected path,path,same" in complaint(faces, "--pairs", wrong)

@@ -1,4 +1,4 @@
-"""From a list of pairs to figures and a report; pictures that give no vector are counted."""
+"""From a list of pairs to figures and a report; images that give no vector are counted."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def measured(pairs: list[Pair], *models: Colours, **options: bool) -> Evaluation
 
 
 def test_distances_are_those_of_the_pairs(pairs: list[Pair]) -> None:
-    """Each pair's distance is the squared distance of the vectors of its two pictures, for every model."""
+    """Each pair's distance is the squared distance of the vectors of its two images, for every model."""
     from faceall.images import read_image
 
     models = [Colours(), Colours("others", size=5)]
@@ -67,23 +67,23 @@ def test_distances_are_those_of_the_pairs(pairs: list[Pair]) -> None:
     assert found.left_out == found.unusable == ()
 
 
-def test_unusable_pictures_are_counted(pairs: list[Pair]) -> None:
+def test_unusable_images_are_counted(pairs: list[Pair]) -> None:
     """Missing, unreadable and without a face: each is named with its reason, and its pairs are set apart."""
     pairs[0].second.unlink()
-    pairs[2].second.write_bytes(b"no picture")
+    pairs[2].second.write_bytes(b"no image")
     write_photo(pairs[4].second, [])
     found = measured(pairs)
-    assert {picture.path: picture.trouble for picture in found.unusable} == {
+    assert {image.path: image.problem for image in found.unusable} == {
         pairs[0].second: "missing",
         pairs[2].second: "unreadable",
         pairs[4].second: "no-face",
     }
-    gone = {picture.path for picture in found.unusable}
+    gone = {image.path for image in found.unusable}
     assert set(found.left_out) == {pair for pair in pairs if {pair.first, pair.second} & gone}
     assert len(found.pairs) + len(found.left_out) == len(pairs)
     values = found.to_json()
     assert values["pairs"] == {"all": 24, "used": 18, "same": 9, "different": 9, "left_out": 6}
-    assert values["pictures"] == {"used": 21, "missing": 1, "unreadable": 1, "no-face": 1}
+    assert values["images"] == {"used": 21, "missing": 1, "unreadable": 1, "no-face": 1}
     assert found.folds == 9
     (result,) = found.results
     assert result.accuracy_of_all == pytest.approx(result.scores["squared_l2"].accuracy * 18 / 24)
@@ -92,7 +92,7 @@ def test_unusable_pictures_are_counted(pairs: list[Pair]) -> None:
 
 @pytest.mark.parametrize("kind", [True, False])
 def test_one_kind_alone_is_refused(pairs: list[Pair], kind: bool) -> None:
-    """Without two pairs of each kind there is nothing to tell apart, also when the pictures are to blame."""
+    """Without two pairs of each kind there is nothing to tell apart, also when the images are to blame."""
     words = "of two people" if kind else "of one person"
     with pytest.raises(EvaluationError, match=f"the list has 0 pairs {words}; expected 2"):
         measured([pair for pair in pairs if pair.same == kind])
@@ -103,7 +103,7 @@ def test_one_kind_alone_is_refused(pairs: list[Pair], kind: bool) -> None:
 
 
 def test_nothing_usable(tmp_path: Path) -> None:
-    """Not one picture is there: an error of one line."""
+    """Not one image is there: an error of one line."""
     pairs = [Pair(tmp_path / f"{n}.jpg", tmp_path / f"{n}-.jpg", n % 2 == 0, n) for n in range(8)]
     with pytest.raises(EvaluationError, match="of 8 pairs, 8 cannot be used"):
         measured(pairs)
@@ -168,13 +168,13 @@ def test_report_shows_the_worst_pairs_and_needs_nothing_else(pairs: list[Pair], 
     assert "&lt;b&gt;&amp;1.png" in text
     assert "&lt;i&gt;gone.jpg" in text
     assert text.count("data:image/jpeg;base64,") >= 16
-    first = text.index("One person, farthest apart")
-    assert first < text.index("line 99") < text.index("Two people, nearest")
+    first = text.index("One person, largest distances")
+    assert first < text.index("line 99") < text.index("Two people, smallest")
     assert text.count("<svg") == text.count("</svg>") == 3  # the ROC of both, and distances of each
 
 
-def test_report_of_pictures_that_have_gone(pairs: list[Pair]) -> None:
-    """A picture that vanished since leaves an empty box, not an error."""
+def test_report_of_images_that_have_gone(pairs: list[Pair]) -> None:
+    """An image that vanished since leaves an empty box, not an error."""
     found = measured(pairs)
     for pair in pairs:
         pair.first.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ def write(folder: Path, text: str | bytes, name: str = "pairs.txt") -> Path:
 
 
 def test_lfw_format(tmp_path: Path) -> None:
-    """`NAME i j` is one person, `NAME i NAME j` two; pictures are NAME/NAME_0001.jpg."""
+    """`NAME i j` is one person, `NAME i NAME j` two; images are NAME/NAME_0001.jpg."""
     path = write(tmp_path, "1\nAda\t1\t12\nAda\t1\tEve\t3\n")
     ada, eve = tmp_path / "Ada", tmp_path / "Eve"
     assert read_pairs(path) == [
@@ -70,17 +70,17 @@ def test_csv(tmp_path: Path) -> None:
         ("pairs.txt", "A 1 2\nA 1 B 2 3\n", r"pairs\.txt:2: expected"),
         ("pairs.txt", "A 1 2\n" + "x" * 500, r"pairs\.txt:2: expected .*\.\.\.'$"),
         ("pairs.txt", "A 1 2\nA 3 3\n", r"pairs\.txt:2: compares A_0003\.jpg with itself"),
-        ("pairs.txt", "2\nA 1 2\nA 1 B 1\n", r"pairs\.txt:1: the first line announces 4 pairs .*, 2 follow"),
-        ("pairs.txt", "10 300\nA 1 2\n", r"pairs\.txt:1: the first line announces 6000 pairs .*, 1 follow"),
-        ("pairs.txt", "", r"pairs\.txt: holds no pair"),
-        ("pairs.txt", "\n \n", r"pairs\.txt: holds no pair"),
+        ("pairs.txt", "2\nA 1 2\nA 1 B 1\n", r"pairs\.txt:1: the first line declares 4 pairs .*, 2 follow"),
+        ("pairs.txt", "10 300\nA 1 2\n", r"pairs\.txt:1: the first line declares 6000 pairs .*, 1 follow"),
+        ("pairs.txt", "", r"pairs\.txt: contains no pairs"),
+        ("pairs.txt", "\n \n", r"pairs\.txt: contains no pairs"),
         ("pairs.txt", b"\xff\xfe\x00", r"pairs\.txt: is not UTF-8"),
         ("pairs.csv", "a.jpg,b.jpg,1\na.jpg,b.jpg\n", r"pairs\.csv:2: expected path,path,same"),
         ("pairs.csv", "a.jpg,b.jpg,maybe\n", r"pairs\.csv:1: expected path,path,same"),
         ("pairs.csv", "a,b,same?\nc,d,maybe\n", r"pairs\.csv:2: expected"),
         ("pairs.csv", "a.jpg,,1\n", r"pairs\.csv:1: expected"),
-        ("pairs.csv", 'a.jpg,"b.jpg,1\n', r"pairs\.csv:1: is not CSV"),
-        ("pairs.csv", "first,second,same\n", r"pairs\.csv: holds no pair; expected lines of path,path,same"),
+        ("pairs.csv", 'a.jpg,"b.jpg,1\n', r"pairs\.csv:1: is not valid CSV"),
+        ("pairs.csv", "first,second,same\n", r"pairs\.csv: contains no pairs; expected lines of path,path,same"),
     ],
 )
 def test_wrong_lists_are_refused(tmp_path: Path, name: str, text: str | bytes, message: str) -> None:

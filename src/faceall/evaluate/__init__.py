@@ -1,11 +1,11 @@
-"""How well models tell people apart: LFW's protocol on any list of pairs, and thresholds from one's own people."""
+"""Evaluate models on labelled pairs with the LFW protocol, and calibrate thresholds on the people of a gallery."""
 
 from faceall.evaluate.calibration import CalibrationReport, NearPeople, calibrate
 from faceall.evaluate.curves import Roc, area_under, bootstrap, equal_error_rate, roc, wilson
+from faceall.evaluate.embedding import UnusableImage
 from faceall.evaluate.evaluation import Evaluation, ModelResult, evaluate_pairs, model_as_json
 from faceall.evaluate.folds import MEASURES, Measure, Scores, Validation, assign_folds, score
 from faceall.evaluate.pairs import Pair, read_pairs
-from faceall.evaluate.pictures import UnusablePicture
 from faceall.evaluate.report import report_html
 from faceall.evaluate.speed import Speed
 
@@ -20,7 +20,7 @@ __all__ = [
     "Roc",
     "Scores",
     "Speed",
-    "UnusablePicture",
+    "UnusableImage",
     "Validation",
     "area_under",
     "assign_folds",

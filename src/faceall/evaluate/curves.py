@@ -1,4 +1,4 @@
-"""Distances of pairs and the truth about them, counted: ROC, area, equal error rate, and how sure all that is."""
+"""Statistics of labelled pairs: ROC curve, area under it, equal error rate, and confidence intervals."""
 
 from __future__ import annotations
 
@@ -16,17 +16,22 @@ Interval: TypeAlias = tuple[float, float]
 
 CONFIDENCE = 0.95
 ROUNDS = 1000
-_NORMAL = 1.959963984540054  # standard deviations on each side that hold CONFIDENCE of a normal distribution
-_BLOCK = 1 << 22  # numbers that one step of the bootstrap holds
+_NORMAL = 1.959963984540054  # standard deviations on each side that contain CONFIDENCE of a normal distribution
+_BLOCK = 1 << 22  # values in memory per step of the bootstrap
 
 
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """Every operating point of some pairs, from "nobody is the same" to "all are".
+    """Receiver operating characteristic of labelled pairs.
 
-    thresholds    (m,) float64, ascending; pairs up to and including that distance are accepted; the first is -inf
-    false_accept  (m,) float64, the share of pairs of two people that are accepted, 0 .. 1
-    true_accept   (m,) float64, the share of pairs of one person that are accepted, 0 .. 1
+    Attributes
+    ----------
+    thresholds : (m,) float64
+        Ascending, the first is -inf. Pairs with a distance up to and including the threshold are accepted.
+    false_accept : (m,) float64
+        Share of non-mated pairs (two people) that are accepted: the false match rate (FMR), 0 to 1.
+    true_accept : (m,) float64
+        Share of mated pairs (one person) that are accepted: 1 minus the false non-match rate (FNMR), 0 to 1.
     """
 
     thresholds: Float64Array
@@ -34,16 +39,24 @@ class Roc:
     true_accept: Float64Array
 
     def at(self, rate: float) -> tuple[float, float]:
-        """The largest threshold with a false-accept rate of at most `rate`, and the true-accept rate there."""
+        """Return the largest threshold with a false-accept rate of at most `rate`, and its true-accept rate."""
         place = int(np.searchsorted(self.false_accept, rate, side="right")) - 1
         return float(self.thresholds[place]), float(self.true_accept[place])
 
 
 def roc(distances: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
-    """The ROC of pairs, one point per distinct distance.
+    """Compute the ROC of pairs, one point per distinct distance.
 
-    distances  (n,) smaller is more alike
-    same       (n,) bool; both kinds have to be there
+    Parameters
+    ----------
+    distances : (n,) array_like
+        Smaller is more similar.
+    same : (n,) array_like of bool
+        Whether a pair shows one person. Both kinds must occur.
+
+    Returns
+    -------
+    Roc
     """
     order = np.argsort(np.asarray(distances), kind="stable")
     values = np.asarray(distances, np.float64)[order]
@@ -59,13 +72,13 @@ def roc(distances: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
 
 
 def area_under(curve: Roc) -> float:
-    """The area under a ROC: how often a pair of one person is nearer than a pair of two; ties count half."""
+    """Return the area under a ROC: the probability that a mated pair is nearer than a non-mated one (ties half)."""
     steps = np.diff(curve.false_accept)
     return float(np.sum(steps * (curve.true_accept[1:] + curve.true_accept[:-1]) / 2))
 
 
 def equal_error_rate(curve: Roc) -> float:
-    """Where as many pairs of two people are accepted as pairs of one are refused, on straight lines between points."""
+    """Return the equal error rate (FMR = FNMR), interpolated linearly between the points of the ROC."""
     excess = curve.false_accept - (1 - curve.true_accept)  # rises from -1 to 1
     after = int(np.argmax(excess >= 0))
     step = excess[after] - excess[after - 1]
@@ -74,7 +87,23 @@ def equal_error_rate(curve: Roc) -> float:
 
 
 def wilson(successes: float, total: int) -> Interval:
-    """The 95 % interval of a share that was counted (Wilson 1927)."""
+    """Compute the 95 % confidence interval of a proportion.
+
+    Parameters
+    ----------
+    successes : float
+        Number of successes.
+    total : int
+        Number of trials.
+
+    Returns
+    -------
+    (low, high) : tuple of float
+
+    References
+    ----------
+    E. B. Wilson: Probable Inference, the Law of Succession, and Statistical Inference. JASA 22 (1927).
+    """
     if total == 0:
         return 0.0, 1.0
     share, square = successes / total, _NORMAL**2
@@ -86,9 +115,28 @@ def wilson(successes: float, total: int) -> Interval:
 def bootstrap(
     distances: npt.ArrayLike, same: npt.ArrayLike, *, rounds: int = ROUNDS, seed: int = 0
 ) -> tuple[Interval, Interval]:
-    """The 95 % intervals of the area under the ROC and of the equal error rate, by drawing pairs with replacement.
+    """Compute 95 % intervals of the area under the ROC and of the equal error rate by resampling pairs.
 
-    Pairs of one person and of two are drawn apart, as many of each as there are (Efron 1979; percentiles).
+    Mated and non-mated pairs are resampled separately, as many of each as there are; intervals are percentiles.
+
+    Parameters
+    ----------
+    distances : (n,) array_like
+        Smaller is more similar.
+    same : (n,) array_like of bool
+        Whether a pair shows one person.
+    rounds : int
+        Number of bootstrap samples.
+    seed : int
+        Seed of the random generator.
+
+    Returns
+    -------
+    (area, equal_error_rate) : tuple of intervals
+
+    References
+    ----------
+    B. Efron: Bootstrap Methods: Another Look at the Jackknife. Annals of Statistics 7 (1979).
     """
     order = np.argsort(np.asarray(distances), kind="stable")
     values, truth = np.asarray(distances, np.float64)[order], np.asarray(same, bool)[order]
@@ -107,7 +155,7 @@ def bootstrap(
 
 
 def _drawn(kind: Bools, random: np.random.Generator, count: int) -> Float64Array:
-    """`count` times: of the pairs of one kind, drawn anew, the share up to each place of the order."""
+    """Resample the pairs of one kind `count` times; returns the cumulative share at each position of the order."""
     places = np.flatnonzero(kind)
     weights = np.zeros((count, len(kind)))
     weights[:, places] = random.multinomial(len(places), np.full(len(places), 1 / len(places)), size=count)
@@ -115,6 +163,6 @@ def _drawn(kind: Bools, random: np.random.Generator, count: int) -> Float64Array
 
 
 def percentiles(values: Sequence[float]) -> Interval:
-    """The middle 95 % of what a bootstrap gave."""
+    """Return the central 95 % interval of bootstrap results."""
     low, high = np.percentile(np.asarray(values), [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
-    return round(float(low), 9), round(float(high), 9)  # without the traces of interpolation
+    return round(float(low), 9), round(float(high), 9)  # without rounding noise of the interpolation

@@ -1,4 +1,4 @@
-"""`evaluate_pairs`: how well models tell people apart, with the detector and the crop that users get."""
+"""Evaluate models on labelled pairs (1:1 verification), with the detector and crop used in production."""
 
 from __future__ import annotations
 
@@ -13,26 +13,36 @@ import numpy as np
 from faceall.analysis.analyser import FaceDetector
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Bools, Float64Array, Roc, roc
+from faceall.evaluate.embedding import EmbeddedImages, MeasuredEmbedder, Progress, UnusableImage, embed_images
 from faceall.evaluate.folds import MEASURES, Measure, Scores, assign_folds, measure_distances, score
 from faceall.evaluate.pairs import Pair
-from faceall.evaluate.pictures import Contestant, Portraits, Progress, UnusablePicture, embed_pictures
 from faceall.evaluate.speed import Speed, measure_speed
 from faceall.types import Face, Float32Array
 
 _KINDS = {True: "of one person", False: "of two people"}
-_LEAST = 2  # pairs of each kind: one to choose a threshold on, one to count
+_LEAST = 2  # pairs of each kind: one to choose a threshold on, one to test it on
 
 
 @dataclass(frozen=True, eq=False)
 class ModelResult:
-    """One model on all usable pairs.
+    """Results of one model on all usable pairs.
 
-    name, fingerprint, precision, size  which model, what it computes in, how many numbers it makes
-    scores       figures by measure
-    accuracy_of_all  as the accuracy (squared L2), with every pair that cannot be used counted as wrong
-    distances    (n,) float64, squared L2 of every usable pair, in their order
-    curve        the ROC of these distances
-    speed        faces per second, where it was measured
+    Attributes
+    ----------
+    name, fingerprint, precision : str
+        Name and fingerprint of the model, precision of its net.
+    size : int
+        Dimension of its vectors.
+    scores : mapping of Measure to Scores
+        Results by distance measure.
+    accuracy_of_all : float
+        Accuracy (squared L2) with every unusable pair counted as wrong.
+    distances : (n,) float64
+        Squared L2 distance of every usable pair.
+    curve : Roc
+        The ROC of these distances.
+    speed : Speed or None
+        Faces per second, if it was measured.
     """
 
     name: str
@@ -48,16 +58,26 @@ class ModelResult:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came of a list of pairs.
+    """Results of models on a list of pairs.
 
-    pairs           the usable ones
-    same            (n,) bool, which of them show one person
-    folds           how many
-    faces           the face that each usable picture was judged by
-    left_out        pairs with a picture that gives no vector
-    unusable        these pictures, and why
-    flip, subtract_mean  as they were asked for
-    results         one per model, in the order given
+    Attributes
+    ----------
+    pairs : tuple of Pair
+        The usable pairs.
+    same : (n,) bool
+        Which of them show one person.
+    folds : int
+        Number of folds.
+    faces : mapping of Path to Face
+        The face that represents each usable image.
+    left_out : tuple of Pair
+        Pairs with an image that yields no vector.
+    unusable : tuple of UnusableImage
+        These images.
+    flip, subtract_mean : bool
+        The options of the evaluation.
+    results : tuple of ModelResult
+        One per model, in the given order.
     """
 
     pairs: tuple[Pair, ...]
@@ -65,13 +85,13 @@ class Evaluation:
     folds: int
     faces: Mapping[Path, Face]
     left_out: tuple[Pair, ...]
-    unusable: tuple[UnusablePicture, ...]
+    unusable: tuple[UnusableImage, ...]
     flip: bool
     subtract_mean: bool
     results: tuple[ModelResult, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the single distances, as plain JSON values."""
+        """Return everything except the individual distances as JSON values."""
         return {
             "pairs": {
                 "all": len(self.pairs) + len(self.left_out),
@@ -80,12 +100,12 @@ class Evaluation:
                 "different": int((~self.same).sum()),
                 "left_out": len(self.left_out),
             },
-            "pictures": {"used": len(self.faces), **Counter(picture.trouble for picture in self.unusable)},
+            "images": {"used": len(self.faces), **Counter(image.problem for image in self.unusable)},
             "left_out": [
                 {"line": pair.line, "first": str(pair.first), "second": str(pair.second), "same": pair.same}
                 for pair in self.left_out
             ],
-            "unusable": [asdict(picture) | {"path": str(picture.path)} for picture in self.unusable],
+            "unusable": [asdict(image) | {"path": str(image.path)} for image in self.unusable],
             "folds": self.folds,
             "flip": self.flip,
             "subtract_mean": self.subtract_mean,
@@ -94,7 +114,7 @@ class Evaluation:
 
 
 def model_as_json(result: ModelResult) -> dict[str, Any]:
-    """The figures of one model as plain JSON values."""
+    """Return the results of one model as JSON values."""
     return {
         "model": result.name,
         "fingerprint": result.fingerprint,
@@ -107,7 +127,7 @@ def model_as_json(result: ModelResult) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, and numbers without the digits that mean nothing."""
+    """Convert tuples to lists and round numbers to significant digits."""
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, tuple | list):
@@ -117,7 +137,7 @@ def _plain(value: Any) -> Any:
 
 def evaluate_pairs(
     pairs: Sequence[Pair],
-    models: Sequence[Contestant],
+    models: Sequence[MeasuredEmbedder],
     detector: FaceDetector,
     *,
     flip: bool = False,
@@ -125,28 +145,51 @@ def evaluate_pairs(
     speed: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure models on pairs of pictures, ten folds as facenet does for LFW.
+    """Evaluate models on pairs of images with ten-fold cross-validation, as facenet does for LFW.
 
-    models         each is judged by its own crop of the same face: of several the large, central one
-    flip           vectors are means over the crop and its mirror image
-    subtract_mean  facenet's option of that name
-    speed          also measure faces per second
-    progress       called with the number of pictures done and of all
+    Pairs with an image that is missing, unreadable or without a face are left out and counted.
 
-    Pairs with a picture that is missing, unreadable or without a face are set apart and counted. Raises
-    EvaluationError where fewer than two pairs of a kind are left, ModelError or EngineError.
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        The labelled pairs.
+    models : sequence of MeasuredEmbedder
+        Each crops the same face in its own way: if an image shows several, the large and central one.
+    detector : FaceDetector
+        Detects the faces.
+    flip : bool
+        Average the vectors of a face and of its mirror image.
+    subtract_mean : bool
+        Subtract the mean vector of the other folds, as facenet's option of that name does.
+    speed : bool
+        Also measure faces per second.
+    progress : callable, optional
+        Called with the number of processed images and the total.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    EvaluationError
+        If fewer than two pairs of a kind are usable.
+    ModelError
+        If a model or the weights of the detector cannot be loaded.
+    EngineError
+        If an inference engine is missing or fails.
     """
     refuse_too_few(pairs, "the list has")
     names = [path for pair in pairs for path in (pair.first, pair.second)]
-    portraits = embed_pictures(names, detector, models, flip=flip, progress=progress)
-    usable = [pair for pair in pairs if pair.first in portraits.rows and pair.second in portraits.rows]
+    embedded = embed_images(names, detector, models, flip=flip, progress=progress)
+    usable = [pair for pair in pairs if pair.first in embedded.rows and pair.second in embedded.rows]
     refuse_too_few(usable, f"of {len(pairs)} pairs, {len(pairs) - len(usable)} cannot be used, which leaves")
     same = np.array([pair.same for pair in usable])
     folds = assign_folds(same, [pair.set for pair in usable])
-    speeds = measure_speed(models, portraits.samples) if speed else [None] * len(models)
+    speeds = measure_speed(models, embedded.samples) if speed else [None] * len(models)
     results = []
-    for model, vectors, faces_per_second in zip(models, portraits.vectors, speeds, strict=True):
-        first, second = _paired(usable, portraits, vectors)
+    for model, vectors, faces_per_second in zip(models, embedded.vectors, speeds, strict=True):
+        first, second = _paired(usable, embedded, vectors)
         scores = {
             measure: score(first, second, same, folds, measure, subtract_mean=subtract_mean) for measure in MEASURES
         }
@@ -155,9 +198,9 @@ def evaluate_pairs(
         tuple(usable),
         same,
         int(folds.max()) + 1,
-        {path: portraits.faces[row] for path, row in portraits.rows.items()},
-        tuple(pair for pair in pairs if pair.first not in portraits.rows or pair.second not in portraits.rows),
-        portraits.unusable,
+        {path: embedded.faces[row] for path, row in embedded.rows.items()},
+        tuple(pair for pair in pairs if pair.first not in embedded.rows or pair.second not in embedded.rows),
+        embedded.unusable,
         flip,
         subtract_mean,
         tuple(results),
@@ -165,21 +208,23 @@ def evaluate_pairs(
 
 
 def refuse_too_few(pairs: Sequence[Pair], what: str) -> None:
-    """Raise EvaluationError where there are fewer than two pairs of a kind."""
+    """Raise EvaluationError if there are fewer than two pairs of a kind; `what` begins its text."""
     for kind, words in _KINDS.items():
         number = sum(pair.same == kind for pair in pairs)
         if number < _LEAST:
             raise EvaluationError(f"{what} {number} {'pair' if number == 1 else 'pairs'} {words}; expected {_LEAST}")
 
 
-def _paired(pairs: Sequence[Pair], portraits: Portraits, vectors: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """The vectors of the first and of the second picture of every pair, (n, D) each."""
-    rows = portraits.rows
+def _paired(
+    pairs: Sequence[Pair], embedded: EmbeddedImages, vectors: Float32Array
+) -> tuple[Float32Array, Float32Array]:
+    """Return the vectors of the first and of the second image of every pair, (n, D) each."""
+    rows = embedded.rows
     return vectors[[rows[pair.first] for pair in pairs]], vectors[[rows[pair.second] for pair in pairs]]
 
 
 def _result(
-    model: Contestant,
+    model: MeasuredEmbedder,
     scores: Mapping[Measure, Scores],
     first: Float32Array,
     second: Float32Array,
@@ -187,6 +232,7 @@ def _result(
     total: int,
     speed: Speed | None,
 ) -> ModelResult:
+    """Collect the results of one model."""
     distances = measure_distances(first, second, "squared_l2")
     return ModelResult(
         name=model.model.manifest.name,

@@ -1,7 +1,9 @@
-"""Ten folds: what is chosen on nine of them is counted on the tenth, as facenet's `validate_on_lfw` does.
+"""Ten-fold cross-validation of pairs, as in the LFW protocol and in facenet's `validate_on_lfw`.
 
-Source: D. Sandberg, facenet (MIT), src/facenet.py, `calculate_roc` and `calculate_val`; the protocol is that of
-LFW (Huang et al. 2007).
+References
+----------
+D. Sandberg: facenet (MIT), src/facenet.py, `calculate_roc` and `calculate_val`.
+G. B. Huang et al.: Labeled Faces in the Wild. Technical report 07-49, University of Massachusetts (2007).
 """
 
 from __future__ import annotations
@@ -28,10 +30,10 @@ from faceall.types import Float32Array, Int64Array
 
 FOLDS = 10
 RATES = (1e-2, 1e-3)
-"""The false-accept rates at which the share of accepted pairs of one person is given."""
+"""The false-accept rates at which the share of accepted mated pairs is reported."""
 
 Measure: TypeAlias = Literal["squared_l2", "angle"]
-"""squared_l2: of the two vectors, 0 .. 4 at unit length. angle: between them in units of pi, 0 .. 1."""
+"""squared_l2: squared L2 distance of unit vectors, 0 to 4. angle: angle between them in units of pi, 0 to 1."""
 
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 _GRIDS = {"squared_l2": np.arange(0, 4, 0.01), "angle": np.arange(0, 1, 0.0025)}
@@ -39,15 +41,24 @@ _GRIDS = {"squared_l2": np.arange(0, 4, 0.01), "angle": np.arange(0, 1, 0.0025)}
 
 @dataclass(frozen=True)
 class Validation:
-    """How many pairs of one person are accepted where few pairs of two are.
+    """Share of accepted mated pairs (VAL) at a false-accept rate (FAR), as defined by facenet.
 
-    wanted        the false-accept rate that each threshold was chosen for, on the other folds
-    value         mean share of accepted pairs of one person, 0 .. 1
-    deviation     its standard deviation over the folds
-    interval      its 95 % interval (Wilson, over the pairs of one person)
-    measured      the share of pairs of two people that those thresholds let through on their own fold
-    threshold     mean over the folds; pairs below it are accepted
-    supported     whether there are enough pairs of two people to tell that rate from zero
+    Attributes
+    ----------
+    wanted : float
+        The false-accept rate for which each threshold was chosen on the other folds.
+    value : float
+        Mean share of accepted mated pairs over the folds, 0 to 1.
+    deviation : float
+        Standard deviation over the folds.
+    interval : (float, float)
+        95 % interval (Wilson, over the mated pairs).
+    measured : float
+        Share of non-mated pairs that the thresholds accept on their own fold.
+    threshold : float
+        Mean over the folds; pairs below it are accepted.
+    supported : bool
+        Whether there are enough non-mated pairs to distinguish the rate from zero.
     """
 
     wanted: float
@@ -61,13 +72,22 @@ class Validation:
 
 @dataclass(frozen=True)
 class Scores:
-    """The figures of one model with one measure.
+    """Results of one model with one distance measure.
 
-    accuracy, deviation, accuracy_interval  mean over the folds, standard deviation over them, 95 % (Wilson)
-    threshold                               mean over the folds
-    area, area_interval                     under the ROC of all pairs, 95 % (bootstrap over pairs)
-    equal_error_rate, equal_error_interval  likewise
-    validations                             one per rate of RATES
+    Attributes
+    ----------
+    accuracy, deviation : float
+        Mean and standard deviation over the folds.
+    accuracy_interval : (float, float)
+        95 % interval (Wilson).
+    threshold : float
+        Mean over the folds.
+    area, equal_error_rate : float
+        Area under the ROC and equal error rate of all pairs.
+    area_interval, equal_error_interval : (float, float)
+        95 % intervals (bootstrap over pairs).
+    validations : tuple of Validation
+        One per rate of `RATES`.
     """
 
     accuracy: float
@@ -82,10 +102,22 @@ class Scores:
 
 
 def assign_folds(same: npt.ArrayLike, sets: Sequence[int | None]) -> Int64Array:
-    """Which fold each pair belongs to, (n,) int64 from 0.
+    """Assign every pair to a fold.
 
-    Where the list is divided into sets, and each has pairs of both kinds, these are the folds. Otherwise each kind is
-    cut, in its order, into ten runs of equal length (fewer where a kind has fewer pairs).
+    If the list is divided into sets with pairs of both kinds, these are the folds. Otherwise each kind is cut, in its
+    order, into ten runs of equal length (fewer if a kind has fewer pairs).
+
+    Parameters
+    ----------
+    same : (n,) array_like of bool
+        Whether a pair shows one person.
+    sets : sequence of int or None
+        The set of each pair.
+
+    Returns
+    -------
+    (n,) int64
+        Fold numbers from 0.
     """
     truth = np.asarray(same, bool)
     if all(number is not None for number in sets):
@@ -102,7 +134,7 @@ def assign_folds(same: npt.ArrayLike, sets: Sequence[int | None]) -> Int64Array:
 
 
 def measure_distances(first: npt.ArrayLike, second: npt.ArrayLike, measure: Measure) -> Float64Array:
-    """The distance of each pair of rows, (n, D) and (n, D) -> (n,) float64."""
+    """Compute the distance of each pair of rows, (n, D) and (n, D) -> (n,) float64."""
     one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if measure == "squared_l2":
         return np.asarray(((one - other) ** 2).sum(axis=1))
@@ -120,11 +152,24 @@ def score(
     *,
     subtract_mean: bool = False,
 ) -> Scores:
-    """Every figure of some pairs of vectors.
+    """Compute all results for pairs of vectors.
 
-    first, second  (n, D), unit length
-    same, folds    (n,) the truth, and the fold of each pair
-    subtract_mean  take the mean of the other folds' vectors off each fold's, as facenet's --subtract_mean
+    Parameters
+    ----------
+    first, second : (n, D) float32
+        Unit vectors of the two images of every pair.
+    same : (n,) bool
+        Whether a pair shows one person.
+    folds : (n,) int64
+        The fold of each pair.
+    measure : Measure
+        The distance measure.
+    subtract_mean : bool
+        Subtract the mean vector of the other folds from each fold, as facenet's --subtract_mean does.
+
+    Returns
+    -------
+    Scores
     """
     numbers = np.unique(folds)
     runs = [_Fold(first, second, same, folds != number, measure, subtract_mean) for number in numbers]
@@ -149,11 +194,12 @@ def score(
 
 
 def _mean_of(first: Float32Array, second: Float32Array) -> Float64Array:
+    """Return the mean of all vectors."""
     return np.asarray(np.concatenate([first, second]).mean(axis=0, dtype=np.float64))
 
 
 class _Fold:
-    """The pairs to choose on, and the pairs to count on."""
+    """The pairs to choose a threshold on, and the pairs to test it on."""
 
     def __init__(
         self,
@@ -171,35 +217,36 @@ class _Fold:
         self._distances, self._same = distances[~training], same[~training]
 
     def best_threshold(self) -> float:
-        """The first of facenet's thresholds that gets most of the training pairs right."""
-        one, two = (np.searchsorted(values, self._grid, side="left") for values in self._training)  # how many below
+        """Return the first threshold of facenet's grid with the highest accuracy on the training pairs."""
+        one, two = (np.searchsorted(values, self._grid, side="left") for values in self._training)  # number below
         return float(self._grid[np.argmax(one + len(self._training[1]) - two)])
 
     def right(self, threshold: float) -> Bools:
-        """Which pairs of the fold itself are judged right."""
+        """Return which pairs of the fold are classified correctly."""
         return np.asarray((self._distances < threshold) == self._same)
 
     def threshold_at(self, rate: float) -> float:
-        """The largest threshold below which at most that share of the training pairs of two people lies."""
+        """Return the largest threshold that accepts at most that share of the non-mated training pairs."""
         others = self._training[1]
         return float(others[min(_allowed(rate, len(others)), len(others) - 1)])
 
     def supports(self, rate: float) -> bool:
-        """Whether one training pair of two people is no more than that share."""
+        """Return whether a single non-mated training pair is at most that share."""
         return _allowed(rate, len(self._training[1])) >= 1
 
     def accepted(self, threshold: float, *, same: bool) -> tuple[int, int]:
-        """How many of the fold's pairs of one kind lie below the threshold, and of how many."""
+        """Return how many pairs of one kind in the fold are below the threshold, and how many there are."""
         values = self._distances[self._same == same]
         return int((values < threshold).sum()), len(values)
 
 
 def _allowed(rate: float, count: int) -> int:
-    """How many of `count` pairs a rate lets through."""
+    """Return how many of `count` pairs a rate allows."""
     return math.floor(rate * count + 1e-9)
 
 
 def _validate(runs: Sequence[_Fold], rate: float) -> Validation:
+    """Compute VAL at one false-accept rate."""
     thresholds = [run.threshold_at(rate) for run in runs]
     paired = list(zip(runs, thresholds, strict=True))
     kept = [run.accepted(threshold, same=True) for run, threshold in paired]

@@ -1,4 +1,4 @@
-"""Lists of pairs: which two pictures, and whether they show one person."""
+"""Read lists of image pairs with the information whether they show one person."""
 
 from __future__ import annotations
 
@@ -17,16 +17,23 @@ _SAME |= {"different": False, "diff": False}
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _LFW_LINE = "NAME i j or NAME i NAME j"
 _CSV_LINE = "path,path,same with 1 or 0 for same"
-_SHOWN = 60  # characters of a wrong line that its error repeats
+_SHOWN = 60  # characters of an invalid line that are quoted in its error
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures and the truth about them.
+    """Two images and whether they show one person.
 
-    same  whether they show one person
-    line  where the list says so, from 1
-    set   the part of the list it belongs to, from 0, where the list is divided; else None
+    Attributes
+    ----------
+    first, second : Path
+        The image files.
+    same : bool
+        Whether they show one person.
+    line : int
+        Line number in the list, from 1.
+    set : int or None
+        The part of the list that the pair belongs to, from 0; None if the list is not divided.
     """
 
     first: Path
@@ -37,16 +44,30 @@ class Pair:
 
 
 def read_pairs(path: str | os.PathLike[str], *, folder: str | os.PathLike[str] | None = None) -> list[Pair]:
-    """Read a list of pairs, in LFW's format or as CSV (a file called *.csv).
+    """Read a list of pairs in LFW format, or as CSV if the file name ends in .csv.
 
-    folder  what the pictures' paths begin at; by default the folder that the list lies in
+    LFW format: the first line may be `N` (N pairs of one person, then N of two) or `SETS N` (repeated for every set).
+    The other lines are `NAME i j` (one person) or `NAME i NAME j` (two people), separated by tabs or spaces, for
+    NAME/NAME_0001.jpg.
 
-    LFW: the first line may say `N` (N pairs of one person, then N of two) or `SETS N` (so many times); the others are
-    `NAME i j` (one person) or `NAME i NAME j` (two), separated by tabs or blanks, for NAME/NAME_0001.jpg.
-    CSV: `path,path,same` with 1, true, yes or same for one person, 0, false, no or different for two; the first line
-    may be a heading.
+    CSV: lines of `path,path,same` with 1, true, yes or same for one person and 0, false, no or different for two. The
+    first line may be a header.
 
-    Raises EvaluationError that names the file and the line.
+    Parameters
+    ----------
+    path : path-like
+        The list.
+    folder : path-like, optional
+        The folder to which the image paths are relative. Default: the folder of the list.
+
+    Returns
+    -------
+    list of Pair
+
+    Raises
+    ------
+    EvaluationError
+        If the list cannot be read or has an invalid line; the text names the file and the line.
     """
     file = Path(path)
     try:
@@ -54,7 +75,7 @@ def read_pairs(path: str | os.PathLike[str], *, folder: str | os.PathLike[str] |
     except OSError as error:
         raise EvaluationError(f"{file}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise EvaluationError(f"{file}: is not UTF-8 text, so it is no list of pairs") from error
+        raise EvaluationError(f"{file}: is not UTF-8 text, expected a list of pairs") from error
     root = file.parent if folder is None else Path(folder)
     read = _read_csv if file.suffix.lower() == ".csv" else _read_lfw
     try:
@@ -63,13 +84,13 @@ def read_pairs(path: str | os.PathLike[str], *, folder: str | os.PathLike[str] |
         raise EvaluationError(f"{file}:{error.line}: {error}") from error
     if not pairs:
         raise EvaluationError(
-            f"{file}: holds no pair; expected lines of {_CSV_LINE if read is _read_csv else _LFW_LINE}"
+            f"{file}: contains no pairs; expected lines of {_CSV_LINE if read is _read_csv else _LFW_LINE}"
         )
     return pairs
 
 
 class _LineError(Exception):
-    """Something is wrong with one line."""
+    """A line is invalid."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
@@ -77,6 +98,7 @@ class _LineError(Exception):
 
 
 def _read_lfw(lines: Sequence[str], root: Path) -> Iterator[Pair]:
+    """Parse LFW format."""
     heading = lines[0].split() if lines else []
     counts = [int(word) for word in heading if _NUMBER.fullmatch(word)]
     skipped = 1 if heading and len(counts) == len(heading) <= 2 else 0
@@ -86,6 +108,7 @@ def _read_lfw(lines: Sequence[str], root: Path) -> Iterator[Pair]:
 
 
 def _lfw_pair(number: int, line: str, find: Callable[[str, str], Path]) -> Pair:
+    """Parse one line of LFW format."""
     words = [word.strip() for word in line.split("\t") if word.strip()] if "\t" in line else line.split()
     fits = len(words) in (3, 4) and all(_NUMBER.fullmatch(word) for word in (words[1], words[-1]))
     if not fits:
@@ -95,40 +118,41 @@ def _lfw_pair(number: int, line: str, find: Callable[[str, str], Path]) -> Pair:
 
 
 def _finder(root: Path) -> Callable[[str, str], Path]:
-    """Turns a name and a number into NAME/NAME_0001.jpg, or what else that picture's suffix is."""
+    """Return a function from name and number to NAME/NAME_0001.jpg, or the same name with another image suffix."""
     listed: dict[str, dict[str, Path]] = {}
 
     def find(name: str, number: str) -> Path:
         if name not in listed:
-            listed[name] = _pictures(root / name)
+            listed[name] = _images_by_stem(root / name)
         stem = f"{name}_{int(number):04d}"
         return listed[name].get(stem, root / name / f"{stem}.jpg")
 
     return find
 
 
-def _pictures(folder: Path) -> dict[str, Path]:
-    """The pictures directly in a folder by their names without suffix; none where there is no such folder."""
+def _images_by_stem(folder: Path) -> dict[str, Path]:
+    """List the images directly in a folder by their names without suffix; empty if there is no such folder."""
     try:
-        names = sorted(os.listdir(folder), reverse=True)  # of two suffixes the first counts
+        names = sorted(os.listdir(folder), reverse=True)  # of two suffixes the first wins
     except (OSError, ValueError):
         return {}
     return {Path(name).stem: folder / name for name in names if is_image_path(name)}
 
 
 def _divided(pairs: list[Pair], counts: Sequence[int]) -> list[Pair]:
-    """The pairs with their sets, after the heading's numbers have been compared with what follows."""
+    """Assign the sets; raise if the numbers in the header do not match the lines that follow."""
     sets, number = counts if len(counts) == 2 else (1, counts[0])
     wanted = sets * 2 * number
     if len(pairs) != wanted:
         what = f"{wanted} pairs ({sets} x {number} of one person and {number} of two)"
-        raise _LineError(1, f"the first line announces {what}, {len(pairs)} follow; correct or delete that line")
+        raise _LineError(1, f"the first line declares {what}, {len(pairs)} follow; correct or delete that line")
     if sets < 2:
         return pairs
     return [replace(pair, set=place // (2 * number)) for place, pair in enumerate(pairs)]
 
 
 def _read_csv(lines: Sequence[str], root: Path) -> Iterator[Pair]:
+    """Parse CSV."""
     rows = csv.reader(lines, strict=True)
     first = True
     while True:
@@ -137,7 +161,7 @@ def _read_csv(lines: Sequence[str], root: Path) -> Iterator[Pair]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise _LineError(rows.line_num, f"is not CSV ({error})") from error
+            raise _LineError(rows.line_num, f"is not valid CSV ({error})") from error
         if not any(cells):
             continue
         heading, first = first, False
@@ -150,18 +174,19 @@ def _read_csv(lines: Sequence[str], root: Path) -> Iterator[Pair]:
 
 
 def _is_heading(cells: Sequence[str], same: bool | None) -> bool:
-    """Whether a first line names the columns: neither picture has the suffix of one, and the third says nothing."""
+    """Return whether a first line is a header: no image suffixes, and no yes or no in the third column."""
     words = len(cells) == 3 and not any(map(is_image_path, cells[:2]))
     return words and (same is None or cells[2].lower() == "same")
 
 
 def _checked(pair: Pair) -> Pair:
-    """Refuse a pair that proves nothing."""
+    """Return the pair; raise if it compares an image with itself."""
     if pair.first == pair.second:
         raise _LineError(pair.line, f"compares {pair.first.name} with itself")
     return pair
 
 
 def _short(line: str) -> str:
+    """Quote a line, shortened."""
     text = line.strip()
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

@@ -1,4 +1,4 @@
-"""Curves and histograms as SVG text; colours are the classes and variables of the report's style sheet."""
+"""Draw curves and histograms as SVG; colours come from the style sheet of the report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BINS = 48
 
 
 class _Axes:
-    """A frame with ticks; maps 0 .. 1 in both directions to pixels."""
+    """A frame with ticks that maps 0 to 1 in both directions to pixels."""
 
     def __init__(self, across: str, up: str) -> None:
         self._parts: list[str] = []
@@ -27,31 +27,31 @@ class _Axes:
         )
 
     def x(self, share: float) -> float:
-        """Pixels from the left."""
+        """Return pixels from the left."""
         return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
     def y(self, share: float) -> float:
-        """Pixels from the top; 0 is the bottom of the frame."""
+        """Return pixels from the top; 0 is the bottom of the frame."""
         return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
 
     def tick_across(self, share: float, text: str) -> None:
-        """A vertical line with its number below."""
+        """Add a vertical grid line with its number below."""
         x = self.x(share)
         self._parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{self.y(0):.1f}" y2="{self.y(1):.1f}"/>')
         self._label(x, self.y(0) + 17, text, "tick")
 
     def tick_up(self, share: float, text: str) -> None:
-        """A horizontal line with its number on the left."""
+        """Add a horizontal grid line with its number on the left."""
         y = self.y(share)
         self._parts.append(f'<line class="grid" x1="{self.x(0):.1f}" x2="{self.x(1):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
         self._parts.append(f'<text class="tick" text-anchor="end" x="{_LEFT - 7}" y="{y + 4:.1f}">{text}</text>')
 
     def draw(self, element: str) -> None:
-        """Anything else."""
+        """Add any other SVG element."""
         self._parts.append(element)
 
     def svg(self, title: str) -> str:
-        """The whole picture."""
+        """Return the whole drawing."""
         frame = f'<path class="axis" d="M{self.x(0):.1f} {self.y(1):.1f}V{self.y(0):.1f}H{self.x(1):.1f}"/>'
         inside = "".join([*self._parts, frame])
         return (
@@ -60,13 +60,22 @@ class _Axes:
         )
 
     def _label(self, x: float, y: float, text: str, kind: str) -> None:
+        """Add centred text."""
         self._parts.append(f'<text class="{kind}" text-anchor="middle" x="{x:.1f}" y="{y:.1f}">{text}</text>')
 
 
 def roc_svg(curves: Sequence[Roc]) -> str:
-    """The ROCs of several models in one frame; the false-accept rate runs in powers of ten.
+    """Draw the ROCs of several models in one frame.
 
-    It begins at the power of ten at or below one pair of two people.
+    Parameters
+    ----------
+    curves : sequence of Roc
+        One per model.
+
+    Returns
+    -------
+    str
+        SVG. The false-accept rate is logarithmic; it starts at the power of ten at or below one non-mated pair.
     """
     smallest = min(float(curve.false_accept[curve.false_accept > 0].min()) for curve in curves)
     decades = max(1, math.ceil(-math.log10(smallest) - 1e-9))
@@ -89,17 +98,28 @@ def roc_svg(curves: Sequence[Roc]) -> str:
 
 
 def _stairs(points: Sequence[tuple[float, float]]) -> str:
-    """A path of horizontal and vertical steps: between two points nothing is known."""
+    """Return a path of horizontal and vertical steps."""
     parts = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
     parts += [f"H{x:.1f}V{y:.1f}" for x, y in points[1:]]
     return "".join(parts)
 
 
 def histogram_svg(distances: npt.ArrayLike, same: npt.ArrayLike, threshold: float) -> str:
-    """How the distances of the two kinds of pairs lie, with the threshold.
+    """Draw the distributions of the distances of mated and non-mated pairs, with the threshold.
 
-    distances  (n,) squared L2
-    same       (n,) bool
+    Parameters
+    ----------
+    distances : (n,) array_like
+        Squared L2.
+    same : (n,) array_like of bool
+        Whether a pair shows one person.
+    threshold : float
+        Squared L2.
+
+    Returns
+    -------
+    str
+        SVG.
     """
     values, truth = np.asarray(distances, np.float64), np.asarray(same, bool)
     right = max(0.5, math.ceil(max(float(values.max()), threshold) * 2 + 1e-9) / 2)
@@ -122,13 +142,14 @@ def histogram_svg(distances: npt.ArrayLike, same: npt.ArrayLike, threshold: floa
 
 
 def _round_step(length: float) -> float:
-    """The distance of about five ticks on a length: 1, 2 or 5 times a power of ten."""
+    """Return the step for about five ticks on a length: 1, 2 or 5 times a power of ten."""
     rough = max(length, 1e-6) / 5
     power = float(10.0 ** math.floor(math.log10(rough)))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
 
 
 def _outline(axes: _Axes, heights: npt.NDArray[np.float64]) -> str:
+    """Return the outline of a histogram as a path."""
     parts = [f"M{axes.x(0):.1f} {axes.y(0):.1f}"]
     for number, height in enumerate(heights):
         parts.append(f"V{axes.y(float(height)):.1f}H{axes.x((number + 1) / len(heights)):.1f}")

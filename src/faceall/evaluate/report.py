@@ -1,4 +1,4 @@
-"""An evaluation as one HTML file that needs nothing else: tables, curves, and the worst pairs."""
+"""Render an evaluation as one self-contained HTML file: tables, curves and the worst pairs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,26 @@ from faceall.types import Int64Array
 from faceall.version import __version__
 
 WORST = 8
-"""How many pairs of each kind are shown per model."""
+"""Number of pairs of each kind that are shown per model."""
 
-_LISTED = 100  # unusable pictures
+_LISTED = 100  # unusable images
 
 
-def report_html(found: Evaluation, *, title: str = "How well people are told apart") -> str:
-    """The report as the text of a file; pictures are read again, those that have gone are left blank."""
+def report_html(found: Evaluation, *, title: str = "Face verification report") -> str:
+    """Render the report of an evaluation.
+
+    Parameters
+    ----------
+    found : Evaluation
+        The evaluation. Its image files are read again for thumbnails; missing files are left blank.
+    title : str
+        Title of the page.
+
+    Returns
+    -------
+    str
+        The text of the HTML file.
+    """
     thumbnails = _Thumbnails(found)
     sections = [
         f"<header><h1>{escape(title)}</h1>{_facts(found)}</header>",
@@ -47,31 +60,35 @@ def report_html(found: Evaluation, *, title: str = "How well people are told apa
 
 
 def _facts(found: Evaluation) -> str:
+    """Render the counts at the top."""
     same = int(found.same.sum())
     facts = [
         (f"{len(found.pairs):,}", "pairs used"),
         (f"{same:,}", "of one person"),
         (f"{len(found.pairs) - same:,}", "of two people"),
         (f"{len(found.left_out):,}", "pairs left out"),
-        (f"{len(found.faces):,}", "pictures with a face"),
+        (f"{len(found.faces):,}", "images with a face"),
         (f"{found.folds}", "folds"),
     ]
     return '<dl class="facts">' + "".join(f"<div><dd>{n}</dd><dt>{what}</dt></div>" for n, what in facts) + "</dl>"
 
 
 def _name(result: ModelResult) -> str:
+    """Return the name and precision of a model."""
     return escape(f"{result.name}, {result.precision}")
 
 
 def _swatch(number: int) -> str:
+    """Render the colour of a model."""
     return f'<i class="swatch c{number % 6}"></i>'
 
 
 def _figures(found: Evaluation) -> str:
+    """Render the table of results."""
     rates = [validation.wanted for validation in found.results[0].scores["squared_l2"].validations]
-    heads = ["model", "numbers", "accuracy", *[f"VAL at FAR {rate:g}" for rate in rates], "AUC", "EER", "threshold"]
+    heads = ["model", "dimensions", "accuracy", *[f"VAL at FAR {rate:g}" for rate in rates], "AUC", "EER", "threshold"]
     if found.left_out:
-        heads.insert(3, "left-out pairs wrong")
+        heads.insert(3, "left-out pairs counted wrong")
     if found.results[0].speed:
         heads += ["faces/s", "16 at once"]
     rows = ["".join(_cells(found, result, number)) for number, result in enumerate(found.results)]
@@ -81,13 +98,14 @@ def _figures(found: Evaluation) -> str:
 
 
 def _cells(found: Evaluation, result: ModelResult, number: int) -> Iterator[str]:
+    """Render the cells of one row."""
     scores: Scores = result.scores["squared_l2"]
     yield f"<th>{_swatch(number)}{_name(result)}</th><td>{result.size}</td>"
     yield _cell(f"{scores.accuracy:.4f} ± {scores.deviation:.4f}", scores.accuracy_interval)
     if found.left_out:
         yield _cell(f"{result.accuracy_of_all:.4f}")
     for validation in scores.validations:
-        mark = "" if validation.supported else " <b title='too few pairs of two people for this rate'>?</b>"
+        mark = "" if validation.supported else " <b title='too few non-mated pairs for this rate'>?</b>"
         yield _cell(f"{validation.value:.4f}{mark}", validation.interval)
     yield _cell(f"{scores.area:.5f}", scores.area_interval)
     yield _cell(f"{scores.equal_error_rate:.4f}", scores.equal_error_interval)
@@ -97,30 +115,34 @@ def _cells(found: Evaluation, result: ModelResult, number: int) -> Iterator[str]
 
 
 def _cell(text: str, interval: tuple[float, float] | None = None) -> str:
+    """Render one cell, with an interval in small print."""
     small = f"<small>{interval[0]:.4f} to {interval[1]:.4f}</small>" if interval else ""
     return f"<td>{text}{small}</td>"
 
 
 def _curves(found: Evaluation) -> str:
+    """Render the ROC and the histograms."""
     legend = "".join(f"<span>{_swatch(number)}{_name(result)}</span>" for number, result in enumerate(found.results))
     figures = [_figure("ROC", roc_svg([result.curve for result in found.results]), legend)]
     kinds = '<span><i class="swatch same"></i>one person</span><span><i class="swatch other"></i>two people</span>'
     for result in found.results:
-        picture = histogram_svg(result.distances, found.same, result.scores["squared_l2"].threshold)
-        figures.append(_figure(f"Distances: {_name(result)}", picture, kinds))
+        drawing = histogram_svg(result.distances, found.same, result.scores["squared_l2"].threshold)
+        figures.append(_figure(f"Distances: {_name(result)}", drawing, kinds))
     return f'<section class="figures">{"".join(figures)}</section>'
 
 
-def _figure(title: str, picture: str, legend: str) -> str:
-    return f'<figure><figcaption>{title}</figcaption>{picture}<div class="legend">{legend}</div></figure>'
+def _figure(title: str, drawing: str, legend: str) -> str:
+    """Render a drawing with title and legend."""
+    return f'<figure><figcaption>{title}</figcaption>{drawing}<div class="legend">{legend}</div></figure>'
 
 
 def _worst_pairs(found: Evaluation, result: ModelResult, thumbnails: _Thumbnails) -> str:
+    """Render the pairs that one model gets most wrong."""
     threshold = result.scores["squared_l2"].threshold
     groups = []
     for title, kind, order in (
-        ("One person, farthest apart", found.same, np.argsort(-result.distances, kind="stable")),
-        ("Two people, nearest to each other", ~found.same, np.argsort(result.distances, kind="stable")),
+        ("One person, largest distances", found.same, np.argsort(-result.distances, kind="stable")),
+        ("Two people, smallest distances", ~found.same, np.argsort(result.distances, kind="stable")),
     ):
         chosen: Int64Array = order[kind[order]][:WORST]
         cards = "".join(
@@ -131,30 +153,32 @@ def _worst_pairs(found: Evaluation, result: ModelResult, thumbnails: _Thumbnails
 
 
 def _card(pair: Pair, distance: float, threshold: float, thumbnails: _Thumbnails) -> str:
+    """Render one pair."""
     wrong = (distance < threshold) != pair.same
-    pictures = "".join(map(thumbnails.show, (pair.first, pair.second)))
+    faces = "".join(map(thumbnails.show, (pair.first, pair.second)))
     names = "<br>".join(escape(path.name) for path in (pair.first, pair.second))
     verdict = "wrong" if wrong else "right"
     return (
-        f'<div class="card {verdict}"><div class="two">{pictures}</div><p><b>{distance:.3f}</b> {verdict}</p>'
+        f'<div class="card {verdict}"><div class="two">{faces}</div><p><b>{distance:.3f}</b> {verdict}</p>'
         f"<p><small>{names}<br>line {pair.line}</small></p></div>"
     )
 
 
 class _Thumbnails:
-    """Faces as data URIs, each made once."""
+    """Face thumbnails as data URIs, each made once."""
 
     def __init__(self, found: Evaluation) -> None:
         self._faces = found.faces
         self._made: dict[Path, str] = {}
 
     def show(self, path: Path) -> str:
-        """An <img>, or an empty box for a picture that has gone since."""
+        """Return an <img>, or an empty box if the file no longer exists."""
         if path not in self._made:
             self._made[path] = self._make(path)
         return self._made[path]
 
     def _make(self, path: Path) -> str:
+        """Read the image and render its face."""
         name = escape(path.name)
         try:
             jpeg = make_thumbnail(read_image(path), self._faces[path])
@@ -164,11 +188,12 @@ class _Thumbnails:
 
 
 def _unusable(found: Evaluation) -> str:
+    """Render the list of unusable images."""
     if not found.left_out:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(str(picture.path))}</td><td>{escape(picture.trouble)}</td></tr>"
-        for picture in found.unusable[:_LISTED]
+        f"<tr><td>{escape(str(image.path))}</td><td>{escape(image.problem)}</td></tr>"
+        for image in found.unusable[:_LISTED]
     )
     more = _more(found.unusable)
     return (
@@ -177,18 +202,20 @@ def _unusable(found: Evaluation) -> str:
     )
 
 
-def _more(pictures: Sequence[object]) -> str:
-    return f"<p>and {len(pictures) - _LISTED:,} more</p>" if len(pictures) > _LISTED else ""
+def _more(images: Sequence[object]) -> str:
+    """Say how many images are not listed."""
+    return f"<p>and {len(images) - _LISTED:,} more</p>" if len(images) > _LISTED else ""
 
 
 def _method(found: Evaluation) -> str:
-    vectors = "means over the crop and its mirror image" if found.flip else "of the crop as it is"
-    mean = "; the mean vector of the other folds is taken off" if found.subtract_mean else ""
+    """Explain how the results were computed."""
+    vectors = "the mean of the crop and its mirror image" if found.flip else "that of the crop"
+    mean = "; the mean vector of the other folds is subtracted" if found.subtract_mean else ""
     return (
-        "<p>Of several faces on a picture the large, central one counts. Vectors are "
+        "<p>If an image shows several faces, the large and central one is used. The vector of a face is "
         f"{vectors}{mean}. Distances are squared L2. Accuracy: the threshold is chosen on the other folds. VAL: the "
-        "share of pairs of one person below a threshold that lets the given share (FAR) of the other folds' pairs of "
-        "two people through; ? marks a rate that there are too few pairs for. Small print: 95 % intervals, of shares "
-        "by Wilson, of AUC and EER by drawing pairs 1,000 times.</p>"
+        "share of pairs of one person below a threshold that accepts the given share (FAR) of the pairs of two people "
+        "in the other folds; ? marks a rate for which there are too few pairs. Small print: 95 % intervals, of "
+        "proportions by Wilson, of AUC and EER by resampling pairs 1,000 times.</p>"
         f"<p>faceall {__version__}</p>"
     )

@@ -1,4 +1,4 @@
-"""The style sheet of the report."""
+"""Style sheet of the HTML report."""
 
 STYLE = """
 :root{--paper:#fff;--sheet:#f6f7f9;--ink:#1b1f24;--soft:#646d78;--rule:#dfe3e8;--good:#1a7f5a;--bad:#c4372b;

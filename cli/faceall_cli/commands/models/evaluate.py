@@ -1,4 +1,4 @@
-"""`faceall evaluate`: how well models tell people apart."""
+"""`faceall evaluate`: measure the accuracy of embedders."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ JSON_FILE, HTML_FILE = "evaluation.json", "report.html"
     "--pairs",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The list of pairs, in LFW's format or as CSV. Default: pairs.txt in DIR.",
+    help="List of pairs in LFW format or as CSV. Default: pairs.txt in DIR.",
 )
-@click.option("--model", "models", metavar="NAME", multiple=True, help="An embedder by name or folder, any number.")
-@click.option("--all", "every", is_flag=True, help="Every installed embedder.")
+@click.option("--model", "models", metavar="NAME", multiple=True, help="Embedder name or model folder; repeatable.")
+@click.option("--all", "every", is_flag=True, help="Evaluate every installed embedder.")
 @click.option(
     "--precision",
     "precisions",
     type=click.Choice(("auto", "float32")),
     multiple=True,
-    help="What the nets compute in; twice for both. Default: auto, which is 8 bits where an import measured them.",
+    help="Precision of the nets; repeat for both. Default: auto.",
 )
-@click.option("--flip", is_flag=True, help="Take the mean of the vectors of a face and of its mirror image.")
-@click.option("--subtract-mean", is_flag=True, help="Take the mean vector of the other folds off, as facenet can.")
+@click.option("--flip", is_flag=True, help="Average the vectors of a face and of its mirror image.")
+@click.option("--subtract-mean", is_flag=True, help="Subtract the mean vector of the other folds, as facenet does.")
 @click.option("--speed", is_flag=True, help="Also measure faces per second, one and sixteen at a time.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="REPORT_DIR",
-    help=f"Write {JSON_FILE} and {HTML_FILE} there, with curves and the worst pairs.",
+    help=f"Write {JSON_FILE} and {HTML_FILE} to this folder, with curves and the worst pairs.",
 )
 @output_options
 def evaluate(
@@ -58,12 +58,12 @@ def evaluate(
     speed: bool,
     out: Path | None,
 ) -> None:
-    """Measure embedders on pairs of pictures below DIR, as LFW is measured: ten folds.
+    """Evaluate embedders on pairs of images in DIR with the LFW protocol.
 
-    The list says for every pair whether it shows one person. Its lines are `NAME i j` and `NAME i NAME j`, for
-    NAME/NAME_0001.jpg, or in a .csv file `path,path,same`. Accuracy is counted with a threshold that was chosen on the
-    other folds. VAL is the share of pairs of one person that are accepted at a false-accept rate (FAR). Pairs with a
-    picture that is missing, unreadable or without a face are set apart and counted.
+    The list says for every pair whether it shows one person. Its lines are `NAME i j` or `NAME i NAME j`, for
+    NAME/NAME_0001.jpg, or `path,path,same` in a .csv file. Accuracy is measured in ten folds, with a threshold chosen
+    on the other folds. VAL is the share of pairs of one person that are accepted at a false-accept rate (FAR). Pairs
+    with an image that is missing, unreadable or without a face are left out and counted.
     """
     from faceall.detect import Detector
     from faceall.errors import EvaluationError
@@ -72,11 +72,11 @@ def evaluate(
     if pairs is None:
         pairs = folder / "pairs.txt"
         if not pairs.exists():
-            raise EvaluationError(f"{folder}: holds no pairs.txt; name a list of pairs with --pairs FILE")
+            raise EvaluationError(f"{folder}: contains no pairs.txt; give a list of pairs with --pairs FILE")
     listed = read_pairs(pairs, folder=folder)
     embedders = list(_embedders(models, every, precisions or ("auto",)))
     _make_folder(out)
-    with console.progress(0, "pictures") as bar:
+    with console.progress(0, "images") as bar:
         found = evaluate_pairs(
             listed,
             embedders,
@@ -92,7 +92,7 @@ def evaluate(
 
 
 def _embedders(models: tuple[str, ...], every: bool, precisions: tuple[Any, ...]) -> Iterator[Embedder]:
-    """Every model that is asked for, in every precision that is asked for; by default the default embedder."""
+    """Yield the selected models in the selected precisions; by default the default embedder."""
     from faceall.embed import Embedder
     from faceall.errors import ModelNotFoundError
     from faceall.models import installed_models
@@ -101,23 +101,24 @@ def _embedders(models: tuple[str, ...], every: bool, precisions: tuple[Any, ...]
         raise click.UsageError("--all and --model exclude each other", click.get_current_context())
     chosen: list[Any] = [model.path for model in installed_models("embedder")] if every else list(models) or [None]
     if not chosen:
-        raise ModelNotFoundError("no embedder is installed: faceall models list says what there is")
+        raise ModelNotFoundError("no embedder is installed; see: faceall models list")
     for model in dict.fromkeys(chosen):
         for precision in dict.fromkeys(precisions):
             yield Embedder(model, precision=precision)
 
 
 def _make_folder(folder: Path | None) -> None:
-    """Make the report's folder before the long work, or say why it cannot be made."""
+    """Create the folder of the report before the evaluation starts."""
     if folder is None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise click.ClickException(f"{folder}: cannot be made ({error.strerror})") from error
+        raise click.ClickException(f"{folder}: cannot be created ({error.strerror})") from error
 
 
 def _print_results(console: Console, found: Evaluation) -> None:
+    """Print one row or record per model, and what was left out."""
     from faceall.evaluate import model_as_json
 
     common = {key: value for key, value in found.to_json().items() if key != "models"}
@@ -127,23 +128,25 @@ def _print_results(console: Console, found: Evaluation) -> None:
     same = int(found.same.sum())
     console.line(
         f"{counted(len(found.pairs), 'pair')} ({same:,} of one person, {len(found.pairs) - same:,} of two),"
-        f" {counted(found.folds, 'fold')}; in brackets 95 % intervals"
+        f" {counted(found.folds, 'fold')}; 95 % intervals in brackets"
     )
-    _tell_unusable(console, found)
+    _print_unusable(console, found)
     for validation in found.results[0].scores["squared_l2"].validations:
         if not validation.supported:
-            console.remark(f"too few pairs of two people to tell a FAR of {validation.wanted:g} from zero")
+            console.remark(f"too few pairs of two people to distinguish a FAR of {validation.wanted:g} from zero")
 
 
 def _table(found: Evaluation) -> list[tuple[str, ...]]:
+    """Return the header and one row per model."""
     rates = [f"VAL @ {validation.wanted:g}" for validation in found.results[0].scores["squared_l2"].validations]
-    heading = ["model", "computes in", "numbers", "accuracy", "", *rates, "AUC", "EER", "threshold"]
+    heading = ["model", "precision", "dimensions", "accuracy", "", *rates, "AUC", "EER", "threshold"]
     if found.results[0].speed:
         heading += ["faces/s", "16 at once"]
     return [tuple(heading), *map(_row, found.results)]
 
 
 def _row(result: ModelResult) -> tuple[str, ...]:
+    """Return the cells of one model."""
     scores = result.scores["squared_l2"]
     low, high = scores.accuracy_interval
     cells = [result.name, result.precision, str(result.size)]
@@ -156,23 +159,25 @@ def _row(result: ModelResult) -> tuple[str, ...]:
 
 
 def _validation(validation: Validation) -> str:
+    """Return a VAL, marked if there are too few pairs for its rate."""
     return f"{validation.value:.4f}{'' if validation.supported else ' ?'}"
 
 
-def _tell_unusable(console: Console, found: Evaluation) -> None:
-    """Every picture that gave no vector, and how many pairs that cost."""
+def _print_unusable(console: Console, found: Evaluation) -> None:
+    """Print every image without a vector, and how many pairs were left out."""
     if not found.left_out:
         return
-    for picture in found.unusable:
-        console.complain(f"faceall: {shown(picture.message)}")
-    pictures = counted(len(found.unusable), "picture")
-    console.complain(f"faceall: {counted(len(found.left_out), 'pair')} left out, for {pictures} without a vector")
+    for image in found.unusable:
+        console.complain(f"faceall: {shown(image.message)}")
+    images = counted(len(found.unusable), "image")
+    console.complain(f"faceall: {counted(len(found.left_out), 'pair')} left out, {images} without a face vector")
     for result in found.results:
-        text = f"accuracy with these counted as wrong: {result.accuracy_of_all:.4f}"
+        text = f"accuracy with left-out pairs counted as wrong: {result.accuracy_of_all:.4f}"
         console.line(text if len(found.results) == 1 else f"{text} ({result.name}, {result.precision})")
 
 
 def _write_report(console: Console, folder: Path, found: Evaluation) -> None:
+    """Write the JSON and HTML files."""
     from faceall.evaluate import report_html
     from faceall_cli.files import write_whole
 

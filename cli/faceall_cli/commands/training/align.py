@@ -1,4 +1,4 @@
-"""`faceall align`: cut the faces out of a folder of photos, to train on."""
+"""`faceall align`: crop the faces of a folder of photos for training."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _FINE = frozenset(("aligned", "unchanged"))
     type=click.Choice(["central", "surest", "all"]),
     default="central",
     show_default=True,
-    help="Which faces of a photo: the large one near the middle, the one the detector is surest of, or every one.",
+    help="Faces to crop: the large one near the centre, the one with the highest score, or all.",
 )
 @click.option(
     "--margin",
     type=click.FloatRange(-0.9, 4),
-    help="Added to the face's box in all, in proportion to it. Default: as FaceNet has it, 0.15.",
+    help="Total margin around the face box, relative to its size. Default: 0.15, as for FaceNet.",
 )
 @click.option(
-    "--size", type=click.IntRange(8, 1024), default=160, show_default=True, help="Side of what the model sees, pixels."
+    "--size", type=click.IntRange(8, 1024), default=160, show_default=True, help="Input side of the model in pixels."
 )
 @click.option(
     "--room",
     type=click.FloatRange(0, 4),
     default=0.15,
     show_default=True,
-    help="How much larger a crop is than that, for training to turn and shift it; 0 for none.",
+    help="How much larger crops are than the input, so that training can rotate and shift them; 0 for none.",
 )
 @click.option(
     "--format",
@@ -52,28 +52,26 @@ _FINE = frozenset(("aligned", "unchanged"))
     type=click.Choice(["jpg", "png"]),
     default="jpg",
     show_default=True,
-    help="The kind of file; jpg has quality 95.",
+    help="File format; jpg has quality 95.",
 )
-@click.option(
-    "--min-face", type=click.IntRange(min=12), default=20, show_default=True, help="Smallest face, in pixels."
-)
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes. Default: one per processor core.")
+@click.option("--min-face", type=click.IntRange(min=12), default=20, show_default=True, help="Smallest face in pixels.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Number of processes. Default: one per processor core.")
 @output_options
 def align(console: Console, photos: Path, target: Path, workers: int | None, **settings: Any) -> None:
-    """Cut the faces out of the photos in DIR, all of one size, into OUT.
+    """Crop the faces of the photos in DIR to one size and write them to OUT.
 
-    Folders are kept: DIR/Ada/1.jpg becomes OUT/Ada/1.jpg, DIR/Ada/1.png becomes OUT/Ada/1.png.jpg; with --faces all
-    the crops are numbered, as 1.jpg.1.jpg. OUT/align.jsonl gets a line for every photo, with boxes, scores and
-    landmarks, and OUT/align.json says how the crops were made.
+    The folder structure is kept: DIR/Ada/1.jpg becomes OUT/Ada/1.jpg, DIR/Ada/1.png becomes OUT/Ada/1.png.jpg. With
+    --faces all the crops are numbered: 1.jpg.1.jpg. OUT/align.jsonl has one line per photo with boxes, scores and
+    landmarks; OUT/align.json records the options.
 
-    Running again does what is missing or has changed; Ctrl-C and kills lose nothing that is finished.
+    A second run only processes new and changed photos. Finished crops survive Ctrl-C and a kill.
     """
     from faceall.train import Alignment
 
     start = time.monotonic()
     with stopped_by_ctrl_c() as stop:
         alignment = Alignment(
-            photos, target, options=_options(**settings), workers=workers or os.cpu_count() or 1, stop=stop
+            photos, target, options=_make_options(**settings), workers=workers or os.cpu_count() or 1, stop=stop
         )
         statuses, crops = _print_photos(console, alignment)
         _print_summary(console, alignment, statuses, crops, time.monotonic() - start)
@@ -83,7 +81,7 @@ def align(console: Console, photos: Path, target: Path, workers: int | None, **s
         raise click.exceptions.Exit(MISTAKE)
 
 
-def _options(*, margin: float | None, suffix: Any, **others: Any) -> Any:
+def _make_options(*, margin: float | None, suffix: Any, **others: Any) -> Any:
     from dataclasses import replace
 
     from faceall.models import FACENET_CROP
@@ -97,7 +95,7 @@ def _options(*, margin: float | None, suffix: Any, **others: Any) -> Any:
 
 
 def _print_photos(console: Console, alignment: Alignment) -> tuple[Counter[str], int]:
-    """Report every photo; returns how many have each status, and the number of crops."""
+    """Print every photo; return the number of photos by status, and the number of crops."""
     statuses: Counter[str] = Counter()
     crops = 0
     with console.progress(alignment.total, "photos") as bar:
