@@ -137,7 +137,7 @@ SEARCH = "/api/v1/search"
 REGISTER = "/api/v1/register?wait=true"
 Attack = Callable[[Victim], Answer]
 
-PICTURES: dict[str, tuple[bytes, int]] = {
+IMAGES: dict[str, tuple[bytes, int]] = {
     "PNG bomb, 50,000 x 50,000": (png(50_000, 50_000), 413),
     "PNG bomb in its text (zTXt of 200 MB)": (
         png(60, 60, (b"zTXt", b"a\0\0" + zlib.compress(b"x" * 200_000_000, 9)), rows=60), 415,
@@ -280,7 +280,7 @@ REQUESTS: dict[Attack, tuple[int, ...]] = {
 
 def main() -> None:
     victim = Victim(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
-    for name, (data, wanted) in PICTURES.items():
+    for name, (data, wanted) in IMAGES.items():
         show(name, victim.upload(SEARCH, "file", data), (wanted,))
     for attack, statuses in REQUESTS.items():
         show((attack.__doc__ or "").strip().rstrip("."), attack(victim), statuses)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import TWO_FACES, encoded, picture, register, sent
+from images_for_forms import TWO_FACES, encoded, picture, register, sent
 from PIL import Image as PillowImage
 
 from faceall.gallery import Gallery

@@ -262,7 +262,7 @@ def test_a_body_beyond_the_cap_is_refused_by_its_length_or_while_it_comes() -> N
 
     for talk in (answer(big), endless, lengthless):
         with LittleServer(talk) as server:
-            text = told(f"http://a.example:{server.port}/", fetcher(server.port, most_bytes=50_000))
+            text = told(f"http://a.example:{server.port}/", fetcher(server.port, max_bytes=50_000))
         assert "bytes" in text
         assert "50,000" in text
 
@@ -334,7 +334,7 @@ def test_a_picture_with_a_wrong_kind_is_taken() -> None:
 def test_a_picture_with_too_many_pixels_is_refused() -> None:
     """By its header."""
     with LittleServer(answer(picture(size=(40, 40)))) as server:
-        assert "limit is 1,000" in told(f"http://a.example:{server.port}/", fetcher(server.port, most_pixels=1000))
+        assert "limit is 1,000" in told(f"http://a.example:{server.port}/", fetcher(server.port, max_pixels=1000))
 
 
 def test_a_body_that_breaks_off_is_no_picture() -> None:

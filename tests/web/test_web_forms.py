@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import picture
+from images_for_forms import picture
 
 ROUTES = ("/api/v1/register", "/api/v1/search", "/faceRegister", "/faceRetrieve")
 

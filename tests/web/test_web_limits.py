@@ -16,7 +16,7 @@ from PIL import Image as PillowImage
 
 from faceall.errors import ImageTooLargeError, UnreadableImageError
 from faceall.web.refusal import RefusedError
-from faceall.web.security.limits import PictureGate, RateLimit, client_of, parse_json
+from faceall.web.security.limits import DecodeBudget, RateLimit, client_of, parse_json
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
@@ -39,10 +39,10 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def gate(**given: int | float) -> PictureGate:
+def gate(**given: int | float) -> DecodeBudget:
     """One for pictures of at most 10,000 pixels and 100,000 bytes."""
-    bounds = {"most_bytes": 100_000, "most_pixels": 10_000, "pixels_at_once": 20_000, "patience": 5.0} | given
-    return PictureGate(**bounds)  # type: ignore[arg-type]
+    bounds = {"max_bytes": 100_000, "max_pixels": 10_000, "pixels_at_once": 20_000, "patience": 5.0} | given
+    return DecodeBudget(**bounds)  # type: ignore[arg-type]
 
 
 def test_a_picture_within_the_bounds_is_opened() -> None:
@@ -62,12 +62,12 @@ def test_a_bomb_is_refused_by_its_header() -> None:
 def test_the_caps_are_exact() -> None:
     """As many bytes and pixels as the cap pass, one fewer allowed refuses."""
     data = picture(size=(100, 100))
-    gate(most_bytes=len(data)).check(data)
+    gate(max_bytes=len(data)).check(data)
     with pytest.raises(RefusedError) as caught:
-        gate(most_bytes=len(data) - 1).check(data)
+        gate(max_bytes=len(data) - 1).check(data)
     assert (caught.value.status, caught.value.code) == (413, "too_large")
     with pytest.raises(ImageTooLargeError):
-        gate(most_pixels=9_999).check(data)
+        gate(max_pixels=9_999).check(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"<svg/>", b"%PDF-1.4", b"PK\3\4", b"GIF89a", b"\xff\xd8\xff"])

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from pictures import picture, sent
+from images_for_forms import picture, sent
 
 from faceall.gallery import Gallery
 from faceall.web import ServerOptions
-from faceall.web.app import ON_PICTURES
+from faceall.web.app import IMAGE_ENDPOINTS
 from faceall.web.security.guard import OPEN_ENDPOINTS
 from faceall.web.security.headers import HEADERS
 from faceall.web.security.keys import KEYS_FILE, Keys
@@ -43,7 +43,7 @@ def addresses(app: Any) -> Iterator[tuple[str, str, str]]:
 
 def test_the_named_routes_exist(app: Any) -> None:
     """What has to have a place, and what is open, is called as the app calls it."""
-    assert set(app.view_functions) >= ON_PICTURES | OPEN_ENDPOINTS
+    assert set(app.view_functions) >= IMAGE_ENDPOINTS | OPEN_ENDPOINTS
 
 
 def test_every_route_that_works_on_pictures_needs_a_place(app: Any) -> None:
@@ -53,7 +53,7 @@ def test_every_route_that_works_on_pictures_needs_a_place(app: Any) -> None:
         "login.sign_in", "pages.preferences",
     }  # fmt: skip
     writing = {endpoint for method, _, endpoint in addresses(app) if method != "GET"}
-    assert writing == ON_PICTURES | light
+    assert writing == IMAGE_ENDPOINTS | light
 
 
 def test_no_route_answers_without_the_key(locked: Any) -> None:

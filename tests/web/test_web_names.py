@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceall.web.pages.names import NAMELESS, as_sent, from_parts, to_parts
+from faceall.web.work.file_names import DEFAULT_NAME, as_sent, from_parts, to_parts
 
 UNFIT = set('<>:"/\\|?*') | {chr(number) for number in range(32)}
 
@@ -35,7 +35,7 @@ def test_other_names_are_other_paths(first: str, second: str) -> None:
 
 def test_a_picture_without_a_name_gets_one() -> None:
     """An empty name makes no empty path."""
-    assert from_parts(to_parts("")) == NAMELESS
+    assert from_parts(to_parts("")) == DEFAULT_NAME
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import TWO_FACES, picture, register, sent
+from images_for_forms import TWO_FACES, picture, register, sent
 
 from faceall.gallery import Gallery
 from faceall.gallery.embedded import EmbeddedStore

@@ -9,7 +9,7 @@ from html import unescape
 from typing import Any
 
 import pytest
-from pictures import TWO_FACES, picture, register
+from images_for_forms import TWO_FACES, picture, register
 
 from faceall.web.pages import routes as pages
 from faceall.web.pages.context import duration, local_address, shown_name

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import TWO_FACES, encoded, picture, register, sent
+from images_for_forms import TWO_FACES, encoded, picture, register, sent
 from PIL import Image as PillowImage
 from stand_ins import ColourDetector, ColourEmbedder
 
@@ -183,7 +183,7 @@ def test_boxes_are_those_of_the_upright_photo(client: Any) -> None:
 
 def test_a_file_beyond_the_cap_is_refused_and_the_others_not(make_app: Callable[..., Any]) -> None:
     """Its own result says so; a request beyond its cap is refused as a whole."""
-    client = make_app(ServerOptions(most_file_bytes=20_000, most_request_bytes=100_000)).test_client()
+    client = make_app(ServerOptions(max_file_bytes=20_000, max_request_bytes=100_000)).test_client()
     results = register(client, (b"\x89PNG" + b"\0" * 20_000, "big.png"), (picture(1), "small.png"))
     assert [result["status"] for result in results] == ["too-large", "registered"]
     answer = client.post(f"{API}/register", data={"files": sent(b"\0" * 120_000)})
@@ -193,13 +193,13 @@ def test_a_file_beyond_the_cap_is_refused_and_the_others_not(make_app: Callable[
 
 def test_too_many_pictures_are_refused(make_app: Callable[..., Any], folder: Path) -> None:
     """413 for one request, 503 with Retry-After for a full queue; nothing is left of them."""
-    client = make_app(ServerOptions(most_files=2, most_waiting=1)).test_client()
+    client = make_app(ServerOptions(max_files=2, max_waiting=1)).test_client()
     three = [sent(picture(number), f"{number}.png") for number in range(3)]
     answer = client.post(f"{API}/register", data={"files": three[:2]})
     assert (answer.status_code, answer.json["error"]["code"]) == (503, "busy")
     assert int(answer.headers["Retry-After"]) > 0
     three = [sent(picture(number), f"{number}.png") for number in range(3)]
-    relaxed = make_app(ServerOptions(most_files=2)).test_client()
+    relaxed = make_app(ServerOptions(max_files=2)).test_client()
     assert relaxed.post(f"{API}/register", data={"files": three}).status_code == 413
     assert uploads_in(folder) == []
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from pictures import TWO_FACES, picture, register
+from images_for_forms import TWO_FACES, picture, register
 from stand_ins import ColourDetector, ColourEmbedder
 
 from faceall.gallery import Gallery
@@ -48,7 +48,7 @@ config = schemathesis.Config.from_dict(
         ]
     }
 )
-schema = schemathesis.openapi.from_dict(build(most_urls=100, most_matches=1000), config=config)
+schema = schemathesis.openapi.from_dict(build(max_urls=100, max_matches=1000), config=config)
 schema.app, schema.location = forward, "/api/v1/openapi.json"
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacks import PICTURES, REGISTER, REQUESTS, SEARCH, Answer, Attack, Victim, form, jpeg, png, read_answer
-from pictures import picture
+from attacks import IMAGES, REGISTER, REQUESTS, SEARCH, Answer, Attack, Victim, form, jpeg, png, read_answer
+from images_for_forms import picture
 from stand_ins import ColourDetector, ColourEmbedder
 
 from faceall.analysis.analyser import Analyser
@@ -23,7 +23,7 @@ from faceall.gallery import Gallery
 from faceall.web import ServerOptions
 from faceall.web.app import create_app
 from faceall.web.security.keys import KEYS_FILE, Keys
-from faceall.web.security.slow_clients import PromptChannel
+from faceall.web.security.slow_clients import TimedChannel
 from faceall.web.server import Server
 from faceall.web.work.batching import Worker
 
@@ -43,7 +43,7 @@ def serving(folder: Path, *, key: str | None = None, pause: float = 0.0, **optio
     """A server with stand-ins for the nets, on any free port."""
     chosen = ServerOptions(port=0, stop_seconds=20, **options)
     detector = ColourDetector(pause)
-    worker = Worker(Analyser(detector, ColourEmbedder()), places=chosen.most_inside)
+    worker = Worker(Analyser(detector, ColourEmbedder()), places=chosen.max_inside)
     with Gallery.open(folder, detector=worker.detector, embedder=worker.embedder) as gallery:
         server = Server(create_app(gallery, chosen, worker=worker), chosen)
         stopped: list[bool] = []
@@ -74,10 +74,10 @@ def is_well(victim: Victim) -> bool:
     return victim.upload(SEARCH, "file", picture(3)).status == 200
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", IMAGES)
 def test_a_bad_picture_is_refused(victim: Served, name: str) -> None:
     """At once, with the right status, and the server stays well."""
-    data, status = PICTURES[name]
+    data, status = IMAGES[name]
     answer = victim.upload(SEARCH, "file", data)
     assert answer.status == status
     assert answer.code == {413: "too_large", 415: "unsupported_media_type", 200: ""}[status]
@@ -85,10 +85,10 @@ def test_a_bad_picture_is_refused(victim: Served, name: str) -> None:
     assert is_well(victim)
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", IMAGES)
 def test_a_bad_picture_in_a_registration_is_one_result(victim: Served, name: str) -> None:
     """Beside it, a good one is registered."""
-    data, status = PICTURES[name]
+    data, status = IMAGES[name]
     body = form(("files", "bad.jpg", data), ("files", "good.png", picture(5)))
     answer = victim.post(REGISTER, body, "multipart/form-data; boundary=----attack")
     assert answer.status == 200
@@ -183,7 +183,7 @@ def test_what_lies_behind_a_picture_is_never_served(victim: Served) -> None:
 
 def test_slow_senders_are_cut_off_and_do_not_keep_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then (slow loris), in the head or in the body: the time is over, however alive it looks."""
-    monkeypatch.setattr(PromptChannel, "patience", 0.5)
+    monkeypatch.setattr(TimedChannel, "patience", 0.5)
     with serving(tmp_path / "gallery") as victim, ThreadPoolExecutor(40) as pool:
         head = b"POST /api/v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
         slow_heads = [pool.submit(dribble, victim, b"GET / HTTP/1.1\r\nX: ") for _ in range(20)]
@@ -210,7 +210,7 @@ def dribble(victim: Victim, start: bytes) -> float:
 
 def test_one_address_cannot_hold_all_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next ones are closed at once; after they are gone, new ones come in."""
-    monkeypatch.setattr(PromptChannel, "most_per_address", 10)
+    monkeypatch.setattr(TimedChannel, "max_per_address", 10)
     with serving(tmp_path / "gallery") as victim:
         with ExitStack() as stack:
             lines = [stack.enter_context(socket.create_connection(("127.0.0.1", victim.port), 5)) for _ in range(15)]
@@ -265,7 +265,7 @@ def test_without_its_key_a_large_body_is_refused_by_its_head(tmp_path: Path) -> 
 
 def test_beyond_its_places_the_server_says_when_to_ask_again(tmp_path: Path) -> None:
     """Searches are refused with 503; pages, health and metrics are answered all the same."""
-    with serving(tmp_path / "gallery", pause=0.6, most_inside=2, threads=12) as victim, ThreadPoolExecutor(8) as pool:
+    with serving(tmp_path / "gallery", pause=0.6, max_inside=2, threads=12) as victim, ThreadPoolExecutor(8) as pool:
         answers: list[Answer] = list(pool.map(lambda n: victim.upload(SEARCH, "file", picture(n)), range(8)))
         counts = {status: sum(answer.status == status for answer in answers) for status in (200, 503)}
         assert counts[200] >= 2

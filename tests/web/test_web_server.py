@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from pictures import browser_form, picture
+from images_for_forms import browser_form, picture
 
 from faceall.errors import FaceallError
 from faceall.gallery import Gallery

@@ -132,7 +132,7 @@ def test_scripts_hold_no_sentences(script: Any) -> None:
 
 def test_templates_and_scripts_are_found() -> None:
     """The tests of each one have something to look at, wherever the package is installed."""
-    assert {"people.html", "register.html", "retrieve.html"} <= {path.name for path in TEMPLATES}
+    assert {"people.html", "register.html", "search.html"} <= {path.name for path in TEMPLATES}
     assert SCRIPTS
 
 

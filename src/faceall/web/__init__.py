@@ -1,8 +1,20 @@
-"""The web app: pages for people, an API for programs, on the gallery that the command line uses.
+"""The web app: HTML pages and a JSON API on a gallery. Flask and waitress come with the extra `faceall[web]`.
 
-Flask is imported in this room only; the extra `faceall[web]` brings it.
+=============  ==============================================================
+`app`          `create_app`, `close_app`
+`server`       `serve`, the app under waitress
+`api`          the JSON API
+`pages`        the HTML pages, with `templates`, `static` and `texts`
+`openapi`      the OpenAPI document of the API
+`security`     keys, sessions, request checks, limits
+`fetch`        SSRF-safe download of images
+`work`         registration jobs, uploads, batching
+`serializers`  records of the gallery as JSON
+=============  ==============================================================
 """
 
+from faceall.web.app import close_app, create_app
 from faceall.web.options import ServerOptions
+from faceall.web.server import serve
 
-__all__ = ["ServerOptions"]
+__all__ = ["ServerOptions", "close_app", "create_app", "serve"]

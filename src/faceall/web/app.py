@@ -1,4 +1,4 @@
-"""`create_app`: the web app on a gallery."""
+"""`create_app` makes the Flask app of a gallery, `close_app` ends its background work."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from faceall.gallery import Gallery
 from faceall.web import api, errors
 from faceall.web.api import faceall_routes
 from faceall.web.api.forms import FormRequest
-from faceall.web.api.serializers import Shapes
 from faceall.web.fetch.fetcher import Fetcher, FetchLimits
 from faceall.web.metrics import Metrics
 from faceall.web.openapi import document as openapi
 from faceall.web.options import ServerOptions
 from faceall.web.pages import routes as pages
-from faceall.web.security import login
 from faceall.web.security.guard import Guard
 from faceall.web.security.keys import KEYS_FILE, Keys
-from faceall.web.security.limits import PictureGate
+from faceall.web.security.limits import DecodeBudget
+from faceall.web.serializers import Serializer
 from faceall.web.services import EXTENSION, Services
 from faceall.web.work.batching import Worker
 from faceall.web.work.jobs import Item, Jobs, Result
 from faceall.web.work.registrar import Registrar
 from faceall.web.work.uploads import Uploads
 
-ON_PICTURES = frozenset(
+IMAGE_ENDPOINTS = frozenset(
     (
         "api.cluster",
         "api.compare",
@@ -37,10 +36,10 @@ ON_PICTURES = frozenset(
         "faceall.face_register_batch",
         "faceall.face_retrieve",
         "pages.register_answer",
-        "pages.retrieve_answer",
+        "pages.search_answer",
     )
 )
-"""The routes that work on pictures, of which only so many are taken at a time."""
+"""The endpoints that process images; their number of concurrent requests is limited."""
 
 
 def create_app(
@@ -51,18 +50,38 @@ def create_app(
     worker: Worker | None = None,
     metrics: Metrics | None = None,
 ) -> Flask:
-    """The web app: pages, API and FaceAll's routes. End it with `close_app`.
+    """Make the web app: pages, API and the legacy routes of FaceAll. End it with `close_app`.
 
-    gallery  open for writing; the caller closes it afterwards
-    fetcher  what downloads pictures; by default only from public addresses
-    worker   what the gallery looks at pictures with, where it is shared by many threads
-    metrics  what counts
+    Parameters
+    ----------
+    gallery : Gallery
+        An open gallery; the caller closes it after `close_app`.
+    options : ServerOptions, optional
+        Limits of the server.
+    fetcher : Fetcher, optional
+        Downloads images; by default from public addresses only.
+    worker : Worker, optional
+        Runs the networks of the gallery for many threads; see `open_shared`.
+    metrics : Metrics, optional
+        Counts requests and batches.
+
+    Returns
+    -------
+    Flask
+        A WSGI application.
+
+    Raises
+    ------
+    ApiKeyError
+        If the gallery's API keys cannot be read.
+    FaceallError
+        If the folder of uploads cannot be written.
     """
     chosen = options or ServerOptions()
     app = Flask(__name__, static_folder=None)
     app.request_class = FormRequest
-    app.config["MAX_CONTENT_LENGTH"] = chosen.most_request_bytes
-    app.config["MAX_FORM_PARTS"] = chosen.most_files + chosen.most_urls + 20
+    app.config["MAX_CONTENT_LENGTH"] = chosen.max_request_bytes
+    app.config["MAX_FORM_PARTS"] = chosen.max_files + chosen.max_urls + 20
     app.json.ensure_ascii = True  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
@@ -80,7 +99,20 @@ def create_app(
 
 
 def close_app(app: Flask, timeout: float | None = None) -> bool:
-    """Finish the registrations that were accepted; returns whether that was done in time."""
+    """Finish accepted registrations and release the uploads.
+
+    Parameters
+    ----------
+    app : Flask
+        Made by `create_app`.
+    timeout : float, optional
+        Seconds to wait; None waits until all is done.
+
+    Returns
+    -------
+    bool
+        Whether all registrations were finished in time.
+    """
     services: Services = app.extensions[EXTENSION]
     done = services.jobs.stop(timeout)
     if done:
@@ -93,13 +125,13 @@ def _services(
     gallery: Gallery, options: ServerOptions, fetcher: Fetcher | None, worker: Worker | None, metrics: Metrics
 ) -> Services:
     uploads = Uploads(gallery)
-    if uploads.claim():
-        uploads.sweep()
-    shapes = Shapes(uploads)
-    pictures = PictureGate(most_bytes=options.most_file_bytes, most_pixels=options.most_pixels)
-    limits = FetchLimits(most_bytes=options.most_file_bytes, most_pixels=options.most_pixels)
+    if uploads.lock():
+        uploads.remove_orphans()
+    serializer = Serializer(uploads)
+    decoding = DecodeBudget(max_bytes=options.max_file_bytes, max_pixels=options.max_pixels)
+    limits = FetchLimits(max_bytes=options.max_file_bytes, max_pixels=options.max_pixels)
     chosen = fetcher or Fetcher(limits)
-    registrar = Registrar(gallery, uploads, shapes, chosen, pictures)
+    registrar = Registrar(gallery, uploads, serializer, chosen, decoding)
 
     def register(items: Sequence[Item]) -> Iterator[Result]:
         for result in registrar.register(items):
@@ -109,8 +141,8 @@ def _services(
     jobs = Jobs(
         register,
         threads=options.register_threads,
-        most_waiting=options.most_waiting,
-        most_streams=max(1, options.threads // 4),
+        max_waiting=options.max_waiting,
+        max_streams=max(1, options.threads // 4),
     )
     guard = _guard(gallery, options, worker, metrics)
     _watch(metrics, jobs, worker)
@@ -118,11 +150,11 @@ def _services(
         gallery,
         options,
         uploads,
-        shapes,
+        serializer,
         jobs,
         registrar,
         chosen,
-        pictures,
+        decoding,
         guard,
         worker,
         time.monotonic(),
@@ -136,14 +168,14 @@ def _guard(gallery: Gallery, options: ServerOptions, worker: Worker | None, metr
         allowed_hosts=options.allowed_hosts,
         metrics=metrics,
         admit=worker.admit if worker else None,
-        heavy=ON_PICTURES,
+        heavy=IMAGE_ENDPOINTS,
     )
 
 
 def _watch(metrics: Metrics, jobs: Jobs, worker: Worker | None) -> None:
-    """Show how much work waits."""
-    metrics.watch("registrations_waiting", "Pictures that are accepted but not registered", lambda: jobs.waiting)
+    """Add gauges of the waiting work."""
+    metrics.watch("registrations_waiting", "Photos that are accepted but not registered", lambda: jobs.waiting)
     if worker is not None:
-        metrics.watch("requests_inside", "Requests that work on pictures", lambda: worker.load.inside)
-        metrics.watch("queue_pictures", "Pictures that wait for the detector", lambda: worker.load.pictures)
+        metrics.watch("requests_processing", "Requests that process images", lambda: worker.load.requests)
+        metrics.watch("queue_images", "Images that wait for the detector", lambda: worker.load.images)
         metrics.watch("queue_faces", "Faces that wait for the embedder", lambda: worker.load.crops)

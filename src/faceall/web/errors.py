@@ -1,4 +1,4 @@
-"""One shape for every error: `{"error": {"code", "message"}}`, with a status that fits."""
+"""Error responses: `{"error": {"code", "message"}}` with a matching HTTP status."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from faceall.errors import (
+    ApiKeyError,
     FaceallError,
     ImageError,
     ImageTooLargeError,
@@ -26,7 +27,7 @@ from faceall.web.refusal import RefusedError
 
 _log = logging.getLogger(__name__)
 
-# the first row that fits counts; the texts of the last ones are the operator's, who finds them in the log
+# the first matching row is used; messages of status 500 go to the log only
 _KINDS: tuple[tuple[type[FaceallError], int, str], ...] = (
     (UnknownPersonError, 404, "not_found"),
     (UnknownFaceError, 404, "not_found"),
@@ -36,6 +37,7 @@ _KINDS: tuple[tuple[type[FaceallError], int, str], ...] = (
     (IndexBusyError, 503, "busy"),
     (IndexMismatchError, 409, "conflict"),
     (IndexFileError, 500, "internal"),
+    (ApiKeyError, 500, "internal"),
     (ModelError, 500, "internal"),
     (NetError, 500, "internal"),
     (FaceallError, 400, "bad_request"),
@@ -55,26 +57,31 @@ _CODES = {
     503: "busy",
 }
 ERROR_CODES = sorted({*_CODES.values(), "internal"})
-"""Every word that an error's `code` can be."""
+"""All values of an error's `code`."""
 
 _TEXTS = {
-    404: "there is nothing at this address",
-    405: "this address does not take that method",
-    415: "the body is of another kind than this address takes",
+    404: "this address does not exist",
+    405: "this address does not support the method",
+    415: "this address does not support the content type of the body",
 }
-_INTERNAL = "something went wrong in the server; its log tells what"
-_RETRY_AFTER = 1  # seconds, where a writer was waited for in vain
+_INTERNAL = "internal error; see the server's log"
+_RETRY_AFTER = 1  # seconds, if the gallery is busy
 
 
 def refused(text: str, status: int = 400) -> RefusedError:
-    """The error for a request that cannot be answered; its code is that of the status."""
+    """Make an error with the code of an HTTP status."""
     return RefusedError(text, status=status, code=_CODES[status])
 
 
 def describe(error: FaceallError, folder: str) -> tuple[int, dict[str, Any]]:
-    """The status and the `{"code", "message"}` of an error, without any path of the server's disk.
+    """Return the status and the `{"code", "message"}` of an error, without paths of the server.
 
-    folder  that of the gallery, which errors call it by
+    Parameters
+    ----------
+    error : FaceallError
+        The error.
+    folder : str
+        Path of the gallery, which is removed from the message.
     """
     if isinstance(error, RefusedError):
         return error.status, {"code": error.code, "message": str(error)}
@@ -87,7 +94,7 @@ def describe(error: FaceallError, folder: str) -> tuple[int, dict[str, Any]]:
 
 
 def install(app: Flask, folder: str) -> None:
-    """Let an app answer every error in the one shape."""
+    """Register the error handlers of an app."""
 
     def on_faceall_error(error: FaceallError) -> Response:
         status, fields = describe(error, folder)
@@ -101,10 +108,10 @@ def install(app: Flask, folder: str) -> None:
             return Response(error.get_body(), error.code, error.get_headers())
         text = _TEXTS.get(error.code) or " ".join((error.description or error.name).split())
         if isinstance(error, RequestEntityTooLarge):
-            cap = app.config["MAX_CONTENT_LENGTH"]
-            text = f"the request is larger than the cap of {cap:,} bytes"
-            if (request.content_length or 0) <= cap:
-                text = "the form has too many parts, or too much in fields that are no files"
+            limit = app.config["MAX_CONTENT_LENGTH"]
+            text = f"the request is larger than the limit of {limit:,} bytes"
+            if (request.content_length or 0) <= limit:
+                text = "the form has too many parts, or too much text in its fields"
         response = error_response(error.code, {"code": _CODES.get(error.code, "bad_request"), "message": text})
         valid = getattr(error, "valid_methods", None)
         if valid:
@@ -121,7 +128,7 @@ def install(app: Flask, folder: str) -> None:
 
 
 def error_response(status: int, fields: dict[str, Any], retry_after: float | None = None) -> Response:
-    """An answer with the one shape of errors."""
+    """Make an error response."""
     response = jsonify({"error": fields})
     response.status_code = status
     if retry_after is not None:

@@ -1,4 +1,4 @@
-"""What the web app does not do, with the status and the code that its answer carries."""
+"""Errors of the web app that become HTTP error responses."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from faceall.errors import FaceallError
 
 
 class RefusedError(FaceallError):
-    """A request, or a part of one, that is refused.
+    """A request, or a part of it, is refused.
 
-    status       of the HTTP answer, 4xx or 5xx
-    code         a word for programs, as "too_large"
-    retry_after  seconds after which it is worth to ask again, where it is
+    Parameters
+    ----------
+    text : str
+        The message.
+    status : int
+        HTTP status, 4xx or 5xx.
+    code : str
+        Machine-readable code, for example "too_large".
+    retry_after : int, optional
+        Seconds after which the client may try again.
     """
 
     def __init__(self, text: str, *, status: int, code: str, retry_after: int | None = None) -> None:
@@ -21,7 +28,7 @@ class RefusedError(FaceallError):
 
 
 class FetchError(RefusedError):
-    """A URL is refused, or no picture came from it. The text names the URL."""
+    """A URL is refused, or it does not return an image. The message names the URL."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, status=422, code="unprocessable")

@@ -1,4 +1,4 @@
-"""`serve`: the app under waitress, until it is told to stop; then what was accepted is finished."""
+"""`serve` runs the app under waitress until SIGTERM or Ctrl-C, then finishes accepted work."""
 
 from __future__ import annotations
 
@@ -22,52 +22,67 @@ from faceall.web.metrics import Metrics
 from faceall.web.options import ServerOptions
 from faceall.web.security.guard import ACCESS_LOG, check_reach
 from faceall.web.security.keys import KEYS_FILE, Keys
-from faceall.web.security.slow_clients import PromptChannel
+from faceall.web.security.slow_clients import TimedChannel
 from faceall.web.services import services_of
 from faceall.web.work.sharing import open_shared
 
 _log = logging.getLogger(__name__)
-_MOST_HEADER_BYTES = 32 << 10
+_MAX_HEADER_BYTES = 32 << 10
 _CONNECTIONS = 500
 _SILENT_SECONDS = 60
-_LOOK_SECONDS = 10  # between two looks for silent connections
-_QUIET = 0.3  # seconds without a request after which nobody is waiting for an answer
+_CLEANUP_SECONDS = 10  # between two searches for silent connections
+_QUIET = 0.3  # seconds without a request, after which a shutdown ends
 _STEP = 0.02
 
 
 class Server:
-    """An app that listens; `run` answers until `stop` is called, from any thread.
+    """A listening server; `run` serves requests until `stop` is called from any thread.
 
-    address  where it listens, as a URL
+    Parameters
+    ----------
+    app : Flask
+        Made by `create_app`.
+    options : ServerOptions
+        Address and limits.
 
-    Raises FaceallError where the address cannot be had.
+    Attributes
+    ----------
+    address : str
+        The URL of the server.
+
+    Raises
+    ------
+    FaceallError
+        If the address cannot be listened on.
     """
 
     def __init__(self, app: Flask, options: ServerOptions) -> None:
         self._app, self._options = app, options
         self._stopping = threading.Event()
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # more requests than threads are no news
+        logging.getLogger("waitress.queue").setLevel(
+            logging.ERROR
+        )  # it warns whenever there are more requests than threads
         self._server = _listen(app, options)
         host = f"[{options.host}]" if ":" in options.host else options.host
         self.address = f"http://{host}:{self._server.effective_port}/"
 
     def run(self) -> bool:
-        """Answer requests until `stop`; returns whether all accepted work was finished in time."""
+        """Serve requests until `stop`; returns whether all accepted work was finished in time."""
         loop = threading.Thread(target=self._server.run, name="faceall-server", daemon=True)
         loop.start()
-        while not self._stopping.wait(1.0):  # with a timeout, so that signals are heard on every system
+        while not self._stopping.wait(1.0):  # with a timeout, so that signals are handled on every system
             pass
         return self._finish(time.monotonic() + self._options.stop_seconds)
 
     def stop(self) -> None:
-        """Make `run` finish what was accepted and return."""
+        """Make `run` finish accepted work and return."""
         self._stopping.set()
 
     def _finish(self, deadline: float) -> bool:
-        """Listen no more, let requests and registrations end, and release everything."""
+        """Stop listening, finish requests and registrations, and release everything."""
         self._server.accepting = False
-        self._server.del_channel()  # first, for the loop would take a closed socket for the end of everything
-        self._server.socket.close()  # it goes on with the connections that it has
+        self._server.del_channel()  # first, because the loop would end at a closed socket
+        self._server.socket.close()  # open connections continue
         done = close_app(self._app, max(0.0, deadline - time.monotonic()))
         quiet_since = time.monotonic()
         while time.monotonic() < deadline and time.monotonic() - quiet_since < _QUIET:
@@ -81,53 +96,53 @@ class Server:
         return done
 
     def _close_idle(self) -> None:
-        """End connections on which nothing goes on, so that nobody who asks again and again keeps the server."""
+        """Close idle connections, so that clients that send requests all the time do not keep the server running."""
         for channel in list(self._server.active_channels.values()):
             if not channel.requests and not channel.total_outbufs_len:
                 channel.will_close = True
         self._server.pull_trigger()  # wakes the loop, which closes them
 
     def _is_answering(self) -> bool:
-        """Whether a request waits for its answer, or an answer for its way out."""
+        """Return whether a request is being processed or a response being sent."""
         channels = list(self._server.active_channels.values())
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
 
 
 def _listen(app: Flask, options: ServerOptions):  # type: ignore[no-untyped-def]
-    """waitress with the bounds of the options."""
+    """Make a waitress server with the limits of the options."""
     try:
-        # one address: waitress listens at each that a name has, but then as several servers
+        # one address: for a name with several addresses waitress would make several servers
         address = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][4][0]
         server = create_server(
             app,
             host=address,
             port=options.port,
             threads=options.threads,
-            max_request_body_size=options.most_request_bytes + (1 << 20),
-            max_request_header_size=_MOST_HEADER_BYTES,
+            max_request_body_size=options.max_request_bytes + (1 << 20),
+            max_request_header_size=_MAX_HEADER_BYTES,
             connection_limit=_CONNECTIONS,
             channel_timeout=_SILENT_SECONDS,
-            cleanup_interval=_LOOK_SECONDS,
-            asyncore_use_poll=True,  # select knows numbers of files up to 1024 only
+            cleanup_interval=_CLEANUP_SECONDS,
+            asyncore_use_poll=True,  # select supports file descriptors up to 1024 only
             ident="faceall",
             clear_untrusted_proxy_headers=True,
         )
-        server.channel_class = PromptChannel
+        server.channel_class = TimedChannel
         server.may_send = services_of(app).guard.may_send
         return server
     except (OSError, ValueError) as error:
-        raise FaceallError(_trouble(error, options)) from error
+        raise FaceallError(_explain(error, options)) from error
 
 
-def _trouble(error: OSError | ValueError, options: ServerOptions) -> str:
+def _explain(error: OSError | ValueError, options: ServerOptions) -> str:
     place = f"{options.host}:{options.port}"
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
-        return f"{place} is taken by another program; choose another port with --port (0: any that is free)"
+        return f"{place} is in use by another program; choose another port with --port (0: any free port)"
     if number == errno.EACCES:
-        return f"{place} may not be used without more rights; choose a port above 1023 with --port"
+        return f"{place} needs more privileges; choose a port above 1023 with --port"
     reason = getattr(error, "strerror", None) or error
-    return f"{place} cannot be listened on ({reason}); name an address of this machine"
+    return f"cannot listen on {place} ({reason}); choose an address of this machine with --host"
 
 
 def serve(
@@ -137,15 +152,32 @@ def serve(
     embedder: FaceEmbedder | None = None,
     announce: Callable[[str], None] = lambda text: None,
 ) -> bool:
-    """Serve the gallery in a folder until SIGTERM or Ctrl-C; returns whether all accepted work was finished.
+    """Serve a gallery until SIGTERM or Ctrl-C.
 
-    announce  is told the address when the server answers, a line about every request, and that it is stopping
+    Parameters
+    ----------
+    folder : path, optional
+        Of the gallery; None is the default gallery.
+    options : ServerOptions
+        Address and limits.
+    embedder : FaceEmbedder, optional
+        By default the one that made the gallery's embeddings.
+    announce : callable
+        Receives the address when the server is ready, a line per request, and a line at the end.
 
-    Raises FaceallError where the address cannot be had, it is beyond this machine and there is no key, or no model is
-    installed.
+    Returns
+    -------
+    bool
+        Whether all accepted work was finished in time.
+
+    Raises
+    ------
+    FaceallError
+        If the address cannot be listened on, other machines can reach it and the gallery has no API key, or no model is
+        installed.
     """
     metrics = Metrics()
-    shared = open_shared(folder, embedder=embedder, places=options.most_inside, observe=metrics.ran)
+    shared = open_shared(folder, embedder=embedder, max_requests=options.max_concurrent, observe=metrics.ran)
     with shared as (gallery, worker), _access_log(announce):
         check_reach(options.host, Keys(gallery.folder / KEYS_FILE))
         app = create_app(gallery, options, worker=worker, metrics=metrics)
@@ -157,15 +189,15 @@ def serve(
             server.run()
             raise
         with _signals(server.stop):
-            announce(f"faceall serves {gallery.place} at {server.address} (Ctrl-C stops)")
+            announce(f"serving {gallery.place} at {server.address} (press Ctrl-C to stop)")
             done = server.run()
-        announce("stopped" if done else "stopped; some work was not finished in time")
+        announce("stopped" if done else "stopped before all accepted work was finished")
         return done
 
 
 @contextmanager
 def _access_log(announce: Callable[[str], None]) -> Iterator[None]:
-    """Let lines about requests go to `announce`."""
+    """Send the lines of the access log to `announce`."""
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -184,7 +216,7 @@ def _access_log(announce: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C call `stop`; a second one ends the process as usual."""
+    """Make SIGTERM and Ctrl-C call `stop`; a second signal ends the process as usual."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""`Services`: what every request of one server shares."""
+"""`Services`: the objects that all requests of one app share."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 from faceall.gallery import Gallery
-from faceall.web.api.serializers import Shapes
 from faceall.web.fetch.fetcher import Fetcher
 from faceall.web.options import ServerOptions
 from faceall.web.security.guard import Guard
-from faceall.web.security.limits import PictureGate
+from faceall.web.security.limits import DecodeBudget
+from faceall.web.serializers import Serializer
 from faceall.web.work.batching import Worker
 from faceall.web.work.jobs import Jobs
 from faceall.web.work.registrar import Registrar
@@ -26,30 +26,34 @@ EXTENSION = "faceall"
 
 @dataclass
 class Services:
-    """The parts of one server.
+    """The objects that all requests of one app share.
 
-    worker   runs the nets for all requests; None where the gallery runs them itself
-    started  a time of the monotonic clock, in seconds
+    Attributes
+    ----------
+    worker : Worker or None
+        Runs the networks for all requests; None if the gallery runs them itself.
+    started : float
+        Start time on the monotonic clock, in seconds.
     """
 
     gallery: Gallery
     options: ServerOptions
     uploads: Uploads
-    shapes: Shapes
+    serializer: Serializer
     jobs: Jobs
     registrar: Registrar
     fetcher: Fetcher
-    pictures: PictureGate
+    decoding: DecodeBudget
     guard: Guard
     worker: Worker | None
     started: float
 
 
 def services() -> Services:
-    """Those of the app that answers the request at hand."""
+    """Return the services of the current app."""
     return services_of(current_app)
 
 
 def services_of(app: Flask) -> Services:
-    """Those of an app."""
+    """Return the services of an app."""
     return cast(Services, app.extensions[EXTENSION])

@@ -1,4 +1,18 @@
-"""The API under /api/v1: JSON for programs and for the pages."""
+"""The JSON API under /api/v1, used by programs and by the pages; and the three legacy routes of FaceAll.
+
+====================  ==========================================================
+`people`              list, rename, merge, split and remove people
+`faces`               list, assign and remove faces; thumbnails
+`photos`              list and remove photos; their images
+`register`            register photos from forms and URLs
+`jobs`                progress of registrations, as JSON or events
+`search`              search, compare, cluster
+`status`              health and status
+`receipts`            receipts of removals
+`inputs`, `forms`     checked input of requests
+`faceall_routes`      `/faceRegister`, `/faceRegisterBatch`, `/faceRetrieve`
+====================  ==========================================================
+"""
 
 from __future__ import annotations
 
@@ -10,7 +24,7 @@ PREFIX = "/api/v1"
 
 
 def make_blueprint() -> Blueprint:
-    """All routes of the API."""
+    """Make the blueprint with all routes of the API."""
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     for module in (status, people, faces, photos, register, jobs, search):
         module.add_routes(blueprint)

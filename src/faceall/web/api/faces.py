@@ -1,4 +1,4 @@
-"""Faces: listed, shown, filed under people, removed."""
+"""Routes that list, assign and remove faces, and return their thumbnails."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from faceall.web.api.inputs import flag, json_object, page, text_in, whole
 from faceall.web.api.receipts import receipt_of
-from faceall.web.api.serializers import Json
+from faceall.web.serializers import Json
 from faceall.web.services import services
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Faces under /faces."""
+    """Add the routes under /faces."""
     blueprint.get("/faces")(list_faces)
     blueprint.get("/faces/<int:face_id>")(show_face)
-    blueprint.patch("/faces/<int:face_id>")(file_face)
+    blueprint.patch("/faces/<int:face_id>")(assign_face)
     blueprint.delete("/faces/<int:face_id>")(remove_face)
     blueprint.get("/faces/<int:face_id>/thumbnail")(thumbnail)
 
 
 def list_faces() -> Json:
-    """A page of faces by their ids: of a person, on a photo, of nobody."""
+    """List faces by id: all, those of a person or photo, or those without a person."""
     limit, offset = page()
     person, photo = whole(request.args, "person"), whole(request.args, "photo")
     gallery = services().gallery
     if person is not None:
-        gallery.person(person)  # says so where there is none
+        gallery.person(person)  # raises an error for an unknown id
     if photo is not None:
         gallery.photo(photo)
-    nobody = flag(request.args, "nobody")
-    found = gallery.page_of_faces(person=person, photo=photo, nobody=nobody, limit=limit, offset=offset)
-    return {"faces": [services().shapes.face(face) for face in found.items], "total": found.total}
+    unassigned = flag(request.args, "unassigned")
+    found = gallery.page_of_faces(person=person, photo=photo, nobody=unassigned, limit=limit, offset=offset)
+    return {"faces": [services().serializer.face(face) for face in found.items], "total": found.total}
 
 
 def show_face(face_id: int) -> Json:
-    """One face."""
-    return services().shapes.face(services().gallery.face(face_id))
+    """Return a face."""
+    return services().serializer.face(services().gallery.face(face_id))
 
 
-def file_face(face_id: int) -> Json:
-    """File a face under a person of a name, new or known, or (null) under nobody."""
+def assign_face(face_id: int) -> Json:
+    """Assign a face to the person with a name, who is created if needed; null removes the face from its person."""
     name = text_in(json_object("person", needed=("person",)), "person", optional=True)
     if name is None:
         services().gallery.unassign([face_id])
@@ -52,18 +52,18 @@ def file_face(face_id: int) -> Json:
 
 
 def remove_face(face_id: int) -> Json:
-    """Remove a face for good; the answer is a receipt."""
+    """Remove a face permanently; returns a receipt."""
     removal = services().gallery.delete_faces([face_id])
     return receipt_of({"kind": "face", "id": face_id, "name": None}, removal)
 
 
 def thumbnail(face_id: int) -> BaseResponse:
-    """A face as a small JPEG."""
-    return picture(services().gallery.thumbnail(face_id))
+    """Return a face as a small JPEG."""
+    return jpeg_response(services().gallery.thumbnail(face_id))
 
 
-def picture(jpeg: bytes) -> BaseResponse:
-    """A JPEG as an answer; a browser asks each time whether it has changed, so that a removed one is not shown."""
+def jpeg_response(jpeg: bytes) -> BaseResponse:
+    """Make a response with a JPEG; a browser revalidates it each time, so that a removed one is not shown."""
     response = Response(jpeg, mimetype="image/jpeg")
     response.headers["Cache-Control"] = "private, no-cache"
     response.set_etag(hashlib.sha256(jpeg).hexdigest()[:32])

@@ -1,29 +1,29 @@
-"""Registrations that go on: how far they are, and events as they come."""
+"""Routes for the progress of registrations."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from faceall.web.api.serializers import Json
 from faceall.web.errors import refused
+from faceall.web.serializers import Json
 from faceall.web.services import services
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Jobs under /jobs."""
+    """Add the routes under /jobs."""
     blueprint.get("/jobs/<job_id>")(show_job)
     blueprint.get("/jobs/<job_id>/events")(events)
 
 
 def show_job(job_id: str) -> Json:
-    """A job with the results so far."""
+    """Return a job with its results so far."""
     return services().jobs.find(job_id).record()
 
 
 def events(job_id: str) -> Response:
-    """Server-sent events: a `result` per picture, then `done`; goes on after the id in Last-Event-ID.
+    """Return server-sent events: a `result` per photo, then `done`; continues after the id in Last-Event-ID.
 
-    A stream holds a thread of the server, so it ends after some seconds; browsers ask for the rest by themselves.
+    A stream uses a thread of the server, so it ends after some seconds; browsers reconnect by themselves.
     """
     jobs = services().jobs
     job = jobs.find(job_id)

@@ -1,4 +1,4 @@
-"""People: listed, renamed, merged, split, removed."""
+"""Routes that list, rename, merge, split and remove people."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from flask import Blueprint, request
 
 from faceall.web.api.inputs import choice, id_in, ids_in, json_object, page, text_in
 from faceall.web.api.receipts import receipt_of
-from faceall.web.api.serializers import Json
 from faceall.web.errors import refused
+from faceall.web.serializers import Json
 from faceall.web.services import services
 
 _NAMED = {"all": None, "only": False, "none": True}
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """People under /people."""
+    """Add the routes under /people."""
     blueprint.get("/people")(list_people)
     blueprint.get("/people/<int:person_id>")(show)
     blueprint.patch("/people/<int:person_id>")(rename)
@@ -24,27 +24,27 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def list_people() -> Json:
-    """A page of people by name; `unnamed` says whether clusters are among them, `q` what is in the names."""
+    """List people by name; `unnamed` includes or excludes clusters without a name, `q` is a part of the name."""
     limit, offset = page()
     named = _NAMED[choice(request.args, "unnamed", ("all", "only", "none"))]
     found = services().gallery.page_of_people(text=request.args.get("q"), named=named, limit=limit, offset=offset)
-    return {"people": [services().shapes.person(person) for person in found.items], "total": found.total}
+    return {"people": [services().serializer.person(person) for person in found.items], "total": found.total}
 
 
 def show(person_id: int) -> Json:
-    """One person."""
-    return services().shapes.person(services().gallery.person(person_id))
+    """Return a person."""
+    return services().serializer.person(services().gallery.person(person_id))
 
 
 def rename(person_id: int) -> Json:
-    """Give a person another name, which nobody else has; a cluster becomes a person by that."""
+    """Rename a person, or name a cluster; the name must not be in use."""
     name = text_in(json_object("name", needed=("name",)), "name")
     services().gallery.rename_person(person_id, name or "")
     return show(person_id)
 
 
 def merge(person_id: int) -> Json:
-    """File all faces of one person under another, who is the answer."""
+    """Merge a person into another one; returns the latter."""
     into = id_in(json_object("into", needed=("into",)), "into")
     if into == person_id:
         raise refused("a person cannot be merged with themselves", 409)
@@ -53,23 +53,23 @@ def merge(person_id: int) -> Json:
 
 
 def split(person_id: int) -> Json:
-    """Take faces of one person out to another, or to a new cluster; the answer is who has them now."""
+    """Move faces of a person to another one, or to a new cluster; returns their new person."""
     fields = json_object("faces", "to", needed=("faces",))
     faces, to = ids_in(fields, "faces"), text_in(fields, "to", optional=True)
     gallery = services().gallery
     gallery.person(person_id)
     for face in faces:
         if gallery.face(face).person_id != person_id:
-            raise refused(f"face {face} is not filed under this person", 409)
+            raise refused(f"face {face} does not belong to this person", 409)
     gallery.split_person(person_id, faces, to=to)
     target = gallery.face(faces[0]).person_id
     if target is None:
-        raise refused(f"face {faces[0]} was filed elsewhere at this moment", 409)
+        raise refused(f"face {faces[0]} was changed at the same time; try again", 409)
     return show(target)
 
 
 def remove(person_id: int) -> Json:
-    """Remove a person with every face that is filed under them, for good; the answer is a receipt."""
+    """Remove a person and all their faces permanently; returns a receipt."""
     gallery = services().gallery
     name = gallery.person(person_id).name
     return receipt_of({"kind": "person", "id": person_id, "name": name}, gallery.delete_person(person_id))

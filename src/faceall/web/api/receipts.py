@@ -1,4 +1,4 @@
-"""A receipt for what was removed: what went, when, and that nothing of it can be found any more."""
+"""Receipts of removals: what was removed, when, and whether anything of it can still be found."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from faceall.web.services import services
 
 
 def receipt_of(subject: dict[str, Any], removal: Removal) -> dict[str, Any]:
-    """Remove the uploads of photos that are gone, look whether anything is left, and write it down.
+    """Remove the uploads of removed photos, check what is left, and return the receipt.
 
-    subject  what was removed, as {"kind", "id", "name"}
+    Parameters
+    ----------
+    subject : dict
+        What was removed, as {"kind", "id", "name"}.
+    removal : Removal
+        From the gallery.
     """
     uploads = services().uploads.remove(removal.paths)
     receipt = {
@@ -37,6 +42,6 @@ def receipt_of(subject: dict[str, Any], removal: Removal) -> dict[str, Any]:
 
 
 def _on_disk(removal: Removal) -> dict[str, Any]:
-    """How thoroughly the removed vectors have left the gallery's files."""
+    """Return what the gallery reports about the removed embeddings in its files."""
     found = removal.receipt
     return {} if found is None else {**asdict(found), "complete": found.complete}

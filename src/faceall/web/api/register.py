@@ -1,4 +1,4 @@
-"""Pictures into the gallery: files of a form, or URLs."""
+"""The route that registers photos from files of a form or from URLs."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from faceall.errors import FaceallError
 from faceall.gallery import person_in_name
 from faceall.gallery.people.names import checked_name
 from faceall.web.api.inputs import checked_urls, files_in, flag, json_object, name_of, read_file, text_in, urls_in
-from faceall.web.api.serializers import Json
 from faceall.web.errors import describe, refused
 from faceall.web.refusal import RefusedError
+from faceall.web.serializers import Json
 from faceall.web.services import services
 from faceall.web.work.jobs import Item, Job
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """/register."""
+    """Add the route /register."""
     blueprint.post("/register")(register)
 
 
 def register() -> Json | tuple[Json, int]:
-    """Register the pictures of a form or at URLs; answers at once, or with `wait=true` when all is done."""
+    """Register the photos of a form or at URLs; returns at once, or with `wait=true` after the last one."""
     wait = flag(request.args, "wait")
-    job = register_form() if request.mimetype == "multipart/form-data" else _register_json()
+    job = _register_form() if request.mimetype == "multipart/form-data" else _register_json()
     if wait:
         job.wait()
         return {"job": job.record()}
     return {"job": {"id": job.id, "total": job.total, "state": job.state}}, 202
 
 
-def register_form() -> Job:
+def _register_form() -> Job:
     files = files_in("files")
     urls = [url for url in request.form.getlist("urls") if url]
     person = _person(request.form.get("person") or None)
     unnamed = flag(request.form, "unnamed")
     if not files and not urls:
-        raise refused("the form has no pictures: files in the field 'files', or addresses in the field 'urls'")
+        raise refused("the form has no photos: send files in the field 'files', or URLs in the field 'urls'")
     if request.form.getlist("urls"):
-        checked_urls(request.form.getlist("urls"), services().options.most_urls)
-    services().jobs.check_room(len(files) + len(urls))
+        checked_urls(request.form.getlist("urls"), services().options.max_urls)
+    services().jobs.check_capacity(len(files) + len(urls))
     items = file_items([(name_of(file), file) for file in files], person=person, unnamed=unnamed)
     return submit([*items, *url_items(urls, person=person)])
 
 
 def _register_json() -> Job:
     fields = json_object("urls", "person", needed=("urls",))
-    urls = urls_in(fields, services().options.most_urls)
+    urls = urls_in(fields, services().options.max_urls)
     person = _person(text_in(fields, "person", optional=True))
     return submit(url_items(urls, person=person))
 
@@ -59,15 +59,26 @@ def _person(name: str | None) -> str | None:
 
 
 def file_items(files: Iterable[tuple[str, FileStorage]], *, person: str | None, unnamed: bool) -> list[Item]:
-    """Files with their names, checked and written to the disk, ready to be registered.
+    """Check and save files for a registration.
 
-    person   whose they are; None: each is called after its name, or nobody's where that says nothing
-    unnamed  all are nobody's
+    Parameters
+    ----------
+    files : iterable of (name, file)
+        Of the form.
+    person : str, optional
+        The name of the person; None takes the name from each file's name, if it has one.
+    unnamed : bool
+        Whether to leave all faces without a name.
+
+    Raises
+    ------
+    RefusedError
+        413 if there are too many files.
     """
     chosen = list(files)
-    most = services().options.most_files
-    if len(chosen) > most:
-        raise refused(f"the form has {len(chosen):,} pictures, expected at most {most:,}", 413)
+    max_files = services().options.max_files
+    if len(chosen) > max_files:
+        raise refused(f"the form has {len(chosen):,} files, expected at most {max_files:,}", 413)
     items: list[Item] = []
     for name, file in chosen:
         owner = None if unnamed else person or person_in_name(name)
@@ -78,20 +89,26 @@ def file_items(files: Iterable[tuple[str, FileStorage]], *, person: str | None, 
 def _file_item(name: str, file: FileStorage, owner: str | None, *, refile: bool) -> Item:
     shared = services()
     try:
-        data = read_file(file, shared.options.most_file_bytes)
-        shared.pictures.check(data)
-        return Item(name, shared.uploads.take(data, name), person=owner, refile=refile)
+        data = read_file(file, shared.options.max_file_bytes)
+        upload = shared.uploads.save(data, name, pixels=shared.decoding.check(data))
+        return Item(name, upload, person=owner, refile=refile)
     except FaceallError as error:
         return Item(name, error=describe(error, shared.gallery.place)[1])
 
 
 def url_items(urls: Iterable[str], *, person: str | None) -> list[Item]:
-    """Pictures at URLs; they are called by their URL and, without a person, nobody's."""
+    """Return the photos at URLs for a registration; without a person their faces have no name."""
     return [Item(url, url=url, person=person, refile=person is not None) for url in urls]
 
 
 def submit(items: list[Item]) -> Job:
-    """Register them as soon as a thread is free. Raises RefusedError (503) where too many wait."""
+    """Queue photos for registration; their uploads are removed if they are refused.
+
+    Raises
+    ------
+    RefusedError
+        503 if too many photos are waiting.
+    """
     try:
         return services().jobs.submit(items)
     except RefusedError:

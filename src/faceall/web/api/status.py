@@ -1,4 +1,4 @@
-"""Is it well? What does it hold?"""
+"""Routes for health and status."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ from faceall.errors import FaceallError
 from faceall.gallery import Gallery
 from faceall.index.graph import GraphOptions
 from faceall.version import __version__
-from faceall.web.api import serializers as shapes
-from faceall.web.api.serializers import Json
+from faceall.web import serializers
+from faceall.web.serializers import Json
 from faceall.web.services import Services, services
 
-_TRUSTED_SECONDS = 60.0  # that an answer about problems is given again: finding it reads the whole database
+_CACHE_SECONDS = 60.0  # of the problems: finding them reads the whole database
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """/health and /status."""
+    """Add the routes /health and /status."""
     blueprint.get("/health")(health)
     blueprint.get("/status")(status)
 
 
 def health() -> Json:
-    """Answers as long as the server does."""
+    """Return that the server is running."""
     return {"status": "ok"}
 
 
 def status() -> Json:
-    """What the gallery holds, which model it needs, and how its index is."""
-    shared = services()
-    return read_status(shared)
+    """Return the counts of the gallery, its model and the state of its index."""
+    return read_status(services())
 
 
 def read_status(shared: Services) -> dict[str, Any]:
-    """The same for the page."""
+    """Return the status as JSON, for the API and the status page."""
     gallery = shared.gallery
     counted = gallery.status()
     return {
@@ -48,19 +47,19 @@ def read_status(shared: Services) -> dict[str, Any]:
         "photos": counted.photos,
         "unnamed_clusters": gallery.page_of_people(named=False, limit=0).total,
         "unnamed_faces": counted.unnamed,
-        "vanished_files": counted.vanished,
+        "missing_files": counted.vanished,
         "model": None if counted.model is None else {"name": counted.model, "size": counted.dimension},
         "engine": os.environ.get("FACEALL_ENGINE") or DEFAULT_ENGINE,
         "index": _index(gallery, counted.size),
-        "threshold": shapes.threshold(_threshold(gallery)),
+        "threshold": serializers.threshold(_threshold(gallery)),
         "uptime_seconds": round(time.monotonic() - shared.started, 1),
-        "queue": {"pictures": shared.jobs.waiting, "jobs": shared.jobs.running},
+        "queue": {"photos": shared.jobs.waiting, "jobs": shared.jobs.running},
         "version": __version__,
     }
 
 
 def _threshold(gallery: Gallery) -> Any:
-    """What matches are judged by; None too where no model says so because none is installed."""
+    """Return the threshold of matches; None if no model with one is installed."""
     try:
         return gallery.match_threshold
     except FaceallError:
@@ -81,17 +80,17 @@ def _index(gallery: Gallery, size: int) -> Json:
 
 
 class _Problems:
-    """What is wrong with a gallery, looked up now and then."""
+    """The problems of a gallery, cached."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: tuple[str, float, list[str]] | None = None
 
     def of(self, gallery: Gallery) -> list[str]:
-        """The problems, a line each, as they were at most a minute ago."""
+        """Return the problems, one line each, at most a minute old."""
         name, now = gallery.place, time.monotonic()
         with self._lock:
-            if self._known is None or self._known[0] != name or now - self._known[1] > _TRUSTED_SECONDS:
+            if self._known is None or self._known[0] != name or now - self._known[1] > _CACHE_SECONDS:
                 self._known = (name, now, [line.replace(name, "the gallery") for line in gallery.problems()])
             return self._known[2]
 

@@ -1,4 +1,4 @@
-"""Which hosts and addresses of the internet a URL may lead to: public ones, written in the one usual way."""
+"""Public IP addresses, and hosts of URLs in canonical form."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# IANA's registries of special-purpose addresses (RFC 6890 and its updates), and what is not unicast. They are listed
-# rather than asked of `is_global`, whose answer for some of them depends on the version of Python.
+# IANA's registries of special-purpose addresses (RFC 6890 and its updates), and non-unicast addresses. They are listed
+# because `is_global` gives different answers for some of them in different versions of Python.
 _CLOSED_4 = tuple(
     map(
         ipaddress.IPv4Network,
         (
             "0.0.0.0/8",  # this network; 0.0.0.0 reaches the machine itself
             "10.0.0.0/8",  # private
-            "100.64.0.0/10",  # of carriers, behind NAT
+            "100.64.0.0/10",  # carrier-grade NAT
             "127.0.0.0/8",  # loopback
-            "169.254.0.0/16",  # link-local; 169.254.169.254 and .170.2 tell the secrets of cloud machines
+            "169.254.0.0/16",  # link-local; 169.254.169.254 and .170.2 are metadata services with secrets of cloud machines
             "172.16.0.0/12",  # private
             "192.0.0.0/24",  # protocols; 192.0.0.192 is a metadata service
             "192.0.2.0/24",  # documentation
             "192.31.196.0/24",  # AS112
             "192.52.193.0/24",  # AMT
-            "192.88.99.0/24",  # relays of 6to4
+            "192.88.99.0/24",  # 6to4 relays
             "192.168.0.0/16",  # private
             "192.175.48.0/24",  # AS112
             "198.18.0.0/15",  # benchmarks
@@ -38,7 +38,7 @@ _CLOSED_4 = tuple(
         ),
     )
 )
-_OPEN_6 = ipaddress.IPv6Network("2000::/3")  # the only part from which public addresses are given out
+_OPEN_6 = ipaddress.IPv6Network("2000::/3")  # the only range of public addresses
 _CLOSED_6 = tuple(
     map(
         ipaddress.IPv6Network,
@@ -51,16 +51,16 @@ _CLOSED_6 = tuple(
         ),
     )
 )
-_ISATAP = (0x00005EFE, 0x02005EFE)  # in the middle of an address that holds an IPv4 address at its end
+_ISATAP = (0x00005EFE, 0x02005EFE)  # the middle of an address that ends with an IPv4 address
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.ASCII)
-_LONGEST_NAME = 253
+_MAX_HOST_LENGTH = 253
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to the public internet: not to this machine, its network or its cloud.
+    """Return whether an address belongs to the public internet, not to this machine, its network or its cloud.
 
-    IPv6 addresses that hold an IPv4 address (mapped, compatible, 6to4, Teredo, NAT64, ISATAP) are none, whatever it is.
+    IPv6 addresses that contain an IPv4 address (mapped, compatible, 6to4, Teredo, NAT64, ISATAP) are never public.
     """
     if isinstance(address, ipaddress.IPv4Address):
         return address.is_global and not any(address in network for network in _CLOSED_4)
@@ -72,9 +72,12 @@ def is_public(address: Address) -> bool:
 
 
 def literal_address(host: str) -> Address | None:
-    """The address that a host in its usual notation is (IPv6 without brackets); None for a name.
+    """Parse a host as an IP address (IPv6 without brackets); returns None for a name.
 
-    Raises ValueError for what only looks like an address: decimal, octal, hex or short forms, zones.
+    Raises
+    ------
+    ValueError
+        For decimal, octal, hexadecimal and short forms, and for zones.
     """
     if ":" in host:
         if "%" in host:
@@ -86,9 +89,12 @@ def literal_address(host: str) -> Address | None:
 
 
 def plain_host(host: str) -> str:
-    """A host of a URL in small ASCII letters, international names in their ASCII form.
+    """Return the host of a URL in lower case, international names in their ASCII form (IDNA).
 
-    Raises ValueError where it is neither an address in the usual notation nor a name.
+    Raises
+    ------
+    ValueError
+        If it is neither an address in canonical notation nor a name.
     """
     if host.isascii() and literal_address(host) is not None:
         return host.lower()
@@ -97,7 +103,7 @@ def plain_host(host: str) -> str:
     except UnicodeError as error:
         raise ValueError("not a name") from error
     labels = name.removesuffix(".").split(".")
-    if len(name) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in labels):
+    if len(name) > _MAX_HOST_LENGTH or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError("not a name")
     if literal_address(name) is not None:
         raise ValueError("an address in digits of another script")
@@ -105,5 +111,11 @@ def plain_host(host: str) -> str:
 
 
 def parse_addresses(texts: Iterable[str]) -> list[Address]:
-    """Addresses as a resolver writes them, each once, in order. Raises ValueError."""
+    """Parse the addresses of a resolver, without duplicates, in order.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not an IP address.
+    """
     return list(dict.fromkeys(map(ipaddress.ip_address, texts)))

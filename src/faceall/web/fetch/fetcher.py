@@ -1,11 +1,10 @@
-"""`Fetcher`: a picture from a URL that a stranger gave, without becoming that stranger's hand in our network.
+"""`Fetcher`: SSRF-safe download of images.
 
-A name is resolved once. Every address that it has must be public, and the connection is made to such an address
-itself, never to the name again: a name server that answers differently the next moment changes nothing. Each redirect
-begins anew. Proxies of the environment are not used, for they would resolve the name themselves.
+A host name is resolved once. All its addresses must be public, and the connection is made to one of these addresses, not
+to the name, so DNS rebinding has no effect. Each redirect is checked in the same way. Proxies of the environment are
+not used, because they would resolve the name themselves.
 
-What goes wrong on the way to a host is told in one way only: whether a port is open, closed or silent, or a name
-exists, is nobody's business.
+All failures before the response have the same message, so that clients cannot scan ports or host names.
 """
 
 from __future__ import annotations
@@ -28,29 +27,37 @@ from faceall.web.fetch.urls import Target, file_name, parse_url, shown_url
 from faceall.web.refusal import FetchError
 
 Resolve = Callable[[str, int], Sequence[str]]
-"""The addresses of a name, as text; the second argument is the port. Raises OSError."""
+"""Returns the addresses of a host name; the second argument is the port. Raises OSError."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BLOCK = 1 << 16
-_MOST_ADDRESSES = 16  # of one name
-_TRIED = 3
+_MAX_ADDRESSES = 16  # of one name
+_MAX_TRIES = 3
 _UNREACHABLE = "cannot be reached at a public address"
 
 
 @dataclass(frozen=True)
 class FetchLimits:
-    """The bounds on one download.
+    """Limits of one download.
 
-    most_bytes       of the picture's file
-    most_pixels      of the picture
-    seconds          for all of it, redirects too
-    connect_seconds  until one address answers
-    redirects        at most so many
-    ports            the only ones that are asked
+    Attributes
+    ----------
+    max_bytes : int
+        Of the image file.
+    max_pixels : int
+        Of the image.
+    seconds : float
+        Total time, including redirects.
+    connect_seconds : float
+        Time to connect to one address.
+    redirects : int
+        Maximum number of redirects.
+    ports : tuple of int
+        Allowed ports.
     """
 
-    most_bytes: int = 20 << 20
-    most_pixels: int = 60_000_000
+    max_bytes: int = 20 << 20
+    max_pixels: int = 60_000_000
     seconds: float = 20.0
     connect_seconds: float = 5.0
     redirects: int = 3
@@ -59,7 +66,17 @@ class FetchLimits:
 
 @dataclass(frozen=True, eq=False)
 class Fetched:
-    """What came from a URL: the bytes of a picture, the file name in the URL, and what the server calls its kind."""
+    """A downloaded image.
+
+    Attributes
+    ----------
+    data : bytes
+        The file.
+    name : str
+        File name in the URL.
+    content_type : str
+        As sent by the server.
+    """
 
     data: bytes
     name: str
@@ -67,12 +84,18 @@ class Fetched:
 
 
 class Fetcher:
-    """Downloads pictures. Safe to call from several threads.
+    """Downloads images; thread-safe.
 
-    limits   the bounds on each download
-    resolve  how names become addresses; by default as the system does it
-    permit   which addresses may be asked; by default public ones
-    tls      how servers prove who they are; by default with the certificates that the system trusts
+    Parameters
+    ----------
+    limits : FetchLimits, optional
+        Limits of each download.
+    resolve : callable, optional
+        Resolves host names; by default the system's resolver.
+    permit : callable, optional
+        Decides which addresses are allowed; by default `is_public`.
+    tls : ssl.SSLContext, optional
+        By default the certificates that the system trusts.
     """
 
     def __init__(
@@ -89,9 +112,12 @@ class Fetcher:
         self._tls = tls or ssl.create_default_context()
 
     def fetch(self, url: str) -> Fetched:
-        """Download the picture at `url`, http or https.
+        """Download the image at an http or https URL.
 
-        Raises FetchError: the URL is refused, nothing answers, too much or too slow comes, or it is not a picture.
+        Raises
+        ------
+        FetchError
+            If the URL is refused or unreachable, or the response is too large, too slow or not an image.
         """
         deadline = time.monotonic() + self.limits.seconds
         place = url
@@ -107,94 +133,94 @@ class Fetcher:
             raise FetchError(f"{shown_url(url)}: {error}") from error
 
     def _check(self, url: str) -> Target:
-        """Take a URL apart, and refuse one that is not plain."""
+        """Parse a URL and check its port."""
         target = parse_url(url)
         if target.port not in self.limits.ports:
             known = ", ".join(map(str, self.limits.ports))
-            raise FetchError(f"port {target.port} is not asked for pictures; allowed are {known}")
+            raise FetchError(f"port {target.port} is not allowed; allowed ports: {known}")
         return target
 
     def _ask(self, target: Target, deadline: float) -> Fetched | str:
-        """One request: the picture, or where the server sends us to."""
+        """Send one request; returns the image, or the URL of a redirect."""
         addresses = self._addresses(target, deadline)
-        with _Line(target, self._tls, deadline) as line:
+        with _Connection(target, self._tls, deadline) as connection:
             try:
-                line.connect(addresses[:_TRIED], self.limits.connect_seconds)
-                response = line.request()
+                connection.connect(addresses[:_MAX_TRIES], self.limits.connect_seconds)
+                response = connection.request()
                 if response.status in _REDIRECTS:
-                    return _place_of(response)
+                    return _location_of(response)
                 return self._receive(response, target, deadline)
             except FetchError:
                 raise
             except (OSError, http.client.HTTPException, ValueError) as error:
-                raise FetchError(self._trouble(line, deadline)) from error
+                raise FetchError(self._explain(connection, deadline)) from error
 
-    def _trouble(self, line: _Line, deadline: float) -> str:
-        """What to tell of a failed request: the same for all reasons that say something about the other network."""
-        if not line.answered:
+    def _explain(self, connection: _Connection, deadline: float) -> str:
+        """Return the message of a failed request, which reveals nothing about the other network."""
+        if not connection.answered:
             return _UNREACHABLE
         late = time.monotonic() >= deadline
         return f"took longer than {self.limits.seconds:g} seconds" if late else "the connection broke"
 
     def _addresses(self, target: Target, deadline: float) -> list[Address]:
-        """Every address of a host, all of them permitted."""
+        """Return all addresses of a host; raises FetchError if any of them is not permitted."""
         literal = literal_address(target.host)
         if literal is not None:
             if not self._permit(literal):
-                raise FetchError("is not a public address; only pictures on the internet are fetched")
+                raise FetchError("is not a public address; only images on the public internet are downloaded")
             return [literal]
-        addresses = self._looked_up(target, deadline)
-        if not 0 < len(addresses) <= _MOST_ADDRESSES or not all(map(self._permit, addresses)):
+        addresses = self._resolve_within(target, deadline)
+        if not 0 < len(addresses) <= _MAX_ADDRESSES or not all(map(self._permit, addresses)):
             raise FetchError(_UNREACHABLE)
         return addresses
 
-    def _looked_up(self, target: Target, deadline: float) -> list[Address]:
-        """The addresses of a name, none where it has none or the answer takes too long."""
+    def _resolve_within(self, target: Target, deadline: float) -> list[Address]:
+        """Resolve a host name; returns no address if that fails or takes too long."""
         found: list[Address] = []
 
         def look_up() -> None:
             try:
                 found.extend(parse_addresses(self._resolve(target.host, target.port)))
             except (OSError, ValueError, UnicodeError):
-                found.clear()  # no such name: told as every other reason
+                found.clear()  # reported like every other failure
 
         thread = threading.Thread(target=look_up, name="faceall-resolve", daemon=True)
         thread.start()
-        thread.join(max(0.0, deadline - time.monotonic()))  # the system's resolver knows no deadline
+        thread.join(max(0.0, deadline - time.monotonic()))  # the system's resolver has no timeout
         return [] if thread.is_alive() else found
 
     def _receive(self, response: http.client.HTTPResponse, target: Target, deadline: float) -> Fetched:
-        """The picture in an answer, never more of it than the cap."""
-        most = self.limits.most_bytes
+        """Read the image of a response, up to the size limit."""
+        max_bytes = self.limits.max_bytes
         if response.status != 200:
-            raise FetchError(f"the server answers {response.status}")
+            raise FetchError(f"the server responded with status {response.status}")
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise FetchError("the server sends it compressed, though asked not to")
-        if (response.length or 0) > most:
-            raise FetchError(f"has {response.length:,} bytes, the limit is {most:,}")
+            raise FetchError("the server sent a compressed response, which is not supported")
+        if (response.length or 0) > max_bytes:
+            raise FetchError(f"has {response.length:,} bytes, the limit is {max_bytes:,}")
         data = bytearray()
         while block := response.read1(_BLOCK):
             data += block
-            if len(data) > most:
-                raise FetchError(f"has more than {most:,} bytes")
+            if len(data) > max_bytes:
+                raise FetchError(f"has more than {max_bytes:,} bytes, which is the limit")
         if response.length or time.monotonic() >= deadline:
             raise ConnectionError
-        _check_picture(bytes(data), self.limits.most_pixels)
+        _check_image(bytes(data), self.limits.max_pixels)
         return Fetched(bytes(data), file_name(target.path), response.headers.get_content_type())
 
 
-class _Line:
-    """One connection to one checked address, cut at the deadline whatever the other side does."""
+class _Connection:
+    """A connection to a checked address, closed at the deadline."""
 
     def __init__(self, target: Target, tls: ssl.SSLContext, deadline: float) -> None:
         self._target, self._tls, self._deadline = target, tls, deadline
         self._socket: socket.socket | None = None
         self._connection: http.client.HTTPConnection | None = None
-        self._timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._cut)
+        self._timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._interrupt)
         self._timer.daemon = True
-        self.answered = False  # whether the server has sent a status line
+        self.answered = False  # whether a status line was received
 
-    def __enter__(self) -> _Line:
+    def __enter__(self) -> _Connection:
         self._timer.start()
         return self
 
@@ -205,16 +231,16 @@ class _Line:
         if self._socket is not None:
             self._socket.close()
 
-    def _cut(self) -> None:
-        """End what the thread of the request waits for; called in the timer's thread."""
-        line = self._socket
-        if line is not None:
-            with contextlib.suppress(OSError):  # it is closed already
-                socket.socket.shutdown(line, socket.SHUT_RDWR)
+    def _interrupt(self) -> None:
+        """Interrupt the blocking call of the request's thread; called by the timer."""
+        connected = self._socket
+        if connected is not None:
+            with contextlib.suppress(OSError):  # already closed
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
     def connect(self, addresses: Sequence[Address], seconds: float) -> None:
-        """Connect to the first address that answers. Raises OSError."""
-        trouble: OSError = TimeoutError()
+        """Connect to the first address that responds; raises OSError."""
+        failure: OSError = TimeoutError()
         for address in addresses:
             left = self._deadline - time.monotonic()
             if left <= 0:
@@ -223,21 +249,21 @@ class _Line:
                 self._socket = socket.create_connection((str(address), self._target.port), min(seconds, left))
                 break
             except OSError as error:
-                trouble = error
+                failure = error
         if self._socket is None:
-            raise trouble
+            raise failure
         self._socket.settimeout(max(0.1, self._deadline - time.monotonic()))
         if self._target.scheme == "https":
             # the address was checked; the certificate and SNI are those of the name
             self._socket = self._tls.wrap_socket(
                 self._socket, server_hostname=self._target.host.removesuffix("."), do_handshake_on_connect=False
             )
-            if time.monotonic() >= self._deadline:  # the timer may have met the socket before it was wrapped
+            if time.monotonic() >= self._deadline:  # the timer may have run before the socket was wrapped
                 raise TimeoutError
             self._socket.do_handshake()
 
     def request(self) -> http.client.HTTPResponse:
-        """Send the request and read the head of the answer. Raises OSError or HTTPException."""
+        """Send the request and read the response headers; raises OSError or HTTPException."""
         connection = http.client.HTTPConnection(self._target.host, self._target.port)
         connection.sock = self._socket
         self._connection = connection
@@ -253,22 +279,22 @@ class _Line:
         return response
 
 
-def _place_of(response: http.client.HTTPResponse) -> str:
-    place = response.headers.get("Location")
-    if not place:
-        raise FetchError("redirects to nowhere")
-    return place
+def _location_of(response: http.client.HTTPResponse) -> str:
+    location = response.headers.get("Location")
+    if not location:
+        raise FetchError("redirects without a location")
+    return location
 
 
-def _check_picture(data: bytes, most_pixels: int) -> None:
-    """Refuse what is not a picture by its first bytes, whatever the server calls it."""
+def _check_image(data: bytes, max_pixels: int) -> None:
+    """Check by the file's header that it is an image."""
     try:
-        read_header(data, max_pixels=most_pixels)
+        read_header(data, max_pixels=max_pixels)
     except ImageError as error:
         raise FetchError(error.reason) from error
 
 
 def _system_addresses(host: str, port: int) -> list[str]:
-    """What the system says about a name."""
+    """Resolve a host name with the system's resolver."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]

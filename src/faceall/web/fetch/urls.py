@@ -1,4 +1,4 @@
-"""A URL that a stranger gave, taken apart, or refused where two readers could understand it differently."""
+"""Parsing of URLs from clients; ambiguous URLs are refused."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from faceall.web.fetch.addresses import plain_host
 from faceall.web.refusal import FetchError
 
 _PORTS = {"http": 80, "https": 443}
-_SHOWN = 200  # characters of a URL in an error
+_SHOWN = 200  # characters of a URL in an error message
 _UNUSUAL = re.compile(r"[\x00-\x20\x7f\\]")
 _KEPT_IN_PATHS = "/%:@!$&'()*+,;=-._~"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A checked URL, taken apart: `host` is plain, `path` is what the request asks for."""
+    """A checked URL: canonical host, and the path with its query."""
 
     scheme: str
     host: str
@@ -32,9 +32,15 @@ class Target:
 
 
 def parse_url(url: str) -> Target:
-    """A URL taken apart; raises FetchError where it is not a plain http or https one."""
+    """Parse a URL.
+
+    Raises
+    ------
+    FetchError
+        If it is not an unambiguous http or https URL.
+    """
     if _UNUSUAL.search(url):
-        raise FetchError("has spaces, control characters or backslashes in it")
+        raise FetchError("contains spaces, control characters or backslashes")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -43,29 +49,29 @@ def parse_url(url: str) -> Target:
     if parts.scheme not in _PORTS:
         raise FetchError("is not an http or https URL")
     if "@" in parts.netloc:
-        raise FetchError("holds a user name or a password; URLs with them are not fetched")
+        raise FetchError("contains a user name or password, which is not allowed")
     try:
         host = plain_host(parts.hostname or "")
     except ValueError as error:
-        raise FetchError("its host is not a name or an address in the usual notation") from error
+        raise FetchError("the host is not a name or an IP address in canonical notation") from error
     return Target(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, _path_of(parts))
 
 
 def _path_of(parts: SplitResult) -> str:
-    """What to ask the host for: path and query, in ASCII."""
+    """Return path and query in ASCII."""
     path = quote(parts.path or "/", safe=_KEPT_IN_PATHS)
     return f"{path}?{quote(parts.query, safe=_KEPT_IN_PATHS + '?')}" if parts.query else path
 
 
 def file_name(path: str) -> str:
-    """The file name at the end of a path, fit to be shown; "picture" where there is none."""
+    """Return the file name at the end of a path without unsafe characters; "photo" if there is none."""
     name = unquote(path.partition("?")[0].rpartition("/")[2])
     kept = "".join(letter for letter in name if letter.isprintable() and letter not in '/\\:*?"<>|').strip(" .")
-    return kept[:100] or "picture"
+    return kept[:100] or "photo"
 
 
 def shown_url(url: str) -> str:
-    """A URL as an error shows it: without a user and password, and not beyond all measure."""
+    """Return a URL for an error message: without user and password, shortened."""
     head, separator, rest = url.partition("://")
     place = rest.partition("/")[0]
     if "@" in place:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the app, written by hand and compared with the routes by a test."""
+"""The OpenAPI 3.1 document; a test compares it with the routes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 from flask import Response, jsonify
 
 from faceall.version import __version__
-from faceall.web.openapi.operations import CHANGES, PAGE, PICTURES, in_path, in_query, operation
+from faceall.web.openapi.operations import CHANGES, IMAGES, PAGE, in_path, in_query, operation
 from faceall.web.openapi.schemas import FLAG, ID, SCHEMAS, TEXT, Schema, many, maybe, record, ref
 from faceall.web.services import services
 
-_PICTURE: Schema = {"type": "string", "contentMediaType": "image/*", "format": "binary"}
+_IMAGE: Schema = {"type": "string", "contentMediaType": "image/*", "format": "binary"}
 _LIMITS = {"type": "number", "minimum": 0, "maximum": 4}
 
 
-def build(*, most_urls: int, most_matches: int) -> dict[str, Any]:
-    """The document, with the bounds of a server in it."""
+def build(*, max_urls: int, max_matches: int) -> dict[str, Any]:
+    """Return the document with the limits of a server."""
     paths = {
         **_general(),
         **_people(),
         **_faces(),
         **_photos(),
-        **_registrations(most_urls),
-        **_questions(most_matches),
-        **_faceall(most_urls),
+        **_registrations(max_urls),
+        **_questions(max_matches),
+        **_faceall(max_urls),
     }
     for path, methods in paths.items():
         for method, described in methods.items():
@@ -37,14 +37,14 @@ def build(*, most_urls: int, most_matches: int) -> dict[str, Any]:
         "info": {
             "title": "faceall",
             "version": __version__,
-            "description": "Find, remember and recognise faces. Distances are squared L2 of unit vectors, 0 to 4.",
+            "description": "Detect and recognise faces. Distances are squared L2 of unit vectors, 0 to 4.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "needed where the server has keys"}
+                "key": {"type": "http", "scheme": "bearer", "description": "required if the server has keys"}
             },
         },
         "security": [{}, {"key": []}],
@@ -52,18 +52,18 @@ def build(*, most_urls: int, most_matches: int) -> dict[str, Any]:
 
 
 def document() -> Response:
-    """The document as an answer."""
+    """Return the document as a response."""
     options = services().options
-    return jsonify(build(most_urls=options.most_urls, most_matches=options.most_matches))
+    return jsonify(build(max_urls=options.max_urls, max_matches=options.max_matches))
 
 
 def _general() -> Schema:
     return {
         "/api/v1/health": {
-            "get": operation("Whether the server answers", record(status={"type": "string", "const": "ok"}))
+            "get": operation("Check that the server is running", record(status={"type": "string", "const": "ok"}))
         },
-        "/api/v1/status": {"get": operation("What the gallery holds, and how it is", ref("Status"))},
-        "/api/v1/openapi.json": {"get": operation("This document", {"type": "object"})},
+        "/api/v1/status": {"get": operation("Get the counts and the state of the gallery", ref("Status"))},
+        "/api/v1/openapi.json": {"get": operation("Get this document", {"type": "object"})},
     }
 
 
@@ -72,10 +72,10 @@ def _people() -> Schema:
     unnamed = in_query("unnamed", {"type": "string", "enum": ["all", "only", "none"], "default": "all"})
     rename = operation("Rename a person", ref("Person"), parameters=person, body=record(name=_NAME), errors=CHANGES)
     merge = operation(
-        "File all their faces under another", ref("Person"), parameters=person, body=record(into=ID), errors=CHANGES
+        "Merge a person into another one", ref("Person"), parameters=person, body=record(into=ID), errors=CHANGES
     )
     split = operation(
-        "Take faces out, to another person or a new cluster",
+        "Move faces to another person or a new cluster",
         ref("Person"),
         parameters=person,
         body=record({"to": maybe(_NAME)}, faces=many(ID, minItems=1)),
@@ -83,12 +83,12 @@ def _people() -> Schema:
     )
     return {
         "/api/v1/people": {
-            "get": operation("People by name", ref("People"), parameters=[unnamed, in_query("q", TEXT), *PAGE])
+            "get": operation("List people by name", ref("People"), parameters=[unnamed, in_query("q", TEXT), *PAGE])
         },
         "/api/v1/people/{person_id}": {
-            "get": operation("One person", ref("Person"), parameters=person),
+            "get": operation("Get a person", ref("Person"), parameters=person),
             "patch": rename,
-            "delete": operation("Remove a person with all faces", ref("Removal"), parameters=person),
+            "delete": operation("Remove a person and all their faces", ref("Removal"), parameters=person),
         },
         "/api/v1/people/{person_id}/merge": {"post": merge},
         "/api/v1/people/{person_id}/split": {"post": split},
@@ -100,23 +100,23 @@ _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": 
 
 def _faces() -> Schema:
     face = [in_path("face_id", 2)]
-    chosen = [in_query("person", ID), in_query("photo", ID), in_query("nobody", FLAG)]
+    chosen = [in_query("person", ID), in_query("photo", ID), in_query("unassigned", FLAG)]
     assign = operation(
-        "File a face under a person, or under nobody",
+        "Assign a face to a person, or to none",
         ref("Face"),
         parameters=face,
         body=record(person=maybe(_NAME)),
         errors=CHANGES,
     )
     return {
-        "/api/v1/faces": {"get": operation("Faces by their ids", ref("Faces"), parameters=[*chosen, *PAGE])},
+        "/api/v1/faces": {"get": operation("List faces by id", ref("Faces"), parameters=[*chosen, *PAGE])},
         "/api/v1/faces/{face_id}": {
-            "get": operation("One face", ref("Face"), parameters=face),
+            "get": operation("Get a face", ref("Face"), parameters=face),
             "patch": assign,
             "delete": operation("Remove a face", ref("Removal"), parameters=face),
         },
         "/api/v1/faces/{face_id}/thumbnail": {
-            "get": operation("A face as a small picture", "image/jpeg", parameters=face)
+            "get": operation("Get the thumbnail of a face", "image/jpeg", parameters=face)
         },
     }
 
@@ -126,44 +126,44 @@ def _photos() -> Schema:
     size = in_query("max", {"type": "integer", "minimum": 16, "maximum": 4096, "default": 1600})
     return {
         "/api/v1/photos": {
-            "get": operation("Photos by their ids", ref("Photos"), parameters=[in_query("person", ID), *PAGE])
+            "get": operation("List photos by id", ref("Photos"), parameters=[in_query("person", ID), *PAGE])
         },
         "/api/v1/photos/{photo_id}": {
-            "get": operation("One photo", ref("Photo"), parameters=photo),
-            "delete": operation("Remove a photo with its faces", ref("Removal"), parameters=photo),
+            "get": operation("Get a photo", ref("Photo"), parameters=photo),
+            "delete": operation("Remove a photo and its faces", ref("Removal"), parameters=photo),
         },
         "/api/v1/photos/{photo_id}/image": {
             "get": operation(
-                "The photo, upright and scaled down, with a face marked",
+                "Get the image of a photo, upright and scaled down, with a face marked",
                 "image/jpeg",
                 parameters=[*photo, size, in_query("face", ID)],
-                errors=PICTURES,
+                errors=IMAGES,
             )
         },
     }
 
 
-def _registrations(most_urls: int) -> Schema:
-    urls = many({"type": "string"}, minItems=1, maxItems=most_urls)
+def _registrations(max_urls: int) -> Schema:
+    urls = many({"type": "string"}, minItems=1, maxItems=max_urls)
     form = {
         "type": "object",
         "properties": {
-            "files": {**many(_PICTURE, minItems=1), "description": "the pictures; there are files or urls, or both"},
+            "files": {**many(_IMAGE, minItems=1), "description": "the photos; files or urls or both are required"},
             "person": {
                 "type": "string",
                 "pattern": r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,200}$",
-                "description": "whose they are; where it is empty each is called after its file's name",
+                "description": "name of the person; if empty it is taken from each file's name",
             },
-            "unnamed": {**FLAG, "description": "file new faces under nobody"},
-            "urls": {"description": f"the address of a picture; the field may come {most_urls} times"},
+            "unnamed": {**FLAG, "description": "leave new faces without a person"},
+            "urls": {"description": f"the URL of a photo; the field may occur {max_urls} times"},
         },
     }
     register = operation(
-        "Register pictures; answers before it is done, unless `wait` is true",
+        "Register photos; responds before they are registered, unless `wait` is true",
         ref("JobFinished"),
         parameters=[in_query("wait", {**FLAG, "default": False})],
         body=record({"person": maybe(_NAME)}, urls=urls),
-        errors=PICTURES,
+        errors=IMAGES,
     )
     register["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
     register["responses"]["202"] = {
@@ -178,10 +178,10 @@ def _registrations(most_urls: int) -> Schema:
     }
     return {
         "/api/v1/register": {"post": register},
-        "/api/v1/jobs/{job_id}": {"get": operation("How far a registration is", ref("Job"), parameters=job)},
+        "/api/v1/jobs/{job_id}": {"get": operation("Get the progress of a registration", ref("Job"), parameters=job)},
         "/api/v1/jobs/{job_id}/events": {
             "get": operation(
-                "Server-sent events: `result` for each picture, then `done`",
+                "Server-sent events: `result` for each photo, then `done`",
                 "text/event-stream",
                 parameters=[*job, seen],
             )
@@ -189,25 +189,25 @@ def _registrations(most_urls: int) -> Schema:
     }
 
 
-def _questions(most_matches: int) -> Schema:
+def _questions(max_matches: int) -> Schema:
     search = {
         "type": "object",
         "properties": {
-            "file": _PICTURE,
-            "k": {"type": "integer", "minimum": 1, "maximum": most_matches, "default": 5},
+            "file": _IMAGE,
+            "k": {"type": "integer", "minimum": 1, "maximum": max_matches, "default": 5},
             "threshold": _LIMITS,
             "by": {"type": "string", "enum": ["face", "person"], "default": "face"},
-            "people": {**many(ID), "description": "only faces of these count; the field may come several times"},
+            "people": {**many(ID), "description": "search among these people only; the field may occur several times"},
         },
         "required": ["file"],
     }
     compare = {
         "type": "object",
-        "properties": {"first": _PICTURE, "second": _PICTURE},
+        "properties": {"first": _IMAGE, "second": _IMAGE},
         "required": ["first", "second"],
     }
     cluster = operation(
-        "Group the faces of nobody",
+        "Cluster the faces without a person",
         ref("Clustering"),
         body=record({"threshold": maybe({"type": "number", "exclusiveMinimum": 0, "maximum": 4}), "known": FLAG}),
         errors=CHANGES,
@@ -216,59 +216,59 @@ def _questions(most_matches: int) -> Schema:
     form = "multipart/form-data"
     return {
         "/api/v1/search": {
-            "post": operation("Who is on a picture", ref("Found"), body=search, kind=form, errors=PICTURES)
+            "post": operation("Search with an image", ref("Found"), body=search, kind=form, errors=IMAGES)
         },
         "/api/v1/compare": {
             "post": operation(
-                "Whether two pictures show one person",
+                "Compare the primary faces of two images",
                 ref("Comparison"),
                 body=compare,
                 kind=form,
-                errors=(*PICTURES, 422),
+                errors=(*IMAGES, 422),
             )
         },
         "/api/v1/cluster": {"post": cluster},
     }
 
 
-def _faceall(most_urls: int) -> Schema:
-    """The routes of the FaceAll that was a web app only."""
+def _faceall(max_urls: int) -> Schema:
+    """Return the routes of the original FaceAll web app."""
     form = "multipart/form-data"
-    names = {**TEXT, "description": "the file fields, each with a * behind it"}
+    names = {**TEXT, "description": "the file fields, each followed by *"}
     register = {
         "type": "object",
         "properties": {"names": names},
         "required": ["names"],
-        "additionalProperties": _PICTURE,
+        "additionalProperties": _IMAGE,
     }
     retrieve = {
         "type": "object",
         "properties": {"name": {**TEXT, "description": "the file field"}},
         "required": ["name"],
-        "additionalProperties": _PICTURE,
+        "additionalProperties": _IMAGE,
     }
-    batch = record(urls=many(TEXT, minItems=1, maxItems=most_urls))
+    batch = record(urls=many(TEXT, minItems=1, maxItems=max_urls))
     failed = {"oneOf": [ref("Error"), ref("FaceAllFaces")]}
     paths = {
         "/faceRegister": {
             "post": operation(
-                "Register the pictures of a form",
+                "Register the images of a form",
                 ref("FaceAllFaces"),
                 body=register,
                 kind=form,
-                errors=(*PICTURES, 422),
+                errors=(*IMAGES, 422),
             )
         },
         "/faceRegisterBatch": {
-            "post": operation("Register the pictures at URLs", ref("FaceAllFaces"), body=batch, errors=(*PICTURES, 422))
+            "post": operation("Register the images at URLs", ref("FaceAllFaces"), body=batch, errors=(*IMAGES, 422))
         },
         "/faceRetrieve": {
             "post": operation(
-                "All faces by their distance to the one on a picture",
+                "List all faces by their distance to the one on an image",
                 ref("FaceAllDistances"),
                 body=retrieve,
                 kind=form,
-                errors=(*PICTURES, 422),
+                errors=(*IMAGES, 422),
             )
         },
     }

@@ -1,29 +1,29 @@
-"""Operations of the OpenAPI document: what all of them have in common."""
+"""What the operations of the OpenAPI document have in common."""
 
 from __future__ import annotations
 
-from faceall.web.api.inputs import LONGEST_PAGE
+from faceall.web.api.inputs import MAX_PAGE_SIZE
 from faceall.web.openapi.schemas import ID, Schema, ref
 
 _ERRORS = {
-    400: "what is asked for cannot be understood; the message says why",
-    401: "an API key is needed",
-    403: "the request comes from another site",
-    404: "there is no such thing",
-    409: "it clashes with what is there",
+    400: "invalid request; the message says why",
+    401: "an API key is required",
+    403: "a cross-site request, or an unknown host name",
+    404: "not found",
+    409: "conflict with the present state",
     413: "too large",
-    415: "no picture, or a body of another kind",
-    422: "not the faces that are needed",
+    415: "not an image, or the wrong content type",
+    422: "the image does not show the required faces, or a URL cannot be downloaded",
     429: "too many requests",
-    500: "a fault of the server",
-    503: "busy; ask again",
+    500: "internal error",
+    503: "busy; try again",
 }
 _ALWAYS = (400, 401, 403, 404, 429, 500, 503)
 CHANGES = (409, 413, 415)
-"""Errors of what takes a JSON body."""
+"""Additional errors of operations with a JSON body."""
 
-PICTURES = (409, 413, 415)
-"""Errors of what takes a picture, beside those of every operation."""
+IMAGES = (409, 413, 415)
+"""Additional errors of operations with an image."""
 
 
 def operation(
@@ -36,9 +36,9 @@ def operation(
     kind: str = "application/json",
     status: int = 200,
 ) -> Schema:
-    """One operation; `answer` is the shape of its JSON or another media type."""
+    """Return an operation; `answer` is the schema of its JSON, or another media type."""
     content = {answer: {}} if isinstance(answer, str) else {"application/json": {"schema": answer}}
-    responses: Schema = {str(status): {"description": "done", "content": content}}
+    responses: Schema = {str(status): {"description": "success", "content": content}}
     for code in sorted({*_ALWAYS, *errors}):
         responses[str(code)] = {
             "description": _ERRORS[code],
@@ -53,17 +53,17 @@ def operation(
 
 
 def in_query(name: str, schema: Schema) -> Schema:
-    """A parameter behind the question mark."""
+    """Return a query parameter."""
     return {"name": name, "in": "query", "schema": schema}
 
 
 def in_path(name: str, example: int | str) -> Schema:
-    """A parameter in the path: an id, or for a textual example a word."""
+    """Return a path parameter: an id, or for a string example a word."""
     schema = ID if isinstance(example, int) else {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": 64}
     return {"name": name, "in": "path", "required": True, "schema": schema, "example": example}
 
 
 PAGE = [
-    in_query("limit", {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": 100}),
+    in_query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": 100}),
     in_query("offset", {**ID, "default": 0}),
 ]

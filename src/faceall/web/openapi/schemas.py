@@ -1,4 +1,4 @@
-"""The shapes of the OpenAPI document: what requests and answers look like."""
+"""JSON schemas of requests and responses."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ SIMILARITY: Schema = {"type": "number", "description": "cosine: 1 same, -1 oppos
 
 
 def ref(name: str) -> Schema:
-    """A shape by its name."""
+    """Return a reference to a schema."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def maybe(schema: Schema) -> Schema:
-    """That, or null."""
+    """Return the schema of a value or null."""
     return {"oneOf": [schema, {"type": "null"}]}
 
 
 def many(schema: Schema, **bounds: int) -> Schema:
-    """A list of that."""
+    """Return the schema of a list."""
     return {"type": "array", "items": schema, **bounds}
 
 
 def record(optional: dict[str, Schema] | None = None, /, **fields: Schema) -> Schema:
-    """An object with these fields and no others; those in `optional` may be absent."""
+    """Return the schema of an object with these fields only; those in `optional` may be absent."""
     return {
         "type": "object",
         "properties": {**fields, **(optional or {})},
@@ -43,7 +43,7 @@ def record(optional: dict[str, Schema] | None = None, /, **fields: Schema) -> Sc
 
 
 _POINT = many(NUMBER, minItems=2, maxItems=2)
-_PLACE: dict[str, Schema] = {
+_GEOMETRY: dict[str, Schema] = {
     "box": {**many(NUMBER, minItems=4, maxItems=4), "description": "x0 y0 x1 y1 in pixels of the upright photo"},
     "landmarks": {
         **many(_POINT, minItems=5, maxItems=5),
@@ -52,20 +52,20 @@ _PLACE: dict[str, Schema] = {
     "score": {"type": "number", "minimum": 0, "maximum": 1},
 }
 _ERROR_FIELDS = {"code": {"type": "string", "enum": ERROR_CODES}, "message": TEXT}
-_PERSON_REF = {"id": ID, "name": TEXT, "unnamed": {**FLAG, "description": "a cluster that nobody has named"}}
+_PERSON_REF = {"id": ID, "name": TEXT, "unnamed": {**FLAG, "description": "a cluster without a name"}}
 _STATUSES = ("registered", "unchanged", "duplicate", "moved", "refiled", "back", "no-face", "unreadable", "too-large")
 _JOB = {"id": TEXT, "total": COUNT, "state": {"type": "string", "enum": ["queued", "running", "done"]}}
 
 SCHEMAS: dict[str, Schema] = {
     "Error": {
         **record(error=record(**_ERROR_FIELDS)),
-        "description": "every error has this shape",
+        "description": "the format of all errors",
     },
     "PersonName": record(**_PERSON_REF),
     "PhotoName": record(id=ID, name=TEXT),
     "Person": record(**_PERSON_REF, faces=COUNT, photos=COUNT, cover=maybe(ID)),
     "People": record(people=many(ref("Person")), total=COUNT),
-    "Face": record(id=ID, person=maybe(ref("PersonName")), photo=ref("PhotoName"), chief=FLAG, **_PLACE),
+    "Face": record(id=ID, person=maybe(ref("PersonName")), photo=ref("PhotoName"), primary=FLAG, **_GEOMETRY),
     "Faces": record(faces=many(ref("Face")), total=COUNT),
     "Photo": record(
         id=ID,
@@ -73,7 +73,7 @@ SCHEMAS: dict[str, Schema] = {
         width=maybe(COUNT),
         height=maybe(COUNT),
         faces=many(ref("Face")),
-        available={**FLAG, "description": "whether its file can still be shown"},
+        available={**FLAG, "description": "whether its file exists"},
     ),
     "Photos": record(photos=many(ref("Photo")), total=COUNT),
     "Receipt": record(
@@ -82,7 +82,7 @@ SCHEMAS: dict[str, Schema] = {
             "secure_delete": FLAG,
             "log": {"type": "string", "enum": ["empty", "held"]},
             "graph": {"type": "string", "enum": ["none", "rewritten", "outdated"]},
-            "complete": {**FLAG, "description": "no byte of a removed vector is left in the gallery's files"},
+            "complete": {**FLAG, "description": "no byte of a removed embedding is left in the gallery's files"},
         },
         id=TEXT,
         time={"type": "string", "format": "date-time"},
@@ -127,31 +127,31 @@ SCHEMAS: dict[str, Schema] = {
         mean=DISTANCE,
         similarity=SIMILARITY,
         match=maybe(FLAG),
-        count={**COUNT, "description": "how many faces of this person the mean is over"},
+        count={**COUNT, "description": "number of faces of this person that the mean is taken over"},
         faces={**many(ID), "description": "the nearest face"},
     ),
     "Found": record(
         width=COUNT,
         height=COUNT,
         threshold=maybe(ref("Threshold")),
-        faces=many(record(**_PLACE, matches=many({"oneOf": [ref("FaceMatch"), ref("PersonMatch")]}))),
+        faces=many(record(**_GEOMETRY, matches=many({"oneOf": [ref("FaceMatch"), ref("PersonMatch")]}))),
     ),
     "Comparison": record(
         distance=DISTANCE,
         similarity=SIMILARITY,
         same=maybe(FLAG),
         threshold=maybe(ref("Threshold")),
-        first=record(**_PLACE),
-        second=record(**_PLACE),
+        first=record(**_GEOMETRY),
+        second=record(**_GEOMETRY),
     ),
-    "Clustering": record(threshold=NUMBER, clusters=COUNT, opened=COUNT, joined=COUNT, alone=COUNT),
+    "Clustering": record(threshold=NUMBER, clusters=COUNT, created=COUNT, joined=COUNT, unmatched=COUNT),
     "Status": record(
         faces=COUNT,
         people=COUNT,
         photos=COUNT,
         unnamed_clusters=COUNT,
         unnamed_faces=COUNT,
-        vanished_files=COUNT,
+        missing_files=COUNT,
         model=maybe(record(name=TEXT, size=COUNT)),
         engine=TEXT,
         index=record(

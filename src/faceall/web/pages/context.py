@@ -1,4 +1,4 @@
-"""What every page shows and how it writes things: language, colours, numbers, names of people."""
+"""Values that each page needs: language, theme, formatted numbers, names of people."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _UNITS = (("days", 24 * 3600), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 
 
 def texts() -> Texts:
-    """The texts in the language that the reader chose, else in the one that the browser asks for."""
+    """Return the texts in the chosen language, else in the browser's preferred one."""
     chosen = request.cookies.get(LANGUAGE_COOKIE)
     if chosen not in LANGUAGES:
         chosen = request.accept_languages.best_match(list(LANGUAGES), default="en")
     return load_texts(chosen or "en")
 
 
-def render(template: str, room: str = "", *, status: int = 200, **values: Any) -> Response:
-    """A page; `room` is the entry of the navigation that it belongs to. Its language depends on request headers."""
+def render(template: str, section: str = "", *, status: int = 200, **values: Any) -> Response:
+    """Render a page; `section` is the entry of the navigation that it belongs to."""
     words, guard = texts(), services().guard
     shared = {
         "t": words,
@@ -41,7 +41,7 @@ def render(template: str, room: str = "", *, status: int = 200, **values: Any) -
         "texts_for_scripts": json.dumps(words.for_scripts(), ensure_ascii=False, separators=(",", ":")),
         "theme": _theme(),
         "here": request.full_path.removesuffix("?") if request.method == "GET" else request.path,
-        "room": room,
+        "section": section,
         "blank_image": _BLANK,
         "photo_image": photo_image,
         "face_url": lambda face: url_for("api.thumbnail", face_id=face),
@@ -50,14 +50,14 @@ def render(template: str, room: str = "", *, status: int = 200, **values: Any) -
         "locked": False,
     }
     response = make_response(render_template(template, **{**shared, **values}), status)
-    response.headers["Cache-Control"] = "no-store"  # faces are private, and the page of a moment ago may be wrong
+    response.headers["Cache-Control"] = "no-store"  # faces are private, and pages change with the gallery
     response.headers["Content-Language"] = words.language
     response.vary.update(("Accept-Language", "Cookie"))
     return response
 
 
 def keep_preferences() -> Response:
-    """Keep the language or the colours that the form names, and go back to the page that it came from."""
+    """Store the language or theme of the form in a cookie, and redirect to the page that sent it."""
     response = redirect(local_address(request.form.get("next", "")))
     if request.form.get("sign_out"):
         services().guard.sign_out(response)
@@ -69,26 +69,26 @@ def keep_preferences() -> Response:
 
 
 def local_address(address: str) -> str:
-    """An address of this site, as it is given; the first page for any other, so that no link leads away from here."""
+    """Return an address of this site unchanged, and "/" for any other, so that there is no open redirect."""
     safe = address.startswith("/") and not address.startswith("//") and "\\" not in address and address.isprintable()
     return address if safe else "/"
 
 
-def photo_image(photo: int, longest: int, face: int | None = None) -> str:
-    """The address of a photo as a picture of at most `longest` pixels a side, with a face marked."""
-    return url_for("api.image", photo_id=photo, max=longest, face=face)
+def photo_image(photo: int, max_side: int, face: int | None = None) -> str:
+    """Return the address of a photo's image of at most `max_side` pixels per side, with a face marked."""
+    return url_for("api.image", photo_id=photo, max=max_side, face=face)
 
 
 def shown_name(words: Texts, person: Mapping[str, Any] | None) -> str:
-    """What a person is called in the language of the page; clusters have numbers, and nobody has a name too."""
+    """Return the name of a person in the language of the page; clusters have numbers."""
     if person is None:
-        return words("common.nobody")
+        return words("common.unassigned")
     number = _CLUSTER.fullmatch(person["name"]) if person["unnamed"] else None
     return words("common.unnamed_number", number=number[1]) if number else str(person["name"])
 
 
 def duration(words: Texts, seconds: float) -> str:
-    """A length of time in its two largest units: "2 hours 5 minutes"."""
+    """Format a duration in its two largest units: "2 hours 5 minutes"."""
     parts: list[str] = []
     left = max(int(seconds), 0)
     for unit, size in _UNITS:
@@ -99,7 +99,7 @@ def duration(words: Texts, seconds: float) -> str:
 
 
 def add_filters(blueprint: Blueprint) -> None:
-    """Numbers as the templates write them."""
+    """Add the number formats of the templates."""
     blueprint.add_app_template_filter(lambda share: f"{max(share, 0) * 100:.0f}%", "percent")
     blueprint.add_app_template_filter(lambda share: f"{share * 100:.4g}%", "fine_percent")
     blueprint.add_app_template_filter(lambda value: f"{value:.2f}", "distance")
@@ -107,7 +107,7 @@ def add_filters(blueprint: Blueprint) -> None:
 
 
 def wants_page() -> bool:
-    """Whether whoever asks would rather see a page than JSON: a browser that goes somewhere, no program, no script."""
+    """Return whether the client is a browser that navigates, not a program or a script."""
     if request.path.startswith(("/api/", "/static/")) or "X-Piece" in request.headers:
         return False
     return request.accept_mimetypes["text/html"] > request.accept_mimetypes["application/json"] and bool(

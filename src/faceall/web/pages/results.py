@@ -1,4 +1,4 @@
-"""What the API answers, as the templates show it: with names, words and addresses of pages."""
+"""API results prepared for the templates: with translated names and texts, and addresses of pages."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from flask import url_for
 
 from faceall.errors import FaceallError
 from faceall.gallery.people.clusters import LIMIT
-from faceall.web.api.serializers import Json
 from faceall.web.pages.context import shown_name
 from faceall.web.pages.texts import Texts
+from faceall.web.serializers import Json
 from faceall.web.services import services
 
 _WORSE = {"no-face": "warn", "refused": "warn", "unreadable": "bad", "too-large": "bad", "failed": "bad"}
 
 
 def registered(words: Texts, result: Json) -> Json:
-    """One result of a registration with its outcome in words, its tone, and the people on it."""
+    """Add the translated outcome, its tone, the people and remarks to the result of a registration."""
     status = result["status"]
     people = {face["person"]["id"]: face["person"] for face in result["faces"] if face["person"]}
     return {
@@ -39,7 +39,7 @@ def _remark(words: Texts, result: Json) -> str:
 
 
 def problem_text(words: Texts, error: Mapping[str, Any]) -> str:
-    """An error in words: what the server says, which is English; in another language after the text for its code."""
+    """Return the text of an error: the server's English message; in other languages after the text of its code."""
     key = f"problems.{error['code']}"
     message = str(error["message"])
     if words.language == "en" or not words.has(key):
@@ -48,13 +48,13 @@ def problem_text(words: Texts, error: Mapping[str, Any]) -> str:
 
 
 def searched(words: Texts, found: Json) -> Json:
-    """What a search found, each face's matches parted by the usual threshold."""
+    """Split the matches of each face of a search by the threshold."""
     usual = usual_distance(found)
     return {**found, "faces": [_answered(words, face, usual) for face in found["faces"]]}
 
 
 def usual_distance(found: Json) -> float:
-    """Up to which squared distance a match counts as the same person, unless the reader moves the slider."""
+    """Return the squared distance up to which a match is the same person by default."""
     return float(found["threshold"]["distance"]) if found["threshold"] else LIMIT
 
 
@@ -65,7 +65,7 @@ def _answered(words: Texts, face: Json, usual: float) -> Json:
 
 
 def _match(words: Texts, match: Json) -> Json:
-    """A face or a person that was found, in one shape for both."""
+    """Return a match in one form for faces and people."""
     by_person = "best" in match
     face = match["faces"][0] if by_person else match["face"]
     photo = _photo_of(face) if by_person else match["photo"]
@@ -84,9 +84,9 @@ def _match(words: Texts, match: Json) -> Json:
 
 
 def _photo_of(face: int) -> Json | None:
-    """The photo of a face; None where somebody removed it just now."""
+    """Return the photo of a face; None if it was removed meanwhile."""
     try:
         stored = services().gallery.face(face)
     except FaceallError:
         return None
-    return services().shapes.photo_of(stored.photo_id, stored.path)
+    return services().serializer.photo_of(stored.photo_id, stored.path)

@@ -1,6 +1,6 @@
-"""The pages: register, retrieve, people, photos and status, for people rather than programs.
+"""The pages: register, search, people, person, photo and status.
 
-They show what the API gives. Scripts make them livelier; registering and searching work without.
+They show the data of the API. Registering and searching also work without scripts.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from faceall.gallery import StoredFace, StoredPhoto
 from faceall.gallery.people.names import checked_name
 from faceall.web import api
 from faceall.web.api.inputs import checked_urls, choice, name_of, whole
-from faceall.web.api.serializers import Json
 from faceall.web.errors import describe, refused
 from faceall.web.pages.context import add_filters, duration, keep_preferences, render, texts, wants_page
 from faceall.web.pages.results import problem_text, registered, searched, usual_distance
+from faceall.web.serializers import Json
 from faceall.web.services import services
 from faceall.web.work.jobs import Job
 
@@ -28,8 +28,8 @@ PEOPLE_PER_PAGE = 60
 FACES_PER_PAGE = 120
 RESULTS = 12
 
-_MOST_NAMES = 2000  # that are offered to choose from
-_MOST_ECHOED = 8 << 20  # bytes of a picture that is shown beside its results without scripts
+_MAX_NAMES = 2000  # that are offered for completion
+_MAX_ECHOED = 8 << 20  # bytes of an image that is shown beside its results without scripts
 _NAMED = {"all": None, "only": False, "none": True}
 
 blueprint = Blueprint(
@@ -41,13 +41,13 @@ blueprint.post("/preferences", endpoint="preferences")(keep_preferences)
 
 @blueprint.get("/")
 def register() -> Response:
-    """Where photos come in."""
+    """Show the page that registers photos."""
     return _register_page()
 
 
 @blueprint.post("/")
 def register_answer() -> Response:
-    """The same without scripts: registers the form's pictures and shows what became of them."""
+    """Register the photos of the form and show the results; used without scripts."""
     files = [file for file in request.files.getlist("files") if file.filename]
     urls = request.form.get("urls", "").split()
     if not files and not urls:
@@ -63,42 +63,42 @@ def register_answer() -> Response:
 def _submit(files: list[FileStorage], urls: list[str], person: str | None) -> Job:
     shared = services()
     owner = checked_name(person) if person else None
-    addresses = checked_urls(urls, shared.options.most_urls) if urls else []
-    shared.jobs.check_room(len(files) + len(urls))
+    addresses = checked_urls(urls, shared.options.max_urls) if urls else []
+    shared.jobs.check_capacity(len(files) + len(urls))
     sent = api.register.file_items([(name_of(file), file) for file in files], person=owner, unnamed=False)
     return api.register.submit([*sent, *api.register.url_items(addresses, person=owner)])
 
 
-@blueprint.get("/retrieve")
-def retrieve() -> Response:
-    """Where a picture is searched with."""
-    return _retrieve_page()
+@blueprint.get("/search")
+def search() -> Response:
+    """Show the page that searches with an image."""
+    return _search_page()
 
 
-@blueprint.post("/retrieve")
-def retrieve_answer() -> Response:
-    """What a search found: the whole page, or for scripts (X-Piece) the results alone."""
+@blueprint.post("/search")
+def search_answer() -> Response:
+    """Search with the image of the form; returns the page, or for scripts (X-Piece) the results only."""
     piece = "X-Piece" in request.headers
     try:
         found = api.search.search()
     except FaceallError as error:
         if piece:
-            raise  # the script gets JSON, as from the API
-        return _retrieve_page(problem=_explain(error), status=_status_of(error))
+            raise  # scripts get JSON, as from the API
+        return _search_page(problem=_explain(error), status=_status_of(error))
     usual = usual_distance(found)
     values: Json = {
         "found": searched(texts(), found),
         "by": request.form.get("by"),
         "usual_distance": usual,
         "usual_percent": round(100 * (1 - usual / 2)),
-        "query_picture": None if piece else _echo(),
+        "query_image": None if piece else _echo(),
     }
-    return render("retrieve_results.html", **values) if piece else _retrieve_page(**values)
+    return render("search_results.html", **values) if piece else _search_page(**values)
 
 
 @blueprint.get("/people")
 def people() -> Response:
-    """Everybody, by name."""
+    """List people by name."""
     query, which = request.args.get("q", "").strip(), choice(request.args, "unnamed", ("all", "only", "none"))
     gallery = services().gallery
     number, offset = _page_number(PEOPLE_PER_PAGE)
@@ -106,40 +106,40 @@ def people() -> Response:
     return render(
         "people.html",
         "people",
-        people=[services().shapes.person(person) for person in found.items],
+        people=[services().serializer.person(person) for person in found.items],
         names=_names(),
-        nobody=gallery.page_of_faces(nobody=True, limit=0).total,
-        strangers=_strangers() if which == "only" and number == 1 and not query else [],
+        unassigned=gallery.page_of_faces(nobody=True, limit=0).total,
+        unassigned_faces=_unassigned() if which == "only" and number == 1 and not query else [],
         query=query,
         unnamed=which,
         **_pages(number, found.total, PEOPLE_PER_PAGE),
     )
 
 
-def _strangers() -> list[Json]:
-    """The first faces that are filed under nobody."""
+def _unassigned() -> list[Json]:
+    """Return the first faces without a person."""
     found = services().gallery.page_of_faces(nobody=True, limit=PEOPLE_PER_PAGE)
-    return [services().shapes.face(face) for face in found.items]
+    return [services().serializer.face(face) for face in found.items]
 
 
 @blueprint.get("/people/<int:person_id>")
 def person(person_id: int) -> Response:
-    """One person with all their faces, or with all the photos that show them."""
+    """Show a person with their faces, or with the photos of them."""
     shared = services()
-    shown = shared.shapes.person(shared.gallery.person(person_id))
+    shown = shared.serializer.person(shared.gallery.person(person_id))
     by_photo = choice(request.args, "show", ("faces", "photos")) == "photos"
     number, offset = _page_number(FACES_PER_PAGE)
     listed = shared.gallery.page_of_photos if by_photo else shared.gallery.page_of_faces
     found = listed(person=person_id, limit=FACES_PER_PAGE, offset=offset)
-    everybody = shared.gallery.page_of_people(limit=_MOST_NAMES).items
+    everybody = shared.gallery.page_of_people(limit=_MAX_NAMES).items
     return render(
         "person.html",
         "people",
         person=shown,
-        faces=[shared.shapes.face(one) for one in found.items if isinstance(one, StoredFace)],
-        photos=[shared.shapes.photo(one) for one in found.items if isinstance(one, StoredPhoto)],
+        faces=[shared.serializer.face(one) for one in found.items if isinstance(one, StoredFace)],
+        photos=[shared.serializer.photo(one) for one in found.items if isinstance(one, StoredPhoto)],
         by_photo=by_photo,
-        others=[shared.shapes.person(other) for other in everybody if other.id != person_id],
+        others=[shared.serializer.person(other) for other in everybody if other.id != person_id],
         names=[other.name for other in everybody if other.named],
         **_pages(number, found.total, FACES_PER_PAGE),
     )
@@ -147,8 +147,8 @@ def person(person_id: int) -> Response:
 
 @blueprint.get("/photos/<int:photo_id>")
 def photo(photo_id: int) -> Response:
-    """One photo with its faces; `face` is marked."""
-    shown = services().shapes.photo(services().gallery.photo(photo_id))
+    """Show a photo with its faces; `face` is marked."""
+    shown = services().serializer.photo(services().gallery.photo(photo_id))
     face = whole(request.args, "face")
     marked = next((one for one in shown["faces"] if one["id"] == face), None)
     if face is not None and marked is None:
@@ -158,7 +158,7 @@ def photo(photo_id: int) -> Response:
 
 @blueprint.get("/status")
 def status() -> Response:
-    """What the gallery holds and how it is."""
+    """Show the counts and the state of the gallery."""
     found = api.status.read_status(services())
     index, model, words = found["index"], found["model"] or {}, texts()
     return render(
@@ -181,13 +181,13 @@ _NUMBERS = (
     ("faces", "faces"),
     ("photos", "photos"),
     ("unnamed", "unnamed_clusters"),
-    ("nobody", "unnamed_faces"),
+    ("unassigned", "unnamed_faces"),
 )
 
 
 @blueprint.after_app_request
 def show_problem(response: Response) -> Response:
-    """Errors of the whole app as a page, where a person would otherwise see JSON; the headers stay."""
+    """Show errors as a page if the client is a browser; the headers stay."""
     if response.status_code < 400 or response.mimetype != "application/json" or not wants_page():
         return response
     words, error = texts(), response.get_json()["error"]
@@ -207,7 +207,7 @@ def _register_page(*, status: int = 200, problem: str = "", results: Sequence[Js
     return render("register.html", "register", status=status, **values)
 
 
-def _retrieve_page(*, status: int = 200, **values: Any) -> Response:
+def _search_page(*, status: int = 200, **values: Any) -> Response:
     k = request.form.get("k", "")
     shown: Json = {
         "gallery_faces": len(services().gallery),
@@ -216,31 +216,31 @@ def _retrieve_page(*, status: int = 200, **values: Any) -> Response:
         "problem": "",
         "found": None,
     }
-    return render("retrieve.html", "retrieve", status=status, **{**shown, **values})
+    return render("search.html", "search", status=status, **{**shown, **values})
 
 
 def _echo() -> str | None:
-    """The picture of the form as an address that holds it; None where it is too large for that."""
+    """Return the image of the form as a data URL; None if it is too large."""
     file = request.files["file"]
     file.stream.seek(0)
-    content = file.stream.read(_MOST_ECHOED + 1)
-    if len(content) > _MOST_ECHOED or not file.mimetype.startswith("image/"):
+    content = file.stream.read(_MAX_ECHOED + 1)
+    if len(content) > _MAX_ECHOED or not file.mimetype.startswith("image/"):
         return None
     return f"data:{file.mimetype};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _names() -> list[str]:
-    return [person.name for person in services().gallery.page_of_people(named=True, limit=_MOST_NAMES).items]
+    return [person.name for person in services().gallery.page_of_people(named=True, limit=_MAX_NAMES).items]
 
 
 def _page_number(size: int) -> tuple[int, int]:
-    """Which page the query asks for, from 1, and how many entries lie before it."""
+    """Return the requested page, from 1, and the number of entries before it."""
     number = whole(request.args, "page", 1, low=1, high=10_000_000) or 1
     return number, (number - 1) * size
 
 
 def _pages(number: int, total: int, size: int) -> Json:
-    """Where a page lies among all, and how to get to the others."""
+    """Return the values of the pagination template."""
 
     def page_url(page: int) -> str:
         kept = {key: value for key, value in request.args.items() if key != "page"}

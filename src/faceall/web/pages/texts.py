@@ -1,6 +1,6 @@
-"""The words of the pages: one JSON file per language in `texts/`, with the same keys in each.
+"""`Texts`: the translations of the pages, one JSON file per language in `texts/` with the same keys.
 
-A text may hold values in braces, `{name}`; one that depends on a number is an object with the plural forms of the
+A text may contain placeholders, `{name}`. A text that depends on a number is an object with the plural forms of the
 language, `{"one": ..., "other": ...}` in English and `{"other": ...}` in Chinese.
 """
 
@@ -16,25 +16,37 @@ from typing import Any
 from faceall.errors import FaceallError
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "zh": "中文"}
-"""The languages that ship, each by its own name; the first is the one for everybody else."""
+"""The languages and their own names; the first is the default."""
 
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of one language; call it with a key such as "people.title" and the values of its braces."""
+    """The texts of one language; call it with a key such as "people.title" and the values of its placeholders."""
 
     language: str
     entries: Mapping[str, Any]
 
     def __call__(self, key: str, **values: object) -> str:
-        """The text of a key. Raises FaceallError for a key that is not there or that needs a number."""
+        """Return the text of a key.
+
+        Raises
+        ------
+        FaceallError
+            If there is no such text, or it has plural forms.
+        """
         text = self._find(key)
         if not isinstance(text, str):
             raise FaceallError(f"texts/{self.language}.json: {key!r} has plural forms; it needs a number")
         return text.format(**values)
 
     def count(self, key: str, number: int, **values: object) -> str:
-        """The plural form of a key that fits a number, which is its value `count`. Raises as a call does."""
+        """Return the plural form of a key for a number, which is the placeholder `count`.
+
+        Raises
+        ------
+        FaceallError
+            If there is no such text, or it has no plural forms.
+        """
         forms = self._find(key)
         if not isinstance(forms, Mapping) or not isinstance(forms.get("other"), str):
             raise FaceallError(f"texts/{self.language}.json: {key!r} has no plural forms")
@@ -42,12 +54,12 @@ class Texts:
         return form.format(count=number, **values)
 
     def has(self, key: str) -> bool:
-        """Whether there is such a text, for keys that are made from what the server says."""
+        """Return whether a text exists, for keys that are made from data."""
         return _look_up(self.entries, key) is not None
 
     def for_scripts(self) -> dict[str, Any]:
-        """The texts that the pages' scripts show: what happened to a picture, what went wrong, and progress."""
-        return {room: self.entries[room] for room in ("common", "outcome", "problems", "script")}
+        """Return the texts that scripts need."""
+        return {section: self.entries[section] for section in ("common", "notes", "outcome", "problems", "script")}
 
     def _find(self, key: str) -> object:
         found = _look_up(self.entries, key)
@@ -58,7 +70,13 @@ class Texts:
 
 @cache
 def load_texts(language: str) -> Texts:
-    """Read the texts of one language of `LANGUAGES`. Raises FaceallError for another."""
+    """Read the texts of one of `LANGUAGES`.
+
+    Raises
+    ------
+    FaceallError
+        For another language.
+    """
     if language not in LANGUAGES:
         raise FaceallError(f"no texts in {language!r}; there are {', '.join(LANGUAGES)}")
     content = files("faceall.web").joinpath("texts", f"{language}.json").read_text(encoding="utf-8")

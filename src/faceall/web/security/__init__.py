@@ -1,0 +1,12 @@
+"""Access control and protection: API keys, sessions, request checks, rate and size limits.
+
+`guard` applies the others to each request:
+
+=====================  ==================================================================
+`guard`                `Guard`, the checks before and after each route
+`keys`                 `Keys` and `Sessions`, API keys and browser sessions
+`headers`              security headers, Host header and Origin checks
+`limits`               `DecodeBudget`, `RateLimit`, `parse_json`
+`slow_clients`         slow-client protection in the waitress server
+=====================  ==================================================================
+"""

@@ -1,8 +1,6 @@
-"""`Guard`: what stands before every route of the app, and after it.
+"""`Guard`: the checks before each route, and the headers, log line and metrics after it.
 
-In this order: is the request meant for this server, who sends it, does a browser send it for another page, does the
-client ask too often, and is there a place for the work. Then the answer gets its headers, a line in the log, and is
-counted. Errors are raised as `RefusedError`, which the app answers in its one shape.
+The checks, in order: Host header, API key or session, Origin header, request rate, and capacity for image processing.
 """
 
 from __future__ import annotations
@@ -27,12 +25,12 @@ from faceall.web.security.limits import RateLimit, client_of, too_many
 COOKIE = "faceall_session"
 LOGIN = "/login"
 ACCESS_LOG = "faceall.web.access"
-"""The logger that gets a line for every request."""
+"""Name of the logger that writes a line per request."""
 
 _FAILURES_PER_SECOND = 0.2
 _FAILURES = 10
 _REQUESTS_PER_SECOND = 50.0
-_REQUESTS = 500  # a page of people asks for hundreds of thumbnails at once
+_REQUESTS = 500  # a page of people loads hundreds of thumbnails at once
 OPEN_ENDPOINTS = frozenset(("api.health", "login.show", "login.sign_in", "pages.preferences", "pages.static"))
 _access = logging.getLogger(ACCESS_LOG)
 
@@ -40,16 +38,26 @@ Admit = Callable[[], AbstractContextManager[None]]
 
 
 class Guard:
-    """The rules for one server.
+    """The access rules of one server.
 
-    host            where it listens
-    keys            the API keys; one is asked for where there are any, and always beyond the loopback
-    allowed_hosts   further names of the server
-    metrics         gets the counts
-    admit           gives a place for a request that works on pictures; see `Worker.admit`
-    heavy           endpoints that need such a place
-    failures        how many wrong keys an address may show
-    requests        how often a client from elsewhere may ask; this machine's own may at any rate
+    Parameters
+    ----------
+    host : str
+        The address that the server listens on.
+    keys : Keys
+        The API keys. A key is required if there is any, and always beyond the loopback interface.
+    allowed_hosts : tuple of str
+        Additional host names of the server.
+    metrics : Metrics, optional
+        Receives the counts.
+    admit : callable, optional
+        Returns a context manager that limits requests that process images; see `Worker.admit`.
+    heavy : frozenset of str
+        Endpoints that process images.
+    failures : RateLimit, optional
+        Limits wrong keys per client.
+    requests : RateLimit, optional
+        Limits requests per client; clients on this machine are not limited.
     """
 
     def __init__(
@@ -74,7 +82,7 @@ class Guard:
         self._requests = requests or RateLimit(_REQUESTS_PER_SECOND, _REQUESTS)
 
     def install(self, app: Flask) -> None:
-        """Stand before and after every route of an app, and add /metrics."""
+        """Add the checks to an app, and the route /metrics."""
         app.before_request(self._before)
         app.after_request(self._after)
         app.teardown_request(self._leave)
@@ -82,7 +90,7 @@ class Guard:
 
     @property
     def locked(self) -> bool:
-        """Whether a key is asked for: at once when the gallery gets its first one, and then for good."""
+        """Whether a key is required. This stays true after the first key was created, also when it is revoked."""
         if not self._locked:
             self._locked = bool(self._keys.all)
         return self._locked
@@ -90,17 +98,20 @@ class Guard:
     # -- keys -------------------------------------------------------------------------------------------------------
 
     def sign_in(self, text: str, response: AnyResponse) -> bool:
-        """Give a browser that shows a key a session; returns whether the key fits.
+        """Open a session and set its cookie; returns whether the key is valid.
 
-        Raises RefusedError, 429, after too many wrong ones.
+        Raises
+        ------
+        RefusedError
+            429 after too many wrong keys.
         """
         key = self._known(text)
         if key is None:
             return False
-        word = self.sessions.open(key)
+        token = self.sessions.open(key)
         response.set_cookie(
             COOKIE,
-            word,
+            token,
             max_age=int(self.sessions.seconds),
             httponly=True,
             samesite="Strict",
@@ -110,30 +121,33 @@ class Guard:
         return True
 
     def may_send(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request may send a large body: with a key or a session, where one is asked for.
+        """Return whether a request may send a large body: it needs a valid key or session, if keys are required.
 
-        headers  as CGI names them; wrong keys are not counted here but by the app
+        Parameters
+        ----------
+        headers : mapping
+            The request headers with their CGI names. Wrong keys are not counted here.
         """
         if not self.locked:
             return True
         scheme, _, text = headers.get("AUTHORIZATION", "").partition(" ")
         if scheme.lower() == "bearer":
             return self._keys.find(text.strip()) is not None
-        word = parse_cookie(headers.get("COOKIE", "")).get(COOKIE, "")
-        return self.sessions.find(word) is not None
+        token = parse_cookie(headers.get("COOKIE", "")).get(COOKIE, "")
+        return self.sessions.find(token) is not None
 
     def sign_out(self, response: AnyResponse) -> None:
-        """End the session of the browser that asks."""
+        """Close the session of the current request and delete its cookie."""
         self.sessions.close(request.cookies.get(COOKIE, ""))
         response.delete_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
 
     @property
     def signed_in(self) -> bool:
-        """Whether the request at hand belongs to a session."""
+        """Whether the current request belongs to a session."""
         return self.sessions.find(request.cookies.get(COOKIE, "")) is not None
 
     def _known(self, text: str) -> Key | None:
-        """The key that a request shows; who shows too many wrong ones is not listened to for a while."""
+        """Return the key with this text; raises RefusedError (429) after too many wrong keys."""
         client = client_of(request.remote_addr)
         wait = self._failures.wait_of(client)
         if wait:
@@ -144,14 +158,14 @@ class Guard:
         return key
 
     def _identify(self) -> str | None:
-        """The id of the key by which the request comes. Raises RefusedError: 401 for a wrong one, 429 for many."""
+        """Return the id of the key of the current request; raises RefusedError (401, 429) for a wrong key."""
         header = request.headers.get("Authorization")
         if header is None:
             return self.sessions.find(request.cookies.get(COOKIE, ""))
         scheme, _, text = header.partition(" ")
         key = self._known(text.strip()) if scheme.lower() == "bearer" else None
         if key is None:
-            raise _unauthorized("this key is not known")
+            raise _unauthorized("unknown API key")
         return key.id
 
     # -- before and after a route -----------------------------------------------------------------------------------
@@ -174,16 +188,16 @@ class Guard:
         if not is_loopback(request.remote_addr or ""):
             self._requests.check(client_of(request.remote_addr))
         if self._admit is not None and request.endpoint in self._heavy:
-            place = self._admit()
-            place.__enter__()
-            g.place = place
+            slot = self._admit()
+            slot.__enter__()
+            g.slot = slot
         return None
 
     def _ask_for_key(self) -> AnyResponse:
-        """Send a browser that wants a page to the login; everybody else is told."""
+        """Redirect a browser to the login page; raise RefusedError (401) for other clients."""
         page = (request.endpoint or "").startswith("pages.") and request.method in ("GET", "HEAD")
         if not page:
-            raise _unauthorized("a key is needed: send it as 'Authorization: Bearer KEY'")
+            raise _unauthorized("an API key is required: send it as 'Authorization: Bearer KEY'")
         return redirect(f"{LOGIN}?next={quote(request.full_path.removesuffix('?'), safe='/')}", 303)
 
     def _after(self, response: Response) -> Response:
@@ -207,20 +221,26 @@ class Guard:
         return response
 
     def _leave(self, error: BaseException | None) -> None:
-        place: AbstractContextManager[None] | None = g.pop("place", None)
-        if place is not None:
-            place.__exit__(None, None, None)
+        slot: AbstractContextManager[None] | None = g.pop("slot", None)
+        if slot is not None:
+            slot.__exit__(None, None, None)
 
     def _show_metrics(self) -> Response:
         return Response(self.metrics.render(), content_type=CONTENT_TYPE)
 
 
 def check_reach(host: str, keys: Keys) -> None:
-    """Refuse to listen beyond this machine without a key. Raises FaceallError."""
+    """Check that a server that other machines can reach has an API key.
+
+    Raises
+    ------
+    FaceallError
+        If it has none.
+    """
     if not is_loopback(host) and not keys.all:
         raise FaceallError(
-            f"--host {host} lets other machines in, and this gallery has no key yet: "
-            "make one first with faceall serve --create-key"
+            f"--host {host} makes the server reachable from other machines, and this gallery has no API key; "
+            "create one first with faceall serve --create-key"
         )
 
 

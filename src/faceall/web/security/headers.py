@@ -1,9 +1,10 @@
-"""What browsers are told about every answer, and which of their requests are not ours to answer.
+"""Security headers of each response, and the checks of the Host and Origin headers.
 
-Three dangers come through a browser that visits a bad page while this server runs on the same machine. The page may
-send requests here (CSRF): browsers say where a request comes from, and other places are refused. It may point its own
-name at 127.0.0.1 (DNS rebinding): the Host header still carries that name, and only known names are answered. It may
-show our pages inside itself, or load our pictures: the headers of every answer forbid it.
+They protect a local server from web pages that are open in the same browser:
+
+- Cross-site requests (CSRF): requests with a foreign `Sec-Fetch-Site` or `Origin` are refused.
+- DNS rebinding: only known names are accepted in the Host header.
+- Framing and cross-origin reads: the response headers forbid both.
 """
 
 from __future__ import annotations
@@ -44,17 +45,17 @@ HEADERS: Mapping[str, str] = {
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _OWN_SITES = frozenset(("same-origin", "none"))
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_LONGEST_SHOWN = 100
+_MAX_SHOWN = 100
 
 
 def add_headers(headers: Headers) -> None:
-    """Give an answer the headers of every answer; what holds pictures of people is not kept by caches unasked."""
+    """Set the security headers, and `Cache-Control: no-store` unless the route has set another value."""
     headers.update(HEADERS)
     headers.setdefault("Cache-Control", "no-store")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host to listen on can only be reached from this machine."""
+    """Return whether a host name or address can be reached from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -64,12 +65,19 @@ def is_loopback(host: str) -> bool:
 
 
 class Hosts:
-    """The names by which a server may be called.
+    """The host names that requests may be addressed to.
 
-    bound    the host that it listens on
-    allowed  further names, without ports
+    Parameters
+    ----------
+    bound : str
+        The host that the server listens on.
+    allowed : iterable of str
+        Additional names, without ports.
 
-    Beyond the loopback any address is taken: it is a name that a rebinding page needs, an address is nobody's.
+    Notes
+    -----
+    A server that is reachable from other machines accepts any IP address in the Host header: DNS rebinding needs a
+    name.
     """
 
     def __init__(self, bound: str, allowed: Iterable[str] = ()) -> None:
@@ -77,37 +85,52 @@ class Hosts:
         self._any_address = not is_loopback(bound)
 
     def check(self, header: str | None) -> None:
-        """Raise RefusedError for the Host header of a request that was meant for another name."""
+        """Check the Host header of a request.
+
+        Raises
+        ------
+        RefusedError
+            400 for an invalid header, 403 for an unknown name.
+        """
         name = host_name(header or "")
         if name is None:
-            raise RefusedError("the Host header is no host", status=400, code="bad_request")
+            raise RefusedError("the Host header is invalid", status=400, code="bad_request")
         if name not in self._names and not (self._any_address and _is_address(name)):
             raise RefusedError(
-                f"this server is not called '{name[:_LONGEST_SHOWN]}'; if it should be, start it with --allowed-host",
+                f"unknown host name '{name[:_MAX_SHOWN]}'; to allow it, start the server with --allowed-host",
                 status=403,
                 code="forbidden",
             )
 
 
 def host_name(header: str) -> str | None:
-    """The name in a Host header, small and without its port; None where it is no host."""
+    """Return the name in a Host header, in lower case and without its port; None if the header is invalid."""
     if any(letter in header for letter in "/\\@?# \t") or not header.isascii():
         return None
     try:
         parts = urlsplit(f"//{header}")
-        _ = parts.port  # raises ValueError for a port that is none
+        _ = parts.port  # raises ValueError for an invalid port
     except ValueError:
         return None
     return _plain(parts.hostname) if parts.hostname else None
 
 
 def check_origin(method: str, headers: Headers, origin: str) -> None:
-    """Refuse a request that changes something and that a browser sends for a page of another place.
+    """Refuse a cross-site request that changes something.
 
-    headers  of the request; programs that are no browsers send neither `Sec-Fetch-Site` nor `Origin`, and pass
-    origin   of this server as the request names it, "http://localhost:8000"
+    Parameters
+    ----------
+    method : str
+        The HTTP method; safe methods are always accepted.
+    headers : Headers
+        Of the request. Clients that are not browsers send neither `Sec-Fetch-Site` nor `Origin` and are accepted.
+    origin : str
+        Of this server, as the request addresses it, for example "http://localhost:8000".
 
-    Raises RefusedError, 403.
+    Raises
+    ------
+    RefusedError
+        403 for a request from another site.
     """
     if method in _SAFE_METHODS:
         return
@@ -116,7 +139,11 @@ def check_origin(method: str, headers: Headers, origin: str) -> None:
         return
     if site in _OWN_SITES if site is not None else sender == origin:
         return
-    raise RefusedError("changes are taken from this server's own pages only", status=403, code="forbidden")
+    raise RefusedError(
+        "cross-site requests must not change anything; send them from this server's own pages",
+        status=403,
+        code="forbidden",
+    )
 
 
 def _plain(name: str) -> str:

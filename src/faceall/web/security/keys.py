@@ -1,7 +1,7 @@
-"""API keys: made once, shown once, kept as salted hashes only; and the sessions of browsers that gave one.
+"""API keys, stored as salted hashes, and browser sessions that were opened with a key.
 
-A key holds 256 random bits, so a single SHA-256 is hash enough: nobody can try out 2**256 keys, and a slow hash would
-only give strangers a way to keep the processor busy. The salt makes equal keys unequal in two files.
+A key has 256 random bits, so a single SHA-256 is enough: 2**256 keys cannot be enumerated, and a slow hash would only
+let unauthenticated clients use up processor time.
 """
 
 from __future__ import annotations
@@ -20,27 +20,33 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from faceall.errors import FaceallError, IndexFileError
+from faceall.errors import ApiKeyError
 from faceall.files import make_folder, write_file
 
 KEYS_FILE = "web-keys.json"
-"""In the gallery's folder."""
+"""Name of the key file in the gallery's folder."""
 
 _PREFIX = "faceall_"
 _VERSION = 1
 _SECRET_BYTES = 32
-_LONGEST_KEY = 200
-_LONGEST_LABEL = 100
+_MAX_KEY_LENGTH = 200
+_MAX_LABEL_LENGTH = 100
 
 
 @dataclass(frozen=True)
 class Key:
-    """What is kept of a key: enough to know it when it is shown, not enough to show it.
+    """A stored API key, without its secret.
 
-    id       8 letters to tell keys apart
-    label    whose it is, in words
-    created  when it was made, ISO 8601
-    salt, digest  hexadecimal; digest = SHA-256(salt, key)
+    Attributes
+    ----------
+    id : str
+        8 hexadecimal digits that identify the key.
+    label : str
+        Free text, for example the owner.
+    created : str
+        Date and time in ISO 8601.
+    salt, digest : str
+        Hexadecimal; digest = SHA-256(salt + secret).
     """
 
     id: str
@@ -49,15 +55,18 @@ class Key:
     salt: str
     digest: str
 
-    def fits(self, text: str) -> bool:
-        """Whether `text` is this key; takes as long for any text."""
+    def matches(self, text: str) -> bool:
+        """Return whether `text` is this key, in constant time."""
         return hmac.compare_digest(_digest(self.salt, text), self.digest)
 
 
 class Keys:
-    """The keys of one gallery, in a file that only its owner can read.
+    """The API keys of one gallery, in a file that only its owner can read.
 
-    path  of the file; it is read again when another process has changed it, so a revoked key ends at once
+    Parameters
+    ----------
+    path : path
+        Of the file. It is read again after another process has changed it, so a revoked key is refused at once.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -68,14 +77,26 @@ class Keys:
 
     @property
     def all(self) -> tuple[Key, ...]:
-        """Every key, oldest first. Raises IndexFileError where the file cannot be read."""
+        """All keys, oldest first.
+
+        Raises
+        ------
+        ApiKeyError
+            If the file cannot be read.
+        """
         with self._lock:
             return self._read()
 
     def create(self, label: str = "") -> str:
-        """Make a key and return it: the only moment at which it can be seen. Raises FaceallError."""
-        if len(label) > _LONGEST_LABEL or not label.isprintable():
-            raise FaceallError(f"a key's label is one line of at most {_LONGEST_LABEL} characters")
+        """Create a key and return its text, which is not stored.
+
+        Raises
+        ------
+        ApiKeyError
+            If the label is not one line of at most 100 characters, or the file cannot be written.
+        """
+        if len(label) > _MAX_LABEL_LENGTH or not label.isprintable():
+            raise ApiKeyError(f"the label of a key must be one line of at most {_MAX_LABEL_LENGTH} characters")
         text = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
         salt = secrets.token_hex(16)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -85,29 +106,41 @@ class Keys:
         return text
 
     def revoke(self, key_id: str) -> Key:
-        """Forget a key; returns what was kept of it. Raises FaceallError where there is none with that id."""
+        """Delete a key and return its record.
+
+        Raises
+        ------
+        ApiKeyError
+            If no key has this id, or the file cannot be read or written.
+        """
         with self._lock:
             keys = self._read()
             gone = next((key for key in keys if key.id == key_id), None)
             if gone is None:
                 known = ", ".join(key.id for key in keys) or "none"
-                raise FaceallError(f"{self.path}: has no key '{key_id}'; known are {known}")
+                raise ApiKeyError(f"{self.path}: no key has the id '{key_id}'; known ids: {known}")
             self._write(tuple(key for key in keys if key is not gone))
         return gone
 
     def find(self, text: str) -> Key | None:
-        """The key that `text` is, None where it is none. Looks at all of them, whichever it is."""
-        if not text.isascii() or len(text) > _LONGEST_KEY:
-            return None
-        fitting = [key for key in self.all if key.fits(text)]
-        return fitting[0] if fitting else None
+        """Return the key with this text, None if there is none. Compares with all keys in any case.
 
-    def holds(self, key_id: str) -> bool:
-        """Whether there still is a key with that id."""
+        Raises
+        ------
+        ApiKeyError
+            If the file cannot be read.
+        """
+        if not text.isascii() or len(text) > _MAX_KEY_LENGTH:
+            return None
+        found = [key for key in self.all if key.matches(text)]
+        return found[0] if found else None
+
+    def __contains__(self, key_id: str) -> bool:
+        """Return whether a key with this id exists."""
         return any(key.id == key_id for key in self.all)
 
     def _read(self) -> tuple[Key, ...]:
-        """The keys of the file, from memory where it has not changed."""
+        """Read the keys; the file is parsed only if it has changed."""
         try:
             with self.path.open("rb") as file:
                 status = os.fstat(file.fileno())
@@ -117,72 +150,89 @@ class Keys:
         except FileNotFoundError:
             self._keys, self._seen = (), None
         except (OSError, ValueError, TypeError, KeyError) as error:
-            reason = getattr(error, "strerror", None) or "is damaged; remove it and make new keys"
-            raise IndexFileError(f"{self.path}: the keys cannot be read: {reason}") from error
+            reason = getattr(error, "strerror", None) or "the file is damaged; delete it and create new keys"
+            raise ApiKeyError(f"{self.path}: cannot read the API keys: {reason}") from error
         return self._keys
 
     def _write(self, keys: tuple[Key, ...]) -> None:
-        """Exchange the file, which nobody but its owner can read at any moment."""
+        """Replace the file; only its owner can read it at any time."""
         text = json.dumps({"version": _VERSION, "keys": [asdict(key) for key in keys]}, indent=2)
         try:
-            make_folder(self.path.parent, mode=0o700)  # a gallery, which has it so
+            make_folder(self.path.parent, mode=0o700)
             write_file(self.path, text + "\n", mode=0o600)
         except OSError as error:
-            raise IndexFileError(f"{self.path}: the keys cannot be written: {error.strerror}") from error
+            raise ApiKeyError(f"{self.path}: cannot write the API keys: {error.strerror}") from error
 
 
 class Sessions:
-    """Browsers that have shown a key: each gets a random word in a cookie instead of the key.
+    """Browser sessions, each identified by a random token in a cookie.
 
-    They are in memory only: a restart of the server ends them. A session ends with its key, too.
+    They are in memory only, so a restart ends them. Revoking a key ends its sessions.
 
-    keys     the keys that give sessions
-    seconds  how long one lasts
-    most     at most so many; the oldest goes first
-    clock    seconds that never go back
+    Parameters
+    ----------
+    keys : Keys
+        The keys that can open sessions.
+    seconds : float
+        Lifetime of a session.
+    max_count : int
+        Maximum number of sessions; the oldest is dropped first.
+    clock : callable
+        Monotonic time in seconds.
     """
 
     def __init__(
-        self, keys: Keys, *, seconds: float = 12 * 3600, most: int = 1000, clock: Callable[[], float] = time.monotonic
+        self,
+        keys: Keys,
+        *,
+        seconds: float = 12 * 3600,
+        max_count: int = 1000,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keys, self._most, self._clock = keys, most, clock
+        self._keys, self._max_count, self._clock = keys, max_count, clock
         self.seconds = seconds
         self._lock = threading.Lock()
         self._open: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 
     def open(self, key: Key) -> str:
-        """Begin a session for a key and return its word."""
-        word = secrets.token_urlsafe(_SECRET_BYTES)
+        """Open a session for a key and return its token."""
+        token = secrets.token_urlsafe(_SECRET_BYTES)
         with self._lock:
-            self._open[_hidden(word)] = (key.id, self._clock() + self.seconds)
-            while len(self._open) > self._most:
+            self._open[_hashed(token)] = (key.id, self._clock() + self.seconds)
+            while len(self._open) > self._max_count:
                 self._open.popitem(last=False)
-        return word
+        return token
 
-    def find(self, word: str) -> str | None:
-        """The id of the key to whose session a word belongs, None where there is none any more."""
-        hidden = _hidden(word)
+    def find(self, token: str) -> str | None:
+        """Return the id of the key that opened the session; None if it has expired or does not exist.
+
+        Raises
+        ------
+        ApiKeyError
+            If the key file cannot be read.
+        """
+        hashed = _hashed(token)
         with self._lock:
-            key_id, until = self._open.get(hidden, ("", 0.0))
+            key_id, until = self._open.get(hashed, ("", 0.0))
             if key_id and self._clock() >= until:
-                del self._open[hidden]
+                del self._open[hashed]
                 return None
-        return key_id if key_id and self._keys.holds(key_id) else None
+        return key_id if key_id and key_id in self._keys else None
 
-    def close(self, word: str) -> None:
-        """End a session; none is no fault."""
+    def close(self, token: str) -> None:
+        """End a session; an unknown token is ignored."""
         with self._lock:
-            self._open.pop(_hidden(word), None)
+            self._open.pop(_hashed(token), None)
 
 
 def _parse(content: bytes) -> tuple[Key, ...]:
-    """The keys in a file. Raises ValueError, TypeError or KeyError where it is not one of ours."""
+    """Parse a key file; raises ValueError, TypeError or KeyError if it is damaged."""
     found: dict[str, Any] = json.loads(content)
     if found["version"] != _VERSION:
-        raise ValueError("another version")
+        raise ValueError("unknown version")
     keys = tuple(Key(**entry) for entry in found["keys"])
     if not all(isinstance(value, str) for key in keys for value in asdict(key).values()):
-        raise ValueError("not text")
+        raise ValueError("not a string")
     return keys
 
 
@@ -190,6 +240,6 @@ def _digest(salt: str, text: str) -> str:
     return hashlib.sha256(bytes.fromhex(salt) + text.encode()).hexdigest()
 
 
-def _hidden(word: str) -> bytes:
-    """What is kept of a session's word: looking it up tells nothing about it by the time it takes."""
-    return hashlib.sha256(word.encode("utf-8", "surrogateescape")).digest()
+def _hashed(token: str) -> bytes:
+    """Hash a session token, so that the time of a look-up does not depend on the token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

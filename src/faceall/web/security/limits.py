@@ -1,4 +1,4 @@
-"""The bounds on what one request, one client and all together may ask for."""
+"""Limits on memory, request rate and JSON size."""
 
 from __future__ import annotations
 
@@ -18,63 +18,90 @@ from faceall.types import Image
 from faceall.web.refusal import RefusedError
 
 PIXELS_AT_ONCE = 150_000_000
-"""Of all pictures that are decoded at a moment: about a gigabyte, for decoding takes up to seven bytes per pixel."""
+"""Pixels of all images that are decoded at the same time; decoding needs up to seven bytes per pixel."""
 
 JSON_BYTES = 1 << 20
 JSON_DEPTH = 20
 
-_SECONDS_FOR_A_PLACE = 20.0
+_WAIT_SECONDS = 20.0
 
 
-class PictureGate:
-    """Decodes pictures, as many at a moment as their pixels fit into memory.
+class DecodeBudget:
+    """Decodes images while their total number of pixels stays within a budget.
 
-    A picture that claims too many pixels is refused by its header, before anything is decoded.
+    An image with too many pixels is refused by its header, before it is decoded.
 
-    most_bytes      of one picture's file
-    most_pixels     of one picture
-    pixels_at_once  of all pictures that are open at a moment, whoever sent them
-    patience        seconds that a picture waits for its place
+    Parameters
+    ----------
+    max_bytes : int
+        Of one file.
+    max_pixels : int
+        Of one image.
+    pixels_at_once : int
+        Of all images that are open at the same time.
+    timeout : float
+        Seconds that an image waits for its share of the budget.
     """
 
     def __init__(
         self,
         *,
-        most_bytes: int,
-        most_pixels: int,
+        max_bytes: int,
+        max_pixels: int,
         pixels_at_once: int = PIXELS_AT_ONCE,
-        patience: float = _SECONDS_FOR_A_PLACE,
+        timeout: float = _WAIT_SECONDS,
     ) -> None:
-        self._most_bytes, self._most_pixels, self._patience = most_bytes, most_pixels, patience
-        self._free = self._all = max(pixels_at_once, most_pixels)
+        self._max_bytes, self._max_pixels, self._timeout = max_bytes, max_pixels, timeout
+        self._free = self._all = max(pixels_at_once, max_pixels)
         self._changed = threading.Condition()
 
-    def check(self, data: bytes) -> None:
-        """Refuse what is too large or no picture. Raises ImageError, RefusedError for too many bytes."""
-        self._pixels_of(data)
+    def check(self, data: bytes) -> int:
+        """Check the header of an image file and return its number of pixels.
+
+        Raises
+        ------
+        ImageError
+            If it is not an image, or has too many pixels.
+        RefusedError
+            413 if the file is too large.
+        """
+        return self._pixels_of(data)
 
     @contextmanager
     def open(self, data: bytes) -> Iterator[Image]:
-        """The pixels of a picture (H, W, 3) uint8 RGB; its place is kept until the block ends.
+        """Decode an image to (H, W, 3) uint8 RGB; it counts against the budget until the block ends.
 
-        Raises ImageError, or RefusedError: too many bytes, or no place came free.
+        Raises
+        ------
+        ImageError
+            If it is not an image, or has too many pixels.
+        RefusedError
+            413 if the file is too large, 503 if the budget stays used up.
         """
-        with self.hold(self._pixels_of(data), self._patience):
-            yield read_image(data, max_pixels=self._most_pixels)
+        with self.hold(self._pixels_of(data), self._timeout):
+            yield read_image(data, max_pixels=self._max_pixels)
 
     @contextmanager
-    def hold(self, pixels: int, patience: float | None = None) -> Iterator[None]:
-        """Places for pictures of so many pixels that somebody else decodes, kept until the block ends.
+    def hold(self, pixels: int, timeout: float | None = None) -> Iterator[None]:
+        """Reserve a number of pixels of the budget until the block ends.
 
-        patience  seconds to wait for them; None: as long as it takes
+        Parameters
+        ----------
+        pixels : int
+            Of images that the caller decodes.
+        timeout : float, optional
+            Seconds to wait; None waits without limit.
 
-        Raises RefusedError where no place came free.
+        Raises
+        ------
+        RefusedError
+            503 if the budget stays used up.
         """
         pixels = min(pixels, self._all)
         with self._changed:
-            if not self._changed.wait_for(lambda: self._free >= pixels, patience):
+            if not self._changed.wait_for(lambda: self._free >= pixels, timeout):
                 raise RefusedError(
-                    "too many large pictures are being looked at; ask again soon",
+                    "too many large images are being processed; try again soon",
                     status=503,
                     code="busy",
                     retry_after=5,
@@ -88,55 +115,67 @@ class PictureGate:
                 self._changed.notify_all()
 
     def _pixels_of(self, data: bytes) -> int:
-        if len(data) > self._most_bytes:
-            raise too_large(f"the picture has {len(data):,} bytes, the cap is {self._most_bytes:,}")
+        if len(data) > self._max_bytes:
+            raise too_large(f"the image file has {len(data):,} bytes, the limit is {self._max_bytes:,}")
         header = read_header(data, max_pixels=1 << 62)
         pixels = header.width * header.height
-        if pixels > self._most_pixels:
+        if pixels > self._max_pixels:
             raise ImageTooLargeError(
                 None,
-                f"has {header.width} x {header.height} = {pixels:,} pixels, the limit is {self._most_pixels:,}; "
+                f"has {header.width} x {header.height} = {pixels:,} pixels, the limit is {self._max_pixels:,}; "
                 "scale it down first",
             )
         return pixels
 
 
 class RateLimit:
-    """A bucket of tokens per client: each request takes one, and they come back at a steady rate.
+    """A token bucket per client.
 
-    rate    tokens per second
-    burst   how many a client has at first, and at most
-    most    at most so many clients are remembered; those not seen for longest are forgotten
-    clock   seconds that never go back
+    Parameters
+    ----------
+    rate : float
+        Tokens per second.
+    burst : int
+        Initial and maximum number of tokens of a client.
+    max_clients : int
+        Clients that are remembered; the least recent is dropped first.
+    clock : callable
+        Monotonic time in seconds.
     """
 
     def __init__(
-        self, rate: float, burst: int, *, most: int = 10_000, clock: Callable[[], float] = time.monotonic
+        self, rate: float, burst: int, *, max_clients: int = 10_000, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._rate, self._burst, self._most, self._clock = rate, burst, most, clock
+        self._rate, self._burst, self._max_clients, self._clock = rate, burst, max_clients, clock
         self._lock = threading.Lock()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, client: str, *, tokens: float = 1.0) -> int:
-        """Take tokens for a client: 0, or the seconds (rounded up) until there would be enough; then none is taken."""
+        """Take tokens for a client; returns 0, or the whole seconds until there are enough, when none is taken."""
         now = self._clock()
         with self._lock:
             left = self._left(client, now)
             enough = left >= tokens
             self._buckets[client] = (left - tokens if enough else left, now)
             self._buckets.move_to_end(client)
-            while len(self._buckets) > self._most:
+            while len(self._buckets) > self._max_clients:
                 self._buckets.popitem(last=False)
         return 0 if enough else max(1, math.ceil((tokens - left) / self._rate))
 
     def wait_of(self, client: str) -> int:
-        """The seconds until a client has a token again, 0 where it has one; takes none."""
+        """Return the whole seconds until a client has a token, 0 if it has one; takes none."""
         with self._lock:
             left = self._left(client, self._clock())
         return 0 if left >= 1 else max(1, math.ceil((1 - left) / self._rate))
 
     def check(self, client: str) -> None:
-        """Take a token. Raises RefusedError, 429, where there is none."""
+        """Take a token.
+
+        Raises
+        ------
+        RefusedError
+            429 if there is none.
+        """
         wait = self.take(client)
         if wait:
             raise too_many(wait)
@@ -147,7 +186,7 @@ class RateLimit:
 
 
 def client_of(address: str | None) -> str:
-    """Whom an address counts as: itself, for IPv6 its /64, of which one client has all."""
+    """Return the identity of a client for rate limits: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         found = ipaddress.ip_address(address or "")
     except ValueError:
@@ -158,23 +197,26 @@ def client_of(address: str | None) -> str:
     return str(mapped) if mapped else str(ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
 
 
-def parse_json(body: bytes, *, most_bytes: int = JSON_BYTES, most_depth: int = JSON_DEPTH) -> Any:
-    """The value of a JSON body. Raises RefusedError: too large, nested too deeply, or not JSON.
+def parse_json(body: bytes, *, max_bytes: int = JSON_BYTES, max_depth: int = JSON_DEPTH) -> Any:
+    """Parse a JSON body. NaN, Infinity and numbers beyond float64 are refused.
 
-    NaN, Infinity and numbers beyond float64 are no JSON.
+    Raises
+    ------
+    RefusedError
+        413 if it is too large, 400 if it is nested too deeply or is not JSON.
     """
-    if len(body) > most_bytes:
-        raise too_large(f"the JSON body has {len(body):,} bytes, the cap is {most_bytes:,}")
-    if _depth(body) > most_depth:
-        raise _bad(f"the JSON body is nested deeper than {most_depth} levels")
+    if len(body) > max_bytes:
+        raise too_large(f"the JSON body has {len(body):,} bytes, the limit is {max_bytes:,}")
+    if _depth(body) > max_depth:
+        raise _bad(f"the JSON body is nested deeper than {max_depth} levels")
     try:
         return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and numbers of thousands of digits too
-        raise _bad("the body is not JSON") from error
+        raise _bad("the body is not valid JSON") from error
 
 
 def _depth(body: bytes) -> int:
-    """How deep brackets are nested, those in strings left out."""
+    """Return the nesting depth of brackets outside strings."""
     depth = deepest = 0
     quoted = escaped = False
     for letter in body:
@@ -203,14 +245,14 @@ def _finite(text: str) -> float:
 
 
 def too_large(text: str) -> RefusedError:
-    """A refusal with status 413."""
+    """Make an error with status 413."""
     return RefusedError(text, status=413, code="too_large")
 
 
 def too_many(seconds: int) -> RefusedError:
-    """A refusal with status 429."""
+    """Make an error with status 429."""
     return RefusedError(
-        f"too many requests; ask again in {seconds} s", status=429, code="too_many_requests", retry_after=seconds
+        f"too many requests; try again in {seconds} s", status=429, code="too_many_requests", retry_after=seconds
     )
 
 

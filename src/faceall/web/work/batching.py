@@ -1,10 +1,10 @@
-"""`Worker`: one model for many requests, which are answered together where they come together.
+"""`Worker`: one model for many threads, with dynamic batching.
 
-Many threads call `detector` and `embedder`; one thread runs the nets. It takes what waits, a few pictures of everybody
-in turn, so that a folder of photos does not hold up a search; faces to embed come before pictures to search, for they
-end work that was begun. A picture at which the nets fail is an error for who sent it, and for nobody else.
+Many threads call `detector` and `embedder`; one thread runs the networks. A batch takes images of all waiting requests
+in turn, so that a large registration does not block a search. Faces to embed come first, because they complete work
+that has started. An image for which a network fails is an error of its own request only.
 
-The queue is bounded at its door: `admit` refuses a request at once when as many as `places` are inside.
+`admit` limits the number of requests; further ones are refused at once.
 """
 
 from __future__ import annotations
@@ -24,25 +24,26 @@ from faceall.analysis.analyser import Analyser, Crops, FaceDetector, FaceEmbedde
 from faceall.models import ModelFolder
 from faceall.types import Faces, Float32Array, Image
 from faceall.web.refusal import RefusedError
-from faceall.web.work.queues import In, Order, Out, Stage
+from faceall.web.work.queues import BatchQueue, In, Out, Request
 
-PLACES = 64
-PICTURES = 8
-"""At most so many pictures are searched at a time: more are hardly faster, and each waits for all of them."""
-PIXELS = 8_000_000
-"""At most so many pixels, unless one picture alone has more."""
-CROPS = 16
-"""At most so many faces go through the embedder at a time; it does not do more at once."""
+MAX_REQUESTS = 64
+"""Requests that are admitted at the same time."""
+MAX_IMAGES = 8
+"""Images per batch of the detector: larger batches are hardly faster and delay each image."""
+MAX_PIXELS = 8_000_000
+"""Pixels per batch of the detector, unless one image has more."""
+MAX_CROPS = 16
+"""Faces per batch of the embedder, which has this batch size."""
 
-_MEAN_OF = 20  # the last so many admissions tell how long one takes
-_LONGEST_WAIT = 60
+_MEAN_OF = 20  # requests that the estimated waiting time is averaged over
+_MAX_RETRY_AFTER = 60
 
 
 class BusyError(RefusedError):
-    """The server has as much work as it takes; the text says when to ask again."""
+    """The server has no capacity; the message says when to try again."""
 
     def __init__(self, seconds: int) -> None:
-        text = f"the server is busy; ask again in {seconds} s"
+        text = f"the server is busy; try again in {seconds} s"
         super().__init__(text, status=503, code="busy", retry_after=seconds)
 
 
@@ -55,95 +56,136 @@ class StoppedError(RefusedError):
 
 @dataclass(frozen=True)
 class Load:
-    """What a worker has to do: requests inside, places, and pictures and faces that wait for the nets."""
+    """The load of a worker.
 
-    inside: int
-    places: int
-    pictures: int
+    Attributes
+    ----------
+    requests : int
+        Admitted requests.
+    max_requests : int
+        Their maximum.
+    images : int
+        Images that wait for the detector.
+    crops : int
+        Faces that wait for the embedder.
+    """
+
+    requests: int
+    max_requests: int
+    images: int
     crops: int
 
 
 class Worker:
-    """Runs a detector and an embedder for many threads. Close it; what was accepted is finished first.
+    """Runs a detector and an embedder for many threads; `close` finishes accepted work first.
 
-    analyser          has the two, or makes them at their first use
-    places            requests that may be inside at once
-    pictures, pixels  at most so many in one go of the detector
-    crops             at most so many in one go of the embedder
-    wait              seconds to wait for company when something comes and nothing else is there
-    observe           told ("detect" or "embed", how many at once) about every go
+    Parameters
+    ----------
+    analyser : Analyser
+        Has the two networks, or loads them at their first use.
+    max_requests : int
+        Requests that are admitted at the same time.
+    max_images, max_pixels : int
+        Per batch of the detector.
+    max_crops : int
+        Per batch of the embedder.
+    wait : float
+        Seconds to wait for a full batch.
+    observe : callable
+        Called with "detect" or "embed" and the size of each batch.
 
-    Its `detector` and `embedder` are what the many threads use.
+    Attributes
+    ----------
+    detector : FaceDetector
+        For use by any thread.
+    embedder : FaceEmbedder
+        For use by any thread.
     """
 
     def __init__(
         self,
         analyser: Analyser,
         *,
-        places: int = PLACES,
-        pictures: int = PICTURES,
-        pixels: int = PIXELS,
-        crops: int = CROPS,
+        max_requests: int = MAX_REQUESTS,
+        max_images: int = MAX_IMAGES,
+        max_pixels: int = MAX_PIXELS,
+        max_crops: int = MAX_CROPS,
         wait: float = 0.0,
-        observe: Callable[[str, int], None] = lambda stage, size: None,
+        observe: Callable[[str, int], None] = lambda network, size: None,
     ) -> None:
-        self._places, self._wait = places, wait
+        self._max_requests, self._wait = max_requests, wait
         self._changed = threading.Condition()
         self._closed = False
-        self._inside = 0
+        self._admitted = 0
         self._seconds: deque[float] = deque([0.1], maxlen=_MEAN_OF)
         self._analyser = analyser
-        self._detecting = Stage("detect", self._find, pictures, pixels, _pixels_of, observe)
-        self._embedding = Stage("embed", _by_stack(analyser), crops, crops, lambda crop: 1, observe)
+        self._detecting = BatchQueue("detect", self._detect, max_images, max_pixels, _pixels_of, observe)
+        self._embedding = BatchQueue("embed", _embed_stacked(analyser), max_crops, max_crops, lambda crop: 1, observe)
         self.detector: FaceDetector = _SharedDetector(self)
         self.embedder: FaceEmbedder = _SharedEmbedder(self, analyser)
         self._thread = threading.Thread(target=self._run, name="faceall-worker", daemon=True)
         self._thread.start()
 
     def warm_up(self) -> None:
-        """Load both nets now; call it before anybody else uses them."""
+        """Load both networks; call this before other threads use them."""
         self._analyser.warm_up()
 
-    def _find(self, images: Sequence[Image]) -> list[Faces]:
-        return self._analyser.detector.detect_batch(images)  # made at the first use
+    def _detect(self, images: Sequence[Image]) -> list[Faces]:
+        return self._analyser.detector.detect_batch(images)  # loaded at the first use
 
     @contextmanager
     def admit(self) -> Iterator[None]:
-        """A place for one request while the block runs. Raises BusyError where there is none, StoppedError."""
+        """Admit a request for the duration of the block.
+
+        Raises
+        ------
+        BusyError
+            If too many requests are admitted.
+        StoppedError
+            After `close`.
+        """
         with self._changed:
             if self._closed:
                 raise StoppedError
-            if self._inside >= self._places:
+            if self._admitted >= self._max_requests:
                 raise BusyError(self.retry_after)
-            self._inside += 1
+            self._admitted += 1
         start = time.monotonic()
         try:
             yield
         finally:
             with self._changed:
-                self._inside -= 1
+                self._admitted -= 1
                 self._seconds.append(time.monotonic() - start)
                 self._changed.notify_all()
 
     @property
     def retry_after(self) -> int:
-        """Whole seconds after which a place should be free: as long as a request took of late, on average."""
-        return min(_LONGEST_WAIT, max(1, math.ceil(sum(self._seconds) / len(self._seconds))))
+        """Whole seconds after which a request may be admitted: the mean duration of recent requests."""
+        return min(_MAX_RETRY_AFTER, max(1, math.ceil(sum(self._seconds) / len(self._seconds))))
 
     @property
     def load(self) -> Load:
-        """What there is to do."""
+        """The current load."""
         with self._changed:
-            return Load(self._inside, self._places, self._detecting.waiting, self._embedding.waiting)
+            return Load(self._admitted, self._max_requests, self._detecting.waiting, self._embedding.waiting)
 
     def close(self, seconds: float | None = None) -> bool:
-        """Admit nobody any more and finish what was accepted; returns whether that was done in time.
+        """Finish accepted work and stop; further use raises StoppedError.
 
-        After it every use raises StoppedError. A second call does nothing.
+        Parameters
+        ----------
+        seconds : float, optional
+            Time to wait; None waits until all is done.
+
+        Returns
+        -------
+        bool
+            Whether all work was finished in time.
         """
         with self._changed:
             self._closed = True
-            left = self._changed.wait_for(lambda: not self._inside, seconds)
+            left = self._changed.wait_for(lambda: not self._admitted, seconds)
             self._stop()
         self._thread.join(seconds)
         return left and not self._thread.is_alive()
@@ -153,25 +195,37 @@ class Worker:
         self._changed.notify_all()
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:
-        """The faces of pictures, found together with those of others; raises the error of the first that fails."""
-        return self._put(self._detecting, images)
+        """Detect the faces of images, in batches with those of other threads.
+
+        Raises
+        ------
+        StoppedError
+            After `close`; other errors are those of the detector.
+        """
+        return self._submit(self._detecting, images)
 
     def embed(self, crops: Crops) -> list[Float32Array]:
-        """The vectors of crops (n, H, W, 3) uint8, made together with those of others."""
-        return self._put(self._embedding, list(crops))
+        """Embed crops (n, H, W, 3) uint8, in batches with those of other threads.
 
-    def _put(self, stage: Stage[In, Out], inputs: Sequence[In]) -> list[Out]:
+        Raises
+        ------
+        StoppedError
+            After `close`; other errors are those of the embedder.
+        """
+        return self._submit(self._embedding, list(crops))
+
+    def _submit(self, queue: BatchQueue[In, Out], inputs: Sequence[In]) -> list[Out]:
         if not inputs:
             return []
-        order: Order[In, Out] = Order(inputs)
+        request: Request[In, Out] = Request(inputs)
         with self._changed:
-            if stage.stopped:
+            if queue.stopped:
                 raise StoppedError
-            stage.orders.append(order)
+            queue.requests.append(request)
             self._changed.notify_all()
-        order.done.wait()
+        request.done.wait()
         results: list[Out] = []
-        for result in order.results:
+        for result in request.results:
             if isinstance(result, BaseException):
                 raise result
             results.append(result)
@@ -181,62 +235,62 @@ class Worker:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._next() or self._embedding.stopped)
-                stage = self._next()
-                if stage is None:
+                queue = self._next()
+                if queue is None:
                     return
                 if self._wait:
-                    self._changed.wait_for(stage.is_full, self._wait)
-                batch = stage.take()
-            stage.run(batch)
+                    self._changed.wait_for(queue.is_full, self._wait)
+                batch = queue.take()
+            queue.run(batch)
 
-    def _next(self) -> Stage[Any, Any] | None:
-        """The net for which something waits, the embedder first."""
-        return next((stage for stage in (self._embedding, self._detecting) if stage.orders), None)
+    def _next(self) -> BatchQueue[Any, Any] | None:
+        """Return a queue with waiting requests, the embedder's first."""
+        return next((queue for queue in (self._embedding, self._detecting) if queue.requests), None)
 
 
 class _SharedDetector:
-    """A `FaceDetector` that asks a worker."""
+    """A `FaceDetector` that runs in a worker."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     def detect_batch(self, images: Sequence[Image], /) -> list[Faces]:
-        """The faces of several pictures."""
+        """Detect the faces of several images."""
         return self._worker.detect(images)
 
 
 class _SharedEmbedder:
-    """A `FaceEmbedder` that asks a worker; cutting faces out is done in the thread that asks."""
+    """A `FaceEmbedder` that runs in a worker; crops are made in the calling thread."""
 
     def __init__(self, worker: Worker, analyser: Analyser) -> None:
         self._worker, self._analyser = worker, analyser
 
     @property
     def size(self) -> int:
-        """Numbers per vector."""
+        """Dimension of the embeddings."""
         return self._analyser.embedder.size
 
     @property
     def model(self) -> ModelFolder:
-        """The model that makes them."""
+        """The model of the embeddings."""
         return self._analyser.embedder.model
 
     def crop(self, image: Image, faces: Faces, /) -> Crops:
-        """The parts of a picture that the net gets to see."""
+        """Return the crops of faces that the network takes."""
         return self._analyser.embedder.crop(image, faces)
 
     def embed_crops(self, crops: Crops, /) -> Float32Array:
-        """(n, H, W, 3) uint8 -> (n, size) float32 of unit length."""
+        """Embed crops (n, H, W, 3) uint8 as unit vectors (n, size) float32."""
         if not len(crops):
             return np.zeros((0, self.size), np.float32)
         return np.stack(self._worker.embed(crops))
 
 
-def _by_stack(analyser: Analyser) -> Callable[[Sequence[Image]], Sequence[Float32Array]]:
-    """The embedder as a function of single crops."""
+def _embed_stacked(analyser: Analyser) -> Callable[[Sequence[Image]], Sequence[Float32Array]]:
+    """Return the embedder as a function of a list of crops."""
     return lambda crops: list(analyser.embedder.embed_crops(np.stack(crops)))
 
 
 def _pixels_of(image: Image) -> int:
-    """How much work a picture is; arrays that are no pictures are refused by the detector."""
+    """Return the number of pixels; the detector refuses arrays that are not images."""
     return int(np.prod(image.shape[:2]))

@@ -1,4 +1,4 @@
-"""`Jobs`: registrations that go on after their request was answered, and what has become of each picture."""
+"""`Jobs`: registrations that continue after their request was answered, with a result per photo."""
 
 from __future__ import annotations
 
@@ -11,44 +11,52 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from faceall.web.refusal import RefusedError
+from faceall.web.work.uploads import Upload
 
 _log = logging.getLogger(__name__)
 
 Result = dict[str, Any]
 Register = Callable[[Sequence["Item"]], Iterator[Result]]
-"""Registers pictures, in order: a result for each."""
+"""Registers photos; yields a result per photo, in order."""
 
-INTERNAL = {"code": "internal", "message": "it could not be registered; the server's log tells why"}
-"""The error of a picture that nobody foresaw."""
+INTERNAL = {"code": "internal", "message": "the photo could not be registered; see the server's log"}
+"""The error of an unexpected failure."""
 
 STREAM_SECONDS = 20.0
-"""After which an event stream ends; a browser then asks for the rest by itself."""
+"""Duration of an event stream; a browser then reconnects by itself."""
 
 _KEPT = 200  # finished jobs
 _KEPT_RESULTS = 20_000  # of finished jobs
 _KEPT_SECONDS = 3600.0
 _RETRY_AFTER = 5
-_HEARTBEAT = 10.0  # seconds; a connection that nothing is said on may be cut
+_HEARTBEAT = 10.0  # seconds; proxies close silent connections
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A picture to register.
+    """A photo to register: an upload, a URL, or an error that is known already.
 
-    name    what it is called in results
-    upload  where it lies, if it is there already
-    url     where it is to be downloaded from
-    error   why it cannot be registered, as `{"code", "message"}`, where that is known already
-    person  whose it is; None for nobody's
-    refile  whether a known photo becomes that person's
+    Attributes
+    ----------
+    name : str
+        Its name in results.
+    upload : Upload, optional
+        The uploaded file.
+    url : str, optional
+        The address to download it from.
+    error : dict, optional
+        Why it cannot be registered, as `{"code", "message"}`.
+    person : str, optional
+        The name of the person; None leaves new faces without a name.
+    refile : bool
+        Whether the faces of a known photo are moved to this person.
     """
 
     name: str
-    upload: Path | None = None
+    upload: Upload | None = None
     url: str | None = None
     error: dict[str, Any] | None = None
     person: str | None = None
@@ -57,7 +65,7 @@ class Item:
 
 @dataclass(eq=False)
 class Job:
-    """A registration of some pictures; `results` grows in their order."""
+    """A registration; `results` grows in the order of the photos."""
 
     total: int
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
@@ -67,7 +75,7 @@ class Job:
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def record(self) -> dict[str, Any]:
-        """The job as JSON, with the results so far."""
+        """Return the job and its results so far as JSON."""
         with self.changed:
             results = list(self.results)
             return {
@@ -79,12 +87,12 @@ class Job:
             }
 
     def add(self, result: Result) -> None:
-        """Note what became of the next picture."""
+        """Append the result of the next photo."""
         with self.changed:
             self.results.append(result)
             self.changed.notify_all()
 
-    def become(self, state: Literal["running", "done"]) -> None:
+    def set_state(self, state: Literal["running", "done"]) -> None:
         """Change the state."""
         with self.changed:
             self.state = state
@@ -92,15 +100,19 @@ class Job:
             self.changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end; returns whether it has come."""
+        """Wait for the end; returns whether it was reached in time."""
         with self.changed:
             return self.changed.wait_for(lambda: self.state == "done", timeout)
 
     def events(self, *, after: int, seconds: float) -> Iterator[str]:
-        """Server-sent events: one `result` per picture, numbered from 1, then `done`.
+        """Yield server-sent events: one `result` per photo, numbered from 1, then `done`.
 
-        after    results that the client has already
-        seconds  after which the stream ends; a browser then asks for the rest
+        Parameters
+        ----------
+        after : int
+            Number of results that the client has already.
+        seconds : float
+            Duration of the stream; a browser then reconnects.
         """
         deadline = time.monotonic() + seconds
         yield "retry: 500\n\n"
@@ -116,17 +128,17 @@ class Job:
             if time.monotonic() >= deadline:
                 return
             if not news:
-                yield ": still at work\n\n"
+                yield ": still running\n\n"
 
-    def _news(self, after: int, patience: float) -> tuple[list[Result], bool]:
-        """The results after the first so many, waited for if there are none, and whether the job is done."""
+    def _news(self, after: int, timeout: float) -> tuple[list[Result], bool]:
+        """Wait for results after the first `after`; returns them and whether the job is done."""
         with self.changed:
-            self.changed.wait_for(lambda: len(self.results) > after or self.state == "done", patience)
+            self.changed.wait_for(lambda: len(self.results) > after or self.state == "done", timeout)
             return self.results[after:], self.state == "done"
 
 
 class Stream:
-    """An event stream that gives its place back when it is closed, even if nobody has read of it."""
+    """An event stream that calls `release` when it is closed, also if it was never read."""
 
     def __init__(self, events: Iterator[str], release: Callable[[], None]) -> None:
         self._events, self._release = events, release
@@ -136,25 +148,31 @@ class Stream:
         return self._events
 
     def close(self) -> None:
-        """End it; a second call does nothing."""
+        """End the stream; a second call does nothing."""
         if self._open:
             self._open = False
             self._release()
 
 
 class Jobs:
-    """Runs registrations in threads of its own.
+    """Runs registrations in its own threads.
 
-    register      what registers pictures
-    threads       jobs that run at the same time
-    most_waiting  pictures that are accepted but not done
-    most_streams  event streams at the same time: each holds a thread of the server
+    Parameters
+    ----------
+    register : callable
+        Registers photos.
+    threads : int
+        Jobs that run at the same time.
+    max_waiting : int
+        Photos that are accepted but not done.
+    max_streams : int
+        Concurrent event streams; each uses a thread of the server.
     """
 
-    def __init__(self, register: Register, *, threads: int, most_waiting: int, most_streams: int) -> None:
+    def __init__(self, register: Register, *, threads: int, max_waiting: int, max_streams: int) -> None:
         self._register = register
-        self._most_waiting = most_waiting
-        self._streams = threading.BoundedSemaphore(most_streams)
+        self._max_waiting = max_waiting
+        self._streams = threading.BoundedSemaphore(max_streams)
         self._waiting = 0
         self._lock = threading.Lock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -169,7 +187,7 @@ class Jobs:
 
     @property
     def waiting(self) -> int:
-        """Pictures that are accepted but not done."""
+        """Photos that are accepted but not done."""
         with self._lock:
             return self._waiting
 
@@ -179,23 +197,35 @@ class Jobs:
         with self._lock:
             return sum(job.state != "done" for job in self._jobs.values())
 
-    def check_room(self, pictures: int) -> None:
-        """Raise RefusedError (503) where so many pictures more are too many, before they are taken."""
-        with self._lock:
-            self._check_room(pictures)
+    def check_capacity(self, photos: int) -> None:
+        """Check that a number of photos can be accepted.
 
-    def _check_room(self, pictures: int) -> None:
+        Raises
+        ------
+        RefusedError
+            503 if too many are waiting, or the server is stopping.
+        """
+        with self._lock:
+            self._check_capacity(photos)
+
+    def _check_capacity(self, photos: int) -> None:
         if self._stopping:
             raise RefusedError("the server is stopping", status=503, code="busy", retry_after=_RETRY_AFTER)
-        if self._waiting + pictures > self._most_waiting:
-            text = f"{self._waiting:,} pictures are waiting to be registered; try again in some seconds"
+        if self._waiting + photos > self._max_waiting:
+            text = f"{self._waiting:,} photos are waiting to be registered; try again in {_RETRY_AFTER} seconds"
             raise RefusedError(text, status=503, code="busy", retry_after=_RETRY_AFTER)
 
     def submit(self, items: Sequence[Item]) -> Job:
-        """Register pictures, in order, as soon as a thread is free. Raises RefusedError (503) for too many."""
+        """Queue photos for registration.
+
+        Raises
+        ------
+        RefusedError
+            503 if too many are waiting, or the server is stopping.
+        """
         job = Job(len(items))
         with self._lock:
-            self._check_room(len(items))
+            self._check_capacity(len(items))
             self._waiting += len(items)
             self._drop_old()
             self._jobs[job.id] = job
@@ -203,7 +233,7 @@ class Jobs:
         return job
 
     def _drop_old(self) -> None:
-        """Forget finished jobs: old ones, and the oldest of very many."""
+        """Drop finished jobs by age, number and size."""
         done = [job for job in self._jobs.values() if job.finished is not None]
         results = 0
         for number, job in enumerate(reversed(done), 1):
@@ -213,24 +243,34 @@ class Jobs:
                 del self._jobs[job.id]
 
     def find(self, job_id: str) -> Job:
-        """The job of an id. Raises RefusedError (404)."""
+        """Return the job with an id.
+
+        Raises
+        ------
+        RefusedError
+            404 if there is none.
+        """
         with self._lock:
             job = self._jobs.get(job_id)
         if job is None:
-            raise RefusedError(
-                "there is no such job; an hour after its end it is forgotten", status=404, code="not_found"
-            )
+            raise RefusedError("unknown job; finished jobs are kept for one hour", status=404, code="not_found")
         return job
 
     def stream(self, job: Job, *, after: int, seconds: float = STREAM_SECONDS) -> Stream:
-        """The events of a job, as `Job.events`. Raises RefusedError (503) where too many streams are open."""
+        """Return the events of a job, see `Job.events`.
+
+        Raises
+        ------
+        RefusedError
+            503 if too many streams are open.
+        """
         if not self._streams.acquire(blocking=False):
-            text = "too many clients follow registrations; ask for the job itself instead, or try again"
+            text = "too many event streams are open; request the job itself instead, or try again"
             raise RefusedError(text, status=503, code="busy", retry_after=_RETRY_AFTER)
         return Stream(job.events(after=after, seconds=seconds), self._streams.release)
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Take no more, finish what was taken; returns whether everything is done."""
+        """Accept no more jobs and finish the accepted ones; returns whether that was done in time."""
         with self._lock:
             first, self._stopping = not self._stopping, True
         if first:
@@ -244,15 +284,15 @@ class Jobs:
     def _run(self) -> None:
         while (task := self._queue.get()) is not None:
             job, items = task
-            job.become("running")
+            job.set_state("running")
             try:
                 for result in self._register(items):
                     self._note(job, result)
-            except Exception:  # noqa: BLE001 - the log has it, the pictures get answers, and the thread lives on
+            except Exception:  # noqa: BLE001 - it is logged, each photo gets a result, and the thread continues
                 _log.exception("a registration failed")
-            for item in items[len(job.results) :]:  # every picture gets an answer, whatever happens
+            for item in items[len(job.results) :]:  # each photo gets a result
                 self._note(job, failure(item.name, INTERNAL))
-            job.become("done")
+            job.set_state("done")
 
     def _note(self, job: Job, result: Result) -> None:
         with self._lock:
@@ -261,7 +301,7 @@ class Jobs:
 
 
 def failure(name: str, error: dict[str, Any]) -> Result:
-    """The result for a picture that could not be registered."""
+    """Return the result of a photo that could not be registered."""
     status = {"too_large": "too-large", "unsupported_media_type": "unreadable"}.get(error["code"], "failed")
     return {
         "name": name,

@@ -1,4 +1,4 @@
-"""`Registrar`: pictures into the gallery, a result for each, whatever happens to the others."""
+"""`Registrar`: registers the photos of a job in the gallery, with a result per photo."""
 
 from __future__ import annotations
 
@@ -6,121 +6,129 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-from faceall.errors import FaceallError, ImageError
+from faceall.errors import FaceallError
 from faceall.gallery import Candidate, Gallery, PhotoResult
-from faceall.images import read_header
-from faceall.web.api.serializers import Shapes
 from faceall.web.errors import describe
 from faceall.web.fetch.fetcher import Fetcher
-from faceall.web.security.limits import PictureGate
+from faceall.web.security.limits import DecodeBudget
+from faceall.web.serializers import Serializer
 from faceall.web.work.jobs import INTERNAL, Item, Result, failure
-from faceall.web.work.uploads import Uploads
+from faceall.web.work.uploads import Upload, Uploads
 
 _log = logging.getLogger(__name__)
-_TOGETHER = 16  # pictures that the gallery gets at a time
-_PIXELS_TOGETHER = 40_000_000  # of them: it decodes ahead what it gets, and small files can be very large pictures
-_DOWNLOADS = 8  # at the same time, of all jobs
-_USELESS = frozenset(("no-face", "unreadable", "too-large", "refused"))
+_BATCH_PHOTOS = 16
+_BATCH_PIXELS = 40_000_000  # small files can be large images, and the gallery decodes ahead
+_DOWNLOADS = 8  # concurrent downloads of all jobs
+_NOT_USABLE = frozenset(("no-face", "unreadable", "too-large", "refused"))
 
-Batch = list[tuple[Item, Path | None, dict[str, Any] | None]]
+Entry = tuple[Item, Upload | None, dict[str, Any] | None]
+"""A photo with its upload, or with the error of its download."""
 
 
 class Registrar:
-    """Registers the pictures of jobs."""
+    """Registers the photos of jobs in a gallery.
+
+    Parameters
+    ----------
+    gallery : Gallery
+        An open gallery.
+    uploads : Uploads
+        Keeps the files.
+    serializer : Serializer
+        Makes the results.
+    fetcher : Fetcher
+        Downloads images from URLs.
+    decoding : DecodeBudget
+        Limits the images that are decoded at the same time.
+    """
 
     def __init__(
-        self, gallery: Gallery, uploads: Uploads, shapes: Shapes, fetcher: Fetcher, pictures: PictureGate
+        self, gallery: Gallery, uploads: Uploads, serializer: Serializer, fetcher: Fetcher, decoding: DecodeBudget
     ) -> None:
-        self._gallery, self._uploads, self._shapes = gallery, uploads, shapes
-        self._fetcher, self._pictures = fetcher, pictures
+        self._gallery, self._uploads, self._serializer = gallery, uploads, serializer
+        self._fetcher, self._decoding = fetcher, decoding
         self._downloads = ThreadPoolExecutor(_DOWNLOADS, "faceall-download")
 
     def register(self, items: Sequence[Item]) -> Iterator[Result]:
-        """Register pictures in order; those at URLs are downloaded meanwhile, several at a time."""
+        """Register photos in order; yields their results. URLs are downloaded ahead, several at a time."""
         waiting = deque((item, self._download_of(item)) for item in items)
         while waiting:
             yield from self._register(self._next(waiting))
 
     def close(self) -> None:
-        """Release the threads."""
+        """End the download threads."""
         self._downloads.shutdown()
 
-    def _download_of(self, item: Item) -> Future[Path] | None:
+    def _download_of(self, item: Item) -> Future[Upload] | None:
         return None if item.url is None else self._downloads.submit(self._download, item.url)
 
-    def _download(self, url: str) -> Path:
+    def _download(self, url: str) -> Upload:
         data = self._fetcher.fetch(url).data
-        self._pictures.check(data)
-        return self._uploads.take(data, url)
+        return self._uploads.save(data, url, pixels=self._decoding.check(data))
 
-    def _next(self, waiting: deque[tuple[Item, Future[Path] | None]]) -> Batch:
-        """The next picture, and those after it that are ready and of the same kind."""
+    def _next(self, waiting: deque[tuple[Item, Future[Upload] | None]]) -> list[Entry]:
+        """Take the next photo, and those after it that are downloaded and have the same `refile`."""
         refile = waiting[0][0].refile
-        batch = [self._arrived(*waiting.popleft())]
-        pixels = _pixels_of(batch[0][1])
-        while waiting and len(batch) < _TOGETHER and waiting[0][0].refile == refile:
-            item, coming = waiting[0]
-            if coming is not None and not coming.done():
+        batch = [self._loaded(*waiting.popleft())]
+        pixels = _pixels_of(batch)
+        while waiting and len(batch) < _BATCH_PHOTOS and waiting[0][0].refile == refile:
+            item, download = waiting[0]
+            if download is not None and not download.done():
                 break
-            entry = self._arrived(item, coming)
-            pixels += _pixels_of(entry[1])
-            if pixels > _PIXELS_TOGETHER:
+            entry = self._loaded(item, download)
+            pixels += _pixels_of([entry])
+            if pixels > _BATCH_PIXELS:
                 break
             waiting.popleft()
             batch.append(entry)
         return batch
 
-    def _arrived(self, item: Item, coming: Future[Path] | None) -> tuple[Item, Path | None, dict[str, Any] | None]:
-        """A picture with the place where it lies, or what is wrong."""
-        if coming is None:
+    def _loaded(self, item: Item, download: Future[Upload] | None) -> Entry:
+        """Wait for the download of a photo, if it has one."""
+        if download is None:
             return item, item.upload, item.error
         try:
-            return item, coming.result(), None
+            return item, download.result(), None
         except FaceallError as error:
             return item, None, self._describe(error)
 
-    def _register(self, batch: Batch) -> Iterator[Result]:
-        """Register pictures in one go; what is of no use is removed at once."""
+    def _register(self, batch: Sequence[Entry]) -> Iterator[Result]:
+        """Register a batch; uploads that are not usable are removed at once."""
         outcomes = self._outcomes(batch)
-        for item, path, error in batch:
-            if path is None:
+        for item, upload, error in batch:
+            if upload is None:
                 yield failure(item.name, error or INTERNAL)
                 continue
             outcome = next(outcomes)
-            useful = isinstance(outcome, PhotoResult) and outcome.status not in _USELESS
-            photo = self._uploads.release(path, keep=useful)
+            usable = isinstance(outcome, PhotoResult) and outcome.status not in _NOT_USABLE
+            photo = self._uploads.release(upload, keep=usable)
             if isinstance(outcome, PhotoResult):
-                yield self._shapes.registered(item.name, outcome, photo)
+                yield self._serializer.registered(item.name, outcome, photo)
             else:
                 yield failure(item.name, outcome)
 
-    def _outcomes(self, batch: Batch) -> Iterator[PhotoResult | dict[str, Any]]:
-        """What the gallery says of each picture that is there; where it fails, the error for all that are left."""
-        candidates = [Candidate(path, item.person) for item, path, _ in batch if path is not None]
-        done, trouble = 0, INTERNAL
+    def _outcomes(self, batch: Sequence[Entry]) -> Iterator[PhotoResult | dict[str, Any]]:
+        """Yield the gallery's result per upload; after a failure its error for each remaining one."""
+        candidates = [Candidate(upload.path, item.person) for item, upload, _ in batch if upload is not None]
+        done, failed = 0, INTERNAL
         try:
-            with self._pictures.hold(sum(_pixels_of(candidate.path) for candidate in candidates)):
+            with self._decoding.hold(_pixels_of(batch)):
                 for result in self._gallery.register_candidates(candidates, refile=batch[0][0].refile):
                     done += 1
                     yield result
         except FaceallError as error:
-            trouble = self._describe(error)
-        except Exception:  # noqa: BLE001 - the log has it, and every picture gets an answer
+            failed = self._describe(error)
+        except Exception:  # noqa: BLE001 - it is logged, and each photo gets a result
             _log.exception("a registration failed")
         for _ in candidates[done:]:
-            yield trouble
+            yield failed
 
     def _describe(self, error: FaceallError) -> dict[str, Any]:
         return describe(error, self._gallery.place)[1]
 
 
-def _pixels_of(path: Path | None) -> int:
-    """How many pixels a picture has by its header; 0 where there is none, which the gallery tells."""
-    try:
-        header = read_header(path) if path is not None else None
-    except ImageError:
-        return 0
-    return header.width * header.height if header else 0
+def _pixels_of(batch: Sequence[Entry]) -> int:
+    """Return the total number of pixels of the uploads."""
+    return sum(upload.pixels for _, upload, _ in batch if upload is not None)

@@ -1,4 +1,4 @@
-"""A gallery whose model is loaded once and shared by many threads."""
+"""`open_shared`: a gallery whose model is loaded once and shared by many threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from faceall.analysis.analyser import Analyser, FaceEmbedder
 from faceall.gallery import Gallery
-from faceall.web.work.batching import PLACES, Worker
+from faceall.web.work.batching import MAX_REQUESTS, Worker
 
 
 @contextmanager
@@ -16,19 +16,33 @@ def open_shared(
     folder: str | os.PathLike[str] | None,
     *,
     embedder: FaceEmbedder | None = None,
-    places: int = PLACES,
-    observe: Callable[[str, int], None] = lambda net, size: None,
+    max_requests: int = MAX_REQUESTS,
+    observe: Callable[[str, int], None] = lambda network, size: None,
 ) -> Iterator[tuple[Gallery, Worker]]:
-    """Open the gallery in a folder, or make one there, and a worker that looks at its pictures.
+    """Open or create a gallery, and a worker that runs its networks.
 
-    embedder  by default the one that made the gallery's vectors, where it is installed
-    places, observe  see `Worker`
+    Parameters
+    ----------
+    folder : path, optional
+        Of the gallery; None is the default gallery.
+    embedder : FaceEmbedder, optional
+        By default the one that made the gallery's embeddings, if it is installed.
+    max_requests, observe
+        See `Worker`.
 
-    Raises what `Gallery.open` raises.
+    Yields
+    ------
+    Gallery, Worker
+        Both are closed when the block ends.
+
+    Raises
+    ------
+    FaceallError
+        As `Gallery.open`.
     """
     with Gallery.open(folder) as gallery:
         remembered = gallery.model
-    worker = Worker(Analyser(None, embedder, remembered=lambda: remembered), places=places, observe=observe)
+    worker = Worker(Analyser(None, embedder, remembered=lambda: remembered), max_requests=max_requests, observe=observe)
     try:
         with Gallery.open(folder, detector=worker.detector, embedder=worker.embedder) as gallery:
             yield gallery, worker

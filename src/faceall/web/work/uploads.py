@@ -1,7 +1,7 @@
-"""`Uploads`: pictures that came over the network, kept in the gallery's folder as long as their photo is.
+"""`Uploads`: uploaded files, kept in the gallery's folder as long as their photo is registered.
 
-A picture lies at `uploads/<its SHA-256>/<its name>`. Equal names of other pictures never meet, and the gallery's own
-table of files tells what each one was called.
+A file is stored at `uploads/<its SHA-256>/<its name>`, so files of equal names do not collide and the original name can
+be read from the path.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -21,32 +22,68 @@ from faceall.errors import FaceallError, UnknownFaceError
 from faceall.files import make_folder, replaced_file
 from faceall.gallery import Gallery, StoredPhoto
 from faceall.gallery.people.removal import UPLOAD, UPLOADS
-from faceall.web.pages.names import LONGEST, from_parts, to_parts
 from faceall.web.refusal import RefusedError
+from faceall.web.work.file_names import MAX_NAME_LENGTH, from_parts, to_parts
 
-_CLAIM = ".server"
+_LOCK_FILE = ".server"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A saved upload.
+
+    Attributes
+    ----------
+    path : Path
+        Of the file.
+    digest : str
+        SHA-256 of the file, hexadecimal.
+    pixels : int
+        Width times height of the image.
+    """
+
+    path: Path
+    digest: str
+    pixels: int
 
 
 class Uploads:
-    """The pictures of one gallery's uploads. Safe to call from several threads."""
+    """The uploaded files of one gallery; thread-safe.
+
+    Parameters
+    ----------
+    gallery : Gallery
+        An open gallery.
+    """
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
         self._folder = gallery.folder / UPLOADS
         self._lock = threading.Lock()
-        self._pending: Counter[str] = Counter()  # digests of pictures that are on their way into the gallery
-        self._claim: IO[bytes] | None = None
+        self._pending: Counter[str] = Counter()  # digests of uploads that are being registered
+        self._lock_file: IO[bytes] | None = None
 
-    def take(self, data: bytes, name: str) -> Path:
-        """Write a picture so that a crash leaves it whole or not at all; `release` has to follow.
+    def save(self, data: bytes, name: str, *, pixels: int) -> Upload:
+        """Write a file atomically; `release` has to follow.
 
-        name     what it is called, whatever characters that has
-        returns  where it lies
+        Parameters
+        ----------
+        data : bytes
+            The image file.
+        name : str
+            Its name, with any characters.
+        pixels : int
+            Width times height of the image.
 
-        Raises RefusedError for a name that is too long, FaceallError where it cannot be written.
+        Raises
+        ------
+        RefusedError
+            400 if the name is too long.
+        FaceallError
+            If the file cannot be written.
         """
-        if len(name) > LONGEST:
-            text = f"the name of a picture has {len(name):,} characters, expected at most {LONGEST:,}"
+        if len(name) > MAX_NAME_LENGTH:
+            text = f"the name of a photo has {len(name):,} characters, expected at most {MAX_NAME_LENGTH:,}"
             raise RefusedError(text, status=400, code="bad_request")
         digest = hashlib.sha256(data).hexdigest()
         path = self._folder.joinpath(digest, *to_parts(name))
@@ -55,56 +92,70 @@ class Uploads:
         try:
             self._write(path, data)
         except OSError as error:
-            self._done_with(digest)
-            raise FaceallError(f"a picture cannot be kept on the server ({error.strerror})") from error
-        return path
+            self._finished(digest)
+            raise FaceallError(f"the upload cannot be saved on the server ({error.strerror})") from error
+        return Upload(path, digest, pixels)
 
     def _write(self, path: Path, data: bytes) -> None:
-        """Write the file unless it is there; what is there already has the same content."""
+        """Write the file unless it exists; an existing file has the same content."""
         with ExitStack() as writing:
-            with self._lock:  # no other thread removes the folder before the draft is in it
+            with self._lock:  # so that no other thread removes the folder
                 if path.is_file() and path.stat().st_size == len(data):
                     return
-                self._folder.mkdir(exist_ok=True)  # but no new folder for a gallery that has gone
+                self._folder.mkdir(exist_ok=True)  # without parents: the gallery may have been removed
                 make_folder(path.parent)
                 file = writing.enter_context(replaced_file(path))
             file.write(data)
 
-    def release(self, path: Path, *, keep: bool) -> StoredPhoto | None:
-        """The photo that a taken picture is in the gallery now.
+    def release(self, upload: Upload, *, keep: bool) -> StoredPhoto | None:
+        """End the registration of an upload and return its photo in the gallery.
 
-        keep  False: it is of no use, so that the gallery forgets it, and the file goes
+        Parameters
+        ----------
+        upload : Upload
+            From `save`.
+        keep : bool
+            False removes the file and its entry in the gallery, if it shows no registered face.
+
+        Returns
+        -------
+        StoredPhoto or None
+            None if the gallery does not know the file.
         """
-        digest = self._digest_of(path)
-        photo = self._gallery.photo_seen_at(path)
-        self._done_with(digest)
+        photo = self._gallery.photo_seen_at(upload.path)
+        self._finished(upload.digest)
         with self._lock:
-            if digest not in self._pending and not (keep and photo):
+            if upload.digest not in self._pending and not (keep and photo):
                 if photo is not None and not photo.faces and all(self.owns(seen) for seen in photo.paths):
-                    with contextlib.suppress(UnknownFaceError):  # another process has removed it just now
+                    with contextlib.suppress(UnknownFaceError):  # removed by another process
                         self._gallery.delete_photo(photo.photo_id)
-                self._forget(digest)
+                self._remove_unregistered(upload.digest)
         return photo
 
-    def _done_with(self, digest: str) -> None:
+    def _finished(self, digest: str) -> None:
         with self._lock:
             self._pending -= Counter((digest,))  # drops it at zero
 
     def remove(self, paths: Iterable[Path]) -> int:
-        """Remove the uploads among the files of photos that the gallery has forgotten; returns how many are gone.
+        """Remove the uploads among the files of removed photos; returns how many are gone.
 
-        The gallery removes them itself, but not where they lay elsewhere when they were registered.
+        The gallery removes them itself, unless it was moved after they were registered.
         """
-        places = {place for path in paths if (place := self.place_of(path)) is not None}
+        current = {found for path in paths if (found := self.current_path(path)) is not None}
         with self._lock:
-            for digest in {self._digest_of(place) for place in places} - set(self._pending):
-                self._forget(digest)
-        return sum(not place.exists() for place in places)
+            for digest in {self._digest_of(path) for path in current} - set(self._pending):
+                self._remove_unregistered(digest)
+        return sum(not path.exists() for path in current)
 
-    def claim(self) -> bool:
-        """Whether no other server has uploads on their way here; then that holds until `close`.
+    def lock(self) -> bool:
+        """Lock the uploads against other servers until `close`; returns whether that succeeded.
 
-        Where the system has no such locks (Windows) the answer is yes.
+        On systems without file locks (Windows) it always succeeds.
+
+        Raises
+        ------
+        FaceallError
+            If the folder cannot be written.
         """
         try:
             import fcntl
@@ -112,27 +163,27 @@ class Uploads:
             return True
         try:
             self._folder.mkdir(exist_ok=True)
-            claim = (self._folder / _CLAIM).open("ab")
+            file = (self._folder / _LOCK_FILE).open("ab")
         except OSError as error:
             raise FaceallError(f"{self._folder}: cannot be written ({error.strerror})") from error
         try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            claim.close()
+            file.close()
             return False
-        self._claim = claim
+        self._lock_file = file
         return True
 
     def close(self) -> None:
-        """Let another server claim the uploads."""
-        if self._claim is not None:
-            self._claim.close()
-            self._claim = None
+        """Release the lock."""
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
 
-    def sweep(self) -> int:
-        """Remove pictures that never became a photo, as after a crash, and those whose photo is gone.
+    def remove_orphans(self) -> int:
+        """Remove uploads without a photo, for example after a crash; returns the number of files.
 
-        Only for who has claimed the uploads: those on another server's way would go, too. Returns how many files went.
+        Call it only after `lock`: uploads that another server is registering would be removed.
         """
         try:
             digests = [name for name in os.listdir(self._folder) if UPLOAD.fullmatch(name)]
@@ -142,11 +193,11 @@ class Uploads:
         for digest in digests:
             with self._lock:
                 if digest not in self._pending:
-                    removed += self._forget(digest)
+                    removed += self._remove_unregistered(digest)
         return removed
 
-    def _forget(self, digest: str) -> int:
-        """Remove a picture that the gallery does not know (the lock is held); returns how many files went."""
+    def _remove_unregistered(self, digest: str) -> int:
+        """Remove an upload that the gallery does not know (the lock is held); returns the number of files."""
         if self._gallery.photo_with(bytes.fromhex(digest)) is not None:
             return 0
         folder = self._folder / digest
@@ -155,11 +206,11 @@ class Uploads:
         return count
 
     def owns(self, path: Path) -> bool:
-        """Whether a path is that of an upload."""
-        return self.place_of(path) is not None
+        """Return whether a path is that of an upload."""
+        return self.current_path(path) is not None
 
-    def place_of(self, path: Path) -> Path | None:
-        """Where an upload lies now, although the gallery may have been somewhere else then; None for other files."""
+    def current_path(self, path: Path) -> Path | None:
+        """Return the path of an upload in the gallery's present folder; None for other files."""
         parts = path.parts
         for number in range(len(parts) - 2, 0, -1):
             if parts[number - 1] == UPLOADS and UPLOAD.fullmatch(parts[number]):
@@ -167,12 +218,10 @@ class Uploads:
         return None
 
     def name_of(self, path: Path) -> str:
-        """What a photo's file is called: an upload as it was when it came, another as on the disk."""
-        place = self.place_of(path)
-        name = path.name if place is None else from_parts(place.relative_to(self._folder).parts[1:])
+        """Return the name of a photo's file: the original name of an upload, else the file name."""
+        current = self.current_path(path)
+        name = path.name if current is None else from_parts(current.relative_to(self._folder).parts[1:])
         return name.encode("utf-8", "replace").decode("utf-8")
 
-    def _digest_of(self, path: Path) -> str:
-        place = self.place_of(path)
-        assert place is not None
-        return place.relative_to(self._folder).parts[0]
+    def _digest_of(self, current: Path) -> str:
+        return current.relative_to(self._folder).parts[0]

@@ -1,4 +1,4 @@
-"""The page that takes a key and gives the browser a session."""
+"""The page that exchanges an API key for a session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ blueprint = Blueprint("login", __name__)
 
 @blueprint.get(LOGIN)
 def show() -> Response:
-    """The form; who has a session already goes on."""
+    """Show the form; redirect if there is a session already."""
     guard = services().guard
     if guard.signed_in or not guard.locked:
         return _onward(request.args.get("next", ""))
@@ -22,7 +22,7 @@ def show() -> Response:
 
 @blueprint.post(LOGIN)
 def sign_in() -> Response:
-    """Take the form's key: go on with a session, or say that it does not fit."""
+    """Open a session with the form's key, or show that it is wrong."""
     onward = _onward(request.form.get("next", ""))
     if services().guard.sign_in(request.form.get("key", "").strip(), onward):
         return onward

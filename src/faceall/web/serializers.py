@@ -1,4 +1,4 @@
-"""`Shapes`: people, photos and faces as JSON, without any path of the disk."""
+"""`Serializer`: people, photos, faces and results as JSON, without paths of the server."""
 
 from __future__ import annotations
 
@@ -25,22 +25,28 @@ Json = dict[str, Any]
 _TWIN = "nearly the same picture as "  # the note of a registration that names a file
 _STATUSES = {"added": "registered", "changed": "registered"}
 _WORDS = {
-    "unchanged": "is in the gallery already",
-    "moved": "is in the gallery already",
-    "refiled": "was in the gallery already; now filed under that person",
-    "back": "was in the gallery already; its faces are found again",
-    "no-face": "no face was found on it",
+    "unchanged": "already in the gallery",
+    "moved": "already in the gallery",
+    "refiled": "already in the gallery; its faces were moved to this person",
+    "back": "already in the gallery; its faces were restored",
+    "no-face": "no face was found",
 }
 
 
-class Shapes:
-    """Makes JSON of what a gallery gives; `uploads` knows what pictures were called."""
+class Serializer:
+    """Makes JSON of a gallery's records.
+
+    Parameters
+    ----------
+    uploads : Uploads
+        Knows the original names of uploaded files.
+    """
 
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
 
     def person(self, person: Person) -> Json:
-        """A person with their counts."""
+        """Return a person with their counts."""
         return {
             **_person(person.id, person.name, person.named),
             "faces": person.faces,
@@ -49,17 +55,17 @@ class Shapes:
         }
 
     def face(self, face: StoredFace) -> Json:
-        """A stored face."""
+        """Return a registered face."""
         return {
             "id": face.face_id,
             "person": person_of(face.person_id, face.person, face.named),
             "photo": self.photo_of(face.photo_id, face.path),
-            "chief": face.chief,
-            **place(face.box, face.landmarks, face.score),
+            "primary": face.chief,
+            **geometry(face.box, face.landmarks, face.score),
         }
 
     def photo(self, photo: StoredPhoto) -> Json:
-        """A photo with its faces."""
+        """Return a photo with its faces."""
         first = photo.paths[0] if photo.paths else Path()
         return {
             **self.photo_of(photo.photo_id, first),
@@ -70,40 +76,40 @@ class Shapes:
         }
 
     def photo_of(self, photo_id: int, path: Path) -> Json:
-        """Which photo a face is on."""
+        """Return id and name of a face's photo."""
         return {"id": photo_id, "name": self._uploads.name_of(path)}
 
     def names_of(self, paths: Sequence[Path]) -> list[str]:
-        """What a photo is called, in every place where it was seen; each name once."""
+        """Return the names of a photo's files, without duplicates."""
         return list(dict.fromkeys(map(self._uploads.name_of, paths)))
 
     def file_of(self, photo: StoredPhoto) -> Path | None:
-        """A file that may still hold a photo, None where all have gone."""
-        return self.place_of(photo.paths)
+        """Return an existing file of a photo; None if there is none."""
+        return self.existing_path(photo.paths)
 
-    def place_of(self, paths: Sequence[Path]) -> Path | None:
-        """The first of some files that is there, as it lies now."""
+    def existing_path(self, paths: Sequence[Path]) -> Path | None:
+        """Return the first file that exists, uploads in the gallery's present folder; None if there is none."""
         for path in paths:
-            for place in (self._uploads.place_of(path), path):
-                if place is not None and os.path.isfile(place):
-                    return place
+            for current in (self._uploads.current_path(path), path):
+                if current is not None and os.path.isfile(current):
+                    return current
         return None
 
     def search_result(self, result: SearchResult) -> Json:
-        """One face of a query with the nearest faces."""
+        """Return one face of a query with the nearest faces."""
         matches = [
             {
                 "face": match.face_id,
                 "person": person_of(match.person_id, match.person, match.named),
                 "photo": self.photo_of(match.photo_id, match.path),
-                **_nearness(match),
+                **_similarity(match),
             }
             for match in result.matches
         ]
-        return {**place(result.box, result.landmarks, result.score), "matches": matches}
+        return {**geometry(result.box, result.landmarks, result.score), "matches": matches}
 
     def person_result(self, result: PersonResult) -> Json:
-        """One face of a query with the nearest people; `faces` holds the nearest face of each."""
+        """Return one face of a query with the nearest people; `faces` has the nearest face of each."""
         matches = [
             {
                 "person": person_of(match.person_id, match.person, match.named),
@@ -116,13 +122,13 @@ class Shapes:
             }
             for match in result.people
         ]
-        return {**place(result.box, result.landmarks, result.score), "matches": matches}
+        return {**geometry(result.box, result.landmarks, result.score), "matches": matches}
 
     def registered(self, name: str, result: PhotoResult, photo: StoredPhoto | None) -> Json:
-        """What became of a picture that was registered under a name."""
+        """Return the result of a registered photo."""
         message = result.message
         if result.status == "duplicate" and photo is not None:
-            message = f"the same picture as {self.names_of(photo.paths)[0]}"
+            message = f"the same photo as {self.names_of(photo.paths)[0]}"
         elif result.status in _WORDS:
             message = _WORDS[result.status]
         faces = [self.face(face) for face in photo.faces] if photo else []
@@ -131,7 +137,7 @@ class Shapes:
             "status": _STATUSES.get(result.status, result.status),
             "message": message,
             "notes": [self._note(note) for note in result.notes],
-            "person": next((face["person"] for face in faces if face["chief"]), None),
+            "person": next((face["person"] for face in faces if face["primary"]), None),
             "photo": photo.photo_id if photo and faces else None,
             "width": photo.width if photo else None,
             "height": photo.height if photo else None,
@@ -152,12 +158,12 @@ _CODES = {"unreadable": "unsupported_media_type", "too-large": "too_large", "no-
 
 
 def person_of(person_id: int | None, name: str | None, named: bool) -> Json | None:
-    """Whom a face is filed under; None for nobody."""
+    """Return the person of a face; None if it has none."""
     return None if person_id is None or name is None else _person(person_id, name, named)
 
 
-def place(box: Sequence[float], landmarks: Sequence[Sequence[float]], score: float) -> Json:
-    """Where a face is on its photo, in pixels."""
+def geometry(box: Sequence[float], landmarks: Sequence[Sequence[float]], score: float) -> Json:
+    """Return box and landmarks of a face, in pixels, and its score."""
     return {
         "box": [round(value, 2) for value in box],
         "landmarks": [[round(x, 2), round(y, 2)] for x, y in landmarks],
@@ -166,7 +172,7 @@ def place(box: Sequence[float], landmarks: Sequence[Sequence[float]], score: flo
 
 
 def threshold(judged: MatchThreshold | None) -> Json | None:
-    """What matches are judged by."""
+    """Return the threshold of matches."""
     if judged is None:
         return None
     rate = judged.false_accept_rate
@@ -177,7 +183,7 @@ def _person(person_id: int, name: str, named: bool) -> Json:
     return {"id": person_id, "name": name, "unnamed": not named}
 
 
-def _nearness(match: GalleryMatch | PersonMatch) -> Json:
+def _similarity(match: GalleryMatch | PersonMatch) -> Json:
     return {
         "distance": round(match.distance, 6),
         "similarity": round(match.similarity, 6),
