@@ -60,7 +60,7 @@ class Victim:
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{self.authorization}Content-Type: {kind}\r\n"
         return self.send([f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body])
 
-    def upload(self, path: str, field: str, data: bytes, name: str = "picture.jpg") -> Answer:
+    def upload(self, path: str, field: str, data: bytes, name: str = "image.jpg") -> Answer:
         """A form with one file."""
         return self.post(path, form((field, name, data)), f"multipart/form-data; boundary={BOUNDARY}")
 
@@ -209,7 +209,7 @@ def bad_chunks(victim: Victim) -> Answer:
     return victim.send([head_of(victim, "Transfer-Encoding: chunked"), b"zz\r\nhello\r\n0\r\n\r\n"])
 
 
-def chunked_picture(victim: Victim) -> Answer:
+def chunked_image(victim: Victim) -> Answer:
     """A proper form in chunks: no attack, and answered."""
     body = chunked(form(("file", "a.jpg", jpeg())))
     return victim.send([head_of(victim, "Transfer-Encoding: chunked"), body])
@@ -226,7 +226,7 @@ def deep_json(victim: Victim) -> Answer:
 
 
 def inner_url(victim: Victim) -> Answer:
-    """The cloud's metadata as a picture."""
+    """The cloud's metadata as a image."""
     return victim.post(REGISTER, b'{"urls":["http://169.254.169.254/latest/meta-data/"]}', "application/json")
 
 
@@ -266,7 +266,7 @@ REQUESTS: dict[Attack, tuple[int, ...]] = {
     two_lengths: (400,),
     length_and_chunks: (400,),
     bad_chunks: (400,),
-    chunked_picture: (200,),
+    chunked_image: (200,),
     too_long_body: (400,),
     deep_json: (400,),
     inner_url: (200,),  # the job's one result is an error

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from images_for_forms import TWO_FACES, encoded, picture, register, sent
+from images_for_forms import TWO_FACES, encoded, image_file, register, sent
 from PIL import Image as PillowImage
 
 from faceall.gallery import Gallery
@@ -22,8 +22,8 @@ FORM = "multipart/form-data"
 @pytest.fixture
 def filled(client: Any) -> Any:
     """A client of a gallery with two photos of Ada, one of Eve with a stranger, and one of nobody."""
-    register(client, (picture(1), "Ada/1.png"), (picture(2), "Ada/2.png"), (picture(TWO_FACES), "Eve.png"))
-    register(client, (picture(40), "40.png"))
+    register(client, (image_file(1), "Ada/1.png"), (image_file(2), "Ada/2.png"), (image_file(TWO_FACES), "Eve.png"))
+    register(client, (image_file(40), "40.png"))
     return client
 
 
@@ -112,7 +112,7 @@ def test_a_removed_person_leaves_a_receipt_and_nothing_else(filled: Any, folder:
 
 def test_faces_are_filed_and_unfiled(filled: Any) -> None:
     """Under a new person, then under nobody."""
-    stranger = filled.get(f"{API}/faces?nobody=true").json["faces"][0]["id"]
+    stranger = filled.get(f"{API}/faces?unassigned=true").json["faces"][0]["id"]
     answer = filled.patch(f"{API}/faces/{stranger}", json={"person": "Joy"})
     assert answer.json["person"]["name"] == "Joy"
     assert filled.patch(f"{API}/faces/{stranger}", json={"person": None}).json["person"] is None
@@ -178,11 +178,11 @@ def test_a_thumbnail_is_asked_for_only_once_while_it_stays(filled: Any) -> None:
 def test_a_photo_whose_file_has_gone_keeps_its_thumbnails(filled: Any, gallery: Gallery, tmp_path: Path) -> None:
     """A file of the command line's that was moved away is not available, and neither is one with other content."""
     path = tmp_path / "Joy.png"
-    path.write_bytes(picture(70))
+    path.write_bytes(image_file(70))
     list(gallery.register(path))
     photo = filled.get(f"{API}/photos").json["photos"][-1]
     assert (photo["name"], photo["available"]) == ("Joy.png", True)
-    path.write_bytes(picture(71))
+    path.write_bytes(image_file(71))
     assert filled.get(f"{API}/photos/{photo['id']}/image").status_code == 404
     path.unlink()
     assert filled.get(f"{API}/photos/{photo['id']}").json["available"] is False
@@ -193,16 +193,16 @@ def test_a_photo_whose_file_has_gone_keeps_its_thumbnails(filled: Any, gallery: 
 def test_removing_a_photo_of_the_command_line_leaves_its_file(filled: Any, gallery: Gallery, tmp_path: Path) -> None:
     """Only what was uploaded is the server's to remove."""
     path = tmp_path / "Joy.png"
-    path.write_bytes(picture(70))
+    path.write_bytes(image_file(70))
     list(gallery.register(path))
     photo = filled.get(f"{API}/photos").json["photos"][-1]["id"]
     assert filled.delete(f"{API}/photos/{photo}").json["removed"] == {"faces": 1, "photos": 1, "uploads": 0}
-    assert path.read_bytes() == picture(70)
+    assert path.read_bytes() == image_file(70)
 
 
 def test_search_agrees_with_the_gallery(filled: Any, gallery: Gallery) -> None:
     """Faces, order, distances and people are those of `Gallery.search`."""
-    data = picture(TWO_FACES)
+    data = image_file(TWO_FACES)
     answer = filled.post(f"{API}/search", data={"file": sent(data), "k": "3"}).json
     assert (answer["width"], answer["height"]) == (120, 90)
     expected = gallery.search(np.asarray(PillowImage.open(io.BytesIO(data))), k=3)
@@ -218,7 +218,7 @@ def test_search_agrees_with_the_gallery(filled: Any, gallery: Gallery) -> None:
 
 def test_search_by_person_gives_best_and_mean(filled: Any) -> None:
     """One row per person, the nearest first."""
-    answer = filled.post(f"{API}/search", data={"file": sent(picture(1)), "by": "person"}).json
+    answer = filled.post(f"{API}/search", data={"file": sent(image_file(1)), "by": "person"}).json
     rows = answer["faces"][0]["matches"]
     assert [row["person"]["name"] for row in rows] == ["Ada", "Eve"]
     assert rows[0]["best"] == pytest.approx(0, abs=1e-6)
@@ -229,50 +229,50 @@ def test_search_by_person_gives_best_and_mean(filled: Any) -> None:
 def test_search_among_some_people_only(filled: Any) -> None:
     """Others, and faces of nobody, are left out; a person who is not there is not found."""
     eve = str(ids_of(filled)["Eve"])
-    answer = filled.post(f"{API}/search", data={"file": sent(picture(1)), "k": "9", "people": [eve]}).json
+    answer = filled.post(f"{API}/search", data={"file": sent(image_file(1)), "k": "9", "people": [eve]}).json
     assert [match["person"]["name"] for match in answer["faces"][0]["matches"]] == ["Eve"]
-    by_person = filled.post(f"{API}/search", data={"file": sent(picture(1)), "by": "person", "people": eve}).json
+    by_person = filled.post(f"{API}/search", data={"file": sent(image_file(1)), "by": "person", "people": eve}).json
     assert [match["person"]["name"] for match in by_person["faces"][0]["matches"]] == ["Eve"]
-    assert filled.post(f"{API}/search", data={"file": sent(picture(1)), "people": "99"}).status_code == 404
-    assert filled.post(f"{API}/search", data={"file": sent(picture(1)), "people": "x"}).status_code == 400
+    assert filled.post(f"{API}/search", data={"file": sent(image_file(1)), "people": "99"}).status_code == 404
+    assert filled.post(f"{API}/search", data={"file": sent(image_file(1)), "people": "x"}).status_code == 400
 
 
 def test_a_threshold_says_who_matches(filled: Any) -> None:
     """Those beyond it are left out, those within it match."""
-    answer = filled.post(f"{API}/search", data={"file": sent(picture(1)), "threshold": "0.000001"}).json
+    answer = filled.post(f"{API}/search", data={"file": sent(image_file(1)), "threshold": "0.000001"}).json
     assert answer["threshold"] == {"distance": 1e-6, "origin": "given", "false_accept_rate": None}
     assert [match["match"] for match in answer["faces"][0]["matches"]] == [True]
 
 
-def test_a_picture_of_nobody_finds_no_face(filled: Any) -> None:
+def test_a_image_of_nobody_finds_no_face(filled: Any) -> None:
     """It is no error to search with one."""
-    answer = filled.post(f"{API}/search", data={"file": sent(picture())})
+    answer = filled.post(f"{API}/search", data={"file": sent(image_file())})
     assert (answer.status_code, answer.json["faces"]) == (200, [])
 
 
 def test_search_in_an_empty_gallery_finds_nobody(client: Any) -> None:
-    """The face of the picture, without matches."""
-    answer = client.post(f"{API}/search", data={"file": sent(picture(1))}).json
+    """The face of the image, without matches."""
+    answer = client.post(f"{API}/search", data={"file": sent(image_file(1))}).json
     assert [face["matches"] for face in answer["faces"]] == [[]]
 
 
-def test_two_pictures_are_compared(filled: Any) -> None:
+def test_two_images_are_compared(filled: Any) -> None:
     """The distance is that of their vectors; without a threshold nobody says whether they are the same."""
-    same = filled.post(f"{API}/compare", data={"first": sent(picture(1)), "second": sent(picture(1))}).json
-    other = filled.post(f"{API}/compare", data={"first": sent(picture(1)), "second": sent(picture(200))}).json
+    same = filled.post(f"{API}/compare", data={"first": sent(image_file(1)), "second": sent(image_file(1))}).json
+    other = filled.post(f"{API}/compare", data={"first": sent(image_file(1)), "second": sent(image_file(200))}).json
     assert same["distance"] == pytest.approx(0, abs=1e-6)
     assert other["distance"] > 0.001
     assert (same["same"], same["threshold"]) == (None, None)
-    none = filled.post(f"{API}/compare", data={"first": sent(picture(1)), "second": sent(picture())})
+    none = filled.post(f"{API}/compare", data={"first": sent(image_file(1)), "second": sent(image_file())})
     assert (none.status_code, none.json["error"]["code"]) == (422, "unprocessable")
 
 
 def test_nobodies_faces_are_clustered(client: Any) -> None:
     """Two alike become a cluster, which is counted in the status."""
     for number in (40, 41, 250):
-        register(client, (picture(number), "x.png"), unnamed="true")
+        register(client, (image_file(number), "x.png"), unnamed="true")
     answer = client.post(f"{API}/cluster", json={"threshold": 0.01})
-    assert answer.json == {"threshold": 0.01, "clusters": 1, "opened": 1, "joined": 2, "alone": 1}
+    assert answer.json == {"threshold": 0.01, "clusters": 1, "created": 1, "joined": 2, "unmatched": 1}
     assert client.get(f"{API}/status").json["unnamed_clusters"] == 1
     assert client.post(f"{API}/cluster", json={"threshold": 0.01}).json["joined"] == 0
     assert client.post(f"{API}/cluster").json["threshold"] == 0.8
@@ -295,7 +295,7 @@ def test_the_status_counts(filled: Any) -> None:
         ("get", "people?offset=-1", None),
         ("get", "people?unnamed=perhaps", None),
         ("get", "faces?person=1.5", None),
-        ("get", "faces?nobody=1", None),
+        ("get", "faces?unassigned=1", None),
         ("get", "faces?photo=99999999999999999999", None),
         ("get", "photos/1/image?max=15", None),
         ("patch", "people/1", {}),
@@ -375,9 +375,11 @@ def test_a_fault_is_answered_without_its_text(client: Any, gallery: Gallery, mon
     assert "/srv/photos" not in answer.text
 
 
-def test_an_alpha_channel_and_turned_pictures_are_searched_upright(filled: Any) -> None:
-    """The box is in pixels of the picture as a person sees it."""
-    image = PillowImage.open(io.BytesIO(picture([(0, 0, 30, (9, 9, 200))]))).transpose(PillowImage.Transpose.ROTATE_90)
+def test_an_alpha_channel_and_turned_images_are_searched_upright(filled: Any) -> None:
+    """The box is in pixels of the image as a person sees it."""
+    image = PillowImage.open(io.BytesIO(image_file([(0, 0, 30, (9, 9, 200))]))).transpose(
+        PillowImage.Transpose.ROTATE_90
+    )
     exif = PillowImage.Exif()
     exif[0x0112] = 6  # to be turned to the right
     answer = filled.post(f"{API}/search", data={"file": sent(encoded(image, exif=exif))}).json

@@ -1,4 +1,4 @@
-"""One worker for many threads: the same results, in batches, bounded, and nobody pays for another's bad picture."""
+"""One worker for many threads: the same results, in batches, bounded, and nobody pays for another's bad image."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tiny_model import write_tiny_model
 
 
 def numbered(number: int, side: int = 4) -> Image:
-    """A picture that carries a number."""
+    """A image that carries a number."""
     return np.full((side, side, 3), number, np.uint8)
 
 
 class CountingDetector:
-    """Finds in a picture one face whose box starts at the picture's number; fails at pictures of number 13.
+    """Finds in a image one face whose box starts at the image's number; fails at images of number 13.
 
     It waits for `gate` before it does anything, and notes what it was given at once.
     """
@@ -36,7 +36,7 @@ class CountingDetector:
         self.batches: list[list[int]] = []
 
     def detect_batch(self, images: Sequence[Image], /) -> list[Faces]:
-        """The faces of several pictures."""
+        """The faces of several images."""
         assert self.gate.wait(20)
         numbers = [int(image[0, 0, 0]) for image in images]
         self.batches.append(numbers)
@@ -78,7 +78,7 @@ def make(detector: CountingDetector, embedder: Embedder) -> Iterator[Callable[..
 
 
 def number_of(faces: Faces) -> int:
-    """The number of the picture in which a face was found."""
+    """The number of the image in which a face was found."""
     return int(faces.boxes[0, 0])
 
 
@@ -90,9 +90,9 @@ def wait_until(happened: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def test_everybody_gets_the_answers_to_their_own_pictures(make: Callable[..., Worker]) -> None:
+def test_everybody_gets_the_answers_to_their_own_images(make: Callable[..., Worker]) -> None:
     """In order, whoever else asks at the same time."""
-    worker = make(pictures=3)
+    worker = make(max_images=3)
 
     def ask(start: int) -> list[int]:
         return [number_of(faces) for faces in worker.detector.detect_batch([numbered(start + n) for n in range(4)])]
@@ -103,19 +103,19 @@ def test_everybody_gets_the_answers_to_their_own_pictures(make: Callable[..., Wo
     assert answers == [[start + n for n in range(4)] for start in starts]
 
 
-def test_pictures_that_come_together_are_searched_together(
+def test_images_that_come_together_are_searched_together(
     make: Callable[..., Worker], detector: CountingDetector
 ) -> None:
     """Up to the bound, in the order in which they came."""
-    worker = make(pictures=4)
+    worker = make(max_images=4)
     detector.gate.clear()
     with ThreadPoolExecutor(10) as pool:
         first = pool.submit(worker.detector.detect_batch, [numbered(100)])
-        wait_until(lambda: worker.load.pictures == 0)
+        wait_until(lambda: worker.load.images == 0)
         rest = []
         for number in range(9):
             rest.append(pool.submit(worker.detector.detect_batch, [numbered(number)]))
-            wait_until(lambda: worker.load.pictures == len(rest))
+            wait_until(lambda: worker.load.images == len(rest))
         detector.gate.set()
         first.result(10)
         assert [number_of(future.result(10)[0]) for future in rest] == list(range(9))
@@ -123,37 +123,37 @@ def test_pictures_that_come_together_are_searched_together(
 
 
 def test_a_folder_of_photos_does_not_hold_up_a_search(make: Callable[..., Worker], detector: CountingDetector) -> None:
-    """Who came later with one picture is answered before who came earlier with forty."""
-    worker = make(pictures=4)
+    """Who came later with one image is answered before who came earlier with forty."""
+    worker = make(max_images=4)
     detector.gate.clear()
     with ThreadPoolExecutor(2) as pool:
         folder = pool.submit(worker.detector.detect_batch, [numbered(100 + n) for n in range(40)])
-        wait_until(lambda: worker.load.pictures == 36)
+        wait_until(lambda: worker.load.images == 36)
         search = pool.submit(worker.detector.detect_batch, [numbered(7)])
-        wait_until(lambda: worker.load.pictures == 37)
+        wait_until(lambda: worker.load.images == 37)
         detector.gate.set()
         search.result(10)
         assert len(folder.result(10)) == 40
     assert 7 in detector.batches[1]
 
 
-def test_large_pictures_go_in_smaller_batches(make: Callable[..., Worker], detector: CountingDetector) -> None:
+def test_large_images_go_in_smaller_batches(make: Callable[..., Worker], detector: CountingDetector) -> None:
     """By their pixels; one that is too large for any batch goes alone."""
-    worker = make(pictures=8, pixels=250)
-    pictures = [numbered(1, 10), numbered(2, 10), numbered(3, 10), numbered(4, 40), numbered(5, 4), numbered(6, 4)]
-    worker.detector.detect_batch(pictures)
+    worker = make(max_images=8, max_pixels=250)
+    images = [numbered(1, 10), numbered(2, 10), numbered(3, 10), numbered(4, 40), numbered(5, 4), numbered(6, 4)]
+    worker.detector.detect_batch(images)
     assert detector.batches == [[1, 2], [3], [4], [5, 6]]
 
 
-def test_a_picture_at_which_the_net_fails_fails_alone(make: Callable[..., Worker], detector: CountingDetector) -> None:
+def test_a_image_at_which_the_net_fails_fails_alone(make: Callable[..., Worker], detector: CountingDetector) -> None:
     """Its error is raised in the thread that sent it; the others of its batch are answered."""
-    worker = make(pictures=4)
+    worker = make(max_images=4)
     detector.gate.clear()
     with ThreadPoolExecutor(5) as pool:
         first = pool.submit(worker.detector.detect_batch, [numbered(100)])
-        wait_until(lambda: worker.load.pictures == 0)
+        wait_until(lambda: worker.load.images == 0)
         rest = [pool.submit(worker.detector.detect_batch, [numbered(number)]) for number in (1, 13, 2, 3)]
-        wait_until(lambda: worker.load.pictures == 4)
+        wait_until(lambda: worker.load.images == 4)
         detector.gate.set()
         first.result(10)
         for number, future in zip((1, 13, 2, 3), rest, strict=True):
@@ -167,7 +167,7 @@ def test_a_picture_at_which_the_net_fails_fails_alone(make: Callable[..., Worker
 
 def test_vectors_are_those_of_the_embedder_alone(make: Callable[..., Worker], embedder: Embedder) -> None:
     """Whatever others embed at the same time; none for no faces."""
-    worker = make(crops=8)
+    worker = make(max_crops=8)
     random = np.random.default_rng(1)
     groups = [random.integers(0, 256, (count, 160, 160, 3), dtype=np.uint8) for count in (1, 5, 3, 17, 2, 1)]
     with ThreadPoolExecutor(6) as pool:
@@ -193,7 +193,7 @@ def test_crops_of_a_wrong_shape_fail_alone(make: Callable[..., Worker]) -> None:
 
 def test_the_door_is_shut_when_all_places_are_taken(make: Callable[..., Worker]) -> None:
     """At once, with 503 and a time after which to ask again; a place that was left is free."""
-    worker = make(places=2)
+    worker = make(max_requests=2)
     with worker.admit():
         with worker.admit():
             with pytest.raises(BusyError) as caught, worker.admit():
@@ -201,10 +201,10 @@ def test_the_door_is_shut_when_all_places_are_taken(make: Callable[..., Worker])
             assert (caught.value.status, caught.value.code) == (503, "busy")
             assert caught.value.retry_after is not None
             assert 1 <= caught.value.retry_after <= 60
-            assert (worker.load.inside, worker.load.places) == (2, 2)
+            assert (worker.load.requests, worker.load.max_requests) == (2, 2)
         with worker.admit():
             pass
-    assert worker.load.inside == 0
+    assert worker.load.requests == 0
 
 
 def test_closing_finishes_what_was_accepted(make: Callable[..., Worker], detector: CountingDetector) -> None:
@@ -253,7 +253,7 @@ def test_closing_does_not_wait_for_ever(make: Callable[..., Worker]) -> None:
 def test_batches_are_told_to_whom_it_concerns(make: Callable[..., Worker]) -> None:
     """By net and size."""
     seen: list[tuple[str, int]] = []
-    worker = make(pictures=2, crops=8, observe=lambda stage, size: seen.append((stage, size)))
+    worker = make(max_images=2, max_crops=8, observe=lambda stage, size: seen.append((stage, size)))
     worker.detector.detect_batch([numbered(1), numbered(2), numbered(3)])
     worker.embedder.embed_crops(np.zeros((9, 160, 160, 3), np.uint8))
     assert seen == [("detect", 2), ("detect", 1), ("embed", 8), ("embed", 1)]
@@ -265,12 +265,12 @@ def test_real_faces_are_the_same_with_and_without_a_worker(shared: Path, embedde
     from faceall.images import read_image
 
     paths = sorted((shared / "data" / "lfw-dev").glob("*/*.jpg"))[:12]
-    pictures = [read_image(path) for path in paths]
+    images = [read_image(path) for path in paths]
     detector: FaceDetector = Detector()
-    alone = [detector.detect_batch([picture])[0] for picture in pictures]
+    alone = [detector.detect_batch([image])[0] for image in images]
     worker = Worker(Analyser(detector, embedder))
     with ThreadPoolExecutor(8) as pool:
-        together = [found[0] for found in pool.map(lambda picture: worker.detector.detect_batch([picture]), pictures)]
+        together = [found[0] for found in pool.map(lambda image: worker.detector.detect_batch([image]), images)]
     worker.close()
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one.boxes, other.boxes)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from images_for_forms import TWO_FACES, browser_form, picture, sent
+from images_for_forms import TWO_FACES, browser_form, image_file, sent
 from stand_ins import ColourDetector, ColourEmbedder
 from test_web_register import Shelf
 
@@ -20,14 +20,14 @@ from faceall.web.errors import RefusedError
 
 
 def post_register(client: Any, names: str, *files: tuple[str, bytes]) -> Any:
-    """A form as a browser sends it to /faceRegister: a picture's field is called like its file."""
+    """A form as a browser sends it to /faceRegister: a image's field is called like its file."""
     form = browser_form([("names", names)], [(field, field, data) for field, data in files])
     return client.post("/faceRegister", **form)
 
 
-def test_pictures_are_registered_with_whole_numbers(client: Any) -> None:
+def test_images_are_registered_with_whole_numbers(client: Any) -> None:
     """Boxes x0 y0 x1 y1; all x of the landmarks before all y."""
-    answer = post_register(client, "ada.png*", ("ada.png", picture([(40, 25, 40, (2, 1, 200))])))
+    answer = post_register(client, "ada.png*", ("ada.png", image_file([(40, 25, 40, (2, 1, 200))])))
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
     assert answer.json == {
         "faces": [
@@ -39,15 +39,15 @@ def test_pictures_are_registered_with_whole_numbers(client: Any) -> None:
     }
 
 
-def test_every_face_of_a_picture_is_told(client: Any) -> None:
+def test_every_face_of_a_image_is_told(client: Any) -> None:
     """Two boxes for two faces."""
-    answer = post_register(client, "both*", ("both", picture(TWO_FACES))).json
+    answer = post_register(client, "both*", ("both", image_file(TWO_FACES))).json
     assert len(answer["faces"][0]["BoxsPoints"]) == 2
 
 
-def test_one_bad_picture_leaves_the_others_alone(client: Any) -> None:
+def test_one_bad_image_leaves_the_others_alone(client: Any) -> None:
     """It carries its own error, the answer is a success."""
-    answer = post_register(client, "a*b*c*", ("a", picture(1)), ("b", b"no picture"), ("c", picture(2)))
+    answer = post_register(client, "a*b*c*", ("a", image_file(1)), ("b", b"no image"), ("c", image_file(2)))
     assert answer.status_code == 200
     assert [(one["name"], len(one["BoxsPoints"]), "error" in one) for one in answer.json["faces"]] == [
         ("a", 1, False),
@@ -59,14 +59,14 @@ def test_one_bad_picture_leaves_the_others_alone(client: Any) -> None:
 @pytest.mark.parametrize(
     ("data", "status", "code"),
     [
-        (b"no picture", 415, "unsupported_media_type"),
+        (b"no image", 415, "unsupported_media_type"),
         (b"", 415, "unsupported_media_type"),
         (None, 422, "unprocessable"),
     ],
 )
 def test_where_none_is_registered_the_status_says_why(client: Any, data: bytes | None, status: int, code: str) -> None:
-    """The one shape of errors, with the pictures beside it."""
-    answer = post_register(client, "a*", ("a", picture() if data is None else data))
+    """The one shape of errors, with the images beside it."""
+    answer = post_register(client, "a*", ("a", image_file() if data is None else data))
     assert (answer.status_code, answer.json["error"]["code"]) == (status, code)
     assert answer.json["faces"][0]["name"] == "a"
 
@@ -83,7 +83,7 @@ def test_where_none_is_registered_the_status_says_why(client: Any, data: bytes |
 )
 def test_names_are_told_apart_by_the_files_that_are_there(client: Any, keys: list[str]) -> None:
     """With a star inside, twice the same, and with characters that browsers escape; none is lost."""
-    files = [(key, picture(number)) for number, key in enumerate(keys)]
+    files = [(key, image_file(number)) for number, key in enumerate(keys)]
     answer = post_register(client, "".join(key + "*" for key in keys), *files)
     assert [one["name"] for one in answer.json["faces"]] == keys, answer.text
     assert sorted(photo["name"] for photo in client.get("/api/v1/photos").json["photos"]) == sorted(keys)
@@ -106,18 +106,18 @@ def test_names_that_do_not_fit_the_files_are_refused(names: str) -> None:
 
 def test_a_form_without_names_is_refused(client: Any) -> None:
     """400, for registering and for retrieving."""
-    assert client.post("/faceRegister", data={"a": sent(picture(1))}).status_code == 400
-    assert client.post("/faceRetrieve", data={"a": sent(picture(1))}).status_code == 400
-    assert client.post("/faceRetrieve", data={"name": "b", "a": sent(picture(1))}).status_code == 400
+    assert client.post("/faceRegister", data={"a": sent(image_file(1))}).status_code == 400
+    assert client.post("/faceRetrieve", data={"a": sent(image_file(1))}).status_code == 400
+    assert client.post("/faceRetrieve", data={"name": "b", "a": sent(image_file(1))}).status_code == 400
 
 
 def test_all_faces_are_retrieved_by_ascending_squared_distance(client: Any, gallery: Gallery) -> None:
     """Against all vectors of the gallery, computed by hand."""
     for name, number in (("ada", 1), ("bob", 120), ("eve", 240)):
-        post_register(client, f"{name}.png*", (f"{name}.png", picture(number)))
-    answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(240))}).json["faces"]
+        post_register(client, f"{name}.png*", (f"{name}.png", image_file(number)))
+    answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(image_file(240))}).json["faces"]
     assert [sorted(one) for one in answer] == [["distance", "path"]] * 3
-    stored = gallery.named_vectors(max_people=9, max_faces=9)
+    stored = gallery.named_vectors(most_people=9, most_faces=9)
     query = stored.vectors[stored.names.index("eve")]
     expected = sorted(float(np.sum((vector - query) ** 2)) for vector in stored.vectors)
     assert [one["distance"] for one in answer] == pytest.approx(expected, abs=1e-5)
@@ -125,44 +125,44 @@ def test_all_faces_are_retrieved_by_ascending_squared_distance(client: Any, gall
     assert shown == ["eve.png", "bob.png", "ada.png"]
 
 
-def test_the_path_of_a_match_leads_to_a_picture(client: Any, gallery: Gallery, tmp_path: Path) -> None:
+def test_the_path_of_a_match_leads_to_a_image(client: Any, gallery: Gallery, tmp_path: Path) -> None:
     """To the photo, or where its file has gone to the face, relative to the server's root."""
-    post_register(client, "ada.png*", ("ada.png", picture(1)))
-    (tmp_path / "gone.png").write_bytes(picture(90))
+    post_register(client, "ada.png*", ("ada.png", image_file(1)))
+    (tmp_path / "gone.png").write_bytes(image_file(90))
     list(gallery.register(tmp_path / "gone.png"))
     (tmp_path / "gone.png").unlink()
-    answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(1))}).json["faces"]
+    answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(image_file(1))}).json["faces"]
     assert [one["path"].rpartition("/")[2] for one in answer] == ["image", "thumbnail"]
     assert all(client.get(f"/{one['path']}").mimetype == "image/jpeg" for one in answer)
 
 
-def test_whole_numbers_are_cut_off_within_the_picture(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the old server did it: 12.9 is 12, and no box leaves the picture."""
+def test_whole_numbers_are_cut_off_within_the_image(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the old server did it: 12.9 is 12, and no box leaves the image."""
     box = np.array([[-3.7, 12.9, 130.2, 80.5]], np.float32)
     points = np.array([[[1.9, 2.9], [3.9, 4.9], [5.9, 6.9], [-1.5, 8.9], [9.9, 10.9]]], np.float32)
     found = Faces(box, np.array([0.9], np.float32), points)
     crops = np.full((1, 4, 4, 3), 90, np.uint8)
     monkeypatch.setattr(ColourDetector, "detect_batch", lambda self, images: [found] * len(images))
     monkeypatch.setattr(ColourEmbedder, "crop", lambda self, image, faces: crops)
-    (shown,) = post_register(client, "a*", ("a", picture(1))).json["faces"][0]["BoxsPoints"]
+    (shown,) = post_register(client, "a*", ("a", image_file(1))).json["faces"][0]["BoxsPoints"]
     assert shown == {"box": [0, 12, 120, 80], "pt": [1, 3, 5, -1, 9, 2, 4, 6, 8, 10]}
 
 
 @pytest.mark.parametrize("squares", [None, TWO_FACES])
 def test_a_query_has_exactly_one_face(client: Any, squares: Any) -> None:
     """None and two are not."""
-    answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(squares))})
+    answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(image_file(squares))})
     assert (answer.status_code, answer.json["error"]["code"]) == (422, "unprocessable")
 
 
 def test_an_empty_gallery_has_no_faces(client: Any) -> None:
     """An empty list."""
-    assert client.post("/faceRetrieve", data={"name": "q", "q": sent(picture(1))}).json == {"faces": []}
+    assert client.post("/faceRetrieve", data={"name": "q", "q": sent(image_file(1))}).json == {"faces": []}
 
 
-def test_a_picture_is_called_like_its_file(client: Any) -> None:
-    """Two pictures may be called the same, and both are kept."""
-    files = [("first", "same.png", picture(1)), ("second", "same.png", picture(2))]
+def test_a_image_is_called_like_its_file(client: Any) -> None:
+    """Two images may be called the same, and both are kept."""
+    files = [("first", "same.png", image_file(1)), ("second", "same.png", image_file(2))]
     answer = client.post("/faceRegister", **browser_form([("names", "first*second*")], files))
     assert [(one["name"], len(one["BoxsPoints"])) for one in answer.json["faces"]] == [("same.png", 1)] * 2
     assert client.get("/api/v1/photos").json["total"] == 2
@@ -170,14 +170,14 @@ def test_a_picture_is_called_like_its_file(client: Any) -> None:
 
 def test_the_old_pages_lead_to_the_new_ones(client: Any) -> None:
     """Bookmarks keep working."""
-    for old, new in (("/faceRegister.html", "/"), ("/faceRetrieve.html", "/retrieve")):
+    for old, new in (("/faceRegister.html", "/"), ("/faceRetrieve.html", "/search")):
         answer = client.get(old)
         assert (answer.status_code, answer.headers["Location"]) == (302, new)
 
 
 def test_urls_are_registered_under_their_urls(make_app: Callable[..., Any]) -> None:
     """One bad URL does not spoil the rest; where all are bad the status says so."""
-    urls = {"http://pictures.example/1.png": picture(1), "http://pictures.example/2.png": picture(2)}
+    urls = {"http://images.example/1.png": image_file(1), "http://images.example/2.png": image_file(2)}
     client = make_app(fetcher=Shelf(urls)).test_client()
     given = [*urls, "http://gone.example/x.png"]
     answer = client.post("/faceRegisterBatch", json={"urls": given})
@@ -192,9 +192,9 @@ def test_urls_are_registered_under_their_urls(make_app: Callable[..., Any]) -> N
 
 def test_a_batch_is_json_whatever_its_type_says(make_app: Callable[..., Any]) -> None:
     """As old pages sent it."""
-    client = make_app(fetcher=Shelf({"http://pictures.example/1.png": picture(1)})).test_client()
+    client = make_app(fetcher=Shelf({"http://images.example/1.png": image_file(1)})).test_client()
     for kind in ("application/x-www-form-urlencoded", "text/plain", None):
-        body = '{"urls": ["http://pictures.example/1.png"]}'
+        body = '{"urls": ["http://images.example/1.png"]}'
         assert client.post("/faceRegisterBatch", data=body, content_type=kind).status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""Pictures from URLs: what comes, and every way in which a URL could reach what it must not."""
+"""Images from URLs: what comes, and every way in which a URL could reach what it must not."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from faceall.web.fetch.fetcher import Fetcher, FetchLimits
 from faceall.web.refusal import FetchError
 
 
-def picture(kind: str = "JPEG", size: tuple[int, int] = (8, 6)) -> bytes:
-    """The file of a small picture."""
+def image_file(kind: str = "JPEG", size: tuple[int, int] = (8, 6)) -> bytes:
+    """The file of a small image."""
     file = io.BytesIO()
     PillowImage.new("RGB", size, (200, 100, 50)).save(file, kind)
     return file.getvalue()
 
 
-JPEG = picture()
+JPEG = image_file()
 
 
 def loopback(address: Address) -> bool:
@@ -49,14 +49,14 @@ def told(url: str, by: Fetcher) -> str:
     return str(caught.value)
 
 
-def test_a_picture_comes_with_its_name_and_kind() -> None:
+def test_a_image_comes_with_its_name_and_kind() -> None:
     """The request names the host, asks for no compression and carries no secrets."""
     with LittleServer(answer(JPEG)) as server:
-        got = fetcher(server.port).fetch(f"http://pictures.example:{server.port}/of/Anna%20B.jpg?x=1#part")
+        got = fetcher(server.port).fetch(f"http://images.example:{server.port}/of/Anna%20B.jpg?x=1#part")
     assert (got.data, got.name, got.content_type) == (JPEG, "Anna B.jpg", "image/jpeg")
     (head,) = server.requests
     assert head.startswith("GET /of/Anna%20B.jpg?x=1 HTTP/1.1\r\n")
-    assert f"Host: pictures.example:{server.port}\r\n" in head
+    assert f"Host: images.example:{server.port}\r\n" in head
     assert "Accept-Encoding: identity\r\n" in head
     assert "Authorization" not in head
     assert "Cookie" not in head
@@ -64,7 +64,7 @@ def test_a_picture_comes_with_its_name_and_kind() -> None:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("", "picture"), ("/", "picture"), ("/..", "picture"), ("/a/..%2f..%2fetc%2fpasswd", "....etcpasswd"[4:]),
+    [("", "photo"), ("/", "photo"), ("/..", "photo"), ("/a/..%2f..%2fetc%2fpasswd", "....etcpasswd"[4:]),
      ("/%00x.jpg", "x.jpg"), ("/" + "y" * 300, "y" * 100), ("/%e5%bc%a0.png", "张.png"), ("/a%0d%0ab.jpg", "ab.jpg")],
 )  # fmt: skip
 def test_the_name_is_a_plain_file_name(path: str, name: str) -> None:
@@ -111,7 +111,7 @@ ODD = (
 @pytest.mark.parametrize("host", ODD)
 def test_a_host_in_an_odd_notation_is_refused(host: str) -> None:
     """Decimal, octal, hex, short, full-width and escaped forms never reach the resolver."""
-    assert "usual notation" in told(f"http://{host}/x.jpg", Fetcher(resolve=never))
+    assert "canonical notation" in told(f"http://{host}/x.jpg", Fetcher(resolve=never))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_host_in_an_odd_notation_is_refused(host: str) -> None:
 def test_credentials_are_refused_and_not_repeated(url: str) -> None:
     """Neither sent nor shown."""
     text = told(url, Fetcher(resolve=never))
-    assert "user name or a password" in text
+    assert "user name or password" in text
     assert "secret" not in text
 
 
@@ -138,7 +138,7 @@ def test_spaces_control_characters_and_backslashes_are_refused(url: str) -> None
 
 @pytest.mark.parametrize("port", [22, 25, 6379, 11211, 3306, 1, 0])
 def test_ports_of_other_services_are_refused(port: int) -> None:
-    """Pictures come from the ports of web servers."""
+    """Images come from the ports of web servers."""
     assert "port" in told(f"http://a.example:{port}/", Fetcher(resolve=never))
 
 
@@ -228,8 +228,8 @@ def test_redirects_are_followed_up_to_a_number() -> None:
 @pytest.mark.parametrize(
     ("place", "reason"),
     [(f"http://{host}/", "public") for host in INNER]
-    + [(f"http://{host}/", "usual notation") for host in ("2130706433", "0x7f.1", "127.1")]
-    + [("file:///etc/passwd", "http or https"), ("ftp://a.example/", "http or https"), ("", "nowhere"),
+    + [(f"http://{host}/", "canonical notation") for host in ("2130706433", "0x7f.1", "127.1")]
+    + [("file:///etc/passwd", "http or https"), ("ftp://a.example/", "http or https"), ("", "without a location"),
        ("http://u:p@b.example/", "password"), ("http://a.example:22/", "port 22"),
        ("http://inner.example:80/", "public")],
 )  # fmt: skip
@@ -317,7 +317,7 @@ def test_a_resolver_that_hangs_is_not_waited_for() -> None:
      (b"", "image/png"), (b"%PDF-1.7", "image/jpeg"), (b"root:x:0:0:root:/root:/bin/bash", "image/jpeg"),
      (b"GIF89a", "image/gif")],
 )  # fmt: skip
-def test_what_is_no_picture_is_refused_whatever_it_is_called(body: bytes, kind: str) -> None:
+def test_what_is_no_image_is_refused_whatever_it_is_called(body: bytes, kind: str) -> None:
     """The first bytes decide, and nothing of the body is told."""
     with LittleServer(answer(body, kind=kind)) as server:
         text = told(f"http://a.example:{server.port}/", fetcher(server.port))
@@ -325,19 +325,19 @@ def test_what_is_no_picture_is_refused_whatever_it_is_called(body: bytes, kind: 
     assert "root" not in text
 
 
-def test_a_picture_with_a_wrong_kind_is_taken() -> None:
+def test_a_image_with_a_wrong_kind_is_taken() -> None:
     """Many servers do not know what they send."""
-    with LittleServer(answer(picture("PNG"), kind="application/octet-stream")) as server:
+    with LittleServer(answer(image_file("PNG"), kind="application/octet-stream")) as server:
         assert fetcher(server.port).fetch(f"http://a.example:{server.port}/").data.startswith(b"\x89PNG")
 
 
-def test_a_picture_with_too_many_pixels_is_refused() -> None:
+def test_a_image_with_too_many_pixels_is_refused() -> None:
     """By its header."""
-    with LittleServer(answer(picture(size=(40, 40)))) as server:
+    with LittleServer(answer(image_file(size=(40, 40)))) as server:
         assert "limit is 1,000" in told(f"http://a.example:{server.port}/", fetcher(server.port, max_pixels=1000))
 
 
-def test_a_body_that_breaks_off_is_no_picture() -> None:
+def test_a_body_that_breaks_off_is_no_image() -> None:
     """Fewer bytes than were announced."""
     with LittleServer(answer(JPEG, length=len(JPEG) + 5)) as server:
         assert "broke" in told(f"http://a.example:{server.port}/", fetcher(server.port))
@@ -348,7 +348,7 @@ def test_any_other_status_is_told(status: str) -> None:
     """By its number, without the server's words."""
     with LittleServer(answer(b"secret words", status=status)) as server:
         text = told(f"http://a.example:{server.port}/", fetcher(server.port))
-    assert text.endswith(f"the server answers {status[:3]}")
+    assert text.endswith(f"the server responded with status {status[:3]}")
 
 
 def test_a_compressed_body_is_refused() -> None:

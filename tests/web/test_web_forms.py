@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from images_for_forms import picture
+from images_for_forms import image_file
 
 ROUTES = ("/api/v1/register", "/api/v1/search", "/faceRegister", "/faceRetrieve")
 
@@ -29,22 +29,22 @@ def post(client: Any, route: str, body: bytes, boundary: str = "; boundary=limit
 def test_a_name_in_another_encoding_is_told(client: Any, route: str) -> None:
     """As old programs on a Chinese Windows send it, in GBK."""
     for field, name in ((b"file", "\u5f20\u4e09.png".encode("gbk")), ("\u5f20".encode("gbk"), b"a.png")):
-        assert "not UTF-8" in post(client, route, part(field, name, picture(1)) + b"--limit--\r\n")
+        assert "not UTF-8" in post(client, route, part(field, name, image_file(1)) + b"--limit--\r\n")
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_form_that_is_cut_off_or_badly_bounded_is_told(client: Any, route: str) -> None:
-    """No boundary, another one, and an end in the middle of a picture."""
-    whole = part(b"file", b"a.png", picture(1)) + b"--limit--\r\n"
+    """No boundary, another one, and an end in the middle of a image."""
+    whole = part(b"file", b"a.png", image_file(1)) + b"--limit--\r\n"
     for body, boundary in ((whole, ""), (whole, "; boundary=other"), (whole[:-40], "; boundary=limit")):
-        assert "the form cannot be read" in post(client, route, body, boundary)
+        assert "the form is malformed" in post(client, route, body, boundary)
 
 
 def test_a_gallery_that_has_gone_is_not_made_anew(client: Any, folder: Path) -> None:
     """A disk that was taken away: what would lie in its place could be neither found nor backed up."""
     folder.rename(folder.with_name("elsewhere"))
-    answer = client.post("/api/v1/register?wait=true", data={"files": (BytesIO(picture(1)), "a.png")})
+    answer = client.post("/api/v1/register?wait=true", data={"files": (BytesIO(image_file(1)), "a.png")})
     [result] = answer.json["job"]["results"]
     assert result["status"] == "failed"
-    assert "cannot be kept on the server" in result["message"]
+    assert "cannot be saved on the server" in result["message"]
     assert not folder.exists()

@@ -184,7 +184,7 @@ def test_clients_from_elsewhere_have_a_rate(keys: Keys) -> None:
     assert client.get("/people", headers=bearer).status_code == 200
 
 
-def test_work_on_pictures_needs_a_place_and_leaves_it(keys: Keys) -> None:
+def test_work_on_images_needs_a_place_and_leaves_it(keys: Keys) -> None:
     """Also after a failure; without a place it is 503 with a time."""
     door = Door()
     guard = Guard(host="127.0.0.1", keys=keys, admit=door.admit, heavy=frozenset(("api.search", "api.break")))

@@ -75,7 +75,7 @@ def test_a_revoked_key_ends_at_once_also_in_another_process(keys: Keys) -> None:
     assert keys.revoke(first.id).label == "a"
     assert elsewhere.find(text) is None
     assert elsewhere.find(other) is not None
-    with pytest.raises(FaceallError, match=f"has no key '{first.id}'; known are {elsewhere.all[0].id}"):
+    with pytest.raises(FaceallError, match=f"no key has the id '{first.id}'; known ids: {elsewhere.all[0].id}"):
         keys.revoke(first.id)
 
 
@@ -158,7 +158,7 @@ def test_a_session_stands_for_its_key_until_it_ends(keys: Keys) -> None:
 
 def test_sessions_are_bounded(keys: Keys) -> None:
     """The oldest goes first."""
-    sessions = Sessions(keys, most=2)
+    sessions = Sessions(keys, max_count=2)
     key = keys.find(keys.create())
     assert key is not None
     words = [sessions.open(key) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Bounds: pictures by their header, clients by their rate, JSON by its size and depth."""
+"""Bounds: images by their header, clients by their rate, JSON by its size and depth."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from faceall.web.refusal import RefusedError
 from faceall.web.security.limits import DecodeBudget, RateLimit, client_of, parse_json
 
 
-def picture(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
-    """The file of a small picture."""
+def image_file(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
+    """The file of a small image."""
     file = io.BytesIO()
     PillowImage.new("RGB", size, (200, 100, 50)).save(file, kind)
     return file.getvalue()
@@ -40,14 +40,14 @@ def bomb(width: int, height: int) -> bytes:
 
 
 def gate(**given: int | float) -> DecodeBudget:
-    """One for pictures of at most 10,000 pixels and 100,000 bytes."""
-    bounds = {"max_bytes": 100_000, "max_pixels": 10_000, "pixels_at_once": 20_000, "patience": 5.0} | given
+    """One for images of at most 10,000 pixels and 100,000 bytes."""
+    bounds = {"max_bytes": 100_000, "max_pixels": 10_000, "pixels_at_once": 20_000, "timeout": 5.0} | given
     return DecodeBudget(**bounds)  # type: ignore[arg-type]
 
 
-def test_a_picture_within_the_bounds_is_opened() -> None:
+def test_a_image_within_the_bounds_is_opened() -> None:
     """As RGB pixels."""
-    with gate().open(picture()) as image:
+    with gate().open(image_file()) as image:
         assert image.shape == (30, 40, 3)
         assert image.dtype == np.uint8
 
@@ -61,7 +61,7 @@ def test_a_bomb_is_refused_by_its_header() -> None:
 
 def test_the_caps_are_exact() -> None:
     """As many bytes and pixels as the cap pass, one fewer allowed refuses."""
-    data = picture(size=(100, 100))
+    data = image_file(size=(100, 100))
     gate(max_bytes=len(data)).check(data)
     with pytest.raises(RefusedError) as caught:
         gate(max_bytes=len(data) - 1).check(data)
@@ -71,16 +71,16 @@ def test_the_caps_are_exact() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"<svg/>", b"%PDF-1.4", b"PK\3\4", b"GIF89a", b"\xff\xd8\xff"])
-def test_what_is_no_picture_is_refused(data: bytes) -> None:
+def test_what_is_no_image_is_refused(data: bytes) -> None:
     """Before it is decoded."""
     with pytest.raises(UnreadableImageError):
         gate().check(data)
 
 
-def test_pictures_wait_until_others_are_done() -> None:
+def test_images_wait_until_others_are_done() -> None:
     """Two fit at once; the third comes in when one has left, also one that failed."""
-    small = gate(patience=30.0)
-    data = picture(size=(100, 100))
+    small = gate(timeout=30.0)
+    data = image_file(size=(100, 100))
     entered = threading.Event()
 
     def third() -> None:
@@ -104,8 +104,8 @@ def test_pictures_wait_until_others_are_done() -> None:
 
 def test_a_place_that_does_not_come_free_is_refused_as_busy() -> None:
     """With the time after which to ask again."""
-    small = gate(pixels_at_once=10_000, patience=0.05)
-    data = picture(size=(100, 100))
+    small = gate(pixels_at_once=10_000, timeout=0.05)
+    data = image_file(size=(100, 100))
     with small.open(data), pytest.raises(RefusedError) as caught, small.open(data):
         pass
     assert (caught.value.status, caught.value.code) == (503, "busy")
@@ -114,15 +114,15 @@ def test_a_place_that_does_not_come_free_is_refused_as_busy() -> None:
         pass
 
 
-def test_places_can_be_held_for_pictures_that_others_decode() -> None:
+def test_places_can_be_held_for_images_that_others_decode() -> None:
     """However many: more than there are is all of them; by default one waits as long as it takes."""
-    small = gate(pixels_at_once=10_000, patience=0.05)
-    data = picture(size=(100, 100))
+    small = gate(pixels_at_once=10_000, timeout=0.05)
+    data = image_file(size=(100, 100))
     with small.hold(10**12), pytest.raises(RefusedError), small.open(data):
         pass
-    with small.open(data), pytest.raises(RefusedError), small.hold(1, patience=0.05):
+    with small.open(data), pytest.raises(RefusedError), small.hold(1, timeout=0.05):
         pass
-    with small.hold(10_000, patience=0.05):
+    with small.hold(10_000, timeout=0.05):
         pass
 
 
@@ -167,7 +167,7 @@ def test_the_wait_is_how_long_it_takes() -> None:
 
 def test_clients_beyond_the_memory_are_forgotten() -> None:
     """A million addresses take no more memory than a hundred; who keeps asking is not forgotten."""
-    limit = RateLimit(rate=0.001, burst=1, most=100)
+    limit = RateLimit(rate=0.001, burst=1, max_clients=100)
     assert limit.take("steady") == 0
     for number in range(1000):
         limit.take(str(number))
@@ -189,9 +189,10 @@ def test_a_client_of_ipv6_is_its_network(address: str | None, client: str) -> No
 
 @pytest.mark.parametrize(
     ("body", "reason"),
-    [(b"", "not JSON"), (b"{", "not JSON"), (b"[NaN]", "not JSON"),
-     (b"[Infinity]", "not JSON"), (b"[1e999]", "not JSON"),
-     (b"\xff\xfe", "not JSON"), (b"1" * 5000, "not JSON"), (b'"\xc3"', "not JSON"), (b"[" * 100_000, "deeper than 20"),
+    [(b"", "not valid JSON"), (b"{", "not valid JSON"), (b"[NaN]", "not valid JSON"),
+     (b"[Infinity]", "not valid JSON"), (b"[1e999]", "not valid JSON"),
+     (b"\xff\xfe", "not valid JSON"), (b"1" * 5000, "not valid JSON"), (b'"\xc3"', "not valid JSON"),
+     (b"[" * 100_000, "deeper than 20"),
      (b'{"a":' * 30 + b"1" + b"}" * 30, "deeper than 20"), (b'"' + b"x" * (1 << 20) + b'"', "1,048,578 bytes")],
 )  # fmt: skip
 def test_json_is_bounded(body: bytes, reason: str) -> None:

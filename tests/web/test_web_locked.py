@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from images_for_forms import picture, sent
+from images_for_forms import image_file, sent
 
 from faceall.gallery import Gallery
 from faceall.web import ServerOptions
@@ -46,10 +46,10 @@ def test_the_named_routes_exist(app: Any) -> None:
     assert set(app.view_functions) >= IMAGE_ENDPOINTS | OPEN_ENDPOINTS
 
 
-def test_every_route_that_works_on_pictures_needs_a_place(app: Any) -> None:
+def test_every_route_that_works_on_images_needs_a_place(app: Any) -> None:
     """All others that change something are listed here, so that a new route is thought about."""
     light = {
-        "api.merge", "api.remove", "api.remove_face", "api.remove_photo", "api.rename", "api.split", "api.file_face",
+        "api.merge", "api.remove", "api.remove_face", "api.remove_photo", "api.rename", "api.split", "api.assign_face",
         "login.sign_in", "pages.preferences",
     }  # fmt: skip
     writing = {endpoint for method, _, endpoint in addresses(app) if method != "GET"}
@@ -121,7 +121,7 @@ def test_a_session_does_not_serve_other_sites(locked: Any, key: str) -> None:
     client = locked.test_client()
     client.post("/login", data={"key": key})
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"}
-    answer = client.post("/api/v1/register", data={"files": sent(picture(1))}, headers=headers)
+    answer = client.post("/api/v1/register", data={"files": sent(image_file(1))}, headers=headers)
     assert answer.status_code == 403
     assert client.delete("/api/v1/people/1", headers=headers).status_code == 403
 
@@ -129,7 +129,7 @@ def test_a_session_does_not_serve_other_sites(locked: Any, key: str) -> None:
 def test_metrics_count_routes_not_people(app: Any) -> None:
     """A search, a registration and its result are seen; the name of nobody is."""
     client = app.test_client()
-    client.post("/api/v1/register?wait=true", data={"files": sent(picture(1), "Berta.png"), "person": "Berta"})
+    client.post("/api/v1/register?wait=true", data={"files": sent(image_file(1), "Berta.png"), "person": "Berta"})
     client.get("/api/v1/people?q=Berta")
     client.get("/api/v1/people/1")
     text = client.get("/metrics").get_data(as_text=True)

@@ -48,8 +48,8 @@ def test_batches_faces_registrations_and_refusals_are_counted() -> None:
     metrics.registered("registered")
     metrics.rejected("busy")
     found = samples(metrics)
-    assert found["faceall_batch_size_sum", (("net", "detect"),)] == 4
-    assert found["faceall_batch_size_count", (("net", "embed"),)] == 2
+    assert found["faceall_batch_size_sum", (("network", "detect"),)] == 4
+    assert found["faceall_batch_size_count", (("network", "embed"),)] == 2
     assert found["faceall_faces_total", ()] == 8
     assert found["faceall_registrations_total", (("result", "registered"),)] == 1
     assert found["faceall_rejected_total", (("reason", "busy"),)] == 1
@@ -58,10 +58,10 @@ def test_batches_faces_registrations_and_refusals_are_counted() -> None:
 def test_a_watched_number_is_read_when_it_is_asked_for() -> None:
     """Such as the length of a queue."""
     metrics, waiting = Metrics(), [3.0]
-    metrics.watch("queue_pictures", "Pictures that wait", lambda: waiting[0])
-    assert samples(metrics)["faceall_queue_pictures", ()] == 3
+    metrics.watch("queue_images", "Images that wait", lambda: waiting[0])
+    assert samples(metrics)["faceall_queue_images", ()] == 3
     waiting[0] = 5
-    assert samples(metrics)["faceall_queue_pictures", ()] == 5
+    assert samples(metrics)["faceall_queue_images", ()] == 5
 
 
 def test_two_servers_in_one_process_count_apart() -> None:

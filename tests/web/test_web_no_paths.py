@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from images_for_forms import TWO_FACES, picture, register, sent
+from images_for_forms import TWO_FACES, image_file, register, sent
 
 from faceall.gallery import Gallery
 from faceall.gallery.embedded import EmbeddedStore
@@ -29,10 +29,10 @@ def filled(client: Any, gallery: Gallery, tmp_path: Path) -> Any:
     """A client of a gallery with uploads, files of the command line's, and one that has gone."""
     for number, name in enumerate(("photos/Ada/1.png", "photos/Eve.png", "photos/IMG_1.png", "photos/gone.png")):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(picture(50 * number))
+        (tmp_path / name).write_bytes(image_file(50 * number))
     list(gallery.register(tmp_path / "photos"))
     (tmp_path / "photos/gone.png").unlink()
-    register(client, (picture(TWO_FACES), "Joy/two.png"), (picture(9), "nobody.png"))
+    register(client, (image_file(TWO_FACES), "Joy/two.png"), (image_file(9), "nobody.png"))
     return client
 
 
@@ -46,28 +46,28 @@ def answers(client: Any) -> list[Any]:
     for number in (*range(12), 1 << 62, 1 << 64):
         found += [client.get(f"{API}/{address.format(number)}") for address in BY_ID]
     files = [
-        (picture(50), "again.png"),
-        (picture(100), "nearly.png"),
+        (image_file(50), "again.png"),
+        (image_file(100), "nearly.png"),
         (b"", "0.png"),
         (b"x", "x.png"),
-        (picture()[:90], "y"),
-        (picture(), "nobody"),
+        (image_file()[:90], "y"),
+        (image_file(), "nobody"),
     ]
     found.append(client.post(f"{API}/register?wait=true", data={"files": [sent(*file) for file in files]}))
-    found.append(client.post(f"{API}/register?wait=true", data={"files": sent(picture(50), "z"), "person": "Zoe"}))
-    job = client.post(f"{API}/register", data={"files": sent(picture(1), "..")}).json["job"]["id"]
+    found.append(client.post(f"{API}/register?wait=true", data={"files": sent(image_file(50), "z"), "person": "Zoe"}))
+    job = client.post(f"{API}/register", data={"files": sent(image_file(1), "..")}).json["job"]["id"]
     found += [client.get(f"{API}/jobs/{job}/events"), client.get(f"{API}/jobs/{job}"), client.get(f"{API}/jobs/none")]
     found.append(client.post(f"{API}/register?wait=true", json={"urls": ["http://127.0.0.1/x", "file:///etc/passwd"]}))
-    for data in (picture(1), picture(TWO_FACES), b"", b"no picture", picture(3)[:100]):
+    for data in (image_file(1), image_file(TWO_FACES), b"", b"no image", image_file(3)[:100]):
         found += [
             client.post(f"{API}/search", data={"file": sent(data)}),
             client.post(f"{API}/search", data={"file": sent(data), "by": "person"}),
-            client.post(f"{API}/compare", data={"first": sent(data), "second": sent(picture(2))}),
+            client.post(f"{API}/compare", data={"first": sent(data), "second": sent(image_file(2))}),
             client.post("/faceRegister", data={"names": "a*", "a": sent(data)}),
             client.post("/faceRetrieve", data={"name": "a", "a": sent(data)}),
         ]
     found += [
-        client.get(address) for address in ("/", "/retrieve", "/people", "/status", "/metrics", "/nothing", "/login")
+        client.get(address) for address in ("/", "/search", "/people", "/status", "/metrics", "/nothing", "/login")
     ]
     found += [client.get(f"/people/{person}") for person in people] + [
         client.get(f"/photos/{photo}") for photo in photos
@@ -109,10 +109,10 @@ def test_photos_are_called_by_their_files_names(filled: Any) -> None:
     assert sorted(names) == ["1.png", "Eve.png", "IMG_1.png", "Joy/two.png", "gone.png", "nobody.png"]
 
 
-def test_the_messages_about_known_pictures_name_no_path(filled: Any) -> None:
+def test_the_messages_about_known_images_name_no_path(filled: Any) -> None:
     """A duplicate of a file of the command line is called by that file's name."""
-    (result,) = register(filled, (picture(50), "copy.png"))
-    assert (result["status"], result["message"]) == ("duplicate", "the same picture as Eve.png")
+    (result,) = register(filled, (image_file(50), "copy.png"))
+    assert (result["status"], result["message"]) == ("duplicate", "the same photo as Eve.png")
 
 
 def test_no_answer_tells_the_address_of_a_gallery_in_milvus(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:

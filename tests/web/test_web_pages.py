@@ -9,7 +9,7 @@ from html import unescape
 from typing import Any
 
 import pytest
-from images_for_forms import TWO_FACES, picture, register
+from images_for_forms import TWO_FACES, image_file, register
 
 from faceall.web.pages import routes as pages
 from faceall.web.pages.context import duration, local_address, shown_name
@@ -46,11 +46,11 @@ def form(**fields: Any) -> dict[str, Any]:
 @pytest.fixture
 def ada(client: Any) -> int:
     """Somebody with a name that is no HTML, on a photo with a second face; her id."""
-    [result] = register(client, (picture(TWO_FACES), "two.png"), person=NASTY)
+    [result] = register(client, (image_file(TWO_FACES), "two.png"), person=NASTY)
     return int(result["person"]["id"])
 
 
-@pytest.mark.parametrize("path", ["/", "/retrieve", "/people", "/status"])
+@pytest.mark.parametrize("path", ["/", "/search", "/people", "/status"])
 def test_pages_of_an_empty_gallery(client: Any, path: str) -> None:
     """Every page is there before the first photo, in the language that is asked for."""
     for language in ("en", "zh"):
@@ -112,25 +112,25 @@ def test_names_are_text(client: Any, ada: int) -> None:
 def test_people_are_found_and_parted(client: Any, ada: int) -> None:
     """By a part of the name, and by whether they have one."""
     assert NASTY in page(client, "/people?q=ADA")[1]
-    assert "Nobody is called anything like “Zoe”." in page(client, "/people?q=Zoe")[1]
+    assert "No name contains “Zoe”." in page(client, "/people?q=Zoe")[1]
     assert NASTY not in page(client, "/people?unnamed=only")[1]
     assert NASTY in page(client, "/people?unnamed=none")[1]
     assert page(client, "/people?unnamed=maybe")[0] == 400
-    assert "1 face belongs to nobody yet." in page(client, "/people")[1]
+    assert "1 face has no name yet." in page(client, "/people")[1]
 
 
 def test_faces_of_nobody_are_shown_where_the_unnamed_are(client: Any, ada: int) -> None:
     """With a field for the name, and only there."""
     html = client.get("/people?unnamed=only", headers=HTML).get_data(as_text=True)
     assert html.count("data-face=") == 1
-    assert "Faces of nobody yet" in plain(html)
-    assert "Faces of nobody yet" not in page(client, "/people")[1]
+    assert "Faces without a name" in plain(html)
+    assert "Faces without a name" not in page(client, "/people")[1]
 
 
 def test_all_photos_of_a_person(client: Any, ada: int) -> None:
     """Whole photos with the person's own faces framed, nobody else's."""
-    register(client, (picture(7), "one.png"), person=NASTY)
-    register(client, (picture(9), "other.png"), person="Bob")
+    register(client, (image_file(7), "one.png"), person=NASTY)
+    register(client, (image_file(9), "other.png"), person="Bob")
     html = client.get(f"/people/{ada}?show=photos", headers=HTML).get_data(as_text=True)
     assert boxes_in(html) == 2
     assert "one.png" in html
@@ -148,7 +148,7 @@ def test_long_lists_have_pages(client: Any, monkeypatch: pytest.MonkeyPatch) -> 
     """Links lead on and back and keep what was asked for."""
     monkeypatch.setattr(pages, "PEOPLE_PER_PAGE", 2)
     for number in range(5):
-        register(client, (picture(30 + 20 * number), f"{number}.png"), person=f"Ada {number}")
+        register(client, (image_file(30 + 20 * number), f"{number}.png"), person=f"Ada {number}")
     html = client.get("/people?q=Ada&page=2", headers=HTML).get_data(as_text=True)
     assert "Page 2 of 3" in html
     links = {unescape(link) for link in re.findall(r'rel="(?:prev|next)" href="([^"]*)"', html)}
@@ -183,20 +183,20 @@ def test_what_is_not_there_is_told_in_the_reader_s_language(client: Any) -> None
 
 
 def test_registering_without_scripts(client: Any) -> None:
-    """The form's answer is the page with a card for every picture; a form without pictures says so."""
-    answer = client.post("/", **form(files=picture(TWO_FACES), person="Ada"))
+    """The form's answer is the page with a card for every image; a form without images says so."""
+    answer = client.post("/", **form(files=image_file(TWO_FACES), person="Ada"))
     html = answer.get_data(as_text=True)
     assert answer.status_code == 200
     assert boxes_in(html.split("<template")[0]) == 2
-    assert "Filed under Ada" in html
+    assert "Registered as Ada" in html
     empty = client.post("/", **form(files=(io.BytesIO(), ""), person="Ada", urls=" \r\n "))
     assert empty.status_code == 400
-    assert "Nothing was chosen." in empty.get_data(as_text=True)
+    assert "Choose photos or paste URLs first." in empty.get_data(as_text=True)
 
 
-def test_a_broken_picture_without_scripts(client: Any) -> None:
+def test_a_broken_image_without_scripts(client: Any) -> None:
     """It is told on its card, in the reader's language."""
-    request = form(files=b"no picture")
+    request = form(files=b"no image")
     request["headers"] = {**HTML, "Accept-Language": "zh"}
     said = plain(client.post("/", **request).get_data(as_text=True))
     assert load_texts("zh")("outcome.unreadable") in said
@@ -204,28 +204,28 @@ def test_a_broken_picture_without_scripts(client: Any) -> None:
 
 
 def test_searching_without_scripts(client: Any, ada: int) -> None:
-    """The answer shows the picture with its faces, and who is alike; a broken picture is told on the same page."""
-    answer = client.post("/retrieve", **form(file=picture(TWO_FACES), by="person", k="6"))
+    """The answer shows the image with its faces, and who is alike; a broken image is told on the same page."""
+    answer = client.post("/search", **form(file=image_file(TWO_FACES), by="person", k="6"))
     html = answer.get_data(as_text=True)
     assert answer.status_code == 200
     assert "data:image/png;base64," in html
     assert f'href="/people/{ada}"' in html
     assert "100%" in html
-    broken = client.post("/retrieve", **form(file=b"no picture"))
+    broken = client.post("/search", **form(file=b"no image"))
     assert broken.status_code == 415
     assert '<form id="search"' in broken.get_data(as_text=True)
 
 
 def test_scripts_get_the_results_alone(client: Any, ada: int) -> None:
     """With X-Piece the answer is a piece of the page, and an error is JSON as from the API."""
-    request = form(file=picture(TWO_FACES), by="face", k="6")
+    request = form(file=image_file(TWO_FACES), by="face", k="6")
     request["headers"] = {"X-Piece": "yes", "Accept": "application/json"}
-    piece = client.post("/retrieve", **request).get_data(as_text=True)
+    piece = client.post("/search", **request).get_data(as_text=True)
     assert "<html" not in piece
     assert piece.count('class="answer stack') == 2
-    broken = form(file=b"no picture")
+    broken = form(file=b"no image")
     broken["headers"] = request["headers"]
-    assert client.post("/retrieve", **broken).get_json()["error"]["code"] == "unsupported_media_type"
+    assert client.post("/search", **broken).get_json()["error"]["code"] == "unsupported_media_type"
 
 
 def test_no_page_tells_a_path(client: Any, ada: int, folder: Any) -> None:
@@ -254,12 +254,12 @@ def test_names_of_groups() -> None:
     chinese = load_texts("zh")
     assert shown_name(chinese, {"name": "unnamed 12", "unnamed": True}) == "未命名 12"
     assert shown_name(chinese, {"name": "unnamed 12", "unnamed": False}) == "unnamed 12"
-    assert shown_name(chinese, None) == chinese("common.nobody")
+    assert shown_name(chinese, None) == chinese("common.unassigned")
 
 
 def test_static_files_are_found(client: Any, app: Any, make_app: Callable[..., Any]) -> None:
     """Every style sheet and script that a page names is there, with its type."""
-    for path in ("/", "/retrieve", "/people", "/status"):
+    for path in ("/", "/search", "/people", "/status"):
         html = client.get(path, headers=HTML).get_data(as_text=True)
         for address in re.findall(r'(?:href|src)="(/static/[^"]*)"', html):
             answer = client.get(address)

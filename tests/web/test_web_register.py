@@ -1,4 +1,4 @@
-"""Pictures into the gallery over the network: results, jobs, events, uploads."""
+"""Images into the gallery over the network: results, jobs, events, uploads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from images_for_forms import TWO_FACES, encoded, picture, register, sent
+from images_for_forms import TWO_FACES, encoded, image_file, register, sent
 from PIL import Image as PillowImage
 from stand_ins import ColourDetector, ColourEmbedder
 
@@ -53,32 +53,32 @@ def uploads_in(folder: Path) -> list[Path]:
 
 
 class Shelf(Fetcher):
-    """A fetcher that knows some pictures, without any network."""
+    """A fetcher that knows some images, without any network."""
 
-    def __init__(self, pictures: dict[str, bytes], pause: float = 0.0) -> None:
+    def __init__(self, images: dict[str, bytes], pause: float = 0.0) -> None:
         super().__init__()
-        self._pictures, self._pause = pictures, pause
+        self._images, self._pause = images, pause
 
     def fetch(self, url: str) -> Fetched:
-        """The picture, or the error that a real download could end with."""
+        """The image, or the error that a real download could end with."""
         time.sleep(self._pause)
-        if url not in self._pictures:
+        if url not in self._images:
             raise FetchError(f"{url}: cannot be reached at a public address")
-        return Fetched(self._pictures[url], "x.png", "image/png")
+        return Fetched(self._images[url], "x.png", "image/png")
 
 
-def test_every_picture_gets_its_own_result(client: Any) -> None:
-    """Good, empty, no picture, cut off, nobody on it, too large: told apart, in order, and none stops the others."""
-    whole = picture(7)
+def test_every_image_gets_its_own_result(client: Any) -> None:
+    """Good, empty, no image, cut off, nobody on it, too large: told apart, in order, and none stops the others."""
+    whole = image_file(7)
     results = register(
         client,
-        (picture(1), "Ada.png"),
+        (image_file(1), "Ada.png"),
         (b"", "empty.png"),
-        (b"no picture", "text.png"),
+        (b"no image", "text.png"),
         (whole[: len(whole) // 2], "cut.png"),
-        (picture(), "nobody.png"),
+        (image_file(), "nobody.png"),
         (encoded(PillowImage.new("1", (20000, 20000))), "bomb.png"),
-        (picture(TWO_FACES), "two.png"),
+        (image_file(TWO_FACES), "two.png"),
     )
     assert [result["status"] for result in results] == [
         "registered",
@@ -97,42 +97,44 @@ def test_every_picture_gets_its_own_result(client: Any) -> None:
 
 
 def test_what_is_of_no_use_is_not_kept(client: Any, folder: Path, gallery: Gallery) -> None:
-    """Neither its file nor a row stays of a picture without a face, or of none at all."""
-    register(client, (picture(), "nobody.png"), (b"no picture", "text.png"), (picture(7)[:120], "cut.png"))
+    """Neither its file nor a row stays of a image without a face, or of none at all."""
+    register(client, (image_file(), "nobody.png"), (b"no image", "text.png"), (image_file(7)[:120], "cut.png"))
     assert uploads_in(folder) == []
     assert gallery.status().files == 0
-    assert register(client, (picture(), "nobody.png"))[0]["status"] == "no-face"
+    assert register(client, (image_file(), "nobody.png"))[0]["status"] == "no-face"
 
 
-def test_a_picture_belongs_to_whom_its_name_says(client: Any) -> None:
+def test_a_image_belongs_to_whom_its_name_says(client: Any) -> None:
     """Folders and file names count as on the command line; `person` and `unnamed` overrule them."""
-    results = register(client, (picture(1), "Ada/7.png"), (picture(2), "eve_3.png"), (picture(3), "IMG_0042.png"))
+    results = register(
+        client, (image_file(1), "Ada/7.png"), (image_file(2), "eve_3.png"), (image_file(3), "IMG_0042.png")
+    )
     assert [(one["person"] or {}).get("name") for one in results] == ["Ada", "eve", None]
-    assert register(client, (picture(4), "Ada/8.png"), unnamed="true")[0]["person"] is None
-    assert register(client, (picture(5), "Ada/9.png"), person="Joy")[0]["person"]["name"] == "Joy"
+    assert register(client, (image_file(4), "Ada/8.png"), unnamed="true")[0]["person"] is None
+    assert register(client, (image_file(5), "Ada/9.png"), person="Joy")[0]["person"]["name"] == "Joy"
 
 
 def test_a_given_person_refiles_a_known_photo(client: Any) -> None:
-    """The same picture again under another name moves; without a name it stays."""
-    register(client, (picture(1), "Ada.png"))
-    assert register(client, (picture(1), "Eve.png"))[0]["person"]["name"] == "Ada"
-    again = register(client, (picture(1), "Ada.png"), person="Eve")[0]
+    """The same image again under another name moves; without a name it stays."""
+    register(client, (image_file(1), "Ada.png"))
+    assert register(client, (image_file(1), "Eve.png"))[0]["person"]["name"] == "Ada"
+    again = register(client, (image_file(1), "Ada.png"), person="Eve")[0]
     assert (again["status"], again["person"]["name"]) == ("refiled", "Eve")
 
 
-def test_equal_names_of_other_pictures_never_collide(client: Any) -> None:
+def test_equal_names_of_other_images_never_collide(client: Any) -> None:
     """Both are kept and shown, and each shows itself."""
-    results = register(client, (picture(1), "same.png"), (picture(200), "same.png"))
+    results = register(client, (image_file(1), "same.png"), (image_file(200), "same.png"))
     assert [result["status"] for result in results] == ["registered", "registered"]
     first, second = (client.get(f"{API}/photos/{result['photo']}/image").data for result in results)
     assert not np.array_equal(np.asarray(PillowImage.open(io.BytesIO(first))), PillowImage.open(io.BytesIO(second)))
 
 
-def test_equal_pictures_are_one_photo(client: Any, folder: Path) -> None:
+def test_equal_images_are_one_photo(client: Any, folder: Path) -> None:
     """Under another name it is a duplicate of the first, and both names are kept."""
-    results = register(client, (picture(1), "one.png"), (picture(1), "other.png"), (picture(1), "one.png"))
+    results = register(client, (image_file(1), "one.png"), (image_file(1), "other.png"), (image_file(1), "one.png"))
     assert [result["status"] for result in results] == ["registered", "duplicate", "unchanged"]
-    assert results[1]["message"] == "the same picture as one.png"
+    assert results[1]["message"] == "the same photo as one.png"
     assert len({result["photo"] for result in results}) == 1
     assert [path.name for path in uploads_in(folder)] == ["one.png", "other.png"]
 
@@ -140,7 +142,7 @@ def test_equal_pictures_are_one_photo(client: Any, folder: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_comes_back_as_it_was(client: Any, folder: Path, name: str) -> None:
     """In the result and with the photo, whatever characters it has; the file stays below the uploads."""
-    result = register(client, (picture(1), name))[0]
+    result = register(client, (image_file(1), name))[0]
     assert (result["status"], result["name"]) == ("registered", name)
     assert client.get(f"{API}/photos/{result['photo']}").json["name"] == name
     assert len(uploads_in(folder)) == 1
@@ -149,13 +151,13 @@ def test_any_name_comes_back_as_it_was(client: Any, folder: Path, name: str) -> 
 
 def test_a_name_beyond_all_measure_is_refused(client: Any) -> None:
     """With its own error, and the others are registered."""
-    results = register(client, (picture(1), "x" * 1001), (picture(2), "y.png"))
+    results = register(client, (image_file(1), "x" * 1001), (image_file(2), "y.png"))
     assert [result["status"] for result in results] == ["failed", "registered"]
     assert results[0]["error"]["code"] == "bad_request"
 
 
 @pytest.mark.parametrize("kind", ["gray", "cmyk", "sixteen", "palette", "alpha"])
-def test_pictures_of_all_kinds_are_registered(client: Any, kind: str) -> None:
+def test_images_of_all_kinds_are_registered(client: Any, kind: str) -> None:
     """Gray, CMYK, 16 bits, palettes and transparency."""
     gray = PillowImage.fromarray(np.pad(np.full((40, 40), 200, np.uint8), 30))
     kinds = {
@@ -171,8 +173,10 @@ def test_pictures_of_all_kinds_are_registered(client: Any, kind: str) -> None:
 
 
 def test_boxes_are_those_of_the_upright_photo(client: Any) -> None:
-    """A picture that its camera turned is registered and shown upright."""
-    image = PillowImage.open(io.BytesIO(picture([(0, 0, 30, (9, 9, 200))]))).transpose(PillowImage.Transpose.ROTATE_90)
+    """A image that its camera turned is registered and shown upright."""
+    image = PillowImage.open(io.BytesIO(image_file([(0, 0, 30, (9, 9, 200))]))).transpose(
+        PillowImage.Transpose.ROTATE_90
+    )
     exif = PillowImage.Exif()
     exif[0x0112] = 6
     result = register(client, (encoded(image, exif=exif), "turned.png"))[0]
@@ -184,21 +188,21 @@ def test_boxes_are_those_of_the_upright_photo(client: Any) -> None:
 def test_a_file_beyond_the_cap_is_refused_and_the_others_not(make_app: Callable[..., Any]) -> None:
     """Its own result says so; a request beyond its cap is refused as a whole."""
     client = make_app(ServerOptions(max_file_bytes=20_000, max_request_bytes=100_000)).test_client()
-    results = register(client, (b"\x89PNG" + b"\0" * 20_000, "big.png"), (picture(1), "small.png"))
+    results = register(client, (b"\x89PNG" + b"\0" * 20_000, "big.png"), (image_file(1), "small.png"))
     assert [result["status"] for result in results] == ["too-large", "registered"]
     answer = client.post(f"{API}/register", data={"files": sent(b"\0" * 120_000)})
     assert (answer.status_code, answer.json["error"]["code"]) == (413, "too_large")
     assert client.post(f"{API}/search", data={"file": sent(b"\0" * 30_000)}).status_code == 413
 
 
-def test_too_many_pictures_are_refused(make_app: Callable[..., Any], folder: Path) -> None:
+def test_too_many_images_are_refused(make_app: Callable[..., Any], folder: Path) -> None:
     """413 for one request, 503 with Retry-After for a full queue; nothing is left of them."""
     client = make_app(ServerOptions(max_files=2, max_waiting=1)).test_client()
-    three = [sent(picture(number), f"{number}.png") for number in range(3)]
+    three = [sent(image_file(number), f"{number}.png") for number in range(3)]
     answer = client.post(f"{API}/register", data={"files": three[:2]})
     assert (answer.status_code, answer.json["error"]["code"]) == (503, "busy")
     assert int(answer.headers["Retry-After"]) > 0
-    three = [sent(picture(number), f"{number}.png") for number in range(3)]
+    three = [sent(image_file(number), f"{number}.png") for number in range(3)]
     relaxed = make_app(ServerOptions(max_files=2)).test_client()
     assert relaxed.post(f"{API}/register", data={"files": three}).status_code == 413
     assert uploads_in(folder) == []
@@ -206,7 +210,7 @@ def test_too_many_pictures_are_refused(make_app: Callable[..., Any], folder: Pat
 
 def test_a_job_is_followed_until_it_is_done(client: Any) -> None:
     """202 at once; then its results one by one."""
-    files = [sent(picture(number), f"{number}.png") for number in range(5)]
+    files = [sent(image_file(number), f"{number}.png") for number in range(5)]
     answer = client.post(f"{API}/register", data={"files": files})
     assert (answer.status_code, answer.json["job"]["total"]) == (202, 5)
     job = answer.json["job"]["id"]
@@ -230,7 +234,7 @@ def events_of(text: str) -> list[tuple[str | None, str, dict[str, Any]]]:
 
 def test_events_tell_every_result_and_go_on_where_they_broke_off(client: Any) -> None:
     """Numbered from 1; with Last-Event-ID only the rest comes."""
-    files = [sent(picture(number), f"{number}.png") for number in range(3)]
+    files = [sent(image_file(number), f"{number}.png") for number in range(3)]
     job = client.post(f"{API}/register", data={"files": files}).json["job"]["id"]
     answer = client.get(f"{API}/jobs/{job}/events")
     assert answer.mimetype == "text/event-stream"
@@ -251,7 +255,7 @@ def test_events_tell_every_result_and_go_on_where_they_broke_off(client: Any) ->
 def test_too_many_followers_are_refused_until_one_leaves(make_app: Callable[..., Any]) -> None:
     """Each stream holds a thread of the server; one that is closed unread gives its place back."""
     client = make_app(ServerOptions(threads=2)).test_client()
-    job = client.post(f"{API}/register", data={"files": sent(picture(1))}).json["job"]["id"]
+    job = client.post(f"{API}/register", data={"files": sent(image_file(1))}).json["job"]["id"]
     held = client.get(f"{API}/jobs/{job}/events", buffered=False)
     refused = client.get(f"{API}/jobs/{job}/events")
     assert (refused.status_code, refused.json["error"]["code"]) == (503, "busy")
@@ -261,8 +265,8 @@ def test_too_many_followers_are_refused_until_one_leaves(make_app: Callable[...,
 
 def test_urls_are_registered_and_one_bad_one_spoils_none(make_app: Callable[..., Any]) -> None:
     """Named by their URLs and filed under nobody, in the order given."""
-    urls = {f"http://pictures.example/{number}.png?x=ä&y={'z' * 300}": picture(number) for number in range(3)}
-    urls["http://pictures.example/page"] = b"<html>"
+    urls = {f"http://images.example/{number}.png?x=ä&y={'z' * 300}": image_file(number) for number in range(3)}
+    urls["http://images.example/page"] = b"<html>"
     client = make_app(fetcher=Shelf(urls, pause=0.01)).test_client()
     given = [*urls, "http://gone.example/x.png", "file:///etc/passwd"]
     answer = client.post(f"{API}/register?wait=true", json={"urls": given})
@@ -283,7 +287,7 @@ def test_the_real_fetcher_refuses_the_inner_network(client: Any) -> None:
 
 
 def test_many_clients_at_once_lose_nothing(app: Any, gallery: Gallery) -> None:
-    """Eight threads register equal and other pictures while others search; every photo is there once."""
+    """Eight threads register equal and other images while others search; every photo is there once."""
     numbers = list(range(24))
     trouble: list[BaseException] = []
 
@@ -291,9 +295,9 @@ def test_many_clients_at_once_lose_nothing(app: Any, gallery: Gallery) -> None:
         try:
             client = app.test_client()
             for number in numbers[shift:] + numbers[:shift]:
-                (result,) = register(client, (picture(number), f"{number}.png"))
+                (result,) = register(client, (image_file(number), f"{number}.png"))
                 assert result["faces"], result
-                assert client.post(f"{API}/search", data={"file": sent(picture(number))}).json["faces"][0]["matches"]
+                assert client.post(f"{API}/search", data={"file": sent(image_file(number))}).json["faces"][0]["matches"]
         except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
             trouble.append(error)
 
@@ -309,9 +313,9 @@ def test_many_clients_at_once_lose_nothing(app: Any, gallery: Gallery) -> None:
 
 def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Path, tmp_path: Path) -> None:
     """What it registers is found at once; a photo that it removes is gone from the pages, and so is its upload."""
-    (shown,) = register(client, (picture(1), "Ada.png"))
+    (shown,) = register(client, (image_file(1), "Ada.png"))
     path = tmp_path / "Joy.png"
-    path.write_bytes(picture(99))
+    path.write_bytes(image_file(99))
     script = (
         "import sys; from stand_ins import *; from faceall.gallery import Gallery\n"
         "with Gallery.open(sys.argv[1], detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:\n"
@@ -330,54 +334,54 @@ def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Pa
     assert [one["name"] for one in client.get(f"{API}/people").json["people"]] == ["Joy"]
     assert client.get(f"{API}/photos/{shown['photo']}").status_code == 404
     assert client.get(f"{API}/faces/{shown['faces'][0]['id']}/thumbnail").status_code == 404
-    found = client.post(f"{API}/search", data={"file": sent(picture(1))}).json["faces"][0]["matches"]
+    found = client.post(f"{API}/search", data={"file": sent(image_file(1))}).json["faces"][0]["matches"]
     assert [match["person"]["name"] for match in found] == ["Joy"]
 
 
 def test_a_crash_leaves_no_upload_behind(client: Any, gallery: Gallery, folder: Path) -> None:
     """The next start removes what never became a photo, whole or half written."""
-    register(client, (picture(1), "Ada.png"))
-    path = Uploads(gallery).take(picture(3), "lost.png")
+    register(client, (image_file(1), "Ada.png"))
+    path = Uploads(gallery).save(image_file(3), "lost.png", pixels=1200).path
     (path.parent / ".0123456789abcdef").write_bytes(b"half")
     assert len(uploads_in(folder)) == 3
-    assert Uploads(gallery).sweep() == 2
+    assert Uploads(gallery).remove_orphans() == 2
     assert [path.name for path in uploads_in(folder)] == ["Ada.png"]
 
 
 def test_the_command_line_removes_uploads_too(client: Any, gallery: Gallery, folder: Path) -> None:
-    """With the person; the pictures of others stay, and those that lie elsewhere."""
-    register(client, (picture(1), "Ada/x.png"), (picture(2), "Eve/x.png"), (picture(2), "Eve/y.png"))
+    """With the person; the images of others stay, and those that lie elsewhere."""
+    register(client, (image_file(1), "Ada/x.png"), (image_file(2), "Eve/x.png"), (image_file(2), "Eve/y.png"))
     gallery.remove_person("Eve")
     (left,) = uploads_in(folder)
-    assert left.read_bytes() == picture(1)
+    assert left.read_bytes() == image_file(1)
     assert [path.name for path in (folder / "uploads").iterdir() if path.is_dir()] == [left.parent.name]
 
 
 def test_a_second_server_does_not_sweep_the_first_ones_uploads(gallery: Gallery, folder: Path) -> None:
     """Those that are on their way are no photo yet; when the first has ended the next one may."""
     first, second = Uploads(gallery), Uploads(gallery)
-    assert first.claim()
-    assert not second.claim()
-    path = first.take(picture(3), "coming.png")
+    assert first.lock()
+    assert not second.lock()
+    path = first.save(image_file(3), "coming.png", pixels=1200).path
     app = create_app(gallery)
     assert close_app(app, 20)
     assert path.exists()
     first.close()
-    assert second.claim()
-    assert second.sweep() == 1
+    assert second.lock()
+    assert second.remove_orphans() == 1
     second.close()
 
 
 def test_a_sweep_leaves_uploads_that_are_on_their_way(gallery: Gallery, folder: Path) -> None:
     """They are no photo yet, but will be."""
     uploads = Uploads(gallery)
-    path = uploads.take(picture(3), "coming.png")
-    assert uploads.sweep() == 0
-    list(gallery.register(path))
-    photo = uploads.release(path, keep=True)
+    upload = uploads.save(image_file(3), "coming.png", pixels=1200)
+    assert uploads.remove_orphans() == 0
+    list(gallery.register(upload.path))
+    photo = uploads.release(upload, keep=True)
     assert photo is not None
     assert uploads.name_of(photo.paths[0]) == "coming.png"
-    assert uploads.sweep() == 0
+    assert uploads.remove_orphans() == 0
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -390,7 +394,7 @@ def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path
 
     with opened(folder) as gallery:
         app = create_app(gallery)
-        (result,) = register(app.test_client(), (picture(1), "Ada.png"))
+        (result,) = register(app.test_client(), (image_file(1), "Ada.png"))
         assert close_app(app, 20)
         if kept:
             gallery.backup(moved)
@@ -407,7 +411,7 @@ def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path
         assert close_app(app, 20)
 
 
-def test_a_failing_gallery_fails_each_picture_and_keeps_no_upload(
+def test_a_failing_gallery_fails_each_image_and_keeps_no_upload(
     client: Any, gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error that nobody foresaw ends in a result, too."""
@@ -416,6 +420,6 @@ def test_a_failing_gallery_fails_each_picture_and_keeps_no_upload(
         raise RuntimeError("disk on fire")
 
     monkeypatch.setattr(gallery, "register_candidates", broken)
-    results = register(client, (picture(1), "a.png"), (picture(2), "b.png"))
+    results = register(client, (image_file(1), "a.png"), (image_file(2), "b.png"))
     assert [result["error"]["code"] for result in results] == ["internal", "internal"]
     assert uploads_in(folder) == []

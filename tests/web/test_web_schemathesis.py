@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from images_for_forms import TWO_FACES, picture, register
+from images_for_forms import TWO_FACES, image_file, register
 from stand_ins import ColourDetector, ColourEmbedder
 
 from faceall.gallery import Gallery
@@ -30,7 +30,7 @@ def forward(environ: Any, start_response: Any) -> Any:
     return _apps[0]({**environ, "REMOTE_ADDR": "127.0.0.1"}, start_response)
 
 
-# what no schema can say: whether bytes are a picture, with how many faces, whether a URL can be reached, and in a form
+# what no schema can say: whether bytes are a image, with how many faces, whether a URL can be reached, and in a form
 # that one of two fields is needed
 _ALSO_RIGHT = {
     "/api/v1/register": [400],
@@ -60,8 +60,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         app = create_app(gallery)
         client = app.test_client()
         for number in range(30):
-            register(client, (picture(number * 7), f"person {number % 9}/{number}.png"))
-        register(client, (picture(TWO_FACES), "two.png"))
+            register(client, (image_file(number * 7), f"person {number % 9}/{number}.png"))
+        register(client, (image_file(TWO_FACES), "two.png"))
         assert client.get("/api/v1/openapi.json").json == schema.raw_schema
         _apps[:] = [app]
         yield app

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from attacks import IMAGES, REGISTER, REQUESTS, SEARCH, Answer, Attack, Victim, form, jpeg, png, read_answer
-from images_for_forms import picture
+from images_for_forms import image_file
 from stand_ins import ColourDetector, ColourEmbedder
 
 from faceall.analysis.analyser import Analyser
@@ -43,7 +43,7 @@ def serving(folder: Path, *, key: str | None = None, pause: float = 0.0, **optio
     """A server with stand-ins for the nets, on any free port."""
     chosen = ServerOptions(port=0, stop_seconds=20, **options)
     detector = ColourDetector(pause)
-    worker = Worker(Analyser(detector, ColourEmbedder()), places=chosen.max_inside)
+    worker = Worker(Analyser(detector, ColourEmbedder()), max_requests=chosen.max_concurrent)
     with Gallery.open(folder, detector=worker.detector, embedder=worker.embedder) as gallery:
         server = Server(create_app(gallery, chosen, worker=worker), chosen)
         stopped: list[bool] = []
@@ -71,11 +71,11 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def is_well(victim: Victim) -> bool:
     """Whether a search is still answered."""
-    return victim.upload(SEARCH, "file", picture(3)).status == 200
+    return victim.upload(SEARCH, "file", image_file(3)).status == 200
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_a_bad_picture_is_refused(victim: Served, name: str) -> None:
+def test_a_bad_image_is_refused(victim: Served, name: str) -> None:
     """At once, with the right status, and the server stays well."""
     data, status = IMAGES[name]
     answer = victim.upload(SEARCH, "file", data)
@@ -86,10 +86,10 @@ def test_a_bad_picture_is_refused(victim: Served, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_a_bad_picture_in_a_registration_is_one_result(victim: Served, name: str) -> None:
+def test_a_bad_image_in_a_registration_is_one_result(victim: Served, name: str) -> None:
     """Beside it, a good one is registered."""
     data, status = IMAGES[name]
-    body = form(("files", "bad.jpg", data), ("files", "good.png", picture(5)))
+    body = form(("files", "bad.jpg", data), ("files", "good.png", image_file(5)))
     answer = victim.post(REGISTER, body, "multipart/form-data; boundary=----attack")
     assert answer.status == 200
     bad, good = json.loads(answer.body)["job"]["results"]
@@ -131,7 +131,7 @@ def test_a_file_name_leads_nowhere(victim: Served, name: str) -> None:
     uploads = victim.gallery.folder / "uploads"
     outside = victim.gallery.folder.parent
     before = {path for path in outside.rglob("*") if uploads not in path.parents}
-    answer = victim.upload(REGISTER, "files", picture(zlib.crc32(name.encode()) % 200 + 10), name)
+    answer = victim.upload(REGISTER, "files", image_file(zlib.crc32(name.encode()) % 200 + 10), name)
     assert answer.status == 200
     (result,) = json.loads(answer.body)["job"]["results"]
     after = {path for path in outside.rglob("*") if uploads not in path.parents and path.suffix != ".db-wal"}
@@ -140,11 +140,11 @@ def test_a_file_name_leads_nowhere(victim: Served, name: str) -> None:
     assert result["status"] in ("registered", "duplicate", "unchanged", "no-face")
 
 
-def test_many_large_pictures_in_small_files_are_not_decoded_at_once(
+def test_many_large_images_in_small_files_are_not_decoded_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However small their files are, the gallery gets only so many pixels at a time, here those of two pictures."""
-    monkeypatch.setattr("faceall.web.work.registrar._PIXELS_TOGETHER", 40_000)
+    """However small their files are, the gallery gets only so many pixels at a time, here those of two images."""
+    monkeypatch.setattr("faceall.web.work.registrar._BATCH_PIXELS", 40_000)
     bombs = [("files", f"{number}.png", png(200, 100 - number, rows=100 - number)) for number in range(12)]
     with serving(tmp_path / "gallery") as victim:
         given: list[int] = []
@@ -162,9 +162,9 @@ def test_many_large_pictures_in_small_files_are_not_decoded_at_once(
     assert max(given) == 2
 
 
-def test_what_lies_behind_a_picture_is_never_served(victim: Served) -> None:
+def test_what_lies_behind_a_image_is_never_served(victim: Served) -> None:
     """A JPEG with HTML behind it comes back as pixels only, and no browser may guess that it is a page."""
-    data = picture(77, "JPEG", width=300, height=300) + b"<script>alert(1)</script>"
+    data = image_file(77, "JPEG", width=300, height=300) + b"<script>alert(1)</script>"
     job = json.loads(victim.upload(REGISTER, "files", data, "x.html").body)["job"]
     photo = job["results"][0]["photo"]
     assert photo is not None
@@ -183,7 +183,7 @@ def test_what_lies_behind_a_picture_is_never_served(victim: Served) -> None:
 
 def test_slow_senders_are_cut_off_and_do_not_keep_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then (slow loris), in the head or in the body: the time is over, however alive it looks."""
-    monkeypatch.setattr(TimedChannel, "patience", 0.5)
+    monkeypatch.setattr(TimedChannel, "grace_seconds", 0.5)
     with serving(tmp_path / "gallery") as victim, ThreadPoolExecutor(40) as pool:
         head = b"POST /api/v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
         slow_heads = [pool.submit(dribble, victim, b"GET / HTTP/1.1\r\nX: ") for _ in range(20)]
@@ -236,7 +236,7 @@ def test_a_body_shorter_than_announced_is_not_waited_for_for_ever(
 ) -> None:
     """Silence is ended by the server's own clock."""
     monkeypatch.setattr("faceall.web.server._SILENT_SECONDS", 1)
-    monkeypatch.setattr("faceall.web.server._LOOK_SECONDS", 1)
+    monkeypatch.setattr("faceall.web.server._CLEANUP_SECONDS", 1)
     with serving(tmp_path / "gallery") as victim:
         head = b"POST /api/v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
         answer = victim.send([head + b"too little"], patience=60)
@@ -257,7 +257,7 @@ def test_without_its_key_a_large_body_is_refused_by_its_head(tmp_path: Path) -> 
         ):
             answer = stranger.send([f"{head}{more}\r\n".encode()])
             assert (answer.status, answer.code) == (401, "unauthorized")
-        assert stranger.upload(SEARCH, "file", picture(3)).status == 401
+        assert stranger.upload(SEARCH, "file", image_file(3)).status == 401
         friend = Victim(stranger.port, key)
         assert friend.upload(SEARCH, "file", jpeg(500)).status == 200
         assert stranger.upload(SEARCH, "file", jpeg(500)).status == 401
@@ -265,8 +265,11 @@ def test_without_its_key_a_large_body_is_refused_by_its_head(tmp_path: Path) -> 
 
 def test_beyond_its_places_the_server_says_when_to_ask_again(tmp_path: Path) -> None:
     """Searches are refused with 503; pages, health and metrics are answered all the same."""
-    with serving(tmp_path / "gallery", pause=0.6, max_inside=2, threads=12) as victim, ThreadPoolExecutor(8) as pool:
-        answers: list[Answer] = list(pool.map(lambda n: victim.upload(SEARCH, "file", picture(n)), range(8)))
+    with (
+        serving(tmp_path / "gallery", pause=0.6, max_concurrent=2, threads=12) as victim,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        answers: list[Answer] = list(pool.map(lambda n: victim.upload(SEARCH, "file", image_file(n)), range(8)))
         counts = {status: sum(answer.status == status for answer in answers) for status in (200, 503)}
         assert counts[200] >= 2
         assert counts[503] >= 1
@@ -277,15 +280,15 @@ def test_beyond_its_places_the_server_says_when_to_ask_again(tmp_path: Path) -> 
         get = [b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"]
         metrics = victim.send(get).body.decode()
         assert f'faceall_rejected_total{{reason="busy"}} {counts[503]}.0' in metrics
-        wait_until(lambda: victim.worker.load.inside == 0)
+        wait_until(lambda: victim.worker.load.requests == 0)
         assert is_well(victim)
 
 
 def test_a_stop_answers_everybody_who_was_let_in(tmp_path: Path) -> None:
     """Searches that were accepted are answered; then nobody listens any more."""
     with serving(tmp_path / "gallery", pause=0.1) as victim, ThreadPoolExecutor(10) as pool:
-        asked = [pool.submit(victim.upload, SEARCH, "file", picture(n)) for n in range(10)]
-        wait_until(lambda: victim.worker.load.inside == 10)
+        asked = [pool.submit(victim.upload, SEARCH, "file", image_file(n)) for n in range(10)]
+        wait_until(lambda: victim.worker.load.requests == 10)
         victim.server.stop()
         assert [future.result(20).status for future in asked] == [200] * 10
         wait_until(lambda: victim.stopped == [True])
@@ -296,6 +299,6 @@ def test_a_stop_answers_everybody_who_was_let_in(tmp_path: Path) -> None:
 def test_concurrent_searches_share_batches(tmp_path: Path) -> None:
     """What comes together is looked at together."""
     with serving(tmp_path / "gallery", pause=0.02) as victim, ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda n: victim.upload(SEARCH, "file", picture(n % 7)), range(48)))
+        answers = list(pool.map(lambda n: victim.upload(SEARCH, "file", image_file(n % 7)), range(48)))
         assert [answer.status for answer in answers] == [200] * 48
         assert victim.detector.seen == 48

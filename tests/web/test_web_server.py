@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from images_for_forms import browser_form, picture
+from images_for_forms import browser_form, image_file
 
 from faceall.errors import FaceallError
 from faceall.gallery import Gallery
@@ -52,7 +52,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @contextmanager
 def running(folder: Path, pause: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A server on a gallery, in a process of its own, and its port; `pause`: seconds per picture."""
+    """A server on a gallery, in a process of its own, and its port; `pause`: seconds per image."""
     arguments = [sys.executable, "-c", _SERVER, str(folder), str(pause)]
     with subprocess.Popen(arguments, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -74,8 +74,8 @@ def ask(port: int, method: str, path: str, **form: Any) -> tuple[int, Any]:
 
 
 def photos(numbers: range) -> dict[str, Any]:
-    """A form with pictures."""
-    return browser_form([], [("files", f"{number}.png", picture(number)) for number in numbers])
+    """A form with images."""
+    return browser_form([], [("files", f"{number}.png", image_file(number)) for number in numbers])
 
 
 def test_a_stop_finishes_what_was_accepted(folder: Path) -> None:
@@ -174,7 +174,7 @@ def test_an_address_of_another_machine_cannot_be_listened_on(make_app: Callable[
 
 
 def test_events_arrive_while_the_work_goes_on(folder: Path) -> None:
-    """Not only when the stream ends: the first result comes before the last picture is done."""
+    """Not only when the stream ends: the first result comes before the last image is done."""
     with running(folder, pause=0.15) as (_, port):
         _, started = ask(port, "POST", "/api/v1/register", **photos(range(24)))
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -212,7 +212,7 @@ def test_the_command_serves_until_it_is_told_to_stop(user: dict[str, str], tmp_p
             assert "serves" in line, line + process.stderr.read()
             port = int(line.partition("127.0.0.1:")[2].partition("/")[0])
             assert ask(port, "GET", "/api/v1/health")[0] == 200
-            (tmp_path / "black.png").write_bytes(picture())
+            (tmp_path / "black.png").write_bytes(image_file())
             register = [*arguments[:3], "register", str(tmp_path / "black.png")]
             done = subprocess.run(register, env=environment(**user), capture_output=True, text=True, check=False)
             assert "no-face" in done.stdout + done.stderr

@@ -15,7 +15,7 @@ import pytest
 from faceall.errors import FaceallError
 from faceall.web.pages.texts import LANGUAGES, Texts, load_texts
 
-WEB = Path(inspect.getfile(Texts)).parent  # as it is installed
+WEB = Path(inspect.getfile(Texts)).parents[1]  # as it is installed
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 SCRIPTS = sorted((WEB / "static/scripts").glob("*.js"))
 SPOKEN_ATTRIBUTES = {"alt", "aria-label", "placeholder", "title", "aria-description"}
@@ -69,7 +69,7 @@ def test_no_text_is_left_in_english() -> None:
 def test_a_text_takes_its_values() -> None:
     """Values fill the braces, and the number chooses the form."""
     english, chinese = load_texts("en"), load_texts("zh")
-    assert english("script.filed", name="Ada") == "Filed under Ada"
+    assert english("script.filed", name="Ada") == "Registered as Ada"
     assert english.count("common.faces", 1) == "1 face"
     assert english.count("common.faces", 0) == "0 faces"
     assert chinese.count("common.faces", 1) == "1 张脸"
@@ -139,7 +139,7 @@ def test_templates_and_scripts_are_found() -> None:
 def test_used_keys_exist() -> None:
     """Every key that a template or a script names is there, in the form that is asked for."""
     entries = entries_of("en")
-    for path in [*TEMPLATES, *SCRIPTS, *WEB.glob("page*.py")]:
+    for path in [*TEMPLATES, *SCRIPTS, *WEB.glob("pages/*.py")]:
         source = path.read_text()
         for key in TEXT_OF_A_KEY.findall(source):
             if not key.endswith((".", "_")):
@@ -160,7 +160,7 @@ def test_scripts_get_the_texts_that_they_use() -> None:
 
 def test_no_text_is_unused() -> None:
     """Every text is named somewhere, or belongs to a room whose keys come from the server."""
-    sources = "\n".join(path.read_text() for path in [*TEMPLATES, *SCRIPTS, *WEB.glob("*.py")])
-    made = ("outcome.", "problems.", "site.", "status.")
+    sources = "\n".join(path.read_text() for path in [*TEMPLATES, *SCRIPTS, *WEB.rglob("*.py")])
+    made = ("notes.", "outcome.", "problems.", "site.", "status.")
     unused = [key for key in entries_of("en") if not re.search(rf"""["'`]{re.escape(key)}["'`]""", sources)]
     assert [key for key in unused if not key.startswith(made)] == []

@@ -1,4 +1,4 @@
-"""The web app, served."""
+"""`faceall serve`: the web app and its API keys."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from faceall_cli.console import Console
 from faceall_cli.options import gallery_option, model_option, output_options
 
 if TYPE_CHECKING:
-    from faceall.web.security.keys import Keys
+    from faceall.web import Keys
+
+
+_DEPENDENCIES = ("flask", "prometheus_client", "waitress", "werkzeug")
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; this machine only.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any that is free.")
-@click.option("--allowed-host", multiple=True, metavar="NAME", help="A further name by which the server is called.")
-@click.option("--create-key", is_flag=True, help="Make an API key, show it this once, and end.")
-@click.option("--label", default="", metavar="TEXT", help="Whose key it is, for --create-key.")
-@click.option("--list-keys", is_flag=True, help="Show the ids and labels of the API keys, and end.")
-@click.option("--revoke-key", metavar="ID", help="Take an API key back, and end.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on. Default: this machine only."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0: any free port.")
+@click.option("--allowed-host", multiple=True, metavar="NAME", help="Additional host name of the server.")
+@click.option("--create-key", is_flag=True, help="Create an API key, print it once, and exit.")
+@click.option("--label", default="", metavar="TEXT", help="Description of the key, with --create-key.")
+@click.option("--list-keys", is_flag=True, help="List the API keys, and exit.")
+@click.option("--revoke-key", metavar="ID", help="Revoke an API key, and exit.")
 @model_option
 @gallery_option
 @output_options
@@ -38,42 +43,38 @@ def serve(
     model: str | None,
     gallery: Path | None,
 ) -> None:
-    """Serve the web app: pages to register and retrieve faces, and an API under /api/v1.
+    """Start the web app: pages to register and search photos, and a JSON API under /api/v1.
 
-    It runs until Ctrl-C or a SIGTERM, and finishes what it has accepted then. The command line may use the same
-    gallery meanwhile. Beyond this machine (--host) it asks everybody for an API key, and on this machine too once the
-    gallery has one: programs send "Authorization: Bearer KEY", browsers get a page that takes it.
+    Ctrl-C or SIGTERM stops the server after accepted work is finished. The command line can use the same gallery
+    meanwhile. An API key is required if other machines can reach the server (--host), or if the gallery has a key:
+    programs send "Authorization: Bearer KEY", browsers show a sign-in page.
     """
-    from faceall.gallery import default_place, folder_of
-
-    if create_key or list_keys or revoke_key:
-        from faceall.web.security.keys import KEYS_FILE, Keys
-
-        _manage_keys(console, Keys(folder_of(gallery or default_place()) / KEYS_FILE), create_key, label, revoke_key)
-        return
     try:
-        from faceall.web.server import serve as serve_gallery
+        from faceall.web import Keys, ServerOptions
+        from faceall.web import serve as serve_gallery
     except ModuleNotFoundError as error:
-        if error.name not in ("flask", "prometheus_client", "waitress", "werkzeug"):
+        if error.name not in _DEPENDENCIES:
             raise
         raise click.ClickException("the web app needs Flask and waitress: pip install 'faceall[web]'") from error
-    from faceall.web import ServerOptions
 
+    if create_key or list_keys or revoke_key:
+        _manage_keys(console, Keys.of_gallery(gallery), create_key, label, revoke_key)
+        return
     options = ServerOptions(host=host, port=port, allowed_hosts=allowed_host)
     serve_gallery(gallery, options, embedder=make_embedder(model), announce=console.remark)
 
 
 def _manage_keys(console: Console, keys: Keys, create: bool, label: str, revoke: str | None) -> None:
-    """Make a key, take one back, or list them."""
+    """Create, revoke or list API keys."""
     if create:
         text = keys.create(label)
-        console.remark("This key is shown only now; who has it can see and change everything in the gallery:")
+        console.remark("This key is shown only once. It gives full access to the gallery:")
         console.line(text)
         console.record({"key": text})
     elif revoke:
-        gone = keys.revoke(revoke)
-        console.remark(f"revoked the key {gone.id}")
-        console.record({"id": gone.id, "label": gone.label})
+        revoked = keys.revoke(revoke)
+        console.remark(f"revoked key {revoked.id}")
+        console.record({"id": revoked.id, "label": revoked.label})
     else:
         console.table((key.id, key.created, key.label) for key in keys.all)
         for key in keys.all:

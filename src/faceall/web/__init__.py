@@ -15,6 +15,7 @@
 
 from faceall.web.app import close_app, create_app
 from faceall.web.options import ServerOptions
+from faceall.web.security.keys import Keys
 from faceall.web.server import serve
 
-__all__ = ["ServerOptions", "close_app", "create_app", "serve"]
+__all__ = ["Keys", "ServerOptions", "close_app", "create_app", "serve"]

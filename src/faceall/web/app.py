@@ -15,6 +15,7 @@ from faceall.web.fetch.fetcher import Fetcher, FetchLimits
 from faceall.web.metrics import Metrics
 from faceall.web.openapi import document as openapi
 from faceall.web.options import ServerOptions
+from faceall.web.pages import login
 from faceall.web.pages import routes as pages
 from faceall.web.security.guard import Guard
 from faceall.web.security.keys import KEYS_FILE, Keys

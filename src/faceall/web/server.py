@@ -59,9 +59,7 @@ class Server:
     def __init__(self, app: Flask, options: ServerOptions) -> None:
         self._app, self._options = app, options
         self._stopping = threading.Event()
-        logging.getLogger("waitress.queue").setLevel(
-            logging.ERROR
-        )  # it warns whenever there are more requests than threads
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns if there are more requests than threads
         self._server = _listen(app, options)
         host = f"[{options.host}]" if ":" in options.host else options.host
         self.address = f"http://{host}:{self._server.effective_port}/"

@@ -57,7 +57,7 @@ def browser(window: Browser) -> Iterator[Browser]:
 
 @dataclass(frozen=True)
 class Photos:
-    """Pictures to register: `people` by name, `strangers` of the same people without names, a group, a broken file."""
+    """Images to register: `people` by name, `strangers` of the same people without names, a group, a broken file."""
 
     people: dict[str, list[Path]]
     strangers: list[Path]
@@ -78,7 +78,7 @@ def photos(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Photos:
     for name in ("Bill_Gates", "Larry_Page", "Mark_Zuckerberg"):
         people[name] = sorted((shared / "data/gallery" / name.replace("_", "")).glob("*.jpg"))
     broken = folder / "broken.jpg"
-    broken.write_bytes(b"\xff\xd8\xff this is no picture")
+    broken.write_bytes(b"\xff\xd8\xff this is no image")
     group = folder / "photo_1.jpg"
     shutil.copy(shared / "data/photos/group-of-six.jpg", group)
     strangers = [shared / f"data/photos/test{number}.jpg" for number in range(3)]
@@ -87,10 +87,10 @@ def photos(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Photos:
 
 @pytest.fixture(scope="session")
 def portraits(astronaut: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The public-domain portrait and pictures made of it: mirrored, gray, two of it side by side."""
+    """The public-domain portrait and images made of it: mirrored, gray, two of it side by side."""
     folder = tmp_path_factory.mktemp("portraits")
     gray = np.repeat(astronaut.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
-    pictures = {
+    images = {
         "Eileen_1": astronaut,
         "Eileen_2": np.ascontiguousarray(astronaut[:, ::-1]),
         "photo_3": gray,
@@ -98,7 +98,7 @@ def portraits(astronaut: Image, tmp_path_factory: pytest.TempPathFactory) -> dic
         "photo_5": np.ascontiguousarray(astronaut[300:, :]),
     }
     paths = {}
-    for name, picture in pictures.items():
+    for name, image in images.items():
         paths[name] = folder / f"{name}.jpg"
-        paths[name].write_bytes(encode_jpeg(picture, 92))
+        paths[name].write_bytes(encode_jpeg(image, 92))
     return paths

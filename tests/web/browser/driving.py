@@ -212,7 +212,7 @@ class Browser:
         """What the console has heard since it was last asked: errors, warnings, violations of the policy."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
-    def picture_of_page(self) -> bytes:
+    def screenshot(self) -> bytes:
         """The whole page as a PNG."""
         self.run("scrollTo(0, 0)")
         width, height = self.run("return [innerWidth, document.documentElement.scrollHeight]")

@@ -1,8 +1,8 @@
-"""Write a picture of every page, on a desktop in light and dark, on a phone, and in Chinese.
+"""Write a image of every page, on a desktop in light and dark, on a phone, and in Chinese.
 
-Usage: python tests/web/browser/take_screenshots.py [FOLDER]; else the pictures go to docs/screenshots.
+Usage: python tests/web/browser/take_screenshots.py [FOLDER]; else the images go to docs/screenshots.
 
-The gallery holds nothing but the public-domain portrait of scikit-image and pictures made of it.
+The gallery holds nothing but the public-domain portrait of scikit-image and images made of it.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ TALLEST = 1800  # pixels
 
 
 def write_portraits(folder: Path) -> list[Path]:
-    """The portrait under several names: as it is, mirrored, gray, darker, and twice on one picture."""
+    """The portrait under several names: as it is, mirrored, gray, darker, and twice on one image."""
     from skimage import data
 
     portrait = np.asarray(data.astronaut())
     mirrored = portrait[:, ::-1]
     gray = np.repeat(portrait.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
-    pictures = {
+    images = {
         "Eileen Collins 1": portrait,
         "Eileen Collins 2": mirrored,
         "Eileen Collins 3": gray,
@@ -47,15 +47,15 @@ def write_portraits(folder: Path) -> list[Path]:
         "photo 5": np.ascontiguousarray(gray[:, ::-1]),
         "rocket": portrait[320:, :],
     }
-    paths = [folder / f"{name}.jpg" for name in pictures]
-    for path, picture in zip(paths, pictures.values(), strict=True):
-        Pillow.fromarray(picture).save(path, quality=92)
+    paths = [folder / f"{name}.jpg" for name in images]
+    for path, image in zip(paths, images.values(), strict=True):
+        Pillow.fromarray(image).save(path, quality=92)
     return paths
 
 
 def keep(browser: Browser, path: Path) -> None:
     """Write the page as a WebP that a repository can carry."""
-    page = Pillow.open(io.BytesIO(browser.picture_of_page())).convert("RGB")
+    page = Pillow.open(io.BytesIO(browser.frame_of_page())).convert("RGB")
     page.crop((0, 0, page.width, min(page.height, TALLEST))).save(path, quality=80, method=6)
     print(f"{path.name}: {path.stat().st_size // 1024} kB")
 
@@ -64,12 +64,12 @@ def take(browser: Browser, photos: list[Path], folder: Path, view: str) -> None:
     """Every page in one view, of a gallery that is filled meanwhile."""
     register(browser, photos)
     browser.run("for (const card of document.querySelectorAll('.card')) card.style.contentVisibility = 'visible'")
-    browser.wait(lambda: browser.run(DECODED), "the pictures")
+    browser.wait(lambda: browser.run(DECODED), "the images")
     keep(browser, folder / f"register-{view}.webp")
     for name, address in addresses(browser).items():
         browser.go(address)
         keep(browser, folder / f"{name}-{view}.webp")
-    browser.go("/retrieve")
+    browser.go("/search")
     browser.choose("#file", [photos[4]])
     browser.visible("#results[aria-busy=false] h2")
     keep(browser, folder / f"retrieve-{view}.webp")

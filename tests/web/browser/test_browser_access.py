@@ -29,13 +29,13 @@ def pages(window: Browser, served: Served, portraits: dict[str, Path]) -> list[s
     assert person is not None
     face = served.ask(f"/faces?person={person['id']}")["faces"][0]
     photo = face["photo"]["id"]
-    return ["/", "/retrieve", "/people", f"/people/{person['id']}", f"/photos/{photo}?face={face['id']}", "/status"]
+    return ["/", "/search", "/people", f"/people/{person['id']}", f"/photos/{photo}?face={face['id']}", "/status"]
 
 
-def search(browser: Browser, picture: Path) -> None:
-    """Search with a picture and wait for the answer."""
-    browser.go("/retrieve")
-    browser.choose("#file", [picture])
+def search(browser: Browser, image: Path) -> None:
+    """Search with a image and wait for the answer."""
+    browser.go("/search")
+    browser.choose("#file", [image])
     browser.visible("#results[aria-busy=false] h2")
 
 
@@ -207,7 +207,7 @@ def test_it_works_without_scripts(served: Served, pages: list[str], portraits: d
         browser.click("#register .primary[class='button primary']")
         said = [card.find_element("css selector", "[data-status]").text for card in browser.all("[data-card]")]
         assert said == ["Already in the gallery", "No face found"]
-        browser.go("/retrieve")
+        browser.go("/search")
         browser.choose("#file", [portraits["photo_4"]])
         browser.click("#search button.without-script")
         assert len(browser.all(".answer")) == 2

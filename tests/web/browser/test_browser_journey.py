@@ -34,7 +34,7 @@ def test_an_empty_gallery_says_so(browser: Browser, served: Served) -> None:
     """Before the first photo every page has something kind to say."""
     if served.ask("/status")["faces"]:
         pytest.skip("the gallery of this module is filled already")
-    browser.go("/retrieve")
+    browser.go("/search")
     assert browser.text("h2") == "The gallery is empty"
     browser.go("/people")
     assert browser.text(".calm h2") == "Nobody here yet"
@@ -45,7 +45,7 @@ def test_every_photo_gets_its_answer(filled: list[dict[str, Any]], photos: Photo
     assert [card["name"] for card in filled] == [file.name for file in photos.all]
     *good, broken = filled
     assert {card["status"] for card in good} == {"Registered"}
-    assert broken["status"] == "This is not a picture that can be read"
+    assert broken["status"] == "This is not a image that can be read"
     assert broken["message"]
     assert broken["boxes"] == 0
 
@@ -69,29 +69,29 @@ def test_people_are_named_after_their_photos(filled: list[dict[str, Any]], photo
 
 
 def test_boxes_are_red_and_landmarks_green_and_lie_on_the_face(at_home: Browser, photos: Photos) -> None:
-    """A photo that is there already shows its face again, framed where it is on the picture as it is shown."""
+    """A photo that is there already shows its face again, framed where it is on the image as it is shown."""
     portrait = photos.people["Larry_Page"][0]
     [card] = register(at_home, [portrait])
     assert card["status"] == "Already in the gallery"
     strokes = "return [...document.querySelectorAll('.marks rect, .marks path')].map((x) => getComputedStyle(x).stroke)"
     assert at_home.run(strokes) == [RED, GREEN]
     shown = at_home.run(
-        "const [b, p] = ['.marks rect', '.picture'].map((x) => document.querySelector(x).getBoundingClientRect());"
+        "const [b, p] = ['.marks rect', '.frame'].map((x) => document.querySelector(x).getBoundingClientRect());"
         "return b.left >= p.left - 2 && b.right <= p.right + 2 && b.width > 20 && b.height > b.width * 0.8"
     )
     assert shown
 
 
 def test_photos_can_be_dropped(at_home: Browser, photos: Photos) -> None:
-    """Files that fall on the page are registered like chosen ones; what is no picture is told."""
+    """Files that fall on the page are registered like chosen ones; what is no image is told."""
     at_home.go("/")
     note = photos.broken.with_name("note.txt")
-    note.write_text("no picture at all")
+    note.write_text("no image at all")
     at_home.drop("#drop", [photos.people["Bill_Gates"][0]])
     at_home.visible("#see-people")
     assert [card["status"] for card in results_of(at_home)] == ["Already in the gallery"]
     at_home.choose("#files", [photos.people["Bill_Gates"][1], note])
-    assert at_home.visible("#problem").text == "1 file is no picture and was left out."
+    assert at_home.visible("#problem").text == "1 file is no image and was left out."
 
 
 def test_a_folder_names_people(at_home: Browser, photos: Photos, served: Served, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_folder_names_people(at_home: Browser, photos: Photos, served: Served,
 
 
 def test_the_camera_takes_a_photo(at_home: Browser) -> None:
-    """The dialog shows the camera, and its picture is registered like any; the test picture of Chromium has no face."""
+    """The dialog shows the camera, and its image is registered like any; the test image of Chromium has no face."""
     at_home.go("/")
     at_home.click("#shoot")
     at_home.wait(lambda: at_home.run("return document.querySelector('#camera video').videoWidth > 0"), "the camera")
@@ -137,10 +137,10 @@ def test_addresses_that_are_refused_say_why(at_home: Browser, served: Served) ->
     assert "127.0.0.1" in card["message"]
 
 
-def search(browser: Browser, picture: Path) -> None:
-    """Search with a picture and wait for the answer."""
-    browser.go("/retrieve")
-    browser.choose("#file", [picture])
+def search(browser: Browser, image: Path) -> None:
+    """Search with a image and wait for the answer."""
+    browser.go("/search")
+    browser.choose("#file", [image])
     browser.visible("#results[aria-busy=false] h2")
 
 
@@ -149,7 +149,7 @@ def shown_names(browser: Browser) -> list[str]:
     return [name.text for name in browser.all(".answer:not([hidden]) [data-alike] .tile-name")]
 
 
-def test_a_picture_finds_its_person(at_home: Browser, photos: Photos) -> None:
+def test_a_image_finds_its_person(at_home: Browser, photos: Photos) -> None:
     """The nearest person is the right one, with the similarity in per cent and the squared distance."""
     search(at_home, photos.people["Mark_Zuckerberg"][0])
     assert shown_names(at_home)[0] == "Mark_Zuckerberg"
@@ -160,7 +160,7 @@ def test_a_picture_finds_its_person(at_home: Browser, photos: Photos) -> None:
 def test_a_face_is_chosen_among_several(at_home: Browser, photos: Photos) -> None:
     """Six faces, six answers, one shown; the arrow keys go through them, and the chosen box stands out."""
     search(at_home, photos.group)
-    assert at_home.text("#results h2") == "There are 6 faces on this picture. Whom do you mean?"
+    assert at_home.text("#results h2") == "There are 6 faces on this image. Whom do you mean?"
     assert len(at_home.all(".choice")) == 6
     painted = (
         "return [...document.querySelectorAll('.choice canvas')]"
@@ -194,7 +194,7 @@ def test_the_threshold_decides_who_is_alike(at_home: Browser, photos: Photos) ->
 
 def test_a_photo_that_was_found_shows_the_face_marked(at_home: Browser, photos: Photos) -> None:
     """From a found face to its photo, where that face and no other is marked."""
-    at_home.go("/retrieve")
+    at_home.go("/search")
     at_home.click_on(at_home.one("[name=by][value=face]").find_element("xpath", ".."))
     at_home.choose("#file", [photos.group])
     at_home.click(".answer:not([hidden]) .match > a")
@@ -206,8 +206,8 @@ def test_a_photo_that_was_found_shows_the_face_marked(at_home: Browser, photos: 
     assert len(at_home.all(".photo .marks g.dim")) == 5
 
 
-def test_a_picture_without_a_face_is_said_kindly(at_home: Browser, tmp_path: Path) -> None:
-    """A plain picture gives no error but a hint."""
+def test_a_image_without_a_face_is_said_kindly(at_home: Browser, tmp_path: Path) -> None:
+    """A plain image gives no error but a hint."""
     from PIL import Image as Pillow
 
     plain = tmp_path / "plain.png"
@@ -216,9 +216,9 @@ def test_a_picture_without_a_face_is_said_kindly(at_home: Browser, tmp_path: Pat
     assert at_home.text("#results h2") == "No face found"
 
 
-def test_a_file_that_is_no_picture_is_refused_in_words(at_home: Browser, photos: Photos) -> None:
+def test_a_file_that_is_no_image_is_refused_in_words(at_home: Browser, photos: Photos) -> None:
     """What the server says is shown, and only the browser's own line about the status is on the console."""
-    at_home.go("/retrieve")
+    at_home.go("/search")
     at_home.choose("#file", [photos.broken])
     assert at_home.visible("#problem").text
     complaints = at_home.complaints()

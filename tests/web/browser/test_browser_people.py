@@ -26,11 +26,11 @@ def make(browser: Browser, served: Served, photos: Photos, tmp_path: Path) -> Ma
     """Registers people through the page: `make("Ada", photo, photo)` gives her id. Each photo is a new content."""
     numbers = itertools.count()
 
-    def made(name: str, *pictures: Path) -> int:
+    def made(name: str, *images: Path) -> int:
         copies = []
-        for picture in pictures:
+        for image in images:
             copies.append(tmp_path / f"photo_{next(numbers)}.jpg")
-            copies[-1].write_bytes(picture.read_bytes() + name.encode())
+            copies[-1].write_bytes(image.read_bytes() + name.encode())
         register(browser, copies, person=name)
         person = served.person(name)
         assert person is not None
@@ -178,9 +178,9 @@ def test_unknown_faces_are_grouped_and_named(browser: Browser, served: Served, p
     """The button groups the faces of nobody; a group gets a name in its tile."""
     copies = []
     for number, name in enumerate(("Bill_Gates", "Mark_Zuckerberg")):
-        for place, picture in enumerate(photos.people[name]):
+        for place, image in enumerate(photos.people[name]):
             copies.append(tmp_path / f"img_{number}{place}.jpg")
-            copies[-1].write_bytes(picture.read_bytes() + b"unknown")
+            copies[-1].write_bytes(image.read_bytes() + b"unknown")
     register(browser, copies)
     browser.go("/people")
     go_on(browser, "#group")
@@ -199,7 +199,7 @@ def test_a_face_of_nobody_is_named_where_the_unnamed_are(
 ) -> None:
     """Its tile has a field for the name; afterwards it is gone from there."""
     copy = tmp_path / "img_7.jpg"
-    copy.write_bytes(photos.people["Larry_Page"][0].read_bytes() + b"alone")
+    copy.write_bytes(photos.people["Larry_Page"][0].read_bytes() + b"unmatched")
     register(browser, [copy])
     browser.go("/people?unnamed=only")
     tile = next(tile for tile in browser.all("li[data-face]") if copy.name in tile.text)

@@ -77,9 +77,7 @@ def _content(photo: StoredPhoto) -> bytes:
         content = b""
     found = services().gallery.photo_with(hashlib.sha256(content).digest()) if content else None
     if found is None or found.photo_id != photo.photo_id:
-        raise refused(
-            "the file of this photo is missing or has changed; the thumbnails of its faces are available", 404
-        )
+        raise refused("the file of this photo is missing or has changed; use the thumbnails of its faces", 404)
     return content
 
 

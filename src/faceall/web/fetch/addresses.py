@@ -19,7 +19,7 @@ _CLOSED_4 = tuple(
             "10.0.0.0/8",  # private
             "100.64.0.0/10",  # carrier-grade NAT
             "127.0.0.0/8",  # loopback
-            "169.254.0.0/16",  # link-local; 169.254.169.254 and .170.2 are metadata services with secrets of cloud machines
+            "169.254.0.0/16",  # link-local; 169.254.169.254 and .170.2 are metadata services of clouds
             "172.16.0.0/12",  # private
             "192.0.0.0/24",  # protocols; 192.0.0.192 is a metadata service
             "192.0.2.0/24",  # documentation

@@ -1,8 +1,8 @@
 """`Fetcher`: SSRF-safe download of images.
 
-A host name is resolved once. All its addresses must be public, and the connection is made to one of these addresses, not
-to the name, so DNS rebinding has no effect. Each redirect is checked in the same way. Proxies of the environment are
-not used, because they would resolve the name themselves.
+A host name is resolved once. All its addresses must be public, and the connection is made to one of these addresses,
+not to the name, so DNS rebinding has no effect. Each redirect is checked in the same way. Proxies of the environment
+are not used, because they would resolve the name themselves.
 
 All failures before the response have the same message, so that clients cannot scan ports or host names.
 """

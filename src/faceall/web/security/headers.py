@@ -140,7 +140,7 @@ def check_origin(method: str, headers: Headers, origin: str) -> None:
     if site in _OWN_SITES if site is not None else sender == origin:
         return
     raise RefusedError(
-        "cross-site requests must not change anything; send them from this server's own pages",
+        "cross-site requests cannot change anything; use this server's own pages",
         status=403,
         code="forbidden",
     )

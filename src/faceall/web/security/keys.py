@@ -22,6 +22,7 @@ from typing import Any
 
 from faceall.errors import ApiKeyError
 from faceall.files import make_folder, write_file
+from faceall.gallery import default_place, folder_of
 
 KEYS_FILE = "web-keys.json"
 """Name of the key file in the gallery's folder."""
@@ -74,6 +75,11 @@ class Keys:
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
         self._keys: tuple[Key, ...] = ()
+
+    @classmethod
+    def of_gallery(cls, gallery: str | os.PathLike[str] | None = None) -> Keys:
+        """Return the keys of a gallery, given by its folder or address; None is the default gallery."""
+        return cls(folder_of(gallery or default_place()) / KEYS_FILE)
 
     @property
     def all(self) -> tuple[Key, ...]:

@@ -1,4 +1,4 @@
-// What every page does: the colour switch, buttons that open dialogs, forms within them.
+// Shared by all pages: theme switch, dialogs and their forms.
 
 import { explain } from "./request.js";
 import { text } from "./texts.js";
@@ -6,7 +6,7 @@ import { text } from "./texts.js";
 const theme = document.getElementById("theme");
 const root = document.documentElement;
 
-// Without a choice the device decides; the button then offers the other set.
+// Without a choice the device decides; the button offers the other theme.
 if (theme && !root.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches) {
   theme.value = "light";
   theme.setAttribute("aria-label", theme.dataset.light);
@@ -19,22 +19,22 @@ for (const closer of document.querySelectorAll("[data-closes]")) {
   closer.addEventListener("click", () => closer.closest("dialog").close());
 }
 
-/** Open a dialog; when it closes, the browser gives the focus back. Resolves with how it was closed. */
+/** Open a dialog; the browser restores the focus when it closes. Resolves to its return value. */
 export function openDialog(dialog) {
   dialog.returnValue = "";
   dialog.showModal();
-  dialog.querySelector("input.input")?.select(); // typing replaces what stands there
+  dialog.querySelector("input.input")?.select(); // typing replaces the text
   return new Promise((closed) => dialog.addEventListener("close", () => closed(dialog.returnValue), { once: true }));
 }
 
-/** Ask whether a name that is taken means the same person. */
+/** Confirm that a name that exists already means the same person. */
 export function confirmSame(name) {
   const dialog = document.getElementById("taken");
   dialog.querySelector("[data-text]").textContent = text("script.taken", { name });
   return openDialog(dialog).then((answer) => answer === "yes");
 }
 
-/** Run `work` when a form is sent; its buttons rest meanwhile, and a refusal is shown in it or in `#problem`. */
+/** Run `work` when a form is submitted; its buttons are disabled meanwhile, errors are shown in it or in `#problem`. */
 export function onSubmit(form, work) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -42,7 +42,7 @@ export function onSubmit(form, work) {
   });
 }
 
-/** Run `work` with a form's or page's buttons at rest; gives false when it was refused. */
+/** Run `work` with the buttons of a form or page disabled; resolves to false after an error. */
 export async function attempt(work, area = document.body) {
   const notice = area.querySelector("[data-problem]") ?? document.getElementById("problem");
   const buttons = [...area.querySelectorAll("button")].filter((button) => !button.disabled);
@@ -53,15 +53,15 @@ export async function attempt(work, area = document.body) {
     return true;
   } catch (problem) {
     if (problem.code === undefined || !notice) throw problem;
-    tell(notice, explain(problem));
+    showMessage(notice, explain(problem));
     return false;
   } finally {
     for (const button of buttons) button.disabled = false;
   }
 }
 
-/** Show a line of text in a notice. */
-export function tell(notice, line) {
+/** Show a message. */
+export function showMessage(notice, line) {
   notice.textContent = line;
   notice.hidden = !line;
 }

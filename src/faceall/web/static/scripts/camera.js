@@ -1,9 +1,9 @@
-// A shot with the device's camera; where the page may not use it, the device's own way of taking one.
+// Photos from the device's camera, or from its own camera app if scripts cannot use it.
 
 const dialog = document.getElementById("camera");
 const fallback = document.getElementById("camera-file");
 
-/** Call `take([file])` with each shot; `button` opens the camera, `fail` is called where it cannot be used. */
+/** Call `take([file])` with each photo; `button` opens the camera, `fail` is called if it cannot be used. */
 export function onShot(button, take, fail) {
   fallback.addEventListener("change", () => {
     const files = [...fallback.files];
@@ -26,7 +26,7 @@ async function openCamera(side) {
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { facingMode: side, width: { ideal: 1920 } } });
   } catch {
-    return null; // none there, in use, or not allowed
+    return null; // missing, in use, or not allowed
   }
 }
 

@@ -1,4 +1,4 @@
-// One picture on the page for registering: its thumbnail, its faces, and what became of it.
+// A photo on the page Register: its image, its faces and its result.
 
 import { copyOf } from "./base.js";
 import { drawMarks } from "./marks.js";
@@ -8,12 +8,12 @@ import { language, nameOf, text, textFor } from "./texts.js";
 const TONES = { "no-face": "warn", refused: "warn", unreadable: "bad", "too-large": "bad", failed: "bad", stopped: "warn" };
 
 export class Card {
-  /** A card in `list` for a file or an address; `told` is called when it is settled. */
-  constructor(list, { file, url, name, person, unnamed, told }) {
-    Object.assign(this, { file, url, name, person, unnamed, told, settled: false, bad: false });
+  /** Add a card to `list` for a file or a URL; `onSettled` is called with its result. */
+  constructor(list, { file, url, name, person, unnamed, onSettled }) {
+    Object.assign(this, { file, url, name, person, unnamed, onSettled, settled: false, bad: false });
     list.append(copyOf("card"));
     this.element = list.lastElementChild;
-    this.picture = this.part("picture");
+    this.frame = this.part("frame");
     this.part("name").textContent = this.part("name").title = name;
     if (file) this.show(URL.createObjectURL(file));
   }
@@ -35,12 +35,12 @@ export class Card {
     this.settle("failed");
   }
 
-  /** What the server found: {status, photo, width, height, faces, error?, message?}. */
+  /** Show a result of the server: {status, photo, width, height, faces, error?, message?}. */
   finish(result) {
     const faces = result.faces ?? [];
     if (result.photo && (this.url || this.element.classList.contains("blank"))) this.show(imageOf(result.photo));
     if (faces.length) {
-      drawMarks(this.picture, result.width, result.height, faces);
+      drawMarks(this.frame, result.width, result.height, faces);
       this.part("count").textContent = textFor("common.faces", faces.length);
       this.image.alt = textFor("common.photo_alt", faces.length, { name: this.name });
     }
@@ -64,15 +64,15 @@ export class Card {
   }
 
   get image() {
-    return this.picture.querySelector("img");
+    return this.frame.querySelector("img");
   }
 
-  // A kind of picture that the browser cannot show stays a drawing until the server has made a JPEG of it.
+  // A format that the browser cannot show is a placeholder until the server has made a JPEG of it.
   show(address) {
     this.image.onload = () => {
       this.element.classList.remove("blank");
-      this.picture.classList.remove("blank");
-      this.picture.querySelector(".placeholder")?.remove();
+      this.frame.classList.remove("blank");
+      this.frame.querySelector(".placeholder")?.remove();
     };
     this.image.src = address;
   }
@@ -89,7 +89,7 @@ export class Card {
     this.element.classList.remove("working");
     this.settled = true;
     this.bad = tone === "bad";
-    this.told();
+    this.onSettled();
   }
 
   part(name) {
@@ -97,7 +97,7 @@ export class Card {
   }
 }
 
-/** What is wrong with a picture, or what there is to say about it; the server says the latter in English only. */
+/** The error or the notes of a photo; duplicates are described in English only. */
 function remarkOn({ status, error, message, notes }) {
   if (error && TONES[status] !== "warn") return explain(error);
   const said = [...(status === "duplicate" ? [message] : []), ...(notes ?? [])];

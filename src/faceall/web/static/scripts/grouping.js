@@ -1,9 +1,9 @@
-// Grouping the faces that belong to nobody yet.
+// Group the faces without a name.
 
 import { ask } from "./request.js";
 import { text, textFor } from "./texts.js";
 
-/** Let the server group them, and tell in `place` what came of it; gives how many people were made. */
+/** Group the faces and report the result in `place`; resolves to the number of groups. */
 export async function groupFaces(place) {
   place.textContent = text("script.grouping");
   try {

@@ -1,4 +1,4 @@
-// Sending pictures in small parcels and following what becomes of each.
+// Upload photos in batches and follow their registration.
 
 import { ask, pause } from "./request.js";
 
@@ -7,36 +7,36 @@ const MOST_BYTES = 24 * 1024 * 1024;
 const AT_ONCE = 2;
 const MOST_TRIES = 20;
 
-/** Pack cards {file | url, name, person, unnamed} into parcels of one person and of files or addresses only. */
-export function packParcels(cards) {
-  const parcels = [];
+/** Divide cards {file | url, name, person, unnamed} into batches of one person, with files or URLs only. */
+export function makeBatches(cards) {
+  const batches = [];
   for (const card of cards) {
-    const last = parcels.at(-1);
+    const last = batches.at(-1);
     if (last && fits(last, card)) last.push(card);
-    else parcels.push([card]);
+    else batches.push([card]);
   }
-  return parcels;
+  return batches;
 }
 
-/** Send parcels, a few at once, until `stopped()`. Calls card.sending(), card.working(), card.finish(result), card.fail(problem). */
-export async function sendParcels(parcels, stopped) {
-  const waiting = [...parcels];
+/** Send batches, a few at once, until `stopped()`. Calls card.sending(), card.working(), card.finish(result), card.fail(problem). */
+export async function sendBatches(batches, stopped) {
+  const waiting = [...batches];
   const work = async () => {
-    while (waiting.length && !stopped()) await sendParcel(waiting.shift());
+    while (waiting.length && !stopped()) await sendBatch(waiting.shift());
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   for (const card of waiting.flat()) card.stop();
 }
 
-function fits(parcel, card) {
-  const bytes = parcel.reduce((sum, { file }) => sum + (file?.size ?? 0), 0) + (card.file?.size ?? 0);
+function fits(batch, card) {
+  const bytes = batch.reduce((sum, { file }) => sum + (file?.size ?? 0), 0) + (card.file?.size ?? 0);
   return (
-    parcel.length < MOST_FILES && bytes <= MOST_BYTES &&
-    parcel[0].person === card.person && parcel[0].unnamed === card.unnamed && !parcel[0].file === !card.file
+    batch.length < MOST_FILES && bytes <= MOST_BYTES &&
+    batch[0].person === card.person && batch[0].unnamed === card.unnamed && !batch[0].file === !card.file
   );
 }
 
-async function sendParcel(cards) {
+async function sendBatch(cards) {
   for (const card of cards) card.sending();
   try {
     const { job } = await post(formOf(cards));
@@ -44,7 +44,7 @@ async function sendParcel(cards) {
     await follow(job.id, cards);
   } catch (problem) {
     if (problem.code === undefined) throw problem;
-    if (problem.status === 413 && cards.length > 1) for (const card of cards) await sendParcel([card]);
+    if (problem.status === 413 && cards.length > 1) for (const card of cards) await sendBatch([card]);
     else for (const card of cards) card.fail(problem);
   }
 }
@@ -57,7 +57,7 @@ function formOf(cards) {
   return form;
 }
 
-// A busy server says when to come again; the pictures wait here meanwhile.
+// A busy server says when to retry.
 async function post(form) {
   for (let tries = 1; ; tries++) {
     try {
@@ -69,19 +69,19 @@ async function post(form) {
   }
 }
 
-// Results come in the order of the pictures, numbered from 1.
+// Results arrive in the order of the photos, numbered from 1.
 async function follow(id, cards) {
   const finish = (result, place) => cards[place].settled || cards[place].finish(result);
   await listen(id, finish);
   while (cards.some((card) => !card.settled)) {
-    const job = await ask("GET", `/jobs/${id}`); // what the events did not tell
+    const job = await ask("GET", `/jobs/${id}`); // results that the events did not deliver
     job.results.forEach(finish);
     if (job.state === "done") break;
     await pause(1);
   }
 }
 
-// The browser takes up a broken stream again where it was; only one that is refused ends here early.
+// The browser resumes an interrupted stream; only a refused one ends here early.
 function listen(id, finish) {
   return new Promise((ended) => {
     const events = new EventSource(`/api/v1/jobs/${id}/events`);

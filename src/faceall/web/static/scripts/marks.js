@@ -1,10 +1,10 @@
-// Boxes and landmarks over a picture, in the picture's own pixels; colours and widths are in the style sheet.
+// Outlines of faces over an image, in pixels of the image; colours and widths are in the style sheet.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Draw faces [{box, landmarks}] of a picture of width x height over it; what was drawn before goes. */
-export function drawMarks(picture, width, height, faces) {
-  picture.querySelector("svg.marks")?.remove();
+/** Draw faces [{box, landmarks}] over an image of width x height, replacing earlier ones. */
+export function drawMarks(frame, width, height, faces) {
+  frame.querySelector("svg.marks")?.remove();
   const drawing = make("svg", { class: "marks", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" });
   for (const { box: [left, top, right, bottom], landmarks } of faces) {
     const group = make("g");
@@ -12,17 +12,17 @@ export function drawMarks(picture, width, height, faces) {
     group.append(make("path", { "stroke-width": Math.max((right - left) * 0.06, width * 0.009), d: (landmarks ?? []).map(([x, y]) => `M${x} ${y}h0`).join("") }));
     drawing.append(group);
   }
-  picture.append(drawing);
+  frame.append(drawing);
 }
 
-/** Let one of the drawn faces stand out, and the rest step back. */
-export function chooseMark(picture, number) {
-  [...picture.querySelectorAll(".marks g")].forEach((group, at) => {
+/** Emphasise one of the drawn faces. */
+export function chooseMark(frame, number) {
+  [...frame.querySelectorAll(".marks g")].forEach((group, at) => {
     group.setAttribute("class", at === number ? "chosen" : "dim");
   });
 }
 
-/** Cut a face out of an image that is shown at any size; `box` in pixels of a picture `width` wide. */
+/** Draw the crop of a face; `box` is in pixels of an image that is `width` wide. */
 export function cutFace(canvas, image, box, width) {
   const scale = image.naturalWidth / width;
   const [left, top, right, bottom] = box.map((value) => value * scale);

@@ -1,9 +1,9 @@
-// Giving a person a name; a name that somebody has already may mean that they are the same.
+// Rename people; a name that exists already may mean the same person.
 
 import { confirmSame } from "./base.js";
 import { ask } from "./request.js";
 
-/** Rename a person; gives the id of the person who has the name afterwards, or null if the answer was no. */
+/** Rename a person; resolves to the id of the person with the name, or null if it was not confirmed. */
 export async function rename(id, name) {
   try {
     return (await ask("PATCH", `/people/${id}`, { name })).id;

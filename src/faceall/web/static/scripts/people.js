@@ -1,4 +1,4 @@
-// Everybody: naming groups, merging people, grouping unknown faces.
+// The page People: name groups, merge people, group faces without a name.
 
 import { attempt, copyOf, onSubmit } from "./base.js";
 import { groupFaces } from "./grouping.js";
@@ -26,17 +26,17 @@ for (const form of document.querySelectorAll("[data-who]")) {
 }
 
 if (list) {
-  const ticked = watchSelection(list, 2);
-  at("merge-selected").addEventListener("click", () => offerNames(ticked()));
+  const checked = watchSelection(list, 2);
+  at("merge-selected").addEventListener("click", () => offerNames(checked()));
   onSubmit(at("merge-form"), async (form) => {
     const into = Number(form.get("into"));
-    const others = ticked().map((box) => Number(box.value)).filter((id) => id !== into);
+    const others = checked().map((box) => Number(box.value)).filter((id) => id !== into);
     for (const id of others) await ask("POST", `/people/${id}/merge`, { into });
     location.assign(`/people/${into}`);
   });
 }
 
-/** Let one of the ticked people give the name; one who has a name comes first. */
+/** Offer the names of the selected people, real names first. */
 function offerNames(boxes) {
   const tiles = boxes.map((box) => box.closest("[data-person]"));
   tiles.sort((a, b) => Boolean(a.querySelector("[data-who]")) - Boolean(b.querySelector("[data-who]")));

@@ -1,4 +1,4 @@
-// One person: rename, merge, move faces to somebody else, delete with a receipt.
+// The page of a person: rename, merge, move faces, delete with a receipt.
 
 import { copyOf, onSubmit } from "./base.js";
 import { rename } from "./naming.js";
@@ -8,7 +8,7 @@ import { language } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
 const person = at("person").dataset.person;
-const ticked = watchSelection(at("faces"), 1);
+const checked = watchSelection(at("faces"), 1);
 
 onSubmit(at("rename-form"), async (form) => {
   const id = await rename(person, form.get("name").trim());
@@ -22,7 +22,7 @@ onSubmit(at("merge-form"), async (form) => {
 });
 
 onSubmit(at("split-form"), async (form) => {
-  const faces = ticked().map((box) => Number(box.value));
+  const faces = checked().map((box) => Number(box.value));
   const to = form.get("to").trim() || null;
   const all = faces.length === at("faces").querySelectorAll(".tile-select input").length;
   const answer = await ask("POST", `/people/${person}/split`, { faces, to });
@@ -54,5 +54,5 @@ function showReceipt({ removed, receipt: paper }) {
   save.download = `receipt-${paper.id}.json`;
   at("person").replaceChildren(receipt);
   at("person").querySelector("h1").focus();
-  history.replaceState(null, "", "/people"); // the page of this person is no more
+  history.replaceState(null, "", "/people"); // the page of this person no longer exists
 }

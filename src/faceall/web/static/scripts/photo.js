@@ -1,11 +1,11 @@
-// One photo: say who a face is, take it from a person, delete it or the photo.
+// The page of a photo: name, unassign and delete faces, delete the photo.
 
 import { attempt, onSubmit, openDialog } from "./base.js";
 import { ask } from "./request.js";
 
 const at = (id) => document.getElementById(id);
 const photo = document.querySelector("[data-photo]").dataset.photo;
-let going = null; // the face whose deletion is asked about
+let faceToDelete = null; // while its deletion is confirmed
 
 for (const item of document.querySelectorAll("[data-face]")) {
   const face = item.dataset.face;
@@ -21,13 +21,13 @@ for (const item of document.querySelectorAll("[data-face]")) {
     }),
   );
   item.querySelector("[data-delete]").addEventListener("click", () => {
-    going = face;
+    faceToDelete = face;
     openDialog(at("delete-face"));
   });
 }
 
 onSubmit(at("delete-face-form"), async () => {
-  await ask("DELETE", `/faces/${going}`);
+  await ask("DELETE", `/faces/${faceToDelete}`);
   location.assign(document.querySelectorAll("[data-face]").length > 1 ? `/photos/${photo}` : "/people");
 });
 

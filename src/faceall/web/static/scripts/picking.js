@@ -1,13 +1,13 @@
-// Ways for pictures to come in: dropped (folders too), pasted, chosen.
+// Ways to add photos: drop files and folders, paste, choose.
 
-const PICTURE = /\.(jpe?g|png|webp|tiff?|bmp|gif|jp2|ppm|pgm)$/i;
+const IMAGE = /\.(jpe?g|png|webp|tiff?|bmp|gif|jp2|ppm|pgm)$/i;
 
-/** Whether a file looks like a picture, by its type or its name. */
-export function isPicture(file) {
-  return file.type.startsWith("image/") || PICTURE.test(file.name);
+/** Whether a file is an image by its type or name. */
+export function isImage(file) {
+  return file.type.startsWith("image/") || IMAGE.test(file.name);
 }
 
-/** Call `take(files)` with what is dropped on the page; `area` shows that it may be let go. */
+/** Call `take(files)` with files dropped on the page; `area` is highlighted meanwhile. */
 export function onDrop(area, take) {
   let depth = 0;
   const show = (change) => {
@@ -25,7 +25,7 @@ export function onDrop(area, take) {
   });
 }
 
-/** Call `take(files)` with pictures that are pasted anywhere but into a field. */
+/** Call `take(files)` with pasted files. */
 export function onPaste(take) {
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
@@ -35,7 +35,7 @@ export function onPaste(take) {
   });
 }
 
-/** Call `take(files)` when an <input type=file> was used, and empty it so that the same choice counts again. */
+/** Call `take(files)` with the files of an <input type=file>, and reset it so that they can be chosen again. */
 export function onChoice(input, take) {
   input.addEventListener("change", () => {
     const files = [...input.files];
@@ -48,7 +48,7 @@ function carriesFiles(event) {
   return [...(event.dataTransfer?.types ?? [])].includes("Files");
 }
 
-// The entries have to be taken before the first await: the browser empties the list after the event.
+// Get the entries before the first await: the browser clears the list after the event.
 async function droppedFiles(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return [...transfer.files];

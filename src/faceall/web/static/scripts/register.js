@@ -1,11 +1,11 @@
-// The page for registering: pictures come in, are shown at once, are sent, and their faces drawn as they are found.
+// The page Register: photos are shown, uploaded, and their faces outlined as results arrive.
 
-import { attempt, tell } from "./base.js";
+import { attempt, showMessage } from "./base.js";
 import { onShot } from "./camera.js";
 import { Card } from "./card.js";
 import { groupFaces } from "./grouping.js";
-import { packParcels, sendParcels } from "./jobs.js";
-import { isPicture, onChoice, onDrop, onPaste } from "./picking.js";
+import { makeBatches, sendBatches } from "./jobs.js";
+import { isImage, onChoice, onDrop, onPaste } from "./picking.js";
 import { text, textFor } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
@@ -17,7 +17,7 @@ onDrop(at("drop"), takeFiles);
 onPaste(takeFiles);
 onChoice(at("files"), takeFiles);
 onChoice(at("folder"), takeFiles);
-onShot(at("shoot"), takeFiles, () => tell(at("problem"), text("script.camera_failed")));
+onShot(at("shoot"), takeFiles, () => showMessage(at("problem"), text("script.camera_failed")));
 
 at("addresses").hidden = true;
 at("paste").addEventListener("click", () => {
@@ -36,34 +36,34 @@ at("stop").addEventListener("click", () => {
 at("group").addEventListener("click", () => attempt(() => groupFaces(at("group-text"))));
 
 function takeFiles(files) {
-  const pictures = files.filter(isPicture);
-  const others = files.length - pictures.length;
-  tell(at("problem"), !pictures.length ? text("script.no_pictures") : others ? textFor("script.left_out", others) : "");
+  const images = files.filter(isImage);
+  const others = files.length - images.length;
+  showMessage(at("problem"), !images.length ? text("script.no_photos") : others ? textFor("script.left_out", others) : "");
   const person = at("person").value.trim();
   const unnamed = !at("by-name").checked;
-  take(pictures.map((file) => ({ file, name: pathOf(file), person, unnamed })));
+  take(images.map((file) => ({ file, name: pathOf(file), person, unnamed })));
 }
 
 function takeAddresses() {
   const lines = at("urls").value.split(/\s+/).filter(Boolean);
   const wrong = lines.filter((line) => !/^https?:\/\/\S+$/i.test(line));
   if (wrong.length || !lines.length) {
-    tell(at("problem"), wrong.length ? text("script.bad_addresses", { addresses: wrong.join(" ") }) : text("script.empty"));
+    showMessage(at("problem"), wrong.length ? text("script.bad_addresses", { addresses: wrong.join(" ") }) : text("script.empty"));
     return;
   }
-  tell(at("problem"), "");
+  showMessage(at("problem"), "");
   at("urls").value = "";
   take([...new Set(lines)].map((url) => ({ url, name: url, person: at("person").value.trim() })));
 }
 
-/** A file's name with the folders that it was chosen or dropped with; they may say who it is. */
+/** A file's name with its folders, which may contain the name of a person. */
 function pathOf(file) {
   return file.path || file.webkitRelativePath || file.name;
 }
 
 async function take(wanted) {
   if (!wanted.length) return;
-  const fresh = wanted.map((one) => new Card(at("cards"), { ...one, told: showProgress }));
+  const fresh = wanted.map((one) => new Card(at("cards"), { ...one, onSettled: showProgress }));
   cards.push(...fresh);
   stopped = false;
   running++;
@@ -71,7 +71,7 @@ async function take(wanted) {
   showProgress();
   at("photos-title").scrollIntoView({ block: "start" });
   try {
-    await sendParcels(packParcels(fresh), () => stopped);
+    await sendBatches(makeBatches(fresh), () => stopped);
   } finally {
     running--;
     showProgress();

@@ -1,18 +1,18 @@
-// Questions to the server; a refusal becomes an error with a text that a person can act on.
+// Requests to the server; error responses become `RequestError`.
 
 import { language, text } from "./texts.js";
 
 const API = "/api/v1";
 
-/** What the server refused: its code, e.g. "conflict", the status, and after how many seconds to try again. */
-export class Refusal extends Error {
+/** An error response: its code, e.g. "conflict", its status, and the seconds until a retry. */
+export class RequestError extends Error {
   constructor(code, message, status, retryAfter) {
     super(message);
     Object.assign(this, { code, status, retryAfter });
   }
 }
 
-/** Ask the programming interface; `body` is FormData or what becomes JSON. Gives the answer's JSON. */
+/** Send a request to the API; `body` is FormData or is sent as JSON. Resolves to the JSON of the response. */
 export async function ask(method, path, body) {
   const form = body instanceof FormData;
   const answer = await reach(API + path, {
@@ -23,20 +23,20 @@ export async function ask(method, path, body) {
   return answer.status === 204 ? null : answer.json();
 }
 
-/** Post a form and get a piece of a page. */
+/** Post a form; resolves to a part of a page. */
 export async function askForPiece(url, form) {
   const answer = await reach(url, { method: "POST", body: form, headers: { Accept: "application/json", "X-Piece": "yes" } });
   return answer.text();
 }
 
-/** A problem in words: what the server said, which is English; in another language after the text for its code. */
+/** The text of an error: the server's English message; in other languages after the text of its code. */
 export function explain({ code, message }) {
   const known = text(`problems.${code}`);
   if (!message || code === "network") return known;
   return language.startsWith("en") || !known ? sentence(message) : text("script.detail", { known, message });
 }
 
-/** Wait as long as the server asked for, within reason. */
+/** Wait as long as the server asked for, at most a minute. */
 export function pause(seconds) {
   return new Promise((resume) => setTimeout(resume, Math.min(Math.max(seconds || 1, 0.5), 60) * 1000));
 }
@@ -46,12 +46,12 @@ async function reach(url, options) {
   try {
     answer = await fetch(url, { credentials: "same-origin", ...options });
   } catch {
-    throw new Refusal("network", text("problems.network"), 0);
+    throw new RequestError("network", text("problems.network"), 0);
   }
   if (answer.ok) return answer;
   if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   const { error } = await answer.json().catch(() => ({}));
-  throw new Refusal(error?.code ?? "internal", error?.message ?? "", answer.status, Number(answer.headers.get("Retry-After")));
+  throw new RequestError(error?.code ?? "internal", error?.message ?? "", answer.status, Number(answer.headers.get("Retry-After")));
 }
 
 function sentence(message) {

@@ -1,40 +1,40 @@
-// The page for retrieving: a picture comes in, a face on it is chosen, a slider says how alike is alike.
+// The page Search: choose a photo, pick a face, set the threshold.
 
-import { tell } from "./base.js";
+import { showMessage } from "./base.js";
 import { onShot } from "./camera.js";
 import { chooseMark, cutFace } from "./marks.js";
-import { isPicture, onChoice, onDrop, onPaste } from "./picking.js";
+import { isImage, onChoice, onDrop, onPaste } from "./picking.js";
 import { askForPiece, explain } from "./request.js";
 import { percent, text, textFor } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
 const form = at("search");
-let picture = null; // the file that is searched with
-let search = 0; // the latest search, so that an older answer does not overtake it
+let photo = null; // the file to search with
+let search = 0; // number of the latest search; results of older ones are dropped
 
 if (form) {
   onDrop(at("drop"), takeFiles);
   onPaste(takeFiles);
   onChoice(at("file"), takeFiles);
-  onShot(at("shoot"), takeFiles, () => tell(at("problem"), text("script.camera_failed")));
+  onShot(at("shoot"), takeFiles, () => showMessage(at("problem"), text("script.camera_failed")));
   form.addEventListener("submit", (event) => event.preventDefault());
   for (const option of form.querySelectorAll('[name="by"], [name="k"]')) option.addEventListener("change", find);
 }
 
 function takeFiles(files) {
-  const found = files.find(isPicture);
-  tell(at("problem"), found ? "" : text("script.not_picture"));
+  const found = files.find(isImage);
+  showMessage(at("problem"), found ? "" : text("script.not_image"));
   if (!found) return;
-  picture = found;
+  photo = found;
   find();
 }
 
 async function find() {
-  if (!picture) return;
+  if (!photo) return;
   const number = ++search;
   const question = new FormData(form);
-  question.set("file", picture, picture.name);
-  tell(at("problem"), "");
+  question.set("file", photo, photo.name);
+  showMessage(at("problem"), "");
   at("announce").textContent = text("script.searching");
   at("results").setAttribute("aria-busy", "true");
   try {
@@ -43,7 +43,7 @@ async function find() {
   } catch (problem) {
     if (problem.code === undefined) throw problem;
     at("announce").textContent = "";
-    tell(at("problem"), explain(problem));
+    showMessage(at("problem"), explain(problem));
   } finally {
     if (number === search) at("results").setAttribute("aria-busy", "false");
   }
@@ -51,12 +51,12 @@ async function find() {
 
 async function show(piece) {
   const results = at("results");
-  results.innerHTML = piece; // made by the server, which escapes every name
-  const shown = results.querySelector(".picture");
+  results.innerHTML = piece; // from the server, which escapes names
+  const shown = results.querySelector(".frame");
   if (shown) {
     setUpChoices(results, shown);
     setUpSlider(results);
-    await showPicture(shown);
+    await showPhoto(shown);
     cutFaces(results, shown);
   }
   at("announce").textContent = results.querySelector("h2").textContent;
@@ -64,10 +64,10 @@ async function show(piece) {
   results.scrollIntoView({ block: "start" });
 }
 
-async function showPicture(shown) {
+async function showPhoto(shown) {
   const image = shown.querySelector("img");
-  image.src = URL.createObjectURL(picture);
-  await image.decode().catch(() => shown.classList.add("blank")); // a kind that the browser cannot show
+  image.src = URL.createObjectURL(photo);
+  await image.decode().catch(() => shown.classList.add("blank")); // a format that the browser cannot show
 }
 
 function setUpChoices(results, shown) {
@@ -95,7 +95,7 @@ function setUpSlider(results) {
   const slider = at("threshold");
   const apply = () => {
     const usual = slider.value === slider.dataset.usual;
-    // The usual place stands for the exact threshold, which lies between two steps of the slider.
+    // The default position means the exact threshold, which is between two steps of the slider.
     const limit = usual ? Number(slider.dataset.distance) : 2 * (1 - slider.value / 100);
     const shownLimit = text("script.distance_to", { distance: limit.toFixed(2) });
     at("threshold-text").textContent = `${percent(slider.value / 100)} · ${shownLimit}`;
@@ -114,7 +114,7 @@ function setUpSlider(results) {
   apply();
 }
 
-/** Put the matches up to a distance in the upper grid, the others in the lower; both stay sorted. */
+/** Show the matches up to a distance, and the others as weaker ones; both sorted. */
 function sortMatches(answer, limit) {
   const alike = answer.querySelector("[data-alike]");
   const less = answer.querySelector("[data-less]");
