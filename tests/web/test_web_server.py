@@ -162,14 +162,14 @@ def test_a_port_that_is_taken_is_told_in_one_line(make_app: Callable[..., Any]) 
         other.bind(("127.0.0.1", 0))
         other.listen()
         options = ServerOptions(port=other.getsockname()[1])
-        with pytest.raises(FaceallError, match="is taken by another program; choose another port with --port"):
+        with pytest.raises(FaceallError, match="is in use by another program; choose another port with --port"):
             Server(make_app(options), options)
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on(make_app: Callable[..., Any]) -> None:
     """One line too."""
     options = ServerOptions(host="192.0.2.1", port=0)
-    with pytest.raises(FaceallError, match="name an address of this machine"):
+    with pytest.raises(FaceallError, match="choose an address of this machine"):
         Server(make_app(options), options)
 
 
