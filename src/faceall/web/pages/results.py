@@ -60,8 +60,8 @@ def usual_distance(found: Json) -> float:
 
 def _answered(words: Texts, face: Json, usual: float) -> Json:
     matches = [_match(words, match) for match in face["matches"]]
-    alike = [match for match in matches if match["distance"] <= usual]
-    return {**face, "alike": alike, "less": matches[len(alike) :], "nearest": matches[0] if matches else None}
+    strong = [match for match in matches if match["distance"] <= usual]
+    return {**face, "strong": strong, "weaker": matches[len(strong) :], "nearest": matches[0] if matches else None}
 
 
 def _match(words: Texts, match: Json) -> Json:

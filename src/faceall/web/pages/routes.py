@@ -131,7 +131,7 @@ def person(person_id: int) -> Response:
     number, offset = _page_number(FACES_PER_PAGE)
     listed = shared.gallery.page_of_photos if by_photo else shared.gallery.page_of_faces
     found = listed(person=person_id, limit=FACES_PER_PAGE, offset=offset)
-    everybody = shared.gallery.page_of_people(limit=_MAX_NAMES).items
+    all_people = shared.gallery.page_of_people(limit=_MAX_NAMES).items
     return render(
         "person.html",
         "people",
@@ -139,8 +139,8 @@ def person(person_id: int) -> Response:
         faces=[shared.serializer.face(one) for one in found.items if isinstance(one, StoredFace)],
         photos=[shared.serializer.photo(one) for one in found.items if isinstance(one, StoredPhoto)],
         by_photo=by_photo,
-        others=[shared.serializer.person(other) for other in everybody if other.id != person_id],
-        names=[other.name for other in everybody if other.named],
+        others=[shared.serializer.person(other) for other in all_people if other.id != person_id],
+        names=[other.name for other in all_people if other.named],
         **_pages(number, found.total, FACES_PER_PAGE),
     )
 

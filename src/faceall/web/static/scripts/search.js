@@ -104,10 +104,10 @@ function setUpSlider(results) {
   };
   slider.addEventListener("input", apply);
   slider.addEventListener("change", () => {
-    const alike = results.querySelectorAll(".answer:not([hidden]) [data-alike] > li").length;
-    at("announce").textContent = textFor("script.results", alike);
+    const strong = results.querySelectorAll(".answer:not([hidden]) [data-matches] > li").length;
+    at("announce").textContent = textFor("script.results", strong);
   });
-  at("usual").addEventListener("click", () => {
+  at("reset-threshold").addEventListener("click", () => {
     slider.value = slider.dataset.usual;
     apply();
   });
@@ -116,14 +116,14 @@ function setUpSlider(results) {
 
 /** Show the matches up to a distance, and the others as weaker ones; both sorted. */
 function sortMatches(answer, limit) {
-  const alike = answer.querySelector("[data-alike]");
-  const less = answer.querySelector("[data-less]");
+  const strong = answer.querySelector("[data-matches]");
+  const weaker = answer.querySelector("[data-weaker]");
   const matches = [...answer.querySelectorAll(".match")].sort((a, b) => a.dataset.distance - b.dataset.distance);
   const near = matches.filter((match) => Number(match.dataset.distance) <= limit);
   const far = matches.slice(near.length);
-  alike.replaceChildren(...near);
-  less.querySelector("ul").replaceChildren(...far);
-  less.hidden = !far.length;
-  less.querySelector("summary").textContent = textFor("script.less", far.length);
-  answer.querySelector("[data-nobody]").hidden = near.length > 0;
+  strong.replaceChildren(...near);
+  weaker.querySelector("ul").replaceChildren(...far);
+  weaker.hidden = !far.length;
+  weaker.querySelector("summary").textContent = textFor("script.weaker", far.length);
+  answer.querySelector("[data-no-match]").hidden = near.length > 0;
 }
