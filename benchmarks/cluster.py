@@ -29,18 +29,18 @@ from faceall import Embedder, Gallery
 
 def register(gallery: Gallery, photos: list[Path]) -> None:
     """Register photos whose paths do not reveal the person."""
-    for _ in gallery.register(photos, unnamed=True):
+    for _ in gallery.iter_register(photos, unnamed=True):
         pass
 
 
 def true_people(gallery: Gallery) -> dict[int, str]:
     """Return the primary face of every photo and the person given by its folder."""
-    return {face.face_id: face.path.parent.name for face in gallery.faces() if face.chief}
+    return {face.face_id: face.path.parent.name for face in gallery.faces.find() if face.chief}
 
 
 def groups_of(gallery: Gallery) -> dict[int, str | None]:
     """Return the person assigned to every face."""
-    return {face.face_id: face.person for face in gallery.faces()}
+    return {face.face_id: face.person for face in gallery.faces.find()}
 
 
 def scores(truth: dict[int, str], found: dict[int, str | None]) -> dict[str, float]:
@@ -79,7 +79,7 @@ def measured(title: str, gallery: Gallery, seconds: float) -> dict[str, Any]:
 
 def copied(gallery: Gallery, folder: Path) -> Path:
     """Copy the gallery to another folder."""
-    gallery.backup(folder)
+    gallery.index.backup(folder)
     return folder
 
 
@@ -103,7 +103,7 @@ def main() -> None:
                     folder = copied(gallery, Path(scratch) / f"{name}-{limit}")
                     with Gallery.open(folder, embedder=embedder) as trial:
                         start = time.perf_counter()
-                        trial.cluster(threshold=limit)
+                        trial.people.cluster(threshold=limit)
                         title = f"{name}, limit {limit or 'default'}"
                         rows.append(measured(title, trial, time.perf_counter() - start))
                     shutil.rmtree(folder)
@@ -113,7 +113,7 @@ def main() -> None:
                     for part in range(options.parts):
                         register(gallery, photos[part :: options.parts])
                         start = time.perf_counter()
-                        gallery.cluster()
+                        gallery.people.cluster()
                         seconds += time.perf_counter() - start
                     rows.append(measured(f"{name}, in {options.parts} parts", gallery, seconds))
     print_table(rows)

@@ -14,7 +14,7 @@ photos = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "photos"
 query = Path(sys.argv[2]) if len(sys.argv) > 2 else HERE / "someone.jpg"
 
 with tempfile.TemporaryDirectory() as folder, Gallery.open(folder) as gallery:
-    for photo in gallery.register(photos):
+    for photo in gallery.iter_register(photos):
         print(photo.status, photo.path.name, photo.person or "")
     for face in gallery.search(query, k=3):
         for match in face.matches:

@@ -47,8 +47,8 @@ def test_killed_command_loses_nothing(process_environment: dict[str, str], share
             added += record["status"] == "added" and record["path"] not in safe
             safe.add(record["path"])
         with Gallery.open(folder) as gallery:
-            assert gallery.problems() == []
-            assert safe <= {str(face.path) for face in gallery.faces()}
+            assert gallery.index.problems() == []
+            assert safe <= {str(face.path) for face in gallery.faces.find()}
         if len(safe) > PHOTOS * 0.7:
             shutil.rmtree(folder)
             safe.clear()

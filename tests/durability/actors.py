@@ -65,7 +65,7 @@ def register(folder: Path, journal: Journal, photos: Sequence[str], seed: int) -
     with opened(folder, model_of(folder) if folder.exists() else "colours", pause=0.001) as gallery:
         journal.tell("begun")
         for start in range(0, len(order), 5):
-            for result in gallery.register(order[start : start + 5]):
+            for result in gallery.iter_register(order[start : start + 5]):
                 journal.tell(result.status, path=str(result.path), faces=result.faces)
 
 
@@ -74,11 +74,11 @@ def remove(folder: Path, journal: Journal, photos: Sequence[str], seed: int) -> 
     with opened(folder, model_of(folder)) as gallery:
         journal.tell("begun")
         for path in random.Random(seed).sample(list(photos), len(photos)):
-            vectors = [gallery._index[face.face_id].tobytes().hex() for face in gallery.faces(path=path)]
+            vectors = [gallery._index[face.face_id].tobytes().hex() for face in gallery.faces.find(path=path)]
             if not vectors:
                 continue
             journal.tell("removing", path=path)
-            receipt = gallery.delete_photos_at(path).receipt
+            receipt = gallery.photos.remove(path).receipt
             assert receipt is not None
             journal.tell("removed", path=path, vectors=vectors, complete=receipt.complete)
 
@@ -88,7 +88,7 @@ def compact(folder: Path, journal: Journal, photos: Sequence[str], seed: int) ->
     with opened(folder, model_of(folder)) as gallery:
         journal.tell("begun")
         while True:
-            gallery.compact()
+            gallery.index.compact()
             journal.tell("compacted")
 
 
@@ -109,7 +109,7 @@ def migrate(folder: Path, journal: Journal, photos: Sequence[str], seed: int) ->
         embedder = ColourEmbedder() if model == "colours" else SlowEmbedder(0.001)
         with opened(folder, model) as gallery:
             journal.tell("begun")
-            migration = gallery.migrate(embedder)
+            migration = gallery.index.migrate(embedder)
             for photo in migration:
                 journal.tell(photo.status, migrated=str(photo.path))
             if migration.switched:

@@ -65,10 +65,10 @@ def make(folder: Path) -> Material:
     with _opened(rest) as gallery:
         questions = np.asarray(chance.normal(size=(QUESTIONS, SIZE)), np.float32)
         nearest = gallery._index.search(questions, 1, exact=True).keys[:, 0].tolist()
-        gallery.export_folder(folder / "folder")
+        gallery.index.export_folder(folder / "folder")
     shutil.copytree(rest, folder / "draft")
     with _opened(folder / "draft") as gallery:  # its log is not empty as long as it is open
-        gallery.unassign([face.face_id for face in gallery.faces()[:200]])
+        gallery.faces.unassign([face.face_id for face in gallery.faces.find()[:200]])
         shutil.copytree(folder / "draft", busy)
     return Material(rest, busy, other, alien, questions, nearest)
 
@@ -77,7 +77,7 @@ def _gallery(folder: Path, chance: np.random.Generator, faces: int, size: int) -
     source = folder.with_suffix(".npy")
     np.save(source, chance.normal(size=(faces, size)).astype(np.float32))
     with _opened(folder) as gallery:
-        gallery.import_vectors(source, made_by=label_of(ColourEmbedder(size=size).model))
+        gallery.index.import_vectors(source, made_by=label_of(ColourEmbedder(size=size).model))
         gallery._index.save()
     assert (folder / graph_file.GRAPH).exists()
     return folder
@@ -219,20 +219,20 @@ def use_gallery(folder: Path, material: Material, *, exactly: bool) -> str:
 
 def _read(folder: Path, material: Material, *, exactly: bool) -> None:
     with _opened(folder, read_only=True) as gallery:
-        len(gallery), gallery.people(), gallery.status(), gallery.statistics()
-        for face in gallery.faces()[:5]:
-            gallery.thumbnail(face.face_id)
+        len(gallery), list(gallery.people), gallery.status(), gallery.index.statistics()
+        for face in gallery.faces.find()[:5]:
+            gallery.faces.thumbnail(face.face_id)
         _ask(gallery, material, exactly=exactly)
-        gallery.verify()
+        gallery.index.verify()
 
 
 def _write(folder: Path, material: Material, *, exactly: bool) -> None:
     with _opened(folder) as gallery:
         _ask(gallery, material, exactly=exactly)
-        (face, *_) = gallery.faces() or [None]
+        (face, *_) = gallery.faces.find() or [None]
         if face is not None:
-            gallery.name_face(face.face_id, "Ada")
-            assert (gallery.delete_faces([face.face_id]).receipt or gallery._index.receipt()).complete
+            gallery.faces.assign(face.face_id, "Ada")
+            assert (gallery.faces.remove([face.face_id]).receipt or gallery._index.receipt()).complete
 
 
 def _ask(gallery: Gallery, material: Material, *, exactly: bool) -> None:
@@ -250,7 +250,7 @@ def _repaired(folder: Path) -> str:
         _check_line(error)
         return "refused"
     with _opened(folder) as gallery:
-        problems = gallery.verify().problems
+        problems = gallery.index.verify().problems
     assert not problems, problems
     return "repaired"
 
@@ -265,13 +265,13 @@ def use_export(folder: Path, material: Material) -> str:
     """Import it into a gallery; that is sound afterwards, and unchanged where the import was refused."""
     with _opened(folder / "gallery") as gallery:
         try:
-            gallery.import_vectors(folder / "folder")
+            gallery.index.import_vectors(folder / "folder")
             word = "usable"
         except FaceallError as error:
             _check_line(error)
             assert len(gallery) == 0
             word = "refused"
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []
         return word
 
 

@@ -55,7 +55,7 @@ def photos_of(album: Path) -> list[str]:
 def register_singly(gallery: Gallery, photos: list[str], safe: set[str]) -> None:
     """Take up photos, each in a transaction of its own, and note those that were told."""
     for photo in photos:
-        safe |= {str(result.path) for result in gallery.register([photo])}
+        safe |= {str(result.path) for result in gallery.iter_register([photo])}
 
 
 def test_full_disk_keeps_what_was_told(album: Path, disk: Path) -> None:
@@ -67,17 +67,17 @@ def test_full_disk_keeps_what_was_told(album: Path, disk: Path) -> None:
             register_singly(gallery, photos_of(album), safe)
         assert "full" in one_line(caught.value)
         assert 5 < len(safe) < 80
-        assert {str(face.path) for face in gallery.faces()} == safe
+        assert {str(face.path) for face in gallery.faces.find()} == safe
         gallery._index.close(save=False)
     with Gallery.open(folder, read_only=True) as reader:
-        assert reader.problems() == []
-        assert {str(face.path) for face in reader.faces()} == safe
+        assert reader.index.problems() == []
+        assert {str(face.path) for face in reader.faces.find()} == safe
     (disk / "ballast").unlink()
     with opened(folder) as gallery:
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []
         assert {str(result.path) for result in gallery.register(album) if result.status == "unchanged"} == safe
-        assert gallery.problems() == []
-        assert len({face.path for face in gallery.faces()}) == 80
+        assert gallery.index.problems() == []
+        assert len({face.path for face in gallery.faces.find()}) == 80
 
 
 def test_full_disk_while_the_graph_is_saved(album: Path, disk: Path) -> None:
@@ -94,7 +94,7 @@ def test_full_disk_while_the_graph_is_saved(album: Path, disk: Path) -> None:
         assert "space" in one_line(caught.value)
         assert graph.read_bytes() == before
         assert [path.name for path in folder.glob(".faces*")] == []
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []
         (disk / "ballast").unlink()
         assert gallery._index.save()
 
@@ -127,10 +127,10 @@ def test_limited_file_size_keeps_what_was_told(album: Path, tmp_path: Path) -> N
     safe = {str(event["path"]) for event in events if event["event"] == "added"}
     assert safe
     with opened(folder) as gallery:
-        assert gallery.problems() == []
-        assert safe <= {str(face.path) for face in gallery.faces()}
+        assert gallery.index.problems() == []
+        assert safe <= {str(face.path) for face in gallery.faces.find()}
         list(gallery.register(album))
-        assert len({face.path for face in gallery.faces()}) == 80
+        assert len({face.path for face in gallery.faces.find()}) == 80
 
 
 def test_read_only_file_system(album: Path, disk: Path, tmp_path: Path) -> None:
@@ -143,11 +143,11 @@ def test_read_only_file_system(album: Path, disk: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with Gallery.open(folder, read_only=True) as gallery:
         assert len(gallery) > LIMIT
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []
         assert gallery._index.search(gallery._index[1], 1).keys.tolist() == [[1]]
-        assert gallery.export_folder(tmp_path / "folder").faces == len(gallery)
+        assert gallery.index.export_folder(tmp_path / "folder").faces == len(gallery)
         with pytest.raises(IndexFileError) as caught:
-            gallery.delete_faces([1])
+            gallery.faces.remove([1])
         one_line(caught.value)
     with pytest.raises(IndexFileError) as caught, opened(folder) as gallery:
         list(gallery.register(album))
@@ -166,7 +166,7 @@ def as_nobody(folder: Path, journal: Path, photos: list[str]) -> None:
     try:
         with opened(folder) as gallery:
             for number, photo in enumerate(photos):
-                for result in gallery.register([photo]):
+                for result in gallery.iter_register([photo]):
                     notes.tell(result.status, path=str(result.path))
                 if number == 30:
                     folder.chmod(0)
@@ -194,8 +194,8 @@ def test_lost_permission_in_the_midst(album: Path) -> None:
         assert len(safe) > 30
         folder.chmod(0o700)
         with opened(folder) as gallery:
-            assert gallery.problems() == []
-            assert safe <= {str(face.path) for face in gallery.faces()}
+            assert gallery.index.problems() == []
+            assert safe <= {str(face.path) for face in gallery.faces.find()}
     finally:
         folder.chmod(0o700)
         shutil.rmtree(place)

@@ -46,12 +46,12 @@ def test_opens_and_answers(golden: Path, embedder: Embedder) -> None:
     """It is sound, and every face is found as its own nearest."""
     before = hashlib.sha256((golden / "faces.db").read_bytes()).digest()
     with Gallery.open(golden, detector=ColourDetector(), embedder=embedder, read_only=True) as gallery:
-        assert gallery.problems() == []
-        assert gallery.verify().problems == ()
-        faces, people = gallery.faces(), gallery.people()
+        assert gallery.index.problems() == []
+        assert gallery.index.verify().problems == ()
+        faces, people = gallery.faces.find(), list(gallery.people)
         assert len(faces) == len(gallery) >= 2
         assert people
-        assert all(gallery.thumbnail(face.face_id)[:2] == b"\xff\xd8" for face in faces)
+        assert all(gallery.faces.thumbnail(face.face_id)[:2] == b"\xff\xd8" for face in faces)
         keys = gallery._index.keys()
         stored = np.stack([gallery._index[key] for key in keys.tolist()])
         assert gallery._index.search(stored, 1).distances.max() < 1e-6
@@ -63,7 +63,7 @@ def test_keeps_everything_that_was_stored(tmp_path: Path, embedder: Embedder) ->
     with zipfile.ZipFile(ROOM / "golden_gallery_full_1.zip") as archive:
         archive.extractall(tmp_path)
     with Gallery.open(tmp_path, detector=ColourDetector(), embedder=embedder) as gallery:
-        people = {person.name: (person.faces, person.named) for person in gallery.people()}
+        people = {person.name: (person.faces, person.named) for person in list(gallery.people)}
         assert people == {
             "Ada Lovelace": (1, True),
             "Alan Turing": (1, True),
@@ -72,10 +72,10 @@ def test_keeps_everything_that_was_stored(tmp_path: Path, embedder: Embedder) ->
             "New Name": (2, True),
             "unnamed 10": (4, False),
         }
-        assert gallery.statistics().aside == 3
+        assert gallery.index.statistics().aside == 3
         assert gallery._store.people.refusals() == {3: {1}}
-        gallery.export_bundle(tmp_path / "again.faceall")
-        found = gallery.import_bundle(tmp_path / "again.faceall")
+        gallery.index.export_bundle(tmp_path / "again.faceall")
+        found = gallery.index.import_bundle(tmp_path / "again.faceall")
         assert (found.added, found.known, found.conflicts) == (0, 11, [])
     with sqlite3.connect(tmp_path / "faces.db") as database:
         ids = dict(database.execute("SELECT name, i.id FROM people p JOIN person_ids i ON i.person = p.id").fetchall())
@@ -87,26 +87,26 @@ def test_keeps_everything_that_was_stored(tmp_path: Path, embedder: Embedder) ->
 def test_is_changed_as_any_other(golden: Path, embedder: Embedder, tmp_path: Path) -> None:
     """Photos go in, people are renamed and removed, and it stays sound."""
     with Gallery.open(golden, detector=ColourDetector(), embedder=embedder) as gallery:
-        count, (first, *_) = len(gallery), gallery.people()
+        count, (first, *_) = len(gallery), list(gallery.people)
         photo = write_photo(tmp_path / "photos" / "Newcomer" / "1.png", one_face(60_000))
         assert [result.status for result in gallery.register(photo.parent.parent)] == ["added"]
-        gallery.rename_person(first.name, "Somebody else")
-        removal = gallery.delete_person("Somebody else")
+        gallery.people.rename(first.name, "Somebody else")
+        removal = gallery.people.remove("Somebody else")
         assert removal.receipt is not None
         assert removal.receipt.complete
         assert len(gallery) == count + 1 - len(removal.faces)
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []
 
 
 def test_migrates(golden: Path, embedder: Embedder) -> None:
     """Its faces get another model's vectors, from thumbnails; stale faces of that model come back."""
     with Gallery.open(golden, detector=ColourDetector(), embedder=embedder) as gallery:
-        faces, stale = gallery.faces(), gallery.statistics().aside
-        migration = gallery.migrate(SlowEmbedder(), thumbnails=True)
+        faces, stale = gallery.faces.find(), gallery.index.statistics().aside
+        migration = gallery.index.migrate(SlowEmbedder(), thumbnails=True)
         statuses = {result.status for result in migration}
         assert statuses == ({"thumbnail", "back"} if stale else {"thumbnail"})
         assert migration.switched
         assert len(gallery) == len(faces) + stale
-        assert set(faces) <= set(gallery.faces())
+        assert set(faces) <= set(gallery.faces.find())
         assert gallery._index.dimension == SlowEmbedder().size
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []

@@ -67,8 +67,8 @@ class Truth:
         self.vectors.clear()
         model = model_of(folder)
         with opened(folder, model) as gallery:
-            assert gallery.problems() == []
-            found = Counter(str(face.path) for face in gallery.faces())
+            assert gallery.index.problems() == []
+            found = Counter(str(face.path) for face in gallery.faces.find())
             assert self.there <= found.keys()
             assert not self.gone & found.keys()
             assert all(count == faces_on(path) for path, count in found.items()), "half a photo"
@@ -80,7 +80,7 @@ class Truth:
     def _check_vectors(self, gallery: Gallery, model: str) -> None:
         """All vectors are of one model, and those of their photos; a search that looks everywhere finds each."""
         embedder = ColourEmbedder() if model == "colours" else SlowEmbedder()
-        faces = gallery.faces()
+        faces = gallery.faces.find()
         if not faces:
             return
         stored = np.stack([gallery._index[face.face_id] for face in faces])
@@ -164,7 +164,7 @@ def refill(folder: Path, truth: Truth) -> None:
     """Bring all photos in again."""
     model = model_of(folder) if (folder / "faces.db").exists() else "colours"
     with opened(folder, model) as gallery:
-        for result in gallery.register(truth.photos):
+        for result in gallery.iter_register(truth.photos):
             truth.hear({"event": result.status, "path": str(result.path)})
         gallery._index.save()
     assert len(truth.there) == len(truth.photos)

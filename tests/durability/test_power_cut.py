@@ -34,10 +34,10 @@ actors.register(folder, journal, photos[:40], 1)
 actors.remove(folder, journal, photos[:6], 2)
 actors.register(folder, journal, photos[30:60], 3)
 with actors.opened(folder) as gallery:
-    gallery.compact()
+    gallery.index.compact()
     journal.tell("compacted")
 with actors.opened(folder, "new") as gallery:
-    for photo in gallery.migrate(actors.SlowEmbedder()):
+    for photo in gallery.index.migrate(actors.SlowEmbedder()):
         journal.tell(photo.status, migrated=str(photo.path))
     journal.tell("switched")
 actors.remove(folder, journal, photos[10:14], 4)
@@ -141,10 +141,10 @@ def check(left: Path, promises: list[dict[str, str]], name: str) -> int:
     if not there and not (left / "faces.db").stat().st_size:
         return 0
     with opened(left) as gallery:
-        assert gallery.problems() == [], name
+        assert gallery.index.problems() == [], name
         gallery._index.save()  # the graph is a cache: it may be missing, and is made anew
-        assert gallery.verify().problems == (), name
-        found = {str(face.path) for face in gallery.faces()}
+        assert gallery.index.verify().problems == (), name
+        found = {str(face.path) for face in gallery.faces.find()}
     assert there <= found, f"{name}: lost {sorted(there - found)[:3]}"
     assert not gone & found, f"{name}: back {sorted(gone & found)[:3]}"
     switched = any(promise["event"] == "switched" for promise in promises)

@@ -78,7 +78,7 @@ def watch(folder: str, journal: str, count: int) -> None:
         notes.tell("watching")
         while len(seen) < count:
             start = time.monotonic()
-            paths = {str(face.path) for face in gallery.faces()}
+            paths = {str(face.path) for face in gallery.faces.find()}
             keys = gallery._index.keys()
             if len(keys):
                 gallery._index.search(gallery._index[int(keys[-1])], 1)
@@ -94,7 +94,7 @@ def tell_times(folder: str, journal: str, photos: list[str]) -> None:
     notes = Journal(Path(journal))
     with opened(Path(folder)) as gallery:
         for photo in photos:
-            for result in gallery.register([photo]):
+            for result in gallery.iter_register([photo]):
                 notes.tell(result.status, path=str(result.path), time=time.time())
             time.sleep(0.01)
 
@@ -129,7 +129,7 @@ def test_readers_do_not_wait_for_a_writer(album: Path, folder: Path, tmp_path: P
         start = time.monotonic()
         for key in reader._index.keys().tolist():
             assert reader._index.search(reader._index[key], 1).keys.tolist() == [[key]]
-        assert len(reader.people()) == 4
+        assert len(reader.people) == 4
         assert time.monotonic() - start < 10
         assert told(journal)[-1]["event"] == "writing"
 
@@ -182,8 +182,8 @@ def test_four_writers_lose_nothing(album: Path, folder: Path, tmp_path: Path, st
     added = [event["path"] for event in events if event["event"] == "added"]
     assert sorted(map(str, added)) == photos_of(album)
     with opened(folder) as gallery:
-        assert gallery.problems() == []
-        assert len({face.path for face in gallery.faces()}) == 80
+        assert gallery.index.problems() == []
+        assert len({face.path for face in gallery.faces.find()}) == 80
 
 
 def test_threads_search_add_and_remove_at_once(tmp_path: Path) -> None:

@@ -195,9 +195,9 @@ def test_calibrating_a_gallery(gallery: Gallery, tmp_path: Path) -> None:
 
 def test_nearest_people_are_named(gallery: Gallery) -> None:
     """The report names the pairs of people who come nearest, for they may be one person."""
-    gallery.rename_person("p00", "Zoe")
-    face = gallery.faces(person="p01")[0]
-    gallery.name_face(face.face_id, "Twin")
+    gallery.people.rename("p00", "Zoe")
+    face = gallery.faces.find(person="p01")[0]
+    gallery.faces.assign(face.face_id, "Twin")
     nearest = calibrate(gallery, false_accept_rate=0.05).nearest
     assert (nearest[0].first, nearest[0].second) in {("p01", "Twin"), ("Twin", "p01")}
     assert [pair.distance for pair in nearest] == sorted(pair.distance for pair in nearest)

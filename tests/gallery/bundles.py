@@ -93,7 +93,7 @@ def main() -> None:
     folder, bundle = map(Path, sys.argv[1:])
     with open_whole(folder) as gallery:
         print("ready", flush=True)
-        result = gallery.import_bundle(bundle)
+        result = gallery.index.import_bundle(bundle)
         print("done", result.added, flush=True)
 
 

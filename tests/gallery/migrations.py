@@ -31,7 +31,7 @@ def main() -> None:
     """Migrate, and print every photo when it is told."""
     folder, pause = sys.argv[1:]
     with Gallery.open(Path(folder), detector=ColourDetector()) as gallery:
-        migration = gallery.migrate(SlowEmbedder(float(pause)))
+        migration = gallery.index.migrate(SlowEmbedder(float(pause)))
         for photo in migration:
             print(photo.status, photo.path, flush=True)
         print("switched", migration.switched, flush=True)

@@ -107,7 +107,7 @@ def main() -> None:
 
     folder, pause, *paths = sys.argv[1:]
     with Gallery.open(folder, detector=ColourDetector(float(pause)), embedder=ColourEmbedder()) as gallery:
-        for result in gallery.register(paths):
+        for result in gallery.iter_register(paths):
             record = {"path": str(result.path), "status": result.status, "faces": result.faces}
             print(json.dumps(record), flush=True)
 

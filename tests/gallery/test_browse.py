@@ -27,163 +27,163 @@ def filled(gallery: Gallery, photos: Path) -> Gallery:
 
 def test_people_come_in_pages_by_name(filled: Gallery) -> None:
     """A page holds its part, and the total is that of all."""
-    page = filled.page_of_people(limit=1, offset=1)
+    page = filled.people.page(limit=1, offset=1)
     assert ([person.name for person in page.items], page.total) == (["Eve"], 2)
-    assert filled.page_of_people(offset=9).items == ()
+    assert filled.people.page(offset=9).items == ()
 
 
 def test_text_is_found_in_names_in_any_case(filled: Gallery) -> None:
     """Capitals do not matter, those of other alphabets neither."""
-    filled.rename_person("Eve", "ÉVE Ω")
-    assert [person.name for person in filled.page_of_people(text="éve ω").items] == ["ÉVE Ω"]
+    filled.people.rename("Eve", "ÉVE Ω")
+    assert [person.name for person in filled.people.page(text="éve ω").items] == ["ÉVE Ω"]
 
 
 def test_people_are_divided_into_named_and_clusters(filled: Gallery, photos: Path) -> None:
     """A cluster is no named person until it is renamed."""
     write_photo(photos / "y.png", one_face(41))
     list(filled.register(photos / "y.png", unnamed=True))
-    filled.cluster(threshold=0.05)
-    (cluster,) = filled.page_of_people(named=False).items
+    filled.people.cluster(threshold=0.05)
+    (cluster,) = filled.people.page(named=False).items
     assert (cluster.named, cluster.faces) == (False, 2)
-    assert {person.name for person in filled.page_of_people(named=True).items} == {"Ada", "Eve"}
-    assert [face.named for face in filled.page_of_faces(person=cluster.id).items] == [False, False]
-    filled.rename_person(cluster.id, "Joy")
-    assert filled.page_of_people(named=False).total == 0
-    assert all(face.named for face in filled.page_of_faces(person=cluster.id).items)
+    assert {person.name for person in filled.people.page(named=True).items} == {"Ada", "Eve"}
+    assert [face.named for face in filled.faces.page(person=cluster.id).items] == [False, False]
+    filled.people.rename(cluster.id, "Joy")
+    assert filled.people.page(named=False).total == 0
+    assert all(face.named for face in filled.faces.page(person=cluster.id).items)
 
 
 def test_the_cover_is_the_largest_chief_face(filled: Gallery) -> None:
     """Of a person's faces one that its photo is of comes before a larger one that is not."""
-    (eve,) = filled.page_of_people(text="eve").items
-    filled.name_face(filled.page_of_faces(nobody=True).items[0].face_id, "Eve")
-    chief = [face.face_id for face in filled.page_of_faces(person=eve.id).items if face.chief]
-    assert filled.person(eve.id).cover == chief[0]
+    (eve,) = filled.people.page(text="eve").items
+    filled.faces.assign(filled.faces.page(unassigned=True).items[0].face_id, "Eve")
+    chief = [face.face_id for face in filled.faces.page(person=eve.id).items if face.chief]
+    assert filled.people.get(eve.id).cover == chief[0]
 
 
 def test_a_face_tells_its_photo_person_and_landmarks(filled: Gallery) -> None:
     """What is listed of a face agrees with its photo's and its person's own records."""
-    for face in filled.page_of_faces().items:
-        assert face == filled.face(face.face_id)
-        assert face in filled.photo(face.photo_id).faces
+    for face in filled.faces.page().items:
+        assert face == filled.faces.get(face.face_id)
+        assert face in filled.photos.get(face.photo_id).faces
         assert len(face.landmarks) == 5
-        assert face.person is None or filled.person(face.person_id or 0).name == face.person
+        assert face.person is None or filled.people.get(face.person_id or 0).name == face.person
 
 
 def test_faces_are_selected_by_person_photo_and_nobody(filled: Gallery) -> None:
     """Every rule alone, and two together."""
-    everybody = filled.page_of_faces().items
+    everybody = filled.faces.page().items
     for face in everybody:
         same_photo = {other.face_id for other in everybody if other.photo_id == face.photo_id}
-        assert {other.face_id for other in filled.page_of_faces(photo=face.photo_id).items} == same_photo
+        assert {other.face_id for other in filled.faces.page(photo=face.photo_id).items} == same_photo
     nobody = {face.face_id for face in everybody if face.person is None}
-    assert {face.face_id for face in filled.page_of_faces(nobody=True).items} == nobody
+    assert {face.face_id for face in filled.faces.page(unassigned=True).items} == nobody
     (stranger,) = [face for face in everybody if face.person is None and not face.chief]
-    assert filled.page_of_faces(photo=stranger.photo_id, nobody=True).items == (stranger,)
+    assert filled.faces.page(photo=stranger.photo_id, unassigned=True).items == (stranger,)
 
 
 def test_photos_are_listed_with_their_size_and_files(filled: Gallery, photos: Path) -> None:
     """A photo of a person is found under that person, with the file that held it."""
-    ada = filled.page_of_people(text="Ada").items[0]
-    page = filled.page_of_photos(person=ada.id)
+    ada = filled.people.page(text="Ada").items[0]
+    page = filled.photos.page(person=ada.id)
     assert [photo.photo_id for photo in page.items] == sorted(photo.photo_id for photo in page.items)
     first, second = sorted(page.items, key=lambda photo: photo.paths)
     assert (first.paths, second.paths) == ((photos / "Ada/1.png",), (photos / "Ada/2.png",))
     assert {(photo.width, photo.height) for photo in page.items} == {(120, 90)}
-    assert filled.page_of_photos(limit=2).total == 4
-    assert filled.photo_seen_at(photos / "Ada/1.png") == first
-    assert filled.photo_seen_at(photos / "Ada/7.png") is None
+    assert filled.photos.page(limit=2).total == 4
+    assert filled.photos.at(photos / "Ada/1.png") == first
+    assert filled.photos.at(photos / "Ada/7.png") is None
     ids = [photo.photo_id for photo in page.items]
-    assert filled.paths_of_photos([*ids, 999]) == {ids[0]: page.items[0].paths, ids[1]: page.items[1].paths, 999: ()}
+    assert filled.photos.paths([*ids, 999]) == {ids[0]: page.items[0].paths, ids[1]: page.items[1].paths, 999: ()}
 
 
 def test_a_photo_is_found_by_its_content(filled: Gallery, photos: Path) -> None:
     """By the SHA-256 of the file, wherever that lies."""
     digest = hashlib.sha256((photos / "Ada/1.png").read_bytes()).digest()
-    assert filled.photo_with(digest) == filled.photo_seen_at(photos / "Ada/1.png")
-    assert filled.photo_with(b"\0" * 32) is None
+    assert filled.photos.with_digest(digest) == filled.photos.at(photos / "Ada/1.png")
+    assert filled.photos.with_digest(b"\0" * 32) is None
 
 
 @pytest.mark.parametrize("number", [-1, 0, 99, 1 << 63, 1 << 80])
 def test_an_id_that_nothing_has_is_an_error(filled: Gallery, number: int) -> None:
     """Numbers that the database cannot hold, too."""
     with pytest.raises(UnknownPersonError):
-        filled.person(number)
-    for call in (filled.face, filled.photo, filled.delete_photo):
+        filled.people.get(number)
+    for call in (filled.faces.get, filled.photos.get, filled.photos.remove):
         with pytest.raises(UnknownFaceError):
             call(number)
     with pytest.raises(UnknownFaceError):
-        filled.delete_faces([number])
+        filled.faces.remove([number])
     with pytest.raises(UnknownPersonError):
-        filled.delete_person(number)
+        filled.people.remove(number)
 
 
 @pytest.mark.parametrize("page", [{"limit": -1}, {"offset": -1}, {"limit": 1 << 70}])
 def test_a_page_that_is_none_is_refused(filled: Gallery, page: dict[str, int]) -> None:
     """Before SQLite would take a negative limit for none."""
-    for call in (filled.page_of_people, filled.page_of_faces, filled.page_of_photos):
+    for call in (filled.people.page, filled.faces.page, filled.photos.page):
         with pytest.raises(FaceallError, match="expected a whole number from 0"):
             call(**page)
 
 
 def test_people_are_changed_by_their_ids(filled: Gallery) -> None:
     """Renamed, split and merged by id as by name."""
-    ada, eve = filled.page_of_people().items
-    filled.rename_person(ada.id, "Augusta")
+    ada, eve = filled.people.page().items
+    filled.people.rename(ada.id, "Augusta")
     with pytest.raises(NameTakenError, match="already"):
-        filled.rename_person(ada.id, "Eve")
-    first = filled.faces(person=ada.id)[0]
-    filled.split_person(ada.id, [first.face_id], to="Byron")
-    assert filled.face(first.face_id).person == "Byron"
-    assert filled.merge_people(ada.id, eve.id) == 1
+        filled.people.rename(ada.id, "Eve")
+    first = filled.faces.find(person=ada.id)[0]
+    filled.people.split(ada.id, [first.face_id], to="Byron")
+    assert filled.faces.get(first.face_id).person == "Byron"
+    assert filled.people.merge(ada.id, eve.id) == 1
     with pytest.raises(UnknownPersonError):
-        filled.person(ada.id)
+        filled.people.get(ada.id)
 
 
 def test_a_person_may_be_called_what_they_are_called_already(filled: Gallery) -> None:
     """A rename to the same name in other white space changes nothing and is no clash with oneself."""
-    filled.rename_person("Ada", "  Ada ")
-    assert filled.page_of_people(text="Ada").items[0].name == "Ada"
+    filled.people.rename("Ada", "  Ada ")
+    assert filled.people.page(text="Ada").items[0].name == "Ada"
 
 
 def test_a_removed_person_leaves_nothing(filled: Gallery, photos: Path) -> None:
     """The removal names the faces, photos and files, and no row is left of any."""
-    ada = filled.page_of_people(text="Ada").items[0]
-    faces = tuple(face.face_id for face in filled.page_of_faces(person=ada.id).items)
-    removal = filled.delete_person(ada.id)
+    ada = filled.people.page(text="Ada").items[0]
+    faces = tuple(face.face_id for face in filled.faces.page(person=ada.id).items)
+    removal = filled.people.remove(ada.id)
     assert removal.faces == faces
     assert set(removal.paths) == {photos / "Ada/1.png", photos / "Ada/2.png"}
-    assert filled.remaining(removal) == 0
-    assert filled.problems() == []
+    assert filled.index.remaining(removal) == 0
+    assert filled.index.problems() == []
     for photo in removal.photos:
         with pytest.raises(UnknownFaceError):
-            filled.photo(photo)
+            filled.photos.get(photo)
 
 
 def test_a_photo_stays_while_it_shows_another_face(filled: Gallery) -> None:
     """It goes with its last face."""
-    (photo,) = [photo for photo in filled.page_of_photos().items if len(photo.faces) == 2]
+    (photo,) = [photo for photo in filled.photos.page().items if len(photo.faces) == 2]
     first, second = (face.face_id for face in photo.faces)
-    assert filled.delete_faces([first]).photos == ()
-    assert filled.delete_faces([second]).photos == (photo.photo_id,)
+    assert filled.faces.remove([first]).photos == ()
+    assert filled.faces.remove([second]).photos == (photo.photo_id,)
 
 
 def test_faces_are_removed_all_or_none(filled: Gallery) -> None:
     """One that is unknown keeps the others."""
-    face = filled.page_of_faces().items[0].face_id
+    face = filled.faces.page().items[0].face_id
     with pytest.raises(UnknownFaceError):
-        filled.delete_faces([face, 999])
-    assert filled.face(face).face_id == face
+        filled.faces.remove([face, 999])
+    assert filled.faces.get(face).face_id == face
 
 
 def test_what_is_still_there_is_counted_as_remaining(filled: Gallery) -> None:
     """A removal that did not happen would show."""
     from faceall.gallery import Removal
 
-    photo = filled.page_of_photos().items[0]
+    photo = filled.photos.page().items[0]
     claimed = Removal((photo.faces[0].face_id,), (photo.photo_id,), photo.paths)
     vector, face, thumbnail, row = 1, 1, 1, 1
     apart = vector if BACKEND == "folder" else 0  # in Milvus the vector stands in the row of its face
-    assert filled.remaining(claimed) == apart + face + thumbnail + row
+    assert filled.index.remaining(claimed) == apart + face + thumbnail + row
 
 
 def test_candidates_are_registered_each_under_a_person_of_its_own(
@@ -198,13 +198,13 @@ def test_candidates_are_registered_each_under_a_person_of_its_own(
     assert [result.status for result in gallery.register_candidates([Candidate(first, "Eve")], refile=True)] == [
         "refiled"
     ]
-    assert [person.name for person in gallery.people()] == ["Eve"]
+    assert [person.name for person in gallery.people] == ["Eve"]
 
 
 def test_search_tells_the_rows_and_landmarks(filled: Gallery, photos: Path) -> None:
     """A match carries the ids of its face, photo and person; a result the landmarks of the query."""
     (result,) = filled.search(photos / "Ada/1.png")
-    best = filled.face(result.matches[0].face_id)
+    best = filled.faces.get(result.matches[0].face_id)
     match = result.matches[0]
     assert (match.photo_id, match.person_id, match.named) == (best.photo_id, best.person_id, True)
     assert result.landmarks == best.landmarks

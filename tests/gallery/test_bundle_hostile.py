@@ -42,7 +42,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_photo(folder / "photos" / f"person {number % 3}" / f"{number}.png", one_face(number))
     with open_whole(folder / "gallery") as gallery:
         list(gallery.register(folder / "photos"))
-        gallery.export_bundle(folder / "sound.faceall")
+        gallery.index.export_bundle(folder / "sound.faceall")
     return folder / "sound.faceall"
 
 
@@ -61,11 +61,11 @@ def target(tmp_path: Path) -> Gallery:
 def refuse(target: Gallery, path: Path, message: str, error: type[FaceallError] = IndexDamagedError) -> None:
     """The bundle is refused in one line that names it, and the gallery is as before."""
     with pytest.raises(error, match=message) as caught:
-        target.import_bundle(path)
+        target.index.import_bundle(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
-    assert (len(target), target.people(), target.model) == (0, [], None)
+    assert (len(target), list(target.people), target.model) == (0, [], None)
 
 
 def edit(name: str, change: Change) -> Callable[[Parts], Parts]:
@@ -296,7 +296,7 @@ def test_fuzzed_bundles(target: Gallery, sound: Path, parts: Parts, tmp_path: Pa
         except (ValueError, TypeError, AttributeError, KeyError):  # no manifest any more
             write_parts(path, {**parts, "manifest.json": damage(parts["manifest.json"], moments)}, sums=False)
         try:
-            result = target.import_bundle(path)
+            result = target.index.import_bundle(path)
         except FaceallError as found:
             refused += 1
             message = str(found)
@@ -307,9 +307,9 @@ def test_fuzzed_bundles(target: Gallery, sound: Path, parts: Parts, tmp_path: Pa
             assert len(target) == 0, seed
         else:
             assert result.added == len(target), seed
-            assert target.problems() == [], seed
-            for face_id in [found.face_id for found in target.faces()]:
-                target.remove_face(face_id)
+            assert target.index.problems() == [], seed
+            for face_id in [found.face_id for found in target.faces.find()]:
+                target.faces.remove(face_id)
             with target._index.transaction() as connection:
                 connection.execute("DELETE FROM removed_faces")
                 connection.execute("DELETE FROM meta WHERE key IN ('index.model', 'index.dimension')")
@@ -336,9 +336,9 @@ def test_killed_import_is_whole_or_nothing(parts: Parts, tmp_path: Path) -> None
             found.append(len(gallery))
             assert len(gallery) in (0, FACES + 150)
             assert len(gallery) or not output
-            assert gallery.problems() == []
-            gallery.import_bundle(bundle)
-            assert (len(gallery), gallery.problems()) == (FACES + 150, [])
+            assert gallery.index.problems() == []
+            gallery.index.import_bundle(bundle)
+            assert (len(gallery), gallery.index.problems()) == (FACES + 150, [])
     assert 0 in found
 
 
@@ -352,8 +352,8 @@ def test_two_imports_at_once(parts: Parts, sound: Path, tmp_path: Path) -> None:
         assert errors == ""
         assert "done" in output
     with open_whole(folder) as gallery:
-        assert (len(gallery), gallery.problems()) == (FACES + 1, [])
-        assert [person.faces for person in gallery.people()] == [1, 4, 4, 4]
+        assert (len(gallery), gallery.index.problems()) == (FACES + 1, [])
+        assert [person.faces for person in gallery.people] == [1, 4, 4, 4]
 
 
 def importing(folder: Path, bundle: Path) -> subprocess.Popen[str]:
@@ -377,4 +377,4 @@ def test_flaws_are_of_sound_bundles(target: Gallery, parts: Parts, tmp_path: Pat
             entry = zipfile.ZipInfo(name, (2026, 11, 22, 12, 0, 0))
             entry.extra = struct.pack("<HHI", 0x5455, 4, 0)
             archive.writestr(entry, data)
-    assert target.import_bundle(path).added == FACES
+    assert target.index.import_bundle(path).added == FACES

@@ -33,29 +33,29 @@ def write_people(photos: Path, *, first: int = 0, count: int = 3) -> None:
 
 
 def register(gallery: Gallery, photos: Path) -> None:
-    assert {result.person for result in gallery.register(photos, unnamed=True)} <= {None} | {
-        person.name for person in gallery.people()
+    assert {result.person for result in gallery.iter_register(photos, unnamed=True)} <= {None} | {
+        person.name for person in gallery.people
     }
 
 
 def colours(gallery: Gallery) -> dict[str | None, set[str]]:
     """Person -> the first letters of the photos."""
     found: dict[str | None, set[str]] = {}
-    for face in gallery.faces():
+    for face in gallery.faces.find():
         found.setdefault(face.person, set()).add(face.path.name[0])
     return found
 
 
 def face_of(gallery: Gallery, name: str) -> int:
-    return next(face.face_id for face in gallery.faces() if face.path.name == name)
+    return next(face.face_id for face in gallery.faces.find() if face.path.name == name)
 
 
 def test_unnamed_photos_belong_to_nobody(gallery: Gallery, photos: Path) -> None:
     """With `unnamed` no path gives a name, also where it would, and a name that was given stays."""
     write_photo(photos / "Ada" / "1.png", [(40, 25, 40, RED)])
     (result,) = gallery.register(photos, unnamed=True)
-    assert (result.status, result.person, gallery.people()) == ("added", None, [])
-    gallery.name_face(face_of(gallery, "1.png"), "Ada")
+    assert (result.status, result.person, list(gallery.people)) == ("added", None, [])
+    gallery.faces.assign(face_of(gallery, "1.png"), "Ada")
     (result,) = gallery.register(photos, unnamed=True)
     assert (result.status, result.person) == ("unchanged", "Ada")
 
@@ -64,12 +64,12 @@ def test_groups_are_people_without_a_name(gallery: Gallery, photos: Path) -> Non
     """Every colour becomes a person of its own, marked as unnamed; a second run changes nothing."""
     write_people(photos)
     register(gallery, photos)
-    found = gallery.cluster(threshold=0.05)
+    found = gallery.people.cluster(threshold=0.05)
     assert [(len(group.faces), group.opened) for group in found.clusters] == [(3, True)] * 3
     assert found.alone == ()
     assert sorted(map(sorted, colours(gallery).values())) == [["b"], ["g"], ["r"]]
-    assert all(not person.named and person.name.startswith("unnamed ") for person in gallery.people())
-    again = gallery.cluster(threshold=0.05)
+    assert all(not person.named and person.name.startswith("unnamed ") for person in gallery.people)
+    again = gallery.people.cluster(threshold=0.05)
     assert (again.clusters, again.alone) == ((), ())
 
 
@@ -78,33 +78,33 @@ def test_the_limit_follows_what_counts_as_a_match(open_gallery: Callable[..., Ga
     write_people(photos)
     gallery = open_gallery()
     register(gallery, photos)
-    assert gallery.cluster().limit == gallery.cluster_limit == LIMIT
+    assert gallery.people.cluster().limit == gallery.people.cluster_threshold == LIMIT
     strict = ColourEmbedder()
     manifest = replace(strict.model.manifest, match_threshold=1e-9)
     strict.model = ModelFolder(strict.model.path, manifest)
     with_threshold = open_gallery(embedder=strict)
-    assert with_threshold.cluster_limit == pytest.approx(PART * 1e-9)
+    assert with_threshold.people.cluster_threshold == pytest.approx(PART * 1e-9)
     other = ColourEmbedder("others")
     other.model = ModelFolder(other.model.path, replace(other.model.manifest, match_threshold=1.0))
-    assert open_gallery(embedder=other).cluster_limit == LIMIT
+    assert open_gallery(embedder=other).people.cluster_threshold == LIMIT
     assert gallery.model is not None
     gallery.calibration = Calibration(0.5, (0.4, 0.6), 0.01, None, None, 3, 9, gallery.model)
-    assert with_threshold.cluster_limit == pytest.approx(PART * 0.5)
-    assert gallery.cluster(threshold=0.3).limit == 0.3
+    assert with_threshold.people.cluster_threshold == pytest.approx(PART * 0.5)
+    assert gallery.people.cluster(threshold=0.3).limit == 0.3
 
 
 def test_new_photos_join_or_open(gallery: Gallery, photos: Path) -> None:
     """Later faces join the group of their colour, a new colour twice opens one, and once stays alone."""
     write_people(photos)
     register(gallery, photos)
-    gallery.cluster(threshold=0.05)
+    gallery.people.cluster(threshold=0.05)
     before = colours(gallery)
     write_people(photos, first=3, count=1)
     for number in range(2):
         write_photo(photos / f"white{number}.png", [(40, 25, 40, shade((240, 240, 240), number))])
     write_photo(photos / "yellow.png", [(40, 25, 40, (250, 250, 0))])
     register(gallery, photos)
-    found = gallery.cluster(threshold=0.05)
+    found = gallery.people.cluster(threshold=0.05)
     assert sorted((len(group.joined), group.opened) for group in found.clusters) == [
         (1, False), (1, False), (1, False), (2, True)
     ]  # fmt: skip
@@ -116,15 +116,15 @@ def test_a_name_makes_a_person_of_a_group(gallery: Gallery, photos: Path) -> Non
     """A renamed group is named; new faces join it only with `known`."""
     write_people(photos)
     register(gallery, photos)
-    gallery.cluster(threshold=0.05)
+    gallery.people.cluster(threshold=0.05)
     (red,) = (name for name, letters in colours(gallery).items() if letters == {"r"})
-    gallery.rename_person(str(red), "Ruby")
-    assert {person.name: person.named for person in gallery.people()}["Ruby"]
+    gallery.people.rename(str(red), "Ruby")
+    assert {person.name: person.named for person in gallery.people}["Ruby"]
     write_people(photos, first=3, count=1)
     register(gallery, photos)
-    alone = gallery.cluster(threshold=0.05).alone
+    alone = gallery.people.cluster(threshold=0.05).alone
     assert alone == (face_of(gallery, "red3.png"),)
-    (joined,) = gallery.cluster(threshold=0.05, known=True).clusters
+    (joined,) = gallery.people.cluster(threshold=0.05, known=True).clusters
     assert (joined.person, joined.joined) == ("Ruby", alone)
 
 
@@ -133,9 +133,9 @@ def test_faces_of_one_photo_stay_apart(gallery: Gallery, photos: Path) -> None:
     write_photo(photos / "twins.png", [(10, 20, 30, RED), (70, 20, 30, shade(RED, 1))])
     write_photo(photos / "r.png", [(40, 25, 40, shade(RED, 2))])
     register(gallery, photos)
-    (group,) = gallery.cluster(threshold=0.5).clusters
+    (group,) = gallery.people.cluster(threshold=0.5).clusters
     assert len(group.faces) == 2
-    twins = [face.person for face in gallery.faces(path=photos / "twins.png")]
+    twins = [face.person for face in gallery.faces.find(path=photos / "twins.png")]
     assert len(set(twins)) == 2
 
 
@@ -143,15 +143,15 @@ def test_what_is_taken_apart_stays_apart(gallery: Gallery, photos: Path) -> None
     """A face that was unassigned is not put back by the next run, and one that was split off is somewhere else."""
     write_people(photos)
     register(gallery, photos)
-    gallery.cluster(threshold=0.05)
+    gallery.people.cluster(threshold=0.05)
     stray, other = face_of(gallery, "red0.png"), face_of(gallery, "red1.png")
     (red,) = (str(name) for name, letters in colours(gallery).items() if letters == {"r"})
-    assert gallery.unassign([stray]) == 1
-    assert gallery.cluster(threshold=0.05).alone == (stray,)
-    new = gallery.split_person(red, [other])
+    assert gallery.faces.unassign([stray]) == 1
+    assert gallery.people.cluster(threshold=0.05).alone == (stray,)
+    new = gallery.people.split(red, [other])
     assert new != red
-    assert gallery.cluster(threshold=0.05).clusters[0].person == new  # the stray may join the other one
-    assert gallery.problems() == []
+    assert gallery.people.cluster(threshold=0.05).clusters[0].person == new  # the stray may join the other one
+    assert gallery.index.problems() == []
 
 
 def test_corrections_by_hand_are_checked(gallery: Gallery, photos: Path) -> None:
@@ -159,23 +159,23 @@ def test_corrections_by_hand_are_checked(gallery: Gallery, photos: Path) -> None
     write_people(photos, count=1)
     list(gallery.register(photos))
     red, blue = face_of(gallery, "red0.png"), face_of(gallery, "blue0.png")
-    before = gallery.faces()
+    before = gallery.faces.find()
     for error, action in [
-        (UnknownFaceError, lambda: gallery.unassign([red, 999])),
-        (UnknownFaceError, lambda: gallery.unassign([10**23])),
-        (UnknownFaceError, lambda: gallery.split_person("red", [10**23])),
-        (FaceallError, lambda: gallery.unassign([])),
-        (UnknownPersonError, lambda: gallery.split_person("nobody", [red])),
-        (FaceallError, lambda: gallery.split_person("red", [red, blue])),
-        (FaceallError, lambda: gallery.split_person("red", [red], to="red")),
-        (FaceallError, lambda: gallery.split_person("red", [red], to=" ")),
-        (FaceallError, lambda: gallery.cluster(threshold=0.0)),
-        (FaceallError, lambda: gallery.cluster(threshold=float("nan"))),
+        (UnknownFaceError, lambda: gallery.faces.unassign([red, 999])),
+        (UnknownFaceError, lambda: gallery.faces.unassign([10**23])),
+        (UnknownFaceError, lambda: gallery.people.split("red", [10**23])),
+        (FaceallError, lambda: gallery.faces.unassign([])),
+        (UnknownPersonError, lambda: gallery.people.split("nobody", [red])),
+        (FaceallError, lambda: gallery.people.split("red", [red, blue])),
+        (FaceallError, lambda: gallery.people.split("red", [red], to="red")),
+        (FaceallError, lambda: gallery.people.split("red", [red], to=" ")),
+        (FaceallError, lambda: gallery.people.cluster(threshold=0.0)),
+        (FaceallError, lambda: gallery.people.cluster(threshold=float("nan"))),
     ]:
         with pytest.raises(error):
             action()
-    assert gallery.faces() == before
-    assert gallery.split_person("red", [red], to="Ruby") == "Ruby"
+    assert gallery.faces.find() == before
+    assert gallery.people.split("red", [red], to="Ruby") == "Ruby"
 
 
 def test_a_group_filed_elsewhere_meanwhile_is_left(
@@ -190,17 +190,17 @@ def test_a_group_filed_elsewhere_meanwhile_is_left(
 
     def while_working(*given: object, **options: object) -> object:
         with open_gallery() as other:
-            other.name_face(face_of(other, "red0.png"), "Ruby")
-            other.name_face(face_of(other, "blue0.png"), "Bea")
-            other.name_face(face_of(other, "blue1.png"), "Bea")
+            other.faces.assign(face_of(other, "red0.png"), "Ruby")
+            other.faces.assign(face_of(other, "blue0.png"), "Bea")
+            other.faces.assign(face_of(other, "blue1.png"), "Bea")
         return real(*given, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(clusters, "group_faces", while_working)
-    found = gallery.cluster(threshold=0.05)
+    found = gallery.people.cluster(threshold=0.05)
     assert sorted(len(group.faces) for group in found.clusters) == [2, 3]
-    people = {person.name: person.faces for person in gallery.people() if person.named}
+    people = {person.name: person.faces for person in gallery.people if person.named}
     assert people == {"Bea": 2, "Ruby": 1}
-    assert gallery.problems() == []
+    assert gallery.index.problems() == []
 
 
 @pytest.mark.embedded("writes a name as an older faceall did")
@@ -209,22 +209,22 @@ def test_folders_hold_every_face(gallery: Gallery, photos: Path, tmp_path: Path)
     write_people(photos, count=2)
     write_photo(photos / "yellow.png", [(40, 25, 40, (250, 250, 0))])
     register(gallery, photos)
-    gallery.cluster(threshold=0.05)
+    gallery.people.cluster(threshold=0.05)
     for colour, name in (("r", "../Ruby"), ("g", ".._Ruby"), ("b", "CON\u0007/b")):
         (old,) = (str(person) for person, letters in colours(gallery).items() if letters == {colour})
         with gallery._index.transaction() as connection:  # as an older faceall has let it be
             connection.execute("UPDATE people SET name = ? WHERE name = ?", (name, old))
-    assert gallery.write_folders(tmp_path / "out") == 4
+    assert gallery.faces.write_folders(tmp_path / "out") == 4
     alone = f"alone {face_of(gallery, 'yellow.png')}"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"_Ruby", "_Ruby (2)", "CON__b", alone}
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert len(files) == 7
     assert all(path.read_bytes()[:2] == b"\xff\xd8" for path in files)
-    gallery.write_folders(tmp_path / "copies", photos=True)
+    gallery.faces.write_folders(tmp_path / "copies", photos=True)
     copied = {path.read_bytes() for path in (tmp_path / "copies").rglob("*.png")}
     assert copied == {path.read_bytes() for path in photos.iterdir()}
     with pytest.raises(FaceallError, match="is not empty"):
-        gallery.write_folders(tmp_path / "out")
+        gallery.faces.write_folders(tmp_path / "out")
 
 
 @pytest.mark.embedded("numbers come from rows of SQLite")
@@ -232,11 +232,11 @@ def test_a_name_that_looks_like_a_groups_is_no_obstacle(gallery: Gallery, photos
     """Where somebody is called "unnamed 3" already, a new group is called otherwise."""
     write_people(photos)
     register(gallery, photos)
-    gallery.name_face(face_of(gallery, "red0.png"), "x")
+    gallery.faces.assign(face_of(gallery, "red0.png"), "x")
     with sqlite3.connect(folder / "faces.db") as connection:
         (row,) = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'people'").fetchone()
     connection.close()
-    gallery.rename_person("x", f"unnamed {row + 1}")
-    names = {group.person for group in gallery.cluster(threshold=0.05).clusters}
+    gallery.people.rename("x", f"unnamed {row + 1}")
+    names = {group.person for group in gallery.people.cluster(threshold=0.05).clusters}
     assert f"unnamed {row + 1}*" in names
     assert len(names) == 3

@@ -25,13 +25,13 @@ def away(gallery: Gallery, photos: Path) -> Path:
         squares = [*one_face(number), (5, 5, 12, (250, 3, 3 + number))]
         write_photo(photos / ("IMG" if number < 2 else "other") / f"{number}.png", squares)
     list(gallery.register(photos))
-    gallery.rename_person("IMG", "Eve")
-    for face in gallery.faces():
+    gallery.people.rename("IMG", "Eve")
+    for face in gallery.faces.find():
         if face.person is None and face.path.parent.name == "IMG":
-            gallery.name_face(face.face_id, "Bob")
+            gallery.faces.assign(face.face_id, "Bob")
     folder = photos.parent / "away"
     (photos / "IMG").rename(folder)
-    statuses = [result.status for result in gallery.migrate(SlowEmbedder())]
+    statuses = [result.status for result in gallery.index.migrate(SlowEmbedder())]
     assert statuses.count("aside") == 2
     assert len(gallery) == 8
     return folder
@@ -39,7 +39,9 @@ def away(gallery: Gallery, photos: Path) -> Path:
 
 def known(gallery: Gallery) -> dict[int, tuple[str | None, tuple[float, ...], bytes]]:
     """Every face: whose it is, its box and thumbnail."""
-    return {face.face_id: (face.person, face.box, gallery.thumbnail(face.face_id)) for face in gallery.faces()}
+    return {
+        face.face_id: (face.person, face.box, gallery.faces.thumbnail(face.face_id)) for face in gallery.faces.find()
+    }
 
 
 def bring_back(gallery: Gallery, away: Path, target: Path) -> list[PhotoResult]:
@@ -47,8 +49,8 @@ def bring_back(gallery: Gallery, away: Path, target: Path) -> list[PhotoResult]:
     target.parent.mkdir(parents=True, exist_ok=True)
     away.rename(target)
     results = list(gallery.register(target))
-    assert gallery.problems() == []
-    assert list(gallery.migrate(SlowEmbedder())) == []
+    assert gallery.index.problems() == []
+    assert list(gallery.index.migrate(SlowEmbedder())) == []
     return results
 
 
@@ -80,40 +82,40 @@ def test_ids_boxes_and_thumbnails_are_the_old_ones(gallery: Gallery, photos: Pat
     before = known(gallery)
     for number in (1, 2):
         (photos / f"p{number}-x").rename(photos.parent / f"away {number}")
-    list(gallery.migrate(SlowEmbedder()))
+    list(gallery.index.migrate(SlowEmbedder()))
     for number in (1, 2):
         (photos.parent / f"away {number}").rename(photos / f"p{number}-x")
-    statuses = [result.status for result in gallery.register(photos)]
+    statuses = [result.status for result in gallery.iter_register(photos)]
     assert (statuses, known(gallery)) == (["unchanged", "back", "back", "unchanged"], before)
 
 
 def test_renamed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
     """The name that a person has now counts."""
-    gallery.rename_person("Eve", "Eva")
+    gallery.people.rename("Eve", "Eva")
     assert {result.person for result in bring_back(gallery, away, photos / "IMG")} == {"Eva"}
-    assert [person.name for person in gallery.people()] == ["Bob", "Eva", "other"]
+    assert [person.name for person in gallery.people] == ["Bob", "Eva", "other"]
 
 
 def test_merged_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
     """Faces of a person who was merged with another come back as that one's."""
-    gallery.merge_people("Eve", "other")
+    gallery.people.merge("Eve", "other")
     assert {result.person for result in bring_back(gallery, away, photos / "IMG")} == {"other"}
-    assert [(person.name, person.faces) for person in gallery.people()] == [("Bob", 2), ("other", 6)]
+    assert [(person.name, person.faces) for person in gallery.people] == [("Bob", 2), ("other", 6)]
 
 
 def test_removed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
     """Faces of a person who was removed stay removed as long as their photo is known for somebody else."""
-    assert gallery.remove_person("Bob") == 2
+    assert gallery.people.remove("Bob").count == 2
     assert [result.faces for result in bring_back(gallery, away, photos / "IMG")] == [1, 1]
     assert len(gallery) == 10
     with pytest.raises(UnknownPersonError):
-        gallery.faces(person="Bob")
+        gallery.faces.find(person="Bob")
 
 
 def test_photo_removed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
     """A photo of which nothing is left is a new one."""
-    gallery.remove_person("Eve")
-    gallery.remove_person("Bob")
+    gallery.people.remove("Eve")
+    gallery.people.remove("Bob")
     results = bring_back(gallery, away, photos / "Someone")
     assert [(result.status, result.person) for result in results] == [("added", "Someone")] * 2
 
@@ -122,15 +124,15 @@ def test_person_asked_for_counts(gallery: Gallery, away: Path) -> None:
     """`person` files the chief face under that name, as it does for any known photo."""
     results = list(gallery.register(away, person="Zoe"))
     assert [(result.status, result.person) for result in results] == [("back", "Zoe")] * 2
-    assert sorted(str(face.person) for face in gallery.faces() if face.face_id < 5) == ["Bob", "Bob", "Zoe", "Zoe"]
-    assert gallery.problems() == []
+    assert sorted(str(face.person) for face in gallery.faces.find() if face.face_id < 5) == ["Bob", "Bob", "Zoe", "Zoe"]
+    assert gallery.index.problems() == []
 
 
 def test_two_files_of_one_photo(gallery: Gallery, away: Path, photos: Path) -> None:
     """One file of a photo brings it back, and the other one is known then."""
     shutil.copytree(away, photos / "copies")
     away.rename(photos / "IMG")
-    statuses = [result.status for result in gallery.register(photos)]
+    statuses = [result.status for result in gallery.iter_register(photos)]
     assert sorted(statuses) == ["back"] * 2 + ["unchanged"] * 6
     assert len(gallery) == 12
 
@@ -139,7 +141,7 @@ def test_damaged_file_takes_nothing_away(gallery: Gallery, away: Path, photos: P
     """A file that cannot be read where a photo was leaves what is aside of that alone."""
     (photos / "IMG").mkdir()
     (photos / "IMG" / "0.png").write_bytes(b"no picture")
-    assert [result.status for result in gallery.register(photos / "IMG")] == ["unreadable"]
+    assert [result.status for result in gallery.iter_register(photos / "IMG")] == ["unreadable"]
     (photos / "IMG" / "0.png").unlink()
     (photos / "IMG").rmdir()
     assert {result.person for result in bring_back(gallery, away, photos / "IMG")} == {"Eve"}
@@ -158,12 +160,12 @@ def test_another_process_takes_them_back(open_gallery: Opener, gallery: Gallery,
 
     class Meddling(SlowEmbedder):
         def embed_crops(self, crops):  # type: ignore[no-untyped-def]
-            assert {result.status for result in other.migrate(SlowEmbedder())} <= {"back"}
+            assert {result.status for result in other.index.migrate(SlowEmbedder())} <= {"back"}
             return super().embed_crops(crops)
 
     meddled = open_gallery(embedder=Meddling())
     assert [result.status for result in meddled.register(photos / "IMG")] == ["unchanged"] * 2
-    assert (len(gallery), gallery.problems()) == (12, [])
+    assert (len(gallery), gallery.index.problems()) == (12, [])
 
 
 def test_older_table_is_completed(gallery: Gallery, away: Path, photos: Path) -> None:
@@ -171,12 +173,12 @@ def test_older_table_is_completed(gallery: Gallery, away: Path, photos: Path) ->
     with gallery._index.transaction() as connection:
         connection.execute("ALTER TABLE aside DROP COLUMN face")
     assert {result.status for result in bring_back(gallery, away, photos / "IMG")} == {"back"}
-    assert {face.face_id for face in gallery.faces(person="Eve")} == {13, 15}
+    assert {face.face_id for face in gallery.faces.find(person="Eve")} == {13, 15}
 
 
 def test_back_to_the_old_model(gallery: Gallery, away: Path, photos: Path, open_gallery: Opener) -> None:
     """After the return to the old model a registered photo has its old vectors again."""
-    list(gallery.migrate(ColourEmbedder()))
+    list(gallery.index.migrate(ColourEmbedder()))
     away.rename(photos / "IMG")
     again = open_gallery(detector=ColourDetector())
     assert [result.status for result in again.register(photos / "IMG")] == ["unchanged"] * 2

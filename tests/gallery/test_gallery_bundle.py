@@ -19,6 +19,7 @@ from stand_ins import one_face, write_photo
 
 from faceall.errors import FaceallError, IndexFileError, IndexMismatchError, UnknownPersonError
 from faceall.gallery import Gallery, MatchThreshold
+from faceall.gallery.context import Context
 
 pytestmark = pytest.mark.embedded("bundles are written from a folder")
 
@@ -44,14 +45,14 @@ def server(opened: Opener, photos: Path) -> Gallery:
     write_photo(photos / "Bo" / "0.png", one_face(10))
     write_photo(photos / "Bo" / "1.png", [*one_face(11), (5, 5, 9, (250, 3, 3))])
     gallery = opened()
-    assert {result.status for result in gallery.register(photos)} == {"added"}
+    assert {result.status for result in gallery.iter_register(photos)} == {"added"}
     return gallery
 
 
 @pytest.fixture
 def bundle(server: Gallery, tmp_path: Path) -> Path:
     """The server's gallery as a file."""
-    server.export_bundle(tmp_path / "team.faceall")
+    server.index.export_bundle(tmp_path / "team.faceall")
     return tmp_path / "team.faceall"
 
 
@@ -68,19 +69,19 @@ def snapshot(gallery: Gallery) -> list[tuple[Any, ...]]:
 def test_round_trip_loses_nothing(server: Gallery, bundle: Path, opened: Opener) -> None:
     """What goes out of one gallery stands bit for bit in an empty one that takes it in, and the copy is sound."""
     other = opened("other")
-    result = other.import_bundle(bundle)
+    result = other.index.import_bundle(bundle)
     assert (result.added, result.known, result.conflicts) == (6, 0, [])
     assert sorted(result.new_people) == ["Ann", "Bo"]
     assert snapshot(other) == snapshot(server)
-    assert (other.model, other.problems()) == (server.model, [])
+    assert (other.model, other.index.problems()) == (server.model, [])
 
 
 def test_same_gallery_gives_the_same_bytes(server: Gallery, bundle: Path, opened: Opener, tmp_path: Path) -> None:
     """Exported twice, and exported again from a gallery that imported it: one and the same file."""
-    server.export_bundle(tmp_path / "again.faceall")
+    server.index.export_bundle(tmp_path / "again.faceall")
     other = opened("other")
-    other.import_bundle(bundle)
-    other.export_bundle(tmp_path / "third.faceall")
+    other.index.import_bundle(bundle)
+    other.index.export_bundle(tmp_path / "third.faceall")
     digests = {hashlib.sha256(path.read_bytes()).digest() for path in tmp_path.glob("*.faceall")}
     assert len(digests) == 1
 
@@ -122,13 +123,13 @@ def test_bundle_is_private(bundle: Path) -> None:
 
 def test_only_some_people(server: Gallery, opened: Opener, tmp_path: Path) -> None:
     """--people: their faces and no others; an unknown name is refused and leaves no file."""
-    done = server.export_bundle(tmp_path / "ann.faceall", people=["Ann"])
+    done = server.index.export_bundle(tmp_path / "ann.faceall", people=["Ann"])
     assert (done.people, done.faces, done.size) == (1, 3, (tmp_path / "ann.faceall").stat().st_size)
     other = opened("other")
-    other.import_bundle(done.path)
-    assert [(person.name, person.faces) for person in other.people()] == [("Ann", 3)]
+    other.index.import_bundle(done.path)
+    assert [(person.name, person.faces) for person in other.people] == [("Ann", 3)]
     with pytest.raises(UnknownPersonError, match="Anna"):
-        server.export_bundle(tmp_path / "no.faceall", people=["Anna"])
+        server.index.export_bundle(tmp_path / "no.faceall", people=["Anna"])
     assert not (tmp_path / "no.faceall").exists()
 
 
@@ -137,12 +138,12 @@ def test_existing_file_is_replaced_only_when_asked(server: Gallery, tmp_path: Pa
     path = tmp_path / "mine.txt"
     path.write_text("mine")
     with pytest.raises(IndexFileError, match=r"is there already.*--replace"):
-        server.export_bundle(path)
+        server.index.export_bundle(path)
     assert path.read_text() == "mine"
-    server.export_bundle(path, replace=True)
+    server.index.export_bundle(path, replace=True)
     assert zipfile.is_zipfile(path)
     with pytest.raises(IndexFileError, match="is there already"):
-        server.export_bundle(tmp_path, replace=True)
+        server.index.export_bundle(tmp_path, replace=True)
     assert not list(tmp_path.glob(".*.part"))
 
 
@@ -150,7 +151,7 @@ def test_twice_is_once(server: Gallery, bundle: Path) -> None:
     """A bundle that comes back unchanged changes nothing, however often."""
     before = snapshot(server)
     for _ in range(2):
-        result = server.import_bundle(bundle)
+        result = server.index.import_bundle(bundle)
         assert (result.added, result.known, result.refiled, result.conflicts) == (0, 6, 0, [])
     assert snapshot(server) == before
 
@@ -159,36 +160,36 @@ def test_enrolments_of_a_phone_come_back(server: Gallery, bundle: Path, tmp_path
     """A person whom a phone has added is found by search, once, and everything else stays."""
     before = snapshot(server)
     parts = enrol(read_parts(bundle), "Cleo")
-    result = server.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
+    result = server.index.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
     assert (result.added, result.known, result.new_people, result.conflicts) == (1, 6, ["Cleo"], [])
-    (face,) = server.faces(person="Cleo")
+    (face,) = server.faces.find(person="Cleo")
     assert face.path.name == "phone.jpg"
     assert face.path.is_relative_to(tmp_path / "phone.faceall")
     assert [row for row in snapshot(server) if row[0] != "Cleo"] == before
-    assert server.problems() == []
-    again = server.import_bundle(tmp_path / "phone.faceall")
+    assert server.index.problems() == []
+    again = server.index.import_bundle(tmp_path / "phone.faceall")
     assert (again.added, again.known, again.conflicts) == (0, 7, [])
 
 
 def test_registering_the_photo_gives_its_place(server: Gallery, bundle: Path, photos: Path, opened: Opener) -> None:
     """Photos that came in a bundle get their own paths when they are registered; the people stay who they are."""
     other = opened("other")
-    other.import_bundle(bundle)
-    other.rename_person("Ann", "Anna")
+    other.index.import_bundle(bundle)
+    other.people.rename("Ann", "Anna")
     assert {result.status for result in other.register(photos)} == {"moved"}
-    assert {face.path.parent for face in other.faces(person="Anna")} == {photos / "Ann"}
-    assert (len(other), other.problems()) == (6, [])
+    assert {face.path.parent for face in other.faces.find(person="Anna")} == {photos / "Ann"}
+    assert (len(other), other.index.problems()) == (6, [])
 
 
 def test_same_name_is_the_same_person(server: Gallery, bundle: Path, tmp_path: Path) -> None:
     """A phone's own Ann joins the Ann who is here, and stays her under the phone's id when she is renamed later."""
     phone = tmp_path / "phone.faceall"
-    server.import_bundle(write_parts(phone, enrol(read_parts(bundle), "Ann")))
-    assert len(server.faces(person="Ann")) == 4
-    server.rename_person("Ann", "Anna")
-    result = server.import_bundle(phone)
+    server.index.import_bundle(write_parts(phone, enrol(read_parts(bundle), "Ann")))
+    assert len(server.faces.find(person="Ann")) == 4
+    server.people.rename("Ann", "Anna")
+    result = server.index.import_bundle(phone)
     assert (result.added, result.new_people) == (0, [])
-    assert len(server.faces(person="Anna" if not result.renamed else "Ann")) == 4
+    assert len(server.faces.find(person="Anna" if not result.renamed else "Ann")) == 4
 
 
 def test_later_name_counts(server: Gallery, bundle: Path, tmp_path: Path) -> None:
@@ -201,12 +202,12 @@ def test_later_name_counts(server: Gallery, bundle: Path, tmp_path: Path) -> Non
 
         return write_parts(tmp_path / "phone.faceall", changed_json(read_parts(bundle), "people.json", change))
 
-    early = server.import_bundle(rename("2001-01-01T00:00:00Z"))
+    early = server.index.import_bundle(rename("2001-01-01T00:00:00Z"))
     assert (early.renamed, len(early.conflicts)) == ([], 1)
     assert "'Anna' is called 'Ann' here" in early.conflicts[0]
-    late = server.import_bundle(rename(LATER))
+    late = server.index.import_bundle(rename(LATER))
     assert (late.renamed, late.conflicts) == ([("Ann", "Anna")], [])
-    assert [person.name for person in server.people()] == ["Anna", "Bo"]
+    assert [person.name for person in server.people] == ["Anna", "Bo"]
 
 
 def test_name_of_somebody_else_is_not_taken(server: Gallery, bundle: Path, tmp_path: Path) -> None:
@@ -217,9 +218,9 @@ def test_name_of_somebody_else_is_not_taken(server: Gallery, bundle: Path, tmp_p
         ann.update(name="Bo", changed=LATER)
 
     parts = changed_json(read_parts(bundle), "people.json", change)
-    result = server.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
+    result = server.index.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
     assert "somebody else has that name" in result.conflicts[0]
-    assert [(person.name, person.faces) for person in server.people()] == [("Ann", 3), ("Bo", 2)]
+    assert [(person.name, person.faces) for person in server.people] == [("Ann", 3), ("Bo", 2)]
 
 
 def test_later_filing_counts(server: Gallery, bundle: Path, tmp_path: Path) -> None:
@@ -234,12 +235,12 @@ def test_later_filing_counts(server: Gallery, bundle: Path, tmp_path: Path) -> N
 
         return write_parts(tmp_path / "phone.faceall", changed_json(parts, "faces.json", change))
 
-    early = server.import_bundle(refile("2001-01-01T00:00:00Z"))
+    early = server.index.import_bundle(refile("2001-01-01T00:00:00Z"))
     assert (early.refiled, len(early.conflicts)) == (0, 1)
-    late = server.import_bundle(refile(LATER))
+    late = server.index.import_bundle(refile(LATER))
     assert (late.refiled, late.conflicts) == (1, [])
-    assert [(person.name, person.faces) for person in server.people()] == [("Ann", 2), ("Bo", 3)]
-    assert server.problems() == []
+    assert [(person.name, person.faces) for person in server.people] == [("Ann", 2), ("Bo", 3)]
+    assert server.index.problems() == []
 
 
 def test_same_vector_of_the_same_photo_is_the_same_face(server: Gallery, bundle: Path, tmp_path: Path) -> None:
@@ -250,42 +251,42 @@ def test_same_vector_of_the_same_photo_is_the_same_face(server: Gallery, bundle:
     other = changed_json(other, "faces.json", lambda faces: faces[0].update(thumbnail=f"thumbnails/{new}.jpg"))
     other[f"thumbnails/{new}.jpg"] = other.pop(f"thumbnails/{old}.jpg")
     path = write_parts(tmp_path / "phone.faceall", other)
-    result = server.import_bundle(path)
+    result = server.index.import_bundle(path)
     assert (result.added, result.known) == (0, 6)
-    for face in server.faces():
-        server.remove_face(face.face_id)
-    assert (server.import_bundle(path).left_out, len(server)) == (6, 0)  # known under both ids when it went
+    for face in server.faces.find():
+        server.faces.remove(face.face_id)
+    assert (server.index.import_bundle(path).left_out, len(server)) == (6, 0)  # known under both ids when it went
 
 
 def test_removed_faces_stay_removed(server: Gallery, bundle: Path) -> None:
     """What was removed here does not come back with a phone that still has it, unless that is asked for."""
-    server.remove_person("Bo")
-    result = server.import_bundle(bundle)
+    server.people.remove("Bo")
+    result = server.index.import_bundle(bundle)
     assert (result.added, result.left_out, result.new_people) == (0, 2, [])
-    back = server.import_bundle(bundle, restore=True)
+    back = server.index.import_bundle(bundle, restore=True)
     assert (back.added, back.new_people) == (2, ["Bo"])
-    assert server.import_bundle(bundle).known == 6
-    assert server.problems() == []
+    assert server.index.import_bundle(bundle).known == 6
+    assert server.index.problems() == []
 
 
 def test_merged_people_are_found_again(server: Gallery, bundle: Path, tmp_path: Path) -> None:
     """A phone's new face of somebody who was merged here goes to the one who is left."""
-    server.merge_people("Bo", "Ann")
+    server.people.merge("Bo", "Ann")
     parts = read_parts(bundle)
     owner = next(person["id"] for person in json.loads(parts["people.json"]) if person["name"] == "Bo")
     parts = enrol(parts, "Cleo")
     parts = changed_json(parts, "faces.json", lambda faces: faces[-1].update(person=owner))
-    result = server.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
+    result = server.index.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
     assert (result.added, result.new_people) == (1, [])
-    assert [(person.name, person.faces) for person in server.people()] == [("Ann", 6)]
+    assert [(person.name, person.faces) for person in server.people] == [("Ann", 6)]
 
 
 def test_person_without_a_face_is_not_made(server: Gallery, bundle: Path, tmp_path: Path) -> None:
     """A name alone is nobody."""
     parts = enrol(read_parts(bundle), "Cleo")
     parts = changed_json(parts, "faces.json", lambda faces: faces[-1].update(person=None))
-    assert server.import_bundle(write_parts(tmp_path / "phone.faceall", parts)).added == 1
-    assert [person.name for person in server.people()] == ["Ann", "Bo"]
+    assert server.index.import_bundle(write_parts(tmp_path / "phone.faceall", parts)).added == 1
+    assert [person.name for person in server.people] == ["Ann", "Bo"]
 
 
 def test_other_model_is_refused(bundle: Path, opened: Opener, photos: Path) -> None:
@@ -296,7 +297,7 @@ def test_other_model_is_refused(bundle: Path, opened: Opener, photos: Path) -> N
     with pytest.raises(
         IndexMismatchError, match=r"'colours \(.*\(8 numbers\), .* 'else .*faceall index migrate --model colours$"
     ):
-        other.import_bundle(bundle)
+        other.index.import_bundle(bundle)
     assert snapshot(other) == before
 
 
@@ -307,16 +308,16 @@ def test_model_of_another_name_is_the_same(server: Gallery, bundle: Path, tmp_pa
         manifest["model"]["name"] = manifest["model"]["manifest"]["name"] = "phone-colours"
 
     path = write_parts(tmp_path / "phone.faceall", changed_json(read_parts(bundle), "manifest.json", rename))
-    assert server.import_bundle(path).known == 6
+    assert server.index.import_bundle(path).known == 6
 
 
 def test_read_only_gallery(server: Gallery, bundle: Path, opened: Opener, tmp_path: Path) -> None:
     """A gallery that is opened for reading can go out once it has ids, and takes nothing in."""
     reader = opened(read_only=True)
-    reader.export_bundle(tmp_path / "reader.faceall")
+    reader.index.export_bundle(tmp_path / "reader.faceall")
     assert (tmp_path / "reader.faceall").read_bytes() == bundle.read_bytes()
     with pytest.raises(FaceallError, match="reading only"):
-        reader.import_bundle(bundle)
+        reader.index.import_bundle(bundle)
 
 
 _EXPORTS = (("a.faceall", None), ("b.faceall", None), ("c.faceall", ["Ann"]))
@@ -325,32 +326,32 @@ _EXPORTS = (("a.faceall", None), ("b.faceall", None), ("c.faceall", ["Ann"]))
 def test_read_only_gallery_without_ids(server: Gallery, opened: Opener, tmp_path: Path) -> None:
     """Where the first export cannot give ids these follow from the content: the same bytes each time, none doubled."""
     reader = opened(read_only=True)
-    paths = [reader.export_bundle(tmp_path / name, people=people).path for name, people in _EXPORTS]
+    paths = [reader.index.export_bundle(tmp_path / name, people=people).path for name, people in _EXPORTS]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     for path in (paths[0], paths[2]):
-        done = server.import_bundle(path)
+        done = server.index.import_bundle(path)
         assert (done.added, done.known > 0, done.new_people, done.conflicts) == (0, True, [], [])
-    assert server.problems() == []
-    reader.export_folder(tmp_path / "folder")
-    assert server.import_vectors(tmp_path / "folder").added == 0
+    assert server.index.problems() == []
+    reader.index.export_folder(tmp_path / "folder")
+    assert server.index.import_vectors(tmp_path / "folder").added == 0
 
 
 def test_threshold_travels(server: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A phone is told up to which distance faces match: what is in force in the gallery."""
-    found = json.loads(read_parts(server.export_bundle(tmp_path / "a.faceall").path)["manifest.json"])
+    found = json.loads(read_parts(server.index.export_bundle(tmp_path / "a.faceall").path)["manifest.json"])
     assert found["threshold"] is None
     given = MatchThreshold(0.875, 0.001, "calibration")
-    monkeypatch.setattr(Gallery, "match_threshold", property(lambda self: given))
-    found = json.loads(read_parts(server.export_bundle(tmp_path / "b.faceall").path)["manifest.json"])
+    monkeypatch.setattr(Context, "match_threshold", property(lambda self: given))
+    found = json.loads(read_parts(server.index.export_bundle(tmp_path / "b.faceall").path)["manifest.json"])
     assert found["threshold"] == 0.875
 
 
 def test_empty_gallery(opened: Opener, tmp_path: Path) -> None:
     """Nobody goes out and comes in."""
-    done = opened("empty").export_bundle(tmp_path / "empty.faceall")
+    done = opened("empty").index.export_bundle(tmp_path / "empty.faceall")
     assert (done.faces, done.people) == (0, 0)
     other = opened("other")
-    assert other.import_bundle(done.path).added == 0
+    assert other.index.import_bundle(done.path).added == 0
     assert len(other) == 0
 
 
@@ -368,7 +369,7 @@ def test_full_disk_leaves_no_file(server: Gallery, tmp_path: Path) -> None:
     """A bundle that cannot be written leaves nothing behind."""
     place = tmp_path / "no" / "such" / "folder.faceall"
     with pytest.raises(IndexFileError, match="cannot be written"):
-        server.export_bundle(place)
+        server.index.export_bundle(place)
 
 
 def test_failed_import_changes_nothing(server: Gallery, bundle: Path, tmp_path: Path, opened: Opener) -> None:
@@ -377,7 +378,7 @@ def test_failed_import_changes_nothing(server: Gallery, bundle: Path, tmp_path: 
     parts[list(parts)[-1]] = b"no picture"
     other = opened("other")
     with pytest.raises(IndexFileError, match="is no JPEG"):
-        other.import_bundle(write_parts(tmp_path / "bad.faceall", parts))
-    assert (len(other), other.model, other.people()) == (0, None, [])
+        other.index.import_bundle(write_parts(tmp_path / "bad.faceall", parts))
+    assert (len(other), other.model, list(other.people)) == (0, None, [])
     tables = other._index.connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'person_ids'")
     assert tables.fetchone() == (0,)

@@ -36,8 +36,8 @@ def server(gallery: Gallery, photos: Path) -> Gallery:
 def facts(gallery: Gallery) -> dict[int, tuple[object, ...]]:
     """Everything that is known of each face."""
     return {
-        face.face_id: (face, gallery._index[face.face_id].tobytes(), gallery.thumbnail(face.face_id))
-        for face in gallery.faces()
+        face.face_id: (face, gallery._index[face.face_id].tobytes(), gallery.faces.thumbnail(face.face_id))
+        for face in gallery.faces.find()
     }
 
 
@@ -66,7 +66,7 @@ def test_statistics(server: Gallery) -> None:
     """Counts and sizes are those of the tables."""
     found = gallery_statistics(server._index)
     assert (found.faces, found.people, found.photos, found.aside) == (PHOTOS, 6, PHOTOS, 0)
-    assert found.thumbnails == sum(len(server.thumbnail(face.face_id)) for face in server.faces())
+    assert found.thumbnails == sum(len(server.faces.thumbnail(face.face_id)) for face in server.faces.find())
     assert (found.index.vectors, found.index.payload) == (PHOTOS, PHOTOS * 8 * 4)
 
 
@@ -216,12 +216,12 @@ def test_database_that_lost_its_end(folder: Path, photos: Path, open_gallery: Op
     whole = (folder / "faces.db").read_bytes()
     (folder / "faces.db").write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(IndexDamagedError, match="repair"), open_gallery() as gallery:
-        gallery.problems()
+        gallery.index.problems()
     found = repair_gallery(folder)
     assert any("the damaged one is" in line for line in found.done)
     (kept,) = (path for path in folder.glob("faces.db.damaged-*") if not path.name.endswith("-wal"))
     assert kept.stat().st_size == int(share * len(whole))
     with open_gallery() as gallery:
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []
         list(gallery.register(photos))
-        assert (len(gallery), gallery.problems()) == (300, [])
+        assert (len(gallery), gallery.index.problems()) == (300, [])

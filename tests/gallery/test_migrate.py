@@ -45,7 +45,7 @@ def server(gallery: Gallery, photos: Path) -> Gallery:
 
 def migrate(gallery: Gallery, embedder: ColourEmbedder | None = None, **options: bool) -> list[MigratedPhoto]:
     """Run a migration to its end."""
-    migration = gallery.migrate(embedder or SlowEmbedder(), **options)
+    migration = gallery.index.migrate(embedder or SlowEmbedder(), **options)
     results = list(migration)
     assert migration.switched
     return results
@@ -54,7 +54,7 @@ def migrate(gallery: Gallery, embedder: ColourEmbedder | None = None, **options:
 def expected(gallery: Gallery, embedder: ColourEmbedder) -> dict[int, np.ndarray]:
     """Every face's vector, embedded one by one from its photo."""
     found = {}
-    for face in gallery.faces():
+    for face in gallery.faces.find():
         x0, y0, x1, y1 = map(int, face.box)
         colour = read_image(face.path)[y0:y1, x0:x1].reshape(-1, 3)[0]
         found[face.face_id] = embedder.embed_crops(np.tile(colour, (1, 4, 4, 1)).astype(np.uint8))[0]
@@ -63,19 +63,19 @@ def expected(gallery: Gallery, embedder: ColourEmbedder) -> dict[int, np.ndarray
 
 def test_every_face_gets_the_new_vector(server: Gallery, photos: Path) -> None:
     """Each face has exactly what the new model makes of its photo; ids, names, boxes and thumbnails stay."""
-    before, thumbnails = server.faces(), [server.thumbnail(face.face_id) for face in server.faces()]
-    people, truth = server.people(), expected(server, SlowEmbedder())
+    before, thumbnails = server.faces.find(), [server.faces.thumbnail(face.face_id) for face in server.faces.find()]
+    people, truth = list(server.people), expected(server, SlowEmbedder())
     results = migrate(server)
     assert [result.status for result in results] == ["embedded"] * PHOTOS
     assert sum(result.faces for result in results) == len(server) == PHOTOS + 6
-    assert (server.faces(), server.people()) == (before, people)
-    assert [server.thumbnail(face.face_id) for face in server.faces()] == thumbnails
+    assert (server.faces.find(), list(server.people)) == (before, people)
+    assert [server.faces.thumbnail(face.face_id) for face in server.faces.find()] == thumbnails
     assert {key: server._index[key].tobytes() for key in server._index} == {
         key: vector.tobytes() for key, vector in truth.items()
     }
     assert server.model is not None
     assert server.model.startswith("new (")
-    assert server.problems() == []
+    assert server.index.problems() == []
     (found,) = server.search(photos / "person 3" / "3.png", k=1)
     assert (found.matches[0].path.name, round(found.matches[0].distance, 6)) == ("3.png", 0)
     assert migrate(server) == []
@@ -98,8 +98,8 @@ def test_old_model_is_refused_with_the_command(server: Gallery, open_gallery: Op
 
 def test_missing_photos_are_put_aside_and_come_back(server: Gallery, photos: Path) -> None:
     """A gone or changed photo is listed; its faces are not found but kept, and come back with their photo and name."""
-    server.rename_person("person 5", "Eve")
-    people, eve = server.people(), {face.face_id for face in server.faces(person="Eve")}
+    server.people.rename("person 5", "Eve")
+    people, eve = list(server.people), {face.face_id for face in server.faces.find(person="Eve")}
     (photos / "person 5").rename(photos.parent / "away")
     write_photo(photos / "person 1" / "1.png", one_face(77))
     results = {result.path.name: result for result in migrate(server) if result.status == "aside"}
@@ -107,16 +107,16 @@ def test_missing_photos_are_put_aside_and_come_back(server: Gallery, photos: Pat
     assert set(results) == gone | {"1.png"}
     assert results["5.png"].message == "the file is gone"
     assert results["1.png"].message == "the file holds another picture now"
-    assert (server.people()[0].name, server.people()[0].faces) == ("Eve", 0)
+    assert (next(iter(server.people)).name, next(iter(server.people)).faces) == ("Eve", 0)
     assert len(server) == PHOTOS + 6 - 11
-    assert server.problems() == []
+    assert server.index.problems() == []
     (photos.parent / "away").rename(photos / "person 5")
     back = migrate(server)
     assert {(result.path.name, result.status) for result in back} == {(name, "back") for name in gone}
-    assert [person for person in server.people() if person.name == "Eve"] == [people[0]]
-    assert server.problems() == []
+    assert [person for person in server.people if person.name == "Eve"] == [people[0]]
+    assert server.index.problems() == []
     truth = expected(server, SlowEmbedder())
-    assert {face.face_id for face in server.faces(person="Eve")} == eve
+    assert {face.face_id for face in server.faces.find(person="Eve")} == eve
     assert all(server._index[key].tobytes() == truth[key].tobytes() for key in eve)
 
 
@@ -128,7 +128,7 @@ def test_returning_to_the_old_model_brings_all_back(server: Gallery, photos: Pat
     results = migrate(server, ColourEmbedder())
     assert [result.status for result in results].count("back") == 10
     assert {server._index[key].tobytes() for key in server._index} == before
-    assert server.problems() == []
+    assert server.index.problems() == []
 
 
 def test_registering_brings_a_photo_back(server: Gallery, photos: Path) -> None:
@@ -139,19 +139,19 @@ def test_registering_brings_a_photo_back(server: Gallery, photos: Path) -> None:
     assert {result.status for result in server.register(photos / "person 7")} == {"back"}
     assert len(server) == PHOTOS + 6
     assert migrate(server) == []
-    assert [person.name for person in server.people()][-1] == "person 7"
-    assert server.problems() == []
+    assert [person.name for person in server.people][-1] == "person 7"
+    assert server.index.problems() == []
 
 
 def test_removed_people_leave_nothing_aside(server: Gallery, photos: Path) -> None:
     """Removing a person removes what is aside of them too; merging takes it along."""
     (photos / "person 5").rename(photos.parent / "away")
     migrate(server)
-    server.merge_people("person 5", "person 4")
-    assert server.remove_person("person 4") == 20
+    server.people.merge("person 5", "person 4")
+    assert server.people.remove("person 4").count == 20
     assert server._index.connection.execute("SELECT count(*) FROM aside").fetchone() == (0,)
-    assert [person.name for person in server.people()] == [f"person {number}" for number in range(4)]
-    assert server.problems() == []
+    assert [person.name for person in server.people] == [f"person {number}" for number in range(4)]
+    assert server.index.problems() == []
 
 
 def test_thumbnails_stand_in_when_asked(server: Gallery, photos: Path) -> None:
@@ -194,7 +194,7 @@ def test_without_any_photo_nothing_is_changed(server: Gallery, photos: Path) -> 
 def test_stopped_migration_goes_on(server: Gallery) -> None:
     """Stopped in the middle, the old vectors stay in use; the next run does only the rest."""
     stop, embedder = threading.Event(), SlowEmbedder()
-    migration = server.migrate(embedder, stop=stop)
+    migration = server.index.migrate(embedder, stop=stop)
     for _ in migration:
         stop.set()
     assert not migration.switched
@@ -203,13 +203,13 @@ def test_stopped_migration_goes_on(server: Gallery) -> None:
     rest = SlowEmbedder()
     migrate(server, rest)
     assert sum(rest.batches) <= PHOTOS + 6 - min(done, 16)
-    assert server.problems() == []
+    assert server.index.problems() == []
 
 
 def test_change_of_mind(server: Gallery) -> None:
     """A migration to a third model does not use what was made for the second."""
     stop = threading.Event()
-    for _ in server.migrate(SlowEmbedder(), stop=stop):
+    for _ in server.index.migrate(SlowEmbedder(), stop=stop):
         stop.set()
     third = ColourEmbedder("third", NEW)
     migrate(server, third)
@@ -219,17 +219,17 @@ def test_change_of_mind(server: Gallery) -> None:
 
 def test_photos_that_come_meanwhile_are_taken_along(server: Gallery, open_gallery: Opener, photos: Path) -> None:
     """What another process registers with the old model during the migration is embedded too."""
-    migration = server.migrate(SlowEmbedder())
+    migration = server.index.migrate(SlowEmbedder())
     next(migration)
     other = open_gallery()
     late = write_photo(photos / "late.png", one_face(111))
     assert [result.status for result in other.register(late)] == ["added"]
-    removed = server.faces(person="person 2")
-    other.remove_person("person 2")
+    removed = server.faces.find(person="person 2")
+    other.people.remove("person 2")
     list(migration)
     assert len(server) == PHOTOS + 6 + 1 - len(removed)
     assert server.search(late, k=1)[0].matches[0].path == late
-    assert server.problems() == []
+    assert server.index.problems() == []
 
 
 def test_registration_beside_the_switch_is_refused(server: Gallery, open_gallery: Opener, photos: Path) -> None:
@@ -237,12 +237,12 @@ def test_registration_beside_the_switch_is_refused(server: Gallery, open_gallery
     for number in range(300):
         write_photo(photos / "new" / f"{number}.png", one_face(100 + number))
     other = open_gallery(detector=ColourDetector(0.001))
-    registration = other.register(photos / "new")
+    registration = other.iter_register(photos / "new")
     next(registration)
     migrate(server)
     with pytest.raises(IndexMismatchError, match="'new"):
         list(registration)
-    assert server.problems() == []
+    assert server.index.problems() == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 needs POSIX signals")
@@ -265,7 +265,7 @@ def test_killed_at_any_moment(server: Gallery, folder: Path, open_gallery: Opene
         process.send_signal(signal.SIGKILL)
         assert process.communicate()[1] == b""
         with open_gallery() as gallery:
-            assert gallery.problems() == []
+            assert gallery.index.problems() == []
             model = (gallery.model or "").split()[0]
             embedder = SlowEmbedder() if model == "new" else old
             truth = expected(gallery, embedder)
@@ -273,7 +273,7 @@ def test_killed_at_any_moment(server: Gallery, folder: Path, open_gallery: Opene
             assert len(truth) == PHOTOS + 6
             if model == "new":
                 switched += 1
-                list(gallery.migrate(old))  # and back, for the next kill
+                list(gallery.index.migrate(old))  # and back, for the next kill
     with open_gallery() as gallery:
         migrate(gallery)
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []

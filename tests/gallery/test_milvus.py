@@ -92,13 +92,13 @@ def test_half_a_photo_is_never_seen(
         with pytest.raises(PowerCutError):
             list(opened().register(photo.parent))
     gallery = opened()
-    assert (len(gallery), gallery.faces(), gallery.people()) == (0, [], [])
+    assert (len(gallery), gallery.faces.find(), list(gallery.people)) == (0, [], [])
     assert [result.matches for result in gallery.search(photo)] == [(), ()]
     monkeypatch.setattr(work, "SWEEP_AGE", 0.0)
     gallery = opened()
     assert (rows(gallery, "thumbnails"), rows(gallery, "faces") if gallery.model else 0) == (0, 0)
     assert [(result.status, result.faces) for result in gallery.register(photo.parent)] == [("added", 2)]
-    assert (len(gallery), gallery.problems()) == (2, [])
+    assert (len(gallery), gallery.index.problems()) == (2, [])
 
 
 @pytest.mark.parametrize("collection", ["files", "faces", "thumbnails", "people"])
@@ -110,9 +110,9 @@ def test_interrupted_removal_is_finished(
     with monkeypatch.context() as patch:
         cut_before(patch, "delete", collection)
         with pytest.raises(PowerCutError):
-            opened().remove_photo(photo)
+            opened().photos.remove(photo)
     gallery = opened()
-    assert (len(gallery), gallery.faces()) == (0, [])
+    assert (len(gallery), gallery.faces.find()) == (0, [])
     monkeypatch.setattr(work, "SWEEP_AGE", 0.0)
     gallery = opened()
     assert (rows(gallery, "faces"), rows(gallery, "thumbnails"), rows(gallery, "photos")) == (0, 0, 0)
@@ -141,7 +141,7 @@ def at_once(*actions: Callable[[], Any]) -> None:
 def test_same_photo_from_two_writers_is_one(opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both look before either writes; one row and one set of faces is left, of one person."""
     first, second = opened(), opened()
-    first._agree()
+    first._context.require_same_model()
     both = threading.Barrier(2, timeout=30)
     real = work.Work.write
 
@@ -155,7 +155,7 @@ def test_same_photo_from_two_writers_is_one(opened: Opener, photo: Path, monkeyp
     for gallery in (first, second):
         status = gallery.status()
         assert (status.photos, status.faces, status.people) == (1, 2, 1)
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []
     assert (rows(first, "faces"), rows(first, "thumbnails")) == (2, 2)
 
 
@@ -163,7 +163,7 @@ def test_same_person_from_two_writers_is_one(opened: Opener, photos: Path, monke
     """Two photos of a new person, filed at the same moment by two writers, show one person."""
     paths = [write_photo(photos / str(number) / "Ada" / f"{number}.png", one_face(number)) for number in (1, 2)]
     galleries = [opened(), opened()]
-    galleries[0]._agree()
+    galleries[0]._context.require_same_model()
     both, real = threading.Barrier(2, timeout=30), work.Work.write
 
     def together(self: work.Work) -> None:
@@ -178,7 +178,7 @@ def test_same_person_from_two_writers_is_one(opened: Opener, photos: Path, monke
             for gallery, path in zip(galleries, paths, strict=True)
         ]
     )
-    assert [(person.name, person.faces) for person in galleries[0].people()] == [("Ada", 2)]
+    assert [(person.name, person.faces) for person in galleries[0].people] == [("Ada", 2)]
     assert rows(galleries[0], "people") == 1
 
 
@@ -197,7 +197,7 @@ def test_ids_of_many_writers_differ(opened: Opener) -> None:
 def test_printed_face_is_found_by_the_next_search_of_another(opened: Opener, photos: Path) -> None:
     """A result that was handed out counts at once for every other client."""
     writer, reader = opened(), opened()
-    writer._agree()
+    writer._context.require_same_model()
     for number in range(5):
         path = write_photo(photos / f"P{number}" / "1.png", one_face(number))
         (result,) = writer.register(path.parent)
@@ -230,10 +230,10 @@ def test_names_and_paths_of_any_letters(opened: Opener, photos: Path, name: str)
     path = write_photo(folder / f"{name}.png", one_face(3))
     gallery = opened()
     (result,) = gallery.register(photos)
-    assert (result.person, gallery.people()[0].name) == (name, name)
-    assert gallery.faces(person=name)[0].path == path
+    assert (result.person, next(iter(gallery.people)).name) == (name, name)
+    assert gallery.faces.find(person=name)[0].path == path
     assert [found.status for found in gallery.register(photos)] == ["unchanged"]
-    assert gallery.remove_photo(folder) == 1
+    assert len(gallery.photos.remove(folder).photos) == 1
 
 
 def test_paths_of_no_encoding(opened: Opener, photos: Path) -> None:
@@ -241,9 +241,9 @@ def test_paths_of_no_encoding(opened: Opener, photos: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(photos) + b"/Ada/\xff\xfe.png"))
     write_photo(path, one_face(3))
     gallery = opened()
-    assert [result.status for result in gallery.register(photos)] == ["added"]
-    assert gallery.faces()[0].path == path
-    assert [result.status for result in gallery.register(photos)] == ["unchanged"]
+    assert [result.status for result in gallery.iter_register(photos)] == ["added"]
+    assert gallery.faces.find()[0].path == path
+    assert [result.status for result in gallery.iter_register(photos)] == ["unchanged"]
 
 
 def test_vectors_are_kept_exactly(opened: Opener, photo: Path) -> None:
@@ -251,7 +251,7 @@ def test_vectors_are_kept_exactly(opened: Opener, photo: Path) -> None:
     gallery = opened()
     list(gallery.register(photo.parent))
     _, vectors = gallery._analyser.find(np.asarray(__import__("PIL.Image").Image.open(photo)))
-    stored = gallery._store.faces.vectors([face.face_id for face in gallery.faces()])
+    stored = gallery._store.faces.vectors([face.face_id for face in gallery.faces.find()])
     assert {vector.tobytes() for vector in stored} == {vector.tobytes() for vector in vectors}
 
 
@@ -259,9 +259,9 @@ def test_removed_face_is_gone_from_every_collection(opened: Opener, photo: Path)
     """Rows, vector and thumbnail; nobody is left behind."""
     gallery = opened()
     list(gallery.register(photo.parent))
-    removal = gallery.delete_person("Ada")
-    assert (len(removal.faces), gallery.remaining(removal), removal.receipt) == (1, 0, None)
-    gallery.remove_face(gallery.faces()[0].face_id)
+    removal = gallery.people.remove("Ada")
+    assert (len(removal.faces), gallery.index.remaining(removal), removal.receipt) == (1, 0, None)
+    gallery.faces.remove(gallery.faces.find()[0].face_id)
     for collection in ("faces", "thumbnails", "photos", "files", "people"):
         assert rows(gallery, collection) == 0, collection
 
@@ -295,7 +295,7 @@ def test_reader_cannot_write(opened: Opener, photo: Path) -> None:
     """Opened for reading it refuses a change, in one line."""
     list(opened().register(photo.parent))
     with pytest.raises(IndexFileError, match="opened for reading only"):
-        opened(read_only=True).rename_person("Ada", "Eve")
+        opened(read_only=True).people.rename("Ada", "Eve")
 
 
 def test_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,7 +349,7 @@ def test_what_takes_a_folder_is_refused_with_the_way_out(opened: Opener, tmp_pat
     gallery = opened()
     values = {"compact": (), "migrate": (ColourEmbedder("other"),)}.get(action, (tmp_path / "out",))
     with pytest.raises(FaceallError, match="faceall index move milvus-lite:"):
-        getattr(gallery, action)(*values)
+        getattr(gallery.index, action)(*values)
 
 
 def test_files_besides_the_database_have_a_folder(
@@ -364,7 +364,7 @@ def test_files_besides_the_database_have_a_folder(
     upload.parent.mkdir(parents=True)
     upload.write_bytes(photo.read_bytes())
     list(gallery.register([upload]))
-    gallery.remove_photo(upload)
+    gallery.photos.remove(upload)
     assert not upload.parent.exists()
 
 
@@ -374,7 +374,7 @@ def test_verify_measures_recall(opened: Opener, photos: Path) -> None:
         write_photo(photos / f"P{number}" / "1.png", one_face(7 * number))
     gallery = opened()
     list(gallery.register(photos))
-    found = gallery.verify()
+    found = gallery.index.verify()
     assert (found.problems, found.vectors, found.recall) == ((), 20, 1.0)
-    gallery._store.connection.delete("thumbnails", [gallery.faces()[0].face_id])  # type: ignore[attr-defined]
-    assert gallery.problems() == ["1 faces without a thumbnail"]
+    gallery._store.connection.delete("thumbnails", [gallery.faces.find()[0].face_id])  # type: ignore[attr-defined]
+    assert gallery.index.problems() == ["1 faces without a thumbnail"]

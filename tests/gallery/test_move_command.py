@@ -39,8 +39,8 @@ def test_move_between_folders(filled: Path, tmp_path: Path) -> None:
     assert (record["copied"], record["finished"], record["removed"], record["sums"]["faces"]) == (3, True, True, 3)
     assert not filled.exists()
     with Gallery.open(tmp_path / "new") as one, Gallery.open(tmp_path / "other") as other:
-        assert one.faces() == other.faces() != []
-        assert one.problems() == other.problems() == []
+        assert one.faces.find() == other.faces.find() != []
+        assert one.index.problems() == other.index.problems() == []
 
 
 def test_mistakes_are_one_line(filled: Path, tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ def filled(folder: Path, photos: Path) -> Path:
     (photos / "P1" / "broken.png").write_bytes(b"no picture")
     with opened(folder) as gallery:
         list(gallery.register(photos))
-        gallery.cluster(threshold=0.001)
-        gallery.unassign([gallery.faces(person="P2")[0].face_id])
-        gallery.rename_person("P3", "Zoë O'Hara")
+        gallery.people.cluster(threshold=0.001)
+        gallery.faces.unassign([gallery.faces.find(person="P2")[0].face_id])
+        gallery.people.rename("P3", "Zoë O'Hara")
     return folder
 
 
@@ -51,7 +51,7 @@ def target(tmp_path: Path) -> str:
 def contents(place: Path | str) -> Iterator[tuple[object, ...]]:
     """All that a user can see of a gallery."""
     with opened(place) as gallery:
-        for face in gallery.faces():
+        for face in gallery.faces.find():
             yield (
                 face.face_id,
                 face.person,
@@ -59,12 +59,12 @@ def contents(place: Path | str) -> Iterator[tuple[object, ...]]:
                 face.score,
                 face.landmarks,
                 face.path,
-                gallery.thumbnail(face.face_id),
+                gallery.faces.thumbnail(face.face_id),
             )
-        yield from ((person.id, person.name, person.faces, person.named) for person in gallery.people())
+        yield from ((person.id, person.name, person.faces, person.named) for person in gallery.people)
         status = gallery.status()
         yield (status.photos, status.files, status.unreadable, status.model, status.dimension)
-        yield tuple(gallery.problems())
+        yield tuple(gallery.index.problems())
 
 
 def test_there_and_back(filled: Path, target: str, tmp_path: Path) -> None:
@@ -87,14 +87,14 @@ def test_moved_gallery_goes_on(filled: Path, target: str, photos: Path) -> None:
         refusals = gallery._store.people.refusals()
     move_gallery(filled, target)
     with opened(target) as gallery:
-        statuses = {result.status for result in gallery.register(photos)}
+        statuses = {result.status for result in gallery.iter_register(photos)}
         assert statuses <= {"unchanged", "unreadable", "no-face"}
         assert gallery._store.people.refusals() == refusals != {}
         assert gallery.search(photos / "P1" / "1.png")[0].matches[0].person == "P1"
         new = write_photo(photos / "New" / "1.png", one_face(99))
         (result,) = gallery.register(new.parent)
         assert result.status == "added"
-        assert len({face.face_id for face in gallery.faces()}) == 2 * PHOTOS + 1
+        assert len({face.face_id for face in gallery.faces.find()}) == 2 * PHOTOS + 1
 
 
 def test_interrupted_move_goes_on(filled: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,9 +114,9 @@ def test_changes_between_two_runs_are_taken_along(filled: Path, target: str, mon
     stop = Event()
     move_gallery(filled, target, stop=stop, progress=lambda done, total: stop.set() if done >= 8 else None)
     with opened(filled) as gallery:
-        gallery.rename_person("P0", "Eve")
-        gallery.name_face(gallery.faces(person="P1")[0].face_id, "Eve")
-        gallery.remove_face(gallery.faces(person="P2")[0].face_id)
+        gallery.people.rename("P0", "Eve")
+        gallery.faces.assign(gallery.faces.find(person="P1")[0].face_id, "Eve")
+        gallery.faces.remove(gallery.faces.find(person="P2")[0].face_id)
     assert move_gallery(filled, target).finished
     assert list(contents(target)) == list(contents(filled))
 
@@ -236,11 +236,11 @@ def test_calibration_moves(filled: Path, target: str) -> None:
 def test_ids_of_bundles_survive(filled: Path, target: str, tmp_path: Path) -> None:
     """A phone that knows people and faces by their lasting ids still does after two moves."""
     with opened(filled) as gallery:
-        gallery.export_bundle(tmp_path / "one.faceall")
+        gallery.index.export_bundle(tmp_path / "one.faceall")
     move_gallery(filled, target)
     move_gallery(target, tmp_path / "back")
     with opened(tmp_path / "back") as gallery:
-        gallery.export_bundle(tmp_path / "two.faceall")
+        gallery.index.export_bundle(tmp_path / "two.faceall")
     assert (tmp_path / "one.faceall").read_bytes() == (tmp_path / "two.faceall").read_bytes()
 
 
@@ -248,15 +248,15 @@ def test_faces_that_are_aside_move_and_come_back(filled: Path, target: str, phot
     """Put aside in the folder, they are found again in Milvus when their photo is registered, with id and person."""
     path = photos / "P1" / "5.png"
     with opened(filled) as gallery:
-        before = {face.face_id: face.person for face in gallery.faces(path=path)}
+        before = {face.face_id: face.person for face in gallery.faces.find(path=path)}
         content = path.read_bytes()
         path.unlink()
-        list(gallery.migrate(ColourEmbedder("other")))
+        list(gallery.index.migrate(ColourEmbedder("other")))
     move_gallery(filled, target)
     with Gallery.open(target, detector=ColourDetector(), embedder=ColourEmbedder("other")) as gallery:
-        assert not set(before) & {face.face_id for face in gallery.faces()}
+        assert not set(before) & {face.face_id for face in gallery.faces.find()}
         path.write_bytes(content)
         (result,) = gallery.register([path])
         assert (result.status, result.faces) == ("back", 2)
-        assert {face.face_id: face.person for face in gallery.faces(path=path)} == before
-        assert gallery.problems() == []
+        assert {face.face_id: face.person for face in gallery.faces.find(path=path)} == before
+        assert gallery.index.problems() == []

@@ -25,26 +25,26 @@ def filled(gallery: Gallery, photos: Path) -> Gallery:
 
 
 def names(gallery: Gallery) -> list[str]:
-    return [person.name for person in gallery.people()]
+    return [person.name for person in gallery.people]
 
 
 def test_people_are_listed_by_name(filled: Gallery) -> None:
     """Everybody with the number of their faces and photos; faces without a name belong to nobody."""
-    assert filled.people() == [Person("Ada", 2, 2), Person("Eve", 1, 1)]
+    assert list(filled.people) == [Person("Ada", 2, 2), Person("Eve", 1, 1)]
     assert filled.status().unnamed == 1
 
 
 def test_renaming(filled: Gallery) -> None:
     """A renamed person keeps their faces; a name that is taken, empty or unknown is refused, with a hint."""
-    filled.rename_person("Ada", "Ada Lovelace")
+    filled.people.rename("Ada", "Ada Lovelace")
     assert names(filled) == ["Ada Lovelace", "Eve"]
     with pytest.raises(FaceallError, match="merge"):
-        filled.rename_person("Eve", "Ada Lovelace")
+        filled.people.rename("Eve", "Ada Lovelace")
     with pytest.raises(UnknownPersonError, match="did you mean 'Ada Lovelace'"):
-        filled.rename_person("Ada Lovelac", "x")
+        filled.people.rename("Ada Lovelac", "x")
     with pytest.raises(FaceallError, match="empty"):
-        filled.rename_person("Eve", "  ")
-    filled.rename_person("Eve", "Eve")
+        filled.people.rename("Eve", "  ")
+    filled.people.rename("Eve", "Eve")
     assert names(filled) == ["Ada Lovelace", "Eve"]
 
 
@@ -60,15 +60,15 @@ def test_renaming(filled: Gallery) -> None:
 )
 def test_names_that_nobody_has(filled: Gallery, photos: Path, name: str, reason: str | None) -> None:
     """A name is one line of at most 200 characters; another one is refused wherever a person gives one."""
-    (face, *_) = filled.faces(person="Ada")
+    (face, *_) = filled.faces.find(person="Ada")
     if reason is None:  # white space around it
-        filled.rename_person("Eve", name.replace("Ada", "Zoe"))
+        filled.people.rename("Eve", name.replace("Ada", "Zoe"))
         assert names(filled) == ["Ada", "Zoe"]
         return
     for attempt in (
-        lambda: filled.rename_person("Ada", name),
-        lambda: filled.name_face(face.face_id, name),
-        lambda: filled.split_person("Ada", [face.face_id], to=name),
+        lambda: filled.people.rename("Ada", name),
+        lambda: filled.faces.assign(face.face_id, name),
+        lambda: filled.people.split("Ada", [face.face_id], to=name),
         lambda: filled.register(photos, person=name),
     ):
         with pytest.raises(FaceallError, match=reason) as caught:
@@ -79,8 +79,8 @@ def test_names_that_nobody_has(filled: Gallery, photos: Path, name: str, reason:
 
 def test_longest_name(filled: Gallery) -> None:
     """Two hundred characters of any script are a name."""
-    filled.rename_person("Ada", "\u00e9" * 200)
-    assert len(filled.people()[1].name) == 200
+    filled.people.rename("Ada", "\u00e9" * 200)
+    assert len([*filled.people][1].name) == 200
 
 
 def test_folder_with_an_odd_name(filled: Gallery, photos: Path) -> None:
@@ -93,63 +93,63 @@ def test_folder_with_an_odd_name(filled: Gallery, photos: Path) -> None:
 
 def test_merging(filled: Gallery) -> None:
     """All faces of the one belong to the other afterwards, and the one is gone."""
-    assert filled.merge_people("Ada", "Eve") == 2
-    assert filled.people() == [Person("Eve", 3, 3)]
+    assert filled.people.merge("Ada", "Eve") == 2
+    assert list(filled.people) == [Person("Eve", 3, 3)]
     with pytest.raises(FaceallError, match="itself"):
-        filled.merge_people("Eve", "Eve")
+        filled.people.merge("Eve", "Eve")
 
 
 def test_naming_a_face(filled: Gallery) -> None:
     """A face without a name gets one; a face that is not there is an error and makes nobody."""
-    (nobodys,) = [face for face in filled.faces() if face.person is None]
-    filled.name_face(nobodys.face_id, "Bob")
+    (nobodys,) = [face for face in filled.faces.find() if face.person is None]
+    filled.faces.assign(nobodys.face_id, "Bob")
     assert names(filled) == ["Ada", "Bob", "Eve"]
     with pytest.raises(UnknownFaceError):
-        filled.name_face(99, "Carl")
+        filled.faces.assign(99, "Carl")
     assert names(filled) == ["Ada", "Bob", "Eve"]
 
 
 @pytest.mark.embedded("reads the bytes of its files")
 def test_removed_person_is_gone_from_the_files(filled: Gallery, folder: Path, photos: Path) -> None:
     """Rows, vectors and thumbnails of a removed person are in no file any more; other people stay."""
-    face = filled.faces(person="Ada")[0]
-    thumbnail = filled.thumbnail(face.face_id)[20:]
+    face = filled.faces.find(person="Ada")[0]
+    thumbnail = filled.faces.thumbnail(face.face_id)[20:]
     vector = filled._index[face.face_id].tobytes()
-    assert filled.remove_person("Ada") == 2
+    assert filled.people.remove("Ada").count == 2
     assert names(filled) == ["Eve"]
     assert filled.status().photos == 1
     content = b"".join(file.read_bytes() for file in folder.iterdir())
     assert thumbnail not in content
     assert vector not in content
     assert b"Ada" not in content
-    assert filled.problems() == []
+    assert filled.index.problems() == []
     assert {result.status for result in filled.register(photos / "Ada")} == {"added"}
 
 
 def test_removing_a_face(filled: Gallery) -> None:
     """A removed face leaves the photo's other face; the last one takes the photo along."""
-    first, second = filled.faces(path=filled.faces(person="Eve")[0].path)
-    filled.remove_face(first.face_id)
+    first, second = filled.faces.find(path=filled.faces.find(person="Eve")[0].path)
+    filled.faces.remove(first.face_id)
     assert filled.status().photos == 3
     with pytest.raises(UnknownFaceError, match=f"no face {first.face_id}"):
-        filled.thumbnail(first.face_id)
-    filled.remove_face(second.face_id)
+        filled.faces.thumbnail(first.face_id)
+    filled.faces.remove(second.face_id)
     assert filled.status().photos == 2
-    assert filled.problems() == []
+    assert filled.index.problems() == []
     with pytest.raises(UnknownFaceError):
-        filled.remove_face(second.face_id)
+        filled.faces.remove(second.face_id)
 
 
 def test_removing_photos(filled: Gallery, photos: Path) -> None:
     """By file or by folder, never a folder whose name only begins alike; an unknown path is an error."""
     write_photo(photos / "Adam" / "1.png", one_face(7))
     list(filled.register(photos))
-    assert filled.remove_photo(photos / "Ada") == 2
+    assert len(filled.photos.remove(photos / "Ada").photos) == 2
     assert names(filled) == ["Adam", "Eve"]
-    assert filled.remove_photo(photos / "Eve" / "3.png") == 1
+    assert len(filled.photos.remove(photos / "Eve" / "3.png").photos) == 1
     with pytest.raises(UnknownFaceError, match="no photo"):
-        filled.remove_photo(photos / "Eve" / "3.png")
-    assert (len(filled), filled.problems()) == (1, [])
+        filled.photos.remove(photos / "Eve" / "3.png")
+    assert (len(filled), filled.index.problems()) == (1, [])
 
 
 @pytest.mark.embedded("damages tables of SQLite")
@@ -158,4 +158,4 @@ def test_problems_are_found(filled: Gallery) -> None:
     filled._index.add([[1.0] * 8])
     with filled._index.transaction() as connection:
         connection.execute("DELETE FROM thumbnails WHERE face = 1")
-    assert filled.problems() == ["1 vectors without a face", "1 faces without a thumbnail"]
+    assert filled.index.problems() == ["1 vectors without a face", "1 faces without a thumbnail"]

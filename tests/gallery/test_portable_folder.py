@@ -52,15 +52,21 @@ def server(opened: Opener, photos: Path) -> Gallery:
 @pytest.fixture
 def folder(server: Gallery, tmp_path: Path) -> Path:  # type: ignore[override]
     """The gallery as a folder."""
-    server.export_folder(tmp_path / "folder")
+    server.index.export_folder(tmp_path / "folder")
     return tmp_path / "folder"
 
 
 def facts(gallery: Gallery) -> list[tuple[Any, ...]]:
     """Everything that is known of each face but its key."""
     return sorted(
-        (face.person, face.path, face.box, gallery._index[face.face_id].tobytes(), gallery.thumbnail(face.face_id))
-        for face in gallery.faces()
+        (
+            face.person,
+            face.path,
+            face.box,
+            gallery._index[face.face_id].tobytes(),
+            gallery.faces.thumbnail(face.face_id),
+        )
+        for face in gallery.faces.find()
     )
 
 
@@ -88,11 +94,11 @@ def test_folder_is_plain(server: Gallery, folder: Path) -> None:
 def test_round_trip(server: Gallery, folder: Path, opened: Opener, photos: Path) -> None:
     """An empty gallery becomes the same; a second time nothing is new; registering finds the photos in their places."""
     other = opened("other")
-    result = other.import_vectors(folder)
+    result = other.index.import_vectors(folder)
     assert (result.added, result.conflicts) == (12, [])
     assert facts(other) == facts(server)
-    assert (other.model, other.problems()) == (server.model, [])
-    assert (other.import_vectors(folder).added, other.import_vectors(folder).known) == (0, 12)
+    assert (other.model, other.index.problems()) == (server.model, [])
+    assert (other.index.import_vectors(folder).added, other.index.import_vectors(folder).known) == (0, 12)
     assert {found.status for found in other.register(photos)} == {"unchanged"}
 
 
@@ -101,14 +107,14 @@ def test_other_model_is_refused(folder: Path, opened: Opener, photos: Path) -> N
     other = opened("other", embedder=WholeEmbedder("else"))
     list(other.register(photos))
     with pytest.raises(IndexMismatchError, match="was made with"):
-        other.import_vectors(folder)
+        other.index.import_vectors(folder)
     assert len(other) == 12
 
 
 def test_export_needs_a_new_folder(server: Gallery, folder: Path) -> None:
     """What is there stays."""
     with pytest.raises(IndexFileError, match="new or empty folder"):
-        server.export_folder(folder)
+        server.index.export_folder(folder)
     assert sorted(path.name for path in folder.parent.iterdir() if path.name.startswith(".")) == []
 
 
@@ -120,10 +126,10 @@ def test_every_file_is_needed(folder: Path, opened: Opener, name: str) -> None:
     data[len(data) // 2] ^= 4
     (folder / name).write_bytes(data)
     with pytest.raises(IndexDamagedError, match="json" if name == "index.json" else name):
-        other.import_vectors(folder)
+        other.index.import_vectors(folder)
     (folder / name).unlink()
     with pytest.raises(IndexFileError, match="expected" if name == "index.json" else name):
-        other.import_vectors(folder)
+        other.index.import_vectors(folder)
     assert len(other) == 0
 
 
@@ -132,7 +138,7 @@ def test_newer_folder(folder: Path, opened: Opener) -> None:
     head = json.loads((folder / "index.json").read_text())
     (folder / "index.json").write_text(json.dumps({**head, "format": 2}))
     with pytest.raises(IndexNewerError, match="upgrade"):
-        opened("other").import_vectors(folder)
+        opened("other").index.import_vectors(folder)
 
 
 def test_fuzzed_folders(folder: Path, opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,14 +160,14 @@ def test_fuzzed_folders(folder: Path, opened: Opener, tmp_path: Path, monkeypatc
             del data[moments.randrange(len(data)) :]
         (folder / name).write_bytes(data)
         try:
-            result = other.import_vectors(folder)
+            result = other.index.import_vectors(folder)
         except FaceallError as error:
             refused += 1
             message = str(error)
         else:
             message = ""
             assert result.added == len(other)
-            assert other.problems() == [], seed
+            assert other.index.problems() == [], seed
             shutil.rmtree(tmp_path / "other")
             other = opened("other")
         assert "\n" not in message, seed
@@ -180,18 +186,18 @@ def test_names_of_facenet(opened: Opener, tmp_path: Path) -> None:
     np.save(source / "labels.npy", np.array(["Ann", "Bo", "Ann", "Bo", "Ann", "Cleo"]))
     gallery = opened("a")
     with pytest.raises(IndexFileError, match="--made-by"):
-        gallery.import_vectors(source)
-    result = gallery.import_vectors(source, made_by="20170512-110547")
+        gallery.index.import_vectors(source)
+    result = gallery.index.import_vectors(source, made_by="20170512-110547")
     assert (result.added, gallery.model) == (6, "20170512-110547")
-    assert [(person.name, person.faces) for person in gallery.people()] == [("Ann", 3), ("Bo", 2), ("Cleo", 1)]
-    assert (gallery.import_vectors(source, made_by="20170512-110547").added, len(gallery)) == (0, 6)
-    assert gallery.problems() == []
+    assert [(person.name, person.faces) for person in gallery.people] == [("Ann", 3), ("Bo", 2), ("Cleo", 1)]
+    assert (gallery.index.import_vectors(source, made_by="20170512-110547").added, len(gallery)) == (0, 6)
+    assert gallery.index.problems() == []
     with pytest.raises(IndexMismatchError):
-        gallery.import_vectors(source, made_by="another")
+        gallery.index.import_vectors(source, made_by="another")
     with pytest.raises(IndexMismatchError, match="faceall index migrate"):
         gallery.search(np.zeros((90, 120, 3), np.uint8))
     found = gallery._index.search(vectors[5], 1)
-    assert gallery.faces(person="Cleo")[0].face_id == found.keys[0, 0]
+    assert gallery.faces.find(person="Cleo")[0].face_id == found.keys[0, 0]
 
 
 def test_photos_of_faceall(opened: Opener, tmp_path: Path, photos: Path) -> None:
@@ -207,10 +213,10 @@ def test_photos_of_faceall(opened: Opener, tmp_path: Path, photos: Path) -> None
     labels = {number: f"static/uploadImages/{number}.jpg" for number in range(5)}
     (server / "faceSearchData.pkl").write_bytes(pickle.dumps((5, labels)))
     gallery = opened("a")
-    assert gallery.import_vectors(server / "faceSearchData", made_by="theirs").added == 5
-    assert {face.path for face in gallery.faces()} >= set(paths)
-    assert {face.person for face in gallery.faces()} == {None}
-    statuses = [result.status for result in gallery.migrate(WholeEmbedder())]
+    assert gallery.index.import_vectors(server / "faceSearchData", made_by="theirs").added == 5
+    assert {face.path for face in gallery.faces.find()} >= set(paths)
+    assert {face.person for face in gallery.faces.find()} == {None}
+    statuses = [result.status for result in gallery.index.migrate(WholeEmbedder())]
     assert sorted(statuses) == ["aside"] + ["embedded"] * 4
 
 
@@ -219,11 +225,11 @@ def test_unit_and_other_lengths(opened: Opener, tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(3, 128)) * 0.1
     (tmp_path / "e.pickle").write_bytes(pickle.dumps({"encodings": list(vectors), "names": ["Ann", "Bo", "Ann"]}))
     gallery = opened("a")
-    gallery.import_vectors(tmp_path / "e.pickle", made_by="dlib")
+    gallery.index.import_vectors(tmp_path / "e.pickle", made_by="dlib")
     assert sorted(gallery._index[key].tobytes() for key in gallery._index) == sorted(
         row.astype(np.float32).tobytes() for row in vectors
     )
-    assert gallery.verify().problems == ()
+    assert gallery.index.verify().problems == ()
 
 
 def test_installed_model_makes_them_searchable(
@@ -238,6 +244,6 @@ def test_installed_model_makes_them_searchable(
     vector = probe._index[1]
     np.save(tmp_path / "v.npy", vector[None])
     gallery = opened("a")
-    gallery.import_vectors(tmp_path / "v.npy", made_by="colours")
+    gallery.index.import_vectors(tmp_path / "v.npy", made_by="colours")
     assert gallery.model == label_of(embedder.model)
     assert gallery.search(path)[0].matches[0].distance < 1e-6

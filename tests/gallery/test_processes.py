@@ -77,8 +77,8 @@ def test_killed_at_any_moment(folder: Path, many: Path, open_gallery: Opener, tm
         safe |= {path for path, status in results.items() if status == "added"}
         assert all(status == "unchanged" for path, status in results.items() if path in safe and status != "added")
         with open_gallery() as gallery:
-            assert gallery.problems() == []
-            assert safe <= {str(face.path) for face in gallery.faces()}
+            assert gallery.index.problems() == []
+            assert safe <= {str(face.path) for face in gallery.faces.find()}
         if len(safe) > PHOTOS * 0.8:
             for file in folder.iterdir():
                 file.unlink()
@@ -100,4 +100,4 @@ def test_two_processes_lose_nothing(folder: Path, many: Path, open_gallery: Open
     added = [path for results in (first, second) for path, status in results.items() if status == "added"]
     assert len(added) == len(set(added)) == PHOTOS
     gallery = open_gallery()
-    assert (len(gallery), gallery.problems()) == (PHOTOS, [])
+    assert (len(gallery), gallery.index.problems()) == (PHOTOS, [])

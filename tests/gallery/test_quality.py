@@ -101,11 +101,11 @@ def test_a_near_copy_is_reported(gallery: Gallery, photos: Path) -> None:
     (two,) = gallery.register(again)
     assert [result.status for result in (one, two)] == ["added", "added"]
     assert [note for note in one.notes + two.notes if "same" in note] == [f"nearly the same picture as {first}"]
-    gallery.remove_photo(first)
+    gallery.photos.remove(first)
     write_image(photos / "third.png", cv2.resize(large, (360, 270), interpolation=cv2.INTER_NEAREST))
     (three,) = gallery.register(photos / "third.png")
     assert three.notes[-1] == f"nearly the same picture as {again}"
-    assert gallery.problems() == []
+    assert gallery.index.problems() == []
 
 
 def test_strict_registration_stores_no_poor_face(gallery: Gallery, photos: Path) -> None:
@@ -113,6 +113,6 @@ def test_strict_registration_stores_no_poor_face(gallery: Gallery, photos: Path)
     path = write_photo(photos / "far.png", [(50, 30, 12, (200, 40, 10))])
     (refused,) = gallery.register(path, strict=True)
     assert (refused.status, refused.faces, refused.message) == ("refused", 0, "small (12 pixels)")
-    assert (len(gallery), gallery.people()) == (0, [])
+    assert (len(gallery), list(gallery.people)) == (0, [])
     (taken,) = gallery.register(path)
     assert (taken.status, taken.notes) == ("added", ("small (12 pixels)",))

@@ -10,6 +10,7 @@ import pytest
 from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
 from faceall.gallery import Gallery
+from faceall.gallery.context import Context
 from faceall.gallery.embedded import EmbeddedStore
 from faceall.index import FaceIndex, GraphOptions
 
@@ -36,18 +37,18 @@ def bytes_of(folder: Path) -> bytes:
 
 def test_receipt_of_a_person(filled: Gallery) -> None:
     """Faces, photos, generation; freed space is overwritten, the log empty, and no byte of the faces is left."""
-    (first, second, *_) = filled.faces(person="Eve")
+    (first, second, *_) = filled.faces.find(person="Eve")
     secrets = [filled._index[face.face_id].tobytes() for face in (first, second)]
-    secrets += [filled.thumbnail(face.face_id)[-200:] for face in (first, second)]
+    secrets += [filled.faces.thumbnail(face.face_id)[-200:] for face in (first, second)]
     filled._index.save()
     assert all(secret in bytes_of(filled.folder) for secret in secrets)
-    removal = filled.delete_person("Eve")
+    removal = filled.people.remove("Eve")
     assert (len(removal.faces), len(removal.photos), removal.count) == (2, 1, 2)
     receipt = removal.receipt
     assert receipt is not None
     assert (receipt.secure_delete, receipt.log, receipt.graph, receipt.complete) == (True, "empty", "none", True)
     assert receipt.generation == filled._index.receipt().generation
-    assert filled.remaining(removal) == 0
+    assert filled.index.remaining(removal) == 0
     assert not any(secret in bytes_of(filled.folder) for secret in secrets)
 
 
@@ -56,10 +57,10 @@ def test_receipt_of_a_large_gallery(filled: Gallery, folder: Path) -> None:
     filled.close()
     index = FaceIndex(folder, exact_limit=10)
     index.save()
-    gallery = Gallery(EmbeddedStore(index), Gallery.open(folder)._analyser)
-    secrets = [index[face.face_id].tobytes() for face in gallery.faces(person="Eve")]
+    gallery = Gallery(Context(EmbeddedStore(index), Gallery.open(folder)._analyser))
+    secrets = [index[face.face_id].tobytes() for face in gallery.faces.find(person="Eve")]
     assert all(secret in (folder / "faces.hnsw").read_bytes() for secret in secrets)
-    receipt = gallery.delete_person("Eve").receipt
+    receipt = gallery.people.remove("Eve").receipt
     assert receipt is not None
     assert (receipt.graph, receipt.complete) == ("rewritten", True)
     assert not any(secret in bytes_of(folder) for secret in secrets)
@@ -83,7 +84,7 @@ def test_receipt_says_that_a_reader_holds_the_log(
     thread.start()
     assert ready.wait(10)
     try:
-        receipt = filled.delete_person("Eve").receipt
+        receipt = filled.people.remove("Eve").receipt
         assert receipt is not None
         assert (receipt.log, receipt.complete) == ("held", False)
     finally:

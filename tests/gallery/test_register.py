@@ -29,8 +29,9 @@ def outcome(results: Iterable[PhotoResult]) -> dict[str, str]:
 
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commit after every file."""
-    for name, value in {"register.COMMIT_FILES": 1, "looking.DETECT_FILES": 1, "register.FLUSH_SECONDS": 0}.items():
-        monkeypatch.setattr(f"faceall.gallery.{name}", value)
+    settings = {"registration.COMMIT_FILES": 1, "batch_analysis.DETECT_FILES": 1, "registration.FLUSH_SECONDS": 0}
+    for name, value in settings.items():
+        monkeypatch.setattr(f"faceall.gallery.registration.{name}", value)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def plain(results: Iterable[PhotoResult]) -> list[PhotoResult]:
 def test_new_photo_is_added(gallery: Gallery, ada: Path, photos: Path) -> None:
     """A new photo is added with its face, under its folder's name."""
     assert plain(gallery.register(photos)) == [PhotoResult(ada, "added", 1, "Ada")]
-    assert [(face.person, face.path, face.box) for face in gallery.faces()] == [("Ada", ada, (40, 25, 80, 65))]
+    assert [(face.person, face.path, face.box) for face in gallery.faces.find()] == [("Ada", ada, (40, 25, 80, 65))]
 
 
 def test_second_run_reads_nothing(open_gallery: Opener, ada: Path, photos: Path) -> None:
@@ -77,11 +78,11 @@ def test_touched_file_is_unchanged(open_gallery: Opener, ada: Path, photos: Path
 def test_changed_file_is_redone(gallery: Gallery, ada: Path, photos: Path) -> None:
     """New content under a known path replaces the faces, vectors and thumbnails of the old."""
     list(gallery.register(photos))
-    (before,) = gallery.faces()
+    (before,) = gallery.faces.find()
     write_photo(ada, [*one_face(2), (5, 5, 20, (9, 9, 9))])
     assert outcome(gallery.register(photos)) == {"1.png": "changed"}
-    assert before.face_id not in {face.face_id for face in gallery.faces()}
-    assert (len(gallery), gallery.status().photos, gallery.problems()) == (2, 1, [])
+    assert before.face_id not in {face.face_id for face in gallery.faces.find()}
+    assert (len(gallery), gallery.status().photos, gallery.index.problems()) == (2, 1, [])
 
 
 def test_moved_file_is_recognised(open_gallery: Opener, ada: Path, photos: Path) -> None:
@@ -94,14 +95,14 @@ def test_moved_file_is_recognised(open_gallery: Opener, ada: Path, photos: Path)
     gallery = open_gallery(detector=detector)
     assert list(gallery.register(photos)) == [PhotoResult(target, "moved", 1, "Eve", f"was {ada}")]
     assert detector.seen == 0
-    assert [(face.person, face.path) for face in gallery.faces()] == [("Eve", target)]
+    assert [(face.person, face.path) for face in gallery.faces.find()] == [("Eve", target)]
     assert gallery.status().vanished == 0
 
 
 def test_move_does_not_undo_a_renaming(gallery: Gallery, ada: Path, photos: Path) -> None:
     """A person who was renamed by hand keeps that name when the file moves."""
     list(gallery.register(photos))
-    gallery.rename_person("Ada", "Lady Lovelace")
+    gallery.people.rename("Ada", "Lady Lovelace")
     ada.rename(ada.with_name("2.png"))
     (result,) = gallery.register(photos)
     assert (result.status, result.person) == ("moved", "Lady Lovelace")
@@ -131,7 +132,7 @@ def test_swapped_files_keep_both(gallery: Gallery, ada: Path, photos: Path) -> N
     for path in (ada, other):
         ((match,),) = [result.matches for result in gallery.search(path, k=1)]
         assert (match.path, round(match.distance, 5)) == (path, 0)
-    assert gallery.problems() == []
+    assert gallery.index.problems() == []
 
 
 @pytest.fixture
@@ -139,9 +140,9 @@ def renumbered(gallery: Gallery, ada: Path, photos: Path) -> dict[str, int]:
     """Two photos of Ada, named by hand, pushed on by one number for the sake of a new first one; name -> face."""
     second = write_photo(photos / "Ada" / "2.png", one_face(2))
     list(gallery.register(photos))
-    named = dict(zip(("Grandma", "Grandpa"), (face.face_id for face in gallery.faces()), strict=True))
+    named = dict(zip(("Grandma", "Grandpa"), (face.face_id for face in gallery.faces.find()), strict=True))
     for name, face in named.items():
-        gallery.name_face(face, name)
+        gallery.faces.assign(face, name)
     second.rename(photos / "Ada" / "3.png")
     ada.rename(second)
     write_photo(ada, one_face(9))
@@ -151,11 +152,11 @@ def renumbered(gallery: Gallery, ada: Path, photos: Path) -> dict[str, int]:
 def test_renumbered_files_keep_their_faces(gallery: Gallery, photos: Path, renumbered: dict[str, int]) -> None:
     """Files that move up by a number keep the names and the face ids that their photos have."""
     assert outcome(gallery.register(photos)) == {"1.png": "changed", "2.png": "moved", "3.png": "moved"}
-    assert {face.person: (face.face_id, face.path.name) for face in gallery.faces() if face.person != "Ada"} == {
+    assert {face.person: (face.face_id, face.path.name) for face in gallery.faces.find() if face.person != "Ada"} == {
         "Grandma": (renumbered["Grandma"], "2.png"),
         "Grandpa": (renumbered["Grandpa"], "3.png"),
     }
-    assert (gallery.status().files, gallery.problems()) == (3, [])
+    assert (gallery.status().files, gallery.index.problems()) == (3, [])
 
 
 def test_displaced_photo_stays_findable(
@@ -163,17 +164,17 @@ def test_displaced_photo_stays_findable(
 ) -> None:
     """While its new file is still to come, and after a break there, a photo is found under the path that it had."""
     one_by_one(monkeypatch)
-    registration = gallery.register(photos)
+    registration = gallery.iter_register(photos)
     assert next(registration).status == "changed"
     registration.close()
-    (face,) = gallery.faces(person="Grandma")
+    (face,) = gallery.faces.find(person="Grandma")
     assert (face.face_id, face.path) == (renumbered["Grandma"], photos / "Ada" / "1.png")
     (result,) = gallery.search(write_photo(tmp_path / "query.png", one_face(1)), k=1)
     assert result.matches[0].person == "Grandma"
-    assert gallery.problems() == []
+    assert gallery.index.problems() == []
     list(gallery.register(photos))
-    assert {face.person for face in gallery.faces()} == {"Ada", "Grandma", "Grandpa"}
-    assert gallery.problems() == []
+    assert {face.person for face in gallery.faces.find()} == {"Ada", "Grandma", "Grandpa"}
+    assert gallery.index.problems() == []
 
 
 def test_displaced_photo_that_comes_back(
@@ -182,17 +183,17 @@ def test_displaced_photo_that_comes_back(
     """A run that is broken off forgets nothing: a photo that its own file shows again then keeps its face."""
     one_by_one(monkeypatch)
     list(gallery.register(photos))
-    (before,) = gallery.faces()
+    (before,) = gallery.faces.find()
     content = ada.read_bytes()
     write_photo(ada, one_face(2))
     write_photo(photos / "Ada" / "2.png", one_face(3))
-    registration = gallery.register(photos)
+    registration = gallery.iter_register(photos)
     assert next(registration).status == "changed"
     registration.close()
     ada.write_bytes(content)
     assert outcome(gallery.register(ada)) == {"1.png": "unchanged"}
-    assert [face.face_id for face in gallery.faces(path=ada)] == [before.face_id]
-    assert (gallery.status().files, gallery.problems()) == (1, [])
+    assert [face.face_id for face in gallery.faces.find(path=ada)] == [before.face_id]
+    assert (gallery.status().files, gallery.index.problems()) == (1, [])
 
 
 def test_file_that_changes_while_it_is_filed(
@@ -201,22 +202,22 @@ def test_file_that_changes_while_it_is_filed(
     """A photo that is removed, and whose file gets another known content, between reading and filing breaks nothing."""
     eve = write_photo(photos / "Eve" / "1.png", one_face(2))
     list(gallery.register(photos))
-    (kept,) = gallery.faces(path=eve)
+    (kept,) = gallery.faces.find(path=eve)
     os.utime(ada, ns=(1, 1))
     look = Looker.look
 
     def interfere(self: Looker, batch: list[Arrival]) -> None:
         if batch:
             assert [arrival.known for arrival in batch] == [True]
-            gallery.remove_photo(ada)
+            gallery.photos.remove(ada)
             shutil.copy(eve, ada)
         look(self, batch)
 
     monkeypatch.setattr(Looker, "look", interfere)
     (result,) = gallery.register(ada)
     assert (result.status, result.message) == ("duplicate", f"the same picture as {eve}")
-    assert [face.face_id for face in gallery.faces()] == [kept.face_id]
-    assert gallery.problems() == []
+    assert [face.face_id for face in gallery.faces.find()] == [kept.face_id]
+    assert gallery.index.problems() == []
 
 
 def test_vanished_file_stays_searchable(gallery: Gallery, ada: Path, photos: Path, tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_vanished_file_stays_searchable(gallery: Gallery, ada: Path, photos: Pat
     (result,) = gallery.search(query)
     assert result.matches[0].person == "Ada"
     assert gallery.status().vanished == 1
-    assert gallery.thumbnail(result.matches[0].face_id)[:3] == b"\xff\xd8\xff"
+    assert gallery.faces.thumbnail(result.matches[0].face_id)[:3] == b"\xff\xd8\xff"
 
 
 def test_chief_face_gets_the_name(gallery: Gallery, photos: Path) -> None:
@@ -235,7 +236,7 @@ def test_chief_face_gets_the_name(gallery: Gallery, photos: Path) -> None:
     squares = [(45, 30, 30, (10, 0, 0)), (0, 0, 32, (0, 20, 0)), (100, 70, 15, (0, 0, 30))]
     path = write_photo(photos / "Ada" / "party.png", squares)
     assert plain(gallery.register(photos)) == [PhotoResult(path, "added", 3, "Ada")]
-    assert {face.box[0]: face.person for face in gallery.faces()} == {45: "Ada", 0: None, 100: None}
+    assert {face.box[0]: face.person for face in gallery.faces.find()} == {45: "Ada", 0: None, 100: None}
 
 
 def test_person_option_names_and_refiles(gallery: Gallery, ada: Path, photos: Path) -> None:
@@ -247,7 +248,7 @@ def test_person_option_names_and_refiles(gallery: Gallery, ada: Path, photos: Pa
         PhotoResult(ada, "refiled", 1, "Lady Lovelace"),
         PhotoResult(other, "added", 1, "Lady Lovelace"),
     ]
-    assert [person.name for person in gallery.people()] == ["Lady Lovelace"]
+    assert [person.name for person in gallery.people] == ["Lady Lovelace"]
     assert outcome(gallery.register(photos, person="Lady Lovelace")) == {"1.png": "unchanged", "2.png": "unchanged"}
 
 
@@ -256,13 +257,13 @@ def test_person_option_needs_a_chief_face(open_gallery: Opener, photos: Path) ->
     path = write_photo(photos / "Ada" / "party.png", [*one_face(1), (0, 0, 20, (0, 20, 0))])
     gallery = open_gallery()
     list(gallery.register(photos))
-    (chief,) = gallery.faces(person="Ada")
-    gallery.remove_face(chief.face_id)
+    (chief,) = gallery.faces.find(person="Ada")
+    gallery.faces.remove(chief.face_id)
     for _ in range(2):
         assert list(gallery.register(photos, person="Eve")) == [PhotoResult(path, "unchanged", 1, None)]
     os.utime(path, ns=(1, 1))
     assert list(gallery.register(photos, person="Eve")) == [PhotoResult(path, "unchanged", 1, None)]
-    assert gallery.people() == []
+    assert list(gallery.people) == []
 
 
 def test_photo_without_a_face_stays_one(open_gallery: Opener, photos: Path) -> None:
@@ -309,7 +310,7 @@ def test_odd_files_each_get_a_status(gallery: Gallery, photos: Path) -> None:
     assert [result.status for result in again].count("unreadable") == 3
     assert [result.status for result in again].count("no-face") == 2
     assert [result.status for result in again].count("unchanged") == 3
-    assert gallery.problems() == []
+    assert gallery.index.problems() == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="such names exist on POSIX only")
@@ -322,7 +323,7 @@ def test_odd_names(gallery: Gallery, photos: Path) -> None:
     assert {result.status for result in results} == {"added"}
     for result in results:
         assert gallery.search(result.path, k=1)[0].matches[0].path == result.path
-    assert {result.status for result in gallery.register(photos)} == {"unchanged"}
+    assert {result.status for result in gallery.iter_register(photos)} == {"unchanged"}
 
 
 def test_spoilt_file_keeps_its_faces(gallery: Gallery, ada: Path, photos: Path) -> None:
@@ -356,8 +357,8 @@ def test_results_come_after_their_commit(open_gallery: Opener, photos: Path) -> 
     for number in range(40):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
     gallery, other = open_gallery(), open_gallery()
-    for result in gallery.register(photos):
-        assert other.faces(path=result.path)
+    for result in gallery.iter_register(photos):
+        assert other.faces.find(path=result.path)
 
 
 def test_stopping_keeps_what_is_finished(open_gallery: Opener, photos: Path) -> None:
@@ -369,7 +370,7 @@ def test_stopping_keeps_what_is_finished(open_gallery: Opener, photos: Path) -> 
     results = list(gallery.register(photos, stop=stop, progress=lambda done, total: stop.set()))
     assert 0 < len(results) < 200
     assert len(gallery) == len(results)
-    statuses = [result.status for result in gallery.register(photos)]
+    statuses = [result.status for result in gallery.iter_register(photos)]
     assert (statuses.count("unchanged"), statuses.count("added")) == (len(results), 200 - len(results))
 
 
@@ -377,11 +378,11 @@ def test_breaking_off_keeps_what_is_reported(gallery: Gallery, photos: Path) -> 
     """Leaving the loop loses nothing that was reported, and the gallery goes on working."""
     for number in range(60):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
-    registration = gallery.register(photos)
+    registration = gallery.iter_register(photos)
     first = next(registration)
     registration.close()
-    assert gallery.faces(path=first.path)
-    assert gallery.problems() == []
+    assert gallery.faces.find(path=first.path)
+    assert gallery.index.problems() == []
 
 
 def test_progress_counts_every_file(gallery: Gallery, photos: Path) -> None:
@@ -389,7 +390,7 @@ def test_progress_counts_every_file(gallery: Gallery, photos: Path) -> None:
     for number in range(30):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
     calls: list[tuple[int, int]] = []
-    registration = gallery.register(photos, progress=lambda done, total: calls.append((done, total)))
+    registration = gallery.iter_register(photos, progress=lambda done, total: calls.append((done, total)))
     assert registration.total == len(list(registration)) == 30
     assert calls[-1] == (30, 30)
     assert calls == sorted(calls)
@@ -428,5 +429,5 @@ def test_nothing_to_do_needs_no_model(open_gallery: Opener, photos: Path, ada: P
         patch.setitem(sys.modules, "faceall.detect", None)
         patch.setitem(sys.modules, "faceall.embed", None)
         assert outcome(bare.register(photos)) == {"1.png": "unchanged"}
-        assert [person.name for person in bare.people()] == ["Ada"]
+        assert [person.name for person in bare.people] == ["Ada"]
         assert bare.status().faces == 1

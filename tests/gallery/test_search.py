@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_photo
 
+from faceall.analysis import primary_face
 from faceall.errors import FaceallError, IndexFileError, IndexNewerError, UnknownPersonError
-from faceall.gallery import Gallery, chief_face
+from faceall.gallery import Gallery
 from faceall.index import FaceIndex
 from faceall.types import Faces
 
@@ -28,8 +29,8 @@ def test_search_agrees_with_brute_force(gallery: Gallery, photos: Path) -> None:
     results = gallery.search(query, k=4)
     faces = ColourDetector().detect_batch([query])[0]
     vectors = ColourEmbedder().embed_crops(ColourEmbedder().crop(query, faces))
-    stored = gallery._store.faces.vectors([face.face_id for face in gallery.faces()])
-    people = [face.person for face in gallery.faces()]
+    stored = gallery._store.faces.vectors([face.face_id for face in gallery.faces.find()])
+    people = [face.person for face in gallery.faces.find()]
     assert len(results) == 2
     for result, vector, box in zip(results, vectors, faces.boxes, strict=True):
         distances = ((stored - vector) ** 2).sum(axis=1)
@@ -93,9 +94,9 @@ def test_chief_face_is_large_and_central() -> None:
     """It maximises area - 2 * (distance of the centres)**2."""
     boxes = np.array([[0, 0, 60, 60], [45, 45, 55, 55], [30, 30, 80, 80]], np.float32)
     faces = Faces(boxes, np.ones(3, np.float32), np.zeros((3, 5, 2), np.float32))
-    assert chief_face(faces, (100, 100, 3)) == 2
-    assert chief_face(faces.take([0, 1]), (100, 100, 3)) == 0  # 3600 - 2 * 800 against 100
-    assert chief_face(faces.take([0, 1]), (200, 200, 3)) == 1  # 3600 - 2 * 9800 against 100 - 2 * 5000
+    assert primary_face(faces, (100, 100, 3)) == 2
+    assert primary_face(faces.take([0, 1]), (100, 100, 3)) == 0  # 3600 - 2 * 800 against 100
+    assert primary_face(faces.take([0, 1]), (200, 200, 3)) == 1  # 3600 - 2 * 9800 against 100 - 2 * 5000
 
 
 def test_read_only_changes_nothing(open_gallery: Opener, folder: Path, photos: Path) -> None:
@@ -109,7 +110,7 @@ def test_read_only_changes_nothing(open_gallery: Opener, folder: Path, photos: P
     with pytest.raises(IndexFileError, match="reading only"):
         list(reader.register(photos))
     with pytest.raises(IndexFileError, match="reading only"):
-        reader.rename_person("Ada", "Eve")
+        reader.people.rename("Ada", "Eve")
 
 
 def test_reading_needs_a_gallery(folder: Path) -> None:
@@ -125,7 +126,7 @@ def test_bare_index_is_no_gallery(folder: Path) -> None:
     with pytest.raises(IndexFileError, match="bare face index"):
         Gallery.open(folder, read_only=True)
     with Gallery.open(folder) as gallery:
-        assert gallery.people() == []
+        assert list(gallery.people) == []
 
 
 def test_newer_gallery_is_refused(folder: Path) -> None:

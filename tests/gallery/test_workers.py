@@ -87,9 +87,9 @@ def contents(gallery: Gallery) -> list[tuple[object, ...]]:
             face.person or "",
             face.box,
             gallery._store.faces.vectors([face.face_id]).tobytes(),
-            gallery.thumbnail(face.face_id),
+            gallery.faces.thumbnail(face.face_id),
         )
-        for face in gallery.faces()
+        for face in gallery.faces.find()
     )
 
 
@@ -121,7 +121,7 @@ def test_workers_see_what_one_process_sees(hire: Hire, gallery: Gallery, photos:
         assert told == {"added", "no-face", "unreadable", "duplicate", "unchanged", "changed"}
         assert len(gallery) == 40
         assert contents(gallery) == contents(alone)
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []
 
 
 def test_a_killed_worker_loses_nothing(hire: Hire, gallery: Gallery, photos: Path, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_killed_worker_loses_nothing(hire: Hire, gallery: Gallery, photos: Pat
     assert len(list((tmp_path / "deaths").iterdir())) == 1
     assert [result.status for result in results] == ["added"] * 60
     assert len(gallery) == 60
-    assert gallery.problems() == []
+    assert gallery.index.problems() == []
 
 
 @pytest.mark.slow
@@ -146,11 +146,11 @@ def test_a_photo_that_kills_every_worker_is_given_up_alone(
         write_photo(photos / "Ada" / f"{number:02}.png", one_face(number))
     (tmp_path / "deaths").mkdir()
     make = functools.partial(dying, tmp_path / "deaths", 1 + 13, 1000)
-    results = {result.path.name: result for result in gallery.register(photos, workers=hire(make))}
+    results = {result.path.name: result for result in gallery.iter_register(photos, workers=hire(make))}
     assert results.pop("13.png").message == "3 workers died while they looked at it"
     assert {result.status for result in results.values()} == {"added"}
     assert len(gallery) == 19
-    again = [result for result in gallery.register(photos, workers=hire(colours)) if result.status != "unchanged"]
+    again = [result for result in gallery.iter_register(photos, workers=hire(colours)) if result.status != "unchanged"]
     assert [(result.path.name, result.status) for result in again] == [("13.png", "added")]
 
 
@@ -195,10 +195,10 @@ def test_nothing_to_look_at_starts_no_worker(gallery: Gallery, photos: Path) -> 
 def test_closing_a_registration_keeps_what_is_finished(gallery: Gallery, photos: Path) -> None:
     """The rest is done the next time; the workers are gone."""
     many(photos)
-    registration = gallery.register(photos, workers=local_workers(2, make=colours))
+    registration = gallery.iter_register(photos, workers=local_workers(2, make=colours))
     told = [next(registration) for _ in range(3)]
     registration.close()
-    assert all(gallery.faces(path=result.path) for result in told if result.status == "added")
+    assert all(gallery.faces.find(path=result.path) for result in told if result.status == "added")
     rest = list(gallery.register(photos, workers=local_workers(1, make=colours)))
     assert len(rest) == 42
     assert [result.status for result in rest[:3]] == [

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from faceall import images
-from faceall.analysis.analyser import chief_face
+from faceall.analysis.analyser import primary_face
 from faceall.detect import Detector
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, areas, overlaps, place_points, suppress, to_square
 from faceall.detect.crops import cut_squares, halvings
@@ -113,7 +113,7 @@ def box_vectors() -> dict[str, Any]:
         "scores": floats(scores),
         "overlaps": {kind.value: floats(overlaps(crowd[:8], crowd[:8], kind)) for kind in Overlap},
         "suppressed": cases,
-        "chief": {"width": 300, "height": 200, "is": chief_face(_as_faces(boxes[:5]), (200, 300, 3))},
+        "chief": {"width": 300, "height": 200, "is": primary_face(_as_faces(boxes[:5]), (200, 300, 3))},
     }
 
 

@@ -51,11 +51,11 @@ def test_bundles_are_read_without_any_library(path: Path, people: int, faces: in
 def test_server_takes_up_what_a_phone_enrolled(tmp_path: Path) -> None:
     """The phone began with the server's bundle: six faces are known, Cleo and one more of Ann are new."""
     with Gallery.open(tmp_path / "gallery") as gallery:
-        gallery.import_bundle(SERVER)
-        done = gallery.import_bundle(PHONE)
+        gallery.index.import_bundle(SERVER)
+        done = gallery.index.import_bundle(PHONE)
         assert (done.added, done.known, done.new_people, done.conflicts) == (2, 6, ["Cleo"], [])
-        assert {person.name: person.faces for person in gallery.people()} == {"Ann": 4, "Cleo": 1, "Zoë Ångström": 2}
-        assert gallery.problems() == []
+        assert {person.name: person.faces for person in gallery.people} == {"Ann": 4, "Cleo": 1, "Zoë Ångström": 2}
+        assert gallery.index.problems() == []
 
 
 def test_model_comes_back_unchanged() -> None:

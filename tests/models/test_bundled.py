@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import faceall
+from faceall.analysis import primary_face
 from faceall.caffe.files import read_net
 from faceall.detect import Detector
 from faceall.embed import Embedder
-from faceall.gallery import Gallery, chief_face
+from faceall.gallery import Gallery
 from faceall.images import read_image
 from faceall.models import ModelFolder, find_model, search_path
 from faceall.types import Float32Array, Image
@@ -98,7 +99,7 @@ def test_three_people_are_told_apart(bundled: ModelFolder, shared: Path) -> None
     for path in sorted((shared / "data" / "gallery").rglob("*.jpg")):
         image = read_image(path)
         faces = detector(image)
-        vectors.append(embedder(image, faces.take([chief_face(faces, image.shape)]))[0])
+        vectors.append(embedder(image, faces.take([primary_face(faces, image.shape)]))[0])
         people.append(path.parent.name)
     table = np.stack(vectors)
     distances = ((table[:, None] - table[None]) ** 2).sum(axis=2)

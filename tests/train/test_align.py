@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from faceall.analysis.analyser import chief_face
+from faceall.analysis.analyser import primary_face
 from faceall.errors import AlignError
 from faceall.images import crop, read_image
 from faceall.models import FACENET_CROP
@@ -147,7 +147,7 @@ def test_all_faces_get_a_crop_each(photos: Path, tmp_path: Path, detector: Brigh
 
 
 def test_central_is_the_rule_that_galleries_use(tmp_path: Path, detector: BrightSquares) -> None:
-    """On random scenes the crop is of the face that `chief_face` names."""
+    """On random scenes the crop is of the face that `primary_face` names."""
     random = np.random.default_rng(5)
     for number in range(20):
         squares = [
@@ -160,7 +160,7 @@ def test_central_is_the_rule_that_galleries_use(tmp_path: Path, detector: Bright
     for path, photo in run(tmp_path / "photos", tmp_path / "out", detector).items():
         image = read_image(tmp_path / "photos" / path)
         (faces,) = detector.detect_batch([image])
-        assert photo.crops[0].box == tuple(faces.boxes[chief_face(faces, image.shape)].tolist())
+        assert photo.crops[0].box == tuple(faces.boxes[primary_face(faces, image.shape)].tolist())
 
 
 def test_report_is_what_was_yielded(photos: Path, tmp_path: Path, detector: BrightSquares) -> None:

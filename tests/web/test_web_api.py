@@ -368,7 +368,7 @@ def test_a_fault_is_answered_without_its_text(client: Any, gallery: Gallery, mon
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret of /srv/photos")
 
-    monkeypatch.setattr(gallery, "page_of_people", broken)
+    monkeypatch.setattr(gallery.people, "page", broken)
     answer = client.get(f"{API}/people")
     assert (answer.status_code, answer.json["error"]["code"]) == (500, "internal")
     assert "secret" not in answer.text

@@ -117,7 +117,7 @@ def test_all_faces_are_retrieved_by_ascending_squared_distance(client: Any, gall
         post_register(client, f"{name}.png*", (f"{name}.png", image_file(number)))
     answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(image_file(240))}).json["faces"]
     assert [sorted(one) for one in answer] == [["distance", "path"]] * 3
-    stored = gallery.named_vectors(most_people=9, most_faces=9)
+    stored = gallery.people.named_vectors(most_people=9, most_faces=9)
     query = stored.vectors[stored.names.index("eve")]
     expected = sorted(float(np.sum((vector - query) ** 2)) for vector in stored.vectors)
     assert [one["distance"] for one in answer] == pytest.approx(expected, abs=1e-5)

@@ -307,8 +307,8 @@ def test_many_clients_at_once_lose_nothing(app: Any, gallery: Gallery) -> None:
     for thread in threads:
         thread.join()
     assert trouble == []
-    assert gallery.page_of_photos(limit=500).total == len(gallery) == len(numbers)
-    assert gallery.problems() == []
+    assert gallery.photos.page(limit=500).total == len(gallery) == len(numbers)
+    assert gallery.index.problems() == []
 
 
 def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Path, tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Pa
         "import sys; from stand_ins import *; from faceall.gallery import Gallery\n"
         "with Gallery.open(sys.argv[1], detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:\n"
         "    print([result.status for result in gallery.register(sys.argv[2])])\n"
-        "    gallery.remove_person('Ada')\n"
+        "    gallery.people.remove('Ada')\n"
     )
     search_path = os.pathsep.join(part for part in sys.path if part)
     done = subprocess.run(
@@ -351,7 +351,7 @@ def test_a_crash_leaves_no_upload_behind(client: Any, gallery: Gallery, folder: 
 def test_the_command_line_removes_uploads_too(client: Any, gallery: Gallery, folder: Path) -> None:
     """With the person; the images of others stay, and those that lie elsewhere."""
     register(client, (image_file(1), "Ada/x.png"), (image_file(2), "Eve/x.png"), (image_file(2), "Eve/y.png"))
-    gallery.remove_person("Eve")
+    gallery.people.remove("Eve")
     (left,) = uploads_in(folder)
     assert left.read_bytes() == image_file(1)
     assert [path.name for path in (folder / "uploads").iterdir() if path.is_dir()] == [left.parent.name]
@@ -397,7 +397,7 @@ def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path
         (result,) = register(app.test_client(), (image_file(1), "Ada.png"))
         assert close_app(app, 20)
         if kept:
-            gallery.backup(moved)
+            gallery.index.backup(moved)
     if not kept:
         folder.rename(moved)
     with opened(moved) as gallery:

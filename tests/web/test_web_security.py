@@ -118,7 +118,7 @@ def test_urls_to_inner_addresses_tell_nothing(victim: Served) -> None:
     answer = victim.post(REGISTER, body, "application/json")
     results = json.loads(answer.body)["job"]["results"]
     assert [result["error"]["code"] for result in results] == ["unprocessable"] * len(hosts)
-    assert len(victim.gallery.people()) == len({person.name for person in victim.gallery.people()})
+    assert len(victim.gallery.people) == len({person.name for person in victim.gallery.people})
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_a_stop_finishes_what_was_accepted(folder: Path) -> None:
     assert [result["status"] for result in answers[0][1]["job"]["results"]] == ["registered"] * 6
     with Gallery.open(folder, read_only=True) as gallery:
         assert len(gallery) == 18
-        assert gallery.problems() == []
+        assert gallery.index.problems() == []
 
 
 def test_a_stopped_server_takes_no_connection(folder: Path) -> None:

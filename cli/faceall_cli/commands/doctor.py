@@ -139,7 +139,7 @@ def _gallery(folder: Path | None) -> Iterator[Finding]:
             yield Finding("gallery", True, f"{place}: none yet")
             return
         with Gallery.open(place, read_only=True) as gallery:
-            problems, where = gallery.problems(), gallery.place
+            problems, where = gallery.index.problems(), gallery.place
             made = f"made with {gallery.model}{_way_out(gallery.model)}"
             yield Finding("gallery", True, f"{where}: {len(gallery):,} faces, {made}")
         for problem in problems:

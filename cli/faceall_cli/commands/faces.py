@@ -79,7 +79,7 @@ def embed(console: Console, images: tuple[Path, ...], output: Path, model: str |
     """Write the vectors of all faces on pictures to a NumPy file, and print which row is which face."""
     import numpy as np
 
-    from faceall.gallery import Analyser
+    from faceall.analysis import Analyser
 
     if not output.parent.is_dir():
         raise click.ClickException(f"{output}: cannot be written, as there is no folder {output.parent}")
@@ -121,10 +121,10 @@ def _save(path: Path, array: Any) -> None:
 @output_options
 def compare(console: Console, first: Path, second: Path, model: str | None) -> None:
     """Compare the chief faces of two pictures: are A and B the same person?"""
-    from faceall.gallery import Analyser, compare_pictures
+    from faceall.analysis import Analyser, compare_images
 
     analyser = Analyser(embedder=make_embedder(model))
-    found = compare_pictures(first, second, analyser)
+    found = compare_images(first, second, analyser)
     if found is None:
         raise click.ClickException("one of the two pictures shows no face")
     limit = analyser.embedder.model.manifest.match_threshold

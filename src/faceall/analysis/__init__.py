@@ -1,0 +1,37 @@
+"""From pixels to faces with vectors: detector and embedder together, primary face, quality."""
+
+from faceall.analysis.analyser import (
+    THUMBNAIL,
+    THUMBNAIL_MARGIN,
+    AnalysedImage,
+    Analyser,
+    Comparison,
+    Crops,
+    FaceDetector,
+    FaceEmbedder,
+    as_image,
+    compare_images,
+    known_label,
+    label_of,
+    make_thumbnail,
+    primary_face,
+)
+from faceall.analysis.quality import notes_on
+
+__all__ = [
+    "THUMBNAIL",
+    "THUMBNAIL_MARGIN",
+    "AnalysedImage",
+    "Analyser",
+    "Comparison",
+    "Crops",
+    "FaceDetector",
+    "FaceEmbedder",
+    "as_image",
+    "compare_images",
+    "known_label",
+    "label_of",
+    "make_thumbnail",
+    "notes_on",
+    "primary_face",
+]

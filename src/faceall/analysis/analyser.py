@@ -136,6 +136,25 @@ def known_label(name: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
+class AnalysedImage:
+    """An image with its faces and their vectors.
+
+    Attributes
+    ----------
+    image : (H, W, 3) uint8
+        RGB, upright.
+    faces : Faces
+        The faces, best first.
+    vectors : (n, D) float32
+        Their embeddings, of unit length.
+    """
+
+    image: Image
+    faces: Faces
+    vectors: Float32Array
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Two faces beside each other.
 
@@ -150,7 +169,7 @@ class Comparison:
     second: Face
 
 
-def compare_pictures(
+def compare_images(
     first: Image | str | os.PathLike[str], second: Image | str | os.PathLike[str], analyser: Analyser
 ) -> Comparison | None:
     """The chief faces of two pictures compared; None where one of them shows no face."""
@@ -160,7 +179,7 @@ def compare_pictures(
         (faces,) = analyser.detector.detect_batch([image])
         if not len(faces):
             return None
-        chief = faces.take([chief_face(faces, image.shape)])
+        chief = faces.take([primary_face(faces, image.shape)])
         crops = analyser.embedder.crop(image, chief)
         chosen.append((chief[0], analyser.embedder.embed_crops(crops)[0]))
     (face_a, vector_a), (face_b, vector_b) = chosen
@@ -173,7 +192,7 @@ def as_image(source: Image | str | os.PathLike[str]) -> Image:
     return source if isinstance(source, np.ndarray) else read_image(source)
 
 
-def chief_face(faces: Faces, shape: tuple[int, ...]) -> int:
+def primary_face(faces: Faces, shape: tuple[int, ...]) -> int:
     """The number of the face that a portrait is of: large and central, area - 2 * (distance from the centre)**2.
 
     shape  (height, width, ...) of the picture; there has to be a face

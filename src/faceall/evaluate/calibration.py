@@ -73,7 +73,7 @@ def calibrate(gallery: Gallery, *, false_accept_rate: float = 1e-3, rounds: int 
     """
     if not 0 < false_accept_rate < 1:
         raise EvaluationError(f"the false-accept rate is {false_accept_rate:g}, expected above 0 and below 1, as 0.001")
-    named = gallery.named_vectors(most_people=MOST_PEOPLE, most_faces=MOST_FACES)
+    named = gallery.people.named_vectors(most_people=MOST_PEOPLE, most_faces=MOST_FACES)
     refuse_too_few_people(len(named.names), false_accept_rate)
     compared = compare_people(named)
     threshold, interval, reject, reject_interval = choose_threshold(compared, false_accept_rate, rounds=rounds)
@@ -87,7 +87,7 @@ def calibrate(gallery: Gallery, *, false_accept_rate: float = 1e-3, rounds: int 
         faces=len(named.people),
         model=gallery.model or "",
     )
-    known = sum(person.faces for person in gallery.people() if person.named)
+    known = sum(person.faces for person in gallery.people if person.named)
     return CalibrationReport(calibration, _nearest(compared, named.names), known > len(named.people))
 
 

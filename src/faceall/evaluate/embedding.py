@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from faceall.analysis.analyser import Crops, FaceDetector, FaceEmbedder, chief_face
+from faceall.analysis.analyser import Crops, FaceDetector, FaceEmbedder, primary_face
 from faceall.errors import ImageError, ImageTooLargeError
 from faceall.images import read_image
 from faceall.types import Face, Faces, Float32Array, Image
@@ -180,7 +180,7 @@ def _primary_faces(
     found = detector.detect_batch([image for _, image in batch]) if batch else []
     for (path, image), faces in zip(batch, found, strict=True):
         if len(faces):
-            detected.append((path, image, faces.take([chief_face(faces, image.shape)])))
+            detected.append((path, image, faces.take([primary_face(faces, image.shape)])))
         else:
             unusable.append(UnusableImage(path, "no-face", f"{path}: no face found"))
     return detected

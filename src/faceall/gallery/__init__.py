@@ -1,17 +1,17 @@
-"""Photos, faces and people in one folder: register, search, look after.
+"""Galleries: photos, faces and people in one place; register, search, maintain."""
 
-This is the one place that knows all stages: read, detect, embed, store.
-"""
-
-from faceall.analysis.analyser import THUMBNAIL, Analyser, Comparison, chief_face, compare_pictures
 from faceall.gallery.bundle.export import BundleExport
 from faceall.gallery.bundle.merge import BundleImport
+from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.gallery import Gallery
+from faceall.gallery.index import GalleryIndex
 from faceall.gallery.maintenance.migration import MigratedPhoto, Migration
 from faceall.gallery.maintenance.move import Move, move_gallery
 from faceall.gallery.maintenance.repair import Repair, repair_gallery
 from faceall.gallery.opening import as_folder, default_folder, default_place, folder_of, holds_gallery
 from faceall.gallery.people.clusters import Cluster, Clustering
+from faceall.gallery.people.people import GalleryPeople
+from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import (
     GalleryStatistics,
     GalleryStatus,
@@ -31,17 +31,18 @@ from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, Sear
 from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors
 
 __all__ = [
-    "THUMBNAIL",
-    "Analyser",
     "BundleExport",
     "BundleImport",
     "Calibration",
     "Candidate",
     "Cluster",
     "Clustering",
-    "Comparison",
     "Gallery",
+    "GalleryFaces",
+    "GalleryIndex",
     "GalleryMatch",
+    "GalleryPeople",
+    "GalleryPhotos",
     "GalleryStatistics",
     "GalleryStatus",
     "MatchThreshold",
@@ -63,8 +64,6 @@ __all__ = [
     "StoredPhoto",
     "Timings",
     "as_folder",
-    "chief_face",
-    "compare_pictures",
     "default_folder",
     "default_place",
     "find_candidates",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,9 @@ from PIL import ImageDraw, ImageFont
 
 from faceall.analysis.analyser import THUMBNAIL
 from faceall.errors import FaceallError
-from faceall.gallery.search import GalleryMatch, SearchResult
+from faceall.gallery.people.names import unknown_face
+from faceall.gallery.search import GalleryMatch, Query, SearchResult, match_faces
+from faceall.gallery.store import Store
 from faceall.images import crop, draw_faces, read_image, resize
 from faceall.types import Faces, Float32Array, Image
 
@@ -39,6 +41,31 @@ class Agreement:
     def text(self) -> str:
         """As a person reads it."""
         return f"{self.same} of {self.count} nearest faces are those of an exact search"
+
+
+def explain_search(store: Store, query: Query, k: int, limit: float | None) -> Image:
+    """Search, search again exactly, and draw both."""
+    results = match_faces(store, query, k, limit)
+    every = match_faces(store, query, k, None)
+    exact: Iterable[Float32Array] = ()
+    if len(query.faces):
+        exact = store.faces.nearest(query.vectors, k, people=query.people, exact=True).distances
+    stored = store.faces.stored(match.face_id for result in results for match in result.matches)
+
+    def face_of(face_id: int) -> tuple[Faces, bytes]:
+        """A stored face, one in its photo, and its thumbnail."""
+        thumbnail = store.faces.thumbnail(face_id)
+        if thumbnail is None:
+            raise unknown_face(store, face_id)
+        return Faces.of([stored[face_id].as_face()] if face_id in stored else []), thumbnail
+
+    return draw_explanation(
+        query.image,
+        query.faces,
+        results,
+        agreements=[agreement_of(quick.matches, row) for quick, row in zip(every, exact, strict=True)],
+        face_of=face_of,
+    )
 
 
 def draw_explanation(

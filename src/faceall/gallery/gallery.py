@@ -1,4 +1,4 @@
-"""`Gallery`: photos go in, and a picture finds who is on it."""
+"""`Gallery`: register photos and find out who is on an image."""
 
 from __future__ import annotations
 
@@ -8,27 +8,65 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import TracebackType
+from typing import TypeAlias
 
-from faceall.analysis.analyser import Analyser, FaceDetector, FaceEmbedder
+from faceall.analysis.analyser import (
+    AnalysedImage,
+    Analyser,
+    Comparison,
+    FaceDetector,
+    FaceEmbedder,
+    as_image,
+    compare_images,
+)
 from faceall.errors import FaceallError, ImageError
-from faceall.gallery.changes import Changes
-from faceall.gallery.contents import Contents
+from faceall.gallery.context import Context
+from faceall.gallery.explanation import explain_search
+from faceall.gallery.faces import GalleryFaces
+from faceall.gallery.index import GalleryIndex
 from faceall.gallery.opening import default_place, open_store
-from faceall.gallery.people.folders import write_folders
-from faceall.gallery.people.names import checked_name
+from faceall.gallery.people.names import checked_name, find_person
+from faceall.gallery.people.people import GalleryPeople
+from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import GalleryStatus, PhotoResult
 from faceall.gallery.registration.naming import Candidate, find_candidates
 from faceall.gallery.registration.registration import Progress, Registration
 from faceall.gallery.registration.workers import Workers
-from faceall.gallery.upkeep import Upkeep
+from faceall.gallery.search import PersonResult, Query, SearchResult, match_faces, match_people
+from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibration, write_calibration
+from faceall.index import FaceIndex
+from faceall.types import Image
+
+Source: TypeAlias = Image | str | os.PathLike[str] | AnalysedImage
+"""What can be searched for: pixels (H, W, 3) uint8 RGB, a path, or an image that was analysed already."""
 
 
-class Gallery(Contents, Changes, Upkeep):
-    """Photos, the faces on them, and the people these belong to; in one folder or in Milvus, safe at every moment.
+class Gallery:
+    """Photos, the faces on them, and the people these belong to, in one folder or in Milvus.
 
     A photo that was reported as registered survives a crash. The gallery keeps vectors and small thumbnails, so it
     works without the photos themselves. Several processes may use one gallery at once. Open it with `Gallery.open`.
+
+    Attributes
+    ----------
+    people : GalleryPeople
+        List, rename, merge, split, cluster and remove people.
+    photos : GalleryPhotos
+        List, look up and remove photos.
+    faces : GalleryFaces
+        List faces, assign them to people, remove them.
+    index : GalleryIndex
+        Verify, back up, compact, migrate, export and import.
     """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.store
+        self._analyser = context.analyser
+        self.people = GalleryPeople(context)
+        self.photos = GalleryPhotos(context)
+        self.faces = GalleryFaces(context)
+        self.index = GalleryIndex(context)
 
     @classmethod
     def open(
@@ -39,41 +77,60 @@ class Gallery(Contents, Changes, Upkeep):
         embedder: FaceEmbedder | None = None,
         read_only: bool = False,
     ) -> Gallery:
-        """Open the gallery in a folder or in Milvus, or make one there.
+        """Open the gallery in a folder or in Milvus, or create one there.
 
-        path       the folder, or an address: milvus://HOST:PORT/NAME, milvuss://... (TLS), milvus-lite:///PATH.db; by
-                   default FACEALL_GALLERY, else "gallery" in the user's data folder
-        detector   by default a `Detector`, made when the first picture is looked at
-        embedder   by default an `Embedder`, likewise
-        read_only  never write; the gallery has to be there
+        Parameters
+        ----------
+        path : path-like, optional
+            A folder, or an address: milvus://HOST:PORT/NAME, milvuss://... (TLS), milvus-lite:///PATH.db. By default
+            FACEALL_GALLERY, else "gallery" in the user's data folder.
+        detector : FaceDetector, optional
+            By default a `Detector`, created when the first image is analysed.
+        embedder : FaceEmbedder, optional
+            By default an `Embedder`, created likewise.
+        read_only : bool, default False
+            Never write; the gallery must exist.
 
-        Raises IndexFileError (cannot be made, reached or used), IndexDamagedError, IndexNewerError, IndexBusyError, or
-        MissingDependencyError (Milvus without pymilvus).
+        Raises
+        ------
+        IndexFileError
+            It cannot be created, reached or used; or one of its subclasses IndexDamagedError, IndexNewerError,
+            IndexBusyError.
+        MissingDependencyError
+            Milvus without pymilvus.
         """
         store = open_store(default_place() if path is None else path, read_only=read_only)
-        return cls(store, Analyser(detector, embedder, remembered=lambda: store.model))
+        return cls(Context(store, Analyser(detector, embedder, remembered=lambda: store.model)))
 
-    # -- what it is -------------------------------------------------------------------------------------------------
+    # -- description ------------------------------------------------------------------------------------------------
 
     @property
     def place(self) -> str:
-        """Where it lies, as messages say it: a folder, or an address without credentials."""
+        """Where the gallery is: a folder, or an address without credentials."""
         return self._store.name
 
     @property
     def folder(self) -> Path:
-        """Where its files lie; of a gallery in Milvus, those that this machine keeps besides."""
+        """The folder of its files; for a gallery in Milvus, of those that this machine keeps."""
         return self._store.folder
 
+    @property
+    def model(self) -> str | None:
+        """The embedder that made the vectors, None before the first face."""
+        return self._store.model
+
+    def __len__(self) -> int:
+        """Return the number of faces."""
+        return len(self._store.faces)
+
+    def __repr__(self) -> str:
+        return f"Gallery('{self._store.name}')"
+
     def status(self) -> GalleryStatus:
-        """Count what it holds, and the files that are no longer where they were seen."""
+        """Count what the gallery holds, and the files that are missing."""
         return self._store.status()
 
-    def problems(self) -> list[str]:
-        """What is wrong with its records, a line each; none in a sound gallery. Reads everything."""
-        return self._store.problems()
-
-    # -- photos in --------------------------------------------------------------------------------------------------
+    # -- registration -----------------------------------------------------------------------------------------------
 
     def register(
         self,
@@ -85,24 +142,74 @@ class Gallery(Contents, Changes, Upkeep):
         workers: Workers | None = None,
         progress: Progress | None = None,
         stop: Event | None = None,
+    ) -> list[PhotoResult]:
+        """Register photos and return what became of each.
+
+        Of several faces on a photo the primary one (large and central) is assigned to the person. The others are
+        stored and found by `search`, without a name. Files that have not changed since the last time are skipped.
+
+        Parameters
+        ----------
+        paths : path-like, or iterable of path-like
+            Files, and folders that are searched recursively.
+        person : str, optional
+            Whose photos these are. By default a photo below a given folder belongs to the person that its own folder
+            is named after; one directly in a given folder, or given itself, is named after its file, without the
+            number (after the folder where the file name says nothing: 1.jpg, IMG_0042.jpg).
+        unnamed : bool, default False
+            Take no names from the paths: new faces are unassigned.
+        strict : bool, default False
+            Refuse photos whose primary face is small, blurred, turned away or cut off by the edge.
+        workers : Workers, optional
+            Processes that analyse the photos, here or on other machines; by default this process does.
+        progress : callable, optional
+            Called now and then with the number of files done and of all files.
+        stop : threading.Event, optional
+            Set it to stop early; what is finished is kept and reported.
+
+        Returns
+        -------
+        list of PhotoResult
+            One per file, in order; each was committed.
+
+        Raises
+        ------
+        IndexMismatchError
+            Another model made the gallery.
+        ModelNotFoundError
+            No embedder is installed.
+        IndexBusyError
+            Others are writing for too long.
+        """
+        return list(
+            self.iter_register(
+                paths, person=person, unnamed=unnamed, strict=strict, workers=workers, progress=progress, stop=stop
+            )
+        )
+
+    def iter_register(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        person: str | None = None,
+        unnamed: bool = False,
+        strict: bool = False,
+        workers: Workers | None = None,
+        progress: Progress | None = None,
+        stop: Event | None = None,
     ) -> Registration:
-        """Take up photos: iterate over what this returns, a `PhotoResult` per file, each committed before it comes.
+        """Register photos as `register` does, while iterating over the result.
 
-        paths     files, and folders that are searched at any depth
-        person    whose photos these are. By default a photo below a given folder belongs to the person that its own
-                  folder is called after; one directly in a given folder, or given itself, is called after its file's
-                  name without the number (the folder's name, where the file's says nothing: 1.jpg, IMG_0042.jpg)
-        unnamed   the paths say nothing about who it is: faces that are new belong to nobody
-        strict    take up no photo whose chief face is poor: small, blurred, turned away or cut by the edge
-        workers   processes that look at the photos, here or on other machines; by default this process does
-        progress  called now and then with the number of files done and of all
-        stop      set it to end early; what is finished is kept and reported
+        Returns
+        -------
+        Registration
+            An iterator of `PhotoResult`, one per file, each committed before it is yielded. Nothing happens before the
+            first is requested.
 
-        Of several faces the chief one (large and central) belongs to the person. The others are stored too and found
-        by `search`, filed under nobody. Files that have not changed since the last time cost next to nothing.
-
-        Raises, while iterating, IndexMismatchError if another model made the gallery, ModelNotFoundError if none is
-        installed, IndexBusyError if others write for too long.
+        Raises
+        ------
+        FaceallError
+            A path is empty; and, while iterating, what `register` raises.
         """
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         if not all(map(os.fspath, given)):
@@ -113,7 +220,7 @@ class Gallery(Contents, Changes, Upkeep):
             name, _, reason = str(error).rpartition(": ")
             trouble.append(PhotoResult(Path(name), "unreadable", message=reason))
 
-        candidates = find_candidates(given, known=[found.name for found in self.people()], on_error=note)
+        candidates = find_candidates(given, known=[found.name for found in self.people], on_error=note)
         if person is not None:
             name = checked_name(person)
             candidates = [replace(candidate, person=name) for candidate in candidates]
@@ -124,9 +231,19 @@ class Gallery(Contents, Changes, Upkeep):
         )
 
     def register_candidates(self, candidates: Iterable[Candidate], *, refile: bool = False) -> Registration:
-        """Take up files as `register` does, each with a person of its own, or nobody.
+        """Register files while iterating over the result, each with a person of its own or without one.
 
-        refile  file the chief face of a known photo under its candidate's person, whoever it belonged to
+        Parameters
+        ----------
+        candidates : iterable of Candidate
+            The files and their people.
+        refile : bool, default False
+            Assign the primary face of a known photo to its candidate's person, whoever it belonged to.
+
+        Raises
+        ------
+        FaceallError
+            A name is empty, too long or holds control characters; and, while iterating, what `register` raises.
         """
         tidy = [
             replace(candidate, person=None if candidate.person is None else checked_name(candidate.person))
@@ -151,28 +268,138 @@ class Gallery(Contents, Changes, Upkeep):
             candidates,
             refile=refile,
             strict=strict,
-            agree=self._agree,
+            agree=self._context.require_same_model,
             first=first,
             workers=workers,
             progress=progress,
             stop=stop,
         )
 
-    # -- photos out, and the end ------------------------------------------------------------------------------------
+    # -- search -----------------------------------------------------------------------------------------------------
 
-    def write_folders(self, directory: str | os.PathLike[str], *, photos: bool = False) -> int:
-        """Write every face into a folder per person or cluster, and one per face that is alone.
+    def analyse(self, source: Image | str | os.PathLike[str]) -> AnalysedImage:
+        """Find and embed the faces of an image once, for several searches.
 
-        directory  a new or empty folder
-        photos     copies of the whole photos, where they are still there, rather than thumbnails
-        returns    how many folders that made
-
-        Raises FaceallError.
+        Raises
+        ------
+        ImageError
+            The image cannot be read.
+        ModelError
+            A model is missing or damaged.
+        IndexMismatchError
+            Another model made the gallery.
         """
-        return write_folders(self.faces(), Path(directory), thumbnail=self.thumbnail, photos=photos)
+        image = as_image(source)
+        self._context.require_same_model()
+        faces, vectors = self._analyser.find(image)
+        return AnalysedImage(image, faces, vectors)
+
+    def search(
+        self,
+        source: Source,
+        *,
+        k: int = 5,
+        threshold: float | None = None,
+        people: Sequence[str] | None = None,
+    ) -> list[SearchResult]:
+        """Find who is on an image: the k nearest faces of the gallery for every face.
+
+        Parameters
+        ----------
+        source : path-like, (H, W, 3) uint8 array or AnalysedImage
+            The image to search for, RGB.
+        k : int, default 5
+            How many faces to return per face of the image.
+        threshold : float, optional
+            Only matches up to this distance (squared L2, 0..4). By default all are returned, and `match_threshold`
+            decides which of them count as matches.
+        people : sequence of str, optional
+            Search only their faces; by default all, unassigned ones included.
+
+        Returns
+        -------
+        list of SearchResult
+            One per face of the image, most certain detection first; empty if there is no face.
+
+        Raises
+        ------
+        ImageError
+            The image cannot be read.
+        ModelError
+            A model is missing or damaged.
+        UnknownPersonError
+            One of the people does not exist.
+        IndexMismatchError
+            Another model made the gallery.
+        """
+        return match_faces(self._store, self._query(source, k, threshold, people), k, threshold)
+
+    def search_people(
+        self,
+        source: Source,
+        *,
+        k: int = 5,
+        threshold: float | None = None,
+        people: Sequence[str] | None = None,
+    ) -> list[PersonResult]:
+        """Find who is on an image: the k nearest people for every face; as `search` otherwise."""
+        return match_people(self._store, self._query(source, k, threshold, people), k, threshold)
+
+    def explain(
+        self,
+        source: Source,
+        *,
+        k: int = 5,
+        threshold: float | None = None,
+        people: Sequence[str] | None = None,
+    ) -> Image:
+        """Draw a search: the image and its matches with boxes, landmarks, distances and thresholds.
+
+        The drawing also says how many of the nearest faces an exact search finds. Parameters and errors are those of
+        `search`.
+
+        Returns
+        -------
+        (H, W, 3) uint8
+            RGB.
+        """
+        return explain_search(self._store, self._query(source, k, threshold, people), k, threshold)
+
+    def _query(self, source: Source, k: int, threshold: float | None, people: Sequence[str] | None) -> Query:
+        """Check the options of a search, then analyse its image."""
+        if k < 1:
+            raise FaceallError(f"k is {k}, expected a whole number from 1")
+        if threshold is not None and not 0 <= threshold <= 4:
+            raise FaceallError(f"threshold is {threshold:g}, expected a squared distance from 0 to 4")
+        wanted = None if people is None else tuple(find_person(self._store, person) for person in people)
+        found = source if isinstance(source, AnalysedImage) else self.analyse(source)
+        judged = self.match_threshold if threshold is None else MatchThreshold(threshold, None, "given")
+        return Query(found.image, found.faces, found.vectors, judged, wanted)
+
+    def compare(
+        self, first: Image | str | os.PathLike[str], second: Image | str | os.PathLike[str]
+    ) -> Comparison | None:
+        """Compare the primary faces of two images, which need not be in the gallery; None if one shows no face."""
+        return compare_images(first, second, self._analyser)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The threshold that was chosen on the gallery's own people for its model; set it to None to forget it."""
+        return read_calibration(self._store)
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration | None) -> None:
+        write_calibration(self._store, calibration)
+
+    @property
+    def match_threshold(self) -> MatchThreshold | None:
+        """The distance up to which faces match: the gallery's own threshold, else the model's, else None."""
+        return self._context.match_threshold
+
+    # -- life cycle -------------------------------------------------------------------------------------------------
 
     def warm_up(self) -> None:
-        """Load the models now rather than at the first picture."""
+        """Load the models now rather than at the first image."""
         self._analyser.warm_up()
 
     def close(self) -> None:
@@ -186,3 +413,7 @@ class Gallery(Contents, Changes, Upkeep):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._store.close(save=error is None)
+
+    @property
+    def _index(self) -> FaceIndex:
+        return self._context.face_index

@@ -41,8 +41,8 @@ def cluster(
     if photos and to is None:
         raise click.UsageError("--photos: only with --to DIR")
     with open_existing(gallery) as opened:
-        found = opened.cluster(threshold=threshold, known=known)
-        written = None if to is None else opened.write_folders(to, photos=photos)
+        found = opened.people.cluster(threshold=threshold, known=known)
+        written = None if to is None else opened.faces.write_folders(to, photos=photos)
     for group in found.clusters:
         console.record(
             {

@@ -30,7 +30,7 @@ def export(console: Console, bundle: Path, people: tuple[str, ...], replace: boo
     It holds no photos and no paths. It is not encrypted: keep it as safe as the photos.
     """
     with open_to_export(gallery) as opened:
-        done = opened.export_bundle(bundle, people=list(people) or None, replace=replace)
+        done = opened.index.export_bundle(bundle, people=list(people) or None, replace=replace)
     console.record({"bundle": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
     what = f"{counted(done.faces, 'face')} of {counted(done.people, 'person', 'people')}"
     console.line(f"{short_path(done.path)}: {what}, {done.size / 1e6:,.1f} MB")
@@ -50,7 +50,7 @@ def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None)
     from faceall.gallery import open_to_fill
 
     with open_to_fill(gallery) as opened, console.progress(0, "faces") as bar:
-        done = opened.import_bundle(bundle, restore=restore, progress=bar.move_to)
+        done = opened.index.import_bundle(bundle, restore=restore, progress=bar.move_to)
     console.record(
         {
             "bundle": str(done.path),

@@ -32,7 +32,7 @@ def verify(console: Console, gallery: Path | None) -> None:
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
-        found = opened.verify()
+        found = opened.index.verify()
     console.record(asdict(found))
     for problem in found.problems:
         console.complain(f"faceall: {shown(problem)}")
@@ -76,7 +76,7 @@ def repair(console: Console, gallery: Path | None) -> None:
 def compact(console: Console, gallery: Path | None) -> None:
     """Give back the space of removed faces: in the graph and in the database."""
     with open_existing(gallery) as opened:
-        done = opened.compact()
+        done = opened.index.compact()
     console.record(asdict(done))
     console.line(f"database {_size(done.database_before)} -> {_size(done.database_after)}")
     dropped = f", {counted(done.waypoints, 'removed vector')} dropped" if done.waypoints else ""
@@ -101,7 +101,7 @@ def migrate(console: Console, thumbnails: bool, model: str | None, gallery: Path
 
     embedder = make_embedder(model) or Embedder()
     with open_existing(gallery) as opened, stopped_by_ctrl_c() as stop:
-        migration = opened.migrate(embedder, thumbnails=thumbnails, stop=stop)
+        migration = opened.index.migrate(embedder, thumbnails=thumbnails, stop=stop)
         statuses = _print_photos(console, migration)
         faces, label = len(opened), opened.model
     parts = ", ".join(f"{number:,} {status}" for status, number in statuses.most_common()) or "nothing to do"
@@ -161,7 +161,7 @@ def stats(console: Console, gallery: Path | None) -> None:
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
-        found = opened.statistics()
+        found = opened.index.statistics()
     console.record(asdict(found))
     one = found.index
     rows = [
@@ -199,7 +199,7 @@ def backup(console: Console, directory: Path, gallery: Path | None) -> None:
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
-        size = opened.backup(directory)
+        size = opened.index.backup(directory)
         faces = len(opened)
     console.record({"directory": str(directory.absolute()), "bytes": size})
     console.line(f"{short_path(directory)}: {counted(faces, 'face')}, {_size(size)}")
@@ -212,7 +212,7 @@ def backup(console: Console, directory: Path, gallery: Path | None) -> None:
 def export(console: Console, directory: Path, gallery: Path | None) -> None:
     """Write vectors (.npy), faces, people and thumbnails into the new folder DIR, for other programs or machines."""
     with open_to_export(gallery) as opened:
-        done = opened.export_folder(directory)
+        done = opened.index.export_folder(directory)
     console.record({"directory": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
     console.line(f"{short_path(done.path)}: {counted(done.faces, 'face')}, {_size(done.size)}")
 
@@ -236,7 +236,7 @@ def import_(console: Console, source: Path, made_by: str | None, gallery: Path |
     from faceall.gallery import open_to_fill
 
     with open_to_fill(gallery) as opened:
-        done = opened.import_vectors(source, made_by=made_by)
+        done = opened.index.import_vectors(source, made_by=made_by)
         model = opened.model
     console.record({"source": str(source), "added": done.added, "known": done.known, "model": model})
     console.line(f"{counted(done.added, 'face')} added, {done.known:,} known already; made by {model}")

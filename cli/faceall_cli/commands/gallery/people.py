@@ -54,7 +54,7 @@ def list_(console: Console, name: str | None, gallery: Path | None) -> None:
         if name is not None:
             _list_faces(console, opened, name)
             return
-        found = opened.people()
+        found = list(opened.people)
     for person in found:
         console.record({"person": person.name, "faces": person.faces, "photos": person.photos, "named": person.named})
     if found:
@@ -65,7 +65,7 @@ def list_(console: Console, name: str | None, gallery: Path | None) -> None:
 
 
 def _list_faces(console: Console, gallery: Gallery, name: str) -> None:
-    faces = gallery.faces(person=name)
+    faces = gallery.faces.find(person=name)
     for face in faces:
         console.record({"face_id": face.face_id, "person": name, "path": str(face.path), "box": rounded(face.box)})
     rows = [(str(face.face_id), f"{face.score:.3f}", short_path(face.path)) for face in faces]
@@ -80,7 +80,7 @@ def _list_faces(console: Console, gallery: Gallery, name: str) -> None:
 def rename(console: Console, old: str, new: str, gallery: Path | None) -> None:
     """Give a person another name."""
     with open_existing(gallery) as opened:
-        opened.rename_person(old, new)
+        opened.people.rename(old, new)
     console.record({"person": new, "was": old})
     console.line(f"{shown(old)} is called {shown(new)} now")
 
@@ -93,7 +93,7 @@ def rename(console: Console, old: str, new: str, gallery: Path | None) -> None:
 def merge(console: Console, old: str, into: str, gallery: Path | None) -> None:
     """File all faces of one person under another: OLD is INTO."""
     with open_existing(gallery) as opened:
-        faces = opened.merge_people(old, into)
+        faces = opened.people.merge(old, into)
     console.record({"person": into, "was": old, "faces": faces})
     console.line(f"{counted(faces, 'face')} of {shown(old)} filed under {shown(into)}")
 
@@ -108,7 +108,7 @@ def remove(console: Console, name: str, gallery: Path | None) -> None:
     Photos that show nobody else are forgotten too; registering them again brings them back.
     """
     with open_existing(gallery) as opened:
-        removal = opened.delete_person(name)
+        removal = opened.people.remove(name)
     console.record({"person": name, "faces": removal.count, "receipt": receipt_of(removal)})
     console.line(f"removed {shown(name)}: {counted(removal.count, 'face')}{proof_of(removal)}")
 
@@ -121,7 +121,7 @@ def remove(console: Console, name: str, gallery: Path | None) -> None:
 def name_face(console: Console, face_id: int, person: str, gallery: Path | None) -> None:
     """File one face, by the id that search prints, under a person, new or known."""
     with open_existing(gallery) as opened:
-        opened.name_face(face_id, person)
+        opened.faces.assign(face_id, person)
     console.record({"face_id": face_id, "person": person})
     console.line(f"face {face_id} is {shown(person)}")
 
@@ -135,7 +135,7 @@ def name_face(console: Console, face_id: int, person: str, gallery: Path | None)
 def split(console: Console, name: str, face_ids: tuple[int, ...], to: str | None, gallery: Path | None) -> None:
     """Take faces of one person out: they show somebody else. Clustering never files them under NAME again."""
     with open_existing(gallery) as opened:
-        target = opened.split_person(name, face_ids, to=to)
+        target = opened.people.split(name, face_ids, to=to)
     console.record({"person": target, "was": name, "faces": list(face_ids)})
     console.line(f"{counted(len(face_ids), 'face')} of {shown(name)} filed under {shown(target)}")
 
@@ -147,6 +147,6 @@ def split(console: Console, name: str, face_ids: tuple[int, ...], to: str | None
 def unassign(console: Console, face_ids: tuple[int, ...], gallery: Path | None) -> None:
     """File faces, by the ids that search prints, under nobody. Clustering never puts them back where they were."""
     with open_existing(gallery) as opened:
-        changed = opened.unassign(face_ids)
+        changed = opened.faces.unassign(face_ids)
     console.record({"faces": list(face_ids), "changed": changed})
     console.line(f"{counted(changed, 'face')} filed under nobody now")

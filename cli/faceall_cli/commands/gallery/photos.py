@@ -68,7 +68,9 @@ def register(
     hired = _hire(workers)
     start = time.monotonic()
     with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stopped_by_ctrl_c() as stop:
-        registration = opened.register(paths, person=person, unnamed=unnamed, strict=strict, workers=hired, stop=stop)
+        registration = opened.iter_register(
+            paths, person=person, unnamed=unnamed, strict=strict, workers=hired, stop=stop
+        )
         statuses, trouble = _print_results(console, registration)
         _print_summary(console, registration, statuses, time.monotonic() - start)
     if stop.is_set():
@@ -186,11 +188,11 @@ def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> 
     with open_existing(gallery) as opened:
         for target in targets:
             if _is_face(target):
-                removal = opened.delete_faces([int(target)])
+                removal = opened.faces.remove([int(target)])
                 console.record({"face_id": int(target), "removed": True, "receipt": receipt_of(removal)})
                 console.line(f"removed face {target}{proof_of(removal)}")
             else:
-                removal = opened.delete_photos_at(target)
+                removal = opened.photos.remove(target)
                 photos = len(removal.photos)
                 record = {"path": os.path.abspath(target), "photos": photos, "receipt": receipt_of(removal)}
                 console.record(record)

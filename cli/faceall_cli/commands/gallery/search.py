@@ -16,8 +16,8 @@ from faceall_cli.images import Drawings, place, read_images
 from faceall_cli.options import gallery_option, images_argument, model_option, output_options
 
 if TYPE_CHECKING:
+    from faceall.analysis import AnalysedImage
     from faceall.gallery import Gallery, GalleryMatch, MatchThreshold, PersonMatch, PersonResult, SearchResult
-    from faceall.types import Image
 
 
 @click.command()
@@ -75,7 +75,8 @@ def search(
             raise click.ClickException(f"{opened.place}: the gallery is empty; register photos first")
         opened.warm_up()
         for path, image in read_images(console, images):
-            results = _ask(opened, image, by, **asked)
+            analysed = opened.analyse(image)
+            results = _ask(opened, analysed, by, **asked)
             if not results:
                 console.complain(f"faceall: {shown(path)}: no face found")
             for number, result in enumerate(results, 1):
@@ -83,7 +84,7 @@ def search(
                 console.line(f"{shown(path)}{which} at {place(result.box)}:")
                 _print_result(console, path, result)
             if drawings is not None:
-                drawings.write(path, opened.explain(image, **asked))
+                drawings.write(path, opened.explain(analysed, **asked))
             found += len(results)
             judged += [result.threshold for result in results]
     if not found:
@@ -91,7 +92,7 @@ def search(
     console.remark(_explained(judged[0]))
 
 
-def _ask(opened: Gallery, image: Image, by: str, **options: Any) -> Sequence[SearchResult | PersonResult]:
+def _ask(opened: Gallery, image: AnalysedImage, by: str, **options: Any) -> Sequence[SearchResult | PersonResult]:
     """The answer of a gallery in faces or in people."""
     return opened.search_people(image, **options) if by == "person" else opened.search(image, **options)
 

@@ -28,7 +28,7 @@ def merge_people(store: Store, old: str | int, into: str | int) -> int:
         return store.people.merge(source, target)
 
 
-def name_face(store: Store, face_id: int, person: str) -> None:
+def assign_face(store: Store, face_id: int, person: str) -> None:
     """File one face under a person, who is made if there is none of that name."""
     name = checked_name(person)
     with store.changing():

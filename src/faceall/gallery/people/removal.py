@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from faceall.errors import UnknownFaceError
-from faceall.gallery.browse import one_photo
+from faceall.gallery.browse import stored_photo
 from faceall.gallery.people.names import find_person, unknown_face
 from faceall.gallery.records import Removal
 from faceall.gallery.store import Store
@@ -20,13 +20,13 @@ UPLOAD = re.compile(r"[0-9a-f]{64}")
 """What the folder of one upload is called: its SHA-256."""
 
 
-def delete_person(store: Store, person: int | str) -> Removal:
+def remove_person(store: Store, person: int | str) -> Removal:
     """Remove a person, given by id or name, with every face that is filed under them. Raises UnknownPersonError."""
     with store.changing():
         return store.people.remove(find_person(store, person))
 
 
-def delete_faces(store: Store, faces: Iterable[int]) -> Removal:
+def remove_faces(store: Store, faces: Iterable[int]) -> Removal:
     """Remove faces, all or none; photos too that show no other. Raises UnknownFaceError."""
     chosen = list(dict.fromkeys(faces))
     with store.changing():
@@ -37,13 +37,13 @@ def delete_faces(store: Store, faces: Iterable[int]) -> Removal:
         return store.faces.remove(chosen)
 
 
-def delete_photo(store: Store, photo_id: int) -> Removal:
+def remove_photo(store: Store, photo_id: int) -> Removal:
     """Remove a photo with every face on it. Raises UnknownFaceError."""
     with store.changing():
-        return store.photos.remove([one_photo(store, photo_id).photo_id])
+        return store.photos.remove([stored_photo(store, photo_id).photo_id])
 
 
-def delete_photos_at(store: Store, path: Path) -> Removal:
+def remove_photos_below(store: Store, path: Path) -> Removal:
     """Remove the photo that a path held, or every photo below a folder. Raises UnknownFaceError."""
     with store.changing():
         photos = store.photos.below(path)
@@ -61,3 +61,10 @@ def remove_uploads(folder: Path, paths: Iterable[Path]) -> None:
             for above in path.relative_to(uploads).parents[:-1]:
                 with contextlib.suppress(OSError):  # it holds others
                     (uploads / above).rmdir()
+
+
+def finish_removal(store: Store, removal: Removal) -> Removal:
+    """Remove the uploaded files and every trace on the disk of what was removed; returns it with its receipt."""
+    if removal.paths:
+        remove_uploads(store.folder, removal.paths)
+    return store.tidied(removal)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from faceall.analysis.analyser import Analyser, chief_face, make_thumbnail
+from faceall.analysis.analyser import Analyser, make_thumbnail, primary_face
 from faceall.analysis.quality import notes_on
 from faceall.gallery.records import Findings
 from faceall.gallery.registration.near_duplicates import Print, print_of
@@ -154,7 +154,7 @@ def batches(
 def describe(job: Job, image: Image, faces: Faces) -> None:
     """Note what is kept of a picture besides the vectors."""
     job.faces, job.shape = faces, image.shape
-    job.chief = chief_face(faces, image.shape) if len(faces) else None
+    job.chief = primary_face(faces, image.shape) if len(faces) else None
     job.thumbnails = tuple(make_thumbnail(image, face) for face in faces)
     if job.chief is not None:
         job.notes, job.print = notes_on(image, faces[job.chief]), print_of(image)

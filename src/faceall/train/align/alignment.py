@@ -11,7 +11,7 @@ from threading import Event
 
 import numpy as np
 
-from faceall.analysis.analyser import FaceDetector, chief_face
+from faceall.analysis.analyser import FaceDetector, primary_face
 from faceall.errors import AlignError, ImageError, ImageTooLargeError
 from faceall.files import write_file
 from faceall.images import find_images, read_image, write_image
@@ -180,7 +180,7 @@ def _choose(faces: Faces, shape: tuple[int, ...], options: AlignOptions) -> list
     """The numbers of the faces that are wanted."""
     if options.faces == "all":
         return list(range(len(faces)))
-    return [int(np.argmax(faces.scores)) if options.faces == "surest" else chief_face(faces, shape)]
+    return [int(np.argmax(faces.scores)) if options.faces == "surest" else primary_face(faces, shape)]
 
 
 def _crop_files(task: Task, count: int, options: AlignOptions) -> list[tuple[Path, str]]:

@@ -71,7 +71,7 @@ def face_retrieve() -> Response:
         results = gallery.search(image, k=max(1, len(gallery)))
     if len(results) != 1:
         raise refused(f"the image shows {len(results)} faces, expected exactly one", 422)
-    paths = gallery.paths_of_photos(match.photo_id for match in results[0].matches)
+    paths = gallery.photos.paths(match.photo_id for match in results[0].matches)
     available = {photo: services().serializer.existing_path(seen) is not None for photo, seen in paths.items()}
     found = [
         {"distance": match.distance, "path": _address(match, available=available[match.photo_id])}

@@ -28,38 +28,38 @@ def list_faces() -> Json:
     person, photo = whole(request.args, "person"), whole(request.args, "photo")
     gallery = services().gallery
     if person is not None:
-        gallery.person(person)  # raises an error for an unknown id
+        gallery.people.get(person)  # raises an error for an unknown id
     if photo is not None:
-        gallery.photo(photo)
+        gallery.photos.get(photo)
     unassigned = flag(request.args, "unassigned")
-    found = gallery.page_of_faces(person=person, photo=photo, nobody=unassigned, limit=limit, offset=offset)
+    found = gallery.faces.page(person=person, photo=photo, unassigned=unassigned, limit=limit, offset=offset)
     return {"faces": [services().serializer.face(face) for face in found.items], "total": found.total}
 
 
 def show_face(face_id: int) -> Json:
     """Return a face."""
-    return services().serializer.face(services().gallery.face(face_id))
+    return services().serializer.face(services().gallery.faces.get(face_id))
 
 
 def assign_face(face_id: int) -> Json:
     """Assign a face to the person with a name, who is created if needed; null removes the face from its person."""
     name = text_in(json_object("person", needed=("person",)), "person", optional=True)
     if name is None:
-        services().gallery.unassign([face_id])
+        services().gallery.faces.unassign([face_id])
     else:
-        services().gallery.name_face(face_id, name)
+        services().gallery.faces.assign(face_id, name)
     return show_face(face_id)
 
 
 def remove_face(face_id: int) -> Json:
     """Remove a face permanently; returns a receipt."""
-    removal = services().gallery.delete_faces([face_id])
+    removal = services().gallery.faces.remove([face_id])
     return receipt_of({"kind": "face", "id": face_id, "name": None}, removal)
 
 
 def thumbnail(face_id: int) -> BaseResponse:
     """Return a face as a small JPEG."""
-    return jpeg_response(services().gallery.thumbnail(face_id))
+    return jpeg_response(services().gallery.faces.thumbnail(face_id))
 
 
 def jpeg_response(jpeg: bytes) -> BaseResponse:

@@ -27,19 +27,19 @@ def list_people() -> Json:
     """List people by name; `unnamed` includes or excludes clusters without a name, `q` is a part of the name."""
     limit, offset = page()
     named = _NAMED[choice(request.args, "unnamed", ("all", "only", "none"))]
-    found = services().gallery.page_of_people(text=request.args.get("q"), named=named, limit=limit, offset=offset)
+    found = services().gallery.people.page(text=request.args.get("q"), named=named, limit=limit, offset=offset)
     return {"people": [services().serializer.person(person) for person in found.items], "total": found.total}
 
 
 def show(person_id: int) -> Json:
     """Return a person."""
-    return services().serializer.person(services().gallery.person(person_id))
+    return services().serializer.person(services().gallery.people.get(person_id))
 
 
 def rename(person_id: int) -> Json:
     """Rename a person, or name a cluster; the name must not be in use."""
     name = text_in(json_object("name", needed=("name",)), "name")
-    services().gallery.rename_person(person_id, name or "")
+    services().gallery.people.rename(person_id, name or "")
     return show(person_id)
 
 
@@ -48,7 +48,7 @@ def merge(person_id: int) -> Json:
     into = id_in(json_object("into", needed=("into",)), "into")
     if into == person_id:
         raise refused("a person cannot be merged with themselves", 409)
-    services().gallery.merge_people(person_id, into)
+    services().gallery.people.merge(person_id, into)
     return show(into)
 
 
@@ -57,12 +57,12 @@ def split(person_id: int) -> Json:
     fields = json_object("faces", "to", needed=("faces",))
     faces, to = ids_in(fields, "faces"), text_in(fields, "to", optional=True)
     gallery = services().gallery
-    gallery.person(person_id)
+    gallery.people.get(person_id)
     for face in faces:
-        if gallery.face(face).person_id != person_id:
+        if gallery.faces.get(face).person_id != person_id:
             raise refused(f"face {face} does not belong to this person", 409)
-    gallery.split_person(person_id, faces, to=to)
-    target = gallery.face(faces[0]).person_id
+    gallery.people.split(person_id, faces, to=to)
+    target = gallery.faces.get(faces[0]).person_id
     if target is None:
         raise refused(f"face {faces[0]} was changed at the same time; try again", 409)
     return show(target)
@@ -71,5 +71,5 @@ def split(person_id: int) -> Json:
 def remove(person_id: int) -> Json:
     """Remove a person and all their faces permanently; returns a receipt."""
     gallery = services().gallery
-    name = gallery.person(person_id).name
-    return receipt_of({"kind": "person", "id": person_id, "name": name}, gallery.delete_person(person_id))
+    name = gallery.people.get(person_id).name
+    return receipt_of({"kind": "person", "id": person_id, "name": name}, gallery.people.remove(person_id))

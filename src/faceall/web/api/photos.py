@@ -36,21 +36,21 @@ def list_photos() -> Json:
     limit, offset = page()
     person = whole(request.args, "person")
     if person is not None:
-        services().gallery.person(person)  # raises an error for an unknown id
-    found = services().gallery.page_of_photos(person=person, limit=limit, offset=offset)
+        services().gallery.people.get(person)  # raises an error for an unknown id
+    found = services().gallery.photos.page(person=person, limit=limit, offset=offset)
     return {"photos": [services().serializer.photo(photo) for photo in found.items], "total": found.total}
 
 
 def show_photo(photo_id: int) -> Json:
     """Return a photo with its faces."""
-    return services().serializer.photo(services().gallery.photo(photo_id))
+    return services().serializer.photo(services().gallery.photos.get(photo_id))
 
 
 def image(photo_id: int) -> Response:
     """Return a photo, upright, as a JPEG of at most `max` pixels per side; `face` marks one of its faces."""
     max_side = whole(request.args, "max", 1600, low=16, high=_MAX_SIDE)
     marked = whole(request.args, "face")
-    photo = services().gallery.photo(photo_id)
+    photo = services().gallery.photos.get(photo_id)
     faces = [face for face in photo.faces if face.face_id == marked]
     if marked is not None and not faces:
         raise refused(f"the photo {photo_id} has no face {marked}", 404)
@@ -60,9 +60,9 @@ def image(photo_id: int) -> Response:
 
 def remove_photo(photo_id: int) -> Json:
     """Remove a photo and its faces permanently; returns a receipt. Only uploaded files are deleted."""
-    photo = services().gallery.photo(photo_id)
+    photo = services().gallery.photos.get(photo_id)
     name = services().serializer.photo(photo)["name"]
-    return receipt_of({"kind": "photo", "id": photo_id, "name": name}, services().gallery.delete_photo(photo_id))
+    return receipt_of({"kind": "photo", "id": photo_id, "name": name}, services().gallery.photos.remove(photo_id))
 
 
 def _content(photo: StoredPhoto) -> bytes:
@@ -75,7 +75,7 @@ def _content(photo: StoredPhoto) -> bytes:
         content = b"" if path is None else path.read_bytes()
     except OSError:  # removed meanwhile, or no permission
         content = b""
-    found = services().gallery.photo_with(hashlib.sha256(content).digest()) if content else None
+    found = services().gallery.photos.with_digest(hashlib.sha256(content).digest()) if content else None
     if found is None or found.photo_id != photo.photo_id:
         raise refused("the file of this photo is missing or has changed; use the thumbnails of its faces", 404)
     return content

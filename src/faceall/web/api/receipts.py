@@ -31,7 +31,7 @@ def receipt_of(subject: dict[str, Any], removal: Removal) -> dict[str, Any]:
         "faces": list(removal.faces),
         "photos": list(removal.photos),
         "uploads": uploads,
-        "remaining": services().gallery.remaining(removal),
+        "remaining": services().gallery.index.remaining(removal),
         **_on_disk(removal),
     }
     plain = json.dumps(receipt, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -51,7 +51,7 @@ def search() -> Json:
 def _people() -> list[str] | None:
     """Return the names of the people to search among, given by their ids; None for all."""
     ids = [whole({"people": text}, "people") for text in request.form.getlist("people")]
-    return [services().gallery.person(found or 0).name for found in ids] or None
+    return [services().gallery.people.get(found or 0).name for found in ids] or None
 
 
 def compare() -> Json:
@@ -85,7 +85,7 @@ def cluster() -> Json:
     known = fields.get("known", False)
     if not isinstance(known, bool):
         raise refused("known must be true or false")
-    found = services().gallery.cluster(threshold=limit, known=known)
+    found = services().gallery.people.cluster(threshold=limit, known=known)
     return {
         "threshold": found.limit,
         "clusters": len(found.clusters),

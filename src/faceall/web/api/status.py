@@ -43,9 +43,9 @@ def read_status(shared: Services) -> dict[str, Any]:
     counted = gallery.status()
     return {
         "faces": counted.faces,
-        "people": gallery.page_of_people(named=True, limit=0).total,
+        "people": gallery.people.page(named=True, limit=0).total,
         "photos": counted.photos,
-        "unnamed_clusters": gallery.page_of_people(named=False, limit=0).total,
+        "unnamed_clusters": gallery.people.page(named=False, limit=0).total,
         "unnamed_faces": counted.unnamed,
         "missing_files": counted.vanished,
         "model": None if counted.model is None else {"name": counted.model, "size": counted.dimension},
@@ -67,7 +67,7 @@ def _threshold(gallery: Gallery) -> Any:
 
 
 def _index(gallery: Gallery, size: int) -> Json:
-    found = gallery.statistics().index
+    found = gallery.index.statistics().index
     return {
         "problems": _problems.of(gallery),
         "recall_wanted": GraphOptions().recall,
@@ -91,7 +91,7 @@ class _Problems:
         name, now = gallery.place, time.monotonic()
         with self._lock:
             if self._known is None or self._known[0] != name or now - self._known[1] > _CACHE_SECONDS:
-                self._known = (name, now, [line.replace(name, "the gallery") for line in gallery.problems()])
+                self._known = (name, now, [line.replace(name, "the gallery") for line in gallery.index.problems()])
             return self._known[2]
 
 

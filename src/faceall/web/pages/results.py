@@ -86,7 +86,7 @@ def _match(words: Texts, match: Json) -> Json:
 def _photo_of(face: int) -> Json | None:
     """Return the photo of a face; None if it was removed meanwhile."""
     try:
-        stored = services().gallery.face(face)
+        stored = services().gallery.faces.get(face)
     except FaceallError:
         return None
     return services().serializer.photo_of(stored.photo_id, stored.path)

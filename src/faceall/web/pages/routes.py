@@ -102,13 +102,13 @@ def people() -> Response:
     query, which = request.args.get("q", "").strip(), choice(request.args, "unnamed", ("all", "only", "none"))
     gallery = services().gallery
     number, offset = _page_number(PEOPLE_PER_PAGE)
-    found = gallery.page_of_people(text=query or None, named=_NAMED[which], limit=PEOPLE_PER_PAGE, offset=offset)
+    found = gallery.people.page(text=query or None, named=_NAMED[which], limit=PEOPLE_PER_PAGE, offset=offset)
     return render(
         "people.html",
         "people",
         people=[services().serializer.person(person) for person in found.items],
         names=_names(),
-        unassigned=gallery.page_of_faces(nobody=True, limit=0).total,
+        unassigned=gallery.faces.page(unassigned=True, limit=0).total,
         unassigned_faces=_unassigned() if which == "only" and number == 1 and not query else [],
         query=query,
         unnamed=which,
@@ -118,7 +118,7 @@ def people() -> Response:
 
 def _unassigned() -> list[Json]:
     """Return the first faces without a person."""
-    found = services().gallery.page_of_faces(nobody=True, limit=PEOPLE_PER_PAGE)
+    found = services().gallery.faces.page(unassigned=True, limit=PEOPLE_PER_PAGE)
     return [services().serializer.face(face) for face in found.items]
 
 
@@ -126,12 +126,12 @@ def _unassigned() -> list[Json]:
 def person(person_id: int) -> Response:
     """Show a person with their faces, or with the photos of them."""
     shared = services()
-    shown = shared.serializer.person(shared.gallery.person(person_id))
+    shown = shared.serializer.person(shared.gallery.people.get(person_id))
     by_photo = choice(request.args, "show", ("faces", "photos")) == "photos"
     number, offset = _page_number(FACES_PER_PAGE)
-    listed = shared.gallery.page_of_photos if by_photo else shared.gallery.page_of_faces
+    listed = shared.gallery.photos.page if by_photo else shared.gallery.faces.page
     found = listed(person=person_id, limit=FACES_PER_PAGE, offset=offset)
-    all_people = shared.gallery.page_of_people(limit=_MAX_NAMES).items
+    all_people = shared.gallery.people.page(limit=_MAX_NAMES).items
     return render(
         "person.html",
         "people",
@@ -148,7 +148,7 @@ def person(person_id: int) -> Response:
 @blueprint.get("/photos/<int:photo_id>")
 def photo(photo_id: int) -> Response:
     """Show a photo with its faces; `face` is marked."""
-    shown = services().serializer.photo(services().gallery.photo(photo_id))
+    shown = services().serializer.photo(services().gallery.photos.get(photo_id))
     face = whole(request.args, "face")
     marked = next((one for one in shown["faces"] if one["id"] == face), None)
     if face is not None and marked is None:
@@ -230,7 +230,7 @@ def _echo() -> str | None:
 
 
 def _names() -> list[str]:
-    return [person.name for person in services().gallery.page_of_people(named=True, limit=_MAX_NAMES).items]
+    return [person.name for person in services().gallery.people.page(named=True, limit=_MAX_NAMES).items]
 
 
 def _page_number(size: int) -> tuple[int, int]:

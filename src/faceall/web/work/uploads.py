@@ -122,13 +122,13 @@ class Uploads:
         StoredPhoto or None
             None if the gallery does not know the file.
         """
-        photo = self._gallery.photo_seen_at(upload.path)
+        photo = self._gallery.photos.at(upload.path)
         self._finished(upload.digest)
         with self._lock:
             if upload.digest not in self._pending and not (keep and photo):
                 if photo is not None and not photo.faces and all(self.owns(seen) for seen in photo.paths):
                     with contextlib.suppress(UnknownFaceError):  # removed by another process
-                        self._gallery.delete_photo(photo.photo_id)
+                        self._gallery.photos.remove(photo.photo_id)
                 self._remove_unregistered(upload.digest)
         return photo
 
@@ -198,7 +198,7 @@ class Uploads:
 
     def _remove_unregistered(self, digest: str) -> int:
         """Remove an upload that the gallery does not know (the lock is held); returns the number of files."""
-        if self._gallery.photo_with(bytes.fromhex(digest)) is not None:
+        if self._gallery.photos.with_digest(bytes.fromhex(digest)) is not None:
             return 0
         folder = self._folder / digest
         count = sum(len(names) for _, _, names in os.walk(folder))

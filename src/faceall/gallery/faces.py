@@ -1,0 +1,187 @@
+"""`gallery.faces`: the stored faces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from faceall.gallery.browse import check_page, checked_id
+from faceall.gallery.context import Context
+from faceall.gallery.people.clusters import unassign
+from faceall.gallery.people.folders import write_folders
+from faceall.gallery.people.names import assign_face, find_person, unknown_face
+from faceall.gallery.people.removal import finish_removal, remove_faces
+from faceall.gallery.records import Page, Removal, StoredFace
+
+
+class GalleryFaces:
+    """The faces of a gallery: list, assign to people, remove. Use it as `gallery.faces`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.store
+
+    def __len__(self) -> int:
+        return len(self._store.faces)
+
+    def __contains__(self, face_id: object) -> bool:
+        return face_id in self._store.faces
+
+    def __iter__(self) -> Iterator[StoredFace]:
+        return iter(self.find())
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} faces of {self._store.name}>"
+
+    def find(self, *, person: str | int | None = None, path: str | os.PathLike[str] | None = None) -> list[StoredFace]:
+        """List the faces of one person, of the photo at one path, or all.
+
+        Parameters
+        ----------
+        person : str or int, optional
+            A person's name or id.
+        path : path-like, optional
+            A file that was registered.
+
+        Returns
+        -------
+        list of StoredFace
+            Ordered by id; empty for a path that was never registered.
+
+        Raises
+        ------
+        UnknownPersonError
+            There is no such person.
+        """
+        with self._store.reading():
+            if person is not None:
+                return list(self._store.faces.listed(person=find_person(self._store, person)))
+            if path is None:
+                return list(self._store.faces.listed())
+            held = self._store.photos.held_by(Path(os.path.abspath(path)))
+            return [] if held is None else list(self._store.faces.listed(photo=held.id))
+
+    def page(
+        self,
+        *,
+        person: int | None = None,
+        photo: int | None = None,
+        unassigned: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Page[StoredFace]:
+        """List some faces, ordered by id.
+
+        Parameters
+        ----------
+        person, photo : int, optional
+            Only faces of the person or on the photo with this id.
+        unassigned : bool, default False
+            Only faces that belong to nobody.
+        limit, offset : int
+            The size of the page, and how many faces to skip.
+
+        Raises
+        ------
+        UnknownFaceError
+            An id is out of range.
+        FaceallError
+            `limit` or `offset` is negative.
+        """
+        check_page(limit, offset)
+        for number, what in ((person, "person"), (photo, "photo")):
+            if number is not None:
+                checked_id(number, what)
+        return self._store.faces.page(person=person, photo=photo, nobody=unassigned, limit=limit, offset=offset)
+
+    def get(self, face_id: int) -> StoredFace:
+        """Return the face with an id.
+
+        Raises
+        ------
+        UnknownFaceError
+            There is no such face.
+        """
+        found = self._store.faces.stored([face_id]) if face_id in self._store.faces else {}
+        if not found:
+            raise unknown_face(self._store, face_id)
+        return found[face_id]
+
+    def thumbnail(self, face_id: int) -> bytes:
+        """Return the thumbnail of a face as a JPEG file.
+
+        Raises
+        ------
+        UnknownFaceError
+            There is no such face.
+        """
+        found = self._store.faces.thumbnail(face_id)
+        if found is None:
+            raise unknown_face(self._store, face_id)
+        return found
+
+    def assign(self, face_id: int, person: str) -> None:
+        """Assign a face to a person, who is created if the name is new.
+
+        Raises
+        ------
+        UnknownFaceError
+            There is no such face.
+        FaceallError
+            The name is empty, too long or holds control characters.
+        """
+        assign_face(self._store, face_id, person)
+
+    def unassign(self, face_ids: Iterable[int]) -> int:
+        """Take faces away from their people; clustering will not put them back.
+
+        Returns
+        -------
+        int
+            How many of the faces belonged to a person.
+
+        Raises
+        ------
+        UnknownFaceError
+            One of the faces does not exist; nothing was changed.
+        """
+        return unassign(self._store, face_ids)
+
+    def remove(self, face_ids: int | Iterable[int]) -> Removal:
+        """Remove faces for good, all or none; photos that show no other face are forgotten too.
+
+        Parameters
+        ----------
+        face_ids : int or iterable of int
+            The faces to remove.
+
+        Raises
+        ------
+        UnknownFaceError
+            One of the faces does not exist; nothing was removed.
+        """
+        chosen = [face_ids] if isinstance(face_ids, int) else face_ids
+        return finish_removal(self._store, remove_faces(self._store, chosen))
+
+    def write_folders(self, directory: str | os.PathLike[str], *, photos: bool = False) -> int:
+        """Write every face into a folder per person or cluster; a face without one gets its own folder.
+
+        Parameters
+        ----------
+        directory : path-like
+            A new or empty folder.
+        photos : bool, default False
+            Copy the whole photos, where they still exist, instead of writing thumbnails.
+
+        Returns
+        -------
+        int
+            How many folders were written.
+
+        Raises
+        ------
+        FaceallError
+            The folder is not empty or cannot be written.
+        """
+        return write_folders(self, Path(directory), thumbnail=self.thumbnail, photos=photos)

@@ -1,0 +1,98 @@
+"""`gallery.photos`: the registered photos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from faceall.errors import UnknownFaceError
+from faceall.gallery.browse import check_page, checked_id, stored_photo
+from faceall.gallery.context import Context
+from faceall.gallery.people.removal import finish_removal, remove_photo, remove_photos_below
+from faceall.gallery.records import KnownPhoto, Page, Removal, StoredPhoto
+
+
+class GalleryPhotos:
+    """The photos of a gallery: list, look up, remove. Use it as `gallery.photos`."""
+
+    def __init__(self, context: Context) -> None:
+        self._store = context.store
+
+    def __len__(self) -> int:
+        return self._store.status().photos
+
+    def __repr__(self) -> str:
+        return f"<photos of {self._store.name}>"
+
+    def page(self, *, person: int | None = None, limit: int = 100, offset: int = 0) -> Page[StoredPhoto]:
+        """List some photos that show a face, ordered by id.
+
+        Parameters
+        ----------
+        person : int, optional
+            Only photos that show the person with this id.
+        limit, offset : int
+            The size of the page, and how many photos to skip.
+
+        Raises
+        ------
+        UnknownFaceError
+            The id is out of range.
+        FaceallError
+            `limit` or `offset` is negative.
+        """
+        check_page(limit, offset)
+        wanted = None if person is None else checked_id(person, "person")
+        return self._store.photos.page(person=wanted, limit=limit, offset=offset)
+
+    def get(self, photo_id: int) -> StoredPhoto:
+        """Return the photo with an id.
+
+        Raises
+        ------
+        UnknownFaceError
+            There is no such photo.
+        """
+        return stored_photo(self._store, photo_id)
+
+    def at(self, path: str | os.PathLike[str]) -> StoredPhoto | None:
+        """Return the photo that a path held when it was last seen, or None."""
+        return self._stored(self._store.photos.held_by(Path(os.path.abspath(path))))
+
+    def with_digest(self, digest: bytes) -> StoredPhoto | None:
+        """Return the photo whose file has this SHA-256 (32 bytes), or None."""
+        return self._stored(self._store.photos.of(digest))
+
+    def paths(self, photo_ids: Iterable[int]) -> dict[int, tuple[Path, ...]]:
+        """Return the paths at which photos were seen, by photo id, the first one first.
+
+        Raises
+        ------
+        UnknownFaceError
+            An id is out of range.
+        """
+        wanted = {checked_id(photo, "photo") for photo in photo_ids}
+        return {photo: tuple(file.path for file in self._store.photos.files(photo)) for photo in wanted}
+
+    def remove(self, photo: int | str | os.PathLike[str]) -> Removal:
+        """Remove a photo with all its faces for good, or every photo below a folder.
+
+        Parameters
+        ----------
+        photo : int or path-like
+            A photo's id, its path, or a folder. The image files themselves are left alone.
+
+        Raises
+        ------
+        UnknownFaceError
+            There is no such photo, or none was registered there.
+        """
+        if isinstance(photo, int):
+            return finish_removal(self._store, remove_photo(self._store, photo))
+        if not os.fspath(photo):
+            raise UnknownFaceError("an empty path names no photo")
+        return finish_removal(self._store, remove_photos_below(self._store, Path(os.path.abspath(photo))))
+
+    def _stored(self, found: KnownPhoto | None) -> StoredPhoto | None:
+        return None if found is None else next(iter(self._store.photos.stored([found.id])), None)
