@@ -12,6 +12,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from faceall.convert import ParityOptions, Reduction, SourceOptions
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net, write_net
 from faceall.caffe.net import Net
@@ -84,7 +85,7 @@ def test_every_variant_of_a_small_net(
         pytest.skip("this Caffe does not have the option round_mode")
     source = small_facenet().write(tmp_path / "small.pb")
     styles = {"batch_norm": batch_norm, "floor_pool": floor_pool, "bottleneck": bottleneck}
-    folder = convert(source, tmp_path / "m", engine="reference", **styles).folder
+    folder = convert(source, tmp_path / "m", **styles, parity=ParityOptions(engine="reference")).folder
     assert_agrees(caffe, folder.prototxt, folder.caffemodel, crops_of(read_net(folder.prototxt), 3))
 
 
@@ -93,7 +94,7 @@ def test_projected_sizes(caffe: Any, tmp_path: Path, size: int) -> None:
     """A smaller embedding is a net like any other."""
     source = small_facenet().write(tmp_path / "small.pb")
     faces = FaceCrops(random_pictures(30, (19, 19, 3), seed=4))
-    made = convert(source, tmp_path / "m", engine="reference", embedding_size=size, calibrate=faces)
+    made = convert(source, tmp_path / "m", parity=ParityOptions(engine="reference"), reduction=Reduction(size=size, crops=faces))
     assert_agrees(caffe, made.folder.prototxt, made.folder.caffemodel, crops_of(read_net(made.folder.prototxt), 3))
 
 
@@ -103,7 +104,7 @@ def test_architectures(caffe: Any, tmp_path: Path, name: str, width: float, batc
     """MobileFaceNet, depthwise and with PReLU, and Inception-ResNet-v1, from random weights."""
     net, source = ARCHITECTURES[name](width=width), tmp_path / "net.prototxt"
     write_net(net, source, source.with_suffix(".caffemodel"))
-    made = convert(source, tmp_path / "m", engine="pycaffe", batch_norm=batch_norm).folder
+    made = convert(source, tmp_path / "m", parity=ParityOptions(engine="pycaffe"), reading=SourceOptions(batch_norm=batch_norm)).folder
     assert_agrees(caffe, made.prototxt, made.caffemodel, crops_of(net, 2))
 
 
@@ -116,7 +117,7 @@ def test_real_facenet(caffe: Any, shared: Path, tmp_path: Path, batch_norm: Any,
     crops, vectors = golden["crops"][:4], golden["embeddings"][:4]
     styles = {"batch_norm": batch_norm, "floor_pool": floor_pool, "bottleneck": "convolution"}
     styles |= {} if floor_pool == "conv" else {"bottleneck": "inner-product"}
-    made = convert(source, tmp_path / "m", engine="pycaffe", check=crops, expected=vectors, **styles)
+    made = convert(source, tmp_path / "m", **styles, parity=ParityOptions(engine="pycaffe", crops=crops, expected=vectors))
     x = channels_first(made.manifest.standardisation.apply(crops))
     actual = run(caffe, made.folder.prototxt, made.folder.caffemodel, x)["embeddings"]
     assert np.abs(actual - vectors).max() <= TOLERANCE
@@ -126,5 +127,5 @@ def test_real_facenet(caffe: Any, shared: Path, tmp_path: Path, batch_norm: Any,
 def test_mtcnn_written_again(caffe: Any, shared: Path, tmp_path: Path, number: int) -> None:
     """P-, R- and O-Net, read and written by faceall."""
     source = shared / f"models/mtcnn/det{number}.prototxt"
-    made = convert(source, tmp_path / "m", engine="reference")
+    made = convert(source, tmp_path / "m", parity=ParityOptions(engine="reference"))
     assert_agrees(caffe, made.folder.prototxt, made.folder.caffemodel, crops_of(read_net(source), 3))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from faceall.convert import SourceOptions
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net
 from faceall.convert import convert
@@ -75,7 +76,7 @@ def test_caffe_files_compute_what_tensorflow_computes(
     graph: Path, pictures: Float32Array, vectors: Float32Array, tmp_path: Path, batch_norm: Any
 ) -> None:
     """The last step: the files as written, in the engine that people use."""
-    folder = convert(graph, tmp_path / "model", batch_norm=batch_norm).folder
+    folder = convert(graph, tmp_path / "model", reading=SourceOptions(batch_norm=batch_norm)).folder
     compiled = get_engine().compile(read_net(folder.prototxt, folder.caffemodel), precision="float32")
     made = compiled({"input": channels_first(pictures)})["embeddings"]
     np.testing.assert_allclose(made, vectors, atol=TOLERANCE)

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from faceall.convert import CaffeOptions, ParityOptions, Reduction, SourceOptions
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net, write_net
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
@@ -42,7 +43,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("style", ["keep", "fold"])
 def test_folder_holds_a_net_that_gives_the_same_vectors(source: Path, tmp_path: Path, style: str) -> None:
     """What was written and is read again computes what the graph computes, from raw pixels."""
-    made = convert(source, tmp_path / "model", batch_norm=style)  # type: ignore[arg-type]
+    made = convert(source, tmp_path / "model", reading=SourceOptions(batch_norm=style))  # type: ignore[arg-type]
     folder = made.folder
     folder.verify()
     crops = random_pictures(3, (19, 19, 3), seed=9)
@@ -64,14 +65,14 @@ def test_unknown_file_says_what_was_assumed(source: Path, tmp_path: Path) -> Non
     """The guess and the way to override it are remarked; a choice needs no remark."""
     made = convert(source, tmp_path / "guess")
     assert any("assumed" in remark and "--standardisation prewhiten" in remark for remark in made.remarks)
-    chosen = convert(source, tmp_path / "chosen", standardisation="prewhiten")
+    chosen = convert(source, tmp_path / "chosen", reading=SourceOptions(standardisation="prewhiten"))
     assert chosen.remarks == ()
     assert chosen.folder.manifest.standardisation.kind == "prewhiten"
 
 
 def test_report_as_json_and_text(source: Path, tmp_path: Path) -> None:
     """The report has numbers, its stages on demand, and serialises."""
-    report = convert(source, tmp_path / "model", stages=True).report
+    report = convert(source, tmp_path / "model", parity=ParityOptions(stages=True)).report
     values = json.loads(json.dumps(report.to_json()))
     assert values["passed"] is True
     assert 0 <= values["maximum"] <= 1e-5
@@ -87,9 +88,9 @@ def test_given_vectors_are_the_reference(source: Path, tmp_path: Path) -> None:
     crops = random_pictures(2, (19, 19, 3))
     x = (crops.astype(np.float32) - 127.5) / 128
     golden = evaluate(small_facenet().bound(), {"input": x})["embeddings"]
-    assert convert(source, tmp_path / "right", check=crops, expected=golden).report.reference == "given"
+    assert convert(source, tmp_path / "right", parity=ParityOptions(crops=crops, expected=golden)).report.reference == "given"
     with pytest.raises(ParityError, match="no model was written"):
-        convert(source, tmp_path / "wrong", check=crops, expected=golden[::-1])
+        convert(source, tmp_path / "wrong", parity=ParityOptions(crops=crops, expected=golden[::-1]))
     assert not (tmp_path / "wrong").exists()
 
 
@@ -120,7 +121,7 @@ def test_not_a_number_misses_the_gate() -> None:
 def test_nothing_is_written_above_the_gate(source: Path, tmp_path: Path) -> None:
     """A gate of less than nothing refuses every net: no model, but the report, which the error names."""
     with pytest.raises(ParityError, match=r"no model was written, only the report .*model\.parity\.json"):
-        convert(source, tmp_path / "out" / "model", gate=-1.0)
+        convert(source, tmp_path / "out" / "model", parity=ParityOptions(tolerance=-1.0))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.parity.json"]
     values = json.loads((tmp_path / "out/model.parity.json").read_text())
     assert values["passed"] is False
@@ -130,13 +131,13 @@ def test_nothing_is_written_above_the_gate(source: Path, tmp_path: Path) -> None
 def test_wrong_pictures_are_refused(source: Path, tmp_path: Path) -> None:
     """Pictures of another size are named with both sizes."""
     with pytest.raises(ConvertError, match=r"expected uint8 \(n, 19, 19, 3\)"):
-        convert(source, tmp_path / "model", check=np.zeros((1, 8, 8, 3), np.uint8))
+        convert(source, tmp_path / "model", parity=ParityOptions(crops=np.zeros((1, 8, 8, 3), np.uint8)))
 
 
 def test_output_that_is_no_vector_is_refused(source: Path, tmp_path: Path) -> None:
     """An inner node with a picture for its value is no embedding."""
     with pytest.raises(ConvertError, match="one vector per picture"):
-        convert(source, tmp_path / "model", output="Net/Mixed/concat")
+        convert(source, tmp_path / "model", reading=SourceOptions(output="Net/Mixed/concat"))
 
 
 def test_existing_model_is_kept(source: Path, tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_errors_name_the_file(tmp_path: Path, error: type[Exception]) -> None:
     else:
         small_facenet().write(path)
     with pytest.raises(error, match=r"bad\.pb"):
-        convert(path, tmp_path / "model", input="nowhere" if error is UnsupportedGraphError else None)
+        convert(path, tmp_path / "model", reading=SourceOptions(input="nowhere" if error is UnsupportedGraphError else None))
 
 
 def test_check_files(tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_onnx_is_kept_unless_it_may_be_replaced(source: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("bottleneck", get_args(BottleneckStyle))
 def test_every_spelling_passes_the_gate(source: Path, tmp_path: Path, floor_pool: Any, bottleneck: Any) -> None:
     """All kinds of Caffe files hold the same net."""
-    made = convert(source, tmp_path / "m", floor_pool=floor_pool, bottleneck=bottleneck, batch_norm="keep")
+    made = convert(source, tmp_path / "m", caffe=CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck), reading=SourceOptions(batch_norm="keep"))
     kinds = {layer.type for layer in read_net(made.folder.prototxt).layers}
     assert made.report.maximum <= 1e-5
     assert ("Crop" in kinds) == (floor_pool == "crop")
@@ -279,14 +280,14 @@ def test_every_spelling_passes_the_gate(source: Path, tmp_path: Path, floor_pool
 
 def test_model_folder_is_a_source(source: Path, tmp_path: Path) -> None:
     """What was written once goes on to another format, with its manifest."""
-    first = convert(source, tmp_path / "first", batch_norm="keep", standardisation="prewhiten")
-    second = convert(tmp_path / "first", tmp_path / "second", floor_pool="conv", name="second")
+    first = convert(source, tmp_path / "first", reading=SourceOptions(batch_norm="keep", standardisation="prewhiten"))
+    second = convert(tmp_path / "first", tmp_path / "second", caffe=CaffeOptions(floor_pool="conv"), reading=SourceOptions(name="second"))
     assert second.report.reference == "net"
     assert second.manifest.name == "second"
     assert second.manifest.standardisation == first.manifest.standardisation
     assert second.manifest.source == first.manifest.source
     assert not any(layer.type == "BatchNorm" for layer in read_net(second.folder.prototxt).layers)
-    caffe = convert(first.folder.prototxt, tmp_path / "third", standardisation="fixed")
+    caffe = convert(first.folder.prototxt, tmp_path / "third", reading=SourceOptions(standardisation="fixed"))
     assert caffe.manifest.embedding_size == 10
 
 
@@ -294,22 +295,22 @@ def test_model_folder_is_a_source(source: Path, tmp_path: Path) -> None:
 def test_what_was_written_is_read_with_its_manifest(source: Path, tmp_path: Path, given: str) -> None:
     """Standardisation, name and source come from the manifest, beside Caffe's files and inside ONNX; not a guess."""
     for place, target in (("m", "caffe"), ("m.onnx", "onnx")):
-        convert(source, tmp_path / place, standardisation="prewhiten", name="mine", target=target)  # type: ignore[arg-type]
+        convert(source, tmp_path / place, target=target, reading=SourceOptions(standardisation="prewhiten", name="mine"))  # type: ignore[arg-type]
     made = convert(tmp_path / given, tmp_path / "again")
     assert (made.manifest.name, made.manifest.standardisation.kind) == ("mine", "prewhiten")
     assert made.manifest.source == "small.pb"
     assert not any("assumed" in remark for remark in made.remarks)
-    chosen = convert(tmp_path / given, tmp_path / "chosen", standardisation="fixed", name="other").manifest
+    chosen = convert(tmp_path / given, tmp_path / "chosen", reading=SourceOptions(standardisation="fixed", name="other")).manifest
     assert (chosen.name, chosen.standardisation.kind) == ("other", "fixed")
 
 
 def test_other_pixels_drop_what_was_measured(source: Path, tmp_path: Path) -> None:
     """With another standardisation the threshold and the accuracy of the model are no longer known."""
-    first = convert(source, tmp_path / "first", standardisation="fixed").folder
+    first = convert(source, tmp_path / "first", reading=SourceOptions(standardisation="fixed")).folder
     measured = replace(first.manifest, match_threshold=0.7, accuracy={"LFW": 0.9})
     (first.path / "manifest.json").write_text(measured.to_json())
-    same = convert(first.path, tmp_path / "same", standardisation="fixed").manifest
-    other = convert(first.path, tmp_path / "other", standardisation="none").manifest
+    same = convert(first.path, tmp_path / "same", reading=SourceOptions(standardisation="fixed")).manifest
+    other = convert(first.path, tmp_path / "other", reading=SourceOptions(standardisation="none")).manifest
     assert (same.match_threshold, same.accuracy) == (0.7, {"LFW": 0.9})
     assert (other.match_threshold, other.accuracy) == (None, {})
 
@@ -341,14 +342,14 @@ def test_a_smaller_embedding_is_called_as_asked(source: Path, tmp_path: Path) ->
     first = convert(source, tmp_path / "first").folder
     (first.path / "manifest.json").write_text(replace(first.manifest, match_threshold=0.7).to_json())
     faces = FaceCrops(random_pictures(20, (19, 19, 3)))
-    made = convert(first.path, tmp_path / "m", embedding_size=4, calibrate=faces, name="mine")
+    made = convert(first.path, tmp_path / "m", reduction=Reduction(size=4, crops=faces), reading=SourceOptions(name="mine"))
     assert (made.manifest.name, made.manifest.match_threshold) == ("mine", None)
 
 
 def test_net_before_and_after_are_compared_layer_by_layer(source: Path, tmp_path: Path) -> None:
     """With `stages`, a Caffe source is compared at every blob that both nets have."""
-    convert(source, tmp_path / "first", batch_norm="keep")
-    made = convert(tmp_path / "first", tmp_path / "second", batch_norm="keep", stages=True)
+    convert(source, tmp_path / "first", reading=SourceOptions(batch_norm="keep"))
+    made = convert(tmp_path / "first", tmp_path / "second", reading=SourceOptions(batch_norm="keep"), parity=ParityOptions(stages=True))
     assert len(made.report.stages) > 15
     assert max(stage.relative for stage in made.report.stages) <= 1e-5
 
@@ -356,7 +357,7 @@ def test_net_before_and_after_are_compared_layer_by_layer(source: Path, tmp_path
 def test_smaller_embedding(source: Path, tmp_path: Path) -> None:
     """Ten numbers become four: the manifest says so, the report has the cost, the folder gives unit vectors."""
     faces = FaceCrops(random_pictures(60, (19, 19, 3), seed=4), tuple(f"p{number // 3}" for number in range(60)))
-    made = convert(source, tmp_path / "m", embedding_size=4, calibrate=faces)
+    made = convert(source, tmp_path / "m", reduction=Reduction(size=4, crops=faces))
     manifest = made.folder.manifest
     assert (manifest.name, manifest.embedding_size) == ("facenet-small-4", 4)
     assert manifest.source == "small.pb, 10 numbers projected to 4 on 60 crops"
@@ -375,9 +376,9 @@ def test_smaller_embedding(source: Path, tmp_path: Path) -> None:
 def test_smaller_embedding_needs_faces(source: Path, tmp_path: Path) -> None:
     """Either option alone is refused, with the other's name."""
     with pytest.raises(ConvertError, match="--calibrate"):
-        convert(source, tmp_path / "m", embedding_size=4)
+        convert(source, tmp_path / "m", reduction=Reduction(size=4))
     with pytest.raises(ConvertError, match="--embedding-size"):
-        convert(source, tmp_path / "m", calibrate=FaceCrops(random_pictures(9, (19, 19, 3))))
+        convert(source, tmp_path / "m", reduction=Reduction(crops=FaceCrops(random_pictures(9, (19, 19, 3)))))
     assert not (tmp_path / "m").exists()
 
 
@@ -391,7 +392,7 @@ def test_crops_in_a_folder(source: Path, tmp_path: Path) -> None:
     assert crops.labels == ("Ann", "Ann")
     np.testing.assert_array_equal(crops.crops[0], random_pictures(1, (19, 19, 3))[0])
     assert len(read_crops(tmp_path / "faces", (19, 19), 1).crops) == 1
-    assert convert(source, tmp_path / "m", check=tmp_path / "faces").report.pictures == 2
+    assert convert(source, tmp_path / "m", parity=ParityOptions(crops=tmp_path / "faces")).report.pictures == 2
     with pytest.raises(ConvertError, match=r"0\.png: is 19x19 pixels, .* at least 20x20"):
         read_crops(tmp_path / "faces", (20, 20))
     (tmp_path / "empty").mkdir()
@@ -439,7 +440,7 @@ def test_real_file_is_recognised_and_matches_its_golden_vectors(shared: Path, tm
     """The whole conversion of 20180408-102900 is within 1e-5 of TensorFlow's own vectors."""
     crops, golden = read_check(shared / "models/facenet/golden.npz")
     source = shared / "models/facenet/20180408-102900.pb"
-    made = convert(source, tmp_path / "model", check=crops, expected=golden)
+    made = convert(source, tmp_path / "model", parity=ParityOptions(crops=crops, expected=golden))
     assert made.report.maximum <= 1e-5
     assert made.report.reference == "given"
     manifest = made.folder.manifest

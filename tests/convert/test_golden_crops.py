@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faceall.convert import ParityOptions
 from faceall import images
 from faceall.convert import convert
 from faceall.convert.parity.comparison import random_pictures
@@ -34,7 +35,7 @@ def test_golden_crops_are_compared_where_none_are_given(source: Path, tmp_path: 
     assert "6 (golden crops), against the graph" in made.report.to_text()
     assert [step["inputs"] for step in json.loads(made.report_path.read_text())["steps"]] == ["golden crops"]
     np.savez(tmp_path / "crops.npz", crops=random_pictures(2, (19, 19, 3)))
-    given = convert(source, tmp_path / "n", check=tmp_path / "crops.npz")
+    given = convert(source, tmp_path / "n", parity=ParityOptions(crops=tmp_path / "crops.npz"))
     assert given.report.inputs == f"crops from {tmp_path / 'crops.npz'}"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from coreml_nets import embedder_net, messy_net
+from faceall.convert import ParityOptions
 from faceall.caffe import Net
 from faceall.caffe.files import write_net
 from faceall.caffe.reference import run_all
@@ -46,4 +47,4 @@ def test_weights_of_four_axes_are_folded_as_well(tmp_path: Path) -> None:
     net = embedder_net()
     old = {key: array.reshape(1, 1, 1, -1) if array.ndim == 1 else array for key, array in net.weights.items()}
     write_net(net.with_weights(old), tmp_path / "old.prototxt", tmp_path / "old.caffemodel")
-    assert convert(tmp_path / "old.prototxt", tmp_path / "made", engine="reference").report.passed
+    assert convert(tmp_path / "old.prototxt", tmp_path / "made", parity=ParityOptions(engine="reference")).report.passed

@@ -20,6 +20,7 @@ from google.protobuf import text_format
 
 from coreml_files import small_network, small_program, small_weights, write_package
 from coreml_nets import embedder_net, manifest_of, messy_net
+from faceall.convert import ParityOptions
 from faceall.caffe import schema as caffe_schema
 from faceall.caffe.caffemodel import write_caffemodel
 from faceall.caffe.net import Net
@@ -51,7 +52,7 @@ class Format(ABC):
 
     def use(self, path: Path, engine: str | None) -> object:
         """What a user does with the file."""
-        return convert(path, path.with_name("made"), target="caffe", engine=engine)
+        return convert(path, path.with_name("made"), target="caffe", parity=ParityOptions(engine=engine))
 
 
 def _spoilt(data: bytes, kind: Any, chance: random.Random) -> bytes:

@@ -1,4 +1,4 @@
-"""Is everything in order? Versions, engine, models, gallery."""
+"""`faceall doctor`: check versions, engine, models and gallery."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Finding:
 def doctor(console: Console, gallery: Path | None) -> None:
     """Check the installation: versions, engine and precision in use, models, the gallery's health.
 
-    Exits with 1 if something is broken; a missing model or gallery is only told.
+    The exit code is 1 if something is broken; a missing model or gallery is only reported.
     """
     sound = True
     for finding in _examine(gallery):
@@ -69,18 +69,18 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> Finding:
-    """How many cores, and which of the instruction sets that matter."""
+    """Report the number of cores and the relevant instruction sets."""
     import os
 
     from faceall.caffe.engines.openvino import processor_flags
 
     flags = processor_flags()
-    told = " ".join(flag for flag in _FLAGS if flag in flags) or "instruction sets unknown"
-    return Finding("processor", True, f"{os.cpu_count()} cores, {platform.machine()}, {told}")
+    known = " ".join(flag for flag in _FLAGS if flag in flags) or "instruction sets unknown"
+    return Finding("processor", True, f"{os.cpu_count()} cores, {platform.machine()}, {known}")
 
 
 def _models() -> Iterator[Finding]:
-    """Every model with its checksums."""
+    """Check every model's files."""
     from faceall.models import scan
 
     found = scan()
@@ -96,11 +96,11 @@ def _verified(entry: ScannedFolder) -> Finding:
         entry.model.verify()
     except FaceallError as error:
         return Finding("model", False, str(error))
-    return Finding("model", True, f"{entry.model.name}, checksums right, {entry.path}")
+    return Finding("model", True, f"{entry.model.name}, checksums correct, {entry.path}")
 
 
 def _engine() -> Finding:
-    """The engine and the precision of the embedder in use."""
+    """Report the engine and the precision of the embedder in use."""
     from faceall.caffe.engines import get_engine
     from faceall.embed import Embedder
     from faceall.errors import ModelNotFoundError
@@ -117,7 +117,7 @@ def _engine() -> Finding:
 
 
 def _detector() -> Finding:
-    """Whether the detector can be made and runs."""
+    """Check that the detector loads and runs."""
     import numpy as np
 
     from faceall.detect import Detector
@@ -126,11 +126,11 @@ def _detector() -> Finding:
         faces = Detector()(np.zeros((64, 64, 3), np.uint8))
     except FaceallError as error:
         return Finding("detector", False, str(error))
-    return Finding("detector", not len(faces), "ready" if not len(faces) else "finds a face on a black picture")
+    return Finding("detector", not len(faces), "ready" if not len(faces) else "finds a face in a black image")
 
 
 def _gallery(folder: Path | None) -> Iterator[Finding]:
-    """The gallery's health."""
+    """Check the gallery."""
     from faceall.gallery import Gallery, default_place, holds_gallery
 
     place = folder or default_place()
@@ -149,7 +149,7 @@ def _gallery(folder: Path | None) -> Iterator[Finding]:
 
 
 def _way_out(label: str | None) -> str:
-    """What to do where the model that made a gallery is no longer installed."""
+    """Return what to do if the model that made a gallery is no longer installed."""
     from faceall.analysis.analyser import label_of
     from faceall.models import installed_models
 

@@ -1,4 +1,4 @@
-"""A file in, a model out: read, compare, make smaller, write, compare again."""
+"""Convert a model: read it, compare, reduce it if wanted, write it, compare again."""
 
 from __future__ import annotations
 
@@ -8,43 +8,47 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from faceall.convert.job import Job
-from faceall.convert.parity.crops import CropReader, FaceCrops, default_crops, read_crops
-from faceall.convert.parity.report import GATE, ParityReport
-from faceall.convert.passes.head import BottleneckStyle
-from faceall.convert.passes.pools import FloorPool
+from faceall.convert.options import CaffeOptions, ParityOptions, Reduction, SourceOptions
+from faceall.convert.parity.crops import FaceCrops, default_crops
+from faceall.convert.parity.report import ParityReport
 from faceall.convert.passes.projection import ProjectionReport
-from faceall.convert.passes.simplify import BatchNormStyle
 from faceall.convert.sources.tensorflow.savedmodel import SAVED_MODEL, is_version
-from faceall.convert.subject import StandardisationName, open_subject
+from faceall.convert.subject import open_subject
 from faceall.convert.targets import Target
-from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
+from faceall.convert.targets.coreml import SUFFIXES, CoremlOptions
 from faceall.convert.targets.savedmodel import cascade_files
 from faceall.errors import ConvertError
-from faceall.models import Manifest, ModelFolder
-from faceall.models.folder import refuse_taken
-from faceall.types import Array
+from faceall.models import Manifest, ModelFolder, refuse_taken
 
-CHECKED = 64
-"""How many pictures of a folder are compared at most: the graph runs in NumPy, about a second for each."""
+_COMPARED_CROPS = 64
+"""The most images of a folder that are compared: the source runs in NumPy, about a second for each."""
 
-CALIBRATED = 10_000
-"""How many crops a projection is fitted on at most."""
+_FITTED_CROPS = 10_000
+"""The most crops that a projection is fitted on."""
 
 
 @dataclass(frozen=True)
 class Conversion:
     """A finished conversion.
 
-    target       what was written
-    path         the model folder or the file
-    manifest     what the model is and needs
-    reports      how far each step is from the one before, in order
-    report_path  the same as JSON, beside the model
-    projection   what making the embedding smaller costs; None where it was not
-    remarks      what was assumed or is worth knowing, a sentence each
+    Attributes
+    ----------
+    target : Target
+        The format that was written.
+    path : Path
+        The model folder or file.
+    manifest : Manifest
+        The model's description.
+    reports : tuple of ParityReport
+        The difference of each step to the step before, in order.
+    report_path : Path
+        The same reports as JSON, beside the model.
+    projection : ProjectionReport or None
+        The cost of the smaller embedding; None without a reduction.
+    remarks : tuple of str
+        Assumptions and other notes, one sentence each.
     """
 
     target: Target
@@ -57,12 +61,18 @@ class Conversion:
 
     @property
     def report(self) -> ParityReport:
-        """The report of the last step, the model itself."""
+        """The report of the last step, the written model."""
         return self.reports[-1]
 
     @property
     def folder(self) -> ModelFolder:
-        """The model folder. Raises ConvertError where another target was written."""
+        """The model folder.
+
+        Raises
+        ------
+        ConvertError
+            If the target was not Caffe's format.
+        """
         if self.target != "caffe":
             raise ConvertError(f"{self.path}: is written as {self.target}, only Caffe's format makes a model folder")
         return ModelFolder.open(self.path)
@@ -73,124 +83,111 @@ def convert(
     destination: str | Path,
     *,
     target: Target = "caffe",
-    batch_norm: BatchNormStyle = "fold",
-    floor_pool: FloorPool = "crop",
-    bottleneck: BottleneckStyle | None = None,
+    reading: SourceOptions | None = None,
+    caffe: CaffeOptions | None = None,
     coreml: CoremlOptions | None = None,
-    embedding_size: int | None = None,
-    calibrate: str | Path | FaceCrops | None = None,
-    input: str | None = None,
-    output: str | None = None,
-    image_size: int | None = None,
-    signature: str | None = None,
-    standardisation: StandardisationName | None = None,
-    name: str | None = None,
-    check: str | Path | npt.NDArray[np.uint8] | None = None,
-    expected: Array | None = None,
-    reader: CropReader = read_crops,
-    engine: str | None = None,
-    gate: float = GATE,
-    stages: bool = False,
+    parity: ParityOptions | None = None,
+    reduction: Reduction | None = None,
     replace_existing: bool = False,
 ) -> Conversion:
-    """Convert the net in `source` into `destination`: a model folder (caffe), a file (onnx, .mlmodel), an .mlpackage,
-    or a folder for TensorFlow Serving (savedmodel), also of all three nets in a folder with det1, det2 and det3.
+    """Convert a model into another format and verify that it gives the same embeddings.
 
-    source            a frozen TensorFlow graph (.pb), a checkpoint, a SavedModel, a Keras file, Caffe's files or a
-                      model folder
-    batch_norm        "fold" into the layer before, or "keep" as BatchNorm and Scale
-    floor_pool        how Caffe's files spell a pool that rounds down
-    bottleneck        "inner-product" or "convolution" for what makes the vector in Caffe's files; None: as it is
-    coreml            how Core ML's files are written; None: an ML Program in float32 that takes pictures
-    embedding_size    make a smaller embedding, by a projection fitted on `calibrate` and folded into the net
-    calibrate         crops of faces, or where `reader` finds them
-    input, output     names of the graph's boundary nodes; None: `input` and `embeddings`, or the only candidates
-    image_size        the side of the pictures in pixels; None: what the graph says, else 160
-    signature         which of a SavedModel's signatures to take; None: `serving_default`, or the only one
-    standardisation   what the pixels need; None: as the known file needs it, else a guess, which is remarked
-    name              the model's name; None: from the file
-    check             (n, H, W, 3) uint8, pictures to compare on, or where `reader` finds them; None: the golden crops
-    expected          (n, D) float32, what the source gives for `check`; None: the source is run in NumPy
-    reader            reads crops of the model's size from a path
-    engine            the engine that runs the net for the comparison; None: the default one
-    gate              the largest allowed difference
-    stages            whether the reports cover every stage of the net, not the result alone
-    replace_existing  whether a model that is in `destination` may be replaced
+    The parity reports are written beside the model, as DESTINATION.parity.json. When a difference exceeds its
+    tolerance, only the report is written.
 
-    The report is written beside the model, as DESTINATION.parity.json. Above the gate there is the report alone.
-    Raises NetFormatError where the source is damaged, UnsupportedGraphError where something has no counterpart,
-    ParityError above the gate, ConvertError for unfit options, ModelError where the model cannot be written.
+    Parameters
+    ----------
+    source : str or Path
+        A frozen TensorFlow graph (.pb), a checkpoint, a SavedModel, a Keras file, Caffe's files, an ONNX file or a
+        model folder. For the target "savedmodel" also a folder with MTCNN's three nets det1, det2 and det3.
+    destination : str or Path
+        The model folder ("caffe"), a file ("onnx", "coreml" as .mlmodel), an .mlpackage ("coreml") or a folder for
+        TensorFlow Serving ("savedmodel").
+    target : {"caffe", "onnx", "coreml", "savedmodel"}
+        The format to write.
+    reading : SourceOptions, optional
+        How the source is read.
+    caffe : CaffeOptions, optional
+        How Caffe's files are written.
+    coreml : CoremlOptions, optional
+        How Core ML's files are written. Default: an ML Program in float32 that takes images.
+    parity : ParityOptions, optional
+        How the conversion is verified.
+    reduction : Reduction, optional
+        Make the embedding smaller.
+    replace_existing : bool
+        Whether a model at `destination` may be replaced.
+
+    Returns
+    -------
+    Conversion
+        The written model with its reports.
+
+    Raises
+    ------
+    NetFormatError
+        If the source is damaged.
+    UnsupportedGraphError
+        If the source has an operation without a counterpart.
+    ParityError
+        If a difference exceeds its tolerance.
+    ConvertError
+        If the options do not suit the source or the target.
+    ModelError
+        If the model cannot be written.
     """
     if target not in get_args(Target):
         raise ConvertError(f"there is no target '{target}'; known targets: {', '.join(get_args(Target))}")
+    reading, parity, coreml = reading or SourceOptions(), parity or ParityOptions(), coreml or CoremlOptions()
     place = Path(os.path.abspath(destination))
-    _refuse_place(place, Path(os.path.abspath(source)), target, coreml or CoremlOptions(), replace_existing)
+    _refuse_place(place, Path(os.path.abspath(source)), target, coreml, replace_existing)
     paths = cascade_files(Path(source)) if target == "savedmodel" else ()
-    subjects = [
-        open_subject(
-            path,
-            batch_norm=batch_norm,
-            input=input,
-            output=output,
-            image_size=image_size,
-            signature=signature,
-            standardisation=standardisation,
-            name=name,
-        )
-        for path in paths or (Path(source),)
-    ]
-    job, *others = (
-        Job(subject, place, _check_crops(check, expected, subject.manifest, reader), engine, gate, stages)
-        for subject in subjects
-    )
-    subject = subjects[0]
-    if embedding_size is not None:
-        job.make_smaller(_calibration(calibrate, subject.manifest, reader), embedding_size, name)
-    elif calibrate is not None:
-        raise ConvertError("--calibrate fits a smaller embedding: say its size with --embedding-size")
+    subjects = [open_subject(path, reading) for path in paths or (Path(source),)]
+    job, *others = (Job(subject, place, _crops(parity, subject.manifest), parity) for subject in subjects)
+    if reduction is not None:
+        job.reduce(_fitted_crops(reduction, parity, job.manifest), reduction.size, reading.name)
     if target == "caffe":
-        job.write_caffe(floor_pool, bottleneck, replace_existing=replace_existing)
+        job.write_caffe(caffe or CaffeOptions(), replace_existing=replace_existing)
     elif target == "onnx":
         job.write_onnx()
     elif target == "savedmodel":
         job.write_savedmodel(others)
     else:
-        job.write_coreml(coreml or CoremlOptions())
-    reports, remarks = tuple(job.reports), tuple(dict.fromkeys(remark for each in subjects for remark in each.remarks))
-    return Conversion(target, Path(destination), job.manifest, reports, job.report_path, job.cost, remarks)
+        job.write_coreml(coreml)
+    remarks = tuple(dict.fromkeys(remark for subject in subjects for remark in subject.remarks))
+    reports = tuple(job.reports)
+    return Conversion(target, Path(destination), job.manifest, reports, job.report_path, job.projection, remarks)
 
 
-def _check_crops(
-    check: str | Path | npt.NDArray[np.uint8] | None, expected: Array | None, manifest: Manifest, reader: CropReader
-) -> FaceCrops:
-    """The pictures to compare on, with the vectors that the source gives for them where these are known."""
+def _crops(parity: ParityOptions, manifest: Manifest) -> FaceCrops:
+    """Return the crops to compare on, with the source's embeddings of them where these are given."""
     width, height = manifest.input_size
-    if check is None:
+    crops = parity.crops
+    if crops is None:
         return default_crops(manifest.input_size)
-    if isinstance(check, str | Path):
-        return replace(reader(Path(check), manifest.input_size, CHECKED), origin=f"crops from {check}")
-    if check.ndim != 4 or check.dtype != np.uint8 or check.shape[1:] != (height, width, 3) or not len(check):
+    if isinstance(crops, str | Path):
+        read = parity.reader(Path(crops), manifest.input_size, _COMPARED_CROPS)
+        return replace(read, origin=f"crops from {crops}")
+    if crops.ndim != 4 or crops.dtype != np.uint8 or crops.shape[1:] != (height, width, 3) or not len(crops):
         raise ConvertError(
-            f"the pictures to compare on are {check.dtype} {check.shape}, expected uint8 (n, {height}, {width}, 3)"
+            f"the crops to compare on are {crops.dtype} {crops.shape}, expected uint8 (n, {height}, {width}, 3)"
         )
-    return FaceCrops(check, None, None if expected is None else np.asarray(expected, np.float32))
+    return FaceCrops(crops, None, None if parity.expected is None else np.asarray(parity.expected, np.float32))
 
 
-def _calibration(calibrate: str | Path | FaceCrops | None, manifest: Manifest, reader: CropReader) -> FaceCrops:
-    """The crops that a projection is fitted on."""
+def _fitted_crops(reduction: Reduction, parity: ParityOptions, manifest: Manifest) -> FaceCrops:
+    """Return the crops that a projection is fitted on."""
     if manifest.kind != "embedder":
         raise ConvertError(f"'{manifest.name}' makes no embedding, so it cannot make a smaller one")
-    if calibrate is None:
-        raise ConvertError("a smaller embedding is fitted on faces: give crops of some hundred with --calibrate")
-    if isinstance(calibrate, FaceCrops):
-        return calibrate
-    return reader(Path(calibrate), manifest.input_size, CALIBRATED)
+    if isinstance(reduction.crops, FaceCrops):
+        return reduction.crops
+    return parity.reader(Path(reduction.crops), manifest.input_size, _FITTED_CROPS)
 
 
 def _refuse_place(place: Path, source: Path, target: Target, coreml: CoremlOptions, replace_existing: bool) -> None:
-    """Fail before the work, where the result could not be put in its place, or would erase what is no model."""
+    """Fail before the work if the result could not be written to `place`, or would replace anything but a model."""
     if not place.name:
-        raise ConvertError(f"{place}: is no place for a model; name a new file or folder")
+        raise ConvertError(f"{place}: cannot hold a model; name a new file or folder")
     if target == "onnx" and place.is_dir():
         raise ConvertError(f"{place}: is a folder; an ONNX model is one file, as {place.name}/model.onnx")
     if replace_existing and place.resolve() in (source.resolve(), *source.resolve().parents):
@@ -214,7 +211,7 @@ def _refuse_place(place: Path, source: Path, target: Target, coreml: CoremlOptio
 
 
 def _refuse_served(place: Path, replace_existing: bool) -> None:
-    """As `_refuse_place`, for a folder that TensorFlow Serving reads: versions, or one version."""
+    """Do the same as `_refuse_place` for a folder of TensorFlow Serving: versions, or one version."""
     if not os.path.lexists(place):
         return
     if not replace_existing:

@@ -1,4 +1,4 @@
-"""What is being converted: a net with all that is known of it, whatever file it came from."""
+"""The subject of a conversion: a net with its manifest, from any kind of source."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from faceall.caffe.files import read_net
 from faceall.caffe.net import Net
 from faceall.caffe.shapes import fit_weights, infer_shapes
-from faceall.convert.passes.simplify import BatchNormStyle, apply_batch_norm
+from faceall.convert.options import SourceOptions, StandardisationName
+from faceall.convert.passes.simplify import apply_batch_norm
 from faceall.convert.sources import Source, open_source
 from faceall.convert.tensorflow.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation, translate
-from faceall.errors import ConvertError, ModelError, NetError, UnsupportedGraphError
+from faceall.errors import ConvertError, ModelDamagedError, ModelError, NetError, UnsupportedGraphError
 from faceall.models import (
     CAFFEMODEL,
     FACENET_CROP,
@@ -27,9 +27,6 @@ from faceall.models import (
     recognise,
 )
 
-StandardisationName: TypeAlias = Literal["fixed", "prewhiten", "none"]
-"""What pixels need: (x - 127.5) / 128, each picture's own mean and deviation, or nothing, as the net does it itself."""
-
 _RULES: Mapping[StandardisationName, Standardisation] = {
     "fixed": Standardisation(),
     "prewhiten": Standardisation(kind="prewhiten"),
@@ -39,19 +36,27 @@ _RULES: Mapping[StandardisationName, Standardisation] = {
 _LARGEST_SIDE = 1024
 
 _NET_NAME = "embedder"
-"""What the net of an unknown graph is called in its files."""
+"""The name of an unknown graph's net in its files."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A net to convert.
 
-    net          what later steps work on; a pool that rounds down says so in its options
-    original     the net as it was read, for a source that is a net; None for a graph
-    translation  the net and its graph, for a source that is a graph; None for a net
-    manifest     what the net needs and where it came from
-    outputs      the blobs that are compared
-    remarks      what was assumed or is worth knowing, a sentence each
+    Attributes
+    ----------
+    net : Net
+        The net that later steps work on. A pool that rounds down has a rounding mode in its options.
+    original : Net or None
+        The net as it was read, for a source that is a net; None for a graph.
+    translation : Translation or None
+        The net and its graph, for a source that is a graph; None for a net.
+    manifest : Manifest
+        The model's description.
+    outputs : tuple of str
+        The blobs that are compared.
+    remarks : tuple of str
+        Assumptions and other notes, one sentence each.
     """
 
     net: Net
@@ -62,64 +67,91 @@ class Subject:
     remarks: tuple[str, ...] = ()
 
 
-def open_subject(
-    path: Path,
-    *,
-    batch_norm: BatchNormStyle = "fold",
-    input: str | None = None,
-    output: str | None = None,
-    image_size: int | None = None,
-    signature: str | None = None,
-    standardisation: StandardisationName | None = None,
-    name: str | None = None,
-) -> Subject:
-    """Read the source at `path`, of any kind; the options are those of `convert`.
+def open_subject(path: Path, options: SourceOptions) -> Subject:
+    """Read the model at `path`, in any of the known formats.
 
-    Raises NetFormatError, UnsupportedGraphError, ModelError or ConvertError, one line that names the file.
+    Parameters
+    ----------
+    path : Path
+        A model folder, one of its files, or a source that `open_source` reads.
+    options : SourceOptions
+        How the source is read.
+
+    Returns
+    -------
+    Subject
+        The net with its manifest.
+
+    Raises
+    ------
+    NetFormatError
+        If the source is damaged or of no known format.
+    UnsupportedGraphError
+        If a graph has an operation without a counterpart.
+    ModelError
+        If a model folder is damaged.
+    ConvertError
+        If the options do not suit the source.
     """
-    boundary = {"--input": input, "--output-node": output, "--image-size": image_size, "--signature": signature}
-    if (path / MANIFEST).is_file() or _is_part_of_model(path):
-        _refuse_boundary(path, boundary)
-        return _open_model(path if path.is_dir() else path.parent, batch_norm, standardisation, name)
-    source = open_source(path, output=output, signature=signature)
-    if signature is not None and source.kind != "savedmodel":
+    if (folder := _model_folder(path)) is not None:
+        _refuse_boundary(path, options)
+        return _of_model_folder(path, folder, options)
+    source = open_source(path, output=options.output, signature=options.signature)
+    if options.signature is not None and source.kind != "savedmodel":
         raise ConvertError(f"{path}: --signature: a {source.kind} source has none, only a SavedModel has; leave it out")
     if source.net is not None:
-        _refuse_boundary(path, boundary)
-        return _of_net(source, source.net, batch_norm, standardisation, name)
-    graph, known = source.bound(input=input, output=output), recognise(source.sha256)
-    net_name = Path(known.file_name).stem if known else _NET_NAME  # never the file's own: it would enter the bytes
+        _refuse_boundary(path, options)
+        return _of_net(source, source.net, options)
+    return _of_graph(source, options)
+
+
+def _model_folder(path: Path) -> ModelFolder | None:
+    """Return the model folder that `path` is, or that lists it among its files."""
+    folder = path if path.is_dir() else path.parent
+    if not (folder / MANIFEST).is_file():
+        return None
+    if path.is_dir():
+        return ModelFolder.open(path)
+    if path.name not in (PROTOTXT, CAFFEMODEL):
+        return None
     try:
-        translation = translate(
-            graph, name=net_name, batch_norm=batch_norm, image_size=image_size, floor_pool="round-mode"
-        )
-    except UnsupportedGraphError as error:
-        raise UnsupportedGraphError(f"{path}: {error}") from error
-    return _of_graph(source, translation, standardisation, name)
+        model = ModelFolder.open(folder)
+    except ModelDamagedError:
+        raise
+    except ModelError:
+        return None  # the manifest is another program's
+    return model if path.name in model.manifest.files else None
 
 
-def _refuse_boundary(path: Path, boundary: Mapping[str, object]) -> None:
-    """What names a part of a graph does nothing for a net that is whole."""
+def _refuse_boundary(path: Path, options: SourceOptions) -> None:
+    """Refuse options that name a part of a graph, for a source that is a net already."""
+    boundary = {
+        "--input": options.input,
+        "--output-node": options.output,
+        "--image-size": options.image_size,
+        "--signature": options.signature,
+    }
     if given := [option for option, value in boundary.items() if value is not None]:
-        raise ConvertError(f"{path}: {' and '.join(given)}: for TensorFlow graphs alone, this is a net already")
+        raise ConvertError(f"{path}: {' and '.join(given)}: only for TensorFlow graphs, this is a net already")
 
 
-def _of_graph(
-    source: Source, translation: Translation, standardisation: StandardisationName | None, name: str | None
-) -> Subject:
-    path, known, net = source.path, recognise(source.sha256), translation.net
+def _of_graph(source: Source, options: SourceOptions) -> Subject:
+    """Translate a graph and derive its manifest."""
+    path, known = source.path, recognise(source.sha256)
+    translation = _translated(source, known, options)
+    net = translation.net
     size = _vector_size(net, OUTPUT_BLOB)
     if size is None:
         shape = infer_shapes(net)[OUTPUT_BLOB]
         raise ConvertError(
-            f"{path}: the output is of shape {shape}, expected one vector per picture; name another with --output-node"
+            f"{path}: the output is of shape {shape}, expected one vector per image; name another with --output-node"
         )
     if source.manifest is not None:
-        return _with_note(source, source.manifest, translation, standardisation, name)
-    rule, remarks = _standardisation(known, standardisation, size, standardises_itself(net))
+        return _with_manifest(source, source.manifest, translation, options)
+    rule, remarks = _standardisation(known, options.standardisation, size, standardises_itself(net))
     measured = known if known and known.standardisation == rule else None  # other pixels give other distances
     manifest = Manifest(
-        name=name or (known.model_name if known else _model_name(source.name, "facenet-")),
+        name=options.name or (known.model_name if known else _model_name(source.name, "facenet-")),
         embedding_size=size,
         input_size=_input_size(path, net, INPUT_BLOB),
         standardisation=rule,
@@ -136,58 +168,51 @@ def _of_graph(
     return Subject(net, None, translation, manifest, (OUTPUT_BLOB,), source.remarks + remarks)
 
 
-def _with_note(
-    source: Source,
-    note: Manifest,
-    translation: Translation,
-    standardisation: StandardisationName | None,
-    name: str | None,
-) -> Subject:
-    """A graph that faceall wrote, with its manifest, whose blobs have other names now."""
+def _translated(source: Source, known: KnownModel | None, options: SourceOptions) -> Translation:
+    """Translate a graph into a net."""
+    graph = source.bound(input=options.input, output=options.output)
+    name = Path(known.file_name).stem if known else _NET_NAME  # never the file's own: it would enter the bytes
+    try:
+        return translate(
+            graph,
+            name=name,
+            batch_norm=options.batch_norm,
+            image_size=options.image_size,
+            floor_pool="round-mode",
+        )
+    except UnsupportedGraphError as error:
+        raise UnsupportedGraphError(f"{source.path}: {error}") from error
+
+
+def _with_manifest(source: Source, given: Manifest, translation: Translation, options: SourceOptions) -> Subject:
+    """Use the manifest of a graph that faceall wrote, whose blobs have other names now."""
     net = translation.net
-    manifest = replace(_changed(note, standardisation, name), input_blob=INPUT_BLOB, output_blob=OUTPUT_BLOB)
+    manifest = replace(_changed(given, options), input_blob=INPUT_BLOB, output_blob=OUTPUT_BLOB)
     made = (manifest.embedding_size, manifest.input_size)
     if made != (_vector_size(net, OUTPUT_BLOB), _input_size(source.path, net, INPUT_BLOB)):
-        raise ConvertError(f"{source.path}: the graph is not of the sizes that the manifest beside it says: damaged")
+        raise ConvertError(f"{source.path}: the graph and the manifest beside it disagree about sizes: damaged")
     return Subject(net, None, translation, manifest, (OUTPUT_BLOB,), source.remarks)
 
 
-def _open_model(
-    path: Path, batch_norm: BatchNormStyle, standardisation: StandardisationName | None, name: str | None
-) -> Subject:
-    folder = ModelFolder.open(path)
+def _of_model_folder(path: Path, folder: ModelFolder, options: SourceOptions) -> Subject:
+    """Read a model folder whose files match their checksums."""
     folder.verify()
     net = _checked(path, read_net(folder.prototxt, folder.caffemodel))
-    manifest = _changed(folder.manifest, standardisation, name)
-    return Subject(apply_batch_norm(net, batch_norm), net, None, manifest, (manifest.output_blob,))
+    manifest = _changed(folder.manifest, options)
+    return Subject(apply_batch_norm(net, options.batch_norm), net, None, manifest, (manifest.output_blob,))
 
 
-def _changed(manifest: Manifest, standardisation: StandardisationName | None, name: str | None) -> Manifest:
-    """A manifest that was read, with what was chosen, without files."""
-    rule = manifest.standardisation if standardisation is None else _RULES[standardisation]
+def _changed(manifest: Manifest, options: SourceOptions) -> Manifest:
+    """Apply the chosen name and standardisation to a manifest that was read; its files are left out."""
+    chosen = options.standardisation
+    rule = manifest.standardisation if chosen is None else _RULES[chosen]
     if rule != manifest.standardisation:  # other pixels give other vectors
         manifest = replace(manifest, match_threshold=None, match_threshold_false_accept_rate=None, accuracy={})
-    return replace(manifest, name=name or manifest.name, standardisation=rule, files={})
+    return replace(manifest, name=options.name or manifest.name, standardisation=rule, files={})
 
 
-def _is_part_of_model(path: Path) -> bool:
-    """Whether a file is one of Caffe's two in a model folder, whose manifest says what they need."""
-    if path.name not in (PROTOTXT, CAFFEMODEL):
-        return False
-    try:
-        return path.name in Manifest.from_json((path.parent / MANIFEST).read_bytes()).files
-    except (OSError, ModelError):
-        return False  # there is none, or another program's
-
-
-def _of_net(
-    source: Source,
-    net: Net,
-    batch_norm: BatchNormStyle,
-    standardisation: StandardisationName | None,
-    name: str | None,
-) -> Subject:
-    """An embedder where the net makes one vector, else a detector."""
+def _of_net(source: Source, net: Net, options: SourceOptions) -> Subject:
+    """Derive the manifest of a net: an embedder if it makes one vector, else a detector."""
     path = source.path
     if len(net.inputs) != 1 or not net.outputs:
         raise ConvertError(f"{path}: the net has the inputs {', '.join(net.inputs) or 'none'}, expected one")
@@ -195,15 +220,13 @@ def _of_net(
     (input_blob,) = net.inputs
     size = _vector_size(net, net.outputs[0]) if len(net.outputs) == 1 else None
     if source.manifest is not None:
-        manifest = _changed(source.manifest, standardisation, name)
+        manifest = _changed(source.manifest, options)
         if manifest.embedding_size != size:
-            raise ConvertError(
-                f"{path}: the net makes {size} numbers, the manifest in the file says otherwise: damaged"
-            )
-        return Subject(apply_batch_norm(net, batch_norm), net, None, manifest, net.outputs, source.remarks)
-    rule, remarks = _standardisation(None, standardisation, size or 0, standardises_itself(net))
+            raise ConvertError(f"{path}: the net's output has {size} dimensions, its manifest says otherwise: damaged")
+        return Subject(apply_batch_norm(net, options.batch_norm), net, None, manifest, net.outputs, source.remarks)
+    rule, remarks = _standardisation(None, options.standardisation, size or 0, standardises_itself(net))
     manifest = Manifest(
-        name=name or _model_name(source.name),
+        name=options.name or _model_name(source.name),
         kind="embedder" if size else "detector",
         embedding_size=size,
         input_size=_input_size(path, net, input_blob),
@@ -215,11 +238,11 @@ def _of_net(
         source_sha256=source.sha256,
     )
     remarks = source.remarks + (remarks if size else ())
-    return Subject(apply_batch_norm(net, batch_norm), net, None, manifest, net.outputs, remarks)
+    return Subject(apply_batch_norm(net, options.batch_norm), net, None, manifest, net.outputs, remarks)
 
 
 def _checked(path: Path, net: Net) -> Net:
-    """The net, its weights in the shapes of new files. Raises NetError, which names the file, where they do not fit."""
+    """Return the net with its weights in the shapes of new files."""
     try:
         return fit_weights(net)
     except NetError as error:
@@ -227,25 +250,25 @@ def _checked(path: Path, net: Net) -> Net:
 
 
 def _vector_size(net: Net, blob: str) -> int | None:
-    """How many numbers the vector in `blob`, (1, D) or (1, D, 1, 1), has; None where it holds none."""
+    """Return D if `blob` holds a vector, (1, D) or (1, D, 1, 1), else None."""
     shape = infer_shapes(net)[blob]
     return shape[1] if len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1)) else None
 
 
 def _input_size(path: Path, net: Net, blob: str) -> tuple[int, int]:
-    """Width and height of the pictures that a net takes."""
+    """Return the width and height of a net's input images."""
     shape = net.inputs[blob]
     if len(shape) != 4 or shape[1] != 3:
-        raise ConvertError(f"{path}: the net takes an input of shape {shape}, expected RGB pictures (1, 3, H, W)")
+        raise ConvertError(f"{path}: the net takes an input of shape {shape}, expected RGB images (1, 3, H, W)")
     if max(shape) > _LARGEST_SIDE:
         raise ConvertError(
-            f"{path}: the net takes pictures of {shape[3]}x{shape[2]}, at most {_LARGEST_SIDE} a side fit"
+            f"{path}: the net takes images of {shape[3]}x{shape[2]}, at most {_LARGEST_SIDE} a side are supported"
         )
     return shape[3], shape[2]
 
 
 def standardises_itself(net: Net) -> bool:
-    """Whether the first thing that a net does to its pictures is to scale or shift them, as Keras's Rescaling does."""
+    """Return whether a net scales or shifts its images first, as Keras's Rescaling does."""
     readers = [layer for layer in net.layers if set(layer.bottoms) & set(net.inputs)]
     if len(readers) != 1:
         return False
@@ -258,10 +281,7 @@ def standardises_itself(net: Net) -> bool:
 def _standardisation(
     known: KnownModel | None, chosen: StandardisationName | None, size: int, by_net: bool
 ) -> tuple[Standardisation, tuple[str, ...]]:
-    """What the pixels need: as chosen, as known, as the net shows, or guessed from the embedding's size.
-
-    by_net  whether the net standardises its pictures itself
-    """
+    """Return the standardisation: as chosen, as known, as the net shows, or assumed from the embedding's size."""
     if chosen is not None:
         rule = _RULES[chosen]
         if known is None or known.standardisation == rule:
@@ -270,18 +290,18 @@ def _standardisation(
     if known is not None:
         return known.standardisation, (f"recognised: FaceNet {known.name}, trained on {known.trained_on}",)
     if by_net:
-        remark = "the net rescales its pictures itself: pixels go in as they are; override with --standardisation"
+        remark = "the net rescales its images itself: pixels are passed as they are; override with --standardisation"
         return _RULES["none"], (remark,)
     guess: StandardisationName = "prewhiten" if size == 128 else "fixed"
-    spelled = {"fixed": "(x - 127.5) / 128", "prewhiten": "per-image prewhitening"}
+    described = {"fixed": "(x - 127.5) / 128", "prewhiten": "per-image prewhitening"}
     other = "fixed" if guess == "prewhiten" else "prewhiten"
     whose = (
-        f"official FaceNet models with {size} numbers" if size in (128, 512) else "the newer official FaceNet models"
+        f"official {size}-dimensional FaceNet models" if size in (128, 512) else "the newer official FaceNet models"
     )
-    remark = f"unknown file: assumed {spelled[guess]}, as {whose} have it; override with --standardisation {other}"
+    remark = f"unknown file: assumed {described[guess]}, as {whose} have it; override with --standardisation {other}"
     return _RULES[guess], (remark,)
 
 
 def _model_name(name: str, prefix: str = "") -> str:
-    """A name that a folder may have, from the source's."""
+    """Derive a valid model name from the source's."""
     return f"{prefix}{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-._') or 'model'}"[:128]

@@ -44,9 +44,14 @@ _BOX = (70.0, 60.1, 154.9, 169.6)
 class EightBitReport:
     """What was chosen.
 
-    ranges        layer -> the largest value of its input
-    share         part of the multiplications that is done in 8 bits, 0..1
-    cosine        (smallest, mean) to float32 on the portrait's variations
+    Attributes
+    ----------
+    ranges : Mapping[str, float]
+        Layer -> the largest value of its input.
+    share : float
+        Part of the multiplications that is done in 8 bits, 0..1.
+    cosine : tuple[float, float]
+        (smallest, mean) to float32 on the portrait's variations.
     """
 
     ranges: Mapping[str, float]
@@ -70,9 +75,19 @@ Progress = Callable[[int, int], None]
 def add_eight_bit(model: ModelFolder, *, progress: Progress | None = None) -> tuple[ModelFolder, EightBitReport]:
     """Measure which layers of an embedder may be computed in 8 bits and note them in its folder.
 
-    progress  called with the number of measurements done and of all
     Without a layer that may, the folder stays as it is.
-    Raises ModelError, NetError, and EngineError where this processor or engine does not compute in 8 bits.
+
+    Parameters
+    ----------
+    progress : Progress | None
+        Called with the number of measurements done and of all.
+
+    Raises
+    ------
+    ModelError
+    NetError
+    EngineError
+        If this processor or engine does not compute in 8 bits.
     """
     manifest = model.manifest
     net = read_net(model.prototxt, model.caffemodel)
@@ -96,9 +111,17 @@ def _standardised(crops: npt.NDArray[np.uint8], manifest: Manifest) -> Float32Ar
 def portraits(regions: Callable[..., Array], size: tuple[int, int], count: int = PICTURES) -> npt.NDArray[np.uint8]:
     """Variations of the portrait: cut, turned, lit, greyed, blurred and noisy as photos are.
 
-    regions  the model's crop rule: boxes -> regions
-    size     (width, height) of the result
-    returns  (count, height, width, 3) uint8, always the same
+    Parameters
+    ----------
+    regions : Callable[..., Array]
+        The model's crop rule: boxes -> regions.
+    size : tuple[int, int]
+        (width, height) of the result.
+
+    Returns
+    -------
+    (count, height, width, 3) uint8
+        Always the same.
     """
     picture = images.read_image(_PORTRAIT)
     random = np.random.default_rng(0)
@@ -126,8 +149,13 @@ def _vary(crop: Image, random: np.random.Generator) -> Image:
 def exaggerated(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Negatives, silhouettes, harsh light: what drives the values of a net as far as any photo may.
 
-    crops    (n, H, W, 3) uint8
-    returns  (n + n // 3, H, W, 3) uint8
+    Parameters
+    ----------
+    crops : (n, H, W, 3) uint8
+
+    Returns
+    -------
+    (n + n // 3, H, W, 3) uint8
     """
     parts: list[Array] = np.array_split(crops.astype(np.float32) - 127.5, 3)
     first, second, third = parts
@@ -146,10 +174,16 @@ def choose_ranges(
 ) -> EightBitReport:
     """Choose the layers.
 
-    pictures  (n, C, H, W) float32, standardised: what the vectors are compared on
-    harsh     (m, C, H, W) float32: further pictures that say how large the values get
-    output    the blob of the vectors
-    gate      the smallest cosine that is allowed
+    Parameters
+    ----------
+    pictures : (n, C, H, W) float32
+        Standardised: what the vectors are compared on.
+    harsh : (m, C, H, W) float32
+        Further pictures that say how large the values get.
+    output : str
+        The blob of the vectors.
+    gate : float
+        The smallest cosine that is allowed.
     """
     (name,) = net.inputs
     ranges = measure_ranges(net, {name: np.concatenate([pictures, harsh])})

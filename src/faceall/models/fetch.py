@@ -32,16 +32,31 @@ def fetch(
 ) -> Path:
     """Download a known model's zip, check it, and take the frozen graph out of it.
 
-    name       of the release, e.g. "20180402-114759" or "facenet-20180402-114759"
-    url        where to get the zip; by default the folders that the environment's FACEALL_MIRROR names (http or https
-               addresses, spaces between them), and last a public mirror of the release
-    directory  where to put it; by default `downloads` in the user's data folder
-    progress   is told (bytes so far, bytes in all or None) now and then
-    returns    the path of NAME.pb, ready to be imported; at once where it lies there already, unharmed
-
     A broken download is taken up where it stopped. Both the zip and the graph in it have to have their known SHA-256;
     an address that fails or gives other bytes is followed by the next. Proxies come from the environment's http_proxy
-    and https_proxy. Raises DownloadError with what each address answered.
+    and https_proxy.
+
+    Parameters
+    ----------
+    name : str
+        Of the release, e.g. "20180402-114759" or "facenet-20180402-114759".
+    url : str | None
+        Where to get the zip; by default the folders that the environment's FACEALL_MIRROR names (http or https
+        addresses, spaces between them), and last a public mirror of the release.
+    directory : str | os.PathLike[str] | None
+        Where to put it; by default `downloads` in the user's data folder.
+    progress : Progress | None
+        Is told (bytes so far, bytes in all or None) now and then.
+
+    Returns
+    -------
+    Path
+        The path of NAME.pb, ready to be imported; at once where it lies there already, unharmed.
+
+    Raises
+    ------
+    DownloadError
+        With what each address answered.
     """
     known = find_published(name)
     folder = data_folder() / "downloads" if directory is None else Path(directory)
@@ -59,7 +74,13 @@ def fetch(
 
 
 def find_published(name: str) -> KnownModel:
-    """The published model of that name, as `fetch` takes it. Raises DownloadError that lists the known."""
+    """The published model of that name, as `fetch` takes it.
+
+    Raises
+    ------
+    DownloadError
+        That lists the known.
+    """
     published = [model for model in KNOWN_MODELS if model.url is not None]
     for model in published:
         if name in (model.name, model.model_name, model.file_name):

@@ -27,7 +27,12 @@ class ModelFolder:
     def open(cls, path: str | os.PathLike[str]) -> ModelFolder:
         """The model in a folder. Its files have to be there; their checksums are left to `verify`.
 
-        Raises ModelError (no folder, no or a wrong manifest) or ModelDamagedError (a file is absent).
+        Raises
+        ------
+        ModelError
+            No folder, no or a wrong manifest.
+        ModelDamagedError
+            A file is absent.
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -68,7 +73,9 @@ class ModelFolder:
     def ranges(self) -> dict[str, float]:
         """The layers that may be computed in 8 bits, with the largest value of their input; empty where none may.
 
-        Raises ModelDamagedError.
+        Raises
+        ------
+        ModelDamagedError
         """
         if EIGHT_BIT not in self.manifest.files:
             return {}
@@ -97,7 +104,10 @@ class ModelFolder:
     def verify(self) -> None:
         """Compare every file with its checksum in the manifest.
 
-        Raises ModelDamagedError with the file, the expected and the actual SHA-256.
+        Raises
+        ------
+        ModelDamagedError
+            With the file, the expected and the actual SHA-256.
         """
         for name, expected in self.manifest.files.items():
             try:
@@ -128,12 +138,19 @@ def write_model_folder(
 ) -> ModelFolder:
     """Write a model folder; it appears whole or not at all.
 
-    directory         the folder to be; an empty one is taken, one with a model only with `replace_existing`
-    manifest          its `files` are filled in from what is written
-    files             file name -> contents, or the path of a file to copy; an embedder needs model.prototxt and
-                      model.caffemodel
+    Parameters
+    ----------
+    directory : str | os.PathLike[str]
+        The folder to be; an empty one is taken, one with a model only with `replace_existing`.
+    manifest : Manifest
+        Its `files` are filled in from what is written.
+    files : Mapping[str, bytes | Path]
+        File name -> contents, or the path of a file to copy; an embedder needs model.prototxt and model.caffemodel.
 
-    Raises ModelError if the place holds something else, a file is missing or it cannot be written.
+    Raises
+    ------
+    ModelError
+        If the place holds something else, a file is missing or it cannot be written.
     """
     target = Path(directory)
     refuse_taken(target, replace_existing=replace_existing)

@@ -28,15 +28,26 @@ FACENET_INPUT_SIZE = (160, 160)
 class KnownModel:
     """A published frozen graph (.pb) of FaceNet.
 
-    name             the name of its release, a date and a time
-    sha256           of the .pb
-    zip_sha256       of the zip that it is published in; None where there is none
-    embedding_size   how many numbers it makes
-    standardisation  what it was trained with
-    trained_on       the pictures it was trained on
-    accuracy         LFW, as published
-    match_threshold  squared L2 up to which faces count as one person; None where nobody has measured it
-    match_threshold_false_accept_rate  the share of pairs of two people that this lets through
+    Attributes
+    ----------
+    name : str
+        The name of its release, a date and a time.
+    sha256 : str
+        Of the .pb.
+    zip_sha256 : str | None
+        Of the zip that it is published in; None where there is none.
+    embedding_size : int
+        How many numbers it makes.
+    standardisation : Standardisation
+        What it was trained with.
+    trained_on : str
+        The pictures it was trained on.
+    accuracy : dict[str, float]
+        LFW, as published.
+    match_threshold : float | None
+        Squared L2 up to which faces count as one person; None where nobody has measured it.
+    match_threshold_false_accept_rate : float | None
+        The share of pairs of two people that this lets through.
     """
 
     name: str

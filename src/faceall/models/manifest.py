@@ -36,25 +36,46 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Manifest:
     """A model's description; what the net needs to be fed right travels in it.
 
-    name             what people call it, also the name of its folder: letters, digits, dot, dash, underscore
-    kind             "embedder" or "detector"
-    embedding_size   how many numbers an embedder makes; None for a detector
-    input_size       (width, height) in pixels
-    channels         the order in which the net takes colours
-    standardisation  how pixels become numbers
-    crop             which part of the picture the net gets to see
-    input_blob       the net's input
-    output_blob      the net's output
-    match_threshold  the squared L2 distance up to which two faces count as one person; None where not calibrated
-    match_threshold_false_accept_rate  the share of pairs of two people that this lets through; None where unknown.
-                     The one field that a file may leave out: it came later than the others
-    source           the file or address that the model was made from
-    source_sha256    the SHA-256 of that file, 64 hexadecimal digits; None where unknown
-    licence          the terms of the weights
-    accuracy         measured figures, by the name of the test
-    files            file name -> SHA-256; filled in when a folder is written
+    Attributes
+    ----------
+    name : str
+        What people call it, also the name of its folder: letters, digits, dot, dash, underscore.
+    kind : ModelKind
+        "embedder" or "detector".
+    embedding_size : int | None
+        How many numbers an embedder makes; None for a detector.
+    input_size : tuple[int, int]
+        (width, height) in pixels.
+    channels : Channels
+        The order in which the net takes colours.
+    standardisation : Standardisation
+        How pixels become numbers.
+    crop : CropRule
+        Which part of the picture the net gets to see.
+    input_blob : str
+        The net's input.
+    output_blob : str
+        The net's output.
+    match_threshold : float | None
+        The squared L2 distance up to which two faces count as one person; None where not calibrated.
+    match_threshold_false_accept_rate : float | None
+        The share of pairs of two people that this lets through; None where unknown. The one field that a file may leave
+        out: it came later than the others.
+    source : str
+        The file or address that the model was made from.
+    source_sha256 : str | None
+        The SHA-256 of that file, 64 hexadecimal digits; None where unknown.
+    licence : str
+        The terms of the weights.
+    accuracy : Mapping[str, float]
+        Measured figures, by the name of the test.
+    files : Mapping[str, str]
+        File name -> SHA-256; filled in when a folder is written.
 
-    Raises ModelError that names the field, what it is and what was expected.
+    Raises
+    ------
+    ModelError
+        That names the field, what it is and what was expected.
     """
 
     name: str
@@ -135,7 +156,10 @@ class Manifest:
     def from_json(cls, text: str | bytes) -> Manifest:
         """The manifest in the text of a manifest.json.
 
-        Raises ModelError: not JSON, of a newer faceall, or a field that is missing, unknown or wrong.
+        Raises
+        ------
+        ModelError
+            : not JSON, of a newer faceall, or a field that is missing, unknown or wrong.
         """
         try:
             values = json.loads(text)

@@ -21,9 +21,12 @@ CropBorder = Literal["black", "clip"]
 class Standardisation:
     """How pixels 0..255 become the numbers that a net was trained on.
 
-    kind   "fixed": (x - mean) * scale, the same for every picture;
-           "prewhiten": (x - m) / max(s, 1 / sqrt(size)), m and s the mean and the standard deviation of all numbers
-           of the crop itself, size how many there are; `mean` and `scale` play no part
+    Attributes
+    ----------
+    kind : StandardisationKind
+        "fixed": (x - mean) * scale, the same for every picture; "prewhiten": (x - m) / max(s, 1 / sqrt(size)), m and s
+        the mean and the standard deviation of all numbers of the crop itself, size how many there are; `mean` and
+        `scale` play no part.
     """
 
     kind: StandardisationKind = "fixed"
@@ -38,8 +41,14 @@ class Standardisation:
     def apply(self, crops: npt.NDArray[np.uint8]) -> Float32Array:
         """Standardise crops.
 
-        crops    (n, H, W, 3) uint8
-        returns  (n, H, W, 3) float32, within one rounding step of exact arithmetic
+        Parameters
+        ----------
+        crops : (n, H, W, 3) uint8
+
+        Returns
+        -------
+        (n, H, W, 3) float32
+            Within one rounding step of exact arithmetic.
         """
         if crops.dtype != np.uint8 or crops.ndim != 4:
             raise ValueError(f"crops is {crops.dtype} {crops.shape}, expected uint8 (n, H, W, 3)")
@@ -61,11 +70,17 @@ class Standardisation:
 class CropRule:
     """Which part of a picture a net gets to see of a face.
 
-    margin  how much is added to the box in all (half of it on each side), in proportion to the box's side
-    shape   "stretch": the box as it is, pulled to the shape of the net's input; "square": a square on the mean of the
-            box's width and height
-    shift   how far the centre moves down, in proportion to the box's height (of "square": to the mean side)
-    border  where the crop leaves the picture: "black", or "clip": the crop ends at the picture's edge
+    Attributes
+    ----------
+    margin : float
+        How much is added to the box in all (half of it on each side), in proportion to the box's side.
+    shape : CropShape
+        "stretch": the box as it is, pulled to the shape of the net's input; "square": a square on the mean of the box's
+        width and height.
+    shift : float
+        How far the centre moves down, in proportion to the box's height (of "square": to the mean side).
+    border : CropBorder
+        Where the crop leaves the picture: "black", or "clip": the crop ends at the picture's edge.
     """
 
     margin: float = 0.25
@@ -82,9 +97,17 @@ class CropRule:
     def regions(self, boxes: npt.ArrayLike, *, picture: tuple[int, int] | None = None) -> Array:
         """Where to cut.
 
-        boxes    (n, 4) x0 y0 x1 y1 in pixels
-        picture  (width, height), needed for the border "clip"
-        returns  (n, 4) float64, x0 y0 x1 y1 in pixels, fractions and places outside the picture included
+        Parameters
+        ----------
+        boxes : npt.ArrayLike
+            (n, 4) x0 y0 x1 y1 in pixels.
+        picture : (width, height)
+            Needed for the border "clip".
+
+        Returns
+        -------
+        (n, 4) float64
+            X0 y0 x1 y1 in pixels, fractions and places outside the picture included.
         """
         corners = np.asarray(boxes, np.float64).reshape(-1, 2, 2)
         sides = corners[:, 1] - corners[:, 0]

@@ -70,12 +70,21 @@ def find_model(
 ) -> ModelFolder:
     """The model that is meant.
 
-    name     an installed model's name or the path of a model folder; None for the first that fits
-    kind     "embedder" or "detector"
-    size     the embedding size that is wanted; None for any
+    Parameters
+    ----------
+    name : str | os.PathLike[str] | None
+        An installed model's name or the path of a model folder; None for the first that fits.
+    kind : ModelKind
+        "embedder" or "detector".
+    size : int | None
+        The embedding size that is wanted; None for any.
 
-    Raises ModelNotFoundError (nothing fits; the text says what to get and the command that imports it) or
-    ModelError (the one that is named cannot be used, or is of another kind or size).
+    Raises
+    ------
+    ModelNotFoundError
+        Nothing fits; the text says what to get and the command that imports it.
+    ModelError
+        The one that is named cannot be used, or is of another kind or size.
     """
     if name is None:
         fitting = [model for model in installed_models(kind) if size in (None, model.manifest.embedding_size)]
@@ -94,11 +103,22 @@ def find_model(
 def adopt(folder: ModelFolder | str | os.PathLike[str], *, replace: bool = False) -> ModelFolder:
     """Copy a model into the user's data folder, after its checksums have been verified.
 
-    folder   a model, or the path of its folder
-    replace  take the place of another model of the same name; otherwise that is refused
-    returns  the installed model; nothing is done where the same one is installed already
+    Parameters
+    ----------
+    folder : ModelFolder | str | os.PathLike[str]
+        A model, or the path of its folder.
+    replace : bool
+        Take the place of another model of the same name; otherwise that is refused.
 
-    Raises ModelDamagedError or ModelError.
+    Returns
+    -------
+    ModelFolder
+        The installed model; nothing is done where the same one is installed already.
+
+    Raises
+    ------
+    ModelDamagedError
+    ModelError
     """
     source = folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder)
     source.verify()
@@ -116,7 +136,12 @@ def adopt(folder: ModelFolder | str | os.PathLike[str], *, replace: bool = False
 def remove(name: str) -> None:
     """Delete an installed model from the user's data folder.
 
-    Raises ModelNotFoundError where there is none of that name, and ModelError where it lies elsewhere.
+    Raises
+    ------
+    ModelNotFoundError
+        If there is none of that name.
+    ModelError
+        If it lies elsewhere.
     """
     folder = _user_models()
     if not folder.is_dir() or name.startswith(".") or name not in os.listdir(folder):  # so never "", ".." or a path

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall.caffe import read_net, rounded_to_half, write_caffemodel
-from faceall.convert import Conversion, convert
+from faceall.convert import Conversion, ParityOptions, SourceOptions, convert
 from faceall.errors import TrainError
 from faceall.models import Manifest, ModelFolder
 from faceall.models.folder import write_model_folder
@@ -67,9 +67,7 @@ def export_model(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "student.keras"
         net.save(file)
-        done = convert(
-            file, destination, standardisation="fixed", name=name, check=check, replace_existing=replace_existing
-        )
+        done = convert(file, destination, replace_existing=replace_existing, reading=SourceOptions(standardisation="fixed", name=name), parity=ParityOptions(crops=check))
     complete(done.folder, source=source, licence=licence, half=half)
     return done
 

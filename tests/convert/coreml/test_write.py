@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from coreml_nets import embedder_net, manifest_of, messy_net
+from faceall.convert import CoremlOptions
 from faceall.caffe.reference import run_all
 from faceall.convert.targets.coreml import coreml_parity, read_coreml, write_coreml
 from faceall.convert.targets.coreml.write import MANIFEST_KEY
@@ -53,7 +54,7 @@ def test_an_embedder_is_within_its_gate(
 ) -> None:
     """Every format and precision, from a picture, with the fixed standardisation inside."""
     path = tmp_path / f"model{ending}"
-    write_coreml(embedder_net(), path, manifest=manifest_of(), format=format, precision=precision)  # type: ignore[arg-type]
+    write_coreml(embedder_net(), path, CoremlOptions(format=format, precision=precision), manifest=manifest_of())  # type: ignore[arg-type]
     report = coreml_parity(embedder_net(), path, pictures, precision=precision, manifest=manifest_of())  # type: ignore[arg-type]
     report.require()
     embedding = read_coreml(path).run({"image": pictures[0]})["embedding"]
@@ -72,7 +73,7 @@ def test_pixels_are_standardised_inside(
     flat[3, 4] = 200  # bright on dark: the squares of its pixels are far above what float16 holds in sum
     samples = np.concatenate([pictures, flat[None]])
     for precision in ("float32", "float16"):
-        write_coreml(embedder_net(), path, manifest=manifest, format=format, precision=precision)  # type: ignore[arg-type]
+        write_coreml(embedder_net(), path, CoremlOptions(format=format, precision=precision), manifest=manifest)  # type: ignore[arg-type]
         coreml_parity(embedder_net(), path, samples, precision=precision, manifest=manifest).require()  # type: ignore[arg-type]
 
 
@@ -81,7 +82,7 @@ def test_pixels_are_standardised_inside(
 def test_a_net_of_free_size_takes_every_size(tmp_path: Path, format: str, ending: str) -> None:
     """A net that only slides windows runs at heights and widths other than declared, both results in their shapes."""
     net, path = messy_net(), tmp_path / f"net{ending}"
-    write_coreml(net, path, format=format, input="array")  # type: ignore[arg-type]
+    write_coreml(net, path, CoremlOptions(format=format, input="array"))  # type: ignore[arg-type]
     model = read_coreml(path)
     assert model.inputs["data"].shape == (1, 3, None, None)
     for height, width in ((16, 16), (21, 34)):
@@ -99,7 +100,7 @@ def test_same_input_same_bytes_and_plain_modes(tmp_path: Path, format: str, endi
     made = []
     for name in ("one", "two", "one"):
         path = tmp_path / f"{name}{ending}"
-        write_coreml(embedder_net(), path, manifest=manifest, format=format)  # type: ignore[arg-type]
+        write_coreml(embedder_net(), path, CoremlOptions(format=format), manifest=manifest)  # type: ignore[arg-type]
         parts = sorted(path.rglob("*")) if path.is_dir() else [path]
         made.append([part.read_bytes() for part in parts if part.is_file()])
         for part in (path, *parts):

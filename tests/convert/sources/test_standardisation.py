@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from source_checks import run_source
 
+from faceall.convert import ParityOptions, SourceOptions
 from faceall.caffe import Layer, Net, input_layer, write_net
 from faceall.convert import convert
 from faceall.convert.parity.comparison import random_pictures
@@ -50,7 +51,7 @@ def normalization(**options: Any) -> Callable[[dict[str, Any]], None]:
 
 def rule_of(source: Path, place: Path, **options: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """The standardisation in the manifest of a converted source, and the remarks."""
-    made = convert(source, place, engine="reference", check=random_pictures(2, (24, 24, 3)), **options)
+    made = convert(source, place, **options, parity=ParityOptions(engine="reference", crops=random_pictures(2, (24, 24, 3))))
     return made.manifest.standardisation.to_json(), made.remarks
 
 
@@ -87,7 +88,7 @@ def test_whole_way_of_a_net_that_rescales(made: Path, tmp_path: Path) -> None:
     pytest.importorskip("h5py", reason="needs h5py for Keras's files")
     crops = random_pictures(3, (24, 24, 3))
     wanted = run_source(open_source(made / "functional.keras"), crops.astype(np.float32))
-    convert(made / "functional.keras", tmp_path / "model", engine="reference", check=crops, expected=wanted)
+    convert(made / "functional.keras", tmp_path / "model", parity=ParityOptions(engine="reference", crops=crops, expected=wanted))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_several_signatures_without_a_choice_are_listed(made: Path, tmp_path: Pa
         convert(tmp_path / "net", tmp_path / "model")
     crops = random_pictures(2, (24, 24, 3))
     for name in ("other", "serve"):
-        done = convert(tmp_path / "net", tmp_path / name, signature=name, check=crops, engine="reference")
+        done = convert(tmp_path / "net", tmp_path / name, reading=SourceOptions(signature=name), parity=ParityOptions(crops=crops, engine="reference"))
         assert done.report.passed
     with pytest.raises(FaceallError, match=r"no signature 'third'; its signatures: .*'other'"):
-        convert(tmp_path / "net", tmp_path / "model", signature="third")
+        convert(tmp_path / "net", tmp_path / "model", reading=SourceOptions(signature="third"))

@@ -13,6 +13,7 @@ import pytest
 from savedmodel_nets import LAYER_NETS, cascade_folder, floor_net, impossible_net, layer_net, pool_net
 
 from coreml_nets import embedder_net, manifest_of, messy_net
+from faceall.convert import CaffeOptions, ParityOptions, SourceOptions
 from faceall.caffe import Net, get_engine, read_net, write_net
 from faceall.caffe.engines import CompiledNet
 from faceall.caffe.shapes import infer_shapes
@@ -88,7 +89,7 @@ def test_report_has_the_written_file(embedder: Path, tmp_path: Path) -> None:
 def test_standardisation_happens_inside(tmp_path: Path, kind: Any, channels: str) -> None:
     """Pixels 0 .. 255 in RGB go in, unit vectors come out, whatever the manifest wants in between."""
     folder = model_folder(tmp_path / "model", embedder_net(), manifest_of(channels=channels))
-    made = convert(folder.path, tmp_path / "served", target="savedmodel", standardisation=kind)
+    made = convert(folder.path, tmp_path / "served", target="savedmodel", reading=SourceOptions(standardisation=kind))
     pictures = random_pictures(3, (16, 16, 3), seed=2)
     ordered = pictures if channels == "RGB" else pictures[..., ::-1]
     numbers = made.manifest.standardisation.apply(np.ascontiguousarray(ordered)).transpose(0, 3, 1, 2)
@@ -173,9 +174,9 @@ def test_spelled_out_floor_pools_become_one_layer(style: Any, kind: str) -> None
 def test_savedmodel_is_a_source(tmp_path: Path, style: Any) -> None:
     """There and back: the same layers and vectors, and the manifest that travelled in the folder."""
     graph = small_facenet().write(tmp_path / "small.pb")
-    first = convert(graph, tmp_path / "first", floor_pool=style, standardisation="prewhiten", name="mine").folder
+    first = convert(graph, tmp_path / "first", caffe=CaffeOptions(floor_pool=style), reading=SourceOptions(standardisation="prewhiten", name="mine")).folder
     served = convert(first.path, tmp_path / "served", target="savedmodel")
-    back = convert(served.path, tmp_path / "back", floor_pool=style).folder
+    back = convert(served.path, tmp_path / "back", caffe=CaffeOptions(floor_pool=style)).folder
     assert replace(back.manifest, files={}, source=first.manifest.source) == replace(first.manifest, files={})
     nets = [read_net(folder.prototxt, folder.caffemodel) for folder in (first, back)]
     assert Counter(layer.type for layer in nets[0].layers) == Counter(layer.type for layer in nets[1].layers)
@@ -187,7 +188,7 @@ def test_savedmodel_is_a_source(tmp_path: Path, style: Any) -> None:
 def test_newest_version_is_opened(embedder: Path, tmp_path: Path) -> None:
     """A folder of versions stands for its newest, by number and not by letters, and that is said."""
     for number in (2, 10):
-        made = convert(embedder, tmp_path / "served" / str(number), target="savedmodel", name=f"version-{number}")
+        made = convert(embedder, tmp_path / "served" / str(number), target="savedmodel", reading=SourceOptions(name=f"version-{number}"))
         assert made.path == tmp_path / "served" / str(number)
     source = open_source(tmp_path / "served")
     assert source.manifest is not None
@@ -241,7 +242,7 @@ def test_missed_gate_leaves_the_report_alone(embedder: Path, tmp_path: Path) -> 
     """Above the gate there is no folder, not even a draft."""
     (tmp_path / "out").mkdir()
     with pytest.raises(ParityError, match="no model was written"):
-        convert(embedder, tmp_path / "out" / "served", target="savedmodel", gate=1e-12)
+        convert(embedder, tmp_path / "out" / "served", target="savedmodel", parity=ParityOptions(tolerance=1e-12))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["served.parity.json"]
 
 
@@ -279,8 +280,8 @@ def test_several_results_are_listed(tmp_path: Path) -> None:
 def test_signature_is_for_savedmodels_alone(embedder: Path, tmp_path: Path) -> None:
     """Elsewhere it would do nothing, which is said."""
     with pytest.raises(FaceallError, match="--signature"):
-        convert(embedder, tmp_path / "x", signature="serving_default")
+        convert(embedder, tmp_path / "x", reading=SourceOptions(signature="serving_default"))
     net = tmp_path / "plain.prototxt"
     write_net(embedder_net(), net, net.with_suffix(".caffemodel"))
     with pytest.raises(ConvertError, match="--signature: a caffe source has none"):
-        convert(net, tmp_path / "x", signature="serving_default")
+        convert(net, tmp_path / "x", reading=SourceOptions(signature="serving_default"))

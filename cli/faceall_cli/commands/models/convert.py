@@ -1,143 +1,52 @@
-"""Convert a net into Caffe's format, ONNX or Core ML, with a smaller embedding if wanted."""
+"""`faceall convert`: write a model in another format."""
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceall_cli.commands.models.conversion import ConversionChoices, conversion_options, run_conversion
 from faceall_cli.console import Console, shown
 from faceall_cli.options import output_options
 
 if TYPE_CHECKING:
     from faceall.convert import Conversion
 
-_CROPS = click.Path(exists=True, path_type=Path)
-
-_OPTIONS = (
-    click.option("--name", metavar="NAME", help="The model's name. Default: from the file."),
-    click.option(
-        "--standardisation",
-        type=click.Choice(["fixed", "prewhiten", "none"]),
-        help="What pixels need: fixed, (x - 127.5) / 128; prewhiten; or none, as the net does it itself. Default: as "
-        "the known file needs it.",
-    ),
-    click.option("--input", "input", metavar="NODE", help="The graph's input. Default: the node `input`."),
-    click.option("--output-node", "output", metavar="NODE", help="The graph's output. Default: the node `embeddings`."),
-    click.option(
-        "--signature",
-        metavar="NAME",
-        help="Which of a SavedModel's signatures. Default: serving_default.",
-    ),
-    click.option("--image-size", type=click.IntRange(min=1), help="Side of the pictures, where the graph is silent."),
-    click.option(
-        "--check",
-        type=_CROPS,
-        metavar="DIR|FILE.npz",
-        help="Compare on these crops of faces: a folder of pictures, or an .npz with `crops` and, where the source's "
-        "vectors are known, `embeddings`. Default: crops of one face that come with faceall.",
-    ),
-    click.option(
-        "--embedding-size",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Make a smaller embedding of N numbers: a projection folded into the net. Needs --calibrate.",
-    ),
-    click.option(
-        "--calibrate",
-        type=_CROPS,
-        metavar="DIR|FILE.npz",
-        help="Fit --embedding-size on these crops of faces. In a folder DIR/NAME/*.jpg the change in accuracy is "
-        "measured, too.",
-    ),
-    click.option(
-        "--find-faces",
-        is_flag=True,
-        help="The folders of --check and --calibrate hold photos: find the largest face in each and cut it out.",
-    ),
-)
-
-
-def conversion_options(command: Any) -> Any:
-    """The options of everything that converts, as one keyword argument `how` for `run_conversion`."""
-    names = (
-        *("name", "standardisation", "input", "output", "signature", "image_size", "check"),
-        *("embedding_size", "calibrate", "find_faces"),
-    )
-
-    @functools.wraps(command)
-    def collected(*args: Any, **options: Any) -> Any:
-        return command(*args, how={name: options.pop(name) for name in names}, **options)
-
-    for option in reversed(_OPTIONS):
-        collected = option(collected)
-    return collected
-
-
-def run_conversion(console: Console, source: Path, directory: Path, how: dict[str, Any], **more: Any) -> Conversion:
-    """Convert `source` into `directory`, with remarks and the parity tables on stderr."""
-    from faceall.convert import convert as run
-
-    options = dict(how)
-    if options.pop("find_faces", False):
-        from faceall_cli.commands.models.crops import cut_faces
-
-        options["reader"] = functools.partial(cut_faces, console)
-    done = run(source, directory, **options, **more)
-    for remark in done.remarks:
-        console.remark(shown(remark))
-    for report in done.reports:
-        console.remark(report.to_text())
-    if done.projection is not None:
-        console.remark(done.projection.to_text())
-    return done
-
-
 _ONLY_FOR = {
     "precision": ("--precision", ("coreml", "ios")),
     "input_kind": ("--input-kind", ("coreml",)),
-    "ios": ("--target", ("coreml", "ios")),
+    "minimum_ios": ("--minimum-ios", ("coreml", "ios")),
     "floor_pool": ("--floor-pool", ("caffe",)),
     "bottleneck": ("--bottleneck", ("caffe",)),
 }
-"""Options that only some formats know."""
+"""Options that only some formats have."""
 
-
-def _refuse_idle(target: str) -> None:
-    """Raise ConvertError where an option was given that would do nothing."""
-    from faceall.errors import ConvertError
-
-    context = click.get_current_context()
-    for parameter, (option, only) in _ONLY_FOR.items():
-        given = context.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
-        if given and target not in only:
-            known = " and ".join(f"--to {name}" for name in only)
-            raise ConvertError(f"{option} does nothing for --to {target}, only for {known}; leave it out")
+_SUFFIXES = {"caffe": "-caffe", "onnx": ".onnx", "coreml": ".mlpackage", "savedmodel": "-savedmodel", "ios": "-ios"}
+"""Format -> the end of the name of what is written without -o."""
 
 
 @click.command()
-@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
+@click.argument("source", metavar="SRC")
 @click.option(
     "--to",
     "target",
     type=click.Choice(["caffe", "onnx", "coreml", "savedmodel", "ios"]),
     default="caffe",
     show_default=True,
-    help="The format: caffe, a model folder that faceall uses; onnx, one file for any batch; coreml, for phones; "
-    "savedmodel, a folder for TensorFlow Serving; ios, a Swift package with the models in it.",
+    help="The format: caffe, a model folder; onnx, one file for any batch size; coreml, for phones; savedmodel, a "
+    "folder for TensorFlow Serving; ios, a Swift package with the models in it.",
 )
 @click.option(
     "-o",
     "--output",
     "destination",
     type=click.Path(path_type=Path),
-    required=True,
     metavar="PATH",
-    help="Where the model goes: for caffe, savedmodel and ios a folder, for onnx a file, for coreml a name that ends "
-    "in .mlpackage or .mlmodel. DIR of a savedmodel gets DIR/1, a name as DIR/2 is that version. "
-    "The report goes beside it, as PATH.parity.json.",
+    help="The folder (caffe, savedmodel, ios) or file (onnx, coreml as .mlpackage or .mlmodel) to write. A file goes "
+    "into PATH if that is a folder. DIR of a savedmodel gets DIR/1; a name as DIR/2 is that version. Default: a name "
+    "beside SRC. The report is written beside it, as PATH.parity.json.",
 )
 @click.option(
     "--batch-norm",
@@ -151,7 +60,7 @@ def _refuse_idle(target: str) -> None:
     type=click.Choice(["crop", "slice", "conv", "round-mode"]),
     default="crop",
     show_default=True,
-    help="How a Caffe file spells a pool that rounds down. crop and slice: for every Caffe and OpenCV 4; conv: by a "
+    help="How a Caffe file expresses a pool that rounds down. crop and slice: for every Caffe and OpenCV 4; conv: by a "
     "2x2 convolution; round-mode: by an option of BVLC's Caffe since 2018.",
 )
 @click.option(
@@ -162,34 +71,38 @@ def _refuse_idle(target: str) -> None:
 @click.option(
     "--precision",
     type=click.Choice(["float32", "float16", "int8", "palette8", "palette6"]),
-    help="Core ML: how the numbers are stored; int8 and palettes compress the weights alone. Default: float32, for ios "
-    "float16.",
+    help="Core ML: the precision; int8 and the palettes compress the weights alone. Default: float32, for ios float16.",
 )
 @click.option(
     "--input-kind",
     type=click.Choice(["image", "array"]),
     default="image",
     show_default=True,
-    help="Core ML: what the model takes, pictures that are standardised inside, or arrays that are already.",
+    help="Core ML: whether the model takes images, which it standardises itself, or standardised arrays.",
 )
-@click.option("--target", "ios", metavar="IOS", help="Core ML: the oldest iOS, as ios16. Default: as old as possible.")
+@click.option(
+    "--minimum-ios", type=int, metavar="N", help="Core ML: the oldest iOS, as 16. Default: the oldest possible."
+)
 @click.option("--replace", is_flag=True, help="Replace a model that is at PATH.")
 @conversion_options
 @output_options
 def convert(
     console: Console,
-    source: Path,
-    destination: Path,
+    source: str,
+    target: Any,
+    destination: Path | None,
     replace: bool,
     precision: Any | None,
     input_kind: Any,
-    ios: str | None,
-    how: dict[str, Any],
-    **styles: Any,
+    minimum_ios: int | None,
+    batch_norm: str,
+    floor_pool: Any,
+    bottleneck: Any,
+    choices: ConversionChoices,
 ) -> None:
-    """Convert a net, SRC, into another format, and prove that it still gives the same vectors.
+    """Convert a model, SRC, into another format and verify that it gives the same vectors.
 
-    SRC is one of:
+    SRC is the name of an installed model or one of:
 
     \b
       a frozen TensorFlow graph (.pb)
@@ -197,21 +110,69 @@ def convert(
       a SavedModel folder, a Keras file (.keras, .h5)
       Caffe's .prototxt beside its .caffemodel, a model folder
 
-    Every step is compared with the one before; above a difference of 1e-5 (of Core ML's smaller precisions: below a
-    cosine) there is no model, only the report. TensorFlow is not needed; Core ML's files are written by coremltools.
+    Every step is compared with the step before. If a difference exceeds 1e-5 (for Core ML's lower precisions: if a
+    cosine falls below a limit), no model is written, only the report. TensorFlow is not needed; Core ML needs
+    coremltools.
     """
-    from faceall.convert import CoremlOptions
+    from faceall.convert import CaffeOptions, CoremlOptions
 
-    _refuse_idle(styles["target"])
-    if styles["target"] == "ios":
+    _refuse_idle(target)
+    path = _source_path(source)
+    place = _destination(source, path, target, destination)
+    if target == "ios":
         from faceall_cli.commands.models.ios import write_package
 
-        half = CoremlOptions(precision=precision or "float16", target=ios)
-        write_package(console, source, destination, how, half, styles["batch_norm"])
+        half = CoremlOptions(precision=precision or "float16", minimum_ios=minimum_ios)
+        write_package(console, path, place, choices, half, batch_norm)
         return
-    kind: Any = "neuralnetwork" if destination.suffix == ".mlmodel" else "mlprogram"
-    coreml = CoremlOptions(format=kind, precision=precision or "float32", input=input_kind, target=ios)
-    done = run_conversion(console, source, destination, how, replace_existing=replace, coreml=coreml, **styles)
+    coreml = CoremlOptions(
+        format="neuralnetwork" if place.suffix == ".mlmodel" else "mlprogram",
+        precision=precision or "float32",
+        input=input_kind,
+        minimum_ios=minimum_ios,
+    )
+    caffe = CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck)
+    options = {"target": target, "caffe": caffe, "coreml": coreml, "replace_existing": replace}
+    _print(console, run_conversion(console, path, place, choices, batch_norm=batch_norm, **options))
+
+
+def _print(console: Console, done: Conversion) -> None:
     values = {"model": done.manifest.name, "path": str(done.path), "parity": done.report.to_json()}
     console.record(values | {"steps": [report.to_json() for report in done.reports], "report": str(done.report_path)})
     console.line(f"{done.manifest.name}: {shown(done.path)}")
+
+
+def _refuse_idle(target: str) -> None:
+    """Raise ConvertError if an option was given that has no effect."""
+    from faceall.errors import ConvertError
+
+    context = click.get_current_context()
+    for parameter, (option, only) in _ONLY_FOR.items():
+        given = context.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
+        if given and target not in only:
+            known = " and ".join(f"--to {name}" for name in only)
+            raise ConvertError(f"{option} has no effect for --to {target}, only for {known}; leave it out")
+
+
+def _source_path(source: str) -> Path:
+    """Return the path of the source: as given, or of the installed model of that name."""
+    from faceall.models import installed_models
+
+    path = Path(source)
+    if source == path.name and not path.exists():
+        for model in installed_models():
+            if model.name == source:
+                return model.path
+    return path
+
+
+def _destination(source: str, path: Path, target: str, given: Path | None) -> Path:
+    """Return where to write: as given, in the given folder, or beside the source."""
+    named = Path(source) != path  # an installed model: its own folder is not the user's
+    stem = path.name if named or path.is_dir() else path.stem
+    name = f"{stem}{_SUFFIXES[target]}"
+    if given is None:
+        return Path(name) if named else path.with_name(name)
+    if target in ("onnx", "coreml") and given.is_dir() and given.suffix not in (".mlpackage", ".mlmodel"):
+        return given / name
+    return given

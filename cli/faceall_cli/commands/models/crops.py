@@ -1,4 +1,4 @@
-"""Crops of faces out of a folder of photos, for the options of a conversion."""
+"""Face crops from a folder of photos, for the options of a conversion."""
 
 from __future__ import annotations
 
@@ -12,9 +12,30 @@ if TYPE_CHECKING:
 
 
 def cut_faces(console: Console, path: Path, size: tuple[int, int], limit: int | None = None) -> FaceCrops:
-    """The largest face of every photo below a folder, cut out as FaceNet's pictures are, at `size` (width, height).
+    """Cut out the largest face of every photo below a folder.
 
-    Photos without a face and unreadable ones are passed over and counted aloud. An .npz is read as it is.
+    Photos without a face and unreadable ones are skipped and reported. An .npz is read as it is.
+
+    Parameters
+    ----------
+    console : Console
+        Prints progress and remarks.
+    path : Path
+        The folder, or an .npz of crops.
+    size : tuple of int
+        Width and height of the crops.
+    limit : int, optional
+        The most photos to read, evenly spread.
+
+    Returns
+    -------
+    FaceCrops
+        The crops, with people's names if the folder is DIR/NAME/*.jpg.
+
+    Raises
+    ------
+    ConvertError
+        If no face is found.
     """
     import numpy as np
 
@@ -42,7 +63,7 @@ def cut_faces(console: Console, path: Path, size: tuple[int, int], limit: int | 
                 found[file] = crop(photo, region, size=size)
             bar.step()
     if not found:
-        raise ConvertError(f"{path}: no face was found in {counted(len(files), 'photo')}")
+        raise ConvertError(f"{path}: no face found in {counted(len(files), 'photo')}")
     if len(found) < len(files):
         console.remark(f"{shown(path)}: {len(files) - len(found)} of {counted(len(files), 'photo')} without a face")
     return FaceCrops(np.stack(list(found.values())), labels_of(list(found), path))

@@ -1,4 +1,4 @@
-"""Models: list, info, import, fetch, verify, remove."""
+"""`faceall models`: list, info, import, fetch, verify, remove."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from faceall_cli.commands.models.convert import conversion_options, run_conversion
+from faceall_cli.commands.models.conversion import ConversionChoices, conversion_options, run_conversion
 from faceall_cli.console import Console, shown
 from faceall_cli.group import MISTAKE
 from faceall_cli.options import output_options
@@ -22,13 +22,13 @@ eight_bit_option = click.option(
     "--eight-bit/--no-eight-bit",
     default=True,
     show_default=True,
-    help="Measure which layers may be computed in 8 bits without changing the vectors (about half a minute, once).",
+    help="Measure which layers can be computed in 8 bits without changing the vectors (about half a minute, once).",
 )
 
 
 @click.group()
 def models() -> None:
-    """The models that are installed: list, info, import, fetch, verify, remove."""
+    """Manage installed models: list, info, import, fetch, verify, remove."""
 
 
 @models.command("list")
@@ -53,7 +53,7 @@ def list_(console: Console) -> None:
         )
         rows.append((manifest.name, manifest.kind, str(manifest.embedding_size or "-"), str(entry.model.path)))
     if rows:
-        console.table([("name", "kind", "numbers", "folder"), *rows], right=frozenset((2,)))
+        console.table([("name", "kind", "dimensions", "folder"), *rows], right=frozenset((2,)))
     else:
         console.remark("no model is installed; get FaceNet's 20180402-114759.pb and run: faceall models import FILE.pb")
 
@@ -62,7 +62,7 @@ def list_(console: Console) -> None:
 @click.argument("name", required=False)
 @output_options
 def info(console: Console, name: str | None) -> None:
-    """Show the manifest of a model, by name or folder; by default of the embedder that is used."""
+    """Show a model's manifest, by name or folder. Default: the embedder in use."""
     model = _find(name)
     values: dict[str, Any] = json.loads(model.manifest.to_json())
     values |= {"path": str(model.path), "fingerprint": model.fingerprint}
@@ -71,7 +71,7 @@ def info(console: Console, name: str | None) -> None:
 
 
 def _find(name: str | None) -> ModelFolder:
-    """The model of that name, of any kind."""
+    """Return the model of a name, of any kind."""
     from faceall.errors import ModelError
     from faceall.models import find_model
 
@@ -83,7 +83,7 @@ def _find(name: str | None) -> ModelFolder:
         try:
             return find_model(name, kind="detector")
         except ModelError:
-            raise as_embedder from None  # what is wrong with it as an embedder is what people want to know
+            raise as_embedder from None  # the error that concerns most users
 
 
 @models.command("import")
@@ -92,24 +92,24 @@ def _find(name: str | None) -> ModelFolder:
 @eight_bit_option
 @conversion_options
 @output_options
-def import_(console: Console, file: Path, replace: bool, eight_bit: bool, how: dict[str, Any]) -> None:
-    """Install a model: a FaceNet graph (.pb), the zip it came in, a model folder, or what else `convert` reads.
+def import_(console: Console, file: Path, replace: bool, eight_bit: bool, choices: ConversionChoices) -> None:
+    """Install a model: a FaceNet graph (.pb), the zip it came in, a model folder or another source of `convert`.
 
-    A graph is converted and compared with its source first; above a difference of 1e-5 nothing is installed. Known
-    files are recognised by their checksum; for others the assumptions are told. Then it is measured which layers may
-    be computed in 8 bits, where the processor does that: the model is faster, and its vectors stay the same.
+    A graph is converted and compared with its source first; if a difference exceeds 1e-5, nothing is installed. Known
+    files are recognised by their checksum; for others the assumptions are printed. Then it is measured which layers can
+    be computed in 8 bits, if the processor supports that: the model is faster, and its vectors stay the same.
     """
     from faceall.models import MANIFEST, adopt
 
     with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
         source = _unpacked(file, Path(scratch)) if file.suffix.lower() == ".zip" else file
-        plain = (source / MANIFEST).is_file() and not any(how.values())
-        converted = source if plain else run_conversion(console, source, Path(scratch) / "model", how).folder
+        plain = (source / MANIFEST).is_file() and not (choices.changes_model or choices.check)
+        converted = source if plain else run_conversion(console, source, Path(scratch) / "model", choices).folder
         _print_installed(console, _measured(console, adopt(converted, replace=replace), eight_bit))
 
 
 def _measured(console: Console, model: ModelFolder, eight_bit: bool) -> ModelFolder:
-    """The model with the layers that may be computed in 8 bits, if that is wanted, possible and not known yet."""
+    """Measure the layers that can be computed in 8 bits, if that is wanted, possible and not known yet."""
     from faceall.caffe.engines import has_eight_bit_products
     from faceall.embed.quantisation import add_eight_bit
 
@@ -118,7 +118,7 @@ def _measured(console: Console, model: ModelFolder, eight_bit: bool) -> ModelFol
     with console.progress(0, "measurements in 8 bits") as bar:
         model, report = add_eight_bit(model, progress=bar.move_to)
     console.remark(
-        f"in 8 bits    {report.share:.0%} of the multiplications; cosine to float32 at least {report.cosine[0]:.6f}"
+        f"8 bits       {report.share:.0%} of the multiplications; cosine to float32 at least {report.cosine[0]:.6f}"
     )
     return model
 
@@ -129,7 +129,7 @@ def _print_installed(console: Console, model: ModelFolder) -> None:
 
 
 def _unpacked(file: Path, scratch: Path) -> Path:
-    """The frozen graph of a release's zip, unpacked."""
+    """Unpack the frozen graph of a release's zip."""
     import shutil
     import zipfile
     import zlib
@@ -150,22 +150,21 @@ def _unpacked(file: Path, scratch: Path) -> Path:
 
 
 def _is_graph(name: str) -> bool:
-    """Whether a file in a zip is a graph; macOS adds shadows of every file."""
+    """Return whether a file in a zip is a graph; macOS adds a metadata file for every file."""
     return name.lower().endswith(".pb") and "__MACOSX" not in name.split("/") and not Path(name).name.startswith("._")
 
 
 @models.command()
 @click.argument("release", metavar="NAME")
-@click.option("--url", metavar="URL", help="Where to get the zip. Default: FACEALL_MIRROR, then a public mirror.")
+@click.option("--url", metavar="URL", help="The address of the zip. Default: FACEALL_MIRROR, then a public mirror.")
 @click.option("--replace", is_flag=True, help="Replace an installed model of the same name.")
 @eight_bit_option
 @output_options
 def fetch(console: Console, release: str, url: str | None, replace: bool, eight_bit: bool) -> None:
-    """Download an official FaceNet model, as 20180402-114759, check it and install it.
+    """Download a published model, as 20180402-114759, check it and install it.
 
-    Its terms are told first. Both the zip and the graph in it have to have their known SHA-256. A broken download is
-    taken up where it stopped; nothing of it is left once the model is installed. FACEALL_MIRROR names other places to
-    ask first, and http_proxy and https_proxy the way there.
+    Its terms are printed first. Both the zip and the graph in it must have their known SHA-256. An interrupted download
+    is resumed. FACEALL_MIRROR lists addresses to try first; http_proxy and https_proxy are respected.
     """
     from faceall.models import adopt, installed_models
     from faceall.models.fetch import fetch as download
@@ -175,13 +174,13 @@ def fetch(console: Console, release: str, url: str | None, replace: bool, eight_
     console.remark(f"terms        {known.licence}")
     present = next((model for model in installed_models("embedder") if model.name == known.model_name), None)
     if present is not None and not replace:
-        console.remark(f"{known.model_name} is installed already; --replace fetches it anew")
+        console.remark(f"{known.model_name} is installed already; --replace downloads it again")
         _print_installed(console, present)
         return
     with console.progress(0, "bytes") as bar:
         graph = download(release, url=url, progress=lambda done, total: bar.move_to(done, total))
     with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
-        converted = run_conversion(console, graph, Path(scratch) / "model", {}).folder
+        converted = run_conversion(console, graph, Path(scratch) / "model", ConversionChoices()).folder
         model = adopt(converted, replace=replace)
     graph.unlink()
     _print_installed(console, _measured(console, model, eight_bit))
@@ -191,7 +190,7 @@ def fetch(console: Console, release: str, url: str | None, replace: bool, eight_
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @output_options
 def verify(console: Console, names: tuple[str, ...]) -> None:
-    """Compare the files of models with the checksums of their manifests; by default of all models."""
+    """Compare models' files with the checksums of their manifests. Default: all models."""
     from faceall.models import scan
 
     chosen = names or tuple(str(entry.path) for entry in scan())
@@ -203,7 +202,7 @@ def verify(console: Console, names: tuple[str, ...]) -> None:
 
 
 def _verify(console: Console, name: str) -> bool:
-    """Check one model, by name or folder, and say what came out."""
+    """Check one model, by name or folder, and print the result."""
     from faceall.errors import ModelError
 
     try:

@@ -18,9 +18,14 @@ def for_caffe(
 ) -> Net:
     """The same net with layers as a Caffe of choice knows them; blobs keep their names.
 
-    output      the blob of the embedding
-    floor_pool  how a pool that rounds down is spelled
-    bottleneck  what makes the vector; None: what makes it already
+    Parameters
+    ----------
+    output : str
+        The blob of the embedding.
+    floor_pool : FloorPool
+        How a pool that rounds down is spelled.
+    bottleneck : BottleneckStyle | None
+        What makes the vector; None: what makes it already.
     """
     if bottleneck is not None:
         net = bottleneck_as(net, output, bottleneck)

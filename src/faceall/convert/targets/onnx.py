@@ -32,7 +32,10 @@ def onnx_bytes(net: Net, outputs: Sequence[str], manifest: Manifest) -> bytes:
 def open_onnx(path: Path) -> tuple[Runner, str]:
     """What runs the file, and the runner's name: onnxruntime where it is installed, else OpenVINO.
 
-    Raises EngineError where the file cannot be run.
+    Raises
+    ------
+    EngineError
+        If the file cannot be run.
     """
     try:
         import onnxruntime
@@ -57,7 +60,13 @@ def _open_with_onnxruntime(onnxruntime: Any, path: Path) -> Runner:
 
 
 def open_with_openvino(path: Path) -> Runner:
-    """What runs the file in OpenVINO. Raises EngineError where it cannot be run."""
+    """What runs the file in OpenVINO.
+
+    Raises
+    ------
+    EngineError
+        If it cannot be run.
+    """
     from faceall.caffe.engines.openvino import import_openvino
 
     core = import_openvino().Core()

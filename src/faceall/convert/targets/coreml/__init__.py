@@ -1,12 +1,13 @@
-"""Core ML: written by coremltools in a process of its own, read and run here without it."""
+"""Core ML files: written by coremltools in a separate process, read and run without it."""
 
-from faceall.convert.targets.coreml.options import CoremlOptions, Format, InputKind, Precision
+from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions, Format, InputKind, Precision
 from faceall.convert.targets.coreml.parity import COSINE_GATES, coreml_parity
 from faceall.convert.targets.coreml.read import CoremlModel, Feature, read_coreml
 from faceall.convert.targets.coreml.write import write_coreml
 
 __all__ = [
     "COSINE_GATES",
+    "SUFFIXES",
     "CoremlModel",
     "CoremlOptions",
     "Feature",

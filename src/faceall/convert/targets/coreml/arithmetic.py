@@ -110,8 +110,12 @@ def pool(
 ) -> Array:  # fmt: skip
     """The maximum or average of each window of `array` (N, C, H, W).
 
-    last_pixel    whether windows that reach beyond the end count, too, where they begin inside
-    count_border  whether an average divides by the border's pixels as well
+    Parameters
+    ----------
+    last_pixel : bool
+        Whether windows that reach beyond the end count, too, where they begin inside.
+    count_border : bool
+        Whether an average divides by the border's pixels as well.
     """
     _check_positive([*kernel, *stride])
     if array.ndim != 4 or len(kernel) != 2 or len(stride) != 2:

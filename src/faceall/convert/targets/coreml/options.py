@@ -1,8 +1,7 @@
-"""What a Core ML file shall be like, checked before anything is written."""
+"""How a Core ML file is written, checked before anything is written."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -13,30 +12,42 @@ Precision: TypeAlias = Literal["float32", "float16", "int8", "palette8", "palett
 InputKind: TypeAlias = Literal["image", "array"]
 
 SUFFIXES = {"mlprogram": ".mlpackage", "neuralnetwork": ".mlmodel"}
-"""How the files of a format end."""
+"""Format -> the suffix of its files."""
 
-TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")
+IOS_VERSIONS = (13, 14, 15, 16, 17, 18)
+"""The iOS versions that a file can be written for."""
+
 COMPRESSED = ("int8", "palette8", "palette6")
-"""The precisions that store the weights in fewer than 16 bits; what is computed is float16."""
+"""The precisions that store weights in fewer than 16 bits; the arithmetic is float16."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoremlOptions:
-    """How to write.
+    """How a Core ML file is written.
 
-    format       "mlprogram" (.mlpackage, iOS 15 on) or "neuralnetwork" (.mlmodel, iOS 13 on)
-    precision    of weights and arithmetic; "int8" and "palette" compress the weights alone
-    input        "image": a picture, standardised inside; "array": numbers that are standardised already
-    target       the oldest iOS to support, as "iOS16"; None: as old as format and precision allow
-    unit_length  whether an embedder ends in vectors of length 1, even where its net does not
+    Attributes
+    ----------
+    format : {"mlprogram", "neuralnetwork"}
+        An ML Program (.mlpackage, iOS 15 and later) or a neural network (.mlmodel, iOS 13 and later).
+    precision : {"float32", "float16", "int8", "palette8", "palette6"}
+        Precision of weights and arithmetic; "int8" and the palettes compress the weights alone.
+    input : {"image", "array"}
+        "image": an RGB image, standardised inside the model; "array": values that are standardised already.
+    minimum_ios : int or None
+        The oldest iOS to support, as 16. Default: the oldest that the format and precision allow.
+    unit_length : bool
+        Whether an embedder ends in vectors of length 1, even if its net does not.
 
-    Raises ConvertError that names the option and what is known.
+    Raises
+    ------
+    ConvertError
+        If an option is unknown; the message lists the known ones.
     """
 
     format: Format = "mlprogram"
     precision: Precision = "float32"
     input: InputKind = "image"
-    target: str | None = None
+    minimum_ios: int | None = None
     unit_length: bool = True
 
     def __post_init__(self) -> None:
@@ -44,26 +55,32 @@ class CoremlOptions:
             if getattr(self, name) not in get_args(choices):
                 known = ", ".join(get_args(choices))
                 raise ConvertError(f"Core ML {name} '{getattr(self, name)}' is unknown; known: {known}")
-        object.__setattr__(self, "target", self._target())
+        self._check_ios()
 
     @property
-    def oldest(self) -> str:
+    def oldest_ios(self) -> int:
         """The oldest iOS that reads this format with this precision."""
         if self.format == "neuralnetwork":
-            return "iOS13"
-        return "iOS16" if self.precision in COMPRESSED else "iOS15"
+            return 13
+        return 16 if self.precision in COMPRESSED else 15
 
-    def _target(self) -> str:
-        if self.target is None:
-            return self.oldest
-        found = re.fullmatch(r"ios(\d{1,2})", str(self.target), re.IGNORECASE)
-        name = f"iOS{found[1]}" if found else ""
-        if name not in TARGETS:
-            raise ConvertError(f"Core ML target '{self.target}' is unknown; known: {', '.join(TARGETS)}")
-        if TARGETS.index(name) < TARGETS.index(self.oldest):
-            raise ConvertError(f"Core ML {self.format} with {self.precision} needs {self.oldest} or later, not {name}")
-        return name
+    @property
+    def ios(self) -> int:
+        """The oldest iOS that the file is written for."""
+        return self.oldest_ios if self.minimum_ios is None else self.minimum_ios
+
+    def _check_ios(self) -> None:
+        wanted = self.minimum_ios
+        if wanted is None:
+            return
+        if wanted not in IOS_VERSIONS:
+            known = ", ".join(map(str, IOS_VERSIONS))
+            raise ConvertError(f"minimum iOS {wanted} is unknown to Core ML; known: {known}")
+        if wanted < self.oldest_ios:
+            raise ConvertError(
+                f"Core ML {self.format} with {self.precision} needs iOS {self.oldest_ios} or later, not {wanted}"
+            )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the options as plain JSON values."""
         return asdict(self)

@@ -12,9 +12,15 @@ _ROUNDS = 40
 def palette(values: Array, bits: int) -> tuple[Float32Array, Array]:
     """Choose 2**bits values that stand for `values` with a small squared error.
 
-    values   any shape, any float type
-    returns  (2**bits,) float32, rising, padded with its last; and for each of `values`, flattened, the number of its
-             value, uint8
+    Parameters
+    ----------
+    values : Array
+        Any shape, any float type.
+
+    Returns
+    -------
+    (2**bits,) float32
+        Rising, padded with its last; and for each of `values`, flattened, the number of its value, uint8.
     """
     flat = np.asarray(values, np.float64).reshape(-1)
     order = np.argsort(flat, kind="stable")

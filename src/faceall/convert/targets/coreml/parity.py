@@ -34,12 +34,23 @@ def coreml_parity(
 ) -> ParityReport:
     """Compare the file at `path` with the `net` that it was written from; all results of a sample count as one vector.
 
-    inputs     (n, H, W, 3) uint8 in RGB for a file with the input "image", else (n, C, H, W) float32, standardised
-    precision  what the file was written in: it decides on the gate
-    manifest   how pixels become numbers, and the threshold of a match
-    engine     what runs the net; None: the default one
+    Parameters
+    ----------
+    inputs : npt.NDArray[np.uint8] | Float32Array
+        (n, H, W, 3) uint8 in RGB for a file with the input "image", else (n, C, H, W) float32, standardised.
+    precision : Precision
+        What the file was written in: it decides on the gate.
+    manifest : Manifest | None
+        How pixels become numbers, and the threshold of a match.
+    engine : str | None
+        What runs the net; None: the default one.
 
-    Raises NetFormatError where the file is damaged, ConvertError where the inputs or the results do not suit it.
+    Raises
+    ------
+    NetFormatError
+        If the file is damaged.
+    ConvertError
+        If the inputs or the results do not suit it.
     """
     model = read_coreml(path)
     feature = next(iter(model.inputs.values()))

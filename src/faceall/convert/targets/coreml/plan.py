@@ -35,7 +35,10 @@ _FIXED_SIZE = ("Crop", "Flatten", "InnerProduct", "Reshape", "Slice")
 class Pixels:
     """How a picture becomes numbers: scale * value + bias, or with `prewhiten` each picture's own standardisation.
 
-    color  the order in which the net takes colours, "RGB" or "BGR"
+    Attributes
+    ----------
+    color : str
+        The order in which the net takes colours, "RGB" or "BGR".
     """
 
     color: str = "RGB"
@@ -48,11 +51,18 @@ class Pixels:
 class Plan:
     """What to write.
 
-    net       the net, ready to be spelled out layer by layer
-    inputs    blob -> its name in the file
-    outputs   blob -> its name in the file
-    flexible  whether height and width are free
-    pixels    how a picture becomes numbers, or None where the input is an array
+    Attributes
+    ----------
+    net : Net
+        The net, ready to be spelled out layer by layer.
+    inputs : Mapping[str, str]
+        Blob -> its name in the file.
+    outputs : Mapping[str, str]
+        Blob -> its name in the file.
+    flexible : bool
+        Whether height and width are free.
+    pixels : Pixels | None
+        How a picture becomes numbers, or None where the input is an array.
     """
 
     net: Net
@@ -86,7 +96,13 @@ def is_embedder(net: Net, manifest: Manifest | None) -> bool:
 
 
 def make_plan(net: Net, options: CoremlOptions, manifest: Manifest | None) -> Plan:
-    """Prepare `net`. Raises ConvertError where the options do not suit it, and what `infer_shapes` raises."""
+    """Prepare `net`.
+
+    Raises
+    ------
+    ConvertError
+        If the options do not suit it, and what `infer_shapes` raises.
+    """
     infer_shapes(net, need_weights=any(layer.type == "Convolution" for layer in net.layers))
     ready = apply_batch_norm(complete_batch_norm(single_writers(fit_weights(net))), "fold")
     embedder = is_embedder(net, manifest)

@@ -30,10 +30,16 @@ _LARGEST_INPUT = 1 << 26
 class Feature:
     """An input.
 
-    name   as the file has it
-    kind   "image": (H, W, 3) uint8 in RGB; "array": float32
-    shape  of a picture (1, 3, H, W), of an array as declared; None for a size that is free
-    color  the order in which a picture's channels go into the net
+    Attributes
+    ----------
+    name : str
+        As the file has it.
+    kind : InputKind
+        "image": (H, W, 3) uint8 in RGB; "array": float32.
+    shape : tuple[int | None, ...]
+        Of a picture (1, 3, H, W), of an array as declared; None for a size that is free.
+    color : Literal['RGB', 'BGR']
+        The order in which a picture's channels go into the net.
     """
 
     name: str
@@ -46,11 +52,18 @@ class Feature:
 class CoremlModel:
     """A Core ML file in memory.
 
-    format         "mlprogram" or "neuralnetwork"
-    specification  the number of the file format; 6 is iOS 15, 7 iOS 16, and so on
-    inputs         by name
-    outputs        names of the results, in the file's order
-    metadata       "author", "license", "shortDescription" and whatever the writer added
+    Attributes
+    ----------
+    format : Format
+        "mlprogram" or "neuralnetwork".
+    specification : int
+        The number of the file format; 6 is iOS 15, 7 iOS 16, and so on.
+    inputs : Mapping[str, Feature]
+        By name.
+    outputs : tuple[str, ...]
+        Names of the results, in the file's order.
+    metadata : Mapping[str, str]
+        "author", "license", "shortDescription" and whatever the writer added.
     """
 
     path: Path
@@ -65,10 +78,18 @@ class CoremlModel:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
         """The results by name, float32.
 
-        inputs  by name; a picture as (H, W, 3) uint8 in RGB, an array as float32 of its declared shape
+        Parameters
+        ----------
+        inputs : Mapping[str, Array]
+            By name; a picture as (H, W, 3) uint8 in RGB, an array as float32 of its declared shape.
 
-        Raises ShapeError where an input is absent or of another shape, NetFormatError, which names the file and the
-        operation, where the file is damaged or has an operation that faceall does not know.
+        Raises
+        ------
+        ShapeError
+            If an input is absent or of another shape.
+        NetFormatError
+            Which names the file and the operation, where the file is damaged or has an operation that faceall does not
+            know.
         """
         ready = {name: self._prepared(feature, inputs) for name, feature in self.inputs.items()}
         try:
@@ -115,7 +136,10 @@ class CoremlModel:
 def read_coreml(path: str | Path) -> CoremlModel:
     """The model in an .mlpackage or .mlmodel.
 
-    Raises NetFormatError, which names the file, where it cannot be read, is damaged or holds another kind of model.
+    Raises
+    ------
+    NetFormatError
+        Which names the file, where it cannot be read, is damaged or holds another kind of model.
     """
     place = Path(path)
     try:

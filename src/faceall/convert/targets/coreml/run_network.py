@@ -50,7 +50,10 @@ def scaled_picture(network: Message, name: str, picture: Array) -> Array:
 def run_network(network: Message, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
     """The results called `outputs`; `inputs` are (1, C, H, W) float32, scaled already.
 
-    Raises NetFormatError, which names the layer, where the file is damaged or has a layer that is unknown.
+    Raises
+    ------
+    NetFormatError
+        Which names the layer, where the file is damaged or has a layer that is unknown.
     """
     if network.arrayInputShapeMapping != 1 or network.imageInputShapeMapping != 1:
         raise NetFormatError("holds a network with five axes to every array, which faceall does not read")

@@ -25,7 +25,10 @@ def run_program(
 ) -> dict[str, Array]:
     """The results called `outputs` of the program's function `main`.
 
-    Raises NetFormatError, which names the operation, where the program is damaged or has an operation that is unknown.
+    Raises
+    ------
+    NetFormatError
+        Which names the operation, where the program is damaged or has an operation that is unknown.
     """
     block, known = _main(program)
     values: dict[str, Item] = {name: inputs[name] for name in known if name in inputs}

@@ -131,7 +131,10 @@ def _immediate(tensor: Message, kind: int) -> Array:
 def unpack(raw: bytes | memoryview, bits: int, count: int, *, order: str = "little") -> Array:
     """`count` numbers of `bits` bits each, as uint8.
 
-    order  "little": from the low end of each byte, as programs have it; "big": from the high end, as layers have it
+    Parameters
+    ----------
+    order : str
+        "little": from the low end of each byte, as programs have it; "big": from the high end, as layers have it.
     """
     packed = np.frombuffer(raw, np.uint8)
     if packed.size != -(-count * bits // 8):

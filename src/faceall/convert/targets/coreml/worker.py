@@ -65,7 +65,7 @@ def _converted(plan: Plan, options: CoremlOptions) -> Any:
     from faceall.convert.targets.coreml.program import KEEP, build_program, input_types
 
     program_format = options.format == "mlprogram"
-    target = getattr(ct.target, str(options.target) if program_format else "iOS13")
+    target = getattr(ct.target, f"iOS{options.ios}" if program_format else "iOS13")
     settings: dict[str, Any] = {}
     if options.precision.startswith("palette"):
         settings["pass_pipeline"] = _palette_passes(options)

@@ -1,4 +1,4 @@
-"""`write_coreml`: a net becomes an .mlpackage or .mlmodel, whole or not at all."""
+"""Write a net as an .mlpackage or .mlmodel."""
 
 from __future__ import annotations
 
@@ -11,54 +11,68 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from faceall import errors
+from faceall import errors, files
 from faceall.caffe import Net, write_net
-from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions, Format, InputKind, Precision
+from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
 from faceall.convert.targets.coreml.plan import EMBEDDING, IMAGE, is_embedder, make_plan
 from faceall.errors import ConvertError
-from faceall.files import make_folder, replacing
 from faceall.models import Manifest
 
 AUTHOR = "faceall"
 MANIFEST_KEY = "faceall.manifest"
-"""Where the model's manifest stands in the file's metadata, as JSON."""
+"""The metadata key of the model's manifest, stored as JSON."""
 
-_PATIENCE = 1800
-"""How many seconds the writer may take; a large net takes about a minute."""
+_TIMEOUT_S = 1800
+"""The most seconds the worker may take; a large net takes about a minute."""
 
 
 def write_coreml(
     net: Net,
     path: str | Path,
+    options: CoremlOptions | None = None,
     *,
     manifest: Manifest | None = None,
-    format: Format = "mlprogram",
-    precision: Precision = "float32",
-    input: InputKind = "image",
-    target: str | None = None,
-    unit_length: bool = True,
     author: str = AUTHOR,
 ) -> Path:
-    """Write `net` for Core ML and return the path, which ends in .mlpackage or .mlmodel as the format wants it.
+    """Write a net for Core ML. The same input gives the same bytes.
 
-    manifest     what the model is and what its pixels need; its JSON travels in the file's metadata
-    format       "mlprogram" (.mlpackage, iOS 15 on) or "neuralnetwork" (.mlmodel, iOS 13 on)
-    precision    "float32"; "float16"; "int8", "palette8", "palette6": weights alone, the rest is float16
-    input        "image": `image`, (H, W) pixels in RGB, standardised inside as the manifest says; "array": the net's
-                 own inputs (1, C, H, W) float32, standardised already
-    target       the oldest iOS to support, as "iOS16"; None: as old as format and precision allow
-    unit_length  whether the vectors of an embedder are brought to length 1 where the net does not do it
+    With the input "image" the model takes `image`, (H, W) RGB pixels that it standardises as the manifest says; with
+    "array" it takes the net's own inputs, (1, C, H, W) float32. An embedder's output is `embedding`, (1, D); other nets
+    keep the names of their blobs, with `_` for characters that Core ML does not allow.
 
-    An embedder's result is `embedding`, (1, D); other nets keep the names of their blobs, with `_` for what Core ML
-    has no letter for. What was at the path before is replaced. The same input gives the same bytes.
+    Parameters
+    ----------
+    net : Net
+        The net to write.
+    path : str or Path
+        The .mlpackage or .mlmodel. What is there is replaced.
+    options : CoremlOptions, optional
+        Format, precision, input and oldest iOS. Default: an ML Program in float32 that takes images.
+    manifest : Manifest, optional
+        The model's description; needed for the input "image". It is stored in the file's metadata.
+    author : str
+        The author in the file's metadata.
 
-    Raises MissingDependencyError without coremltools, ConvertError where the options do not suit the net or the file
-    cannot be written, UnsupportedLayerError and ShapeError as `infer_shapes` does.
+    Returns
+    -------
+    Path
+        The path that was written.
+
+    Raises
+    ------
+    MissingDependencyError
+        If coremltools is not installed.
+    ConvertError
+        If the options do not suit the net or the path, or the file cannot be written.
+    UnsupportedLayerError
+        If a layer type is unknown.
+    ShapeError
+        If the net's shapes do not fit together.
     """
-    options = CoremlOptions(format=format, precision=precision, input=input, target=target, unit_length=unit_length)
-    target_path = Path(path)
-    if target_path.suffix != SUFFIXES[format]:
-        raise ConvertError(f"{target_path}: Core ML {format} files end in {SUFFIXES[format]}")
+    options, target = options or CoremlOptions(), Path(path)
+    suffix = SUFFIXES[options.format]
+    if target.suffix != suffix:
+        raise ConvertError(f"{target}: Core ML {options.format} files end in {suffix}")
     plan = make_plan(net, options, manifest)
     metadata = {
         "author": author,
@@ -73,8 +87,8 @@ def write_coreml(
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         write_net(plan.net, folder / "net.prototxt", folder / "net.caffemodel")
         _run_worker(folder)
-        _put(folder / f"model{SUFFIXES[format]}", target_path)
-    return target_path
+        _move(folder / f"model{suffix}", target)
+    return target
 
 
 def _description(net: Net, manifest: Manifest | None) -> str:
@@ -82,7 +96,7 @@ def _description(net: Net, manifest: Manifest | None) -> str:
         return f"The net '{net.name}'."
     if manifest.kind == "detector":
         return f"Face detector '{manifest.name}'."
-    return f"Face embedder '{manifest.name}': a face becomes {manifest.embedding_size} numbers of unit length."
+    return f"Face embedder '{manifest.name}': a face becomes a {manifest.embedding_size}-dimensional unit vector."
 
 
 def _more(manifest: Manifest | None, options: CoremlOptions) -> dict[str, str]:
@@ -93,24 +107,24 @@ def _more(manifest: Manifest | None, options: CoremlOptions) -> dict[str, str]:
 
 
 def _features(net: Net, manifest: Manifest | None, options: CoremlOptions, outputs: list[str]) -> dict[str, str]:
-    features = dict.fromkeys(outputs, "A result of the net.")
+    features = dict.fromkeys(outputs, "An output of the net.")
     if is_embedder(net, manifest):
-        features[EMBEDDING] = "The face as numbers; compare by squared distance."
+        features[EMBEDDING] = "The face's embedding; compare by squared distance."
     if options.input == "image":
-        features[IMAGE] = "The picture in RGB as it is: colours are standardised inside."
+        features[IMAGE] = "The RGB image as it is; pixels are standardised inside the model."
     return features
 
 
 def _run_worker(folder: Path) -> None:
-    """Run the worker in a process of its own, with a fixed order of sets and with this faceall."""
+    """Run the worker in its own process, with a fixed hash seed and this faceall on its path."""
     home = str(Path(errors.__file__).parent.parent)
     paths = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-m", "faceall.convert.targets.coreml.worker", str(folder)]
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise ConvertError(f"writing Core ML took longer than {_PATIENCE} s and was stopped") from error
+        raise ConvertError(f"writing Core ML took longer than {_TIMEOUT_S} s and was stopped") from error
     except OSError as error:
         raise ConvertError(f"the writer of Core ML files cannot be started ({error.strerror})") from error
     refusal = folder / "error.json"
@@ -126,16 +140,13 @@ def _raise(refusal: Mapping[str, str]) -> None:
     raise kind(refusal["text"])
 
 
-def _put(made: Path, target: Path) -> None:
-    """Copy what the worker made to its place: folders 0755, files 0644."""
+def _move(made: Path, target: Path) -> None:
+    """Move what the worker made to `target`, with modes that every program can read."""
     try:
-        make_folder(target.parent)
-        with replacing(target) as draft:
-            if made.is_dir():
-                shutil.copytree(made, draft, copy_function=shutil.copyfile)
-            else:
-                shutil.copyfile(made, draft)
-            for part in [draft, *draft.rglob("*")]:
+        files.make_folder(target.parent)
+        with files.replacing(target) as draft:
+            shutil.move(made, draft)
+            for part in (draft, *draft.rglob("*")):
                 part.chmod(0o755 if part.is_dir() else 0o644)
     except OSError as error:
         raise ConvertError(f"{target}: cannot be written ({error.strerror or error})") from error

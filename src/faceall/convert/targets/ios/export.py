@@ -1,4 +1,4 @@
-"""`export_ios`: a model folder becomes a Swift package that an app can add."""
+"""Write a model folder as a Swift package that an app can add."""
 
 from __future__ import annotations
 
@@ -11,37 +11,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from faceall import files
 from faceall.caffe.net import Net
 from faceall.convert.conversion import convert
-from faceall.convert.parity.crops import CropReader, read_crops
+from faceall.convert.options import ParityOptions
 from faceall.convert.parity.report import ParityReport
 from faceall.convert.targets.coreml import CoremlOptions
 from faceall.convert.targets.ios import models
 from faceall.convert.targets.ios.template import copy_template, place_package, refuse_foreign
 from faceall.errors import ConvertError, ParityError
-from faceall.files import draft_path
 from faceall.models import Manifest, ModelFolder
 
 MODELS = "FaceAll/Sources/FaceAllCoreML/Models"
-"""Where the models lie in a package."""
+"""The folder of the models in a package."""
 
 REPORT = "parity.json"
-"""How far the models are from the nets that they were written from, in the package's folder."""
+"""The file with the parity reports, in the package's folder."""
 
 
 @dataclass(frozen=True)
 class IosExport:
-    """A finished package.
+    """A finished Swift package.
 
-    path         its folder: the Swift package is FaceAll in it
-    status       "written", or "refreshed" where there was a package already
-    manifest     the embedder's
-    fingerprint  whose vectors the package makes; a gallery bundle has to be of the same
-    reports      the embedder's steps, then one of each of MTCNN's nets
-    kept         files that somebody had changed: they stayed, the new ones lie beside them as NAME.new
+    Attributes
+    ----------
+    path : Path
+        The package's folder; the Swift package itself is `FaceAll` in it.
+    status : {"written", "refreshed"}
+        Whether the package is new or was there already.
+    manifest : Manifest
+        The embedder's description.
+    fingerprint : str
+        The embedder's fingerprint; a gallery bundle for the package has the same.
+    reports : tuple of ParityReport
+        The steps of the embedder, then one report for each of MTCNN's nets.
+    kept : tuple of str
+        Changed files that were kept; the new version of each is beside it as NAME.new.
     """
 
     path: Path
@@ -53,7 +58,7 @@ class IosExport:
 
     @property
     def report_path(self) -> Path:
-        """The reports as JSON."""
+        """The path of the reports as JSON."""
         return self.path / REPORT
 
 
@@ -63,54 +68,77 @@ def export_ios(
     *,
     detector: Sequence[Net] | None = None,
     coreml: CoremlOptions | None = None,
-    check: str | Path | npt.NDArray[np.uint8] | None = None,
-    reader: CropReader = read_crops,
+    parity: ParityOptions | None = None,
 ) -> IosExport:
-    """Write the Swift package with `model` and the `detector` in Core ML into the folder `destination`.
+    """Write a Swift package with an embedder and MTCNN as Core ML models.
 
-    model        an embedder; galleries of its vectors are the package's
-    destination  a new or empty folder, or one that this function wrote before: that is refreshed, and files that were
-                 added or changed there stay
-    detector     MTCNN's proposal, refinement and output net; None: the package finds faces with Vision alone
-    coreml       how the models are written; None: float16, for as old an iOS as possible
-    check        crops to compare on, as `convert` takes them
-    reader       reads them from a path
+    When a model exceeds its tolerance no package is written, only the report, as DESTINATION.parity.json.
 
-    A model that misses its gate leaves no package, only the report, as DESTINATION.parity.json.
-    Raises ConvertError (a foreign folder, a model that makes no vectors, what cannot be written), ParityError,
-    MissingDependencyError without coremltools.
+    Parameters
+    ----------
+    model : ModelFolder
+        The embedder.
+    destination : str or Path
+        A new or empty folder, or a package that this function wrote before. That is refreshed; files that were added
+        or changed in it are kept.
+    detector : sequence of Net, optional
+        MTCNN's proposal, refinement and output net. Default: the package detects faces with Vision alone.
+    coreml : CoremlOptions, optional
+        How the models are written. Default: float16, for the oldest iOS possible.
+    parity : ParityOptions, optional
+        How the embedder is verified.
+
+    Returns
+    -------
+    IosExport
+        The package with its reports.
+
+    Raises
+    ------
+    ConvertError
+        If `destination` holds something else, the model is not an embedder or the package cannot be written.
+    ParityError
+        If a model exceeds its tolerance.
+    MissingDependencyError
+        If coremltools is not installed.
     """
     options = coreml or CoremlOptions(precision="float16")
     if options.format != "mlprogram" or options.input != "image":
-        raise ConvertError("a package for iOS holds ML Programs that take pictures: leave format and input out")
+        raise ConvertError("a package for iOS holds ML Programs that take images: leave out format and input")
     if model.manifest.kind != "embedder":
-        raise ConvertError(f"'{model.manifest.name}' makes no vectors; a package for iOS needs an embedder")
+        raise ConvertError(f"'{model.manifest.name}' makes no embeddings; a package for iOS needs an embedder")
     place = Path(os.path.abspath(destination))
     refuse_foreign(place)
     with _staged(place) as staged:
         copy_template(staged)
-        folder = staged / MODELS
-        try:
-            done = convert(model.path, folder / models.EMBEDDER, target="coreml", coreml=options,
-                           check=check, reader=reader)  # fmt: skip
-        except ParityError as error:
-            raise _with_report(error, folder / f"{models.EMBEDDER}.parity.json", place) from error
-        done.report_path.unlink()  # its contents go into the package's own
-        reports = [
-            *done.reports,
-            *(models.write_detector(detector, folder, options.target) if detector is not None else ()),
-        ]
-        texts = {
-            folder / models.CONTRACT: models.contract_json(
-                model, folder, options.precision, detector=detector is not None
-            ),
-            folder / models.GOLDEN: models.golden_json(model, options.precision),
-            staged / REPORT: json.dumps(_report(model, reports), indent=2) + "\n",
-        }
-        for path, text in texts.items():
-            path.write_text(text, encoding="utf-8")
+        reports = _write_models(model, staged / MODELS, place, detector, options, parity)
+        report = json.dumps(_report(model, reports), indent=2) + "\n"
+        (staged / REPORT).write_text(report, encoding="utf-8")
         placed = place_package(staged, place)
     return IosExport(Path(destination), placed.status, model.manifest, model.fingerprint, tuple(reports), placed.kept)
+
+
+def _write_models(
+    model: ModelFolder,
+    folder: Path,
+    place: Path,
+    detector: Sequence[Net] | None,
+    options: CoremlOptions,
+    parity: ParityOptions | None,
+) -> list[ParityReport]:
+    """Write the package's models with their contract and golden vectors into `folder`."""
+    try:
+        done = convert(model.path, folder / models.EMBEDDER, target="coreml", coreml=options, parity=parity)
+    except ParityError as error:
+        raise _with_report(error, folder / f"{models.EMBEDDER}.parity.json", place) from error
+    done.report_path.unlink()  # its contents are in the package's own report
+    reports = list(done.reports)
+    if detector is not None:
+        reports += models.write_detector(detector, folder, options.minimum_ios)
+    contract = models.contract_json(model, folder, options.precision, detector=detector is not None)
+    (folder / models.CONTRACT).write_text(contract, encoding="utf-8")
+    (folder / models.GOLDEN).write_text(models.golden_json(model, options.precision), encoding="utf-8")
+    return reports
 
 
 def _report(model: ModelFolder, reports: Sequence[ParityReport]) -> dict[str, Any]:
@@ -123,7 +151,7 @@ def _report(model: ModelFolder, reports: Sequence[ParityReport]) -> dict[str, An
 
 
 def _with_report(error: ParityError, report: Path, place: Path) -> ParityError:
-    """The error after its report has been brought out of the draft, which is about to go."""
+    """Move the report out of the draft and name its new path in the error."""
     kept = place.with_name(f"{place.name}.parity.json")
     shutil.move(report, kept)
     return ParityError(str(error).replace(str(report), str(kept)))
@@ -131,8 +159,8 @@ def _with_report(error: ParityError, report: Path, place: Path) -> ParityError:
 
 @contextmanager
 def _staged(place: Path) -> Iterator[Path]:
-    """A hidden folder beside `place` for what is not complete yet; nothing is left of it."""
-    staged = draft_path(place)
+    """Yield a new hidden folder beside `place`, which is removed at the end."""
+    staged = files.draft_path(place)
     try:
         staged.mkdir(parents=True)
         yield staged

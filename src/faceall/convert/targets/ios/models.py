@@ -1,4 +1,4 @@
-"""The Core ML models of a package: written, compared, described."""
+"""The Core ML models of a package, with their contract and golden vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from faceall.caffe.net import Net
 from faceall.convert.parity.comparison import channels_first, run_net
 from faceall.convert.parity.crops import default_crops
 from faceall.convert.parity.report import ParityReport
-from faceall.convert.targets.coreml import COSINE_GATES, Precision, coreml_parity, read_coreml, write_coreml
+from faceall.convert.targets.coreml import (
+    COSINE_GATES,
+    CoremlOptions,
+    Precision,
+    coreml_parity,
+    read_coreml,
+    write_coreml,
+)
 from faceall.convert.targets.ios.template import tree_sha256
 from faceall.images import resize
 from faceall.models import Manifest, ModelFolder, Standardisation
@@ -25,43 +32,59 @@ from faceall.types import Float32Array
 CONTRACT, GOLDEN = "contract.json", "golden.json"
 EMBEDDER = "Embedder.mlpackage"
 NETS = ("proposal", "refinement", "output")
-"""MTCNN's nets, in the order in which they look."""
+"""MTCNN's nets, in the order of the cascade."""
 
 SCHEMA = 1
 
 _SIDES = {"refinement": 24, "output": 48}
 _COSINE_OF_FLOAT32 = 0.9999
-"""What a phone's processors are allowed beside the float32 of a server: they compute in float16 where they like."""
+"""The cosine that a phone has to reach for a float32 model: its processors may compute in float16."""
 
 
-def write_detector(nets: Sequence[Net], folder: Path, target: str | None) -> list[ParityReport]:
-    """Write MTCNN's nets into `folder` and compare each, as it is written, with the net that it was written from.
+def write_detector(nets: Sequence[Net], folder: Path, minimum_ios: int | None) -> list[ParityReport]:
+    """Write MTCNN's nets and compare each, as written, with its net.
 
-    nets     proposal, refinement and output net, with standardisation folded in, pixels 0 .. 255
-    target   the oldest iOS
-    returns  a report each, in float32 at any precision of the embedder: all three have 2 MB, and the same places are
-             taken for faces as on a server
+    They are written in float32 at any precision of the embedder: together they have 2 MB, and so the phone finds the
+    same faces as the server.
 
-    Raises ParityError where one misses its gate.
+    Parameters
+    ----------
+    nets : sequence of Net
+        The proposal, refinement and output net, with standardisation folded in; they take pixels 0..255.
+    folder : Path
+        The folder to write into.
+    minimum_ios : int or None
+        The oldest iOS. Default: the oldest possible.
+
+    Returns
+    -------
+    list of ParityReport
+        One report for each net.
+
+    Raises
+    ------
+    ParityError
+        If a net exceeds its tolerance.
     """
+    options = CoremlOptions(input="array", minimum_ios=minimum_ios)
     reports = []
     for name, net in zip(NETS, nets, strict=True):
         path = folder / file_name(name)
         manifest = _detector_manifest(name, net)
-        write_coreml(net, path, manifest=manifest, input="array", target=target)
-        report = coreml_parity(net, path, _looks(name), precision="float32", manifest=manifest)
+        write_coreml(net, path, options, manifest=manifest)
+        report = coreml_parity(net, path, _inputs(name), precision="float32", manifest=manifest)
         report.require()
         reports.append(replace(report, step=f"{name} net", inputs=default_crops((160, 160)).origin))
     return reports
 
 
 def file_name(net: str) -> str:
-    """What one of MTCNN's nets is called in the package."""
+    """Return the file name of one of MTCNN's nets in the package."""
     return f"{net.capitalize()}.mlpackage"
 
 
 def contract_json(model: ModelFolder, folder: Path, precision: Precision, *, detector: bool) -> str:
-    """The text of contract.json: which files there are, what they take and give, and whose vectors they make."""
+    """Return the text of contract.json: the files, their inputs and outputs, and the embedder's fingerprint."""
     values = {
         "schema": SCHEMA,
         "fingerprint": model.fingerprint,
@@ -74,12 +97,12 @@ def contract_json(model: ModelFolder, folder: Path, precision: Precision, *, det
 
 
 def golden_json(model: ModelFolder, precision: Precision) -> str:
-    """The text of golden.json: crops of a face in the public domain, and their vectors in float32."""
+    """Return the text of golden.json: crops of a public-domain face, and their float32 embeddings."""
     crops = default_crops(model.manifest.input_size).crops
     net = read_net(model.prototxt, model.caffemodel)
     ordered = crops if model.manifest.channels == "RGB" else np.ascontiguousarray(crops[..., ::-1])
-    pictures = model.manifest.standardisation.apply(ordered)
-    vectors, _ = run_net(net, pictures, [model.manifest.output_blob], engine="reference")
+    images = model.manifest.standardisation.apply(ordered)
+    vectors, _ = run_net(net, images, [model.manifest.output_blob], engine="reference")
     unit = vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     values = {
         "gate": COSINE_GATES.get(precision, _COSINE_OF_FLOAT32),
@@ -93,7 +116,7 @@ def golden_json(model: ModelFolder, precision: Precision) -> str:
 
 
 def _part(path: Path) -> dict[str, Any]:
-    """One model in the contract."""
+    """Return the entry of one model in the contract."""
     read = read_coreml(path)
     (source,), (result,) = read.inputs, read.outputs
     return {"path": path.name, "input": source, "output": result, "sha256": tree_sha256(path)}
@@ -114,8 +137,8 @@ def _detector_manifest(name: str, net: Net) -> Manifest:
     )
 
 
-def _looks(name: str) -> Float32Array:
-    """What a net of the cascade is compared on: a face, as large as the net sees it, (n, 3, S, S) float32 0 .. 255."""
+def _inputs(name: str) -> Float32Array:
+    """Return the images to compare a net on: faces at its input size, (n, 3, S, S) float32, 0..255."""
     crops = default_crops((160, 160)).crops
     side = _SIDES.get(name)
     if side is not None:

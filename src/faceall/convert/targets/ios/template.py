@@ -1,4 +1,4 @@
-"""The Swift sources that every package begins with, and the folder that a package is written or refreshed in."""
+"""The Swift sources of every package, and the folder that a package is written to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from faceall.models import sha256_of
 from faceall.version import __version__
 
 MARKER = "faceall-ios.json"
-"""The file that tells a folder of ours: which files are ours, and their SHA-256."""
+"""The file that marks a folder as a package: the package's files with their SHA-256."""
 
 SCHEMA = 1
 
@@ -27,10 +27,14 @@ _SHIPPED = ("FaceAll/Package.swift", "FaceAll/Sources", "FaceAll/Tests", "Exampl
 
 @dataclass(frozen=True)
 class Placed:
-    """What became of a folder.
+    """A package that was put in place.
 
-    status  "written" where there was none, "refreshed" where there was one of ours
-    kept    files of ours that somebody has changed: they stay, the new ones lie beside them as NAME.new
+    Attributes
+    ----------
+    status : {"written", "refreshed"}
+        Whether the package is new or was there already.
+    kept : tuple of str
+        Changed files that were kept; the new version of each is beside it as NAME.new.
     """
 
     status: Literal["written", "refreshed"]
@@ -38,9 +42,12 @@ class Placed:
 
 
 def template_folder() -> Path:
-    """Where the Swift sources lie: in the installed wheel, else in the source tree.
+    """Return the folder of the Swift sources, in the installed wheel or the source tree.
 
-    Raises ConvertError where they are absent.
+    Raises
+    ------
+    ConvertError
+        If they are missing.
     """
     here = Path(__file__).resolve().parent
     for place in (here / "swift", here.parents[4] / "ios_export"):
@@ -50,7 +57,7 @@ def template_folder() -> Path:
 
 
 def copy_template(target: Path) -> None:
-    """Copy the Swift sources into the new folder `target`, without what compilers and editors leave behind."""
+    """Copy the Swift sources into the new folder `target`, without hidden files."""
     source = template_folder()
     for name in _SHIPPED:
         place = target / name
@@ -66,70 +73,70 @@ def refuse_foreign(destination: Path) -> None:
     if not os.path.lexists(destination):
         return
     if not destination.is_dir():
-        raise ConvertError(f"{destination}: exists already and is no folder; choose another place")
+        raise ConvertError(f"{destination}: exists already and is not a folder; choose another place")
     if any(destination.iterdir()):
         _known_files(destination)
 
 
 def place_package(staged: Path, destination: Path) -> Placed:
-    """Bring a package that is complete in `staged` to its place, or refresh the one that is there.
+    """Move a complete package from `staged` to its place, or refresh the package that is there.
 
-    Files of ours are replaced, and those that are no longer part of a package are removed; files that somebody added or
-    changed stay. Where the process is killed halfway, the same command completes the work.
+    The package's checksums are replaced, and files that are no longer part of a package are removed. Files that were added
+    or changed are kept. If the process is killed halfway, the same command completes the work.
     """
-    files = dict(_checksums(staged))
+    checksums = dict(_checksums(staged))
     if not (destination / MARKER).is_file():
-        _write_marker(staged, files)
+        _write_marker(staged, checksums)
         with replacing(destination) as draft:  # absent or empty, as `refuse_foreign` saw
             staged.rename(draft)
         return Placed("written")
     known = _known_files(destination)
-    kept = [name for name, digest in files.items() if _is_changed(destination / name, known.get(name), digest)]
+    kept = [name for name, digest in checksums.items() if _is_changed(destination / name, known.get(name), digest)]
     sync_tree(staged)
     for name in files:
         target = destination / (f"{name}.new" if name in kept else name)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged / name, target)
-    for name in known.keys() - files.keys():
+    for name in known.keys() - checksums.keys():
         _remove_ours(destination, name, known[name])
-    _write_marker(destination, files)
+    _write_marker(destination, checksums)
     return Placed("refreshed", tuple(sorted(kept)))
 
 
 def tree_sha256(folder: Path) -> str:
-    """One SHA-256 for all files below a folder, and their names."""
+    """Return one SHA-256 of all files below a folder and their names."""
     lines = (f"{digest}  {name}\n" for name, digest in _checksums(folder))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _checksums(folder: Path) -> Iterator[tuple[str, str]]:
-    """The name and the SHA-256 of every file below, by name."""
+    """Yield the name and SHA-256 of every file below a folder, sorted by name."""
     paths = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
     for name, path in paths:
         yield name, sha256_of(path)
 
 
 def _known_files(destination: Path) -> Mapping[str, str]:
-    """What the marker says is ours."""
+    """Return the package's checksums with their SHA-256, from the marker."""
     try:
         values = json.loads((destination / MARKER).read_text(encoding="utf-8"))
-        schema, files = values["schema"], values["files"]
-        fits = isinstance(schema, int) and isinstance(files, dict) and all(map(_is_inside, files))
+        schema, checksums = values["schema"], values["files"]
+        fits = isinstance(schema, int) and isinstance(checksums, dict) and all(map(_is_inside, checksums))
     except FileNotFoundError as error:
         raise ConvertError(
             f"{destination}: is not replaced, as it holds no package that faceall made ({MARKER}); choose another place"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConvertError(f"{destination / MARKER}: cannot be read as ours; choose another place") from error
+        raise ConvertError(f"{destination / MARKER}: cannot be read; choose another place") from error
     if not fits:
         raise ConvertError(f"{destination / MARKER}: is damaged; choose another place")
     if schema > SCHEMA:
         raise ConvertError(f"{destination}: was made by a newer faceall: upgrade faceall")
-    return {str(name): str(digest) for name, digest in files.items()}
+    return {str(name): str(digest) for name, digest in checksums.items()}
 
 
 def _is_inside(name: object) -> bool:
-    """Whether a name of the marker stays within its folder."""
+    """Return whether a name of the marker stays within its folder."""
     if not isinstance(name, str) or "\\" in name:
         return False
     path = PurePosixPath(name)
@@ -137,7 +144,7 @@ def _is_inside(name: object) -> bool:
 
 
 def _is_changed(path: Path, old: str | None, new: str) -> bool:
-    """Whether somebody has changed a file of ours, or made one of their own where ours would go."""
+    """Return whether a file differs from both the old and the new package's version."""
     if not path.is_file():
         return False
     found = sha256_of(path)
@@ -145,7 +152,7 @@ def _is_changed(path: Path, old: str | None, new: str) -> bool:
 
 
 def _remove_ours(destination: Path, name: str, digest: str) -> None:
-    """Remove a file that is no longer part of a package, if nobody has changed it, and folders that are empty then."""
+    """Remove an unchanged file that is no longer part of a package, and folders that are empty then."""
     path = destination / name
     if not path.is_file() or path.is_symlink() or sha256_of(path) != digest:
         return
@@ -156,6 +163,6 @@ def _remove_ours(destination: Path, name: str, digest: str) -> None:
         folder = folder.parent
 
 
-def _write_marker(folder: Path, files: Mapping[str, str]) -> None:
-    values = {"schema": SCHEMA, "writer": f"faceall {__version__}", "files": dict(files)}
+def _write_marker(folder: Path, checksums: Mapping[str, str]) -> None:
+    values = {"schema": SCHEMA, "writer": f"faceall {__version__}", "files": dict(checksums)}
     write_file(folder / MARKER, json.dumps(values, indent=2) + "\n")

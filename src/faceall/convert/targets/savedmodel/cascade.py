@@ -17,10 +17,16 @@ _FEATURES = {2: "probabilities", 4: "offsets", 10: "landmarks"}
 class Role:
     """One net's place in the cascade.
 
-    name       in front of the names of its signatures and nodes
-    file       the stem of its files in Caffe's format
-    size       the side of the window that it judges, in pixels
-    landmarks  whether it finds landmarks, too
+    Attributes
+    ----------
+    name : str
+        In front of the names of its signatures and nodes.
+    file : str
+        The stem of its files in Caffe's format.
+    size : int
+        The side of the window that it judges, in pixels.
+    landmarks : bool
+        Whether it finds landmarks, too.
     """
 
     name: str

@@ -27,11 +27,15 @@ def savedmodel_parity(
 ) -> ParityReport:
     """Compare one net of the SavedModel in the version folder `folder` with the net that it was written from.
 
-    pictures   (n, H, W, 3) uint8 RGB
-    gate       the largest allowed difference
-    threshold  the squared distance up to which vectors match; None: no embedder
-
     What is compared begins with pixels: decoding is TensorFlow's own. All results of a picture count as one vector.
+
+    Parameters
+    ----------
+    pictures : (n, H, W, 3) uint8 RGB
+    gate : float
+        The largest allowed difference.
+    threshold : float | None
+        The squared distance up to which vectors match; None: no embedder.
     """
     graph, inputs, outputs = read_signature(folder, f"{part.signature}_from_images")
     actual = np.concatenate(

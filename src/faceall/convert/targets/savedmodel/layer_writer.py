@@ -28,11 +28,18 @@ class CannotWriteLayerError(Exception):
 class LayerWriter:
     """The net so far.
 
-    writer   takes the nodes
-    net      what is written
-    shapes   blob -> its shape in Caffe's order, for the declared input
-    scope    stands in front of every node's name, with its slash
-    tensors  blob -> the tensor that holds it
+    Attributes
+    ----------
+    writer : GraphWriter
+        Takes the nodes.
+    net : Net
+        What is written.
+    shapes : Mapping[str, Shape]
+        Blob -> its shape in Caffe's order, for the declared input.
+    scope : str
+        Stands in front of every node's name, with its slash.
+    tensors : dict[str, str]
+        Blob -> the tensor that holds it.
     """
 
     writer: GraphWriter

@@ -30,7 +30,10 @@ def write_layers(
 ) -> dict[str, str]:
     """Write all layers of a prepared net that reads `picture` (N, H, W, C); blob -> its tensor.
 
-    Raises ConvertError that lists every layer without a counterpart.
+    Raises
+    ------
+    ConvertError
+        That lists every layer without a counterpart.
     """
     made = LayerWriter(writer, net, shapes, scope, dict.fromkeys(net.inputs, picture))
     problems = []

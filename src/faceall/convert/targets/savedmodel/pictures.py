@@ -18,9 +18,17 @@ _RGB = 3
 def decode(writer: GraphWriter, files: str, size: tuple[int, int] | None, scope: str) -> tuple[str, list[Message]]:
     """Decode a batch of JPEG or PNG files, one after the other.
 
-    files    (n,) text, whole files
-    size     (height, width) in pixels that every picture is brought to; None: all have one size already
-    returns  (n, height, width, 3) float32 RGB, whole numbers 0 .. 255; and the functions that the loop calls
+    Parameters
+    ----------
+    files : str
+        (n,) text, whole files.
+    size : tuple[int, int] | None
+        (height, width) in pixels that every picture is brought to; None: all have one size already.
+
+    Returns
+    -------
+    (n, height, width, 3) float32 RGB
+        Whole numbers 0 .. 255; and the functions that the loop calls.
     """
     place, height_width = f"{scope}decode", list(size or (-1, -1))
     shape = writer.constant(f"{place}/element_shape", np.array([*height_width, _RGB], np.int32))

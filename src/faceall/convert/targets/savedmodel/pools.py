@@ -13,8 +13,12 @@ from faceall.types import Array
 def write_pool(writer: GraphWriter, layer: Layer, x: str, name: str, size: Pair, out: Pair) -> str:
     """A Pooling layer on pictures (N, H, W, C); the tensor that it makes.
 
-    size  (height, width) of what it reads, in pixels
-    out   (height, width) of what it makes in Caffe
+    Parameters
+    ----------
+    size : Pair
+        (height, width) of what it reads, in pixels.
+    out : Pair
+        (height, width) of what it makes in Caffe.
     """
     largest = layer.option("pool") == "MAX"
     if layer.option("global_pooling"):

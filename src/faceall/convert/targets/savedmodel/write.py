@@ -38,9 +38,14 @@ _VERSION = "2.3.0"
 class Part:
     """One net of a SavedModel.
 
-    net       what is written
-    manifest  what its pictures need
-    role      its place in MTCNN; None for any other net
+    Attributes
+    ----------
+    net : Net
+        What is written.
+    manifest : Manifest
+        What its pictures need.
+    role : Role | None
+        Its place in MTCNN; None for any other net.
     """
 
     net: Net
@@ -85,7 +90,11 @@ def write_savedmodel(parts: Sequence[Part], folder: Path) -> None:
 
     Every part has a signature that takes whole files (`image_bytes`, text (n,)) and one that takes pictures (`images`,
     float32 (n, H, W, 3) RGB, 0 .. 255); of a single part the latter is `serving_default`, too.
-    Raises ConvertError that lists every layer without a counterpart.
+
+    Raises
+    ------
+    ConvertError
+        That lists every layer without a counterpart.
     """
     writer, functions, signatures = GraphWriter(), list[Message](), dict[str, Message]()
     for part in parts:
