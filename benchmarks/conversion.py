@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from faceall.convert import Conversion, CoremlOptions, FloorPool, convert
+from faceall.convert import CaffeOptions, Conversion, CoremlOptions, FloorPool, ParityOptions, SourceOptions, convert
 from faceall.convert.targets.coreml.options import SUFFIXES, InputKind, Precision
 
 HAS_COREML = find_spec("coremltools") is not None
@@ -37,12 +37,16 @@ class Case(NamedTuple):
 
 def cases(shared: Path) -> Iterator[Case]:
     graph, check = shared / "models/facenet/20180408-102900.pb", shared / "models/facenet/golden.npz"
-    golden: dict[str, Any] = {"check": check}
+    golden: dict[str, Any] = {"parity": ParityOptions(crops=check)}
     for style in ("keep", "fold"):
-        yield Case(f"FaceNet, batch norm {style}", graph, "caffe", {**golden, "batch_norm": style})
+        yield Case(
+            f"FaceNet, batch norm {style}", graph, "caffe", {**golden, "reading": SourceOptions(batch_norm=style)}
+        )
     for pool in get_args(FloorPool)[1:]:
-        yield Case(f"FaceNet, floor pool {pool}", graph, "caffe", {**golden, "floor_pool": pool})
-    yield Case("FaceNet, bottleneck convolution", graph, "caffe", {**golden, "bottleneck": "convolution"})
+        yield Case(f"FaceNet, floor pool {pool}", graph, "caffe", {**golden, "caffe": CaffeOptions(floor_pool=pool)})
+    yield Case(
+        "FaceNet, bottleneck convolution", graph, "caffe", {**golden, "caffe": CaffeOptions(bottleneck="convolution")}
+    )
     yield Case("FaceNet", graph, "onnx", golden, ".onnx")
     yield from coreml_cases("FaceNet", graph, golden)
     for number, name in enumerate(("P-Net", "R-Net", "O-Net"), 1):

@@ -71,11 +71,11 @@ def test_photos_are_cut_where_asked(run: Run, model: Path, tmp_path: Path, astro
         (["--calibrate", "CROPS"], "--embedding-size"),
         (["--check", "EMPTY"], "holds no pictures"),
         (["--to", "onnx"], "exists already"),
-        (["--bottleneck", "convolution", "--to", "onnx"], "--bottleneck does nothing for --to onnx"),
-        (["--floor-pool", "crop", "--to", "onnx"], "--floor-pool does nothing for --to onnx"),
-        (["--precision", "float32"], "--precision does nothing for --to caffe"),
-        (["--target", "ios16"], "--target does nothing for --to caffe"),
-        (["--input", "x", "--image-size", "9"], "--input and --image-size: for TensorFlow graphs alone"),
+        (["--bottleneck", "convolution", "--to", "onnx"], "--bottleneck has no effect for --to onnx"),
+        (["--floor-pool", "crop", "--to", "onnx"], "--floor-pool has no effect for --to onnx"),
+        (["--precision", "float32"], "--precision has no effect for --to caffe"),
+        (["--minimum-ios", "16"], "--minimum-ios has no effect for --to caffe"),
+        (["--input", "x", "--image-size", "9"], "--input and --image-size: only for TensorFlow graphs"),
     ],
 )
 def test_mistakes_are_one_line(run: Run, model: Path, tmp_path: Path, options: list[str], words: str) -> None:

@@ -12,11 +12,20 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from faceall.convert import ParityOptions, Reduction, SourceOptions
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net, write_net
 from faceall.caffe.net import Net
-from faceall.convert import BatchNormStyle, BottleneckStyle, FaceCrops, FloorPool, convert
+from faceall.convert import (
+    BatchNormStyle,
+    BottleneckStyle,
+    CaffeOptions,
+    FaceCrops,
+    FloorPool,
+    ParityOptions,
+    Reduction,
+    SourceOptions,
+    convert,
+)
 from faceall.convert.architectures.definitions import ARCHITECTURES
 from faceall.convert.parity.comparison import channels_first, random_pictures
 from faceall.types import Float32Array
@@ -76,6 +85,12 @@ def crops_of(net: Net, count: int) -> Float32Array:
     return channels_first((random_pictures(count, (height, width, 3)).astype(np.float32) - 127.5) / 128)
 
 
+def options_of(styles: dict[str, Any]) -> dict[str, Any]:
+    """The options of `convert` for a batch norm style and Caffe's styles."""
+    reading = SourceOptions(batch_norm=styles["batch_norm"])
+    return {"reading": reading, "caffe": CaffeOptions(floor_pool=styles["floor_pool"], bottleneck=styles["bottleneck"])}
+
+
 @pytest.mark.parametrize(("batch_norm", "floor_pool", "bottleneck"), VARIANTS)
 def test_every_variant_of_a_small_net(
     caffe: Any, tmp_path: Path, batch_norm: Any, floor_pool: Any, bottleneck: Any
@@ -85,7 +100,7 @@ def test_every_variant_of_a_small_net(
         pytest.skip("this Caffe does not have the option round_mode")
     source = small_facenet().write(tmp_path / "small.pb")
     styles = {"batch_norm": batch_norm, "floor_pool": floor_pool, "bottleneck": bottleneck}
-    folder = convert(source, tmp_path / "m", **styles, parity=ParityOptions(engine="reference")).folder
+    folder = convert(source, tmp_path / "m", **options_of(styles), parity=ParityOptions(engine="reference")).folder
     assert_agrees(caffe, folder.prototxt, folder.caffemodel, crops_of(read_net(folder.prototxt), 3))
 
 
@@ -94,7 +109,9 @@ def test_projected_sizes(caffe: Any, tmp_path: Path, size: int) -> None:
     """A smaller embedding is a net like any other."""
     source = small_facenet().write(tmp_path / "small.pb")
     faces = FaceCrops(random_pictures(30, (19, 19, 3), seed=4))
-    made = convert(source, tmp_path / "m", parity=ParityOptions(engine="reference"), reduction=Reduction(size=size, crops=faces))
+    made = convert(
+        source, tmp_path / "m", parity=ParityOptions(engine="reference"), reduction=Reduction(size=size, crops=faces)
+    )
     assert_agrees(caffe, made.folder.prototxt, made.folder.caffemodel, crops_of(read_net(made.folder.prototxt), 3))
 
 
@@ -104,7 +121,9 @@ def test_architectures(caffe: Any, tmp_path: Path, name: str, width: float, batc
     """MobileFaceNet, depthwise and with PReLU, and Inception-ResNet-v1, from random weights."""
     net, source = ARCHITECTURES[name](width=width), tmp_path / "net.prototxt"
     write_net(net, source, source.with_suffix(".caffemodel"))
-    made = convert(source, tmp_path / "m", parity=ParityOptions(engine="pycaffe"), reading=SourceOptions(batch_norm=batch_norm)).folder
+    made = convert(
+        source, tmp_path / "m", parity=ParityOptions(engine="pycaffe"), reading=SourceOptions(batch_norm=batch_norm)
+    ).folder
     assert_agrees(caffe, made.prototxt, made.caffemodel, crops_of(net, 2))
 
 
@@ -117,7 +136,12 @@ def test_real_facenet(caffe: Any, shared: Path, tmp_path: Path, batch_norm: Any,
     crops, vectors = golden["crops"][:4], golden["embeddings"][:4]
     styles = {"batch_norm": batch_norm, "floor_pool": floor_pool, "bottleneck": "convolution"}
     styles |= {} if floor_pool == "conv" else {"bottleneck": "inner-product"}
-    made = convert(source, tmp_path / "m", **styles, parity=ParityOptions(engine="pycaffe", crops=crops, expected=vectors))
+    made = convert(
+        source,
+        tmp_path / "m",
+        **options_of(styles),
+        parity=ParityOptions(engine="pycaffe", crops=crops, expected=vectors),
+    )
     x = channels_first(made.manifest.standardisation.apply(crops))
     actual = run(caffe, made.folder.prototxt, made.folder.caffemodel, x)["embeddings"]
     assert np.abs(actual - vectors).max() <= TOLERANCE

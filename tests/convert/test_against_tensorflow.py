@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceall.convert import SourceOptions
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net
-from faceall.convert import convert
+from faceall.convert import SourceOptions, convert
 from faceall.convert.parity.comparison import channels_first
 from faceall.convert.parity.crops import default_crops
 from faceall.convert.tensorflow.evaluate import evaluate

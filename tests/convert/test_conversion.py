@@ -10,15 +10,18 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from faceall.convert import CaffeOptions, ParityOptions, Reduction, SourceOptions
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net, write_net
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.convert import (
     BottleneckStyle,
+    CaffeOptions,
     CoremlOptions,
     FaceCrops,
     FloorPool,
+    ParityOptions,
+    Reduction,
+    SourceOptions,
     compare,
     convert,
     read_check,
@@ -88,7 +91,10 @@ def test_given_vectors_are_the_reference(source: Path, tmp_path: Path) -> None:
     crops = random_pictures(2, (19, 19, 3))
     x = (crops.astype(np.float32) - 127.5) / 128
     golden = evaluate(small_facenet().bound(), {"input": x})["embeddings"]
-    assert convert(source, tmp_path / "right", parity=ParityOptions(crops=crops, expected=golden)).report.reference == "given"
+    assert (
+        convert(source, tmp_path / "right", parity=ParityOptions(crops=crops, expected=golden)).report.reference
+        == "given"
+    )
     with pytest.raises(ParityError, match="no model was written"):
         convert(source, tmp_path / "wrong", parity=ParityOptions(crops=crops, expected=golden[::-1]))
     assert not (tmp_path / "wrong").exists()
@@ -136,7 +142,7 @@ def test_wrong_pictures_are_refused(source: Path, tmp_path: Path) -> None:
 
 def test_output_that_is_no_vector_is_refused(source: Path, tmp_path: Path) -> None:
     """An inner node with a picture for its value is no embedding."""
-    with pytest.raises(ConvertError, match="one vector per picture"):
+    with pytest.raises(ConvertError, match="one vector per image"):
         convert(source, tmp_path / "model", reading=SourceOptions(output="Net/Mixed/concat"))
 
 
@@ -197,7 +203,9 @@ def test_errors_name_the_file(tmp_path: Path, error: type[Exception]) -> None:
     else:
         small_facenet().write(path)
     with pytest.raises(error, match=r"bad\.pb"):
-        convert(path, tmp_path / "model", reading=SourceOptions(input="nowhere" if error is UnsupportedGraphError else None))
+        convert(
+            path, tmp_path / "model", reading=SourceOptions(input="nowhere" if error is UnsupportedGraphError else None)
+        )
 
 
 def test_check_files(tmp_path: Path) -> None:
@@ -271,7 +279,12 @@ def test_onnx_is_kept_unless_it_may_be_replaced(source: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("bottleneck", get_args(BottleneckStyle))
 def test_every_spelling_passes_the_gate(source: Path, tmp_path: Path, floor_pool: Any, bottleneck: Any) -> None:
     """All kinds of Caffe files hold the same net."""
-    made = convert(source, tmp_path / "m", caffe=CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck), reading=SourceOptions(batch_norm="keep"))
+    made = convert(
+        source,
+        tmp_path / "m",
+        caffe=CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck),
+        reading=SourceOptions(batch_norm="keep"),
+    )
     kinds = {layer.type for layer in read_net(made.folder.prototxt).layers}
     assert made.report.maximum <= 1e-5
     assert ("Crop" in kinds) == (floor_pool == "crop")
@@ -281,7 +294,12 @@ def test_every_spelling_passes_the_gate(source: Path, tmp_path: Path, floor_pool
 def test_model_folder_is_a_source(source: Path, tmp_path: Path) -> None:
     """What was written once goes on to another format, with its manifest."""
     first = convert(source, tmp_path / "first", reading=SourceOptions(batch_norm="keep", standardisation="prewhiten"))
-    second = convert(tmp_path / "first", tmp_path / "second", caffe=CaffeOptions(floor_pool="conv"), reading=SourceOptions(name="second"))
+    second = convert(
+        tmp_path / "first",
+        tmp_path / "second",
+        caffe=CaffeOptions(floor_pool="conv"),
+        reading=SourceOptions(name="second"),
+    )
     assert second.report.reference == "net"
     assert second.manifest.name == "second"
     assert second.manifest.standardisation == first.manifest.standardisation
@@ -295,12 +313,16 @@ def test_model_folder_is_a_source(source: Path, tmp_path: Path) -> None:
 def test_what_was_written_is_read_with_its_manifest(source: Path, tmp_path: Path, given: str) -> None:
     """Standardisation, name and source come from the manifest, beside Caffe's files and inside ONNX; not a guess."""
     for place, target in (("m", "caffe"), ("m.onnx", "onnx")):
-        convert(source, tmp_path / place, target=target, reading=SourceOptions(standardisation="prewhiten", name="mine"))  # type: ignore[arg-type]
+        convert(
+            source, tmp_path / place, target=target, reading=SourceOptions(standardisation="prewhiten", name="mine")
+        )  # type: ignore[arg-type]
     made = convert(tmp_path / given, tmp_path / "again")
     assert (made.manifest.name, made.manifest.standardisation.kind) == ("mine", "prewhiten")
     assert made.manifest.source == "small.pb"
     assert not any("assumed" in remark for remark in made.remarks)
-    chosen = convert(tmp_path / given, tmp_path / "chosen", reading=SourceOptions(standardisation="fixed", name="other")).manifest
+    chosen = convert(
+        tmp_path / given, tmp_path / "chosen", reading=SourceOptions(standardisation="fixed", name="other")
+    ).manifest
     assert (chosen.name, chosen.standardisation.kind) == ("other", "fixed")
 
 
@@ -342,14 +364,21 @@ def test_a_smaller_embedding_is_called_as_asked(source: Path, tmp_path: Path) ->
     first = convert(source, tmp_path / "first").folder
     (first.path / "manifest.json").write_text(replace(first.manifest, match_threshold=0.7).to_json())
     faces = FaceCrops(random_pictures(20, (19, 19, 3)))
-    made = convert(first.path, tmp_path / "m", reduction=Reduction(size=4, crops=faces), reading=SourceOptions(name="mine"))
+    made = convert(
+        first.path, tmp_path / "m", reduction=Reduction(size=4, crops=faces), reading=SourceOptions(name="mine")
+    )
     assert (made.manifest.name, made.manifest.match_threshold) == ("mine", None)
 
 
 def test_net_before_and_after_are_compared_layer_by_layer(source: Path, tmp_path: Path) -> None:
     """With `stages`, a Caffe source is compared at every blob that both nets have."""
     convert(source, tmp_path / "first", reading=SourceOptions(batch_norm="keep"))
-    made = convert(tmp_path / "first", tmp_path / "second", reading=SourceOptions(batch_norm="keep"), parity=ParityOptions(stages=True))
+    made = convert(
+        tmp_path / "first",
+        tmp_path / "second",
+        reading=SourceOptions(batch_norm="keep"),
+        parity=ParityOptions(stages=True),
+    )
     assert len(made.report.stages) > 15
     assert max(stage.relative for stage in made.report.stages) <= 1e-5
 
@@ -360,7 +389,7 @@ def test_smaller_embedding(source: Path, tmp_path: Path) -> None:
     made = convert(source, tmp_path / "m", reduction=Reduction(size=4, crops=faces))
     manifest = made.folder.manifest
     assert (manifest.name, manifest.embedding_size) == ("facenet-small-4", 4)
-    assert manifest.source == "small.pb, 10 numbers projected to 4 on 60 crops"
+    assert manifest.source == "small.pb, 10 dimensions projected to 4 on 60 crops"
     assert [report.step for report in made.reports] == ["net", "projection", "caffe"]
     assert made.projection is not None
     assert (made.projection.before, made.projection.after, made.projection.crops) == (10, 4, 60)
@@ -371,15 +400,6 @@ def test_smaller_embedding(source: Path, tmp_path: Path) -> None:
     vectors = get_engine("reference").compile(read_net(made.folder.prototxt, made.folder.caffemodel))(x)["embeddings"]
     assert vectors.shape == (3, 4)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-
-
-def test_smaller_embedding_needs_faces(source: Path, tmp_path: Path) -> None:
-    """Either option alone is refused, with the other's name."""
-    with pytest.raises(ConvertError, match="--calibrate"):
-        convert(source, tmp_path / "m", reduction=Reduction(size=4))
-    with pytest.raises(ConvertError, match="--embedding-size"):
-        convert(source, tmp_path / "m", reduction=Reduction(crops=FaceCrops(random_pictures(9, (19, 19, 3)))))
-    assert not (tmp_path / "m").exists()
 
 
 def test_crops_in_a_folder(source: Path, tmp_path: Path) -> None:

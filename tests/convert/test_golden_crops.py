@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceall.convert import ParityOptions
 from faceall import images
-from faceall.convert import convert
+from faceall.convert import ParityOptions, convert
 from faceall.convert.parity.comparison import random_pictures
 from faceall.convert.parity.crops import default_crops
 from faceall.convert.parity.report import DEFAULT_THRESHOLD
@@ -19,7 +18,7 @@ from faceall.models import FACENET_CROP, write_model_folder
 from tensorflow_graphs import small_facenet
 from tiny_model import write_tiny_model
 
-PORTRAIT = Path(images.__file__).parent.parent / "convert" / "portrait.jpg"
+PORTRAIT = Path(images.__file__).parent.parent / "embed" / "portrait.jpg"
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from coreml_nets import embedder_net, messy_net
-from faceall.convert import ParityOptions
 from faceall.caffe import Net
 from faceall.caffe.files import write_net
 from faceall.caffe.reference import run_all
-from faceall.convert import convert
+from faceall.convert import ParityOptions, convert
 from faceall.convert.passes.simplify import apply_batch_norm
 
 

@@ -20,7 +20,6 @@ from google.protobuf import text_format
 
 from coreml_files import small_network, small_program, small_weights, write_package
 from coreml_nets import embedder_net, manifest_of, messy_net
-from faceall.convert import ParityOptions
 from faceall.caffe import schema as caffe_schema
 from faceall.caffe.caffemodel import write_caffemodel
 from faceall.caffe.net import Net
@@ -28,7 +27,7 @@ from faceall.caffe.onnx import to_onnx
 from faceall.caffe.onnx_schema import messages as onnx_messages
 from faceall.caffe.prototxt import message_of, write_prototxt
 from faceall.caffe.shapes import infer_shapes
-from faceall.convert import convert, translate
+from faceall.convert import ParityOptions, convert, translate
 from faceall.convert.sources.tensorflow.savedmodel import SAVED_MODEL
 from faceall.convert.sources.tensorflow.schema import messages as source_messages
 from faceall.convert.targets.coreml import read_coreml

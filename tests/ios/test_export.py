@@ -92,9 +92,9 @@ def test_detectors_are_refused(tmp_path: Path, shared: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--input-kind", "array"], "--input-kind does nothing for --to ios"),
-        (["--bottleneck", "convolution"], "--bottleneck does nothing for --to ios"),
-        (["--target", "ios14"], "needs iOS15 or later"),
+        (["--input-kind", "array"], "--input-kind has no effect for --to ios"),
+        (["--bottleneck", "convolution"], "--bottleneck has no effect for --to ios"),
+        (["--minimum-ios", "14"], "needs iOS 15 or later"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(

@@ -78,8 +78,8 @@ def test_an_interrupted_refresh_is_completed(tmp_path: Path) -> None:
     ("marker", "words"),
     [
         (None, "no package that faceall made"),
-        ("no JSON", "cannot be read as ours"),
-        ('{"schema": 1}', "cannot be read as ours"),
+        ("no JSON", "cannot be read"),
+        ('{"schema": 1}', "cannot be read"),
         ('{"schema": 2, "files": {}}', "newer faceall"),
         ('{"schema": 1, "files": {"../../etc/passwd": "0"}}', "damaged"),
         ('{"schema": 1, "files": {"/etc/passwd": "0"}}', "damaged"),
@@ -97,7 +97,7 @@ def test_foreign_folders_are_refused(tmp_path: Path, marker: str | None, words: 
 def test_a_file_in_the_place_is_refused(tmp_path: Path) -> None:
     """A package is a folder."""
     (tmp_path / "Phone").write_text("")
-    with pytest.raises(ConvertError, match="no folder"):
+    with pytest.raises(ConvertError, match="not a folder"):
         refuse_foreign(tmp_path / "Phone")
 
 

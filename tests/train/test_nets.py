@@ -12,8 +12,7 @@ pytest.importorskip("tensorflow", reason="Keras computes with TensorFlow here")
 
 import keras
 
-from faceall.convert import ParityOptions, SourceOptions
-from faceall.convert import convert, read_graph
+from faceall.convert import ParityOptions, SourceOptions, convert, read_graph
 from faceall.convert.architectures.definitions import inception_resnet_v1 as defined
 from faceall.errors import TrainError
 from faceall.train.distillation.initialisation import inherit, teacher_weights
@@ -49,7 +48,12 @@ def test_the_converter_takes_a_net_as_it_is(architecture: str, tmp_path: Path) -
         net = inception_resnet_v1(width=0.1, multiple=2, embedding_size=32, image_size=96)
     randomise(net)
     net.save(tmp_path / "net.keras")
-    done = convert(tmp_path / "net.keras", tmp_path / "model", reading=SourceOptions(standardisation="fixed"), parity=ParityOptions(tolerance=5e-4))
+    done = convert(
+        tmp_path / "net.keras",
+        tmp_path / "model",
+        reading=SourceOptions(standardisation="fixed"),
+        parity=ParityOptions(tolerance=5e-4),
+    )
     assert done.manifest.embedding_size == 32
     assert done.report.cosine_min > 0.999999
 

@@ -1,11 +1,11 @@
-"""Nets in: a frozen TensorFlow graph becomes a model folder in Caffe's format, without TensorFlow.
+"""Convert models between formats, without TensorFlow.
 
-The way of a file: `graphdef` reads it, `simplify` cuts it and finds its patterns, `facenet` writes layers,
-`net_passes` folds, `parity` compares with the graph itself, which `evaluate` runs in NumPy. `subject` opens a source of
-any kind, `job` takes it through the steps, `targets` holds what can be written.
+`sources` reads files, `tensorflow` turns graphs into nets, `passes` simplify nets, `targets` write them and `parity`
+compares every step. `subject` opens a source of any kind and `conversion` runs the steps.
 """
 
 from faceall.convert.conversion import Conversion, convert
+from faceall.convert.options import CaffeOptions, ParityOptions, Reduction, SourceOptions
 from faceall.convert.parity.comparison import compare, read_check
 from faceall.convert.parity.crops import CropReader, FaceCrops, labels_of, read_crops, spread
 from faceall.convert.parity.report import GATE, ParityReport, Stage
@@ -23,6 +23,7 @@ __all__ = [
     "GATE",
     "BatchNormStyle",
     "BottleneckStyle",
+    "CaffeOptions",
     "Conversion",
     "CoremlOptions",
     "CropReader",
@@ -30,9 +31,12 @@ __all__ = [
     "FloorPool",
     "Graph",
     "Node",
+    "ParityOptions",
     "ParityReport",
     "Projection",
     "ProjectionReport",
+    "Reduction",
+    "SourceOptions",
     "Stage",
     "Target",
     "Translation",

@@ -295,9 +295,7 @@ def _standardisation(
     guess: StandardisationName = "prewhiten" if size == 128 else "fixed"
     described = {"fixed": "(x - 127.5) / 128", "prewhiten": "per-image prewhitening"}
     other = "fixed" if guess == "prewhiten" else "prewhiten"
-    whose = (
-        f"official {size}-dimensional FaceNet models" if size in (128, 512) else "the newer official FaceNet models"
-    )
+    whose = f"official {size}-dimensional FaceNet models" if size in (128, 512) else "the newer official FaceNet models"
     remark = f"unknown file: assumed {described[guess]}, as {whose} have it; override with --standardisation {other}"
     return _RULES[guess], (remark,)
 

@@ -1,10 +1,10 @@
-"""Model folders: find, write, verify; and what a net has to be fed.
+"""Model folders: find, write and verify models, and prepare their input.
 
-A model is a folder with model.prototxt and model.caffemodel (Caffe's formats) and manifest.json.
-Downloads are in `faceall.models.fetch`, which is imported only by whoever wants one.
+A model is a folder with model.prototxt and model.caffemodel (Caffe's formats) and manifest.json. Downloads are in
+`faceall.models.fetch`, which is imported only when needed.
 """
 
-from faceall.models.folder import ModelFolder, sha256_of, write_model_folder
+from faceall.models.folder import ModelFolder, refuse_taken, sha256_of, write_model_folder
 from faceall.models.known import FACENET_CROP, FACENET_INPUT_SIZE, KNOWN_MODELS, KnownModel, recognise, recommended
 from faceall.models.manifest import CAFFEMODEL, EIGHT_BIT, MANIFEST, PROTOTXT, SCHEMA, Manifest, ModelKind
 from faceall.models.preparation import CropRule, Standardisation
@@ -41,6 +41,7 @@ __all__ = [
     "installed_models",
     "recognise",
     "recommended",
+    "refuse_taken",
     "remove",
     "scan",
     "search_path",

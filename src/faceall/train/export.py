@@ -67,7 +67,13 @@ def export_model(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "student.keras"
         net.save(file)
-        done = convert(file, destination, replace_existing=replace_existing, reading=SourceOptions(standardisation="fixed", name=name), parity=ParityOptions(crops=check))
+        done = convert(
+            file,
+            destination,
+            replace_existing=replace_existing,
+            reading=SourceOptions(standardisation="fixed", name=name),
+            parity=ParityOptions(crops=check),
+        )
     complete(done.folder, source=source, licence=licence, half=half)
     return done
 

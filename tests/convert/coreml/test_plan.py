@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,12 +100,12 @@ def test_plans_of_embedders_and_detectors() -> None:
     [
         ({"format": "onnx"}, "format 'onnx' is unknown; known: mlprogram, neuralnetwork"),
         ({"precision": "int4"}, "precision 'int4' is unknown"),
-        ({"target": "android"}, "target 'android' is unknown; known: iOS13"),
-        ({"target": "iOS14"}, "mlprogram with float32 needs iOS15 or later, not iOS14"),
-        ({"target": "ios15", "precision": "int8"}, "mlprogram with int8 needs iOS16 or later, not iOS15"),
+        ({"minimum_ios": 12}, "minimum iOS 12 is unknown to Core ML; known: 13, 14"),
+        ({"minimum_ios": 14}, "mlprogram with float32 needs iOS 15 or later, not 14"),
+        ({"minimum_ios": 15, "precision": "int8"}, "mlprogram with int8 needs iOS 16 or later, not 15"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options: dict[str, str], text: str) -> None:
+def test_options_that_do_not_fit_are_refused(options: dict[str, Any], text: str) -> None:
     """The refusal names the option and what is known or needed."""
     with pytest.raises(ConvertError, match=text):
         CoremlOptions(**options)  # type: ignore[arg-type]

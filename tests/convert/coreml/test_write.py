@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from coreml_nets import embedder_net, manifest_of, messy_net
-from faceall.convert import CoremlOptions
 from faceall.caffe.reference import run_all
+from faceall.convert import CoremlOptions
 from faceall.convert.targets.coreml import coreml_parity, read_coreml, write_coreml
 from faceall.convert.targets.coreml.write import MANIFEST_KEY
 from faceall.errors import ConvertError, MissingDependencyError, NetFormatError, ParityError

@@ -1,4 +1,4 @@
-"""Nets that standardise their pictures themselves: pixels go in as they are."""
+"""Nets that standardise their images themselves: pixels are passed as they are."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from source_checks import run_source
 
-from faceall.convert import ParityOptions, SourceOptions
 from faceall.caffe import Layer, Net, input_layer, write_net
-from faceall.convert import convert
+from faceall.convert import ParityOptions, SourceOptions, convert
 from faceall.convert.parity.comparison import random_pictures
 from faceall.convert.sources import open_source
 from faceall.convert.subject import standardises_itself
@@ -51,7 +50,9 @@ def normalization(**options: Any) -> Callable[[dict[str, Any]], None]:
 
 def rule_of(source: Path, place: Path, **options: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """The standardisation in the manifest of a converted source, and the remarks."""
-    made = convert(source, place, **options, parity=ParityOptions(engine="reference", crops=random_pictures(2, (24, 24, 3))))
+    made = convert(
+        source, place, **options, parity=ParityOptions(engine="reference", crops=random_pictures(2, (24, 24, 3)))
+    )
     return made.manifest.standardisation.to_json(), made.remarks
 
 
@@ -61,7 +62,7 @@ def test_net_that_rescales_takes_pixels_as_they_are(made: Path, tmp_path: Path, 
     pytest.importorskip("h5py", reason="needs h5py for Keras's files")
     rule, remarks = rule_of(made / name, tmp_path / "model")
     assert rule == AS_THEY_ARE
-    assert any("rescales its pictures itself" in remark for remark in remarks)
+    assert any("rescales its images itself" in remark for remark in remarks)
 
 
 @pytest.mark.parametrize("name", ["sequential.keras", "saved_v1"])
@@ -88,7 +89,11 @@ def test_whole_way_of_a_net_that_rescales(made: Path, tmp_path: Path) -> None:
     pytest.importorskip("h5py", reason="needs h5py for Keras's files")
     crops = random_pictures(3, (24, 24, 3))
     wanted = run_source(open_source(made / "functional.keras"), crops.astype(np.float32))
-    convert(made / "functional.keras", tmp_path / "model", parity=ParityOptions(engine="reference", crops=crops, expected=wanted))
+    convert(
+        made / "functional.keras",
+        tmp_path / "model",
+        parity=ParityOptions(engine="reference", crops=crops, expected=wanted),
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,7 +188,12 @@ def test_several_signatures_without_a_choice_are_listed(made: Path, tmp_path: Pa
         convert(tmp_path / "net", tmp_path / "model")
     crops = random_pictures(2, (24, 24, 3))
     for name in ("other", "serve"):
-        done = convert(tmp_path / "net", tmp_path / name, reading=SourceOptions(signature=name), parity=ParityOptions(crops=crops, engine="reference"))
+        done = convert(
+            tmp_path / "net",
+            tmp_path / name,
+            reading=SourceOptions(signature=name),
+            parity=ParityOptions(crops=crops, engine="reference"),
+        )
         assert done.report.passed
     with pytest.raises(FaceallError, match=r"no signature 'third'; its signatures: .*'other'"):
         convert(tmp_path / "net", tmp_path / "model", reading=SourceOptions(signature="third"))

@@ -12,9 +12,8 @@ from PIL import Image as PillowImage
 from savedmodel_nets import LAYER_NETS, cascade_folder, layer_net, pool_net
 
 from coreml_nets import messy_net
-from faceall.convert import ParityOptions, SourceOptions
 from faceall.caffe import Net, get_engine
-from faceall.convert import convert
+from faceall.convert import ParityOptions, SourceOptions, convert
 from faceall.convert.parity.comparison import random_pictures
 from faceall.convert.targets.savedmodel import Part, write_savedmodel
 from faceall.convert.targets.savedmodel.encode import UINT8, graph_bytes
@@ -103,7 +102,9 @@ def test_net_of_any_size_takes_every_size(tmp_path: Path) -> None:
 def test_cascade_is_served(tmp_path: Path) -> None:
     """Upright files go in; the results are those of the nets, which see them turned."""
     nets = cascade_folder(tmp_path / "mtcnn")
-    made = convert(tmp_path / "mtcnn", tmp_path / "served", target="savedmodel", parity=ParityOptions(engine="reference"))
+    made = convert(
+        tmp_path / "mtcnn", tmp_path / "served", target="savedmodel", parity=ParityOptions(engine="reference")
+    )
     model = served(made.path / "1")
     by_channels = {2: "probabilities", 4: "offsets", 10: "landmarks"}
     for name, size in (("pnet", (31, 18)), ("rnet", (24, 24)), ("onet", (48, 48))):
@@ -125,7 +126,13 @@ def portrait(astronaut: Image) -> Image:
 def tiny(tmp_path: Path) -> tuple[ModelFolder, Any]:
     """A model, and its SavedModel in TensorFlow."""
     folder = write_tiny_model(tmp_path / "models")
-    made = convert(folder.path, tmp_path / "served", target="savedmodel", reading=SourceOptions(standardisation="fixed"), parity=ParityOptions(engine="reference"))
+    made = convert(
+        folder.path,
+        tmp_path / "served",
+        target="savedmodel",
+        reading=SourceOptions(standardisation="fixed"),
+        parity=ParityOptions(engine="reference"),
+    )
     return folder, served(made.path / "1")
 
 
@@ -180,7 +187,9 @@ def test_what_is_no_picture_is_an_error_of_the_request(tiny: tuple[ModelFolder, 
 def test_facenet_is_served(facenet: ModelFolder, shared: Path, portrait: Image, tmp_path: Path) -> None:
     """The real net: TensorFlow's golden vectors come back, from pixels and from files."""
     golden = np.load(shared / "models/facenet/golden.npz")
-    made = convert(facenet.path, tmp_path / "served", target="savedmodel", parity=ParityOptions(crops=golden["crops"][:2]))
+    made = convert(
+        facenet.path, tmp_path / "served", target="savedmodel", parity=ParityOptions(crops=golden["crops"][:2])
+    )
     model = served(made.path / "1")
     pixels = golden["crops"][:4].astype(np.float32)
     vectors = call(model, "calculate_embeddings_from_images", images=pixels)["embeddings"]

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from faceall.errors import ConvertError
-from faceall.files import replacing, sync_tree, write_file
+from faceall.files import replacing, write_file
 from faceall.models import sha256_of
 from faceall.version import __version__
 
@@ -81,7 +81,7 @@ def refuse_foreign(destination: Path) -> None:
 def place_package(staged: Path, destination: Path) -> Placed:
     """Move a complete package from `staged` to its place, or refresh the package that is there.
 
-    The package's checksums are replaced, and files that are no longer part of a package are removed. Files that were added
+    The files of the package are replaced, and files that are no longer part of one are removed. Files that were added
     or changed are kept. If the process is killed halfway, the same command completes the work.
     """
     checksums = dict(_checksums(staged))
@@ -92,8 +92,7 @@ def place_package(staged: Path, destination: Path) -> Placed:
         return Placed("written")
     known = _known_files(destination)
     kept = [name for name, digest in checksums.items() if _is_changed(destination / name, known.get(name), digest)]
-    sync_tree(staged)
-    for name in files:
+    for name in checksums:
         target = destination / (f"{name}.new" if name in kept else name)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged / name, target)
@@ -117,7 +116,7 @@ def _checksums(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _known_files(destination: Path) -> Mapping[str, str]:
-    """Return the package's checksums with their SHA-256, from the marker."""
+    """Return the package's files with their SHA-256, from the marker."""
     try:
         values = json.loads((destination / MARKER).read_text(encoding="utf-8"))
         schema, checksums = values["schema"], values["files"]
