@@ -92,6 +92,7 @@ def place_package(staged: Path, destination: Path) -> Placed:
         return Placed("written")
     known = _known_files(destination)
     kept = [name for name, digest in checksums.items() if _is_changed(destination / name, known.get(name), digest)]
+    sync_tree(staged)
     for name in checksums:
         target = destination / (f"{name}.new" if name in kept else name)
         target.parent.mkdir(parents=True, exist_ok=True)
