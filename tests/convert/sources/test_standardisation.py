@@ -50,9 +50,8 @@ def normalization(**options: Any) -> Callable[[dict[str, Any]], None]:
 
 def rule_of(source: Path, place: Path, **options: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """The standardisation in the manifest of a converted source, and the remarks."""
-    made = convert(
-        source, place, **options, parity=ParityOptions(engine="reference", crops=random_pictures(2, (24, 24, 3)))
-    )
+    parity = ParityOptions(engine="reference", crops=random_pictures(2, (24, 24, 3)))
+    made = convert(source, place, reading=SourceOptions(**options), parity=parity)
     return made.manifest.standardisation.to_json(), made.remarks
 
 

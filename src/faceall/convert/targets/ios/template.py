@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from faceall.errors import ConvertError
-from faceall.files import replacing, write_file
+from faceall.files import replacing, sync_tree, write_file
 from faceall.models import sha256_of
 from faceall.version import __version__
 
