@@ -56,7 +56,7 @@ def facenet_margin(boxes: Any, image: tuple[int, int], margin: float = 32) -> An
 
 def by(rule: CropRule) -> Regions:
     """Return the function that applies a crop rule."""
-    return lambda boxes, picture: rule.regions(boxes, picture=picture)
+    return lambda boxes, image_size: rule.regions(boxes, image_size=image_size)
 
 
 def as_row(title: str, found: Evaluation, number: int) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def test_golden_crops_show_a_face_at_every_size(size: tuple[int, int]) -> None:
     assert made.crops.shape == (6, size[1], size[0], 3)
     box = np.array([[70.0, 60.1, 154.9, 169.6]])
     picture = images.read_image(PORTRAIT)
-    region = FACENET_CROP.regions(box, picture=(picture.shape[1], picture.shape[0]))[0]
+    region = FACENET_CROP.regions(box, image_size=(picture.shape[1], picture.shape[0]))[0]
     cut = images.crop(picture, region, size=(160, 160))
     wanted, *small = (images.resize(each, (12, 12)).mean(axis=2) for each in (cut, *made.crops))
     for each in small:

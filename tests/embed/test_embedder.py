@@ -180,7 +180,7 @@ def test_a_named_model_wins_over_the_environment(two_sizes: Path, monkeypatch: p
 
 def test_a_size_that_no_model_makes(two_sizes: Path) -> None:
     """The message lists what there is and says what to get."""
-    with pytest.raises(ModelNotFoundError, match=r"512 numbers.*a-small \(64\), b-large \(128\).*models import"):
+    with pytest.raises(ModelNotFoundError, match=r"512 dimensions.*a-small \(64\), b-large \(128\).*models import"):
         Embedder(size=512)
 
 

@@ -16,7 +16,7 @@ from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.caffe.onnx import to_onnx
 from faceall.embed import Embedder
 from faceall.embed.quantisation import (
-    GATE,
+    MINIMUM_COSINE,
     _cheapest,
     _groups,
     add_eight_bit,
@@ -102,11 +102,11 @@ def test_rounding_is_as_written(net: Net, pictures: Array) -> None:
 @needs_eight_bit
 def test_the_gate_holds(net: Net, pictures: Array) -> None:
     """What is chosen keeps the gate; under one that nothing can keep, nothing is chosen."""
-    loose = choose_ranges(net, pictures, pictures[:2] * 2, output="out", gate=0.99)
+    loose = choose_ranges(net, pictures, pictures[:2] * 2, output="out", minimum_cosine=0.99)
     assert loose.ranges.keys() == {"conv1", "conv2"}
     assert loose.cosine[0] >= 0.99
     assert 0 < loose.share < 1
-    assert not choose_ranges(net, pictures, pictures[:2] * 2, output="out", gate=1.0).ranges
+    assert not choose_ranges(net, pictures, pictures[:2] * 2, output="out", minimum_cosine=1.0).ranges
 
 
 def test_without_the_instructions_nothing_is_measured(
@@ -167,7 +167,7 @@ def test_facenet_keeps_its_vectors_and_its_identity(shared: Path, facenet: Model
     assert embedder.precision == "int8"
     assert cosines.min() >= 0.9999
     assert report.share > 1 / 3
-    assert report.cosine[0] >= GATE
+    assert report.cosine[0] >= MINIMUM_COSINE
     assert model.fingerprint == facenet.fingerprint
     model.verify()
     exact = Embedder(model.path, precision="float32").embed_crops(golden["crops"])

@@ -155,7 +155,9 @@ def scaling_vectors() -> dict[str, Any]:
 def crop_vectors() -> dict[str, Any]:
     """Where rules cut, and what a crop looks like."""
     boxes = random_boxes(6, 7)
-    rules = [{"rule": rule.to_json(), "regions": rule.regions(boxes, picture=(250, 200)).tolist()} for rule in _RULES]
+    rules = [
+        {"rule": rule.to_json(), "regions": rule.regions(boxes, image_size=(250, 200)).tolist()} for rule in _RULES
+    ]
     picture = smooth_picture(23, 17, 8)
     crops = [
         {"region": list(map(float, region)), "crop": pixels(images.crop(picture, region, size=size))}

@@ -96,7 +96,7 @@ def test_only_a_model_is_replaced(tmp_path: Path, extra: str) -> None:
     assert (
         precious.read_text() == (tmp_path / "file").read_text() == (tmp_path / "photos" / "a.jpg").read_text() == "hi"
     )
-    with pytest.raises(ModelError, match="no place for a model"):
+    with pytest.raises(ModelError, match="cannot hold a model"):
         write_model_folder("/", manifest, files, replace_existing=True)
 
 
@@ -153,7 +153,7 @@ def test_damage_is_told_with_both_checksums(tmp_path: Path) -> None:
     assert hashlib.sha256(b"weights").hexdigest() in text
     assert hashlib.sha256(b"weightz").hexdigest() in text
     model.prototxt.unlink()
-    with pytest.raises(ModelDamagedError, match=r"model\.prototxt: is absent"):
+    with pytest.raises(ModelDamagedError, match=r"model\.prototxt: is missing"):
         ModelFolder.open(model.path)
 
 
@@ -172,7 +172,7 @@ def test_nothing_installed_says_what_to_get() -> None:
     with pytest.raises(ModelNotFoundError) as caught:
         find_model()
     assert str(caught.value) == (
-        "no embedder is installed: get 20180402-114759.pb (FaceNet, 512 numbers) and run: "
+        "no embedder is installed: get 20180402-114759.pb (FaceNet, 512-dimensional) and run: "
         "faceall models import 20180402-114759.pb"
     )
     with pytest.raises(ModelNotFoundError, match=r"import 20170512-110547\.pb"):
@@ -185,7 +185,7 @@ def test_other_sizes_are_named(data: Path) -> None:
     """Where another size is installed the line says which; a size that no known file has gets the known sizes."""
     write(data / "models" / "one")
     with pytest.raises(
-        ModelNotFoundError, match=r"makes 128 numbers is installed; installed are one \(512\): get 2017"
+        ModelNotFoundError, match=r"with 128 dimensions is installed; installed are one \(512\): get 2017"
     ):
         find_model(size=128)
     with pytest.raises(ModelNotFoundError, match="official FaceNet files make 128 or 512"):
@@ -228,7 +228,7 @@ def test_damaged_folders_hide_nothing(tmp_path: Path, data: Path, monkeypatch: p
     assert find_model().name == "good"
     with pytest.raises(ModelError, match=r"bad/manifest\.json: is not JSON"):
         find_model("bad")
-    with pytest.raises(ModelNotFoundError, match=r"not usable is .*bad"):
+    with pytest.raises(ModelNotFoundError, match=r"unusable: .*bad"):
         find_model(size=128)
 
 
@@ -239,7 +239,7 @@ def test_what_is_named_has_to_fit(data: Path) -> None:
         ModelNotFoundError, match="no model 'two' is installed and no folder is there; installed are: one"
     ):
         find_model("two")
-    with pytest.raises(ModelError, match="one makes 512 numbers, 128 were asked for"):
+    with pytest.raises(ModelError, match="one is 512-dimensional, 128 dimensions were asked for"):
         find_model("one", size=128)
     with pytest.raises(ModelError, match="kind 'embedder', expected 'detector'"):
         find_model("one", kind="detector")

@@ -77,8 +77,8 @@ def test_clipping_ends_at_the_picture() -> None:
     """The border 'clip' needs the picture's size; 'black' leaves the region as it is."""
     boxes = [[-5, 10, 40, 95]]
     assert CropRule(margin=0).regions(boxes).tolist() == boxes
-    assert CropRule(margin=0, border="clip").regions(boxes, picture=(30, 90)).tolist() == [[0, 10, 30, 90]]
-    with pytest.raises(ValueError, match="size of the picture"):
+    assert CropRule(margin=0, border="clip").regions(boxes, image_size=(30, 90)).tolist() == [[0, 10, 30, 90]]
+    with pytest.raises(ValueError, match="needs the image's size"):
         CropRule(border="clip").regions(boxes)
 
 

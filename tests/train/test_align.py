@@ -120,7 +120,7 @@ def test_regions_grow_around_the_rule_by_the_pixels_of_the_room(room: float, siz
     boxes = np.random.default_rng(0).uniform(0, 300, (20, 2)).repeat(2, 1)[:, [0, 2, 1, 3]]
     boxes[:, 2:] += np.random.default_rng(1).uniform(20, 200, (20, 2))
     inner = options.rule.regions(boxes)
-    outer = options.regions(boxes, picture=(640, 480))
+    outer = options.regions(boxes, image_size=(640, 480))
     pixels = (inner[:, 2:] - inner[:, :2]) / size
     edge = (options.side - size) / 2
     assert edge == int(edge)

@@ -122,7 +122,7 @@ class Embedder:
         width, height = manifest.input_size
         image_size = (image.shape[1], image.shape[0])
         crops = np.empty((len(faces), height, width, 3), np.uint8)
-        for number, region in enumerate(manifest.crop.regions(faces.boxes, picture=image_size)):
+        for number, region in enumerate(manifest.crop.regions(faces.boxes, image_size=image_size)):
             crops[number] = images.crop(image, region, size=manifest.input_size)
         return crops
 

@@ -1,8 +1,8 @@
-"""Which convolutions of an embedder may be computed in 8 bits, so that its vectors stay what they are.
+"""Choose the convolutions of an embedder that can be computed in 8 bits without changing its vectors.
 
-Bytes are multiplied four times as fast as float32 numbers, but rounding in an early layer, or where the values spread
-widely, moves the vectors. So it is measured: groups of layers are tried one by one on variations of a portrait, the
-ones that do least harm for their work are taken together, and what is taken is measured as a whole.
+Integers of 8 bits are multiplied four times as fast as float32, but rounding in an early layer, or where values spread
+widely, moves the vectors. So it is measured: groups of layers are tried one by one on variations of a portrait, those
+with the least error for their work are combined, and the combination is measured as a whole.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from faceall.errors import EngineError
 from faceall.models import EIGHT_BIT, Manifest, ModelFolder, write_model_folder
 from faceall.types import Array, Float32Array, Image
 
-GATE = 0.99994
+MINIMUM_COSINE = 0.99994
 """The smallest cosine to float32 on the portrait's variations: stricter than 0.9999, as other faces differ more."""
 
-PICTURES = 24
+IMAGES = 24
 _GROUPS = 24
 _BATCH = 8
-"""How many pictures are run at once while ranges are measured."""
+"""Images that run at once while ranges are measured."""
 _MARGIN = 1.6
-"""How much larger than the largest value seen an input may get before it is cut off."""
+"""The factor from the largest value seen to the value at which an input is clipped."""
 
 _PORTRAIT = Path(__file__).with_name("portrait.jpg")  # Eileen Collins, NASA, public domain
 _BOX = (70.0, 60.1, 154.9, 169.6)
-"""Where the face is in it."""
+"""The box of the face in it."""
 
 
 @dataclass(frozen=True)
 class EightBitReport:
-    """What was chosen.
+    """The chosen layers.
 
     Attributes
     ----------
     ranges : Mapping[str, float]
         Layer -> the largest value of its input.
     share : float
-        Part of the multiplications that is done in 8 bits, 0..1.
+        The share of the multiplications in 8 bits, 0..1.
     cosine : tuple[float, float]
         (smallest, mean) to float32 on the portrait's variations.
     """
@@ -59,10 +59,10 @@ class EightBitReport:
     cosine: tuple[float, float]
 
     def to_json(self) -> str:
-        """The text of the model folder's file."""
+        """Return the text of the model folder's file."""
         values = {
             "schema": 1,
-            "cosine": {"smallest": self.cosine[0], "mean": self.cosine[1], "pictures": PICTURES},
+            "cosine": {"smallest": self.cosine[0], "mean": self.cosine[1], "images": IMAGES},
             "share": self.share,
             "ranges": dict(self.ranges),
         }
@@ -73,27 +73,36 @@ Progress = Callable[[int, int], None]
 
 
 def add_eight_bit(model: ModelFolder, *, progress: Progress | None = None) -> tuple[ModelFolder, EightBitReport]:
-    """Measure which layers of an embedder may be computed in 8 bits and note them in its folder.
+    """Measure which layers of an embedder can be computed in 8 bits and store them in its folder.
 
-    Without a layer that may, the folder stays as it is.
+    If there are none, the folder is unchanged.
 
     Parameters
     ----------
-    progress : Progress | None
-        Called with the number of measurements done and of all.
+    model : ModelFolder
+        The embedder.
+    progress : callable, optional
+        Called with the number of measurements done and the total.
+
+    Returns
+    -------
+    ModelFolder, EightBitReport
+        The model, and what was measured.
 
     Raises
     ------
-    ModelError
-    NetError
     EngineError
         If this processor or engine does not compute in 8 bits.
+    ModelError
+        If the folder cannot be written.
     """
     manifest = model.manifest
     net = read_net(model.prototxt, model.caffemodel)
     crops = portraits(manifest.crop.regions, manifest.input_size)
     natural, harsh = _standardised(crops, manifest), _standardised(exaggerated(crops), manifest)
-    report = choose_ranges(net, natural, harsh, output=manifest.output_blob, gate=GATE, progress=progress)
+    report = choose_ranges(
+        net, natural, harsh, output=manifest.output_blob, minimum_cosine=MINIMUM_COSINE, progress=progress
+    )
     if not report.ranges:
         return model, report
     files: dict[str, bytes | Path] = {name: model.path / name for name in manifest.files}
@@ -108,27 +117,29 @@ def _standardised(crops: npt.NDArray[np.uint8], manifest: Manifest) -> Float32Ar
     return np.ascontiguousarray(numbers.transpose(0, 3, 1, 2))
 
 
-def portraits(regions: Callable[..., Array], size: tuple[int, int], count: int = PICTURES) -> npt.NDArray[np.uint8]:
-    """Variations of the portrait: cut, turned, lit, greyed, blurred and noisy as photos are.
+def portraits(regions: Callable[..., Array], size: tuple[int, int], count: int = IMAGES) -> npt.NDArray[np.uint8]:
+    """Return variations of a portrait: shifted, flipped, with other light, in gray, blurred and noisy.
 
     Parameters
     ----------
-    regions : Callable[..., Array]
+    regions : callable
         The model's crop rule: boxes -> regions.
-    size : tuple[int, int]
-        (width, height) of the result.
+    size : tuple of int
+        Width and height of the crops.
+    count : int
+        The number of crops.
 
     Returns
     -------
     (count, height, width, 3) uint8
-        Always the same.
+        The same at every call.
     """
-    picture = images.read_image(_PORTRAIT)
+    image = images.read_image(_PORTRAIT)
     random = np.random.default_rng(0)
     box = np.array(_BOX)
     shifts = random.normal(0, 0.06, (count, 4)) * (box[2] - box[0])
-    whole = (picture.shape[1], picture.shape[0])
-    crops = [images.crop(picture, region, size=size) for region in regions(box + shifts, picture=whole)]
+    whole = (image.shape[1], image.shape[0])
+    crops = [images.crop(image, region, size=size) for region in regions(box + shifts, image_size=whole)]
     return np.stack([_vary(crop, random) for crop in crops])
 
 
@@ -147,7 +158,7 @@ def _vary(crop: Image, random: np.random.Generator) -> Image:
 
 
 def exaggerated(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Negatives, silhouettes, harsh light: what drives the values of a net as far as any photo may.
+    """Return negatives, silhouettes and harsh light, which drive a net's values to their extremes.
 
     Parameters
     ----------
@@ -165,45 +176,54 @@ def exaggerated(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def choose_ranges(
     net: Net,
-    pictures: Float32Array,
+    samples: Float32Array,
     harsh: Float32Array,
     *,
     output: str,
-    gate: float = GATE,
+    minimum_cosine: float = MINIMUM_COSINE,
     progress: Progress | None = None,
 ) -> EightBitReport:
-    """Choose the layers.
+    """Choose the layers to compute in 8 bits.
 
     Parameters
     ----------
-    pictures : (n, C, H, W) float32
-        Standardised: what the vectors are compared on.
+    net : Net
+        The embedder.
+    samples : (n, C, H, W) float32
+        Standardised images that the vectors are compared on.
     harsh : (m, C, H, W) float32
-        Further pictures that say how large the values get.
+        Further images that show how large the values get.
     output : str
         The blob of the vectors.
-    gate : float
-        The smallest cosine that is allowed.
+    minimum_cosine : float
+        The smallest allowed cosine to float32.
+    progress : callable, optional
+        Called with the number of measurements done and the total.
+
+    Returns
+    -------
+    EightBitReport
+        The chosen layers.
     """
     (name,) = net.inputs
-    ranges = measure_ranges(net, {name: np.concatenate([pictures, harsh])})
+    ranges = measure_ranges(net, {name: np.concatenate([samples, harsh])})
     work = _work(net)
     groups = _groups([layer for layer in work if layer in ranges], work)
     steps = len(groups) + 1
-    exact = _vectors(net, {}, {name: pictures}, output)
+    exact = _vectors(net, {}, {name: samples}, output)
 
     def cosines(layers: Iterable[str]) -> Array:
-        found = _vectors(net, {layer: ranges[layer] for layer in layers}, {name: pictures}, output)
+        found = _vectors(net, {layer: ranges[layer] for layer in layers}, {name: samples}, output)
         return np.asarray((found * exact).sum(axis=1))
 
-    harm: list[float] = []
+    error: list[float] = []
     for number, group in enumerate(groups):
         if progress is not None:
             progress(number, steps)
-        harm.append(max(0.0, 1 - float(cosines(group).min())))
-    chosen = _cheapest(groups, harm, work, 1 - gate)
-    while chosen and (together := cosines(_flat(groups, chosen))).min() < gate:
-        chosen.remove(max(chosen, key=harm.__getitem__))
+        error.append(max(0.0, 1 - float(cosines(group).min())))
+    chosen = _cheapest(groups, error, work, 1 - minimum_cosine)
+    while chosen and (together := cosines(_flat(groups, chosen))).min() < minimum_cosine:
+        chosen.remove(max(chosen, key=error.__getitem__))
     if progress is not None:
         progress(steps, steps)
     layers = _flat(groups, chosen)
@@ -213,7 +233,7 @@ def choose_ranges(
 
 
 def measure_ranges(net: Net, inputs: Mapping[str, Float32Array]) -> dict[str, float]:
-    """The largest value that each convolution reads, with a margin, where it reads nothing negative."""
+    """Return the largest value that each convolution reads, with a margin, if it reads nothing negative."""
     readers: dict[str, list[str]] = {}
     for layer in net.layers:
         if layer.type == "Convolution" and layer.bottoms[0] not in net.inputs:
@@ -234,7 +254,7 @@ def measure_ranges(net: Net, inputs: Mapping[str, Float32Array]) -> dict[str, fl
 
 
 def _vectors(net: Net, ranges: Mapping[str, float], inputs: Mapping[str, Float32Array], output: str) -> Array:
-    """The unit vectors with the layers of `ranges` in 8 bits: (n, D) float64."""
+    """Return the unit vectors with the layers of `ranges` in 8 bits, (n, D) float64."""
     wanted: Precision = "int8" if ranges else "float32"
     compiled = get_engine().compile(replace(net, ranges=ranges), [output], precision=wanted)
     if compiled.precision != wanted:
@@ -244,7 +264,7 @@ def _vectors(net: Net, ranges: Mapping[str, float], inputs: Mapping[str, Float32
 
 
 def _work(net: Net) -> dict[str, int]:
-    """How many multiplications each convolution takes, in the order of execution."""
+    """Return the number of multiplications of each convolution, in the order of execution."""
     shapes = infer_shapes(net)
     return {
         layer.name: prod(shapes[layer.tops[0]][2:]) * net.blobs(layer.name)[0].size
@@ -254,7 +274,7 @@ def _work(net: Net) -> dict[str, int]:
 
 
 def _groups(layers: Sequence[str], work: Mapping[str, int]) -> list[list[str]]:
-    """Neighbouring layers together, in groups of about equal work."""
+    """Group neighbouring layers into groups of about equal work."""
     done = np.cumsum([work[layer] for layer in layers]) if layers else np.zeros(0)
     groups: dict[int, list[str]] = {}
     for layer, total in zip(layers, done, strict=True):
@@ -263,13 +283,13 @@ def _groups(layers: Sequence[str], work: Mapping[str, int]) -> list[list[str]]:
 
 
 def _cheapest(
-    groups: Sequence[Sequence[str]], harm: Sequence[float], work: Mapping[str, int], budget: float
+    groups: Sequence[Sequence[str]], error: Sequence[float], work: Mapping[str, int], budget: float
 ) -> list[int]:
-    """The groups that do least harm for their work, until the budget of harm is spent."""
-    price = [loss / sum(work[layer] for layer in group) for group, loss in zip(groups, harm, strict=True)]
+    """Return the groups with the least error for their work, until the budget of error is spent."""
+    price = [loss / sum(work[layer] for layer in group) for group, loss in zip(groups, error, strict=True)]
     chosen: list[int] = []
     for number in sorted(range(len(groups)), key=price.__getitem__):
-        if sum(harm[other] for other in chosen) + harm[number] <= budget:
+        if sum(error[other] for other in chosen) + error[number] <= budget:
             chosen.append(number)
     return chosen
 

@@ -1,4 +1,4 @@
-"""Download an official FaceNet file, only when a person asks for it."""
+"""Download published models, only when asked to."""
 
 from __future__ import annotations
 
@@ -30,33 +30,32 @@ def fetch(
     directory: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Download a known model's zip, check it, and take the frozen graph out of it.
+    """Download a published model's zip, verify it, and extract the frozen graph.
 
-    A broken download is taken up where it stopped. Both the zip and the graph in it have to have their known SHA-256;
-    an address that fails or gives other bytes is followed by the next. Proxies come from the environment's http_proxy
-    and https_proxy.
+    An interrupted download is resumed. Both the zip and the graph must have their known SHA-256; if an address fails or
+    sends other bytes, the next one is tried. The proxies in http_proxy and https_proxy are used.
 
     Parameters
     ----------
     name : str
-        Of the release, e.g. "20180402-114759" or "facenet-20180402-114759".
-    url : str | None
-        Where to get the zip; by default the folders that the environment's FACEALL_MIRROR names (http or https
-        addresses, spaces between them), and last a public mirror of the release.
-    directory : str | os.PathLike[str] | None
-        Where to put it; by default `downloads` in the user's data folder.
-    progress : Progress | None
-        Is told (bytes so far, bytes in all or None) now and then.
+        The release, as "20180402-114759" or "facenet-20180402-114759".
+    url : str, optional
+        The address of the zip. Default: the folders that FACEALL_MIRROR lists (http or https addresses separated by
+        spaces), then a public mirror of the release.
+    directory : path, optional
+        Where to write it. Default: `downloads` in the user's data folder.
+    progress : callable, optional
+        Called with the bytes so far and the total, which may be None.
 
     Returns
     -------
     Path
-        The path of NAME.pb, ready to be imported; at once where it lies there already, unharmed.
+        NAME.pb, ready to be imported. An undamaged one is returned at once.
 
     Raises
     ------
     DownloadError
-        With what each address answered.
+        If no address sends the file; the message has the error of each.
     """
     known = find_published(name)
     folder = data_folder() / "downloads" if directory is None else Path(directory)
@@ -74,12 +73,12 @@ def fetch(
 
 
 def find_published(name: str) -> KnownModel:
-    """The published model of that name, as `fetch` takes it.
+    """Return the published model of a name, as `fetch` takes it.
 
     Raises
     ------
     DownloadError
-        That lists the known.
+        If the name is unknown; the message lists the known names.
     """
     published = [model for model in KNOWN_MODELS if model.url is not None]
     for model in published:
@@ -89,13 +88,13 @@ def find_published(name: str) -> KnownModel:
 
 
 def _addresses(known: KnownModel) -> list[str]:
-    """Where a model's zip may be had, in the order in which to ask."""
+    """Return the addresses of a model's zip, in the order to try them."""
     mirrors = os.environ.get("FACEALL_MIRROR", "").split()
     return [*(f"{mirror.rstrip('/')}/{known.name}.zip" for mirror in mirrors), str(known.url)]
 
 
 def _fetch_from_first(addresses: list[str], partial: Path, known: KnownModel, progress: Progress | None) -> None:
-    """Fill `partial` from the first address that gives the right bytes."""
+    """Fill `partial` from the first address that gives the expected bytes."""
     failures: list[str] = []
     for address in addresses:
         failure = _failure_of(address, partial, known, progress)
@@ -106,7 +105,7 @@ def _fetch_from_first(addresses: list[str], partial: Path, known: KnownModel, pr
 
 
 def _failure_of(address: str, partial: Path, known: KnownModel, progress: Progress | None) -> str | None:
-    """Fill `partial` from one address; returns what went wrong, or None."""
+    """Fill `partial` from one address; return the error, or None."""
     try:
         _download(address, partial, progress)
         _check_zip(partial, known, address)
@@ -135,7 +134,7 @@ def _download(url: str, partial: Path, progress: Progress | None) -> None:
 
 
 def _receive(response: HTTPResponse, partial: Path, url: str, progress: Progress | None) -> None:
-    """Append (206) or write anew (200) what the server sends."""
+    """Append (206) or rewrite (200) what the server sends."""
     resumed = response.status == 206
     done = partial.stat().st_size if resumed else 0
     left = response.headers.get("Content-Length")
@@ -153,7 +152,7 @@ def _receive(response: HTTPResponse, partial: Path, url: str, progress: Progress
 
 
 def _check_zip(partial: Path, known: KnownModel, url: str) -> None:
-    """Compare the zip with its known SHA-256; a wrong one is deleted, for it cannot be taken up."""
+    """Compare the zip with its known SHA-256; a wrong one is deleted, as it cannot be resumed."""
     actual = sha256_of(partial)
     if actual != known.zip_sha256:
         partial.unlink()
@@ -163,7 +162,7 @@ def _check_zip(partial: Path, known: KnownModel, url: str) -> None:
 
 
 def _extract(archive: Path, graph: Path, known: KnownModel) -> None:
-    """Take NAME/NAME.pb out of the zip, to a hidden sibling first; no path of the zip is ever used for writing."""
+    """Extract NAME/NAME.pb from the zip; no path of the zip is used for writing."""
     member = f"{known.name}/{known.file_name}"
     try:
         with zipfile.ZipFile(archive) as zipped, zipped.open(member) as source, replacing(graph) as draft:

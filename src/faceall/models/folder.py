@@ -1,4 +1,4 @@
-"""A model on disk: read, checked and written as a whole."""
+"""Read, verify and write model folders."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class ModelFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> ModelFolder:
-        """The model in a folder. Its files have to be there; their checksums are left to `verify`.
+        """Open the model in a folder. Its files must exist; `verify` compares their checksums.
 
         Raises
         ------
         ModelError
-            No folder, no or a wrong manifest.
+            If the path is not a folder, or its manifest is missing or wrong.
         ModelDamagedError
-            A file is absent.
+            If a file of the manifest is missing.
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -50,7 +50,7 @@ class ModelFolder:
         for name in manifest.files:
             if not (folder / name).is_file():
                 raise ModelDamagedError(
-                    f"{folder / name}: is absent, though {MANIFEST} lists it: import the model again"
+                    f"{folder / name}: is missing, though {MANIFEST} lists it: import the model again"
                 )
         return cls(folder, manifest)
 
@@ -61,21 +61,22 @@ class ModelFolder:
 
     @property
     def prototxt(self) -> Path:
-        """The layers, in Caffe's text format."""
+        """The path of the layers, in Caffe's text format."""
         return self.path / PROTOTXT
 
     @property
     def caffemodel(self) -> Path:
-        """The weights, in Caffe's binary format."""
+        """The path of the weights, in Caffe's binary format."""
         return self.path / CAFFEMODEL
 
     @property
     def ranges(self) -> dict[str, float]:
-        """The layers that may be computed in 8 bits, with the largest value of their input; empty where none may.
+        """The layers that can be computed in 8 bits, with the largest value of their input; empty if there are none.
 
         Raises
         ------
         ModelDamagedError
+            If the file cannot be read.
         """
         if EIGHT_BIT not in self.manifest.files:
             return {}
@@ -87,10 +88,10 @@ class ModelFolder:
 
     @property
     def fingerprint(self) -> str:
-        """An id of 64 hexadecimal digits that is the same wherever the same model lies.
+        """The model's identity, 64 hexadecimal digits, the same for every copy of the model.
 
-        It covers all that decides which vector a crop becomes: the files, the standardisation, the order of colours
-        and the output. The name, the crop rule, the threshold and the layers in 8 bits are left out.
+        It covers everything that determines the vector of a crop: the files, the standardisation, the channel order and
+        the output. The name, the crop rule, the threshold and the layers in 8 bits are left out.
         """
         manifest = self.manifest
         essence = {
@@ -107,7 +108,7 @@ class ModelFolder:
         Raises
         ------
         ModelDamagedError
-            With the file, the expected and the actual SHA-256.
+            If a checksum differs; the message has the file, the expected and the actual SHA-256.
         """
         for name, expected in self.manifest.files.items():
             try:
@@ -121,7 +122,13 @@ class ModelFolder:
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file, 64 hexadecimal digits; raises OSError where it cannot be read."""
+    """Return the SHA-256 of a file, 64 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):
@@ -136,21 +143,28 @@ def write_model_folder(
     *,
     replace_existing: bool = False,
 ) -> ModelFolder:
-    """Write a model folder; it appears whole or not at all.
+    """Write a model folder atomically.
 
     Parameters
     ----------
-    directory : str | os.PathLike[str]
-        The folder to be; an empty one is taken, one with a model only with `replace_existing`.
+    directory : path
+        The folder to write. An empty folder may be there; a model only with `replace_existing`.
     manifest : Manifest
-        Its `files` are filled in from what is written.
-    files : Mapping[str, bytes | Path]
-        File name -> contents, or the path of a file to copy; an embedder needs model.prototxt and model.caffemodel.
+        The model's description; its `files` are set from what is written.
+    files : mapping of str to bytes or Path
+        File name -> contents, or the path of a file to copy. An embedder needs model.prototxt and model.caffemodel.
+    replace_existing : bool
+        Whether a model in `directory` may be replaced.
+
+    Returns
+    -------
+    ModelFolder
+        The written model.
 
     Raises
     ------
     ModelError
-        If the place holds something else, a file is missing or it cannot be written.
+        If something else is at the path, a file is missing or the folder cannot be written.
     """
     target = Path(directory)
     refuse_taken(target, replace_existing=replace_existing)
@@ -165,13 +179,13 @@ def write_model_folder(
 
 
 def refuse_taken(place: Path, *, replace_existing: bool) -> None:
-    """Raise ModelError where a model folder must not be put at `place`.
+    """Raise ModelError if a model folder must not be written to `place`.
 
-    A place that is free or an empty folder is fine. With `replace_existing` so is a folder that holds a model and
-    nothing else: a file that its manifest does not list, hidden ones too, belongs to somebody.
+    A path that is free or an empty folder is allowed. With `replace_existing` so is a folder that holds a model and
+    nothing else; a file that its manifest does not list, even a hidden one, belongs to the user.
     """
     if not place.name:
-        raise ModelError(f"{place}: is no place for a model; name a new folder")
+        raise ModelError(f"{place}: cannot hold a model; name a new folder")
     try:
         if not os.path.lexists(place):
             return
@@ -189,7 +203,7 @@ def refuse_taken(place: Path, *, replace_existing: bool) -> None:
 
 
 def _foreign(folder: Path, present: list[str]) -> str:
-    """What in a folder is not a model's: a name and why; empty where all is."""
+    """Return the name of a file that is not part of a model, with the reason; empty if there is none."""
     try:
         files = Manifest.from_json((folder / MANIFEST).read_bytes()).files
     except (OSError, ModelError):
@@ -203,7 +217,7 @@ def _foreign(folder: Path, present: list[str]) -> str:
 
 
 def _fill(draft: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Manifest:
-    """Write the files and the manifest into `draft`; returns the manifest with their checksums."""
+    """Write the files and the manifest into `draft`; return the manifest with their checksums."""
     digests = {name: _write(draft / name, content) for name, content in files.items()}
     text = replace(manifest, files=digests).to_json()
     complete = Manifest.from_json(text)  # what is written can be read

@@ -1,4 +1,4 @@
-"""The official FaceNet files, as data: what a person brings is recognised by its checksum."""
+"""Known model files, recognised by their checksum."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _PREWHITEN = Standardisation(kind="prewhiten")
 _MIRROR = "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/"
 
 _CASIA_512 = (1.03, 1e-3)
-"""The match threshold of 20180408-102900 and its false-accept rate: 9,965 pictures of CelebA, of which all 50 million
-pairs count as pairs of two people, reach the rate there. LFW's view 1 has too few pairs to choose such a rate on;
-none of its 500 pairs of two people lies below, and 94 % of those of one person do."""
+"""The match threshold of 20180408-102900 and its false-accept rate, measured on the 50 million pairs of 9,965 images of
+CelebA, all counted as pairs of two people. LFW's view 1 has too few pairs to choose such a rate on: none of its 500
+pairs of two people is below the threshold, and 94 % of those of one person are."""
 
 FACENET_CROP = CropRule(margin=0.15, shape="stretch", shift=0.0, border="black")
 """FaceNet's own margin is in pixels of the source, so the same face at two sizes gives two vectors; here it is in
@@ -21,7 +21,7 @@ proportion to the box. `benchmarks/lfw.py` on the 1,000 pairs of LFW's view 1: t
 0.9980, 0.9981, 0.9979, 0.9980 and 0.9979 for margins of 0.1, 0.15, 0.2, 0.25 and 0.3, and 0.9967 for a square."""
 
 FACENET_INPUT_SIZE = (160, 160)
-"""Width and height of every FaceNet model's input, in pixels; its colours come as RGB."""
+"""Width and height of every FaceNet model's input in pixels; the channel order is RGB."""
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,23 @@ class KnownModel:
     Attributes
     ----------
     name : str
-        The name of its release, a date and a time.
+        The name of the release, a date and a time.
     sha256 : str
-        Of the .pb.
-    zip_sha256 : str | None
-        Of the zip that it is published in; None where there is none.
+        SHA-256 of the .pb.
+    zip_sha256 : str or None
+        SHA-256 of the published zip; None if there is none.
     embedding_size : int
-        How many numbers it makes.
+        Dimensions of the vectors.
     standardisation : Standardisation
-        What it was trained with.
+        How pixels are scaled.
     trained_on : str
-        The pictures it was trained on.
-    accuracy : dict[str, float]
-        LFW, as published.
-    match_threshold : float | None
-        Squared L2 up to which faces count as one person; None where nobody has measured it.
-    match_threshold_false_accept_rate : float | None
-        The share of pairs of two people that this lets through.
+        The training data.
+    accuracy : dict of str to float
+        Accuracy on LFW, as published.
+    match_threshold : float or None
+        The largest squared L2 distance of two faces of one person; None if it was not measured.
+    match_threshold_false_accept_rate : float or None
+        The share of pairs of two people within the threshold.
     """
 
     name: str
@@ -62,22 +62,22 @@ class KnownModel:
 
     @property
     def model_name(self) -> str:
-        """The name of the model folder that it becomes."""
+        """The name of the installed model."""
         return f"facenet-{self.name.split(' ', maxsplit=1)[0]}"
 
     @property
     def file_name(self) -> str:
-        """The name of the .pb as published."""
+        """The name of the published .pb."""
         return f"{self.name.split(' ', maxsplit=1)[0]}.pb"
 
     @property
     def url(self) -> str | None:
-        """The address of its zip; None where it is not published."""
+        """The address of the zip; None if it is not published."""
         return None if self.zip_sha256 is None else f"{_MIRROR}{self.name}.zip"
 
     @property
     def licence(self) -> str:
-        """The terms of its weights."""
+        """The terms of the weights."""
         return f"code MIT; weights trained on {self.trained_on}, whose terms allow research"
 
 
@@ -130,14 +130,14 @@ KNOWN_MODELS = (
         {"LFW": 0.987},
     ),
 )
-"""Every file that is known, the one to get first for its size first."""
+"""All known FaceNet files; for each embedding size the recommended one first."""
 
 
 def recognise(sha256: str) -> KnownModel | None:
-    """The known file with that SHA-256 (64 hexadecimal digits), or None."""
+    """Return the known file with a SHA-256 (64 hexadecimal digits), or None."""
     return next((model for model in KNOWN_MODELS if model.sha256 == sha256.lower()), None)
 
 
 def recommended(embedding_size: int | None = None) -> KnownModel | None:
-    """The file to get for an embedding size (None: for any); None where no known file makes that many numbers."""
+    """Return the recommended file for an embedding size (None: any), or None if there is none."""
     return next((model for model in KNOWN_MODELS if embedding_size in (None, model.embedding_size)), None)

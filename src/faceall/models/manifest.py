@@ -1,4 +1,4 @@
-"""What a model folder says of itself."""
+"""The description of a model, stored as manifest.json."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from faceall.errors import ModelError
 from faceall.models.preparation import CropRule, Standardisation
 
 SCHEMA = 1
-"""The number of this layout of manifest.json; it grows when an older faceall could misread a newer file."""
+"""The schema version of manifest.json; it is raised when an older faceall could misread a newer file."""
 
 MANIFEST = "manifest.json"
 PROTOTXT = "model.prototxt"
 CAFFEMODEL = "model.caffemodel"
 EIGHT_BIT = "eight-bit.json"
-"""Which layers may be computed in 8 bits; absent where this was not measured."""
+"""The layers that can be computed in 8 bits; absent if they were not measured."""
 
 ModelKind = Literal["embedder", "detector"]
 Channels = Literal["RGB", "BGR"]
 Part = TypeVar("Part", Standardisation, CropRule)
 
 _LATER_FIELDS = {"match_threshold_false_accept_rate": None}
-"""What files of before do not state, and what that means."""
+"""Fields that older files do not have, with their values."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -34,48 +34,45 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A model's description; what the net needs to be fed right travels in it.
+    """A model's description, with everything that the net's input needs.
 
     Attributes
     ----------
     name : str
-        What people call it, also the name of its folder: letters, digits, dot, dash, underscore.
-    kind : ModelKind
-        "embedder" or "detector".
-    embedding_size : int | None
-        How many numbers an embedder makes; None for a detector.
-    input_size : tuple[int, int]
-        (width, height) in pixels.
-    channels : Channels
-        The order in which the net takes colours.
+        The model's name and its folder's: letters, digits, dot, dash, underscore.
+    kind : {"embedder", "detector"}
+        What the model does.
+    embedding_size : int or None
+        Dimensions of an embedder's vectors; None for a detector.
+    input_size : tuple of int
+        Width and height of the input in pixels.
+    channels : {"RGB", "BGR"}
+        The channel order of the input.
     standardisation : Standardisation
-        How pixels become numbers.
+        How pixels are scaled.
     crop : CropRule
-        Which part of the picture the net gets to see.
-    input_blob : str
-        The net's input.
-    output_blob : str
-        The net's output.
-    match_threshold : float | None
-        The squared L2 distance up to which two faces count as one person; None where not calibrated.
-    match_threshold_false_accept_rate : float | None
-        The share of pairs of two people that this lets through; None where unknown. The one field that a file may leave
-        out: it came later than the others.
+        Which region around a detected box the net sees.
+    input_blob, output_blob : str
+        Names of the net's input and output.
+    match_threshold : float or None
+        The largest squared L2 distance of two faces of one person; None if it was not calibrated.
+    match_threshold_false_accept_rate : float or None
+        The share of pairs of two people within the threshold; None if unknown. Older files do not have this field.
     source : str
         The file or address that the model was made from.
-    source_sha256 : str | None
-        The SHA-256 of that file, 64 hexadecimal digits; None where unknown.
+    source_sha256 : str or None
+        The SHA-256 of that file, 64 hexadecimal digits; None if unknown.
     licence : str
         The terms of the weights.
-    accuracy : Mapping[str, float]
-        Measured figures, by the name of the test.
-    files : Mapping[str, str]
-        File name -> SHA-256; filled in when a folder is written.
+    accuracy : mapping of str to float
+        Measured accuracy by the name of the test.
+    files : mapping of str to str
+        File name -> SHA-256; set when a folder is written.
 
     Raises
     ------
     ModelError
-        That names the field, what it is and what was expected.
+        If a field is wrong; the message names the field, its value and what was expected.
     """
 
     name: str
@@ -144,7 +141,7 @@ class Manifest:
             _check(_is_sha256(digest), f"files.{name}", digest, "64 hexadecimal digits")
 
     def to_json(self) -> str:
-        """The text of manifest.json; `from_json` gives the same manifest back."""
+        """Return the text of manifest.json; `from_json` is the inverse."""
         values: dict[str, Any] = {"schema": SCHEMA}
         for entry in fields(self):
             value = getattr(self, entry.name)
@@ -154,12 +151,12 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
-        """The manifest in the text of a manifest.json.
+        """Read the text of a manifest.json.
 
         Raises
         ------
         ModelError
-            : not JSON, of a newer faceall, or a field that is missing, unknown or wrong.
+            If the text is not JSON, of a newer faceall, or a field is missing, unknown or wrong.
         """
         try:
             values = json.loads(text)
@@ -180,7 +177,7 @@ class Manifest:
 
 
 def _check_schema(schema: object) -> None:
-    """Tell a newer file from a damaged one."""
+    """Distinguish a newer file from a damaged one."""
     if not _is_count(schema):
         raise ModelError(f"field 'schema' is {schema!r}, expected {SCHEMA}")
     if isinstance(schema, int) and schema > SCHEMA:
@@ -188,7 +185,7 @@ def _check_schema(schema: object) -> None:
 
 
 def _check_names(cls: type[Any], values: dict[str, Any], prefix: str) -> None:
-    """Refuse missing and unknown fields; a file states everything, for defaults may change."""
+    """Refuse missing and unknown fields; a file states every field, as defaults may change."""
     known = [entry.name for entry in fields(cls)]
     if missing := [name for name in known if name not in values]:
         raise ModelError(f"field '{prefix}{missing[0]}' is missing")
@@ -197,7 +194,7 @@ def _check_names(cls: type[Any], values: dict[str, Any], prefix: str) -> None:
 
 
 def _part(cls: type[Part], values: object, name: str) -> Part:
-    """A nested object of the manifest."""
+    """Read a nested object of the manifest."""
     if not isinstance(values, dict):
         raise ModelError(f"field '{name}' is {values!r}, expected an object")
     _check_names(cls, values, f"{name}.")

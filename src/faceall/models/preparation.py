@@ -1,4 +1,4 @@
-"""What happens to a face before the net sees it: where it is cut out, and how its pixels become numbers."""
+"""The preparation of a net's input: the crop rule and the standardisation of pixels."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ CropBorder = Literal["black", "clip"]
 
 @dataclass(frozen=True)
 class Standardisation:
-    """How pixels 0..255 become the numbers that a net was trained on.
+    """How pixels are scaled before they enter a net.
 
     Attributes
     ----------
-    kind : StandardisationKind
-        "fixed": (x - mean) * scale, the same for every picture; "prewhiten": (x - m) / max(s, 1 / sqrt(size)), m and s
-        the mean and the standard deviation of all numbers of the crop itself, size how many there are; `mean` and
-        `scale` play no part.
+    kind : {"fixed", "prewhiten"}
+        "fixed": (x - mean) * scale, the same for every image. "prewhiten": (x - m) / max(s, 1 / sqrt(size)), with m and
+        s the mean and standard deviation of all values of the crop and size their count; `mean` and `scale` are unused.
+    mean, scale : float
+        The parameters of "fixed".
     """
 
     kind: StandardisationKind = "fixed"
@@ -49,6 +50,11 @@ class Standardisation:
         -------
         (n, H, W, 3) float32
             Within one rounding step of exact arithmetic.
+
+        Raises
+        ------
+        ValueError
+            If the crops have another shape or dtype.
         """
         if crops.dtype != np.uint8 or crops.ndim != 4:
             raise ValueError(f"crops is {crops.dtype} {crops.shape}, expected uint8 (n, H, W, 3)")
@@ -62,25 +68,25 @@ class Standardisation:
         return result
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True)
 class CropRule:
-    """Which part of a picture a net gets to see of a face.
+    """Which region around a detected box a net sees.
 
     Attributes
     ----------
     margin : float
-        How much is added to the box in all (half of it on each side), in proportion to the box's side.
-    shape : CropShape
-        "stretch": the box as it is, pulled to the shape of the net's input; "square": a square on the mean of the box's
-        width and height.
+        How much the box grows in total (half of it on each side), in proportion to its sides.
+    shape : {"stretch", "square"}
+        "stretch": the box, stretched to the shape of the net's input; "square": a square whose side is the mean of the
+        box's width and height.
     shift : float
-        How far the centre moves down, in proportion to the box's height (of "square": to the mean side).
-    border : CropBorder
-        Where the crop leaves the picture: "black", or "clip": the crop ends at the picture's edge.
+        How far the centre moves down, in proportion to the box's height ("square": to the mean side).
+    border : {"black", "clip"}
+        Beyond the image the crop is black, or it ends at the image's edge.
     """
 
     margin: float = 0.25
@@ -94,20 +100,25 @@ class CropRule:
         _check_choice("crop.shape", self.shape, get_args(CropShape))
         _check_choice("crop.border", self.border, get_args(CropBorder))
 
-    def regions(self, boxes: npt.ArrayLike, *, picture: tuple[int, int] | None = None) -> Array:
-        """Where to cut.
+    def regions(self, boxes: npt.ArrayLike, *, image_size: tuple[int, int] | None = None) -> Array:
+        """Return the regions to cut out.
 
         Parameters
         ----------
-        boxes : npt.ArrayLike
-            (n, 4) x0 y0 x1 y1 in pixels.
-        picture : (width, height)
-            Needed for the border "clip".
+        boxes : (n, 4) array_like
+            x0, y0, x1, y1 in pixels.
+        image_size : tuple of int, optional
+            Width and height of the image; needed for the border "clip".
 
         Returns
         -------
         (n, 4) float64
-            X0 y0 x1 y1 in pixels, fractions and places outside the picture included.
+            x0, y0, x1, y1 in pixels; they may be fractional and beyond the image.
+
+        Raises
+        ------
+        ValueError
+            If the border is "clip" and `image_size` is missing.
         """
         corners = np.asarray(boxes, np.float64).reshape(-1, 2, 2)
         sides = corners[:, 1] - corners[:, 0]
@@ -118,18 +129,18 @@ class CropRule:
         half = sides * (1 + self.margin) / 2
         regions = np.concatenate([centres - half, centres + half], axis=1)
         if self.border == "clip":
-            if picture is None:
-                raise ValueError("the border 'clip' needs the size of the picture")
-            regions = np.clip(regions, 0, np.array([*picture, *picture], np.float64))
+            if image_size is None:
+                raise ValueError("the border 'clip' needs the image's size")
+            regions = np.clip(regions, 0, np.array([*image_size, *image_size], np.float64))
         return regions
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def _whitening(crop: npt.NDArray[np.uint8]) -> Float32Array:
-    """What each of the 256 values of a pixel becomes in this crop: (256,) float32."""
+    """Return the standardised value of each of the 256 pixel values in a crop, (256,) float32."""
     counts = np.bincount(crop.reshape(-1), minlength=256)
     values = np.arange(256, dtype=np.float64)
     size = max(crop.size, 1)

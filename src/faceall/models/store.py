@@ -1,4 +1,4 @@
-"""The models that are installed: where they lie, which one is meant, how one comes and goes."""
+"""Find, install and remove models."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from faceall.models.known import KNOWN_MODELS, recommended
 from faceall.models.manifest import EIGHT_BIT, MANIFEST, PROTOTXT, Manifest, ModelKind
 
 BUNDLED = Path(__file__).parent / "bundled"
-"""The models that come with faceall."""
+"""The folder of the models in the package."""
 
 
 @dataclass(frozen=True)
 class ScannedFolder:
-    """A folder of the search path that is, or ought to be, a model: one of `model` and `error` is None."""
+    """A folder of the search path that looks like a model: one of `model` and `error` is None."""
 
     path: Path
     model: ModelFolder | None = None
@@ -31,13 +31,13 @@ class ScannedFolder:
 
 
 def data_folder() -> Path:
-    """The user's folder for faceall: FACEALL_DATA, else the platform's place for user data. It may not exist yet."""
+    """Return the user's folder for faceall: FACEALL_DATA, else the platform's. It may not exist yet."""
     given = os.environ.get("FACEALL_DATA")
     return Path(given).expanduser() if given else Path(platformdirs.user_data_dir("faceall", appauthor=False))
 
 
 def search_path() -> list[Path]:
-    """Where models are looked for, in this order: FACEALL_MODELS, the user's data folder, the ones in the wheel.
+    """Return the search path of models: FACEALL_MODELS, the user's data folder, the models in the package.
 
     An entry is a folder of model folders, or a model folder itself.
     """
@@ -46,17 +46,17 @@ def search_path() -> list[Path]:
 
 
 def scan() -> list[ScannedFolder]:
-    """Every model folder on the search path, in its order and then by name; damaged ones with their error.
+    """Return every model folder on the search path, in its order and then by name; damaged ones with their error.
 
-    A folder that FACEALL_MODELS names and that is not there counts as damaged; an absent data folder does not.
+    A missing folder of FACEALL_MODELS counts as damaged, a missing data folder does not.
     """
     return list(_scan())
 
 
 def installed_models(kind: ModelKind | None = None) -> list[ModelFolder]:
-    """The usable models, of one kind or of all, in the order of the search path and then by name.
+    """Return the usable models, of one kind or all, in the order of the search path and then by name.
 
-    Of two with the same name the first counts. `scan` tells of the ones that cannot be used.
+    Of two models with the same name the first is returned. `scan` also reports the unusable ones.
     """
     found: dict[str, ModelFolder] = {}
     for entry in _scan():
@@ -68,23 +68,28 @@ def installed_models(kind: ModelKind | None = None) -> list[ModelFolder]:
 def find_model(
     name: str | os.PathLike[str] | None = None, *, kind: ModelKind = "embedder", size: int | None = None
 ) -> ModelFolder:
-    """The model that is meant.
+    """Find a model.
 
     Parameters
     ----------
-    name : str | os.PathLike[str] | None
-        An installed model's name or the path of a model folder; None for the first that fits.
-    kind : ModelKind
-        "embedder" or "detector".
-    size : int | None
-        The embedding size that is wanted; None for any.
+    name : str or path, optional
+        The name of an installed model or the path of a model folder. Default: the first model that fits.
+    kind : {"embedder", "detector"}
+        The kind of model.
+    size : int, optional
+        Dimensions of the embedding. Default: any.
+
+    Returns
+    -------
+    ModelFolder
+        The model.
 
     Raises
     ------
     ModelNotFoundError
-        Nothing fits; the text says what to get and the command that imports it.
+        If no model fits; the message says what to install and how.
     ModelError
-        The one that is named cannot be used, or is of another kind or size.
+        If the named model is unusable, or of another kind or size.
     """
     if name is None:
         fitting = [model for model in installed_models(kind) if size in (None, model.manifest.embedding_size)]
@@ -96,7 +101,7 @@ def find_model(
     if manifest.kind != kind:
         raise ModelError(f"{name} is of the kind '{manifest.kind}', expected '{kind}'")
     if size not in (None, manifest.embedding_size):
-        raise ModelError(f"{name} makes {manifest.embedding_size} numbers, {size} were asked for")
+        raise ModelError(f"{name} is {manifest.embedding_size}-dimensional, {size} dimensions were asked for")
     return model
 
 
@@ -105,20 +110,22 @@ def adopt(folder: ModelFolder | str | os.PathLike[str], *, replace: bool = False
 
     Parameters
     ----------
-    folder : ModelFolder | str | os.PathLike[str]
-        A model, or the path of its folder.
+    folder : ModelFolder or path
+        The model, or the path of its folder.
     replace : bool
-        Take the place of another model of the same name; otherwise that is refused.
+        Whether another model of the same name may be replaced.
 
     Returns
     -------
     ModelFolder
-        The installed model; nothing is done where the same one is installed already.
+        The installed model. Nothing is written if the same model is installed already.
 
     Raises
     ------
     ModelDamagedError
+        If a file does not match its checksum.
     ModelError
+        If another model of the name is installed, or the model cannot be written.
     """
     source = folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder)
     source.verify()
@@ -139,14 +146,14 @@ def remove(name: str) -> None:
     Raises
     ------
     ModelNotFoundError
-        If there is none of that name.
+        If no model has this name.
     ModelError
-        If it lies elsewhere.
+        If the model is outside the user's data folder or cannot be deleted.
     """
     folder = _user_models()
     if not folder.is_dir() or name.startswith(".") or name not in os.listdir(folder):  # so never "", ".." or a path
         model = _named(name)
-        raise ModelError(f"{model.path}: lies outside the user's data folder {folder}; delete it by hand")
+        raise ModelError(f"{model.path}: is outside the user's data folder {folder}; delete it by hand")
     try:
         if (folder / name).is_symlink():
             (folder / name).unlink()
@@ -162,7 +169,7 @@ def _user_models() -> Path:
 
 
 def _scan() -> Iterator[ScannedFolder]:
-    """The model folders of the search path, each place once."""
+    """Yield the model folders of the search path, each folder once."""
     user, bundled = search_path()[-2:]
     for root in dict.fromkeys(search_path()):
         if not os.path.isdir(root):
@@ -178,7 +185,7 @@ def _scan() -> Iterator[ScannedFolder]:
 
 
 def _looks_like_model(folder: Path) -> bool:
-    """Whether a folder is, or was meant to be, a model, or cannot be looked into; drafts have hidden names."""
+    """Return whether a folder looks like a model or cannot be read; drafts have hidden names."""
     if folder.name.startswith(".") or not os.path.isdir(folder):
         return False
     return not os.access(folder, os.X_OK) or any(os.path.exists(folder / name) for name in (MANIFEST, PROTOTXT))
@@ -192,7 +199,7 @@ def _examine(folder: Path) -> ScannedFolder:
 
 
 def _named(name: str | os.PathLike[str]) -> ModelFolder:
-    """The model of that name, or in the folder at that path."""
+    """Return the model of a name, or in the folder at a path."""
     if isinstance(name, str) and name == Path(name).name:
         entries = list(_scan())
         for entry in entries:
@@ -210,7 +217,7 @@ def _named(name: str | os.PathLike[str]) -> ModelFolder:
 
 
 def _is_sound_copy(folder: Path, source: ModelFolder) -> bool:
-    """Whether a folder holds the same model, every byte of it."""
+    """Return whether a folder holds an undamaged copy of a model."""
     try:
         model = ModelFolder.open(folder)
         model.verify()
@@ -220,7 +227,7 @@ def _is_sound_copy(folder: Path, source: ModelFolder) -> bool:
 
 
 def _is_damaged_copy(folder: Path, source: ModelFolder) -> bool:
-    """Whether a folder holds the manifest of the same model; its other files may be lost or changed."""
+    """Return whether a folder holds the manifest of the same model; its other files may be damaged."""
     try:
         return _essence(Manifest.from_json((folder / MANIFEST).read_bytes())) == _essence(source.manifest)
     except (OSError, ModelError):
@@ -228,24 +235,24 @@ def _is_damaged_copy(folder: Path, source: ModelFolder) -> bool:
 
 
 def _essence(manifest: Manifest) -> Manifest:
-    """The manifest without what was measured on this machine."""
+    """Return the manifest without what was measured on this machine."""
     files = {name: digest for name, digest in manifest.files.items() if name != EIGHT_BIT}
     return dataclasses.replace(manifest, files=files)
 
 
 def _nothing_fits(kind: ModelKind, size: int | None) -> str:
-    """One line: what is missing, what there is instead, what to get and how."""
-    wanted = f"no {kind} is installed" if size is None else f"no {kind} that makes {size} numbers is installed"
+    """Return one line: what is missing, what there is instead, and what to install."""
+    wanted = f"no {kind} is installed" if size is None else f"no {kind} with {size} dimensions is installed"
     present = [f"{model.name} ({model.manifest.embedding_size})" for model in installed_models(kind)]
     broken = [str(entry.path) for entry in _scan() if entry.error is not None]
     notes = [f"installed are {', '.join(present)}"] if present else []
-    notes += [f"not usable is {', '.join(broken)} (faceall models list says why)"] if broken else []
+    notes += [f"unusable: {', '.join(broken)} (faceall models list says why)"] if broken else []
     text = "; ".join([wanted, *notes])
     file = recommended(size)
     if kind != "embedder":
         return text
     if file is None:
         sizes = sorted({model.embedding_size for model in KNOWN_MODELS})
-        return f"{text}; the official FaceNet files make {' or '.join(map(str, sizes))}"
-    what = f"{file.file_name} (FaceNet, {file.embedding_size} numbers)"
+        return f"{text}; the official FaceNet files have {' or '.join(map(str, sizes))} dimensions"
+    what = f"{file.file_name} (FaceNet, {file.embedding_size}-dimensional)"
     return f"{text}: get {what} and run: faceall models import {file.file_name}"

@@ -59,7 +59,7 @@ def cut_faces(console: Console, path: Path, size: tuple[int, int], limit: int | 
             boxes = detector(photo).boxes
             if len(boxes):
                 box = boxes[np.argmax((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))]
-                region = FACENET_CROP.regions(box[None], picture=(photo.shape[1], photo.shape[0]))[0]
+                region = FACENET_CROP.regions(box[None], image_size=(photo.shape[1], photo.shape[0]))[0]
                 found[file] = crop(photo, region, size=size)
             bar.step()
     if not found:

@@ -69,20 +69,20 @@ class AlignOptions:
         """Width and height of a crop in pixels: `size` and the room, the same number of pixels on every side."""
         return self.size + 2 * round(self.size * self.room / 2)
 
-    def regions(self, boxes: Array, *, picture: tuple[int, int]) -> Array:
+    def regions(self, boxes: Array, *, image_size: tuple[int, int]) -> Array:
         """Where to cut.
 
         boxes    (n, 4) x0 y0 x1 y1 in pixels
         picture  (width, height)
         returns  (n, 4) float64, x0 y0 x1 y1 in pixels; places outside the picture included
         """
-        inner = self.rule.regions(boxes, picture=picture)
+        inner = self.rule.regions(boxes, image_size=image_size)
         more = (inner[:, 2:] - inner[:, :2]) * ((self.side / self.size - 1) / 2)
         return np.concatenate([inner[:, :2] - more, inner[:, 2:] + more], axis=1)
 
     def cut(self, image: Image, boxes: Array) -> list[Image]:
         """Cut faces out of a photo (H, W, 3) uint8: one (side, side, 3) uint8 for each box (n, 4)."""
-        regions = self.regions(boxes, picture=(image.shape[1], image.shape[0]))
+        regions = self.regions(boxes, image_size=(image.shape[1], image.shape[0]))
         return [crop(image, region, size=(self.side, self.side)) for region in regions]
 
     def middle(self, crops: Array) -> Array:
