@@ -168,14 +168,6 @@ def test_another_process_takes_them_back(open_gallery: Opener, gallery: Gallery,
     assert (len(gallery), gallery.index.problems()) == (12, [])
 
 
-def test_older_table_is_completed(gallery: Gallery, away: Path, photos: Path) -> None:
-    """A gallery whose faces were put aside before their ids were kept gives them new ids."""
-    with gallery._index.transaction() as connection:
-        connection.execute("ALTER TABLE aside DROP COLUMN face")
-    assert {result.status for result in bring_back(gallery, away, photos / "IMG")} == {"back"}
-    assert {face.face_id for face in gallery.faces.find(person="Eve")} == {13, 15}
-
-
 def test_back_to_the_old_model(gallery: Gallery, away: Path, photos: Path, open_gallery: Opener) -> None:
     """After the return to the old model a registered photo has its old vectors again."""
     list(gallery.index.migrate(ColourEmbedder()))

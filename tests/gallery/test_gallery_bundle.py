@@ -59,7 +59,7 @@ def bundle(server: Gallery, tmp_path: Path) -> Path:
 def snapshot(gallery: Gallery) -> list[tuple[Any, ...]]:
     """Every face with its person, photo, box, vector and thumbnail, in an order of its own."""
     rows = gallery._index.connection.execute(
-        "SELECT people.name, hash, chief, x0, y0, x1, y1, landmarks, score, vector, jpeg FROM faces"
+        "SELECT people.name, hash, is_primary, x0, y0, x1, y1, landmarks, score, vector, jpeg FROM faces"
         " LEFT JOIN people ON people.id = person JOIN photos ON photos.id = photo"
         " JOIN vectors ON vectors.key = faces.key JOIN thumbnails ON face = faces.key"
     )
@@ -380,5 +380,4 @@ def test_failed_import_changes_nothing(server: Gallery, bundle: Path, tmp_path: 
     with pytest.raises(IndexFileError, match="is no JPEG"):
         other.index.import_bundle(write_parts(tmp_path / "bad.faceall", parts))
     assert (len(other), other.model, list(other.people)) == (0, None, [])
-    tables = other._index.connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'person_ids'")
-    assert tables.fetchone() == (0,)
+    assert other._index.connection.execute("SELECT count(*) FROM person_ids").fetchone() == (0,)

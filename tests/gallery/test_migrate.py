@@ -149,7 +149,7 @@ def test_removed_people_leave_nothing_aside(server: Gallery, photos: Path) -> No
     migrate(server)
     server.people.merge("person 5", "person 4")
     assert server.people.remove("person 4").count == 20
-    assert server._index.connection.execute("SELECT count(*) FROM aside").fetchone() == (0,)
+    assert server._index.connection.execute("SELECT count(*) FROM stale_faces").fetchone() == (0,)
     assert [person.name for person in server.people] == [f"person {number}" for number in range(4)]
     assert server.index.problems() == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -264,6 +264,10 @@ class FaceIndex:
         Inside the thread's own transaction it is that transaction's connection.
         """
         return self._storage.reading()
+
+    def adapt_reader(self, setup: Callable[[sqlite3.Connection], None]) -> None:
+        """Let `setup` make temporary tables and views on the connection of `reading`, now and whenever others wrote."""
+        self._storage.adapt_reader(setup)
 
     @property
     def connection(self) -> sqlite3.Connection:

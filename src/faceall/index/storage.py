@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,6 +46,8 @@ class Storage:
         self._depth = 0
         self._owner: int | None = None
         self._snapshots = 0
+        self._setup: Callable[[sqlite3.Connection], None] | None = None
+        self._set_up_at = -1  # the reader's data_version then
         self._write_lock = threading.RLock()
         self._prepare_folder(create and not read_only)
         with translated(self.name):
@@ -127,6 +129,7 @@ class Storage:
                 yield self._reader
                 return
             if self._snapshots == 0:
+                self._run_setup()
                 self._reader.execute("BEGIN")
             self._snapshots += 1
             try:
@@ -138,6 +141,27 @@ class Storage:
                 self._snapshots -= 1
                 if self._snapshots == 0:
                     _roll_back(self._reader)  # nothing was written
+
+    def adapt_reader(self, setup: Callable[[sqlite3.Connection], None]) -> None:
+        """Call `setup` with the readers' connection, which may make temporary tables and views, now and after changes.
+
+        It has to be repeatable: it is called again before the next snapshot when another process has written.
+        """
+        self._setup = setup
+        with self.read_lock, translated(self.name):
+            self._run_setup()
+
+    def _run_setup(self) -> None:
+        if self._setup is None:
+            return
+        version = int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+        if version != self._set_up_at:
+            self._reader.execute("PRAGMA query_only = OFF")  # it holds for temporary tables, too
+            try:
+                self._setup(self._reader)
+            finally:
+                self._reader.execute("PRAGMA query_only = ON")
+            self._set_up_at = version
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

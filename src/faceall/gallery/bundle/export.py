@@ -18,7 +18,6 @@ import faceall
 from faceall.errors import IndexFileError
 from faceall.gallery.bundle.archive import written_archive
 from faceall.gallery.bundle.checks import FlawError, check_vectors
-from faceall.gallery.bundle.ids import derived_id, give_ids, has_ids
 from faceall.gallery.bundle.reader import MOST_FACES
 from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto, Contents, list_json, manifest_json
 from faceall.gallery.embedded import EmbeddedStore
@@ -29,8 +28,8 @@ from faceall.models import ModelFolder
 from faceall.types import Float32Array
 
 _COLUMNS = (
-    "chief, (SELECT path FROM files WHERE photo = photos.id ORDER BY id LIMIT 1), hash, width, height, x0, y0, x1, y1,"
-    " landmarks, score"
+    "is_primary, (SELECT path FROM files WHERE photo = photos.id ORDER BY id LIMIT 1), hash, width, height,"
+    " x0, y0, x1, y1, landmarks, score"
 )
 _FACES = (
     f"SELECT faces.key, i.id, p.id, {_COLUMNS}, i.created, i.changed, faces.person"
@@ -38,14 +37,6 @@ _FACES = (
     " LEFT JOIN person_ids p ON p.person = faces.person ORDER BY i.id"
 )
 _PEOPLE = "SELECT i.id, name, created, changed FROM person_ids i JOIN people p ON p.id = i.person"
-_LONG_AGO = "1970-01-01T00:00:00Z"  # when nobody knows: any other change is later
-# of a gallery that has given no ids and cannot be written: they follow from what is there
-_FACES_WITHOUT_IDS = (
-    f"SELECT faces.key, derived_id('face', hex(hash), faces.key), iif(faces.person IS NULL, NULL, derived_id('person',"
-    f" (SELECT name FROM people WHERE id = faces.person), faces.person)), {_COLUMNS}, '{_LONG_AGO}', '{_LONG_AGO}',"
-    " faces.person FROM faces JOIN photos ON photos.id = faces.photo ORDER BY 2"
-)
-_PEOPLE_WITHOUT_IDS = f"SELECT derived_id('person', name, id), name, '{_LONG_AGO}', '{_LONG_AGO}' FROM people"
 
 
 @dataclass(frozen=True)
@@ -107,7 +98,7 @@ class GalleryContents:
         self._connection, self._rows = connection, rows
         self.faces = tuple(_face(row) for row in rows)
         wanted = {face.person for face in self.faces}
-        found = connection.execute(_PEOPLE if has_ids(connection) else _PEOPLE_WITHOUT_IDS)
+        found = connection.execute(_PEOPLE)
         people = (BundlePerson(*row) for row in found if row[0] in wanted)
         self.people = tuple(sorted(people, key=lambda person: person.id))
         self.vectors = _vectors(connection, [row[0] for row in rows], dimension)
@@ -124,23 +115,10 @@ class GalleryContents:
 @contextmanager
 def read_gallery(index: FaceIndex, people: Sequence[str] | None = None) -> Iterator[GalleryContents]:
     """One snapshot of all faces, or those of some people. Raises UnknownPersonError."""
-    if not index.read_only:
-        _prepare(index)
     with index.reading() as connection:
         chosen = None if people is None else {find_person(EmbeddedStore(index), name) for name in people}
-        faces = _FACES if has_ids(connection) else _FACES_WITHOUT_IDS
-        connection.create_function("derived_id", -1, lambda *parts: derived_id(*map(str, parts)), deterministic=True)
-        rows = [row for row in connection.execute(faces) if chosen is None or row[-1] in chosen]
+        rows = [row for row in connection.execute(_FACES) if chosen is None or row[-1] in chosen]
         yield GalleryContents(connection, rows, index.dimension or 1)
-
-
-def _prepare(index: FaceIndex) -> None:
-    """See to it that everybody has an id."""
-    with index.reading() as connection:
-        if has_ids(connection):
-            return
-    with index.transaction() as connection:
-        give_ids(connection)
 
 
 def _face(row: Any) -> BundleFace:

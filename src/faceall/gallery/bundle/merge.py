@@ -18,11 +18,11 @@ import numpy as np
 import faceall
 from faceall.analysis.analyser import label_of
 from faceall.errors import IndexMismatchError
-from faceall.gallery.bundle import ids as bundle_ids
 from faceall.gallery.bundle.archive import Archive
 from faceall.gallery.bundle.reader import BundleReader
 from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
-from faceall.gallery.embedded.people import forget_nobodies
+from faceall.gallery.embedded import ids as bundle_ids
+from faceall.gallery.embedded import rows
 from faceall.gallery.registration.naming import fitting_name
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
@@ -100,13 +100,12 @@ def merge(
     """Take faces up in one transaction. Raises IndexMismatchError where another model made those of the gallery."""
     with index.transaction() as connection:
         _agree(index, incoming)
-        bundle_ids.give_ids(connection)
         people = _People(connection, incoming.people)
         result = BundleImport(
             incoming.source, conflicts=people.conflicts, renamed=people.renamed, new_people=people.new
         )
         _Faces(index, connection, incoming, people, result, progress).merge(restore=restore)
-        forget_nobodies(connection)
+        rows.remove_all_empty_people(connection)
     return result
 
 
@@ -167,8 +166,7 @@ class _People:
         if row is not None:
             bundle_ids.remember_person(self._connection, identity, row)
         else:
-            row = self._connection.execute("INSERT INTO people (name) VALUES (?)", (name,)).lastrowid
-            assert row is not None
+            row = rows.insert_person(self._connection, name)
             bundle_ids.set_id(self._connection, "person_ids", row, (person.id, person.created, person.changed))
             self.new.append(name)
         self._rows[identity] = row
@@ -185,8 +183,7 @@ class _People:
         return "nobody" if identity is None else repr(_name_of(self._people[identity].name))
 
     def _named(self, name: str) -> int | None:
-        row = self._connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
-        return None if row is None else int(row[0])
+        return rows.person_named(self._connection, name)
 
     def _settle_name(self, row: int, person: BundlePerson) -> None:
         """Where a person has two names, the later one counts unless somebody else has it."""
@@ -287,14 +284,10 @@ class _Faces:
             face = self._contents.faces[number]
             photo = self._photo(face.photo)
             chief = face.chief and not self._has_chief(photo)
-            landmarks = np.array(face.landmarks, "<f4").tobytes()
-            self._connection.execute(
-                "INSERT INTO faces (key, photo, person, chief, x0, y0, x1, y1, score, landmarks)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (key, photo, self._people.row(face.person), chief, *face.box, face.score, landmarks),
-            )
-            thumbnail = self._contents.thumbnail(face)
-            self._connection.execute("INSERT INTO thumbnails (face, jpeg) VALUES (?, ?)", (key, thumbnail))
+            marks, person = np.array(face.landmarks, "<f4").tobytes(), self._people.row(face.person)
+            jpeg = self._contents.thumbnail(face)
+            row = rows.FaceRow(key, photo, person, chief, face.box, face.score, marks, jpeg)
+            rows.insert_face(self._connection, row)
             bundle_ids.set_id(self._connection, "face_ids", key, (face.id, face.created, face.changed))
             self._connection.execute("DELETE FROM removed_faces WHERE id = ?", (face.id,))
             self._result.added += 1
@@ -303,7 +296,8 @@ class _Faces:
 
     def _has_chief(self, photo: int) -> bool:
         return (
-            self._connection.execute("SELECT 1 FROM faces WHERE photo = ? AND chief", (photo,)).fetchone() is not None
+            self._connection.execute("SELECT 1 FROM faces WHERE photo = ? AND is_primary", (photo,)).fetchone()
+            is not None
         )
 
     def _photo(self, photo: BundlePhoto) -> int:
@@ -314,21 +308,22 @@ class _Faces:
             if row[1] != "ok":  # somebody could read it
                 self._connection.execute("UPDATE photos SET state = 'ok', message = NULL WHERE id = ?", (row[0],))
             return int(row[0])
-        made = self._connection.execute(
-            "INSERT INTO photos (hash, state, message, reader, width, height) VALUES (?, 'ok', NULL, ?, ?, ?)",
-            (digest, faceall.__version__, photo.width, photo.height),
-        ).lastrowid
-        assert made is not None
-        self._connection.execute(
-            "INSERT INTO files (path, photo, size, mtime, person) VALUES (?, ?, 0, 0, '')",
-            (self._free_path(photo), made),
+        made = rows.insert_photo(
+            self._connection,
+            digest,
+            state="ok",
+            message=None,
+            reader=faceall.__version__,
+            width=photo.width,
+            height=photo.height,
         )
+        rows.insert_file(self._connection, self._free_path(photo), made, size=0, mtime=0, person="")
         return made
 
     def _free_path(self, photo: BundlePhoto) -> bytes:
         inside = [os.fsencode(self._result.path / photo.sha256[:digits] / photo.name) for digits in (12, 64)]
         known = [os.fsencode(self._contents.places[photo.sha256])] if photo.sha256 in self._contents.places else []
         for path in (*known, *inside):
-            if not self._connection.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone():
+            if not rows.is_known_path(self._connection, path):
                 break
         return path

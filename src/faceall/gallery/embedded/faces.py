@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from faceall.errors import IndexDamagedError
-from faceall.gallery.embedded import people as person_rows
-from faceall.gallery.embedded import removal
+from faceall.gallery.embedded import removal, rows
 from faceall.gallery.embedded.columns import path_of, points_of
 from faceall.gallery.records import Page, Removal, StoredFace
 from faceall.gallery.store import Near
@@ -20,10 +19,10 @@ from faceall.types import Float32Array, Int64Array, Matches
 
 _FACE = (
     "SELECT faces.key, people.name, (SELECT path FROM files WHERE files.photo = faces.photo ORDER BY id LIMIT 1),"
-    " x0, y0, x1, y1, score, faces.photo, faces.person, {unnamed}, chief, landmarks"
+    " x0, y0, x1, y1, score, faces.photo, faces.person,"
+    " EXISTS (SELECT 1 FROM clusters WHERE clusters.person = faces.person), is_primary, landmarks"
     " FROM faces LEFT JOIN people ON people.id = faces.person"
 )
-_UNNAMED = "EXISTS (SELECT 1 FROM clusters WHERE clusters.person = faces.person)"
 
 
 class EmbeddedFaces:
@@ -60,13 +59,13 @@ class EmbeddedFaces:
         if people is None:
             return None
         with self._index.reading() as connection:
-            keys = list(chain.from_iterable(person_rows.keys_of(connection, person) for person in people))
+            keys = list(chain.from_iterable(rows.keys_of_person(connection, person) for person in people))
         return np.array(keys, np.int64)
 
     def distances(self, vector: Float32Array, person: int) -> Float32Array:
         """The squared distances of a vector to all faces of a person, ascending."""
         with self._index.reading() as connection:
-            keys = person_rows.keys_of(connection, person)
+            keys = rows.keys_of_person(connection, person)
         return self._index.search(vector, max(len(keys), 1), only=keys, exact=True).distances.reshape(-1)
 
     def vectors(self, keys: Sequence[int]) -> Float32Array:
@@ -124,8 +123,9 @@ class EmbeddedFaces:
     def file(self, keys: Sequence[int], person: int | None) -> None:
         """File faces under a person, by the row, or under nobody."""
         with self._index.transaction() as connection:
+            before = self.owners(keys).values()
             connection.executemany("UPDATE faces SET person = ? WHERE key = ?", [(person, key) for key in keys])
-            person_rows.forget_nobodies(connection)
+            rows.remove_empty_people(connection, before)
 
     def remove(self, keys: Sequence[int]) -> Removal:
         """Remove faces for good, and photos that are left without any."""
@@ -139,8 +139,7 @@ class EmbeddedFaces:
 
 def select_faces(connection: sqlite3.Connection, rest: str, values: Sequence[object] = ()) -> list[StoredFace]:
     """The faces that a WHERE clause, and what else stands behind FROM, selects."""
-    query = _FACE.format(unnamed=_UNNAMED if person_rows.has_clusters(connection) else "0")
-    return [_stored(row) for row in connection.execute(f"{query} {rest}", values)]
+    return [_stored(row) for row in connection.execute(f"{_FACE} {rest}", values)]
 
 
 def _rules(person: int | None, photo: int | None, nobody: bool) -> tuple[str, list[int]]:

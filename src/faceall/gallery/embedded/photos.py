@@ -12,18 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import faceall
-from faceall.gallery.embedded import faces, people, removal
-from faceall.gallery.embedded import stale_faces as aside
+from faceall.gallery.embedded import faces, removal, rows, stale_faces
 from faceall.gallery.embedded.columns import BEHIND_MARK, MARK, faces_in, marks_of, path_of
+from faceall.gallery.embedded.prints import Lookalikes
 from faceall.gallery.records import Findings, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
-from faceall.gallery.registration.near_duplicates import Lookalikes
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
 
 _FACTS = (
     "SELECT p.id, p.state, p.message, p.reader, (SELECT count(*) FROM faces WHERE photo = p.id),"
-    " (SELECT count(*) FROM faces WHERE photo = p.id AND chief),"
-    " (SELECT name FROM people JOIN faces ON person = people.id WHERE photo = p.id AND chief),"
+    " (SELECT count(*) FROM faces WHERE photo = p.id AND is_primary),"
+    " (SELECT name FROM people JOIN faces ON person = people.id WHERE photo = p.id AND is_primary),"
     " (SELECT count(*) FROM files WHERE photo = p.id) FROM photos p"
 )
 
@@ -57,25 +56,21 @@ class EmbeddedPhotos:
             row = connection.execute(f"{_FACTS} {where}", values).fetchone()
             if row is None:
                 return None
-            return replace(KnownPhoto(*row), aside=aside.has_photo(connection, row[0]))
+            return replace(KnownPhoto(*row), aside=stale_faces.has_photo(connection, row[0]))
 
     def files(self, photo: int) -> list[SeenFile]:
         """Where a photo was seen, the first place first."""
         with self._index.reading() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 "SELECT path, size, mtime, person FROM files WHERE photo = ? ORDER BY id", (photo,)
             ).fetchall()
-        return [SeenFile(path_of(path), size, mtime, who, path.startswith(MARK)) for path, size, mtime, who in rows]
+        return [SeenFile(path_of(path), size, mtime, who, path.startswith(MARK)) for path, size, mtime, who in found]
 
     def put_file(self, photo: int, file: SeenFile) -> None:
         """Note that a path holds a photo, and no other any more."""
         with self._index.transaction() as connection:
-            connection.execute(
-                "INSERT INTO files (path, photo, size, mtime, person) VALUES (?, ?, ?, ?, ?) ON CONFLICT (path) DO"
-                " UPDATE SET photo = excluded.photo, size = excluded.size, mtime = excluded.mtime,"
-                " person = excluded.person",
-                (os.fsencode(file.path), photo, file.size, file.mtime, file.person),
-            )
+            path = os.fsencode(file.path)
+            rows.insert_file(connection, path, photo, size=file.size, mtime=file.mtime, person=file.person)
 
     def displace(self, path: Path) -> None:
         """Note that the photo of a path is not there any more, and nowhere else so far."""
@@ -87,41 +82,37 @@ class EmbeddedPhotos:
     def drop_files(self, photo: int, files: Sequence[SeenFile]) -> None:
         """Forget that a photo was seen in these places."""
         with self._index.transaction() as connection:
-            rows = connection.execute("SELECT id, path FROM files WHERE photo = ?", (photo,)).fetchall()
+            found = connection.execute("SELECT id, path FROM files WHERE photo = ?", (photo,)).fetchall()
             gone = {(file.path, file.displaced) for file in files}
             connection.executemany(
                 "DELETE FROM files WHERE id = ?",
-                [(row[0],) for row in rows if (path_of(row[1]), row[1].startswith(MARK)) in gone],
+                [(row[0],) for row in found if (path_of(row[1]), row[1].startswith(MARK)) in gone],
             )
 
     def add(self, digest: bytes, findings: Findings) -> int:
         """Make the row of a photo, in the place of one of the same content that could not be read; without faces."""
-        values = (digest, findings.state, findings.message, faceall.__version__, findings.width, findings.height)
         with self._index.transaction() as connection:
             connection.execute("DELETE FROM photos WHERE hash = ?", (digest,))
-            photo = connection.execute(
-                "INSERT INTO photos (hash, state, message, reader, width, height) VALUES (?, ?, ?, ?, ?, ?)", values
-            ).lastrowid
-        assert photo is not None
-        return photo
+            return rows.insert_photo(
+                connection,
+                digest,
+                state=findings.state,
+                message=findings.message,
+                reader=faceall.__version__,
+                width=findings.width,
+                height=findings.height,
+            )
 
     def add_faces(self, photo: int, findings: Findings, person: str | None) -> None:
         """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody."""
         with self._index.transaction() as connection:
             keys = self._index.add(findings.vectors).tolist()
-            owner = None if person is None else people.person_id(connection, person)
-            chiefs = [number == findings.chief for number in range(len(keys))]
-            connection.executemany(
-                "INSERT INTO faces (key, photo, person, chief, x0, y0, x1, y1, score, landmarks)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (key, photo, owner if chief else None, chief, *face.box.tolist(), face.score, marks_of(face))
-                    for key, face, chief in zip(keys, findings.faces, chiefs, strict=True)
-                ),
-            )
-            connection.executemany(
-                "INSERT INTO thumbnails (face, jpeg) VALUES (?, ?)", zip(keys, findings.thumbnails, strict=True)
-            )
+            owner = None if person is None else rows.find_or_add_person(connection, person)
+            for number, (key, face) in enumerate(zip(keys, findings.faces, strict=True)):
+                primary, box = number == findings.chief, face.box.tolist()
+                who, jpeg = owner if primary else None, findings.thumbnails[number]
+                row = rows.FaceRow(key, photo, who, primary, box, face.score, marks_of(face), jpeg)
+                rows.insert_face(connection, row)
 
     def lookalike(self, photo: int, findings: Findings) -> int | None:
         """Remember what a new photo looks like; returns one that it nearly equals."""
@@ -133,24 +124,26 @@ class EmbeddedPhotos:
     def file_chief(self, photo: int, person: str) -> None:
         """File the chief face of a photo under a person, new or known."""
         with self._index.transaction() as connection:
-            owner = people.person_id(connection, person)
-            connection.execute("UPDATE faces SET person = ? WHERE photo = ? AND chief", (owner, photo))
-            people.forget_nobodies(connection)
+            owner = rows.find_or_add_person(connection, person)
+            where = "WHERE photo = ? AND is_primary"
+            before = [row[0] for row in connection.execute(f"SELECT person FROM faces {where}", (photo,))]
+            connection.execute(f"UPDATE faces SET person = ? {where}", (owner, photo))
+            rows.remove_empty_people(connection, before)
 
     def displaced(self) -> list[int]:
         """The photos that are displaced."""
         with self._index.reading() as connection:
-            rows = connection.execute("SELECT DISTINCT photo FROM files WHERE path < ?", (BEHIND_MARK,)).fetchall()
-        return [row[0] for row in rows]
+            found = connection.execute("SELECT DISTINCT photo FROM files WHERE path < ?", (BEHIND_MARK,)).fetchall()
+        return [row[0] for row in found]
 
     def below(self, path: Path) -> list[int]:
         """The photos that were seen at a path, or anywhere below it."""
         exact, below = os.fsencode(path), os.fsencode(path / "x")[:-1]
         with self._index.reading() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 "SELECT DISTINCT photo FROM files WHERE path = ? OR substr(path, 1, ?) = ?", (exact, len(below), below)
             ).fetchall()
-        return [row[0] for row in rows]
+        return [row[0] for row in found]
 
     def remove(self, photos: Sequence[int]) -> Removal:
         """Remove photos with their faces for good."""
@@ -159,13 +152,13 @@ class EmbeddedPhotos:
     def waiting(self, digest: bytes) -> list[Waiting]:
         """The faces that are aside of the photo with this SHA-256."""
         with self._index.reading() as connection:
-            found = aside.waiting_for(connection, digest)
+            found = stale_faces.on_photo_with(connection, digest)
         faces = faces_in([one.place for one in found])
         return [Waiting(one.id, face) for one, face in zip(found, faces, strict=True)]
 
     def take_back(self, ids: Sequence[int], vectors: Float32Array) -> int:
         """Make faces that are aside ordinary ones, with these vectors; returns how many."""
-        return aside.take_back(self._index, ids, vectors)
+        return stale_faces.restore(self._index, ids, vectors)
 
     def stored(self, photos: Iterable[int]) -> list[StoredPhoto]:
         """The photos of some ids that are there, by their ids."""
@@ -178,10 +171,10 @@ class EmbeddedPhotos:
         where, values = ("", []) if person is None else ("WHERE person = ?", [person])
         with self._index.reading() as connection:
             (total,) = connection.execute(f"SELECT count(DISTINCT photo) FROM faces {where}", values).fetchone()
-            rows = connection.execute(
+            chosen = connection.execute(
                 f"SELECT DISTINCT photo FROM faces {where} ORDER BY photo LIMIT ? OFFSET ?", (*values, limit, offset)
             ).fetchall()
-            return Page(tuple(self.stored(row[0] for row in rows)), total)
+            return Page(tuple(self.stored(row[0] for row in chosen)), total)
 
 
 def _stored(connection: sqlite3.Connection, photo: int) -> StoredPhoto | None:
@@ -190,4 +183,4 @@ def _stored(connection: sqlite3.Connection, photo: int) -> StoredPhoto | None:
         return None
     shown = faces.select_faces(connection, "WHERE faces.photo = ? ORDER BY key", (photo,))
     width, height = row
-    return StoredPhoto(photo, removal.paths_of(connection, photo), width, height, tuple(shown))
+    return StoredPhoto(photo, rows.paths_of(connection, photo), width, height, tuple(shown))

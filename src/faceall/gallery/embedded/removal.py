@@ -1,48 +1,46 @@
-"""Rows that go for good: faces with vectors and thumbnails, photos, and people who are left without a face."""
+"""Remove faces with their vectors and thumbnails, photos, and people who are left without a face."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from faceall.gallery.embedded import people
-from faceall.gallery.embedded import stale_faces as aside
-from faceall.gallery.embedded.columns import path_of
+from faceall.gallery.embedded import rows, stale_faces
 from faceall.gallery.records import Removal
 from faceall.index import FaceIndex
 
 
 def delete_person(index: FaceIndex, person: int) -> Removal:
-    """Remove a person, by the row, with every face that is filed under them."""
+    """Remove a person with all of their faces; return what went."""
     with index.transaction() as connection:
-        faces = people.keys_of(connection, person)
-        waiting = aside.forget_person(connection, person)
-        return delete_faces(index, faces, waiting)
+        faces = rows.keys_of_person(connection, person)
+        stale = stale_faces.remove_person(connection, person)
+        return delete_faces(index, faces, stale)
 
 
 def delete_photos(index: FaceIndex, photos: Sequence[int]) -> Removal:
-    """Remove photos with every face on them."""
+    """Remove photos with all of their faces; return what went."""
     with index.transaction() as connection:
-        faces = [key for photo in photos for key in _keys_on(connection, photo)]
-        waiting = sum(len(aside.waiting(connection, photo)) for photo in photos) if aside.is_there(connection) else 0
-        paths = tuple(path for photo in photos for path in paths_of(connection, photo))
+        faces = [key for photo in photos for key in rows.keys_on_photo(connection, photo)]
+        stale = sum(len(stale_faces.on_photo(connection, photo)) for photo in photos)
+        paths = tuple(path for photo in photos for path in rows.paths_of(connection, photo))
         forget_photos(index, photos)
-    return Removal(tuple(faces), tuple(photos), paths, waiting)
+    return Removal(tuple(faces), tuple(photos), paths, stale)
 
 
-def delete_faces(index: FaceIndex, faces: Sequence[int], waiting: int = 0) -> Removal:
-    """Remove faces, and note which photos went with them; `waiting`: how many went that were aside."""
+def delete_faces(index: FaceIndex, faces: Sequence[int], stale: int = 0) -> Removal:
+    """Remove faces, and photos that show no other; return what went. `stale`: stale faces that went already."""
     with index.transaction() as connection:
-        shown = {photo for face in faces for photo in _photo_of(connection, face)}
-        photos = {photo: paths_of(connection, photo) for photo in shown}
+        found = (rows.photo_and_person(connection, face) for face in faces)
+        photos = {one[0]: rows.paths_of(connection, one[0]) for one in found if one is not None}
         forget_faces(index, faces)
-        gone = [photo for photo in photos if not _is_there(connection, photo)]
-    return Removal(tuple(faces), tuple(gone), tuple(path for photo in gone for path in photos[photo]), waiting)
+        gone = [photo for photo in photos if not rows.has_photo(connection, photo)]
+    paths: tuple[Path, ...] = tuple(path for photo in gone for path in photos[photo])
+    return Removal(tuple(faces), tuple(gone), paths, stale)
 
 
 def remaining(index: FaceIndex, removal: Removal) -> int:
-    """How many of the removed faces and photos can still be found in any table: 0 when all are gone."""
+    """Count the rows in which removed faces and photos can still be found; 0 when all are gone."""
     with index.reading() as connection:
         left = sum(
             connection.execute(statement, (face,)).fetchone()[0]
@@ -53,43 +51,26 @@ def remaining(index: FaceIndex, removal: Removal) -> int:
                 "SELECT count(*) FROM thumbnails WHERE face = ?",
             )
         )
-        return int(left + sum(_is_there(connection, photo) for photo in removal.photos))
+        return int(left + sum(rows.has_photo(connection, photo) for photo in removal.photos))
 
 
 def forget_photos(index: FaceIndex, photos: Sequence[int]) -> None:
     """Remove photos with their faces, vectors and thumbnails."""
     with index.transaction() as connection:
-        keys = [key for photo in photos for key in _keys_on(connection, photo)]
-        index.remove(keys)  # takes the faces and thumbnails along
+        keys = [key for photo in photos for key in rows.keys_on_photo(connection, photo)]
+        people = {rows.photo_and_person(connection, key) for key in keys}
+        index.remove(keys)  # cascades to faces and thumbnails
         connection.executemany("DELETE FROM photos WHERE id = ?", [(photo,) for photo in photos])
-        people.forget_nobodies(connection)
+        rows.remove_empty_people(connection, [one[1] for one in people if one is not None])
 
 
 def forget_faces(index: FaceIndex, keys: Sequence[int]) -> None:
     """Remove faces with their vectors and thumbnails, and photos that are left without any."""
     with index.transaction() as connection:
-        photos = {photo for key in keys for photo in _photo_of(connection, key)}
+        found = {one for key in keys if (one := rows.photo_and_person(connection, key)) is not None}
         index.remove(list(keys))
-        for photo in photos:
-            connection.execute(
-                "DELETE FROM photos WHERE id = ? AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = ?)", (photo, photo)
-            )
-        people.forget_nobodies(connection)
-
-
-def paths_of(connection: sqlite3.Connection, photo: int) -> tuple[Path, ...]:
-    """Where a photo was seen, the first place first."""
-    rows = connection.execute("SELECT path FROM files WHERE photo = ? ORDER BY id", (photo,))
-    return tuple(path_of(row[0]) for row in rows)
-
-
-def _keys_on(connection: sqlite3.Connection, photo: int) -> list[int]:
-    return [row[0] for row in connection.execute("SELECT key FROM faces WHERE photo = ?", (photo,))]
-
-
-def _photo_of(connection: sqlite3.Connection, face: int) -> list[int]:
-    return [row[0] for row in connection.execute("SELECT photo FROM faces WHERE key = ?", (face,))]
-
-
-def _is_there(connection: sqlite3.Connection, photo: int) -> bool:
-    return connection.execute("SELECT 1 FROM photos WHERE id = ?", (photo,)).fetchone() is not None
+        connection.executemany(
+            "DELETE FROM photos WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = ?1)",
+            [(photo,) for photo in {photo for photo, _ in found}],
+        )
+        rows.remove_empty_people(connection, [person for _, person in found])

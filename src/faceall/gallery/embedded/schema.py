@@ -1,21 +1,122 @@
-"""The gallery's tables in faces.db, beside those of its index: who, which photo, which face."""
+"""The tables of a gallery in faces.db, beside those of its index, and how older ones become the current ones.
+
+`MIGRATIONS` holds every format in order: the statements of number n turn a gallery of format n - 1 into one of format
+n, and all of them make a new gallery. A migration runs in one transaction when a gallery is opened for writing. A
+gallery of an older format that is opened for reading only is not changed: temporary views and empty temporary tables
+give its connections the current names (`adapt`).
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from faceall.errors import IndexDamagedError, IndexNewerError
-
-SCHEMA = 1
+from faceall.gallery.identifiers import derived_id
 
 _VERSION_KEY = "gallery.schema"
 
-_TABLES = (
+NOW = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"
+"""SQL: the current time, as bundles write it."""
+
+UUID = (
+    "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-'"
+    " || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
+)
+"""SQL: a new random UUID (version 4)."""
+
+_LONG_AGO = "'1970-01-01T00:00:00Z'"  # the time of a change that nobody has noted: every other one is later
+
+Step = str | Callable[[sqlite3.Connection], None]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One format of the tables.
+
+    Parameters
+    ----------
+    steps : tuple of str or callable
+        Statements, or functions of the connection, that lead from the format before to this one.
+    show : callable, optional
+        Makes temporary views and tables by which a connection sees a gallery of the format before as one of this
+        format.
+    """
+
+    steps: tuple[Step, ...]
+    show: Callable[[sqlite3.Connection], None] | None = None
+
+
+def _rename_primary(connection: sqlite3.Connection) -> None:
+    """Rename `faces.chief` to `is_primary`."""
+    if "chief" in columns_of(connection, "faces"):
+        connection.execute("ALTER TABLE faces RENAME COLUMN chief TO is_primary")
+
+
+def _move_stale_faces(connection: sqlite3.Connection) -> None:
+    """Move the rows of the former table `aside` to `stale_faces`."""
+    present = columns_of(connection, "aside")
+    if not present:
+        return
+    face = "face" if "face" in present else "NULL"
+    connection.execute(
+        f"INSERT OR IGNORE INTO stale_faces ({_STALE}) SELECT id, photo, person, chief, x0, y0, x1, y1, score,"
+        f" landmarks, jpeg, model, vector, uuid, created, changed, {face} FROM aside"
+    )
+    connection.execute("DROP TRIGGER IF EXISTS aside_keeps_people")  # it belongs to `people`
+    connection.execute("DROP TABLE aside")
+
+
+def _show_as_second(connection: sqlite3.Connection) -> None:
+    """Show a gallery of format 1, which may lack any table that came one by one, as one of format 2."""
+    connection.execute(
+        "CREATE VIEW temp.faces AS"
+        " SELECT key, photo, person, chief AS is_primary, x0, y0, x1, y1, score, landmarks FROM main.faces"
+    )
+    for name, columns in _LATE.items():
+        if not columns_of(connection, name):
+            connection.execute(f"CREATE TABLE temp.{name} ({columns})")
+    if stale := columns_of(connection, "aside"):
+        face = "face" if "face" in stale else "NULL AS face"
+        connection.execute(
+            "CREATE VIEW temp.stale_faces AS SELECT id, photo, person, chief AS is_primary, x0, y0, x1, y1, score,"
+            f" landmarks, jpeg, model, vector, uuid, created, changed, {face} FROM main.aside"
+        )
+    else:
+        connection.execute(f"CREATE TABLE temp.stale_faces ({_STALE})")
+    if not columns_of(connection, "person_ids"):
+        connection.execute(
+            "CREATE VIEW temp.person_ids AS SELECT id AS person, derived_id('person', name, id) AS id,"
+            f" {_LONG_AGO} AS created, {_LONG_AGO} AS changed FROM main.people"
+        )
+        connection.execute(
+            "CREATE VIEW temp.face_ids AS SELECT key AS face, derived_id('face', hex(hash), key) AS id,"
+            f" {_LONG_AGO} AS created, {_LONG_AGO} AS changed FROM main.faces f JOIN main.photos p ON p.id = f.photo"
+        )
+
+
+_LATE = {
+    "clusters": "person",
+    "refusals": "face, person",
+    "prints": "photo, bits",
+    "migration": "face, vector, reason",
+    "person_aliases": "id, person",
+    "face_aliases": "id, face",
+    "removed_faces": "id, removed",
+}
+"""Tables of format 2 that stay empty until they are needed, and their columns."""
+
+_STALE = (
+    "id, photo, person, is_primary, x0, y0, x1, y1, score, landmarks, jpeg, model, vector, uuid, created, changed, face"
+)
+
+_FIRST = Migration((
     "CREATE TABLE people (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
-    # one row per content: state is 'ok', 'unreadable' or 'too-large'; message and reader tell why, and who said so
+    # one row per content: state is 'ok', 'unreadable' or 'too-large', message says why, reader which faceall said so
     "CREATE TABLE photos (id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, state TEXT NOT NULL,"
     " message TEXT, reader TEXT NOT NULL, width INTEGER, height INTEGER)",
-    # where that content was seen: absolute paths as the system's bytes, with what tells a change at a glance
+    # where the content was seen: absolute paths as the system's bytes, size and time by which a change is noticed
     "CREATE TABLE files (id INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL UNIQUE,"
     " photo INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE, size INTEGER NOT NULL,"
     " mtime INTEGER NOT NULL, person TEXT NOT NULL)",
@@ -28,13 +129,106 @@ _TABLES = (
     " landmarks BLOB NOT NULL)",
     "CREATE INDEX faces_photo ON faces (photo)",
     "CREATE INDEX faces_person ON faces (person)",
-    # apart from the faces, so that listing them does not walk over pictures
+    # apart from the faces, so that listing them does not read images
     "CREATE TABLE thumbnails (face INTEGER PRIMARY KEY REFERENCES faces (key) ON DELETE CASCADE, jpeg BLOB NOT NULL)",
+))  # fmt: skip
+
+# Galleries of format 1 got the tables below one by one, when they were first needed: any of them may be there already.
+_SECOND = Migration(
+    (
+        _rename_primary,
+        # people without a name of their own
+        "CREATE TABLE IF NOT EXISTS clusters (person INTEGER PRIMARY KEY REFERENCES people (id) ON DELETE CASCADE)",
+        "CREATE TRIGGER IF NOT EXISTS clusters_named AFTER UPDATE OF name ON people WHEN new.name <> old.name BEGIN"
+        " DELETE FROM clusters WHERE person = new.id; END",
+        # people whom a face is known not to show
+        "CREATE TABLE IF NOT EXISTS refusals (face INTEGER NOT NULL REFERENCES faces (key) ON DELETE CASCADE,"
+        " person INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE, PRIMARY KEY (face, person)) WITHOUT ROWID",
+        "CREATE INDEX IF NOT EXISTS refusals_person ON refusals (person)",
+        # difference hashes of the photos, by which near duplicates are found
+        "CREATE TABLE IF NOT EXISTS prints (photo INTEGER PRIMARY KEY REFERENCES photos (id) ON DELETE CASCADE,"
+        " bits BLOB NOT NULL)",
+        # vectors of the next model, until every face has one
+        "CREATE TABLE IF NOT EXISTS migration (face INTEGER PRIMARY KEY REFERENCES vectors (key) ON DELETE CASCADE,"
+        " vector BLOB, reason TEXT)",
+        # faces without a vector of the current model
+        "CREATE TABLE IF NOT EXISTS stale_faces (id INTEGER PRIMARY KEY,"
+        " photo INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE,"
+        " person INTEGER REFERENCES people (id) ON DELETE SET NULL, is_primary INTEGER NOT NULL, x0 REAL NOT NULL,"
+        " y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL, score REAL NOT NULL, landmarks BLOB NOT NULL,"
+        " jpeg BLOB, model TEXT NOT NULL, vector BLOB NOT NULL, uuid TEXT, created TEXT, changed TEXT, face INTEGER)",
+        "CREATE INDEX IF NOT EXISTS stale_faces_photo ON stale_faces (photo)",
+        "CREATE INDEX IF NOT EXISTS stale_faces_person ON stale_faces (person)",
+        _move_stale_faces,
+        # people all of whose faces are stale stay, until the last of those is removed
+        "CREATE TRIGGER IF NOT EXISTS stale_faces_keep_people BEFORE DELETE ON people"
+        " WHEN EXISTS (SELECT 1 FROM stale_faces WHERE person = old.id) BEGIN SELECT RAISE(IGNORE); END",
+        "CREATE TRIGGER IF NOT EXISTS stale_faces_removed AFTER DELETE ON stale_faces BEGIN"
+        " DELETE FROM people WHERE id = old.person"
+        " AND NOT EXISTS (SELECT 1 FROM faces WHERE person = old.person); END",
+        # ids that are the same on every device, and when each was made and last changed
+        "CREATE TABLE IF NOT EXISTS person_ids (person INTEGER PRIMARY KEY REFERENCES people (id) ON DELETE CASCADE,"
+        " id TEXT NOT NULL UNIQUE, created TEXT NOT NULL, changed TEXT NOT NULL)",
+        # ids under which other devices know a person: registered there under the same name, or merged here
+        "CREATE TABLE IF NOT EXISTS person_aliases (id TEXT PRIMARY KEY,"
+        " person INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE) WITHOUT ROWID",
+        "CREATE INDEX IF NOT EXISTS person_aliases_person ON person_aliases (person)",
+        "CREATE TABLE IF NOT EXISTS face_ids (face INTEGER PRIMARY KEY REFERENCES faces (key) ON DELETE CASCADE,"
+        " id TEXT NOT NULL UNIQUE, created TEXT NOT NULL, changed TEXT NOT NULL)",
+        # ids under which other devices know a face that both have registered
+        "CREATE TABLE IF NOT EXISTS face_aliases (id TEXT PRIMARY KEY,"
+        " face INTEGER NOT NULL REFERENCES faces (key) ON DELETE CASCADE) WITHOUT ROWID",
+        "CREATE INDEX IF NOT EXISTS face_aliases_face ON face_aliases (face)",
+        # removed faces, which the next bundle must not bring back: only the random id is kept
+        "CREATE TABLE IF NOT EXISTS removed_faces (id TEXT PRIMARY KEY, removed TEXT NOT NULL) WITHOUT ROWID",
+        f"INSERT INTO person_ids SELECT id, {UUID}, {NOW}, {NOW} FROM people"
+        " WHERE id NOT IN (SELECT person FROM person_ids)",
+        f"INSERT INTO face_ids SELECT key, {UUID}, {NOW}, {NOW} FROM faces"
+        " WHERE key NOT IN (SELECT face FROM face_ids)",
+        "CREATE TRIGGER IF NOT EXISTS person_ids_given AFTER INSERT ON people BEGIN"
+        f" INSERT INTO person_ids VALUES (new.id, {UUID}, {NOW}, {NOW}); END",
+        "CREATE TRIGGER IF NOT EXISTS person_ids_changed AFTER UPDATE OF name ON people WHEN new.name <> old.name BEGIN"
+        f" UPDATE person_ids SET changed = {NOW} WHERE person = new.id; END",
+        "CREATE TRIGGER IF NOT EXISTS face_ids_given AFTER INSERT ON faces BEGIN"
+        f" INSERT INTO face_ids VALUES (new.key, {UUID}, {NOW}, {NOW}); END",
+        "CREATE TRIGGER IF NOT EXISTS face_ids_changed AFTER UPDATE OF person ON faces"
+        " WHEN new.person IS NOT old.person"
+        f" BEGIN UPDATE face_ids SET changed = {NOW} WHERE face = new.key; END",
+        "CREATE TRIGGER IF NOT EXISTS face_ids_removed AFTER DELETE ON face_ids BEGIN"
+        f" INSERT OR REPLACE INTO removed_faces VALUES (old.id, {NOW}); END",
+        "CREATE TRIGGER IF NOT EXISTS face_aliases_removed AFTER DELETE ON face_aliases BEGIN"
+        f" INSERT OR REPLACE INTO removed_faces VALUES (old.id, {NOW}); END",
+    ),
+    _show_as_second,
 )
+
+MIGRATIONS = (_FIRST, _SECOND)
+SCHEMA = len(MIGRATIONS)
+"""The current format."""
 
 
 def version(connection: sqlite3.Connection, name: str) -> int:
-    """The version of the gallery's tables, 0 where there are none yet; a newer one is refused."""
+    """Return the format of the gallery's tables.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        A connection to faces.db.
+    name : str
+        The gallery, for messages.
+
+    Returns
+    -------
+    int
+        0 where the database holds an index without a gallery.
+
+    Raises
+    ------
+    IndexDamagedError
+        The stored number makes no sense.
+    IndexNewerError
+        A newer faceall has written the gallery.
+    """
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (_VERSION_KEY,)).fetchone()
     found = row[0] if row else 0
     if not isinstance(found, int) or found < 0:
@@ -47,27 +241,57 @@ def version(connection: sqlite3.Connection, name: str) -> int:
     return found
 
 
-def restore_version(connection: sqlite3.Connection) -> None:
-    """Note the version again where damage has taken that, and nothing but that, inside the caller's transaction."""
-    if _has_people(connection):
-        row = connection.execute("SELECT typeof(value) FROM meta WHERE key = ?", (_VERSION_KEY,)).fetchone()
-        if row is None or row[0] != "integer":
-            connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_VERSION_KEY, SCHEMA))
+def upgrade(connection: sqlite3.Connection, name: str) -> None:
+    """Bring the tables to the current format, inside the caller's transaction; make them where there are none.
 
-
-def _has_people(connection: sqlite3.Connection) -> bool:
-    statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'people'"
-    return connection.execute(statement).fetchone() is not None
-
-
-def create(connection: sqlite3.Connection, name: str) -> None:
-    """Make the tables where they are missing, inside the caller's transaction."""
-    if version(connection, name) == SCHEMA:
-        return
-    if _has_people(connection):
+    Raises
+    ------
+    IndexDamagedError
+        The tables are there, but their format is not noted.
+    IndexNewerError
+        A newer faceall has written the gallery.
+    """
+    found = version(connection, name)
+    if found == 0 and columns_of(connection, "people"):
         raise IndexDamagedError(
             f"{name}/faces.db is damaged: it has lost {_VERSION_KEY}: save what can be read (faceall index repair)"
         )
-    for statement in _TABLES:
-        connection.execute(statement)
-    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_VERSION_KEY, SCHEMA))
+    for migration in MIGRATIONS[found:]:
+        for step in migration.steps:
+            if isinstance(step, str):
+                connection.execute(step)
+            else:
+                step(connection)
+    if found != SCHEMA:
+        _note_version(connection, SCHEMA)
+
+
+def adapt(connection: sqlite3.Connection) -> None:
+    """Let a connection that must not write see a gallery of an older format as one of the current format."""
+    connection.create_function("derived_id", -1, lambda *parts: derived_id(*map(str, parts)), deterministic=True)
+    for kind, name in connection.execute("SELECT type, name FROM temp.sqlite_master WHERE type <> 'index'").fetchall():
+        connection.execute(f'DROP {kind} temp."{name}"')
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_VERSION_KEY,)).fetchone()
+    if row is None or not isinstance(row[0], int) or not 0 < row[0] < SCHEMA:
+        return
+    for migration in MIGRATIONS[row[0] :]:
+        if migration.show is not None:
+            migration.show(connection)
+
+
+def restore_version(connection: sqlite3.Connection) -> None:
+    """Note the format again where damage has removed that note only, inside the caller's transaction."""
+    if not columns_of(connection, "people"):
+        return
+    row = connection.execute("SELECT typeof(value) FROM meta WHERE key = ?", (_VERSION_KEY,)).fetchone()
+    if row is None or row[0] != "integer":
+        _note_version(connection, SCHEMA if "is_primary" in columns_of(connection, "faces") else 1)
+
+
+def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
+    """Return the names of a table's columns in the file itself; empty where the table is absent."""
+    return {row[1] for row in connection.execute(f"PRAGMA main.table_info('{table}')")}
+
+
+def _note_version(connection: sqlite3.Connection, number: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_VERSION_KEY, number))

@@ -168,12 +168,15 @@ class EmbeddedStore:
 
 
 def _prepare(index: FaceIndex) -> None:
-    """Make the gallery's tables, or check those that are there."""
+    """Make the gallery's tables, or bring those that are there to the current format."""
     with index.reading() as connection:
         found = schema.version(connection, index.name)
     if found == schema.SCHEMA:
         return
-    if index.read_only:
+    if not index.read_only:
+        with index.transaction() as connection:
+            schema.upgrade(connection, index.name)
+    elif found:
+        index.adapt_reader(schema.adapt)
+    else:
         raise IndexFileError(f"{index.name} is a bare face index, without the photos and people of a gallery")
-    with index.transaction() as connection:
-        schema.create(connection, index.name)

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 
 from faceall.errors import IndexFileError
-from faceall.gallery.bundle.ids import give_ids, has_ids
-from faceall.gallery.embedded import stale_faces as aside
+from faceall.gallery.embedded import rows
 from faceall.gallery.embedded.columns import MARK, path_of, points_of
-from faceall.gallery.embedded.people import has_clusters, make_clusters
 from faceall.gallery.embedded.removal import forget_photos
 from faceall.gallery.maintenance.transfer import FaceCopy, PersonCopy, PhotoCopy
 from faceall.gallery.records import SeenFile
@@ -23,11 +21,22 @@ from faceall.index import FaceIndex
 from faceall.index.connection import DATABASE
 from faceall.index.graph_file import GRAPH
 
-_PRINTS = (
-    "CREATE TABLE IF NOT EXISTS prints (photo INTEGER PRIMARY KEY REFERENCES photos (id) ON DELETE CASCADE,"
-    " bits BLOB NOT NULL)"
-)
-_KEPT = ("person_ids", "person_aliases", "face_ids", "face_aliases", "removed_faces", "aside")
+_STALE = "aside"
+"""What stale faces are called in what `kept` gives; stored by other places, so it stays."""
+
+_KEPT = {
+    "person_ids": ("person_ids", "*"),
+    "person_aliases": ("person_aliases", "*"),
+    "face_ids": ("face_ids", "*"),
+    "face_aliases": ("face_aliases", "*"),
+    "removed_faces": ("removed_faces", "*"),
+    _STALE: (
+        "stale_faces",
+        "id, photo, person, is_primary AS chief, x0, y0, x1, y1, score, landmarks, jpeg, model, vector, uuid, created,"
+        " changed, face",
+    ),
+}
+"""Name in `kept` -> table and columns."""
 
 
 class EmbeddedTransfer:
@@ -50,69 +59,55 @@ class EmbeddedTransfer:
     def put_photos(self, photos: Sequence[PhotoCopy]) -> None:
         """Store photos under their faces' keys, in the place of those of the same content; all or none."""
         with self._index.transaction() as connection:
-            connection.execute(_PRINTS)
             self.remove_photos([photo.digest for photo in photos], forget=False)
             for photo in photos:
                 self._put(connection, photo)
 
     def _put(self, connection: sqlite3.Connection, photo: PhotoCopy) -> None:
-        values = (photo.digest, photo.state, photo.message, photo.reader, photo.width, photo.height)
-        row = connection.execute(
-            "INSERT INTO photos (hash, state, message, reader, width, height) VALUES (?, ?, ?, ?, ?, ?)", values
-        ).lastrowid
+        row = rows.insert_photo(
+            connection,
+            photo.digest,
+            state=photo.state,
+            message=photo.message,
+            reader=photo.reader,
+            width=photo.width,
+            height=photo.height,
+        )
         for file in photo.files:
-            place = (os.fsencode(file.path), row, file.size, file.mtime, file.person)
-            id_ = connection.execute(
-                "INSERT OR REPLACE INTO files (path, photo, size, mtime, person) VALUES (?, ?, ?, ?, ?)", place
-            ).lastrowid
-            if file.displaced and id_ is not None:
-                marked = b"%b%d%b%b" % (MARK, id_, MARK, place[0])
+            path = os.fsencode(file.path)
+            id_ = rows.insert_file(connection, path, row, size=file.size, mtime=file.mtime, person=file.person)
+            if file.displaced:
+                marked = b"%b%d%b%b" % (MARK, id_, MARK, path)
                 connection.execute("UPDATE files SET path = ? WHERE id = ?", (marked, id_))
         if photo.faces:
             self._index.add(np.stack([face.vector for face in photo.faces]), [face.key for face in photo.faces])
         for face in photo.faces:
-            landmarks = np.array(face.landmarks, "<f4").tobytes()
-            connection.execute(
-                "INSERT INTO faces (key, photo, person, chief, x0, y0, x1, y1, score, landmarks)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (face.key, row, face.person, face.chief, *face.box, face.score, landmarks),
-            )
-            connection.execute("INSERT INTO thumbnails (face, jpeg) VALUES (?, ?)", (face.key, face.jpeg))
+            marks = np.array(face.landmarks, "<f4").tobytes()
+            copy = rows.FaceRow(face.key, row, face.person, face.chief, face.box, face.score, marks, face.jpeg)
+            rows.insert_face(connection, copy)
         if photo.print is not None:
-            connection.execute("INSERT OR REPLACE INTO prints (photo, bits) VALUES (?, ?)", (row, photo.print))
+            rows.put_print(connection, row, photo.print)
 
     def remove_photos(self, digests: Sequence[bytes], *, forget: bool = True) -> None:
         """Remove photos; `forget`: people too who have no other."""
         with self._index.transaction() as connection:
-            rows = [
-                row[0]
-                for digest in digests
-                for row in connection.execute("SELECT id FROM photos WHERE hash = ?", (digest,)).fetchall()
-            ]
+            photos = [photo for digest in digests if (photo := rows.photo_with(connection, digest)) is not None]
             if forget:
-                forget_photos(self._index, rows)
+                forget_photos(self._index, photos)
                 return
-            keys = [
-                row[0]
-                for photo in rows
-                for row in connection.execute("SELECT key FROM faces WHERE photo = ?", (photo,)).fetchall()
-            ]
-            self._index.remove(keys)
-            connection.executemany("DELETE FROM photos WHERE id = ?", [(photo,) for photo in rows])
+            self._index.remove([key for photo in photos for key in rows.keys_on_photo(connection, photo)])
+            connection.executemany("DELETE FROM photos WHERE id = ?", [(photo,) for photo in photos])
 
     def people(self) -> list[PersonCopy]:
         """Everybody."""
         with self._index.reading() as connection:
-            unnamed = set()
-            if has_clusters(connection):
-                unnamed = {row[0] for row in connection.execute("SELECT person FROM clusters")}
-            rows = connection.execute("SELECT id, name FROM people ORDER BY id").fetchall()
-        return [PersonCopy(row, name, row in unnamed) for row, name in rows]
+            unnamed = {row[0] for row in connection.execute("SELECT person FROM clusters")}
+            found = connection.execute("SELECT id, name FROM people ORDER BY id").fetchall()
+        return [PersonCopy(row, name, row in unnamed) for row, name in found]
 
     def put_people(self, people: Sequence[PersonCopy]) -> None:
         """Store people under their rows, in the place of all who are there."""
         with self._index.transaction() as connection:
-            make_clusters(connection)
             for number, person in enumerate(people):  # two may have swapped their names
                 connection.execute("UPDATE people SET name = ? WHERE id = ?", (f"\0{number}", person.id))
             for person in people:
@@ -121,47 +116,40 @@ class EmbeddedTransfer:
                     (person.id, person.name),
                 )
             stay = {person.id for person in people}
-            rows = connection.execute("SELECT id FROM people").fetchall()
-            connection.executemany("DELETE FROM people WHERE id = ?", [row for row in rows if row[0] not in stay])
+            there = connection.execute("SELECT id FROM people").fetchall()
+            connection.executemany("DELETE FROM people WHERE id = ?", [row for row in there if row[0] not in stay])
             connection.execute("DELETE FROM clusters")
             clusters = [(person.id,) for person in people if person.cluster]
             connection.executemany("INSERT INTO clusters (person) VALUES (?)", clusters)
 
     def kept(self) -> dict[str, Any]:
-        """The ids of bundles, and the faces that are aside: a list of rows per table."""
+        """Return the ids of bundles and the stale faces: a list of rows per table."""
         found: dict[str, Any] = {}
         with self._index.reading() as connection:
-            for table in _KEPT:
-                if not (aside.is_there(connection) if table == "aside" else has_ids(connection)):
-                    continue
-                cursor = connection.execute(f"SELECT * FROM {table}")
+            for name, (table, columns) in _KEPT.items():
+                cursor = connection.execute(f"SELECT {columns} FROM {table}")
                 names = [column[0] for column in cursor.description]
-                found[table] = [dict(zip(names, map(_as_json, row), strict=True)) for row in cursor]
-            for row in found.get("aside", ()):
+                found[name] = [dict(zip(names, map(_as_json, row), strict=True)) for row in cursor]
+            for row in found[_STALE]:
                 (digest,) = connection.execute("SELECT hash FROM photos WHERE id = ?", (row["photo"],)).fetchone()
                 row["photo"] = digest.hex()
-        return {table: rows for table, rows in found.items() if rows}
+        return {name: values for name, values in found.items() if values}
 
     def put_kept(self, values: dict[str, Any]) -> None:
-        """Store what `kept` gave; rows about faces, people and photos that are not there any more are left out."""
+        """Store what `kept` gave, without rows about faces, people and photos that are not there."""
         with self._index.transaction() as connection:
-            if any(table != "aside" for table in values):
-                give_ids(connection)
-            if "aside" in values:
-                aside.prepare(connection)
-            for table in _KEPT:
-                for row in values.get(table, ()):
-                    self._put_kept(connection, table, row)
+            for name in _KEPT:
+                for row in values.get(name, ()):
+                    self._put_kept(connection, name, row)
 
-    def _put_kept(self, connection: sqlite3.Connection, table: str, values: dict[str, Any]) -> None:
-        row = {name: _from_json(value) for name, value in values.items()}
-        if table == "aside":
-            found = connection.execute(
-                "SELECT id FROM photos WHERE hash = ?", (bytes.fromhex(row["photo"]),)
-            ).fetchone()
-            if found is None:
+    def _put_kept(self, connection: sqlite3.Connection, name: str, values: dict[str, Any]) -> None:
+        row = {column: _from_json(value) for column, value in values.items()}
+        table, _ = _KEPT[name]
+        if name == _STALE:
+            photo = rows.photo_with(connection, bytes.fromhex(row["photo"]))
+            if photo is None:
                 return
-            row["photo"] = found[0]
+            row["photo"], row["is_primary"] = photo, row.pop("chief")
         owner = {"person_ids": "people", "person_aliases": "people", "face_ids": "faces", "face_aliases": "faces"}
         if table in owner:
             column, key = ("person", "id") if owner[table] == "people" else ("face", "key")
@@ -206,28 +194,21 @@ def _photo(connection: sqlite3.Connection, digest: bytes) -> PhotoCopy | None:
     files = connection.execute("SELECT path, size, mtime, person FROM files WHERE photo = ? ORDER BY id", (photo,))
     seen = tuple(SeenFile(path_of(path), size, time, who, path.startswith(MARK)) for path, size, time, who in files)
     faces = connection.execute(
-        "SELECT faces.key, person, chief, x0, y0, x1, y1, score, landmarks, vector, jpeg FROM faces"
+        "SELECT faces.key, person, is_primary, x0, y0, x1, y1, score, landmarks, vector, jpeg FROM faces"
         " JOIN vectors ON vectors.key = faces.key LEFT JOIN thumbnails ON face = faces.key WHERE photo = ?"
         " ORDER BY faces.key",
         (photo,),
     )
-    bits = _print(connection, photo)
+    found = connection.execute("SELECT bits FROM prints WHERE photo = ?", (photo,)).fetchone()
+    bits = None if found is None else bytes(found[0])
     return PhotoCopy(digest, state, message, reader, width, height, bits, seen, tuple(map(_face, faces)))
 
 
 def _face(row: Sequence[Any]) -> FaceCopy:
-    key, person, chief, x0, y0, x1, y1, score, landmarks, vector, jpeg = row
+    key, person, primary, x0, y0, x1, y1, score, landmarks, vector, jpeg = row
     points = tuple(number for point in points_of(landmarks) for number in point)
     numbers = np.frombuffer(vector, "<f4").astype(np.float32)
-    return FaceCopy(key, person, bool(chief), (x0, y0, x1, y1), score, points, numbers, bytes(jpeg or b""))
-
-
-def _print(connection: sqlite3.Connection, photo: int) -> bytes | None:
-    statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'prints'"
-    if connection.execute(statement).fetchone() is None:
-        return None
-    row = connection.execute("SELECT bits FROM prints WHERE photo = ?", (photo,)).fetchone()
-    return None if row is None else bytes(row[0])
+    return FaceCopy(key, person, bool(primary), (x0, y0, x1, y1), score, points, numbers, bytes(jpeg or b""))
 
 
 def _as_json(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from faceall.gallery.embedded import stale_faces as aside
 from faceall.index import FaceIndex
 
 _NUMBERS = "('real', 'integer')"
@@ -18,12 +17,10 @@ _RULES = (
     ("faces without a place in their photo", f"SELECT count(*) FROM faces WHERE {UNPLACED}"),
     ("photos without a file", "SELECT count(*) FROM photos WHERE id NOT IN (SELECT photo FROM files)"),
     ("people without a face", "SELECT count(*) FROM people WHERE id NOT IN (SELECT person FROM faces"
-     " WHERE person IS NOT NULL)"),
-    ("photos with two chief faces", "SELECT count(*) FROM (SELECT 1 FROM faces WHERE chief GROUP BY photo"
+     " WHERE person IS NOT NULL UNION SELECT person FROM stale_faces WHERE person IS NOT NULL)"),
+    ("photos with two chief faces", "SELECT count(*) FROM (SELECT 1 FROM faces WHERE is_primary GROUP BY photo"
      " HAVING count(*) > 1)"),
 )  # fmt: skip
-
-_ASIDE = " AND id NOT IN (SELECT person FROM aside WHERE person IS NOT NULL)"
 
 
 def find_problems(index: FaceIndex) -> list[str]:
@@ -32,10 +29,8 @@ def find_problems(index: FaceIndex) -> list[str]:
         problems = [row[0] for row in connection.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
         broken = connection.execute("PRAGMA foreign_key_check").fetchall()
         problems += [f"table {row[0]}: row {row[1]} points to nothing in {row[2]}" for row in broken]
-        kept = aside.is_there(connection)
         for what, statement in _RULES:
-            exception = _ASIDE if kept and what == "people without a face" else ""
-            number = connection.execute(statement + exception).fetchone()[0]
+            number = connection.execute(statement).fetchone()[0]
             if number:
                 problems.append(f"{number} {what}")
         if index.dimension is not None:

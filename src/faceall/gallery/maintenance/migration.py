@@ -24,7 +24,7 @@ import numpy as np
 
 from faceall.analysis.analyser import THUMBNAIL, THUMBNAIL_MARGIN, Crops, FaceEmbedder, label_of
 from faceall.errors import FaceallError, ImageError, IndexFileError
-from faceall.gallery.embedded import stale_faces as aside
+from faceall.gallery.embedded import stale_faces
 from faceall.gallery.embedded.columns import faces_in, unmarked
 from faceall.images import read_image
 from faceall.index import FaceIndex
@@ -37,10 +37,6 @@ Progress = Callable[[int, int], None]
 _TARGET = "gallery.migration"
 _PHOTOS = 16  # per batch
 _COMMIT_SECONDS = 0.5
-_TABLE = (
-    "CREATE TABLE IF NOT EXISTS migration (face INTEGER PRIMARY KEY REFERENCES vectors (key) ON DELETE CASCADE,"
-    " vector BLOB, reason TEXT)"
-)
 _LEFT = "FROM faces WHERE key NOT IN (SELECT face FROM migration)"
 
 
@@ -112,8 +108,6 @@ class Migration(Iterator[MigratedPhoto]):
     def _prepare(self) -> None:
         """Go on with an earlier run to the same model; one to another model is dropped."""
         with self._index.transaction() as connection:
-            connection.execute(_TABLE)
-            aside.prepare(connection)
             row = connection.execute("SELECT value FROM meta WHERE key = ?", (_TARGET,)).fetchone()
             target = json.dumps([self._label, self._embedder.size])
             if row is None or row[0] != target:
@@ -215,7 +209,7 @@ class Migration(Iterator[MigratedPhoto]):
                     f"{self._index.name}: none of its photos is where it was, so nothing was changed; bring them back,"
                     " or embed the stored thumbnails, which is less sure: --thumbnails"
                 )
-            aside.put_aside(self._index, [row[0] for row in lost], str(self._index.model))
+            stale_faces.make_stale(self._index, [row[0] for row in lost], str(self._index.model))
             size = self._embedder.size
             self._index.exchange(_staged(connection, size), model=self._label, dimension=size)
             connection.execute("DELETE FROM migration")
@@ -225,29 +219,27 @@ class Migration(Iterator[MigratedPhoto]):
     def _bring_back(self) -> Iterator[MigratedPhoto]:
         """Take up faces that an earlier switch has put aside, where that is possible now."""
         with self._index.reading() as connection:
-            if not aside.is_there(connection):
-                return
-            photos = [row[0] for row in connection.execute("SELECT DISTINCT photo FROM aside ORDER BY photo")]
+            photos = stale_faces.photos(connection)
         for photo in photos:
             if self._stop.is_set():
                 return
             with self._index.reading() as connection:
                 path, image, _ = find_picture(connection, photo)
-                waiting = aside.waiting(connection, photo)
+                waiting = stale_faces.on_photo(connection, photo)
             vectors = self._of_old_model(waiting) if image is None else self._anew(image, waiting)
             if vectors is not None:
                 with self._index.transaction():
-                    count = aside.take_back(self._index, [one.id for one in waiting], vectors)
+                    count = stale_faces.restore(self._index, [one.id for one in waiting], vectors)
                 if count:
                     yield MigratedPhoto(path, "back", count)
 
-    def _of_old_model(self, waiting: Sequence[aside.Waiting]) -> Float32Array | None:
+    def _of_old_model(self, waiting: Sequence[stale_faces.StaleRow]) -> Float32Array | None:
         """The vectors that faces had before, where this is the model that made them."""
         if not waiting or any(one.model != self._label for one in waiting):
             return None
         return np.stack([one.vector for one in waiting])
 
-    def _anew(self, image: Image, waiting: Sequence[aside.Waiting]) -> Float32Array:
+    def _anew(self, image: Image, waiting: Sequence[stale_faces.StaleRow]) -> Float32Array:
         faces = faces_in([one.place for one in waiting])
         return self._embedder.embed_crops(self._embedder.crop(image, faces))
 

@@ -12,9 +12,8 @@ import numpy as np
 
 from faceall.analysis.analyser import THUMBNAIL, make_thumbnail
 from faceall.errors import ImageError, IndexDamagedError, IndexFileError
-from faceall.gallery.embedded import schema
-from faceall.gallery.embedded import stale_faces as aside
-from faceall.gallery.embedded.people import forget_nobodies
+from faceall.gallery.embedded import rows as gallery_rows
+from faceall.gallery.embedded import schema, stale_faces
 from faceall.gallery.embedded.removal import forget_faces
 from faceall.gallery.maintenance.health import UNPLACED, find_problems
 from faceall.gallery.maintenance.migration import find_picture
@@ -81,7 +80,7 @@ def gallery_statistics(index: FaceIndex) -> GalleryStatistics:
             connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("faces", "people", "photos")
         )
         size = connection.execute("SELECT coalesce(sum(length(jpeg)), 0) FROM thumbnails").fetchone()[0]
-        waiting = aside.count(connection)
+        waiting = stale_faces.count(connection)
     return GalleryStatistics(statistics(index), faces, people, photos, waiting, size)
 
 
@@ -101,6 +100,8 @@ def repair_gallery(folder: Path) -> Repair:
         _salvage(folder, done, lost)
     with FaceIndex(folder) as index:
         with index.transaction() as connection:
+            if schema.version(connection, index.name):
+                schema.upgrade(connection, index.name)
             _drop_odd_vectors(index, connection, lost)
             if schema.version(connection, index.name):
                 for step in _STEPS:
@@ -143,6 +144,7 @@ def _salvage(folder: Path, done: list[str], lost: list[str]) -> None:
         schema.restore_version(connection)
         if not schema.version(connection, index.name):
             return
+        schema.upgrade(connection, index.name)
         again = connection.execute(  # their faces may be lost: looked at again when they are registered
             "UPDATE photos SET state = 'unreadable', message = 'its faces may have been lost', reader = ''"
             " WHERE state = 'ok' AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = photos.id)"
@@ -190,7 +192,7 @@ def _restore_thumbnails(index: FaceIndex, connection: sqlite3.Connection, done: 
             landmarks = np.frombuffer(marks, "<f4").reshape(_MARKS)
             jpeg = make_thumbnail(image, Face(np.array(box, np.float32), score, landmarks))
             made += 1
-        connection.execute("INSERT OR REPLACE INTO thumbnails (face, jpeg) VALUES (?, ?)", (key, jpeg))
+        gallery_rows.put_thumbnail(connection, key, jpeg)
     if made:
         done.append(f"{made:,} thumbnails were cut anew from the photos")
     if made < len(keys):
@@ -202,24 +204,20 @@ def _restore_files(index: FaceIndex, connection: sqlite3.Connection, done: list[
     for photo, digest in rows:
         if connection.execute("SELECT 1 FROM faces WHERE photo = ?", (photo,)).fetchone():
             path = os.fsencode(Path(index.name) / "unknown" / digest.hex())
-            connection.execute(
-                "INSERT INTO files (path, photo, size, mtime, person) VALUES (?, ?, 0, 0, '')", (path, photo)
-            )
+            gallery_rows.insert_file(connection, path, photo, size=0, mtime=0, person="")
             lost.append(f"the place of the photo with SHA-256 {digest.hex()[:12]}...; registering it again tells it")
         else:
             connection.execute("DELETE FROM photos WHERE id = ?", (photo,))
 
 
 def _settle_people(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
-    before = connection.execute("SELECT count(*) FROM people").fetchone()[0]
-    forget_nobodies(connection)
-    gone = before - connection.execute("SELECT count(*) FROM people").fetchone()[0]
+    gone = gallery_rows.remove_all_empty_people(connection)
     if gone:
         lost.append(f"{gone:,} people without a face")
-    twice = connection.execute("SELECT photo FROM faces WHERE chief GROUP BY photo HAVING count(*) > 1").fetchall()
+    twice = connection.execute("SELECT photo FROM faces WHERE is_primary GROUP BY photo HAVING count(*) > 1").fetchall()
     for (photo,) in twice:
         connection.execute(
-            "UPDATE faces SET chief = key = (SELECT key FROM faces WHERE photo = ?1 AND chief"
+            "UPDATE faces SET is_primary = key = (SELECT key FROM faces WHERE photo = ?1 AND is_primary"
             " ORDER BY (x1 - x0) * (y1 - y0) DESC, key LIMIT 1) WHERE photo = ?1",
             (photo,),
         )

@@ -1,0 +1,165 @@
+"""Single rows of the gallery's tables: the statements that several parts of the store share."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceall.gallery.embedded.columns import path_of
+
+
+@dataclass(frozen=True)
+class FaceRow:
+    """A row of `faces` with its thumbnail.
+
+    Parameters
+    ----------
+    key, photo : int
+        The key of the face's vector, and the row of its photo.
+    person : int or None
+        The row of the person.
+    is_primary : bool
+        Whether the photo is of this face.
+    box : sequence of float
+        x0, y0, x1, y1 in pixels.
+    score : float
+        The detector's.
+    landmarks : bytes
+        Ten little-endian float32.
+    jpeg : bytes or None
+        The thumbnail, None where it is missing.
+    """
+
+    key: int
+    photo: int
+    person: int | None
+    is_primary: bool
+    box: Sequence[float]
+    score: float
+    landmarks: bytes
+    jpeg: bytes | None
+
+
+def insert_face(connection: sqlite3.Connection, face: FaceRow) -> None:
+    """Add a face, whose vector is in the index already, with its thumbnail."""
+    connection.execute(
+        "INSERT INTO faces (key, photo, person, is_primary, x0, y0, x1, y1, score, landmarks)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (face.key, face.photo, face.person, face.is_primary, *face.box, face.score, face.landmarks),
+    )
+    if face.jpeg is not None:
+        connection.execute("INSERT INTO thumbnails (face, jpeg) VALUES (?, ?)", (face.key, face.jpeg))
+
+
+def insert_photo(
+    connection: sqlite3.Connection,
+    digest: bytes,
+    *,
+    state: str,
+    message: str | None,
+    reader: str,
+    width: int | None,
+    height: int | None,
+) -> int:
+    """Add a photo without files and faces; return its row."""
+    row = connection.execute(
+        "INSERT INTO photos (hash, state, message, reader, width, height) VALUES (?, ?, ?, ?, ?, ?)",
+        (digest, state, message, reader, width, height),
+    ).lastrowid
+    assert row is not None
+    return row
+
+
+def insert_file(connection: sqlite3.Connection, path: bytes, photo: int, *, size: int, mtime: int, person: str) -> int:
+    """Note that a path holds a photo, and no other any more; return the row."""
+    connection.execute(
+        "INSERT INTO files (path, photo, size, mtime, person) VALUES (?, ?, ?, ?, ?) ON CONFLICT (path) DO"
+        " UPDATE SET photo = excluded.photo, size = excluded.size, mtime = excluded.mtime, person = excluded.person",
+        (path, photo, size, mtime, person),
+    )
+    return int(connection.execute("SELECT id FROM files WHERE path = ?", (path,)).fetchone()[0])
+
+
+def insert_person(connection: sqlite3.Connection, name: str) -> int:
+    """Add a person; return the row."""
+    row = connection.execute("INSERT INTO people (name) VALUES (?)", (name,)).lastrowid
+    assert row is not None
+    return row
+
+
+def put_print(connection: sqlite3.Connection, photo: int, bits: bytes) -> None:
+    """Store the difference hash of a photo."""
+    connection.execute("INSERT OR REPLACE INTO prints (photo, bits) VALUES (?, ?)", (photo, bits))
+
+
+def put_thumbnail(connection: sqlite3.Connection, face: int, jpeg: bytes) -> None:
+    """Store the thumbnail of a face in the place of the one it has."""
+    connection.execute("INSERT OR REPLACE INTO thumbnails (face, jpeg) VALUES (?, ?)", (face, jpeg))
+
+
+def person_named(connection: sqlite3.Connection, name: str) -> int | None:
+    """Return the row of the person with a name, as it is stored."""
+    row = connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def find_or_add_person(connection: sqlite3.Connection, name: str) -> int:
+    """Return the row of the person with a name, added where there is none."""
+    found = person_named(connection, name)
+    return insert_person(connection, name) if found is None else found
+
+
+def keys_of_person(connection: sqlite3.Connection, person: int) -> list[int]:
+    """Return the keys of a person's faces, ascending."""
+    return [row[0] for row in connection.execute("SELECT key FROM faces WHERE person = ? ORDER BY key", (person,))]
+
+
+def keys_on_photo(connection: sqlite3.Connection, photo: int) -> list[int]:
+    """Return the keys of the faces on a photo, ascending."""
+    return [row[0] for row in connection.execute("SELECT key FROM faces WHERE photo = ? ORDER BY key", (photo,))]
+
+
+def photo_and_person(connection: sqlite3.Connection, face: int) -> tuple[int, int | None] | None:
+    """Return the photo and the person of a face, None where the face is not there."""
+    row = connection.execute("SELECT photo, person FROM faces WHERE key = ?", (face,)).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def photo_with(connection: sqlite3.Connection, digest: bytes) -> int | None:
+    """Return the row of the photo with a SHA-256."""
+    row = connection.execute("SELECT id FROM photos WHERE hash = ?", (digest,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def has_photo(connection: sqlite3.Connection, photo: int) -> bool:
+    """Return whether a photo is there."""
+    return connection.execute("SELECT 1 FROM photos WHERE id = ?", (photo,)).fetchone() is not None
+
+
+def paths_of(connection: sqlite3.Connection, photo: int) -> tuple[Path, ...]:
+    """Return where a photo was seen, the first place first."""
+    rows = connection.execute("SELECT path FROM files WHERE photo = ? ORDER BY id", (photo,))
+    return tuple(path_of(row[0]) for row in rows)
+
+
+def is_known_path(connection: sqlite3.Connection, path: Path | bytes) -> bool:
+    """Return whether a photo was seen at a path."""
+    return connection.execute("SELECT 1 FROM files WHERE path = ?", (os.fsencode(path),)).fetchone() is not None
+
+
+def remove_empty_people(connection: sqlite3.Connection, people: Iterable[int | None]) -> None:
+    """Remove those of some people who have no face left; people with stale faces stay."""
+    connection.executemany(
+        "DELETE FROM people WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM faces WHERE person = ?1)",
+        [(person,) for person in {*people} - {None}],
+    )
+
+
+def remove_all_empty_people(connection: sqlite3.Connection) -> int:
+    """Remove everybody who has no face left; return how many. Reads all faces."""
+    before = connection.execute("SELECT count(*) FROM people").fetchone()[0]
+    connection.execute("DELETE FROM people WHERE NOT EXISTS (SELECT 1 FROM faces WHERE person = people.id)")
+    return int(before - connection.execute("SELECT count(*) FROM people").fetchone()[0])
