@@ -58,13 +58,13 @@ def test_second_run_says_unchanged(run: Run, portraits: Path, tmp_path: Path) ->
     assert "2 unchanged, 1 no-face; 2 crops" in again.stdout
     refused = run("align", portraits, tmp_path / "out", "--size", "112", exit_code=1)
     assert refused.stderr.count("\n") == 1
-    assert "made with size 160 (now 112); name another folder" in refused.stderr
+    assert "made with size 160 (now 112); choose another folder" in refused.stderr
 
 
 def test_nothing_usable_is_exit_code_one(run: Run, tmp_path: Path) -> None:
     """Photos without any face, or no photos at all."""
     (tmp_path / "walls").mkdir()
-    assert "holds no pictures" in run("align", tmp_path / "walls", tmp_path / "out", exit_code=1).stderr
+    assert "contains no images" in run("align", tmp_path / "walls", tmp_path / "out", exit_code=1).stderr
     PillowImage.new("RGB", (60, 60)).save(tmp_path / "walls" / "wall.png")
     result = run("align", tmp_path / "walls", tmp_path / "out", "--workers", "1", exit_code=1)
     assert "1 no-face; 0 crops" in result.stdout

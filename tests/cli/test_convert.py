@@ -69,7 +69,7 @@ def test_photos_are_cut_where_asked(run: Run, model: Path, tmp_path: Path, astro
         (["--embedding-size", "16"], "--calibrate"),
         (["--embedding-size", "128", "--calibrate", "CROPS"], "from 1 to 127"),
         (["--calibrate", "CROPS"], "--embedding-size"),
-        (["--check", "EMPTY"], "holds no pictures"),
+        (["--check", "EMPTY"], "contains no images"),
         (["--to", "onnx"], "exists already"),
         (["--bottleneck", "convolution", "--to", "onnx"], "--bottleneck has no effect for --to onnx"),
         (["--floor-pool", "crop", "--to", "onnx"], "--floor-pool has no effect for --to onnx"),

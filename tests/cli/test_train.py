@@ -50,6 +50,17 @@ def test_prepare_makes_a_shard_of_crops_and_vectors(run: Run, crops: Path, tmp_p
     assert json.loads((tmp_path / "shard" / "shard.json").read_text())["size"] == 160
 
 
+def test_prepare_continues_a_shard_of_an_earlier_version(run: Run, crops: Path, tmp_path: Path) -> None:
+    """shard.json called its list of images "pictures" before."""
+    run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny")
+    record = tmp_path / "shard" / "shard.json"
+    record.write_text(record.read_text().replace('"images"', '"pictures"'))
+    (tmp_path / "shard" / "tiny.npy").unlink()
+    done = run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny", "--json")
+    assert records(done.stdout)[0]["faces"] == 3
+    assert "pictures" in record.read_text()
+
+
 def test_prepare_takes_the_sizes_of_an_alignment_from_its_record(run: Run, crops: Path, tmp_path: Path) -> None:
     """The align.json that `faceall align` writes says which part is the face; a damaged one is named in one line."""
     (crops / "align.json").write_text(AlignOptions(size=112, room=0.25).to_json())
@@ -58,19 +69,19 @@ def test_prepare_takes_the_sizes_of_an_alignment_from_its_record(run: Run, crops
     assert np.load(tmp_path / "shard" / "crops.npy").shape == (3, 140, 140, 3)
     (crops / "align.json").write_text('{"schema": 1}')
     damaged = run("train", "prepare", crops, tmp_path / "other", "--teacher", "tiny", exit_code=1)
-    assert "align.json: is no record of an alignment" in damaged.stderr
+    assert "align.json: is not a record of an alignment" in damaged.stderr
     assert len(damaged.stderr.strip().splitlines()) == 1
 
 
-def test_prepare_refuses_a_shard_of_other_pictures(run: Run, crops: Path, tmp_path: Path) -> None:
+def test_prepare_refuses_a_shard_of_other_images(run: Run, crops: Path, tmp_path: Path) -> None:
     """One line, exit code 1; and a folder without pictures."""
     run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny")
     (crops / "2.png").unlink()
     again = run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny", exit_code=1)
-    assert "shard of other pictures" in again.stderr
+    assert "shard of other images" in again.stderr
     (tmp_path / "none").mkdir()
     none = run("train", "prepare", tmp_path / "none", tmp_path / "x", "--teacher", "tiny", exit_code=1)
-    assert "holds no pictures" in none.stderr
+    assert "contains no images" in none.stderr
 
 
 def test_show_prints_the_learning_curve(run: Run, finished: RunFolder) -> None:
@@ -92,13 +103,13 @@ def test_what_cannot_go_on_is_said_in_one_line(run: Run, finished: RunFolder, tm
     cases = [
         (("finish", people.path, tmp_path / "end", tmp_path / "empty", "--steps", "5"), "is a run of another kind"),
         (("export", finished.path, tmp_path / "model"), "has no checkpoint yet"),
-        (("show", tmp_path / "empty"), "holds no run.json, so it is no run"),
-        (("export", tmp_path / "empty", tmp_path / "model"), "holds no run.json, so it is no run"),
+        (("show", tmp_path / "empty"), "contains no run.json, so it is not a run folder"),
+        (("export", tmp_path / "empty", tmp_path / "model"), "contains no run.json, so it is not a run folder"),
         (
             ("finish", finished.path, tmp_path / "end", tmp_path / "empty", "--steps", "5"),
-            "no checkpoint to go on from",
+            "no checkpoint to continue from",
         ),
-        (("distill", tmp_path / "new", tmp_path / "empty"), "crops.npy: is absent"),
+        (("distill", tmp_path / "new", tmp_path / "empty"), "crops.npy: is missing"),
         (("people", tmp_path / "new", tmp_path / "empty", "--minimum", "3", "--maximum", "2"), "contradict"),
         (("people", tmp_path / "new", tmp_path / "empty", "--flip", "3"), "flip is 3.0, expected a share"),
         (("people", tmp_path / "new", tmp_path / "empty", "--image-size", "74"), "at least 75 pixels, got 74"),

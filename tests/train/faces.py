@@ -10,7 +10,7 @@ from faceall.images import read_image, write_image
 
 
 def real_people(shared: Path, folder: Path, *, people: int, most: int = 6) -> Path:
-    """FOLDER/NAME/*.png: the middles of the pictures of those people in LFW's view 1 who have most of them."""
+    """FOLDER/NAME/*.png: the middles of the images of those people in LFW's view 1 who have most of them."""
     places = sorted((shared / "data/lfw-dev").iterdir())
     counted = sorted((place for place in places if place.is_dir()), key=lambda place: -len(list(place.glob("*.jpg"))))
     for place in counted[:people]:

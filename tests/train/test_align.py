@@ -49,7 +49,7 @@ class BrightSquares:
 
 @pytest.fixture
 def detector() -> BrightSquares:
-    """A detector that needs no weights and counts the pictures it has seen."""
+    """A detector that needs no weights and counts the images it has seen."""
     return BrightSquares()
 
 
@@ -65,7 +65,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def paint(path: Path, squares: Sequence[tuple[int, int, int, tuple[int, int]]]) -> None:
-    """Write a picture of 140 x 100 with squares (x, y, side, (red, green)) on noise that is no face."""
+    """Write a image of 140 x 100 with squares (x, y, side, (red, green)) on noise that is no face."""
     image = np.random.default_rng(1).integers(0, 100, (100, 140, 3), np.uint8)
     for x, y, side, (red, green) in squares:
         image[y : y + side, x : x + side] = (red, green, 7)
@@ -234,7 +234,7 @@ def test_crops_of_a_changed_photo_go(photos: Path, tmp_path: Path, detector: Bri
 def test_unreadable_photos_are_told_and_tried_again(photos: Path, tmp_path: Path, detector: BrightSquares) -> None:
     """A damaged file gets its status and the reason; once it is mended, it is aligned."""
     good = (photos / "Bob" / "1.png").read_bytes()
-    (photos / "Bob" / "1.png").write_bytes(b"no picture")
+    (photos / "Bob" / "1.png").write_bytes(b"no image")
     photo = run(photos, tmp_path / "out", detector)["Bob/1.png"]
     assert photo.status == "unreadable"
     assert photo.message
@@ -304,14 +304,14 @@ def test_two_photos_for_one_crop_are_refused(photos: Path, tmp_path: Path, detec
 
 
 def test_folders_that_cannot_work_are_refused(photos: Path, tmp_path: Path, detector: BrightSquares) -> None:
-    """No folder, no pictures, or crops among the photos: one line that names the place."""
+    """No folder, no images, or crops among the photos: one line that names the place."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     for source, target, message in (
-        (tmp_path / "absent", tmp_path / "out", "absent: is no folder"),
-        (tmp_path / "empty", tmp_path / "out", "empty: holds no pictures"),
-        (photos, photos / "crops", "crops: lies in the folder of the photos"),
-        (photos, photos, "photos: lies in the folder of the photos"),
+        (tmp_path / "absent", tmp_path / "out", "absent: is not a folder"),
+        (tmp_path / "empty", tmp_path / "out", "empty: contains no images"),
+        (photos, photos / "crops", "crops: is inside the folder of photos"),
+        (photos, photos, "photos: is inside the folder of photos"),
         (photos, tmp_path / "file", "file: cannot be written"),
     ):
         with pytest.raises(AlignError, match=message) as caught:
@@ -349,7 +349,7 @@ def test_damaged_options_are_named(photos: Path, tmp_path: Path, detector: Brigh
         read_options(tmp_path / "out")
     for damaged in (b"", b"[]", b"\xff", b'{"schema": 1}'):
         record.write_bytes(damaged)
-        with pytest.raises(AlignError, match="is no record of an alignment"):
+        with pytest.raises(AlignError, match="is not a record of an alignment"):
             read_options(tmp_path / "out")
     record.unlink()
     with pytest.raises(AlignError, match="cannot be read"):
@@ -366,9 +366,9 @@ def test_options_out_of_range_are_refused(field: str, value: object) -> None:
         AlignOptions(**{field: value})  # type: ignore[arg-type]
 
 
-def test_room_needs_a_rule_that_leaves_the_picture() -> None:
-    """Crops that end at the picture's edge have no fixed middle, so they cannot have room."""
-    with pytest.raises(ValueError, match="such crops have no room"):
+def test_room_needs_a_rule_that_leaves_the_image() -> None:
+    """Crops that end at the image's edge have no fixed middle, so they cannot have room."""
+    with pytest.raises(ValueError, match="such crops have no margin"):
         AlignOptions(rule=CropRule(border="clip"))
     assert AlignOptions(rule=CropRule(border="clip"), room=0).side == 160
 

@@ -15,7 +15,7 @@ import keras
 from faceall.convert import ParityOptions, SourceOptions, convert, read_graph
 from faceall.convert.architectures.definitions import inception_resnet_v1 as defined
 from faceall.errors import TrainError
-from faceall.train.distillation.initialisation import inherit, teacher_weights
+from faceall.train.distillation.initialisation import fit_layers, teacher_weights
 from faceall.train.nets import inception_resnet_v1, mobile_facenet
 from faceall.train.norm import batch_normalization
 from places import GRAPH
@@ -76,7 +76,7 @@ def test_nets_that_cannot_be_are_refused(options: dict[str, float], problem: str
 
 
 def test_the_fast_normalisation_is_keras_own() -> None:
-    """While training and in use, on the same pictures: outputs, and statistics but for the unbiased variance."""
+    """While training and in use, on the same images: outputs, and statistics but for the unbiased variance."""
     x = np.random.default_rng(0).normal(1, 2, (8, 5, 5, 6)).astype(np.float32)
     layers = [kind(scale=False, momentum=0.9) for kind in (batch_normalization(), keras.layers.BatchNormalization)]
     trained = [np.asarray(layer(x, training=True)) for layer in layers]
@@ -90,13 +90,13 @@ def test_the_fast_normalisation_is_keras_own() -> None:
 def test_a_student_as_wide_as_its_teacher_inherits_all() -> None:
     """Every layer then finds the teacher's own weights again, so the last features are the teacher's."""
     teacher, student = (inception_resnet_v1(width=0.06, multiple=2, embedding_size=8, image_size=None) for _ in "ab")
-    pictures = np.random.default_rng(0).normal(0, 0.5, (160, 80, 80, 3)).astype(np.float32)
+    images = np.random.default_rng(0).normal(0, 0.5, (160, 80, 80, 3)).astype(np.float32)
     for layer in teacher.layers:
         layer.momentum = 0.0
-    teacher(pictures, training=True)  # its statistics are those of the pictures, as after a training
-    inherit(student, teacher, pictures)
+    teacher(images, training=True)  # its statistics are those of the images, as after a training
+    fit_layers(student, teacher, images)
     bodies = [keras.Model(net.inputs, net.get_layer("Block35_2_Activation").output) for net in (teacher, student)]
-    given, own = (body.predict_on_batch(pictures[:8]) for body in bodies)
+    given, own = (body.predict_on_batch(images[:8]) for body in bodies)
     assert np.corrcoef(np.ravel(given), np.ravel(own))[0, 1] > 0.99
 
 
@@ -105,7 +105,7 @@ def test_facenets_weights_make_the_same_net(shared: Path) -> None:
     """In our Keras model they give the vectors that the converted graph gives."""
     graph = shared / GRAPH
     if not graph.is_file():
-        pytest.skip(f"needs FaceNet; {graph} is absent")
+        pytest.skip(f"needs FaceNet; {graph} is missing")
     golden = np.load(shared / "models/facenet/golden.npz")
     net = inception_resnet_v1()
     weights = teacher_weights(read_graph(graph))

@@ -20,16 +20,16 @@ from faceall.train.data.people import (
 )
 
 
-def make(folder: Path, **pictures: int) -> Path:
+def make(folder: Path, **images: int) -> Path:
     """FOLDER/NAME/ with so many files each; they are never read here."""
-    for name, count in pictures.items():
+    for name, count in images.items():
         (folder / name).mkdir(parents=True)
         for number in range(count):
             (folder / name / f"{number:03d}.jpg").write_bytes(b"x" * (number + 1))
     return folder
 
 
-def test_people_with_too_few_pictures_are_left_out_and_of_many_some_are_drawn(tmp_path: Path) -> None:
+def test_people_with_too_few_images_are_left_out_and_of_many_some_are_drawn(tmp_path: Path) -> None:
     """The draw is the same for the same seed, whoever else is there."""
     rules = DatasetRules(minimum=2, maximum=5)
     people = find_people(make(tmp_path / "a", ann=1, bob=3, cy=20), rules, seed=1)
@@ -43,15 +43,15 @@ def test_people_with_too_few_pictures_are_left_out_and_of_many_some_are_drawn(tm
 
 
 def test_fewer_than_two_people_are_refused(tmp_path: Path) -> None:
-    """The text says how many had too few pictures."""
-    with pytest.raises(TrainError, match=r"pictures of 1 people \(1 have fewer than 2 pictures\)"):
+    """The text says how many had too few images."""
+    with pytest.raises(TrainError, match=r"images of 1 people \(1 have fewer than 2 images\)"):
         find_people(make(tmp_path, ann=1, bob=3), DatasetRules(minimum=2), seed=0)
-    with pytest.raises(TrainError, match="is no folder"):
+    with pytest.raises(TrainError, match="is not a folder"):
         find_people(tmp_path / "absent", DatasetRules(), seed=0)
 
 
 def test_the_default_repeats_are_those_of_mobile_facenet_keras() -> None:
-    """31 to 90 pictures four times, 91 to 200 twice, more once."""
+    """31 to 90 images four times, 91 to 200 twice, more once."""
     rules = DatasetRules(minimum=31, maximum=350, balance="repeat")
     assert [rules.times(count) for count in (31, 90, 91, 200, 201, 350)] == [4, 4, 2, 2, 1, 1]
 
@@ -60,7 +60,7 @@ def test_the_default_repeats_are_those_of_mobile_facenet_keras() -> None:
     ("balance", "expected"), [("none", [3, 10, 2]), ("people", [10, 10, 10]), ("repeat", [12, 20, 8])]
 )
 def test_an_epoch_holds_each_person_as_often_as_the_rules_say(balance: str, expected: list[int]) -> None:
-    """By picture, by person, or with the pictures of people who have few of them several times."""
+    """By image, by person, or with the images of people who have few of them several times."""
     labels = np.repeat([0, 1, 2], [3, 10, 2])
     rules = DatasetRules(balance=balance, repeats=((5, 4), (20, 2)))  # type: ignore[arg-type]
     drawn = epoch(labels, rules, np.random.default_rng(0))
@@ -77,7 +77,7 @@ def test_rules_that_contradict_each_other_are_refused() -> None:
 
 
 def test_a_batch_of_people_holds_pairs() -> None:
-    """So many people, so many pictures each; people with one picture only where there are no others."""
+    """So many people, so many images each; people with one image only where there are no others."""
     labels = np.repeat([0, 1, 2, 3], [1, 5, 2, 4])
     for seed in range(20):
         drawn = people_batch(labels, 3, 4, np.random.default_rng(seed))
@@ -112,8 +112,8 @@ def test_chosen_triplets_break_the_margin() -> None:
     assert len(vgg_triplets(distances * 0 + np.where(labels[:, None] == labels, 0, 4), labels, margin, random)) == 0
 
 
-def test_held_out_pictures_leave_two_of_each_person(tmp_path: Path) -> None:
-    """A share of all, the same every time, none of people with two; more pictures of others change nobody's place."""
+def test_held_out_images_leave_two_of_each_person(tmp_path: Path) -> None:
+    """A share of all, the same every time, none of people with two; more images of others change the choice."""
     make(tmp_path, ada=10, bob=2, eve=8)
     people = find_people(tmp_path, DatasetRules(), seed=0)
     learn, held = hold_out(people, 0.2, seed=3)
@@ -134,5 +134,5 @@ def test_crops_have_the_sizes_that_their_alignment_says(tmp_path: Path) -> None:
     (tmp_path / "align.json").write_text(AlignOptions(size=96, room=0.0).to_json(), "utf-8")
     assert crop_sizes(tmp_path) == (96, 96)
     (tmp_path / "align.json").write_text("{}", "utf-8")
-    with pytest.raises(AlignError, match=r"align\.json: is no record of an alignment"):
+    with pytest.raises(AlignError, match=r"align\.json: is not a record of an alignment"):
         crop_sizes(tmp_path)

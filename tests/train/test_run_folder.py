@@ -26,9 +26,9 @@ def test_options_come_back_from_run_json(tmp_path: Path) -> None:
 def test_a_folder_that_holds_something_is_not_taken(tmp_path: Path) -> None:
     """Nor a file; both stay."""
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(TrainError, match="holds something already"):
+    with pytest.raises(TrainError, match="is not empty"):
         RunFolder(tmp_path).begin({})
-    with pytest.raises(TrainError, match="holds something already"):
+    with pytest.raises(TrainError, match="is not empty"):
         RunFolder(tmp_path / "mine.txt").begin({})
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
@@ -63,7 +63,7 @@ def test_a_run_json_that_is_none_is_refused(tmp_path: Path, text: str, problem: 
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(TrainError, match=problem):
         RunFolder(tmp_path).about()
-    with pytest.raises(TrainError, match="it is no run"):
+    with pytest.raises(TrainError, match="it is not a run folder"):
         RunFolder(tmp_path / "absent").about()
 
 

@@ -51,7 +51,7 @@ def test_steps_fall_to_a_tenth_at_each_milestone() -> None:
         ({"rate": 1.0, "decay": 5}, "needs the number of steps"),
         ({"rate": 1.0, "length": 10, "warm_up": 8, "decay": 5}, "do not fit in 10"),
         ({"rate": 1.0, "length": 0}, "negative number of steps"),
-        ({"rate": 1.0, "kind": "cosine", "length": 10, "decay": 5}, "leave the decay out"),
+        ({"rate": 1.0, "kind": "cosine", "length": 10, "decay": 5}, "omit the decay"),
     ],
 )
 def test_what_makes_no_schedule_is_refused(options: dict[str, object], problem: str) -> None:

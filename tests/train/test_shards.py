@@ -59,13 +59,13 @@ def test_mirrored_faces_have_their_own_vectors_where_there_are_some(tmp_path: Pa
 def test_shards_that_are_none_are_refused(tmp_path: Path) -> None:
     """Each by a line that names the file."""
     folder = make(tmp_path / "a")
-    with pytest.raises(TrainError, match=r"crops.npy: is absent"):
+    with pytest.raises(TrainError, match=r"crops.npy: is missing"):
         open_shard(tmp_path)
     np.save(folder / "one.npy", np.zeros((3, 8), np.float32))
     with pytest.raises(TrainError, match=r"one.npy: is float32 \(3, 8\), expected float \(200, D\)"):
         open_shard(folder)
     (folder / "one.npy").write_bytes(b"no array")
-    with pytest.raises(TrainError, match="no array that can be read"):
+    with pytest.raises(TrainError, match="not a readable array"):
         open_shard(folder)
     (folder / "one.npy").unlink()
     (folder / "two.npy").unlink()

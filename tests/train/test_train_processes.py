@@ -83,7 +83,7 @@ def test_a_killed_command_goes_on_to_the_same_weights(shard: Path, tmp_path: Pat
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
 def test_pytorch_computes_the_same_training(shard: Path, tmp_path: Path) -> None:
     """With KERAS_BACKEND=torch a student learns, goes on, and comes out as a model that passes the converter's gate."""
-    options = [shard, "--teacher", "colours", "--rate", "0.01", *HOW]
+    options = [shard, "--teacher", "colours", "--learning-rate", "0.01", *HOW]
     for steps in ("20", "20"):  # the second time there is nothing left to do
         done = train("distill", tmp_path / "run", *options, "--steps", steps, backend="torch")
         assert done.returncode == 0, done.stderr

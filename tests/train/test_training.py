@@ -24,7 +24,7 @@ from faceall.errors import TrainError
 from faceall.images import write_image
 from faceall.train.align.options import AlignOptions
 from faceall.train.checkpoints import list_checkpoints, read_checkpoint
-from faceall.train.classification.batches import Pictures, choose_triplets, measure_people
+from faceall.train.classification.batches import LabelledImages, choose_triplets, measure_people
 from faceall.train.classification.run import train_classifier
 from faceall.train.data.augmentation import NO_AUGMENTATION, Augmentation
 from faceall.train.data.people import find_people
@@ -98,7 +98,7 @@ def test_a_run_with_other_options_or_of_another_kind_is_refused(shard: Path, tmp
     run.begin({"kind": "distillation", "options": small().to_json(), "data": []})
     with pytest.raises(TrainError, match="other options"):
         distill(run.path, [open_shard(shard)], small(seed=5))
-    with pytest.raises(TrainError, match="no run to go on with"):
+    with pytest.raises(TrainError, match="no run to resume"):
         distill(tmp_path / "absent", [open_shard(shard)])
     run.describe({"kind": "identification", "options": {}, "data": []})
     with pytest.raises(TrainError, match="another kind, 'identification'"):
@@ -187,7 +187,7 @@ def people_options(loss: str, **changes: object) -> ClassificationOptions:
     ],
 )
 def test_every_loss_learns_real_people_by_heart(loss: str, shared: Path, tmp_path: Path) -> None:
-    """Six people of LFW's view 1: each picture's nearest other is of the same person, for more than 0.95 of them."""
+    """Six people of LFW's view 1: each image's nearest other is of the same person, for more than 0.95 of them."""
     data = real_people(shared, tmp_path / "people", people=6)
     train_classifier(tmp_path / "run", data, people_options(loss), keep_average=0.0, threads=1)
     assert RunFolder(tmp_path / "run").results()[-1]["nearest"] > 0.95
@@ -203,7 +203,7 @@ def test_the_command_people_trains_and_goes_on(tmp_path: Path) -> None:
     net = ["--architecture", "mobile_facenet", "--width", "0.125", "--image-size", "32", "--batch", "4"]
     options = [*net, "--warm-up", "0", "--steps", "2", "--measure-every", "1"]
     for _ in range(2):
-        done = CliRunner().invoke(main, ["train", "people", str(run), str(tmp_path / "faces"), *options])
+        done = CliRunner().invoke(main, ["train", "classify", str(run), str(tmp_path / "faces"), *options])
         assert done.exit_code == 0, done.output
     assert [values["step"] for values in RunFolder(run).results()] == [1, 2]
 
@@ -218,11 +218,11 @@ def test_the_command_people_takes_the_sizes_of_an_alignment(tmp_path: Path) -> N
     (faces / "align.json").write_text(AlignOptions(size=40, room=0.4).to_json(), "utf-8")
     net = ["--architecture", "mobile_facenet", "--width", "0.125", "--image-size", "32", "--batch", "4"]
     options = [*net, "--warm-up", "0", "--steps", "1", "--measure-every", "1", "--held-out", "0.25"]
-    done = CliRunner().invoke(main, ["train", "people", str(tmp_path / "run"), str(faces), *options])
+    done = CliRunner().invoke(main, ["train", "classify", str(tmp_path / "run"), str(faces), *options])
     assert done.exit_code == 0, done.output
     run = RunFolder(tmp_path / "run")
     assert [run.about()["options"][name] for name in ("inner", "side")] == [40, 56]
-    assert run.about()["data"][0]["pictures"] == 9
+    assert run.about()["data"][0]["images"] == 9
     listed = (run.path / "held_out.txt").read_text("utf-8").splitlines()
     assert len(listed) == 3
     assert all((faces / name).is_file() for name in listed)
@@ -265,8 +265,8 @@ def test_events_hold_what_was_measured(tmp_path: Path) -> None:
 def test_a_triplet_batch_obeys_the_margin(shared: Path, tmp_path: Path) -> None:
     """What facenet's choice gives for a batch of real faces: triplets of two people each, all breaking the margin."""
     people = find_people(real_people(shared, tmp_path / "people", people=6), people_options("triplet").rules, seed=0)
-    pictures = Pictures(people, 48)
-    faces = (pictures.crops.astype(np.float32) - 127.5) / 128
+    images = LabelledImages(people, 48)
+    faces = (images.crops.astype(np.float32) - 127.5) / 128
 
     def embed(x: np.ndarray) -> np.ndarray:
         flat = x.reshape(len(x), -1)
@@ -282,13 +282,13 @@ def test_a_triplet_batch_obeys_the_margin(shared: Path, tmp_path: Path) -> None:
     near, far = (((vectors[anchor] - vectors[other]) ** 2).sum(axis=1) for other in (positive, negative))
     assert (far - near < 0.2 + 1e-5).all()
     part = people.some(np.arange(len(people)) % 6 == 0)
-    measured = measure_people(pictures, Pictures(part, 48), inner=48, size=48)(embed)
+    measured = measure_people(images, LabelledImages(part, 48), inner=48, size=48)(embed)
     assert 0 <= measured["nearest"] <= 1
     assert measured["held_out"] == 1  # each is its own nearest
 
 
 def test_augmentation_is_part_of_a_run(shard: Path, tmp_path: Path) -> None:
-    """Two seeds see other pictures; the same seed sees the same ones."""
+    """Two seeds see other images; the same seed sees the same ones."""
     faces = distill_module.split([open_shard(shard)], seed=0, teachers=["colours"])[0]
     targets = distill_module.fit_targets(faces, "colours", 16)
     made = [

@@ -1,4 +1,4 @@
-"""Where Keras comes in: late, and with a plain word where it is absent."""
+"""Import Keras late, with a clear error if it is missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from faceall.errors import MissingDependencyError, TrainError
 
 
 def import_keras() -> Any:
-    """The module `keras`. Raises MissingDependencyError, which names the extra, where it or its backend is absent."""
+    """Import Keras.
+
+    Returns
+    -------
+    module
+        The module `keras`.
+
+    Raises
+    ------
+    MissingDependencyError
+        If Keras or its backend is not installed.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import keras
@@ -19,9 +30,17 @@ def import_keras() -> Any:
 
 
 def limit_threads(threads: int) -> None:
-    """Let Keras's backend compute with so many threads; before it computes anything.
+    """Limit the threads of Keras's backend, before it computes anything.
 
-    Raises TrainError where it has begun already.
+    Parameters
+    ----------
+    threads : int
+        Number of threads.
+
+    Raises
+    ------
+    TrainError
+        If the backend has computed already.
     """
     keras = import_keras()
     try:
@@ -35,4 +54,4 @@ def limit_threads(threads: int) -> None:
 
             torch.set_num_threads(threads)
     except RuntimeError as error:
-        raise TrainError("the number of threads has to be set before the first training of a process") from error
+        raise TrainError("the number of threads must be set before the first training of a process") from error

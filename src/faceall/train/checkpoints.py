@@ -1,4 +1,4 @@
-"""The state of a training on disk: whole or not at all, never pickle."""
+"""The state of a training on disk: written atomically, never a pickle."""
 
 from __future__ import annotations
 
@@ -22,13 +22,20 @@ _NAME = re.compile(r"step-(\d{9})\.npz")
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Everything that a training needs to go on as if it had never stopped.
+    """Everything that a training needs to resume exactly.
 
-    step       how many steps are done
-    weights    the variables of the net and of what learns beside it, statistics included
-    optimizer  the optimiser's variables
-    averages   the running averages of `weights`; empty where none are kept
-    notes      plain JSON values
+    Attributes
+    ----------
+    step : int
+        Number of finished steps.
+    weights : mapping of str to array
+        Variables of the net and of the objective, including statistics.
+    optimizer : mapping of str to array
+        Variables of the optimiser.
+    averages : mapping of str to array
+        Running averages of the weights; empty if not used.
+    notes : mapping
+        Plain JSON values.
     """
 
     step: int
@@ -42,9 +49,26 @@ _PARTS = ("weights", "optimizer", "averages")
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
-    """Write FOLDER/step-NNNNNNNNN.npz, which appears whole, and remove all but the last `keep`.
+    """Write FOLDER/step-NNNNNNNNN.npz atomically and remove older checkpoints.
 
-    Raises TrainError where it cannot be written.
+    Parameters
+    ----------
+    folder : Path
+        Folder of the checkpoints.
+    checkpoint : Checkpoint
+        The state.
+    keep : int
+        Number of checkpoints to keep.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    TrainError
+        If it cannot be written.
     """
     arrays = {f"{part}/{name}": array for part in _PARTS for name, array in getattr(checkpoint, part).items()}
     about = json.dumps({"schema": SCHEMA, "step": checkpoint.step, "notes": dict(checkpoint.notes)}).encode()
@@ -61,12 +85,28 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> 
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, the oldest first."""
+    """Return the checkpoints in a folder, oldest first."""
     return sorted(path for path in folder.glob("step-*.npz") if _NAME.fullmatch(path.name))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises TrainError where it is damaged or newer than this faceall."""
+    """Read a checkpoint.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Checkpoint
+        The state.
+
+    Raises
+    ------
+    TrainError
+        If it is damaged or was written by a newer faceall.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(archive["about"].tobytes())
@@ -75,7 +115,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except OSError as error:
         raise TrainError(f"{path}: cannot be read ({error.strerror or 'the checkpoint is damaged'})") from error
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise TrainError(f"{path}: the checkpoint is damaged; remove it to go on from the one before") from error
+        raise TrainError(f"{path}: the checkpoint is damaged; remove it to resume from the previous one") from error
     if schema > SCHEMA:
         raise TrainError(f"{path}: was written by a newer faceall (schema {schema}, this one knows {SCHEMA})")
     parts: dict[str, dict[str, Array]] = {part: {} for part in _PARTS}

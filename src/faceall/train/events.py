@@ -1,4 +1,4 @@
-"""Learning curves for TensorBoard, beside results.jsonl."""
+"""Learning curves for TensorBoard, in addition to results.jsonl."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from faceall.errors import MissingDependencyError
 
 
 class Events:
-    """Writes figures by step into a folder that TensorBoard shows: `tensorboard --logdir RUN`.
+    """Write figures by step into a folder for `tensorboard --logdir RUN`.
 
-    TensorFlow's own operation writes them, so that TensorBoard itself need not be installed where a net is trained.
-    Raises MissingDependencyError without TensorFlow.
+    TensorFlow writes them, so TensorBoard itself is not needed for the training.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the events.
+
+    Raises
+    ------
+    MissingDependencyError
+        If TensorFlow is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,7 +38,7 @@ class Events:
         self._writer: Any = tf.summary.create_file_writer(str(folder))
 
     def write(self, values: Mapping[str, Any]) -> None:
-        """One measurement: `step`, and numbers by name."""
+        """Write one measurement: `step`, and figures by name."""
         with self._writer.as_default(step=int(values["step"])):
             for name, value in values.items():
                 if name != "step":

@@ -1,4 +1,4 @@
-"""From trained weights to a model folder: through the converter, with its proof."""
+"""Write trained weights as a model folder, through the converter and its parity check."""
 
 from __future__ import annotations
 
@@ -45,24 +45,47 @@ def export_model(
     half: bool = False,
     replace_existing: bool = False,
 ) -> Conversion:
-    """Write trained weights as a model folder in Caffe's format, after the converter's gate.
+    """Write trained weights as a model folder in Caffe's format, after the converter's parity check.
 
-    weights      of a net of `options`, by the variables' paths; others, as of the loss, are left out
-    destination  the folder to be
-    name         the model's name
-    source       what the manifest says of where the model comes from
-    licence      the terms of the weights
-    image_size   rows and columns of its pictures; as in `options` where None
-    check        (n, H, W, 3) uint8, faces to compare the vectors on; random pictures where None
-    half         store the weights in 16 bits
-    returns      the conversion, with the report of the gate
+    Parameters
+    ----------
+    weights : mapping of str to array
+        Weights of a net of `options`, by the variables' paths; others, such as those of the loss, are ignored.
+    options : TrainOptions
+        Options of the training.
+    destination : Path
+        The new folder.
+    name : str
+        Name of the model.
+    source, licence : str
+        Origin and terms of the weights, for the manifest.
+    image_size : int, optional
+        Side in pixels of the model's images; by default as in `options`.
+    check : (n, H, W, 3) uint8, optional
+        Faces on which the vectors are compared; random images by default.
+    half : bool
+        Store the weights in 16 bits.
+    replace_existing : bool
+        Replace an existing folder.
 
-    Raises TrainError where the weights are of another net, ParityError above the gate, ModelError.
+    Returns
+    -------
+    Conversion
+        The conversion with its parity report.
+
+    Raises
+    ------
+    TrainError
+        If the weights belong to another net.
+    ParityError
+        If the written model exceeds the tolerance.
+    ModelError
+        If the folder cannot be written.
     """
     net = options.net(image_size=image_size or options.image_size)
     for variable in net.variables:
         if variable.path not in weights:
-            raise TrainError(f"the weights lack '{variable.path}': they are of another net")
+            raise TrainError(f"the weights lack '{variable.path}': they belong to another net")
         variable.assign(weights[variable.path])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "student.keras"
@@ -79,11 +102,28 @@ def export_model(
 
 
 def run_weights(run: Path, *, last: bool = False) -> tuple[dict[str, Array], TrainOptions, int]:
-    """The weights of a run's last checkpoint, its options, and the step.
+    """Read the weights of a run's last checkpoint.
 
-    last  those of the step itself, not the running averages
+    Parameters
+    ----------
+    run : Path
+        The run folder.
+    last : bool
+        Read the weights of the last step, not their running averages.
 
-    Raises TrainError where the folder holds no run, or no checkpoint yet.
+    Returns
+    -------
+    dict of str to array
+        The weights by the variables' paths.
+    TrainOptions
+        Options of the run.
+    int
+        The step.
+
+    Raises
+    ------
+    TrainError
+        If the folder contains no run or no checkpoint.
     """
     folder = RunFolder(run)
     about, state = folder.about(), folder.latest()
@@ -97,19 +137,60 @@ def run_weights(run: Path, *, last: bool = False) -> tuple[dict[str, Array], Tra
 
 
 def resume_run(run: Path, data: Sequence[Path], **loop: Any) -> None:
-    """Go on with a run of either kind, on its shards or on the one folder of its people. Raises TrainError."""
+    """Resume a run of either kind.
+
+    Parameters
+    ----------
+    run : Path
+        The run folder.
+    data : sequence of Path
+        The shards of a distillation, or the one folder of people of a classification training.
+    **loop
+        Options of `Loop`.
+
+    Raises
+    ------
+    TrainError
+        If the run cannot be resumed.
+    """
     if RunFolder(run).about().get("kind") != classification.KIND:
         distill(run, [open_shard(folder) for folder in data], **loop)
         return
     if len(data) != 1:
-        raise TrainError(f"{run}: learns from one folder of people, {len(data)} were given")
+        raise TrainError(f"{run}: expected one folder of people, got {len(data)}")
     train_classifier(run, data[0], **loop)
 
 
 def export_run(
     run: Path, destination: Path, *, name: str, last: bool = False, source: str = "", **more: Any
 ) -> Conversion:
-    """Write the net of a run's last checkpoint as a model folder; `more` as `export_model` has it."""
+    """Write the net of a run's last checkpoint as a model folder.
+
+    Parameters
+    ----------
+    run : Path
+        The run folder.
+    destination : Path
+        The new folder.
+    name : str
+        Name of the model.
+    last : bool
+        Use the weights of the last step, not their running averages.
+    source : str
+        Origin of the weights, for the manifest; by default the run.
+    **more
+        Further arguments of `export_model`.
+
+    Returns
+    -------
+    Conversion
+        The conversion with its parity report.
+
+    Raises
+    ------
+    TrainError, ParityError, ModelError
+        As `run_weights` and `export_model`.
+    """
     weights, options, step = run_weights(run, last=last)
     return export_model(
         weights, options, destination, name=name, source=source or f"faceall train, {run.name}, step {step}", **more
@@ -117,7 +198,29 @@ def export_run(
 
 
 def complete(folder: ModelFolder, *, source: str, licence: str, half: bool) -> ModelFolder:
-    """Write into a model's manifest where it comes from and its terms; with `half`, round its weights to 16 bits."""
+    """Complete a model's manifest, and optionally store its weights in 16 bits.
+
+    Parameters
+    ----------
+    folder : ModelFolder
+        The model.
+    source, licence : str
+        Origin and terms of the weights.
+    half : bool
+        Round the weights to 16 bits.
+
+    Returns
+    -------
+    ModelFolder
+        The rewritten model.
+
+    Raises
+    ------
+    TrainError
+        If the folder is incomplete.
+    ModelError
+        If it cannot be written.
+    """
     manifest = replace(folder.manifest, source=source, source_sha256=None, licence=licence)
     files: dict[str, bytes | Path] = {one: (folder.path / one).read_bytes() for one in manifest.files}
     if half:
@@ -127,6 +230,7 @@ def complete(folder: ModelFolder, *, source: str, licence: str, half: bool) -> M
 
 
 def _rewritten(folder: ModelFolder, manifest: Manifest, files: Mapping[str, bytes | Path]) -> ModelFolder:
+    """Replace a model folder."""
     if missing := {PROTOTXT, CAFFEMODEL} - set(files):
         raise TrainError(f"{folder.path}: lacks {', '.join(sorted(missing))}")
     return write_model_folder(folder.path, manifest, files, replace_existing=True)

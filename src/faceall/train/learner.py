@@ -1,4 +1,4 @@
-"""A net together with what it is to learn, as one Keras model that takes a batch at a time."""
+"""A net with its objective as one Keras model that learns from one batch at a time."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from faceall.train.backend import import_keras
 from faceall.types import Array
 
 Objective = Callable[[Any, Any], Any]
-"""(what is wanted of a batch, its embeddings) -> a number, smaller is better. A Keras layer where it learns, too."""
+"""From the targets of a batch and its embeddings to a loss. A Keras layer if it has weights of its own."""
 
 
 class Learner:
     """A net, an objective and an optimiser.
 
-    net        a Keras model: pictures -> embeddings
-    objective  what it learns
-    optimizer  a Keras optimiser
+    Parameters
+    ----------
+    net : keras.Model
+        From images to embeddings.
+    objective : callable
+        The loss.
+    optimizer : keras.optimizers.Optimizer
+        The optimiser.
     """
 
     def __init__(self, net: Any, objective: Objective, optimizer: Any) -> None:
@@ -31,83 +36,138 @@ class Learner:
         self._model.compile(optimizer=optimizer, jit_compile=False)
         optimizer.build(self._model.trainable_variables)
 
-    def learn(self, pictures: Array, wanted: Any, *, rate: float) -> float:
-        """One step; the loss before it.
+    def learn(self, images: Array, wanted: Any, *, rate: float) -> float:
+        """Do one step.
 
-        pictures  (N, H, W, 3) float32, standardised
-        wanted    what the objective compares the embeddings with
-        rate      the learning rate
-        Raises TrainError where the loss is no number any more.
+        Parameters
+        ----------
+        images : (N, H, W, 3) float32
+            Standardised images.
+        wanted
+            The targets of the objective.
+        rate : float
+            The learning rate.
+
+        Returns
+        -------
+        float
+            The loss before the step.
+
+        Raises
+        ------
+        TrainError
+            If the loss is not finite.
         """
         self.optimizer.learning_rate = rate
-        loss = float(self._model.train_on_batch(pictures, wanted))
+        loss = float(self._model.train_on_batch(images, wanted))
         self._model.reset_metrics()
         if not np.isfinite(loss):
-            raise TrainError("the loss is no number any more: the learning rate is too high, go on with a lower one")
+            raise TrainError("the loss is not finite: the learning rate is too high, resume with a lower one")
         return loss
 
-    def settle(self, pictures: Array) -> None:
-        """Take the running statistics of all normalisations from a batch: pictures (N, H, W, 3) float32, standardised.
+    def settle(self, images: Array) -> None:
+        """Set the running statistics of all normalisation layers from a batch.
 
-        Weights by chance with statistics that are not theirs make a net in use that dies out layer by layer, down to
-        vectors too short to be told from rounding.
+        With random weights and default statistics, the activations at inference shrink layer by layer, down to the size
+        of rounding errors.
+
+        Parameters
+        ----------
+        images : (N, H, W, 3) float32
+            Standardised images.
         """
         norms = [layer for layer in self.net.layers if hasattr(layer, "moving_variance")]
         kept = [layer.momentum for layer in norms]
         try:
             for layer in norms:
                 layer.momentum = 0.0
-            self.net(pictures, training=True)
+            self.net(images, training=True)
         finally:
             for layer, momentum in zip(norms, kept, strict=True):
                 layer.momentum = momentum
 
-    def embed(self, pictures: Array, *, batch: int = 64) -> Array:
-        """Embeddings (n, D) float32 of standardised pictures (n, H, W, 3), as in use, not as while training."""
+    def embed(self, images: Array, *, batch: int = 64) -> Array:
+        """Embed images in inference mode.
+
+        Parameters
+        ----------
+        images : (n, H, W, 3) float32
+            Standardised images.
+        batch : int
+            Images per batch.
+
+        Returns
+        -------
+        (n, D) float32
+            Unit vectors.
+        """
         return np.concatenate(
-            [
-                np.asarray(self._model.predict_on_batch(pictures[at : at + batch]))
-                for at in range(0, len(pictures), batch)
-            ]
+            [np.asarray(self._model.predict_on_batch(images[at : at + batch])) for at in range(0, len(images), batch)]
         )
 
     def weights(self) -> dict[str, Array]:
-        """All variables of the net and the objective, by their paths."""
+        """Return all variables of the net and the objective by their paths."""
         return {variable.path: _copied(variable) for variable in self._model.variables}
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Put back what `weights` gave. Raises TrainError where they are of another net."""
+        """Restore what `weights` returned.
+
+        Parameters
+        ----------
+        weights : mapping of str to array
+            Variables by their paths.
+
+        Raises
+        ------
+        TrainError
+            If they belong to another net.
+        """
         _assign(self._model.variables, weights, [variable.path for variable in self._model.variables])
 
     def optimizer_state(self) -> dict[str, Array]:
-        """All variables of the optimiser, by their numbers."""
+        """Return all variables of the optimiser by their numbers."""
         return {f"{number:05d}": _copied(value) for number, value in enumerate(self.optimizer.variables)}
 
     def set_optimizer_state(self, state: Mapping[str, Array]) -> None:
-        """Put back what `optimizer_state` gave. Raises TrainError where it is of another optimiser."""
+        """Restore what `optimizer_state` returned.
+
+        Parameters
+        ----------
+        state : mapping of str to array
+            Variables by their numbers.
+
+        Raises
+        ------
+        TrainError
+            If they belong to another optimiser.
+        """
         names = [f"{number:05d}" for number in range(len(self.optimizer.variables))]
         _assign(self.optimizer.variables, state, names)
 
 
 def _copied(variable: Any) -> Array:
+    """Copy a variable."""
     return np.array(import_keras().ops.convert_to_numpy(variable))
 
 
 def _assign(variables: Sequence[Any], values: Mapping[str, Array], names: Sequence[str]) -> None:
+    """Assign values by name; names and shapes must agree."""
     if sorted(names) != sorted(values):
         different = sorted(set(names) ^ set(values))[:3]
-        raise TrainError(f"the checkpoint is of another net or optimiser: {', '.join(different)} do not occur in both")
+        raise TrainError(
+            f"the checkpoint belongs to another net or optimiser: {', '.join(different)} do not occur in both"
+        )
     for variable, name in zip(variables, names, strict=True):
         value = values[name]
         if tuple(variable.shape) != value.shape:
             raise TrainError(
-                f"the checkpoint is of another net: '{name}' is {value.shape}, not {tuple(variable.shape)}"
+                f"the checkpoint belongs to another net: '{name}' is {value.shape}, not {tuple(variable.shape)}"
             )
         variable.assign(value)
 
 
 def _model(net: Any, objective: Objective) -> Any:
-    """The net as a Keras model whose loss is the objective, on any backend."""
+    """Wrap the net in a Keras model whose loss is the objective, on any backend."""
     keras = import_keras()
 
     class LearnerModel(keras.Model):  # type: ignore[name-defined, misc]
@@ -135,9 +195,14 @@ def _model(net: Any, objective: Objective) -> Any:
 
 
 class Averages:
-    """Running averages of weights, which often do better than the weights themselves (Polyak and Juditsky 1992).
+    """Running averages of weights, which often generalise better than the weights (Polyak and Juditsky 1992).
 
-    keep   how much of the average stays at each update
+    Parameters
+    ----------
+    keep : float
+        Share of the average that stays at each update.
+    values : mapping of str to array, optional
+        Averages to start from.
     """
 
     def __init__(self, keep: float, values: Mapping[str, Array] | None = None) -> None:
@@ -145,7 +210,7 @@ class Averages:
         self.values: dict[str, Array] = {name: np.array(value) for name, value in (values or {}).items()}
 
     def update(self, weights: Mapping[str, Array]) -> None:
-        """Take up the weights of now; the first ones as they are."""
+        """Update the averages with the current weights; the first ones are copied."""
         for name, value in weights.items():
             held = self.values.get(name)
             if held is None or value.dtype.kind != "f":

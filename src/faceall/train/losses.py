@@ -1,6 +1,6 @@
-"""What a net is to learn, as Keras layers that turn (what is wanted, embeddings) into a number to make small.
+"""Losses as Keras layers: from the targets of a batch and its embeddings to a number to minimise.
 
-All run on any backend of Keras. Keras is imported inside the functions that make the layers.
+All run on any backend of Keras, which is imported by the functions that create the layers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Objective: TypeAlias = Callable[[Any, Tensor], Tensor]
 LossName = Literal["softmax", "center", "arcface", "triplet", "semi-hard"]
 
 RELATIONS = 4.0
-"""How much the cosines between the faces of a batch count beside each face's own target."""
+"""Default weight of the cosines between the faces of a batch, relative to each face's own target."""
 
 
 def make_loss(
@@ -31,18 +31,37 @@ def make_loss(
     center_factor: float = 1e-2,
     center_rate: float = 0.05,
 ) -> Objective:
-    """The loss called `name`; it takes labels (N,) int and embeddings (N, D) of unit length.
+    """Create a loss by name.
 
-    "triplet" takes the triplets that `classification.choose_triplets` chose in place of the labels.
+    It takes labels (N,) int and unit vectors (N, D). "triplet" takes the triplets of `choose_triplets` in place of the
+    labels.
 
-    classes        how many people there are
-    size           D
-    margin         of "arcface" in radians, default 0.5; of "triplet" and "semi-hard" in squared distance, default 0.2
-    scale          what cosines are multiplied with, of "softmax", "center" and "arcface"
-    center_factor  how much the distance to the centres counts beside the softmax
-    center_rate    the share of the way that a centre goes towards its faces in a step (facenet's 1 - alfa)
+    Parameters
+    ----------
+    name : {"softmax", "center", "arcface", "triplet", "semi-hard"}
+        The loss.
+    classes : int
+        Number of people.
+    size : int
+        Number of dimensions D.
+    margin : float, optional
+        For "arcface" in radians, default 0.5; for "triplet" and "semi-hard" in squared distance, default 0.2.
+    scale : float
+        Factor of the cosines, for "softmax", "center" and "arcface".
+    center_factor : float
+        Weight of the distance to the centres, relative to the softmax.
+    center_rate : float
+        Share of the way that a centre moves towards its faces in a step (facenet's 1 - alfa).
 
-    Raises TrainError for an unknown name or values that make no loss.
+    Returns
+    -------
+    keras.layers.Layer
+        The loss.
+
+    Raises
+    ------
+    TrainError
+        If the name is unknown or there are fewer than two people.
     """
     if name not in get_args(LossName):
         raise TrainError(f"unknown loss '{name}'; known: {', '.join(get_args(LossName))}")
@@ -60,13 +79,27 @@ def make_loss(
 def distillation_loss(
     targets: Tensor, embeddings: Tensor, *, relations: Tensor | None = None, weight: float = RELATIONS
 ) -> Tensor:
-    """How far a student is from its teacher: the mean of 1 - cosine, and the squared differences of all cosines.
+    """Compute the distillation loss: the mean of 1 - cosine, and the squared differences of all cosines.
 
-    targets     (N, D) the teacher's vectors, of unit length
-    embeddings  (N, D) the student's vectors, of unit length
-    relations   (N, E) vectors whose cosines are wanted; `targets` where absent
-    weight      of the second part (relational distillation, after Park et al. 2019)
-    returns     a number
+    Parameters
+    ----------
+    targets : (N, D) float
+        The teacher's unit vectors.
+    embeddings : (N, D) float
+        The student's unit vectors.
+    relations : (N, E) float, optional
+        Unit vectors whose cosines are the targets of the second part; by default `targets`.
+    weight : float
+        Weight of the second part.
+
+    Returns
+    -------
+    scalar tensor
+        The loss.
+
+    References
+    ----------
+    Park et al. 2019, "Relational Knowledge Distillation".
     """
     ops = import_keras().ops
     embeddings = ops.cast(embeddings, "float32")
@@ -76,10 +109,19 @@ def distillation_loss(
 
 
 def relation_loss(targets: Tensor, embeddings: Tensor) -> Tensor:
-    """The mean squared difference of the cosines between the faces of a batch; the two sizes may differ.
+    """Compute the mean squared difference of the cosines between the faces of a batch.
 
-    targets     (N, D) vectors of unit length
-    embeddings  (N, E) vectors of unit length
+    Parameters
+    ----------
+    targets : (N, D) float
+        The teacher's unit vectors.
+    embeddings : (N, E) float
+        The student's unit vectors; the number of dimensions may differ.
+
+    Returns
+    -------
+    scalar tensor
+        The loss.
     """
     ops = import_keras().ops
     targets = ops.convert_to_tensor(targets)
@@ -88,13 +130,29 @@ def relation_loss(targets: Tensor, embeddings: Tensor) -> Tensor:
 
 
 def arcface_logits(cosines: Tensor, labels: Tensor, *, margin: float, scale: float) -> Tensor:
-    """ArcFace's logits: the angle to the own class is made larger by `margin` (Deng et al. 2019).
+    """Compute ArcFace's logits: a margin is added to the angle to the face's own class.
 
-    cosines  (N, classes) of the embeddings to the classes' directions
-    labels   (N,) int
-    returns  (N, classes)
+    Beyond pi - margin, where the cosine would rise again, it continues to fall linearly.
 
-    Past pi - margin the angle would turn back; there the cosine falls on in a straight line instead.
+    Parameters
+    ----------
+    cosines : (N, classes) float
+        Cosines of the embeddings and the directions of the classes.
+    labels : (N,) int
+        The classes.
+    margin : float
+        Margin in radians.
+    scale : float
+        Factor of the cosines.
+
+    Returns
+    -------
+    (N, classes) tensor
+        The logits.
+
+    References
+    ----------
+    Deng et al. 2019, "ArcFace: Additive Angular Margin Loss for Deep Face Recognition".
     """
     ops = import_keras().ops
     cosines = ops.clip(cosines, -1.0 + 1e-6, 1.0 - 1e-6)
@@ -106,17 +164,34 @@ def arcface_logits(cosines: Tensor, labels: Tensor, *, margin: float, scale: flo
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """The mean cross entropy of logits (N, classes) and labels (N,) int."""
+    """Compute the mean cross entropy of logits (N, classes) and labels (N,) int."""
     ops = import_keras().ops
     return ops.mean(ops.sparse_categorical_crossentropy(ops.cast(labels, "int32"), logits, from_logits=True))
 
 
 def semi_hard_loss(embeddings: Tensor, labels: Tensor, *, margin: float) -> Tensor:
-    """The mean of |a - p|^2 - |a - n|^2 + margin over the semi-hard triplets of a batch (Schroff et al. 2015).
+    """Compute the triplet loss over the semi-hard triplets of a batch.
 
-    embeddings  (N, D) of unit length
-    labels      (N,) int
-    returns     a number; 0 where there is none whose negative is farther than the positive, by less than the margin
+    The mean of |a - p|^2 - |a - n|^2 + margin over the triplets whose negative is farther than the positive, by less
+    than the margin.
+
+    Parameters
+    ----------
+    embeddings : (N, D) float
+        Unit vectors.
+    labels : (N,) int
+        The people.
+    margin : float
+        Margin in squared distance.
+
+    Returns
+    -------
+    scalar tensor
+        The loss; 0 if there is no such triplet.
+
+    References
+    ----------
+    Schroff, Kalenichenko and Philbin 2015, "FaceNet: A Unified Embedding for Face Recognition and Clustering".
     """
     ops = import_keras().ops
     embeddings = ops.cast(embeddings, "float32")
@@ -132,11 +207,23 @@ def semi_hard_loss(embeddings: Tensor, labels: Tensor, *, margin: float) -> Tens
 
 
 def chosen_triplet_loss(embeddings: Tensor, triplets: Tensor, weights: Tensor, *, margin: float) -> Tensor:
-    """The mean over triplets of max(0, |a - p|^2 - |a - n|^2 + margin), of those chosen before.
+    """Compute the mean of max(0, |a - p|^2 - |a - n|^2 + margin) over given triplets.
 
-    embeddings  (N, D) of unit length
-    triplets    (T, 3) int: rows of anchor, positive and negative
-    weights     (T,) float, 0 for rows that do not count
+    Parameters
+    ----------
+    embeddings : (N, D) float
+        Unit vectors.
+    triplets : (T, 3) int
+        Indices of anchor, positive and negative.
+    weights : (T,) float
+        0 for rows that do not count.
+    margin : float
+        Margin in squared distance.
+
+    Returns
+    -------
+    scalar tensor
+        The loss.
     """
     ops = import_keras().ops
     embeddings = ops.cast(embeddings, "float32")
@@ -168,7 +255,7 @@ def _layers() -> dict[str, Any]:
             return cross_entropy(self.scale * self.cosines(embeddings), labels)
 
     class ArcFace(Softmax):
-        """As Softmax, with a margin between the angles."""
+        """Softmax with a margin between the angles."""
 
         def __init__(self, classes: int, size: int, margin: float, scale: float) -> None:
             super().__init__(classes, size, scale)
@@ -179,7 +266,7 @@ def _layers() -> dict[str, Any]:
             return cross_entropy(logits, labels)
 
     class Center(Softmax):
-        """As Softmax, and the squared distance to each person's centre, which follows the faces (Wen et al. 2016)."""
+        """Softmax and the squared distance to each person's centre, which follows its faces (Wen et al. 2016)."""
 
         def __init__(self, classes: int, size: int, scale: float, factor: float, rate: float) -> None:
             super().__init__(classes, size, scale)
@@ -196,7 +283,7 @@ def _layers() -> dict[str, Any]:
             return super().call(labels, embeddings) + self.factor * distance
 
     class Triplet(keras.layers.Layer):  # type: ignore[name-defined, misc]
-        """Triplets that were chosen before, or the semi-hard ones of the batch."""
+        """Given triplets, or the semi-hard ones of the batch."""
 
         def __init__(self, margin: float, *, chosen: bool) -> None:
             super().__init__(name="triplet_loss", dtype="float32")

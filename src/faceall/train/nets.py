@@ -1,6 +1,6 @@
-"""The nets that can be trained, as Keras models whose layers bear the names that the converter knows.
+"""The nets that can be trained, as Keras models whose layers have the names that the converter knows.
 
-Keras is imported by the functions alone: the rest of faceall, and its import, go without it.
+Keras is imported by the functions that need it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ Model: TypeAlias = Any
 Tensor: TypeAlias = Any
 
 MOMENTUM = 0.99
+"""Share of the running statistics that stays at each step."""
 EPSILON = 1e-3
-"""What batch normalisation adds to the variance, as in FaceNet; and how much of its running statistics stays."""
+"""Added to the variance in batch normalisation, as in FaceNet."""
 
 
 def inception_resnet_v1(
@@ -40,23 +41,45 @@ def inception_resnet_v1(
     dropout: float = 0.0,
     momentum: float = MOMENTUM,
 ) -> Model:
-    """Inception-ResNet-v1 (Szegedy et al. 2016, as FaceNet has it), untrained.
+    """Create an untrained Inception-ResNet-v1 as in FaceNet.
 
-    width       the number of channels everywhere, in proportion to FaceNet's
-    multiple    what these numbers are rounded to a multiple of: processors are faster with multiples of 4 or 8
-    image_size  rows and columns of the pictures; None leaves them open, for training at several resolutions
-    dropout     the share of numbers that is dropped before the bottleneck, while training
-    momentum    how much of the running statistics stays at each step; short trainings need less
-    returns     a Keras model: (N, image_size, image_size, 3) float32 -> (N, embedding_size) float32 of unit length
+    Parameters
+    ----------
+    width : float
+        Number of channels relative to FaceNet's.
+    multiple : int
+        Round numbers of channels to a multiple; processors are faster with multiples of 4 or 8.
+    embedding_size : int
+        Number of dimensions of the embedding.
+    image_size : int or None
+        Side in pixels of the images; None leaves it open, for training at several resolutions.
+    dropout : float
+        Share of values dropped before the bottleneck during training.
+    momentum : float
+        Share of the running statistics that stays at each step; short trainings need less.
 
-    Raises TrainError for a width, size or share that makes no net, MissingDependencyError without Keras.
+    Returns
+    -------
+    keras.Model
+        (N, image_size, image_size, 3) float32 to (N, embedding_size) float32 of unit length.
+
+    Raises
+    ------
+    TrainError
+        If an option is out of range.
+    MissingDependencyError
+        If Keras is not installed.
+
+    References
+    ----------
+    Szegedy et al. 2016, "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning".
     """
     _check(width, multiple, embedding_size, dropout, momentum)
     if image_size is not None:
         check_side("inception_resnet_v1", image_size)
     layer = _Layers(width, multiple, momentum)
-    picture = layer.picture(image_size)
-    x = picture
+    images = layer.images(image_size)
+    x = images
     for name, outputs, stride, padding in STEM:
         x = layer.unit(x, name, outputs, stride, padding.lower())
     for number in range(1, 6):
@@ -72,7 +95,7 @@ def inception_resnet_v1(
     if dropout:
         x = layer.keras.layers.Dropout(dropout, name="Dropout")(x)
     x = layer.keras.layers.Dense(embedding_size, use_bias=False, name="Bottleneck")(x)
-    return layer.model(picture, layer.norm(x, "Bottleneck"), "inception_resnet_v1")
+    return layer.model(images, layer.norm(x, "Bottleneck"), "inception_resnet_v1")
 
 
 def mobile_facenet(
@@ -84,12 +107,36 @@ def mobile_facenet(
     dropout: float = 0.0,
     momentum: float = MOMENTUM,
 ) -> Model:
-    """MobileFaceNet (Chen et al. 2018), untrained; as `inception_resnet_v1` otherwise. Its picture has a fixed size."""
+    """Create an untrained MobileFaceNet.
+
+    Parameters
+    ----------
+    width, multiple, embedding_size, dropout, momentum
+        As for `inception_resnet_v1`.
+    image_size : int
+        Side in pixels of the images; it cannot be left open.
+
+    Returns
+    -------
+    keras.Model
+        (N, image_size, image_size, 3) float32 to (N, embedding_size) float32 of unit length.
+
+    Raises
+    ------
+    TrainError
+        If an option is out of range.
+    MissingDependencyError
+        If Keras is not installed.
+
+    References
+    ----------
+    Chen et al. 2018, "MobileFaceNets: Efficient CNNs for Accurate Real-Time Face Verification on Mobile Devices".
+    """
     _check(width, multiple, embedding_size, dropout, momentum)
     check_side("mobile_facenet", image_size)
     layer = _Layers(width, multiple, momentum)
-    picture = layer.picture(image_size)
-    x = layer.depth_unit(picture, "Conv_1", layer.scaled(64), 3, stride=2)
+    images = layer.images(image_size)
+    x = layer.depth_unit(images, "Conv_1", layer.scaled(64), 3, stride=2)
     x = layer.depth_unit(x, "Conv_2_Depthwise", 0, 3, depthwise=True)
     number = 0
     for expansion, outputs, count, first_stride in MOBILE_STAGES:
@@ -101,10 +148,11 @@ def mobile_facenet(
     if dropout:
         x = layer.keras.layers.Dropout(dropout, name="Dropout")(x)
     x = layer.depth_unit(x, "Bottleneck", embedding_size, 1, linear=True)
-    return layer.model(picture, layer.keras.layers.Flatten(name="Flatten")(x), "mobile_facenet")
+    return layer.model(images, layer.keras.layers.Flatten(name="Flatten")(x), "mobile_facenet")
 
 
 def _check(width: float, multiple: int, embedding_size: int, dropout: float, momentum: float) -> None:
+    """Raise TrainError if an option is out of range."""
     if not 0 < width <= 4:
         raise TrainError(f"the width is {width}, expected a number above 0 and up to 4")
     if multiple < 1:
@@ -118,7 +166,7 @@ def _check(width: float, multiple: int, embedding_size: int, dropout: float, mom
 
 
 class _Layers:
-    """What the layers of a net have in common. Tensors are (N, H, W, C)."""
+    """Building blocks of the nets. Tensors are (N, H, W, C)."""
 
     def __init__(self, width: float, multiple: int, momentum: float) -> None:
         self.keras = import_keras()
@@ -126,30 +174,35 @@ class _Layers:
         self.multiple = multiple
         self.momentum = momentum
 
-    def picture(self, size: int | None) -> Tensor:
+    def images(self, size: int | None) -> Tensor:
+        """Create the input."""
         return self.keras.Input((size, size, 3), name="input")
 
     def scaled(self, channels: int) -> int:
+        """Scale and round a number of channels."""
         return self.multiple * max(1, round(channels * self.width / self.multiple))
 
-    def model(self, picture: Tensor, x: Tensor, name: str) -> Model:
+    def model(self, images: Tensor, x: Tensor, name: str) -> Model:
+        """Scale the output to unit length and create the model."""
         unit = self.keras.layers.UnitNormalization(axis=-1, name="embeddings", dtype="float32")(x)
-        return self.keras.Model(picture, unit, name=name)
+        return self.keras.Model(images, unit, name=name)
 
     def norm(self, x: Tensor, name: str) -> Tensor:
-        """FaceNet's batch normalisation, which has no gamma."""
+        """Add FaceNet's batch normalisation, which has no gamma."""
         options = {"scale": False, "epsilon": EPSILON, "momentum": self.momentum}
         return batch_normalization()(name=f"{name}_BatchNorm", **options)(x)
 
     def convolution(self, x: Tensor, name: str, outputs: int, window: Sequence[int], **options: Any) -> Tensor:
+        """Add a convolution, by default without a bias."""
         options = {"use_bias": False, "kernel_initializer": "he_normal"} | options
         return self.keras.layers.Conv2D(outputs, tuple(window), name=name, **options)(x)
 
     def rectified(self, x: Tensor, name: str) -> Tensor:
+        """Add a ReLU."""
         return self.keras.layers.Activation("relu", name=f"{name}_Activation")(x)
 
     def unit(self, x: Tensor, name: str, outputs: int, stride: int = 1, padding: str = "same") -> Tensor:
-        """Convolution, normalisation, rectifier; or a pool where the name says so."""
+        """Add a convolution with normalisation and ReLU, or a pooling layer, depending on the name."""
         rows, columns = map(int, re.findall(r"(\d)x(\d)$", name)[0])
         if "MaxPool" in name:
             return self.keras.layers.MaxPooling2D((rows, columns), stride, padding, name=name)(x)
@@ -157,7 +210,7 @@ class _Layers:
         return self.rectified(self.norm(x, name), name)
 
     def branches(self, x: Tensor, name: str, rows: Branches) -> Tensor:
-        """Chains side by side; a layer called `_1a_` halves the picture, as the reductions have it."""
+        """Add parallel chains of layers; a layer called `_1a_` halves the resolution."""
         ends = []
         for number, chain in enumerate(rows):
             y = x
@@ -168,7 +221,7 @@ class _Layers:
         return self.keras.layers.Concatenate(name=f"{name}_Concatenate")(ends)
 
     def residual(self, x: Tensor, name: str, rows: Branches, scale: float, *, rectified: bool = True) -> Tensor:
-        """x + scale * (the branches, brought to x's channels)."""
+        """Add a residual block: x + scale * branches."""
         up = self.branches(x, name, rows)
         up = self.convolution(up, f"{name}_Conv2d_1x1", x.shape[-1], (1, 1), use_bias=True)
         if scale != 1:
@@ -188,12 +241,12 @@ class _Layers:
         linear: bool = False,
         whole: bool = False,
     ) -> Tensor:
-        """Convolution, normalisation, PReLU unless `linear`; `depthwise` ones keep the channels.
+        """Add a convolution with normalisation, and PReLU unless `linear`.
 
-        `whole`: the window covers the picture, without any padding.
+        A `depthwise` convolution keeps the channels. With `whole` the window covers the input, without padding.
         """
         layers = self.keras.layers
-        if window == 3 and not whole:  # padded evenly at any stride, which "same" is not
+        if window == 3 and not whole:  # symmetric padding at any stride, unlike "same"
             x = layers.ZeroPadding2D(1, name=f"{name}_Pad")(x)
         if depthwise:
             options = {"use_bias": False, "depthwise_initializer": "he_normal", "name": name}
@@ -207,7 +260,7 @@ class _Layers:
         return layers.PReLU(alpha_initializer=slope, shared_axes=[1, 2], name=f"{name}_PReLU")(x)
 
     def bottleneck(self, x: Tensor, name: str, expansion: int, outputs: int, stride: int) -> Tensor:
-        """Widen, look around in each channel, narrow; added to where it came from if the shape allows."""
+        """Add an inverted bottleneck: expand, depthwise, project; with a shortcut if the shape allows."""
         y = self.depth_unit(x, f"{name}_Expand", x.shape[-1] * expansion, 1)
         y = self.depth_unit(y, f"{name}_Depthwise", 0, 3, depthwise=True, stride=stride)
         y = self.depth_unit(y, f"{name}_Project", outputs, 1, linear=True)
@@ -220,12 +273,25 @@ ARCHITECTURES: dict[str, Callable[..., Model]] = {
     "inception_resnet_v1": inception_resnet_v1,
     "mobile_facenet": mobile_facenet,
 }
-"""Name -> what makes the untrained model."""
+"""Function that creates the untrained model, by name."""
 
 
 def check_side(architecture: str, image_size: int) -> None:
-    """Raise TrainError where a net of that architecture cannot take pictures with so many rows and columns."""
+    """Check that a net of an architecture accepts images of a size.
+
+    Parameters
+    ----------
+    architecture : str
+        A key of `ARCHITECTURES`.
+    image_size : int
+        Side in pixels.
+
+    Raises
+    ------
+    TrainError
+        If it does not.
+    """
     if architecture == "inception_resnet_v1" and image_size < 75:
-        raise TrainError(f"Inception-ResNet-v1 needs pictures of at least 75 pixels, got {image_size}")
+        raise TrainError(f"Inception-ResNet-v1 needs images of at least 75 pixels, got {image_size}")
     if architecture == "mobile_facenet" and (image_size < 32 or image_size % 16):
-        raise TrainError(f"MobileFaceNet needs pictures whose side is a multiple of 16 from 32 on, got {image_size}")
+        raise TrainError(f"MobileFaceNet needs images whose side is a multiple of 16, at least 32, got {image_size}")

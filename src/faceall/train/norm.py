@@ -1,4 +1,4 @@
-"""Batch normalisation as one operation where TensorFlow has it: Keras's own is made of several, and slower."""
+"""Batch normalisation as one fused operation of TensorFlow; Keras's own uses several and is slower."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from faceall.train.backend import import_keras
 
 @cache
 def batch_normalization() -> Any:
-    """A layer class with the options and variables of Keras's BatchNormalization; in files it bears the same name.
+    """Create a layer class with the options, variables and file name of Keras's BatchNormalization.
 
-    Pictures are normalised while training by TensorFlow's fused operation, whose running variance is the unbiased one;
-    with another backend, and for vectors, this is Keras's own.
+    During training, feature maps are normalised by TensorFlow's fused operation, whose running variance is unbiased.
+    With another backend, and for vectors, the layer is Keras's own.
+
+    Returns
+    -------
+    type
+        The layer class.
     """
     keras = import_keras()
     if keras.backend.backend() != "tensorflow":

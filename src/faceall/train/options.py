@@ -1,4 +1,4 @@
-"""What every training is told of its net, its optimiser and its pictures; all of it is in run.json."""
+"""Options of net, optimiser and images of a training; all are stored in run.json."""
 
 from __future__ import annotations
 
@@ -20,28 +20,51 @@ Options = TypeVar("Options", bound="TrainOptions")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What a training is told.
+    """Options of every training.
 
-    architecture    "inception_resnet_v1" or "mobile_facenet"
-    width           its channels, in proportion to the published net
-    multiple        what they are rounded to a multiple of
-    embedding_size  how many numbers it makes of a face
-    image_size      rows and columns of its pictures
-    inner           rows and columns of the middle of the crops that stand for the face; what is around is room to move
-    batch           faces in a batch
-    rate            the highest learning rate, of AdamW
-    schedule        how the rate goes on: "constant", "cosine" or "steps"
-    warm_up         over how many steps the rate rises
-    length          how many steps there are; None until it is stopped
-    decay           over how many of the last steps a constant rate falls to nothing
-    milestones      where "steps" falls to a tenth
-    weight_decay    of AdamW
-    momentum        how much of the running statistics of a normalisation stays at each step
-    policy          the numbers it computes in; the smaller ones pay where the processor has them
-    augmentation    how much crops may change
-    seed            of everything that is random
+    Attributes
+    ----------
+    architecture : {"inception_resnet_v1", "mobile_facenet"}
+        The net.
+    width : float
+        Number of channels relative to the published net.
+    multiple : int
+        Round numbers of channels to a multiple.
+    embedding_size : int
+        Number of dimensions of the embedding.
+    image_size : int
+        Side in pixels of the net's images.
+    inner : int
+        Side in pixels of the middle of the crops, which shows the face; the margin is for augmentation.
+    batch : int
+        Faces per batch.
+    rate : float
+        Highest learning rate of AdamW.
+    schedule : {"constant", "cosine", "steps"}
+        How the learning rate changes.
+    warm_up : int
+        Number of first steps in which the rate rises.
+    length : int or None
+        Number of steps; None continues until the training is stopped.
+    decay : int
+        Number of last steps in which a constant rate falls to zero.
+    milestones : tuple of int
+        Steps at which "steps" divides the rate by ten.
+    weight_decay : float
+        Weight decay of AdamW.
+    momentum : float
+        Share of the running statistics of normalisation layers that stays at each step.
+    policy : {"float32", "mixed_bfloat16", "mixed_float16"}
+        Keras's dtype policy.
+    augmentation : Augmentation
+        Random changes of the crops.
+    seed : int
+        Determines everything random.
 
-    Raises TrainError for values that make no training.
+    Raises
+    ------
+    TrainError
+        If an option is out of range.
     """
 
     architecture: str = "inception_resnet_v1"
@@ -67,17 +90,17 @@ class TrainOptions:
         if self.architecture not in ARCHITECTURES:
             raise TrainError(f"unknown architecture '{self.architecture}'; known: {', '.join(ARCHITECTURES)}")
         if self.policy not in get_args(Policy):
-            raise TrainError(f"unknown numbers '{self.policy}'; known: {', '.join(get_args(Policy))}")
+            raise TrainError(f"unknown dtype '{self.policy}'; known: {', '.join(get_args(Policy))}")
         check_side(self.architecture, self.image_size)
         if self.batch < 2:
-            raise TrainError(f"a batch of {self.batch} has no two faces to compare; expected at least 2")
+            raise TrainError(f"the batch size is {self.batch}, expected at least 2")
         if self.inner < 1:
-            raise TrainError(f"the face is {self.inner} pixels of the crop, expected at least 1")
+            raise TrainError(f"the face has {self.inner} pixels of the crop, expected at least 1")
         _ = self.rates
 
     @property
     def rates(self) -> Schedule:
-        """The learning rate by step."""
+        """Schedule of the learning rate."""
         return Schedule(
             rate=self.rate,
             kind=self.schedule,
@@ -88,13 +111,29 @@ class TrainOptions:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         values: dict[str, Any] = _plain(asdict(self))
         return values
 
     @classmethod
     def from_json(cls: type[Options], values: Mapping[str, Any]) -> Options:
-        """What `to_json` gave. Raises TrainError for unknown or missing options."""
+        """Read what `to_json` returned.
+
+        Parameters
+        ----------
+        values : mapping
+            Plain JSON values.
+
+        Returns
+        -------
+        TrainOptions
+            Options of this class.
+
+        Raises
+        ------
+        TrainError
+            If an option is unknown, missing or unusable.
+        """
         known = {entry.name for entry in fields(cls)}
         if unknown := set(values) - known:
             raise TrainError(f"run.json has unknown options: {', '.join(sorted(unknown))}")
@@ -111,9 +150,17 @@ class TrainOptions:
             raise TrainError("run.json is damaged: its options cannot be read") from error
 
     def net(self, *, image_size: int | None = None) -> Any:
-        """The untrained Keras model, for pictures of any size where the architecture has it so.
+        """Create the untrained Keras model.
 
-        image_size  fixes the rows and columns of its pictures
+        Parameters
+        ----------
+        image_size : int, optional
+            Side in pixels of its images; by default any size if the architecture allows it.
+
+        Returns
+        -------
+        keras.Model
+            The model.
         """
         size = image_size or (None if self.architecture == "inception_resnet_v1" else self.image_size)
         return ARCHITECTURES[self.architecture](
@@ -125,7 +172,7 @@ class TrainOptions:
         )
 
     def seeded_net(self) -> Any:
-        """The untrained Keras model, its weights by chance from the seed, in the numbers of the policy."""
+        """Create the untrained Keras model with weights drawn from the seed, under the dtype policy."""
         keras = import_keras()
         keras.utils.set_random_seed(self.seed)
         keras.config.set_dtype_policy(self.policy)
@@ -135,7 +182,7 @@ class TrainOptions:
             keras.config.set_dtype_policy("float32")
 
     def optimizer(self) -> Any:
-        """AdamW, without decay for what shifts."""
+        """Create AdamW, without weight decay for biases, betas and PReLU slopes."""
         optimizer = import_keras().optimizers.AdamW(self.rate, weight_decay=self.weight_decay)
         optimizer.exclude_from_weight_decay(var_names=["beta", "bias", "alpha"])
         return optimizer
@@ -143,11 +190,16 @@ class TrainOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DistillationOptions(TrainOptions):
-    """What a distillation is told.
+    """Options of a distillation.
 
-    teacher    the name of the vectors that are learnt
-    second     another teacher, learnt from as much: the vectors of both side by side
-    relations  the weight of these cosines
+    Attributes
+    ----------
+    teacher : str
+        Name of the teacher.
+    second : str or None
+        A second teacher with equal weight; the vectors of both are concatenated.
+    relations : float
+        Weight of the cosines between the faces of a batch.
     """
 
     teacher: str = "teacher"
@@ -157,17 +209,28 @@ class DistillationOptions(TrainOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationOptions(TrainOptions):
-    """What a training on people is told.
+    """Options of a classification training.
 
-    loss           "softmax", "center", "arcface", "triplet" (facenet's choice) or "semi-hard"
-    margin         of ArcFace in radians (0.5), of triplets in squared distance (0.2); None for these
-    scale          what cosines are multiplied with
-    center_factor  how much the distance to the centres counts beside the softmax
-    center_rate    the share of the way that a centre goes in a step
-    people         how many people are in a batch of triplets
-    side           rows and columns of the crops, room included; None for the usual room around `inner`
-    held_out       the share of the pictures that is not learnt from but measured on
-    rules          how much each person counts
+    Attributes
+    ----------
+    loss : {"softmax", "center", "arcface", "triplet", "semi-hard"}
+        The loss; "triplet" chooses triplets as facenet does.
+    margin : float or None
+        For ArcFace in radians (default 0.5), for triplets in squared distance (default 0.2).
+    scale : float
+        Factor of the cosines.
+    center_factor : float
+        Weight of the distance to the centres, relative to the softmax.
+    center_rate : float
+        Share of the way that a centre moves towards its faces in a step.
+    people : int
+        People per batch of triplets.
+    side : int or None
+        Side in pixels of the crops including the margin; None for the default margin around `inner`.
+    held_out : float
+        Share of the images that is measured on instead of trained on.
+    rules : DatasetRules
+        How often each person is used.
     """
 
     loss: LossName = "arcface"
@@ -183,13 +246,13 @@ class ClassificationOptions(TrainOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.held_out <= 0.5:
-            raise TrainError(f"{self.held_out} of the pictures are to be held out, expected a share from 0 to 0.5")
+            raise TrainError(f"the held-out share is {self.held_out}, expected 0 to 0.5")
         if self.crop_side < self.inner:
-            raise TrainError(f"crops of {self.crop_side} pixels cannot hold a face of {self.inner}")
+            raise TrainError(f"crops of {self.crop_side} pixels are too small for a face of {self.inner}")
 
     @property
     def crop_side(self) -> int:
-        """Rows and columns of the crops, room included."""
+        """Side in pixels of the crops including the margin."""
         return self.inner + 2 * round(self.inner * 0.075) if self.side is None else self.side
 
     @property
@@ -198,7 +261,7 @@ class ClassificationOptions(TrainOptions):
         return self.loss in ("triplet", "semi-hard")
 
     def objective(self, classes: int) -> Objective:
-        """The loss for so many people."""
+        """Create the loss for a number of people."""
         from faceall.train.losses import make_loss
 
         return make_loss(
@@ -213,7 +276,7 @@ class ClassificationOptions(TrainOptions):
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, as JSON has them."""
+    """Convert tuples to lists."""
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, tuple | list) else value

@@ -1,9 +1,9 @@
-"""A run folder: what a training was told, what it learnt from, how it went, and where it stands.
+"""A run folder: options, data, measurements and state of a training.
 
-run.json        the options, the data, the seeds, the version of faceall: written first, enough to do it again
-results.jsonl   a line for every measurement
-checkpoints/    the state, every few minutes; the last ones are kept
-*.npy           what was fitted before the first step
+- run.json: options, data, seeds and the version of faceall, written first; enough to repeat the training
+- results.jsonl: a line per measurement
+- checkpoints/: the state, written every few minutes; the last ones are kept
+- *.npy: arrays that were fitted before the first step
 """
 
 from __future__ import annotations
@@ -24,29 +24,57 @@ RESULTS = "results.jsonl"
 
 
 class RunFolder:
-    """One training on disk."""
+    """One training on disk.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
     def checkpoints(self) -> Path:
-        """Where the state is."""
+        """Folder of the checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def exists(self) -> bool:
-        """Whether a training has begun here."""
+        """Whether the folder contains a run."""
         return (self.path / RUN).is_file()
 
     def begin(self, about: Mapping[str, Any]) -> None:
-        """Write run.json into a folder that is empty or absent. Raises TrainError where something lies there."""
+        """Write run.json into a new or empty folder.
+
+        Parameters
+        ----------
+        about : mapping
+            Plain JSON values.
+
+        Raises
+        ------
+        TrainError
+            If the folder is not empty or cannot be written.
+        """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise TrainError(f"{self.path}: holds something already; name a new folder for a new run")
+            raise TrainError(f"{self.path}: is not empty; choose a new folder for a new run")
         self.describe(about)
 
     def describe(self, about: Mapping[str, Any]) -> None:
-        """Write run.json anew; it appears whole."""
+        """Replace run.json atomically.
+
+        Parameters
+        ----------
+        about : mapping
+            Plain JSON values.
+
+        Raises
+        ------
+        TrainError
+            If it cannot be written.
+        """
         text = json.dumps({**about, "schema": SCHEMA}, indent=2, ensure_ascii=False) + "\n"
         try:
             make_folder(self.path)
@@ -55,13 +83,24 @@ class RunFolder:
             raise TrainError(f"{self.path}: cannot be written ({error.strerror or error})") from error
 
     def about(self) -> dict[str, Any]:
-        """What run.json says. Raises TrainError where it is absent, damaged or newer than this faceall."""
+        """Read run.json.
+
+        Returns
+        -------
+        dict
+            Plain JSON values.
+
+        Raises
+        ------
+        TrainError
+            If it is missing, damaged or was written by a newer faceall.
+        """
         try:
             values = json.loads((self.path / RUN).read_bytes())
         except FileNotFoundError as error:
-            raise TrainError(f"{self.path}: holds no {RUN}, so it is no run") from error
+            raise TrainError(f"{self.path}: contains no {RUN}, so it is not a run folder") from error
         except (OSError, ValueError) as error:
-            raise TrainError(f"{self.path / RUN}: cannot be read: it is damaged") from error
+            raise TrainError(f"{self.path / RUN}: cannot be read; the file is damaged") from error
         if not isinstance(values, dict) or not isinstance(values.get("schema"), int):
             raise TrainError(f"{self.path / RUN}: is damaged: it has no schema")
         if values["schema"] > SCHEMA:
@@ -69,9 +108,19 @@ class RunFolder:
         return values
 
     def note_data(self, data: Mapping[str, Any], step: int) -> int:
-        """Write down what is learnt from, from `step` on, where it is other data than before.
+        """Record the data used from a step on, if it differs from the data before.
 
-        returns  the step from which on it is learnt from, where the order of its pictures begins
+        Parameters
+        ----------
+        data : mapping
+            Description of the data with its "sha256".
+        step : int
+            The current step.
+
+        Returns
+        -------
+        int
+            The step from which the data is used, where the order of its images starts.
         """
         about = self.about()
         last = about["data"][-1] if about["data"] else None
@@ -81,12 +130,23 @@ class RunFolder:
         return int(last["first_step"])
 
     def latest(self) -> Checkpoint | None:
-        """The last checkpoint; None before the first."""
+        """Read the last checkpoint; None before the first."""
         found = list_checkpoints(self.checkpoints)
         return read_checkpoint(found[-1]) if found else None
 
     def record(self, values: Mapping[str, Any]) -> None:
-        """Add a line to results.jsonl, with the time."""
+        """Append a line to results.jsonl, with the time.
+
+        Parameters
+        ----------
+        values : mapping
+            The measurement.
+
+        Raises
+        ------
+        TrainError
+            If it cannot be written.
+        """
         line = json.dumps({**values, "time": round(time.time(), 1)}) + "\n"
         try:
             with (self.path / RESULTS).open("a", encoding="utf-8") as file:
@@ -95,7 +155,7 @@ class RunFolder:
             raise TrainError(f"{self.path / RESULTS}: cannot be written ({error.strerror or error})") from error
 
     def results(self) -> list[dict[str, Any]]:
-        """All measurements so far; a line that a kill cut off is left out."""
+        """Read all measurements; an incomplete last line is ignored."""
         try:
             lines = (self.path / RESULTS).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -106,7 +166,7 @@ class RunFolder:
 
 
 def _read_line(line: str) -> dict[str, Any] | None:
-    """What a line of results says; None for one that a kill cut off."""
+    """Parse a line of results; None if it is incomplete."""
     try:
         values: dict[str, Any] = json.loads(line)
     except ValueError:

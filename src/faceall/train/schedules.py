@@ -1,4 +1,4 @@
-"""How fast a net learns, step by step. Pure arithmetic: a rate depends on nothing but the step's number."""
+"""Learning rates by step. Pure arithmetic: a rate depends only on the number of the step."""
 
 from __future__ import annotations
 
@@ -13,17 +13,33 @@ ScheduleKind = Literal["constant", "cosine", "steps"]
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A learning rate that rises, stays or falls as its kind says, and ends at zero after a decay.
+    """A learning rate with warm-up and an optional final decay.
 
-    rate     the highest rate
-    kind     "constant"; "cosine", down to nothing at `length` (Loshchilov and Hutter 2017); "steps", a tenth of it at
-             each of the `milestones`
-    warm_up  over how many steps the rate rises to its highest
-    length   how many steps there are; None where a constant rate goes on until it is stopped
-    decay    over how many of the last steps a constant rate falls to nothing, as 1 - sqrt(share): a run that went on
-             at a constant rate can be finished at any time so (Hägele et al. 2024)
+    Attributes
+    ----------
+    rate : float
+        Highest rate.
+    kind : {"constant", "cosine", "steps"}
+        "cosine" falls to zero at `length`; "steps" divides the rate by ten at each of the `milestones`.
+    warm_up : int
+        Number of steps in which the rate rises to its highest value.
+    length : int or None
+        Number of steps; None if a constant rate continues until the training is stopped.
+    decay : int
+        Number of last steps in which a constant rate falls to zero as 1 - sqrt(share). With it, a run at a constant
+        rate can be finished at any time.
+    milestones : tuple of int
+        For "steps".
 
-    Raises TrainError where these do not fit together.
+    Raises
+    ------
+    TrainError
+        If the values contradict each other.
+
+    References
+    ----------
+    Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts" (cosine).
+    Hägele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations" (decay).
     """
 
     rate: float
@@ -45,10 +61,10 @@ class Schedule:
         if self.length is not None and self.warm_up + self.decay > self.length:
             raise TrainError(f"{self.warm_up} steps to warm up and {self.decay} to decay do not fit in {self.length}")
         if self.kind == "cosine" and self.decay:
-            raise TrainError("a cosine ends at nothing by itself; leave the decay out")
+            raise TrainError("a cosine schedule falls to zero by itself; omit the decay")
 
     def __call__(self, step: int) -> float:
-        """The rate of step number `step`, counted from 0."""
+        """Return the rate of a step, counted from 0."""
         if step < self.warm_up:
             return self.rate * (step + 1) / self.warm_up
         if self.kind == "cosine" and self.length is not None:

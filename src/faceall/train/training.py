@@ -1,4 +1,4 @@
-"""The loop of every training: batches in, weights out, the state on disk often enough."""
+"""The training loop, with measurements and checkpoints."""
 
 from __future__ import annotations
 
@@ -25,21 +25,31 @@ AVERAGED_EVERY = 10
 """Steps between two updates of the running averages."""
 
 Measure = Callable[[Callable[[Array], Array]], Mapping[str, float]]
-"""Gets what embeds standardised pictures; gives figures by name."""
+"""From a function that embeds standardised images to figures by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """How a training goes on.
+    """Options of the loop.
 
-    schedule          the learning rate; its length is the end
-    measure_every     steps between two measurements
-    checkpoint_every  seconds between two checkpoints
-    checkpoint_steps  the same in steps; 0 for by time alone
-    threads           how many make batches, beside the one that learns
-    keep_average      how much of the running average stays, every ten steps; 0 for none
-    progress          whether a bar is shown on stderr
-    tensorboard       whether events for TensorBoard are written into the run folder
+    Attributes
+    ----------
+    schedule : Schedule
+        The learning rate; its length is the number of steps.
+    measure_every : int
+        Steps between two measurements.
+    checkpoint_every : float
+        Seconds between two checkpoints.
+    checkpoint_steps : int
+        Steps between two checkpoints; 0 uses the time only.
+    threads : int
+        Threads that create batches in the background.
+    keep_average : float
+        Share of the running average that stays, every ten steps; 0 disables averages.
+    progress : bool
+        Show a progress bar on stderr.
+    tensorboard : bool
+        Write events for TensorBoard into the run folder.
     """
 
     schedule: Schedule
@@ -64,15 +74,34 @@ def train(
 ) -> Averages:
     """Train until the schedule ends, or until SIGINT or SIGTERM, after which a checkpoint is written.
 
-    run      gets checkpoints and measurements
-    learner  what learns
-    make     gives a batch by the number of its step: pictures (N, H, W, 3) float32 and what is wanted of them
-    measure  measures the averaged weights, and the last ones where there are no averages
-    resume   the state to go on from, put into the learner here
-    prepare  turns what is wanted of a batch into what the objective takes, by the net as it stands
-    returns  the running averages; empty where none are kept
+    Parameters
+    ----------
+    run : RunFolder
+        Receives checkpoints and measurements.
+    learner : Learner
+        The net with its objective and optimiser.
+    make : callable
+        Creates the batch of a step: images (N, H, W, 3) float32 and their targets.
+    loop : Loop
+        Options of the loop.
+    measure : callable, optional
+        Measures the averaged weights, or the current ones if there are no averages.
+    resume : Checkpoint, optional
+        The state to resume from.
+    prepare : callable, optional
+        Turns the targets of a batch into those of the objective, with the current net.
 
-    Raises KeyboardInterrupt after a signal, TrainError where the loss is no number any more.
+    Returns
+    -------
+    Averages
+        The running averages; empty if disabled.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After a signal.
+    TrainError
+        If the loss is not finite or a file cannot be written.
     """
     step, averages = _restore(learner, loop, resume)
     saved = time.monotonic()
@@ -97,12 +126,12 @@ def train(
         tqdm(total=end, initial=step, unit="step", disable=not loop.progress, file=sys.stderr, mininterval=2.0) as bar,
     ):
         started, begun = time.monotonic(), step
-        for number, (pictures, wanted) in batches(make, start=step, threads=loop.threads):
+        for number, (images, wanted) in batches(make, start=step, threads=loop.threads):
             if (end is not None and number >= end) or stopped.is_set():
                 break
             rate = loop.schedule(number)
-            wanted = wanted if prepare is None else prepare(number, pictures, wanted)
-            losses.append(learner.learn(pictures, wanted, rate=rate))
+            wanted = wanted if prepare is None else prepare(number, images, wanted)
+            losses.append(learner.learn(images, wanted, rate=rate))
             step = number + 1
             if loop.keep_average and step % AVERAGED_EVERY == 0:
                 averages.update(learner.weights())
@@ -112,8 +141,8 @@ def train(
                 save()
                 saved = time.monotonic()
             if step % loop.measure_every == 0 or step == end:
-                speed = (step - begun) * len(pictures) / (time.monotonic() - started)
-                values = {"step": step, "loss": sum(losses) / len(losses), "rate": rate, "pictures_per_second": speed}
+                speed = (step - begun) * len(images) / (time.monotonic() - started)
+                values = {"step": step, "loss": sum(losses) / len(losses), "rate": rate, "images_per_second": speed}
                 record(_rounded(values | _measured(learner, averages, measure)))
                 bar.set_postfix_str(f"loss {values['loss']:.4f}")
                 losses, started, begun = [], time.monotonic(), step
@@ -124,6 +153,7 @@ def train(
 
 
 def _restore(learner: Learner, loop: Loop, resume: Checkpoint | None) -> tuple[int, Averages]:
+    """Restore a checkpoint, or start at step 0."""
     if resume is None:
         return 0, Averages(loop.keep_average)
     learner.set_weights(resume.weights)
@@ -132,7 +162,7 @@ def _restore(learner: Learner, loop: Loop, resume: Checkpoint | None) -> tuple[i
 
 
 def _measured(learner: Learner, averages: Averages, measure: Measure | None) -> dict[str, float]:
-    """Figures of the averaged weights; of those of now where there are no averages."""
+    """Measure the averaged weights, or the current ones if there are no averages."""
     if measure is None:
         return {}
     if not averages.values:
@@ -146,12 +176,13 @@ def _measured(learner: Learner, averages: Averages, measure: Measure | None) -> 
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    """Round figures to six digits."""
     return {name: value if isinstance(value, int) else float(f"{value:.6g}") for name, value in values.items()}
 
 
 @contextmanager
 def _stoppable() -> Iterator[threading.Event]:
-    """Set the event at SIGINT or SIGTERM in place of ending the process; a second one ends it."""
+    """Set the event at SIGINT or SIGTERM instead of ending the process; a second signal ends it."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped

@@ -121,6 +121,6 @@ def _print_summary(console: Console, alignment: Alignment, statuses: Counter[str
     text = f"{counted(done, 'photo')} in {seconds:.1f} s{rate}: {parts}; {counted(crops, 'crop')} of "
     text += f"{alignment.options.side} x {alignment.options.side} pixels"
     if done < alignment.total:
-        text += f"; stopped, {alignment.total - done:,} left for the next time"
+        text += f"; stopped, {alignment.total - done:,} left for the next run"
     if not console.quiet:
         console.remark(text) if console.as_json else console.line(text)

@@ -1,4 +1,4 @@
-"""`faceall train`: from faces to an embedder of one's own."""
+"""`faceall train`: train an embedder."""
 
 from __future__ import annotations
 
@@ -21,76 +21,102 @@ _NET_OPTIONS = (
         type=click.Choice(["inception_resnet_v1", "mobile_facenet"]),
         default="inception_resnet_v1",
         show_default=True,
-        help="The net.",
+        help="Architecture of the net.",
     ),
     click.option(
-        "--width", type=float, default=0.34, show_default=True, help="Channels, relative to the published net."
+        "--width",
+        type=float,
+        default=0.34,
+        show_default=True,
+        help="Number of channels, relative to the published net.",
     ),
     click.option(
-        "--multiple", type=click.IntRange(1), default=8, show_default=True, help="Round channels to a multiple of this."
+        "--multiple",
+        type=click.IntRange(1),
+        default=8,
+        show_default=True,
+        help="Round numbers of channels to a multiple of this.",
     ),
     click.option(
-        "--embedding-size", type=click.IntRange(1), default=128, show_default=True, help="Numbers in a vector."
+        "--embedding-size", type=click.IntRange(1), default=128, show_default=True, help="Dimensions of a vector."
     ),
-    click.option("--image-size", type=click.IntRange(32), default=112, show_default=True, help="Side of its pictures."),
-    click.option("--batch", type=click.IntRange(2), default=64, show_default=True, help="Faces in a batch."),
-    click.option("--rate", type=float, default=1e-3, show_default=True, help="The highest learning rate, of AdamW."),
+    click.option(
+        "--image-size", type=click.IntRange(32), default=112, show_default=True, help="Side of its images in pixels."
+    ),
+    click.option("--batch", type=click.IntRange(2), default=64, show_default=True, help="Faces per batch."),
+    click.option(
+        "--learning-rate", "rate", type=float, default=1e-3, show_default=True, help="Highest learning rate of AdamW."
+    ),
     click.option(
         "--schedule",
         type=click.Choice(["constant", "cosine", "steps"]),
         default="constant",
         show_default=True,
-        help="How the learning rate goes on. A constant one is ended by --decay, or later by `faceall train finish`.",
+        help="How the learning rate changes; end a constant one with --decay or, later, `faceall train finish`.",
     ),
-    click.option("--steps", "length", type=click.IntRange(1), help="How many steps. Default: until it is stopped."),
-    click.option("--warm-up", type=click.IntRange(0), default=200, show_default=True, help="Steps to the full rate."),
-    click.option("--decay", type=click.IntRange(0), default=0, help="Last steps, in which the rate falls to nothing."),
+    click.option("--steps", "length", type=click.IntRange(1), help="Number of steps. Default: until it is stopped."),
     click.option(
-        "--milestone", "milestones", type=int, multiple=True, help="Where `steps` falls to a tenth; repeatable."
+        "--warm-up",
+        type=click.IntRange(0),
+        default=200,
+        show_default=True,
+        help="First steps, in which the rate rises.",
     ),
-    click.option("--weight-decay", type=float, default=0.05, show_default=True, help="Of AdamW."),
+    click.option("--decay", type=click.IntRange(0), default=0, help="Last steps, in which the rate falls to zero."),
+    click.option(
+        "--milestone",
+        "milestones",
+        type=int,
+        multiple=True,
+        help="Step at which `steps` divides the rate by ten; repeatable.",
+    ),
+    click.option("--weight-decay", type=float, default=0.05, show_default=True, help="Weight decay of AdamW."),
     click.option(
         "--momentum",
         type=float,
         default=0.99,
         show_default=True,
-        help="Of normalisation's statistics; less for short runs.",
+        help="Momentum of the normalisation statistics; less for short runs.",
     ),
     click.option(
-        "--numbers",
+        "--dtype",
         "policy",
         type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]),
         default="float32",
         show_default=True,
-        help="What is computed in; the smaller ones pay on processors that have them.",
+        help="Data type of the computation; 16 bits are faster only on processors that support them.",
     ),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything that is random."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything random."),
 )
 
 _CHANGES = tuple(
     click.option(f"--{name}", type=float, help=f"{text} Default: {default}.")
     for name, text, default in (
-        ("rotation", "Degrees by which a face is turned, at most.", "8"),
-        ("scale-change", "Share by which it grows or shrinks, at most.", "0.08"),
-        ("shift", "Share of its side by which it moves, at most.", "0.04"),
-        ("flip", "How often it is mirrored.", "0.5"),
-        ("light", "Share by which light and contrast change, at most.", "0.25"),
-        ("colour", "Share by which colours change, at most.", "0.08"),
-        ("gray", "How often it loses its colours.", "0.08"),
-        ("blur", "How often it is blurred.", "0.1"),
-        ("jpeg", "How often it is compressed.", "0.1"),
+        ("rotation", "Largest rotation, in degrees.", "8"),
+        ("scale-change", "Largest relative change of size.", "0.08"),
+        ("shift", "Largest shift, relative to the side.", "0.04"),
+        ("flip", "Probability of a mirror image.", "0.5"),
+        ("light", "Largest relative change of light and contrast.", "0.25"),
+        ("colour", "Largest relative change of colours.", "0.08"),
+        ("gray", "Probability of grayscale.", "0.08"),
+        ("blur", "Probability of blur.", "0.1"),
+        ("jpeg", "Probability of JPEG compression.", "0.1"),
     )
 )
 
 _LOOP_OPTIONS = (
-    click.option("--threads", type=click.IntRange(1), help="Threads that compute. Default: as the backend chooses."),
-    click.option("--measure-every", type=click.IntRange(1), default=200, show_default=True, help="In steps."),
-    click.option("--save-every", type=float, default=180, show_default=True, help="Between checkpoints, in seconds."),
+    click.option("--threads", type=click.IntRange(1), help="Threads of the backend. Default: its own choice."),
+    click.option(
+        "--measure-every", type=click.IntRange(1), default=200, show_default=True, help="Steps between measurements."
+    ),
+    click.option("--save-every", type=float, default=180, show_default=True, help="Seconds between checkpoints."),
     click.option("--tensorboard", is_flag=True, help="Write events for TensorBoard into RUN/events."),
 )
 
 
 def _decorated(options: tuple[Any, ...]) -> Callable[[Any], Any]:
+    """Combine options into one decorator."""
+
     def decorate(command: Any) -> Any:
         for option in reversed(options):
             command = option(command)
@@ -100,7 +126,7 @@ def _decorated(options: tuple[Any, ...]) -> Callable[[Any], Any]:
 
 
 def _loop_options(command: Any) -> Any:
-    """The options of how a training runs, as one argument `loop`."""
+    """Add the options of the loop; the command gets them as `loop`."""
 
     @functools.wraps(command)
     def collected(*args: Any, **values: Any) -> Any:
@@ -121,7 +147,7 @@ def _loop_options(command: Any) -> Any:
 
 
 def _net_options(command: Any) -> Any:
-    """The options of net, optimiser and changes, as one argument `how` for the options of a training."""
+    """Add the options of net, optimiser and augmentation; the command gets them as `how`."""
     names = [option.name for option in _params(_NET_OPTIONS)]
     changes = [option.name for option in _params(_CHANGES)]
 
@@ -138,23 +164,25 @@ def _net_options(command: Any) -> Any:
 
 
 def _params(options: tuple[Any, ...]) -> list[click.Parameter]:
+    """Return the parameters that options define."""
     command = _decorated(options)(lambda: None)
     return list(click.command()(command).params)
 
 
 @click.group()
 def train() -> None:
-    """Train an embedder of your own, from a teacher or from people.
+    """Train an embedder, from a teacher or from images of known people.
 
     \b
-    faceall align PHOTOS FACES                          cut out faces
-    faceall train prepare FACES SHARD --teacher NAME    what a teacher makes of them
-    faceall train distill RUN SHARD...                  a student learns that
-    faceall train people RUN FACES --loss arcface       or: tell people apart, FACES/NAME/*.jpg
-    faceall train finish RUN END --steps 1000           let the learning rate fall to nothing
-    faceall train export END MODEL                      write a model that faceall runs
+    faceall align PHOTOS FACES                        cut out faces
+    faceall train prepare FACES SHARD --teacher NAME  embed them with a teacher
+    faceall train distill RUN SHARD...                train a student on that
+    faceall train classify RUN FACES --loss arcface   or: train on known people
+    faceall train finish RUN END --steps 1000         decay the learning rate
+    faceall train export END MODEL                    write a model folder
 
-    Needs the extra `train`. A run can be killed at any time; the same command, or `resume`, goes on.
+    Needs the extra `train`. A run can be killed at any time; the same command,
+    or `resume`, continues it.
     """
 
 
@@ -162,13 +190,18 @@ def train() -> None:
 @click.argument("faces", metavar="FACES", type=_FOLDER)
 @click.argument("shard", metavar="SHARD", type=_NEW)
 @click.option(
-    "--teacher", "teachers", multiple=True, required=True, metavar="MODEL", help="An installed model; repeatable."
+    "--teacher",
+    "teachers",
+    multiple=True,
+    required=True,
+    metavar="MODEL",
+    help="Name of an installed model; repeatable.",
 )
 @output_options
 def prepare(console: Console, faces: Path, shard: Path, teachers: tuple[str, ...]) -> None:
-    """Put the crops in FACES and what teachers make of them into SHARD, to learn from.
+    """Create a training set SHARD: the crops in FACES with teachers' vectors.
 
-    FACES is what `faceall align` writes. Running again goes on where it was interrupted.
+    FACES is a folder that `faceall align` wrote. Running the command again continues an interrupted run.
     """
     from faceall import Embedder
     from faceall.train import prepare_shard
@@ -177,23 +210,24 @@ def prepare(console: Console, faces: Path, shard: Path, teachers: tuple[str, ...
     with console.progress(1, "vectors") as bar:
         made = prepare_shard(faces, shard, embedders, progress=bar.move_to)
     console.record({"shard": str(shard), "faces": len(made.crops), "teachers": sorted(made.teachers)})
-    console.line(f"{len(made.crops)} faces, vectors of {', '.join(sorted(made.teachers))}: {shown(shard)}")
+    console.line(f"{len(made.crops)} faces, vectors by {', '.join(sorted(made.teachers))}: {shown(shard)}")
 
 
 @train.command()
 @click.argument("run", metavar="RUN", type=_NEW)
 @click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=_FOLDER)
-@click.option("--teacher", metavar="NAME", help="Whose vectors are learnt. Default: the only ones in the shards.")
-@click.option("--second", metavar="NAME", help="Another teacher, learnt from as much as the first.")
+@click.option("--teacher", metavar="NAME", help="Name of the teacher. Default: the only one in the shards.")
+@click.option("--second", metavar="NAME", help="A second teacher with equal weight.")
 @click.option("--relations", type=float, default=4.0, show_default=True, help="Weight of the cosines between faces.")
 @click.option(
-    "--inherit",
+    "--initialise-from",
+    "teacher_graph",
     metavar="FILE.pb",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Begin where this FaceNet graph stands: fit each layer to it, before the first step.",
+    help="Fit the initial weights of each layer to this FaceNet graph.",
 )
 @click.option(
-    "--initial", type=_FOLDER, metavar="RUN", help="Begin with what another distillation of the same net has learnt."
+    "--initial", type=_FOLDER, metavar="RUN", help="Start from the weights of another distillation of the same net."
 )
 @_net_options
 @_loop_options
@@ -203,13 +237,13 @@ def distill(
     run: Path,
     shards: tuple[Path, ...],
     teacher: str | None,
-    inherit: Path | None,
+    teacher_graph: Path | None,
     initial: Path | None,
     how: dict[str, Any],
     loop: dict[str, Any],
     **more: Any,
 ) -> None:
-    """Let a student learn a teacher's vectors from faces without names, in the folder RUN."""
+    """Train a student on a teacher's vectors of faces without names, in the folder RUN."""
     from faceall.train import (
         DistillationOptions,
         common_inner,
@@ -219,16 +253,14 @@ def distill(
         open_shard,
     )
 
-    if inherit is not None and initial is not None:
-        raise click.UsageError("--inherit and --initial exclude each other")
+    if teacher_graph is not None and initial is not None:
+        raise click.UsageError("--initialise-from and --initial exclude each other")
     opened = [open_shard(shard) for shard in shards]
     name = teacher or only_teacher(opened)
     options = DistillationOptions(**how, **more, teacher=name, inner=common_inner(opened))
-    start = (
-        {}
-        if inherit is None or (run / "run.json").is_file()
-        else initialise_from_teacher(inherit, opened, options, console.remark)
-    )
+    start = {}
+    if teacher_graph is not None and not (run / "run.json").is_file():
+        start = initialise_from_teacher(teacher_graph, opened, options, console.remark)
     distill(run, opened, options, **start, begin_with=initial, **loop)
     _print_end(console, run)
 
@@ -241,37 +273,41 @@ def distill(
     type=click.Choice(["softmax", "center", "arcface", "triplet", "semi-hard"]),
     default="arcface",
     show_default=True,
-    help="What is learnt; triplet is facenet's choice of triplets.",
+    help="Loss; `triplet` chooses triplets as facenet does.",
 )
-@click.option("--margin", type=float, help="Of arcface, radians (0.5); of triplets, squared distance (0.2).")
-@click.option("--scale", type=float, default=64.0, show_default=True, help="What cosines are multiplied with.")
-@click.option("--center-factor", type=float, default=0.01, show_default=True, help="Weight of the centres.")
-@click.option("--center-rate", type=float, default=0.05, show_default=True, help="How far a centre goes in a step.")
-@click.option("--people", type=click.IntRange(2), default=16, show_default=True, help="People in a batch of triplets.")
+@click.option("--margin", type=float, help="For arcface in radians (0.5), for triplets in squared distance (0.2).")
+@click.option("--scale", type=float, default=64.0, show_default=True, help="Factor of the cosines.")
 @click.option(
-    "--minimum", type=click.IntRange(1), default=1, show_default=True, help="Leave out people with fewer pictures."
+    "--center-factor", type=float, default=0.01, show_default=True, help="Weight of the distance to the centres."
 )
-@click.option("--maximum", type=click.IntRange(1), help="Draw so many of people who have more pictures.")
+@click.option(
+    "--center-rate", type=float, default=0.05, show_default=True, help="Share of the way that a centre moves in a step."
+)
+@click.option("--people", type=click.IntRange(2), default=16, show_default=True, help="People per batch of triplets.")
+@click.option(
+    "--minimum", type=click.IntRange(1), default=1, show_default=True, help="Leave out people with fewer images."
+)
+@click.option("--maximum", type=click.IntRange(1), help="Draw this many images of people who have more.")
 @click.option(
     "--balance",
     type=click.Choice(["none", "people", "repeat"]),
     default="none",
     show_default=True,
-    help="What an epoch holds: every picture once, every person as often, or the pictures of people with up to 90 "
-    "four times and with up to 200 twice.",
+    help="Images per epoch: `none`, each once; `people`, each person equally often; `repeat`, images of people with up "
+    "to 90 four times and with up to 200 twice.",
 )
 @click.option(
     "--held-out",
     type=click.FloatRange(0, 0.5),
     default=0.05,
     show_default=True,
-    help="Share of the pictures that is not learnt from but measured on; RUN/held_out.txt lists them.",
+    help="Share of the images to measure on instead of training on; listed in RUN/held_out.txt.",
 )
-@click.option("--initial", type=_FOLDER, metavar="RUN", help="Begin with the weights of another run of the same net.")
+@click.option("--initial", type=_FOLDER, metavar="RUN", help="Start from the weights of another run of the same net.")
 @_net_options
 @_loop_options
 @output_options
-def people(
+def classify(
     console: Console,
     run: Path,
     faces: Path,
@@ -283,7 +319,7 @@ def people(
     loop: dict[str, Any],
     **more: Any,
 ) -> None:
-    """Let a net learn to tell people apart, from FACES/NAME/*.jpg, in the folder RUN."""
+    """Train a net to distinguish known people, FACES/NAME/*.jpg, in the folder RUN."""
     from faceall.train import ClassificationOptions, DatasetRules, crop_sizes, run_weights, train_classifier
 
     rules = DatasetRules(minimum=minimum, maximum=maximum, balance=balance)
@@ -299,9 +335,9 @@ def people(
 @_loop_options
 @output_options
 def resume(console: Console, run: Path, data: tuple[Path, ...], loop: dict[str, Any]) -> None:
-    """Go on with a run, with its own options: DATA are its shards, or the folder of its people.
+    """Resume a run with its own options; DATA are its shards or its folder of people.
 
-    With the same data it ends exactly as if it had never stopped; other shards are learnt from as of now.
+    With the same data it ends exactly as if it had never stopped. With other shards it continues on those.
     """
     from faceall.train import resume_run
 
@@ -313,8 +349,10 @@ def resume(console: Console, run: Path, data: tuple[Path, ...], loop: dict[str, 
 @click.argument("run", metavar="RUN", type=_FOLDER)
 @click.argument("end", metavar="END", type=_NEW)
 @click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=_FOLDER)
-@click.option("--steps", type=click.IntRange(1), required=True, help="How many, over which the rate falls to nothing.")
-@click.option("--image-size", type=click.IntRange(32), help="Side of the pictures from here on. Default: as before.")
+@click.option(
+    "--steps", type=click.IntRange(1), required=True, help="Number of steps, in which the rate falls to zero."
+)
+@click.option("--image-size", type=click.IntRange(32), help="Side of the images from here on. Default: as before.")
 @_loop_options
 @output_options
 def finish(
@@ -326,9 +364,9 @@ def finish(
     image_size: int | None,
     loop: dict[str, Any],
 ) -> None:
-    """Bring a distillation at a constant rate to its end in a new run END; RUN stays, and can go on.
+    """Finish a distillation at a constant rate in a new run END; RUN can still be resumed.
 
-    Running it again goes on with END where it was interrupted.
+    Running the command again continues END.
     """
     from faceall.train import branch, distill, open_shard
 
@@ -341,15 +379,15 @@ def finish(
 @train.command()
 @click.argument("run", metavar="RUN", type=_FOLDER)
 @click.argument("model", metavar="MODEL", type=_NEW)
-@click.option("--name", metavar="NAME", help="The model's name. Default: the run's.")
-@click.option("--licence", default="", help="The terms of the weights, for the manifest.")
-@click.option("--source", default="", help="Where the model comes from, for the manifest. Default: the run.")
+@click.option("--name", metavar="NAME", help="Name of the model. Default: the name of the run.")
+@click.option("--licence", default="", help="Licence of the weights, for the manifest.")
+@click.option("--source", default="", help="Origin of the model, for the manifest. Default: the run.")
 @click.option("--half", is_flag=True, help="Store the weights in 16 bits: half the size, not for Caffe 1.0.")
-@click.option("--last", is_flag=True, help="The weights of the last step, not their running averages.")
-@click.option("--replace", is_flag=True, help="Replace a model that is at MODEL.")
+@click.option("--last", is_flag=True, help="Use the weights of the last step, not their running averages.")
+@click.option("--replace", is_flag=True, help="Replace an existing MODEL.")
 @output_options
 def export(console: Console, run: Path, model: Path, name: str | None, replace: bool, last: bool, **more: Any) -> None:
-    """Write the net of a run as a model folder in Caffe's format; the vectors are compared before it is kept."""
+    """Write the net of a run as a model folder, after comparing its vectors with the run's."""
     from faceall.train import export_run
 
     done = export_run(run, model, name=name or run.resolve().name, last=last, replace_existing=replace, **more)
@@ -362,7 +400,7 @@ def export(console: Console, run: Path, model: Path, name: str | None, replace: 
 @click.argument("run", metavar="RUN", type=_FOLDER)
 @output_options
 def show(console: Console, run: Path) -> None:
-    """Show how a run went so far."""
+    """Show the measurements of a run."""
     from faceall.train import RunFolder
 
     folder = RunFolder(run)
@@ -378,6 +416,7 @@ def show(console: Console, run: Path) -> None:
 
 
 def _print_end(console: Console, run: Path) -> None:
+    """Print the last measurement of a run."""
     from faceall.train import RunFolder
 
     results = RunFolder(run).results()

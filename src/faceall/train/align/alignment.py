@@ -1,4 +1,4 @@
-"""Folders of photos -> folders of faces: one crop per face, all cut out as a model wants to see them."""
+"""Align a folder of photos: write one crop per face, cut out as a model expects it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,23 @@ from faceall.types import Face, Faces, Image
 
 __all__ = ["AlignOptions", "AlignedPhoto", "Aligner", "Alignment", "FaceCrop", "Task", "read_options", "read_report"]
 
-_BATCH = 16  # photos that a process takes at a time
+_BATCH = 16  # photos per task of a process
 
 
 @dataclass(frozen=True)
 class Task:
-    """One photo that is to be aligned.
+    """One photo to align.
 
-    source  the photo
-    target  the crop's path; with several faces each crop gets a number before its suffix
-    path    the photo's path below its folder, with /
-    file    the crop's path below the folder of crops, with /
+    Attributes
+    ----------
+    source : Path
+        The photo.
+    target : Path
+        Path of the crop; if all faces are cut out, each crop gets a number before its suffix.
+    path : str
+        Path of the photo relative to its folder, with /.
+    file : str
+        Path of the crop relative to the folder of crops, with /.
     """
 
     source: Path
@@ -42,19 +48,33 @@ class Task:
 
 
 class Alignment(Iterator[AlignedPhoto]):
-    """Cuts the faces out of every photo of a folder; iterate over it, and the work is done.
+    """Cut the faces out of every photo of a folder; iterating does the work.
 
-    photos   the folder; below it may be one folder per person, and the crops keep that order
-    target   the folder for the crops, beside them align.json (how they were made) and align.jsonl (a line per photo)
-    options  how they are made
-    workers  processes; 1 is this one alone
-    stop     ends the run before the next photos; finished ones are kept
+    A photo is reported once its crops are written. Photos that an earlier run finished are skipped, unless the photo
+    has changed or a crop is missing. A run may be killed at any moment: every file is written atomically. Crops of
+    photos that no longer exist are kept.
 
-    A photo is reported once its crops are on the disk. What an earlier run has done is not done again, unless the
-    photo has changed or a crop has gone. A run may be killed at any moment: every file appears whole or not at all.
-    Crops of photos that have gone are kept.
+    Parameters
+    ----------
+    photos : str or path-like
+        Folder of photos, possibly with one folder per person; the crops keep that structure.
+    target : str or path-like
+        Folder for the crops. `align.json` states how they were made, `align.jsonl` has a line per photo.
+    options : AlignOptions, optional
+        How faces are chosen and cut out.
+    workers : int
+        Number of processes; 1 works in this process.
+    stop : threading.Event, optional
+        Ends the run before the next photos; finished photos are kept.
+    detector : FaceDetector, optional
+        Finds the faces; by default faceall's detector. Implies one process.
 
-    Raises AlignError: no photos, folders that cannot be used, or crops there that were made in another way.
+    Raises
+    ------
+    AlignError
+        If there are no photos, a folder cannot be used, or the crops there were made with other options.
+    ValueError
+        If `workers` is below 1.
     """
 
     def __init__(
@@ -78,17 +98,18 @@ class Alignment(Iterator[AlignedPhoto]):
 
     @property
     def total(self) -> int:
-        """How many photos there are."""
+        """Number of photos."""
         return len(self._tasks)
 
     def __next__(self) -> AlignedPhoto:
         return next(self._results)
 
     def close(self) -> None:
-        """End the run; finished photos are kept."""
+        """Stop the run; finished photos are kept."""
         self._results.close()  # type: ignore[attr-defined]
 
     def _run(self) -> Iterator[AlignedPhoto]:
+        """Yield the skipped photos, then the new ones."""
         with Journal(self._target / JOURNAL) as journal:
             remove_drafts(self._target)
             known = read_report(self._target)
@@ -105,7 +126,7 @@ class Alignment(Iterator[AlignedPhoto]):
                 yield from photos
 
     def _align(self, tasks: Sequence[Task]) -> Iterator[list[AlignedPhoto]]:
-        """The tasks in batches, in order; ends early when told to stop."""
+        """Align the tasks in batches, in order, until `stop` is set."""
         batches = [tasks[start : start + _BATCH] for start in range(0, len(tasks), _BATCH)]
         if self._workers == 1 or len(batches) < 2 or self._detector is not None:
             aligner = Aligner(self.options, self._detector) if batches else None
@@ -119,10 +140,14 @@ class Alignment(Iterator[AlignedPhoto]):
 
 
 class Aligner:
-    """Aligns photos in one process.
+    """Align photos in one process.
 
-    options   how
-    detector  finds the faces; by default faceall's own
+    Parameters
+    ----------
+    options : AlignOptions
+        How faces are chosen and cut out.
+    detector : FaceDetector, optional
+        Finds the faces; by default faceall's detector.
     """
 
     def __init__(self, options: AlignOptions, detector: FaceDetector | None = None) -> None:
@@ -133,10 +158,27 @@ class Aligner:
         self._options, self._detector = options, detector
 
     def align(self, tasks: Sequence[Task]) -> list[AlignedPhoto]:
-        """Align photos and write their crops. Raises AlignError where a crop cannot be written."""
+        """Align photos and write their crops.
+
+        Parameters
+        ----------
+        tasks : sequence of Task
+            The photos.
+
+        Returns
+        -------
+        list of AlignedPhoto
+            One result per task, in order.
+
+        Raises
+        ------
+        AlignError
+            If a crop cannot be written.
+        """
         return [self._align_one(task) for task in tasks]
 
     def _align_one(self, task: Task) -> AlignedPhoto:
+        """Align one photo."""
         photo, image = _read(task)
         if image is None:
             return photo
@@ -153,7 +195,7 @@ class Aligner:
 
 
 def _read(task: Task) -> tuple[AlignedPhoto, Image | None]:
-    """What there is to say of a file, and its pixels; None where it has none, and then the status says why."""
+    """Read a photo; without an image, the status says why."""
     photo = AlignedPhoto(path=task.path, status="unreadable")
     try:
         status = os.stat(task.source)
@@ -170,21 +212,21 @@ def _read(task: Task) -> tuple[AlignedPhoto, Image | None]:
 
 
 def _record(file: str, face: Face) -> FaceCrop:
-    """A crop as the report has it, without the digits that mean nothing."""
+    """Describe a crop for the report, rounded."""
     box, points = np.round(face.box.astype(float), 2), np.round(face.landmarks.astype(float), 2)
     landmarks = tuple(map(tuple, points.tolist()))
     return FaceCrop(file=file, box=tuple(box.tolist()), score=round(face.score, 6), landmarks=landmarks)
 
 
 def _choose(faces: Faces, shape: tuple[int, ...], options: AlignOptions) -> list[int]:
-    """The numbers of the faces that are wanted."""
+    """Return the indices of the faces to cut out."""
     if options.faces == "all":
         return list(range(len(faces)))
     return [int(np.argmax(faces.scores)) if options.faces == "surest" else primary_face(faces, shape)]
 
 
 def _crop_files(task: Task, count: int, options: AlignOptions) -> list[tuple[Path, str]]:
-    """Where the crops of a photo go, and their names in the report."""
+    """Return the paths of a photo's crops, and their names in the report."""
     if options.faces != "all":
         return [(task.target, task.file)]
     suffixes = [f".{number}.{options.format}" for number in range(1, count + 1)]
@@ -192,20 +234,20 @@ def _crop_files(task: Task, count: int, options: AlignOptions) -> list[tuple[Pat
 
 
 def _plan(photos: Path, target: Path, options: AlignOptions) -> list[Task]:
-    """What there is to do. Raises AlignError where that cannot work."""
+    """List the tasks, or raise AlignError if the folders cannot be used."""
     if not photos.is_dir():
-        raise AlignError(f"{photos}: is no folder of photos")
+        raise AlignError(f"{photos}: is not a folder of photos")
     inside = photos.resolve()
     if target.resolve() == inside or inside in target.resolve().parents:
         raise AlignError(
-            f"{target}: lies in the folder of the photos, where its crops would count as photos; name another"
+            f"{target}: is inside the folder of photos, where crops would be read as photos; choose another folder"
         )
     try:
         sources = find_images(photos)
     except ImageError as error:
         raise AlignError(str(error)) from error
     if not sources:
-        raise AlignError(f"{photos}: holds no pictures")
+        raise AlignError(f"{photos}: contains no images")
     tasks = [_task(source, photos, target, options) for source in sources]
     taken: dict[str, str] = {}
     for task in tasks:
@@ -215,7 +257,7 @@ def _plan(photos: Path, target: Path, options: AlignOptions) -> list[Task]:
 
 
 def _task(source: Path, photos: Path, target: Path, options: AlignOptions) -> Task:
-    """Ada/1.jpg becomes Ada/1.jpg, Ada/1.png becomes Ada/1.png.jpg; with all faces, Ada/1.jpg.1.jpg and so on."""
+    """Name the crop: Ada/1.jpg stays, Ada/1.png becomes Ada/1.png.jpg, with all faces Ada/1.jpg.1.jpg and so on."""
     path = source.relative_to(photos).as_posix()
     keeps_name = options.faces == "all" or source.suffix == f".{options.format}"
     file = path if keeps_name else f"{path}.{options.format}"
@@ -223,11 +265,13 @@ def _task(source: Path, photos: Path, target: Path, options: AlignOptions) -> Ta
 
 
 def _prepare(target: Path, options: AlignOptions) -> None:
-    """Make the folder, with its align.json. Raises AlignError: crops there were made in another way."""
+    """Create the folder and its align.json; raise AlignError if the crops there were made with other options."""
     record = target / OPTIONS
     if record.exists():
         if (before := read_options(target)) != options:
-            raise AlignError(f"{target}: its crops were made with {_differences(before, options)}; name another folder")
+            raise AlignError(
+                f"{target}: its crops were made with {_differences(before, options)}; choose another folder"
+            )
         return
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -237,20 +281,20 @@ def _prepare(target: Path, options: AlignOptions) -> None:
 
 
 def _differences(before: AlignOptions, now: AlignOptions) -> str:
-    """What differs, as: size 160 (now 112), room 0.15 (now 0)."""
+    """List the differences, as: size 160 (now 112), room 0.15 (now 0)."""
     old, new = ({**vars(options.rule), **vars(options)} for options in (before, now))
     pairs = [(name, old[name], new[name]) for name in old if name != "rule" and old[name] != new[name]]
     return ", ".join(f"{name} {one} (now {other})" for name, one, other in pairs)
 
 
 def _done_before(task: Task, known: AlignedPhoto | None, target: Path) -> AlignedPhoto | None:
-    """What an earlier run found, if the photo has not changed since and its crops are there."""
+    """Return the result of an earlier run, if the photo is unchanged and its crops exist."""
     if known is None or known.status not in ("aligned", "no-face"):
         return None
     try:
         status = os.stat(task.source)
     except OSError:
-        return None  # a worker says why
+        return None  # the worker reports the reason
     if (status.st_size, status.st_mtime_ns) != (known.size, known.modified):
         return None
     if not all((target / crop.file).is_file() for crop in known.crops):
@@ -259,7 +303,7 @@ def _done_before(task: Task, known: AlignedPhoto | None, target: Path) -> Aligne
 
 
 def _remove_crops(target: Path, before: AlignedPhoto | None, *, kept: AlignedPhoto) -> None:
-    """Delete the crops that a photo had before it changed and has no more."""
+    """Delete the crops that a photo had before it changed and no longer has."""
     stale = {crop.file for crop in before.crops} if before else set()
     try:
         for file in stale - {crop.file for crop in kept.crops}:
@@ -269,6 +313,7 @@ def _remove_crops(target: Path, before: AlignedPhoto | None, *, kept: AlignedPho
 
 
 def _write(path: Path, crop: Image) -> None:
+    """Write a crop and create its folder."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, crop)

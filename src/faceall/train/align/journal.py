@@ -1,4 +1,4 @@
-"""The report of an alignment: one JSON line for every photo, which also tells a later run what is done."""
+"""The report of an alignment: one JSON line per photo, from which a later run knows what is finished."""
 
 from __future__ import annotations
 
@@ -23,10 +23,16 @@ _STATUSES = get_args(AlignStatus)
 class FaceCrop:
     """One crop.
 
-    file       its path below the folder of crops, with /
-    box        x0 y0 x1 y1 of the face in pixels of the upright photo
-    score      how sure the detector is, 0..1
-    landmarks  five points x y in pixels of the photo: eyes, nose, corners of the mouth
+    Attributes
+    ----------
+    file : str
+        Path relative to the folder of crops, with /.
+    box : tuple of 4 float
+        x0, y0, x1, y1 of the face in pixels of the upright photo.
+    score : float
+        Confidence of the detector, 0 to 1.
+    landmarks : tuple of 5 pairs of float
+        x, y in pixels of the photo: eyes, nose, corners of the mouth.
     """
 
     file: str
@@ -37,14 +43,22 @@ class FaceCrop:
 
 @dataclass(frozen=True, kw_only=True)
 class AlignedPhoto:
-    """What became of one photo.
+    """The result for one photo.
 
-    path      below the folder of photos, with /
-    status    "aligned"; "unchanged": done by an earlier run; "no-face", "unreadable" or "too-large": no crop
-    faces     how many faces were found, also those that were not asked for
-    crops     the crops that were written
-    size, modified  of the file in bytes, and when it changed, in nanoseconds; -1 where it cannot be looked up
-    message   why there is no crop
+    Attributes
+    ----------
+    path : str
+        Path relative to the folder of photos, with /.
+    status : str
+        "aligned"; "unchanged" if an earlier run did it; "no-face", "unreadable" or "too-large" if there is no crop.
+    faces : int
+        Number of faces found, including those that were not cut out.
+    crops : tuple of FaceCrop
+        The crops that were written.
+    size, modified : int
+        Size of the file in bytes and its modification time in nanoseconds; -1 if unknown.
+    message : str or None
+        Why there is no crop.
     """
 
     path: str
@@ -56,7 +70,7 @@ class AlignedPhoto:
     message: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         crops = [
             {**vars(crop), "box": list(crop.box), "landmarks": list(map(list, crop.landmarks))} for crop in self.crops
         ]
@@ -66,7 +80,23 @@ class AlignedPhoto:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> AlignedPhoto:
-        """The photo in a line of a report. Raises ValueError, TypeError or KeyError for anything else."""
+        """Read the photo of a report's line.
+
+        Parameters
+        ----------
+        values : dict
+            What `to_json` returned.
+
+        Returns
+        -------
+        AlignedPhoto
+            The photo.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If the values are not those of a photo.
+        """
         crops = tuple(
             FaceCrop(
                 file=str(crop["file"]),
@@ -82,14 +112,14 @@ class AlignedPhoto:
 
 
 class Journal:
-    """Appends photos to a report; a line counts once it is whole."""
+    """Append photos to a report; only complete lines count."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Journal:
-        """Open the file for appending, and drop what a killed run left of its last line. Raises AlignError."""
+        """Open the file for appending and drop an incomplete last line, or raise AlignError."""
         try:
             self._file = open(self._path, "ab")
             _lock(self._file, self._path)
@@ -107,7 +137,20 @@ class Journal:
             self._file.close()
 
     def add(self, photos: Iterable[AlignedPhoto]) -> None:
-        """Write photos down; they outlive a kill of this process once this returns. Raises AlignError."""
+        """Append photos; they survive a kill of this process once this returns.
+
+        Parameters
+        ----------
+        photos : iterable of AlignedPhoto
+            The photos.
+
+        Raises
+        ------
+        AlignError
+            If the report cannot be written.
+        ValueError
+            If the journal is not open.
+        """
         if self._file is None:
             raise ValueError("the journal is not open")
         lines = "".join(json.dumps(photo.to_json()) + "\n" for photo in photos)
@@ -119,18 +162,31 @@ class Journal:
 
 
 def read_report(path: str | os.PathLike[str]) -> dict[str, AlignedPhoto]:
-    """The photos in a report, by path; of two lines for a photo the later counts.
+    """Read a report.
 
-    path  the folder of crops, or its align.jsonl
+    An incomplete last line, which a killed run leaves, is ignored.
 
-    An unfinished last line, which a killed run leaves, is passed over.
-    Raises AlignError: the report cannot be read, or another line is damaged.
+    Parameters
+    ----------
+    path : str or path-like
+        The folder of crops, or its align.jsonl.
+
+    Returns
+    -------
+    dict of str to AlignedPhoto
+        The photos by path; of two lines for one photo the later one counts.
+
+    Raises
+    ------
+    AlignError
+        If the report cannot be read or a line is damaged.
     """
     file = Path(path) / JOURNAL if os.path.isdir(path) else Path(path)
     return {photo.path: photo for photo in _photos(file)}
 
 
 def _photos(file: Path) -> Iterator[AlignedPhoto]:
+    """Yield the photos of all complete lines."""
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -140,14 +196,15 @@ def _photos(file: Path) -> Iterator[AlignedPhoto]:
 
 
 def _photo(line: bytes, where: str) -> AlignedPhoto:
+    """Read one line; `where` is for the error."""
     try:
         return AlignedPhoto.from_json(json.loads(line))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise AlignError(f"{where} is damaged ({error}): delete it, and its photo is aligned again") from error
+        raise AlignError(f"{where} is damaged ({error}): delete the line, and its photo is aligned again") from error
 
 
 def _lock(file: IO[bytes], path: Path) -> None:
-    """Keep a second alignment out of the folder for as long as `file` is open; where the system has such locks."""
+    """Lock the folder against a second alignment while `file` is open, if the system has such locks."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -155,15 +212,16 @@ def _lock(file: IO[bytes], path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise AlignError(f"{path.parent}: another alignment is writing there; wait for it, or stop it") from error
+        raise AlignError(f"{path.parent}: another alignment is writing there; wait for it or stop it") from error
 
 
 def _failure(path: Path, error: OSError) -> AlignError:
+    """Describe a failed operation on the report."""
     return AlignError(f"{path}: cannot be used ({error.strerror})")
 
 
 def remove_drafts(folder: Path) -> None:
-    """Delete the unfinished crops that a killed run left in `folder` and below it."""
+    """Delete the temporary files that a killed run left in a folder and below it."""
     for place, _, names in os.walk(folder):
         for name in names:
             if name.startswith(".") and name.endswith(".part"):

@@ -1,4 +1,4 @@
-"""What an alignment does with a face, and the file that remembers it beside the crops."""
+"""Options of an alignment, and the file beside the crops that records them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from faceall.types import Array, Image
 from faceall.version import __version__
 
 SCHEMA = 1
-"""The number of this layout of align.json; it grows when an older faceall could misread a newer file."""
+"""Version of the layout of align.json; it grows if an older faceall could misread a newer file."""
 
 OPTIONS = "align.json"
 
@@ -32,18 +32,28 @@ _MOST_ROOM = 4.0
 
 @dataclass(frozen=True, kw_only=True)
 class AlignOptions:
-    """How faces are cut out of photos.
+    """How faces are chosen and cut out of photos.
 
-    rule      which part of a photo belongs to a face, as a model's manifest has it
-    size      side in pixels of what the model sees
-    room      how much a crop is larger than that in all, in proportion, so that training can turn, shift and scale
-              it without black corners; what the model sees lies exactly in the middle
-    faces     "central": one face of each photo, large and near the middle; "surest": the one with the highest score;
-              "all": every face
-    format    "jpg" of quality 95, or "png"
-    min_face  side in pixels of the smallest face that is looked for
+    Attributes
+    ----------
+    rule : CropRule
+        Which part of a photo belongs to a face, as in a model's manifest.
+    size : int
+        Side in pixels of the part that the model sees.
+    room : float
+        Total margin around that part, relative to `size`. Training can rotate, shift and scale a crop without black
+        corners; the part that the model sees is exactly in the middle.
+    faces : {"central", "surest", "all"}
+        "central": the primary face of each photo; "surest": the face with the highest score; "all": every face.
+    format : {"jpg", "png"}
+        File format; JPEG has quality 95.
+    min_face : float
+        Side in pixels of the smallest face to detect.
 
-    Raises ValueError that names the field, what it is and what was expected.
+    Raises
+    ------
+    ValueError
+        If a field has an unusable value.
     """
 
     rule: CropRule = FACENET_CROP
@@ -62,36 +72,59 @@ class AlignOptions:
         _check("min_face", self.min_face, 12, math.inf)
         _check("the crop's side, room included,", self.side, 1, _LARGEST_SIDE)
         if self.rule.border == "clip" and self.room:
-            raise ValueError("room is not 0, but the crop rule ends at the picture's edge: such crops have no room")
+            raise ValueError(
+                "room is not 0, but the crop rule ends at the edge of the image: such crops have no margin"
+            )
 
     @property
     def side(self) -> int:
-        """Width and height of a crop in pixels: `size` and the room, the same number of pixels on every side."""
+        """Width and height of a crop in pixels: `size` and an equal margin on every side."""
         return self.size + 2 * round(self.size * self.room / 2)
 
     def regions(self, boxes: Array, *, image_size: tuple[int, int]) -> Array:
-        """Where to cut.
+        """Compute the regions to cut out.
 
-        boxes    (n, 4) x0 y0 x1 y1 in pixels
-        picture  (width, height)
-        returns  (n, 4) float64, x0 y0 x1 y1 in pixels; places outside the picture included
+        Parameters
+        ----------
+        boxes : (n, 4) float
+            Faces as x0, y0, x1, y1 in pixels.
+        image_size : tuple of 2 int
+            Width and height of the image in pixels.
+
+        Returns
+        -------
+        (n, 4) float64
+            x0, y0, x1, y1 in pixels; may extend beyond the image.
         """
         inner = self.rule.regions(boxes, image_size=image_size)
         more = (inner[:, 2:] - inner[:, :2]) * ((self.side / self.size - 1) / 2)
         return np.concatenate([inner[:, :2] - more, inner[:, 2:] + more], axis=1)
 
     def cut(self, image: Image, boxes: Array) -> list[Image]:
-        """Cut faces out of a photo (H, W, 3) uint8: one (side, side, 3) uint8 for each box (n, 4)."""
+        """Cut faces out of an image.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8
+            RGB.
+        boxes : (n, 4) float
+            Faces as x0, y0, x1, y1 in pixels.
+
+        Returns
+        -------
+        list of (side, side, 3) uint8
+            One crop per face.
+        """
         regions = self.regions(boxes, image_size=(image.shape[1], image.shape[0]))
         return [crop(image, region, size=(self.side, self.side)) for region in regions]
 
     def middle(self, crops: Array) -> Array:
-        """What the model sees of crops: (n, side, side, 3) -> (n, size, size, 3), a view."""
+        """Return the part that the model sees: (n, side, side, 3) to (n, size, size, 3), a view."""
         edge = (self.side - self.size) // 2
         return crops[:, edge : edge + self.size, edge : edge + self.size]
 
     def to_json(self) -> str:
-        """The text of align.json; `from_json` gives the same options back."""
+        """Return the text of align.json; `from_json` restores the options."""
         values = {
             "schema": SCHEMA,
             "faceall": __version__,
@@ -107,7 +140,23 @@ class AlignOptions:
 
     @classmethod
     def from_json(cls, text: str) -> AlignOptions:
-        """The options in the text of an align.json. Raises AlignError: not one, or of a newer faceall."""
+        """Read the options from the text of an align.json.
+
+        Parameters
+        ----------
+        text : str
+            What `to_json` returned.
+
+        Returns
+        -------
+        AlignOptions
+            The options.
+
+        Raises
+        ------
+        AlignError
+            If the text is something else or was written by a newer faceall.
+        """
         try:
             values: dict[str, Any] = json.loads(text)
             schema = int(values["schema"])
@@ -118,23 +167,40 @@ class AlignOptions:
         except AlignError:
             raise
         except (ValueError, TypeError, KeyError, FaceallError, RecursionError) as error:
-            raise AlignError(f"is no record of an alignment ({error})") from error
+            raise AlignError(f"is not a record of an alignment ({error})") from error
 
 
 def read_options(folder: str | os.PathLike[str]) -> AlignOptions:
-    """How the crops in a folder were made. Raises AlignError: absent, damaged, or of a newer faceall."""
+    """Read how the crops in a folder were made.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder of crops.
+
+    Returns
+    -------
+    AlignOptions
+        The options in its align.json.
+
+    Raises
+    ------
+    AlignError
+        If align.json is missing, damaged or written by a newer faceall.
+    """
     path = Path(folder) / OPTIONS
     try:
         return AlignOptions.from_json(path.read_text("utf-8"))
     except AlignError as error:
         raise AlignError(f"{path}: {error}") from error
     except UnicodeDecodeError as error:
-        raise AlignError(f"{path}: is no record of an alignment ({error.reason})") from error
+        raise AlignError(f"{path}: is not a record of an alignment ({error.reason})") from error
     except OSError as error:
         raise AlignError(f"{path}: cannot be read ({error.strerror}); faceall align writes it") from error
 
 
 def _check(name: str, value: object, least: float, most: float) -> None:
+    """Raise ValueError unless a field is a number in its range."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not least <= value <= most:  # type: ignore[operator]
         bounds = f"at least {least:g}" if most == math.inf else f"{least:g} .. {most:g}"

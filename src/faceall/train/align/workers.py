@@ -1,4 +1,4 @@
-"""Processes that each hold one object and work through batches in order; none outlives its parent."""
+"""Processes that each hold one object and process batches in order; none survives its parent."""
 
 from __future__ import annotations
 
@@ -18,18 +18,23 @@ from faceall.gallery.registration.processes import core_shares, serve_parent
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 
-_AHEAD = 2  # batches per process that are handed out before their turn
+_AHEAD = 2  # batches per process that are submitted in advance
 
 _held: Any = None
-"""In a worker: what `make` made."""
+"""In a worker: the object that `make` returned."""
 
 
 class Workers:
     """A pool of processes, each with an object of its own.
 
-    count      processes
-    make       makes the object, once in each process
-    arguments  for it; they travel to the processes, as do batches and results
+    Parameters
+    ----------
+    count : int
+        Number of processes.
+    make : callable
+        Creates the object, once per process.
+    *arguments
+        Arguments of `make`; they are pickled, as are batches and results.
     """
 
     def __init__(self, count: int, make: Callable[..., Any], *arguments: Any) -> None:
@@ -49,9 +54,26 @@ class Workers:
         self._pool.shutdown(cancel_futures=True)
 
     def run(self, call: Callable[[Any, Given], Result], batches: Iterable[Given], stop: Event) -> Iterator[Result]:
-        """`call(object, batch)` for every batch, in order; ends early once `stop` is set.
+        """Yield `call(object, batch)` for every batch, in order.
 
-        Raises what `call` raises, and AlignError where a process was killed.
+        Parameters
+        ----------
+        call : callable
+            A function that can be pickled.
+        batches : iterable
+            Its second argument, one after the other.
+        stop : threading.Event
+            Ends the run early.
+
+        Yields
+        ------
+        object
+            What `call` returned.
+
+        Raises
+        ------
+        AlignError
+            If a process was killed; also whatever `call` raises.
         """
         waiting: deque[Future[Result]] = deque()
         try:
@@ -65,17 +87,18 @@ class Workers:
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise AlignError(
-                "a worker process has died, perhaps for want of memory: run again with fewer workers; "
-                "what is finished is kept"
+                "a worker process has died, perhaps because memory ran out: run again with fewer workers; "
+                "finished photos are kept"
             ) from error
 
 
 def _start(shares: SimpleQueue[frozenset[int]], make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """In a new worker: take a share of the cores, and make the object."""
+    """In a new worker: take a share of the cores and create the object."""
     global _held
     serve_parent(shares.get())
     _held = make(*arguments)
 
 
 def _work(call: Callable[[Any, Given], Result], batch: Given) -> Result:
+    """In a worker: process one batch."""
     return call(_held, batch)

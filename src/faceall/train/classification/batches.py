@@ -1,4 +1,4 @@
-"""A net learns to tell known people apart: softmax, center loss, ArcFace, or triplets."""
+"""Batches, triplets and measures of a classification training."""
 
 from __future__ import annotations
 
@@ -17,11 +17,22 @@ from faceall.train.distillation.targets import standardised
 from faceall.types import Array, Float32Array
 
 
-class Pictures:
-    """The pictures of people, brought to one size and kept in memory.
+class LabelledImages:
+    """Images of people, resized and kept in memory.
 
-    people  whose pictures
-    side    rows and columns of the crops that are kept
+    Parameters
+    ----------
+    people : People
+        The images and their people.
+    side : int
+        Side in pixels of the crops in memory.
+    progress : callable
+        Called after each image.
+
+    Raises
+    ------
+    TrainError
+        If an image cannot be read.
     """
 
     def __init__(self, people: People, side: int, progress: Callable[[], None] = lambda: None) -> None:
@@ -29,28 +40,43 @@ class Pictures:
         self.crops = np.empty((len(people), side, side, 3), np.uint8)
         for number, file in enumerate(people.files):
             try:
-                picture = read_image(file)
+                image = read_image(file)
             except ImageError as error:
-                raise TrainError(f"{error}; mend or remove it, and begin again") from error
-            self.crops[number] = resize(picture, (side, side))
+                raise TrainError(f"{error}; fix or remove it and start again") from error
+            self.crops[number] = resize(image, (side, side))
             progress()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassificationBatches:
-    """Batches of pictures with the numbers of their people; batch number i is the same whenever it is asked for.
+    """Batches of images with the numbers of their people; a batch depends only on its number.
 
-    pictures  what is learnt from
-    rules     how much each person counts
-    batch     pictures in a batch
-    people    how many people are in a batch, for losses that compare its faces; 0 to draw pictures one by one
-    size      rows and columns of the net's pictures
-    inner     rows and columns of the middle of a crop that the net sees
-    how       changes to the crops
-    seed      of order and changes
+    Attributes
+    ----------
+    images : LabelledImages
+        The training set.
+    rules : DatasetRules
+        How often each person is used.
+    batch : int
+        Images per batch.
+    people : int
+        People per batch, for losses that compare its faces; 0 to draw images one by one.
+    size : int
+        Side in pixels of the net's images.
+    inner : int
+        Side in pixels of the middle of a crop that the net sees.
+    how : Augmentation
+        Changes to the crops.
+    seed : int
+        Determines order and changes.
+
+    Raises
+    ------
+    TrainError
+        If `batch` is not a multiple of `people`.
     """
 
-    pictures: Pictures
+    images: LabelledImages
     rules: DatasetRules
     batch: int
     people: int
@@ -61,19 +87,33 @@ class ClassificationBatches:
 
     def __post_init__(self) -> None:
         if self.people and self.batch % self.people:
-            raise TrainError(f"a batch of {self.batch} pictures cannot hold as many of each of {self.people} people")
+            raise TrainError(f"a batch of {self.batch} images cannot have equally many of {self.people} people")
 
     def __call__(self, step: int) -> tuple[Float32Array, Array]:
-        """Pictures (batch, size, size, 3) float32, standardised, and labels (batch,) int64."""
+        """Create a batch.
+
+        Parameters
+        ----------
+        step : int
+            Number of the batch.
+
+        Returns
+        -------
+        (batch, size, size, 3) float32
+            Standardised images.
+        (batch,) int64
+            The people.
+        """
         numbers = self._numbers(step)
         crops = np.empty((self.batch, self.size, self.size, 3), np.uint8)
         for row, number in enumerate(numbers):
             random = np.random.default_rng([self.seed, step, row])
-            crops[row] = augment(self.pictures.crops[number], self.how, random, inner=self.inner, size=self.size)[0]
-        return standardised(crops), self.pictures.labels[numbers]
+            crops[row] = augment(self.images.crops[number], self.how, random, inner=self.inner, size=self.size)[0]
+        return standardised(crops), self.images.labels[numbers]
 
     def _numbers(self, step: int) -> Array:
-        labels = self.pictures.labels
+        """Return the indices of the images of a batch."""
+        labels = self.images.labels
         if self.people:
             each = self.batch // self.people
             return people_batch(labels, self.people, each, np.random.default_rng([self.seed, step]))
@@ -86,14 +126,30 @@ class ClassificationBatches:
 
 
 def choose_triplets(
-    embed: Callable[[Array], Array], pictures: Float32Array, labels: Array, *, margin: float, seed: int, step: int
+    embed: Callable[[Array], Array], images: Float32Array, labels: Array, *, margin: float, seed: int, step: int
 ) -> dict[str, npt.NDArray[Any]]:
-    """facenet's triplets of a batch: those of the net as it stands that break the margin, each pair once.
+    """Choose the triplets of a batch with the current net, as facenet does.
 
-    returns  "triplets" (N * N, 3) int32, filled up with zeros, and "weights" (N * N,) float32, 1 for real ones: every
-             batch has the same shapes, so that the step is compiled once
+    Parameters
+    ----------
+    embed : callable
+        The net: standardised images to unit vectors.
+    images : (N, H, W, 3) float32
+        Standardised images.
+    labels : (N,) int
+        The people.
+    margin : float
+        Margin in squared distance.
+    seed, step : int
+        Determine the random choice.
+
+    Returns
+    -------
+    dict of str to array
+        "triplets" (N * N, 3) int32, padded with zeros, and "weights" (N * N,) float32, 1 for real ones. Every batch has
+        the same shapes, so that the step is compiled once.
     """
-    embeddings = embed(pictures)
+    embeddings = embed(images)
     distances = np.maximum(2 - 2 * embeddings @ embeddings.T, 0)
     chosen = vgg_triplets(distances, labels, margin, np.random.default_rng([seed, step]))
     triplets = np.zeros((len(labels) ** 2, 3), np.int32)
@@ -103,10 +159,19 @@ def choose_triplets(
 
 
 def nearest_accuracy(embeddings: Float32Array, labels: Array) -> float:
-    """Of the pictures of people with at least two, the share whose nearest other picture shows the same person.
+    """Compute the share of images whose nearest other image shows the same person.
 
-    embeddings  (n, D) of unit length
-    labels      (n,)
+    Parameters
+    ----------
+    embeddings : (n, D) float32
+        Unit vectors.
+    labels : (n,) int
+        The people.
+
+    Returns
+    -------
+    float
+        Over the images of people with at least two; NaN if there are none.
     """
     cosines = embeddings @ embeddings.T
     np.fill_diagonal(cosines, -np.inf)
@@ -117,14 +182,28 @@ def nearest_accuracy(embeddings: Float32Array, labels: Array) -> float:
 
 
 def measure_people(
-    pictures: Pictures, held_out: Pictures, *, inner: int, size: int, most: int = 2000
+    images: LabelledImages, held_out: LabelledImages, *, inner: int, size: int, most: int = 2000
 ) -> Callable[..., Mapping[str, float]]:
-    """What measures how well pictures are told apart, on at most `most` of each kind, evenly drawn from all.
+    """Create a function that measures how well a net distinguishes people.
 
-    nearest   of the pictures that are learnt from, the share whose nearest other one shows the same person
-    held_out  of those held out, the share whose nearest one of these shows the same person; absent where there is none
+    It returns "nearest", the share of training images whose nearest other one shows the same person, and, if there are
+    held-out images, "held_out", the share of those whose nearest training image shows the same person.
+
+    Parameters
+    ----------
+    images, held_out : LabelledImages
+        Training and held-out set.
+    inner, size : int
+        Side in pixels of the middle of a crop, and of the net's images.
+    most : int
+        Largest number of images of each set, evenly spaced.
+
+    Returns
+    -------
+    callable
+        From an embedding function to figures by name.
     """
-    faces, labels = _unchanged(pictures, inner, size, most)
+    faces, labels = _unchanged(images, inner, size, most)
     new, new_labels = _unchanged(held_out, inner, size, most)
 
     def measure(embed: Callable[[Array], Array]) -> Mapping[str, float]:
@@ -138,11 +217,11 @@ def measure_people(
     return measure
 
 
-def _unchanged(pictures: Pictures, inner: int, size: int, most: int) -> tuple[Float32Array, Array]:
-    """At most `most` of the pictures as the net sees them when in use (n, size, size, 3), and their labels (n,)."""
-    numbers = np.linspace(0, len(pictures.labels) - 1, min(most, len(pictures.labels))).astype(int)
+def _unchanged(images: LabelledImages, inner: int, size: int, most: int) -> tuple[Float32Array, Array]:
+    """Return at most `most` images without random changes (n, size, size, 3), and their labels (n,)."""
+    numbers = np.linspace(0, len(images.labels) - 1, min(most, len(images.labels))).astype(int)
     random = np.random.default_rng(0)
     crops = np.empty((len(numbers), size, size, 3), np.uint8)
     for row, number in enumerate(numbers):
-        crops[row] = augment(pictures.crops[number], NO_AUGMENTATION, random, inner=inner, size=size)[0]
-    return standardised(crops), pictures.labels[numbers]
+        crops[row] = augment(images.crops[number], NO_AUGMENTATION, random, inner=inner, size=size)[0]
+    return standardised(crops), images.labels[numbers]

@@ -1,4 +1,4 @@
-"""A training on people from the first step to the finished weights, in a run folder that can be taken up again."""
+"""Run a classification training in a run folder that can be resumed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from faceall.errors import TrainError
 from faceall.train.classification.batches import (
     ClassificationBatches,
-    Pictures,
+    LabelledImages,
     choose_triplets,
     measure_people,
 )
@@ -22,6 +22,7 @@ from faceall.types import Array
 from faceall.version import __version__
 
 KIND = "identification"
+"""The kind in run.json; it keeps its first name, so that earlier runs can be resumed."""
 TRIPLET_MARGIN = 0.2
 HELD_OUT = "held_out.txt"
 
@@ -32,19 +33,37 @@ def train_classifier(
     options: ClassificationOptions | None = None,
     *,
     initial: Mapping[str, Array] | None = None,
-    on_picture: Callable[[], None] = lambda: None,
+    on_image: Callable[[], None] = lambda: None,
     **loop: Any,
 ) -> dict[str, Array]:
-    """Begin a training on people in a new folder, or go on with the one in it; the finished weights.
+    """Start a classification training in a new folder, or resume the one in it.
 
-    data        a folder with a folder of faces for each person, as `faceall align` writes them
-    options     needed for a new run; one that goes on has its own
-    initial     weights to begin with, by the variables' paths, those of another loss left out; by chance where absent
-    on_picture  is called for every picture that is read
-    loop        options of `Loop`
-    returns     the averaged weights, by the variables' paths
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    data : Path
+        Contains a folder of faces per person, as `faceall align` writes them.
+    options : ClassificationOptions, optional
+        Needed for a new run; a resumed run has its own.
+    initial : mapping of str to array, optional
+        Initial weights by the variables' paths; those of another loss are ignored. Random without.
+    on_image : callable
+        Called for every image that is read.
+    **loop
+        Options of `Loop`.
 
-    Raises TrainError, KeyboardInterrupt after SIGINT or SIGTERM; the state is on disk then.
+    Returns
+    -------
+    dict of str to array
+        The averaged weights by the variables' paths.
+
+    Raises
+    ------
+    TrainError
+        If the run cannot start or resume, or the loss diverges.
+    KeyboardInterrupt
+        After SIGINT or SIGTERM, once the state is on disk.
     """
     run = RunFolder(folder)
     known = run.about() if run.exists else None
@@ -52,14 +71,14 @@ def train_classifier(
     people, held_out = hold_out(
         find_people(data, options.rules, seed=options.seed), options.held_out, seed=options.seed
     )
-    pictures, others = (Pictures(part, options.crop_side, on_picture) for part in (people, held_out))
+    images, others = (LabelledImages(part, options.crop_side, on_image) for part in (people, held_out))
     resume = run.latest() if known is not None else None
     learner = Learner(options.seeded_net(), options.objective(len(people.names)), options.optimizer())
     if initial is not None and resume is None:
         own = learner.weights()
         learner.set_weights({**own, **{name: array for name, array in initial.items() if name in own}})
     batches = ClassificationBatches(
-        pictures=pictures,
+        images=images,
         rules=options.rules,
         batch=options.batch,
         people=options.people if options.by_triplets else 0,
@@ -70,7 +89,7 @@ def train_classifier(
     )
     if initial is None and resume is None:
         learner.settle(batches(0)[0])
-    measure = measure_people(pictures, others, inner=options.inner, size=options.image_size)
+    measure = measure_people(images, others, inner=options.inner, size=options.image_size)
     settings = Loop(schedule=options.rates, **loop)
     if known is None:
         run.begin({"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []})
@@ -82,7 +101,7 @@ def train_classifier(
 
 
 def _list_held_out(run: RunFolder, held_out: People) -> None:
-    """Write RUN/held_out.txt: NAME/FILE, a line each."""
+    """Write RUN/held_out.txt, a line NAME/FILE per image."""
     lines = [f"{file.parent.name}/{file.name}\n" for file in held_out.files]
     try:
         (run.path / HELD_OUT).write_bytes("".join(lines).encode("utf-8", "surrogateescape"))
@@ -93,22 +112,25 @@ def _list_held_out(run: RunFolder, held_out: People) -> None:
 def _options(
     folder: Path, known: Mapping[str, Any] | None, given: ClassificationOptions | None
 ) -> ClassificationOptions:
+    """Return the options of a new or of a resumed run."""
     if known is None:
         if given is None:
-            raise TrainError(f"{folder}: holds no run to go on with")
+            raise TrainError(f"{folder}: contains no run to resume")
         return given
     if known.get("kind") != KIND:
         raise TrainError(f"{folder}: is a run of another kind, '{known.get('kind')}'")
     if given is not None and given.to_json() != known["options"]:
-        raise TrainError(f"{folder}: the run there has other options; go on without options, or name a new folder")
+        raise TrainError(
+            f"{folder}: the run there has other options; resume it without options, or choose a new folder"
+        )
     return ClassificationOptions.from_json(known["options"])
 
 
 def _triplets(learner: Learner, options: ClassificationOptions) -> Callable[[int, Array, Any], Any]:
-    """What turns a batch's labels into triplets, by the net as it stands at that step."""
+    """Create a function that turns the labels of a batch into triplets, with the current net."""
     margin = TRIPLET_MARGIN if options.margin is None else options.margin
 
-    def prepare(step: int, pictures: Array, labels: Any) -> Any:
-        return choose_triplets(learner.embed, pictures, labels, margin=margin, seed=options.seed, step=step)
+    def prepare(step: int, images: Array, labels: Any) -> Any:
+        return choose_triplets(learner.embed, images, labels, margin=margin, seed=options.seed, step=step)
 
     return prepare

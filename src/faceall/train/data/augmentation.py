@@ -1,4 +1,4 @@
-"""Changes to a crop of a face that leave the person the same: they make few pictures many."""
+"""Random changes to the crop of a face that keep the identity, to enlarge a training set."""
 
 from __future__ import annotations
 
@@ -13,17 +13,33 @@ from faceall.types import Image
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How much a crop may change. Zero switches a change off.
+    """The strength of each random change; zero disables it.
 
-    rotation  degrees, at most, to either side
-    scale     the share by which the face grows or shrinks, at most
-    shift     the share of the crop's side by which it moves, at most
-    flip      how often it is mirrored
-    light     the share by which brightness and contrast change, at most
-    colour    the share by which the colours change against each other, at most
-    gray      how often it loses its colours
-    blur      how often it is blurred
-    jpeg      how often it is compressed, with a quality from 30 to 90
+    Attributes
+    ----------
+    rotation : float
+        Largest rotation to either side, in degrees.
+    scale : float
+        Largest relative change of the size.
+    shift : float
+        Largest shift, relative to the side of the crop.
+    flip : float
+        Probability of a mirror image.
+    light : float
+        Largest relative change of brightness and contrast.
+    colour : float
+        Largest relative change of the colour channels against each other.
+    gray : float
+        Probability of a grayscale image.
+    blur : float
+        Probability of a Gaussian blur.
+    jpeg : float
+        Probability of JPEG compression, with a quality from 30 to 90.
+
+    Raises
+    ------
+    TrainError
+        If a value is out of range.
     """
 
     rotation: float = 8.0
@@ -46,20 +62,35 @@ class Augmentation:
 
 
 NO_AUGMENTATION = Augmentation(rotation=0, scale=0, shift=0, flip=0, light=0, colour=0, gray=0, blur=0, jpeg=0)
-"""Leaves every crop as it is."""
+"""Changes nothing."""
 
 
 def augment(
     crop: Image, how: Augmentation, random: np.random.Generator, *, inner: int, size: int
 ) -> tuple[npt.NDArray[np.uint8], bool]:
-    """Cut the middle out of a crop, turned, moved, scaled and coloured as chance will have it.
+    """Cut out the middle of a crop with random changes.
 
-    crop     (S, S, 3) uint8 RGB, with room around the face
-    inner    rows and columns of the middle of `crop` that the net would see without any change
-    size     rows and columns of the result
-    returns  (size, size, 3) uint8 RGB, and whether it is mirrored
+    The same generator state gives the same result: the number of draws does not depend on the options.
 
-    The same `random` gives the same result: it is asked for the same numbers whatever the options are.
+    Parameters
+    ----------
+    crop : (S, S, 3) uint8
+        RGB, with a margin around the face.
+    how : Augmentation
+        Strength of the changes.
+    random : numpy.random.Generator
+        Source of the random numbers.
+    inner : int
+        Side in pixels of the middle of `crop` that is used if nothing is changed.
+    size : int
+        Side in pixels of the result.
+
+    Returns
+    -------
+    (size, size, 3) uint8
+        RGB.
+    bool
+        Whether the result is mirrored.
     """
     import cv2
 
@@ -67,23 +98,23 @@ def augment(
     spread = 2 * chance - 1
     flip = bool(chance[4] < how.flip)
     matrix = _placement(crop.shape[0], inner, size, how, spread, flip=flip)
-    picture = cv2.warpAffine(crop, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    image = cv2.warpAffine(crop, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if how.light or how.colour:
-        picture = cv2.LUT(picture, _light(how, spread))
+        image = cv2.LUT(image, _light(how, spread))
     if chance[10] < how.gray:
-        picture = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if chance[11] < how.blur:
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.4 + 1.2 * chance[12])
+        image = cv2.GaussianBlur(image, (0, 0), 0.4 + 1.2 * chance[12])
     if chance[13] < how.jpeg:
-        data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(30 + 60 * chance[14])])[1]
-        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-    return np.asarray(picture, np.uint8), flip
+        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(30 + 60 * chance[14])])[1]
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.asarray(image, np.uint8), flip
 
 
 def _placement(
     side: int, inner: int, size: int, how: Augmentation, spread: npt.NDArray[np.float64], *, flip: bool
 ) -> npt.NDArray[np.float64]:
-    """The map (2, 3) from places in the crop to places in the result; whole pixels are numbered at their centres."""
+    """Return the affine map (2, 3) from the crop to the result; integer coordinates are pixel centres."""
     angle = np.deg2rad(how.rotation * spread[0])
     scale = size / inner * (1 + how.scale * spread[1])
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
@@ -96,7 +127,7 @@ def _placement(
 
 
 def _light(how: Augmentation, spread: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """A table (256, 1, 3) uint8: each channel's numbers with other contrast, brightness and tint."""
+    """Return a lookup table (256, 1, 3) uint8 that changes contrast, brightness and tint."""
     contrast = (1 + how.light * spread[5]) * (1 + how.colour * spread[7:10])
     values = np.arange(256)[:, None] - 127.5
     table = values * contrast + 127.5 * (1 + 0.5 * how.light * spread[6])

@@ -1,4 +1,4 @@
-"""Batches made ahead of time by threads, in an order that depends on nothing but their numbers."""
+"""Prefetch batches with threads, in an order that depends only on their numbers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,27 @@ Batch = TypeVar("Batch")
 def batches(
     make: Callable[[int], Batch], *, start: int, threads: int = 1, ahead: int = 4
 ) -> Iterator[tuple[int, Batch]]:
-    """(number, make(number)) for start, start + 1, and so on without end.
+    """Yield (number, make(number)) for start, start + 1 and so on, without end.
 
-    threads  how many batches are made at once, beside what the caller does with the ones before; 0 for none ahead
-    ahead    how many finished ones wait at most
+    An exception of `make` is raised in place of its batch.
 
-    What `make` raises is raised here, in its place.
+    Parameters
+    ----------
+    make : callable
+        Creates the batch of a number.
+    start : int
+        The first number.
+    threads : int
+        Number of batches created concurrently in the background; 0 creates each when it is needed.
+    ahead : int
+        Largest number of finished batches that wait.
+
+    Yields
+    ------
+    int
+        The number.
+    object
+        The batch.
     """
     number = start
     if threads == 0:
@@ -41,12 +56,42 @@ def batches(
 
 
 def order(count: int, epoch: int, seed: int) -> npt.NDArray[np.int64]:
-    """All numbers below `count`, shuffled; the same for the same epoch and seed."""
+    """Shuffle the numbers below `count`.
+
+    Parameters
+    ----------
+    count : int
+        How many numbers.
+    epoch, seed : int
+        Determine the order.
+
+    Returns
+    -------
+    (count,) int64
+        A permutation.
+    """
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def members(step: int, *, count: int, batch: int, seed: int) -> npt.NDArray[np.int64]:
-    """Which of `count` items are in the batch of `step`: every item once an epoch, batches run on into the next."""
+    """Return the items of a batch; every item occurs once per epoch, and batches continue into the next epoch.
+
+    Parameters
+    ----------
+    step : int
+        Number of the batch.
+    count : int
+        Number of items.
+    batch : int
+        Items per batch.
+    seed : int
+        Determines the order.
+
+    Returns
+    -------
+    (batch,) int64
+        Indices of the items.
+    """
     places = np.arange(step * batch, (step + 1) * batch)
     epochs = places // count
     drawn = [order(count, int(epoch), seed)[places[epochs == epoch] % count] for epoch in np.unique(epochs)]

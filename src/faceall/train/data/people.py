@@ -1,4 +1,4 @@
-"""Pictures of known people, and which of them a training sees how often. Pure arithmetic but for listing a folder."""
+"""Images of known people, and how often a training uses each. Pure arithmetic except for listing a folder."""
 
 from __future__ import annotations
 
@@ -17,23 +17,33 @@ from faceall.train.align.options import OPTIONS, AlignOptions, read_options
 from faceall.types import Array
 
 FEWEST_LEARNT = 2
-"""Pictures of a person that are learnt from at least, where there are so many."""
+"""Smallest number of images of a person that stay in the training set, if there are as many."""
 
 Balance = Literal["none", "people", "repeat"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetRules:
-    """Which people count, and how much.
+    """Which people are used, and how often.
 
-    minimum   who has fewer pictures is left out
-    maximum   of who has more, so many are drawn; None for no limit
-    balance   "none", every picture once an epoch; "people", every person as often as the one with most pictures;
-              "repeat", the pictures of people with few of them several times, as `repeats` says
-    repeats   (pictures, times): people with at most so many pictures have each of them so many times; the first row
-              that fits counts. With a minimum of 31 and a maximum of 350 the default is what MobileFaceNet-Keras lists
+    Attributes
+    ----------
+    minimum : int
+        People with fewer images are left out.
+    maximum : int or None
+        Of people with more images, this many are drawn at random.
+    balance : {"none", "people", "repeat"}
+        "none": every image once per epoch; "people": every person as often as the one with the most images; "repeat":
+        images of people with few images several times, according to `repeats`.
+    repeats : tuple of (int, int)
+        Rows (images, times) in rising order: a person with at most this many images has each image repeated this
+        often; the first row that fits applies. The default, with a minimum of 31 and a maximum of 350, is the one of
+        MobileFaceNet-Keras.
 
-    Raises TrainError where these contradict each other.
+    Raises
+    ------
+    TrainError
+        If the values contradict each other.
     """
 
     minimum: int = 1
@@ -43,25 +53,32 @@ class DatasetRules:
 
     def __post_init__(self) -> None:
         if self.minimum < 1:
-            raise TrainError(f"the smallest number of pictures of a person is {self.minimum}, expected at least 1")
+            raise TrainError(f"the smallest number of images of a person is {self.minimum}, expected at least 1")
         if self.maximum is not None and self.maximum < self.minimum:
-            raise TrainError(f"at most {self.maximum} pictures of a person contradict at least {self.minimum}")
+            raise TrainError(f"at most {self.maximum} images of a person contradict at least {self.minimum}")
         limits = [limit for limit, _ in self.repeats]
         if limits != sorted(set(limits)) or any(times < 1 for _, times in self.repeats):
-            raise TrainError("repeats are rows of rising numbers of pictures, each with how many times they count")
+            raise TrainError(
+                "repeats must be rows (images, times) with rising numbers of images and at least one repetition"
+            )
 
-    def times(self, pictures: int) -> int:
-        """How often each picture of a person with so many counts under "repeat"."""
-        return next((times for limit, times in self.repeats if pictures <= limit), 1)
+    def times(self, images: int) -> int:
+        """Return how often each image of a person with this many images is used with "repeat"."""
+        return next((times for limit, times in self.repeats if images <= limit), 1)
 
 
 @dataclass(frozen=True)
 class People:
-    """Pictures with the people in them.
+    """Images with the people they show.
 
-    names   of the people, sorted
-    files   the pictures
-    labels  (n,) int64, for each picture the number of its person
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the people, sorted.
+    files : tuple of Path
+        The images.
+    labels : (n,) int64
+        For each image, the number of its person.
     """
 
     names: tuple[str, ...]
@@ -72,61 +89,112 @@ class People:
         return len(self.files)
 
     def some(self, chosen: Array) -> People:
-        """The pictures that are `chosen` (n,) bool; the numbers of the people stay."""
+        """Return the images that are `chosen` (n,) bool; the numbers of the people stay."""
         numbers = np.flatnonzero(chosen)
         return People(self.names, tuple(self.files[number] for number in numbers), self.labels[numbers])
 
     def to_json(self) -> dict[str, Any]:
-        """What the run folder says of the data."""
+        """Describe the data for run.json."""
         listed = [[f"{file.parent.name}/{file.name}", file.stat().st_size] for file in self.files]
         digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
-        return {"people": len(self.names), "pictures": len(self.files), "sha256": digest}
+        return {"people": len(self.names), "images": len(self.files), "sha256": digest}
 
 
 def find_people(folder: Path, rules: DatasetRules, *, seed: int) -> People:
-    """The pictures in FOLDER/NAME/, after the rules on how many each has.
+    """List the images in FOLDER/NAME/ according to the rules.
 
-    Raises TrainError where fewer than two people are left.
+    Parameters
+    ----------
+    folder : Path
+        Contains a folder of images per person.
+    rules : DatasetRules
+        Which people and how many images are used.
+    seed : int
+        Determines which images are drawn.
+
+    Returns
+    -------
+    People
+        The images, sorted by person and file.
+
+    Raises
+    ------
+    TrainError
+        If fewer than two people are left.
     """
     if not folder.is_dir():
-        raise TrainError(f"{folder}: is no folder; expected one with a folder of pictures for each person")
+        raise TrainError(f"{folder}: is not a folder; expected one with a folder of images per person")
     names: list[str] = []
     files: list[Path] = []
     labels: list[int] = []
     few = 0
     for place in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        pictures = find_images(place)
-        if len(pictures) < rules.minimum:
+        images = find_images(place)
+        if len(images) < rules.minimum:
             few += 1
             continue
-        if rules.maximum is not None and len(pictures) > rules.maximum:
+        if rules.maximum is not None and len(images) > rules.maximum:
             random = np.random.default_rng([seed, *place.name.encode()])
-            chosen = np.sort(random.choice(len(pictures), rules.maximum, replace=False))
-            pictures = [pictures[number] for number in chosen]
-        files += pictures
-        labels += [len(names)] * len(pictures)
+            chosen = np.sort(random.choice(len(images), rules.maximum, replace=False))
+            images = [images[number] for number in chosen]
+        files += images
+        labels += [len(names)] * len(images)
         names.append(place.name)
     if len(names) < 2:
-        left_out = f" ({few} have fewer than {rules.minimum} pictures)" if few else ""
+        left_out = f" ({few} have fewer than {rules.minimum} images)" if few else ""
         raise TrainError(
-            f"{folder}: holds pictures of {len(names)} people{left_out}; expected at least two, a folder each"
+            f"{folder}: contains images of {len(names)} people{left_out}; expected at least two, one folder each"
         )
     return People(tuple(names), tuple(files), np.asarray(labels, np.int64))
 
 
 def crop_sizes(folder: Path) -> tuple[int, int]:
-    """Rows and columns of the face in the crops in a folder, and of the whole crops.
+    """Return the sizes of the crops in a folder.
 
-    As its align.json says, or as `faceall align` makes them by default where there is none. Raises AlignError.
+    Without align.json the defaults of `faceall align` are assumed.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of crops.
+
+    Returns
+    -------
+    int
+        Side in pixels of the part that the model sees.
+    int
+        Side in pixels of the whole crops.
+
+    Raises
+    ------
+    AlignError
+        If align.json is damaged.
     """
     options = read_options(folder) if (folder / OPTIONS).exists() else AlignOptions()
     return options.size, options.side
 
 
 def hold_out(people: People, share: float, *, seed: int) -> tuple[People, People]:
-    """The pictures to learn from, and those held out: a share of all, but two of each person are always learnt from.
+    """Split the images into a training and a held-out set.
 
-    Which they are hangs on the names of person and picture and on the seed alone; the numbers of the people stay.
+    At least two images of each person stay in the training set. The choice depends only on the names of person and
+    image and on the seed.
+
+    Parameters
+    ----------
+    people : People
+        The images.
+    share : float
+        Share of all images to hold out.
+    seed : int
+        Determines the choice.
+
+    Returns
+    -------
+    People
+        The training set.
+    People
+        The held-out set.
     """
     keys = [
         hashlib.sha256(f"{seed}/{file.parent.name}/{file.name}".encode("utf-8", "surrogateescape")).digest()
@@ -144,10 +212,21 @@ def hold_out(people: People, share: float, *, seed: int) -> tuple[People, People
 
 
 def epoch(labels: Array, rules: DatasetRules, random: np.random.Generator) -> Array:
-    """The numbers of the pictures of one epoch, in a random order, each as often as the rules say.
+    """Draw the order of the images of one epoch.
 
-    labels   (n,) the person of each picture
-    returns  (m,) int64
+    Parameters
+    ----------
+    labels : (n,) int64
+        The person of each image.
+    rules : DatasetRules
+        How often each image is used.
+    random : numpy.random.Generator
+        Source of the random numbers.
+
+    Returns
+    -------
+    (m,) int64
+        Indices of the images.
     """
     counts = np.bincount(labels)
     if rules.balance == "repeat":
@@ -160,35 +239,69 @@ def epoch(labels: Array, rules: DatasetRules, random: np.random.Generator) -> Ar
     return random.permutation(len(labels))
 
 
-def people_batch(labels: Array, people: int, pictures: int, random: np.random.Generator) -> Array:
-    """`people` people at random, and `pictures` pictures of each, for losses that compare faces in a batch.
+def people_batch(labels: Array, people: int, images: int, random: np.random.Generator) -> Array:
+    """Draw people, and images of each, for losses that compare the faces of a batch.
 
-    labels   (n,) the person of each picture
-    returns  (people * pictures,) int64; a person with fewer pictures has some of them twice
+    People with a single image are drawn last, because they form no pair.
 
-    People with a single picture are drawn last of all, as they give no pair. Raises TrainError for too few people.
+    Parameters
+    ----------
+    labels : (n,) int64
+        The person of each image.
+    people : int
+        Number of people.
+    images : int
+        Number of images per person; repeated if a person has fewer.
+    random : numpy.random.Generator
+        Source of the random numbers.
+
+    Returns
+    -------
+    (people * images,) int64
+        Indices of the images.
+
+    Raises
+    ------
+    TrainError
+        If there are too few people.
     """
     counts = np.bincount(labels)
     present = np.flatnonzero(counts)
     if len(present) < people:
-        raise TrainError(f"a batch is to hold {people} people, there are {len(present)}")
+        raise TrainError(f"a batch needs {people} people, there are {len(present)}")
     shuffled = random.permutation(present)
     drawn = shuffled[np.argsort(counts[shuffled] < 2, kind="stable")][:people]
-    return np.concatenate([_fill(np.flatnonzero(labels == person), pictures, random) for person in drawn])
+    return np.concatenate([_fill(np.flatnonzero(labels == person), images, random) for person in drawn])
 
 
 def _fill(places: Array, count: int, random: np.random.Generator) -> Array:
-    """`count` of the places in a random order, all of them before one comes again."""
+    """Draw `count` places in random order, using all before one is repeated."""
     rounds = -(-count // len(places))
     return np.concatenate([random.permutation(places) for _ in range(rounds)])[:count]
 
 
 def vgg_triplets(distances: Array, labels: Sequence[int] | Array, margin: float, random: np.random.Generator) -> Array:
-    """facenet's choice of triplets, after the VGG face paper: for each pair of one person, one that breaks the margin.
+    """Choose triplets as facenet does: for each pair of one person, a random negative within the margin.
 
-    distances  (N, N) squared distances of the embeddings
-    labels     (N,) the person of each
-    returns    (T, 3) int64: anchor, positive, negative; one at random of those with |a - n|^2 - |a - p|^2 < margin
+    Parameters
+    ----------
+    distances : (N, N) float
+        Squared distances of the embeddings.
+    labels : (N,) int
+        The person of each.
+    margin : float
+        A negative qualifies if its squared distance to the anchor exceeds that of the positive by less than this.
+    random : numpy.random.Generator
+        Source of the random numbers.
+
+    Returns
+    -------
+    (T, 3) int64
+        Indices of anchor, positive and negative.
+
+    References
+    ----------
+    Parkhi, Vedaldi and Zisserman 2015, "Deep Face Recognition".
     """
     labels = np.asarray(labels)
     chosen = []

@@ -1,4 +1,4 @@
-"""From crops of faces to a shard: one array of all crops, and what a teacher makes of each."""
+"""Create a shard from a folder of crops: one array of all crops, and a teacher's vectors for each."""
 
 from __future__ import annotations
 
@@ -27,21 +27,36 @@ def prepare(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Shard:
-    """Make a shard of the faces in a folder, or go on where one was interrupted.
+    """Create a shard of the faces in a folder, or continue an interrupted one.
 
-    folder    crops of faces as `faceall align` writes them, or any pictures of one face each
-    target    the shard's folder, with crops.npy, TEACHER.npy for each teacher, and shard.json
-    teachers  by the names that a distillation calls them
-    progress  is told how many vectors are done, of how many
+    Parameters
+    ----------
+    folder : Path
+        Crops of faces as `faceall align` writes them, or any images of one face each.
+    target : Path
+        Folder of the shard: crops.npy, TEACHER.npy for each teacher, shard.json.
+    teachers : dict of str to Embedder
+        The teachers, by the names that a distillation uses.
+    progress : callable
+        Called with the numbers of finished and of all vectors.
 
-    Raises TrainError where the folder holds no pictures, one cannot be read, or the shard is of other pictures;
-    AlignError where its align.json is damaged.
+    Returns
+    -------
+    Shard
+        The shard, memory-mapped.
+
+    Raises
+    ------
+    TrainError
+        If the folder has no images, an image cannot be read, or the shard was made of other images.
+    AlignError
+        If align.json of the folder is damaged.
     """
     options = _alignment(folder)
     files = find_images(folder)
     if not files:
-        raise TrainError(f"{folder}: holds no pictures")
-    about = {"size": options.size, "side": options.side, "pictures": [str(file.relative_to(folder)) for file in files]}
+        raise TrainError(f"{folder}: contains no images")
+    about = {"size": options.size, "side": options.side, "images": [str(file.relative_to(folder)) for file in files]}
     crops = _crops(files, target, about)
     total, done = len(files) * len(teachers), 0
     for name, teacher in teachers.items():
@@ -57,21 +72,21 @@ def prepare(
 
 
 def _alignment(folder: Path) -> AlignOptions:
-    """How the crops were made; as by default where nobody says."""
+    """Read how the crops were made; without align.json, assume the defaults."""
     return read_options(folder) if (folder / OPTIONS).exists() else AlignOptions()
 
 
 def _crops(files: list[Path], target: Path, about: dict[str, Any]) -> Array:
-    """All crops as one mapped array; read once."""
+    """Return all crops as one memory-mapped array, filled on the first call."""
     try:
         target.mkdir(parents=True, exist_ok=True)
         if (target / SHARD).is_file():
-            if json.loads((target / SHARD).read_bytes()) != about:
-                raise TrainError(f"{target}: is a shard of other pictures; name a new folder")
+            if _described(target) != about:
+                raise TrainError(f"{target}: is a shard of other images; choose a new folder")
             held: Array = np.load(target / CROPS, mmap_mode="r")
             return held
         if any(target.iterdir()) and not (target / CROPS).is_file():
-            raise TrainError(f"{target}: holds something else; name a new folder")
+            raise TrainError(f"{target}: contains something else; choose a new folder")
         side = int(about["side"])
         crops: Any = _open(target / CROPS, (len(files), side, side, 3), np.uint8)
         for number, file in enumerate(files):
@@ -81,15 +96,23 @@ def _crops(files: list[Path], target: Path, about: dict[str, Any]) -> Array:
         draft.write_text(json.dumps(about), encoding="utf-8")
         draft.replace(target / SHARD)
     except ImageError as error:
-        raise TrainError(f"{error}; mend or remove it, and begin again") from error
+        raise TrainError(f"{error}; fix or remove it and start again") from error
     except (OSError, ValueError) as error:
         raise TrainError(f"{target}: the shard cannot be written ({error})") from error
     filled: Array = crops
     return filled
 
 
+def _described(target: Path) -> dict[str, Any]:
+    """Read shard.json, whose list of images was called "pictures" in earlier versions."""
+    about: dict[str, Any] = json.loads((target / SHARD).read_bytes())
+    if "pictures" in about:
+        about["images"] = about.pop("pictures")
+    return about
+
+
 def _open(path: Path, shape: tuple[int, ...], kind: Any) -> Any:
-    """A mapped array to write into: the one that is there, where it fits, else a new one full of zeros."""
+    """Map an array for writing: the existing one if it fits, else a new one of zeros."""
     if path.is_file() and os.path.getsize(path) > np.prod(shape) * np.dtype(kind).itemsize:
         held = np.load(path, mmap_mode="r+")
         if held.shape == shape and held.dtype == kind:
@@ -98,7 +121,7 @@ def _open(path: Path, shape: tuple[int, ...], kind: Any) -> Any:
 
 
 def _vectors(crops: Array, teacher: Embedder, options: AlignOptions) -> Array:
-    """What a teacher makes of the middles of crops and of their mirror images, (n, 2, D)."""
+    """Embed the middles of crops and their mirror images with a teacher, (n, 2, D)."""
     edge = (options.side - options.size) // 2
     middles = crops[:, edge : edge + options.size, edge : edge + options.size]
     if teacher.model.manifest.input_size != (options.size, options.size):

@@ -1,4 +1,4 @@
-"""Faces with a teacher's vectors, in files of arrays that are mapped, not read: more faces than fit into memory."""
+"""Faces with teachers' vectors in memory-mapped arrays, so that they may exceed the memory."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ SHARD = "shard.json"
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """Faces of one origin.
+    """Faces of one source.
 
-    name      the shard's name
-    inner     rows and columns of the middle of a crop, which stands for the face
-    crops     (n, S, S, 3) uint8 RGB, with room around the face
-    teachers  name of the teacher -> (n, D) float of unit length, or (n, 2, D): of the crop and of its mirror image
+    Attributes
+    ----------
+    name : str
+        Name of the shard.
+    crops : (n, S, S, 3) uint8
+        RGB, with a margin around the face.
+    teachers : dict of str to (n, D) or (n, 2, D) float
+        Unit vectors by teacher; with two rows per face, of the crop and of its mirror image.
+    inner : int
+        Side in pixels of the middle of a crop, which the model sees.
     """
 
     name: str
@@ -38,10 +44,14 @@ class Shard:
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """All shards, as one list of faces; face number i is one of `rows`.
+    """The faces of several shards as one list.
 
-    shards  where the pictures and vectors are
-    rows    (m, 2) int64: the shard, and the place in it
+    Attributes
+    ----------
+    shards : tuple of Shard
+        Where the crops and vectors are.
+    rows : (m, 2) int64
+        For each face, the number of its shard and its row there.
     """
 
     shards: tuple[Shard, ...]
@@ -51,17 +61,32 @@ class Faces:
         return len(self.rows)
 
     def some(self, most: int) -> Faces:
-        """At most `most` of the faces, evenly drawn from all."""
+        """Return at most `most` faces, evenly spaced over all."""
         chosen = np.linspace(0, len(self) - 1, min(len(self), most)).astype(int)
         return Faces(self.shards, self.rows[chosen])
 
     def crop(self, number: int) -> Array:
-        """The crop (S, S, 3) uint8 of a face."""
+        """Return the crop (S, S, 3) uint8 of a face."""
         shard, place = self.rows[number]
         return np.asarray(self.shards[shard].crops[place])
 
     def vectors(self, numbers: Sequence[int] | Array, mirrored: Sequence[bool] | Array, teacher: str) -> Array:
-        """A teacher's vectors (n, D) float32 of faces, of their mirror images where `mirrored`."""
+        """Return a teacher's vectors of faces.
+
+        Parameters
+        ----------
+        numbers : (n,) int
+            The faces.
+        mirrored : (n,) bool
+            Whether the vector of the mirror image is wanted.
+        teacher : str
+            Name of the teacher.
+
+        Returns
+        -------
+        (n, D) float32
+            Unit vectors.
+        """
         rows = self.rows[np.asarray(numbers)]
         found = []
         for (shard, place), flip in zip(rows, mirrored, strict=True):
@@ -78,16 +103,29 @@ class Faces:
         return sha.hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """What the run folder says of the data."""
+        """Describe the data for run.json."""
         counts = np.bincount(self.rows[:, 0], minlength=len(self.shards)).tolist()
         named = {shard.name: count for shard, count in zip(self.shards, counts, strict=True)}
         return {"faces": len(self), "shards": named, "sha256": self.digest()}
 
 
 def open_shard(folder: Path) -> Shard:
-    """Map a shard: a folder with crops.npy, (n, S, S, 3) uint8, and TEACHER.npy for each teacher, as `Shard` has them.
+    """Open a shard.
 
-    Raises TrainError, which names the file.
+    Parameters
+    ----------
+    folder : Path
+        Contains crops.npy, (n, S, S, 3) uint8, and TEACHER.npy for each teacher.
+
+    Returns
+    -------
+    Shard
+        The shard, memory-mapped.
+
+    Raises
+    ------
+    TrainError
+        If a file is missing, damaged or of the wrong shape.
     """
     crops = _mapped(folder / CROPS)
     if crops.ndim != 4 or crops.dtype != np.uint8 or crops.shape[1] != crops.shape[2] or crops.shape[3] != 3:
@@ -99,17 +137,36 @@ def open_shard(folder: Path) -> Shard:
             expected = f"float ({len(crops)}, D), or ({len(crops)}, 2, D) with the vectors of the mirror images"
             raise TrainError(f"{folder / name}.npy: is {vectors.dtype} {vectors.shape}, expected {expected}")
     if not teachers:
-        raise TrainError(f"{folder}: holds crops.npy alone, expected a teacher's vectors in TEACHER.npy beside it")
+        raise TrainError(f"{folder}: contains only crops.npy, expected a teacher's vectors in TEACHER.npy beside it")
     return Shard(folder.name, crops, teachers, _inner(folder, crops.shape[1]))
 
 
 def split(shards: Sequence[Shard], *, seed: int, teachers: Sequence[str]) -> tuple[Faces, Faces]:
-    """All faces whose vectors every teacher has, as (to learn from, held out).
+    """Split the faces that have vectors of every teacher into a training and a held-out set.
 
-    Which are held out, two of a hundred but at most 500 of a shard, hangs on the shard's name and the seed alone, so
-    that a shard more leaves the others as they are.
+    2 % of each shard, at most 500 faces, are held out. The choice depends only on the shard's name and the seed, so
+    adding a shard does not change the others.
 
-    Raises TrainError where a shard lacks a teacher, or two have one name.
+    Parameters
+    ----------
+    shards : sequence of Shard
+        The shards, with distinct names.
+    seed : int
+        Determines the choice.
+    teachers : sequence of str
+        The teachers whose vectors are needed.
+
+    Returns
+    -------
+    Faces
+        The training set.
+    Faces
+        The held-out set.
+
+    Raises
+    ------
+    TrainError
+        If a shard has no vectors of a teacher, or two shards have the same name.
     """
     names = [shard.name for shard in shards]
     if len(set(names)) != len(names):
@@ -129,24 +186,58 @@ def split(shards: Sequence[Shard], *, seed: int, teachers: Sequence[str]) -> tup
 
 
 def only_teacher(shards: Sequence[Shard]) -> str:
-    """The teacher of the shards, where they have one and the same. Raises TrainError that names the ones there are."""
+    """Return the name of the only teacher of the shards.
+
+    Parameters
+    ----------
+    shards : sequence of Shard
+        The shards.
+
+    Returns
+    -------
+    str
+        The teacher.
+
+    Raises
+    ------
+    TrainError
+        If there are several teachers.
+    """
     names = sorted({name for shard in shards for name in shard.teachers})
     if len(names) != 1:
-        raise TrainError(f"the shards hold vectors of {', '.join(names)}: choose one with --teacher")
+        raise TrainError(f"the shards contain vectors of {', '.join(names)}: choose one with --teacher")
     return names[0]
 
 
 def common_inner(shards: Sequence[Shard]) -> int:
-    """Rows and columns of the middle of the crops, which has to be the same in all shards. Raises TrainError."""
+    """Return the side in pixels of the middle of the crops, which must be the same in all shards.
+
+    Parameters
+    ----------
+    shards : sequence of Shard
+        The shards.
+
+    Returns
+    -------
+    int
+        The side in pixels.
+
+    Raises
+    ------
+    TrainError
+        If the shards differ.
+    """
     sizes = {(shard.inner, shard.crops.shape[1]) for shard in shards}
     if len(sizes) != 1:
         listed = ", ".join(f"{inner} of {side}" for inner, side in sorted(sizes))
-        raise TrainError(f"the shards hold crops of different sizes ({listed} pixels): align them alike")
+        raise TrainError(
+            f"the shards contain crops of different sizes ({listed} pixels): align them with the same options"
+        )
     return next(iter(sizes))[0]
 
 
 def _inner(folder: Path, side: int) -> int:
-    """What shard.json says of the middle of the crops; as `faceall align` makes them where there is none."""
+    """Read the size of the middle of the crops; without shard.json, assume the defaults of `faceall align`."""
     try:
         inner = int(json.loads((folder / SHARD).read_bytes())["size"])
     except FileNotFoundError:
@@ -154,21 +245,22 @@ def _inner(folder: Path, side: int) -> int:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainError(f"{folder / SHARD}: cannot be read: it is damaged") from error
     if not 0 < inner <= side:
-        raise TrainError(f"{folder / SHARD}: says that {inner} of {side} pixels are the face")
+        raise TrainError(f"{folder / SHARD}: states an inner size of {inner} in crops of {side} pixels")
     return inner
 
 
 def _known(vectors: Array) -> Array:
-    """Which rows hold numbers; not all of them zero."""
+    """Return which rows are finite and not all zero."""
     flat = np.asarray(vectors).reshape(len(vectors), -1)
     return np.asarray(np.isfinite(flat).all(axis=1) & flat.any(axis=1))
 
 
 def _mapped(path: Path) -> Array:
+    """Memory-map an array."""
     try:
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
     except FileNotFoundError as error:
-        raise TrainError(f"{path}: is absent") from error
+        raise TrainError(f"{path}: is missing") from error
     except (OSError, ValueError, EOFError) as error:
-        raise TrainError(f"{path}: is no array that can be read (.npy)") from error
+        raise TrainError(f"{path}: is not a readable array (.npy)") from error

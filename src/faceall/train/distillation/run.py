@@ -1,4 +1,4 @@
-"""Distillation from the first step to the finished weights, in a run folder that can be taken up again."""
+"""Run a distillation in a run folder that can be resumed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from faceall.train.distillation.targets import (
     Targets,
     agreement,
     fit_targets,
-    held_out_pictures,
+    held_out_images,
 )
 from faceall.train.learner import Learner
 from faceall.train.options import DistillationOptions
@@ -44,23 +44,42 @@ def distill(
     begin_with: Path | None = None,
     **loop: Any,
 ) -> dict[str, Array]:
-    """Begin a distillation in a new folder, or go on with the one in it; the finished weights.
+    """Start a distillation in a new folder, or resume the one in it.
 
-    shards      the faces; other ones than before are taken up from the step on at which the training goes on
-    options     needed for a new run; one that goes on has its own
-    initial     weights to begin with, by the variables' paths; by chance where absent
-    projection  of the teacher's vectors onto the student's, where there is one teacher; fitted on the faces if absent
-    begin_with  a run of distillation of the same net: its averaged weights are begun with, in place of `initial`
-    loop        options of `Loop`
-    returns     the averaged weights, by the variables' paths
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    shards : sequence of Shard
+        The faces. If they differ from those before, the run uses them from the step at which it resumes.
+    options : DistillationOptions, optional
+        Needed for a new run; a resumed run has its own.
+    initial : mapping of str to array, optional
+        Initial weights by the variables' paths; random without.
+    projection : Projection, optional
+        From the teacher's vectors to the student's, for one teacher; fitted on the faces without.
+    begin_with : Path, optional
+        A distillation run of the same net whose averaged weights are the initial ones.
+    **loop
+        Options of `Loop`.
 
-    Raises TrainError, KeyboardInterrupt after SIGINT or SIGTERM; the state is on disk then.
+    Returns
+    -------
+    dict of str to array
+        The averaged weights by the variables' paths.
+
+    Raises
+    ------
+    TrainError
+        If the run cannot start or resume, or the loss diverges.
+    KeyboardInterrupt
+        After SIGINT or SIGTERM, once the state is on disk.
     """
     run = RunFolder(folder)
     if run.exists:
         return _continue(run, shards, options, loop)
     if options is None:
-        raise TrainError(f"{folder}: holds no run to go on with")
+        raise TrainError(f"{folder}: contains no run to resume")
     faces, held_out = split(shards, seed=options.seed, teachers=_teachers(options))
     about = {"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []}
     like = None
@@ -81,10 +100,13 @@ def distill(
 def _continue(
     run: RunFolder, shards: Sequence[Shard], given: DistillationOptions | None, loop: Mapping[str, Any]
 ) -> dict[str, Array]:
+    """Resume a run with its own options."""
     about = run.about()
     _check_kind(run.path, about)
     if given is not None and given.to_json() != about["options"]:
-        raise TrainError(f"{run.path}: the run there has other options; go on without options, or name a new folder")
+        raise TrainError(
+            f"{run.path}: the run there has other options; resume it without options, or choose a new folder"
+        )
     options = DistillationOptions.from_json(about["options"])
     targets = read_targets(run.path, options)
     faces = split(shards, seed=options.seed, teachers=_teachers(options))
@@ -102,6 +124,7 @@ def _train(
     *,
     new: bool = False,
 ) -> dict[str, Array]:
+    """Train to the end; a new run first initialises the statistics of its normalisation layers."""
     batches = DistillationBatches(
         faces=faces[0],
         targets=targets,
@@ -121,60 +144,95 @@ def _train(
 
 
 def _learnt(folder: Path, shards: Sequence[Shard]) -> tuple[Targets, dict[str, Array], dict[str, Any]]:
-    """What another run has learnt: its targets, its averaged weights, and what run.json is to say of it."""
+    """Read another run: its targets, its averaged weights, and a note for run.json."""
     run = RunFolder(folder)
     about, state = run.about(), run.latest()
     _check_kind(folder, about)
     if state is None:
-        raise TrainError(f"{folder}: has no checkpoint to begin with")
+        raise TrainError(f"{folder}: has no checkpoint to start from")
     options = DistillationOptions.from_json(about["options"])
     for shard in shards:
         if missing := [name for name in _teachers(options) if name not in shard.teachers]:
-            raise TrainError(f"shard '{shard.name}' has no vectors of '{missing[0]}', which {folder} has learnt")
+            raise TrainError(f"shard '{shard.name}' has no vectors of '{missing[0]}', a teacher of {folder}")
     weights = dict(state.averages or state.weights)
     return read_targets(folder, options), weights, {"run": folder.name, "step": state.step}
 
 
 def _check_kind(folder: Path, about: Mapping[str, Any]) -> None:
+    """Raise TrainError unless the run is a distillation."""
     if about.get("kind") != KIND:
         raise TrainError(f"{folder}: is a run of another kind, '{about.get('kind')}'")
 
 
 def _teachers(options: DistillationOptions) -> list[str]:
+    """Return the names of the teachers."""
     return [options.teacher, *([options.second] if options.second else [])]
 
 
 def _learner(options: DistillationOptions) -> Learner:
+    """Create the net with its objective and optimiser."""
     return Learner(options.seeded_net(), DistillationObjective(options.relations), options.optimizer())
 
 
 def measure_agreement(held_out: Faces, targets: Targets, options: DistillationOptions) -> Measure | None:
-    """What measures a student against the teacher on faces that it never learns from; None where there are few."""
+    """Create a function that compares the student with the teacher on held-out faces.
+
+    Parameters
+    ----------
+    held_out : Faces
+        Faces outside the training set.
+    targets : Targets
+        The vectors to reproduce.
+    options : DistillationOptions
+        Sizes of crops and images.
+
+    Returns
+    -------
+    Measure or None
+        None if there are fewer than `FEWEST_HELD_OUT` faces.
+    """
     if len(held_out) < FEWEST_HELD_OUT:
         return None
-    pictures = held_out_pictures(held_out, inner=options.inner, size=options.image_size)
+    images = held_out_images(held_out, inner=options.inner, size=options.image_size)
     wanted = targets.of(held_out, np.arange(len(held_out)), np.zeros(len(held_out), bool))[0]
 
     def measure(embed: Callable[[Array], Array]) -> dict[str, float]:
-        return agreement(np.asarray(embed(pictures), np.float32), wanted)
+        return agreement(np.asarray(embed(images), np.float32), wanted)
 
     return measure
 
 
 def branch(source: Path, folder: Path, *, steps: int, decay: int | None = None, **changes: Any) -> RunFolder:
-    """A new run that goes on from the last checkpoint of another, for `steps` steps, at the end of which it is done.
+    """Create a run that continues from the last checkpoint of another for a fixed number of steps.
 
-    source   a run of distillation, which stays as it is
-    decay    over how many of the last steps the learning rate falls to nothing; over all of them where None
-    changes  options that are to be others, as image_size
+    Parameters
+    ----------
+    source : Path
+        A distillation run; it is not changed.
+    folder : Path
+        The new run folder.
+    steps : int
+        Number of steps.
+    decay : int, optional
+        Number of last steps in which the learning rate falls to zero; all steps by default.
+    **changes
+        Options that differ from the source, such as image_size.
 
-    Raises TrainError where `source` is of another kind or has no checkpoint, or `folder` holds something.
+    Returns
+    -------
+    RunFolder
+        The new run.
+
+    Raises
+    ------
+    TrainError
+        If `source` is of another kind or has no checkpoint, or `folder` is not empty.
     """
     old, new = RunFolder(source), RunFolder(folder)
     about, state = old.about(), old.latest()
     _check_kind(source, about)
     if state is None:
-        raise TrainError(f"{source}: has no checkpoint to go on from")
+        raise TrainError(f"{source}: has no checkpoint to continue from")
     options = DistillationOptions.from_json(about["options"])
     decay = steps if decay is None else decay
     options = replace(options, length=state.step + steps, decay=decay, warm_up=0, **changes)
@@ -186,15 +244,34 @@ def branch(source: Path, folder: Path, *, steps: int, decay: int | None = None, 
 
 
 def read_targets(folder: Path, options: DistillationOptions) -> Targets:
-    """What the student of a run learns. Raises TrainError where its files are damaged."""
+    """Read the targets of a run.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    options : DistillationOptions
+        Options of the run.
+
+    Returns
+    -------
+    Targets
+        What the student learns.
+
+    Raises
+    ------
+    TrainError
+        If a file is missing or damaged.
+    """
     matrix, middles = _array(folder / PROJECTION), _array(folder / MIDDLES)
     if options.second is not None and middles is None:
-        raise TrainError(f"{folder / MIDDLES}: is missing; a run with two teachers has it")
+        raise TrainError(f"{folder / MIDDLES}: is missing, but the run has two teachers")
     projection = None if matrix is None else Projection(matrix, float("nan"), float("nan"), 0)
     return Targets(options.teacher, projection, options.second, middles)
 
 
 def _save_targets(folder: Path, targets: Targets) -> None:
+    """Write the fitted arrays into the run folder."""
     if targets.projection is not None:
         np.save(folder / PROJECTION, targets.projection.matrix)
     if targets.middles is not None:
@@ -202,11 +279,11 @@ def _save_targets(folder: Path, targets: Targets) -> None:
 
 
 def _array(path: Path) -> Array | None:
-    """An array of a run; None where the run has no such file."""
+    """Read an array of a run; None if the file does not exist."""
     if not path.is_file():
         return None
     try:
         found: Array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise TrainError(f"{path}: cannot be read: it is damaged") from error
+        raise TrainError(f"{path}: cannot be read; the file is damaged") from error
     return found
