@@ -31,7 +31,6 @@ PENDING = (
     "src/faceall/gallery/",
     "src/faceall/images/",
     "src/faceall/index/",
-    "src/faceall/train/",
     "src/faceall/types.py",
     "src/faceall/web/",
 )

@@ -110,9 +110,9 @@ def test_what_cannot_go_on_is_said_in_one_line(run: Run, finished: RunFolder, tm
             "no checkpoint to continue from",
         ),
         (("distill", tmp_path / "new", tmp_path / "empty"), "crops.npy: is missing"),
-        (("people", tmp_path / "new", tmp_path / "empty", "--minimum", "3", "--maximum", "2"), "contradict"),
-        (("people", tmp_path / "new", tmp_path / "empty", "--flip", "3"), "flip is 3.0, expected a share"),
-        (("people", tmp_path / "new", tmp_path / "empty", "--image-size", "74"), "at least 75 pixels, got 74"),
+        (("classify", tmp_path / "new", tmp_path / "empty", "--minimum", "3", "--maximum", "2"), "contradict"),
+        (("classify", tmp_path / "new", tmp_path / "empty", "--flip", "3"), "flip is 3.0, expected a share"),
+        (("classify", tmp_path / "new", tmp_path / "empty", "--image-size", "74"), "at least 75 pixels, got 74"),
     ]
     for arguments, problem in cases:
         done = run("train", *arguments, exit_code=1)
