@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -49,7 +51,7 @@ def test_the_file_holds_no_key_and_only_its_owner_can_read_it(keys: Keys) -> Non
         assert text.removeprefix("faceall_") not in content
     assert stat.S_IMODE(keys.path.stat().st_mode) == 0o600
     assert len({key.salt for key in keys.all}) == 2
-    assert os.listdir(keys.path.parent) == [KEYS_FILE]
+    assert sorted(os.listdir(keys.path.parent)) == [KEYS_FILE, "web-keys.lock"]
 
 
 def test_a_gallery_that_begins_with_a_key_is_its_owners_alone(keys: Keys) -> None:
@@ -109,7 +111,7 @@ def test_a_label_is_one_short_line(keys: Keys) -> None:
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """In one line."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(FaceallError, match="Not a directory"):
+    with pytest.raises(FaceallError, match="is not a folder"):
         Keys(tmp_path / "file" / KEYS_FILE).create()
 
 
@@ -163,3 +165,23 @@ def test_sessions_are_bounded(keys: Keys) -> None:
     assert key is not None
     words = [sessions.open(key) for _ in range(3)]
     assert [sessions.find(word) is not None for word in words] == [False, True, True]
+
+
+_CHANGE = """
+import sys
+from faceall.web.security.keys import Keys
+
+keys = Keys(sys.argv[1])
+for number in range(12):
+    text = keys.create(f"{sys.argv[2]} {number}")
+    if number % 2:
+        keys.revoke(keys.find(text).id)
+"""
+
+
+def test_changes_at_the_same_time_lose_no_key_and_revive_none(keys: Keys) -> None:
+    """Four processes create and revoke keys; exactly the keys that were not revoked are left."""
+    workers = [subprocess.Popen([sys.executable, "-c", _CHANGE, str(keys.path), str(number)]) for number in range(4)]
+    assert [worker.wait(120) for worker in workers] == [0] * 4
+    expected = {f"{worker} {number}" for worker in range(4) for number in range(0, 12, 2)}
+    assert {key.label for key in keys.all} == expected

@@ -140,6 +140,7 @@ class Guard:
         """Close the session of the current request and delete its cookie."""
         self.sessions.close(request.cookies.get(COOKIE, ""))
         response.delete_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
     @property
     def signed_in(self) -> bool:
@@ -147,14 +148,15 @@ class Guard:
         return self.sessions.find(request.cookies.get(COOKIE, "")) is not None
 
     def _known(self, text: str) -> Key | None:
-        """Return the key with this text; raises RefusedError (429) after too many wrong keys."""
-        client = client_of(request.remote_addr)
-        wait = self._failures.wait_of(client)
-        if wait:
-            raise too_many(wait)
+        """Return the key with this text; raises RefusedError (429) after too many wrong keys.
+
+        A valid key is always accepted: behind a proxy all clients may share one address.
+        """
         key = self._keys.find(text)
         if key is None:
-            self._failures.take(client)
+            wait = self._failures.take(client_of(request.remote_addr))
+            if wait:
+                raise too_many(wait)
         return key
 
     def _identify(self) -> str | None:
@@ -201,7 +203,7 @@ class Guard:
         return redirect(f"{LOGIN}?next={quote(request.full_path.removesuffix('?'), safe='/')}", 303)
 
     def _after(self, response: Response) -> Response:
-        add_headers(response.headers)
+        add_headers(response.headers, secure=request.is_secure)
         if response.status_code == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         seconds = time.monotonic() - g.get("began", time.monotonic())

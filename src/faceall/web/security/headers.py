@@ -40,7 +40,9 @@ HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
+    "X-Permitted-Cross-Domain-Policies": "none",
 }
+STRICT_TRANSPORT_SECURITY = "max-age=31536000"
 
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _OWN_SITES = frozenset(("same-origin", "none"))
@@ -48,9 +50,19 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MAX_SHOWN = 100
 
 
-def add_headers(headers: Headers) -> None:
-    """Set the security headers, and `Cache-Control: no-store` unless the route has set another value."""
+def add_headers(headers: Headers, *, secure: bool = False) -> None:
+    """Set the security headers, and `Cache-Control: no-store` unless the route has set another value.
+
+    Parameters
+    ----------
+    headers : Headers
+        Of the response.
+    secure : bool
+        Whether the request came over TLS; the browser then uses TLS for the following year (HSTS).
+    """
     headers.update(HEADERS)
+    if secure:
+        headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
     headers.setdefault("Cache-Control", "no-store")
 
 

@@ -14,7 +14,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -107,7 +108,7 @@ class Keys:
         salt = secrets.token_hex(16)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         key = Key(secrets.token_hex(4), label, now, salt, _digest(salt, text))
-        with self._lock:
+        with self._changing():
             self._write((*self._read(), key))
         return text
 
@@ -119,7 +120,7 @@ class Keys:
         ApiKeyError
             If no key has this id, or the file cannot be read or written.
         """
-        with self._lock:
+        with self._changing():
             keys = self._read()
             gone = next((key for key in keys if key.id == key_id), None)
             if gone is None:
@@ -145,6 +146,22 @@ class Keys:
         """Return whether a key with this id exists."""
         return any(key.id == key_id for key in self.all)
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the lock of a change, against other threads and processes."""
+        with self._lock, ExitStack() as held:
+            try:
+                make_folder(self.path.parent, mode=0o700)
+                descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+                held.callback(os.close, descriptor)  # which releases the lock
+                _lock_file(descriptor)
+            except FileExistsError as error:
+                raise ApiKeyError(f"{self.path.parent}: is not a folder") from error
+            except OSError as error:
+                raise ApiKeyError(f"{self.path}: cannot lock the API keys: {error.strerror}") from error
+            self._seen = None  # two changes can leave equal times and sizes behind
+            yield
+
     def _read(self) -> tuple[Key, ...]:
         """Read the keys; the file is parsed only if it has changed."""
         try:
@@ -164,7 +181,6 @@ class Keys:
         """Replace the file; only its owner can read it at any time."""
         text = json.dumps({"version": _VERSION, "keys": [asdict(key) for key in keys]}, indent=2)
         try:
-            make_folder(self.path.parent, mode=0o700)
             write_file(self.path, text + "\n", mode=0o600)
         except OSError as error:
             raise ApiKeyError(f"{self.path}: cannot write the API keys: {error.strerror}") from error
@@ -229,6 +245,18 @@ class Sessions:
         """End a session; an unknown token is ignored."""
         with self._lock:
             self._open.pop(_hashed(token), None)
+
+
+def _lock_file(descriptor: int) -> None:
+    """Lock an open file exclusively; raises OSError. Systems without fcntl lock its first byte."""
+    try:
+        import fcntl
+    except ImportError:
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]  # Windows only
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _parse(content: bytes) -> tuple[Key, ...]:

@@ -178,9 +178,16 @@ class Jobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._queue: queue.SimpleQueue[tuple[Job, Sequence[Item]] | None] = queue.SimpleQueue()
         self._stopping = False
+        self._thread_count = threads
+        self._threads: list[threading.Thread] = []
+
+    def _start_threads(self) -> None:
+        """Start the threads at the first job (the lock is held), so that an app can be forked before."""
+        if self._threads:
+            return
         self._threads = [
             threading.Thread(target=self._run, name=f"faceall-register-{number}", daemon=True)
-            for number in range(threads)
+            for number in range(self._thread_count)
         ]
         for thread in self._threads:
             thread.start()
@@ -226,6 +233,7 @@ class Jobs:
         job = Job(len(items))
         with self._lock:
             self._check_capacity(len(items))
+            self._start_threads()
             self._waiting += len(items)
             self._drop_old()
             self._jobs[job.id] = job
