@@ -179,3 +179,16 @@ def test_a_killed_writer_leaves_the_old_folder_or_the_new(tmp_path: Path) -> Non
         writer.communicate()
         assert names(target) == ["a", "b"]
         assert (target / "a").read_text() == (target / "b").read_text() != ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    """A pipe without a writer is refused at once, a folder too."""
+    (tmp_path / "file").write_bytes(b"content")
+    with files.open_regular(tmp_path / "file") as file:
+        assert file.read() == b"content"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is not a regular file"):
+        files.open_regular(tmp_path / "pipe")
+    with pytest.raises(IsADirectoryError):
+        files.open_regular(tmp_path)

@@ -12,6 +12,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ __all__ = [
     "draft_path",
     "make_folder",
     "new_folder",
+    "open_regular",
     "remove_path",
     "replaced_file",
     "replacing",
@@ -54,6 +56,33 @@ def draft_path(path: Path, suffix: str = ".part") -> Path:
         ``.NAME.TOKEN`` and the suffix, with NAME cut where it is long.
     """
     return path.with_name(f".{path.name[:_LONGEST_STEM]}.{secrets.token_hex(4)}{suffix}")
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file for reading; a named pipe or device in its place could block or never end.
+
+    Parameters
+    ----------
+    path : path-like
+        The file. It is opened without blocking and checked afterwards, so that it cannot be exchanged in between.
+
+    Returns
+    -------
+    BinaryIO
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened (FileNotFoundError, IsADirectoryError, ...) or is not a regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return open(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder", os.fspath(path))
+    raise OSError(errno.EINVAL, "is not a regular file", os.fspath(path))
 
 
 def write_file(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:

@@ -14,6 +14,7 @@ from stand_ins import ColourDetector, ColourEmbedder
 from test_web_register import Shelf
 
 from faceall.gallery import Gallery
+from faceall.web import ServerOptions
 from faceall.types import Faces
 from faceall.web.api.faceall_routes import split_names
 from faceall.web.errors import RefusedError
@@ -109,6 +110,16 @@ def test_a_form_without_names_is_refused(client: Any) -> None:
     assert client.post("/faceRegister", data={"a": sent(image_file(1))}).status_code == 400
     assert client.post("/faceRetrieve", data={"a": sent(image_file(1))}).status_code == 400
     assert client.post("/faceRetrieve", data={"name": "b", "a": sent(image_file(1))}).status_code == 400
+
+
+def test_only_the_nearest_faces_are_retrieved(make_app: Any) -> None:
+    """However large the gallery is, at most `max_matches` are returned, so that the time does not grow with it."""
+    client = make_app(ServerOptions(max_matches=2)).test_client()
+    for name, number in (("eve", 240), ("ada", 1), ("joy", 100)):
+        post_register(client, f"{name}.png*", (f"{name}.png", image_file(number)))
+    answer = client.post("/faceRetrieve", data={"name": "q", "q": sent(image_file(240))}).json["faces"]
+    assert len(answer) == 2
+    assert answer[0]["distance"] < answer[1]["distance"]
 
 
 def test_all_faces_are_retrieved_by_ascending_squared_distance(client: Any, gallery: Gallery) -> None:

@@ -6,10 +6,10 @@ damaged files to stderr, fills the missing part of a truncated image with gray, 
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
-import stat
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +21,8 @@ from PIL import Image as PillowImage
 from PIL import ImageFile
 
 from faceall.errors import ImageError, ImageTooLargeError, UnreadableImageError
+from faceall.files import open_regular
+from faceall.images.hostile import MeteredFile, TooMuchWorkError, check_scans, check_tiff
 from faceall.types import Array, Image
 
 DEFAULT_MAX_PIXELS = 200_000_000
@@ -183,16 +185,17 @@ def _in_memory(source: Any) -> BinaryIO:
 
 
 def _on_disk(source: Any) -> BinaryIO:
-    """Open a regular file; a pipe could block or never end."""
+    """Open a regular file."""
     try:
-        mode = os.stat(source).st_mode
-        if stat.S_ISREG(mode):
-            return open(source, "rb")
+        return open_regular(source)
     except FileNotFoundError as error:
         raise _UnreadableError("no such file") from error
+    except IsADirectoryError as error:
+        raise _UnreadableError("is a folder, expected an image file") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        if getattr(error, "errno", None) == errno.EINVAL:
+            raise _UnreadableError("is not a regular file") from error
         raise _UnreadableError(f"cannot be opened ({getattr(error, 'strerror', None) or error})") from error
-    raise _UnreadableError("is a folder, expected an image file" if stat.S_ISDIR(mode) else "is not a regular file")
 
 
 def _inspect(file: BinaryIO, max_pixels: int) -> ImageHeader:
@@ -213,18 +216,33 @@ def _identified(file: BinaryIO, max_pixels: int) -> Iterator[tuple[_Format, Imag
     """Open a file as an image of a known format and allowed size; translate all errors of the block."""
     _silence(UserWarning, r"PIL\.\w+Plugin")
     kind = _identify(file)
+    metered = MeteredFile(file, _size(file))
     try:
-        with _open(kind, file) as image:
+        if kind.name == "TIFF":
+            check_tiff(file)
+        with _open(kind, metered) as image:
             _check_size(image.size, max_pixels)
+            metered.header_is_read()
+            if kind.name == "JPEG":
+                check_scans(file)
             yield kind, image
     except (_UnreadableError, _TooLargeError):
         raise
+    except TooMuchWorkError as error:
+        raise _UnreadableError(f"damaged or malicious {kind.name} image ({error})") from error
     except PillowImage.DecompressionBombError as error:
         raise _TooLargeError(f"has a part that is too large ({_one_line(error)})") from error
     except MemoryError as error:
         raise _TooLargeError(f"not enough memory to decode this {kind.name} image") from error
     except Exception as error:  # with damaged bytes, Pillow's readers raise nearly anything
         raise _UnreadableError(f"damaged or truncated {kind.name} image ({_one_line(error)})") from error
+
+
+def _size(file: BinaryIO) -> int:
+    """Return the size of an open file in bytes."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return end
 
 
 def _silence(category: type[Warning], module: str) -> None:
@@ -254,7 +272,7 @@ def _identify(file: BinaryIO) -> _Format:
     raise _UnreadableError(f"is not an image of a known format; supported are {known}")
 
 
-def _open(kind: _Format, file: BinaryIO) -> ImageFile.ImageFile:
+def _open(kind: _Format, file: MeteredFile) -> ImageFile.ImageFile:
     """Open an image with Pillow, reading only its header.
 
     The reader class is called directly: `PIL.Image.open` applies a size limit that is global to the process.

@@ -24,6 +24,7 @@ from faceall.web.serializers import Serializer
 from faceall.web.services import EXTENSION, Services
 from faceall.web.work.batching import Worker
 from faceall.web.work.jobs import Item, Jobs, Result
+from faceall.web.work.memory import return_large_blocks
 from faceall.web.work.registrar import Registrar
 from faceall.web.work.uploads import Uploads
 
@@ -78,6 +79,7 @@ def create_app(
     FaceallError
         If the folder of uploads cannot be written.
     """
+    return_large_blocks()
     chosen = options or ServerOptions()
     app = Flask(__name__, static_folder=None)
     app.request_class = FormRequest

@@ -59,7 +59,10 @@ def face_register_batch() -> Response:
 
 
 def face_retrieve() -> Response:
-    """Return all faces of the gallery, nearest first, for an image with exactly one face; `name` is its field."""
+    """Return the nearest faces of the gallery for an image with exactly one face; `name` is its field.
+
+    At most `ServerOptions.max_matches` faces are returned, 1,000 by default.
+    """
     form_only()
     name = request.form.get("name")
     if name is None:
@@ -68,7 +71,7 @@ def face_retrieve() -> Response:
     data = only_file(key, services().options.max_file_bytes)
     gallery = services().gallery
     with services().decoding.open(data) as image:
-        results = gallery.search(image, k=max(1, len(gallery)))
+        results = gallery.search(image, k=services().options.max_matches)
     if len(results) != 1:
         raise refused(f"the image shows {len(results)} faces, expected exactly one", 422)
     paths = gallery.photos.paths(match.photo_id for match in results[0].matches)

@@ -7,6 +7,7 @@
 `file_names`     file names from forms as safe paths
 `batching`       `Worker`, one model shared by many threads
 `queues`         `BatchQueue` and `Request`, what `Worker` is made of
+`memory`         returns the memory of decoded images to the system
 `sharing`        `open_shared`, a gallery whose model is shared by threads
 ===============  ================================================================
 """
