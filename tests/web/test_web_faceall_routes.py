@@ -14,8 +14,8 @@ from stand_ins import ColourDetector, ColourEmbedder
 from test_web_register import Shelf
 
 from faceall.gallery import Gallery
-from faceall.web import ServerOptions
 from faceall.types import Faces
+from faceall.web import ServerOptions
 from faceall.web.api.faceall_routes import split_names
 from faceall.web.errors import RefusedError
 
