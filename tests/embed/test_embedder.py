@@ -18,6 +18,7 @@ from faceall.errors import ModelDamagedError, ModelNotFoundError, SettingError
 from faceall.models import (
     CAFFEMODEL,
     PROTOTXT,
+    Alignment,
     CropRule,
     Manifest,
     ModelFolder,
@@ -195,3 +196,30 @@ def test_an_environment_that_is_no_size(monkeypatch: pytest.MonkeyPatch, text: s
 def test_default_is_the_first_installed(two_sizes: Path) -> None:
     """Without any wish it is the model that `find_model` gives."""
     assert Embedder().model == find_model()
+
+
+def test_a_model_with_an_alignment_sees_faces_warped_to_its_template(tmp_path: Path) -> None:
+    """The landmarks of a turned face come to lie on the template; the vectors are those of the warped crop."""
+    model = write(tmp_path, crop=None, alignment=Alignment("openvino-0095"))
+    template = Alignment("openvino-0095").points * 160
+    turned = template @ np.array([[0.8, 0.6], [-0.6, 0.8]]) * 0.5 + [150, 90]
+    image = np.zeros((240, 320, 3), np.uint8)
+    for x, y in turned:
+        image[int(y) - 2 : int(y) + 3, int(x) - 2 : int(x) + 3] = 255
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    faces = Faces(np.array([[*low, *high]], np.float32), np.ones(1, np.float32), turned[None].astype(np.float32))
+    embedder = Embedder(model.path)
+    (crop,) = embedder.crop(image, faces)
+    for x, y in template:
+        assert crop[int(y), int(x)].min() > 200
+    np.testing.assert_array_equal(embedder(image, faces), embedder.embed_crops(crop[None]))
+    assert embedder.crop(image, Faces.empty()).shape == (0, 160, 160, 3)
+
+
+def test_the_alignment_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    """Vectors of differently aligned faces cannot be compared, so they are those of two models."""
+    prints = {
+        write(tmp_path / str(number), crop=None, alignment=alignment).fingerprint
+        for number, alignment in enumerate((Alignment("arcface-112"), Alignment("openvino-0095")))
+    }
+    assert len(prints | {write(tmp_path / "crop").fingerprint}) == 3

@@ -26,7 +26,7 @@ from faceall.embed.quantisation import (
     portraits,
 )
 from faceall.errors import EngineError, ModelDamagedError
-from faceall.models import EIGHT_BIT, CropRule, ModelFolder, adopt
+from faceall.models import EIGHT_BIT, Alignment, CropRule, ModelFolder, adopt
 from faceall.types import Array
 from tiny_model import write_tiny_model
 
@@ -135,14 +135,14 @@ def test_the_cheapest_groups_come_first_and_within_the_budget() -> None:
 
 def test_portraits_are_always_the_same_and_differ() -> None:
     """The same pictures on every machine; no two alike."""
-    first, again = (portraits(CropRule().regions, (160, 160)) for _ in range(2))
+    first, again = (portraits(CropRule(), (160, 160)) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert len({picture.tobytes() for picture in first}) == len(first)
 
 
 def test_exaggerations_use_the_whole_range() -> None:
     """They are as many as promised, and each kind reaches black and white."""
-    crops = portraits(CropRule().regions, (160, 160))
+    crops = portraits(CropRule(), (160, 160))
     harsh = exaggerated(crops)
     assert harsh.shape == (len(crops) + len(crops) // 3, 160, 160, 3)
     assert harsh.dtype == np.uint8
@@ -228,3 +228,10 @@ def test_ranges_of_many_pictures_are_those_of_their_parts() -> None:
     assert measure_ranges(net, {"data": pictures}) == pytest.approx({"second": 8.0})
     pictures[20, 0, 0, 0] = -1
     assert measure_ranges(net, {"data": pictures}) == {}
+
+
+def test_portraits_can_be_aligned() -> None:
+    """The portrait of a model with an alignment shows the eyes at the template's height."""
+    crops = portraits(Alignment("openvino-0095"), (112, 112), count=4)
+    assert crops.shape == (4, 112, 112, 3)
+    assert crops.std() > 20

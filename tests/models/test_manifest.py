@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceall.errors import ModelError
-from faceall.models import CAFFEMODEL, PROTOTXT, CropRule, Manifest, Standardisation
+from faceall.models import CAFFEMODEL, PROTOTXT, Alignment, CropRule, Manifest, Standardisation
 
 DIGEST = "0123456789abcdef" * 4
 
@@ -91,10 +91,10 @@ def test_parts_are_as_strict(part: str) -> None:
 
 def test_newer_is_told_from_damaged() -> None:
     """A higher schema says to upgrade, even if its fields are others; a wrong one says what was expected."""
-    with pytest.raises(ModelError, match="schema 2 is newer than this faceall, which knows 1: upgrade faceall"):
-        Manifest.from_json('{"schema": 2, "whatever": true}')
+    with pytest.raises(ModelError, match="schema 3 is newer than this faceall, which knows 2: upgrade faceall"):
+        Manifest.from_json('{"schema": 3, "whatever": true}')
     for schema in ("1", 0, None, True, 1.5):
-        with pytest.raises(ModelError, match=r"'schema' is .*, expected 1"):
+        with pytest.raises(ModelError, match=r"'schema' is .*, expected 1 to 2"):
             Manifest.from_json(changed(schema=schema))
 
 
@@ -167,3 +167,38 @@ def test_any_value_is_taken_or_refused(field: str, value: object) -> None:
     except ModelError:
         return
     assert Manifest.from_json(read.to_json()) == read
+
+
+def test_a_model_has_a_crop_rule_or_an_alignment() -> None:
+    """Without either it has the default crop rule; both are refused; `framing` is the one that is given."""
+    assert manifest().framing == CropRule()
+    aligned = manifest(alignment=Alignment("openvino-0095", border="replicate"))
+    assert aligned.crop is None
+    assert aligned.framing == Alignment("openvino-0095", border="replicate")
+    with pytest.raises(ModelError, match="'crop' and 'alignment' are both given, expected one of them"):
+        manifest(crop=CropRule(), alignment=Alignment())
+
+
+def test_alignments_are_written_in_layout_2_and_crop_rules_in_layout_1() -> None:
+    """A model that an older faceall can read stays readable by it; the template may be free."""
+    assert json.loads(manifest().to_json())["schema"] == 1
+    assert "alignment" not in json.loads(manifest().to_json())
+    points = tuple((0.1 * number, 0.5 + 0.05 * number) for number in range(1, 6))
+    for template in ("arcface-112", points):
+        aligned = manifest(alignment=Alignment(template))
+        assert json.loads(aligned.to_json())["schema"] == 2
+        assert Manifest.from_json(aligned.to_json()) == aligned
+
+
+def test_wrong_alignments_in_a_file_are_refused() -> None:
+    """An unknown template, an unknown field and no object name the field."""
+    text = json.loads(manifest(alignment=Alignment()).to_json())
+    good = text["alignment"]
+    for wrong, said in (
+        ({**good, "template": "dlib"}, "alignment.template is 'dlib', known are arcface-112, openvino-0095"),
+        ({**good, "colour": 1}, "field 'alignment.colour' is unknown"),
+        ({"template": "arcface-112"}, "field 'alignment.interpolation' is missing"),
+        ("arcface", "field 'alignment' is 'arcface', expected an object"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            Manifest.from_json(json.dumps({**text, "alignment": wrong}))

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from faceall import images
 from faceall.caffe.engines import CompiledNet, Precision, compile_cached, get_engine
 from faceall.caffe.files import read_net
 from faceall.caffe.net import Net
+from faceall.embed.cutting import cut_faces
 from faceall.errors import ModelError, SettingError
 from faceall.models import EIGHT_BIT, ModelFolder, find_model
 from faceall.types import Faces, Float32Array, Image
@@ -119,12 +119,7 @@ class Embedder:
             RGB, in the input size of the model.
         """
         manifest = self.model.manifest
-        width, height = manifest.input_size
-        image_size = (image.shape[1], image.shape[0])
-        crops = np.empty((len(faces), height, width, 3), np.uint8)
-        for number, region in enumerate(manifest.crop.regions(faces.boxes, image_size=image_size)):
-            crops[number] = images.crop(image, region, size=manifest.input_size)
-        return crops
+        return cut_faces(image, faces.boxes, faces.landmarks, manifest.framing, size=manifest.input_size)
 
     def embed_crops(self, crops: npt.NDArray[np.uint8]) -> Float32Array:
         """Embed faces that are already cropped.

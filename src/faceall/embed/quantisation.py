@@ -21,8 +21,9 @@ from faceall.caffe.engines import Precision, get_engine
 from faceall.caffe.files import read_net
 from faceall.caffe.net import Net
 from faceall.caffe.shapes import infer_shapes
+from faceall.embed.cutting import cut_faces
 from faceall.errors import EngineError
-from faceall.models import EIGHT_BIT, Manifest, ModelFolder, write_model_folder
+from faceall.models import EIGHT_BIT, Alignment, CropRule, Manifest, ModelFolder, write_model_folder
 from faceall.types import Array, Float32Array, Image
 
 MINIMUM_COSINE = 0.99994
@@ -38,6 +39,8 @@ _MARGIN = 1.6
 _PORTRAIT = Path(__file__).with_name("portrait.jpg")  # Eileen Collins, NASA, public domain
 _BOX = (70.0, 60.1, 154.9, 169.6)
 """The box of the face in it."""
+_LANDMARKS = ((93.4, 99.3), (135.5, 101.7), (114.3, 126.5), (91.1, 136.8), (134.3, 138.7))
+"""Its landmarks."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def add_eight_bit(model: ModelFolder, *, progress: Progress | None = None) -> tu
     """
     manifest = model.manifest
     net = read_net(model.prototxt, model.caffemodel)
-    crops = portraits(manifest.crop.regions, manifest.input_size)
+    crops = portraits(manifest.framing, manifest.input_size)
     natural, harsh = _standardised(crops, manifest), _standardised(exaggerated(crops), manifest)
     report = choose_ranges(
         net, natural, harsh, output=manifest.output_blob, minimum_cosine=MINIMUM_COSINE, progress=progress
@@ -117,13 +120,13 @@ def _standardised(crops: npt.NDArray[np.uint8], manifest: Manifest) -> Float32Ar
     return np.ascontiguousarray(numbers.transpose(0, 3, 1, 2))
 
 
-def portraits(regions: Callable[..., Array], size: tuple[int, int], count: int = IMAGES) -> npt.NDArray[np.uint8]:
+def portraits(framing: CropRule | Alignment, size: tuple[int, int], count: int = IMAGES) -> npt.NDArray[np.uint8]:
     """Return variations of a portrait: shifted, flipped, with other light, in gray, blurred and noisy.
 
     Parameters
     ----------
-    regions : callable
-        The model's crop rule: boxes -> regions.
+    framing : CropRule or Alignment
+        Of the model's manifest.
     size : tuple of int
         Width and height of the crops.
     count : int
@@ -138,9 +141,8 @@ def portraits(regions: Callable[..., Array], size: tuple[int, int], count: int =
     random = np.random.default_rng(0)
     box = np.array(_BOX)
     shifts = random.normal(0, 0.06, (count, 4)) * (box[2] - box[0])
-    whole = (image.shape[1], image.shape[0])
-    crops = [images.crop(image, region, size=size) for region in regions(box + shifts, image_size=whole)]
-    return np.stack([_vary(crop, random) for crop in crops])
+    landmarks = np.array(_LANDMARKS) + shifts.reshape(count, 2, 2).mean(axis=1, keepdims=True)
+    return np.stack([_vary(crop, random) for crop in cut_faces(image, box + shifts, landmarks, framing, size=size)])
 
 
 def _vary(crop: Image, random: np.random.Generator) -> Image:

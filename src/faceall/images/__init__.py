@@ -8,6 +8,7 @@ from faceall.images.draw import draw_faces
 from faceall.images.encode import encode_jpeg, write_image
 from faceall.images.files import IMAGE_SUFFIXES, find_images, is_image_path
 from faceall.images.scale import crop, resize
+from faceall.images.warp import warp
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -21,5 +22,6 @@ __all__ = [
     "read_header",
     "read_image",
     "resize",
+    "warp",
     "write_image",
 ]

@@ -4,6 +4,7 @@ A model is a folder with model.prototxt and model.caffemodel (Caffe's formats) a
 `faceall.models.fetch`, which is imported only when needed.
 """
 
+from faceall.models.alignment import TEMPLATES, Alignment, Similarities, fit_similarities
 from faceall.models.folder import ModelFolder, refuse_taken, sha256_of, write_model_folder
 from faceall.models.known import FACENET_CROP, FACENET_INPUT_SIZE, KNOWN_MODELS, KnownModel, recognise, recommended
 from faceall.models.manifest import CAFFEMODEL, EIGHT_BIT, MANIFEST, PROTOTXT, SCHEMA, Manifest, ModelKind
@@ -28,16 +29,20 @@ __all__ = [
     "MANIFEST",
     "PROTOTXT",
     "SCHEMA",
+    "TEMPLATES",
+    "Alignment",
     "CropRule",
     "KnownModel",
     "Manifest",
     "ModelFolder",
     "ModelKind",
     "ScannedFolder",
+    "Similarities",
     "Standardisation",
     "adopt",
     "data_folder",
     "find_model",
+    "fit_similarities",
     "installed_models",
     "recognise",
     "recommended",

@@ -90,8 +90,8 @@ class ModelFolder:
     def fingerprint(self) -> str:
         """The model's identity, 64 hexadecimal digits, the same for every copy of the model.
 
-        It covers everything that determines the vector of a crop: the files, the standardisation, the channel order and
-        the output. The name, the crop rule, the threshold and the layers in 8 bits are left out.
+        It covers everything that determines the vector of a crop: the files, the standardisation, the channel order,
+        the alignment and the output. The name, the crop rule, the threshold and the layers in 8 bits are left out.
         """
         manifest = self.manifest
         essence = {
@@ -100,6 +100,8 @@ class ModelFolder:
             "channels": manifest.channels,
             "output_blob": manifest.output_blob,
         }
+        if manifest.alignment is not None:
+            essence["alignment"] = manifest.alignment.to_json()
         return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
 
     def verify(self) -> None:

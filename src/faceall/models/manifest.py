@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from faceall.errors import ModelError
+from faceall.models.alignment import Alignment
 from faceall.models.preparation import CropRule, Standardisation
 
-SCHEMA = 1
-"""The schema version of manifest.json; it is raised when an older faceall could misread a newer file."""
+SCHEMA = 2
+"""The newest schema version of manifest.json. Version 2 adds `alignment`; models with a crop rule are written as
+version 1, which older releases can read."""
 
 MANIFEST = "manifest.json"
 PROTOTXT = "model.prototxt"
@@ -23,9 +25,9 @@ EIGHT_BIT = "eight-bit.json"
 
 ModelKind = Literal["embedder", "detector"]
 Channels = Literal["RGB", "BGR"]
-Part = TypeVar("Part", Standardisation, CropRule)
+Part = TypeVar("Part", Standardisation, CropRule, Alignment)
 
-_LATER_FIELDS = {"match_threshold_false_accept_rate": None}
+_LATER_FIELDS = {"match_threshold_false_accept_rate": None, "alignment": None}
 """Fields that older files do not have, with their values."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -50,8 +52,11 @@ class Manifest:
         The channel order of the input.
     standardisation : Standardisation
         How pixels are scaled.
-    crop : CropRule
-        Which region around a detected box the net sees.
+    crop : CropRule or None
+        Which region around a detected box the net sees; None if there is an alignment.
+    alignment : Alignment or None
+        How faces are aligned by their landmarks; None if there is a crop rule. Without either, the default crop rule
+        applies.
     input_blob, output_blob : str
         Names of the net's input and output.
     match_threshold : float or None
@@ -81,7 +86,8 @@ class Manifest:
     input_size: tuple[int, int]
     channels: Channels = "RGB"
     standardisation: Standardisation = Standardisation()  # noqa: RUF009 - frozen
-    crop: CropRule = CropRule()  # noqa: RUF009 - frozen
+    crop: CropRule | None = None
+    alignment: Alignment | None = None
     input_blob: str
     output_blob: str
     match_threshold: float | None = None
@@ -120,7 +126,13 @@ class Manifest:
 
     def _check_parts(self) -> None:
         _check(isinstance(self.standardisation, Standardisation), "standardisation", self.standardisation, "an object")
-        _check(isinstance(self.crop, CropRule), "crop", self.crop, "an object")
+        if self.crop is None and self.alignment is None:
+            object.__setattr__(self, "crop", CropRule())
+        if self.crop is not None and self.alignment is not None:
+            raise ModelError("fields 'crop' and 'alignment' are both given, expected one of them, null for the other")
+        _check(self.crop is None or isinstance(self.crop, CropRule), "crop", self.crop, "an object or null")
+        fits = self.alignment is None or isinstance(self.alignment, Alignment)
+        _check(fits, "alignment", self.alignment, "an object or null")
 
     def _check_source(self) -> None:
         for name in ("source", "licence"):
@@ -140,12 +152,19 @@ class Manifest:
             _check(self._is_name(name) and name != MANIFEST, "files", name, "plain names of files beside the manifest")
             _check(_is_sha256(digest), f"files.{name}", digest, "64 hexadecimal digits")
 
+    @property
+    def framing(self) -> CropRule | Alignment:
+        """The alignment, or the crop rule of a model without one."""
+        return self.alignment or self.crop or CropRule()
+
     def to_json(self) -> str:
         """Return the text of manifest.json; `from_json` is the inverse."""
-        values: dict[str, Any] = {"schema": SCHEMA}
+        values: dict[str, Any] = {"schema": 1 if self.alignment is None else 2}
         for entry in fields(self):
             value = getattr(self, entry.name)
-            values[entry.name] = value.to_json() if isinstance(value, Standardisation | CropRule) else value
+            values[entry.name] = value.to_json() if isinstance(value, Standardisation | CropRule | Alignment) else value
+        if self.alignment is None:
+            del values["alignment"]  # so that an older faceall can read the file
         values["accuracy"], values["files"] = dict(self.accuracy), dict(sorted(self.files.items()))
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
@@ -168,7 +187,10 @@ class Manifest:
         values = {**_LATER_FIELDS, **{str(name): value for name, value in values.items()}}
         _check_names(cls, values, "")
         values["standardisation"] = _part(Standardisation, values["standardisation"], "standardisation")
-        values["crop"] = _part(CropRule, values["crop"], "crop")
+        if values["alignment"] is not None:
+            values["alignment"] = _part(Alignment, values["alignment"], "alignment")
+        if values["crop"] is not None or values["alignment"] is None:
+            values["crop"] = _part(CropRule, values["crop"], "crop")
         manifest = cls(**values)
         needed = (PROTOTXT, CAFFEMODEL) if manifest.kind == "embedder" else ()
         for name in needed:
@@ -179,7 +201,7 @@ class Manifest:
 def _check_schema(schema: object) -> None:
     """Distinguish a newer file from a damaged one."""
     if not _is_count(schema):
-        raise ModelError(f"field 'schema' is {schema!r}, expected {SCHEMA}")
+        raise ModelError(f"field 'schema' is {schema!r}, expected 1 to {SCHEMA}")
     if isinstance(schema, int) and schema > SCHEMA:
         raise ModelError(f"schema {schema} is newer than this faceall, which knows {SCHEMA}: upgrade faceall")
 
