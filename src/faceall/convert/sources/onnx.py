@@ -15,9 +15,8 @@ from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.caffe.onnx_schema import FLOAT, INT64, messages
 from faceall.caffe.prototxt import message_of
 from faceall.caffe.schema import PARAMETER_FIELDS
-from faceall.convert.sources.source import Source, digests, read_note
+from faceall.convert.sources.source import MANIFEST_KEY, Source, digests, read_note
 from faceall.convert.sources.tensorflow.tensor_bundle import read_bytes
-from faceall.convert.targets.onnx import MANIFEST_KEY
 from faceall.errors import ModelError, NetError, NetFormatError, UnsupportedGraphError
 from faceall.models import Manifest
 from faceall.protobuf import Message, MessageClass, build_messages

@@ -17,6 +17,9 @@ from faceall.models import CAFFEMODEL, PROTOTXT, Manifest, sha256_of
 
 SourceKind: TypeAlias = Literal["frozen graph", "checkpoint", "variables", "savedmodel", "keras", "caffe", "onnx"]
 
+MANIFEST_KEY = "faceall.manifest"
+"""The key of the manifest in the metadata of ONNX files."""
+
 ACCEPTED = (
     "a frozen TensorFlow graph (.pb), a TensorFlow 1 checkpoint (folder or prefix with .index and .data, with or "
     "without .meta), a SavedModel folder, a Keras file (.keras, .h5), Caffe's prototxt with its caffemodel, or an ONNX "

@@ -10,12 +10,10 @@ import numpy as np
 
 from faceall.caffe.net import Net
 from faceall.caffe.onnx import to_onnx
+from faceall.convert.sources.source import MANIFEST_KEY
 from faceall.errors import EngineError
 from faceall.models import Manifest
 from faceall.types import Float32Array
-
-MANIFEST_KEY = "faceall.manifest"
-"""Where the manifest stands in the file's metadata, as JSON."""
 
 Runner: TypeAlias = Callable[[Mapping[str, Float32Array]], dict[str, Float32Array]]
 
