@@ -2,8 +2,8 @@
 
 A schema is a dict: the message's name -> its fields, one per line, as `label type name = number`, where label is
 `optional`, `repeated`, `packed` or `map`. A line `enum Name = A 0, B 1` inside a message declares an enumeration.
-An optional default follows the number. Nothing is generated, and no other copy of the same schema in the
-process can clash with ours.
+An optional default follows the number. Nothing is generated, and another copy of the same schema in the
+process does not conflict.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SCALARS = {
 
 
 def build_messages(package: str, schema: Mapping[str, str]) -> dict[str, MessageClass]:
-    """The message classes of `schema`, by name, in a private descriptor pool."""
+    """Return the message classes of `schema`, by name, in a private descriptor pool."""
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto2")
     enums = {
         line.split()[1] for text in schema.values() for line in text.strip().splitlines() if line.split()[0] == "enum"
@@ -91,7 +91,7 @@ def _set_type(field: Any, package: str, enums: set[str], kind: str) -> None:
 
 
 def to_dict(message: Message) -> dict[str, Any]:
-    """The fields that are set, with the schema's names; enumerations by name, messages as dicts."""
+    """Return the fields that are set, with the schema's names; enumerations by name, messages as dicts."""
     return {field.name: _plain(field, value) for field, value in message.ListFields()}
 
 

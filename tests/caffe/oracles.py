@@ -24,7 +24,7 @@ def side(options: Options, name: str, stem: str, default: int) -> tuple[int, int
 
 
 def convolution(options: Options, inputs: Sequence[Array], weights: Sequence[Array], _: int) -> list[Array]:
-    """Every window, every channel of its group, every kernel element that lies in the picture."""
+    """Every window, every channel of its group, every kernel element that lies in the image."""
     (array,), kernel = inputs, weights[0]
     batch, channels, *size = array.shape
     group = channels // kernel.shape[1]

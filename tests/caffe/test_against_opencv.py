@@ -57,7 +57,7 @@ def check(what: str, engine: str, net: Net, inputs: dict[str, Float32Array], wan
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_published_nets_of_mtcnn_compute_what_opencv_computes(engine: str, name: str, mtcnn_folder: Path) -> None:
-    """det1, det2, det3 as they were published, on random numbers in the range of their pictures."""
+    """det1, det2, det3 as they were published, on random numbers in the range of their images."""
     files = mtcnn_folder / f"{name}.prototxt", mtcnn_folder / f"{name}.caffemodel"
     net = read_net(*files)
     rng = np.random.default_rng(0)

@@ -182,11 +182,11 @@ def test_opencv_and_faceall_agree_on_16_bits(tmp_path: Path) -> None:
     shrunk = read_caffemodel(small.read_bytes())
     for key, array in rounded_to_half(net).weights.items():
         np.testing.assert_array_equal(shrunk[key], array)
-    pictures = random.standard_normal((1, 3, 4, 4), np.float32)
+    images = random.standard_normal((1, 3, 4, 4), np.float32)
     results = []
     for data in (write_caffemodel(net, half=True), write_caffemodel(rounded_to_half(net))):
         opened = cv2.dnn.readNetFromCaffe(np.frombuffer(text.encode(), np.uint8), np.frombuffer(data, np.uint8))
-        opened.setInput(pictures)
+        opened.setInput(images)
         results.append(opened.forward())
     np.testing.assert_array_equal(*results)
 

@@ -99,7 +99,7 @@ def test_an_engine_runs_mtcnn(engine: Engine, mtcnn_net: Net, batch: int) -> Non
     check(engine, mtcnn_net, random_inputs(mtcnn_net, np.random.default_rng(batch), batch))
 
 
-def test_one_compiled_p_net_runs_pictures_of_every_size(engine: Engine, mtcnn_folder: Path) -> None:
+def test_one_compiled_p_net_runs_images_of_every_size(engine: Engine, mtcnn_folder: Path) -> None:
     """Sizes change from call to call, and come back."""
     net = read_net(mtcnn_folder / "det1.prototxt", mtcnn_folder / "det1.caffemodel")
     reference, compiled = get_engine("reference").compile(net), engine.compile(net)

@@ -40,8 +40,8 @@ def test_run_all_computes_in_the_dtype_that_is_asked_for(dtype: type[np.floating
         np.testing.assert_allclose(blob, precise[name], rtol=1e-3, atol=1e-4)
 
 
-def test_a_batch_is_its_pictures_one_by_one() -> None:
-    """No picture sees another."""
+def test_a_batch_is_its_images_one_by_one() -> None:
+    """No image sees another."""
     net = random_net(5)
     inputs = random_inputs(net, np.random.default_rng(0), 3)
     together = run_all(net, inputs)
@@ -53,5 +53,5 @@ def test_a_batch_is_its_pictures_one_by_one() -> None:
 
 def test_an_input_that_is_not_given_is_named() -> None:
     """With what was given."""
-    with pytest.raises(ShapeError, match="net 'random-0' needs the input 'data', given: picture"):
-        run_all(random_net(0), {"picture": np.zeros((1, 3, 20, 20))})
+    with pytest.raises(ShapeError, match="net 'random-0' needs the input 'data', given: image"):
+        run_all(random_net(0), {"image": np.zeros((1, 3, 20, 20))})

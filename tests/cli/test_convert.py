@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cli_runs import Run
 
-from faceall.convert.parity.comparison import random_pictures
+from faceall.convert.parity.comparison import random_images
 from faceall.images import write_image
 from faceall.models import ModelFolder
 from faceall.types import Image
@@ -41,7 +41,7 @@ def test_json_has_every_step(run: Run, model: Path, tmp_path: Path) -> None:
 
 def test_smaller_embedding_from_a_folder_of_crops(run: Run, model: Path, tmp_path: Path) -> None:
     """512 to 128 in small: the folder says 16 numbers, the table what was kept and how accurate it is."""
-    for number, crop in enumerate(random_pictures(40, (160, 160, 3), seed=2)):
+    for number, crop in enumerate(random_images(40, (160, 160, 3), seed=2)):
         folder = tmp_path / "crops" / f"person-{number // 2}"
         folder.mkdir(parents=True, exist_ok=True)
         write_image(folder / f"{number}.png", crop)
@@ -81,7 +81,7 @@ def test_photos_are_cut_where_asked(run: Run, model: Path, tmp_path: Path, astro
 def test_mistakes_are_one_line(run: Run, model: Path, tmp_path: Path, options: list[str], words: str) -> None:
     """What is missing or does not fit is named, and nothing is written."""
     (tmp_path / "empty").mkdir()
-    np.savez(tmp_path / "crops.npz", crops=random_pictures(3, (160, 160, 3)))
+    np.savez(tmp_path / "crops.npz", crops=random_images(3, (160, 160, 3)))
     places = {"CROPS": str(tmp_path / "crops.npz"), "EMPTY": str(tmp_path / "empty")}
     place = tmp_path / "crops.npz" if "onnx" in options else tmp_path / "out"
     done = run("convert", model, "-o", place, *(places.get(option, option) for option in options), exit_code=1)

@@ -27,7 +27,7 @@ from faceall.convert import (
     convert,
 )
 from faceall.convert.architectures.definitions import ARCHITECTURES
-from faceall.convert.parity.comparison import channels_first, random_pictures
+from faceall.convert.parity.comparison import channels_first, random_images
 from faceall.types import Float32Array
 from tensorflow_graphs import small_facenet
 
@@ -82,7 +82,7 @@ def assert_agrees(caffe: Any, prototxt: Path, caffemodel: Path, x: Float32Array)
 def crops_of(net: Net, count: int) -> Float32Array:
     """Random pictures of the net's size, standardised."""
     ((_, _, height, width),) = net.inputs.values()
-    return channels_first((random_pictures(count, (height, width, 3)).astype(np.float32) - 127.5) / 128)
+    return channels_first((random_images(count, (height, width, 3)).astype(np.float32) - 127.5) / 128)
 
 
 def options_of(styles: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def test_every_variant_of_a_small_net(
 def test_projected_sizes(caffe: Any, tmp_path: Path, size: int) -> None:
     """A smaller embedding is a net like any other."""
     source = small_facenet().write(tmp_path / "small.pb")
-    faces = FaceCrops(random_pictures(30, (19, 19, 3), seed=4))
+    faces = FaceCrops(random_images(30, (19, 19, 3), seed=4))
     made = convert(
         source, tmp_path / "m", parity=ParityOptions(engine="reference"), reduction=Reduction(size=size, crops=faces)
     )

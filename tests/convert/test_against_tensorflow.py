@@ -35,16 +35,16 @@ def graph(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(shared: Path) -> Float32Array:
+def images(shared: Path) -> Float32Array:
     """Crops of several people and the golden ones, standardised."""
     golden = np.load(shared / "models/facenet/golden.npz")["crops"][:3]
     return Standardisation().apply(np.concatenate([golden, default_crops((160, 160)).crops[:3]]))
 
 
 @pytest.fixture(scope="module")
-def vectors(graph: Path, pictures: Float32Array) -> Float32Array:
-    """What this TensorFlow makes of the pictures."""
-    return np.asarray(run(graph, {"input:0": pictures, "phase_train:0": False}), np.float32)
+def vectors(graph: Path, images: Float32Array) -> Float32Array:
+    """What this TensorFlow makes of the images."""
+    return np.asarray(run(graph, {"input:0": images, "phase_train:0": False}), np.float32)
 
 
 def run(graph: Path, feeds: dict[str, Any]) -> Any:
@@ -63,19 +63,19 @@ def test_the_golden_vectors_are_this_tensorflows(shared: Path, vectors: Float32A
 
 
 def test_the_graph_in_numpy_computes_what_tensorflow_computes(
-    graph: Path, pictures: Float32Array, vectors: Float32Array
+    graph: Path, images: Float32Array, vectors: Float32Array
 ) -> None:
     """The first step of every proof: the source as faceall runs it."""
     bound = bind(read_graph(graph))
-    np.testing.assert_allclose(evaluate(bound, {bound.input: pictures})[bound.output], vectors, atol=TOLERANCE)
+    np.testing.assert_allclose(evaluate(bound, {bound.input: images})[bound.output], vectors, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("batch_norm", ["keep", "fold"])
 def test_caffe_files_compute_what_tensorflow_computes(
-    graph: Path, pictures: Float32Array, vectors: Float32Array, tmp_path: Path, batch_norm: Any
+    graph: Path, images: Float32Array, vectors: Float32Array, tmp_path: Path, batch_norm: Any
 ) -> None:
     """The last step: the files as written, in the engine that people use."""
     folder = convert(graph, tmp_path / "model", reading=SourceOptions(batch_norm=batch_norm)).folder
     compiled = get_engine().compile(read_net(folder.prototxt, folder.caffemodel), precision="float32")
-    made = compiled({"input": channels_first(pictures)})["embeddings"]
+    made = compiled({"input": channels_first(images)})["embeddings"]
     np.testing.assert_allclose(made, vectors, atol=TOLERANCE)

@@ -1,4 +1,4 @@
-"""The whole way: a file in, a model folder out, and nothing at all where the gate is missed."""
+"""The whole way: a file in, a model folder out, and nothing at all where the tolerance is missed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from faceall.convert import (
     read_crops,
     translate,
 )
-from faceall.convert.parity.comparison import channels_first, random_pictures
+from faceall.convert.parity.comparison import channels_first, random_images
 from faceall.convert.parity.report import count_flips
 from faceall.convert.targets.onnx import open_onnx, open_with_openvino
 from faceall.convert.tensorflow.evaluate import evaluate
@@ -49,7 +49,7 @@ def test_folder_holds_a_net_that_gives_the_same_vectors(source: Path, tmp_path: 
     made = convert(source, tmp_path / "model", reading=SourceOptions(batch_norm=style))  # type: ignore[arg-type]
     folder = made.folder
     folder.verify()
-    crops = random_pictures(3, (19, 19, 3), seed=9)
+    crops = random_images(3, (19, 19, 3), seed=9)
     x = folder.manifest.standardisation.apply(crops)
     compiled = get_engine("reference").compile(read_net(folder.prototxt, folder.caffemodel))
     actual = compiled({"input": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})["embeddings"]
@@ -87,8 +87,8 @@ def test_report_as_json_and_text(source: Path, tmp_path: Path) -> None:
 
 
 def test_given_vectors_are_the_reference(source: Path, tmp_path: Path) -> None:
-    """Vectors that come with the pictures are compared, and wrong ones miss the gate."""
-    crops = random_pictures(2, (19, 19, 3))
+    """Vectors that come with the pictures are compared, and wrong ones miss the tolerance."""
+    crops = random_images(2, (19, 19, 3))
     x = (crops.astype(np.float32) - 127.5) / 128
     golden = evaluate(small_facenet().bound(), {"input": x})["embeddings"]
     assert (
@@ -107,7 +107,7 @@ def test_gate_names_the_first_diverging_layer() -> None:
     key = "Net_Conv2d_3a_2x2/0"
     weights[key] = weights[key] * np.float32(1.01)
     damaged = replace(translation, net=translation.net.with_weights(weights))
-    x = (random_pictures(2, (19, 19, 3)).astype(np.float32) - 127.5) / 128
+    x = (random_images(2, (19, 19, 3)).astype(np.float32) - 127.5) / 128
     report = compare(damaged, x, engine="reference")
     assert not report.passed
     assert report.first_divergence is not None
@@ -125,7 +125,7 @@ def test_not_a_number_misses_the_gate() -> None:
 
 
 def test_nothing_is_written_above_the_gate(source: Path, tmp_path: Path) -> None:
-    """A gate of less than nothing refuses every net: no model, but the report, which the error names."""
+    """A tolerance of less than nothing refuses every net: no model, but the report, which the error names."""
     with pytest.raises(ParityError, match=r"no model was written, only the report .*model\.parity\.json"):
         convert(source, tmp_path / "out" / "model", parity=ParityOptions(tolerance=-1.0))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.parity.json"]
@@ -210,7 +210,7 @@ def test_errors_name_the_file(tmp_path: Path, error: type[Exception]) -> None:
 
 def test_check_files(tmp_path: Path) -> None:
     """Pictures with or without vectors are read from an .npz; anything else is refused in one line."""
-    crops = random_pictures(2, (8, 8, 3))
+    crops = random_images(2, (8, 8, 3))
     np.savez(tmp_path / "both.npz", crops=crops, embeddings=np.ones((2, 4), np.float32))
     np.savez(tmp_path / "crops.npz", crops=crops)
     np.savez(tmp_path / "other.npz", faces=crops)
@@ -257,7 +257,7 @@ def test_onnx_file_gives_the_vectors_for_any_batch(source: Path, tmp_path: Path)
     made = convert(source, tmp_path / "m.onnx", target="onnx")
     graph = small_facenet().bound()
     for count, run in ((1, open_onnx(made.path)[0]), (5, open_onnx(made.path)[0]), (5, open_with_openvino(made.path))):
-        x = made.manifest.standardisation.apply(random_pictures(count, (19, 19, 3), seed=count))
+        x = made.manifest.standardisation.apply(random_images(count, (19, 19, 3), seed=count))
         actual = run({"input": channels_first(x)})["embeddings"]
         np.testing.assert_allclose(actual, evaluate(graph, {"input": x})["embeddings"], atol=2e-6)
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -363,7 +363,7 @@ def test_a_smaller_embedding_is_called_as_asked(source: Path, tmp_path: Path) ->
     """The name is taken as it is; a threshold for the larger vectors is dropped."""
     first = convert(source, tmp_path / "first").folder
     (first.path / "manifest.json").write_text(replace(first.manifest, match_threshold=0.7).to_json())
-    faces = FaceCrops(random_pictures(20, (19, 19, 3)))
+    faces = FaceCrops(random_images(20, (19, 19, 3)))
     made = convert(
         first.path, tmp_path / "m", reduction=Reduction(size=4, crops=faces), reading=SourceOptions(name="mine")
     )
@@ -385,7 +385,7 @@ def test_net_before_and_after_are_compared_layer_by_layer(source: Path, tmp_path
 
 def test_smaller_embedding(source: Path, tmp_path: Path) -> None:
     """Ten numbers become four: the manifest says so, the report has the cost, the folder gives unit vectors."""
-    faces = FaceCrops(random_pictures(60, (19, 19, 3), seed=4), tuple(f"p{number // 3}" for number in range(60)))
+    faces = FaceCrops(random_images(60, (19, 19, 3), seed=4), tuple(f"p{number // 3}" for number in range(60)))
     made = convert(source, tmp_path / "m", reduction=Reduction(size=4, crops=faces))
     manifest = made.folder.manifest
     assert (manifest.name, manifest.embedding_size) == ("facenet-small-4", 4)
@@ -396,7 +396,7 @@ def test_smaller_embedding(source: Path, tmp_path: Path) -> None:
     values = json.loads(made.report_path.read_text())["projection"]
     assert 0 < values["variance"] <= 1
     assert values["accuracy_after"] <= 1
-    x = {"input": channels_first(manifest.standardisation.apply(random_pictures(3, (19, 19, 3), seed=9)))}
+    x = {"input": channels_first(manifest.standardisation.apply(random_images(3, (19, 19, 3), seed=9)))}
     vectors = get_engine("reference").compile(read_net(made.folder.prototxt, made.folder.caffemodel))(x)["embeddings"]
     assert vectors.shape == (3, 4)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -406,13 +406,13 @@ def test_crops_in_a_folder(source: Path, tmp_path: Path) -> None:
     """Pictures of the right size or larger are read, with the folders' names as labels; smaller ones are refused."""
     (tmp_path / "faces" / "Ann").mkdir(parents=True)
     for number, size in enumerate((19, 40)):
-        write_image(tmp_path / "faces" / "Ann" / f"{number}.png", random_pictures(1, (size, size, 3))[0])
+        write_image(tmp_path / "faces" / "Ann" / f"{number}.png", random_images(1, (size, size, 3))[0])
     crops = read_crops(tmp_path / "faces", (19, 19))
     assert crops.crops.shape == (2, 19, 19, 3)
     assert crops.labels == ("Ann", "Ann")
-    np.testing.assert_array_equal(crops.crops[0], random_pictures(1, (19, 19, 3))[0])
+    np.testing.assert_array_equal(crops.crops[0], random_images(1, (19, 19, 3))[0])
     assert len(read_crops(tmp_path / "faces", (19, 19), 1).crops) == 1
-    assert convert(source, tmp_path / "m", parity=ParityOptions(crops=tmp_path / "faces")).report.pictures == 2
+    assert convert(source, tmp_path / "m", parity=ParityOptions(crops=tmp_path / "faces")).report.images == 2
     with pytest.raises(ConvertError, match=r"0\.png: is 19x19 pixels, .* at least 20x20"):
         read_crops(tmp_path / "faces", (20, 20))
     (tmp_path / "empty").mkdir()
@@ -437,7 +437,7 @@ def test_unknown_target_is_refused(source: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("format", "suffix"), [("mlprogram", ".mlpackage"), ("neuralnetwork", ".mlmodel")])
 def test_coreml_file_is_compared_as_written(source: Path, tmp_path: Path, format: Any, suffix: str) -> None:
-    """Both formats pass the gate of float32, twice to one place; nothing but the model and the report is left."""
+    """Both formats pass the tolerance of float32, twice to one place; nothing but the model and the report is left."""
     pytest.importorskip("coremltools", reason="needs coremltools; it comes with the extra coreml")
     for again in (False, True):
         options = CoremlOptions(format=format)

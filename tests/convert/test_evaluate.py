@@ -15,7 +15,7 @@ from tensorflow_graphs import GraphMaker, small_facenet
 
 
 def value(g: GraphMaker, x: Array, name: str = "embeddings") -> Array:
-    """The tensor `name` for the pictures `x`."""
+    """The tensor `name` for the images `x`."""
     graph = g.graph()
     return evaluate(Graph(graph.nodes, "input", name), {"input": x})[name]
 
@@ -47,7 +47,7 @@ def test_convolution_is_a_sum_over_the_window(size: int, stride: int, padding: s
 
 
 @pytest.mark.parametrize(("op", "padding"), [*itertools.product(["MaxPool", "AvgPool"], ["SAME", "VALID"])])
-def test_pools_look_at_the_picture_alone(op: str, padding: str) -> None:
+def test_pools_look_at_the_image_alone(op: str, padding: str) -> None:
     """Neither the maximum nor the mean of a window counts padding."""
     x = np.random.default_rng(4).normal(size=(1, 5, 6, 2)) - 3
     g = GraphMaker()
@@ -102,7 +102,7 @@ def test_unknown_operation_is_named() -> None:
 
 
 @pytest.mark.parametrize("norm", ["fused", "plain"])
-def test_vectors_have_unit_length_and_depend_on_the_picture(norm: str) -> None:
+def test_vectors_have_unit_length_and_depend_on_the_image(norm: str) -> None:
     """The small FaceNet that other tests lean on is no constant."""
     graph = small_facenet(norm).bound()
     x = np.random.default_rng(0).normal(size=(3, 19, 19, 3)).astype(np.float32)

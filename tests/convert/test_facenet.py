@@ -21,20 +21,20 @@ from faceall.types import Array
 from tensorflow_graphs import GraphMaker, small_facenet
 
 
-def pictures(graph: Graph, count: int = 3) -> Array:
-    """Random pictures of the size that the graph declares."""
+def images(graph: Graph, count: int = 3) -> Array:
+    """Random images of the size that the graph declares."""
     shape = graph.nodes[graph.input].attrs["shape"]
     return np.random.default_rng(5).normal(size=(count, *shape)).astype(np.float32)
 
 
 def run(net: Net, x: Array) -> Array:
-    """What the reference engine makes of pictures (N, H, W, C)."""
+    """What the reference engine makes of images (N, H, W, C)."""
     return get_engine("reference").compile(net)({"input": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})["embeddings"]
 
 
 def assert_same(graph: Graph, *, tolerance: float = 2e-6, **options: Any) -> Net:
     """The net computes what the graph computes, in both styles of batch norm; returns the one that keeps it."""
-    x = pictures(graph)
+    x = images(graph)
     wanted = evaluate(graph, {graph.input: x}, keep=())[graph.output]
     assert np.abs(wanted).max() > 1e-3
     nets = {style: translate(graph, name="net", batch_norm=style, **options).net for style in ("keep", "fold")}
@@ -56,7 +56,7 @@ def types(net: Net) -> Counter[str]:
 @pytest.mark.parametrize("norm", ["fused", "plain"])
 @pytest.mark.parametrize("queue", [False, True])
 def test_small_facenet_gives_the_same_vectors(norm: str, queue: bool) -> None:
-    """Both forms of batch norm and both ways of feeding pictures convert exactly."""
+    """Both forms of batch norm and both ways of feeding images convert exactly."""
     net = assert_same(small_facenet(norm, queue=queue).bound())
     assert net.inputs == {"input": (1, 3, 19, 19)}
     assert net.outputs == ("embeddings",)
@@ -139,7 +139,7 @@ def test_convolutions_keep_their_padding(size: int, stride: int, side: int, padd
 @pytest.mark.parametrize("side", [8, 9, 10])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 def test_maximum_pools_round_as_the_graph_does(size: int, stride: int, side: int, padding: str) -> None:
-    """Caffe rounds up; where TensorFlow rounds down the picture is trimmed first."""
+    """Caffe rounds up; where TensorFlow rounds down the image is trimmed first."""
     g = GraphMaker()
     x = g.placeholder("input", (-1, side, side, 2))
     window = {"ksize": [1, size, size, 1], "strides": [1, stride, stride, 1], "padding": padding}
@@ -205,7 +205,7 @@ def test_dilated_convolution() -> None:
     assert_same(joined(g, g.node("conv", "Conv2D", [x, g.numbers("weights", 3, 3, 2, 3)], **options)))
 
 
-def test_zeros_around_a_picture_join_the_convolution() -> None:
+def test_zeros_around_a_image_join_the_convolution() -> None:
     """Pad and a VALID convolution become one padded convolution, also where the sides differ."""
     g = GraphMaker()
     x = g.placeholder("input", (-1, 9, 9, 2))
@@ -261,7 +261,7 @@ def test_residual_sum_is_not_taken_for_a_rectifier() -> None:
     assert types(net) == Counter({"Input": 1, "ReLU": 1, "Eltwise": 1})
 
 
-def test_matrix_product_after_a_picture_meets_the_same_numbers() -> None:
+def test_matrix_product_after_a_image_meets_the_same_numbers() -> None:
     """TensorFlow flattens channels last, Caffe channels first: the rows of the matrix are permuted."""
     g = GraphMaker()
     x = g.convolution(g.placeholder("input", (-1, 4, 5, 2)), "conv", 2, 3)
@@ -272,7 +272,7 @@ def test_matrix_product_after_a_picture_meets_the_same_numbers() -> None:
 
 
 def test_flattened_result_keeps_its_order() -> None:
-    """A flattened picture that is not multiplied is permuted."""
+    """A flattened image that is not multiplied is permuted."""
     g = GraphMaker()
     net = assert_same(joined(g, g.flatten(g.placeholder("input", (-1, 4, 5, 2)), "flatten", 40)), tolerance=0)
     assert types(net) == Counter({"Input": 1, "Permute": 1, "Flatten": 1})
@@ -286,8 +286,8 @@ def test_global_average(keep: bool) -> None:
     assert_same(joined(g, g.node("Mean", "Mean", [g.placeholder("input", (-1, 4, 5, 2)), axes], keep_dims=keep)))
 
 
-def test_batch_norm_of_a_vector_through_a_picture() -> None:
-    """Fused batch norm wants pictures, so a vector is reshaped there and back; the net needs no such layers."""
+def test_batch_norm_of_a_vector_through_a_image() -> None:
+    """Fused batch norm wants images, so a vector is reshaped there and back; the net needs no such layers."""
     g = GraphMaker()
     x = g.flatten(g.placeholder("input", (-1, 2, 2, 2)), "flatten", 8)
     x = g.node("fc/MatMul", "MatMul", [x, g.numbers("fc/weights", 8, 6)])
@@ -318,7 +318,7 @@ def test_constant_minus_tensor() -> None:
 
 @pytest.mark.parametrize("op", ["Sigmoid", "Softmax", "Relu"])
 def test_activations(op: str) -> None:
-    """Activations work on pictures, Softmax over channels."""
+    """Activations work on images, Softmax over channels."""
     g = GraphMaker()
     assert_same(joined(g, g.node("y", op, [g.placeholder("input", (-1, 4, 4, 3))])))
 
@@ -377,22 +377,22 @@ def test_unclear_boundary_lists_the_candidates(missing: str, hint: str) -> None:
     """Without the usual names and with several candidates, the error lists them."""
     g = GraphMaker()
     for number in (1, 2):
-        g.node(f"out_{number}", "Relu", [g.placeholder(f"pictures_{number}", (-1, 4, 4, 3))])
+        g.node(f"out_{number}", "Relu", [g.placeholder(f"images_{number}", (-1, 4, 4, 3))])
     if missing == "input":
         g.node("embeddings", "Add", ["out_1", "out_2"])
     else:
-        g.node("input", "Identity", ["pictures_1"])
+        g.node("input", "Identity", ["images_1"])
     with pytest.raises(UnsupportedGraphError, match=hint) as caught:
         g.bound()
-    assert ("pictures_1" if missing == "input" else "out_1") in str(caught.value)
+    assert ("images_1" if missing == "input" else "out_1") in str(caught.value)
 
 
 def test_single_candidates_are_taken() -> None:
-    """The only placeholder for pictures and the only end of a graph need no names."""
+    """The only placeholder for images and the only end of a graph need no names."""
     g = GraphMaker()
-    g.node("last", "Relu", [g.convolution(g.placeholder("pictures"), "conv", 3, 4)])
+    g.node("last", "Relu", [g.convolution(g.placeholder("images"), "conv", 3, 4)])
     graph = g.bound()
-    assert (graph.input, graph.output) == ("pictures", "last")
+    assert (graph.input, graph.output) == ("images", "last")
     assert_same(graph)
 
 
@@ -411,14 +411,14 @@ def test_output_that_ignores_the_input_is_refused() -> None:
         translate(g.bound(), name="net")
 
 
-def test_circle_is_refused() -> None:
+def test_cycle_is_refused() -> None:
     """A loop in the graph is an error, not an endless search."""
     g = GraphMaker()
     x = g.placeholder("input", (-1, 4, 4, 3))
     g.node("a", "Add", [x, "b"])
     g.node("b", "Relu", ["a"])
     g.node("embeddings", "Relu", ["b"])
-    with pytest.raises(UnsupportedGraphError, match="circle"):
+    with pytest.raises(UnsupportedGraphError, match="cycle"):
         g.bound()
 
 

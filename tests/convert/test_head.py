@@ -24,7 +24,7 @@ def small(batch_norm: Any) -> Net:
 
 
 def run(net: Net, output: str = "embeddings", seed: int = 3) -> Float32Array:
-    """What the net makes of three random pictures."""
+    """What the net makes of three random images."""
     ((name, shape),) = net.inputs.items()
     x = np.random.default_rng(seed).normal(size=(3, *shape[1:])).astype(np.float32)
     return get_engine("reference").compile(net, [output])({name: x})[output]
@@ -36,7 +36,7 @@ def types(net: Net) -> Counter[str]:
 
 
 def with_head(*layers: Layer, **blobs: list[Any]) -> Net:
-    """A net of a picture (2, 3, 3) and these layers."""
+    """A net of an image (2, 3, 3) and these layers."""
     weights: dict[str, Float32Array] = {}
     for name, arrays in blobs.items():
         weights |= weight_keys(name, arrays)
@@ -71,8 +71,8 @@ def test_bottleneck_becomes_a_convolution_and_comes_back(style: str) -> None:
     np.testing.assert_allclose(run(back), run(net), atol=1e-6)
 
 
-def test_bottleneck_over_a_picture_becomes_a_kernel_of_its_size() -> None:
-    """An InnerProduct that flattens by itself needs a kernel as large as the picture."""
+def test_bottleneck_over_a_image_becomes_a_kernel_of_its_size() -> None:
+    """An InnerProduct that flattens by itself needs a kernel as large as the image."""
     random = np.random.default_rng(0)
     net = with_head(product("vector", "data", 4), vector=[random.normal(size=(4, 18)), random.normal(size=4)])
     changed = bottleneck_as(net, "vector", "convolution")

@@ -21,7 +21,7 @@ from tensorflow_graphs import small_facenet
 
 
 def vectors_of(net: Net, count: int = 40, seed: int = 0) -> Float32Array:
-    """What the small net makes of random pictures."""
+    """What the small net makes of random images."""
     x = np.random.default_rng(seed).normal(size=(count, 3, 19, 19)).astype(np.float32)
     return get_engine("reference").compile(net, ["embeddings"])({"input": x})["embeddings"]
 
@@ -34,7 +34,7 @@ def net(request: pytest.FixtureRequest) -> Net:
 
 @pytest.fixture
 def people() -> tuple[Float32Array, tuple[str, ...]]:
-    """Unit vectors of 20 people with 5 pictures each, in 16 numbers of which 4 matter."""
+    """Unit vectors of 20 people with 5 images each, in 16 numbers of which 4 matter."""
     random = np.random.default_rng(0)
     centres = np.repeat(random.normal(size=(20, 4)), 5, axis=0)
     noise = np.concatenate([random.normal(0, 0.1, (100, 4)), random.normal(0, 0.01, (100, 12))], axis=1)

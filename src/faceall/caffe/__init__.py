@@ -1,4 +1,4 @@
-"""Caffe's nets without Caffe: read, write, check and run them."""
+"""Read, write, check and run Caffe nets without Caffe."""
 
 from faceall.caffe.caffemodel import read_caffemodel, read_caffemodel_net, rounded_to_half, write_caffemodel
 from faceall.caffe.engines import get_engine

@@ -23,7 +23,13 @@ _DATA_TAG = b"\x2a"  # field 5 (data) as a length-delimited, packed run
 
 
 def read_caffemodel(data: bytes) -> dict[str, Float32Array]:
-    """Read the weights, "LAYER/NUMBER" -> array. Raises NetFormatError where the bytes are not a caffemodel."""
+    """Read the weights, "LAYER/NUMBER" -> array.
+
+    Raises
+    ------
+    NetFormatError
+        If the bytes are not a caffemodel.
+    """
     message = _parse(data)
     weights: dict[str, Float32Array] = {}
     for item in [*message.layers, *message.layer]:
@@ -37,12 +43,18 @@ def read_caffemodel_net(data: bytes) -> Net:
 
 
 def write_caffemodel(net: Net, *, half: bool = False) -> bytes:
-    """The bytes of a caffemodel (V2) with the layers and the weights of `net`.
+    """Return the bytes of a caffemodel (V2) with the layers and the weights of `net`.
 
-    half  store the weights in 16 bits, in the fields that NVIDIA's Caffe has for it: half the size, read by faceall,
-          by OpenCV 4 and by NVIDIA's Caffe, but not by Caffe 1.0, for which there is `half=False`
+    Parameters
+    ----------
+    half : bool
+        Store the weights in 16 bits, in the fields that NVIDIA's Caffe has for it: half the size, read by faceall, by
+        OpenCV 4 and by NVIDIA's Caffe, but not by Caffe 1.0, for which there is `half=False`.
 
-    Raises NetFormatError where a weight is too large for 16 bits.
+    Raises
+    ------
+    NetFormatError
+        If a weight is too large for 16 bits.
     """
     message = message_of(net)
     for item in message.layer:
@@ -56,9 +68,12 @@ def write_caffemodel(net: Net, *, half: bool = False) -> bytes:
 
 
 def rounded_to_half(net: Net) -> Net:
-    """The net with the weights that are left of it when they are stored in 16 bits, as float32.
+    """Return the net with its weights rounded to 16 bits, as float32.
 
-    Raises NetFormatError where a weight is too large for 16 bits.
+    Raises
+    ------
+    NetFormatError
+        If a weight is too large for 16 bits.
     """
     return replace(
         net,
@@ -98,7 +113,7 @@ def _array(layer: str, blob: Message) -> Float32Array:
 
 
 def _raw(layer: str, blob: Message) -> Float32Array:
-    """Numbers as plain bytes, which is how 16 bits are stored."""
+    """Decode values stored as raw bytes; 16-bit weights are stored so."""
     kind = _RAW_TYPES.get(blob.raw_data_type)
     if kind is None:
         raise NetFormatError(f"layer '{layer}': a blob holds raw numbers of type {blob.raw_data_type}, expected floats")

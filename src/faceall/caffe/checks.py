@@ -1,4 +1,4 @@
-"""What a caller asks of a net, checked: one answer to one mistake, whatever the engine."""
+"""Check the inputs and outputs that a caller requests, with the same errors for every engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from faceall.types import Array, Float32Array
 
 
 def wanted_outputs(net: Net, outputs: Sequence[str] | None) -> tuple[str, ...]:
-    """`outputs`, or every blob that no layer reads; raises NetError for one that the net does not have."""
+    """Return `outputs`, or every blob that no layer reads.
+
+    Raises
+    ------
+    NetError
+        The net does not have one of `outputs`.
+    """
     if outputs is None:
         return net.outputs
     known = [top for layer in net.layers for top in layer.tops]
@@ -24,7 +30,13 @@ def wanted_outputs(net: Net, outputs: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def checked_inputs(net: Net, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
-    """`inputs` as contiguous float32; raises ShapeError, which names the layer, where they do not fit the net."""
+    """Return `inputs` as contiguous float32 arrays.
+
+    Raises
+    ------
+    ShapeError
+        They do not fit the net; the message names the layer.
+    """
     missing = [name for name in net.inputs if name not in inputs]
     if missing:
         raise ShapeError(f"net '{net.name}' needs the input '{missing[0]}', given: {', '.join(inputs) or 'none'}")
@@ -35,8 +47,20 @@ def checked_inputs(net: Net, inputs: Mapping[str, Array]) -> dict[str, Float32Ar
 def checked_arrays(
     declared: Mapping[str, tuple[int | None, ...]], inputs: Mapping[str, Array]
 ) -> dict[str, Float32Array]:
-    """`inputs` as contiguous float32, compared with `declared` shapes, where None stands for any size: cheap enough
-    for every call. Raises ShapeError that names the input, its shape and the expected one."""
+    """Return `inputs` as contiguous float32 arrays, at a cost that suits every call.
+
+    Parameters
+    ----------
+    declared : mapping of str to tuple of (int or None)
+        The expected shape of each input; None stands for any size.
+    inputs : mapping of str to array
+        The inputs.
+
+    Raises
+    ------
+    ShapeError
+        An input is missing or has another shape.
+    """
     arrays: dict[str, Float32Array] = {}
     for name, expected in declared.items():
         if name not in inputs:

@@ -15,7 +15,11 @@ def read_net(prototxt: str | Path, caffemodel: str | Path | None = None) -> Net:
     """Read the layers from `prototxt` and the weights, by the layers' names, from `caffemodel`.
 
     Weights of layers that the prototxt does not have are left out, as Caffe does.
-    Raises NetFormatError, which names the file, where one is missing or damaged.
+
+    Raises
+    ------
+    NetFormatError
+        If one is missing or damaged. The message names the file.
     """
     try:
         net = read_prototxt(Path(prototxt).read_text(encoding="utf-8"))

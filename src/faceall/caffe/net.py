@@ -45,7 +45,7 @@ class Layer:
         return options
 
     def option(self, name: str) -> Any:
-        """Return an option of the layer's own type, or Caffe's default (None where Caffe has none)."""
+        """Return an option of the layer's own type, or Caffe's default (None if Caffe has none)."""
         given = self.given
         return given[name] if name in given else defaults(PARAMETER_FIELDS[self.type])[name]
 

@@ -65,5 +65,5 @@ ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_STRING, ATTRIBUTE_FLOATS, ATTRIBUTE_IN
 
 @cache
 def messages() -> dict[str, MessageClass]:
-    """The message classes, built once."""
+    """Return the message classes, built once."""
     return build_messages("faceall.onnx", _MESSAGES)

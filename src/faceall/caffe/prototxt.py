@@ -19,7 +19,10 @@ _OLD_SOLVER_FIELDS = ("blobs_lr", "weight_decay", "param")
 def read_prototxt(text: str) -> Net:
     """Read a net from prototxt text; inputs given at the top of the file become Input layers.
 
-    Raises NetFormatError, with line and column, where the text is not a prototxt.
+    Raises
+    ------
+    NetFormatError
+        If the text is not a prototxt. The message has line and column.
     """
     message = messages()["NetParameter"]()
     try:
@@ -30,18 +33,18 @@ def read_prototxt(text: str) -> Net:
 
 
 def _shortened(error: Exception) -> str:
-    """What the parser says, without most of the line that it says it about."""
+    """Return the parser's message, shortened; it may quote a very long line."""
     text = " ".join(str(error).split())
     return text if len(text) <= _LONGEST_COMPLAINT else f"{text[:_LONGEST_COMPLAINT]}..."
 
 
 def write_prototxt(net: Net) -> str:
-    """The prototxt text of `net`."""
+    """Return the prototxt text of `net`."""
     return str(text_format.MessageToString(message_of(net)))
 
 
 def net_of(message: Message) -> Net:
-    """The layers of a NetParameter message (V1 or V2) as a net without weights."""
+    """Return the layers of a NetParameter message (V1 or V2) as a net without weights."""
     check_names(message)
     layers = _top_level_inputs(message)
     layers += [_layer(item) for item in message.layer if _runs_in_test(item)]
@@ -50,7 +53,7 @@ def net_of(message: Message) -> Net:
 
 
 def message_of(net: Net) -> Message:
-    """A NetParameter message (V2) of the layers of `net`, without weights."""
+    """Return a NetParameter message (V2) of the layers of `net`, without weights."""
     message = messages()["NetParameter"](name=net.name)
     for layer in net.layers:
         item = message.layer.add(name=layer.name, type=layer.type, bottom=layer.bottoms, top=layer.tops)
@@ -74,7 +77,7 @@ def _top_level_inputs(message: Message) -> list[Layer]:
 
 
 def _runs_in_test(item: Message) -> bool:
-    """Whether Caffe would keep this layer in its test phase."""
+    """Return whether Caffe would keep this layer in its test phase."""
     test = messages()["NetState"]().phase  # TEST by default
     if item.include:
         return any(not rule.HasField("phase") or rule.phase == test for rule in item.include)
@@ -108,7 +111,7 @@ def check_names(message: Message) -> None:
 
 
 def _fields(item: Message) -> dict[str, Any]:
-    """The message as plain values, its weights left out, as these would be millions of Python numbers."""
+    """Return the message as plain values, its weights left out, as these would be millions of Python numbers."""
     if item.blobs:
         bare = type(item)()
         bare.CopyFrom(item)

@@ -123,7 +123,7 @@ def _fields(number: str) -> Iterator[str]:
 
 @cache
 def defaults(parameter_field: str) -> dict[str, object]:
-    """Return the default of every option of a field as "convolution_param"; None where the schema has none."""
+    """Return the default of every option of a field as "convolution_param"; None if the schema has none."""
     layer = messages()["LayerParameter"].DESCRIPTOR
     options = layer.fields_by_name[parameter_field].message_type
     return {field.name: _default(field) for field in options.fields}

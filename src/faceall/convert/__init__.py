@@ -8,7 +8,7 @@ from faceall.convert.conversion import Conversion, convert
 from faceall.convert.options import CaffeOptions, ParityOptions, Reduction, SourceOptions
 from faceall.convert.parity.comparison import compare, read_check
 from faceall.convert.parity.crops import CropReader, FaceCrops, labels_of, read_crops, spread
-from faceall.convert.parity.report import GATE, ParityReport, Stage
+from faceall.convert.parity.report import TOLERANCE, ParityReport, Stage
 from faceall.convert.passes.head import BottleneckStyle
 from faceall.convert.passes.pools import FloorPool
 from faceall.convert.passes.projection import Projection, ProjectionReport, fit_projection, project
@@ -20,7 +20,7 @@ from faceall.convert.tensorflow.graph import Graph, Node
 from faceall.convert.tensorflow.graphdef import read_graph
 
 __all__ = [
-    "GATE",
+    "TOLERANCE",
     "BatchNormStyle",
     "BottleneckStyle",
     "CaffeOptions",

@@ -152,7 +152,7 @@ class Job:
             write_savedmodel(parts, version)
             for job, part in zip(jobs, parts, strict=True):
                 crops, limit = job._crops.crops, job._threshold
-                self._add(savedmodel_parity(part, version, crops, gate=self._parity.tolerance, threshold=limit))
+                self._add(savedmodel_parity(part, version, crops, tolerance=self._parity.tolerance, threshold=limit))
         self._write_report()
 
     def _compare_source(self) -> None:
@@ -171,7 +171,7 @@ class Job:
                 self._subject.outputs,
                 step=step,
                 engine=options.engine,
-                gate=options.tolerance,
+                tolerance=options.tolerance,
                 stages=options.stages,
                 threshold=self._threshold,
             )
@@ -181,7 +181,7 @@ class Job:
                 self._images,
                 expected=self._crops.embeddings,
                 engine=options.engine,
-                gate=options.tolerance,
+                tolerance=options.tolerance,
                 net=net,
                 stages=options.stages,
                 step=step,
@@ -193,8 +193,10 @@ class Job:
         self._before = net
 
     def _add_measured(self, actual: Float32Array, wanted: Float32Array, step: str, engine: str) -> None:
-        gate, limit = self._parity.tolerance, self._threshold
-        self._add(measure(actual, wanted, step=step, reference="net", engine=engine, gate=gate, threshold=limit))
+        tolerance, limit = self._parity.tolerance, self._threshold
+        self._add(
+            measure(actual, wanted, step=step, reference="net", engine=engine, tolerance=tolerance, threshold=limit)
+        )
 
     def _add(self, report: ParityReport) -> None:
         """Keep a report; if it exceeds its tolerance, write all reports and raise ParityError."""

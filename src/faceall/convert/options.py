@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall.convert.parity.crops import CropReader, FaceCrops, read_crops
-from faceall.convert.parity.report import GATE
+from faceall.convert.parity.report import TOLERANCE
 from faceall.convert.passes.head import BottleneckStyle
 from faceall.convert.passes.pools import FloorPool
 from faceall.convert.passes.simplify import BatchNormStyle
@@ -89,7 +89,7 @@ class ParityOptions:
     expected: Array | None = None
     reader: CropReader = read_crops
     engine: str | None = None
-    tolerance: float = GATE
+    tolerance: float = TOLERANCE
     stages: bool = False
 
 

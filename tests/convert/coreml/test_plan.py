@@ -111,7 +111,7 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, Any], text: str)
         CoremlOptions(**options)  # type: ignore[arg-type]
 
 
-def test_a_picture_needs_a_manifest_that_fits() -> None:
+def test_a_image_needs_a_manifest_that_fits() -> None:
     """Without a manifest nobody knows how pixels become numbers; with one of another size it is not this net's."""
     with pytest.raises(ConvertError, match="needs the model's manifest"):
         make_plan(embedder_net(), CoremlOptions(), None)

@@ -21,60 +21,60 @@ CASES = 150
 
 
 @pytest.fixture
-def picture() -> Array:
+def image() -> Array:
     return np.random.default_rng(5).integers(0, 256, (6, 6, 3)).astype(np.uint8)
 
 
-def test_program_gives_what_loops_give(tmp_path: Path, picture: Array) -> None:
+def test_program_gives_what_loops_give(tmp_path: Path, image: Array) -> None:
     """A program with its numbers in the blob file agrees with plain loops to float32."""
     kernel, matrix = small_weights()
     model = read_coreml(small_program(kernel, matrix).save(tmp_path / "a.mlpackage"))
-    result = model.run({"image": picture})["embedding"]
+    result = model.run({"image": image})["embedding"]
     assert result.dtype == np.float32
-    np.testing.assert_allclose(result[0], by_hand(picture, kernel, matrix), atol=2e-7)
+    np.testing.assert_allclose(result[0], by_hand(image, kernel, matrix), atol=2e-7)
 
 
-def test_half_precision_is_rounded(tmp_path: Path, picture: Array) -> None:
+def test_half_precision_is_rounded(tmp_path: Path, image: Array) -> None:
     """A float16 program is near the exact result, and not equal to the float32 one."""
     kernel, matrix = small_weights()
     model = read_coreml(small_program(kernel, matrix, dtype="float16").save(tmp_path / "a.mlpackage"))
-    difference = np.abs(model.run({"image": picture})["embedding"][0] - by_hand(picture, kernel, matrix)).max()
+    difference = np.abs(model.run({"image": image})["embedding"][0] - by_hand(image, kernel, matrix)).max()
     assert 1e-6 < difference < 2e-3
 
 
-def test_network_gives_what_loops_give(tmp_path: Path, picture: Array) -> None:
-    """Layers agree with plain loops, the scaler of the picture included."""
+def test_network_gives_what_loops_give(tmp_path: Path, image: Array) -> None:
+    """Layers agree with plain loops, the scaler of the image included."""
     kernel, matrix = small_weights()
     path = tmp_path / "a.mlmodel"
     path.write_bytes(small_network(kernel, matrix).SerializeToString())
-    result = read_coreml(path).run({"image": picture})["embedding"]
-    np.testing.assert_allclose(result[0], by_hand(picture, kernel, matrix), atol=2e-7)
+    result = read_coreml(path).run({"image": image})["embedding"]
+    np.testing.assert_allclose(result[0], by_hand(image, kernel, matrix), atol=2e-7)
 
 
-def test_channels_of_a_blue_first_model_are_turned(tmp_path: Path, picture: Array) -> None:
+def test_channels_of_a_blue_first_model_are_turned(tmp_path: Path, image: Array) -> None:
     """A model declared BGR sees blue first, in both formats."""
     kernel, matrix = small_weights()
     writer, network = small_program(kernel, matrix), small_network(kernel, matrix)
     writer.model.description.input[0].type.imageType.colorSpace = BGR
     network.description.input[0].type.imageType.colorSpace = BGR
     (tmp_path / "a.mlmodel").write_bytes(network.SerializeToString())
-    wanted = by_hand(picture[:, :, ::-1], kernel, matrix)
+    wanted = by_hand(image[:, :, ::-1], kernel, matrix)
     for path in (writer.save(tmp_path / "a.mlpackage"), tmp_path / "a.mlmodel"):
-        np.testing.assert_allclose(read_coreml(path).run({"image": picture})["embedding"][0], wanted, atol=2e-7)
+        np.testing.assert_allclose(read_coreml(path).run({"image": image})["embedding"][0], wanted, atol=2e-7)
 
 
 def test_the_scaler_offsets_go_by_colour(tmp_path: Path) -> None:
     """The offset for red is added to red, in whichever order the net takes the colours."""
     kernel, matrix = small_weights()
-    picture = np.full((6, 6, 3), 100, np.uint8)
+    image = np.full((6, 6, 3), 100, np.uint8)
     network = small_network(kernel, matrix)
     scaler = network.neuralNetwork.preprocessing[0].scaler
     scaler.redBias, scaler.greenBias, scaler.blueBias = 16 / 128, 32 / 128, 64 / 128
-    shifted = picture + np.array([16, 32, 64], np.uint8)
+    shifted = image + np.array([16, 32, 64], np.uint8)
     for color, wanted in ((20, shifted), (30, shifted[:, :, ::-1])):
         network.description.input[0].type.imageType.colorSpace = color
         (tmp_path / "a.mlmodel").write_bytes(network.SerializeToString())
-        result = read_coreml(tmp_path / "a.mlmodel").run({"image": picture})["embedding"][0]
+        result = read_coreml(tmp_path / "a.mlmodel").run({"image": image})["embedding"][0]
         np.testing.assert_allclose(result, by_hand(wanted, kernel, matrix), atol=2e-7)
 
 
@@ -130,28 +130,28 @@ def test_pooling_over_the_last_pixel_is_caffes(tmp_path: Path) -> None:
     assert result.reshape(3, 3).tolist() == [[6, 8, 9], [16, 18, 19], [21, 23, 24]]
 
 
-def test_wrong_inputs_are_refused(tmp_path: Path, picture: Array) -> None:
+def test_wrong_inputs_are_refused(tmp_path: Path, image: Array) -> None:
     """Another shape, another type and no input at all are named."""
     model = read_coreml(small_program(*small_weights()).save(tmp_path / "a.mlpackage"))
     with pytest.raises(ShapeError, match="needs the input 'image'"):
         model.run({})
     with pytest.raises(ShapeError, match="expected uint8"):
-        model.run({"image": picture.astype(np.float32)})
+        model.run({"image": image.astype(np.float32)})
     with pytest.raises(ShapeError, match="has shape"):
-        model.run({"image": picture[:5]})
+        model.run({"image": image[:5]})
 
 
-def test_unknown_operations_are_named(tmp_path: Path, picture: Array) -> None:
+def test_unknown_operations_are_named(tmp_path: Path, image: Array) -> None:
     """An operation that the runner lacks is named with its type; so is a layer."""
     writer = small_program(*small_weights())
     writer.block.operations[4].type = "deform"
     with pytest.raises(NetFormatError, match=r"operation 'relu' \(deform\) is of no type"):
-        read_coreml(writer.save(tmp_path / "a.mlpackage")).run({"image": picture})
+        read_coreml(writer.save(tmp_path / "a.mlpackage")).run({"image": image})
     network = small_network(*small_weights())
     network.neuralNetwork.layers[1].ClearField("activation")
     (tmp_path / "a.mlmodel").write_bytes(network.SerializeToString())
     with pytest.raises(NetFormatError, match="layer 'relu' is of no type"):
-        read_coreml(tmp_path / "a.mlmodel").run({"image": picture})
+        read_coreml(tmp_path / "a.mlmodel").run({"image": image})
 
 
 def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["kernel", "padding", "constant", "offset"])
-def test_hostile_sizes_take_no_memory(tmp_path: Path, picture: Array, spoil: str) -> None:
+def test_hostile_sizes_take_no_memory(tmp_path: Path, image: Array, spoil: str) -> None:
     """A file that asks for a gigantic tensor, border or offset is refused within 64 MB."""
     writer = small_program(*small_weights())
     if spoil == "kernel":
@@ -187,7 +187,7 @@ def test_hostile_sizes_take_no_memory(tmp_path: Path, picture: Array, spoil: str
     path = writer.save(tmp_path / "a.mlpackage")
     tracemalloc.start()
     with pytest.raises(NetFormatError):
-        read_coreml(path).run({"image": picture})
+        read_coreml(path).run({"image": image})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 << 20
@@ -209,19 +209,19 @@ def spoilt(contents: bytes, source: random.Random) -> bytes:
     return bytes(changed)
 
 
-def run_spoilt(path: Path, picture: Array) -> str:
+def run_spoilt(path: Path, image: Array) -> str:
     """Read and run; what faceall's error says, or nothing."""
     try:
         model = read_coreml(path)
         feature = next(iter(model.inputs.values()))
-        model.run({feature.name: picture if feature.kind == "image" else np.zeros((1, 3, 6, 6), np.float32)})
+        model.run({feature.name: image if feature.kind == "image" else np.zeros((1, 3, 6, 6), np.float32)})
     except FaceallError as error:
         return str(error)
     return ""
 
 
 @pytest.mark.parametrize("part", ["network", "program", "weights", "manifest"])
-def test_damaged_files_end_in_one_line(tmp_path: Path, picture: Array, part: str) -> None:
+def test_damaged_files_end_in_one_line(tmp_path: Path, image: Array, part: str) -> None:
     """Seeded damage of every part gives a result or one clear line, never another exception."""
     kernel, matrix = small_weights()
     path = small_program(kernel, matrix).save(tmp_path / "a.mlpackage")
@@ -237,15 +237,15 @@ def test_damaged_files_end_in_one_line(tmp_path: Path, picture: Array, part: str
     said = []
     for seed in range(CASES):
         places[part].write_bytes(spoilt(whole, random.Random(seed)))
-        said.append(run_spoilt(places["network"] if part == "network" else path, picture))
+        said.append(run_spoilt(places["network"] if part == "network" else path, image))
     assert not any("\n" in text for text in said)
     assert sum(map(bool, said)) > CASES // 4
 
 
-def test_an_empty_blob_file_is_noticed(tmp_path: Path, picture: Array) -> None:
+def test_an_empty_blob_file_is_noticed(tmp_path: Path, image: Array) -> None:
     """A program whose numbers are gone says so, with the place."""
     path = tmp_path / "a.mlpackage"
     writer = small_program(*small_weights())
     write_package(path, writer.model.SerializeToString(), b"")
     with pytest.raises(NetFormatError, match="has no record at 64"):
-        read_coreml(path).run({"image": picture})
+        read_coreml(path).run({"image": image})

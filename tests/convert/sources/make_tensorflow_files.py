@@ -1,6 +1,6 @@
 """Make tensorflow_files.zip with the real TensorFlow and Keras, which are needed here only.
 
-Small nets with random weights in every format, and what TensorFlow computes for `pictures.npy`.
+Small nets with random weights in every format, and what TensorFlow computes for `images.npy`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 RANDOM = np.random.default_rng(0)
-PICTURES = RANDOM.normal(size=(2, 24, 24, 3)).astype(np.float32)
+IMAGES = RANDOM.normal(size=(2, 24, 24, 3)).astype(np.float32)
 V1, LAYERS = tf.compat.v1, keras.layers
 
 
@@ -48,11 +48,11 @@ def first_generation(folder: Path, resource: bool) -> None:
     """A checkpoint of reference variables in a release's names, or a SavedModel of resource variables."""
     with tf.Graph().as_default():
         V1.disable_control_flow_v2()
-        pictures = V1.placeholder(tf.float32, (None, 24, 24, 3), name="input")
+        images = V1.placeholder(tf.float32, (None, 24, 24, 3), name="input")
         training = V1.placeholder(tf.bool, name="phase_train")
         with V1.variable_scope("Net"):
             y = V1.nn.conv2d(
-                pictures, variable("Conv2d_1a/weights", (3, 3, 3, 8), resource), strides=[1, 2, 2, 1], padding="VALID"
+                images, variable("Conv2d_1a/weights", (3, 3, 3, 8), resource), strides=[1, 2, 2, 1], padding="VALID"
             )
             y = V1.nn.max_pool2d(tf.nn.relu(normalised(y, 8, training, resource)), 3, 2, "VALID")
             bottleneck = variable("Bottleneck/weights", (8, 6), resource)
@@ -61,11 +61,9 @@ def first_generation(folder: Path, resource: bool) -> None:
         variable("Net/Bottleneck/weights/Adam", (1000,), resource)
         with V1.Session() as session:
             session.run(V1.global_variables_initializer())
-            expected = session.run(vectors, {pictures: PICTURES, training: False})
+            expected = session.run(vectors, {images: IMAGES, training: False})
             if resource:
-                signature = V1.saved_model.signature_def_utils.predict_signature_def(
-                    {"images": pictures}, {"v": vectors}
-                )
+                signature = V1.saved_model.signature_def_utils.predict_signature_def({"images": images}, {"v": vectors})
                 builder = V1.saved_model.Builder(str(folder / "saved_v1"))
                 builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
                 builder.save()
@@ -109,7 +107,7 @@ def second_generation(folder: Path) -> None:
         for item in model.variables:
             low, high = (0.3, 1) if "variance" in item.path else (-0.3, 0.3)
             item.assign(RANDOM.uniform(low, high, item.shape))
-        np.save(folder / f"{model.name}.npy", model(PICTURES, training=False).numpy())
+        np.save(folder / f"{model.name}.npy", model(IMAGES, training=False).numpy())
         model.save(folder / f"{model.name}.keras")
         model.save(folder / f"{model.name}.h5")
         if model.name == "functional":
@@ -122,7 +120,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "files"
         folder.mkdir()
-        np.save(folder / "pictures.npy", PICTURES)
+        np.save(folder / "images.npy", IMAGES)
         first_generation(folder, resource=False)
         first_generation(folder, resource=True)
         second_generation(folder)

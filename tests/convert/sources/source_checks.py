@@ -21,15 +21,15 @@ from faceall.types import Array
 _TYPE_NUMBERS = {np.dtype(kind): number for number, kind in NUMPY_TYPES.items()}
 
 
-def run_source(source: Source, pictures: Array) -> Array:
-    """What the converted source gives for pictures (N, H, W, C)."""
+def run_source(source: Source, images: Array) -> Array:
+    """What the converted source gives for images (N, H, W, C)."""
     net = source.net or translate(source.bound(), name="net").net
-    return run_net(net, pictures)
+    return run_net(net, images)
 
 
-def run_net(net: Net, pictures: Array, engine: str = "openvino") -> Array:
-    """What a net gives for pictures (N, H, W, C)."""
-    blob = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
+def run_net(net: Net, images: Array, engine: str = "openvino") -> Array:
+    """What a net gives for images (N, H, W, C)."""
+    blob = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     return get_engine(engine).compile(net, ["embeddings"])({"input": blob})["embeddings"]
 
 

@@ -31,8 +31,8 @@ def narrow() -> Net:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Array:
-    """Two pictures of noise."""
+def images() -> Array:
+    """Two images of noise."""
     return np.random.default_rng(0).normal(size=(2, 160, 160, 3)).astype(np.float32)
 
 
@@ -84,7 +84,7 @@ def test_real_weights_by_name_give_the_real_vectors(shared: Path) -> None:
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
 
 
-def test_checkpoint_without_a_graph_is_facenet_by_name(tmp_path: Path, narrow: Net, pictures: Array) -> None:
+def test_checkpoint_without_a_graph_is_facenet_by_name(tmp_path: Path, narrow: Net, images: Array) -> None:
     """Variables with FaceNet's names, of any width, make the net whose weights they are."""
     layers = by_layer(narrow)
     variables = {f"{facenet_name(name)}/{kind}": a for name, kinds in layers.items() for kind, a in kinds.items()}
@@ -95,7 +95,7 @@ def test_checkpoint_without_a_graph_is_facenet_by_name(tmp_path: Path, narrow: N
     write_checkpoint(tmp_path / "model-7.ckpt-3", variables)
     source = open_source(tmp_path)
     assert source.kind == "variables"
-    np.testing.assert_allclose(run_source(source, pictures), run_net(narrow, pictures), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(run_source(source, images), run_net(narrow, images), rtol=0, atol=2e-6)
 
 
 def test_facenet_names_its_blocks_apart() -> None:
@@ -111,7 +111,7 @@ def test_facenet_names_its_blocks_apart() -> None:
 
 
 @pytest.mark.parametrize("described", [True, False])
-def test_keras_facenet_with_code_is_rebuilt(tmp_path: Path, narrow: Net, pictures: Array, described: bool) -> None:
+def test_keras_facenet_with_code_is_rebuilt(tmp_path: Path, narrow: Net, images: Array, described: bool) -> None:
     """The old Keras FaceNet, whose Lambda layers hold bytecode, is rebuilt by its layers' names; no code runs."""
     h5py = pytest.importorskip("h5py", reason="needs h5py for Keras's files")
     kinds = {"weights": "kernel:0", "biases": "bias:0"}
@@ -129,7 +129,7 @@ def test_keras_facenet_with_code_is_rebuilt(tmp_path: Path, narrow: Net, picture
                 group[name][text] = arrays[kind]
     source = open_source(tmp_path / "facenet_keras.h5")
     assert ("holds program code (Lambda layers)" if described else "holds weights alone") in source.remarks[0]
-    np.testing.assert_allclose(run_source(source, pictures), run_net(narrow, pictures), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(run_source(source, images), run_net(narrow, images), rtol=0, atol=2e-6)
 
 
 def test_lambda_in_another_net_is_refused_by_name(tmp_path: Path) -> None:
@@ -168,11 +168,11 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
     assert "not those of FaceNet's Inception-ResNet-v1" in text
 
 
-def test_folding_keeps_what_the_definition_computes(narrow: Net, pictures: Array) -> None:
+def test_folding_keeps_what_the_definition_computes(narrow: Net, images: Array) -> None:
     """The definition with its normalisations folded computes the same."""
     folded = inception_resnet_v1(width=0.125, embedding_size=16, batch_norm="fold")
     assert not any(layer.type == "BatchNorm" for layer in folded.layers)
-    np.testing.assert_allclose(run_net(folded, pictures), run_net(narrow, pictures), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(run_net(folded, images), run_net(narrow, images), rtol=0, atol=2e-6)
 
 
 def test_mobile_facenet_has_its_form() -> None:

@@ -47,7 +47,7 @@ def test_source_computes_what_tensorflow_computed(made: Path, path: str, kind: S
         pytest.importorskip("h5py", reason="needs h5py for Keras's files")
     source = open_source(made / path)
     wanted = np.load(made / f"{expected}.npy")
-    actual = run_source(source, np.load(made / "pictures.npy"))
+    actual = run_source(source, np.load(made / "images.npy"))
     assert source.kind == kind
     np.testing.assert_allclose(actual, wanted, rtol=0, atol=2e-6 * max(1.0, float(np.abs(wanted).max())))
 
@@ -55,10 +55,10 @@ def test_source_computes_what_tensorflow_computed(made: Path, path: str, kind: S
 def test_newest_checkpoint_is_taken_and_said(made: Path) -> None:
     """Of two steps in one folder the later one counts, though 9 sorts after 2."""
     source = open_source(made / "release")
-    assert source.remarks == ("2 checkpoints in the folder: the newest, model-20180402-1.ckpt-275, was taken",)
+    assert source.remarks == ("2 checkpoints in the folder: using the newest, model-20180402-1.ckpt-275",)
     older = open_source(made / f"{RELEASE}.ckpt-90")
-    pictures = np.load(made / "pictures.npy")
-    np.testing.assert_allclose(run_source(older, pictures), -run_source(source, pictures), atol=1e-6)
+    images = np.load(made / "images.npy")
+    np.testing.assert_allclose(run_source(older, images), -run_source(source, images), atol=1e-6)
 
 
 def test_optimisers_variables_are_not_read(made: Path, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_identity_covers_every_file(copied: Path) -> None:
 
 def test_several_signatures_are_named_and_one_is_taken(made: Path) -> None:
     """An exported Keras model has two signatures; serving_default is taken, and any can be asked for."""
-    assert "'serving_default' was taken" in open_source(made / "exported").remarks[0]
+    assert "'serving_default' is used" in open_source(made / "exported").remarks[0]
     assert open_source(made / "exported", signature="serve").input != open_source(made / "exported").input
     with pytest.raises(FaceallError, match=r"no signature 'other'; its signatures: .*'serve'"):
         open_source(made / "exported", signature="other")
@@ -106,11 +106,11 @@ def test_frozen_graph_is_opened(tmp_path: Path) -> None:
     path = small_facenet().write(tmp_path / "model.bin")
     source = open_source(path)
     assert source.kind == "frozen graph"
-    pictures = np.random.default_rng(0).normal(size=(2, 19, 19, 3)).astype(np.float32)
+    images = np.random.default_rng(0).normal(size=(2, 19, 19, 3)).astype(np.float32)
     assert [layer.type for layer in translate(source.bound(), name="x").net.layers] == [
         layer.type for layer in facenet_net(path).layers
     ]
-    assert run_source(source, pictures).shape == (2, 10)
+    assert run_source(source, images).shape == (2, 10)
 
 
 @pytest.mark.parametrize("given", ["folder", "net.prototxt", "net.caffemodel"])
@@ -140,7 +140,7 @@ def test_caffemodel_of_another_net_is_refused(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"", "the file is empty"),
-        (b"\xff\xd8\xff\xe0 and more", "this is a JPEG picture"),
+        (b"\xff\xd8\xff\xe0 and more", "this is a JPEG image"),
         (b"\x80\x04\x95 and more", "this is a pickle"),
         (b"Dear reader", "this is a text that is no prototxt"),
         (b"\x08\x08\x12\x01a\x3a\x02\x12\x00\x42\x02\x10\x0d", "the ONNX file holds no net"),
@@ -217,7 +217,7 @@ def assert_read_or_refused(source: Path, file: Path, choice: random.Random) -> N
 
 
 def test_keras_file_that_hangs_its_library_is_refused(made: Path, tmp_path: Path) -> None:
-    """Some damage sends HDF5's library round in circles; the file is refused after seconds."""
+    """Some damage sends HDF5's library into endless loops; the file is refused after seconds."""
     pytest.importorskip("h5py", reason="needs h5py for Keras's files")
     pytest.importorskip("resource", reason="needs a limit of the time that a process works")
     path = Path(shutil.copy(made / "sequential.h5", tmp_path / "net.h5"))

@@ -15,7 +15,7 @@ from source_checks import run_source
 
 from faceall.caffe import Layer, Net, input_layer, write_net
 from faceall.convert import ParityOptions, SourceOptions, convert
-from faceall.convert.parity.comparison import random_pictures
+from faceall.convert.parity.comparison import random_images
 from faceall.convert.sources import open_source
 from faceall.convert.subject import standardises_itself
 from faceall.errors import FaceallError, UnsupportedGraphError
@@ -50,7 +50,7 @@ def normalization(**options: Any) -> Callable[[dict[str, Any]], None]:
 
 def rule_of(source: Path, place: Path, **options: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """The standardisation in the manifest of a converted source, and the remarks."""
-    parity = ParityOptions(engine="reference", crops=random_pictures(2, (24, 24, 3)))
+    parity = ParityOptions(engine="reference", crops=random_images(2, (24, 24, 3)))
     made = convert(source, place, reading=SourceOptions(**options), parity=parity)
     return made.manifest.standardisation.to_json(), made.remarks
 
@@ -86,7 +86,7 @@ def test_choice_wins(made: Path, tmp_path: Path, chosen: Any, kind: str, mean: f
 def test_whole_way_of_a_net_that_rescales(made: Path, tmp_path: Path) -> None:
     """The converted model, fed with pixels, gives what Keras computed for the same numbers."""
     pytest.importorskip("h5py", reason="needs h5py for Keras's files")
-    crops = random_pictures(3, (24, 24, 3))
+    crops = random_images(3, (24, 24, 3))
     wanted = run_source(open_source(made / "functional.keras"), crops.astype(np.float32))
     convert(
         made / "functional.keras",
@@ -104,7 +104,7 @@ def test_normalization_layer_is_read(made: Path, tmp_path: Path, mean: Any, vari
     source = changed(made / "functional.keras", tmp_path / "n.keras", normalization(mean=mean, variance=variance))
     rule, _ = rule_of(source, tmp_path / "model")
     assert rule == AS_THEY_ARE
-    pictures = random_pictures(2, (24, 24, 3)).astype(np.float32)
+    pictures = random_images(2, (24, 24, 3)).astype(np.float32)
     numbers = (pictures - np.asarray(mean)) / np.maximum(np.sqrt(np.asarray(variance)), 1e-7)
     plain = changed(made / "functional.keras", tmp_path / "p.keras", _rescaling_by_one)
     wanted = run_source(open_source(plain), numbers.astype(np.float32))
@@ -134,7 +134,7 @@ def test_odd_normalization_is_named(made: Path, tmp_path: Path, options: dict[st
 def test_learned_normalization_agrees_with_keras(tmp_path: Path) -> None:
     """Statistics that were learned from pictures are weights of the file; Keras itself is the judge."""
     keras = pytest.importorskip("keras", reason="needs Keras, which alone writes such a file")
-    pictures = random_pictures(4, (24, 24, 3)).astype(np.float32)
+    pictures = random_images(4, (24, 24, 3)).astype(np.float32)
     layer = keras.layers.Normalization()
     layer.adapt(pictures)
     layers = [keras.layers.Input((24, 24, 3)), layer, keras.layers.Conv2D(4, 5, strides=3), keras.layers.Flatten()]
@@ -185,7 +185,7 @@ def test_several_signatures_without_a_choice_are_listed(made: Path, tmp_path: Pa
     path.write_bytes(saved.SerializeToString())
     with pytest.raises(FaceallError, match=r"2 signatures take pictures; choose .* --signature: 'other' .*'serve'"):
         convert(tmp_path / "net", tmp_path / "model")
-    crops = random_pictures(2, (24, 24, 3))
+    crops = random_images(2, (24, 24, 3))
     for name in ("other", "serve"):
         done = convert(
             tmp_path / "net",

@@ -17,7 +17,7 @@ from faceall.caffe import Net, get_engine, read_net, write_net
 from faceall.caffe.engines import CompiledNet
 from faceall.caffe.shapes import infer_shapes
 from faceall.convert import CaffeOptions, ParityOptions, SourceOptions, convert
-from faceall.convert.parity.comparison import random_pictures
+from faceall.convert.parity.comparison import random_images
 from faceall.convert.passes.pools import write_floor_pools
 from faceall.convert.sources import open_source
 from faceall.convert.sources.tensorflow.savedmodel import read_signature
@@ -89,7 +89,7 @@ def test_standardisation_happens_inside(tmp_path: Path, kind: Any, channels: str
     """Pixels 0 .. 255 in RGB go in, unit vectors come out, whatever the manifest wants in between."""
     folder = model_folder(tmp_path / "model", embedder_net(), manifest_of(channels=channels))
     made = convert(folder.path, tmp_path / "served", target="savedmodel", reading=SourceOptions(standardisation=kind))
-    pictures = random_pictures(3, (16, 16, 3), seed=2)
+    pictures = random_images(3, (16, 16, 3), seed=2)
     ordered = pictures if channels == "RGB" else pictures[..., ::-1]
     numbers = made.manifest.standardisation.apply(np.ascontiguousarray(ordered)).transpose(0, 3, 1, 2)
     vectors = reference(embedder_net())({"data": np.ascontiguousarray(numbers)})["vector"]
@@ -115,8 +115,8 @@ def test_layer_computes_what_caffe_computes(tmp_path: Path, name: str) -> None:
     manifest = Manifest(name="net", kind="detector", input_size=(9, 8), input_blob="data", output_blob=net.outputs[0])
     part = Part(net, manifest)
     write_savedmodel([part], tmp_path / "1")
-    pictures = random_pictures(2, (*net.inputs["data"][2:], 3), seed=4)
-    report = savedmodel_parity(part, tmp_path / "1", pictures, gate=2e-6, threshold=None)
+    pictures = random_images(2, (*net.inputs["data"][2:], 3), seed=4)
+    report = savedmodel_parity(part, tmp_path / "1", pictures, tolerance=2e-6, threshold=None)
     assert report.passed, report.to_text()
 
 
@@ -139,8 +139,8 @@ def test_pools_of_any_geometry(
         manifest = Manifest(name="net", kind="detector", input_size=size, input_blob="data", output_blob="pool")
         part = Part(net, manifest)
         write_savedmodel([part], tmp_path / str(number))
-        pictures = random_pictures(1, (*size, 3), seed=number)
-        report = savedmodel_parity(part, tmp_path / str(number), pictures, gate=1e-6, threshold=None)
+        pictures = random_images(1, (*size, 3), seed=number)
+        report = savedmodel_parity(part, tmp_path / str(number), pictures, tolerance=1e-6, threshold=None)
         assert report.passed, f"{size}: {report.to_text()}"
 
 
@@ -150,7 +150,7 @@ def test_net_of_any_size_takes_every_size(tmp_path: Path) -> None:
     assert takes_any_size(prepare(net))
     manifest = Manifest(name="net", kind="detector", input_size=(16, 16), input_blob="data", output_blob="prob")
     write_savedmodel([Part(net, manifest)], tmp_path / "1")
-    pictures = random_pictures(2, (21, 35, 3), seed=1)
+    pictures = random_images(2, (21, 35, 3), seed=1)
     made = run_written(tmp_path / "1", "predict_from_images", pictures)
     numbers = manifest.standardisation.apply(pictures).transpose(0, 3, 1, 2)
     wanted = reference(net)({"data": np.ascontiguousarray(numbers)})
@@ -229,7 +229,7 @@ def test_cascade_is_served_from_one_folder(tmp_path: Path) -> None:
     wanted = {f"{name}_predict{end}" for name in ("pnet", "rnet", "onet") for end in ("", "_from_images")}
     assert set(saved.meta_graphs[0].signature_def) == wanted
     for name, size in (("pnet", (31, 18)), ("rnet", (24, 24)), ("onet", (48, 48))):
-        pictures = random_pictures(2, (*size, 3), seed=7)
+        pictures = random_images(2, (*size, 3), seed=7)
         numbers = (pictures.astype(np.float32) - 127.5) / 128
         results = reference(nets[name])({"data": np.ascontiguousarray(numbers.transpose(0, 3, 2, 1))})
         actual = run_written(made.path / "1", f"{name}_predict_from_images", pictures)
@@ -248,7 +248,7 @@ def test_one_net_of_the_cascade_has_its_own_name(tmp_path: Path) -> None:
 
 
 def test_missed_gate_leaves_the_report_alone(embedder: Path, tmp_path: Path) -> None:
-    """Above the gate there is no folder, not even a draft."""
+    """Above the tolerance there is no folder, not even a draft."""
     (tmp_path / "out").mkdir()
     with pytest.raises(ParityError, match="no model was written"):
         convert(embedder, tmp_path / "out" / "served", target="savedmodel", parity=ParityOptions(tolerance=1e-12))

@@ -14,7 +14,7 @@ from savedmodel_nets import LAYER_NETS, cascade_folder, layer_net, pool_net
 from coreml_nets import messy_net
 from faceall.caffe import Net, get_engine
 from faceall.convert import ParityOptions, SourceOptions, convert
-from faceall.convert.parity.comparison import random_pictures
+from faceall.convert.parity.comparison import random_images
 from faceall.convert.targets.savedmodel import Part, write_savedmodel
 from faceall.convert.targets.savedmodel.encode import UINT8, graph_bytes
 from faceall.convert.targets.savedmodel.pictures import resize as scaled
@@ -71,7 +71,7 @@ def test_layer_computes_what_caffe_computes(tmp_path: Path, name: str) -> None:
     """Every kind of layer loads and agrees."""
     net = layer_net(name)
     manifest = written(net, tmp_path / "1", (9, 8))
-    assert_same(net, tmp_path / "1", random_pictures(2, (8, 9, 3), seed=4), manifest)
+    assert_same(net, tmp_path / "1", random_images(2, (8, 9, 3), seed=4), manifest)
 
 
 @pytest.mark.parametrize("kind", ["MAX", "AVE"])
@@ -83,14 +83,14 @@ def test_pools_round_up(
     """Caffe's windows, in TensorFlow's own pools."""
     net = pool_net(kind, "CEIL", kernel, stride, pad, size)
     manifest = written(net, tmp_path / "1", size[::-1])
-    assert_same(net, tmp_path / "1", random_pictures(2, (*size, 3)), manifest)
+    assert_same(net, tmp_path / "1", random_images(2, (*size, 3)), manifest)
 
 
 def test_net_of_any_size_takes_every_size(tmp_path: Path) -> None:
     """Odd sizes, too, and files instead of pixels."""
     net = messy_net()
     manifest = written(net, tmp_path / "1", (16, 16))
-    pictures = random_pictures(2, (21, 35, 3), seed=1)
+    pictures = random_images(2, (21, 35, 3), seed=1)
     assert_same(net, tmp_path / "1", pictures, manifest)
     model = served(tmp_path / "1")
     from_files = call(model, "predict", image_bytes=[encoded(picture) for picture in pictures])
@@ -108,7 +108,7 @@ def test_cascade_is_served(tmp_path: Path) -> None:
     model = served(made.path / "1")
     by_channels = {2: "probabilities", 4: "offsets", 10: "landmarks"}
     for name, size in (("pnet", (31, 18)), ("rnet", (24, 24)), ("onet", (48, 48))):
-        pictures = random_pictures(2, (*size, 3), seed=7)
+        pictures = random_images(2, (*size, 3), seed=7)
         results = call(model, f"{name}_predict", image_bytes=[encoded(picture) for picture in pictures])
         numbers = np.ascontiguousarray(((pictures.astype(np.float32) - 127.5) / 128).transpose(0, 3, 2, 1))
         for array in get_engine("reference").compile(nets[name])({"data": numbers}).values():

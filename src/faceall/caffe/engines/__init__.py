@@ -1,4 +1,4 @@
-"""Engines: what runs a `Net`. They share one protocol and are found by name."""
+"""Engines run a `Net`. They share one protocol and are selected by name."""
 
 from faceall.caffe.engines.cache import cache_folder, compile_cached
 from faceall.caffe.engines.protocol import CompiledNet, Engine, Precision

@@ -1,8 +1,8 @@
-"""Compiled nets on disk, so that the second start of a program skips reading and compiling.
+"""Keep compiled nets on disk, so that the second start of a program skips reading and compiling.
 
-A cache file is only ever a copy of work that can be done again: a missing, damaged or foreign one is passed over.
-Layout: 16 bytes magic, 32 bytes SHA-256 of the rest, padding to 4096 bytes, then what the engine exported. An engine is
-never given bytes whose checksum is not ours.
+A cache file can always be made again: a missing, damaged or foreign one is ignored. Layout: 16 bytes magic, 32 bytes
+SHA-256 of the rest, padding to 4096 bytes, then the engine's export. An engine only receives data with the right
+checksum.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from faceall.version import __version__
 _MAGIC = b"faceall compiled"
 _HEADER = 4096
 _KEPT = 12
-"""How many compiled nets stay on disk; the ones not used for longest go."""
+"""The number of compiled nets kept on disk; the least recently used are deleted."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,22 +37,32 @@ class Storable(Protocol):
     """An engine whose compiled nets can be kept on disk."""
 
     def identity(self, precision: Precision) -> str:
-        """What a compiled net depends on beside the net: versions, precision, the processor."""
+        """Return what a compiled net depends on besides the net: versions, precision, processor."""
 
     def export(self, compiled: CompiledNet) -> bytes:
-        """A compiled net as bytes."""
+        """Return a compiled net as bytes."""
 
     def restore(self, data: npt.NDArray[np.uint8], outputs: Sequence[str], precision: Precision) -> CompiledNet:
-        """The net that `export` made bytes of. Raises EngineError where they do not fit this engine."""
+        """Return the net that was exported as `data`.
+
+        Raises
+        ------
+        EngineError
+            If they do not fit this engine.
+        """
 
 
 def compile_cached(
     engine: Engine, fingerprint: str, make: Callable[[], Net], outputs: Sequence[str], precision: Precision
 ) -> CompiledNet:
-    """Compile the net that `make` gives, or take it from the disk where it was compiled before.
+    """Compile a net, or load it from the cache if it was compiled before.
 
-    fingerprint  names the content of the net: two nets with the same one are equal
-    outputs      the blobs that the compiled net gives
+    Parameters
+    ----------
+    fingerprint : str
+        Names the content of the net: two nets with the same one are equal.
+    outputs : Sequence[str]
+        The blobs that the compiled net gives.
     """
     if not isinstance(engine, Storable):
         return engine.compile(make(), outputs, precision=precision)
@@ -70,7 +80,7 @@ def compile_cached(
 
 
 def cache_folder() -> Path:
-    """Where compiled nets lie: FACEALL_CACHE, else the user's cache folder."""
+    """Return the folder of compiled nets: FACEALL_CACHE, or a folder in the user's cache folder."""
     given = os.environ.get("FACEALL_CACHE")
     if given:
         return Path(given).expanduser()
@@ -80,7 +90,7 @@ def cache_folder() -> Path:
 
 
 def _read(file: Path) -> npt.NDArray[np.uint8] | None:
-    """What lies behind the header, mapped into memory; None where there is no sound file."""
+    """Map the data behind the header into memory; return None if the file is missing or damaged."""
     try:
         mapped = np.memmap(file, np.uint8, mode="c")
     except (OSError, ValueError):  # absent, not readable, or empty
@@ -95,7 +105,7 @@ def _read(file: Path) -> npt.NDArray[np.uint8] | None:
 
 
 def _write(file: Path, data: bytes) -> None:
-    """Keep `data`, whole or not at all; a disk that refuses it costs only the next start's time."""
+    """Write `data` atomically; a failure costs only the time of the next start."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with replaced_file(file) as stream:

@@ -1,4 +1,4 @@
-"""onnxruntime, fed with ONNX made in memory."""
+"""The engine "onnxruntime", which reads ONNX from memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from faceall.types import Float32Array
 
 
 class OnnxruntimeEngine:
-    """Runs nets with onnxruntime, in float32. Raises EngineError where the package is absent."""
+    """Run nets with onnxruntime in float32.
+
+    Raises
+    ------
+    EngineError
+        If the package is absent.
+    """
 
     name = "onnxruntime"
 
@@ -41,7 +47,7 @@ class OnnxruntimeEngine:
 
 
 def _errors(runtime: Any) -> tuple[type[Exception], ...]:
-    """The exceptions of onnxruntime, which have no common base of their own."""
+    """Return the exceptions of onnxruntime, which have no common base of their own."""
     state = vars(runtime.capi.onnxruntime_pybind11_state)
     return tuple(entry for entry in state.values() if isinstance(entry, type) and issubclass(entry, Exception))
 

@@ -1,4 +1,4 @@
-"""The engine "opencv": OpenCV 4's own Caffe importer, fed from memory."""
+"""The engine "opencv": OpenCV 4's Caffe importer, with files in memory."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from faceall.types import Float32Array
 
 
 class OpencvEngine:
-    """Runs a net with the DNN module of OpenCV 4.
+    """Run nets with the DNN module of OpenCV 4.
 
-    Raises EngineError where OpenCV is absent or has no Caffe importer, as from version 5 on.
+    Raises
+    ------
+    EngineError
+        If OpenCV is absent or has no Caffe importer, as from version 5 on.
     """
 
     name = "opencv"
@@ -46,7 +49,12 @@ class OpencvEngine:
     ) -> CompiledNet:
         """Make `net` ready to give `outputs` (default: all blobs that no layer reads), always in float32.
 
-        Raises NetError, which names the layer, where the net cannot run, and EngineError where OpenCV refuses it.
+        Raises
+        ------
+        NetError
+            If the net cannot run. The message names the layer.
+        EngineError
+            If OpenCV refuses it.
         """
         return _Compiled(self._cv2, fit_weights(net), wanted_outputs(net, outputs))
 
@@ -86,7 +94,7 @@ class _Compiled:
 
 
 def _files(net: Net) -> tuple[bytes, bytes]:
-    """Prototxt and caffemodel; rounding as OpenCV's own option, because Caffe's makes it ignore the other options."""
+    """Return prototxt and caffemodel, with rounding as OpenCV's own option; Caffe's makes OpenCV ignore the others."""
     text = write_prototxt(net)
     text = text.replace("round_mode: FLOOR", "ceil_mode: false").replace("round_mode: CEIL", "ceil_mode: true")
     return text.encode(), write_caffemodel(net)

@@ -1,4 +1,4 @@
-"""OpenVINO, fed with ONNX made in memory: the default engine."""
+"""The default engine "openvino", which reads ONNX from memory."""
 
 from __future__ import annotations
 
@@ -19,15 +19,21 @@ from faceall.errors import EngineError
 from faceall.types import Float32Array
 
 _SMALL_CACHE = {"CPU_RUNTIME_CACHE_CAPACITY": "256"}
-"""How many kernels made for one shape are kept: OpenVINO's 5,000 fill the memory when sizes keep changing."""
+"""The number of kernels kept, one per shape; OpenVINO's 5,000 fill the memory if sizes keep changing."""
 
 _loading = threading.Lock()
-"""Held while OpenVINO loads or compiles: two threads that do so at once were seen to hang."""
+"""Held while OpenVINO loads or compiles; two threads that do so at the same time can hang."""
 
 
 @cache
 def _core() -> Any:
-    """OpenVINO's core, one for the process. Raises EngineError where the package is absent or cannot be loaded."""
+    """Return OpenVINO's core, one for the process.
+
+    Raises
+    ------
+    EngineError
+        If the package is absent or cannot be loaded.
+    """
     try:
         openvino = import_openvino()
     except ImportError as error:
@@ -36,7 +42,7 @@ def _core() -> Any:
 
 
 def import_openvino() -> Any:
-    """The package without its model converter, which reports every import to its maker over the network."""
+    """Import the package without its model converter, which reports every import over the network."""
     converter = "openvino.tools.ovc"
     blocked = "openvino" not in sys.modules and converter not in sys.modules
     if blocked:
@@ -50,7 +56,7 @@ def import_openvino() -> Any:
 
 
 class OpenvinoEngine:
-    """Runs nets with OpenVINO on the processor."""
+    """Run nets with OpenVINO on the CPU."""
 
     name = "openvino"
 
@@ -71,19 +77,19 @@ class OpenvinoEngine:
         return _Compiled(compiled, names, chosen)
 
     def identity(self, precision: Precision) -> str:
-        """What a compiled net depends on beside the net itself."""
+        """Return what a compiled net depends on besides the net itself."""
         import openvino
 
         name = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         return "\n".join(["openvino", openvino.get_version(), _chosen(precision), name, *sorted(processor_flags())])
 
     def export(self, compiled: CompiledNet) -> bytes:
-        """A compiled net as bytes, its weights included."""
+        """Return a compiled net as bytes, its weights included."""
         data = compiled.inner.export_model()  # type: ignore[attr-defined]
         return data if isinstance(data, bytes) else bytes(data.getbuffer())
 
     def restore(self, data: npt.NDArray[np.uint8], outputs: Sequence[str], precision: Precision) -> CompiledNet:
-        """The net that `export` made bytes of; `data` is used in place and stays alive with it."""
+        """Return the net that `export` made bytes of; `data` is used in place and stays alive with it."""
         import openvino
 
         try:
@@ -97,26 +103,26 @@ class OpenvinoEngine:
 
 
 def _chosen(precision: Precision) -> str:
-    """What `precision` comes to on this processor."""
+    """Return the precision that this processor uses for `precision`."""
     if precision == "int8" and has_eight_bit_products():
         return "int8"
     return "bfloat16" if precision == "bfloat16" and "amx_bf16" in processor_flags() else "float32"
 
 
 def properties(precision: str) -> dict[str, str]:
-    """OpenVINO's settings for one net that answers one call at a time, in `precision`."""
+    """Return OpenVINO's settings for a net that runs one call at a time in `precision`."""
     hints = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
     return {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hints[precision], **_SMALL_CACHE}
 
 
 def has_eight_bit_products() -> bool:
-    """Whether the processor multiplies bytes natively (VNNI or AMX)."""
+    """Return whether the processor multiplies bytes natively (VNNI or AMX)."""
     return bool(processor_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 @cache
 def processor_flags() -> frozenset[str]:
-    """The instruction sets of this processor, as Linux names them; empty where the system does not tell."""
+    """Return the instruction sets of this processor, as Linux names them; empty if the system does not tell."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             lines = [line for line in file if line.startswith("flags")]
@@ -150,10 +156,10 @@ class _Compiled:
 
 
 def _name(entry: Any) -> str:
-    """An input's own name; OpenVINO may also call it after the operations that it has merged."""
+    """Return an input's own name; OpenVINO may also call it after the operations that it has merged."""
     return str(entry.get_node().get_friendly_name())
 
 
 def _sizes(entry: Any) -> tuple[int | None, ...]:
-    """The shape that an input takes, None where any size will do."""
+    """Return the shape that an input takes, None if any size will do."""
     return tuple(None if size.is_dynamic else size.get_length() for size in entry.partial_shape)

@@ -1,4 +1,4 @@
-"""What every engine offers."""
+"""The protocol of all engines."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from faceall.caffe.net import Net
 from faceall.types import Float32Array
 
 Precision: TypeAlias = Literal["auto", "bfloat16", "float32", "int8"]
-"""float32 is the reference, and what "auto" comes to for a net alone. "int8" computes the layers of `Net.ranges` in 8
-bits and the others in float32; "bfloat16" is coarser. Where the processor does not have one, it is float32."""
+"""The default "float32" is the reference, and "auto" means it for a net alone. "int8" computes the layers of
+`Net.ranges` in 8 bits and the others in float32; "bfloat16" is coarser. A precision that the processor lacks becomes float32."""
 
 CompiledNet: TypeAlias = "_CompiledNet"
 
@@ -19,14 +19,14 @@ class _CompiledNet(Protocol):
     """A net ready to run, safe to call from several threads."""
 
     precision: str
-    """What it computes in: "float32", "bfloat16" or "int8" (some layers in 8 bits, the others in float32)."""
+    """The precision in use: "float32", "bfloat16" or "int8" (some layers in 8 bits, the others in float32)."""
 
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
         """Run once: input blobs (N, C, H, W) float32 by name -> output blobs float32 by name."""
 
 
 class Engine(Protocol):
-    """Turns a net into something that runs."""
+    """Compile nets."""
 
     name: str
 

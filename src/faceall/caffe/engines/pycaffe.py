@@ -1,4 +1,4 @@
-"""The engine "pycaffe": Caffe itself, where its Python module can be imported."""
+"""The engine "pycaffe": Caffe itself, if its Python module can be imported."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ _HOW_TO = (
 
 
 class PycaffeEngine:
-    """Runs a net with Caffe.
+    """Run nets with Caffe.
 
-    Raises EngineError where Caffe's Python module cannot be imported.
+    Raises
+    ------
+    EngineError
+        If Caffe's Python module cannot be imported.
     """
 
     name = "pycaffe"
@@ -49,7 +52,12 @@ class PycaffeEngine:
     ) -> CompiledNet:
         """Make `net` ready to give `outputs` (default: all blobs that no layer reads), always in float32.
 
-        Raises NetError, which names the layer, where the net cannot run, and EngineError where Caffe refuses it.
+        Raises
+        ------
+        NetError
+            If the net cannot run. The message names the layer.
+        EngineError
+            If Caffe refuses it.
         """
         wanted = wanted_outputs(net, outputs)
         fitted = _compatible(fit_weights(net))  # Caffe accepts old shapes of weights only in old files

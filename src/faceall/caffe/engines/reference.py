@@ -15,7 +15,7 @@ from faceall.types import Float32Array
 
 
 class ReferenceEngine:
-    """Runs a net in plain NumPy: the measure of the other engines."""
+    """Run nets in plain NumPy; the reference for the other engines."""
 
     name = "reference"
 
@@ -24,8 +24,15 @@ class ReferenceEngine:
     ) -> CompiledNet:
         """Make `net` ready to give `outputs` (default: all blobs that no layer reads).
 
-        precision  makes no difference here: it computes in float64 and gives float32
-        Raises NetError, which names the layer, where the net cannot run.
+        Parameters
+        ----------
+        precision : Precision
+            Makes no difference here: it computes in float64 and gives float32.
+
+        Raises
+        ------
+        NetError
+            If the net cannot run. The message names the layer.
         """
         infer_shapes(net, need_weights=True)
         return _Compiled(net, wanted_outputs(net, outputs))

@@ -1,4 +1,4 @@
-"""The engines by name. Each is imported only when it is asked for."""
+"""The engines by name; each is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ ENGINES = {
     "pycaffe": "PycaffeEngine",
     "reference": "ReferenceEngine",
 }
-"""An engine's name, also its module's -> its class."""
+"""Name of an engine and of its module -> its class."""
 
 
 def get_engine(name: str | None = None) -> Engine:
-    """The engine called `name`; by default the one that FACEALL_ENGINE names, else the fastest that pip installs.
+    """Return an engine: `name`, or the one in FACEALL_ENGINE, or the default.
 
-    Raises EngineError, which lists the known engines, or says what to install.
+    Raises
+    ------
+    EngineError
+        If the name is unknown or the engine is not installed.
     """
     chosen = name or os.environ.get("FACEALL_ENGINE") or DEFAULT_ENGINE
     if chosen not in ENGINES:
@@ -34,7 +37,7 @@ def get_engine(name: str | None = None) -> Engine:
 
 
 def has_eight_bit_products() -> bool:
-    """Whether the default engine computes in 8 bits on this processor, for nets that say which layers may be."""
+    """Return whether the default engine computes in 8 bits on this processor, for nets that say which layers may be."""
     from faceall.caffe.engines import openvino
 
     return get_engine().name == "openvino" and openvino.has_eight_bit_products()

@@ -35,7 +35,7 @@ def _shapes(layer: LayerLike, bottoms: Shapes) -> Shapes:
 
 
 def _weights(layer: LayerLike, bottoms: Shapes) -> Shapes:
-    """Kernel (O, I / groups, H, W), bias (O,)."""
+    """Return the shapes of the kernel (O, I / groups, H, W) and of the bias (O,)."""
     outputs, channels = outputs_of(layer), bottoms[0][1]
     kernel = (outputs, channels // groups(layer, channels), *window(layer).kernel)
     return (kernel, (outputs,)) if layer.option("bias_term") else (kernel,)

@@ -16,7 +16,7 @@ def _shapes(layer: LayerLike, bottoms: Shapes) -> Shapes:
 
 
 def _weights(layer: LayerLike, bottoms: Shapes) -> Shapes:
-    """Matrix (O, I), or (I, O) with transpose; bias (O,)."""
+    """Return the shapes of the matrix, (O, I) or with transpose (I, O), and of the bias (O,)."""
     outputs, inputs = outputs_of(layer), prod(bottoms[0][axis_of(layer, bottoms[0]) :])
     matrix = (inputs, outputs) if layer.option("transpose") else (outputs, inputs)
     return (matrix, (outputs,)) if layer.option("bias_term") else (matrix,)

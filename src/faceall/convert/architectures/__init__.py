@@ -1,0 +1,1 @@
+"""Definitions of known nets (`definitions`) for weights without a graph (`weights`)."""

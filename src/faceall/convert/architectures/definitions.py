@@ -1,4 +1,4 @@
-"""Our own definitions of the nets that embed faces, as tables: for weights that come without a graph.
+"""Definitions of face embedding nets as tables, for weights without a graph.
 
 A definition asks for its weights by name: "LAYER/weights" (kh, kw, in, out), "LAYER/biases",
 "LAYER_BatchNorm/beta", "/moving_mean", "/moving_variance" and, where a net has it, "/gamma".
@@ -25,8 +25,8 @@ from faceall.types import Array, Float32Array
 Branches: TypeAlias = tuple[tuple[tuple[str, int], ...], ...]
 
 FACENET_EPSILON = 1e-3
-FACENET_PICTURE = 160
-MOBILE_FACENET_PICTURE = 112
+FACENET_SIZE = 160
+MOBILE_FACENET_SIZE = 112
 
 STEM = (
     ("Conv2d_1a_3x3", 32, 2, "VALID"),
@@ -65,12 +65,12 @@ MIXED_7A: Branches = (
 )
 
 MOBILE_STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
-"""MobileFaceNet's bottlenecks: expansion, channels, how many, stride of the first."""
+"""MobileFaceNet's bottlenecks: expansion, channels, count, stride of the first."""
 
 
 @dataclass
 class _Definer:
-    """A graph under construction with what the layers of a definition have in common."""
+    """A graph under construction, with the layers that the definitions share."""
 
     weights: Weights
     width: float = 1.0
@@ -81,12 +81,12 @@ class _Definer:
         return self.weights(f"{name}/weights", (*window, self.channels[x], outputs), free=free)
 
     def norm(self, x: str, name: str, channels: int) -> str:
-        """Batch normalisation; FaceNet's has no gamma, which then is one."""
+        """Add a batch normalisation; FaceNet's has no gamma, which is then one."""
         gamma, beta, mean, variance = (self.weights(f"{name}/{kind}", (channels,)) for kind in STATISTICS)
         return self.writer.batch_norm(x, name, gamma, beta, mean, variance, FACENET_EPSILON)
 
     def unit(self, x: str, name: str, outputs: int, stride: int = 1, padding: str = "SAME") -> str:
-        """Convolution, normalisation, rectifier; or a pool where the name says so."""
+        """Add convolution, normalisation and rectifier, or a pool if the name says so."""
         window = _window(name)
         if "MaxPool" in name:
             y = self.writer.pool(x, name, "MaxPool", window, (stride, stride), padding)
@@ -97,7 +97,7 @@ class _Definer:
         return self._made(self.writer.node(f"{name}_Activation/Relu", "Relu", [y]), kernel.shape[3])
 
     def branches(self, x: str, name: str, rows: Branches) -> str:
-        """Chains side by side; a layer called `_1a_` halves the picture, as the reductions have it."""
+        """Add parallel chains and their concatenation; a layer with `_1a_` in its name halves the image."""
         ends = []
         for number, chain in enumerate(rows):
             y = x
@@ -108,7 +108,7 @@ class _Definer:
         return self._made(self.writer.concat(ends, f"{name}_Concatenate", 3), sum(self.channels[end] for end in ends))
 
     def residual(self, x: str, name: str, rows: Branches, scale: float, *, rectified: bool = True) -> str:
-        """x + scale * (the branches, brought to x's channels)."""
+        """Add x + scale * (the branches, projected to the channels of x)."""
         mixed, up = self.branches(x, name, rows), f"{name}_Conv2d_1x1"
         kernel = self.kernel(mixed, up, self.channels[x], (1, 1), free=False)
         bias = self.weights(f"{up}/biases", (self.channels[x],))
@@ -127,7 +127,7 @@ class _Definer:
         depthwise: bool = False,
         linear: bool = False,
     ) -> str:
-        """Convolution, normalisation, PReLU unless `linear`; `depthwise` ones keep the channels."""
+        """Add convolution, normalisation and, unless `linear`, PReLU; `depthwise` keeps the channels."""
         if window == 3:  # padded evenly at any stride, which TensorFlow's SAME is not
             edges = np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)
             source = self.writer.node(f"{name}/Pad", "Pad", [x, self.writer.constant(f"{name}/paddings", edges)])
@@ -147,8 +147,8 @@ class _Definer:
             y = self.writer.node(f"{name}_PReLU/PRelu", "PRelu", [y, slope])
         return self._made(y, outputs)
 
-    def picture(self, size: int) -> str:
-        return self._made(self.writer.picture(size, size), 3)
+    def image(self, size: int) -> str:
+        return self._made(self.writer.image(size, size), 3)
 
     def scaled(self, channels: int) -> int:
         return max(1, round(channels * self.width))
@@ -161,11 +161,15 @@ class _Definer:
         return y
 
 
-def facenet_graph(weights: Mapping[str, Array], *, image_size: int = FACENET_PICTURE) -> Graph:
-    """Inception-ResNet-v1 with `weights`, by the names of our definition (see `facenet_weights`); any width.
+def facenet_graph(weights: Mapping[str, Array], *, image_size: int = FACENET_SIZE) -> Graph:
+    """Build Inception-ResNet-v1 of any width with given weights.
 
     The graph reads `input` (N, image_size, image_size, 3) and writes `embeddings` (N, D) of unit length.
-    Raises ConvertError, which says what is absent or does not fit.
+
+    Raises
+    ------
+    ConvertError
+        If weights are absent or do not fit.
     """
     stored = StoredWeights(weights)
     graph = _facenet(_Definer(stored), 512, image_size)
@@ -173,8 +177,8 @@ def facenet_graph(weights: Mapping[str, Array], *, image_size: int = FACENET_PIC
     return graph
 
 
-def mobile_facenet_graph(weights: Mapping[str, Array], *, image_size: int = MOBILE_FACENET_PICTURE) -> Graph:
-    """MobileFaceNet with `weights`, by the names of our definition; as `facenet_graph` otherwise."""
+def mobile_facenet_graph(weights: Mapping[str, Array], *, image_size: int = MOBILE_FACENET_SIZE) -> Graph:
+    """Build MobileFaceNet with given weights; see `facenet_graph`."""
     stored = StoredWeights(weights)
     graph = _mobile_facenet(_Definer(stored), 128, image_size)
     stored.require("MobileFaceNet")
@@ -185,15 +189,23 @@ def inception_resnet_v1(
     *,
     width: float = 1.0,
     embedding_size: int = 512,
-    image_size: int = FACENET_PICTURE,
+    image_size: int = FACENET_SIZE,
     batch_norm: BatchNormStyle = "keep",
     seed: int = 0,
 ) -> Net:
-    """Inception-ResNet-v1 with random weights.
+    """Build Inception-ResNet-v1 with random weights.
 
-    width       the number of channels everywhere, in proportion to FaceNet's
-    batch_norm  "keep" as BatchNorm and Scale, or "fold"
-    returns     reads the blob `input` (N, 3, image_size, image_size), writes `embeddings` (N, embedding_size)
+    Parameters
+    ----------
+    width : float
+        The number of channels everywhere, in proportion to FaceNet's.
+    batch_norm : BatchNormStyle
+        "keep" as BatchNorm and Scale, or "fold".
+
+    Returns
+    -------
+    Net
+        Reads the blob `input` (N, 3, image_size, image_size), writes `embeddings` (N, embedding_size).
     """
     graph = _facenet(_Definer(RandomWeights(seed), width), embedding_size, image_size)
     return translate(bind(graph), name="inception_resnet_v1", batch_norm=batch_norm).net
@@ -202,18 +214,18 @@ def inception_resnet_v1(
 def mobile_facenet(
     *,
     embedding_size: int = 128,
-    image_size: int = MOBILE_FACENET_PICTURE,
+    image_size: int = MOBILE_FACENET_SIZE,
     width: float = 1.0,
     batch_norm: BatchNormStyle = "keep",
     seed: int = 0,
 ) -> Net:
-    """MobileFaceNet with random weights; as `inception_resnet_v1` otherwise."""
+    """Build MobileFaceNet with random weights; see `inception_resnet_v1`."""
     graph = _mobile_facenet(_Definer(RandomWeights(seed), width), embedding_size, image_size)
     return translate(bind(graph), name="mobile_facenet", batch_norm=batch_norm).net
 
 
 def _facenet(net: _Definer, embedding_size: int, image_size: int) -> Graph:
-    x = net.picture(image_size)
+    x = net.image(image_size)
     for name, outputs, stride, padding in STEM:
         x = net.unit(x, name, outputs, stride, padding)
     for number in range(1, 6):
@@ -232,7 +244,7 @@ def _facenet(net: _Definer, embedding_size: int, image_size: int) -> Graph:
 
 
 def _mobile_facenet(net: _Definer, embedding_size: int, image_size: int) -> Graph:
-    x = net.depth_unit(net.picture(image_size), "Conv_1", net.scaled(64), 3, stride=2)
+    x = net.depth_unit(net.image(image_size), "Conv_1", net.scaled(64), 3, stride=2)
     x = net.depth_unit(x, "Conv_2_Depthwise", 0, 3, depthwise=True)
     number = 0
     for expansion, outputs, count, first_stride in MOBILE_STAGES:
@@ -248,7 +260,7 @@ def _mobile_facenet(net: _Definer, embedding_size: int, image_size: int) -> Grap
 
 
 def _bottleneck(net: _Definer, x: str, name: str, expansion: int, outputs: int, stride: int) -> str:
-    """Widen, look around in each channel, narrow; added to where it came from if the shape allows."""
+    """Add a bottleneck: expand, filter each channel, project; add the input if the shapes agree."""
     y = net.depth_unit(x, f"{name}_Expand", net.channels[x] * expansion, 1)
     y = net.depth_unit(y, f"{name}_Depthwise", 0, 3, depthwise=True, stride=stride)
     y = net.depth_unit(y, f"{name}_Project", outputs, 1, linear=True)
@@ -258,7 +270,7 @@ def _bottleneck(net: _Definer, x: str, name: str, expansion: int, outputs: int, 
 
 
 def _window(name: str) -> tuple[int, int]:
-    """The window that a layer's name ends in: "Conv2d_0b_1x7" -> (1, 7)."""
+    """Return the window that a layer's name ends in: "Conv2d_0b_1x7" -> (1, 7)."""
     rows, columns = re.findall(r"(\d)x(\d)$", name)[0]
     return int(rows), int(columns)
 
@@ -267,4 +279,4 @@ ARCHITECTURES: dict[str, Callable[..., Net]] = {
     "inception_resnet_v1": inception_resnet_v1,
     "mobile_facenet": mobile_facenet,
 }
-"""Name -> what makes the net with random weights."""
+"""Name -> the function that builds the net with random weights."""

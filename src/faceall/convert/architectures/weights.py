@@ -1,4 +1,4 @@
-"""Where a definition of a net gets its weights: from a file, by FaceNet's names or ours, or at random."""
+"""Sources of weights for the definitions: a file, by FaceNet's names or faceall's, or random numbers."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ PREFIXES = (
     ("Repeat_2/block8_", "Block8_"),
     ("Block8/", "Block8_6/"),  # the exception: the last block, which has no rectifier, stands alone
 )
-"""How FaceNet's variables begin after the scope -> how the layers of our definition begin; the rest is the same."""
+"""Prefix of FaceNet's variables behind the scope -> prefix in `definitions`; the rest is the same."""
 
 STATISTICS = ("gamma", "beta", "moving_mean", "moving_variance")
-"""What a normalisation keeps."""
+"""The weights of a normalisation."""
 
 
 class Weights(Protocol):
-    """Where a definition gets its weights."""
+    """The source of a definition's weights."""
 
     def __call__(self, name: str, shape: tuple[int, ...], *, free: bool = False) -> Float32Array:
-        """The weights called `name`, of `shape`; the last axis is but a proposal where it is free."""
+        """Return the weights called `name`, of `shape`; the last axis is but a proposal where it is free."""
         ...
 
 
 @dataclass
 class StoredWeights:
-    """Weights from a file; what is absent or does not fit is noted and stands in as zeros until `require`."""
+    """Weights from a file; absent and unfit ones are recorded and replaced by zeros until `require`."""
 
     arrays: Mapping[str, Array]
     problems: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class StoredWeights:
 
 @dataclass
 class RandomWeights:
-    """Reproducible weights that keep a picture's numbers in bounds through many layers."""
+    """Reproducible weights whose outputs stay bounded through many layers."""
 
     seed: int = 0
 
@@ -84,7 +84,7 @@ class RandomWeights:
 
 
 def facenet_weights(variables: Mapping[str, Array]) -> dict[str, Array]:
-    """FaceNet's variables under the names of our definition; an optimiser's variables and others are left out.
+    """Rename FaceNet's variables to the names of `definitions`; leave out other variables.
 
     "InceptionResnetV1/Repeat/block35_1/Branch_0/Conv2d_1x1/biases" -> "Block35_1_Branch_0_Conv2d_1x1/biases"
     """

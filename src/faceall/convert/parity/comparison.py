@@ -1,7 +1,7 @@
-"""Does a converted net compute what its source computes? Numbers, stage by stage.
+"""Compare a converted net with its source, stage by stage.
 
-The source runs in NumPy, straight from the graph (see `evaluate`), the net in an engine. Outputs are compared in
-their order, element by element.
+The source runs in NumPy, directly from the graph (see `evaluate`), the net in an engine. Outputs are compared element
+by element, in their order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from faceall.caffe.engines import get_engine
 from faceall.caffe.net import Net
-from faceall.convert.parity.report import DEFAULT_THRESHOLD, GATE, ParityReport, Stage, measure
+from faceall.convert.parity.report import DEFAULT_THRESHOLD, TOLERANCE, ParityReport, Stage, measure
 from faceall.convert.tensorflow.evaluate import evaluate
 from faceall.convert.tensorflow.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation
 from faceall.errors import ConvertError
@@ -26,7 +26,7 @@ from faceall.types import Array, Float32Array
 
 __all__ = [
     "DEFAULT_THRESHOLD",
-    "GATE",
+    "TOLERANCE",
     "ParityReport",
     "Stage",
     "channels_first",
@@ -34,7 +34,7 @@ __all__ = [
     "compare_nets",
     "compare_stages",
     "measure",
-    "random_pictures",
+    "random_images",
     "read_check",
     "run_net",
     "run_parts",
@@ -42,60 +42,102 @@ __all__ = [
 ]
 
 _BATCH = 4
-"""How many pictures the evaluator runs at once: it keeps whole stages in memory."""
+"""The number of images that the evaluator runs at once; it keeps all stages in memory."""
 
 
 def compare(
     translation: Translation,
-    pictures: Float32Array,
+    images: Float32Array,
     *,
     expected: Array | None = None,
     engine: str | None = None,
-    gate: float = GATE,
+    tolerance: float = TOLERANCE,
     net: Net | None = None,
     stages: bool = False,
     step: str = "net",
     threshold: float | None = DEFAULT_THRESHOLD,
 ) -> ParityReport:
-    """Compare a net with the graph that it was made from, or with `expected`.
+    """Compare a net with the graph that it was made from, or with given vectors.
 
-    pictures   (n, H, W, C) float32, standardised
-    expected   (n, D) float32, what the source gives for them; None: the graph is run in NumPy
-    engine     the engine that runs the net; None: the default one
-    net        another net with the same blobs to look at, as the one read back from its files
-    stages     look at every stage, too; this happens in any case where the output is above the gate
-    step       what the report calls the result
-    threshold  the squared distance up to which vectors match
+    Parameters
+    ----------
+    translation : Translation
+        The net and its graph.
+    images : (n, H, W, C) float32
+        Standardised images.
+    expected : (n, D) float32, optional
+        The source's vectors for the images. By default the graph runs in NumPy.
+    engine : str, optional
+        The engine that runs the net.
+    tolerance : float
+        The largest allowed difference.
+    net : Net, optional
+        Another net with the same blobs to compare, as the one read back from its files.
+    stages : bool
+        Whether to compare every stage. Stages are always compared if the output exceeds the tolerance.
+    step : str
+        The report's name of the result.
+    threshold : float, optional
+        The largest squared distance of a match.
 
-    Raises EngineError where the engine cannot run the net, ConvertError where the shapes do not agree.
+    Raises
+    ------
+    EngineError
+        The engine cannot run the net.
+    ConvertError
+        The shapes differ.
     """
     subject = net or translation.net
-    actual, name = run_net(subject, pictures, [OUTPUT_BLOB], engine=engine)
+    actual, name = run_net(subject, images, [OUTPUT_BLOB], engine=engine)
     report = measure(
         actual,
-        _run_graph(translation, pictures) if expected is None else np.asarray(expected),
+        _run_graph(translation, images) if expected is None else np.asarray(expected),
         step=step,
         reference="graph" if expected is None else "given",
         engine=name,
-        gate=gate,
+        tolerance=tolerance,
         threshold=threshold,
     )
     if not stages and report.passed:
         return report
-    return replace(report, stages=compare_stages(translation, pictures[:1], engine=engine, net=subject))
+    return replace(report, stages=compare_stages(translation, images[:1], engine=engine, net=subject))
 
 
 def run_net(
-    net: Net, pictures: Float32Array, outputs: Sequence[str], *, engine: str | None = None
+    net: Net, images: Float32Array, outputs: Sequence[str], *, engine: str | None = None
 ) -> tuple[Float32Array, str]:
-    """Run a net on pictures (n, H, W, C) float32; its outputs side by side, (n, numbers), and the engine's name."""
-    return run_parts(net, _parts(pictures), outputs, engine=engine)
+    """Run a net on images.
+
+    Parameters
+    ----------
+    net : Net
+        The net.
+    images : (n, H, W, C) float32
+        Standardised images.
+    outputs : sequence of str
+        Blobs to return.
+    engine : str, optional
+        The engine; by default `faceall.caffe.engines.DEFAULT_ENGINE`.
+
+    Returns
+    -------
+    (n, D) float32
+        The outputs, flattened and concatenated.
+    str
+        The engine's name.
+
+    Raises
+    ------
+    EngineError
+        The engine cannot run the net.
+    """
+    return run_parts(net, _parts(images), outputs, engine=engine)
 
 
 def run_parts(
     net: Net, parts: Iterable[Float32Array], outputs: Sequence[str], *, engine: str | None = None
 ) -> tuple[Float32Array, str]:
-    """As `run_net`, for pictures that come in parts; the net is compiled once."""
+    """Run a net on images in several parts, see `run_net`; the net is compiled once."""
     runner = get_engine(engine)
     compiled = runner.compile(net, list(outputs))
     (name,) = net.inputs
@@ -104,36 +146,52 @@ def run_parts(
 
 
 def side_by_side(values: Mapping[str, Array], outputs: Sequence[str]) -> Float32Array:
-    """Several outputs (n, ...) as one array (n, numbers)."""
+    """Flatten and concatenate outputs (n, ...) to one array (n, D)."""
     return np.concatenate([np.asarray(values[name]).reshape(len(values[name]), -1) for name in outputs], axis=1)
 
 
 def compare_nets(
     before: Net,
     after: Net,
-    pictures: Float32Array,
+    images: Float32Array,
     outputs: Sequence[str],
     *,
     step: str,
     engine: str | None = None,
-    gate: float = GATE,
+    tolerance: float = TOLERANCE,
     stages: bool = False,
     threshold: float | None = None,
 ) -> ParityReport:
-    """Compare a net with the one it was made from, which runs in NumPy; the blobs `outputs` keep their names.
+    """Compare a net with the one it was made from, which runs in NumPy.
 
-    The rest is as in `compare`; stages are the blobs that both have.
+    Parameters
+    ----------
+    before, after : Net
+        The two nets.
+    images : (n, H, W, C) float32
+        Standardised images.
+    outputs : sequence of str
+        Blobs of both nets to compare.
+    step, engine, tolerance, stages, threshold
+        As in `compare`; the stages are the blobs that both nets have.
+
+    Raises
+    ------
+    EngineError
+        The engine cannot run the net.
+    ConvertError
+        The shapes differ.
     """
-    actual, name = run_net(after, pictures, outputs, engine=engine)
-    wanted, _ = run_net(before, pictures, outputs, engine="reference")
-    report = measure(actual, wanted, step=step, reference="net", engine=name, gate=gate, threshold=threshold)
+    actual, name = run_net(after, images, outputs, engine=engine)
+    wanted, _ = run_net(before, images, outputs, engine="reference")
+    report = measure(actual, wanted, step=step, reference="net", engine=name, tolerance=tolerance, threshold=threshold)
     if not stages and report.passed:
         return report
     both = {top for layer in before.layers for top in layer.tops} & {
         top for layer in after.layers for top in layer.tops
     }
     names = [top for layer in before.layers if layer.type != "Input" for top in layer.tops if top in both]
-    blob = channels_first(pictures[:1])
+    blob = channels_first(images[:1])
     mine, theirs = (
         get_engine(which).compile(net, names)({next(iter(net.inputs)): blob})
         for which, net in ((engine, after), ("reference", before))
@@ -142,19 +200,33 @@ def compare_nets(
 
 
 def compare_stages(
-    translation: Translation, pictures: Float32Array, *, engine: str | None = None, net: Net | None = None
+    translation: Translation, images: Float32Array, *, engine: str | None = None, net: Net | None = None
 ) -> tuple[Stage, ...]:
-    """Compare every blob that holds a tensor of the graph; `pictures` (n, H, W, C) float32."""
+    """Compare every blob that holds a tensor of the graph, on images (n, H, W, C) float32."""
     blobs = {blob: tensor for blob, tensor in translation.sources.items() if blob != INPUT_BLOB}
     compiled = get_engine(engine).compile(net or translation.net, list(blobs))
-    actual = compiled({INPUT_BLOB: channels_first(pictures)})
-    feeds = {translation.graph.input: pictures}
+    actual = compiled({INPUT_BLOB: channels_first(images)})
+    feeds = {translation.graph.input: images}
     wanted = evaluate(translation.graph, feeds, keep=set(blobs.values()))
     return tuple(_stage(blob, tensor, actual[blob], wanted[tensor]) for blob, tensor in blobs.items())
 
 
-def random_pictures(count: int, shape: tuple[int, int, int], *, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Reproducible pictures with large and small structure, (count, H, W, C) uint8."""
+def random_images(count: int, shape: tuple[int, int, int], *, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Make reproducible images with coarse and fine structure.
+
+    Parameters
+    ----------
+    count : int
+        The number of images.
+    shape : (int, int, int)
+        Height, width, channels.
+    seed : int
+        Equal seeds give equal images.
+
+    Returns
+    -------
+    (count, H, W, C) uint8
+    """
     generator = np.random.default_rng(seed)
     height, width, channels = shape
     rows, columns = np.arange(height) * 8 // height, np.arange(width) * 8 // width
@@ -163,9 +235,24 @@ def random_pictures(count: int, shape: tuple[int, int, int], *, seed: int = 0) -
 
 
 def read_check(path: str | Path) -> tuple[npt.NDArray[np.uint8], Float32Array | None]:
-    """Pictures to compare on from an .npz: `crops` (n, H, W, 3) uint8, and `embeddings` (n, D) where it has them.
+    """Read images for a comparison from an .npz file.
 
-    Raises ConvertError where the file is damaged or has other contents.
+    Parameters
+    ----------
+    path : path
+        A file with `crops` (n, H, W, 3) uint8 and, optionally, `embeddings` (n, D).
+
+    Returns
+    -------
+    (n, H, W, 3) uint8
+        The crops.
+    (n, D) float32 or None
+        The embeddings.
+
+    Raises
+    ------
+    ConvertError
+        The file is damaged or has other contents.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -182,18 +269,18 @@ def read_check(path: str | Path) -> tuple[npt.NDArray[np.uint8], Float32Array | 
     return crops, embeddings
 
 
-def _parts(pictures: Float32Array) -> Iterator[Float32Array]:
-    return (pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH))
+def _parts(images: Float32Array) -> Iterator[Float32Array]:
+    return (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
 
 
-def channels_first(pictures: Float32Array) -> Float32Array:
-    """(n, H, W, C) as (n, C, H, W)."""
-    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
+def channels_first(images: Float32Array) -> Float32Array:
+    """Transpose images (n, H, W, C) to (n, C, H, W)."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
-def _run_graph(translation: Translation, pictures: Float32Array) -> Array:
+def _run_graph(translation: Translation, images: Float32Array) -> Array:
     graph = translation.graph
-    return np.concatenate([evaluate(graph, {graph.input: part}, keep=())[graph.output] for part in _parts(pictures)])
+    return np.concatenate([evaluate(graph, {graph.input: part}, keep=())[graph.output] for part in _parts(images)])
 
 
 def _stage(blob: str, tensor: str, actual: Array, wanted: Array, kind: Literal["tensor", "blob"] = "tensor") -> Stage:

@@ -1,4 +1,4 @@
-"""Crops of faces to compare, calibrate and measure on: an .npz, a folder of pictures of faces, or the golden ones."""
+"""Read crops of faces for comparison and calibration: an .npz file, a folder of images, or the golden crops."""
 
 from __future__ import annotations
 
@@ -10,29 +10,40 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from faceall.convert.parity.comparison import random_pictures, read_check
+from faceall.convert.parity.comparison import random_images, read_check
 from faceall.errors import ConvertError, ImageError
 from faceall.images import find_images, read_image, resize
 from faceall.types import Float32Array
 
 _GOLDEN = Path(__file__).with_name("golden-crops.npz")
-"""`crops` (6, 160, 160, 3) uint8: one face, Eileen Collins's (NASA, public domain), in six kinds of light."""
+"""`crops` (6, 160, 160, 3) uint8: the face of Eileen Collins (NASA, public domain) in six kinds of light."""
 
 _MOST_ENLARGED = 2
-"""How much larger than they are the golden crops are shown to a net at most."""
+"""The largest factor by which the golden crops are enlarged."""
 
 _NOISE = 4
-"""How many pictures of noise there are where a net takes larger ones."""
+"""The number of noise images for a net whose images are too large for the golden crops."""
 
 
 @dataclass(frozen=True, eq=False)
 class FaceCrops:
     """Crops of faces, all of one size.
 
-    crops       (n, H, W, 3) uint8 RGB, n of at least 1
-    labels      n names of people, or None where they are not known
-    embeddings  (n, D) float32, what the source of a model gives for them, or None
-    origin      what they are, as a report calls them
+    Parameters
+    ----------
+    crops : (n, H, W, 3) uint8
+        RGB, at least one crop.
+    labels : tuple of str, optional
+        The person of each crop.
+    embeddings : (n, D) float32, optional
+        The vectors that the source of a model computes for the crops.
+    origin : str
+        The report's name for the crops.
+
+    Raises
+    ------
+    ConvertError
+        The shapes or the counts do not fit.
     """
 
     crops: npt.NDArray[np.uint8]
@@ -50,48 +61,65 @@ class FaceCrops:
 
 
 def default_crops(size: tuple[int, int]) -> FaceCrops:
-    """What a net that takes pictures of `size` (width, height) is compared on where no crops are given.
+    """Return the crops that a net is compared on by default.
 
-    The golden crops, scaled to the size; seeded noise for a net whose pictures are far larger than these.
+    Parameters
+    ----------
+    size : (int, int)
+        Width and height of the net's input.
+
+    Returns
+    -------
+    FaceCrops
+        The golden crops, scaled to the size, or seeded noise if the size is far larger.
     """
     golden, _ = read_check(_GOLDEN)
     if max(size) > _MOST_ENLARGED * golden.shape[1]:
-        return FaceCrops(random_pictures(_NOISE, (size[1], size[0], 3)), origin="seeded noise")
+        return FaceCrops(random_images(_NOISE, (size[1], size[0], 3)), origin="seeded noise")
     scaled = golden if size == golden.shape[2:0:-1] else np.stack([resize(crop, size) for crop in golden])
     return FaceCrops(scaled, origin="golden crops")
 
 
 CropReader: TypeAlias = Callable[[Path, tuple[int, int], int | None], FaceCrops]
-"""Gives the crops at a path, of a size (width, height), at most so many where a number is given."""
+"""(path, (width, height), limit) -> the crops at the path, at most `limit` of them."""
 
 
 def read_crops(path: Path, size: tuple[int, int], limit: int | None = None) -> FaceCrops:
-    """Read crops of faces of `size` (width, height).
+    """Read crops of faces.
 
-    path   an .npz with `crops` (n, H, W, 3) uint8 of that size, and `embeddings` where it has them; or a folder of
-           pictures of one face each, at least that large: these are scaled. In subfolders, one per person, the
-           folders' names are the labels.
-    limit  how many are read at most, evenly spread
+    Parameters
+    ----------
+    path : Path
+        An .npz file with `crops` (n, H, W, 3) uint8 of the given size and, optionally, `embeddings` (n, D); or a
+        folder of images, each a crop of one face and at least of that size, which are scaled. With one subfolder per
+        person, the folders' names are the labels.
+    size : (int, int)
+        Width and height.
+    limit : int, optional
+        The largest number of crops, chosen evenly.
 
-    Raises ConvertError, which names the file.
+    Raises
+    ------
+    ConvertError
+        The file or folder cannot be used; the message names it.
     """
     if not path.is_dir():
         return _read_archive(path, size, limit)
     files = spread(find_images(path), limit)
     if not files:
-        raise ConvertError(f"{path}: holds no pictures")
+        raise ConvertError(f"{path}: the folder has no images")
     return FaceCrops(np.stack([_read_crop(file, size) for file in files]), labels_of(files, path))
 
 
 def labels_of(files: list[Path], folder: Path) -> tuple[str, ...] | None:
-    """The people in pictures FOLDER/NAME/FILE, or None where a picture lies elsewhere."""
+    """Return the folder names of images FOLDER/NAME/FILE, or None if an image is elsewhere."""
     if any(file.parent.parent != folder for file in files):
         return None
     return tuple(file.parent.name for file in files)
 
 
 def spread(files: list[Path], limit: int | None) -> list[Path]:
-    """At most `limit` of the files, evenly spread."""
+    """Return at most `limit` of the files, chosen evenly."""
     if limit is None or len(files) <= limit:
         return files
     return [files[place * len(files) // limit] for place in range(limit)]
@@ -106,12 +134,12 @@ def _read_archive(path: Path, size: tuple[int, int], limit: int | None) -> FaceC
 
 def _read_crop(file: Path, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     try:
-        picture = read_image(file)
+        image = read_image(file)
     except ImageError as error:
         raise ConvertError(str(error)) from error
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if width < size[0] or height < size[1]:
         raise ConvertError(
             f"{file}: is {width}x{height} pixels, a crop for this model has at least {size[0]}x{size[1]}"
         )
-    return picture if (width, height) == size else resize(picture, size)
+    return image if (width, height) == size else resize(image, size)

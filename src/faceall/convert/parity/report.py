@@ -1,4 +1,4 @@
-"""What a comparison found: numbers, a table for people, and whether they are within the gate."""
+"""`ParityReport`: how closely a converted net reproduces its source, as numbers and as a table."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from faceall.errors import ConvertError, ParityError
 from faceall.types import Array
 
-GATE = 1e-5
+TOLERANCE = 1e-5
 """The largest difference that a converted net may have, in float32, on vectors of unit length."""
 
 DEFAULT_THRESHOLD = 1.1
-"""The squared distance up to which two vectors count as one person where a manifest names none, for counting flips."""
+"""The largest squared distance of two vectors of one person, for counting flips, if the manifest has no threshold."""
 
 Reference: TypeAlias = Literal["graph", "given", "net"]
 
@@ -29,12 +29,18 @@ _REFERENCES: Mapping[Reference, str] = {
 
 @dataclass(frozen=True)
 class Stage:
-    """One blob of the net against the tensor of the graph that it holds.
+    """The comparison of one blob of the net with its tensor of the graph.
 
-    blob        the blob's name
-    tensor      the graph's name for it
-    difference  the largest absolute difference
-    magnitude   the largest absolute value of the tensor
+    Parameters
+    ----------
+    blob : str
+        Name of the blob.
+    tensor : str
+        Name of the tensor in the graph.
+    difference : float
+        The largest absolute difference.
+    magnitude : float
+        The largest absolute value of the tensor.
     """
 
     blob: str
@@ -44,85 +50,108 @@ class Stage:
 
     @property
     def relative(self) -> float:
-        """The difference in proportion to the magnitude, where that is above 1."""
+        """The difference, divided by the magnitude if that is larger than 1."""
         return self.difference / max(self.magnitude, 1.0)
 
 
 @dataclass(frozen=True)
 class ParityReport:
-    """How far one step of a conversion is from the one before.
+    """The difference between one step of a conversion and the step before.
 
-    pictures      how many were compared
-    inputs        which these were, as "golden crops"
-    reference     what was compared with: "graph" (the source, run in NumPy), "given" (known vectors) or "net" (the net
-                  before, run in NumPy)
-    engine        what ran the result
-    gate          the largest allowed difference; where there is a `cosine_gate`, that counts instead
-    maximum       the largest absolute difference of the output, in proportion to its magnitude where that is above 1
-    mean          the mean absolute difference
-    cosine_min    the smallest cosine between a vector and its counterpart
-    cosine_mean   the mean cosine
-    stages        every stage of the first picture, in the order of execution; empty where nobody had to look
-    step          what was made: "caffe", "onnx", "coreml", or "net", the net that those are written from
-    cosine_gate   the smallest allowed cosine, for what is not float32; None: `gate` counts
-    threshold     the squared L2 distance up to which two vectors were taken for one person; None: no embedder
-    pairs         how many pairs of the pictures were decided on
-    flips         how many of these decisions are different from before
+    Parameters
+    ----------
+    images : int
+        The number of compared images.
+    reference : {"graph", "given", "net"}
+        What was compared with: the source graph run in NumPy, given vectors, or the net before, run in NumPy.
+    engine : str
+        The engine that ran the result.
+    tolerance : float
+        The largest allowed difference; not used if there is a `cosine_minimum`.
+    maximum : float
+        The largest absolute difference of the output, divided by its magnitude if that is larger than 1.
+    mean : float
+        The mean absolute difference.
+    cosine_min, cosine_mean : float
+        The smallest and the mean cosine between a vector and its counterpart.
+    stages : tuple of Stage
+        Every stage of the first image, in the order of execution; empty if stages were not compared.
+    step : str
+        The result: "caffe", "onnx", "coreml", or "net", from which those are written.
+    cosine_minimum : float, optional
+        The smallest allowed cosine, for results that are not float32.
+    threshold : float, optional
+        The largest squared L2 distance of a match; None for a net that is not an embedder.
+    pairs, flips : int
+        The number of pairs of images, and how many of their verdicts changed.
+    inputs : str
+        What the images are, as "golden crops".
     """
 
-    pictures: int
+    images: int
     reference: Reference
     engine: str
-    gate: float
+    tolerance: float
     maximum: float
     mean: float
     cosine_min: float
     cosine_mean: float
     stages: tuple[Stage, ...] = ()
     step: str = "net"
-    cosine_gate: float | None = None
+    cosine_minimum: float | None = None
     threshold: float | None = None
     pairs: int = 0
     flips: int = 0
-    inputs: str = "given pictures"
+    inputs: str = "given images"
 
     @property
     def passed(self) -> bool:
-        """Whether the output is within the gate."""
-        if self.cosine_gate is not None:
-            return self.cosine_min >= self.cosine_gate
-        return self.maximum <= self.gate  # false for a NaN, too
+        """Whether the output is within the tolerance."""
+        if self.cosine_minimum is not None:
+            return self.cosine_min >= self.cosine_minimum
+        return self.maximum <= self.tolerance  # false for a NaN, too
 
     @property
     def first_divergence(self) -> Stage | None:
-        """The first stage that is off by more than the gate."""
-        return next((stage for stage in self.stages if not stage.relative <= self.gate), None)
+        """The first stage whose relative difference exceeds the tolerance."""
+        return next((stage for stage in self.stages if not stage.relative <= self.tolerance), None)
 
     def require(self, *, report: Path | None = None) -> None:
-        """Raise ParityError, which names the first diverging stage and the `report`, where the gate is missed."""
+        """Refuse a result that exceeds the tolerance.
+
+        Parameters
+        ----------
+        report : Path, optional
+            The file of this report, for the message.
+
+        Raises
+        ------
+        ParityError
+            The tolerance is exceeded; the message names the first stage that diverges.
+        """
         if self.passed:
             return
         stage, place = self.first_divergence, ""
         if stage is not None:
             place = f"; first at '{stage.blob}' (before: '{stage.tensor}'), off by {stage.difference:.1e}"
-        amount = f"differs from its source by {self.maximum:.1e} (allowed: {self.gate:.0e})"
-        if self.cosine_gate is not None:
-            amount = f"has a cosine of {self.cosine_min:.6f} to its source (at least: {self.cosine_gate:g})"
+        amount = f"differs from its source by {self.maximum:.1e} (allowed: {self.tolerance:.0e})"
+        if self.cosine_minimum is not None:
+            amount = f"has a cosine of {self.cosine_min:.6f} to its source (at least: {self.cosine_minimum:g})"
         where = f", only the report {report}" if report else ""
         what = "net" if self.step == "net" else f"{self.step} model"
         raise ParityError(f"the converted {what} {amount}{place}; no model was written{where}")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the report as plain JSON values."""
         return {**asdict(self), "passed": self.passed}
 
     def to_text(self) -> str:
-        """A table for people: the result, and the stages with the largest differences."""
+        """Return the report as text: the result, and the stages with the largest differences."""
         verdict = "within" if self.passed else "ABOVE"
-        limit = f"{verdict} the gate of {self.gate:.0e}" if self.cosine_gate is None else "no gate"
+        limit = f"{verdict} the tolerance of {self.tolerance:.0e}" if self.cosine_minimum is None else "no limit"
         lines = [
             f"step         {self.step}",
-            f"pictures     {self.pictures} ({self.inputs}), against {_REFERENCES[self.reference]}",
+            f"images       {self.images} ({self.inputs}), against {_REFERENCES[self.reference]}",
             f"engine       {self.engine}",
             f"max abs      {self.maximum:.2e}  ({limit})",
             f"mean abs     {self.mean:.2e}",
@@ -136,9 +165,9 @@ class ParityReport:
 
     @property
     def _cosine_verdict(self) -> str:
-        if self.cosine_gate is None:
+        if self.cosine_minimum is None:
             return ""
-        return f"  ({'within' if self.passed else 'BELOW'} the gate of {self.cosine_gate:g})"
+        return f"  ({'at least' if self.passed else 'BELOW'} the minimum of {self.cosine_minimum:g})"
 
 
 def measure(
@@ -148,30 +177,40 @@ def measure(
     step: str,
     reference: Reference,
     engine: str,
-    gate: float = GATE,
-    cosine_gate: float | None = None,
+    tolerance: float = TOLERANCE,
+    cosine_minimum: float | None = None,
     threshold: float | None = DEFAULT_THRESHOLD,
 ) -> ParityReport:
-    """Compare two arrays of results, (n, ...) each, in their order. The rest becomes the report's fields.
+    """Compare two arrays of results.
 
-    Raises ConvertError where the shapes do not agree.
+    Parameters
+    ----------
+    actual, wanted : (n, ...) array
+        The results and what they should be, in the same order.
+    step, reference, engine, tolerance, cosine_minimum, threshold
+        Fields of the report, see `ParityReport`.
+
+    Raises
+    ------
+    ConvertError
+        The shapes differ.
     """
     actual, wanted = actual.reshape(len(actual), -1), wanted.reshape(len(wanted), -1)
     if actual.shape != wanted.shape:
-        raise ConvertError(f"the net gives vectors of shape {actual.shape}, expected are {wanted.shape}")
+        raise ConvertError(f"the net returns vectors of shape {actual.shape}, expected {wanted.shape}")
     maximum, mean, cosines = _distances(actual, wanted)
     pairs, flips = (0, 0) if threshold is None else count_flips(actual, wanted, threshold)
     return ParityReport(
-        pictures=len(actual),
+        images=len(actual),
         reference=reference,
         engine=engine,
-        gate=gate,
+        tolerance=tolerance,
         maximum=maximum,
         mean=mean,
         cosine_min=float(cosines.min()),
         cosine_mean=float(cosines.mean()),
         step=step,
-        cosine_gate=cosine_gate,
+        cosine_minimum=cosine_minimum,
         threshold=threshold,
         pairs=pairs,
         flips=flips,
@@ -179,9 +218,19 @@ def measure(
 
 
 def count_flips(actual: Array, wanted: Array, threshold: float) -> tuple[int, int]:
-    """How many pairs there are among n vectors (n, D), and for how many `actual` and `wanted` decide differently.
+    """Count the pairs of vectors whose verdict (match or no match) changes.
 
-    Two vectors match where their squared distance, both at unit length, is at most `threshold`.
+    Parameters
+    ----------
+    actual, wanted : (n, D) array
+        Vectors of the same images, of any length.
+    threshold : float
+        The largest squared distance, at unit length, of a match.
+
+    Returns
+    -------
+    pairs, flips : int
+        The number of pairs among the n vectors, and the number of changed verdicts.
     """
     decisions = []
     for vectors in (actual, wanted):
@@ -193,7 +242,7 @@ def count_flips(actual: Array, wanted: Array, threshold: float) -> tuple[int, in
 
 
 def _distances(actual: Array, wanted: Array) -> tuple[float, float, Array]:
-    """Largest difference in proportion to a magnitude above 1, mean difference, cosines (n,)."""
+    """Return the largest difference (divided by a magnitude above 1), the mean difference, and the cosines (n,)."""
     difference = np.abs(actual.astype(np.float64) - wanted)
     exact, other = actual.astype(np.float64), wanted.astype(np.float64)
     lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(other, axis=1)

@@ -1,4 +1,4 @@
-"""The end of an embedder: the product that makes the vector, and the layers that bring it to unit length."""
+"""The head of an embedder: the product that computes the vector, and its normalisation to unit length."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faceall.errors import ConvertError
 from faceall.types import Array, Float32Array
 
 BottleneckStyle: TypeAlias = Literal["inner-product", "convolution"]
-"""What makes the vector: an InnerProduct, or a Convolution whose kernel covers its whole input."""
+"""The layer that computes the vector: an InnerProduct, or a Convolution whose kernel covers its whole input."""
 
 _LINEAR = ("InnerProduct", "Convolution")
 _AFFINE = ("BatchNorm", "Scale")
@@ -23,12 +23,18 @@ _AFFINE = ("BatchNorm", "Scale")
 
 @dataclass(frozen=True)
 class Head:
-    """How a net makes its vector.
+    """The layers that compute the vector of a net.
 
-    linear  the product (the bottleneck), an InnerProduct or a Convolution
-    after   BatchNorm, Scale, Flatten and Dropout between it and the vector, in order of execution
-    vector  the blob that holds the vector before it is brought to unit length
-    unit    the layers that do that, in order of execution; none where the net leaves it to its user
+    Parameters
+    ----------
+    linear : Layer
+        The product (the bottleneck), an InnerProduct or a Convolution.
+    after : tuple[Layer, ...]
+        BatchNorm, Scale, Flatten and Dropout between it and the vector, in order of execution.
+    vector : str
+        The blob that holds the vector before normalisation to unit length.
+    unit : tuple[Layer, ...]
+        The layers that do that, in order of execution; none if the net does not normalise.
     """
 
     linear: Layer
@@ -38,9 +44,12 @@ class Head:
 
 
 def find_head(net: Net, output: str) -> Head:
-    """The end of `net` whose vector is the blob `output`.
+    """Find the layers that compute the vector in the blob `output`.
 
-    Raises ConvertError where it ends otherwise than in a product, or where other layers read what it makes.
+    Raises
+    ------
+    ConvertError
+        If the net does not end in a product, or if other layers read its output.
     """
     writers = {top: layer for layer in net.layers for top in layer.tops}
     if output not in writers:
@@ -62,7 +71,7 @@ def find_head(net: Net, output: str) -> Head:
 
 
 def _unit_layers(net: Net, writers: Mapping[str, Layer], output: str) -> tuple[str, tuple[Layer, ...]]:
-    """The blob before it is brought to unit length, and the layers that do that.
+    """Return the blob before normalisation to unit length, and the layers that normalise it.
 
     Either a Normalize, or x -> Power 2 -> InnerProduct of ones -> Power -0.5 [-> InnerProduct of ones] -> PROD with x.
     """
@@ -82,7 +91,7 @@ def _unit_layers(net: Net, writers: Mapping[str, Layer], output: str) -> tuple[s
 
 
 def _is_part(net: Net, layer: Layer) -> bool:
-    """Whether a layer can belong to the way from a vector to one over its length."""
+    """Return whether a layer can be part of the computation of 1 / length."""
     ones = layer.type == "InnerProduct" and all(bool(np.all(blob == 1)) for blob in net.blobs(layer.name))
     return ones or layer.type == "Power"
 
@@ -101,8 +110,15 @@ def bottleneck_as(net: Net, output: str, style: BottleneckStyle) -> Net:
     Before   x (N, C, H, W) -> Flatten -> InnerProduct -> y (N, D)
     After    x (N, C, H, W) -> Convolution of H x W -> Flatten -> y (N, D)
 
-    A vector x (N, C) becomes a picture of one pixel by a Reshape. The other way round the Convolution becomes an
-    InnerProduct, which flattens by itself. Raises ValueError for an unknown style, ConvertError as `find_head`.
+    A vector x (N, C) becomes an image of one pixel by a Reshape. The other way round the Convolution becomes an
+    InnerProduct, which flattens by itself.
+
+    Raises
+    ------
+    ValueError
+        For an unknown style.
+    ConvertError
+        See `find_head`.
     """
     if style not in get_args(BottleneckStyle):
         raise ValueError(f"unknown bottleneck style '{style}'; known: {', '.join(get_args(BottleneckStyle))}")
@@ -123,15 +139,15 @@ def _as_convolution(net: Net, linear: Layer) -> Net:
     if len(shapes[blob]) != 4:
         channels = int(np.prod(shapes[blob][1:]))
         shape = {"reshape_param": {"shape": {"dim": [0, channels, 1, 1]}}}
-        new.append(Layer(f"{linear.name}_picture", "Reshape", (blob,), (f"{linear.name}_picture",), shape))
-        blob, picture = new[0].tops[0], (channels, 1, 1)
+        new.append(Layer(f"{linear.name}_image", "Reshape", (blob,), (f"{linear.name}_image",), shape))
+        blob, image = new[0].tops[0], (channels, 1, 1)
     else:
-        picture = shapes[blob][1:]  # type: ignore[assignment]
+        image = shapes[blob][1:]  # type: ignore[assignment]
     weights, *bias = _matrix(net, linear)
-    kernel = weights.reshape(len(weights), *picture)
+    kernel = weights.reshape(len(weights), *image)
     options: dict[str, Any] = {"num_output": len(kernel), "bias_term": bool(bias)}
-    options |= {"kernel_size": [picture[1]]} if picture[1] == picture[2] else {"kernel_h": picture[1]}
-    options |= {} if picture[1] == picture[2] else {"kernel_w": picture[2]}
+    options |= {"kernel_size": [image[1]]} if image[1] == image[2] else {"kernel_h": image[1]}
+    options |= {} if image[1] == image[2] else {"kernel_w": image[2]}
     name = f"{linear.name}_convolution"
     new.append(Layer(name, "Convolution", (blob,), (name,), {"convolution_param": options}))
     new.append(Layer(linear.name, "Flatten", (name,), linear.tops))
@@ -151,7 +167,7 @@ def _as_inner_product(net: Net, head: Head) -> Net:
 
 
 def _matrix(net: Net, linear: Layer) -> tuple[Float32Array, ...]:
-    """The weights (D, C) and the bias (D,), if any, of an InnerProduct."""
+    """Return the weights (D, C) and the bias (D,), if any, of an InnerProduct."""
     if linear.option("axis") != 1:
         raise ConvertError(f"the layer '{linear.name}' has axis {linear.option('axis')}, expected 1")
     weights, *bias = net.blobs(linear.name)
@@ -182,7 +198,7 @@ def fold_head(net: Net, output: str) -> Net:
 
 
 def _affine(net: Net, layer: Layer, outputs: int) -> tuple[Array, Array]:
-    """Factor and shift (D,) that a BatchNorm or Scale stands for; 1 and 0 for other layers."""
+    """Return the factor and the shift (D,) of a BatchNorm or Scale; 1 and 0 for other layers."""
     blobs = [blob.astype(np.float64).reshape(-1) for blob in net.blobs(layer.name)]
     if layer.type == "BatchNorm":
         mean, variance, *count = blobs
@@ -197,10 +213,14 @@ def _affine(net: Net, layer: Layer, outputs: int) -> tuple[Array, Array]:
 
 
 def change_linear(net: Net, linear: Layer, matrix: Array, shift: Array) -> Net:
-    """The net whose product `linear` makes `matrix` @ y + `shift` in place of y.
+    """Return the net whose product `linear` makes `matrix` @ y + `shift` in place of y.
 
-    matrix  (K, D)
-    shift   (K,)
+    Parameters
+    ----------
+    matrix : Array
+        (K, D).
+    shift : Array
+        (K,).
     """
     if linear.type == "InnerProduct":
         weights, *bias = _matrix(net, linear)
@@ -220,7 +240,7 @@ def change_linear(net: Net, linear: Layer, matrix: Array, shift: Array) -> Net:
 
 
 def resize_unit(net: Net, unit: tuple[Layer, ...], size: int, smaller: int) -> Net:
-    """The net whose layers `unit`, which bring `size` numbers to unit length, do so with `smaller` ones."""
+    """Resize the layers `unit`, which normalise vectors of `size` to unit length, to `smaller` dimensions."""
     for layer in unit:
         blobs = net.blobs(layer.name)
         if layer.type == "InnerProduct":
@@ -238,7 +258,7 @@ def resize_unit(net: Net, unit: tuple[Layer, ...], size: int, smaller: int) -> N
 
 
 def _with_layers(net: Net, old: Layer, new: list[Layer], blobs: Mapping[str, list[Any]]) -> Net:
-    """The net with `new` in the place of `old`, found by its name."""
+    """Return the net with the layer `old` replaced by `new`."""
     layers = tuple(item for layer in net.layers for item in (new if layer.name == old.name else [layer]))
     kept = {key: array for key, array in net.weights.items() if key.rpartition("/")[0] != old.name}
     for name, arrays in blobs.items():
@@ -247,7 +267,7 @@ def _with_layers(net: Net, old: Layer, new: list[Layer], blobs: Mapping[str, lis
 
 
 def _bypass(net: Net, gone: Layer) -> Net:
-    """The net without a layer: who wrote its bottom writes its top."""
+    """Return the net without a layer; the writer of its input writes its output instead."""
     (bottom,), (top,) = gone.bottoms, gone.tops
     net = _with_layers(net, gone, [], {})
     layers = tuple(
@@ -257,7 +277,7 @@ def _bypass(net: Net, gone: Layer) -> Net:
 
 
 def _drop_unread(net: Net, layer: Layer | None) -> Net:
-    """The net without `layer` where nobody reads it any more."""
+    """Return the net without `layer` if no other layer reads it."""
     if layer is None or any(layer.tops[0] in other.bottoms for other in net.layers):
         return net
     return _with_layers(net, layer, [], {})

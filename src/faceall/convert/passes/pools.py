@@ -1,4 +1,4 @@
-"""How a pool that rounds down is spelled for Caffe, whose pools round up: four ways, each a pass `Net -> Net`."""
+"""Write pools that round down for Caffe, whose pools round up: four ways, each a pass `Net -> Net`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from faceall.errors import ConvertError, ShapeError
 from faceall.types import Float32Array
 
 FloorPool: TypeAlias = Literal["crop", "slice", "conv", "round-mode"]
-"""How a pool that rounds down is written.
+"""The form of a pool that rounds down.
 
 crop        a Crop to the size of a branch that it is joined with, else as "slice"; every Caffe and OpenCV 4 read it
-slice       a Slice of the picture in front of the pool, the rest into Silence; just as portable
+slice       a Slice of the image in front of the pool, the rest into Silence; just as portable
 conv        a convolution behind the pool whose 2x2 kernel [[1, 0], [0, 0]] keeps all but the last row and column
 round-mode  the option `round_mode: FLOOR`, which BVLC's Caffe has had since March 2018, after its release 1.0, and
             neither OpenCV nor most other Caffes
@@ -26,7 +26,7 @@ round-mode  the option `round_mode: FLOOR`, which BVLC's Caffe has had since Mar
 
 
 def write_floor_pools(net: Net, style: FloorPool = "crop") -> Net:
-    """Spell pools that round down as `style` says; names of blobs and what they hold stay.
+    """Rewrite pools that round down for Caffe, whose pools round up; blobs keep their names and values.
 
     Before      x -> Pooling (FLOOR) -> y
     crop        x -> Pooling -> y_whole; y_whole, branch -> Crop -> y
@@ -35,8 +35,14 @@ def write_floor_pools(net: Net, style: FloorPool = "crop") -> Net:
     round-mode  as before
 
     Where rounding up gives the same size, the pool becomes a plain one in every style; where its last window would
-    lie outside of the picture, there is a Slice in any case. Sizes are those of the declared input.
-    Raises ValueError for an unknown style, ConvertError where a style does not fit.
+    lie outside of the image, there is a Slice in any case. Sizes are those of the declared input.
+
+    Raises
+    ------
+    ValueError
+        For an unknown style.
+    ConvertError
+        If a style does not fit.
     """
     if style not in get_args(FloorPool):
         raise ValueError(f"unknown floor pool style '{style}'; known: {', '.join(get_args(FloorPool))}")
@@ -52,14 +58,14 @@ def write_floor_pools(net: Net, style: FloorPool = "crop") -> Net:
         if whole == draft.shapes[layer.tops[0]]:
             draft.layers.append(plain)
         elif whole or style == "round-mode":
-            _SPELLINGS[style](draft, layer, plain, whole)
+            _WRITERS[style](draft, layer, plain, whole)
         else:
             _slice(draft, layer, plain, whole)
     return replace(net, layers=tuple(draft.layers), weights={**net.weights, **draft.weights})
 
 
 def rounds_down(layer: Layer) -> bool:
-    """Whether a layer is a pool that rounds down."""
+    """Return whether a layer is a pool that rounds down."""
     return layer.type == "Pooling" and not layer.option("global_pooling") and layer.option("round_mode") == "FLOOR"
 
 
@@ -79,7 +85,7 @@ class _Draft:
         return result
 
     def sibling(self, pool: Layer) -> str:
-        """A blob as large as the pool's, already written, that is joined with it; empty where there is none."""
+        """Return a blob as large as the pool's, already written, that is joined with it; empty if there is none."""
         top, written = pool.tops[0], {top for layer in self.layers for top in layer.tops}
         for reader in self.net.layers:
             if reader.type == "Concat" and top in reader.bottoms:
@@ -89,10 +95,10 @@ class _Draft:
         return ""
 
 
-def _size(pool: Layer, picture: Shape) -> Shape:
-    """The shape of what a pool makes; empty where a window would lie outside of the picture."""
+def _size(pool: Layer, image: Shape) -> Shape:
+    """Return the output shape of a pool, or () if a window would be outside of the image."""
     try:
-        return LAYERS["Pooling"].shapes(pool, (picture,))[0]
+        return LAYERS["Pooling"].shapes(pool, (image,))[0]
     except ShapeError:
         return ()
 
@@ -130,13 +136,13 @@ def _slice(draft: _Draft, pool: Layer, plain: Layer, whole: Shape) -> None:
 
 
 def _can_slice(draft: _Draft, pool: Layer, plain: Layer) -> bool:
-    """Whether a plain pool of the covered part alone has as many windows as it should."""
+    """Return whether a plain pool of the covered part alone has as many windows as it should."""
     wanted = draft.shapes[pool.tops[0]]
     return _size(plain, (*wanted[:2], *_used(draft, pool))) == wanted
 
 
 def _used(draft: _Draft, pool: Layer) -> tuple[int, ...]:
-    """Rows and columns of the picture that the pool's windows cover."""
+    """Return the rows and columns of the image that the pool's windows cover."""
     frame, sizes = window(pool), draft.shapes[pool.bottoms[0]][2:]
     numbers = zip(sizes, draft.shapes[pool.tops[0]][2:], frame.kernel, frame.stride, frame.pad, strict=True)
     return tuple(min(size, (out - 1) * stride + kernel - pad) for size, out, kernel, stride, pad in numbers)
@@ -161,7 +167,7 @@ def _round_mode(draft: _Draft, pool: Layer, plain: Layer, whole: Shape) -> None:
     draft.layers.append(pool)
 
 
-_SPELLINGS: Mapping[FloorPool, Callable[[_Draft, Layer, Layer, Shape], None]] = {
+_WRITERS: Mapping[FloorPool, Callable[[_Draft, Layer, Layer, Shape], None]] = {
     "crop": _crop,
     "slice": _slice,
     "conv": _conv,

@@ -1,10 +1,10 @@
-"""A smaller embedding from a larger model: a projection, fitted on faces and folded into the bottleneck.
+"""Reduce the size of an embedding: fit a projection on faces and fold it into the bottleneck.
 
-Which projection: the one onto the first principal directions of the unit vectors *without* taking their mean away. Of
-all projections to that many numbers it keeps the cosines between the fitted vectors best (the sum of their squared
-errors is the least possible, by the theorem of Eckart and Young, as cosines are the products of unit vectors). It is
-linear and ignores a vector's length, so it moves unchanged in front of the step that makes the length one; taking the
-mean away would not, and would change every cosine. The result is brought to unit length again, by the net's own layers.
+The projection is onto the first principal directions of the unit vectors, without subtracting their mean. By the
+theorem of Eckart and Young it is the projection of its size with the least squared error of the cosines between the fitted
+vectors, as cosines are products of unit vectors. It is linear and independent of a vector's length, so it can be moved
+in front of the normalisation to unit length; subtracting the mean would change every cosine. The net's own layers
+normalise the result again.
 """
 
 from __future__ import annotations
@@ -21,17 +21,23 @@ from faceall.errors import ConvertError
 from faceall.types import Array, Float32Array
 
 _STEPS = 400
-"""How many thresholds between 0 and 4 are tried for the accuracy on pairs."""
+"""The number of thresholds between 0 and 4 that are tried for the accuracy on pairs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """A linear map onto fewer numbers.
+    """A linear map to fewer dimensions.
 
-    matrix    (K, D) float64, orthonormal rows, the direction with the largest share first
-    variance  the share of the mean square that it keeps, 0..1
-    spread    the share of the variance around the mean that it keeps, 0..1
-    crops     how many vectors it was fitted on
+    Parameters
+    ----------
+    matrix : Array
+        (K, D) float64, orthonormal rows, the direction with the largest share first.
+    variance : float
+        The share of the mean square that it keeps, 0..1.
+    spread : float
+        The share of the variance around the mean that it keeps, 0..1.
+    crops : int
+        The number of vectors it was fitted on.
     """
 
     matrix: Array
@@ -47,16 +53,26 @@ class Projection:
 
 @dataclass(frozen=True)
 class ProjectionReport:
-    """What a projection costs.
+    """The cost of a projection.
 
-    before, after    the sizes of the embeddings
-    crops            how many crops it was fitted on
-    variance         the share of the mean square that is kept
-    spread           the share of the variance around the mean that is kept
-    cosine_error     the largest change of a cosine between two of the crops
-    pairs            how many pairs of labelled crops the accuracies are from; 0 without labels
-    accuracy_before  the share of pairs told apart at the best threshold, of the larger embedding
-    accuracy_after   the same of the smaller
+    Parameters
+    ----------
+    before, after : int
+        The sizes of the embeddings.
+    crops : int
+        The number of crops it was fitted on.
+    variance : float
+        The share of the mean square that is kept.
+    spread : float
+        The share of the variance around the mean that is kept.
+    cosine_error : float
+        The largest change of a cosine between two of the crops.
+    pairs : int
+        The number of pairs of labelled crops behind the accuracies; 0 without labels.
+    accuracy_before : float, optional
+        The share of pairs classified correctly at the best threshold, of the larger embedding.
+    accuracy_after : float, optional
+        The same of the smaller.
     """
 
     before: int
@@ -70,11 +86,11 @@ class ProjectionReport:
     accuracy_after: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the report as plain JSON values."""
         return asdict(self)
 
     def to_text(self) -> str:
-        """A table for people."""
+        """Return the report as text."""
         lines = [
             f"projection   {self.before} to {self.after} numbers, fitted on {self.crops} crops",
             f"kept         {self.variance:.4%} of the mean square, {self.spread:.4%} of the variance around the mean",
@@ -88,10 +104,17 @@ class ProjectionReport:
 
 
 def fit_projection(vectors: Float32Array, size: int) -> Projection:
-    """The projection to `size` numbers that keeps the cosines between `vectors` best.
+    """Return the projection to `size` numbers that keeps the cosines between `vectors` best.
 
-    vectors  (n, D), one per crop, n of at least `size`; brought to unit length here
-    Raises ConvertError where there are too few crops, or `size` is not below D.
+    Parameters
+    ----------
+    vectors : Float32Array
+        (n, D), one per crop, n of at least `size`; normalised to unit length here.
+
+    Raises
+    ------
+    ConvertError
+        If there are too few crops, or `size` is not below D.
     """
     count, width = vectors.shape
     if not 1 <= size < width:
@@ -115,7 +138,10 @@ def project(net: Net, output: str, projection: Projection) -> Net:
     Before   x -> InnerProduct (D) [-> BatchNorm -> Scale] -> unit length (D) -> output
     After    x -> InnerProduct (K) -> unit length (K) -> output
 
-    Raises ConvertError where the net does not end so, or makes another number of numbers.
+    Raises
+    ------
+    ConvertError
+        If the net ends differently, or its vectors have another size.
     """
     net = fold_head(net, output)
     head = find_head(net, output)
@@ -130,7 +156,7 @@ def project(net: Net, output: str, projection: Projection) -> Net:
 def report_projection(
     projection: Projection, vectors: Float32Array, labels: Sequence[str] | None = None
 ) -> ProjectionReport:
-    """What the projection costs on `vectors` (n, D), the ones it was fitted on, with a person's name for each."""
+    """Measure what the projection costs on the vectors (n, D) that it was fitted on."""
     before, after = _unit(vectors.astype(np.float64)), projection.apply(vectors).astype(np.float64)
     rows = np.linspace(0, len(before) - 1, min(len(before), 2000)).astype(int)
     error = np.abs(before[rows] @ before[rows].T - after[rows] @ after[rows].T).max()
@@ -147,7 +173,7 @@ def report_projection(
 
 
 def sample_pairs(labels: Sequence[str], *, limit: int = 20_000, seed: int = 0) -> tuple[Array, Array, Array] | None:
-    """Pairs of crops of one person, and as many of two, as (first, second, same); None where nobody has two crops.
+    """Sample pairs of crops of one person, and as many pairs of two people.
 
     At most `limit` of each; drawn by `seed`.
     """
@@ -165,14 +191,14 @@ def sample_pairs(labels: Sequence[str], *, limit: int = 20_000, seed: int = 0) -
 
 
 def _draw(random: np.random.Generator, total: int, limit: int) -> Array:
-    """At most `limit` different numbers below `total`, without a list of all where these are many."""
+    """Return at most `limit` different numbers below `total`, without a list of all where these are many."""
     if total <= 4 * limit:
         return random.permutation(total)[:limit]
     return np.unique(random.integers(0, total, limit))
 
 
 def _numbered_pairs(names: Array, counts: Array, ends: Array, numbers: Array) -> Array:
-    """The pairs (n, 2) of crops with these numbers; a person's pair (a, b), a < b, has the number b (b - 1) / 2 + a."""
+    """Return the pairs (n, 2) of crops with the given numbers."""
     people = np.searchsorted(ends, numbers, "right")
     own = numbers - (ends - counts * (counts - 1) // 2)[people]
     second = ((1 + np.sqrt(1 + 8 * own)) / 2).astype(int)
@@ -182,7 +208,7 @@ def _numbered_pairs(names: Array, counts: Array, ends: Array, numbers: Array) ->
 
 
 def _pair_accuracy(distances: Array, same: Array) -> float:
-    """The mean of the shares of same and of different pairs that the best threshold gets right."""
+    """Return the mean of the shares of same and of different pairs that the best threshold gets right."""
     thresholds = np.linspace(0, 4, _STEPS + 1)
     kept = np.searchsorted(np.sort(distances[same]), thresholds, "right") / same.sum()
     wrong = np.searchsorted(np.sort(distances[~same]), thresholds, "right") / max((~same).sum(), 1)

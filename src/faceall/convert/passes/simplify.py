@@ -18,7 +18,13 @@ _LINEAR = ("Convolution", "InnerProduct")
 
 
 def apply_batch_norm(net: Net, style: BatchNormStyle) -> Net:
-    """The net with batch normalisation as `style` says. Raises ValueError for an unknown style."""
+    """Keep batch normalisation, or fold it into the layer before.
+
+    Raises
+    ------
+    ValueError
+        For an unknown style.
+    """
     if style == "keep":
         return net
     if style == "fold":
@@ -27,7 +33,7 @@ def apply_batch_norm(net: Net, style: BatchNormStyle) -> Net:
 
 
 def merge_batch_norm(net: Net) -> Net:
-    """Make each normalisation one Scale.
+    """Replace each normalisation by one Scale.
 
     Before   x -> BatchNorm -> Scale -> y
     After    x -> Scale -> y
@@ -54,7 +60,7 @@ def _merge_one(net: Net, layer: Layer) -> Net:
 
 
 def fold_scale(net: Net) -> Net:
-    """Take a Scale into the convolution or matrix before it.
+    """Fold each Scale into the convolution or product before it.
 
     Before   x -> Convolution -> Scale -> y
     After    x -> Convolution -> y
@@ -79,12 +85,15 @@ def _fold_one(net: Net, source: Layer, scale: Layer) -> Net:
 
 
 def blobs_after_layers(net: Net, keep: Collection[str] = ()) -> tuple[Net, dict[str, str]]:
-    """Call each blob as the layer that writes it, and say which name became which.
+    """Rename each blob to the layer that writes it, and return the new names.
 
     Before   conv (Convolution) writes the blob conv_BatchNorm_Scale, as folding left it
     After    conv (Convolution) writes the blob conv
 
-    keep  blobs that have a name of their own
+    Parameters
+    ----------
+    keep : Collection[str]
+        Blobs that have a name of their own.
     """
     names = {layer.tops[0]: layer.name for layer in net.layers if len(layer.tops) == 1 and layer.tops[0] not in keep}
 
@@ -96,7 +105,7 @@ def blobs_after_layers(net: Net, keep: Collection[str] = ()) -> tuple[Net, dict[
 
 
 def layer_after_blob(net: Net, blob: str) -> Net:
-    """Call the layer that writes `blob` as the blob, since some readers, OpenCV's among them, ask for layers.
+    """Rename the layer that writes `blob` to the blob's name; readers such as OpenCV look for layers by name.
 
     Before   embeddings_unit (Eltwise) writes the blob embeddings
     After    embeddings (Eltwise) writes the blob embeddings
@@ -114,7 +123,7 @@ def _is_per_channel(net: Net, layer: Layer) -> bool:
 
 
 def _only_reader(net: Net, blob: str) -> Layer | None:
-    """The layer that reads `blob`, where there is exactly one and `blob` is no result of the net."""
+    """Return the layer that reads `blob` if there is exactly one."""
     readers = [layer for layer in net.layers for bottom in layer.bottoms if bottom == blob]
     return readers[0] if len(readers) == 1 else None
 
@@ -124,7 +133,7 @@ def _with_options(layer: Layer, options: Mapping[str, Any]) -> Layer:
 
 
 def _replaced(net: Net, changed: Mapping[str, Layer], blobs: Mapping[str, list[Array]]) -> Net:
-    """The net with the layers named in `changed` replaced; of several with one replacement the first place counts."""
+    """Return the net with the layers in `changed` replaced; layers with one replacement merge at the first place."""
     layers: dict[str, Layer] = {}
     for layer in net.layers:
         new = changed.get(layer.name, layer)

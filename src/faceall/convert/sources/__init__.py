@@ -1,7 +1,7 @@
-"""Where nets come from: one function opens every format, without TensorFlow.
+"""Read nets from every supported format, without TensorFlow.
 
-`opening` finds the format by content; `checkpoint`, `savedmodel`, `keras_models`, `caffe_files` and `onnx_files` read
-one each.
+`opening` recognises the format by content. `tensorflow/` reads checkpoints and SavedModels, `keras/` Keras files,
+`caffe` and `onnx` the formats of that name.
 """
 
 from faceall.convert.sources.opening import open_source

@@ -1,4 +1,4 @@
-"""Caffe's two files as a source: a folder with them, or one of them beside the other."""
+"""Read Caffe's two files: a folder with both, or one beside the other."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ _TRAINING = ("train", "solver")
 
 
 def caffe_files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The prototxts, without those for training, and the caffemodels in `folder`."""
+    """Return the prototxts, without those for training, and the caffemodels in `folder`."""
     prototxts = [file for file in sorted(folder.glob("*.prototxt")) if not any(w in file.name for w in _TRAINING)]
     return prototxts, sorted(folder.glob("*.caffemodel"))
 
 
 def open_caffe_folder(folder: Path) -> Source:
-    """Read the only net in `folder`. Raises NetFormatError where there is none or there are several."""
+    """Read the only net in `folder`.
+
+    Raises
+    ------
+    NetFormatError
+        If there is none or there are several.
+    """
     prototxts, caffemodels = caffe_files(folder)
     if len(prototxts) == 1 and len(caffemodels) == 1:
         return _source(folder, folder.name, prototxts[0], caffemodels[0])
@@ -58,14 +64,14 @@ def _source(path: Path, name: str, prototxt: Path | None, caffemodel: Path) -> S
         raise type(error)(f"{caffemodel}: {error}") from error
     if not net.inputs:
         raise NetFormatError(
-            f"{caffemodel}: it does not say how large its pictures are; put {caffemodel.stem}.prototxt beside it"
+            f"{caffemodel}: it does not declare the size of its images; put {caffemodel.stem}.prototxt beside it"
         )
     _refuse_lack(caffemodel, net)
     return Source("caffe", path, name, net=replace(net, name=net.name or name), files_sha256=digests([caffemodel]))
 
 
 def _refuse_lack(path: Path, net: Net) -> None:
-    """Layers that compute with weights have to have them."""
+    """Refuse a net in which a layer lacks its weights."""
     lacking = [
         layer.name
         for layer in net.layers

@@ -1,4 +1,4 @@
-"""ONNX files of faceall's own making, read back as a net: a table operation -> function(reader, node)."""
+"""Read ONNX files that faceall wrote: a table operation -> function(reader, node)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from faceall.protobuf import Message, MessageClass, build_messages
 from faceall.types import Array
 
 FREE_SIZE = 160
-"""Rows and columns of a picture whose size the file leaves open."""
+"""The height and width of an input whose size the file leaves free."""
 
 _METADATA = {
     "Entry": """
@@ -31,19 +31,24 @@ _METADATA = {
         optional string value = 2""",
     "ModelMetadata": "repeated Entry metadata_props = 14",
 }
-"""What of ONNX's ModelProto `to_onnx` has no use for."""
+"""The fields of ONNX's ModelProto that `to_onnx` does not write."""
 
 _DAMAGE = (KeyError, IndexError, ValueError, TypeError, OverflowError)
 
 
 class _CannotReadNodeError(Exception):
-    """One node has no counterpart; the text says why."""
+    """One node has no counterpart; the message says why."""
 
 
 def open_onnx(path: Path) -> Source:
     """Read the net in an ONNX file, as faceall writes them.
 
-    Raises NetFormatError where it is damaged, UnsupportedGraphError that lists every node without a counterpart.
+    Raises
+    ------
+    NetFormatError
+        If it is damaged.
+    UnsupportedGraphError
+        The message lists every node without a counterpart.
     """
     try:
         data = read_bytes(path)
@@ -69,7 +74,13 @@ def _metadata() -> dict[str, MessageClass]:
 
 
 def _manifest(data: bytes, net: Net) -> Manifest | None:
-    """The manifest in a file's metadata; None where there is none. Raises ModelError where it is not this net's."""
+    """Return the manifest in a file's metadata; None if there is none.
+
+    Raises
+    ------
+    ModelError
+        If it is not this net's.
+    """
     for entry in _metadata()["ModelMetadata"].FromString(data).metadata_props:
         if entry.key == MANIFEST_KEY:
             manifest = read_note(entry.value)
@@ -80,7 +91,7 @@ def _manifest(data: bytes, net: Net) -> Manifest | None:
 
 
 class _Reader:
-    """The layers so far, and what stands for each value of the graph."""
+    """A net under construction, and the blob of each value of the graph."""
 
     def __init__(self, graph: Message) -> None:
         self.graph = graph
@@ -92,7 +103,7 @@ class _Reader:
         self.weights: dict[str, list[Array]] = {}
 
     def net(self) -> Net:
-        """The whole net; its results have the names that the file gives them."""
+        """Return the whole net; its results have the names that the file gives them."""
         for item in self.graph.input:
             sizes = [dim.dim_value or FREE_SIZE for dim in item.type.tensor_type.shape.dim]
             self.layers[item.name] = input_layer(item.name, (1, *sizes[1:]))
@@ -104,7 +115,7 @@ class _Reader:
         return self._named(results)
 
     def _read(self, node: Message) -> str:
-        """Write one node's layer; what stands in the way of it."""
+        """Write one node's layer; return the reason if that is not possible."""
         try:
             if node.op_type not in NODES:
                 raise _CannotReadNodeError
@@ -163,7 +174,7 @@ def _option(item: Message) -> Any:
 
 
 def _window(options: dict[str, Any], *, several: bool) -> dict[str, Any]:
-    """Kernel, stride, border and step as Caffe's options; a convolution's are lists where one number serves both."""
+    """Return kernel, stride and pad as Caffe's options; those of a convolution are lists."""
     pads = options.get("pads", [0, 0, 0, 0])
     if pads[:2] != pads[2:]:
         raise _CannotReadNodeError(f": its border {pads[:8]} is uneven")
@@ -197,7 +208,7 @@ def _batch_norm(reader: _Reader, node: Message, options: dict[str, Any]) -> None
 
 
 def _arithmetic(power: str, operation: str) -> Read:
-    """Mul, Add: with one number, with one per channel, or of two blobs."""
+    """Make the reader of Mul or Add: with one value, with one per channel, or of two blobs."""
 
     def read(reader: _Reader, node: Message, options: dict[str, Any]) -> None:
         first, second = node.input
@@ -228,7 +239,7 @@ def _power(reader: _Reader, node: Message, options: dict[str, Any]) -> None:
 
 
 def _simple(kind: str, **renamed: str) -> Read:
-    """A layer with one bottom; `renamed` says which option of Caffe's has which attribute."""
+    """Return a layer with one bottom; `renamed` says which option of Caffe's has which attribute."""
 
     def read(reader: _Reader, node: Message, options: dict[str, Any]) -> None:
         settings = {name: options[attribute] for name, attribute in renamed.items() if attribute in options}
@@ -293,7 +304,7 @@ def _gather(reader: _Reader, node: Message, options: dict[str, Any]) -> None:
 
 
 def _slice(reader: _Reader, node: Message, options: dict[str, Any]) -> None:
-    """A cut to another blob's size, or one of several parts along an axis."""
+    """Return a cut to another blob's size, or one of several parts along an axis."""
     source, starts, ends, axes = node.input[:4]
     first = int(reader.constant(axes)[0])
     if ends in reader.sizes:
@@ -344,4 +355,4 @@ NODES: dict[str, Read] = {
     "Softmax": _simple("Softmax", axis="axis"),
     "Transpose": _simple("Permute", order="perm"),
 }
-"""Every operation that can be read back; not those of `Normalize`, of clipped pools and of 8 bits."""
+"""ONNX operation -> its reader; those of `Normalize`, clipped pools and 8 bits are missing."""

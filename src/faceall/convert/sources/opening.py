@@ -1,4 +1,4 @@
-"""Open whatever holds a net; its contents say what it is, not its name."""
+"""Open any file or folder with a net; its format is recognised by content, not by name."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from faceall.convert.tensorflow.graphdef import read_graph
 from faceall.errors import NetFormatError
 
 _KNOWN_ELSE = {
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x89PNG": "a PNG image",
     b"\x80\x02": "a pickle, which may run code when it is opened",
     b"\x80\x03": "a pickle, which may run code when it is opened",
     b"\x80\x04": "a pickle, which may run code when it is opened",
@@ -33,10 +33,21 @@ _KNOWN_ELSE = {
 def open_source(path: str | Path, *, output: str | None = None, signature: str | None = None) -> Source:
     """Open a net from a file or a folder, in any of the formats of `ACCEPTED`.
 
-    output     the tensor that will be asked for, where it is not the usual one: its variables are read
-    signature  the signature of a SavedModel that has several
-    Raises NetFormatError, one line that says what it is and what is accepted, where it is no net or damaged;
-    ConvertError where it is a net that cannot be converted; MissingDependencyError without h5py for Keras files.
+    Parameters
+    ----------
+    output : str, optional
+        The tensor that will be read, where it is not the usual one: its variables are read.
+    signature : str, optional
+        The signature of a SavedModel that has several.
+
+    Raises
+    ------
+    NetFormatError
+        If it is damaged or not a net. The message says what is accepted.
+    ConvertError
+        If it is a net that cannot be converted;.
+    MissingDependencyError
+        Without h5py for Keras files.
     """
     path = Path(path)
     if path.is_dir():
@@ -70,7 +81,7 @@ def _open_folder(folder: Path, output: str | None, signature: str | None) -> Sou
 
 
 def _versions(folder: Path) -> list[Path]:
-    """The versions of a SavedModel, as TensorFlow Serving keeps them, in their order: FOLDER/1, FOLDER/2."""
+    """Return the versions of a SavedModel folder of TensorFlow Serving in their order: FOLDER/1, FOLDER/2."""
     found = [path.parent for path in folder.glob(f"*/{SAVED_MODEL}") if is_version(path.parent.name)]
     return sorted(found, key=lambda path: int(path.name))
 
@@ -78,12 +89,12 @@ def _versions(folder: Path) -> list[Path]:
 def _open_version(folder: Path, versions: list[Path], output: str | None, signature: str | None) -> Source:
     source = open_savedmodel(versions[-1], output=output, signature=signature)
     listed = ", ".join(path.name for path in versions[-6:])
-    remarks = (f"versions {listed}: the newest, {versions[-1].name}, was taken",) if len(versions) > 1 else ()
+    remarks = (f"versions {listed}: using the newest, {versions[-1].name}",) if len(versions) > 1 else ()
     return replace(source, path=folder, name=folder.name or source.name, remarks=(*remarks, *source.remarks))
 
 
 def _opener(path: Path) -> Callable[[Path], Source]:
-    """What reads the file `path`, by its first bytes and its fields."""
+    """Return the reader of a file, chosen by its first bytes and its fields."""
     start = _start(path)
     if not start:
         raise NetFormatError(f"{path}: the file is empty; expected {ACCEPTED}")
@@ -143,7 +154,7 @@ def _is_index(path: Path) -> bool:
 
 
 def _meta_graph(path: Path) -> bool:
-    """Whether a file is a checkpoint's graph: one description, one graph, and collections or signatures."""
+    """Return whether a file is a checkpoint's graph: one description, one graph, and collections or signatures."""
     fields = _fields(path)
     others = fields[(3, 2)] + fields[(4, 2)] + fields[(5, 2)]
     return path.suffix == ".meta" or (
@@ -157,7 +168,7 @@ def _looks_like_savedmodel(path: Path) -> bool:
 
 
 def _fields(path: Path) -> Counter[tuple[int, int]]:
-    """(field number, wire type) -> how often, of a protocol-buffer message; empty where it is none."""
+    """Count (field number, wire type) of a protocol-buffer message; return nothing for other files."""
     found: Counter[tuple[int, int]] = Counter()
     try:
         with path.open("rb") as file:

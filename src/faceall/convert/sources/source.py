@@ -1,4 +1,4 @@
-"""`Source`: a net as it was found in a file or folder, whatever the format."""
+"""`Source`: a net as read from a file or folder of any format."""
 
 from __future__ import annotations
 
@@ -25,22 +25,33 @@ ACCEPTED = (
     "without .meta), a SavedModel folder, a Keras file (.keras, .h5), Caffe's prototxt with its caffemodel, or an ONNX "
     "file that faceall wrote"
 )
-"""What can be opened, for messages."""
+"""The supported formats, for messages."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A net and where it came from. Either `graph` or `net` is there.
+    """A net and its origin; it has either a graph or a net.
 
-    kind          the format
-    path          what was opened
-    name          a name for the net, from the file's or the folder's
-    graph         TensorFlow's view, (N, H, W, C), its variables constants; its boundary is still open (see `bound`)
-    net           Caffe's view, (N, C, H, W)
     input, output the names of the boundary's tensors where the format says them; None: to be found
-    remarks       what was chosen or is worth knowing, a sentence each
-    manifest      what faceall noted in the file when it wrote it; None where there is nothing
-    files_sha256  the name of every file that was read -> its SHA-256
+
+    Parameters
+    ----------
+    kind : SourceKind
+        The format.
+    path : Path
+        What was opened.
+    name : str
+        A name for the net, from the file's or the folder's.
+    graph : Graph, optional
+        TensorFlow's view, (N, H, W, C), its variables constants; its boundary is still open (see `bound`).
+    net : Net, optional
+        Caffe's view, (N, C, H, W).
+    remarks : tuple[str, ...]
+        What was chosen or is worth knowing, a sentence each.
+    manifest : Manifest, optional
+        What faceall noted in the file when it wrote it; None if there is nothing.
+    files_sha256 : Mapping[str, str]
+        The name of every file that was read -> its SHA-256.
     """
 
     kind: SourceKind
@@ -63,9 +74,12 @@ class Source:
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def bound(self, *, input: str | None = None, output: str | None = None) -> Graph:
-        """The graph between its input and its output, ready for `translate`; the arguments win over what is known.
+        """Return the graph between its input and its output, ready for `translate`.
 
-        Raises UnsupportedGraphError where the boundary cannot be found, or where the source is no graph.
+        Raises
+        ------
+        UnsupportedGraphError
+            If the boundary cannot be found, or where the source is no graph.
         """
         if self.graph is None:
             raise UnsupportedGraphError(f"{self.path}: a {self.kind} source is a net already; it has no graph")
@@ -76,7 +90,13 @@ class Source:
 
 
 def digests(paths: Iterable[Path]) -> dict[str, str]:
-    """File name -> SHA-256. Raises NetFormatError where a file cannot be read."""
+    """Return the SHA-256 of each file by its name.
+
+    Raises
+    ------
+    NetFormatError
+        If a file cannot be read.
+    """
     try:
         return {path.name: sha256_of(path) for path in paths}
     except OSError as error:
@@ -84,9 +104,12 @@ def digests(paths: Iterable[Path]) -> dict[str, str]:
 
 
 def read_note(text: str | bytes) -> Manifest:
-    """The manifest that faceall put into a file of another format, which has none of a model folder's files to list.
+    """Read a manifest that faceall wrote into a file of another format; it lists no files.
 
-    Raises ModelError as `Manifest.from_json` does.
+    Raises
+    ------
+    ModelError
+        As `Manifest.from_json` does.
     """
     try:
         values = json.loads(text)

@@ -1,4 +1,4 @@
-"""Write a `Net` layer by layer while a graph is walked, keeping account of how each tensor lies in its blob."""
+"""Write a `Net` layer by layer while a graph is walked, recording how each blob holds its tensor."""
 
 from __future__ import annotations
 
@@ -12,26 +12,32 @@ from faceall.convert.tensorflow.graph import Graph, Node
 from faceall.types import Array, Float32Array
 
 Form: TypeAlias = Literal["image", "vector", "pixels"]
-"""How a tensor lies in its blob.
+"""How a blob holds a tensor.
 
 image   (N, H, W, C) in a blob (N, C, H, W)
 vector  (N, C) or (N, 1, 1, C) in a blob (N, C)
-pixels  (N, H * W * C), rows first, in a blob (N, C, H, W): a flattening that is not done yet
+pixels  (N, H * W * C), rows first, in a blob (N, C, H, W): a flattening still to be done
 """
 
 
 class CannotConvertError(Exception):
-    """One node has no counterpart in Caffe; the text says why. Collected by the converter, never seen outside."""
+    """One node has no counterpart in Caffe; the message says why. The converter collects these."""
 
 
 @dataclass(frozen=True)
 class Value:
     """A tensor of the graph in a blob of the net.
 
-    blob   the blob's name
-    shape  the tensor's shape without the batch, as (17, 17, 768) or (512,)
-    form   how it lies in the blob
-    image  for pixels, the shape (H, W, C) before the flattening
+    Parameters
+    ----------
+    blob : str
+        The blob's name.
+    shape : tuple[int, ...]
+        The tensor's shape without the batch, as (17, 17, 768) or (512,).
+    form : Form
+        How the blob holds it.
+    image : tuple[int, ...]
+        For pixels, the shape (H, W, C) before the flattening.
     """
 
     blob: str
@@ -47,13 +53,20 @@ class Value:
 
 @dataclass
 class Builder:
-    """The layers so far.
+    """A net under construction.
 
-    graph   what is being converted
-    shapes  tensor -> its shape without the batch
-    fixed   the values of constant tensors, by node
-    values  tensor -> where it is, for tensors already written
-    sources blob -> the tensor whose values it holds
+    Parameters
+    ----------
+    graph : Graph
+        The graph to convert.
+    shapes : Mapping[str, tuple[int, ...]]
+        Tensor -> its shape without the batch.
+    fixed : Mapping[str, Array]
+        The values of constant tensors, by node.
+    values : dict[str, Value]
+        Tensor -> its blob, for tensors already written.
+    sources : dict[str, str]
+        Blob -> the tensor whose values it holds.
     """
 
     graph: Graph
@@ -65,7 +78,7 @@ class Builder:
     weights: dict[str, Float32Array] = field(default_factory=dict)
 
     def start(self, tensor: str, blob: str, shape: tuple[int, int, int]) -> None:
-        """Declare the input `tensor`, a picture of `shape` (H, W, C)."""
+        """Declare the input `tensor`, an image of `shape` (H, W, C)."""
         height, width, channels = shape
         self.layers.append(input_layer(blob, (1, channels, height, width)))
         self.values[tensor] = Value(blob, shape, "image")
@@ -89,7 +102,7 @@ class Builder:
         return name
 
     def unused(self, name: str) -> str:
-        """`name` as a layer's name, with a number where it is taken."""
+        """Return `name`, with a number if another layer has it."""
         taken = {layer.name for layer in self.layers} | {top for layer in self.layers for top in layer.tops}
         base = name.replace("/", "_").replace(":", "_")
         result, number = base, 2
@@ -98,35 +111,35 @@ class Builder:
         return result
 
     def define(self, tensor: str, blob: str, form: Form, *, image: tuple[int, ...] = (), alias: bool = False) -> None:
-        """Say that `blob` holds `tensor`; an alias holds it without being its first writer."""
+        """Record that `blob` holds `tensor`; with `alias`, another tensor wrote it first."""
         self.values[tensor] = Value(blob, self.shapes[tensor], form, image)
         if not alias:
             self.sources[blob] = tensor
 
     def constant(self, tensor: str, what: str) -> Array:
-        """The value of an operand that has to be a constant."""
+        """Return the value of an operand that has to be a constant."""
         if tensor not in self.fixed:
             raise CannotConvertError(f"its {what} is not a constant")
         return self.fixed[tensor]
 
     def image(self, tensor: str) -> Value:
-        """The picture `tensor`, in a blob (N, C, H, W)."""
+        """Return the image `tensor`, in a blob (N, C, H, W)."""
         value = self.values[tensor]
         if value.form == "image":
             return value
         if len(value.shape) != 3:
-            raise CannotConvertError(f"it wants a picture, '{tensor}' is a vector of {value.shape}")
+            raise CannotConvertError(f"it expects an image, '{tensor}' is a vector of {value.shape}")
         shape = {"dim": [0, value.channels, 1, 1]}
         blob = self.add(f"{value.blob}_image", "Reshape", [value.blob], {"shape": shape})
         return self._moved(tensor, Value(blob, value.shape, "image"))
 
     def vector(self, tensor: str) -> Value:
-        """The vector `tensor`, in a blob (N, C) with TensorFlow's order of numbers."""
+        """Return the vector `tensor`, in a blob (N, C) with TensorFlow's order of numbers."""
         value = self.values[tensor]
         if value.form == "vector":
             return value
         if value.form == "image" and value.shape[:2] != (1, 1):
-            raise CannotConvertError(f"it wants a vector, '{tensor}' is a picture of {value.shape}")
+            raise CannotConvertError(f"it expects a vector, '{tensor}' is an image of {value.shape}")
         blob = value.blob
         if value.form == "pixels":
             blob = self.add(f"{value.blob}_rows", "Permute", [blob], {"order": [0, 2, 3, 1]})
@@ -134,7 +147,7 @@ class Builder:
         return self._moved(tensor, Value(blob, value.shape, "vector"))
 
     def channelled(self, tensor: str) -> Value:
-        """`tensor` in a blob whose axis 1 is TensorFlow's last axis."""
+        """Return `tensor` in a blob whose axis 1 is TensorFlow's last axis."""
         return self.vector(tensor) if self.values[tensor].form == "pixels" else self.values[tensor]
 
     def _moved(self, tensor: str, value: Value) -> Value:
@@ -142,12 +155,12 @@ class Builder:
         return value
 
     def net(self, name: str) -> Net:
-        """The net of all layers so far."""
+        """Return the net of all layers so far."""
         return Net(name, tuple(self.layers), self.weights)
 
 
 def layer_name(node: Node) -> str:
-    """A readable layer name: the node's scope, without the operation's own name where this says nothing new.
+    """Return a readable layer name: the node's scope, without the operation's own name where this says nothing new.
 
     "InceptionResnetV1/Conv2d_1a_3x3/Conv2D" -> "InceptionResnetV1_Conv2d_1a_3x3"
     """

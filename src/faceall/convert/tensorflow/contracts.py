@@ -1,4 +1,4 @@
-"""What TensorFlow guarantees of the operations that faceall reads; a node that breaks it comes from a damaged file."""
+"""Check nodes against TensorFlow's definitions of their operations; a violation means a damaged file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NEEDED = {
     "DepthwiseConv2dNative": _WINDOW,
     "MaxPool": (*_WINDOW, "ksize"),
 }
-"""The attributes that an operation cannot be without."""
+"""The required attributes of each operation."""
 
 
 def _is_window(value: Any) -> bool:
@@ -79,7 +79,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "transpose_b": _is_flag,
     "value": lambda value: isinstance(value, np.ndarray),
 }
-"""What an attribute of that name looks like in the operations above."""
+"""Attribute -> the check of its value."""
 
 
 def check_contract(node: Node) -> None:

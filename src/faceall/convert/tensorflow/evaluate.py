@@ -15,14 +15,23 @@ from faceall.types import Array
 def evaluate(
     graph: Graph, feeds: Mapping[str, Array], *, keep: Collection[str] | None = None, partly: bool = False
 ) -> dict[str, Array]:
-    """Compute the graph's output for `feeds`, tensor -> array; pictures are (N, H, W, C) float32.
+    """Compute the graph's output for `feeds`, tensor -> array; images are (N, H, W, C) float32.
 
-    keep     tensors to return beside the output; None returns every one, at the price of their memory
-    partly   return what can be computed, where it is an error otherwise that the output cannot
 
     Branches that are not taken are not run: what a `Switch` holds back, and all that reads it, has no value. Nor has
     what the evaluator cannot compute, which matters only where the output needs it: training code may stay around.
-    Raises UnsupportedGraphError, which names the operation that stands in the way of the output.
+
+    Parameters
+    ----------
+    keep : Collection[str], optional
+        Tensors to return beside the output; None returns every one, which needs memory for all.
+    partly : bool
+        Return what can be computed if the output cannot, instead of raising an error.
+
+    Raises
+    ------
+    UnsupportedGraphError
+        The message names the operation that prevents the output.
     """
 
     def needs(node: Node) -> tuple[str, ...]:
@@ -45,12 +54,12 @@ def evaluate(
 
 
 def _needs(node: Node) -> tuple[str, ...]:
-    """What a node waits for; a control edge matters only to a constant, which lives in the branch of that edge."""
+    """Return the nodes that must run before; control edges matter only for a constant, which is in their branch."""
     return needed_nodes(node) if not node.inputs else tuple(node_of(tensor) for tensor in node.inputs)
 
 
 class _Run:
-    """The values at hand while a graph is run in order."""
+    """The state while a graph runs in order."""
 
     def __init__(self, feeds: Mapping[str, Array]) -> None:
         self.values: dict[str, Array] = dict(feeds)

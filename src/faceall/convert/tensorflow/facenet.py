@@ -1,4 +1,4 @@
-"""A frozen FaceNet graph becomes a `Net`."""
+"""Translate a frozen FaceNet graph into a `Net`."""
 
 from __future__ import annotations
 
@@ -22,19 +22,24 @@ from faceall.errors import UnsupportedGraphError
 INPUT_BLOB = "input"
 OUTPUT_BLOB = "embeddings"
 DEFAULT_SIZE = 160
-"""The side of FaceNet's pictures, in pixels, for a graph that does not say."""
+"""The side of FaceNet's images, in pixels, for a graph that does not say."""
 
 _SHAPE_OPERAND = {"Reshape": 1, "ExpandDims": 1, "Squeeze": 1}
-"""How many of these operations' operands are values; the others only say a shape."""
+"""The number of operands that are values; the others only describe a shape."""
 
 
 @dataclass(frozen=True, eq=False)
 class Translation:
-    """A net and where each of its blobs comes from.
+    """A net and the source of each of its blobs.
 
-    net      the net, input blob `input` (N, C, H, W), output blob `embeddings`
-    graph    what it was made from: the cut graph, not yet simplified, that the evaluator runs
-    sources  blob -> the tensor of the graph that it holds, in the order of execution
+    Parameters
+    ----------
+    net : Net
+        The net, input blob `input` (N, C, H, W), output blob `embeddings`.
+    graph : Graph
+        The source: the cut graph, not yet simplified, that the evaluator runs.
+    sources : Mapping[str, str]
+        Blob -> the tensor of the graph that it holds, in the order of execution.
     """
 
     net: Net
@@ -53,14 +58,28 @@ def facenet_net(
 ) -> Net:
     """Read the frozen TensorFlow graph `source` as a net; what it computes is not compared with the graph.
 
-    batch_norm  "fold" into the layer before, or "keep" as BatchNorm and Scale
-    input       the node that holds the pictures; None: `input`, or the only placeholder that can be
-    output      the node that holds the result; None: `embeddings`, or the only node that nothing reads
-    image_size  the side of the pictures in pixels; None: what the graph says, else 160
-    floor_pool  how a pool that rounds down is spelled
 
     The net reads the blob `input` (N, 3, H, W) and writes the blob `embeddings` (N, D) of unit length.
-    Raises NetFormatError where the file is damaged, UnsupportedGraphError where something has no counterpart.
+
+    Parameters
+    ----------
+    batch_norm : BatchNormStyle
+        "fold" into the layer before, or "keep" as BatchNorm and Scale.
+    input : str, optional
+        The node that holds the images; None: `input`, or the only placeholder that can be.
+    output : str, optional
+        The node that holds the result; None: `embeddings`, or the only node that nothing reads.
+    image_size : int, optional
+        The side of the images in pixels; None: what the graph says, else 160.
+    floor_pool : FloorPool
+        How to write a pool that rounds down.
+
+    Raises
+    ------
+    NetFormatError
+        If the file is damaged.
+    UnsupportedGraphError
+        If a layer or operation has no counterpart.
     """
     return read_translation(
         source, batch_norm=batch_norm, input=input, output=output, image_size=image_size, floor_pool=floor_pool
@@ -76,7 +95,7 @@ def read_translation(
     image_size: int | None = None,
     floor_pool: FloorPool = "crop",
 ) -> Translation:
-    """As `facenet_net`, with the account of where each blob comes from."""
+    """Read a frozen graph as a net together with the source of each blob; see `facenet_net`."""
     path = Path(source)
     graph = read_graph(path)
     try:
@@ -96,17 +115,23 @@ def translate(
 ) -> Translation:
     """Translate a bound graph (see `bind`) into a net called `name`.
 
-    floor_pool  how a pool that rounds down is spelled
+    Parameters
+    ----------
+    floor_pool : FloorPool
+        How to write a pool that rounds down.
 
-    Raises UnsupportedGraphError that lists every operation without a counterpart.
+    Raises
+    ------
+    UnsupportedGraphError
+        The message lists every operation without a counterpart.
     """
     if graph.input not in graph.nodes:
         raise UnsupportedGraphError(f"the output '{graph.output}' does not depend on the input '{graph.input}'")
     simple = run(graph, SIMPLIFY)
-    picture = picture_shape(simple, image_size)
+    image = image_shape(simple, image_size)
     fixed = {node.name: np.asarray(node.attrs["value"]) for node in simple.nodes.values() if node.op == "Const"}
-    builder = Builder(simple, _shapes(graph, picture), fixed)
-    builder.start(simple.input, INPUT_BLOB, picture)
+    builder = Builder(simple, _shapes(graph, image), fixed)
+    builder.start(simple.input, INPUT_BLOB, image)
     _write_layers(builder)
     net, sources = _named_output(builder, name)
     net, names = blobs_after_layers(apply_batch_norm(net, batch_norm), keep=(INPUT_BLOB, OUTPUT_BLOB))
@@ -116,10 +141,10 @@ def translate(
     return Translation(net, graph, kept)
 
 
-def picture_shape(graph: Graph, image_size: int | None = None) -> tuple[int, int, int]:
-    """Height, width and channels of the pictures that a simplified graph takes.
+def image_shape(graph: Graph, image_size: int | None = None) -> tuple[int, int, int]:
+    """Return height, width and channels of the input images of a simplified graph.
 
-    `image_size` wins over what the graph declares; a kernel that meets the pictures says how many channels they have.
+    `image_size` wins over what the graph declares; a kernel that meets the images says how many channels they have.
     """
     if graph.input not in graph.nodes:
         return DEFAULT_SIZE, DEFAULT_SIZE, 3
@@ -132,17 +157,17 @@ def picture_shape(graph: Graph, image_size: int | None = None) -> tuple[int, int
 
 
 def _kernel_depth(graph: Graph, node: Node) -> int:
-    """How many channels a convolution's constant kernel takes; 0 for another node."""
+    """Return how many channels a convolution's constant kernel takes; 0 for another node."""
     if node.op not in ("Conv2D", "DepthwiseConv2dNative"):
         return 0
     kernel = graph.producer(node.inputs[1])
     return int(np.asarray(kernel.attrs["value"]).shape[2]) if kernel.op == "Const" else 0
 
 
-def _shapes(graph: Graph, picture: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
-    """Tensor -> its shape without the batch, as a run on two black pictures shows; no entry where there is no batch."""
+def _shapes(graph: Graph, image: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor without its batch axis, found by running two black images."""
     batch = 2
-    values = evaluate(graph, {graph.input: np.zeros((batch, *picture), np.float32)}, partly=True)
+    values = evaluate(graph, {graph.input: np.zeros((batch, *image), np.float32)}, partly=True)
     return {tensor: value.shape[1:] for tensor, value in values.items() if value.shape[:1] == (batch,)}
 
 
@@ -162,7 +187,7 @@ def _write_layers(builder: Builder) -> None:
 
 
 def _value_nodes(builder: Builder, node: Node) -> tuple[str, ...]:
-    """The nodes whose values, not shapes, `node` reads while the net runs."""
+    """Return the nodes whose values, not shapes, `node` reads while the net runs."""
     if node.name == builder.graph.input:
         return ()
     values = node.inputs[: _SHAPE_OPERAND.get(node.op)]
@@ -172,7 +197,7 @@ def _value_nodes(builder: Builder, node: Node) -> tuple[str, ...]:
 def _write(builder: Builder, node: Node) -> str:
     """Write one node; the reason where that cannot be done."""
     if node.name not in builder.shapes:
-        return "it cannot be computed on pictures of this size, or does not keep them apart"
+        return "it cannot be computed on images of this size, or does not keep them apart"
     try:
         WRITERS[node.op](builder, node)
     except CannotConvertError as error:
@@ -181,7 +206,7 @@ def _write(builder: Builder, node: Node) -> str:
 
 
 def _named_output(builder: Builder, name: str) -> tuple[Net, dict[str, str]]:
-    """The net whose last blob has the name that readers rely on, and where its blobs come from."""
+    """Return the net whose last blob has the name that readers rely on, and where its blobs come from."""
     tensor = builder.graph.output
     if tensor not in builder.values or tensor == builder.graph.input:
         raise UnsupportedGraphError(f"the output '{tensor}' does not depend on the input '{builder.graph.input}'")

@@ -1,4 +1,4 @@
-"""`Graph`: a TensorFlow graph in memory. Frozen nodes by name, and helpers that walk them."""
+"""`Graph`: a TensorFlow graph in memory, and functions that traverse it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,25 @@ from faceall.errors import UnsupportedGraphError
 from faceall.types import Array
 
 DEPTH_LIMIT = 12
-"""How far the pattern matchers look back."""
+"""The largest number of nodes that the pattern matchers go back."""
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
     """One operation.
 
-    name      unique in its graph, as "InceptionResnetV1/Conv2d_1a_3x3/Conv2D"
-    op        TensorFlow's operation, as "Conv2D"
-    inputs    the tensors that it reads: "NODE" for the first output of a node, "NODE:2" for a later one
-    controls  the nodes that have to run before it
-    attrs     its attributes as plain values; tensors are arrays, shapes tuples (-1 unknown) or None (unknown rank)
+    Parameters
+    ----------
+    name : str
+        Unique in its graph, as "InceptionResnetV1/Conv2d_1a_3x3/Conv2D".
+    op : str
+        TensorFlow's operation, as "Conv2D".
+    inputs : tuple[str, ...]
+        The tensors that it reads: "NODE" for the first output of a node, "NODE:2" for a later one.
+    controls : tuple[str, ...]
+        The nodes that have to run before it.
+    attrs : Mapping[str, Any]
+        Its attributes as plain values; tensors are arrays, shapes tuples (-1 unknown) or None (unknown rank).
     """
 
     name: str
@@ -36,9 +43,14 @@ class Node:
 class Graph:
     """A graph and its boundary.
 
-    nodes   by name, in the order of the file
-    input   the node that holds the pictures, (N, H, W, C); empty until it is chosen
-    output  the tensor that holds the result; empty until it is chosen
+    Parameters
+    ----------
+    nodes : Mapping[str, Node]
+        By name, in the order of the file.
+    input : str
+        The node that holds the images, (N, H, W, C); empty until it is chosen.
+    output : str
+        The tensor that holds the result; empty until it is chosen.
     """
 
     nodes: Mapping[str, Node]
@@ -55,31 +67,31 @@ class Graph:
         return found
 
     def producer(self, tensor: str) -> Node:
-        """The node that writes `tensor`."""
+        """Return the node that writes `tensor`."""
         return self.nodes[node_of(tensor)]
 
     def read_once(self, tensor: str) -> bool:
-        """Whether exactly one operand anywhere reads `tensor`'s node, and it is not the result."""
+        """Return whether exactly one operand anywhere reads `tensor`'s node, and it is not the result."""
         return len(self.readers[node_of(tensor)]) == 1 and node_of(self.output) != node_of(tensor)
 
     def with_nodes(self, nodes: Iterable[Node]) -> Graph:
-        """The same graph with `nodes` added, or put in the place of those of the same name."""
+        """Return the same graph with `nodes` added, or put in the place of those of the same name."""
         return replace(self, nodes={**self.nodes, **{node.name: node for node in nodes}})
 
 
 def split_tensor(tensor: str) -> tuple[str, int]:
-    """The node's name and the number of its output: "a/b:1" -> ("a/b", 1)."""
+    """Return the node's name and the number of its output: "a/b:1" -> ("a/b", 1)."""
     name, colon, number = tensor.rpartition(":")
     return (name, int(number)) if colon and number.isdigit() else (tensor, 0)
 
 
 def node_of(tensor: str) -> str:
-    """The name of the node that writes `tensor`."""
+    """Return the name of the node that writes `tensor`."""
     return split_tensor(tensor)[0]
 
 
 def constant(name: str, value: Array) -> Node:
-    """A Const node."""
+    """Return a Const node."""
     return Node(name, "Const", attrs={"value": value})
 
 
@@ -98,19 +110,22 @@ def substitute(graph: Graph, aliases: Mapping[str, str]) -> Graph:
 
 
 def needed_nodes(node: Node) -> tuple[str, ...]:
-    """The names of all nodes that `node` waits for, data and control edges alike."""
+    """Return the names of all nodes that must run before `node`, by data and control edges."""
     return (*(node_of(tensor) for tensor in node.inputs), *node.controls)
 
 
 def data_nodes(node: Node) -> tuple[str, ...]:
-    """The names of the nodes whose values `node` reads."""
+    """Return the names of the nodes whose values `node` reads."""
     return tuple(node_of(tensor) for tensor in node.inputs)
 
 
 def ordered(graph: Graph, needs: Callable[[Node], tuple[str, ...]] = needed_nodes) -> list[Node]:
-    """The nodes that the output needs, each after those that it needs.
+    """Return the nodes that the output needs, each after those that it needs itself.
 
-    Raises UnsupportedGraphError where the graph runs in a circle.
+    Raises
+    ------
+    UnsupportedGraphError
+        If the graph has a cycle.
     """
     done: set[str] = set()
     open_nodes: set[str] = set()
@@ -130,16 +145,18 @@ def ordered(graph: Graph, needs: Callable[[Node], tuple[str, ...]] = needed_node
             result.append(node)
             continue
         if name in open_nodes:
-            raise UnsupportedGraphError(f"the graph runs in a circle through node '{name}'; only straight nets convert")
+            raise UnsupportedGraphError(
+                f"the graph has a cycle through node '{name}'; only graphs without cycles convert"
+            )
         open_nodes.add(name)
-        _refuse_circle(waiting, open_nodes)
+        _refuse_cycle(waiting, open_nodes)
         stack += reversed(waiting)
     return result
 
 
-def _refuse_circle(waiting: list[str], open_nodes: set[str]) -> None:
+def _refuse_cycle(waiting: list[str], open_nodes: set[str]) -> None:
     for other in waiting:
         if other in open_nodes:
             raise UnsupportedGraphError(
-                f"the graph runs in a circle through node '{other}'; only straight nets convert"
+                f"the graph has a cycle through node '{other}'; only graphs without cycles convert"
             )

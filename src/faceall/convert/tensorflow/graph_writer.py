@@ -1,4 +1,4 @@
-"""Write a `Graph` operation by operation, for nets that come as layers and weights instead of a graph."""
+"""Write a `Graph` operation by operation, for nets given as layers and weights."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ OUTPUT = "embeddings"
 
 
 class GraphWriter:
-    """The nodes so far; every method returns the name of the tensor that it makes. Tensors are (N, H, W, C)."""
+    """A graph under construction; methods add nodes and return their tensor. Tensors are (N, H, W, C)."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
 
     def node(self, name: str, op: str, inputs: Sequence[str] = (), **attrs: Any) -> str:
-        """Any operation; the attributes as `graphdef` would read them. Raises ValueError for a name that is taken."""
+        """Add any operation, with attributes in the form that `graphdef` reads.
+
+        Raises
+        ------
+        ValueError
+            For a name that is taken.
+        """
         return self._added(Node(name, op, tuple(inputs), attrs=attrs))
 
     def _added(self, node: Node) -> str:
@@ -31,12 +37,12 @@ class GraphWriter:
         return node.name
 
     def constant(self, name: str, value: Any) -> str:
-        """A Const node; float32 unless `value` is an array."""
+        """Add a Const node; float32 unless `value` is an array."""
         array = value if isinstance(value, np.ndarray) else np.asarray(value, np.float32)
         return self._added(constant(name, array))
 
-    def picture(self, height: int, width: int, channels: int = 3, name: str = INPUT) -> str:
-        """The input, (N, height, width, channels); -1 where a size is open."""
+    def image(self, height: int, width: int, channels: int = 3, name: str = INPUT) -> str:
+        """Add the input, (N, height, width, channels); -1 stands for a free size."""
         return self.node(name, "Placeholder", dtype=1, shape=(-1, height, width, channels))
 
     def convolution(
@@ -51,7 +57,7 @@ class GraphWriter:
         dilation: Sequence[int] = (1, 1),
         depthwise: bool = False,
     ) -> str:
-        """`kernel` is (kh, kw, in, out), for a depthwise one (kh, kw, channels, multiplier)."""
+        """Add a convolution; `kernel` is (kh, kw, in, out), or (kh, kw, channels, multiplier) if depthwise."""
         op = "DepthwiseConv2dNative" if depthwise else "Conv2D"
         weights = self.constant(f"{name}/weights", kernel)
         options = {"strides": (1, *stride, 1), "dilations": (1, *dilation, 1), "padding": padding.upper().encode()}
@@ -59,7 +65,7 @@ class GraphWriter:
         return self._biased(y, name, bias)
 
     def dense(self, x: str, name: str, weights: Array, bias: Array | None = None) -> str:
-        """`weights` is (in, out)."""
+        """Add a matrix product; `weights` is (in, out)."""
         return self._biased(
             self.node(f"{name}/MatMul", "MatMul", [x, self.constant(f"{name}/weights", weights)]), name, bias
         )
@@ -72,7 +78,7 @@ class GraphWriter:
     def batch_norm(
         self, x: str, name: str, gamma: Array | None, beta: Array | None, mean: Array, variance: Array, epsilon: float
     ) -> str:
-        """Normalisation with stored statistics, each (C,)."""
+        """Add a normalisation with stored statistics, each (C,)."""
         gamma = np.ones(mean.shape, np.float32) if gamma is None else gamma
         beta = np.zeros(mean.shape, np.float32) if beta is None else beta
         vectors = {"gamma": gamma, "beta": beta, "moving_mean": mean, "moving_variance": variance}
@@ -90,7 +96,7 @@ class GraphWriter:
         padding: str = "VALID",
         explicit: Sequence[int] = (),
     ) -> str:
-        """`kind` is MaxPool or AvgPool; `explicit` the border of a MaxPool with EXPLICIT padding, two for each axis."""
+        """Add a MaxPool or AvgPool (`kind`); `explicit` is the border of EXPLICIT padding, two numbers per axis."""
         options: dict[str, Any] = {
             "ksize": (1, *kernel, 1),
             "strides": (1, *stride, 1),
@@ -100,18 +106,18 @@ class GraphWriter:
         return self.node(f"{name}/{kind}", kind, [x], data_format=b"NHWC", **options)
 
     def average(self, x: str, name: str, *, keep: bool = False) -> str:
-        """The mean over rows and columns, (N, C), or (N, 1, 1, C) to keep."""
+        """Add the mean over rows and columns, (N, C), or (N, 1, 1, C) with `keep`."""
         axes = self.constant(f"{name}/axes", np.array([1, 2], np.int32))
         return self.node(f"{name}/Mean", "Mean", [x, axes], keep_dims=keep)
 
     def concat(self, tensors: Sequence[str], name: str, axis: int = -1) -> str:
-        """Side by side along `axis`."""
+        """Add a concatenation along `axis`."""
         return self.node(
             f"{name}/concat", "ConcatV2", [*tensors, self.constant(f"{name}/axis", np.array(axis, np.int32))]
         )
 
     def flatten(self, x: str, name: str) -> str:
-        """(N, H * W * C), rows first."""
+        """Add a reshape to (N, H * W * C), rows first."""
         shape = self.node(f"{name}/Shape", "Shape", [x], out_type=3)
         first, second = (self.constant(f"{name}/{n}", np.array([n], np.int32)) for n in (0, 1))
         batch = self.node(
@@ -128,12 +134,12 @@ class GraphWriter:
         return self.node(f"{name}/Reshape", "Reshape", [x, self.node(f"{name}/shape", "Pack", [batch, rest], axis=0)])
 
     def scaled_sum(self, x: str, y: str, name: str, scale: float) -> str:
-        """x + scale * y."""
+        """Add x + scale * y."""
         scaled = self.node(f"{name}/mul", "Mul", [y, self.constant(f"{name}/scale", scale)])
         return self.node(f"{name}/add", "Add", [x, scaled])
 
     def unit_length(self, x: str, name: str = OUTPUT, epsilon: float = 1e-10) -> str:
-        """x / sqrt(max(sum(x * x), epsilon)) along axis 1."""
+        """Add x / sqrt(max(sum(x * x), epsilon)) along axis 1."""
         square = self.node(f"{name}/Square", "Square", [x])
         axis = self.constant(f"{name}/axis", np.array(1, np.int32))
         total = self.node(f"{name}/Sum", "Sum", [square, axis], keep_dims=True)
@@ -141,5 +147,5 @@ class GraphWriter:
         return self.node(name, "Mul", [x, self.node(f"{name}/Rsqrt", "Rsqrt", [floor])])
 
     def graph(self) -> Graph:
-        """All nodes so far, the boundary open."""
+        """Return the graph of all nodes, without a chosen input and output."""
         return Graph(dict(self.nodes))

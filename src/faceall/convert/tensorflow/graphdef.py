@@ -24,7 +24,10 @@ _SINGLE_ATTRIBUTES = ("s", "i", "f", "b", "type", "placeholder")
 def read_graph(source: str | Path) -> Graph:
     """Read every node of the frozen graph in file `source`; its boundary is still open.
 
-    Raises NetFormatError, one line that names the file, where it is missing, damaged or of another format.
+    Raises
+    ------
+    NetFormatError
+        If it is missing, damaged or of another format.
     """
     path = Path(source)
     if path.is_dir():
@@ -40,7 +43,13 @@ def read_graph(source: str | Path) -> Graph:
 
 
 def parse_graph(data: bytes) -> Graph:
-    """The graph in the bytes of a binary GraphDef. Raises NetFormatError where they are none."""
+    """Return the graph in the bytes of a binary GraphDef.
+
+    Raises
+    ------
+    NetFormatError
+        If they are not a GraphDef.
+    """
     _refuse_other_formats(data)
     try:
         message = messages()["GraphDef"].FromString(data)
@@ -125,9 +134,12 @@ def _shape(value: Message) -> tuple[int, ...] | None:
 
 
 def tensor_value(value: Message) -> Array:
-    """The array in a TensorProto, from its raw bytes or its value list; a short list repeats its last number.
+    """Return the array in a TensorProto, from its raw bytes or its value list; a short list repeats its last number.
 
-    Raises NetFormatError where its size and its shape do not agree, or its type is unknown.
+    Raises
+    ------
+    NetFormatError
+        If its size and its shape do not agree, or its type is unknown.
     """
     shape = _shape(value.tensor_shape)
     if shape is not None and len(shape) > _MOST_AXES:
@@ -166,7 +178,7 @@ def _listed(numbers: Any, dtype: np.dtype[Any], shape: tuple[int, ...], count: i
 
 
 def _repeated(array: Array, dtype: np.dtype[Any], shape: tuple[int, ...], count: int) -> Array:
-    """TensorFlow leaves out numbers at the end that equal the last one, and a lone zero."""
+    """Repeat the last value, as TensorFlow omits equal values at the end, and a single zero."""
     last = array[-1] if len(array) else dtype.type(0)
     if len(array) <= 1:
         try:
@@ -179,6 +191,6 @@ def _repeated(array: Array, dtype: np.dtype[Any], shape: tuple[int, ...], count:
 
 
 def attribute_text(attrs: Mapping[str, Any], name: str, default: str) -> str:
-    """A text attribute, as "SAME", decoded."""
+    """Return a text attribute, as "SAME", decoded."""
     value = attrs.get(name, default)
     return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)

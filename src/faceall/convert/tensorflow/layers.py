@@ -1,7 +1,7 @@
-"""How each operation of a simplified graph is written in Caffe: a table op -> function(builder, node).
+"""Write each operation of a simplified graph in Caffe: a table op -> function(builder, node).
 
-Every function reads its operands from `builder.values`, appends layers and defines the node's tensor. What cannot be
-written exactly raises CannotConvertError with the reason.
+Every function reads its operands from `builder.values`, appends layers and defines the node's tensor. It raises
+CannotConvertError with the reason for what cannot be written exactly.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _concat(builder: Builder, node: Node) -> None:
 
 
 def _together(builder: Builder, node: Node, options: dict[str, Any]) -> None:
-    """An element-wise operation on tensors of one shape."""
+    """Write an element-wise operation on tensors of one shape."""
     shapes = {builder.shapes[tensor] for tensor in node.inputs}
     if len(shapes) > 1:
         raise CannotConvertError(f"its operands have different shapes: {sorted(shapes)}")
@@ -116,7 +116,7 @@ def _weighted_sum(builder: Builder, node: Node) -> None:
 
 
 def _split_constant(builder: Builder, node: Node) -> tuple[str, Array | None, bool]:
-    """The tensor, the constant (None where there is none) and whether the constant stands first."""
+    """Return the tensor, the constant (None if there is none), and whether the constant is the first operand."""
     first, second = node.inputs
     if second in builder.fixed:
         return first, builder.fixed[second], False
@@ -124,7 +124,7 @@ def _split_constant(builder: Builder, node: Node) -> tuple[str, Array | None, bo
 
 
 def _arithmetic(builder: Builder, node: Node) -> None:
-    """Mul, Add, Sub or RealDiv with a constant; Mul of two tensors."""
+    """Write Mul, Add, Sub or RealDiv with a constant, or Mul of two tensors."""
     tensor, number, first = _split_constant(builder, node)
     if number is None:
         if node.op != "Mul":
@@ -146,7 +146,7 @@ def _arithmetic(builder: Builder, node: Node) -> None:
 
 
 def _affine(builder: Builder, node: Node, tensor: str, scale: Array, shift: Array) -> None:
-    """scale * x + shift, with one number for all or one per channel."""
+    """Write scale * x + shift, with one value for all or one per channel."""
     x = builder.channelled(tensor)
     if builder.shapes[node.name] != x.shape:
         raise CannotConvertError(f"its constant of shape {scale.shape} changes the shape {x.shape}")
@@ -176,9 +176,7 @@ def _mean(builder: Builder, node: Node) -> None:
     rank = len(builder.shapes[node.inputs[0]]) + 1
     axes = sorted(int(axis) % rank for axis in np.ravel(builder.constant(node.inputs[1], "axes")))
     if rank != 4 or axes != [1, 2]:
-        raise CannotConvertError(
-            f"it averages over the axes {axes} of {rank}; only a picture's rows and columns convert"
-        )
+        raise CannotConvertError(f"it averages over axes {axes} of {rank}, expected the rows and columns of an image")
     x = builder.image(node.inputs[0])
     blob = builder.add(layer_name(node), "Pooling", [x.blob], {"pool": "AVE", "global_pooling": True})
     if len(builder.shapes[node.name]) == 1:
@@ -207,7 +205,7 @@ def _reshape(builder: Builder, node: Node) -> None:
 
 
 def _normalise(builder: Builder, node: Node) -> None:
-    """Unit length, with layers that every Caffe has.
+    """Write the normalisation to unit length with layers that every Caffe has.
 
     x -> Power 2 -> InnerProduct (sum, 1) -> Power -0.5 -> InnerProduct (copies, C) -> Eltwise PROD with x
     """
@@ -256,4 +254,4 @@ WRITERS: dict[str, Writer] = {
     "Sub": _arithmetic,
     "WeightedSum": _weighted_sum,
 }
-"""Every operation that has a counterpart in Caffe, after the passes have run."""
+"""Operation -> its writer, for operations that remain after the passes."""

@@ -1,8 +1,8 @@
 """TensorFlow's operations in plain NumPy: a table op -> function(node, operands) -> array.
 
-Pictures are (N, H, W, C) as in TensorFlow. Every function takes the node, for its attributes, and the list of its
-operands. They are written from TensorFlow's definitions alone and know nothing of Caffe, so that what they compute
-is an independent witness for a converted net.
+Images are (N, H, W, C) as in TensorFlow. Every function takes the node, for its attributes, and the list of its
+operands. They follow TensorFlow's definitions and do not depend on Caffe, so that they verify a converted net
+independently.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ DEFAULT_EPSILON = 1e-4
 
 
 def window_padding(node: Node, sizes: Sequence[int], kernel: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """How many rows (before, after) and columns (before, after) TensorFlow adds around a picture of `sizes` (H, W).
+    """Return the padding of an image of `sizes` (H, W): rows (before, after), columns (before, after).
 
-    kernel  (kh, kw), the window's extent, its dilation included
+    Parameters
+    ----------
+    kernel : Sequence[int]
+        (kh, kw), the window's extent, its dilation included.
     """
     scheme = attribute_text(node.attrs, "padding", "VALID")
     if scheme == "EXPLICIT":
@@ -43,13 +46,13 @@ def window_padding(node: Node, sizes: Sequence[int], kernel: Sequence[int]) -> t
 
 
 def dilations(node: Node) -> tuple[int, int]:
-    """The dilation of a convolution, (rows, columns)."""
+    """Return the dilation of a convolution, (rows, columns)."""
     values = node.attrs.get("dilations") or (1, 1, 1, 1)
     return values[1], values[2]
 
 
 def _windows(node: Node, x: Array, kernel: tuple[int, int], steps: tuple[int, int], fill: float) -> list[Array]:
-    """For every position in the window, row by row, the (N, OH, OW, C) numbers that it meets."""
+    """Return the input values (N, OH, OW, C) under each position of the window, row by row."""
     rows, columns = (size + (size - 1) * (step - 1) for size, step in zip(kernel, steps, strict=True))
     pads = window_padding(node, x.shape[1:3], (rows, columns))
     padded = np.pad(x, ((0, 0), *pads, (0, 0)), constant_values=fill) if np.any(pads) else x
@@ -100,7 +103,7 @@ def _max_pool(node: Node, operands: Sequence[Array]) -> Array:
 
 
 def _average_pool(node: Node, operands: Sequence[Array]) -> Array:
-    """The mean of each window; padding does not count."""
+    """Return the mean of each window; padding does not count."""
     _refuse_channels_first(node)
     x = operands[0]
     total = sum(_windows(node, x, _pool_kernel(node), (1, 1), 0.0))
@@ -196,7 +199,7 @@ def _shape_of(node: Node, operands: Sequence[Array]) -> Array:
 
 
 def _plain(function: Callable[..., Any]) -> Operation:
-    """An operation without attributes: NumPy's own function of the operands."""
+    """Return an operation without attributes: NumPy's own function of the operands."""
     return lambda node, operands: np.asarray(function(*operands))
 
 
@@ -273,4 +276,4 @@ OPERATIONS: dict[str, Operation] = {
     "WeightedSum": _weighted_sum,
     "ZerosLike": _plain(np.zeros_like),
 }
-"""Every operation that the evaluator knows. L2Normalize, PRelu and WeightedSum are names of our own patterns."""
+"""Operation -> its function. L2Normalize, PRelu and WeightedSum are the names of patterns, see `patterns`."""

@@ -1,4 +1,4 @@
-"""From a training graph to the part that computes the result: passes `Graph -> Graph`, nothing is mutated."""
+"""Reduce a training graph to the part that computes the result: passes `Graph -> Graph`."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _TRAINING_FLAGS = ("phase_train", "is_training", "training", "keras_learning_pha
 
 
 def cut_above_input(graph: Graph) -> Graph:
-    """Make the input node a placeholder, whatever fed it; it keeps the pictures' (H, W, C) where that is known.
+    """Replace the input node by a placeholder of the images' shape, if that is known.
 
     Before   FIFOQueue -> QueueDequeue -> input (Identity) -> Conv2D
     After    input (Placeholder) -> Conv2D
     """
-    shape = _picture_shape(graph)
+    shape = _image_shape(graph)
     return graph.with_nodes([Node(graph.input, "Placeholder", attrs={"dtype": 1, "shape": shape})])
 
 
-def _picture_shape(graph: Graph) -> tuple[int, ...] | None:
-    """(H, W, C) from the nearest queue or placeholder at or above the input that declares it; None where none does."""
+def _image_shape(graph: Graph) -> tuple[int, ...] | None:
+    """Return (H, W, C) as declared by the nearest queue or placeholder at or above the input, or None."""
     waiting, seen = [graph.input], {graph.input}
     for name in waiting:  # grows while it is walked: breadth first
         node = graph.nodes[name]
@@ -59,7 +59,7 @@ def _picture_shape(graph: Graph) -> tuple[int, ...] | None:
 
 
 def _only_feeds(node: Node) -> bool:
-    """Whether a node hands pictures on without changing their size."""
+    """Return whether a node hands images on without changing their size."""
     return node.op in _PASS_THROUGH or any(word in node.op for word in ("Queue", "Iterator", "Placeholder"))
 
 
@@ -73,7 +73,7 @@ def prune(graph: Graph) -> Graph:
 
 
 def switch_training_off(graph: Graph) -> Graph:
-    """Make every training flag a constant False: any yes-or-no placeholder, and a constant with a flag's name.
+    """Replace every training flag by the constant False: boolean placeholders, and constants with a flag's name.
 
     Before   phase_train (Placeholder, PlaceholderWithDefault or Const) -> Switch
     After    phase_train (Const False) -> Switch
@@ -114,11 +114,11 @@ def resolve_switches(graph: Graph) -> Graph:
 
 
 class _Resolver:
-    """What is known of the nodes visited so far, in topological order."""
+    """The results of visiting nodes in topological order."""
 
     def __init__(self) -> None:
         self.flags: dict[str, bool] = {}
-        """Tensor -> its value, for what can be a predicate."""
+        """Tensor -> its value, for tensors that can be a predicate."""
         self.dead: set[str] = set()
         """Dead nodes, and dead single outputs as "NODE:0"."""
         self.aliases: dict[str, str] = {}
@@ -135,7 +135,7 @@ class _Resolver:
             self._note_flag(node)
 
     def is_dead(self, tensor: str) -> bool:
-        """Whether `tensor` lies in a branch that is not taken."""
+        """Return whether `tensor` lies in a branch that is not taken."""
         name, number = split_tensor(tensor)
         return name in self.dead or f"{name}:{number}" in self.dead
 
@@ -184,7 +184,7 @@ _LOGIC: dict[str, Callable[[list[bool]], bool]] = {
 
 
 def drop_control_edges(graph: Graph) -> Graph:
-    """Forget what only has to run beside the result, as the updates of moving averages.
+    """Remove nodes that only have to run beside the result, as the updates of moving averages.
 
     Before   ^AssignMovingAvg -> y
     After    y
@@ -208,7 +208,7 @@ def drop_identities(graph: Graph) -> Graph:
 
 
 def drop_dropout(graph: Graph) -> Graph:
-    """Leave out dropout that no training flag guards.
+    """Remove dropout that does not depend on a training flag.
 
     Before   x -> RealDiv(keep) -> Mul <- Floor <- Add(keep) <- RandomUniform
     After    x
@@ -253,7 +253,7 @@ def fold_constants(graph: Graph) -> Graph:
 
 
 def constants(graph: Graph) -> frozenset[str]:
-    """The names of the nodes that depend on constants alone."""
+    """Return the names of the nodes that depend on constants alone."""
     found: set[str] = set()
     for node in ordered(graph, data_nodes):
         fixed = node.inputs and node.op in OPERATIONS and all(node_of(tensor) in found for tensor in node.inputs)
@@ -263,6 +263,6 @@ def constants(graph: Graph) -> frozenset[str]:
 
 
 def constant_value(graph: Graph, tensor: str) -> Array:
-    """The value of a tensor that depends on constants alone."""
+    """Return the value of a tensor that depends on constants alone."""
     view = replace(graph, output=tensor)
     return evaluate(view, {}, keep=())[tensor]

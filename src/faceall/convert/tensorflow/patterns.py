@@ -1,4 +1,4 @@
-"""Composite operations found in a graph of single ones: passes `Graph -> Graph`.
+"""Find composite operations in a graph of single ones: passes `Graph -> Graph`.
 
 Each found pattern becomes one node that keeps the name of the pattern's last node, so that the tensor that it
 writes keeps its name. The new operations are `FusedBatchNorm` (TensorFlow's own), `PRelu`, `L2Normalize` and
@@ -63,7 +63,7 @@ def _named(name: str, *_: Array) -> tuple[str, str]:
 
 
 def _root(graph: Graph, factor: str) -> tuple[Array, float, str] | None:
-    """variance, epsilon and the tensor gamma (empty where there is none) of rsqrt(variance + epsilon) [* gamma]."""
+    """Match rsqrt(variance + epsilon) [* gamma]; return variance, epsilon, and gamma's tensor (empty if absent)."""
     node = graph.producer(factor)
     for root, gamma in [*_orders(node)] if node.op == "Mul" else [(factor, "")]:
         inner = graph.producer(root)
@@ -78,7 +78,7 @@ def _root(graph: Graph, factor: str) -> tuple[Array, float, str] | None:
 
 
 def _centre(graph: Graph, shift: str, factor: str) -> tuple[str, Array] | None:
-    """The tensor beta (empty where there is none) and the mean of beta - mean * factor, or of -mean * factor."""
+    """Return the tensor beta (empty if there is none) and the mean of beta - mean * factor, or of -mean * factor."""
     node = graph.producer(shift)
     beta, product = (node.inputs[0], node.inputs[1]) if node.op == "Sub" else ("", shift)
     inner = graph.producer(product)
@@ -101,7 +101,7 @@ def match_prelu(graph: Graph) -> Graph:
     After    PRelu(x, alpha)
 
     All of these are made of steps that commute with a positive factor, so the whole is known from its values at 1
-    and at -1; no spelling has to be listed.
+    and at -1.
     """
     fixed = constants(graph)
     found: list[Node] = []
@@ -125,7 +125,7 @@ def _prelu(graph: Graph, fixed: frozenset[str], node: Node) -> list[Node]:
 
 
 def _common_sources(graph: Graph, fixed: frozenset[str], node: Node) -> list[str]:
-    """The tensors that alone, through steps that commute with a positive factor, decide `node`; nearest first."""
+    """Return the tensors that alone decide `node` through steps that commute with a positive factor, nearest first."""
     frontier: list[str] = list(dict.fromkeys(node.inputs))
     results = []
     for _ in range(DEPTH_LIMIT):
@@ -140,7 +140,7 @@ def _common_sources(graph: Graph, fixed: frozenset[str], node: Node) -> list[str
 
 
 def _latest_first(graph: Graph, tensors: list[str]) -> list[str]:
-    """`tensors`, those first from which no other of them depends."""
+    """Sort `tensors` so that each comes before those that it depends on."""
 
     def below(tensor: str) -> int:
         seen, stack = {tensor}, [tensor]
@@ -153,7 +153,7 @@ def _latest_first(graph: Graph, tensors: list[str]) -> list[str]:
 
 
 def _is_homogeneous(graph: Graph, fixed: frozenset[str], tensor: str) -> bool:
-    """Whether the node's value grows in proportion to its operands when these grow by a positive factor."""
+    """Return whether the node's value grows in proportion to its operands when these grow by a positive factor."""
     node = graph.producer(tensor)
     still = [operand for operand in node.inputs if node_of(operand) in fixed]
     if node.op in ("Relu", "Neg", "Abs"):
@@ -265,7 +265,7 @@ def _term(graph: Graph, fixed: frozenset[str], tensor: str) -> tuple[str, float]
 
 
 def merge_padding(graph: Graph) -> Graph:
-    """Let a convolution add the zeros that a node before it adds.
+    """Move the zeros that a Pad node adds into the convolution behind it.
 
     Before   Pad(x) -> Conv2D (VALID)
     After    x -> Conv2D (EXPLICIT)
@@ -286,7 +286,7 @@ def merge_padding(graph: Graph) -> Graph:
 
 
 def _orders(node: Node) -> Iterator[tuple[str, str]]:
-    """Both orders of a node's two operands; none where it has another number."""
+    """Return both orders of a node's two operands, or nothing for another number of operands."""
     if len(node.inputs) == 2:
         yield node.inputs[0], node.inputs[1]
         yield node.inputs[1], node.inputs[0]

@@ -105,10 +105,10 @@ VALUE_FIELDS = {
     22: "uint32_val",
     23: "uint64_val",
 }
-"""Where a TensorProto of that DataType keeps its numbers when they are not in tensor_content."""
+"""DataType -> the field of TensorProto with its values, if they are not in tensor_content."""
 
 
 @cache
 def messages() -> dict[str, MessageClass]:
-    """The message classes, built once."""
+    """Return the message classes, built once."""
     return build_messages("faceall.tensorflow", _MESSAGES)

@@ -29,12 +29,12 @@ from faceall.convert.tensorflow.schema import BOOL
 from faceall.errors import UnsupportedGraphError
 
 BOUND: tuple[Pass, ...] = (
-    cut_above_input,  # first: what feeds the pictures must not be looked at
+    cut_above_input,  # first: what feeds the images must not be considered
     prune,
     switch_training_off,
     drop_dropout,  # here, as what is random has no value that could be compared
 )
-"""From a file's graph to the one that computes the result; the evaluator runs this one."""
+"""The passes from a file's graph to the graph that the evaluator runs."""
 
 SIMPLIFY: tuple[Pass, ...] = (
     resolve_switches,  # needs the control edges: they say in which branch a constant lives
@@ -48,15 +48,23 @@ SIMPLIFY: tuple[Pass, ...] = (
     match_bias,  # before sums are matched: it is a sum with a constant
     match_weighted_sum,
 )
-"""From there to one node per layer."""
+"""The passes from there to one node per layer."""
 
 
 def bind(graph: Graph, *, input: str | None = None, output: str | None = None) -> Graph:
     """Choose the boundary and keep what lies between, with training switched off.
 
-    input   the node that holds the pictures; None takes `input`, or else the only placeholder that can be pictures
-    output  the node that holds the result; None takes `embeddings`, or else the only node that nothing reads
-    Raises UnsupportedGraphError, which lists the candidates, where there is no such node or no single one.
+    Parameters
+    ----------
+    input : str, optional
+        The node that holds the images; None takes `input`, or else the only placeholder that can be images.
+    output : str, optional
+        The node that holds the result; None takes `embeddings`, or else the only node that nothing reads.
+
+    Raises
+    ------
+    UnsupportedGraphError
+        If there is no such node, or not exactly one. The message lists the candidates.
     """
     result = _existing(graph, output, "output") if output else _find_output(graph)
     source = _existing(graph, input, "input") if input else _find_input(graph)
@@ -82,16 +90,16 @@ def _existing(graph: Graph, name: str, what: str) -> str:
 def _find_input(graph: Graph) -> str:
     if "input" in graph.nodes:
         return "input"
-    found = [node.name for node in graph.nodes.values() if _can_be_pictures(node)]
+    found = [node.name for node in graph.nodes.values() if _can_be_images(node)]
     if len(found) != 1:
         raise UnsupportedGraphError(
-            f"the graph has no node 'input' and {len(found)} placeholders that could hold pictures; "
+            f"the graph has no node 'input' and {len(found)} placeholders that could hold images; "
             f"name one with --input; candidates: {_listed(found)}"
         )
     return found[0]
 
 
-def _can_be_pictures(node: Node) -> bool:
+def _can_be_images(node: Node) -> bool:
     if node.op not in PLACEHOLDERS or node.attrs.get("dtype") == BOOL:
         return False
     shape = node.attrs.get("shape")
@@ -111,7 +119,7 @@ def _find_output(graph: Graph) -> str:
 
 
 def _ends(graph: Graph) -> list[str]:
-    """The nodes that nothing reads and that compute something."""
+    """Return the nodes that nothing reads and that compute something."""
     waited_for = {name for node in graph.nodes.values() for name in node.controls}
     return [
         name

@@ -1,4 +1,4 @@
-"""How what looks at a window is written in Caffe: convolutions and pools, with TensorFlow's padding and rounding."""
+"""Write convolutions and pools in Caffe, with TensorFlow's padding and rounding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def refuse_channels_first(node: Node) -> None:
 
 
 def _by_axis(name: str, values: Sequence[int], default: int) -> dict[str, Any]:
-    """Options for (rows, columns): one number where both agree, nothing where they are Caffe's default."""
+    """Return options for (rows, columns): one value if they agree, none if they are Caffe's default."""
     short = {"kernel": "kernel_size", "stride": "stride", "pad": "pad"}[name]
     if values[0] == values[1]:
         plain = values[0] if name == "pool" else [values[0]]
@@ -33,7 +33,7 @@ def _by_axis(name: str, values: Sequence[int], default: int) -> dict[str, Any]:
 
 
 def write_convolution(builder: Builder, node: Node) -> None:
-    """Conv2D or DepthwiseConv2dNative, with or without a bias."""
+    """Write a Conv2D or DepthwiseConv2dNative, with or without a bias."""
     refuse_channels_first(node)
     x = builder.image(node.inputs[0])
     kernel = builder.constant(node.inputs[1], "kernel")  # (kh, kw, in, out); depthwise (kh, kw, in, multiplier)
@@ -55,12 +55,12 @@ def write_convolution(builder: Builder, node: Node) -> None:
 
 
 def bias_blobs(builder: Builder, node: Node) -> list[Array]:
-    """The bias (C,) of a product in a list, empty where it has none."""
+    """Return the bias (C,) of a product in a list, empty if it has none."""
     return [builder.constant(node.inputs[2], "bias").reshape(-1)] if len(node.inputs) > 2 else []
 
 
 def _pad_evenly(node: Node, x: Value, weights: Array) -> tuple[Array, tuple[int, int]]:
-    """Kernel and padding (rows, columns) for Caffe, which pads both sides alike.
+    """Return kernel and padding (rows, columns) for Caffe, which pads both sides equally.
 
     Where TensorFlow pads one side more, that padding goes on both sides and the kernel gets zeros on the other, so
     that its own numbers still meet the same pixels.
@@ -80,7 +80,7 @@ def _pad_evenly(node: Node, x: Value, weights: Array) -> tuple[Array, tuple[int,
 
 
 def write_pool(builder: Builder, node: Node) -> None:
-    """A pool; one that makes fewer windows than Caffe's, which rounds up, is marked as rounding down."""
+    """Write a pool; one with fewer windows than Caffe's, which rounds up, gets `round_mode: FLOOR`."""
     refuse_channels_first(node)
     x = builder.image(node.inputs[0])
     kernel, stride = node.attrs["ksize"][1:3], node.attrs["strides"][1:3]
@@ -98,14 +98,14 @@ def write_pool(builder: Builder, node: Node) -> None:
 
 
 def _rounding(options: dict[str, Any], x: Value, wanted: Sequence[int]) -> dict[str, Any]:
-    """What to add to a pool's options so that it makes `wanted` (rows, columns, ...) windows."""
+    """Return the option that makes a pool have `wanted` (rows, columns, ...) windows."""
     made: list[tuple[int, ...]] = []
     ways: tuple[dict[str, Any], ...] = ({}, {"round_mode": "FLOOR"})
     for extra in ways:
         pool = Layer("pool", "Pooling", (x.blob,), ("pool",), {"pooling_param": {**options, **extra}})
         try:
             sizes = LAYERS["Pooling"].shapes(pool, ((1, x.channels, *x.shape[:2]),))[0][2:]
-        except ShapeError:  # a window would lie outside of the picture
+        except ShapeError:  # a window would lie outside of the image
             sizes = ()
         if sizes == tuple(wanted[:2]):
             return extra

@@ -1,0 +1,1 @@
+"""Keras files: archives and HDF5 (`files`, `hdf5`), models (`models`) and layers (`layers`)."""

@@ -1,4 +1,4 @@
-"""Read Keras's files: the model's description and its weights by layer. Nothing in a file is ever executed."""
+"""Read Keras files: the description of the model and its weights by layer. No code in a file is executed."""
 
 from __future__ import annotations
 
@@ -30,20 +30,24 @@ ZIP_MAGIC = b"PK\x03\x04"
 _LARGEST_WEIGHTS = 1 << 30
 _LARGEST_CONFIG = 1 << 26
 _READER = "faceall.convert.sources.keras.hdf5"
-_PATIENCE = 4
-"""Seconds of work that reading any file may take, and"""
+_SECONDS = 4
+"""The CPU seconds for reading any file, in addition to those by size."""
 _SLOWEST = 20_000_000
-"""the bytes per second that are read at least."""
+"""The slowest expected reading, in bytes per second."""
 _WAIT = 30
-"""Seconds that a busy machine may need on top."""
+"""Additional seconds for a busy machine."""
 
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A Keras model as a file has it.
+    """A Keras model as read from a file.
 
-    config   the model's description, {"class_name": ..., "config": ...}; None where there are weights alone
-    weights  layer -> its arrays
+    Parameters
+    ----------
+    config : Mapping[str, Any], optional
+        The model's description, {"class_name": ..., "config": ...}; None if there are weights alone.
+    weights : LayerWeights
+        Layer -> its arrays.
     """
 
     config: Mapping[str, Any] | None
@@ -53,7 +57,12 @@ class KerasFile:
 def read_keras(path: Path) -> KerasFile:
     """Read a `.keras` archive or an `.h5` file.
 
-    Raises NetFormatError where it is damaged or none, MissingDependencyError without h5py.
+    Raises
+    ------
+    NetFormatError
+        If it is damaged or of another format.
+    MissingDependencyError
+        Without h5py.
     """
     try:
         with path.open("rb") as file:
@@ -85,7 +94,7 @@ def _archive(path: Path) -> KerasFile:
 def _member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     info = archive.getinfo(name)
     if info.file_size > limit:
-        raise NetFormatError(f"{path}: {name} is said to be {info.file_size} bytes, more than a net has: damaged")
+        raise NetFormatError(f"{path}: {name} declares {info.file_size} bytes, more than a net has: damaged")
     try:
         with archive.open(info) as file:
             return file.read(info.file_size + 1)[: info.file_size]
@@ -94,7 +103,7 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> byte
 
 
 def _hdf5(path: Path, file: Path, *, numbered: bool) -> tuple[Any, LayerWeights]:
-    """The description (None where there is none) and the weights in an HDF5 file.
+    """Read the description (or None) and the weights of an HDF5 file.
 
     A child process reads it, as HDF5's library hangs or ends the process on some damaged files.
     """
@@ -103,7 +112,7 @@ def _hdf5(path: Path, file: Path, *, numbered: bool) -> tuple[Any, LayerWeights]
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "weights.npz"
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-        seconds = _PATIENCE + file.stat().st_size // _SLOWEST
+        seconds = _SECONDS + file.stat().st_size // _SLOWEST
         command = [sys.executable, "-m", _READER, str(file), str(result), "1" if numbered else "0", str(seconds)]
         try:
             wait = _WAIT + 10 * seconds

@@ -2,10 +2,10 @@
 
 python -m faceall.convert.sources.keras.hdf5 FILE RESULT 0|1 SECONDS
 
-1: Keras 3's numbered weights, 0: named ones. It ends itself after so many seconds of work, and above 4 GB.
+1: Keras 3's numbered weights, 0: named ones. The process ends itself after SECONDS of CPU time or above 4 GB.
 
 The result holds the arrays "0", "1", ... and "listed", JSON: the model's description and each layer's numbers.
-Nothing of the package is needed here but this module; a damaged file ends it with one line on stderr.
+The process imports no other module of the package; a damaged file ends it with one line on stderr.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MEMORY = 4 << 30
 
 
 def _datasets(group: Any) -> dict[str, Any]:
-    """Every array below `group` by its path; links to elsewhere are not followed."""
+    """Return every array below `group` by its path; links to elsewhere are not followed."""
     found: dict[str, Any] = {}
 
     def visit(name: str, item: Any) -> None:
@@ -33,7 +33,7 @@ def _datasets(group: Any) -> dict[str, Any]:
     group.visititems(visit)
     total = sum(item.nbytes for item in found.values())
     if total > _LARGEST:
-        raise ValueError(f"its arrays are said to be {total} bytes")
+        raise ValueError(f"its arrays declare {total} bytes")
     return found
 
 
@@ -44,7 +44,7 @@ def _array(item: Any) -> npt.NDArray[Any]:
 
 
 def _numbered_weights(file: Any) -> dict[str, list[npt.NDArray[Any]]]:
-    """Keras 3: LAYER/vars/0, 1, ...; the group `vars` knows the layer's name."""
+    """Read the weights of Keras 3: LAYER/vars/0, 1, ...; the group `vars` has the layer's name."""
     found: dict[str, dict[int, npt.NDArray[Any]]] = {}
     for path, item in _datasets(file).items():
         group, _, number = path.rpartition("/")
@@ -57,7 +57,7 @@ def _numbered_weights(file: Any) -> dict[str, list[npt.NDArray[Any]]]:
 
 
 def _named_weights(group: Any) -> dict[str, list[npt.NDArray[Any]]]:
-    """Keras's HDF5 format: LAYER with the attribute weight_names, "SCOPE/LAYER/kernel:0"."""
+    """Read the weights of Keras 2: LAYER with the attribute weight_names, "SCOPE/LAYER/kernel:0"."""
     datasets = _datasets(group)
     found: dict[str, list[npt.NDArray[Any]]] = {}
     layers = list(_texts(group.attrs, "layer_names"))
@@ -72,7 +72,7 @@ def _named_weights(group: Any) -> dict[str, list[npt.NDArray[Any]]]:
 
 
 def _texts(attributes: Any, name: str) -> Iterator[str]:
-    """A list of texts; long ones are split over NAME0, NAME1, ..."""
+    """Yield a list of texts; long lists are split over NAME0, NAME1, ..."""
     parts = [attributes[name]] if name in attributes else []
     while f"{name}{len(parts)}" in attributes:
         parts.append(attributes[f"{name}{len(parts)}"])

@@ -1,4 +1,4 @@
-"""How each Keras layer is written as operations: a table class -> function(writer, layer)."""
+"""Write each Keras layer as operations: a table class -> function(writer, layer)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from faceall.types import Array
 
 
 class CannotReadLayerError(Exception):
-    """One layer has no counterpart; the text says why. Collected by the reader, never seen outside."""
+    """One layer has no counterpart; the message says why. The reader collects these."""
 
 
 @dataclass(frozen=True)
 class KerasLayer:
     """One call of a layer.
 
-    name     a name for the call, unique in the graph
-    config   Keras's options
-    inputs   the tensors that it reads
-    weights  its arrays, in Keras's order
+    Parameters
+    ----------
+    name : str
+        A name for the call, unique in the graph.
+    config : Mapping[str, Any]
+        Keras's options.
+    inputs : Sequence[str]
+        The tensors that it reads.
+    weights : Sequence[Array]
+        Its arrays, in Keras's order.
     """
 
     name: str
@@ -39,7 +45,7 @@ class KerasLayer:
         return self.inputs[0]
 
     def take(self, *shapes: int) -> list[Array]:
-        """The weights in float32, which have to have that many axes each."""
+        """Return the weights in float32, which have to have that many axes each."""
         found = [weight.ndim for weight in self.weights]
         if found != list(shapes):
             raise CannotReadLayerError(f"its weights have {found} axes, expected {list(shapes)}")
@@ -197,7 +203,7 @@ def _rescaling(writer: GraphWriter, layer: KerasLayer) -> str:
 
 
 def _normalization(writer: GraphWriter, layer: KerasLayer) -> str:
-    """(x - mean) / deviation with stored statistics, given as options or learned from pictures."""
+    """Write (x - mean) / deviation, with statistics from the options or the weights."""
     if layer.config.get("invert"):
         raise CannotReadLayerError("it turns normalisation back (invert)")
     given = [layer.config.get("mean"), layer.config.get("variance")]
@@ -285,4 +291,4 @@ LAYERS: dict[str, Reader] = {
     "UnitNormalization": _unit,
     "ZeroPadding2D": _zero_padding,
 }
-"""Every layer that can be read; whether Caffe has it is said later, by the converter."""
+"""Class of a Keras layer -> its reader; the converter checks later whether Caffe has a counterpart."""

@@ -1,4 +1,4 @@
-"""A Keras model, Functional or Sequential, as a graph."""
+"""Convert a Keras model, Functional or Sequential, to a graph."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from faceall.errors import ConvertError, NetFormatError, UnsupportedGraphError
 from faceall.types import Array
 
 Key: TypeAlias = tuple[str, int, int]
-"""A tensor of a model: the layer, which of its calls, which of the call's results."""
+"""A tensor of a model: the layer, the number of its call, the number of the call's result."""
 
 _OWN = {"Block35_1_Branch_0_Conv2d_1x1": facenet_graph, "Block_1_Expand": mobile_facenet_graph}
-"""A layer that gives an architecture away -> our own definition of it."""
+"""Layer that identifies an architecture -> its definition in faceall."""
 _MODELS = ("Functional", "Model", "Sequential")
 _DEEPEST = 8
 _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
@@ -28,8 +28,14 @@ _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, Overflow
 def open_keras(path: Path) -> Source:
     """Read a Keras file (`.keras`, `.h5`), with its description, or weights alone of a net that faceall can define.
 
-    A model with Lambda layers is rebuilt from our own definition where it is FaceNet's, its weights found by name.
-    Raises NetFormatError where it is damaged, UnsupportedGraphError that lists every layer without a counterpart.
+    A model with Lambda layers is rebuilt from faceall's definition if it is FaceNet's; weights are found by name.
+
+    Raises
+    ------
+    NetFormatError
+        If it is damaged.
+    UnsupportedGraphError
+        The message lists every layer without a counterpart.
     """
     file = read_keras(path)
     files = digests([path])
@@ -64,7 +70,7 @@ def open_keras(path: Path) -> Source:
 
 
 def _own_names(weights: LayerWeights) -> dict[str, Array]:
-    """Keras's weights under the names of our definition."""
+    """Rename Keras's weights to the names of faceall's definition."""
     found: dict[str, Array] = {}
     for layer, arrays in weights.items():
         if layer.endswith("_BatchNorm"):
@@ -82,7 +88,7 @@ def _has_code(config: Any) -> bool:
 
 
 class _Model:
-    """The graph so far."""
+    """A graph under construction."""
 
     def __init__(self, file: KerasFile) -> None:
         self.weights = file.weights
@@ -108,7 +114,7 @@ class _Model:
         x = start
         for layer in layers:
             if layer["class_name"] == "InputLayer" or not x:
-                x = x or self._picture(layer["config"], "input")
+                x = x or self._image(layer["config"], "input")
                 start = start or x
             if layer["class_name"] != "InputLayer":
                 x = self._call(layer, layer["config"]["name"], [x], depth)[0]
@@ -121,7 +127,7 @@ class _Model:
         inputs = []
         for number, key in enumerate(_keys(config["input_layers"])):
             layer = next(layer for layer in config["layers"] if layer["name"] == key[0])
-            tensors[key] = feeds[number] if feeds is not None else self._picture(layer["config"], key[0])
+            tensors[key] = feeds[number] if feeds is not None else self._image(layer["config"], key[0])
             inputs.append(tensors[key])
         waiting = [
             (layer, call, _reads(node))
@@ -140,12 +146,12 @@ class _Model:
             waiting = [item for item in waiting if item not in ready]
         return inputs, [tensors[key] for key in _keys(config["output_layers"])]
 
-    def _picture(self, config: Mapping[str, Any], name: str) -> str:
+    def _image(self, config: Mapping[str, Any], name: str) -> str:
         shape = config.get("batch_shape") or config.get("batch_input_shape")
         if not shape or len(shape) != 4:
             raise ValueError(f"the input has the shape {shape}")
         height, width, channels = (size if isinstance(size, int) else -1 for size in shape[1:])
-        return self.writer.picture(height, width, channels, name)
+        return self.writer.image(height, width, channels, name)
 
     def _call(self, layer: Mapping[str, Any], name: str, inputs: Sequence[str], depth: int) -> list[str]:
         """Write one call of a layer; its results."""
@@ -164,14 +170,14 @@ class _Model:
 
 
 def _keys(items: Any) -> list[Key]:
-    """The tensors that a model reads or writes: one [layer, call, result], or a list of such."""
+    """Return the tensors that a model reads or writes: one [layer, call, result], or a list of such."""
     if items and isinstance(items[0], str):
         items = [items]
     return [(str(item[0]), int(item[1]), int(item[2])) for item in items]
 
 
 def _reads(node: Any) -> list[Key]:
-    """The tensors that one call of a layer reads, in Keras 2's lists or Keras 3's arguments."""
+    """Return the tensors that one call of a layer reads, in Keras 2's lists or Keras 3's arguments."""
     if isinstance(node, Mapping):
         return _histories(node["args"])
     return _keys(node)

@@ -1,0 +1,1 @@
+"""TensorFlow's file formats around a graph: checkpoints, SavedModels, tensor bundles, functions."""

@@ -32,7 +32,7 @@ class _Found:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether `path` is a folder with checkpoints, the prefix of one, or one of its files."""
+    """Return whether `path` is a folder with checkpoints, the prefix of one, or one of its files."""
     if path.is_dir():
         return any(path.glob("*.index"))
     return path.suffix in (".index", ".meta") or ".data-" in path.name or Path(f"{path}.index").is_file()
@@ -41,8 +41,17 @@ def is_checkpoint(path: Path) -> bool:
 def open_checkpoint(path: Path, *, output: str | None = None) -> Source:
     """Read a checkpoint, given by its folder, its prefix or one of its files.
 
-    output  the tensor that will be asked for; None: `embeddings`
-    Raises NetFormatError where it is damaged or incomplete, ConvertError where it is no net that faceall knows.
+    Parameters
+    ----------
+    output : str, optional
+        The tensor that will be read; None: `embeddings`.
+
+    Raises
+    ------
+    NetFormatError
+        If it is damaged or incomplete.
+    ConvertError
+        If faceall does not know the net.
     """
     found = _find(path)
     bundle = Bundle(found.prefix)
@@ -61,7 +70,7 @@ def open_checkpoint(path: Path, *, output: str | None = None) -> Source:
 
 
 def freeze_for(path: Path, graph: Graph, bundle: Bundle, output: str | None) -> Graph:
-    """The graph with the variables that `output` needs; None: `embeddings`, or all that anything needs."""
+    """Return the graph with the variables that `output` needs; None: `embeddings`, or all that anything needs."""
     wanted = [output.removesuffix(":0")] if output else [name for name in ("embeddings",) if name in graph.nodes]
     known = [name for name in wanted if node_of(name) in graph.nodes]
     try:
@@ -71,7 +80,7 @@ def freeze_for(path: Path, graph: Graph, bundle: Bundle, output: str | None) -> 
 
 
 def _ends(graph: Graph) -> list[str]:
-    """The nodes that compute a result: nothing reads them, and they are no bookkeeping."""
+    """Return the nodes that compute a result: nothing reads them, and they are no bookkeeping."""
     bookkeeping = ("Assign", "Save", "Restore", "NoOp", "Merge", "Apply", "Summary", "IsInitialized", "Shard")
     ends = [name for name, readers in graph.readers.items() if not readers and graph.nodes[name].inputs]
     return [name for name in ends if not any(word in graph.nodes[name].op for word in bookkeeping)]
@@ -88,7 +97,7 @@ def _graph_def(data: bytes) -> bytes:
 
 
 def _variables(path: Path, found: _Found, bundle: Bundle, files: list[Path]) -> Source:
-    """FaceNet's variables without a graph, put into our own definition of the net."""
+    """Build FaceNet from variables without a graph, with faceall's own definition of the net."""
     try:
         graph = facenet_graph(facenet_weights(bundle))
     except ConvertError as error:
@@ -99,7 +108,7 @@ def _variables(path: Path, found: _Found, bundle: Bundle, files: list[Path]) -> 
 
 
 def _find(path: Path) -> _Found:
-    """The files that `path` stands for."""
+    """Return the files that `path` stands for."""
     if path.is_dir():
         return _newest(path)
     if path.suffix == ".meta":
@@ -118,13 +127,13 @@ def _newest(folder: Path) -> _Found:
         raise NetFormatError(f"{folder}: no checkpoint: the folder holds no .index file")
     newest, remarks = prefixes[-1], []
     if len(prefixes) > 1:
-        remarks.append(f"{len(prefixes)} checkpoints in the folder: the newest, {newest.name}, was taken")
+        remarks.append(f"{len(prefixes)} checkpoints in the folder: using the newest, {newest.name}")
     remarks += [f"{file.name} lies in the folder, too; give its path to convert it" for file in folder.glob("*.pb")][:1]
     return _Found(newest, _meta(newest), tuple(remarks))
 
 
 def _beside(meta: Path) -> _Found:
-    """The newest checkpoint that belongs to a .meta file."""
+    """Return the newest checkpoint that belongs to a .meta file."""
     if not meta.is_file():
         raise NetFormatError(f"{meta}: cannot be read: there is no such file")
     stem = meta.name.removesuffix(".meta")
@@ -134,17 +143,17 @@ def _beside(meta: Path) -> _Found:
     )
     if not mine:
         raise NetFormatError(f"{meta}: the variables are absent: there is no {stem}.index or {stem}.ckpt-N.index")
-    remarks = (f"{len(mine)} checkpoints belong to it: the newest, {mine[-1].name}, was taken",) if mine[1:] else ()
+    remarks = (f"{len(mine)} checkpoints belong to it: using the newest, {mine[-1].name}",) if mine[1:] else ()
     return _Found(mine[-1], meta, remarks)
 
 
 def _meta(prefix: Path) -> Path | None:
-    """The graph of a checkpoint: PREFIX.meta, or the one without the step as facenet's releases have it."""
+    """Return the graph of a checkpoint: PREFIX.meta, or the one without the step as facenet's releases have it."""
     names = (prefix.name, _STEP.sub("", prefix.name))
     return next((file for name in names if (file := prefix.with_name(f"{name}.meta")).is_file()), None)
 
 
 def _age(prefix: Path) -> tuple[list[int], float]:
-    """Sorts checkpoints by the numbers in their names (date, step), then by the file's time."""
+    """Return the sort key of a checkpoint: the numbers in its name (date, step), then the file's time."""
     numbers = [int(text) for text in re.findall(r"\d+", prefix.name)]
     return numbers, Path(f"{prefix}.index").stat().st_mtime

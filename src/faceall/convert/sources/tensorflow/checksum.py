@@ -1,4 +1,4 @@
-"""CRC32C, the checksum of TensorFlow's checkpoints, in NumPy: many parts at once, joined by algebra."""
+"""CRC32C, the checksum of TensorFlow's checkpoints, in NumPy: parts in parallel, combined algebraically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MASK_DELTA = 0xA282EAD8
 
 
 def crc32c(data: bytes) -> int:
-    """The CRC32C (Castagnoli) of `data`."""
+    """Return the CRC32C (Castagnoli) of `data`."""
     if len(data) < 4 * _PART:
         return _plain(data)
     padding = -len(data) % _PART
@@ -35,14 +35,14 @@ def crc32c(data: bytes) -> int:
 
 
 def unmask(stored: int) -> int:
-    """The CRC in a stored one: it is kept rotated and shifted, as it may be part of data that has a CRC itself."""
+    """Return the CRC of a stored, masked one; CRCs are stored rotated and shifted."""
     rotated = (stored - _MASK_DELTA) & 0xFFFFFFFF
     return (rotated >> 17 | rotated << 15) & 0xFFFFFFFF
 
 
 @cache
 def _table() -> Words:
-    """What one byte does to an empty state, (256,)."""
+    """Return the states after each single byte from an empty state, (256,)."""
     values = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         values = np.where(values & 1, values >> 1 ^ _POLYNOMIAL, values >> 1).astype(np.uint32)
@@ -57,7 +57,7 @@ def _plain(data: bytes) -> int:
 
 
 def _parts(rows: npt.NDArray[np.uint8]) -> Words:
-    """The state after each row of (parts, bytes), each from an empty state."""
+    """Return the state after each row of (parts, bytes), each from an empty state."""
     table, states = _table(), np.zeros(len(rows), np.uint32)
     for column in np.ascontiguousarray(rows.T):
         states = table[(states ^ column) & 0xFF] ^ states >> 8
@@ -66,7 +66,7 @@ def _parts(rows: npt.NDArray[np.uint8]) -> Words:
 
 @cache
 def _advance_by(count: int) -> Words:
-    """What `count` zero bytes (a power of two) do to a state: the images of its 32 bits."""
+    """Return the effect of `count` zero bytes (a power of two) on each of the 32 bits of a state."""
     bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
     operator: Any = _table()[bits & 0xFF] ^ bits >> 8
     for _ in range(count.bit_length() - 1):
@@ -75,7 +75,7 @@ def _advance_by(count: int) -> Words:
 
 
 def _apply(operator: Words, states: Words) -> Words:
-    """The sum (exclusive or) of the operator's images of each state's bits."""
+    """Return the sum (exclusive or) of the operator's images of each state's bits."""
     result = np.zeros_like(states)
     for bit, image in enumerate(operator):
         result ^= np.where(states >> np.uint32(bit) & 1, image, np.uint32(0))

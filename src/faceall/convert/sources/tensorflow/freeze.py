@@ -1,4 +1,4 @@
-"""Variables become constants."""
+"""Replace variables by constants."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ _ASSIGNMENTS = ("Assign", "AssignVariableOp")
 
 
 def freeze(graph: Graph, variables: Mapping[str, Array], outputs: Iterable[str], *, strict: bool = True) -> Graph:
-    """Put the values of `variables` into the graph, where the tensors `outputs` need them.
+    """Replace variables by constants, as far as the tensors `outputs` need them.
 
     Before   VariableV2 -> Identity -> Conv2D;   VarHandleOp -> ReadVariableOp -> Conv2D
     After    Const -> Identity -> Conv2D
 
-    Raises NetFormatError where a variable that is needed is not among them; it stays as it is where not `strict`.
+    Raises
+    ------
+    NetFormatError
+        If a needed variable is missing and `strict` is set; otherwise it stays a variable.
     """
     keys = _keys(graph)
     graph = clamp_inside(graph)
@@ -40,7 +43,7 @@ def freeze(graph: Graph, variables: Mapping[str, Array], outputs: Iterable[str],
 
 
 def clamp_inside(graph: Graph) -> Graph:
-    """Write a bound on a length's inverse as one on its square, as the passes for unit length know it.
+    """Rewrite an upper bound of an inverse length as a lower bound of the squared length.
 
     Before   Rsqrt(s) -> Minimum(1 / e)
     After    Maximum(s, e * e) -> Rsqrt
@@ -58,7 +61,7 @@ def clamp_inside(graph: Graph) -> Graph:
 
 
 def _needed(graph: Graph, outputs: Iterable[str]) -> list[Node]:
-    """The nodes whose values the outputs depend on; what feeds the node `input` does not count."""
+    """Return the nodes whose values the outputs depend on; what feeds the node `input` does not count."""
     waiting = [node_of(tensor) for tensor in outputs]
     seen = set(waiting)
     for name in waiting:  # grows while it is walked
@@ -69,14 +72,14 @@ def _needed(graph: Graph, outputs: Iterable[str]) -> list[Node]:
 
 
 def _key(node: Node, keys: Mapping[str, str], variables: Mapping[str, Array]) -> str | None:
-    """What the checkpoint calls a variable: as the graph restores it, or by its own name."""
+    """Return a variable's name in the checkpoint: as the graph restores it, or its own name."""
     shared = node.attrs.get("shared_name")
     names = (keys.get(node.name), node.name, shared.decode("utf-8", "replace") if isinstance(shared, bytes) else None)
     return next((name for name in names if name is not None and name in variables), None)
 
 
 def _keys(graph: Graph) -> dict[str, str]:
-    """Variable -> its name in the checkpoint, from the part of the graph that restores it.
+    """Return each variable's name in the checkpoint, as the restoring part of the graph has it.
 
     RestoreV2(names)[number] -> Identity -> Assign(variable); a variable that another starts from is the same one.
     """

@@ -1,4 +1,4 @@
-"""Put the bodies of functions in the place of their calls, as TensorFlow 2 keeps a model's graph in functions."""
+"""Inline functions; TensorFlow 2 keeps the graph of a model in functions."""
 
 from __future__ import annotations
 
@@ -23,16 +23,21 @@ _OUTPUTS = {
     "Merge": ("output", "value_index"),
     "Switch": ("output_false", "output_true"),
 }
-"""The names of the outputs of operations that have several; a function's nodes call outputs by name."""
+"""The output names of operations with several outputs; a function's nodes refer to outputs by name."""
 
 
 def inline_calls(graph_def: bytes) -> bytes:
-    """The graph with every call of one of its functions replaced by the function's nodes, "CALL/NODE".
+    """Replace every call of a function by the function's nodes, named "CALL/NODE".
 
     Before   x -> StatefulPartitionedCall(f) -> y     f(a) = Relu(a)
     After    x -> StatefulPartitionedCall/Relu -> y
 
-    A graph without calls comes back as it is. Raises NetFormatError where the bytes are damaged.
+    A graph without calls is returned unchanged.
+
+    Raises
+    ------
+    NetFormatError
+        If the bytes are damaged.
     """
     try:
         graph = graph_messages()["GraphDef"].FromString(graph_def)
@@ -48,13 +53,13 @@ def inline_calls(graph_def: bytes) -> bytes:
 
 
 class _Inliner:
-    """The nodes so far, and the names that calls' results have now."""
+    """A flat graph under construction."""
 
     def __init__(self, functions: Mapping[str, Message]) -> None:
         self.functions = functions
         self.graph = graph_messages()["GraphDef"]()
         self.results: dict[str, str] = {}
-        """A call's result "CALL" or "CALL:1" -> the tensor that it is."""
+        """Result of a call, "CALL" or "CALL:1" -> its tensor."""
         self.calls: set[str] = set()
 
     def add(self, node: Message, depth: int) -> None:
@@ -95,7 +100,7 @@ class _Inliner:
             self.results[f"{call}:{place}" if place else call] = outside(function.ret[item.name])
 
     def finished(self) -> Message:
-        """The flat graph, every result of a call read where it is made."""
+        """Return the flat graph, with every result of a call read from its producer."""
         for node in self.graph.node:
             inputs = [self._final(text) for text in node.input if text[:1] != "^" or text[1:] not in self.calls]
             del node.input[:]
@@ -105,7 +110,7 @@ class _Inliner:
         return self.graph
 
     def _kept_names(self) -> list[tuple[str, str]]:
-        """Calls of the outermost graph keep their names for the first result: signatures speak of them."""
+        """Return the calls of the outermost graph, which keep their names because signatures refer to them."""
         return [(call, self._final(call)) for call in sorted(self.calls) if call in self.results]
 
     def _final(self, text: str) -> str:

@@ -22,36 +22,46 @@ from faceall.protobuf import Message
 
 SAVED_MODEL = "saved_model.pb"
 EXTRA, MANIFEST_FILE = "assets.extra", "manifest.json"
-"""Where faceall notes what the pictures of a SavedModel need: a folder that TensorFlow leaves alone, and its file."""
+"""The folder, which TensorFlow ignores, and the file of the manifest in a SavedModel."""
 
 STANDARDISED = "standardised"
-"""The tensor of a SavedModel of ours that a net takes: behind decoding and standardising."""
+"""The tensor in a SavedModel written by faceall that the net reads, behind decoding and standardisation."""
 
 _DEFAULT = "serving_default"
 _SERVE = "serve"
 _FLOAT = 1
 _KINDS = {_FLOAT: "float32", 2: "float64", 3: "int32", 4: "uint8", 7: "text", 9: "int64", BOOL: "bool", 19: "float16"}
-"""Data types as messages call them."""
+"""Data type -> its name in messages."""
 
 
 def is_version(name: str) -> bool:
-    """Whether a folder's name is the number of a version, as TensorFlow Serving wants it."""
+    """Return whether a folder's name is the number of a version, as TensorFlow Serving wants it."""
     return name.isascii() and name.isdecimal() and int(name) > 0
 
 
 def open_savedmodel(folder: Path, *, output: str | None = None, signature: str | None = None) -> Source:
     """Read the SavedModel in `folder`.
 
-    output     the tensor that will be asked for; None: what the signature returns
-    signature  which signature to take; None: `serving_default`, or the only one that takes pictures
-    Raises NetFormatError where it is damaged, UnsupportedGraphError where no signature takes pictures as numbers.
+    Parameters
+    ----------
+    output : str, optional
+        The tensor that will be read; None: what the signature returns.
+    signature : str, optional
+        Which signature to take; None: `serving_default`, or the only one that takes images.
+
+    Raises
+    ------
+    NetFormatError
+        If it is damaged.
+    UnsupportedGraphError
+        If no signature takes images as numbers.
     """
     path = folder / SAVED_MODEL
     meta, remarks = _meta_graph(path)
     manifest = _manifest(folder)
     name, chosen, more = _signature(path, meta.signature_def, signature)
-    source = _only(chosen.inputs, pictures=True)
-    result = output or _only(chosen.outputs, pictures=False)
+    source = _only(chosen.inputs, images=True)
+    result = output or _only(chosen.outputs, images=False)
     if result is None and len(chosen.outputs) > 1:
         listed = ", ".join(f"{_tensor(info)} ({key})" for key, info in sorted(chosen.outputs.items()))
         raise UnsupportedGraphError(
@@ -82,9 +92,14 @@ def open_savedmodel(folder: Path, *, output: str | None = None, signature: str |
 
 
 def read_signature(folder: Path, signature: str) -> tuple[Graph, dict[str, str], dict[str, str]]:
-    """The graph of the SavedModel in `folder`, and the tensors of a signature's inputs and outputs by their names.
+    """Read the graph of a SavedModel and the tensors of one signature.
 
-    Raises NetFormatError where it is damaged, UnsupportedGraphError where it has no such signature.
+    Raises
+    ------
+    NetFormatError
+        If it is damaged.
+    UnsupportedGraphError
+        If it has no such signature.
     """
     path = folder / SAVED_MODEL
     meta, _ = _meta_graph(path)
@@ -105,7 +120,7 @@ def _graph(path: Path, meta: Message) -> Graph:
 
 
 def _behind_standardising(path: Path, graph: Graph, images: str) -> tuple[Graph, str]:
-    """A graph of ours that begins with the numbers that the net takes, of the size of `images`; and their tensor.
+    """Cut a graph written by faceall at the standardised images; return the graph and its input.
 
     Before   images -> Sub -> Mul (standardised) -> net
     After    standardised (Placeholder) -> net
@@ -117,7 +132,7 @@ def _behind_standardising(path: Path, graph: Graph, images: str) -> tuple[Graph,
 
 
 def _manifest(folder: Path) -> Manifest | None:
-    """What faceall noted when it wrote the SavedModel; None where there is nothing."""
+    """Return the manifest that faceall wrote into the SavedModel, or None."""
     path = folder / EXTRA / MANIFEST_FILE
     if not path.is_file():
         return None
@@ -128,7 +143,7 @@ def _manifest(folder: Path) -> Manifest | None:
 
 
 def _meta_graph(path: Path) -> tuple[Message, tuple[str, ...]]:
-    """The graph for serving, and what to say about the choice."""
+    """Choose the graph for serving; return it and remarks on the choice."""
     try:
         model = messages()["SavedModel"].FromString(read_bytes(path))
         metas = list(model.meta_graphs)
@@ -140,56 +155,56 @@ def _meta_graph(path: Path) -> tuple[Message, tuple[str, ...]]:
     number = next((n for n, found in enumerate(tags) if found == [_SERVE]), 0)
     if len(metas) == 1:
         return metas[0], ()
-    return metas[number], (f"{len(metas)} graphs in the SavedModel: the one tagged {tags[number]} was taken",)
+    return metas[number], (f"{len(metas)} graphs in the SavedModel: using the one tagged {tags[number]}",)
 
 
 def _signature(
     path: Path, signatures: Mapping[str, Message], wanted: str | None
 ) -> tuple[str, Message, tuple[str, ...]]:
-    """The signature to take, and what to say about the choice."""
-    fitting = {name: item for name, item in sorted(signatures.items()) if _only(item.inputs, pictures=True)}
+    """Choose a signature; return its name, the signature, and remarks on the choice."""
+    fitting = {name: item for name, item in sorted(signatures.items()) if _only(item.inputs, images=True)}
     if wanted is not None and wanted in signatures:
         fitting = {name: item for name, item in fitting.items() if name == wanted}
     if not fitting or (wanted is not None and wanted not in signatures):
         missing = f"no signature '{wanted}'" if wanted is not None and wanted not in signatures else ""
-        reason = missing or "no signature that takes one batch of pictures as float32 (N, H, W, C)"
+        reason = missing or "no signature that takes one batch of images as float32 (N, H, W, C)"
         raise UnsupportedGraphError(f"{path}: {reason}; its signatures: {_listed(signatures)}")
-    alike = {(_only(item.inputs, pictures=True), _only(item.outputs, pictures=False)) for item in fitting.values()}
-    if len(alike) > 1 and _DEFAULT not in fitting:
+    tensors = {(_only(item.inputs, images=True), _only(item.outputs, images=False)) for item in fitting.values()}
+    if len(tensors) > 1 and _DEFAULT not in fitting:
         raise UnsupportedGraphError(
-            f"{path}: {len(fitting)} signatures take pictures; choose one with --signature: {_listed(fitting)}"
+            f"{path}: {len(fitting)} signatures take images; choose one with --signature: {_listed(fitting)}"
         )
     name = _DEFAULT if _DEFAULT in fitting else next(iter(fitting))
-    remark = f"signatures {', '.join(map(repr, fitting))}: '{name}' was taken; another with --signature"
-    return name, fitting[name], (remark,) if len(alike) > 1 else ()
+    remark = f"signatures {', '.join(map(repr, fitting))}: '{name}' is used; choose another with --signature"
+    return name, fitting[name], (remark,) if len(tensors) > 1 else ()
 
 
 def _listed(signatures: Mapping[str, Message]) -> str:
-    return ", ".join(f"'{name}' ({_spelled(item.inputs)})" for name, item in sorted(signatures.items())) or "none"
+    return ", ".join(f"'{name}' ({_described(item.inputs)})" for name, item in sorted(signatures.items())) or "none"
 
 
-def _only(tensors: Mapping[str, Message], *, pictures: bool) -> str | None:
-    """The tensor that can be the pictures, or the result, where there is just one; a flag may stand beside it."""
-    found = {key: info for key, info in tensors.items() if info.dtype == _FLOAT and _fits(info, pictures)}
+def _only(tensors: Mapping[str, Message], *, images: bool) -> str | None:
+    """Return the tensor of the images, or of the result, if there is exactly one; a flag may be beside it."""
+    found = {key: info for key, info in tensors.items() if info.dtype == _FLOAT and _fits(info, images)}
     others = [info for key, info in tensors.items() if key not in found and info.dtype != BOOL]
-    if not pictures and "embeddings" in found:
+    if not images and "embeddings" in found:
         return _tensor(found["embeddings"])
-    if len(found) != 1 or (pictures and others):
+    if len(found) != 1 or (images and others):
         return None
     return _tensor(next(iter(found.values())))
 
 
-def _fits(info: Message, pictures: bool) -> bool:
+def _fits(info: Message, images: bool) -> bool:
     if not info.name:
         return False
-    return not pictures or info.tensor_shape.unknown_rank or len(info.tensor_shape.dim) in (0, 4)
+    return not images or info.tensor_shape.unknown_rank or len(info.tensor_shape.dim) in (0, 4)
 
 
 def _tensor(info: Any) -> str:
     return str(info.name).removesuffix(":0")
 
 
-def _spelled(tensors: Mapping[str, Message]) -> str:
+def _described(tensors: Mapping[str, Message]) -> str:
     return (
         ", ".join(f"{key}: {_KINDS.get(info.dtype, f'type {info.dtype}')}" for key, info in sorted(tensors.items()))
         or "no inputs"

@@ -1,6 +1,6 @@
 """The parts of TensorFlow's formats around a graph: meta graph, saved model, functions, tensor bundle.
 
-Field numbers as in TensorFlow's protos, text our own. A graph inside stays bytes: `graphdef` reads it.
+Field numbers as in TensorFlow's protos, text our own. A graph stays bytes, which `graphdef` reads.
 """
 
 from __future__ import annotations
@@ -62,5 +62,5 @@ _MESSAGES = {
 
 @cache
 def messages() -> dict[str, MessageClass]:
-    """The message classes, built once."""
+    """Return the message classes, built once."""
     return build_messages("faceall.tensorflow.sources", _MESSAGES)

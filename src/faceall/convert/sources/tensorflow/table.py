@@ -17,7 +17,13 @@ _LARGEST_BLOCK = 1 << 28
 
 
 def read_table(data: bytes) -> dict[bytes, bytes]:
-    """Every entry of the table in `data`. Raises NetFormatError where it is damaged or none."""
+    """Return every entry of the table in `data`.
+
+    Raises
+    ------
+    NetFormatError
+        If it is damaged or of another format.
+    """
     if len(data) < _FOOTER or not data.endswith(TABLE_MAGIC):
         raise NetFormatError("expected a checkpoint's index (.index), it does not end like one: cut short or another")
     try:
@@ -34,7 +40,7 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
 
 
 def _handle(data: bytes, position: int) -> tuple[int, int, int]:
-    """Start and size of a block, and where the handle ends."""
+    """Return start and size of a block, and the end of the handle."""
     start, position = _varint(data, position)
     size, position = _varint(data, position)
     return start, size, position
@@ -54,7 +60,7 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _block(data: bytes, start: int, size: int) -> bytes:
-    """The contents of one block, checked and unpacked."""
+    """Return the contents of one block, checked and unpacked."""
     end = start + size
     if end + _TRAILER > len(data) - _FOOTER:
         raise NetFormatError("the checkpoint's index is damaged: a block lies outside the file")
@@ -70,7 +76,7 @@ def _block(data: bytes, start: int, size: int) -> bytes:
 
 
 def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys share their beginnings with the key before; the places of full keys stand at the block's end."""
+    """Yield keys and values; a key omits the beginning that it shares with the key before."""
     (restarts,) = struct.unpack_from("<I", block, len(block) - 4)
     end = len(block) - 4 - 4 * restarts
     position, key = 0, b""
@@ -87,10 +93,16 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def unpack_snappy(data: bytes) -> bytes:
-    """Undo Snappy's compression (the raw format). Raises NetFormatError where it is damaged."""
+    """Undo Snappy's compression (the raw format).
+
+    Raises
+    ------
+    NetFormatError
+        If it is damaged.
+    """
     size, position = _varint(data, 0)
     if size > _LARGEST_BLOCK:
-        raise NetFormatError("the checkpoint's index is damaged: a block is said to be too large")
+        raise NetFormatError("the checkpoint's index is damaged: a block declares too large a size")
     out = bytearray()
     while position < len(data) and len(out) <= size:
         tag = data[position]
@@ -119,7 +131,7 @@ def _literal_length(data: bytes, tag: int, position: int) -> tuple[int, int]:
 
 
 def _copy(data: bytes, tag: int, position: int) -> tuple[int, int, int]:
-    """Length and distance of a copy, and where its description ends."""
+    """Return length and distance of a copy, and the end of its description."""
     if tag & 3 == 1:
         return (tag >> 2 & 7) + 4, (tag >> 5) << 8 | data[position], position + 1
     count = 2 if tag & 3 == 2 else 4

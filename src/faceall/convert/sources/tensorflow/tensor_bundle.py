@@ -20,9 +20,12 @@ from faceall.types import Array
 
 
 class Bundle(Mapping[str, Array]):
-    """Variable name -> array, each read from its file when it is asked for.
+    """Variable name -> array, read from its file on access.
 
-    Raises NetFormatError, one line that names the file, where one is missing or damaged.
+    Raises
+    ------
+    NetFormatError
+        If one is missing or damaged.
     """
 
     def __init__(self, prefix: Path) -> None:
@@ -48,7 +51,7 @@ class Bundle(Mapping[str, Array]):
         )
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of one variable, from the index alone."""
+        """Return the shape of one variable, from the index alone."""
         return tuple(dim.size for dim in self._entries[name].shape.dim)
 
     def __getitem__(self, name: str) -> Array:
@@ -72,7 +75,7 @@ class Bundle(Mapping[str, Array]):
         if entry.slices:
             raise NetFormatError("it is stored in slices (a partitioned variable), which faceall does not read")
         if entry.dtype not in NUMPY_TYPES or NUMPY_TYPES[entry.dtype] is np.object_:
-            raise NetFormatError(f"TensorFlow's data type number {entry.dtype} is none that faceall reads")
+            raise NetFormatError(f"faceall does not read data type number {entry.dtype} of TensorFlow")
         dtype = np.dtype(NUMPY_TYPES[entry.dtype])
         count = 1
         for size in shape:
@@ -99,7 +102,13 @@ class Bundle(Mapping[str, Array]):
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's bytes. Raises NetFormatError where it cannot be read."""
+    """Return the file's bytes.
+
+    Raises
+    ------
+    NetFormatError
+        If it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:

@@ -16,8 +16,8 @@ from faceall.errors import ConvertError
 from faceall.models import Manifest
 from faceall.types import Array, Float32Array
 
-COSINE_GATES: dict[Precision, float] = {"float16": 0.9999, "int8": 0.999, "palette8": 0.999, "palette6": 0.99}
-"""Precision -> the smallest cosine that a result may have with the net's; float32 has the gate of all nets."""
+COSINE_MINIMA: dict[Precision, float] = {"float16": 0.9999, "int8": 0.999, "palette8": 0.999, "palette6": 0.99}
+"""Precision -> the smallest cosine that a result may have with the net's; float32 has the tolerance of all nets."""
 
 RUNNER = "the written file, run in NumPy"
 """How a report calls what ran the file."""
@@ -39,7 +39,7 @@ def coreml_parity(
     inputs : npt.NDArray[np.uint8] | Float32Array
         (n, H, W, 3) uint8 in RGB for a file with the input "image", else (n, C, H, W) float32, standardised.
     precision : Precision
-        What the file was written in: it decides on the gate.
+        What the file was written in: it decides on the tolerance.
     manifest : Manifest | None
         How pixels become numbers, and the threshold of a match.
     engine : str | None
@@ -76,7 +76,7 @@ def coreml_parity(
         step="coreml",
         reference="net",
         engine=RUNNER,
-        cosine_gate=COSINE_GATES.get(precision),
+        cosine_minimum=COSINE_MINIMA.get(precision),
         threshold=threshold if embedder else None,
     )
 

@@ -17,7 +17,7 @@ from faceall.convert.parity.comparison import channels_first, run_net
 from faceall.convert.parity.crops import default_crops
 from faceall.convert.parity.report import ParityReport
 from faceall.convert.targets.coreml import (
-    COSINE_GATES,
+    COSINE_MINIMA,
     CoremlOptions,
     Precision,
     coreml_parity,
@@ -105,7 +105,7 @@ def golden_json(model: ModelFolder, precision: Precision) -> str:
     vectors, _ = run_net(net, images, [model.manifest.output_blob], engine="reference")
     unit = vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     values = {
-        "gate": COSINE_GATES.get(precision, _COSINE_OF_FLOAT32),
+        "gate": COSINE_MINIMA.get(precision, _COSINE_OF_FLOAT32),
         "crops": [
             {"width": crop.shape[1], "height": crop.shape[0], "values": base64.b64encode(crop.tobytes()).decode()}
             for crop in crops

@@ -23,7 +23,7 @@ _BATCH = 4
 
 
 def savedmodel_parity(
-    part: Part, folder: Path, pictures: npt.NDArray[np.uint8], *, gate: float, threshold: float | None
+    part: Part, folder: Path, pictures: npt.NDArray[np.uint8], *, tolerance: float, threshold: float | None
 ) -> ParityReport:
     """Compare one net of the SavedModel in the version folder `folder` with the net that it was written from.
 
@@ -32,7 +32,7 @@ def savedmodel_parity(
     Parameters
     ----------
     pictures : (n, H, W, 3) uint8 RGB
-    gate : float
+    tolerance : float
         The largest allowed difference.
     threshold : float | None
         The squared distance up to which vectors match; None: no embedder.
@@ -46,7 +46,7 @@ def savedmodel_parity(
     )
     step = f"{part.role.name} in the savedmodel" if part.role else "savedmodel"
     wanted = _wanted(part, pictures)
-    return measure(actual, wanted, step=step, reference="net", engine=RUNNER, gate=gate, threshold=threshold)
+    return measure(actual, wanted, step=step, reference="net", engine=RUNNER, tolerance=tolerance, threshold=threshold)
 
 
 def _run(graph: Graph, images: str, outputs: dict[str, str], part: Part, pictures: Float32Array) -> Float32Array:

@@ -30,12 +30,12 @@ def assert_same(net: Net, path: Path) -> None:
     source = open_source(path)
     assert source.kind == "onnx"
     assert source.net is not None
-    pictures = {
+    images = {
         blob: np.random.default_rng(0).normal(size=(2, *shape[1:])).astype(np.float32)
         for blob, shape in net.inputs.items()
     }
-    wanted = get_engine("reference").compile(net)(pictures)
-    actual = get_engine("reference").compile(source.net)(pictures)
+    wanted = get_engine("reference").compile(net)(images)
+    actual = get_engine("reference").compile(source.net)(images)
     assert set(actual) == set(wanted)
     for blob in wanted:
         np.testing.assert_allclose(actual[blob], wanted[blob], rtol=0, atol=1e-6)

@@ -11,7 +11,7 @@ import pytest
 
 from faceall import images
 from faceall.convert import ParityOptions, convert
-from faceall.convert.parity.comparison import random_pictures
+from faceall.convert.parity.comparison import random_images
 from faceall.convert.parity.crops import default_crops
 from faceall.convert.parity.report import DEFAULT_THRESHOLD
 from faceall.models import FACENET_CROP, write_model_folder
@@ -30,10 +30,10 @@ def source(tmp_path: Path) -> Path:
 def test_golden_crops_are_compared_where_none_are_given(source: Path, tmp_path: Path) -> None:
     """The report says which pictures were used: those that come along, of a face, or the ones that were given."""
     made = convert(source, tmp_path / "m")
-    assert {(report.inputs, report.pictures) for report in made.reports} == {("golden crops", 6)}
+    assert {(report.inputs, report.images) for report in made.reports} == {("golden crops", 6)}
     assert "6 (golden crops), against the graph" in made.report.to_text()
     assert [step["inputs"] for step in json.loads(made.report_path.read_text())["steps"]] == ["golden crops"]
-    np.savez(tmp_path / "crops.npz", crops=random_pictures(2, (19, 19, 3)))
+    np.savez(tmp_path / "crops.npz", crops=random_images(2, (19, 19, 3)))
     given = convert(source, tmp_path / "n", parity=ParityOptions(crops=tmp_path / "crops.npz"))
     assert given.report.inputs == f"crops from {tmp_path / 'crops.npz'}"
 
