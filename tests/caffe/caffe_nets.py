@@ -68,9 +68,15 @@ class Case:
 
 
 CASES: dict[str, Case] = {
+    "axpy": Case("Axpy", {}, ((2, 6), IMAGE, IMAGE)),
+    "axpy, factors of four axes": Case("Axpy", {}, ((2, 6, 1, 1), IMAGE, IMAGE)),
     "batch norm": Case("BatchNorm", {"eps": 0.001}),
     "batch norm, default eps": Case("BatchNorm"),
     "batch norm, two axes": Case("BatchNorm", {}, ((3, 5),)),
+    "bias": Case("Bias"),
+    "bias, two axes": Case("Bias", {"axis": 1, "num_axes": 2}),
+    "bias, second input": Case("Bias", {"axis": 0}, (IMAGE, (2, 6))),
+    "clip": Case("Clip", {"min": -0.5, "max": 0.7}),
     "concat": Case("Concat", {}, ((2, 3, 4, 5), (2, 1, 4, 5), (2, 2, 4, 5))),
     "concat, last axis": Case("Concat", {"axis": -1}, ((2, 3, 4, 5), (2, 3, 4, 2))),
     "concat, old option": Case("Concat", {"concat_dim": 2}, ((2, 3, 4, 5), (2, 3, 1, 5))),
@@ -91,6 +97,8 @@ CASES: dict[str, Case] = {
     "eltwise sum with coefficients": Case("Eltwise", {"coeff": [1.0, 0.17]}, (IMAGE, IMAGE)),
     "eltwise product": Case("Eltwise", {"operation": "PROD"}, (IMAGE, IMAGE)),
     "eltwise maximum": Case("Eltwise", {"operation": "MAX"}, (IMAGE, IMAGE, IMAGE)),
+    "elu": Case("ELU"),
+    "elu, alpha": Case("ELU", {"alpha": 0.4}),
     "flatten": Case("Flatten"),
     "flatten, middle axes": Case("Flatten", {"axis": 1, "end_axis": 2}),
     "flatten, end axes": Case("Flatten", {"axis": -2}),
@@ -98,6 +106,8 @@ CASES: dict[str, Case] = {
     "inner product, no bias": Case("InnerProduct", {"num_output": 5, "bias_term": False}, ((3, 8),)),
     "inner product, last axis": Case("InnerProduct", {"num_output": 5, "axis": -1}, ((2, 3, 8),)),
     "inner product, transposed": Case("InnerProduct", {"num_output": 5, "transpose": True}),
+    "lrn": Case("LRN", {"local_size": 3, "alpha": 0.3, "k": 2.0}),
+    "lrn, wider than the channels": Case("LRN", {"local_size": 15, "beta": 0.5}),
     "normalize": Case("Normalize"),
     "normalize, along channels": Case("Normalize", {"across_spatial": False}),
     "normalize, scale per channel": Case("Normalize", {"across_spatial": False, "channel_shared": False}),
@@ -140,6 +150,9 @@ CASES: dict[str, Case] = {
     "softmax": Case("Softmax"),
     "softmax, last axis": Case("Softmax", {"axis": -1}),
     "split": Case("Split", tops=3),
+    "swish": Case("Swish"),
+    "swish, beta": Case("Swish", {"beta": 1.5}),
+    "tanh": Case("TanH"),
 }
 """Every layer type that has a result, in its variants."""
 
@@ -189,6 +202,14 @@ def random_net(seed: int) -> Net:
         layer("Eltwise", ["wide", "high"], ["maximum"], operation="MAX"),
         layer("Pooling", ["maximum"], ["average"], pool="AVE", kernel_size=3, stride=1, pad=1),
         layer("Power", ["average"], ["power"], scale=0.5, shift=0.1),
+        layer("Clip", ["power"], ["power"], "clip", min=-1.0, max=1.0),
+        layer("Bias", ["power"], ["shifted"]),
+        layer("ELU", ["shifted"], ["shifted"], "elu", alpha=0.7),
+        layer("LRN", ["shifted"], ["local"], local_size=3),
+        layer("Swish", ["local"], ["swish"]),
+        layer("TanH", ["swish"], ["swish"], "tanh"),
+        layer("Pooling", ["swish"], ["weights"], pool="AVE", global_pooling=True),
+        layer("Axpy", ["weights", "swish", "shifted"], ["power"], "axpy"),
         layer("Permute", ["power"], ["permuted"], order=[0, 2, 3, 1]),
         layer("Reshape", ["permuted"], ["rows"], shape={"dim": [0, -1, 3]}),
         layer("Softmax", ["rows"], ["probabilities"], axis=-1),

@@ -168,6 +168,56 @@ def eltwise(options: Options, inputs: Sequence[Array], _: Sequence[Array], __: i
     return _each(value, inputs[0].shape)
 
 
+def axpy(_: Options, inputs: Sequence[Array], __: Sequence[Array], ___: int) -> list[Array]:
+    """Each channel times its factor, and the third input."""
+    factors = inputs[0].reshape(inputs[0].shape[:2])
+    return _each(lambda at: float(factors[at[:2]] * inputs[1][at] + inputs[2][at]), inputs[1].shape)
+
+
+def bias(options: Options, inputs: Sequence[Array], weights: Sequence[Array], _: int) -> list[Array]:
+    """x plus the term of its place."""
+    axis, terms = options.get("axis", 1), inputs[1] if len(inputs) == 2 else weights[0]
+    return _each(lambda at: float(inputs[0][at] + terms[at[axis : axis + terms.ndim]]), inputs[0].shape)
+
+
+def clip(options: Options, inputs: Sequence[Array], _: Sequence[Array], __: int) -> list[Array]:
+    """x between two limits."""
+    return _each(lambda at: min(max(float(inputs[0][at]), options["min"]), options["max"]), inputs[0].shape)
+
+
+def elu(options: Options, inputs: Sequence[Array], _: Sequence[Array], __: int) -> list[Array]:
+    """x, or an exponential below zero."""
+
+    def value(at: tuple[int, ...]) -> float:
+        x = float(inputs[0][at])
+        return x if x > 0 else options.get("alpha", 1.0) * (exp(x) - 1)
+
+    return _each(value, inputs[0].shape)
+
+
+def lrn(options: Options, inputs: Sequence[Array], _: Sequence[Array], __: int) -> list[Array]:
+    """x over a power of the squares of the channels around it."""
+    size, alpha, k = options.get("local_size", 5), options.get("alpha", 1.0), options.get("k", 1.0)
+
+    def value(at: tuple[int, ...]) -> float:
+        near = range(max(0, at[1] - size // 2), min(inputs[0].shape[1], at[1] + size // 2 + 1))
+        total = sum(float(inputs[0][(at[0], channel, *at[2:])]) ** 2 for channel in near)
+        return float(inputs[0][at]) / (k + alpha / size * total) ** options.get("beta", 0.75)
+
+    return _each(value, inputs[0].shape)
+
+
+def swish(options: Options, inputs: Sequence[Array], _: Sequence[Array], __: int) -> list[Array]:
+    """x times the logistic function of beta x."""
+    beta = options.get("beta", 1.0)
+    return _each(lambda at: float(inputs[0][at]) / (1 + exp(-beta * float(inputs[0][at]))), inputs[0].shape)
+
+
+def tanh(_: Options, inputs: Sequence[Array], __: Sequence[Array], ___: int) -> list[Array]:
+    """The hyperbolic tangent, by exponentials."""
+    return _each(lambda at: 1 - 2 / (1 + exp(2 * float(inputs[0][at]))), inputs[0].shape)
+
+
 def power(options: Options, inputs: Sequence[Array], _: Sequence[Array], __: int) -> list[Array]:
     """(shift + scale x) ** power."""
     shift, factor = options.get("shift", 0.0), options.get("scale", 1.0)
@@ -264,6 +314,13 @@ def normalize(options: Options, inputs: Sequence[Array], weights: Sequence[Array
 
 
 ORACLES: dict[str, Oracle] = {
+    "Axpy": axpy,
+    "Bias": bias,
+    "Clip": clip,
+    "ELU": elu,
+    "LRN": lrn,
+    "Swish": swish,
+    "TanH": tanh,
     "BatchNorm": batch_norm,
     "Concat": concat,
     "Convolution": convolution,

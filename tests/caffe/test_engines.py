@@ -21,6 +21,7 @@ OTHERS = sorted(set(ENGINES) - {"reference"})
 TOLERANCE = 1e-5
 
 LACKING = {
+    ("opencv", "bias, second input"),
     ("opencv", "normalize, whole sample, scale per channel"),
     ("opencv", "permute, short order"),
     ("opencv", "reshape, new last axis"),

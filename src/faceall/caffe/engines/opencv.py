@@ -11,6 +11,7 @@ import numpy as np
 from faceall.caffe.caffemodel import write_caffemodel
 from faceall.caffe.checks import checked_inputs, wanted_outputs
 from faceall.caffe.engines.opencv_compatible import compatible
+from faceall.caffe.engines.portable import portable
 from faceall.caffe.engines.protocol import CompiledNet, Precision
 from faceall.caffe.net import Net
 from faceall.caffe.prototxt import write_prototxt
@@ -56,7 +57,7 @@ class OpencvEngine:
         EngineError
             If OpenCV refuses it.
         """
-        return _Compiled(self._cv2, fit_weights(net), wanted_outputs(net, outputs))
+        return _Compiled(self._cv2, fit_weights(portable(net)), wanted_outputs(net, outputs))
 
 
 class _Compiled:

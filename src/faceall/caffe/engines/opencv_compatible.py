@@ -42,6 +42,9 @@ def _weights(net: Net) -> dict[str, Float32Array]:
     """Give weights without axes one axis, and undo `transpose` of matrices."""
     weights = {key: array.reshape(array.shape or (1,)) for key, array in net.weights.items()}
     for layer in net.layers:
+        if layer.type == "Bias":
+            terms = weights[f"{layer.name}/0"]
+            weights |= {f"{layer.name}/0": np.ones_like(terms), f"{layer.name}/1": terms}
         if layer.type == "InnerProduct" and layer.option("transpose"):
             weights[f"{layer.name}/0"] = np.ascontiguousarray(weights[f"{layer.name}/0"].T)
     return weights
@@ -93,6 +96,16 @@ def _inner_product(layer: Layer) -> Layer:
     return _with(layer, dict(layer.given), "transpose")
 
 
+def _bias(layer: Layer) -> Layer:
+    """Write a Scale by one with the terms as its bias, because OpenCV has no Bias."""
+    if len(layer.bottoms) == 2:
+        raise EngineError(
+            f"layer '{layer.name}' (Bias) has a second input, which OpenCV lacks; use the engine 'openvino'"
+        )
+    parameters = {"scale_param": {**layer.given, "bias_term": True}}
+    return replace(layer, type="Scale", parameters=parameters)
+
+
 def _scale(layer: Layer) -> Layer:
     if len(layer.bottoms) == 2 and layer.option("bias_term"):
         raise EngineError(
@@ -103,6 +116,7 @@ def _scale(layer: Layer) -> Layer:
 
 
 COMPATIBLE_FORMS: dict[str, Callable[[Layer], Layer]] = {
+    "Bias": _bias,
     "Concat": _axis("concat_dim"),
     "Convolution": _convolution,
     "ConvolutionDepthwise": _convolution,

@@ -10,7 +10,8 @@ from faceall.types import Float32Array
 
 Precision: TypeAlias = Literal["auto", "bfloat16", "float32", "int8"]
 """The default "float32" is the reference, and "auto" means it for a net alone. "int8" computes the layers of
-`Net.ranges` in 8 bits and the others in float32; "bfloat16" is coarser. A precision that the processor lacks becomes float32."""
+`Net.ranges` in 8 bits and the others in float32; "bfloat16" is coarser. A processor that lacks a precision uses
+float32."""
 
 CompiledNet: TypeAlias = "_CompiledNet"
 

@@ -13,6 +13,7 @@ import numpy as np
 from google.protobuf import text_format
 
 from faceall.caffe.checks import checked_inputs, wanted_outputs
+from faceall.caffe.engines.portable import portable
 from faceall.caffe.engines.protocol import CompiledNet, Precision
 from faceall.caffe.files import write_net
 from faceall.caffe.layers import groups
@@ -60,7 +61,7 @@ class PycaffeEngine:
             If Caffe refuses it.
         """
         wanted = wanted_outputs(net, outputs)
-        fitted = _compatible(fit_weights(net))  # Caffe accepts old shapes of weights only in old files
+        fitted = _compatible(fit_weights(portable(net)))  # Caffe accepts old shapes of weights only in old files
         self._check(fitted)
         return _Compiled(self._caffe, fitted, wanted)
 

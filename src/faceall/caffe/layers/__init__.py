@@ -15,6 +15,7 @@ from faceall.caffe.layers.options import (
     slice_bounds,
 )
 from faceall.caffe.layers.pooling import is_clipped
+from faceall.caffe.layers.rectifiers import clip_limits
 from faceall.caffe.layers.spec import LayerLike, LayerSpec, OptionSchema, Shape, Shapes
 from faceall.caffe.layers.table import INPUT_OPTIONS, KNOWN_TYPES, LAYERS
 from faceall.caffe.layers.window import Pair, Window, window
@@ -31,6 +32,7 @@ __all__ = [
     "Shapes",
     "Window",
     "axis_of",
+    "clip_limits",
     "concat_axis",
     "crop_offsets",
     "groups",

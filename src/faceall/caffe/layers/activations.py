@@ -1,4 +1,4 @@
-"""The layer types ReLU, PReLU, Sigmoid, Softmax and Power."""
+"""The layer types Power, Sigmoid, Softmax, Swish and TanH."""
 
 from __future__ import annotations
 
@@ -7,30 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from faceall.caffe.layers.options import axis_of
-from faceall.caffe.layers.rules import per_channel, same_shape, shared_or_per_channel, spread
+from faceall.caffe.layers.rules import same_shape
 from faceall.caffe.layers.spec import LayerLike, LayerSpec, OptionSchema, Shapes
 from faceall.caffe.onnx_graph import OnnxGraph
 from faceall.types import Array
-
-
-def _relu(layer: LayerLike, bottoms: Sequence[Array], _: Sequence[Array]) -> tuple[Array, ...]:
-    array = bottoms[0]
-    return (np.maximum(array, 0) + layer.option("negative_slope") * np.minimum(array, 0),)
-
-
-def _relu_onnx(graph: OnnxGraph, layer: LayerLike, bottoms: list[str]) -> list[str]:
-    slope = float(layer.option("negative_slope"))
-    return [graph.node("LeakyRelu", bottoms, alpha=slope) if slope else graph.node("Relu", bottoms)]
-
-
-def _prelu(_: LayerLike, bottoms: Sequence[Array], weights: Sequence[Array]) -> tuple[Array, ...]:
-    array = bottoms[0]
-    return (np.maximum(array, 0) + spread(weights[0], 1, array.ndim) * np.minimum(array, 0),)
-
-
-def _prelu_onnx(graph: OnnxGraph, layer: LayerLike, bottoms: list[str]) -> list[str]:
-    (slope,) = graph.blobs(layer.name)
-    return [graph.node("PRelu", [*bottoms, graph.broadcast(slope, layer.bottoms[0], 1)])]
 
 
 def _sigmoid(_: LayerLike, bottoms: Sequence[Array], __: Sequence[Array]) -> tuple[Array, ...]:
@@ -39,6 +19,25 @@ def _sigmoid(_: LayerLike, bottoms: Sequence[Array], __: Sequence[Array]) -> tup
 
 def _sigmoid_onnx(graph: OnnxGraph, _: LayerLike, bottoms: list[str]) -> list[str]:
     return [graph.node("Sigmoid", bottoms)]
+
+
+def _tanh(_: LayerLike, bottoms: Sequence[Array], __: Sequence[Array]) -> tuple[Array, ...]:
+    return (np.tanh(bottoms[0]),)
+
+
+def _tanh_onnx(graph: OnnxGraph, _: LayerLike, bottoms: list[str]) -> list[str]:
+    return [graph.node("Tanh", bottoms)]
+
+
+def _swish(layer: LayerLike, bottoms: Sequence[Array], _: Sequence[Array]) -> tuple[Array, ...]:
+    """Compute x * sigmoid(beta * x)."""
+    return (bottoms[0] * (0.5 * np.tanh(0.5 * layer.option("beta") * bottoms[0]) + 0.5),)
+
+
+def _swish_onnx(graph: OnnxGraph, layer: LayerLike, bottoms: list[str]) -> list[str]:
+    beta = float(layer.option("beta"))
+    scaled = bottoms if beta == 1.0 else [graph.node("Mul", [*bottoms, graph.scalar(beta)])]
+    return [graph.node("Mul", [*bottoms, graph.node("Sigmoid", scaled)])]
 
 
 def _power(layer: LayerLike, bottoms: Sequence[Array], _: Sequence[Array]) -> tuple[Array, ...]:
@@ -71,39 +70,6 @@ def _softmax(layer: LayerLike, bottoms: Sequence[Array], _: Sequence[Array]) -> 
 def _softmax_onnx(graph: OnnxGraph, layer: LayerLike, bottoms: list[str]) -> list[str]:
     return [graph.node("Softmax", bottoms, axis=int(layer.option("axis")))]
 
-
-RELU = LayerSpec(
-    "ReLU",
-    same_shape,
-    _relu,
-    _relu_onnx,
-    options=OptionSchema(
-        "relu_param",
-        123,
-        "ReLUParameter",
-        """
-        optional float negative_slope = 1 0
-        optional Engine engine = 2 DEFAULT""",
-        v1_number=30,
-    ),
-    v1_type="RELU",
-)
-
-PRELU = LayerSpec(
-    "PReLU",
-    per_channel,
-    _prelu,
-    _prelu_onnx,
-    options=OptionSchema(
-        "prelu_param",
-        131,
-        "PReLUParameter",
-        """
-        optional FillerParameter filler = 1
-        optional bool channel_shared = 2 false""",
-    ),
-    weights=shared_or_per_channel,
-)
 
 SIGMOID = LayerSpec(
     "Sigmoid",
@@ -147,4 +113,21 @@ POWER = LayerSpec(
         v1_number=21,
     ),
     v1_type="POWER",
+)
+
+TANH = LayerSpec(
+    "TanH",
+    same_shape,
+    _tanh,
+    _tanh_onnx,
+    options=OptionSchema("tanh_param", 127, "TanHParameter", "optional Engine engine = 1 DEFAULT", v1_number=37),
+    v1_type="TANH",
+)
+
+SWISH = LayerSpec(
+    "Swish",
+    same_shape,
+    _swish,
+    _swish_onnx,
+    options=OptionSchema("swish_param", 147, "SwishParameter", "optional float beta = 1 1"),
 )

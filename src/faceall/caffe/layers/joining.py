@@ -1,4 +1,4 @@
-"""The layer types with several inputs or outputs: Concat, Eltwise, Slice and Split; and Silence and Dropout."""
+"""The layer types with several inputs or outputs: Axpy, Concat, Eltwise, Slice, Split; and Silence and Dropout."""
 
 from __future__ import annotations
 
@@ -69,6 +69,30 @@ def _eltwise_onnx(graph: OnnxGraph, layer: LayerLike, bottoms: list[str]) -> lis
     return [result]
 
 
+def _axpy_shapes(layer: LayerLike, bottoms: Shapes) -> Shapes:
+    factors, first, second = bottoms
+    if first != second or factors not in (first[:2], first[:2] + (1,) * (len(first) - 2)):
+        raise ShapeError(
+            f"expects factors (N, C) or (N, C, 1, 1) and two inputs of one shape, "
+            f"its inputs have {', '.join(map(str, bottoms))}"
+        )
+    return (first,)
+
+
+def _axpy(_: LayerLike, bottoms: Sequence[Array], __: Sequence[Array]) -> tuple[Array, ...]:
+    """Compute a * x + y with one factor per sample and channel."""
+    factors, first, second = bottoms
+    return (factors.reshape(first.shape[:2] + (1,) * (first.ndim - 2)) * first + second,)
+
+
+def _axpy_onnx(graph: OnnxGraph, layer: LayerLike, bottoms: list[str]) -> list[str]:
+    factors, first, second = bottoms
+    trailing = graph.rank(layer.bottoms[1]) - graph.rank(layer.bottoms[0])
+    if trailing:
+        factors = graph.node("Unsqueeze", [factors, graph.integers(*range(-trailing, 0))])
+    return [graph.node("Add", [graph.node("Mul", [first, factors]), second])]
+
+
 def _slice_shapes(layer: LayerLike, bottoms: Shapes) -> Shapes:
     axis, bounds = concat_axis(layer, bottoms[0]), slice_bounds(layer, bottoms[0])
     before, after = bottoms[0][:axis], bottoms[0][axis + 1 :]
@@ -107,6 +131,8 @@ CONCAT = LayerSpec(
     bottoms=ANY_NUMBER,
     v1_type="CONCAT",
 )
+
+AXPY = LayerSpec("Axpy", _axpy_shapes, _axpy, _axpy_onnx, bottoms=(3, 3))
 
 ELTWISE = LayerSpec(
     "Eltwise",

@@ -1,4 +1,4 @@
-"""The layer types BatchNorm, Normalize and Scale."""
+"""The layer types BatchNorm, Bias, Normalize and Scale."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _batch_norm_shapes(layer: LayerLike, bottoms: Shapes) -> Shapes:
 
 
 def _batch_norm_weights(_: LayerLike, bottoms: Shapes) -> Shapes:
-    """Mean, variance, and the factor by which both are divided."""
+    """Return the shapes of mean, variance, and the factor by which both are divided."""
     channels = (bottoms[0][1],)
     return (channels, channels, (1,))
 
@@ -52,7 +52,7 @@ def _scale_shapes(layer: LayerLike, bottoms: Shapes) -> Shapes:
 
 
 def _scale_weights(layer: LayerLike, bottoms: Shapes) -> Shapes:
-    """Factors, unless they are the second input; bias."""
+    """Return the shapes of the factors, unless they are the second input, and of the bias."""
     _, factors = scale_axes(layer, bottoms)
     return (factors,) * (int(len(bottoms) == 1) + int(layer.option("bias_term")))
 
@@ -69,16 +69,38 @@ def _scale_onnx(graph: OnnxGraph, layer: LayerLike, bottoms: list[str]) -> list[
     blob, blobs = layer.bottoms[0], list(graph.blobs(layer.name))
     axis, factors = scale_axes(layer, tuple(graph.shapes[bottom] for bottom in layer.bottoms))
     if len(bottoms) == 2:
-        trailing = graph.rank(blob) - axis - len(factors)
-        factor = bottoms[1]
-        if trailing:
-            factor = graph.node("Unsqueeze", [factor, graph.integers(*range(-trailing, 0))])
+        factor = _unsqueezed(graph, bottoms[1], blob, axis + len(factors))
     else:
         factor = graph.broadcast(blobs.pop(0), blob, axis)
     result = graph.node("Mul", [bottoms[0], factor])
     if layer.option("bias_term"):
         result = graph.node("Add", [result, graph.broadcast(blobs[0], blob, axis)])
     return [result]
+
+
+def _bias_weights(layer: LayerLike, bottoms: Shapes) -> Shapes:
+    """Return the shape of the terms, unless they are the second input."""
+    return () if len(bottoms) == 2 else (scale_axes(layer, bottoms)[1],)
+
+
+def _bias(layer: LayerLike, bottoms: Sequence[Array], weights: Sequence[Array]) -> tuple[Array, ...]:
+    array = bottoms[0]
+    axis, _ = scale_axes(layer, tuple(bottom.shape for bottom in bottoms))
+    return (array + spread(bottoms[1] if len(bottoms) == 2 else weights[0], axis, array.ndim),)
+
+
+def _bias_onnx(graph: OnnxGraph, layer: LayerLike, bottoms: list[str]) -> list[str]:
+    axis, terms = scale_axes(layer, tuple(graph.shapes[bottom] for bottom in layer.bottoms))
+    if len(bottoms) == 1:
+        (values,) = graph.blobs(layer.name)
+        return [graph.node("Add", [bottoms[0], graph.broadcast(values, layer.bottoms[0], axis)])]
+    return [graph.node("Add", [bottoms[0], _unsqueezed(graph, bottoms[1], layer.bottoms[0], axis + len(terms))])]
+
+
+def _unsqueezed(graph: OnnxGraph, value: str, blob: str, end: int) -> str:
+    """Append axes of size 1 to `value`, whose last axis lies before axis `end` of `blob`."""
+    trailing = graph.rank(blob) - end
+    return graph.node("Unsqueeze", [value, graph.integers(*range(-trailing, 0))]) if trailing else value
 
 
 def _normalize(layer: LayerLike, bottoms: Sequence[Array], weights: Sequence[Array]) -> tuple[Array, ...]:
@@ -134,6 +156,24 @@ SCALE = LayerSpec(
         optional FillerParameter bias_filler = 5""",
     ),
     weights=_scale_weights,
+    bottoms=(1, 2),
+)
+
+BIAS = LayerSpec(
+    "Bias",
+    _scale_shapes,
+    _bias,
+    _bias_onnx,
+    options=OptionSchema(
+        "bias_param",
+        141,
+        "BiasParameter",
+        """
+        optional int32 axis = 1 1
+        optional int32 num_axes = 2 1
+        optional FillerParameter filler = 3""",
+    ),
+    weights=_bias_weights,
     bottoms=(1, 2),
 )
 

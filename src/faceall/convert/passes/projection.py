@@ -1,10 +1,10 @@
 """Reduce the size of an embedding: fit a projection on faces and fold it into the bottleneck.
 
 The projection is onto the first principal directions of the unit vectors, without subtracting their mean. By the
-theorem of Eckart and Young it is the projection of its size with the least squared error of the cosines between the fitted
-vectors, as cosines are products of unit vectors. It is linear and independent of a vector's length, so it can be moved
-in front of the normalisation to unit length; subtracting the mean would change every cosine. The net's own layers
-normalise the result again.
+theorem of Eckart and Young it is the projection of its size with the least squared error of the cosines between the
+fitted vectors, as cosines are products of unit vectors. It is linear and independent of a vector's length, so it can
+be moved in front of the normalisation to unit length; subtracting the mean would change every cosine. The net's own
+layers normalise the result again.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from faceall.convert.tensorflow.graph import Node
 from faceall.errors import NetFormatError
 
 _ONE = (
-    "Abs", "AvgPool", "Cast", "Exp", "Floor", "Identity", "LeakyRelu", "LogicalNot", "MaxPool", "Neg",
+    "Abs", "AvgPool", "Cast", "Elu", "Exp", "Floor", "Identity", "LeakyRelu", "LogicalNot", "MaxPool", "Neg",
     "PlaceholderWithDefault", "PreventGradient", "RandomUniform", "Relu", "Relu6", "Rsqrt", "Shape", "Sigmoid",
-    "Softmax", "Sqrt", "Square", "Squeeze", "StopGradient",
+    "Softmax", "Sqrt", "Square", "Squeeze", "StopGradient", "Tanh",
 )  # fmt: skip
 _TWO = (
     "Add", "AddV2", "BiasAdd", "Conv2D", "DepthwiseConv2dNative", "Div", "ExpandDims", "LogicalAnd", "LogicalOr",

@@ -75,10 +75,10 @@ def _prelu(builder: Builder, node: Node) -> None:
     return builder.define(node.name, blob, x.form)
 
 
-def _simple(kind: str) -> Writer:
+def _simple(kind: str, **options: float) -> Writer:
     def write(builder: Builder, node: Node) -> None:
         x = builder.channelled(node.inputs[0])
-        builder.define(node.name, builder.add(layer_name(node), kind, [x.blob]), x.form)
+        builder.define(node.name, builder.add(layer_name(node), kind, [x.blob], options or None), x.form)
 
     return write
 
@@ -233,6 +233,7 @@ WRITERS: dict[str, Writer] = {
     "Conv2D": write_convolution,
     "DepthwiseConv2dNative": write_convolution,
     "Div": _arithmetic,
+    "Elu": _simple("ELU"),
     "ExpandDims": _reshape,
     "FusedBatchNorm": _batch_norm,
     "FusedBatchNormV2": _batch_norm,
@@ -247,11 +248,13 @@ WRITERS: dict[str, Writer] = {
     "PRelu": _prelu,
     "RealDiv": _arithmetic,
     "Relu": _rectify,
+    "Relu6": _simple("Clip", min=0.0, max=6.0),
     "Reshape": _reshape,
     "Sigmoid": _simple("Sigmoid"),
     "Softmax": _simple("Softmax"),
     "Squeeze": _reshape,
     "Sub": _arithmetic,
+    "Tanh": _simple("TanH"),
     "WeightedSum": _weighted_sum,
 }
 """Operation -> its writer, for operations that remain after the passes."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -23,31 +23,13 @@ from faceall.caffe.layers import (
     slice_bounds,
     window,
 )
-from faceall.caffe.net import Layer, Net
-from faceall.caffe.shapes import infer_shapes
+from faceall.caffe.net import Layer
+from faceall.convert.targets.coreml.activations import ACTIVATIONS
+from faceall.convert.targets.coreml.context import Context, Variable
 from faceall.convert.targets.coreml.plan import LARGEST, SMALLEST, Plan, feature_name
 from faceall.errors import UnsupportedLayerError
-from faceall.types import Array
 
 KEEP = "float32_"
-
-Variable: TypeAlias = Any
-"""A value of the program that is being built."""
-
-
-class Context:
-    """What the writers of layers share: the net, the shapes of its blobs, and coremltools' builder."""
-
-    def __init__(self, net: Net) -> None:
-        from coremltools.converters.mil import Builder
-
-        self.net = net
-        self.shapes = infer_shapes(net)
-        self.builder = Builder
-
-    def broadcast(self, array: Array, axis: int, rank: int) -> Array:
-        """`array` with ones around its axes, so that it lies on `axis` of `rank`."""
-        return np.asarray(array, np.float32).reshape((1,) * axis + array.shape + (1,) * (rank - axis - array.ndim))
 
 
 def build_program(plan: Plan, opset: Any) -> Any:
@@ -285,6 +267,7 @@ def _batch_norm(context: Context, layer: Layer, values: list[Variable]) -> list[
 
 
 WRITERS: Mapping[str, Callable[[Context, Layer, list[Variable]], list[Variable]]] = {
+    **ACTIVATIONS,
     "BatchNorm": _batch_norm,
     "Concat": _concat,
     "Convolution": _convolution,

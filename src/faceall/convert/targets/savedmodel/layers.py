@@ -15,6 +15,7 @@ import numpy as np
 
 from faceall.caffe.layers import Shape, axis_of, concat_axis, crop_offsets, permutation, slice_bounds
 from faceall.caffe.net import Layer, Net
+from faceall.convert.targets.savedmodel.activations import ACTIVATIONS
 from faceall.convert.targets.savedmodel.layer_writer import NCHW, NHWC, CannotWriteLayerError, LayerWriter
 from faceall.convert.targets.savedmodel.pools import write_pool
 from faceall.convert.targets.savedmodel.products import write_convolution, write_inner_product
@@ -241,6 +242,7 @@ def _pooling(made: LayerWriter, layer: Layer) -> Sequence[str]:
 
 
 LAYERS: dict[str, Write] = {
+    **ACTIVATIONS,
     "BatchNorm": _batch_norm,
     "Concat": _concat,
     "Convolution": write_convolution,
