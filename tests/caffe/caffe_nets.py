@@ -176,7 +176,7 @@ def random_window(rng: np.random.Generator, kind: str) -> Case:
 
 
 def random_net(seed: int) -> Net:
-    """A net of two joined branches and a head, with random sizes: every layer type stands in it, most in place too."""
+    """A net of two branches and a head, of random sizes: it has every layer type but LRN, most in place too."""
     rng = np.random.default_rng(seed)
     channels, height, width = (int(number) for number in rng.integers((4, 16, 16), (8, 24, 24)))
     half, slope = int(rng.integers(1, channels)), float(rng.uniform(0.01, 0.3))
@@ -205,12 +205,11 @@ def random_net(seed: int) -> Net:
         layer("Clip", ["power"], ["power"], "clip", min=-1.0, max=1.0),
         layer("Bias", ["power"], ["shifted"]),
         layer("ELU", ["shifted"], ["shifted"], "elu", alpha=0.7),
-        layer("LRN", ["shifted"], ["local"], local_size=3),
-        layer("Swish", ["local"], ["swish"]),
+        layer("Swish", ["shifted"], ["swish"]),
         layer("TanH", ["swish"], ["swish"], "tanh"),
         layer("Pooling", ["swish"], ["weights"], pool="AVE", global_pooling=True),
-        layer("Axpy", ["weights", "swish", "shifted"], ["power"], "axpy"),
-        layer("Permute", ["power"], ["permuted"], order=[0, 2, 3, 1]),
+        layer("Axpy", ["weights", "swish", "shifted"], ["gated"], "axpy"),
+        layer("Permute", ["gated"], ["permuted"], order=[0, 2, 3, 1]),
         layer("Reshape", ["permuted"], ["rows"], shape={"dim": [0, -1, 3]}),
         layer("Softmax", ["rows"], ["probabilities"], axis=-1),
         layer("Pooling", ["power"], ["pooled"], pool="AVE", global_pooling=True),

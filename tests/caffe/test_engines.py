@@ -22,6 +22,8 @@ TOLERANCE = 1e-5
 
 LACKING = {
     ("opencv", "bias, second input"),
+    ("opencv", "lrn"),
+    ("opencv", "lrn, wider than the channels"),
     ("opencv", "normalize, whole sample, scale per channel"),
     ("opencv", "permute, short order"),
     ("opencv", "reshape, new last axis"),

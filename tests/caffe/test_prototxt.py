@@ -70,8 +70,8 @@ def test_the_old_format_gives_the_same_layers() -> None:
 
 def test_an_unknown_type_of_the_old_format_is_named_with_the_known_ones() -> None:
     """The layer, its type and what faceall knows."""
-    with pytest.raises(UnsupportedLayerError, match=r"'norm1'.*LRN.*known types: CONCAT, CONVOLUTION"):
-        read_prototxt('layers { name: "norm1" type: LRN }')
+    with pytest.raises(UnsupportedLayerError, match=r"'norm1'.*MVN.*known types: CONCAT, CONVOLUTION"):
+        read_prototxt('layers { name: "norm1" type: MVN }')
 
 
 def test_layers_for_training_alone_are_left_out() -> None:

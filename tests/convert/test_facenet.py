@@ -350,7 +350,7 @@ def test_all_that_cannot_convert_is_listed_at_once() -> None:
     """One error names every operation without a counterpart, whatever the reason."""
     g = GraphMaker()
     x = g.placeholder("input", (-1, 8, 8, 3))
-    first = g.node("odd/one", "Elu", [x])
+    first = g.node("odd/one", "Softplus", [x])
     window = {"ksize": [1, 3, 3, 1], "strides": [1, 1, 1, 1], "padding": "SAME"}
     second = g.node("odd/two", "AvgPool", [x], **window)
     third = g.node("odd/three", "SpaceToDepth", [g.node("fine", "Relu", [first])], block_size=2)
@@ -358,7 +358,7 @@ def test_all_that_cannot_convert_is_listed_at_once() -> None:
     graph = joined(g, g.node("concat", "ConcatV2", [second, third, axis]))
     with pytest.raises(UnsupportedGraphError) as caught:
         translate(graph, name="net")
-    for name in ("'odd/one' (Elu)", "'odd/two' (AvgPool", "'odd/three' (SpaceToDepth)"):
+    for name in ("'odd/one' (Softplus)", "'odd/two' (AvgPool", "'odd/three' (SpaceToDepth)"):
         assert name in str(caught.value)
     assert "3 operations" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -120,7 +120,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "files"
         folder.mkdir()
-        np.save(folder / "images.npy", IMAGES)
+        np.save(folder / "pictures.npy", IMAGES)
         first_generation(folder, resource=False)
         first_generation(folder, resource=True)
         second_generation(folder)

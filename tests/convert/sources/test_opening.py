@@ -47,7 +47,7 @@ def test_source_computes_what_tensorflow_computed(made: Path, path: str, kind: S
         pytest.importorskip("h5py", reason="needs h5py for Keras's files")
     source = open_source(made / path)
     wanted = np.load(made / f"{expected}.npy")
-    actual = run_source(source, np.load(made / "images.npy"))
+    actual = run_source(source, np.load(made / "pictures.npy"))
     assert source.kind == kind
     np.testing.assert_allclose(actual, wanted, rtol=0, atol=2e-6 * max(1.0, float(np.abs(wanted).max())))
 
@@ -57,7 +57,7 @@ def test_newest_checkpoint_is_taken_and_said(made: Path) -> None:
     source = open_source(made / "release")
     assert source.remarks == ("2 checkpoints in the folder: using the newest, model-20180402-1.ckpt-275",)
     older = open_source(made / f"{RELEASE}.ckpt-90")
-    images = np.load(made / "images.npy")
+    images = np.load(made / "pictures.npy")
     np.testing.assert_allclose(run_source(older, images), -run_source(source, images), atol=1e-6)
 
 

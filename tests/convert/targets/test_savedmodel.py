@@ -280,7 +280,7 @@ def test_several_results_are_listed(tmp_path: Path) -> None:
     """A SavedModel of a detector is refused as a source with the names of what it finds."""
     cascade_folder(tmp_path / "mtcnn")
     served = convert(tmp_path / "mtcnn", tmp_path / "served", target="savedmodel")
-    with pytest.raises(UnsupportedGraphError, match="3 signatures take pictures; choose one with --signature: 'onet_"):
+    with pytest.raises(UnsupportedGraphError, match="3 signatures take images; choose one with --signature: 'onet_"):
         open_source(served.path)
     with pytest.raises(UnsupportedGraphError, match=r"3 results; name one with --output-node: onet/landmarks"):
         open_source(served.path, signature="onet_predict_from_images")

@@ -106,6 +106,10 @@ def _bias(layer: Layer) -> Layer:
     return replace(layer, type="Scale", parameters=parameters)
 
 
+def _lrn(layer: Layer) -> Layer:
+    raise EngineError(f"layer '{layer.name}' (LRN): OpenCV computes another formula; use the engine 'openvino'")
+
+
 def _scale(layer: Layer) -> Layer:
     if len(layer.bottoms) == 2 and layer.option("bias_term"):
         raise EngineError(
@@ -121,6 +125,7 @@ COMPATIBLE_FORMS: dict[str, Callable[[Layer], Layer]] = {
     "Convolution": _convolution,
     "ConvolutionDepthwise": _convolution,
     "InnerProduct": _inner_product,
+    "LRN": _lrn,
     "Pooling": _pooling,
     "Scale": _scale,
     "Slice": _axis("slice_dim"),

@@ -34,15 +34,18 @@ def _step(layer: Layer, part: str, kind: str, bottoms: tuple[str, ...], **option
 
 
 def _clip(layer: Layer, _: int) -> list[Layer]:
-    """Write low + relu(x - low) - relu(relu(x - low) - (high - low))."""
+    """Write y = relu(x - low), then y - relu(y - (high - low)) + low; y is the output, also of a layer in place."""
     low, high = clip_limits(layer)
-    shifted = _step(layer, "shifted", "Power", layer.bottoms, shift=-low)
-    above = _step(layer, "above", "ReLU", shifted.tops)
-    excess = _step(layer, "excess", "Power", above.tops, shift=low - high)
-    cut = _step(layer, "cut", "ReLU", excess.tops)
-    limited = _step(layer, "limited", "Eltwise", (*above.tops, *cut.tops), coeff=[1.0, -1.0])
-    last = Layer(layer.name, "Power", limited.tops, layer.tops).with_options({"shift": low})
-    return [shifted, above, excess, cut, limited, last]
+    (top,) = layer.tops
+    excess = _step(layer, "excess", "Power", layer.tops, shift=low - high)
+    return [
+        Layer(f"{layer.name}@shifted", "Power", layer.bottoms, layer.tops).with_options({"shift": -low}),
+        Layer(f"{layer.name}@above", "ReLU", layer.tops, layer.tops),
+        excess,
+        Layer(f"{layer.name}@cut", "ReLU", excess.tops, excess.tops),
+        Layer(f"{layer.name}@limited", "Eltwise", (top, *excess.tops), layer.tops).with_options({"coeff": [1.0, -1.0]}),
+        Layer(layer.name, "Power", layer.tops, layer.tops).with_options({"shift": low}),
+    ]
 
 
 def _swish(layer: Layer, _: int) -> list[Layer]:

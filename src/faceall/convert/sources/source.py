@@ -15,7 +15,9 @@ from faceall.convert.tensorflow.simplify import bind
 from faceall.errors import ModelError, NetFormatError, UnsupportedGraphError
 from faceall.models import CAFFEMODEL, PROTOTXT, Manifest, sha256_of
 
-SourceKind: TypeAlias = Literal["frozen graph", "checkpoint", "variables", "savedmodel", "keras", "caffe", "onnx"]
+SourceKind: TypeAlias = Literal[
+    "frozen graph", "checkpoint", "variables", "savedmodel", "keras", "caffe", "onnx", "openvino", "tflite"
+]
 
 MANIFEST_KEY = "faceall.manifest"
 """The key of the manifest in the metadata of ONNX files."""
