@@ -183,7 +183,7 @@ def test_several_signatures_without_a_choice_are_listed(made: Path, tmp_path: Pa
     signatures["other"].CopyFrom(signatures["serving_default"])
     del signatures["serving_default"]
     path.write_bytes(saved.SerializeToString())
-    with pytest.raises(FaceallError, match=r"2 signatures take pictures; choose .* --signature: 'other' .*'serve'"):
+    with pytest.raises(FaceallError, match=r"2 signatures take images; choose .* --signature: 'other' .*'serve'"):
         convert(tmp_path / "net", tmp_path / "model")
     crops = random_images(2, (24, 24, 3))
     for name in ("other", "serve"):

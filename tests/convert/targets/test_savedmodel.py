@@ -202,7 +202,7 @@ def test_newest_version_is_opened(embedder: Path, tmp_path: Path) -> None:
     source = open_source(tmp_path / "served")
     assert source.manifest is not None
     assert source.manifest.name == "version-10"
-    assert source.remarks[0] == "versions 2, 10: the newest, 10, was taken"
+    assert source.remarks[0] == "versions 2, 10: using the newest, 10"
     assert open_source(tmp_path / "served" / "2").remarks == ()
 
 
