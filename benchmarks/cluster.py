@@ -1,7 +1,7 @@
 """Measure the quality of `faceall cluster` on a folder with one subfolder per person: pairwise and BCubed scores.
 
 Every photo is registered without its name; then the faces are grouped, all at once or in parts as they would come in.
-The chief face of each photo counts, the true person is its folder. Of the pairs that share a group, `pair precision`
+The primary face of each photo counts, the true person is its folder. Of the pairs that share a group, `pair precision`
 is the part that is one person; of the pairs that are one person, `pair recall` is the part that shares a group.
 BCubed asks the same of every face's own group and averages over the faces (Bagga and Baldwin 1998).
 

@@ -28,6 +28,8 @@ START, END = "<!-- table: python benchmarks/conversion.py -->", "<!-- end of tab
 
 
 class Case(NamedTuple):
+    """One conversion to measure."""
+
     title: str
     source: Path
     target: str

@@ -192,7 +192,7 @@ def vectors_of(faces: Path | None, count: int, dimension: int) -> Float32Array:
     people = max(1, count // 10)
     if faces is None:
         return clustered(count + QUERIES, dimension, people)
-    return RealFaces(faces, dimension).alike(count + QUERIES, people)
+    return RealFaces(faces, dimension).similar(count + QUERIES, people)
 
 
 def main() -> None:
@@ -212,7 +212,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for dimension in given.dimensions:
             for count in given.counts:
-                kind = "alike" if given.faces else "clustered"
+                kind = "similar" if given.faces else "clustered"
                 name = f"{kind}-{count}-{dimension}-{options.links}-{options.build_effort}"
                 folder = (given.keep or Path(scratch)) / name
                 contest = Contest(folder, vectors_of(given.faces, count, dimension), options)

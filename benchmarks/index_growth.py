@@ -1,6 +1,6 @@
 """Plot how the cost of a search grows with the number of vectors, from the JSON file of `index.py`.
 
-Usage: python benchmarks/index_growth.py PICTURE.svg FILE.json...
+Usage: python benchmarks/index_growth.py PLOT.svg FILE.json...
 """
 
 from __future__ import annotations

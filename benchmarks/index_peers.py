@@ -222,7 +222,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = (
             given.keep or Path(scratch)
-        ) / f"{'alike' if given.faces else 'clustered'}-{len(vectors)}-{given.dimension}"
+        ) / f"{'similar' if given.faces else 'clustered'}-{len(vectors)}-{given.dimension}"
         os.makedirs(folder, exist_ok=True)
         peers = []
         for name, make in MAKERS.items():

@@ -56,7 +56,7 @@ class RealFaces:
         self._between = _root(np.cov(self._centres.T))
         self._mean = self._centres.mean(axis=0)
 
-    def alike(self, count: int, people: int) -> Float32Array:
+    def similar(self, count: int, people: int) -> Float32Array:
         """Sample `count` unit vectors of `people` synthetic people with the real means and covariances."""
         random = np.random.default_rng(0)
         dimension = len(self._mean)

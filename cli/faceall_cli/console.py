@@ -1,4 +1,4 @@
-"""What commands print: data on stdout, remarks and progress on stderr."""
+"""Output of the commands: data on stdout, remarks and progress on stderr."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 
 import click
 
-_PATIENCE = 1.0  # seconds before a progress bar shows
+_DELAY = 1.0  # seconds before a progress bar appears
 
 
 class Bar:
-    """Progress on stderr, or nothing at all."""
+    """A progress bar on stderr, or none."""
 
     def __init__(self, bar: Any = None) -> None:
         self._bar = bar
 
     def step(self) -> None:
-        """One more is done."""
+        """Advance by one."""
         if self._bar is not None:
             self._bar.update()
 
     def move_to(self, done: int, total: int | None) -> None:
-        """So many of so many are done."""
+        """Set the number of finished items and the total."""
         if self._bar is not None:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
@@ -36,7 +36,7 @@ class Bar:
 
 @dataclass
 class Console:
-    """Prints as --json, --quiet and --verbose say."""
+    """Print according to --json, --quiet and --verbose."""
 
     as_json: bool = False
     quiet: bool = False
@@ -44,17 +44,17 @@ class Console:
     _bar: Any = None
 
     def record(self, values: dict[str, Any]) -> None:
-        """One JSON object on a line of stdout, with --json only."""
+        """Print a JSON object on one line of stdout; only with --json."""
         if self.as_json:
             self._print(_as_json(values))
 
     def line(self, text: str = "") -> None:
-        """One line for people on stdout, without --json only."""
+        """Print one line on stdout; only without --json."""
         if not self.as_json:
             self._print(text)
 
     def table(self, rows: Iterable[Sequence[str]], *, indent: str = "", right: frozenset[int] = frozenset()) -> None:
-        """Rows of text as aligned columns, for people; the columns of the numbers `right` end at the same place."""
+        """Print rows as aligned columns; the columns with the numbers `right` are aligned right."""
         cells = [[shown(cell) for cell in row] for row in rows]
         widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
         for row in cells:
@@ -65,12 +65,12 @@ class Console:
             self.line((indent + "  ".join(padded)).rstrip())
 
     def remark(self, text: str) -> None:
-        """One line on stderr, unless --quiet."""
+        """Print one line on stderr, unless --quiet."""
         if not self.quiet:
             self.complain(text)
 
     def complain(self, text: str) -> None:
-        """One line on stderr, always."""
+        """Print one line on stderr."""
         if self._bar is None:
             click.echo(text, err=True)
         else:
@@ -78,14 +78,14 @@ class Console:
 
     @contextmanager
     def progress(self, total: int, what: str) -> Iterator[Bar]:
-        """A bar on stderr for what takes over a second; none with --quiet or where stderr is not a terminal."""
+        """Show a progress bar on stderr after a second; none with --quiet or if stderr is not a terminal."""
         if self.quiet or not sys.stderr.isatty():
             yield Bar()
             return
         from tqdm import tqdm
 
         with tqdm(
-            total=total or None, unit=f" {what}", unit_scale=what == "bytes", delay=_PATIENCE, leave=False
+            total=total or None, unit=f" {what}", unit_scale=what == "bytes", delay=_DELAY, leave=False
         ) as self._bar:
             try:
                 yield Bar(self._bar)
@@ -97,11 +97,11 @@ class Console:
             click.echo(text)
         else:
             self._bar.write(text, file=sys.stdout)
-        sys.stdout.flush()  # what is reported is seen, also by a reader of a pipe
+        sys.stdout.flush()  # so that the reader of a pipe sees every result at once
 
 
 def shown(text: str | os.PathLike[str]) -> str:
-    """A text on one line: control characters and broken bytes escaped."""
+    """Escape control characters and undecodable bytes, so that a text stays on one line."""
     readable = os.fspath(text).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(
         character.encode("unicode_escape").decode() if unicodedata.category(character) == "Cc" else character
@@ -110,24 +110,24 @@ def shown(text: str | os.PathLike[str]) -> str:
 
 
 def short_path(path: str | os.PathLike[str]) -> str:
-    """A path as a person would type it from here: relative where that is shorter."""
+    """Return a path as it would be typed here: relative if that is shorter."""
     whole = os.path.abspath(path)
     relative = os.path.relpath(whole)
     return shown(relative if len(relative) < len(whole) else whole)
 
 
 def rounded(values: Iterable[float], digits: int = 2) -> list[float]:
-    """Numbers without the digits that mean nothing."""
+    """Round numbers."""
     return [round(float(value), digits) for value in values]
 
 
 def counted(number: int, noun: str, nouns: str | None = None) -> str:
-    """A number with its noun: 1 face, 2 faces."""
+    """Format a number with its noun: 1 face, 2 faces."""
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def _as_json(values: dict[str, Any]) -> str:
-    """One line of JSON; letters as they are where the terminal or pipe takes them."""
+    """Format one line of JSON; non-ASCII characters are kept if the output is UTF-8."""
     text = json.dumps(values, ensure_ascii=False)
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
     if encoding == "utf8" and not any("\ud800" <= character <= "\udfff" for character in text):
@@ -136,7 +136,7 @@ def _as_json(values: dict[str, Any]) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal: two for the wide letters of East Asia, none for combining accents."""
+    """Count terminal columns: two for wide East Asian characters, none for combining accents."""
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text

@@ -10,7 +10,7 @@ from faceall.files import write_file
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all.
+    """Write a file atomically.
 
     Raises
     ------

@@ -17,7 +17,7 @@ INTERRUPTED = 130
 
 
 class FaceallGroup(click.Group):
-    """A group whose commands end with 0 (done), 1 (the user's mistake, or nothing usable) or 130 (Ctrl-C).
+    """A group whose commands exit with 0 (success), 1 (an error or nothing usable) or 130 (Ctrl-C).
 
     A FaceallError becomes one line on stderr; a bug keeps its traceback.
     """
@@ -31,7 +31,7 @@ class FaceallGroup(click.Group):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run a command line; with `standalone_mode` the process ends with the exit code."""
+        """Run a command line; with `standalone_mode` the process exits with the exit code."""
         options = {"complete_var": complete_var, "windows_expand_args": windows_expand_args, **extra}
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **options)
@@ -53,7 +53,7 @@ class FaceallGroup(click.Group):
 
 
 def _one_line(error: click.ClickException) -> str:
-    """A usage error with the command it is about and where to look."""
+    """Format a usage error with its command and where to look."""
     message = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     if context is None:
@@ -67,7 +67,7 @@ def _complain(text: str) -> None:
 
 
 def _never_fail_to_print() -> None:
-    """Let a terminal that lacks a letter show its escape instead of ending the command."""
+    """Print characters that the terminal lacks as escapes instead of failing."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):  # a stream that a caller has put in place
+        with contextlib.suppress(AttributeError, ValueError):  # a stream that a caller replaced
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

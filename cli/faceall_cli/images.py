@@ -1,4 +1,4 @@
-"""Pictures in, and pictures with drawings out."""
+"""Read images, and write images with drawings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def read_images(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Path, Image]]:
-    """Every picture at the paths with its pixels; those that cannot be read get a line on stderr."""
+    """Yield every image at the paths with its pixels; report unreadable ones on stderr."""
     from faceall.errors import ImageError
     from faceall.images import find_images, read_image
 
     files = find_images(paths, on_error=lambda error: console.complain(f"faceall: {shown(str(error))}"))
     if not files:
-        console.complain("faceall: no picture found there")
-    with console.progress(len(files), "pictures") as bar:
+        console.complain("faceall: no image found there")
+    with console.progress(len(files), "images") as bar:
         for file in files:
             try:
                 image = read_image(file)
@@ -33,13 +33,13 @@ def read_images(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Pat
 
 
 def place(box: Any) -> str:
-    """A box in words: its corners in whole pixels."""
+    """Format a box: its corners in whole pixels."""
     x0, y0, x1, y1 = (round(float(value)) for value in box)
     return f"{x0},{y0} to {x1},{y1}"
 
 
 class Drawings:
-    """Writes a picture per query into a folder; never over one that is read, nor over one that it has written."""
+    """Write one image per query into a folder; never overwrite a query or an earlier drawing."""
 
     def __init__(self, console: Console, folder: Path, queries: tuple[Path, ...]) -> None:
         from faceall.images import find_images
@@ -48,7 +48,7 @@ class Drawings:
         self._taken = {path.resolve() for path in find_images(queries, on_error=lambda error: None)}
 
     def write(self, query: Path, drawing: Image) -> None:
-        """Write the drawing of a query under its name; where that is taken, with a number."""
+        """Write the drawing of a query under its name; add a number if the name is taken."""
         from faceall.errors import ImageError
         from faceall.images import write_image
 

@@ -16,7 +16,7 @@ def main() -> None:
 
     \b
     faceall register photos/       register photos, one folder per person
-    faceall search somebody.jpg    show who is in an image
+    faceall search someone.jpg     show who is in an image
 
     Exit codes: 0 success, 1 an error or nothing usable, 130 interrupted
     (finished work is kept).

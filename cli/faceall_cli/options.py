@@ -1,4 +1,4 @@
-"""The options that commands share, as decorators."""
+"""Options that commands share, as decorators."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OUTPUT = (
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line."),
-    click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks, only results and errors."),
-    click.option("-v", "--verbose", is_flag=True, help="Tell more."),
+    click.option("-q", "--quiet", is_flag=True, help="Print only results and errors."),
+    click.option("-v", "--verbose", is_flag=True, help="Print more."),
 )
 
 
 class PhotosPath(click.Path):
-    """A path that is not empty: a script's unset variable does not mean the current folder."""
+    """A path that is not empty, so that an unset variable of a script does not mean the current folder."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Refuse an empty path."""
         if os.fspath(value) == "":
-            self.fail("an empty path names no photos; write . for the current folder", parameter, context)
+            self.fail("the path is empty; write . for the current folder", parameter, context)
         return super().convert(value, parameter, context)
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--json, --quiet and --verbose; the command gets them as its first argument, a Console."""
+    """Add --json, --quiet and --verbose; the command gets a Console as its first argument."""
 
     @functools.wraps(command)
     def with_console(*, as_json: bool, quiet: bool, verbose: bool, **others: Any) -> Any:
@@ -43,38 +44,39 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class GalleryPlace(click.Path):
-    """A folder, or an address in Milvus, which stays a text."""
+    """A folder, or an address in Milvus, which stays a string."""
 
     def __init__(self) -> None:
         super().__init__(file_okay=False, path_type=Path)
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return a Path, or an address as it is."""
         from faceall.gallery.addresses import is_address
 
         return value if is_address(value) else super().convert(value, parameter, context)
 
 
 def gallery_option(command: Command) -> Command:
-    """--gallery, a folder or an address, as `gallery`; None means the default."""
+    """Add --gallery, a folder or an address, as `gallery`; None means the default."""
     return click.option(
         "--gallery",
         type=GalleryPlace(),
         metavar="DIR",
-        help="The gallery's folder, or milvus://HOST:PORT/NAME. Default: FACEALL_GALLERY, else in your data directory.",
+        help="Folder of the gallery, or milvus://HOST:PORT/NAME. Default: FACEALL_GALLERY, else your data directory.",
     )(command)
 
 
 def images_argument(command: Command) -> Command:
-    """IMG..., pictures and folders of pictures, as `images`."""
+    """Add IMG..., images and folders of images, as `images`."""
     return click.argument(
         "images", nargs=-1, required=True, metavar="IMG...", type=PhotosPath(path_type=Path, dir_okay=True)
     )(command)
 
 
 def model_option(command: Command) -> Command:
-    """--model, an embedder, as `model`; None means the default."""
+    """Add --model, an embedder, as `model`; None means the default."""
     return click.option(
         "--model",
         metavar="NAME",
-        help="The embedder: the name of an installed model or a model folder. Default: the first that is installed.",
+        help="Embedder: the name of an installed model, or a model folder. Default: the first installed one.",
     )(command)

@@ -235,7 +235,7 @@ def chosen_triplet_loss(embeddings: Tensor, triplets: Tensor, weights: Tensor, *
 
 @cache
 def _layers() -> dict[str, Any]:
-    """The losses that learn something themselves, or keep something, as Keras layers."""
+    """Create the classes of the losses with weights or state of their own, as Keras layers."""
     keras = import_keras()
     ops = keras.ops
 

@@ -95,7 +95,7 @@ class Faces:
         return np.stack(found).astype(np.float32)
 
     def digest(self) -> str:
-        """The SHA-256 of what this list is made of: names, sizes and the places of the faces."""
+        """Return a SHA-256 of the names and sizes of the shards and of the rows of the faces."""
         sha = hashlib.sha256(np.ascontiguousarray(self.rows).tobytes())
         for shard in self.shards:
             shapes = {name: list(vectors.shape) for name, vectors in sorted(shard.teachers.items())}

@@ -306,4 +306,5 @@ class DistillationObjective:
         self.relations = relations
 
     def __call__(self, wanted: Mapping[str, Any], embeddings: Any) -> Any:
+        """Compute the loss of embeddings (N, D), given the targets of `DistillationBatches`."""
         return distillation_loss(wanted["vectors"], embeddings, relations=wanted["relations"], weight=self.relations)
