@@ -14,6 +14,7 @@ from cli_runs import Run, records
 from PIL import Image as PillowImage
 
 from faceall.images import read_image
+from faceall.models import Alignment
 from faceall.train.align import read_options, read_report
 from faceall.types import Image
 
@@ -49,6 +50,14 @@ def test_options_reach_the_crops(run: Run, portraits: Path, tmp_path: Path) -> N
     assert read_image(tmp_path / "out" / "Eileen" / "1.png.1.png").shape == (112, 112, 3)
     options = read_options(tmp_path / "out")
     assert (options.rule.margin, options.faces, options.min_face) == (0.4, "all", 60)
+
+
+def test_a_template_aligns_the_crops(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """--template rotates and scales faces to a template; a margin beside it is a mistake."""
+    run("align", portraits, tmp_path / "out", "--workers", "1", "--template", "openvino-0095", "--size", "112")
+    assert read_options(tmp_path / "out").rule == Alignment("openvino-0095")
+    result = run("align", portraits, tmp_path / "x", "--template", "arcface-112", "--margin", "0.1", exit_code=1)
+    assert "exclude each other" in result.stderr
 
 
 def test_second_run_says_unchanged(run: Run, portraits: Path, tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from faceall import models
 from faceall.analysis.analyser import primary_face
+from faceall.embed.cutting import cut_faces
 from faceall.errors import AlignError
 from faceall.images import crop, read_image
 from faceall.models import FACENET_CROP
@@ -344,7 +346,7 @@ def test_damaged_options_are_named(photos: Path, tmp_path: Path, detector: Brigh
     """A newer align.json asks for an upgrade, a damaged or absent one is called that."""
     run(photos, tmp_path / "out", detector)
     record = tmp_path / "out" / "align.json"
-    record.write_text(record.read_text().replace('"schema": 1', '"schema": 2'))
+    record.write_text(record.read_text().replace('"schema": 1', '"schema": 3'))
     with pytest.raises(AlignError, match="newer than this faceall"):
         read_options(tmp_path / "out")
     for damaged in (b"", b"[]", b"\xff", b'{"schema": 1}'):
@@ -385,3 +387,26 @@ def test_several_processes_make_the_same_files(astronaut: Image, tmp_path: Path)
     assert one == two
     assert {photo.status for photo in one} == {"aligned"}
     assert files_in(tmp_path / "one") == files_in(tmp_path / "two")
+
+
+TEMPLATE = AlignOptions(rule=models.Alignment("openvino-0095"), size=40, room=0.2, format="png")
+
+
+def test_aligned_crops_are_those_that_an_embedder_cuts(photos: Path, tmp_path: Path, detector: BrightSquares) -> None:
+    """With a template, the middle of a crop is what `Embedder` would see of the same landmarks."""
+    run(photos, tmp_path / "out", detector, TEMPLATE)
+    image = read_image(photos / "Bob" / "1.png")
+    (faces,) = detector.detect_batch([image])
+    (seen,) = cut_faces(image, faces.boxes[:1], faces.landmarks[:1], models.Alignment("openvino-0095"), size=(40, 40))
+    middle = TEMPLATE.middle(read_image(tmp_path / "out" / "Bob" / "1.png")[None])[0]
+    assert np.abs(middle.astype(int) - seen).max() <= 1
+
+
+def test_a_template_is_remembered(photos: Path, tmp_path: Path, detector: BrightSquares) -> None:
+    """align.json gives the template back; crops of another rule in that folder are refused."""
+    run(photos, tmp_path / "out", detector, TEMPLATE)
+    assert read_options(tmp_path / "out") == TEMPLATE
+    with pytest.raises(AlignError, match="template openvino-0095"):
+        run(photos, tmp_path / "out", detector, PLAIN)
+    with pytest.raises(ValueError, match="have no regions"):
+        TEMPLATE.regions(np.zeros((1, 4)), image_size=(9, 9))

@@ -37,6 +37,11 @@ _FINE = frozenset(("aligned", "unchanged"))
     help="Total margin around the face box, relative to its size. Default: 0.15, as for FaceNet.",
 )
 @click.option(
+    "--template",
+    type=click.Choice(["arcface-112", "openvino-0095"]),
+    help="Rotate and scale each face so that its landmarks match a template, as for models with an alignment.",
+)
+@click.option(
     "--size", type=click.IntRange(8, 1024), default=160, show_default=True, help="Input side of the model in pixels."
 )
 @click.option(
@@ -81,15 +86,17 @@ def align(console: Console, photos: Path, target: Path, workers: int | None, **s
         raise click.exceptions.Exit(MISTAKE)
 
 
-def _make_options(*, margin: float | None, suffix: Any, **others: Any) -> Any:
+def _make_options(*, margin: float | None, template: str | None, suffix: Any, **others: Any) -> Any:
     from dataclasses import replace
 
-    from faceall.models import FACENET_CROP
+    from faceall.models import FACENET_CROP, Alignment
     from faceall.train import AlignOptions
 
+    if template and margin is not None:
+        raise click.ClickException("--margin and --template exclude each other: a template determines the margin")
     rule = FACENET_CROP if margin is None else replace(FACENET_CROP, margin=margin)
     try:
-        return AlignOptions(rule=rule, format=suffix, **others)
+        return AlignOptions(rule=Alignment(template) if template else rule, format=suffix, **others)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
 

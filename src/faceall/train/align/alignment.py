@@ -186,7 +186,7 @@ class Aligner:
         if not len(faces):
             return replace(photo, status="no-face", message="no face found")
         chosen = faces.take(_choose(faces, image.shape, self._options))
-        cuts = self._options.cut(image, chosen.boxes)
+        cuts = self._options.cut(image, chosen.boxes, chosen.landmarks)
         files = _crop_files(task, len(chosen), self._options)
         for (path, _), cut in zip(files, cuts, strict=True):
             _write(path, cut)
@@ -283,7 +283,8 @@ def _prepare(target: Path, options: AlignOptions) -> None:
 def _differences(before: AlignOptions, now: AlignOptions) -> str:
     """List the differences, as: size 160 (now 112), room 0.15 (now 0)."""
     old, new = ({**vars(options.rule), **vars(options)} for options in (before, now))
-    pairs = [(name, old[name], new[name]) for name in old if name != "rule" and old[name] != new[name]]
+    names = [name for name in {**old, **new} if name != "rule"]
+    pairs = [(name, old.get(name, "none"), new.get(name, "none")) for name in names if old.get(name) != new.get(name)]
     return ", ".join(f"{name} {one} (now {other})" for name, one, other in pairs)
 
 

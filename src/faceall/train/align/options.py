@@ -12,14 +12,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from faceall.errors import AlignError, FaceallError
-from faceall.images import crop
-from faceall.models import FACENET_CROP
-from faceall.models.preparation import CropRule
+from faceall.images import crop, warp
+from faceall.models import FACENET_CROP, Alignment, CropRule
 from faceall.types import Array, Image
 from faceall.version import __version__
 
-SCHEMA = 1
-"""Version of the layout of align.json; it grows if an older faceall could misread a newer file."""
+SCHEMA = 2
+"""Newest version of the layout of align.json. Version 2 adds `alignment`; crop rules are written as version 1."""
 
 OPTIONS = "align.json"
 
@@ -36,8 +35,8 @@ class AlignOptions:
 
     Attributes
     ----------
-    rule : CropRule
-        Which part of a photo belongs to a face, as in a model's manifest.
+    rule : CropRule or Alignment
+        Which part of a photo belongs to a face, or the template to which a face is aligned, as in a model's manifest.
     size : int
         Side in pixels of the part that the model sees.
     room : float
@@ -56,7 +55,7 @@ class AlignOptions:
         If a field has an unusable value.
     """
 
-    rule: CropRule = FACENET_CROP
+    rule: CropRule | Alignment = FACENET_CROP
     size: int = 160
     room: float = 0.15
     faces: FaceChoice = "central"
@@ -81,8 +80,13 @@ class AlignOptions:
         """Width and height of a crop in pixels: `size` and an equal margin on every side."""
         return self.size + 2 * round(self.size * self.room / 2)
 
+    @property
+    def edge(self) -> int:
+        """Pixels of a crop on each side of the part that the model sees."""
+        return (self.side - self.size) // 2
+
     def regions(self, boxes: Array, *, image_size: tuple[int, int]) -> Array:
-        """Compute the regions to cut out.
+        """Compute the regions to cut out by a crop rule.
 
         Parameters
         ----------
@@ -95,12 +99,19 @@ class AlignOptions:
         -------
         (n, 4) float64
             x0, y0, x1, y1 in pixels; may extend beyond the image.
+
+        Raises
+        ------
+        ValueError
+            If faces are aligned to a template: they have no regions then.
         """
+        if isinstance(self.rule, Alignment):
+            raise ValueError("faces that are aligned to a template have no regions; use cut")
         inner = self.rule.regions(boxes, image_size=image_size)
         more = (inner[:, 2:] - inner[:, :2]) * ((self.side / self.size - 1) / 2)
         return np.concatenate([inner[:, :2] - more, inner[:, 2:] + more], axis=1)
 
-    def cut(self, image: Image, boxes: Array) -> list[Image]:
+    def cut(self, image: Image, boxes: Array, landmarks: Array) -> list[Image]:
         """Cut faces out of an image.
 
         Parameters
@@ -109,26 +120,33 @@ class AlignOptions:
             RGB.
         boxes : (n, 4) float
             Faces as x0, y0, x1, y1 in pixels.
+        landmarks : (n, 5, 2) float
+            Their landmarks as x, y in pixels; not read by a crop rule.
 
         Returns
         -------
         list of (side, side, 3) uint8
             One crop per face.
         """
+        size = (self.side, self.side)
+        if isinstance(self.rule, Alignment):
+            fit = self.rule.fit(landmarks, boxes, size=(self.size, self.size), room=self.edge)
+            return [warp(image, matrix, size=size, border=self.rule.border) for matrix in fit.matrices]
         regions = self.regions(boxes, image_size=(image.shape[1], image.shape[0]))
-        return [crop(image, region, size=(self.side, self.side)) for region in regions]
+        return [crop(image, region, size=size) for region in regions]
 
     def middle(self, crops: Array) -> Array:
         """Return the part that the model sees: (n, side, side, 3) to (n, size, size, 3), a view."""
-        edge = (self.side - self.size) // 2
-        return crops[:, edge : edge + self.size, edge : edge + self.size]
+        edge, end = self.edge, self.edge + self.size
+        return crops[:, edge:end, edge:end]
 
     def to_json(self) -> str:
         """Return the text of align.json; `from_json` restores the options."""
+        aligned = isinstance(self.rule, Alignment)
         values = {
-            "schema": SCHEMA,
+            "schema": 2 if aligned else 1,
             "faceall": __version__,
-            "crop": self.rule.to_json(),
+            "alignment" if aligned else "crop": self.rule.to_json(),
             "size": self.size,
             "room": self.room,
             "side": self.side,
@@ -163,7 +181,9 @@ class AlignOptions:
             if schema > SCHEMA:
                 raise AlignError(f"schema {schema} is newer than this faceall, which knows {SCHEMA}: upgrade faceall")
             names = ("size", "room", "faces", "format", "min_face")
-            return cls(rule=CropRule(**values["crop"]), **{name: values[name] for name in names})
+            aligned = schema > 1 and "alignment" in values
+            rule = Alignment(**values["alignment"]) if aligned else CropRule(**values["crop"])
+            return cls(rule=rule, **{name: values[name] for name in names})
         except AlignError:
             raise
         except (ValueError, TypeError, KeyError, FaceallError, RecursionError) as error:
