@@ -24,6 +24,7 @@ FaceallError                     base class; its text is one printable line
 │   ├── IndexNewerError          it was written by a newer version of faceall
 │   ├── IndexMismatchError       the vectors have another model, dimension or metric
 │   └── IndexBusyError           another process holds the write lock
+├── NotSupportedError            the backend of a gallery does not offer an operation
 ├── EvaluationError              the data cannot be evaluated or calibrated on
 ├── AlignError                   faces cannot be cropped from a folder, or written to one
 ├── TrainError                   a training run cannot start, continue or finish
@@ -163,6 +164,10 @@ class IndexMismatchError(IndexFileError):
 
 class IndexBusyError(IndexFileError):
     """Another process holds the write lock of the index."""
+
+
+class NotSupportedError(FaceallError):
+    """The backend of a gallery does not offer an operation."""
 
 
 class EvaluationError(FaceallError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import time
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -21,7 +22,8 @@ from faceall.gallery import Gallery
 from faceall.models import CAFFEMODEL, PROTOTXT, ModelFolder
 
 Parts = dict[str, bytes]
-LATER = "2099-01-01T00:00:00Z"
+LATER = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+"""After every change of a test, within the difference that clocks may have."""
 
 
 class WholeEmbedder(ColourEmbedder):

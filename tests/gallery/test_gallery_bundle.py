@@ -365,6 +365,43 @@ def test_ids_are_uuids_of_version_4(bundle: Path) -> None:
     assert all(str(uuid.UUID(identity)) == identity and uuid.UUID(identity).version == 4 for identity in ids)
 
 
+def test_a_change_from_the_future_undoes_nothing(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A bundle of a device whose clock is years ahead changes no name and no face that is here."""
+    parts = read_parts(bundle)
+
+    def date(values: Any) -> None:
+        for value in values:
+            value["changed"] = "2099-01-01T00:00:00Z"
+
+    def rename(people: Any) -> None:
+        people[0]["name"] = "Wrong"
+
+    for part in ("people.json", "faces.json"):
+        parts = changed_json(parts, part, date)
+    ahead = write_parts(tmp_path / "ahead.faceall", changed_json(parts, "people.json", rename))
+    face = server.faces.find(person="Ann")[0].face_id
+    server.faces.assign(face, "Bo")
+    before = snapshot(server)
+    for _ in range(2):
+        found = server.index.import_bundle(ahead)
+        assert (found.refiled, found.renamed) == (0, [])
+        assert any("future" in line for line in found.conflicts)
+        assert snapshot(server) == before
+
+
+def test_a_correction_wins_over_a_clock_that_is_set_back(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """What is changed after an import is later than the import, even where the clock says otherwise."""
+    ahead = write_parts(
+        tmp_path / "ahead.faceall",
+        changed_json(read_parts(bundle), "people.json", lambda people: people[0].update(name="Cy", changed=LATER)),
+    )
+    ((before, after),) = server.index.import_bundle(ahead).renamed
+    assert after == "Cy"
+    server.people.rename("Cy", before)
+    assert server.index.import_bundle(ahead).renamed == []
+    assert before in {person.name for person in server.people}
+
+
 def test_full_disk_leaves_no_file(server: Gallery, tmp_path: Path) -> None:
     """A bundle that cannot be written leaves nothing behind."""
     place = tmp_path / "no" / "such" / "folder.faceall"

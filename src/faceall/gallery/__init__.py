@@ -2,12 +2,12 @@
 
 from faceall.gallery.bundle.export import BundleExport
 from faceall.gallery.bundle.merge import BundleImport
+from faceall.gallery.embedded.repair import Repair, repair_gallery
 from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.gallery import Gallery
 from faceall.gallery.index import GalleryIndex
 from faceall.gallery.maintenance.migration import MigratedPhoto, Migration
 from faceall.gallery.maintenance.move import Move, move_gallery
-from faceall.gallery.maintenance.repair import Repair, repair_gallery
 from faceall.gallery.opening import as_folder, default_folder, default_place, folder_of, holds_gallery
 from faceall.gallery.people.clusters import Cluster, Clustering
 from faceall.gallery.people.people import GalleryPeople

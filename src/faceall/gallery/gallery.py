@@ -416,4 +416,4 @@ class Gallery:
 
     @property
     def _index(self) -> FaceIndex:
-        return self._context.face_index
+        return self._context.store.index  # type: ignore[attr-defined, no-any-return]  # tests look inside a folder

@@ -16,8 +16,8 @@ from faceall.gallery.maintenance.portable import export_folder, read_vectors
 from faceall.gallery.people.removal import UPLOADS
 from faceall.gallery.records import GalleryStatistics, Removal
 from faceall.gallery.registration.registration import Progress
-from faceall.index.maintenance import Verification, backup
-from faceall.index.maintenance_compact import Compaction, compact
+from faceall.index.maintenance import Verification
+from faceall.index.maintenance_compact import Compaction
 
 
 class GalleryIndex:
@@ -56,7 +56,7 @@ class GalleryIndex:
         FaceallError
             The gallery is not in a folder.
         """
-        return compact(self._context.face_index)
+        return self._store.compact()
 
     def backup(self, directory: str | os.PathLike[str]) -> int:
         """Copy a consistent snapshot of the gallery, uploads included, into a new folder while others use it.
@@ -73,7 +73,7 @@ class GalleryIndex:
         FaceallError
             The gallery is not in a folder.
         """
-        return backup(self._context.face_index, Path(os.path.abspath(directory)), beside=(UPLOADS,))
+        return self._store.backup(Path(os.path.abspath(directory)), beside=(UPLOADS,))
 
     def migrate(
         self,
@@ -107,9 +107,9 @@ class GalleryIndex:
         IndexBusyError
             Others are writing for too long (while iterating).
         """
-        index = self._context.face_index
+        records = self._store.reembedding
         self._context.analyser.use(embedder)
-        return Migration(index, embedder, thumbnails=thumbnails, progress=progress, stop=stop)
+        return Migration(records, embedder, thumbnails=thumbnails, progress=progress, stop=stop)
 
     def export_bundle(
         self, path: str | os.PathLike[str], *, people: Sequence[str] | None = None, replace: bool = False
@@ -134,13 +134,13 @@ class GalleryIndex:
         IndexFileError
             The file exists or cannot be written.
         """
-        context, index = self._context, self._context.face_index
-        if len(index) or not self._store.read_only:
+        context, store = self._context, self._store
+        if len(store.faces) or not self._store.read_only:
             context.require_same_model()
         model = context.analyser.embedder.model
         target, judged = Path(os.path.abspath(path)), context.match_threshold
         threshold = None if judged is None else judged.distance
-        return export_bundle(index, model, target, people=people, threshold=threshold, replace=replace)
+        return export_bundle(store, model, target, people=people, threshold=threshold, replace=replace)
 
     def import_bundle(
         self, path: str | os.PathLike[str], *, restore: bool = False, progress: Progress | None = None
@@ -163,8 +163,7 @@ class GalleryIndex:
         IndexMismatchError
             It holds vectors of another model.
         """
-        index = self._context.face_index
-        return import_bundle(index, Path(os.path.abspath(path)), restore=restore, progress=progress)
+        return import_bundle(self._store, Path(os.path.abspath(path)), restore=restore, progress=progress)
 
     def export_folder(self, directory: str | os.PathLike[str]) -> BundleExport:
         """Write vectors, faces, people and thumbnails into a new folder that other programs can read.
@@ -174,7 +173,7 @@ class GalleryIndex:
         IndexFileError
             The folder exists already or cannot be written.
         """
-        return export_folder(self._context.face_index, Path(os.path.abspath(directory)))
+        return export_folder(self._store, Path(os.path.abspath(directory)))
 
     def import_vectors(self, source: str | os.PathLike[str], *, made_by: str | None = None) -> BundleImport:
         """Import what `export_folder` wrote, or vectors of FaceAll, facenet or face_recognition, all or none.
@@ -195,4 +194,4 @@ class GalleryIndex:
             It holds vectors of another model.
         """
         label = None if made_by is None else known_label(made_by)
-        return merge(self._context.face_index, read_vectors(Path(os.path.abspath(source)), label))
+        return merge(self._store, read_vectors(Path(os.path.abspath(source)), label))

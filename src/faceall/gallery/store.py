@@ -6,11 +6,13 @@ stand the statements: `faceall.gallery.embedded` (SQLite and hnswlib in a folder
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.maintenance.transfer import Transfer
 from faceall.gallery.records import (
     Findings,
@@ -26,7 +28,8 @@ from faceall.gallery.records import (
     Waiting,
 )
 from faceall.index.maintenance import Verification
-from faceall.types import Float32Array, Matches
+from faceall.index.maintenance_compact import Compaction
+from faceall.types import Face, Float32Array, Matches
 
 Near = tuple[StoredFace, float]
 """A face and its squared distance."""
@@ -196,6 +199,181 @@ class PersonRecords(Protocol):
         """Key of a face -> the rows of those whom it is known not to show."""
 
 
+@dataclass(frozen=True)
+class StoredChange:
+    """The person of a face (the row), when that was last changed, and the vector as little-endian float32."""
+
+    person: int | None
+    changed: str
+    vector: bytes
+
+
+class GallerySnapshot(Protocol):
+    """Faces and people of one moment, in the form of bundles."""
+
+    @property
+    def people(self) -> tuple[BundlePerson, ...]:
+        """People by id."""
+
+    @property
+    def faces(self) -> tuple[BundleFace, ...]:
+        """Faces by id."""
+
+    @property
+    def vectors(self) -> Float32Array:
+        """(n, dimension) float32, a row per face."""
+
+    def thumbnail(self, number: int) -> bytes:
+        """Return the JPEG of a face, by its place among the faces."""
+
+    def path(self, number: int) -> str:
+        """Return the file that shows a face, as last seen."""
+
+
+class BundleRecords(Protocol):
+    """Records by the ids that are the same on every device. All but `snapshot` is called inside `Store.changing`."""
+
+    def snapshot(self, people: Collection[int] | None = None) -> AbstractContextManager[GallerySnapshot]:
+        """Read all faces, or those of some people (rows), at one moment."""
+
+    def person(self, identity: str) -> int | None:
+        """Return the row of the person with an id."""
+
+    def add_person(self, name: str, identity: str, created: str, changed: str) -> int:
+        """Add a person with an id; return the row."""
+
+    def link_person(self, identity: str, row: int) -> None:
+        """Note another id of a person."""
+
+    def person_change(self, row: int) -> tuple[str, str]:
+        """Return the name of a person and when it was last changed."""
+
+    def rename_person(self, row: int, name: str, changed: str) -> None:
+        """Rename a person as of a time."""
+
+    def face(self, identity: str) -> int | None:
+        """Return the key of the face with an id."""
+
+    def twin(self, digest: bytes, vector: bytes) -> int | None:
+        """Return the key of a face on the photo with a SHA-256 that has the very same vector."""
+
+    def link_face(self, identity: str, key: int) -> None:
+        """Note another id of a face."""
+
+    def face_change(self, key: int) -> StoredChange:
+        """Return the person of a face, when that was last changed, and the vector."""
+
+    def assign_face(self, key: int, person: int | None, changed: str) -> None:
+        """Assign a face to a person as of a time."""
+
+    def was_removed(self, identity: str) -> bool:
+        """Return whether the face with an id was removed here."""
+
+    def add_photo(self, photo: BundlePhoto, paths: Sequence[bytes]) -> int:
+        """Return the row of a photo; a new one is noted at the first path that no other photo has."""
+
+    def add_faces(self, vectors: Float32Array) -> list[int]:
+        """Add vectors (n, dimension); return their keys, each of which has to be given to `add_face` next."""
+
+    def add_face(self, key: int, face: BundleFace, photo: int, person: int | None, jpeg: bytes) -> None:
+        """Add the record of a face whose vector is there; it is primary unless its photo has such a face."""
+
+    def remove_empty_people(self) -> None:
+        """Remove people who have no face."""
+
+
+@dataclass(frozen=True)
+class FaceToEmbed:
+    """A face without a vector of the new model: its key, and where it is on its photo."""
+
+    key: int
+    face: Face
+
+
+@dataclass(frozen=True)
+class PhotoToEmbed:
+    """A photo with the faces that have no vector of the new model yet.
+
+    Parameters
+    ----------
+    id : int
+        Its row.
+    digest : bytes
+        SHA-256 of the file.
+    paths : tuple of Path
+        Where it was seen.
+    faces : tuple of FaceToEmbed
+        Ordered by key.
+    """
+
+    id: int
+    digest: bytes
+    paths: tuple[Path, ...]
+    faces: tuple[FaceToEmbed, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class StaleFace:
+    """A stale face: its row, where it is on its photo, and the model and vector (dimension,) that it had."""
+
+    id: int
+    face: Face
+    model: str
+    vector: Float32Array
+
+
+@dataclass(frozen=True)
+class StalePhoto:
+    """A photo with its stale faces; `digest` is the SHA-256 of the file."""
+
+    digest: bytes
+    paths: tuple[Path, ...]
+    faces: tuple[StaleFace, ...]
+
+
+class ReembeddingRecords(Protocol):
+    """New vectors of all faces, kept apart until every face has one, and then put in the place of the old ones."""
+
+    @property
+    def model(self) -> str | None:
+        """The embedder that made the vectors in use."""
+
+    def begin(self, model: str, dimension: int) -> int:
+        """Continue a change to a model, or drop one to another model; return how many photos are left."""
+
+    def photos(self, after: int, limit: int) -> list[PhotoToEmbed]:
+        """Return photos with faces that have no new vector; the first such key of each is greater than `after`."""
+
+    def thumbnail(self, key: int) -> bytes | None:
+        """Return a face as a JPEG."""
+
+    def stage(self, vectors: Iterable[tuple[int, Float32Array | None, str | None]]) -> None:
+        """Keep new vectors (key, vector, reason); None: there is none, for a reason."""
+
+    def switch(self, model: str, dimension: int) -> bool:
+        """Exchange all vectors, all or nothing; False where a face has no new one yet.
+
+        Faces without a new vector become stale.
+
+        Raises
+        ------
+        FaceallError
+            No face has a new vector.
+        """
+
+    def stale_photos(self) -> list[int]:
+        """Return the photos that have stale faces."""
+
+    def stale(self, photo: int) -> StalePhoto:
+        """Return a photo with its stale faces."""
+
+    def restore(self, stale: Sequence[int], vectors: Float32Array) -> int:
+        """Turn stale faces into ordinary ones with these vectors; return how many were still there."""
+
+    def finish(self) -> None:
+        """Write the files that make opening fast."""
+
+
 class Store(Protocol):
     """Where the records of one gallery lie."""
 
@@ -264,6 +442,51 @@ class Store(Protocol):
 
     def statistics(self) -> GalleryStatistics:
         """Count faces and bytes."""
+
+    def migration_command(self, model: str) -> str:
+        """Return what to run to switch the gallery to an installed model, for messages."""
+
+    @property
+    def bundles(self) -> BundleRecords:
+        """Records as bundles need them.
+
+        Raises
+        ------
+        NotSupportedError
+            The backend has no bundles.
+        """
+
+    @property
+    def reembedding(self) -> ReembeddingRecords:
+        """New vectors of another model.
+
+        Raises
+        ------
+        NotSupportedError
+            The backend cannot exchange its vectors.
+        """
+
+    def compact(self) -> Compaction:
+        """Release the space of removed faces.
+
+        Raises
+        ------
+        IndexBusyError
+            Others are writing.
+        NotSupportedError
+            The backend does that by itself.
+        """
+
+    def backup(self, target: Path, *, beside: Sequence[str] = ()) -> int:
+        """Copy one moment of the gallery, with some folders beside it, into a new folder; return its bytes.
+
+        Raises
+        ------
+        IndexFileError
+            The folder exists already or cannot be written.
+        NotSupportedError
+            The backend has its own tool.
+        """
 
     def remaining(self, removal: Removal) -> int:
         """How many rows of what was removed can still be found."""

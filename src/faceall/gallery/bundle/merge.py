@@ -8,25 +8,24 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import sqlite3
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-import faceall
 from faceall.analysis.analyser import label_of
 from faceall.errors import IndexMismatchError
 from faceall.gallery.bundle.archive import Archive
 from faceall.gallery.bundle.reader import BundleReader
 from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
-from faceall.gallery.embedded import ids as bundle_ids
-from faceall.gallery.embedded import rows
 from faceall.gallery.registration.naming import fitting_name
-from faceall.index import FaceIndex
+from faceall.gallery.store import Store
 from faceall.types import Float32Array
 
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_CLOCK_TOLERANCE = 24 * 3600  # seconds by which the clocks of two devices may differ
 _FINGERPRINT = re.compile(r"\([0-9a-f]{12}\)$")
 
 
@@ -73,9 +72,9 @@ class Incoming:
 
 
 def import_bundle(
-    index: FaceIndex, path: Path, *, restore: bool, progress: Callable[[int, int], None] | None = None
+    store: Store, path: Path, *, restore: bool, progress: Callable[[int, int], None] | None = None
 ) -> BundleImport:
-    """Merge the bundle at `path` into the gallery in `index`, all or nothing.
+    """Merge the bundle at `path` into the gallery in `store`, all or nothing.
 
     restore   bring back faces that were removed here
     progress  called with the number of faces that are done and of all
@@ -87,41 +86,41 @@ def import_bundle(
         found = reader.contents()
         label = label_of(found.model)
         incoming = Incoming(path, label, found.people, found.faces, found.vectors, reader.thumbnail)
-        return merge(index, incoming, restore=restore, progress=progress)
+        return merge(store, incoming, restore=restore, progress=progress)
 
 
 def merge(
-    index: FaceIndex,
+    store: Store,
     incoming: Incoming,
     *,
     restore: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> BundleImport:
     """Take faces up in one transaction. Raises IndexMismatchError where another model made those of the gallery."""
-    with index.transaction() as connection:
-        _agree(index, incoming)
-        people = _People(connection, incoming.people)
+    with store.changing():
+        _agree(store, incoming)
+        people = _People(store, incoming.people)
         result = BundleImport(
             incoming.source, conflicts=people.conflicts, renamed=people.renamed, new_people=people.new
         )
-        _Faces(index, connection, incoming, people, result, progress).merge(restore=restore)
-        rows.remove_all_empty_people(connection)
+        _Faces(store, incoming, people, result, progress).merge(restore=restore)
+        store.bundles.remove_empty_people()
     return result
 
 
-def _agree(index: FaceIndex, incoming: Incoming) -> None:
+def _agree(store: Store, incoming: Incoming) -> None:
     """Refuse vectors of another model; an empty gallery takes those that come."""
     size, fingerprint = incoming.vectors.shape[1], _FINGERPRINT.search(incoming.model)
-    same = index.model == incoming.model or (fingerprint and (index.model or "").endswith(fingerprint[0]))
-    if same and index.dimension in (None, size):
+    same = store.model == incoming.model or (fingerprint and (store.model or "").endswith(fingerprint[0]))
+    if same and store.dimension in (None, size):
         return
-    if index.model is None and not len(index):
-        index.adopt(model=incoming.model, dimension=size)
+    if store.model is None and not len(store.faces):
+        store.adopt(model=incoming.model, dimension=size)
         return
     name = shlex.quote(_FINGERPRINT.sub("", incoming.model).strip())
-    made = f"made with {index.model!r} ({index.dimension} numbers)" if index.model else "made without naming a model"
+    made = f"made with {store.model!r} ({store.dimension} numbers)" if store.model else "made without naming a model"
     raise IndexMismatchError(
-        f"{incoming.source} was made with {incoming.model!r} ({size} numbers), {index.name} was {made}:"
+        f"{incoming.source} was made with {incoming.model!r} ({size} numbers), {store.name} was {made}:"
         " import it into another gallery (--gallery DIR), or switch this one to that model:"
         f" faceall index migrate --model {name}"
     )
@@ -135,22 +134,22 @@ def _name_of(name: str) -> str:
 class _People:
     """The bundle's people as rows of the gallery; those who are new are made when a face needs them."""
 
-    def __init__(self, connection: sqlite3.Connection, people: tuple[BundlePerson, ...]) -> None:
+    def __init__(self, store: Store, people: tuple[BundlePerson, ...]) -> None:
         self.conflicts: list[str] = []
         self.renamed: list[tuple[str, str]] = []
         self.new: list[str] = []
-        self._connection = connection
+        self._store = store
         self._people = {person.id: person for person in people}
         self._rows: dict[str, int] = {}
         for person in people:
-            row = bundle_ids.person_by_id(connection, person.id)
+            row = store.bundles.person(person.id)
             if row is not None:
                 self._rows[person.id] = row
                 self._settle_name(row, person)
         for person in people:
             if person.id not in self._rows and (row := self._named(_name_of(person.name))) is not None:
                 self._rows[person.id] = row
-                bundle_ids.remember_person(connection, person.id, row)
+                store.bundles.link_person(person.id, row)
 
     def known(self, identity: str | None) -> int | None:
         """The row of a person, None where they are new or nobody."""
@@ -164,10 +163,9 @@ class _People:
         name = _name_of(person.name)
         row = self._named(name)  # two new people of one name are one
         if row is not None:
-            bundle_ids.remember_person(self._connection, identity, row)
+            self._store.bundles.link_person(identity, row)
         else:
-            row = rows.insert_person(self._connection, name)
-            bundle_ids.set_id(self._connection, "person_ids", row, (person.id, person.created, person.changed))
+            row = self._store.bundles.add_person(name, person.id, *map(clamped, (person.created, person.changed)))
             self.new.append(name)
         self._rows[identity] = row
         return row
@@ -176,31 +174,31 @@ class _People:
         """How a person is called, for messages."""
         if row is None:
             return "nobody"
-        return repr(self._connection.execute("SELECT name FROM people WHERE id = ?", (row,)).fetchone()[0])
+        return repr(self._store.people.names([row])[row])
 
     def title(self, identity: str | None) -> str:
         """How the bundle calls a person, for messages."""
         return "nobody" if identity is None else repr(_name_of(self._people[identity].name))
 
     def _named(self, name: str) -> int | None:
-        return rows.person_named(self._connection, name)
+        return self._store.people.named(name)
 
     def _settle_name(self, row: int, person: BundlePerson) -> None:
         """Where a person has two names, the later one counts unless somebody else has it."""
-        statement = "SELECT name, changed FROM people JOIN person_ids ON person = people.id WHERE people.id = ?"
-        here, changed = self._connection.execute(statement, (row,)).fetchone()
+        here, changed = self._store.bundles.person_change(row)
         name = _name_of(person.name)
         if name == here:
             return
-        if person.changed <= changed:
+        if is_future(person.changed):
+            self.conflicts.append(f"{name!r} was renamed at {person.changed}, in the future: {here!r} is kept")
+        elif person.changed <= changed:
             self.conflicts.append(f"{name!r} is called {here!r} here, which is kept: that is as late or later")
         elif self._named(name) is not None:
             self.conflicts.append(
                 f"{here!r} was renamed to {name!r}, but somebody else has that name: {here!r} is kept"
             )
         else:
-            self._connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, row))
-            self._connection.execute("UPDATE person_ids SET changed = ? WHERE person = ?", (person.changed, row))
+            self._store.bundles.rename_person(row, name, person.changed)
             self.renamed.append((here, name))
 
 
@@ -209,14 +207,13 @@ class _Faces:
 
     def __init__(
         self,
-        index: FaceIndex,
-        connection: sqlite3.Connection,
+        store: Store,
         contents: Incoming,
         people: _People,
         result: BundleImport,
         progress: Callable[[int, int], None] | None,
     ) -> None:
-        self._index, self._connection = index, connection
+        self._store, self._records = store, store.bundles
         self._contents, self._people, self._result = contents, people, result
         self._progress = progress
 
@@ -226,12 +223,12 @@ class _Faces:
         stored = self._contents.vectors.astype("<f4", copy=False)
         for number, face in enumerate(self._contents.faces):
             vector = stored[number].tobytes()
-            key = bundle_ids.face_by_id(self._connection, face.id)
+            key = self._records.face(face.id)
             if key is None:
                 key = self._twin(face, vector)
             if key is not None:
                 self._meet(key, face, vector)
-            elif not restore and bundle_ids.was_removed(self._connection, face.id):
+            elif not restore and self._records.was_removed(face.id):
                 self._result.left_out += 1
             else:
                 new.append(number)
@@ -240,90 +237,62 @@ class _Faces:
 
     def _twin(self, face: BundleFace, vector: bytes) -> int | None:
         """The key of a face of the same photo with the very same vector; it is known by this id too from now on."""
-        row = self._connection.execute(
-            "SELECT faces.key FROM photos JOIN faces ON faces.photo = photos.id JOIN vectors ON vectors.key = faces.key"
-            " WHERE hash = ? AND vector = ? ORDER BY faces.key",
-            (bytes.fromhex(face.photo.sha256), vector),
-        ).fetchone()
-        if row is None:
-            return None
-        bundle_ids.remember_face(self._connection, face.id, row[0])
-        return int(row[0])
+        key = self._records.twin(bytes.fromhex(face.photo.sha256), vector)
+        if key is not None:
+            self._records.link_face(face.id, key)
+        return key
 
     def _meet(self, key: int, face: BundleFace, vector: bytes) -> None:
         """A face that is here: whose it is may have changed there."""
         self._result.known += 1
-        statement = (
-            "SELECT person, changed, vector FROM faces JOIN face_ids ON face = faces.key"
-            " JOIN vectors ON vectors.key = faces.key WHERE faces.key = ?"
-        )
-        owner, changed, stored = self._connection.execute(statement, (key,)).fetchone()
-        if stored != vector:
+        here = self._records.face_change(key)
+        owner = here.person
+        if here.vector != vector:
             self._result.conflicts.append(f"face {key} has another vector in the bundle; the one here is kept")
         if face.person is None and owner is None:
             return
         if face.person is not None and owner is not None and self._people.known(face.person) == owner:
             return
-        if face.changed <= changed:
+        if is_future(face.changed) or face.changed <= here.changed:
+            reason = (
+                "the bundle's change is dated in the future" if is_future(face.changed) else "that is as late or later"
+            )
             self._result.conflicts.append(
                 f"face {key} is filed under {self._people.title(face.person)} in the bundle and under"
-                f" {self._people.name(owner)} here, which is kept: that is as late or later"
+                f" {self._people.name(owner)} here, which is kept: {reason}"
             )
             return
         person = self._people.row(face.person)
         if person == owner:  # two new people of one name
             return
-        self._connection.execute("UPDATE faces SET person = ? WHERE key = ?", (person, key))
-        self._connection.execute("UPDATE face_ids SET changed = ? WHERE face = ?", (face.changed, key))
+        self._records.assign_face(key, person, face.changed)
         self._result.refiled += 1
 
     def _add(self, numbers: list[int]) -> None:
         """Take up the faces that are new."""
-        keys = self._index.add(self._contents.vectors[np.array(numbers)]).tolist()
+        keys = self._records.add_faces(self._contents.vectors[np.array(numbers)])
         for done, (number, key) in enumerate(zip(numbers, keys, strict=True), 1):
             face = self._contents.faces[number]
-            photo = self._photo(face.photo)
-            chief = face.chief and not self._has_chief(photo)
-            marks, person = np.array(face.landmarks, "<f4").tobytes(), self._people.row(face.person)
-            jpeg = self._contents.thumbnail(face)
-            row = rows.FaceRow(key, photo, person, chief, face.box, face.score, marks, jpeg)
-            rows.insert_face(self._connection, row)
-            bundle_ids.set_id(self._connection, "face_ids", key, (face.id, face.created, face.changed))
-            self._connection.execute("DELETE FROM removed_faces WHERE id = ?", (face.id,))
+            photo = self._records.add_photo(face.photo, self._paths(face.photo))
+            person, jpeg = self._people.row(face.person), self._contents.thumbnail(face)
+            dated = replace(face, created=clamped(face.created), changed=clamped(face.changed))
+            self._records.add_face(key, dated, photo, person, jpeg)
             self._result.added += 1
             if self._progress:
                 self._progress(done, len(numbers))
 
-    def _has_chief(self, photo: int) -> bool:
-        return (
-            self._connection.execute("SELECT 1 FROM faces WHERE photo = ? AND is_primary", (photo,)).fetchone()
-            is not None
-        )
-
-    def _photo(self, photo: BundlePhoto) -> int:
-        """The row of a photo; a new one is said to lie in the bundle, until it is registered from its own place."""
-        digest = bytes.fromhex(photo.sha256)
-        row = self._connection.execute("SELECT id, state FROM photos WHERE hash = ?", (digest,)).fetchone()
-        if row is not None:
-            if row[1] != "ok":  # somebody could read it
-                self._connection.execute("UPDATE photos SET state = 'ok', message = NULL WHERE id = ?", (row[0],))
-            return int(row[0])
-        made = rows.insert_photo(
-            self._connection,
-            digest,
-            state="ok",
-            message=None,
-            reader=faceall.__version__,
-            width=photo.width,
-            height=photo.height,
-        )
-        rows.insert_file(self._connection, self._free_path(photo), made, size=0, mtime=0, person="")
-        return made
-
-    def _free_path(self, photo: BundlePhoto) -> bytes:
+    def _paths(self, photo: BundlePhoto) -> list[bytes]:
+        """Where a new photo may be noted: its own place where that is known, else in the bundle."""
         inside = [os.fsencode(self._result.path / photo.sha256[:digits] / photo.name) for digits in (12, 64)]
         known = [os.fsencode(self._contents.places[photo.sha256])] if photo.sha256 in self._contents.places else []
-        for path in (*known, *inside):
-            if not rows.is_known_path(self._connection, path):
-                break
-        return path
+        return [*known, *inside]
+
+
+def is_future(moment: str) -> bool:
+    """Return whether a time is more than a day ahead of this machine's clock, so that no order follows from it."""
+    return moment > time.strftime(_TIME, time.gmtime(time.time() + _CLOCK_TOLERANCE))
+
+
+def clamped(moment: str) -> str:
+    """Return a time, or the present one for a time in the future."""
+    return time.strftime(_TIME, time.gmtime()) if is_future(moment) else moment

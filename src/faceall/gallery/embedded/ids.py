@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Literal
 
-from faceall.gallery.embedded.schema import NOW
+from faceall.gallery.embedded.schema import LATER
 
 
 def set_id(
@@ -58,4 +58,4 @@ def pass_on_ids(connection: sqlite3.Connection, source: int, target: int) -> Non
     row = connection.execute("SELECT id FROM person_ids WHERE person = ?", (source,)).fetchone()
     if row is not None:
         remember_person(connection, row[0], target)
-    connection.execute(f"UPDATE person_ids SET changed = {NOW} WHERE person = ?", (target,))
+    connection.execute(f"UPDATE person_ids SET changed = {LATER} WHERE person = ?", (target,))

@@ -20,6 +20,9 @@ _VERSION_KEY = "gallery.schema"
 NOW = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"
 """SQL: the current time, as bundles write it."""
 
+LATER = f"max({NOW}, strftime('%Y-%m-%dT%H:%M:%SZ', changed, '+1 second'))"
+"""SQL: the time of a change to a row with a column `changed`, after every one before, whatever the clock says."""
+
 UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-'"
     " || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
@@ -187,13 +190,14 @@ _SECOND = Migration(
         " WHERE key NOT IN (SELECT face FROM face_ids)",
         "CREATE TRIGGER IF NOT EXISTS person_ids_given AFTER INSERT ON people BEGIN"
         f" INSERT INTO person_ids VALUES (new.id, {UUID}, {NOW}, {NOW}); END",
-        "CREATE TRIGGER IF NOT EXISTS person_ids_changed AFTER UPDATE OF name ON people WHEN new.name <> old.name BEGIN"
-        f" UPDATE person_ids SET changed = {NOW} WHERE person = new.id; END",
+        "DROP TRIGGER IF EXISTS person_ids_changed",  # it believed the clock
+        "CREATE TRIGGER person_ids_changed AFTER UPDATE OF name ON people WHEN new.name <> old.name BEGIN"
+        f" UPDATE person_ids SET changed = {LATER} WHERE person = new.id; END",
         "CREATE TRIGGER IF NOT EXISTS face_ids_given AFTER INSERT ON faces BEGIN"
         f" INSERT INTO face_ids VALUES (new.key, {UUID}, {NOW}, {NOW}); END",
-        "CREATE TRIGGER IF NOT EXISTS face_ids_changed AFTER UPDATE OF person ON faces"
-        " WHEN new.person IS NOT old.person"
-        f" BEGIN UPDATE face_ids SET changed = {NOW} WHERE face = new.key; END",
+        "DROP TRIGGER IF EXISTS face_ids_changed",
+        "CREATE TRIGGER face_ids_changed AFTER UPDATE OF person ON faces WHEN new.person IS NOT old.person BEGIN"
+        f" UPDATE face_ids SET changed = {LATER} WHERE face = new.key; END",
         "CREATE TRIGGER IF NOT EXISTS face_ids_removed AFTER DELETE ON face_ids BEGIN"
         f" INSERT OR REPLACE INTO removed_faces VALUES (old.id, {NOW}); END",
         "CREATE TRIGGER IF NOT EXISTS face_aliases_removed AFTER DELETE ON face_aliases BEGIN"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +14,18 @@ from typing import Any
 from faceall.errors import IndexDamagedError, IndexFileError
 from faceall.gallery.embedded import removal as removals
 from faceall.gallery.embedded import schema
+from faceall.gallery.embedded.bundles import EmbeddedBundles
 from faceall.gallery.embedded.faces import EmbeddedFaces
+from faceall.gallery.embedded.health import find_problems
 from faceall.gallery.embedded.people import EmbeddedPeople
 from faceall.gallery.embedded.photos import EmbeddedPhotos
+from faceall.gallery.embedded.reembedding import EmbeddedReembedding
+from faceall.gallery.embedded.repair import gallery_statistics, verify_gallery
 from faceall.gallery.embedded.transfer import EmbeddedTransfer
-from faceall.gallery.maintenance.health import find_problems
 from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
 from faceall.index import FaceIndex
-from faceall.index.maintenance import Verification
+from faceall.index.maintenance import Verification, backup
+from faceall.index.maintenance_compact import Compaction, compact
 
 _SETTING = "gallery."
 
@@ -33,7 +39,8 @@ class EmbeddedStore:
     def __init__(self, index: FaceIndex) -> None:
         self.index = index
         self.photos, self.faces, self.people = EmbeddedPhotos(index), EmbeddedFaces(index), EmbeddedPeople(index)
-        self.transfer = EmbeddedTransfer(index)
+        self.transfer, self.bundles = EmbeddedTransfer(index), EmbeddedBundles(index)
+        self.reembedding = EmbeddedReembedding(index)
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False) -> EmbeddedStore:
@@ -142,15 +149,23 @@ class EmbeddedStore:
 
     def verify(self) -> Verification:
         """Read everything and compare: database, vectors, graph, thumbnails, and recall against exact search."""
-        from faceall.gallery.maintenance.repair import verify_gallery
-
         return verify_gallery(self.index)
 
     def statistics(self) -> GalleryStatistics:
         """Count faces and bytes, and how the graph is built."""
-        from faceall.gallery.maintenance.repair import gallery_statistics
-
         return gallery_statistics(self.index)
+
+    def migration_command(self, model: str) -> str:
+        """Return what to run to switch the gallery to an installed model, for messages."""
+        return f"faceall index migrate --model {shlex.quote(model)}"
+
+    def compact(self) -> Compaction:
+        """Release the space of removed faces. Raises IndexBusyError while others write."""
+        return compact(self.index)
+
+    def backup(self, target: Path, *, beside: Sequence[str] = ()) -> int:
+        """Copy one moment of the gallery into a new folder; return its bytes. Raises IndexFileError."""
+        return backup(self.index, target, beside=beside)
 
     def remaining(self, removal: Removal) -> int:
         """How many rows of what was removed can still be found."""

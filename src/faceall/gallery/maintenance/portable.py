@@ -29,8 +29,8 @@ from faceall.gallery.bundle.merge import Incoming
 from faceall.gallery.bundle.reader import LARGEST_THUMBNAIL, is_small_jpeg
 from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto, as_json, list_json
 from faceall.gallery.identifiers import derived_id
+from faceall.gallery.store import Store
 from faceall.images import encode_jpeg
-from faceall.index import FaceIndex
 from faceall.index.portable import ForeignVectors, load_array, read_foreign
 from faceall.models import sha256_of
 from faceall.types import Float32Array
@@ -43,14 +43,14 @@ _LARGEST_HEAD = 1 << 20
 _LARGEST_LINE = 16 << 10
 
 
-def export_folder(index: FaceIndex, target: Path) -> BundleExport:
-    """Write the gallery in `index` as the new folder `target`, which appears whole or not at all.
+def export_folder(store: Store, target: Path) -> BundleExport:
+    """Write the gallery in `store` as the new folder `target`, which appears whole or not at all.
 
     Raises IndexFileError where something is there already or it cannot be written.
     """
     try:
         with new_folder(target, mode=0o700) as draft:
-            people, faces = _write(index, draft)
+            people, faces = _write(store, draft)
         size = sum(path.stat().st_size for path in target.iterdir())
     except FileExistsError as error:
         raise IndexFileError(f"{target}: is there already; an export needs a new or empty folder") from error
@@ -59,8 +59,8 @@ def export_folder(index: FaceIndex, target: Path) -> BundleExport:
     return BundleExport(target, people, faces, size)
 
 
-def _write(index: FaceIndex, draft: Path) -> tuple[int, int]:
-    with read_gallery(index) as gallery:
+def _write(store: Store, draft: Path) -> tuple[int, int]:
+    with read_gallery(store) as gallery:
         np.save(draft / "vectors.npy", gallery.vectors.astype("<f4", copy=False), allow_pickle=False)
         (draft / "people.json").write_bytes(list_json(gallery.people))
         place = 0
@@ -74,7 +74,7 @@ def _write(index: FaceIndex, draft: Path) -> tuple[int, int]:
         head = {
             "kind": KIND,
             "format": FORMAT,
-            "model": index.model,
+            "model": store.model,
             "dimension": gallery.vectors.shape[1],
             "metric": "squared-l2",
             "people": len(gallery.people),

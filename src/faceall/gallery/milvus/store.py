@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import faceall
-from faceall.errors import IndexDamagedError, IndexFileError, IndexMismatchError, IndexNewerError
+from faceall.errors import IndexDamagedError, IndexFileError, IndexMismatchError, IndexNewerError, NotSupportedError
 from faceall.gallery.milvus import rows
 from faceall.gallery.milvus.address import Address
 from faceall.gallery.milvus.connection import Connection
@@ -24,7 +25,9 @@ from faceall.gallery.milvus.photos import MilvusPhotos
 from faceall.gallery.milvus.transfer import MilvusTransfer
 from faceall.gallery.milvus.work import Work, listed, on_their_way, sweep
 from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
+from faceall.gallery.store import BundleRecords, ReembeddingRecords
 from faceall.index.maintenance import Statistics, Verification
+from faceall.index.maintenance_compact import Compaction
 from faceall.types import Float32Array
 
 _HEAD = "meta/gallery"
@@ -305,6 +308,35 @@ class MilvusStore:
             waypoints=0,
         )
         return GalleryStatistics(index, found.faces, found.people, found.photos, 0, pictures)
+
+    def migration_command(self, model: str) -> str:
+        """Return what to run to switch the gallery to an installed model, for messages."""
+        command = f"faceall index migrate --model {shlex.quote(model)}"
+        return f"faceall index move {self.name} FOLDER, there {command}, and move it back"
+
+    @property
+    def bundles(self) -> BundleRecords:
+        """Raise NotSupportedError: the ids of bundles are kept by triggers, which Milvus does not have."""
+        raise self._not_supported("Milvus gives people and faces no ids that bundles need")
+
+    @property
+    def reembedding(self) -> ReembeddingRecords:
+        """Raise NotSupportedError: a collection has vectors of one length, and no transaction exchanges them."""
+        raise self._not_supported("Milvus cannot exchange all vectors in one step")
+
+    def compact(self) -> Compaction:
+        """Raise NotSupportedError: the server compacts by itself."""
+        raise self._not_supported("Milvus compacts its segments by itself")
+
+    def backup(self, target: Path, *, beside: Sequence[str] = ()) -> int:
+        """Raise NotSupportedError: the server has a tool of its own."""
+        raise self._not_supported("back up the server with its own tool, milvus-backup")
+
+    def _not_supported(self, reason: str) -> NotSupportedError:
+        return NotSupportedError(
+            f"{self.name}: {reason}; that takes a gallery in a folder; copy this one there, and back afterwards:"
+            f" faceall index move {self.name} FOLDER"
+        )
 
     def remaining(self, removal: Removal) -> int:
         """How many rows of what was removed can still be found."""

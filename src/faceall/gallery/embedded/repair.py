@@ -14,9 +14,9 @@ from faceall.analysis.analyser import THUMBNAIL, make_thumbnail
 from faceall.errors import ImageError, IndexDamagedError, IndexFileError
 from faceall.gallery.embedded import rows as gallery_rows
 from faceall.gallery.embedded import schema, stale_faces
+from faceall.gallery.embedded.health import UNPLACED, find_problems
 from faceall.gallery.embedded.removal import forget_faces
-from faceall.gallery.maintenance.health import UNPLACED, find_problems
-from faceall.gallery.maintenance.migration import find_picture
+from faceall.gallery.maintenance.migration import find_image
 from faceall.gallery.records import GalleryStatistics
 from faceall.images import encode_jpeg, read_image
 from faceall.index import FaceIndex
@@ -185,7 +185,8 @@ def _restore_thumbnails(index: FaceIndex, connection: sqlite3.Connection, done: 
         photo, *box, score, marks = connection.execute(
             "SELECT photo, x0, y0, x1, y1, score, landmarks FROM faces WHERE key = ?", (key,)
         ).fetchone()
-        image = find_picture(connection, photo)[1]
+        (digest,) = connection.execute("SELECT hash FROM photos WHERE id = ?", (photo,)).fetchone()
+        image = find_image(digest, gallery_rows.paths_of(connection, photo))[1]
         if image is None:
             jpeg = encode_jpeg(np.full((THUMBNAIL, THUMBNAIL, 3), 128, np.uint8))
         else:

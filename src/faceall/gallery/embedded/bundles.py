@@ -1,0 +1,203 @@
+"""The records of a gallery in SQLite as bundles need them: read as one snapshot, and merged by their ids."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import faceall
+from faceall.errors import IndexFileError
+from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
+from faceall.gallery.embedded import ids, rows
+from faceall.gallery.embedded.columns import unmarked
+from faceall.gallery.store import StoredChange
+from faceall.index import FaceIndex
+from faceall.types import Float32Array
+
+_FACES = (
+    "SELECT faces.key, i.id, p.id, is_primary,"
+    " (SELECT path FROM files WHERE photo = photos.id ORDER BY id LIMIT 1), hash, width, height, x0, y0, x1, y1,"
+    " landmarks, score, i.created, i.changed, faces.person"
+    " FROM faces JOIN face_ids i ON i.face = faces.key JOIN photos ON photos.id = faces.photo"
+    " LEFT JOIN person_ids p ON p.person = faces.person ORDER BY i.id"
+)
+_PEOPLE = "SELECT i.id, name, created, changed FROM person_ids i JOIN people p ON p.id = i.person"
+
+
+class EmbeddedSnapshot:
+    """`GallerySnapshot` of SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, found: list[Any], dimension: int) -> None:
+        self._connection, self._rows = connection, found
+        self.faces = tuple(_face(row) for row in found)
+        wanted = {face.person for face in self.faces}
+        people = (BundlePerson(*row) for row in connection.execute(_PEOPLE) if row[0] in wanted)
+        self.people = tuple(sorted(people, key=lambda person: person.id))
+        self.vectors = _vectors(connection, [row[0] for row in found], dimension)
+
+    def thumbnail(self, number: int) -> bytes:
+        """Return the JPEG of a face, by its place among the faces."""
+        key = self._rows[number][0]
+        row = self._connection.execute("SELECT jpeg FROM thumbnails WHERE face = ?", (key,)).fetchone()
+        if row is None:
+            raise IndexFileError(f"face {key} has lost its thumbnail: faceall index repair says what else is missing")
+        return bytes(row[0])
+
+    def path(self, number: int) -> str:
+        """Return the file that shows a face, as last seen."""
+        return os.fsdecode(unmarked(self._rows[number][4] or b"")).encode("utf-8", "replace").decode()
+
+
+class EmbeddedBundles:
+    """`BundleRecords` in SQLite."""
+
+    def __init__(self, index: FaceIndex) -> None:
+        self._index = index
+
+    @contextmanager
+    def snapshot(self, people: Collection[int] | None = None) -> Iterator[EmbeddedSnapshot]:
+        """Read all faces, or those of some people, at one moment."""
+        with self._index.reading() as connection:
+            found = [row for row in connection.execute(_FACES) if people is None or row[-1] in people]
+            yield EmbeddedSnapshot(connection, found, self._index.dimension or 1)
+
+    def person(self, identity: str) -> int | None:
+        """Return the row of the person with an id."""
+        return ids.person_by_id(self._index.connection, identity)
+
+    def add_person(self, name: str, identity: str, created: str, changed: str) -> int:
+        """Add a person with an id; return the row."""
+        with self._index.transaction() as connection:
+            row = rows.insert_person(connection, name)
+            ids.set_id(connection, "person_ids", row, (identity, created, changed))
+        return row
+
+    def link_person(self, identity: str, row: int) -> None:
+        """Note another id of a person."""
+        with self._index.transaction() as connection:
+            ids.remember_person(connection, identity, row)
+
+    def person_change(self, row: int) -> tuple[str, str]:
+        """Return the name of a person and when it was last changed."""
+        statement = "SELECT name, changed FROM people JOIN person_ids ON person = people.id WHERE people.id = ?"
+        name, changed = self._index.connection.execute(statement, (row,)).fetchone()
+        return name, changed
+
+    def rename_person(self, row: int, name: str, changed: str) -> None:
+        """Rename a person as of a time."""
+        with self._index.transaction() as connection:
+            connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, row))
+            connection.execute("UPDATE person_ids SET changed = ? WHERE person = ?", (changed, row))
+
+    def face(self, identity: str) -> int | None:
+        """Return the key of the face with an id."""
+        return ids.face_by_id(self._index.connection, identity)
+
+    def twin(self, digest: bytes, vector: bytes) -> int | None:
+        """Return the key of a face on the photo with a SHA-256 that has the very same vector."""
+        row = self._index.connection.execute(
+            "SELECT faces.key FROM photos JOIN faces ON faces.photo = photos.id JOIN vectors ON vectors.key = faces.key"
+            " WHERE hash = ? AND vector = ? ORDER BY faces.key",
+            (digest, vector),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def link_face(self, identity: str, key: int) -> None:
+        """Note another id of a face."""
+        with self._index.transaction() as connection:
+            ids.remember_face(connection, identity, key)
+
+    def face_change(self, key: int) -> StoredChange:
+        """Return the person of a face, when that was last changed, and the vector."""
+        found = self._index.connection.execute(
+            "SELECT person, changed, vector FROM faces JOIN face_ids ON face = faces.key"
+            " JOIN vectors ON vectors.key = faces.key WHERE faces.key = ?",
+            (key,),
+        ).fetchone()
+        return StoredChange(*found)
+
+    def assign_face(self, key: int, person: int | None, changed: str) -> None:
+        """Assign a face to a person as of a time."""
+        with self._index.transaction() as connection:
+            connection.execute("UPDATE faces SET person = ? WHERE key = ?", (person, key))
+            connection.execute("UPDATE face_ids SET changed = ? WHERE face = ?", (changed, key))
+
+    def was_removed(self, identity: str) -> bool:
+        """Return whether the face with an id was removed here."""
+        return ids.was_removed(self._index.connection, identity)
+
+    def add_photo(self, photo: BundlePhoto, paths: Sequence[bytes]) -> int:
+        """Return the row of a photo; a new one is noted at the first path that no other photo has."""
+        digest = bytes.fromhex(photo.sha256)
+        with self._index.transaction() as connection:
+            known = rows.photo_with(connection, digest)
+            if known is not None:  # somebody could read it
+                connection.execute(
+                    "UPDATE photos SET state = 'ok', message = NULL WHERE id = ? AND state <> 'ok'", (known,)
+                )
+                return known
+            row = rows.insert_photo(
+                connection,
+                digest,
+                state="ok",
+                message=None,
+                reader=faceall.__version__,
+                width=photo.width,
+                height=photo.height,
+            )
+            free = (path for path in paths if not rows.is_known_path(connection, path))
+            rows.insert_file(connection, next(free, paths[-1]), row, size=0, mtime=0, person="")
+        return row
+
+    def add_faces(self, vectors: Float32Array) -> list[int]:
+        """Add vectors (n, dimension); return their keys, each of which has to be given to `add_face` next."""
+        return self._index.add(vectors).tolist()
+
+    def add_face(self, key: int, face: BundleFace, photo: int, person: int | None, jpeg: bytes) -> None:
+        """Add the record of a face whose vector is there; it is primary unless its photo has such a face."""
+        with self._index.transaction() as connection:
+            other = connection.execute("SELECT 1 FROM faces WHERE photo = ? AND is_primary", (photo,)).fetchone()
+            marks = np.array(face.landmarks, "<f4").tobytes()
+            primary = face.chief and other is None
+            rows.insert_face(connection, rows.FaceRow(key, photo, person, primary, face.box, face.score, marks, jpeg))
+            ids.set_id(connection, "face_ids", key, (face.id, face.created, face.changed))
+            connection.execute("DELETE FROM removed_faces WHERE id = ?", (face.id,))
+
+    def remove_empty_people(self) -> None:
+        """Remove people who have no face."""
+        with self._index.transaction() as connection:
+            rows.remove_all_empty_people(connection)
+
+
+def _face(row: Any) -> BundleFace:
+    _, identity, person, primary, path, digest, width, height, *box, landmarks, score, created, changed, _ = row
+    points = np.frombuffer(landmarks, "<f4").reshape(5, 2).tolist()
+    return BundleFace(
+        id=identity,
+        person=person,
+        chief=bool(primary),
+        photo=BundlePhoto(_file_name(path), digest.hex(), width, height),
+        box=tuple(box),
+        landmarks=tuple(map(tuple, points)),
+        score=min(max(score, 0.0), 1.0),  # engines round
+        created=created,
+        changed=changed,
+    )
+
+
+def _file_name(path: bytes | None) -> str:
+    """The last part of a path, in letters that JSON can hold."""
+    return os.path.basename(os.fsdecode(unmarked(path or b""))).encode("utf-8", "replace").decode() or "photo"
+
+
+def _vectors(connection: sqlite3.Connection, keys: list[int], size: int) -> Float32Array:
+    vectors = np.empty((len(keys), size), np.float32)
+    for row, key in enumerate(keys):
+        blob = connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()[0]
+        vectors[row] = np.frombuffer(blob, "<f4")
+    return vectors
