@@ -23,7 +23,7 @@ from faceall.detect.boxes import Overlap, apply_offsets, are_usable, areas, over
 from faceall.detect.crops import cut_squares, halvings
 from faceall.detect.pyramid import draw_pyramid, plan_pyramid, strips
 from faceall.detect.weights import OUTPUT
-from faceall.models import FACENET_CROP, CropRule, Manifest
+from faceall.models import FACENET_CROP, Alignment, CropRule, Manifest
 from faceall.types import Array, Faces, Float32Array, Image
 
 PORTRAIT = 120
@@ -53,6 +53,7 @@ def make_vectors(portrait: Image) -> dict[str, dict[str, Any]]:
         "pyramid.json": pyramid_vectors(),
         "scaling.json": scaling_vectors(),
         "crops.json": crop_vectors(),
+        "alignment.json": alignment_vectors(),
         "squares.json": square_vectors(),
         "detection.json": detection_vectors(portrait),
         "search.json": search_vectors(),
@@ -166,6 +167,50 @@ def crop_vectors() -> dict[str, Any]:
     ]
     return {"boxes": floats(boxes), "width": 250, "height": 200, "rules": rules, "picture": pixels(picture),
             "crops": crops}  # fmt: skip
+
+
+def alignment_vectors() -> dict[str, Any]:
+    """Return landmarks with their maps to templates, and a picture under these maps."""
+    face = np.array([[46.5, 49.75], [67.75, 50.75], [57.0, 63.25], [45.5, 68.5], [67.25, 69.25]])
+    box, places = np.array([34.5, 29.5, 77.75, 85.25]), (np.arange(10).reshape(5, 2) % 3) / 8
+    free = ((0.3, 0.35), (0.7, 0.35), (0.5, 0.55), (0.34, 0.75), (0.66, 0.75))
+    turned = np.stack([110 - face[:, 0], 115 - face[:, 1]], axis=1)  # upside down
+    equal_eyes = face[[0, 0, 2, 3, 4]]
+    cases = (
+        ("a frontal face", Alignment("arcface-112"), face, box, (40, 40)),
+        ("another template", Alignment("openvino-0095"), face, box, (48, 48)),
+        ("reduced twofold and more", Alignment("openvino-0095"), face, box, (14, 14)),
+        ("reduced eightfold", Alignment("arcface-112", border="replicate"), face, box, (6, 6)),
+        ("upside down", Alignment("openvino-0095"), turned, box, (40, 40)),
+        ("a free template, not square", Alignment(free), face, box, (40, 48)),
+        ("at the edge", Alignment("openvino-0095"), face - [40, 30], box - [40, 30, 40, 30], (40, 40)),
+        ("at the edge, replicated", Alignment("openvino-0095", border="replicate"), face - 40, box - 40, (40, 40)),
+        ("outside", Alignment("openvino-0095"), face + 900, box + 900, (8, 8)),
+        ("outside, replicated", Alignment("openvino-0095", border="replicate"), face + 900, box + 900, (8, 8)),
+        ("landmarks nearly equal", Alignment("arcface-112"), 50 + places, box, (40, 40)),
+        ("equal eyes", Alignment("arcface-112"), equal_eyes, box, (40, 40)),
+        ("no box", Alignment("arcface-112"), face, box[[0, 0, 0, 0]], (8, 8)),
+    )
+    picture = smooth_picture(97, 89, 5)
+    return {"picture": pixels(picture), "cases": [_aligned(picture, *case) for case in cases]}
+
+
+def _aligned(
+    picture: Image, name: str, alignment: Alignment, landmarks: Array, box: Array, size: tuple[int, int]
+) -> dict[str, Any]:
+    """Return one case of `alignment_vectors`."""
+    fit = alignment.fit(landmarks, box, size=size)
+    crop = images.warp(picture, fit.matrices[0], size=size, border=alignment.border)
+    return {
+        "name": name,
+        "alignment": alignment.to_json(),
+        "size": list(size),
+        "landmarks": floats(landmarks),
+        "box": floats(box),
+        "usable": bool(fit.usable[0]),
+        "matrix": floats(fit.matrices[0]),
+        "crop": pixels(crop),
+    }
 
 
 def square_vectors() -> dict[str, Any]:

@@ -56,6 +56,7 @@ def assert_same(actual: Any, expected: Any, levels: int, where: str = "") -> Non
         ("pyramid.json", golden_vectors.pyramid_vectors, 0),
         ("scaling.json", golden_vectors.scaling_vectors, 0),
         ("crops.json", golden_vectors.crop_vectors, LEVELS),
+        ("alignment.json", golden_vectors.alignment_vectors, LEVELS),
         ("squares.json", golden_vectors.square_vectors, LEVELS),
         ("search.json", golden_vectors.search_vectors, 0),
     ],

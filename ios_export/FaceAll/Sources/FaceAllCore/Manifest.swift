@@ -73,7 +73,7 @@ extension Region {
 /// What an embedder is and needs: the manifest.json of its model folder, as far as a phone needs it.
 public struct Manifest: Equatable, Sendable, Codable {
     /// The number of the layout that this version reads.
-    public static let newestSchema = 1
+    public static let newestSchema = 2
 
     public let schema: Int
     public let name: String
@@ -83,7 +83,10 @@ public struct Manifest: Equatable, Sendable, Codable {
     /// Width and height of what the net takes, in pixels.
     public let inputSize: [Int]
     public let standardisation: Standardisation
-    public let crop: CropRule
+    /// nil for a model with an alignment.
+    public let crop: CropRule?
+    /// nil for a model with a crop rule.
+    public let alignment: Alignment?
     /// The squared distance up to which two faces count as one person; nil where it was not measured.
     public let matchThreshold: Double?
     public let licence: String
@@ -92,7 +95,7 @@ public struct Manifest: Equatable, Sendable, Codable {
         case schema, name, kind
         case embeddingSize = "embedding_size"
         case inputSize = "input_size"
-        case standardisation, crop
+        case standardisation, crop, alignment
         case matchThreshold = "match_threshold"
         case licence
     }
@@ -120,12 +123,23 @@ public struct Manifest: Equatable, Sendable, Codable {
                     + " expected an embedder"
             )
         }
+        guard (crop == nil) != (alignment == nil) else {
+            throw FaceAllError.badManifest("the model's manifest states a crop and an alignment, or neither")
+        }
     }
 
-    /// Cut a face out of a picture as the model wants to see it.
-    public func crop(_ box: Box, from picture: Pixels) throws -> Pixels {
-        let region = crop.region(of: box, width: picture.width, height: picture.height)
-        return try picture.cropped(region, width: inputSize[0], height: inputSize[1])
+    /// Cut a face out of a picture, or align it, as the model wants to see it.
+    public func crop(_ face: Face, from picture: Pixels) throws -> Pixels {
+        let (width, height) = (inputSize[0], inputSize[1])
+        if let alignment {
+            let map = alignment.map(of: face, width: width, height: height)
+            return try picture.warped(map, width: width, height: height, border: alignment.border)
+        }
+        guard let crop else {
+            throw FaceAllError.badManifest("the model's manifest states neither a crop nor an alignment")
+        }
+        let region = crop.region(of: face.box, width: picture.width, height: picture.height)
+        return try picture.cropped(region, width: width, height: height)
     }
 }
 

@@ -23,7 +23,7 @@ extension FaceEmbedding {
         if faces.isEmpty {
             return []
         }
-        return try await embed(crops: try faces.map { try manifest.crop($0.box, from: picture) })
+        return try await embed(crops: try faces.map { try manifest.crop($0, from: picture) })
     }
 }
 

@@ -171,6 +171,40 @@ final class ArithmeticTests: XCTestCase {
         XCTAssertThrowsError(try Pixels(width: 2, height: 2, values: [1, 2, 3]))
     }
 
+    private struct Alignments: Decodable {
+        struct Case: Decodable {
+            let name: String
+            let alignment: Alignment
+            let size: [Int]
+            let landmarks: [[Float]]
+            let box: [Float]
+            let usable: Bool
+            let matrix: [[Double]]
+            let crop: GoldenPicture
+        }
+
+        let picture: GoldenPicture
+        let cases: [Case]
+    }
+
+    func testFacesAreAlignedAsOnTheServer() throws {
+        let golden: Alignments = try Golden.read("alignment.json")
+        let picture = try golden.picture.pixels()
+        XCTAssertGreaterThanOrEqual(golden.cases.count, 8)
+        for one in golden.cases {
+            let points = one.landmarks.map { Point(x: $0[0], y: $0[1]) }
+            let face = Face(box: Box(one.box), score: 1, landmarks: points)
+            let map = one.alignment.map(of: face, width: one.size[0], height: one.size[1])
+            let numbers = [map.xx, map.xy, map.x0, map.yx, map.yy, map.y0]
+            for (number, expected) in zip(numbers, one.matrix.joined()) {
+                XCTAssertEqual(number, expected, accuracy: 1e-9 * max(abs(expected), 1), one.name)
+            }
+            XCTAssertEqual(one.alignment.isUsable(face), one.usable, one.name)
+            let made = try picture.warped(map, width: one.size[0], height: one.size[1], border: one.alignment.border)
+            assertSame(made, try one.crop.pixels(), levels: 1, one.name)
+        }
+    }
+
     private struct GoldenSquares: Decodable {
         struct Cut: Decodable { let size: Int, crops: [GoldenPicture] }
         let picture: GoldenPicture
