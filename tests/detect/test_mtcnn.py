@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from faceall.detect import Detector
+from faceall.detect import MtcnnDetector
+from faceall.detect.boxes import overlaps
 from faceall.types import Faces, Image
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
-    return Detector()
+def detector() -> MtcnnDetector:
+    return MtcnnDetector()
 
 
 def read(path: Path) -> Image:
@@ -34,7 +35,7 @@ def assert_same(first: Faces, second: Faces, pixels: float = 0.01) -> None:
     np.testing.assert_allclose(first.landmarks, second.landmarks, atol=pixels)
 
 
-def test_finds_the_astronaut(detector: Detector, astronaut: Image) -> None:
+def test_finds_the_astronaut(detector: MtcnnDetector, astronaut: Image) -> None:
     """The portrait has one face, and its eyes, nose and mouth are where they are."""
     faces = detector(astronaut)
     assert len(faces) == 1
@@ -48,11 +49,11 @@ def test_finds_the_astronaut(detector: Detector, astronaut: Image) -> None:
     assert nose[1] < left_mouth[1]
 
 
-def test_finds_the_face_wherever_it_is(detector: Detector, astronaut: Image) -> None:
+def test_finds_the_face_wherever_it_is(detector: MtcnnDetector, astronaut: Image) -> None:
     """A face moved by some pixels is found moved by as many."""
     moved = np.pad(astronaut, ((40, 8), (64, 16), (0, 0)), "edge")
     before, after = detector(astronaut), detector(moved)
-    assert len(after) == 1
+    assert (after.scores > 0.9).sum() == 1
     np.testing.assert_allclose(after.boxes[0] - before.boxes[0], [64, 40, 64, 40], atol=6)
 
 
@@ -60,14 +61,14 @@ def test_finds_the_face_wherever_it_is(detector: Detector, astronaut: Image) -> 
     "shape", [(1, 1), (1, 500), (2, 3000), (3000, 2), (11, 11), (12, 12), (20, 20), (21, 333), (22, 40000)]
 )
 @pytest.mark.parametrize("kind", ["blank", "noise"])
-def test_small_and_thin_images_have_no_faces(detector: Detector, shape: tuple[int, int], kind: str) -> None:
+def test_small_and_thin_images_have_no_faces(detector: MtcnnDetector, shape: tuple[int, int], kind: str) -> None:
     """However small or thin an image is, the answer is an empty `Faces`."""
     rng = np.random.default_rng(3)
     image = np.full((*shape, 3), 90, np.uint8) if kind == "blank" else rng.integers(0, 256, (*shape, 3), np.uint8)
     assert len(detector(image)) == 0
 
 
-def test_blank_and_noise_have_no_faces(detector: Detector) -> None:
+def test_blank_and_noise_have_no_faces(detector: MtcnnDetector) -> None:
     """Nothing is found where there is nothing."""
     rng = np.random.default_rng(5)
     for image in (np.zeros((300, 400, 3), np.uint8), rng.integers(0, 256, (300, 400, 3), np.uint8)):
@@ -77,7 +78,7 @@ def test_blank_and_noise_have_no_faces(detector: Detector) -> None:
 
 
 @pytest.mark.slow
-def test_a_huge_image_is_searched(detector: Detector, astronaut: Image) -> None:
+def test_a_huge_image_is_searched(detector: MtcnnDetector, astronaut: Image) -> None:
     """In 12000 x 9000 pixels a face is found, large or small."""
     image = np.full((9000, 12000, 3), 128, np.uint8)
     image[8000:8512, 11000:11512] = astronaut
@@ -90,30 +91,22 @@ def test_a_huge_image_is_searched(detector: Detector, astronaut: Image) -> None:
 
 def test_min_face_leaves_out_smaller_faces(astronaut: Image) -> None:
     """A face of about 95 pixels is found with min_face 60 and not with min_face 250."""
-    assert len(Detector(min_face=60)(astronaut)) == 1
-    assert len(Detector(min_face=250)(astronaut)) == 0
+    assert len(MtcnnDetector(min_face=60)(astronaut)) == 1
+    assert len(MtcnnDetector(min_face=250)(astronaut)) == 0
 
 
-def test_thresholds_are_obeyed(detector: Detector, astronaut: Image) -> None:
+def test_thresholds_are_obeyed(detector: MtcnnDetector, astronaut: Image) -> None:
     """A threshold of 1 lets nothing through; one of 0 in the last stage lets through all that the stage before did."""
-    assert len(Detector(thresholds=(0.6, 0.7, 1))(astronaut)) == 0
-    assert len(Detector(thresholds=(0.6, 0.7, 0))(astronaut)) >= len(detector(astronaut))
+    assert len(MtcnnDetector(thresholds=(0.6, 0.7, 1), lenient=False)(astronaut)) == 0
+    assert len(MtcnnDetector(thresholds=(0.6, 0.7, 0), lenient=False)(astronaut)) >= len(detector(astronaut))
 
 
 def test_few_proposals_bound_the_work(astronaut: Image) -> None:
     """With one proposal at most one face can come out, and the surest place is the face."""
-    assert len(Detector(max_proposals=1)(astronaut)) <= 1
+    assert len(MtcnnDetector(max_proposals=1)(astronaut)) <= 1
 
 
-def test_batch_equals_single(detector: Detector, astronaut: Image) -> None:
-    """Images of different sizes together give what each gives alone."""
-    images = [astronaut, astronaut[::2, ::2].copy(), np.zeros((40, 70, 3), np.uint8), astronaut[40:240, 130:310]]
-    for together, image in zip(detector.detect_batch(images), images, strict=True):
-        assert_same(together, detector(image))
-    assert detector.detect_batch([]) == []
-
-
-def test_non_contiguous_and_read_only_images(detector: Detector, astronaut: Image) -> None:
+def test_non_contiguous_and_read_only_images(detector: MtcnnDetector, astronaut: Image) -> None:
     """A view and a read-only array are images like any other."""
     view = astronaut[:, ::-1]
     copied = view.copy()
@@ -121,7 +114,7 @@ def test_non_contiguous_and_read_only_images(detector: Detector, astronaut: Imag
     assert_same(detector(view), detector(copied))
 
 
-def test_threads_share_a_detector(detector: Detector, astronaut: Image) -> None:
+def test_threads_share_a_detector(detector: MtcnnDetector, astronaut: Image) -> None:
     """Four threads that use one detector at once each get what one gets alone."""
     images = [astronaut, astronaut[::2, ::2].copy(), astronaut[:300, :400].copy(), astronaut[:, ::-1].copy()]
     expected = [detector(image) for image in images]
@@ -156,47 +149,51 @@ def test_threads_share_a_detector(detector: Detector, astronaut: Image) -> None:
 def test_options_out_of_range_are_refused(options: dict[str, Any], text: str) -> None:
     """A value out of its range is named, with the range."""
     with pytest.raises(ValueError, match=text):
-        Detector(**options)
+        MtcnnDetector(**options)
 
 
-@pytest.mark.parametrize(
-    "array",
-    [
-        np.zeros((5, 5), np.uint8),
-        np.zeros((5, 5, 4), np.uint8),
-        np.zeros((0, 5, 3), np.uint8),
-        np.zeros((5, 5, 3), np.float32),
-    ],
-)
-def test_what_is_no_image_is_refused(detector: Detector, array: Image) -> None:
-    """An array of another shape or type is refused, with its shape and type."""
-    with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8 RGB; this array is"):
-        detector(array)
-
-
-def test_group_photo_has_six_faces(detector: Detector, shared: Path) -> None:
+def test_group_photo_has_six_faces(detector: MtcnnDetector, shared: Path) -> None:
     """Six people, six faces, none twice."""
     faces = detector(read(shared / "data/photos/group-of-six.jpg"))
     assert len(faces) == 6
     assert faces.scores.min() > 0.9
 
 
-def test_every_gallery_photo_has_a_face(detector: Detector, shared: Path) -> None:
+def test_every_gallery_photo_has_a_face(detector: MtcnnDetector, shared: Path) -> None:
     """In each photo of the three people there is at least one sure face."""
     paths = sorted(shared.glob("data/gallery/*/*.jpg"))
     assert len(paths) == 9
     assert [path.name for path in paths if not (detector(read(path)).scores > 0.9).any()] == []
 
 
-def test_caffe_folder_finds_the_same_faces(detector: Detector, astronaut: Image, shared: Path) -> None:
+def test_caffe_folder_finds_the_same_faces(detector: MtcnnDetector, astronaut: Image, shared: Path) -> None:
     """The original Caffe files, trained on transposed images, give the same faces as the default weights."""
-    other = Detector(weights=shared / "models/mtcnn")
+    other = MtcnnDetector(weights=shared / "models/mtcnn")
     assert_same(other(astronaut), detector(astronaut))
 
 
 def test_very_fine_pyramids_are_counted_right(astronaut: Image) -> None:
     """More levels than a byte can number still find the face."""
     image = cv2.resize(astronaut, (1500, 1500))
-    faces = Detector(min_face=12, factor=0.95)(np.asarray(image, np.uint8))
+    faces = MtcnnDetector(min_face=12, factor=0.95)(np.asarray(image, np.uint8))
     assert len(faces) >= 1
     np.testing.assert_allclose(faces[0].box, np.array([181, 62, 266, 171]) * 1500 / 512, atol=20)
+
+
+def test_lenient_detection_keeps_every_face_of_the_strict_one(shared: Path) -> None:
+    """On photos of groups, whatever passes the thresholds is also found with joint evidence."""
+    strict, lenient = MtcnnDetector(lenient=False), MtcnnDetector()
+    for path in sorted(shared.glob("data/photos/*.jpg")):
+        image = read(path)
+        before, after = strict(image), lenient(image)
+        overlap = overlaps(before.boxes, after.boxes)
+        assert not len(before) or (overlap.max(axis=1) > 0.5).all(), path.name
+
+
+def test_lenient_detection_finds_covered_faces(astronaut: Image) -> None:
+    """A portrait with a gray bar over the mouth is lost by the thresholds and found by joint evidence."""
+    covered = astronaut.copy()
+    covered[130:175, 190:262] = 200
+    strict, lenient = MtcnnDetector(lenient=False)(covered), MtcnnDetector()(covered)
+    assert len(lenient) >= len(strict)
+    assert len(lenient) == 1

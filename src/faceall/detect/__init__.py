@@ -1,5 +1,15 @@
 """Detect faces in images."""
 
-from faceall.detect.mtcnn import Detector
+from faceall.detect.detector import Detector, installed_detectors
+from faceall.detect.installed import install_detector, is_detector_file
+from faceall.detect.mtcnn import MtcnnDetector
+from faceall.detect.single_shot import SingleShotDetector
 
-__all__ = ["Detector"]
+__all__ = [
+    "Detector",
+    "MtcnnDetector",
+    "SingleShotDetector",
+    "install_detector",
+    "installed_detectors",
+    "is_detector_file",
+]

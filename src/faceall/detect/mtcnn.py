@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +21,20 @@ _REFINED, _FINAL = 24, 48  # input sides of R-Net and O-Net
 _SAME_FACE = 0.7  # overlap above which two boxes show the same face
 _SCORE_POWER = 4  # boxes are averaged with score ** power as weights
 _SECOND_PASS = 0.3  # how far boxes and landmarks move towards the result of the second pass
+_FLOORS = (0.3, 0.2)  # thresholds of P-Net and R-Net for candidates that may pass by joint evidence
+_HIGHEST_LOGIT = 4.0  # of O-Net for the mirrored crop of a candidate that fails a threshold; rarely exceeded
+_JOINT_WEIGHTS = np.array([0.08, 0.19, 0.40, 0.34], np.float32)  # of the logits of P-, R- and O-Net, and O-Net mirrored
+_JOINT_BIAS = -1.27
+_JOINT_THRESHOLD = 0.42
+_PENALTY, _PLACES = 0.5, 5.1  # logits per log of the number of places in the image, above that of the fitted data
+_PART_OF_A_FACE = 0.4  # overlap with a better face above which a face that fails a threshold is dropped
 _MAX_PROPOSALS = 1_000_000
 _BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _LARGEST_BATCH = {_REFINED: 128, _FINAL: 16}  # larger batches do not fit the processor's cache
 
 
-class Detector:
-    """Face detector with five landmarks (MTCNN). Safe to call from several threads.
+class MtcnnDetector:
+    """Detection with MTCNN, a cascade of three nets over an image pyramid. Safe to call from several threads.
 
     Parameters
     ----------
@@ -44,6 +50,10 @@ class Detector:
         Name of the inference engine. Default: the fastest that pip installs.
     precision : Precision
         Precision of the nets; "auto" lets the engine choose.
+    lenient : bool
+        Also accept faces that fail a threshold if the nets together consider them faces: a logistic regression on
+        their logits and on that of O-Net for the mirrored crop. It finds more small, turned and covered faces; every
+        face that passes the thresholds is still found. False gives the original cascade.
     max_proposals : int
         Maximum number of proposals, best first, that are passed to R-Net. Bounds the time for one image.
 
@@ -60,6 +70,8 @@ class Detector:
     Networks. IEEE Signal Processing Letters 23 (2016).
     """
 
+    name = "mtcnn"
+
     def __init__(
         self,
         *,
@@ -69,6 +81,7 @@ class Detector:
         weights: str | Path | None = None,
         engine: str | None = None,
         precision: Precision = "auto",
+        lenient: bool = True,
         max_proposals: int = 2000,
     ) -> None:
         self.min_face = _in_range("min_face", min_face, 12, math.inf)
@@ -77,6 +90,8 @@ class Detector:
             raise ValueError(f"thresholds has {len(self.thresholds)} numbers, expected 3")
         self.factor = _in_range("factor", factor, 0.1, 0.95)
         self.max_proposals = int(_in_range("max_proposals", min(max_proposals, _MAX_PROPOSALS), 1, math.inf))
+        self.lenient = lenient
+        self._floors = _FLOORS if lenient else (1.0, 1.0)
         runner = get_engine(engine)
         self._nets = [
             compile_cached(runner, source.fingerprint, source.read, [OUTPUT], precision)
@@ -95,69 +110,70 @@ class Detector:
         -------
         Faces
             Best first.
-
-        Raises
-        ------
-        ValueError
-            If the array has another shape or type.
         """
-        image = _checked(image)
         pyramid = plan_pyramid(image.shape[1], image.shape[0], self.min_face, self.factor)
         if not pyramid.levels:
             return Faces.empty()
         scaled_images = halvings(image)
-        boxes = self._propose(scaled_images, pyramid)  # P-Net over an image pyramid
-        boxes = self._refine(scaled_images, boxes)  # R-Net on 24 x 24 crops
-        return self._finish(scaled_images, boxes)  # O-Net on 48 x 48 crops, landmarks
+        candidates = self._propose(scaled_images, pyramid)  # P-Net over an image pyramid
+        candidates = self._refine(scaled_images, candidates)  # R-Net on 24 x 24 crops
+        return self._finish(scaled_images, candidates)  # O-Net on 48 x 48 crops, landmarks
 
-    def detect_batch(self, images: Iterable[Image]) -> list[Faces]:
-        """Find the faces of several images, which may differ in size.
+    def _propose(self, scaled_images: Sequence[Image], pyramid: Pyramid) -> _Candidates:
+        """Run P-Net on the pyramid; returns squares with P-Net's logit."""
+        least = _logit(min(self.thresholds[0], self._floors[0]))
+        boxes, logits = propose(scaled_images, pyramid, self._nets[0], least, self.max_proposals)
+        return _Candidates(to_square(boxes), logits[:, None])
 
-        Each image is processed in its own thread: that uses the processor better than several threads in one small
-        net.
+    def _refine(self, scaled_images: Sequence[Image], candidates: _Candidates) -> _Candidates:
+        """Run R-Net on the proposals; returns squares with the logits of two nets."""
+        candidates = candidates.usable(scaled_images[0].shape)
+        found = run_in_batches(
+            self._nets[1], cut_squares(scaled_images, candidates.boxes, _REFINED), _LARGEST_BATCH[_REFINED]
+        )
+        passed = found[:, 0] > _logit(min(self.thresholds[1], self._floors[1]))
+        moved = apply_offsets(candidates.boxes[passed], found[passed, 1:5])
+        logits = np.column_stack([candidates.logits[passed], found[passed, 0]])
+        kept = suppress(moved, logits[:, 1], _SAME_FACE)
+        return _Candidates(to_square(moved[kept]), logits[kept])
 
-        Parameters
-        ----------
-        images : iterable of (H, W, 3) uint8
-            RGB.
-
-        Returns
-        -------
-        list of Faces
-            In the order of the images.
-
-        Raises
-        ------
-        ValueError
-            If an array has another shape or type.
-        """
-        checked = [_checked(image) for image in images]
-        if len(checked) < 2:
-            return [self(image) for image in checked]
-        with ThreadPoolExecutor(min(len(checked), os.cpu_count() or 1)) as pool:
-            return list(pool.map(self, checked))
-
-    def _propose(self, scaled_images: Sequence[Image], pyramid: Pyramid) -> Float32Array:
-        """Run P-Net on the pyramid; returns squares (N, 4)."""
-        least = _logit(self.thresholds[0])
-        return to_square(propose(scaled_images, pyramid, self._nets[0], least, self.max_proposals))
-
-    def _refine(self, scaled_images: Sequence[Image], boxes: Float32Array) -> Float32Array:
-        """Run R-Net on the proposals; returns squares (M, 4)."""
-        boxes, found = self._classify(scaled_images, boxes, _REFINED, self._nets[1], self.thresholds[1])
-        moved = apply_offsets(boxes, found[:, 1:5])
-        return to_square(moved[suppress(moved, found[:, 0], _SAME_FACE)])
-
-    def _finish(self, scaled_images: Sequence[Image], boxes: Float32Array) -> Faces:
-        """Run O-Net on the refined boxes and merge its results into faces."""
-        boxes, found = self._classify(scaled_images, boxes, _FINAL, self._nets[2], self.thresholds[2])
-        if not len(boxes):
+    def _finish(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Faces:
+        """Run O-Net on the refined boxes and merge the accepted ones into faces."""
+        candidates = candidates.usable(scaled_images[0].shape)
+        crops = cut_squares(scaled_images, candidates.boxes, _FINAL)
+        found = run_in_batches(self._nets[2], crops, _LARGEST_BATCH[_FINAL])
+        scores, passed = self._accept(candidates, found, crops, scaled_images[0].shape)
+        accepted = passed | (scores >= _JOINT_THRESHOLD) if self.lenient else passed
+        if not accepted.any():
             return Faces.empty()
-        moved, landmarks, scores = *_placed(boxes, found), _probability(found[:, 0])
+        scores, passed = scores[accepted], passed[accepted]
+        moved, landmarks = _placed(candidates.boxes[accepted], found[accepted])
         kept = suppress(moved, scores, _SAME_FACE, Overlap.SMALLER)
+        kept = kept[passed[kept] | ~_overlap_better(moved[kept])]
         moved, landmarks = _means(moved, landmarks, scores, kept)
         moved, landmarks = self._second_pass(scaled_images, moved, landmarks)
         return Faces(moved, scores[kept], landmarks)
+
+    def _accept(
+        self, candidates: _Candidates, found: Float32Array, crops: Float32Array, shape: tuple[int, ...]
+    ) -> tuple[Float32Array, Array]:
+        """Score every candidate and decide whether it passes the thresholds: (N,) float32 and (N,) bool.
+
+        With `lenient`, the score is the joint evidence of the nets. It includes O-Net's result for the mirrored crop
+        of those that fail a threshold and may still become faces.
+        """
+        three = np.column_stack([candidates.logits, found[:, 0]])
+        passed = (three > [_logit(threshold) for threshold in self.thresholds]).all(axis=1)
+        if not self.lenient:
+            return _probability(found[:, 0]), passed
+        again = found[:, 0].copy()
+        evidence = (
+            three @ _JOINT_WEIGHTS[:3] + _JOINT_BIAS - np.where(passed, 0, _size_penalty(candidates.boxes, shape))
+        )
+        unsure = np.flatnonzero(~passed & (evidence + _JOINT_WEIGHTS[3] * _HIGHEST_LOGIT >= _logit(_JOINT_THRESHOLD)))
+        mirrored = np.ascontiguousarray(crops[unsure][..., ::-1])
+        again[unsure] = run_in_batches(self._nets[2], mirrored, _LARGEST_BATCH[_FINAL])[:, 0]
+        return _probability(evidence + _JOINT_WEIGHTS[3] * again), passed
 
     def _second_pass(
         self, scaled_images: Sequence[Image], boxes: Float32Array, landmarks: Float32Array
@@ -170,14 +186,18 @@ class Detector:
         boxes = boxes + part[:, None] * (new_boxes - boxes)
         return boxes, landmarks + part[:, None, None] * (new_landmarks - landmarks)
 
-    def _classify(
-        self, scaled_images: Sequence[Image], boxes: Float32Array, size: int, net: CompiledNet, threshold: float
-    ) -> tuple[Float32Array, Float32Array]:
-        """Return the boxes that `net` accepts as faces, and its output for them."""
-        boxes = boxes[are_usable(boxes, scaled_images[0].shape[1], scaled_images[0].shape[0])]
-        found = run_in_batches(net, cut_squares(scaled_images, boxes, size), _LARGEST_BATCH[size])
-        passed = found[:, 0] > _logit(threshold)
-        return boxes[passed], found[passed]
+
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """Squares (N, 4) that may be faces, with the logits (N, nets) of the nets that they passed."""
+
+    boxes: Float32Array
+    logits: Float32Array
+
+    def usable(self, shape: tuple[int, ...]) -> _Candidates:
+        """Return the candidates that touch an image of `shape`."""
+        usable = are_usable(self.boxes, shape[1], shape[0])
+        return _Candidates(self.boxes[usable], self.logits[usable])
 
 
 def run_in_batches(net: CompiledNet, crops: Float32Array, largest: int) -> Float32Array:
@@ -223,6 +243,18 @@ def _means(
     return weights @ boxes, np.einsum("mn,nij->mij", weights, landmarks)
 
 
+def _overlap_better(boxes: Float32Array) -> Array:
+    """Return which boxes (N, 4), best first, cover or lie in a better one: parts of a face, not faces."""
+    return np.asarray(np.triu(overlaps(boxes, boxes, Overlap.SMALLER) > _PART_OF_A_FACE, 1).any(axis=0))
+
+
+def _size_penalty(boxes: Float32Array, shape: tuple[int, ...]) -> Float32Array:
+    """Return how much evidence is missing for small boxes in large images, where chance resemblances are many."""
+    sides = np.maximum(boxes[:, 2] - boxes[:, 0], 1)
+    places = np.log(shape[0] * shape[1] / sides**2)
+    return np.asarray(_PENALTY * np.maximum(places - _PLACES, 0), np.float32)
+
+
 def _logit(probability: float) -> float:
     """Return the logit of a probability; infinite at 0 and 1."""
     if probability <= 0 or probability >= 1:
@@ -241,11 +273,3 @@ def _in_range(name: str, value: float, least: float, most: float) -> float:
         bounds = f"at least {least}" if most == math.inf else f"{least} .. {most}"
         raise ValueError(f"{name} is {value}, expected {bounds}")
     return float(value)
-
-
-def _checked(image: Image) -> Image:
-    """Return the image; raise ValueError if it has another shape or type."""
-    array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise ValueError(f"expected an image (H, W, 3) uint8 RGB; this array is {array.shape} {array.dtype}")
-    return array

@@ -18,7 +18,7 @@ _OVERLAP_IN_LEVEL, _OVERLAP_ACROSS_LEVELS = 0.5, 0.7  # limits of the two suppre
 
 def propose(
     scaled_images: Sequence[Image], pyramid: Pyramid, net: CompiledNet, least: float, most: int
-) -> Float32Array:
+) -> tuple[Float32Array, Float32Array]:
     """Run P-Net over an image pyramid.
 
     Parameters
@@ -36,11 +36,13 @@ def propose(
 
     Returns
     -------
-    (N, 4) float32
+    boxes : (N, 4) float32
         x0, y0, x1, y1 in pixels of the image, best first.
+    logits : (N,) float32
+        Logit of a face.
     """
     if not pyramid.levels:
-        return np.zeros((0, 4), np.float32)
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
     canvas = draw_pyramid(scaled_images, pyramid)
     found = [_cells_of_strip(net, canvas, pyramid, start, end, least) for start, end in strips(pyramid)]
     cells, logits, offsets, owners = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -50,7 +52,8 @@ def propose(
     span = np.float32(2 * max(scaled_images[0].shape))
     within_levels = suppress(boxes + span * owners[:, None], logits, _OVERLAP_IN_LEVEL)  # levels moved apart
     boxes, logits = boxes[within_levels], logits[within_levels]
-    return np.asarray(boxes[suppress(boxes, logits, _OVERLAP_ACROSS_LEVELS)[:most]], np.float32)
+    kept = suppress(boxes, logits, _OVERLAP_ACROSS_LEVELS)[:most]
+    return np.asarray(boxes[kept], np.float32), np.asarray(logits[kept], np.float32)
 
 
 def _cells_of_strip(

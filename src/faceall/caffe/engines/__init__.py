@@ -1,7 +1,7 @@
 """Engines run a `Net`. They share one protocol and are selected by name."""
 
 from faceall.caffe.engines.cache import cache_folder, compile_cached
-from faceall.caffe.engines.protocol import CompiledNet, Engine, Precision
+from faceall.caffe.engines.protocol import CompiledNet, Engine, OnnxEngine, Precision
 from faceall.caffe.engines.registry import DEFAULT_ENGINE, ENGINES, get_engine, has_eight_bit_products
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "ENGINES",
     "CompiledNet",
     "Engine",
+    "OnnxEngine",
     "Precision",
     "cache_folder",
     "compile_cached",

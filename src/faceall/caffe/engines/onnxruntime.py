@@ -37,13 +37,19 @@ class OnnxruntimeEngine:
     def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> _Compiled:
         """Make `net` ready to run; every precision is float32 here."""
         names = wanted_outputs(net, outputs)
+        return self.compile_onnx(to_onnx(net, names), names, name=net.name, precision=precision)
+
+    def compile_onnx(
+        self, model: bytes, outputs: Sequence[str], *, name: str, precision: Precision = "float32"
+    ) -> _Compiled:
+        """Compile an ONNX model, given as the content of its file and the names of its outputs; always float32."""
         options = self._runtime.SessionOptions()
         options.log_severity_level = 3
         try:
-            session = self._runtime.InferenceSession(to_onnx(net, names), options, providers=["CPUExecutionProvider"])
+            session = self._runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except self._errors as error:
-            raise EngineError(f"onnxruntime refuses the net '{net.name}': {' '.join(str(error).split())}") from error
-        return _Compiled(session, names, self._errors)
+            raise EngineError(f"onnxruntime refuses the net '{name}': {' '.join(str(error).split())}") from error
+        return _Compiled(session, outputs, self._errors)
 
 
 def _errors(runtime: Any) -> tuple[type[Exception], ...]:

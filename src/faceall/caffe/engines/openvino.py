@@ -67,14 +67,20 @@ class OpenvinoEngine:
     def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> _Compiled:
         """Make `net` ready to run, for any batch size."""
         names = wanted_outputs(net, outputs)
+        model = to_onnx(net, names, eight_bit=_chosen(precision) == "int8")
+        return self.compile_onnx(model, names, name=net.name, precision=precision)
+
+    def compile_onnx(
+        self, model: bytes, outputs: Sequence[str], *, name: str, precision: Precision = "float32"
+    ) -> _Compiled:
+        """Compile an ONNX model, given as the content of its file and the names of its outputs in their order."""
         chosen = _chosen(precision)
         try:
             with _loading:
-                model = self._core.read_model(to_onnx(net, names, eight_bit=chosen == "int8"))
-                compiled = self._core.compile_model(model, "CPU", properties(chosen))
+                compiled = self._core.compile_model(self._core.read_model(model), "CPU", properties(chosen))
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO refuses the net '{net.name}': {' '.join(str(error).split())}") from error
-        return _Compiled(compiled, names, chosen)
+            raise EngineError(f"OpenVINO refuses the net '{name}': {' '.join(str(error).split())}") from error
+        return _Compiled(compiled, outputs, chosen)
 
     def identity(self, precision: Precision) -> str:
         """Return what a compiled net depends on besides the net itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from faceall.caffe.net import Net
 from faceall.types import Float32Array
@@ -35,3 +35,15 @@ class Engine(Protocol):
         self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32"
     ) -> CompiledNet:
         """Make `net` ready to give `outputs` (default: all blobs that no layer reads)."""
+
+
+@runtime_checkable
+class OnnxEngine(Protocol):
+    """An engine that also runs ONNX files, for nets that are not in Caffe format."""
+
+    name: str
+
+    def compile_onnx(
+        self, model: bytes, outputs: Sequence[str], *, name: str, precision: Precision = "float32"
+    ) -> CompiledNet:
+        """Compile the content of an ONNX file; `outputs` are the names of all its outputs, in their order."""

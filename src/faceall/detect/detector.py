@@ -1,0 +1,207 @@
+"""Detector: the common interface of all face detectors."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from faceall.caffe.engines import Precision
+from faceall.errors import ModelNotFoundError
+from faceall.types import Faces, Image
+
+MTCNN = "mtcnn"
+"""Name of the default detector, which needs no installed model."""
+
+_TURNS = (1, 3, 2)  # quarter turns counterclockwise, most frequent first
+_CONFIDENT = 0.95  # without a face of this score, the other orientations are searched for one
+
+
+class FaceFinder(Protocol):
+    """A detection method: finds the upright faces of one image."""
+
+    name: str
+
+    def __call__(self, image: Image) -> Faces:
+        """Find the faces of one image (H, W, 3) uint8 RGB, best first."""
+
+
+class Detector:
+    """Face detector with five landmarks. Safe to call from several threads.
+
+    Parameters
+    ----------
+    model : str or path-like
+        "mtcnn", the name of an installed detector such as "yunet", or the path of a model folder.
+    min_face : float
+        Side of the smallest face in pixels, at least 12. Doubling it is up to four times as fast.
+    rotate : bool
+        Search an image without a confident face again in the three other orientations (90, 180 and 270 degrees). The
+        landmarks of a face found there tell its orientation.
+    engine : str, optional
+        Name of the inference engine. Default: the fastest that pip installs.
+    precision : Precision
+        Precision of the nets; "auto" lets the engine choose.
+
+    Attributes
+    ----------
+    name : str
+        Name of the detector.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    ModelError
+        If no such detector is installed, or its files are missing or damaged.
+    EngineError
+        If the engine is missing or cannot run the detector.
+
+    Examples
+    --------
+    >>> from faceall import Detector, read_image
+    >>> faces = Detector("mtcnn", min_face=40)(read_image("photo.jpg"))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: str | Path = MTCNN,
+        *,
+        min_face: float = 20,
+        rotate: bool = True,
+        engine: str | None = None,
+        precision: Precision = "auto",
+    ) -> None:
+        if not 12 <= min_face < math.inf:
+            raise ValueError(f"min_face is {min_face}, expected at least 12")
+        self.rotate = rotate
+        self._finder = _make_finder(model, min_face, engine, precision)
+
+    @property
+    def name(self) -> str:
+        """Name of the detector."""
+        return self._finder.name
+
+    def __repr__(self) -> str:
+        return f"Detector('{self.name}')"
+
+    def __call__(self, image: Image) -> Faces:
+        """Find the faces of one image.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8
+            RGB.
+
+        Returns
+        -------
+        Faces
+            Best first; empty if there are none.
+
+        Raises
+        ------
+        ValueError
+            If the array has another shape or type.
+        """
+        image = checked_image(image)
+        faces = self._finder(image)
+        if not self.rotate or (faces.scores >= _CONFIDENT).any():
+            return faces
+        rotated = _find_rotated(self._finder, image)
+        return rotated if len(rotated) else faces
+
+    def detect_batch(self, images: Iterable[Image]) -> list[Faces]:
+        """Find the faces of several images, which may differ in size.
+
+        Each image is processed in its own thread: that uses the processor better than several threads in one small
+        net.
+
+        Parameters
+        ----------
+        images : iterable of (H, W, 3) uint8
+            RGB.
+
+        Returns
+        -------
+        list of Faces
+            In the order of the images.
+
+        Raises
+        ------
+        ValueError
+            If an array has another shape or type.
+        """
+        checked = [checked_image(image) for image in images]
+        if len(checked) < 2:
+            return [self(image) for image in checked]
+        with ThreadPoolExecutor(min(len(checked), os.cpu_count() or 1)) as pool:
+            return list(pool.map(self, checked))
+
+
+def checked_image(image: Image) -> Image:
+    """Return the image as an array.
+
+    Raises
+    ------
+    ValueError
+        If it is not (H, W, 3) uint8 or has no pixels.
+    """
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise ValueError(f"expected an image (H, W, 3) uint8 RGB; this array is {array.shape} {array.dtype}")
+    return array
+
+
+def installed_detectors() -> list[str]:
+    """List the names of the available detectors, the default one first."""
+    from faceall.models import installed_models
+
+    return [MTCNN, *(model.name for model in installed_models("detector") if model.name != MTCNN)]
+
+
+def _make_finder(model: str | Path, min_face: float, engine: str | None, precision: Precision) -> FaceFinder:
+    """Create the detection method of that name."""
+    if model == MTCNN:
+        from faceall.detect.mtcnn import MtcnnDetector
+
+        return MtcnnDetector(min_face=min_face, engine=engine, precision=precision)
+    from faceall.detect.single_shot import SingleShotDetector
+    from faceall.models import find_model
+
+    try:
+        folder = find_model(model, kind="detector")
+    except ModelNotFoundError as error:
+        known = ", ".join(installed_detectors())
+        raise ModelNotFoundError(
+            f"no detector '{model}' is installed; available are {known}; install one with: faceall models import FILE"
+        ) from error
+    chosen: Precision = "float32" if precision == "auto" else precision
+    return SingleShotDetector(folder, min_face=min_face, engine=engine, precision=chosen)
+
+
+def _find_rotated(finder: FaceFinder, image: Image) -> Faces:
+    """Search the three other orientations; return the faces of the best one in pixels of the given image."""
+    best, found = 0.0, Faces.empty()
+    for turns in _TURNS:
+        faces = finder(np.ascontiguousarray(np.rot90(image, turns)))
+        faces = faces.take(faces.scores >= _CONFIDENT)
+        if (total := float(faces.scores.sum())) > best:
+            best, found = total, _rotated_back(faces, turns, image.shape)
+    return found
+
+
+def _rotated_back(faces: Faces, turns: int, shape: tuple[int, ...]) -> Faces:
+    """Map faces of an image that was rotated by `turns` quarters (as by `np.rot90`) to the image of `shape`."""
+    corners = faces.boxes.reshape(-1, 2, 2)
+    points = np.concatenate([corners, faces.landmarks], axis=1)
+    height, width = shape[:2]
+    x, y = points[..., 0], points[..., 1]
+    moved = {1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}[turns]
+    points = np.stack(moved, axis=-1)
+    boxes = np.hstack([points[:, :2].min(axis=1), points[:, :2].max(axis=1)])
+    return Faces(boxes, faces.scores, points[:, 2:])
