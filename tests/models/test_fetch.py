@@ -210,7 +210,7 @@ def test_what_every_address_answered_is_told(tmp_path: Path, server: Server, mon
     """Where none gives the right bytes the one line names each address and its fault."""
     base = server.url.removesuffix("/model.zip")
     server.content = b"other bytes"
-    monkeypatch.setattr(room, "_addresses", lambda known: [f"{base}/absent", server.url, "http://127.0.0.1:9/x.zip"])
+    monkeypatch.setattr(room, "_addresses", lambda *_: [f"{base}/absent", server.url, "http://127.0.0.1:9/x.zip"])
     with pytest.raises(DownloadError, match=r"absent: .* 404 .*model\.zip: SHA-256 is .*9/x\.zip: cannot be reached"):
         room.fetch("20990101-000000", directory=tmp_path)
     assert names(tmp_path) == []

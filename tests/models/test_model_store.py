@@ -188,7 +188,7 @@ def test_other_sizes_are_named(data: Path) -> None:
         ModelNotFoundError, match=r"with 128 dimensions is installed; installed are one \(512\): get 2017"
     ):
         find_model(size=128)
-    with pytest.raises(ModelNotFoundError, match="official FaceNet files make 128 or 512"):
+    with pytest.raises(ModelNotFoundError, match="official FaceNet files have 128 or 512 dimensions"):
         find_model(size=100)
 
 

@@ -22,6 +22,8 @@ Crops: TypeAlias = npt.NDArray[np.uint8]
 THUMBNAIL = 112  # pixels, width and height
 THUMBNAIL_MARGIN = 0.25  # of the box, on every side
 _THUMBNAIL_QUALITY = 85
+_FINGERPRINT = 12
+"""Digits of a fingerprint in a label."""
 
 
 class FaceDetector(Protocol):
@@ -94,11 +96,9 @@ class Analyser:
 
     def _default_embedder(self) -> FaceEmbedder:
         from faceall.embed import Embedder
-        from faceall.models import installed_models
 
         label = None if os.environ.get("EMBEDDING_SIZE") else self._remembered()  # a size that is asked for counts
-        same = (model for model in installed_models("embedder") if label == label_of(model))
-        model = next(same, None) if label else None
+        model = model_of_label(label) if label else None
         return Embedder(model.path if model else None)
 
     @property
@@ -125,7 +125,16 @@ class Analyser:
 
 def label_of(model: ModelFolder) -> str:
     """A model as galleries remember it."""
-    return f"{model.manifest.name} ({model.fingerprint[:12]})"
+    return f"{model.manifest.name} ({model.fingerprint[:_FINGERPRINT]})"
+
+
+def model_of_label(label: str) -> ModelFolder | None:
+    """Return the installed model that a gallery remembers, found by its fingerprint."""
+    from faceall.models import find_by_fingerprint
+
+    fingerprint = label.rpartition("(")[2].rstrip(")")
+    model = find_by_fingerprint(fingerprint) if len(fingerprint) == _FINGERPRINT else None
+    return model if model is not None and model.manifest.kind == "embedder" else None
 
 
 def known_label(name: str) -> str:

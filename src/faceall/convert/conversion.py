@@ -49,6 +49,8 @@ class Conversion:
         The cost of the smaller embedding; None without a reduction.
     remarks : tuple of str
         Assumptions and other notes, one sentence each.
+    unknown : tuple of str
+        The parts of an embedder's input that were assumed without evidence: "channels", "standardisation", "alignment".
     """
 
     target: Target
@@ -58,6 +60,7 @@ class Conversion:
     report_path: Path
     projection: ProjectionReport | None
     remarks: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
     @property
     def report(self) -> ParityReport:
@@ -155,8 +158,16 @@ def convert(
     else:
         job.write_coreml(coreml)
     remarks = tuple(dict.fromkeys(remark for subject in subjects for remark in subject.remarks))
-    reports = tuple(job.reports)
-    return Conversion(target, Path(destination), job.manifest, reports, job.report_path, job.projection, remarks)
+    return Conversion(
+        target,
+        Path(destination),
+        job.manifest,
+        tuple(job.reports),
+        job.report_path,
+        job.projection,
+        remarks,
+        subjects[0].unknown,
+    )
 
 
 def _crops(parity: ParityOptions, manifest: Manifest) -> FaceCrops:

@@ -14,10 +14,13 @@ from faceall.convert.parity.report import TOLERANCE
 from faceall.convert.passes.head import BottleneckStyle
 from faceall.convert.passes.pools import FloorPool
 from faceall.convert.passes.simplify import BatchNormStyle
+from faceall.models.embedders import AlignmentName
 from faceall.types import Array
 
-StandardisationName: TypeAlias = Literal["fixed", "prewhiten", "none"]
-"""What pixels need: (x - 127.5) / 128, each image's own mean and deviation, or nothing, as the net does it itself."""
+StandardisationName: TypeAlias = Literal["fixed", "prewhiten", "none", "arcface", "unit"]
+"""The names of the formulas in `faceall.convert.recipes`."""
+
+ChannelsName: TypeAlias = Literal["rgb", "bgr"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +35,12 @@ class SourceOptions:
         Side of the input images in pixels. Default: what the graph says, else 160.
     signature : str or None
         The signature of a SavedModel. Default: `serving_default`, or the only one.
-    standardisation : {"fixed", "prewhiten", "none"} or None
-        How pixels are standardised. Default: as a known file needs it, else an assumption, which is reported.
+    standardisation : {"fixed", "prewhiten", "none", "arcface", "unit"} or None
+        How pixels are scaled. Default: as a known file or family needs it, else an assumption, which is reported.
+    channels : {"rgb", "bgr"} or None
+        The channel order of a net's input. Default: as a known file or family needs it, else RGB, which is reported.
+    alignment : {"arcface", "openvino", "none"} or None
+        How faces are aligned for a net; "none": cropped by their box. Default: as a known file or family needs it.
     name : str or None
         The model's name. Default: derived from the file's name.
     batch_norm : {"fold", "keep"}
@@ -45,6 +52,8 @@ class SourceOptions:
     image_size: int | None = None
     signature: str | None = None
     standardisation: StandardisationName | None = None
+    channels: ChannelsName | None = None
+    alignment: AlignmentName | None = None
     name: str | None = None
     batch_norm: BatchNormStyle = "fold"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from faceall.caffe.net import Net
 from faceall.caffe.shapes import fit_weights, infer_shapes
 from faceall.convert.options import SourceOptions, StandardisationName
 from faceall.convert.passes.simplify import apply_batch_norm
+from faceall.convert.recipes import FORMULAS, STANDARDISATIONS, Recipe, recipe_for, standardises_itself
 from faceall.convert.sources import Source, open_source
 from faceall.convert.tensorflow.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation, translate
 from faceall.errors import ConvertError, ModelDamagedError, ModelError, NetError, UnsupportedGraphError
@@ -26,12 +26,6 @@ from faceall.models import (
     Standardisation,
     recognise,
 )
-
-_RULES: Mapping[StandardisationName, Standardisation] = {
-    "fixed": Standardisation(),
-    "prewhiten": Standardisation(kind="prewhiten"),
-    "none": Standardisation(mean=0.0, scale=1.0),
-}
 
 _LARGEST_SIDE = 1024
 
@@ -57,6 +51,8 @@ class Subject:
         The blobs that are compared.
     remarks : tuple of str
         Assumptions and other notes, one sentence each.
+    unknown : tuple of str
+        The parts of an embedder's input that are assumed without evidence: "channels", "standardisation", "alignment".
     """
 
     net: Net
@@ -65,6 +61,7 @@ class Subject:
     manifest: Manifest
     outputs: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 def open_subject(path: Path, options: SourceOptions) -> Subject:
@@ -203,12 +200,17 @@ def _of_model_folder(path: Path, folder: ModelFolder, options: SourceOptions) ->
 
 
 def _changed(manifest: Manifest, options: SourceOptions) -> Manifest:
-    """Apply the chosen name and standardisation to a manifest that was read; its files are left out."""
-    chosen = options.standardisation
-    rule = manifest.standardisation if chosen is None else _RULES[chosen]
-    if rule != manifest.standardisation:  # other pixels give other vectors
-        manifest = replace(manifest, match_threshold=None, match_threshold_false_accept_rate=None, accuracy={})
-    return replace(manifest, name=options.name or manifest.name, standardisation=rule, files={})
+    """Apply the chosen name and input to a manifest that was read; its files are left out."""
+    changed = manifest
+    if options.standardisation is not None:
+        changed = replace(changed, standardisation=STANDARDISATIONS[options.standardisation])
+    if options.channels is not None:
+        changed = replace(changed, channels="BGR" if options.channels == "bgr" else "RGB")
+    if options.alignment is not None:
+        changed = replace(changed, **Recipe(alignment=options.alignment).framing(manifest.input_size))
+    if changed != manifest:  # another input gives other vectors
+        changed = replace(changed, match_threshold=None, match_threshold_false_accept_rate=None, accuracy={})
+    return replace(changed, name=options.name or manifest.name, files={})
 
 
 def _of_net(source: Source, net: Net, options: SourceOptions) -> Subject:
@@ -224,21 +226,32 @@ def _of_net(source: Source, net: Net, options: SourceOptions) -> Subject:
         if manifest.embedding_size != size:
             raise ConvertError(f"{path}: the net's output has {size} dimensions, its manifest says otherwise: damaged")
         return Subject(apply_batch_norm(net, options.batch_norm), net, None, manifest, net.outputs, source.remarks)
-    rule, remarks = _standardisation(None, options.standardisation, size or 0, standardises_itself(net))
+    input_size = _input_size(path, net, input_blob)
+    recipe = recipe_for(source, net, options, size) if size else Recipe()
+    known = recipe.known
     manifest = Manifest(
-        name=options.name or _model_name(source.name),
+        name=options.name or (known.name if known else _model_name(source.name)),
         kind="embedder" if size else "detector",
         embedding_size=size,
-        input_size=_input_size(path, net, input_blob),
-        standardisation=rule,
-        crop=FACENET_CROP,
+        input_size=input_size,
+        channels=recipe.channels,
+        standardisation=recipe.standardisation,
+        **recipe.framing(input_size),
         input_blob=input_blob,
         output_blob=net.outputs[-1],
         source=path.name,
         source_sha256=source.sha256,
+        licence=known.licence if known else "",
     )
-    remarks = source.remarks + (remarks if size else ())
-    return Subject(apply_batch_norm(net, options.batch_norm), net, None, manifest, net.outputs, remarks)
+    remarks = (*source.remarks, *recipe.remarks, *_assumptions(recipe))
+    return Subject(apply_batch_norm(net, options.batch_norm), net, None, manifest, net.outputs, remarks, recipe.unknown)
+
+
+def _assumptions(recipe: Recipe) -> tuple[str, ...]:
+    """Name what is assumed without evidence, with the option that overrides it."""
+    rule = next((name for name, known in STANDARDISATIONS.items() if known == recipe.standardisation), "fixed")
+    values = {"channels": recipe.channels, "standardisation": FORMULAS[rule], "alignment": recipe.alignment}
+    return tuple(f"unknown file: assumed {part} {values[part]}; override with --{part}" for part in recipe.unknown)
 
 
 def _checked(path: Path, net: Net) -> Net:
@@ -267,23 +280,12 @@ def _input_size(path: Path, net: Net, blob: str) -> tuple[int, int]:
     return shape[3], shape[2]
 
 
-def standardises_itself(net: Net) -> bool:
-    """Return whether a net scales or shifts its images first, as Keras's Rescaling does."""
-    readers = [layer for layer in net.layers if set(layer.bottoms) & set(net.inputs)]
-    if len(readers) != 1:
-        return False
-    (first,) = readers
-    if first.type == "Power":
-        return first.option("power") == 1 and (first.option("scale"), first.option("shift")) != (1, 0)
-    return first.type == "Scale" and len(first.bottoms) == 1
-
-
 def _standardisation(
     known: KnownModel | None, chosen: StandardisationName | None, size: int, by_net: bool
 ) -> tuple[Standardisation, tuple[str, ...]]:
     """Return the standardisation: as chosen, as known, as the net shows, or assumed from the embedding's size."""
     if chosen is not None:
-        rule = _RULES[chosen]
+        rule = STANDARDISATIONS[chosen]
         if known is None or known.standardisation == rule:
             return rule, ()
         return rule, (f"{known.name} was trained with {known.standardisation.kind}; {chosen} is used, as chosen",)
@@ -291,13 +293,12 @@ def _standardisation(
         return known.standardisation, (f"recognised: FaceNet {known.name}, trained on {known.trained_on}",)
     if by_net:
         remark = "the net rescales its images itself: pixels are passed as they are; override with --standardisation"
-        return _RULES["none"], (remark,)
+        return STANDARDISATIONS["none"], (remark,)
     guess: StandardisationName = "prewhiten" if size == 128 else "fixed"
-    described = {"fixed": "(x - 127.5) / 128", "prewhiten": "per-image prewhitening"}
     other = "fixed" if guess == "prewhiten" else "prewhiten"
     whose = f"official {size}-dimensional FaceNet models" if size in (128, 512) else "the newer official FaceNet models"
-    remark = f"unknown file: assumed {described[guess]}, as {whose} have it; override with --standardisation {other}"
-    return _RULES[guess], (remark,)
+    remark = f"unknown file: assumed {FORMULAS[guess]}, as {whose} have it; override with --standardisation {other}"
+    return STANDARDISATIONS[guess], (remark,)
 
 
 def _model_name(name: str, prefix: str = "") -> str:

@@ -142,10 +142,11 @@ def portraits(framing: CropRule | Alignment, size: tuple[int, int], count: int =
     box = np.array(_BOX)
     shifts = random.normal(0, 0.06, (count, 4)) * (box[2] - box[0])
     landmarks = np.array(_LANDMARKS) + shifts.reshape(count, 2, 2).mean(axis=1, keepdims=True)
-    return np.stack([_vary(crop, random) for crop in cut_faces(image, box + shifts, landmarks, framing, size=size)])
+    return np.stack([vary(crop, random) for crop in cut_faces(image, box + shifts, landmarks, framing, size=size)])
 
 
-def _vary(crop: Image, random: np.random.Generator) -> Image:
+def vary(crop: Image, random: np.random.Generator) -> Image:
+    """Return a crop with other light, and at random mirrored, in gray, blurred or noisy."""
     import cv2
 
     varied = crop[:, ::-1] if random.random() < 0.5 else crop

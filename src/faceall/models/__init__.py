@@ -5,6 +5,7 @@ A model is a folder with model.prototxt and model.caffemodel (Caffe's formats) a
 """
 
 from faceall.models.alignment import TEMPLATES, Alignment, Similarities, fit_similarities
+from faceall.models.embedders import KNOWN_EMBEDDERS, KnownEmbedder, recognise_embedder
 from faceall.models.folder import ModelFolder, refuse_taken, sha256_of, write_model_folder
 from faceall.models.known import FACENET_CROP, FACENET_INPUT_SIZE, KNOWN_MODELS, KnownModel, recognise, recommended
 from faceall.models.manifest import CAFFEMODEL, EIGHT_BIT, MANIFEST, PROTOTXT, SCHEMA, Manifest, ModelKind
@@ -13,6 +14,7 @@ from faceall.models.store import (
     ScannedFolder,
     adopt,
     data_folder,
+    find_by_fingerprint,
     find_model,
     installed_models,
     remove,
@@ -25,6 +27,7 @@ __all__ = [
     "EIGHT_BIT",
     "FACENET_CROP",
     "FACENET_INPUT_SIZE",
+    "KNOWN_EMBEDDERS",
     "KNOWN_MODELS",
     "MANIFEST",
     "PROTOTXT",
@@ -32,6 +35,7 @@ __all__ = [
     "TEMPLATES",
     "Alignment",
     "CropRule",
+    "KnownEmbedder",
     "KnownModel",
     "Manifest",
     "ModelFolder",
@@ -41,10 +45,12 @@ __all__ = [
     "Standardisation",
     "adopt",
     "data_folder",
+    "find_by_fingerprint",
     "find_model",
     "fit_similarities",
     "installed_models",
     "recognise",
+    "recognise_embedder",
     "recommended",
     "refuse_taken",
     "remove",

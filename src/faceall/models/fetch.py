@@ -12,7 +12,8 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from faceall.errors import DownloadError
-from faceall.files import replacing
+from faceall.files import replacing, sync_folder
+from faceall.models.embedders import KNOWN_EMBEDDERS, KnownEmbedder
 from faceall.models.folder import sha256_of
 from faceall.models.known import KNOWN_MODELS, KnownModel
 from faceall.models.store import data_folder
@@ -30,18 +31,18 @@ def fetch(
     directory: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Download a published model's zip, verify it, and extract the frozen graph.
+    """Download a published model and verify it.
 
-    An interrupted download is resumed. Both the zip and the graph must have their known SHA-256; if an address fails or
-    sends other bytes, the next one is tried. The proxies in http_proxy and https_proxy are used.
+    An interrupted download is resumed. Every file must have its known SHA-256; if an address fails or sends other
+    bytes, the next one is tried. The proxies in http_proxy and https_proxy are used.
 
     Parameters
     ----------
     name : str
-        The release, as "20180402-114759" or "facenet-20180402-114759".
+        The model, as "20180402-114759", "facenet-20180402-114759" or "face-reidentification-retail-0095".
     url : str, optional
-        The address of the zip. Default: the folders that FACEALL_MIRROR lists (http or https addresses separated by
-        spaces), then a public mirror of the release.
+        The address of the zip, or of the folder with the files. Default: the folders that FACEALL_MIRROR lists (http
+        or https addresses separated by spaces), then the public address.
     directory : path, optional
         Where to write it. Default: `downloads` in the user's data folder.
     progress : callable, optional
@@ -50,7 +51,7 @@ def fetch(
     Returns
     -------
     Path
-        NAME.pb, ready to be imported. An undamaged one is returned at once.
+        The file to import. An undamaged one is returned at once.
 
     Raises
     ------
@@ -59,20 +60,16 @@ def fetch(
     """
     known = find_published(name)
     folder = data_folder() / "downloads" if directory is None else Path(directory)
-    graph, partial = folder / known.file_name, folder / f"{known.name}.zip.part"
     try:
-        if graph.is_file() and sha256_of(graph) == known.sha256:
-            return graph
         folder.mkdir(parents=True, exist_ok=True)
-        _fetch_from_first([url] if url else _addresses(known), partial, known, progress)
-        _extract(partial, graph, known)
-        partial.unlink()
+        if isinstance(known, KnownEmbedder):
+            return _fetch_files(known, url, folder, progress)
+        return _fetch_graph(known, url, folder, progress)
     except OSError as error:
         raise DownloadError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    return graph
 
 
-def find_published(name: str) -> KnownModel:
+def find_published(name: str) -> KnownModel | KnownEmbedder:
     """Return the published model of a name, as `fetch` takes it.
 
     Raises
@@ -80,35 +77,61 @@ def find_published(name: str) -> KnownModel:
     DownloadError
         If the name is unknown; the message lists the known names.
     """
-    published = [model for model in KNOWN_MODELS if model.url is not None]
+    published = [model for model in (*KNOWN_MODELS, *KNOWN_EMBEDDERS) if model.url is not None]
     for model in published:
         if name in (model.name, model.model_name, model.file_name):
             return model
     raise DownloadError(f"no published model '{name}'; known are {', '.join(model.name for model in published)}")
 
 
-def _addresses(known: KnownModel) -> list[str]:
-    """Return the addresses of a model's zip, in the order to try them."""
+def _fetch_graph(known: KnownModel, url: str | None, folder: Path, progress: Progress | None) -> Path:
+    """Fetch the zip of a FaceNet release and extract its graph."""
+    graph, partial = folder / known.file_name, folder / f"{known.name}.zip.part"
+    if graph.is_file() and sha256_of(graph) == known.sha256:
+        return graph
+    addresses = [url] if url else _addresses(f"{known.name}.zip", str(known.url))
+    _fetch_from_first(addresses, partial, str(known.zip_sha256), progress)
+    _extract(partial, graph, known)
+    partial.unlink()
+    return graph
+
+
+def _fetch_files(known: KnownEmbedder, url: str | None, folder: Path, progress: Progress | None) -> Path:
+    """Fetch the files of an embedder; return the first, which is imported."""
+    base = f"{(url or str(known.url)).rstrip('/')}/"
+    for name, digest in known.files.items():
+        if (folder / name).is_file() and sha256_of(folder / name) == digest:
+            continue
+        partial = folder / f"{name}.part"
+        addresses = [f"{base}{name}"] if url else _addresses(f"{known.name}/{name}", f"{base}{name}")
+        _fetch_from_first(addresses, partial, digest, progress)
+        os.replace(partial, folder / name)
+    sync_folder(folder)
+    return folder / known.file_name
+
+
+def _addresses(file: str, published: str) -> list[str]:
+    """Return the addresses of a file, in the order to try them."""
     mirrors = os.environ.get("FACEALL_MIRROR", "").split()
-    return [*(f"{mirror.rstrip('/')}/{known.name}.zip" for mirror in mirrors), str(known.url)]
+    return [*(f"{mirror.rstrip('/')}/{file}" for mirror in mirrors), published]
 
 
-def _fetch_from_first(addresses: list[str], partial: Path, known: KnownModel, progress: Progress | None) -> None:
+def _fetch_from_first(addresses: list[str], partial: Path, sha256: str, progress: Progress | None) -> None:
     """Fill `partial` from the first address that gives the expected bytes."""
     failures: list[str] = []
     for address in addresses:
-        failure = _failure_of(address, partial, known, progress)
+        failure = _failure_of(address, partial, sha256, progress)
         if failure is None:
             return
         failures.append(failure)
     raise DownloadError("; ".join(failures))
 
 
-def _failure_of(address: str, partial: Path, known: KnownModel, progress: Progress | None) -> str | None:
+def _failure_of(address: str, partial: Path, sha256: str, progress: Progress | None) -> str | None:
     """Fill `partial` from one address; return the error, or None."""
     try:
         _download(address, partial, progress)
-        _check_zip(partial, known, address)
+        _check(partial, sha256, address)
     except DownloadError as error:
         return str(error)
     return None
@@ -151,13 +174,13 @@ def _receive(response: HTTPResponse, partial: Path, url: str, progress: Progress
         raise DownloadError(f"{url}: stopped after {done:,} of {total:,} bytes; run it again to go on")
 
 
-def _check_zip(partial: Path, known: KnownModel, url: str) -> None:
-    """Compare the zip with its known SHA-256; a wrong one is deleted, as it cannot be resumed."""
+def _check(partial: Path, sha256: str, url: str) -> None:
+    """Compare a file with its known SHA-256; a wrong one is deleted, as it cannot be resumed."""
     actual = sha256_of(partial)
-    if actual != known.zip_sha256:
+    if actual != sha256:
         partial.unlink()
         raise DownloadError(
-            f"{url}: SHA-256 is {actual}, expected {known.zip_sha256}; nothing was kept, try again or another address"
+            f"{url}: SHA-256 is {actual}, expected {sha256}; nothing was kept, try again or another address"
         )
 
 

@@ -129,6 +129,7 @@ def adopt(folder: ModelFolder | str | os.PathLike[str], *, replace: bool = False
     """
     source = folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder)
     source.verify()
+    _refuse_bundled_name(source)
     target = _user_models() / source.name
     if _is_sound_copy(target, source):
         return ModelFolder.open(target)
@@ -138,6 +139,23 @@ def adopt(folder: ModelFolder | str | os.PathLike[str], *, replace: bool = False
         )
     files = {name: source.path / name for name in source.manifest.files}
     return write_model_folder(target, source.manifest, files, replace_existing=True)
+
+
+def find_by_fingerprint(fingerprint: str) -> ModelFolder | None:
+    """Return the installed model of a fingerprint, also if another model of its name comes first.
+
+    Parameters
+    ----------
+    fingerprint : str
+        The fingerprint or its beginning.
+
+    Returns
+    -------
+    ModelFolder or None
+        The first such model on the search path.
+    """
+    models = (entry.model for entry in _scan() if entry.model is not None)
+    return next((model for model in models if fingerprint and model.fingerprint.startswith(fingerprint)), None)
 
 
 def remove(name: str) -> None:
@@ -162,6 +180,15 @@ def remove(name: str) -> None:
         shutil.rmtree(doomed)
     except OSError as error:
         raise ModelError(f"{folder / name}: cannot be removed ({error.strerror or error})") from error
+
+
+def _refuse_bundled_name(source: ModelFolder) -> None:
+    """Raise ModelError if a model has the name of another one in the package, whose galleries it would take over."""
+    bundled = BUNDLED / source.name
+    if not (bundled / MANIFEST).is_file():
+        return
+    if ModelFolder.open(bundled).fingerprint != source.fingerprint:
+        raise ModelError(f"'{source.name}' is the name of a model in the package; choose another name with --name")
 
 
 def _user_models() -> Path:

@@ -20,9 +20,20 @@ _OPTIONS = (
     click.option("--name", metavar="NAME", help="The model's name. Default: from the file's name."),
     click.option(
         "--standardisation",
-        type=click.Choice(["fixed", "prewhiten", "none"]),
-        help="How pixels are standardised: fixed, (x - 127.5) / 128; prewhiten; or none, as the net does it itself. "
-        "Default: as the known file needs it.",
+        type=click.Choice(["fixed", "prewhiten", "none", "arcface", "unit"]),
+        help="How pixels are scaled: fixed, (x - 127.5) / 128; arcface, (x - 127.5) / 127.5; unit, x / 255; prewhiten; "
+        "or none, as the net does it itself. Default: as the known file or family needs it.",
+    ),
+    click.option(
+        "--channels",
+        type=click.Choice(["rgb", "bgr"]),
+        help="The channel order of the input. Default: as the known file or family needs it.",
+    ),
+    click.option(
+        "--alignment",
+        type=click.Choice(["arcface", "openvino", "none"]),
+        help="How faces are aligned by their landmarks; none: cropped by their box. Default: as the known file or "
+        "family needs it.",
     ),
     click.option("--input", "input", metavar="NODE", help="A graph's input. Default: the node `input`."),
     click.option("--output-node", "output", metavar="NODE", help="A graph's output. Default: the node `embeddings`."),
@@ -61,6 +72,8 @@ class ConversionChoices:
 
     name: str | None = None
     standardisation: Any = None
+    channels: Any = None
+    alignment: Any = None
     input: str | None = None
     output: str | None = None
     signature: str | None = None
@@ -83,6 +96,8 @@ class ConversionChoices:
         return SourceOptions(
             name=self.name,
             standardisation=self.standardisation,
+            channels=self.channels,
+            alignment=self.alignment,
             input=self.input,
             output=self.output,
             signature=self.signature,
@@ -147,10 +162,15 @@ def run_conversion(
         reduction=choices.reduction(),
         **options,
     )
+    print_remarks(console, done)
+    return done
+
+
+def print_remarks(console: Console, done: Conversion) -> None:
+    """Print the remarks and the parity tables of a conversion on stderr."""
     for remark in done.remarks:
         console.remark(shown(remark))
     for report in done.reports:
         console.remark(report.to_text())
     if done.projection is not None:
         console.remark(done.projection.to_text())
-    return done

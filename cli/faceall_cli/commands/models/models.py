@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from faceall_cli.commands.models.conversion import ConversionChoices, conversion_options, run_conversion
+from faceall_cli.commands.models.conversion import ConversionChoices, conversion_options, print_remarks
 from faceall_cli.console import Console, shown
 from faceall_cli.group import MISTAKE
 from faceall_cli.options import output_options
@@ -86,41 +85,67 @@ def _find(name: str | None) -> ModelFolder:
             raise as_embedder from None  # the error that concerns most users
 
 
+faces_option = click.option(
+    "--faces",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Photos of at least three people, as DIR/NAME/*.jpg: unknown parts of an embedder's input are tried on them.",
+)
+
+
 @models.command("import")
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, path_type=Path))
 @click.option("--replace", is_flag=True, help="Replace an installed model of the same name.")
 @eight_bit_option
+@faces_option
 @conversion_options
 @output_options
-def import_(console: Console, file: Path, replace: bool, eight_bit: bool, choices: ConversionChoices) -> None:
+def import_(
+    console: Console, file: Path, replace: bool, eight_bit: bool, faces: Path | None, choices: ConversionChoices
+) -> None:
     """Install a model: a FaceNet graph (.pb), the zip it came in, a model folder or another source of `convert`.
 
-    A graph is converted and compared with its source first; if a difference exceeds 1e-5, nothing is installed. Known
-    files are recognised by their checksum; for others the assumptions are printed. Then it is measured which layers can
-    be computed in 8 bits, if the processor supports that: the model is faster, and its vectors stay the same.
+    The model is converted and compared with its source first; if a difference exceeds 1e-5, nothing is installed. Known
+    files are recognised by their checksum and known families by their graph; every assumption is printed. If the
+    channel order, the scaling of pixels or the alignment of an embedder is unknown, all of them are tried on faces, and
+    what does not show clearly has to be given.
     """
-    from faceall.models import MANIFEST, adopt
-
-    with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
-        source = _unpacked(file, Path(scratch)) if file.suffix.lower() == ".zip" else file
-        plain = (source / MANIFEST).is_file() and not (choices.changes_model or choices.check)
-        converted = source if plain else run_conversion(console, source, Path(scratch) / "model", choices).folder
-        _print_installed(console, _measured(console, adopt(converted, replace=replace), eight_bit))
+    _install(console, file, choices, eight_bit=eight_bit, faces=faces, replace=replace)
 
 
-def _measured(console: Console, model: ModelFolder, eight_bit: bool) -> ModelFolder:
-    """Measure the layers that can be computed in 8 bits, if that is wanted, possible and not known yet."""
-    from faceall.caffe.engines import has_eight_bit_products
-    from faceall.embed.quantisation import add_eight_bit
+def _install(
+    console: Console,
+    file: Path,
+    choices: ConversionChoices,
+    *,
+    eight_bit: bool,
+    faces: Path | None = None,
+    replace: bool = False,
+) -> None:
+    """Import a file and print what was done."""
+    from faceall.install import import_model, read_people
 
-    if not eight_bit or model.ranges or model.manifest.kind != "embedder" or not has_eight_bit_products():
-        return model
-    with console.progress(0, "measurements in 8 bits") as bar:
-        model, report = add_eight_bit(model, progress=bar.move_to)
-    console.remark(
-        f"8 bits       {report.share:.0%} of the multiplications; cosine to float32 at least {report.cosine[0]:.6f}"
-    )
-    return model
+    plain = not (choices.changes_model or choices.check)
+    with console.progress(0, "measurements") as bar:
+        people = read_people(faces, progress=bar.move_to) if faces else None
+        done = import_model(
+            file,
+            reading=None if plain else choices.reading(),
+            parity=None if plain else choices.parity(console),
+            reduction=choices.reduction(),
+            faces=people,
+            eight_bit=eight_bit,
+            replace=replace,
+            progress=bar.move_to,
+        )
+    if done.conversion is not None:
+        print_remarks(console, done.conversion)
+    if done.probe is not None:
+        console.remark(done.probe.to_text())
+    if done.eight_bit is not None:
+        share, cosine = done.eight_bit.share, done.eight_bit.cosine[0]
+        console.remark(f"8 bits       {share:.0%} of the multiplications; cosine to float32 at least {cosine:.6f}")
+    _print_installed(console, done.model)
 
 
 def _print_installed(console: Console, model: ModelFolder) -> None:
@@ -128,49 +153,24 @@ def _print_installed(console: Console, model: ModelFolder) -> None:
     console.line(f"installed {model.name}: {shown(model.path)}")
 
 
-def _unpacked(file: Path, scratch: Path) -> Path:
-    """Unpack the frozen graph of a release's zip."""
-    import shutil
-    import zipfile
-    import zlib
-
-    from faceall.errors import ConvertError
-
-    try:
-        with zipfile.ZipFile(file) as archive:
-            graphs = [name for name in archive.namelist() if _is_graph(name)]
-            if len(graphs) != 1:
-                raise ConvertError(f"{file}: holds {len(graphs)} .pb files, expected one")
-            target = scratch / Path(graphs[0]).name
-            with archive.open(graphs[0]) as member, target.open("wb") as copy:
-                shutil.copyfileobj(member, copy)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # Runtime: needs a password
-        raise ConvertError(f"{file}: cannot be unpacked ({error})") from error
-    return target
-
-
-def _is_graph(name: str) -> bool:
-    """Return whether a file in a zip is a graph; macOS adds a metadata file for every file."""
-    return name.lower().endswith(".pb") and "__MACOSX" not in name.split("/") and not Path(name).name.startswith("._")
-
-
 @models.command()
-@click.argument("release", metavar="NAME")
-@click.option("--url", metavar="URL", help="The address of the zip. Default: FACEALL_MIRROR, then a public mirror.")
+@click.argument("name", metavar="NAME")
+@click.option("--url", metavar="URL", help="The address. Default: FACEALL_MIRROR, then the public address.")
 @click.option("--replace", is_flag=True, help="Replace an installed model of the same name.")
 @eight_bit_option
 @output_options
-def fetch(console: Console, release: str, url: str | None, replace: bool, eight_bit: bool) -> None:
-    """Download a published model, as 20180402-114759, check it and install it.
+def fetch(console: Console, name: str, url: str | None, replace: bool, eight_bit: bool) -> None:
+    """Download a published model, check it and install it.
 
-    Its terms are printed first. Both the zip and the graph in it must have their known SHA-256. An interrupted download
-    is resumed. FACEALL_MIRROR lists addresses to try first; http_proxy and https_proxy are respected.
+    NAME is a FaceNet release, as 20180402-114759, or face-reidentification-retail-0095. The terms are printed first.
+    Every file must have its known SHA-256. An interrupted download is resumed. FACEALL_MIRROR lists addresses to try
+    first; http_proxy and https_proxy are respected.
     """
-    from faceall.models import adopt, installed_models
+    from faceall.models import installed_models
     from faceall.models.fetch import fetch as download
     from faceall.models.fetch import find_published
 
-    known = find_published(release)
+    known = find_published(name)
     console.remark(f"terms        {known.licence}")
     present = next((model for model in installed_models("embedder") if model.name == known.model_name), None)
     if present is not None and not replace:
@@ -178,12 +178,10 @@ def fetch(console: Console, release: str, url: str | None, replace: bool, eight_
         _print_installed(console, present)
         return
     with console.progress(0, "bytes") as bar:
-        graph = download(release, url=url, progress=lambda done, total: bar.move_to(done, total))
-    with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
-        converted = run_conversion(console, graph, Path(scratch) / "model", ConversionChoices()).folder
-        model = adopt(converted, replace=replace)
-    graph.unlink()
-    _print_installed(console, _measured(console, model, eight_bit))
+        file = download(name, url=url, progress=lambda done, total: bar.move_to(done, total))
+    _install(console, file, ConversionChoices(), eight_bit=eight_bit, replace=replace)
+    for published in getattr(known, "files", {known.file_name: ""}):
+        (file.parent / published).unlink()
 
 
 @models.command()
