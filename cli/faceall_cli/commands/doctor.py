@@ -111,7 +111,7 @@ def _engine() -> Finding:
             embedder = Embedder()
         except ModelNotFoundError:
             return Finding("engine", True, name)
-        return Finding("engine", True, f"{name}, embedder {embedder.model.name} computes in {embedder.precision}")
+        return Finding("engine", True, f"{name}, embedder {embedder.model.name} in {embedder.precision_choice.describe()}")
     except FaceallError as error:
         return Finding("engine", False, str(error))
 

@@ -71,7 +71,7 @@ class Recipe:
     def framing(self, size: tuple[int, int]) -> dict[str, Any]:
         """Return the manifest's fields `crop` and `alignment` for an input of `size` (width, height)."""
         if self.alignment == "none":
-            return {"crop": FACENET_CROP}
+            return {"crop": FACENET_CROP, "alignment": None}
         return {"crop": None, "alignment": alignment_of(self.alignment, size)}
 
 

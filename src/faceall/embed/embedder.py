@@ -15,6 +15,8 @@ from faceall.caffe.engines import CompiledNet, Precision, compile_cached, get_en
 from faceall.caffe.files import read_net
 from faceall.caffe.net import Net
 from faceall.embed.cutting import cut_faces
+from faceall.embed.portrait import portraits
+from faceall.embed.precision import PrecisionChoice, choose_precision, supported_precisions
 from faceall.errors import ModelError, SettingError
 from faceall.models import EIGHT_BIT, ModelFolder, find_model
 from faceall.types import Faces, Float32Array, Image
@@ -152,11 +154,7 @@ class Embedder:
     def _embed_batch(self, crops: npt.NDArray[np.uint8]) -> Float32Array:
         """Standardise one batch of crops and run the net."""
         manifest = self.model.manifest
-        pixels = manifest.standardisation.apply(crops)
-        if manifest.channels == "BGR":
-            pixels = pixels[..., ::-1]
-        blob = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-        vectors = self._net({manifest.input_blob: blob})[manifest.output_blob].reshape(len(crops), -1)
+        vectors = self._net({manifest.input_blob: self._blob(crops)})[manifest.output_blob].reshape(len(crops), -1)
         if vectors.shape[1] != self.size:
             raise ModelError(
                 f"{manifest.name}: the net returns {vectors.shape[1]}-dimensional vectors, its manifest says "
@@ -164,18 +162,51 @@ class Embedder:
             )
         return _unit(vectors)
 
+    def _blob(self, crops: npt.NDArray[np.uint8]) -> Float32Array:
+        """Return the net's input for crops, (n, 3, H, W) float32."""
+        manifest = self.model.manifest
+        pixels = manifest.standardisation.apply(crops)
+        if manifest.channels == "BGR":
+            pixels = pixels[..., ::-1]
+        return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
     @property
     def _net(self) -> CompiledNet:
         with self._lock:
             return self._loaded
 
+    @property
+    def precision_choice(self) -> PrecisionChoice:
+        """The precision with what was measured on this machine; empty if there was nothing to choose."""
+        with self._lock:
+            return self._choice
+
     @cached_property
     def _loaded(self) -> CompiledNet:
+        return self._compiled(self._choice.precision)
+
+    @cached_property
+    def _choice(self) -> PrecisionChoice:
+        if self._precision != "auto":
+            return PrecisionChoice(self._precision, {})
+        engine = get_engine(self._engine)
+        candidates = supported_precisions(engine, eight_bit=EIGHT_BIT in self.model.manifest.files)
+        output = self.model.manifest.output_blob
+        return choose_precision(engine, self._identity, candidates, self._compiled, self._samples, output)
+
+    @property
+    def _identity(self) -> str:
+        """The net's identity with the layers in 8 bits."""
+        return f"{self.model.fingerprint} {self.model.manifest.files.get(EIGHT_BIT)}"
+
+    def _compiled(self, precision: Precision) -> CompiledNet:
+        output = self.model.manifest.output_blob
+        return compile_cached(get_engine(self._engine), self._identity, self._read_net, [output], precision)
+
+    def _samples(self) -> dict[str, Float32Array]:
+        """Return standardised faces to measure precisions on."""
         manifest = self.model.manifest
-        eight_bit = manifest.files.get(EIGHT_BIT)
-        precision: Precision = "int8" if self._precision == "auto" and eight_bit else self._precision
-        fingerprint = f"{self.model.fingerprint} {eight_bit}"
-        return compile_cached(get_engine(self._engine), fingerprint, self._read_net, [manifest.output_blob], precision)
+        return {manifest.input_blob: self._blob(portraits(manifest.framing, manifest.input_size, BATCH))}
 
     def _read_net(self) -> Net:
         self.model.verify()

@@ -21,7 +21,7 @@ import numpy as np
 
 from faceall.caffe.engines import CompiledNet, Engine, Precision
 from faceall.caffe.engines.cache import cache_folder
-from faceall.caffe.engines.openvino import has_eight_bit_products, processor_flags
+from faceall.caffe.engines.openvino import has_bfloat16_products, has_eight_bit_products
 from faceall.errors import SettingError
 from faceall.files import make_folder, write_file
 from faceall.types import Array, Float32Array
@@ -83,8 +83,12 @@ class PrecisionChoice:
 
 
 def choose_precision(
-    engine: Engine, fingerprint: str, candidates: tuple[Precision, ...], compile_net: Callable[[Precision], CompiledNet],
-    samples: Callable[[], Mapping[str, Float32Array]], output: str,
+    engine: Engine,
+    fingerprint: str,
+    candidates: tuple[Precision, ...],
+    compile_net: Callable[[Precision], CompiledNet],
+    samples: Callable[[], Mapping[str, Float32Array]],
+    output: str,
 ) -> PrecisionChoice:
     """Choose the fastest precision that keeps the vectors; measure at the first call on a machine.
 
@@ -151,7 +155,7 @@ def supported_precisions(engine: Engine, *, eight_bit: bool) -> tuple[Precision,
     found: list[Precision] = ["float32"]
     if engine.name != "openvino":
         return tuple(found)
-    if processor_flags() & {"avx512_bf16", "amx_bf16"}:
+    if has_bfloat16_products():
         found.append("bfloat16")
     if eight_bit and has_eight_bit_products():
         found.append("int8")

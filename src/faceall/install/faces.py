@@ -12,7 +12,7 @@ import numpy.typing as npt
 from faceall import embed, images
 from faceall.detect import Detector
 from faceall.embed.cutting import cut_faces
-from faceall.embed.quantisation import vary
+from faceall.embed.portrait import vary
 from faceall.errors import ConvertError, ImageError
 from faceall.models import Alignment, CropRule
 from faceall.types import Array, Image

@@ -112,13 +112,18 @@ def _chosen(precision: Precision) -> str:
     """Return the precision that this processor uses for `precision`."""
     if precision == "int8" and has_eight_bit_products():
         return "int8"
-    return "bfloat16" if precision == "bfloat16" and "amx_bf16" in processor_flags() else "float32"
+    return "bfloat16" if precision == "bfloat16" and has_bfloat16_products() else "float32"
 
 
 def properties(precision: str) -> dict[str, str]:
     """Return OpenVINO's settings for a net that runs one call at a time in `precision`."""
     hints = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
     return {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hints[precision], **_SMALL_CACHE}
+
+
+def has_bfloat16_products() -> bool:
+    """Return whether the processor multiplies bfloat16 natively."""
+    return bool(processor_flags() & {"avx512_bf16", "amx_bf16"})
 
 
 def has_eight_bit_products() -> bool:
