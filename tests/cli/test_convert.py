@@ -54,13 +54,13 @@ def test_smaller_embedding_from_a_folder_of_crops(run: Run, model: Path, tmp_pat
 
 
 def test_photos_are_cut_where_asked(run: Run, model: Path, tmp_path: Path, astronaut: Image) -> None:
-    """With --find-faces a portrait counts and a picture without a face is passed over, aloud."""
+    """With --find-faces a portrait counts and an image without a face is skipped and reported."""
     (tmp_path / "photos").mkdir()
     write_image(tmp_path / "photos" / "portrait.png", astronaut)
     write_image(tmp_path / "photos" / "wall.png", np.full((200, 200, 3), 99, np.uint8))
     done = run("convert", model, "-o", tmp_path / "again", "--check", tmp_path / "photos", "--find-faces")
     assert "1 of 2 photos without a face" in done.stderr
-    assert "pictures     1 (crops from " in done.stderr
+    assert "images       1 (crops from " in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_photos_are_cut_where_asked(run: Run, model: Path, tmp_path: Path, astro
         (["--embedding-size", "16"], "--calibrate"),
         (["--embedding-size", "128", "--calibrate", "CROPS"], "from 1 to 127"),
         (["--calibrate", "CROPS"], "--embedding-size"),
-        (["--check", "EMPTY"], "contains no images"),
+        (["--check", "EMPTY"], "has no images"),
         (["--to", "onnx"], "exists already"),
         (["--bottleneck", "convolution", "--to", "onnx"], "--bottleneck has no effect for --to onnx"),
         (["--floor-pool", "crop", "--to", "onnx"], "--floor-pool has no effect for --to onnx"),
@@ -100,7 +100,12 @@ def test_import_takes_a_folder_as_it_is_unless_it_is_to_be_changed(run: Run, mod
     changed = ModelFolder.open(made / "mine").manifest
     assert (changed.name, changed.standardisation.kind) == ("mine", "prewhiten")
     (model / "manifest.json").unlink()
-    run("models", "import", model, "--name", "bare", *options)
+    refused = run("models", "import", model, "--name", "bare", *options, exit_code=1).stderr
+    assert "give --channels rgb|bgr and --standardisation NAME and --alignment" in refused
+    assert not (made / "bare").exists()
+    chosen = ["--channels", "bgr", "--standardisation", "arcface", "--alignment", "none"]
+    run("models", "import", model, "--name", "bare", *chosen, *options)
+    assert ModelFolder.open(made / "bare").manifest.channels == "BGR"
     assert ModelFolder.open(made / "bare").manifest.embedding_size == 128
 
 

@@ -21,6 +21,7 @@ from faceall.models import (
     Standardisation,
     adopt,
     data_folder,
+    find_by_fingerprint,
     find_model,
     installed_models,
     recognise,
@@ -328,3 +329,24 @@ def test_the_rebuilt_graph_is_recognised(shared: Path) -> None:
     known = recognise(sha256_of(shared / "models" / "facenet" / "20180408-102900.pb"))
     assert known is not None
     assert (known.model_name, known.url) == ("facenet-20180408-102900", None)
+
+
+def test_a_bundled_name_is_refused(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another model of the name would take over the galleries of the one in the package; the same one is copied."""
+    monkeypatch.setattr("faceall.models.store.BUNDLED", tmp_path / "bundled")
+    bundled = write(tmp_path / "bundled" / "faceall-128", name="faceall-128")
+    folder = write(tmp_path / "other", name="faceall-128", channels="BGR")
+    with pytest.raises(ModelError, match="'faceall-128' is the name of a model in the package; choose another name"):
+        adopt(folder)
+    assert not (data / "models" / "faceall-128").exists()
+    assert adopt(bundled).fingerprint == bundled.fingerprint
+
+
+def test_a_model_is_found_by_its_fingerprint(tmp_path: Path, data: Path) -> None:
+    """Also where another model of its name comes first; by the beginning of it, but not by nothing."""
+    first = write(tmp_path / "elsewhere", name="same")
+    second = write(data / "models" / "same", name="same", channels="BGR")
+    for model in (first, second):
+        found = find_by_fingerprint(model.fingerprint[:12])
+        assert (found is None) == (model == first)
+    assert find_by_fingerprint("") is None

@@ -111,7 +111,8 @@ def _engine() -> Finding:
             embedder = Embedder()
         except ModelNotFoundError:
             return Finding("engine", True, name)
-        return Finding("engine", True, f"{name}, embedder {embedder.model.name} in {embedder.precision_choice.describe()}")
+        precision = embedder.precision_choice.describe()
+        return Finding("engine", True, f"{name}, embedder {embedder.model.name} in {precision}")
     except FaceallError as error:
         return Finding("engine", False, str(error))
 
