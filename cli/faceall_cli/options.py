@@ -73,6 +73,15 @@ def images_argument(command: Command) -> Command:
     )(command)
 
 
+def detector_option(command: Command) -> Command:
+    """--detector, the name of a detector, as `detector`; None means the default."""
+    return click.option(
+        "--detector",
+        metavar="NAME",
+        help="The face detector: mtcnn, or an installed one such as yunet. Default: the gallery's, else mtcnn.",
+    )(command)
+
+
 def model_option(command: Command) -> Command:
     """Add --model, an embedder, as `model`; None means the default."""
     return click.option(

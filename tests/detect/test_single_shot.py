@@ -155,3 +155,18 @@ def test_yunet_finds_the_faces_of_a_group(own_models: Path, shared: Path) -> Non
     for face in yunet:
         distances = np.abs(mtcnn.landmarks - face.landmarks).max(axis=(1, 2))
         assert distances.min() < 0.15 * (face.box[2] - face.box[0])
+
+
+def test_a_gallery_remembers_its_detector(own_models: Path, tmp_path: Path) -> None:
+    """A chosen detector is used again after the gallery was reopened; an unknown one is refused and changes nothing."""
+    from faceall.gallery import Gallery
+
+    install_detector(write(tmp_path / "net.onnx", yunet_file()))
+    with Gallery.open(tmp_path / "gallery") as gallery:
+        assert gallery.detector == "mtcnn"
+        gallery.choose_detector("net")
+        with pytest.raises(ModelNotFoundError, match="no detector 'other'"):
+            gallery.choose_detector("other")
+    with Gallery.open(tmp_path / "gallery") as gallery:
+        assert gallery.detector == "net"
+        assert repr(gallery._analyser.detector) == "Detector('net')"

@@ -11,7 +11,7 @@ from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console, counted, rounded, shown
 from faceall_cli.group import MISTAKE
 from faceall_cli.images import Drawings, place, read_images
-from faceall_cli.options import images_argument, model_option, output_options
+from faceall_cli.options import detector_option, images_argument, model_option, output_options
 
 if TYPE_CHECKING:
     from faceall.types import Faces, Image
@@ -28,17 +28,18 @@ if TYPE_CHECKING:
 @click.option(
     "--min-face", type=click.IntRange(min=12), default=20, show_default=True, help="Smallest face, in pixels."
 )
+@detector_option
 @output_options
-def detect(console: Console, images: tuple[Path, ...], draw: Path | None, min_face: int) -> None:
+def detect(console: Console, images: tuple[Path, ...], draw: Path | None, min_face: int, detector: str | None) -> None:
     """Find the faces on pictures: box, score and landmarks of each."""
     from faceall.detect import Detector
     from faceall.images import draw_faces
 
-    detector = Detector(min_face=min_face)
+    finder = Detector(detector or "mtcnn", min_face=min_face)
     total = 0
     drawings = None if draw is None else Drawings(console, draw, images)
     for path, image in read_images(console, images):
-        faces = detector(image)
+        faces = finder(image)
         total += len(faces)
         _print_faces(console, path, image, faces)
         if drawings is not None:

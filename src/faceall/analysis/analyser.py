@@ -54,6 +54,7 @@ class FaceEmbedder(Protocol):
 class Analyser:
     """A detector and an embedder; the ones that are not given are made with their defaults at first use.
 
+    detector_name  tells the name of the default detector; None for MTCNN
     remembered  tells the label of the model that made the vectors which new ones are to be compared with; where that
                 model is installed it is the default
     """
@@ -64,8 +65,10 @@ class Analyser:
         embedder: FaceEmbedder | None = None,
         *,
         remembered: Callable[[], str | None] = lambda: None,
+        detector_name: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.has_own_detector = detector is not None
+        self.detector_name = detector_name
         self._detector = detector
         self._embedder = embedder
         self._remembered = remembered
@@ -78,7 +81,7 @@ class Analyser:
             if self._detector is None:
                 from faceall.detect import Detector
 
-                self._detector = Detector()
+                self._detector = Detector(self.detector_name() or "mtcnn")
             return self._detector
 
     @property

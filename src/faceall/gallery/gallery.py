@@ -37,6 +37,8 @@ from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibra
 from faceall.index import FaceIndex
 from faceall.types import Image
 
+_DETECTOR = "detector"  # the setting that names the gallery's detector; absent for MTCNN
+
 Source: TypeAlias = Image | str | os.PathLike[str] | AnalysedImage
 """What can be searched for: pixels (H, W, 3) uint8 RGB, a path, or an image that was analysed already."""
 
@@ -100,7 +102,10 @@ class Gallery:
             Milvus without pymilvus.
         """
         store = open_store(default_place() if path is None else path, read_only=read_only)
-        return cls(Context(store, Analyser(detector, embedder, remembered=lambda: store.model)))
+        analyser = Analyser(
+            detector, embedder, remembered=lambda: store.model, detector_name=lambda: store.setting(_DETECTOR)
+        )
+        return cls(Context(store, analyser))
 
     # -- description ------------------------------------------------------------------------------------------------
 
@@ -118,6 +123,26 @@ class Gallery:
     def model(self) -> str | None:
         """The embedder that made the vectors, None before the first face."""
         return self._store.model
+
+    @property
+    def detector(self) -> str:
+        """The detector of the gallery: "mtcnn" or the name of an installed detector."""
+        return str(self._store.setting(_DETECTOR) or "mtcnn")
+
+    def choose_detector(self, name: str) -> None:
+        """Find faces with this detector from now on, also when the gallery is opened again.
+
+        Photos that are registered already keep their faces.
+
+        Raises
+        ------
+        ModelNotFoundError
+            If no detector with that name is installed.
+        """
+        from faceall.detect import Detector
+
+        Detector(name)
+        self._store.put_setting(_DETECTOR, None if name == "mtcnn" else name)
 
     def __len__(self) -> int:
         """Return the number of faces."""

@@ -19,7 +19,7 @@ from faceall_cli.commands.gallery.people import open_existing
 from faceall_cli.commands.gallery.receipts import proof_of, receipt_of
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
-from faceall_cli.options import PhotosPath, gallery_option, model_option, output_options
+from faceall_cli.options import PhotosPath, detector_option, gallery_option, model_option, output_options
 
 if TYPE_CHECKING:
     from faceall.gallery import PhotoResult, Registration
@@ -36,6 +36,7 @@ _USELESS = _UNREADABLE | {"no-face", "refused"}
 @click.option("--strict", is_flag=True, help="Refuse photos whose chief face is small, blurred, turned away or cut.")
 @click.option("--workers", metavar="N|ray", help="Look at the photos in N processes, or on a Ray cluster: RAY_ADDRESS.")
 @model_option
+@detector_option
 @gallery_option
 @output_options
 def register(
@@ -46,6 +47,7 @@ def register(
     strict: bool,
     workers: str | None,
     model: str | None,
+    detector: str | None,
     gallery: Path | None,
 ) -> None:
     """Take up photos, and folders of photos, into the gallery.
@@ -68,6 +70,8 @@ def register(
     hired = _hire(workers)
     start = time.monotonic()
     with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stopped_by_ctrl_c() as stop:
+        if detector is not None:
+            opened.choose_detector(detector)
         registration = opened.iter_register(
             paths, person=person, unnamed=unnamed, strict=strict, workers=hired, stop=stop
         )

@@ -109,7 +109,14 @@ def import_(
     files are recognised by their checksum and known families by their graph; every assumption is printed. If the
     channel order, the scaling of pixels or the alignment of an embedder is unknown, all of them are tried on faces, and
     what does not show clearly has to be given.
+
+    A face detector in ONNX format (YuNet, SCRFD) is installed as it is; see `faceall detect --detector`.
     """
+    from faceall.detect import install_detector, is_detector_file
+
+    if is_detector_file(file):
+        _print_installed(console, install_detector(file, replace=replace))
+        return
     _install(console, file, choices, eight_bit=eight_bit, faces=faces, replace=replace)
 
 

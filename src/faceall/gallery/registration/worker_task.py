@@ -34,12 +34,14 @@ class Kit:
     label    of the model, as galleries remember it
     folder   where the model lies on the owner's machine; elsewhere one with the same label is looked for
     make     makes the detector and the embedder in place of the defaults
+    detector  name of the default detector; None for MTCNN
     """
 
     version: str
     label: str
     folder: Path
     make: Make | None = None
+    detector: str | None = None
 
 
 def kit_for(analyser: Analyser, make: Make | None) -> Kit:
@@ -49,7 +51,9 @@ def kit_for(analyser: Analyser, make: Make | None) -> Kit:
     """
     if make is None and analyser.has_own_detector:
         raise FaceallError("workers find faces with the default detector: give them `make` for another one")
-    return Kit(__version__, analyser.model_label, analyser.embedder.model.path.absolute(), make)
+    return Kit(
+        __version__, analyser.model_label, analyser.embedder.model.path.absolute(), make, analyser.detector_name()
+    )
 
 
 def look_at(kit: Kit, candidates: Sequence[Candidate]) -> Answer:
@@ -80,7 +84,7 @@ def _equip(kit: Kit) -> Analyser:
     if kit.version != __version__:
         raise FaceallError(f"runs faceall {__version__}, the gallery's machine {kit.version}; install the same on both")
     detector, embedder = kit.make() if kit.make else (None, None)
-    made = Analyser(detector, embedder or _embedder(kit))
+    made = Analyser(detector, embedder or _embedder(kit), detector_name=lambda: kit.detector)
     if made.model_label != kit.label:
         raise ModelNotFoundError(f"would embed with {made.model_label}, the gallery with {kit.label}")
     return made
