@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from faceall.images import crop, encode_jpeg, read_image
+from faceall.images import ImageSource, as_image, crop, encode_jpeg
 from faceall.types import Face, Faces, Float32Array, Image, similarity
 
 if TYPE_CHECKING:
@@ -181,9 +181,7 @@ class Comparison:
     second: Face
 
 
-def compare_images(
-    first: Image | str | os.PathLike[str], second: Image | str | os.PathLike[str], analyser: Analyser
-) -> Comparison | None:
+def compare_images(first: ImageSource, second: ImageSource, analyser: Analyser) -> Comparison | None:
     """The chief faces of two pictures compared; None where one of them shows no face."""
     chosen: list[tuple[Face, Float32Array]] = []
     for source in (first, second):
@@ -197,11 +195,6 @@ def compare_images(
     (face_a, vector_a), (face_b, vector_b) = chosen
     distance = float(np.sum((vector_a - vector_b) ** 2))
     return Comparison(distance, similarity(distance), face_a, face_b)
-
-
-def as_image(source: Image | str | os.PathLike[str]) -> Image:
-    """A picture that is given as pixels (H, W, 3) uint8 or as a path."""
-    return source if isinstance(source, np.ndarray) else read_image(source)
 
 
 def primary_face(faces: Faces, shape: tuple[int, ...]) -> int:

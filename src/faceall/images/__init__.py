@@ -7,6 +7,7 @@ from faceall.images.decode import DEFAULT_MAX_PIXELS, ImageHeader, read_header, 
 from faceall.images.draw import draw_faces
 from faceall.images.encode import encode_jpeg, write_image
 from faceall.images.files import IMAGE_SUFFIXES, find_images, is_image_path
+from faceall.images.inputs import ImageSource, as_image
 from faceall.images.scale import crop, resize
 from faceall.images.warp import warp
 
@@ -14,6 +15,8 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "IMAGE_SUFFIXES",
     "ImageHeader",
+    "ImageSource",
+    "as_image",
     "crop",
     "draw_faces",
     "encode_jpeg",

@@ -108,6 +108,33 @@ def read_image(
     return _open_and(source, lambda file: _decode(file, max_pixels))
 
 
+def pillow_pixels(image: PillowImage.Image) -> Image:
+    """Convert an open Pillow image.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        An image of any mode.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+        RGB, upright: the EXIF orientation is applied.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the image cannot be decoded or has floating-point pixels.
+    """
+    try:
+        image.load()
+        return _apply_orientation(_rgb(image), int(image.getexif().get(_ORIENTATION, 1)))
+    except _UnreadableError as error:
+        raise UnreadableImageError(None, str(error)) from error
+    except Exception as error:  # as for files, Pillow raises nearly anything
+        raise UnreadableImageError(None, f"the Pillow image cannot be decoded ({_one_line(error)})") from error
+
+
 @dataclass(frozen=True)
 class ImageHeader:
     """What the header of an image file states.
