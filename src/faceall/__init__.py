@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from faceall.gallery import Gallery
     from faceall.images import read_image, write_image
     from faceall.index import FaceIndex
-    from faceall.types import Face, Faces, Matches
+    from faceall.quick import Found, Verified, detect_faces, find, represent, verify
+    from faceall.types import Face, Faces, Matches, Results
 
 __all__ = [
     "Detector",
@@ -27,10 +28,17 @@ __all__ = [
     "FaceIndex",
     "FaceallError",
     "Faces",
+    "Found",
     "Gallery",
     "Matches",
+    "Results",
+    "Verified",
     "__version__",
+    "detect_faces",
+    "find",
     "read_image",
+    "represent",
+    "verify",
     "write_image",
 ]
 
@@ -41,9 +49,16 @@ _PACKAGES = {
     "FaceIndex": "faceall.index",
     "FaceallError": "faceall.errors",
     "Faces": "faceall.types",
+    "Found": "faceall.quick",
     "Gallery": "faceall.gallery",
     "Matches": "faceall.types",
+    "Results": "faceall.types",
+    "Verified": "faceall.quick",
+    "detect_faces": "faceall.quick",
+    "find": "faceall.quick",
     "read_image": "faceall.images",
+    "represent": "faceall.quick",
+    "verify": "faceall.quick",
     "write_image": "faceall.images",
 }
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from html import escape
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from faceall.errors import MissingDependencyError
 
 Array: TypeAlias = npt.NDArray[Any]
 Float32Array: TypeAlias = npt.NDArray[np.float32]
@@ -40,6 +43,12 @@ class Face:
     landmarks : (5, 2) float32
         x, y in pixels of the left eye, the right eye, the nose and the left and right corners of the mouth. Left and
         right are those of the viewer.
+    embedding : (D,) float32 or None
+        Unit vector of the face, where it was computed.
+    quality : tuple or None
+        What makes the face hard to recognise, where it was examined; empty for a good face.
+    pixels : (h, w, 3) uint8 or None
+        The face cut out of its image, where it was kept; a notebook shows it.
 
     Raises
     ------
@@ -50,14 +59,83 @@ class Face:
     box: Float32Array
     score: float
     landmarks: Float32Array
+    embedding: Float32Array | None = None
+    quality: tuple[object, ...] | None = None
+    pixels: Image | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "box", _checked("box", np.asarray(self.box), (4,), np.float32))
         object.__setattr__(self, "landmarks", _checked("landmarks", np.asarray(self.landmarks), (5, 2), np.float32))
+        if self.embedding is not None:
+            vector = np.asarray(self.embedding)
+            object.__setattr__(self, "embedding", _checked("embedding", vector, (vector.size,), np.float32))
 
     def __repr__(self) -> str:
         x0, y0, x1, y1 = (round(float(value)) for value in self.box)
-        return f"Face(box=({x0}, {y0}, {x1}, {y1}), score={self.score:.3f})"
+        vector = "" if self.embedding is None else f", embedding=({len(self.embedding)},)"
+        return f"Face(box=({x0}, {y0}, {x1}, {y1}), score={self.score:.3f}{vector})"
+
+    def _repr_png_(self) -> bytes | None:
+        """Show the face in a notebook."""
+        if self.pixels is None:
+            return None
+        import cv2
+
+        return cv2.imencode(".png", self.pixels[:, :, ::-1])[1].tobytes()
+
+    def clipped_box(self, shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """Return the box in whole pixels, cut to the image.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Shape of the image: height, width and possibly channels.
+
+        Returns
+        -------
+        tuple of 4 int
+            x0, y0, x1, y1. At least one pixel wide and high, so it can be used as a slice.
+        """
+        height, width = int(shape[0]), int(shape[1])
+        x0, y0, x1, y1 = (round(float(value)) for value in self.box)
+        x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
+        return x0, y0, min(max(x1, x0 + 1), width), min(max(y1, y0 + 1), height)
+
+    def crop(self, image: Image, *, margin: float = 0.0) -> Image:
+        """Cut the face out of its image.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8
+            The image in which the face was detected.
+        margin : float
+            Added on each side, relative to the box; the result still ends at the edges of the image.
+
+        Returns
+        -------
+        (h, w, 3) uint8
+            A copy.
+
+        Raises
+        ------
+        ValueError
+            If `image` is not an array (H, W, 3).
+        """
+        if np.ndim(image) != 3:
+            raise ValueError(f"image has shape {np.shape(image)}, expected (H, W, 3)")
+        size = self.box[2:] - self.box[:2]
+        grown = np.concatenate([self.box[:2] - margin * size, self.box[2:] + margin * size])
+        x0, y0, x1, y1 = Face(grown, self.score, self.landmarks).clipped_box(image.shape)
+        return image[y0:y1, x0:x1].copy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return box, score, landmarks and embedding as plain JSON values."""
+        values: dict[str, Any] = {
+            "box": self.box.tolist(),
+            "score": round(float(self.score), 6),
+            "landmarks": self.landmarks.tolist(),
+        }
+        return values if self.embedding is None else {**values, "embedding": self.embedding.tolist()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +197,8 @@ class Faces:
     def take(self, numbers: npt.ArrayLike) -> Faces:
         """Select faces by indices (in that order) or by a boolean mask."""
         chosen = np.asarray(numbers)
+        if not chosen.size:  # an empty list becomes an array of floats
+            chosen = chosen.astype(np.int64) if chosen.dtype != bool else chosen
         return Faces(self.boxes[chosen], self.scores[chosen], self.landmarks[chosen])
 
 
@@ -155,6 +235,59 @@ class Matches:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+
+class HasRows(Protocol):
+    """A result that consists of rows."""
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return one dict of plain values per row."""
+
+
+Item = TypeVar("Item", bound=HasRows)
+
+
+class Results(list[Item]):
+    """A list of results that can be turned into a table."""
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return one dict of plain values per row.
+
+        Returns
+        -------
+        list of dict
+            A result with several rows, such as the matches of a face, gives one dict per row.
+        """
+        return [row for result in self for row in result.to_dicts()]
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a `pandas.DataFrame`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per dict of `to_dicts`.
+
+        Raises
+        ------
+        MissingDependencyError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingDependencyError("to_pandas needs pandas: pip install pandas") from error
+        return pandas.DataFrame(self.to_dicts())
+
+    def _repr_html_(self) -> str:
+        """Show the rows as a table in a notebook."""
+        rows = self.to_dicts()
+        if not rows:
+            return "<p>no results</p>"
+        names = [name for name, value in rows[0].items() if not isinstance(value, list | dict)]
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        cells = ("".join(f"<td>{escape(str(row.get(name, '')))}</td>" for name in names) for row in rows)
+        return f"<table><tr>{head}</tr>" + "".join(f"<tr>{line}</tr>" for line in cells) + "</table>"
 
 
 def similarity(distance: float) -> float:

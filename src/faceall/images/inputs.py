@@ -17,8 +17,6 @@ ImageSource: TypeAlias = Any
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _EXPECTED = "a path, the bytes of a file, an open binary file, a Pillow image, or an array (H, W), (H, W, 3 or 4)"
-    "a path, the bytes of a file, an open binary file, a Pillow image, or an array (H, W), (H, W, 3) or (H, W, 4)"
-)
 
 
 def as_image(
