@@ -43,8 +43,9 @@ def test_register_and_search(run: Run, portraits: Path) -> None:
 
 
 def test_register_for_people(run: Run, portraits: Path) -> None:
-    """Without --json: a line for every photo that is not plainly fine, and a summary."""
-    lines = run("register", portraits).stdout.splitlines()
+    """Without --json: a line for every photo that is not plainly fine, a summary, and the names that folders gave."""
+    *lines, names = run("register", portraits).stdout.splitlines()
+    assert names == "named after their folders: Eileen (1), Mirror (1)"
     assert [line.split()[0] for line in lines[:-1]] == ["no-face"]
     assert lines[-1].startswith("3 photos in ")
     assert lines[-1].endswith("2 added, 1 no-face")
@@ -151,7 +152,7 @@ def test_status_tells_of_vanished_files(run: Run, portraits: Path) -> None:
     """Counts for people and for scripts."""
     run("register", portraits)
     (portraits / "Eileen/1.png").unlink()
-    assert "1 files gone" in run("status").stdout
+    assert "1 missing files" in run("status").stdout
     (status,) = records(run("status", "--json").stdout)
     assert (status["faces"], status["vanished"], status["dimension"]) == (2, 1, 128)
 

@@ -57,7 +57,7 @@ def test_nothing_to_register(run: Run, tmp_path: Path) -> None:
     """An empty folder, a missing file and a text are told, each with exit code 1."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.jpg").write_text("hello")
-    assert "no picture found" in run("register", tmp_path / "empty", exit_code=1).stderr
+    assert "no photo found" in run("register", tmp_path / "empty", exit_code=1).stderr
     (record,) = records(run("register", tmp_path / "missing.jpg", "--json", exit_code=1).stdout)
     assert (record["status"], record["message"]) == ("unreadable", "no such file")
     (record,) = records(run("register", tmp_path / "text.jpg", "--json", exit_code=1).stdout)

@@ -21,7 +21,7 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("album")
     for number in range(80):
         second = [(5, 5, 12, (250, 3, 3 + number))] if number % 4 == 0 else []
-        write_photo(folder / f"person {number % 8}x" / f"{number}.png", [*one_face(number), *second])
+        write_photo(folder / f"Pat {number % 8}x" / f"{number}.png", [*one_face(number), *second])
     return folder
 
 

@@ -39,7 +39,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of twelve faces of three people."""
     folder = tmp_path_factory.mktemp("sound")
     for number in range(FACES):
-        write_photo(folder / "photos" / f"person {number % 3}" / f"{number}.png", one_face(number))
+        write_photo(folder / "photos" / f"Pat {number % 3}" / f"{number}.png", one_face(number))
     with open_whole(folder / "gallery") as gallery:
         list(gallery.register(folder / "photos"))
         gallery.index.export_bundle(folder / "sound.faceall")

@@ -157,7 +157,7 @@ def test_what_is_taken_apart_stays_apart(gallery: Gallery, photos: Path) -> None
 def test_corrections_by_hand_are_checked(gallery: Gallery, photos: Path) -> None:
     """Unknown people and faces, and a face of somebody else, are one line each; then nothing has changed."""
     write_people(photos, count=1)
-    list(gallery.register(photos))
+    list(gallery.register(photos, names_from="files"))
     red, blue = face_of(gallery, "red0.png"), face_of(gallery, "blue0.png")
     before = gallery.faces.find()
     for error, action in [

@@ -23,14 +23,14 @@ def away(gallery: Gallery, photos: Path) -> Path:
     """Two photos of a stranger whom a person has called Eve, with Bob behind her; away during a change of the model."""
     for number in range(6):
         squares = [*one_face(number), (5, 5, 12, (250, 3, 3 + number))]
-        write_photo(photos / ("IMG" if number < 2 else "other") / f"{number}.png", squares)
+        write_photo(photos / ("Ivy" if number < 2 else "other") / f"{number}.png", squares)
     list(gallery.register(photos))
-    gallery.people.rename("IMG", "Eve")
+    gallery.people.rename("Ivy", "Eve")
     for face in gallery.faces.find():
-        if face.person is None and face.path.parent.name == "IMG":
+        if face.person is None and face.path.parent.name == "Ivy":
             gallery.faces.assign(face.face_id, "Bob")
     folder = photos.parent / "away"
-    (photos / "IMG").rename(folder)
+    (photos / "Ivy").rename(folder)
     statuses = [result.status for result in gallery.index.migrate(SlowEmbedder())]
     assert statuses.count("aside") == 2
     assert len(gallery) == 8
@@ -54,12 +54,12 @@ def bring_back(gallery: Gallery, away: Path, target: Path) -> list[PhotoResult]:
     return results
 
 
-@pytest.mark.parametrize("place", ["photos/IMG", "elsewhere/IMG", "elsewhere/IMG_7"])
+@pytest.mark.parametrize("place", ["photos/Ivy", "elsewhere/Ivy", "elsewhere/Ivy_7"])
 def test_names_given_by_hand_come_back(gallery: Gallery, away: Path, place: str) -> None:
     """Where it was or elsewhere: all faces of a photo are found again, under their ids, names and boxes."""
     results = bring_back(gallery, away, away.parent / place)
     assert [(result.status, result.faces, result.person) for result in results] == [("back", 2, "Eve")] * 2
-    assert (results[0].message is None) == (place == "photos/IMG")
+    assert (results[0].message is None) == (place == "photos/Ivy")
     found = known(gallery)
     assert [(key, found[key][0]) for key in (1, 2, 3, 4)] == [(1, "Eve"), (2, "Bob"), (3, "Eve"), (4, "Bob")]
     assert [result.status for result in gallery.register(results[0].path)] == ["unchanged"]
@@ -92,21 +92,21 @@ def test_ids_boxes_and_thumbnails_are_the_old_ones(gallery: Gallery, photos: Pat
 def test_renamed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
     """The name that a person has now counts."""
     gallery.people.rename("Eve", "Eva")
-    assert {result.person for result in bring_back(gallery, away, photos / "IMG")} == {"Eva"}
+    assert {result.person for result in bring_back(gallery, away, photos / "Ivy")} == {"Eva"}
     assert [person.name for person in gallery.people] == ["Bob", "Eva", "other"]
 
 
 def test_merged_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
     """Faces of a person who was merged with another come back as that one's."""
     gallery.people.merge("Eve", "other")
-    assert {result.person for result in bring_back(gallery, away, photos / "IMG")} == {"other"}
+    assert {result.person for result in bring_back(gallery, away, photos / "Ivy")} == {"other"}
     assert [(person.name, person.faces) for person in gallery.people] == [("Bob", 2), ("other", 6)]
 
 
 def test_removed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
     """Faces of a person who was removed stay removed as long as their photo is known for somebody else."""
     assert gallery.people.remove("Bob").count == 2
-    assert [result.faces for result in bring_back(gallery, away, photos / "IMG")] == [1, 1]
+    assert [result.faces for result in bring_back(gallery, away, photos / "Ivy")] == [1, 1]
     assert len(gallery) == 10
     with pytest.raises(UnknownPersonError):
         gallery.faces.find(person="Bob")
@@ -131,7 +131,7 @@ def test_person_asked_for_counts(gallery: Gallery, away: Path) -> None:
 def test_two_files_of_one_photo(gallery: Gallery, away: Path, photos: Path) -> None:
     """One file of a photo brings it back, and the other one is known then."""
     shutil.copytree(away, photos / "copies")
-    away.rename(photos / "IMG")
+    away.rename(photos / "Ivy")
     statuses = [result.status for result in gallery.iter_register(photos)]
     assert sorted(statuses) == ["back"] * 2 + ["unchanged"] * 6
     assert len(gallery) == 12
@@ -139,12 +139,12 @@ def test_two_files_of_one_photo(gallery: Gallery, away: Path, photos: Path) -> N
 
 def test_damaged_file_takes_nothing_away(gallery: Gallery, away: Path, photos: Path) -> None:
     """A file that cannot be read where a photo was leaves what is aside of that alone."""
-    (photos / "IMG").mkdir()
-    (photos / "IMG" / "0.png").write_bytes(b"no picture")
-    assert [result.status for result in gallery.iter_register(photos / "IMG")] == ["unreadable"]
-    (photos / "IMG" / "0.png").unlink()
-    (photos / "IMG").rmdir()
-    assert {result.person for result in bring_back(gallery, away, photos / "IMG")} == {"Eve"}
+    (photos / "Ivy").mkdir()
+    (photos / "Ivy" / "0.png").write_bytes(b"no picture")
+    assert [result.status for result in gallery.iter_register(photos / "Ivy")] == ["unreadable"]
+    (photos / "Ivy" / "0.png").unlink()
+    (photos / "Ivy").rmdir()
+    assert {result.person for result in bring_back(gallery, away, photos / "Ivy")} == {"Eve"}
 
 
 def test_strict_does_not_judge_a_known_photo(open_gallery: Opener, away: Path) -> None:
@@ -155,7 +155,7 @@ def test_strict_does_not_judge_a_known_photo(open_gallery: Opener, away: Path) -
 
 def test_another_process_takes_them_back(open_gallery: Opener, gallery: Gallery, away: Path, photos: Path) -> None:
     """Who migrates while the photo is being looked at is not disturbed, and nothing is stored twice."""
-    away.rename(photos / "IMG")
+    away.rename(photos / "Ivy")
     other = open_gallery(embedder=SlowEmbedder())
 
     class Meddling(SlowEmbedder):
@@ -164,14 +164,14 @@ def test_another_process_takes_them_back(open_gallery: Opener, gallery: Gallery,
             return super().embed_crops(crops)
 
     meddled = open_gallery(embedder=Meddling())
-    assert [result.status for result in meddled.register(photos / "IMG")] == ["unchanged"] * 2
+    assert [result.status for result in meddled.register(photos / "Ivy")] == ["unchanged"] * 2
     assert (len(gallery), gallery.index.problems()) == (12, [])
 
 
 def test_back_to_the_old_model(gallery: Gallery, away: Path, photos: Path, open_gallery: Opener) -> None:
     """After the return to the old model a registered photo has its old vectors again."""
     list(gallery.index.migrate(ColourEmbedder()))
-    away.rename(photos / "IMG")
+    away.rename(photos / "Ivy")
     again = open_gallery(detector=ColourDetector())
-    assert [result.status for result in again.register(photos / "IMG")] == ["unchanged"] * 2
-    assert {result.person for result in again.register(photos / "IMG")} == {"Eve"}
+    assert [result.status for result in again.register(photos / "Ivy")] == ["unchanged"] * 2
+    assert {result.person for result in again.register(photos / "Ivy")} == {"Eve"}

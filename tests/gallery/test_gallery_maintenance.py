@@ -28,7 +28,7 @@ FUZZ = int(os.environ.get("FACEALL_FUZZ", "60"))
 def server(gallery: Gallery, photos: Path) -> Gallery:
     """A hundred and twenty photos of six people."""
     for number in range(PHOTOS):
-        write_photo(photos / f"person {number % 6}" / f"{number}.png", one_face(number))
+        write_photo(photos / f"Pat {number % 6}" / f"{number}.png", one_face(number))
     list(gallery.register(photos))
     return gallery
 
@@ -210,7 +210,7 @@ def test_random_damage(server: Gallery) -> None:
 def test_database_that_lost_its_end(folder: Path, photos: Path, open_gallery: Opener, share: float) -> None:
     """What stood before the cut is kept, the cut file too; registering again brings the rest back."""
     for number in range(300):
-        write_photo(photos / f"person {number % 10}x" / f"{number}.png", one_face(number))
+        write_photo(photos / f"Pat {number % 10}x" / f"{number}.png", one_face(number))
     with open_gallery() as gallery:
         list(gallery.register(photos))
     whole = (folder / "faces.db").read_bytes()

@@ -38,7 +38,7 @@ def server(gallery: Gallery, photos: Path) -> Gallery:
     """Sixty photos of six people, every tenth with a stranger on it."""
     for number in range(PHOTOS):
         stranger = [(5, 5, 9, (250, 3, 3 + number))] if number % 10 == 0 else []
-        write_photo(photos / f"person {number % 6}" / f"{number}.png", [*one_face(number), *stranger])
+        write_photo(photos / f"Pat {number % 6}" / f"{number}.png", [*one_face(number), *stranger])
     list(gallery.register(photos))
     return gallery
 
@@ -76,7 +76,7 @@ def test_every_face_gets_the_new_vector(server: Gallery, photos: Path) -> None:
     assert server.model is not None
     assert server.model.startswith("new (")
     assert server.index.problems() == []
-    (found,) = server.search(photos / "person 3" / "3.png", k=1)
+    (found,) = server.search(photos / "Pat 3" / "3.png", k=1)
     assert (found.matches[0].path.name, round(found.matches[0].distance, 6)) == ("3.png", 0)
     assert migrate(server) == []
 
@@ -86,22 +86,22 @@ def test_old_model_is_refused_with_the_command(server: Gallery, open_gallery: Op
     other = open_gallery(embedder=SlowEmbedder())
     hint = r"'colours .*\(8 numbers\).*'new .* makes 24.*faceall index migrate"
     with pytest.raises(IndexMismatchError, match=hint):
-        other.search(photos / "person 3" / "3.png")
+        other.search(photos / "Pat 3" / "3.png")
     write_photo(photos / "more.png", one_face(99))
     with pytest.raises(IndexMismatchError, match=hint):
         list(other.register(photos))
     migrate(server)
-    assert other.search(photos / "person 3" / "3.png", k=1)[0].matches[0].path.name == "3.png"
+    assert other.search(photos / "Pat 3" / "3.png", k=1)[0].matches[0].path.name == "3.png"
     with pytest.raises(IndexMismatchError):
-        open_gallery().search(photos / "person 3" / "3.png")
+        open_gallery().search(photos / "Pat 3" / "3.png")
 
 
 def test_missing_photos_are_put_aside_and_come_back(server: Gallery, photos: Path) -> None:
     """A gone or changed photo is listed; its faces are not found but kept, and come back with their photo and name."""
-    server.people.rename("person 5", "Eve")
+    server.people.rename("Pat 5", "Eve")
     people, eve = list(server.people), {face.face_id for face in server.faces.find(person="Eve")}
-    (photos / "person 5").rename(photos.parent / "away")
-    write_photo(photos / "person 1" / "1.png", one_face(77))
+    (photos / "Pat 5").rename(photos.parent / "away")
+    write_photo(photos / "Pat 1" / "1.png", one_face(77))
     results = {result.path.name: result for result in migrate(server) if result.status == "aside"}
     gone = {f"{number}.png" for number in range(5, PHOTOS, 6)}
     assert set(results) == gone | {"1.png"}
@@ -110,7 +110,7 @@ def test_missing_photos_are_put_aside_and_come_back(server: Gallery, photos: Pat
     assert (next(iter(server.people)).name, next(iter(server.people)).faces) == ("Eve", 0)
     assert len(server) == PHOTOS + 6 - 11
     assert server.index.problems() == []
-    (photos.parent / "away").rename(photos / "person 5")
+    (photos.parent / "away").rename(photos / "Pat 5")
     back = migrate(server)
     assert {(result.path.name, result.status) for result in back} == {(name, "back") for name in gone}
     assert [person for person in server.people if person.name == "Eve"] == [people[0]]
@@ -123,7 +123,7 @@ def test_missing_photos_are_put_aside_and_come_back(server: Gallery, photos: Pat
 def test_returning_to_the_old_model_brings_all_back(server: Gallery, photos: Path) -> None:
     """Faces aside still have their old vectors, which count again when the gallery returns to that model."""
     before = {server._index[key].tobytes() for key in server._index}
-    (photos / "person 5").rename(photos.parent / "away")
+    (photos / "Pat 5").rename(photos.parent / "away")
     migrate(server)
     results = migrate(server, ColourEmbedder())
     assert [result.status for result in results].count("back") == 10
@@ -133,31 +133,31 @@ def test_returning_to_the_old_model_brings_all_back(server: Gallery, photos: Pat
 
 def test_registering_brings_a_photo_back(server: Gallery, photos: Path) -> None:
     """A photo that turns up in another person's folder is that person's, and nothing of it stays aside."""
-    (photos / "person 5").rename(photos.parent / "away")
+    (photos / "Pat 5").rename(photos.parent / "away")
     migrate(server)
-    (photos.parent / "away").rename(photos / "person 7")
-    assert {result.status for result in server.register(photos / "person 7")} == {"back"}
+    (photos.parent / "away").rename(photos / "Pat 7")
+    assert {result.status for result in server.register(photos / "Pat 7")} == {"back"}
     assert len(server) == PHOTOS + 6
     assert migrate(server) == []
-    assert [person.name for person in server.people][-1] == "person 7"
+    assert [person.name for person in server.people][-1] == "Pat 7"
     assert server.index.problems() == []
 
 
 def test_removed_people_leave_nothing_aside(server: Gallery, photos: Path) -> None:
     """Removing a person removes what is aside of them too; merging takes it along."""
-    (photos / "person 5").rename(photos.parent / "away")
+    (photos / "Pat 5").rename(photos.parent / "away")
     migrate(server)
-    server.people.merge("person 5", "person 4")
-    assert server.people.remove("person 4").count == 20
+    server.people.merge("Pat 5", "Pat 4")
+    assert server.people.remove("Pat 4").count == 20
     assert server._index.connection.execute("SELECT count(*) FROM stale_faces").fetchone() == (0,)
-    assert [person.name for person in server.people] == [f"person {number}" for number in range(4)]
+    assert [person.name for person in server.people] == [f"Pat {number}" for number in range(4)]
     assert server.index.problems() == []
 
 
 def test_thumbnails_stand_in_when_asked(server: Gallery, photos: Path) -> None:
     """With `thumbnails` faces without a photo are embedded from those, nearly as well, and told apart."""
     truth = expected(server, SlowEmbedder())
-    (photos / "person 5").rename(photos.parent / "away")
+    (photos / "Pat 5").rename(photos.parent / "away")
     results = migrate(server, thumbnails=True)
     assert [result.status for result in results].count("thumbnail") == 10
     assert len(server) == PHOTOS + 6
@@ -224,8 +224,8 @@ def test_photos_that_come_meanwhile_are_taken_along(server: Gallery, open_galler
     other = open_gallery()
     late = write_photo(photos / "late.png", one_face(111))
     assert [result.status for result in other.register(late)] == ["added"]
-    removed = server.faces.find(person="person 2")
-    other.people.remove("person 2")
+    removed = server.faces.find(person="Pat 2")
+    other.people.remove("Pat 2")
     list(migration)
     assert len(server) == PHOTOS + 6 + 1 - len(removed)
     assert server.search(late, k=1)[0].matches[0].path == late

@@ -90,14 +90,14 @@ def test_half_a_photo_is_never_seen(
     with monkeypatch.context() as patch:
         cut_before(patch, "put", collection)
         with pytest.raises(PowerCutError):
-            list(opened().register(photo.parent))
+            list(opened().register(photo.parent.parent))
     gallery = opened()
     assert (len(gallery), gallery.faces.find(), list(gallery.people)) == (0, [], [])
     assert [result.matches for result in gallery.search(photo)] == [(), ()]
     monkeypatch.setattr(work, "SWEEP_AGE", 0.0)
     gallery = opened()
     assert (rows(gallery, "thumbnails"), rows(gallery, "faces") if gallery.model else 0) == (0, 0)
-    assert [(result.status, result.faces) for result in gallery.register(photo.parent)] == [("added", 2)]
+    assert [(result.status, result.faces) for result in gallery.register(photo.parent.parent)] == [("added", 2)]
     assert (len(gallery), gallery.index.problems()) == (2, [])
 
 
@@ -106,7 +106,7 @@ def test_interrupted_removal_is_finished(
     opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch, collection: str
 ) -> None:
     """From the first moment nothing of a removed photo is found; what was left behind is swept."""
-    list(opened().register(photo.parent))
+    list(opened().register(photo.parent.parent))
     with monkeypatch.context() as patch:
         cut_before(patch, "delete", collection)
         with pytest.raises(PowerCutError):
@@ -151,7 +151,7 @@ def test_same_photo_from_two_writers_is_one(opened: Opener, photo: Path, monkeyp
         real(self)
 
     monkeypatch.setattr(work.Work, "write", together)
-    at_once(lambda: list(first.register(photo.parent)), lambda: list(second.register(photo.parent)))
+    at_once(lambda: list(first.register(photo.parent.parent)), lambda: list(second.register(photo.parent)))
     for gallery in (first, second):
         status = gallery.status()
         assert (status.photos, status.faces, status.people) == (1, 2, 1)
@@ -200,7 +200,7 @@ def test_printed_face_is_found_by_the_next_search_of_another(opened: Opener, pho
     writer._context.require_same_model()
     for number in range(5):
         path = write_photo(photos / f"P{number}" / "1.png", one_face(number))
-        (result,) = writer.register(path.parent)
+        (result,) = writer.register(path, person="Ada")
         assert result.status == "added"
         assert reader.search(path, k=1)[0].matches[0].path == path
 
@@ -249,7 +249,7 @@ def test_paths_of_no_encoding(opened: Opener, photos: Path) -> None:
 def test_vectors_are_kept_exactly(opened: Opener, photo: Path) -> None:
     """Bit for bit as the embedder made them."""
     gallery = opened()
-    list(gallery.register(photo.parent))
+    list(gallery.register(photo.parent.parent))
     _, vectors = gallery._analyser.find(np.asarray(__import__("PIL.Image").Image.open(photo)))
     stored = gallery._store.faces.vectors([face.face_id for face in gallery.faces.find()])
     assert {vector.tobytes() for vector in stored} == {vector.tobytes() for vector in vectors}
@@ -258,7 +258,7 @@ def test_vectors_are_kept_exactly(opened: Opener, photo: Path) -> None:
 def test_removed_face_is_gone_from_every_collection(opened: Opener, photo: Path) -> None:
     """Rows, vector and thumbnail; nobody is left behind."""
     gallery = opened()
-    list(gallery.register(photo.parent))
+    list(gallery.register(photo.parent.parent))
     removal = gallery.people.remove("Ada")
     assert (len(removal.faces), gallery.index.remaining(removal), removal.receipt) == (1, 0, None)
     gallery.faces.remove(gallery.faces.find()[0].face_id)
@@ -268,7 +268,7 @@ def test_removed_face_is_gone_from_every_collection(opened: Opener, photo: Path)
 
 def test_another_model_is_refused(opened: Opener, photo: Path) -> None:
     """The vectors of two models are never mixed; both are named."""
-    list(opened().register(photo.parent))
+    list(opened().register(photo.parent.parent))
     other = opened(embedder=ColourEmbedder("shapes", 16))
     with pytest.raises(
         IndexMismatchError, match=r"was made with 'colours .*'shapes.*index move .* FOLDER, there faceall index migrate"
@@ -293,7 +293,7 @@ def test_missing_gallery_is_not_made_by_a_reader(address: str) -> None:
 
 def test_reader_cannot_write(opened: Opener, photo: Path) -> None:
     """Opened for reading it refuses a change, in one line."""
-    list(opened().register(photo.parent))
+    list(opened().register(photo.parent.parent))
     with pytest.raises(IndexFileError, match="opened for reading only"):
         opened(read_only=True).people.rename("Ada", "Eve")
 

@@ -1,4 +1,4 @@
-"""Whose photo a path says it is."""
+"""Which names paths suggest, and which are kept after the faces were analysed."""
 
 from __future__ import annotations
 
@@ -6,62 +6,282 @@ import os
 from pathlib import Path
 
 import pytest
-from stand_ins import one_face, write_photo
+from stand_ins import Colour, ColourEmbedder, write_photo
 
-from faceall.gallery import find_candidates, person_of
+from faceall.errors import FaceallError, UnknownPersonError
+from faceall.gallery import Gallery, NamesFrom, find_candidates
+from faceall.gallery.registration.naming import looks_like_person, person_in_name, person_in_stem
+
+RED, BLUE, GREEN = (250, 10, 10), (10, 10, 250), (10, 250, 10)
+
+NAMELESS_FILES = (
+    "IMG_0001",
+    "IMG_E1234",
+    "PXL_20240501_120000123.MP",
+    "WhatsApp Image 2024-05-01 at 12.00",
+    "WhatsApp Image 2024-05-01 at 12.00.00 (1)",
+    "signal-2024-05-01-12-00-00-123",
+    "Screenshot_20240501-120000",
+    "Screenshot 2024-05-01 at 12.00.00",
+    "Bildschirmfoto 2024-05-01 um 12.00.00",
+    "DSC_1234-Edit",
+    "IMG_0001 - Kopie",
+    "IMG_0001 - Copy (2)",
+    "received_1234567890",
+    "FB_IMG_1234567890123",
+    "20240501_120000",
+    "2024-05-01",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "P1000123",
+    "GOPR0123",
+    "DJI_0001",
+    "MVIMG_20240501_120000",
+    "IMG-20240501-WA0001",
+    "image0",
+    "photo",
+    "Scan0001",
+    "1",
+    "0042",
+)
+NAMED_FILES = {
+    "ada": "ada",
+    "ada_0001": "ada",
+    "ada-2": "ada",
+    "ada (3)": "ada",
+    "Ada Lovelace": "Ada Lovelace",
+    "Ada 2024-01-15": "Ada",
+    "Ada 2024-01": "Ada",
+    "Ada 15.01.2024": "Ada",
+    "Ada_20240115_120000": "Ada",
+    "Ada 2024-01-15 at 12.00.00": "Ada",
+    "Ada - Kopie": "Ada",
+    "Ada - Copy (2)": "Ada",
+    "Ada_2-Edit": "Ada",
+    "Zoe\u0308": "Zo\u00eb",
+}
+NAMELESS_FOLDERS = (
+    "DCIM",
+    "100APPLE",
+    "101_PANA",
+    "2024",
+    "05",
+    "2024-05",
+    "Photos from 2024",
+    "WhatsApp Images",
+    "Downloads",
+    "Summer 2019",
+    "Camera Roll",
+    "Screenshots",
+    "Birthday party",
+    "Our holidays",
+    "Family",
+    "iPhone backup",
+    "Hochzeit Anna und Ben",
+    "Saved Pictures",
+    "New folder",
+    "img",
+    "1",
+    "d41d8cd98f00b204",
+)
+
+
+def folder_of(photos: Path, name: str, colours: list[Colour], first: int = 0) -> Path:
+    """A folder with a photo per colour."""
+    for number, colour in enumerate(colours, first):
+        write_photo(photos / name / f"{number}.png", [(40 + number % 5, 20 + len(name), 40 + number // 5, colour)])
+    return photos / name
+
+
+def names(gallery: Gallery) -> dict[str, int]:
+    """The faces of every person."""
+    return {person.name: person.faces for person in gallery.people}
+
+
+@pytest.fixture
+def gallery(open_gallery: object) -> Gallery:
+    """A gallery with a model that states its match threshold."""
+    from dataclasses import replace
+
+    embedder = ColourEmbedder()
+    manifest = replace(embedder.model.manifest, match_threshold=0.1, match_threshold_false_accept_rate=0.001)
+    embedder.model = replace(embedder.model, manifest=manifest)
+    return open_gallery(embedder=embedder)  # type: ignore[operator, no-any-return]
+
+
+@pytest.mark.parametrize("stem", NAMELESS_FILES)
+def test_files_of_cameras_and_programs_name_no_one(stem: str) -> None:
+    """No counter, date, hash or word of a program is left as a name."""
+    assert person_in_stem(stem) is None
+
+
+@pytest.mark.parametrize(("stem", "person"), NAMED_FILES.items())
+def test_dates_counters_copies_and_edits_are_stripped(stem: str, person: str) -> None:
+    """What is left of a file's name is the name of the person, in composed form."""
+    assert person_in_stem(stem) == person
+
+
+@pytest.mark.parametrize("name", NAMELESS_FOLDERS)
+def test_folders_of_cameras_programs_and_events_name_no_one(name: str) -> None:
+    """Dates, programs, collections and events do not look like a person."""
+    assert not looks_like_person(name)
 
 
 @pytest.mark.parametrize(
-    ("path", "root", "person"),
+    "name", ["Ada", "Ada Lovelace", "lovelace_ada", "April", "June Carter", "n000042", "P2", "\u674e\u5a1c"]
+)
+def test_folders_that_look_like_people(name: str) -> None:
+    """Names in any writing, ids, and first names that are months too."""
+    assert looks_like_person(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "person"),
+    [("Ada/1.jpg", "Ada"), ("ada_2.jpg", "ada"), ("IMG_0042.jpg", None), ("2024/1.jpg", None), ("", None)],
+)
+def test_names_of_uploads(name: str, person: str | None) -> None:
+    """The folder of an upload counts, else its own name."""
+    assert person_in_name(name) == person
+
+
+@pytest.mark.parametrize("path", ["photos/Ada/1.jpg", "photos/Ada/2019/IMG_0042.jpg", "photos/family/Ada/x.jpg"])
+def test_the_nearest_folder_of_a_person_names_a_photo(tmp_path: Path, path: str) -> None:
+    """Folders of years and events are passed over; the names of files do not count."""
+    file = write_photo(tmp_path / path, [(40, 25, 40, RED)])
+    (candidate,) = find_candidates([tmp_path / "photos"])
+    assert (candidate.path, candidate.person) == (file, "Ada")
+
+
+@pytest.mark.parametrize(
+    ("names_from", "people"),
     [
-        ("photos/Ada Lovelace/x.jpg", "photos", "Ada Lovelace"),
-        ("photos/Ada/2019/IMG_0042.jpg", "photos", "Ada"),  # a year names nobody
-        ("photos/family/Ada/x.jpg", "photos", "Ada"),  # the nearest folder
-        ("photos/n000042/0001_01.jpg", "photos", "n000042"),  # folders by number: the nearest
-        ("photos/Ada/Bob_1.jpg", "photos", "Ada"),  # below a folder of the root files' names do not count
-        ("photos/Ada", "photos/Ada", "Ada"),  # a file without a suffix, given itself
-        ("known/ada.jpg", "known", "ada"),
-        ("known/ada_0001.jpg", "known", "ada"),
-        ("known/ada-2.jpg", "known", "ada"),
-        ("known/ada (3).jpg", "known", "ada"),
-        ("known/Ada Lovelace.jpg", "known/Ada Lovelace.jpg", "Ada Lovelace"),
-        ("photos/Ada/1.jpg", "photos/Ada", "Ada"),
-        ("photos/Ada/IMG_0042.jpg", "photos/Ada", "Ada"),
-        ("photos/Ada/IMG_0042.jpg", "photos/Ada/IMG_0042.jpg", "Ada"),
-        ("photos/BillGates/Bill_Gates_0001.jpg", "photos/BillGates", "BillGates"),  # the file repeats the folder
-        ("photos/BillGates/bill_gates_smiling.jpg", "photos/BillGates", "BillGates"),
-        ("m/d/daniel.jpg", "m/d", "daniel"),  # a first letter in common repeats nothing
-        ("p/peter.jpg", "p/peter.jpg", "peter"),
-        ("al/alice_2.jpg", "al", "alice"),
-        ("al/al_2.jpg", "al", "al"),
-        ("photos/test0.jpg", "photos", "test0"),  # neither says anything: the file as it is
-        ("photos/Zoe\u0308/1.jpg", "photos", "Zo\u00eb"),  # one spelling of an accent
+        ("auto", ["Ada", None, None]),
+        ("folders", ["Ada", "Birthday party", None]),
+        ("files", ["beach", "ada", "bob"]),
+        ("none", [None, None, None]),
+        ("xmp", [None, None, None]),
     ],
 )
-def test_person_of_path(path: str, root: str, person: str) -> None:
-    """Folders name people; directly given files name themselves; names that say nothing are passed over."""
-    assert person_of(Path("/data", path), Path("/data", root)) == person
+def test_sources_of_names(photos: Path, names_from: NamesFrom, people: list[str | None]) -> None:
+    """Each choice takes names from where it says, and from nowhere else."""
+    for name in ("Ada/beach_1.png", "Birthday party/ada.png", "2024/bob.png"):
+        write_photo(photos / name, [(40, 25, 40, RED)])
+    found = find_candidates([photos], names_from=names_from)
+    assert {one.path.parent.name: one.person for one in found} == dict(
+        zip(("Ada", "Birthday party", "2024"), people, strict=True)
+    )
 
 
-def test_known_folder_names_its_files() -> None:
-    """A folder that is called like a person of the gallery is that person's, however its files are called."""
-    path, root = Path("/photos/Ada/beach.jpg"), Path("/photos/Ada")
-    assert person_of(path, root) == "beach"
-    assert person_of(path, root, known=frozenset(("Ada",))) == "Ada"
+def test_unknown_source_of_names_is_refused(gallery: Gallery, photos: Path) -> None:
+    """The line lists the known ones."""
+    with pytest.raises(FaceallError, match="expected one of auto, folders, files, xmp, none"):
+        gallery.register(photos, names_from="exif")  # type: ignore[arg-type]
 
 
 def test_candidates_are_found_once(photos: Path) -> None:
     """A file that is given twice, by itself and by its folder, is one candidate, with an absolute path."""
-    file = write_photo(photos / "Ada" / "beach.png", one_face(1))
+    file = write_photo(photos / "Ada" / "beach.png", [(40, 25, 40, RED)])
     found = find_candidates([photos, file, os.path.relpath(file)])
     assert [(candidate.path, candidate.person) for candidate in found] == [(file, "Ada")]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
 def test_broken_bytes_in_names(photos: Path) -> None:
-    """A folder whose name is no UTF-8 gives a printable name."""
+    """A folder whose name is not UTF-8 gives a printable name."""
     folder = Path(os.fsdecode(os.fsencode(photos) + b"/caf\xe9"))
-    file = write_photo(folder / "1.png", one_face(1))
+    file = write_photo(folder / "1.png", [(40, 25, 40, RED)])
     (candidate,) = find_candidates([photos])
     assert candidate.path == file
+    assert candidate.person is not None
     assert candidate.person.encode() == b"caf?"
+
+
+def test_folder_of_several_people_names_no_one(gallery: Gallery, photos: Path) -> None:
+    """A folder is decided after its faces were analysed; both decisions are reported."""
+    folder_of(photos, "Ada", [RED] * 4 + [BLUE])
+    folder_of(photos, "Rome", [RED, BLUE, GREEN] * 3)
+    registration = gallery.iter_register(photos)
+    results = list(registration)
+    assert {result.status for result in results} <= {"added"}
+    assert names(gallery) == {"Ada": 5}
+    ada, rome = registration.folder_names
+    assert (ada.name, ada.accepted, ada.photos, ada.agreement.agreeing) == ("Ada", True, 5, 4)
+    assert (rome.name, rome.accepted, rome.photos, rome.agreement.agreeing) == ("Rome", False, 9, 3)
+    assert len(gallery) == 14
+    assert gallery.index.problems() == []
+
+
+def test_photos_that_follow_are_judged_with_the_earlier_ones(gallery: Gallery, photos: Path) -> None:
+    """One more photo in the folder of an event gets no name, though it agrees with itself."""
+    folder_of(photos, "Rome", [RED, BLUE, GREEN])
+    gallery.register(photos)
+    folder_of(photos, "Rome", [RED], first=3)
+    gallery.register(photos)
+    assert names(gallery) == {}
+
+
+def test_all_folders_are_taken_when_asked_for(gallery: Gallery, photos: Path) -> None:
+    """With `folders` the faces are not checked."""
+    folder_of(photos, "Rome", [RED, BLUE, GREEN])
+    gallery.register(photos, names_from="folders")
+    assert names(gallery) == {"Rome": 3}
+
+
+def test_one_photo_does_not_confirm_the_folder_that_was_given(gallery: Gallery, photos: Path) -> None:
+    """`register holiday` with one photo makes no person of it; below a given folder one is enough."""
+    folder = folder_of(photos, "Lisbon", [RED])
+    gallery.register(folder)
+    assert names(gallery) == {}
+    folder_of(photos, "Lisbon", [RED], first=1)
+    gallery.register(folder)
+    assert names(gallery) == {"Lisbon": 1}
+
+
+def test_folder_keeps_its_person_after_a_rename_and_a_merge(gallery: Gallery, photos: Path) -> None:
+    """New photos of an old folder go to the current name; the old person does not come back."""
+    folder_of(photos, "Ada", [RED, RED])
+    folder_of(photos, "Augusta", [RED, RED])
+    gallery.register(photos)
+    gallery.people.rename("Ada", "Lady Lovelace")
+    folder_of(photos, "Ada", [RED], first=2)
+    gallery.register(photos)
+    assert names(gallery) == {"Augusta": 2, "Lady Lovelace": 3}
+    gallery.people.merge("Augusta", "Lady Lovelace")
+    gallery.people.rename("Lady Lovelace", "Countess")
+    folder_of(photos, "Augusta", [RED], first=2)
+    gallery.register(photos)
+    assert names(gallery) == {"Countess": 6}
+
+
+def test_unname_keeps_the_faces_and_the_folder_stays_unnamed(gallery: Gallery, photos: Path) -> None:
+    """Several people lose their names at once; their folders do not give them back."""
+    folder_of(photos, "Ada", [RED, RED])
+    folder_of(photos, "Bob", [BLUE, BLUE])
+    gallery.register(photos)
+    assert gallery.people.unname(["Ada", "Bob"]) == 4
+    assert (names(gallery), len(gallery)) == ({}, 4)
+    folder_of(photos, "Ada", [RED], first=2)
+    gallery.register(photos)
+    assert (names(gallery), len(gallery)) == ({}, 5)
+    with pytest.raises(UnknownPersonError):
+        gallery.people.unname(["Ada"])
+
+
+def test_unnamed_takes_off_what_paths_gave(gallery: Gallery, photos: Path) -> None:
+    """Names from paths go, names that were given by hand stay, and so do all faces."""
+    folder_of(photos, "Ada", [RED, RED])
+    folder_of(photos, "Bob", [BLUE, BLUE])
+    gallery.register(photos)
+    gallery.people.rename("Bob", "Robert")
+    statuses = [result.status for result in gallery.register(photos, unnamed=True)]
+    assert statuses == ["refiled", "refiled", "unchanged", "unchanged"]
+    assert (names(gallery), len(gallery)) == ({"Robert": 2}, 4)
+
+
+def test_person_who_is_several_people_is_noticed(gallery: Gallery, photos: Path) -> None:
+    """A person whose faces do not agree is reported with the numbers; one whose faces mostly agree is not."""
+    folder_of(photos, "Ada", [RED] * 4 + [BLUE])
+    folder_of(photos, "Rome", [RED, BLUE, GREEN] * 3)
+    gallery.register(photos, names_from="folders")
+    (mixed,) = gallery.people.mixed()
+    assert (mixed.person, mixed.agreement.agreeing, mixed.agreement.faces) == ("Rome", 3, 9)

@@ -43,7 +43,7 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
 def server(opened: Opener, photos: Path) -> Gallery:
     """Twelve photos of three people."""
     for number in range(12):
-        write_photo(photos / f"person {number % 3}" / f"{number}.png", one_face(number))
+        write_photo(photos / f"Pat {number % 3}" / f"{number}.png", one_face(number))
     gallery = opened()
     list(gallery.register(photos))
     return gallery

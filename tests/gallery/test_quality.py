@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from stand_ins import write_photo
 
-from faceall.analysis.quality import BLUNTEST, cut, notes_on, sharpness, turn
+from faceall.analysis.quality import MIN_SHARPNESS, Note, cut, notes_on, sharpness, turn
 from faceall.gallery import Gallery
 from faceall.gallery.registration.near_duplicates import NEAR, print_of
 from faceall.images import read_image, write_image
@@ -34,22 +34,22 @@ def test_blur_is_told(astronaut: Image) -> None:
     blurred = [cv2.GaussianBlur(astronaut, (0, 0), sigma * width / 160) for sigma in (1, 2, 3, 4, 6)]
     measures = [sharpness(astronaut, face()), *(sharpness(image, face()) for image in blurred)]
     assert measures == sorted(measures, reverse=True)
-    assert measures[0] > 2 * BLUNTEST > 2 * measures[-1]
-    assert notes_on(blurred[-1], face()) == ("blurred",)
+    assert measures[0] > 2 * MIN_SHARPNESS > 2 * measures[-1]
+    assert notes_on(blurred[-1], face()) == (Note("blurred", "blurred"),)
 
 
 def test_smallness_is_told_instead_of_blur(astronaut: Image) -> None:
     """A face of 20 pixels is small; that it has no detail follows."""
     small = cv2.resize(astronaut, None, fx=0.17, fy=0.17, interpolation=cv2.INTER_AREA)
     shrunk = face(tuple(0.17 * value for value in BOX), tuple((0.17 * x, 0.17 * y) for x, y in POINTS))
-    assert notes_on(small, shrunk) == ("small (20 pixels)",)
+    assert notes_on(small, shrunk) == (Note("small", "small (20 pixels)"),)
 
 
 def test_a_turned_face_is_told(astronaut: Image) -> None:
     """The nose over an eye is a profile; rolling the head is not turning it."""
     aside = ((206, 116), (252, 114), (206, 143), (205, 162), (240, 160))
     assert turn(face(points=aside)) == pytest.approx(-0.52, abs=0.02)
-    assert notes_on(astronaut, face(points=aside)) == ("turned away",)
+    assert notes_on(astronaut, face(points=aside)) == (Note("turned-away", "turned away"),)
     angle = np.radians(40)
     spin = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     rolled = tuple(map(tuple, (np.array(POINTS) @ spin.T).tolist()))
@@ -100,11 +100,14 @@ def test_a_near_copy_is_reported(gallery: Gallery, photos: Path) -> None:
     (one,) = gallery.register(first)
     (two,) = gallery.register(again)
     assert [result.status for result in (one, two)] == ["added", "added"]
-    assert [note for note in one.notes + two.notes if "same" in note] == [f"nearly the same picture as {first}"]
+    assert [note.text for note in one.notes + two.notes if note.kind == "near-duplicate"] == [
+        f"nearly the same image as {first}"
+    ]
     gallery.photos.remove(first)
     write_image(photos / "third.png", cv2.resize(large, (360, 270), interpolation=cv2.INTER_NEAREST))
     (three,) = gallery.register(photos / "third.png")
-    assert three.notes[-1] == f"nearly the same picture as {again}"
+    assert three.notes[-1].text == f"nearly the same image as {again}"
+    assert three.notes[-1].photo_id == gallery.photos.at(again).photo_id  # type: ignore[union-attr]
     assert gallery.index.problems() == []
 
 
@@ -115,4 +118,4 @@ def test_strict_registration_stores_no_poor_face(gallery: Gallery, photos: Path)
     assert (refused.status, refused.faces, refused.message) == ("refused", 0, "small (12 pixels)")
     assert (len(gallery), list(gallery.people)) == (0, [])
     (taken,) = gallery.register(path)
-    assert (taken.status, taken.notes) == ("added", ("small (12 pixels)",))
+    assert (taken.status, [note.kind for note in taken.notes]) == ("added", ["small"])

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from stand_ins import one_face, write_photo
 
-from faceall.gallery.registration import reader as reading
+from faceall.gallery.registration import scan as reading
 from faceall.gallery.registration.naming import Candidate
-from faceall.gallery.registration.reader import Arrival, Reader
+from faceall.gallery.registration.scan import ScannedFile, Scanner
 
 
 @pytest.fixture
-def reader(gallery: object) -> Reader:
-    """A reader on an empty gallery."""
+def scanner(gallery: object) -> Scanner:
+    """A scanner on an empty gallery."""
     store = gallery._store  # type: ignore[attr-defined]
-    return Reader(store, refile=False)
+    return Scanner(store, refile=False)
 
 
 @pytest.fixture
@@ -31,48 +31,48 @@ def candidates(photos: Path) -> list[Candidate]:
     return [Candidate(path, "Ada") for path in paths]
 
 
-def test_arrivals_keep_their_order(reader: Reader, candidates: list[Candidate]) -> None:
-    """However many threads read, arrivals come in the order of the candidates, missing files among them."""
+def test_files_keep_their_order(scanner: Scanner, candidates: list[Candidate]) -> None:
+    """However many threads read, files come in the order of the candidates, missing files among them."""
     with ThreadPoolExecutor(4) as threads:
-        arrivals = list(reader.read_ahead(candidates, threads))
-    assert [arrival.candidate for arrival in arrivals] == candidates
-    assert [arrival.image is None for arrival in arrivals] == [number % 4 == 0 for number in range(40)]
+        files = list(scanner.scan_ahead(candidates, threads))
+    assert [file.candidate for file in files] == candidates
+    assert [file.image is None for file in files] == [number % 4 == 0 for number in range(40)]
 
 
 @pytest.mark.parametrize(("limit", "value", "most"), [("_AHEAD", 3, 4), ("_AHEAD_BYTES", 1, 1)])
 def test_reading_ahead_is_bounded(
-    reader: Reader, candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch, limit: str, value: int, most: int
+    scanner: Scanner, candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch, limit: str, value: int, most: int
 ) -> None:
     """Never more pictures are read than the bound on files or on bytes allows, though one always is."""
     monkeypatch.setattr(reading, limit, value)
     lock, waiting, peak = threading.Lock(), 0, 0
-    read = reader.read
+    scan = scanner.scan
 
-    def counted(candidate: Candidate) -> Arrival:
+    def counted(candidate: Candidate) -> ScannedFile:
         nonlocal waiting, peak
         with lock:
             waiting += 1
             peak = max(peak, waiting)
-        return read(candidate)
+        return scan(candidate)
 
-    monkeypatch.setattr(reader, "read", counted)
+    monkeypatch.setattr(scanner, "scan", counted)
     taken = 0
     with ThreadPoolExecutor(4) as threads:
-        for arrival in reader.read_ahead(candidates, threads):
+        for file in scanner.scan_ahead(candidates, threads):
             with lock:
-                waiting -= arrival.sighting is not None
+                waiting -= file.info is not None
             taken += 1
     assert taken == 40
     assert 0 < peak <= most
 
 
 def test_file_beyond_the_cap_is_not_read(
-    reader: Reader, candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch
+    scanner: Scanner, candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file of absurd size has a result without being opened."""
-    monkeypatch.setattr(reading, "LARGEST_FILE", 10)
-    monkeypatch.setattr(reader, "read", lambda candidate: pytest.fail("was read"))
+    monkeypatch.setattr(reading, "MAX_FILE_SIZE", 10)
+    monkeypatch.setattr(scanner, "scan", lambda candidate: pytest.fail("was read"))
     with ThreadPoolExecutor(1) as threads:
-        (arrival,) = reader.read_ahead(candidates[1:2], threads)
-    assert arrival.result is not None
-    assert arrival.result.status == "too-large"
+        (file,) = scanner.scan_ahead(candidates[1:2], threads)
+    assert file.result is not None
+    assert file.result.status == "too-large"

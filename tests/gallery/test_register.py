@@ -16,8 +16,8 @@ from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_pho
 
 from faceall.errors import IndexMismatchError
 from faceall.gallery import Gallery, PhotoResult
-from faceall.gallery.registration.batch_analysis import Looker
-from faceall.gallery.registration.reader import Arrival
+from faceall.gallery.registration.batch_analysis import BatchAnalyzer
+from faceall.gallery.registration.scan import ScannedFile
 
 Opener = Callable[..., Gallery]
 
@@ -113,7 +113,7 @@ def test_duplicate_is_stored_once(gallery: Gallery, ada: Path, photos: Path) -> 
     shutil.copy(ada, photos / "Ada" / "2.png")
     first, second = gallery.register(photos)
     assert (first.status, second.status) == ("added", "duplicate")
-    assert second.message == f"the same picture as {ada}"
+    assert second.message == f"the same image as {ada}"
     assert (len(gallery), gallery.status().photos, gallery.status().files) == (1, 1, 2)
     assert outcome(gallery.register(photos)) == {"1.png": "unchanged", "2.png": "unchanged"}
 
@@ -204,18 +204,18 @@ def test_file_that_changes_while_it_is_filed(
     list(gallery.register(photos))
     (kept,) = gallery.faces.find(path=eve)
     os.utime(ada, ns=(1, 1))
-    look = Looker.look
+    look = BatchAnalyzer.analyse
 
-    def interfere(self: Looker, batch: list[Arrival]) -> None:
+    def interfere(self: BatchAnalyzer, batch: list[ScannedFile]) -> None:
         if batch:
             assert [arrival.known for arrival in batch] == [True]
             gallery.photos.remove(ada)
             shutil.copy(eve, ada)
         look(self, batch)
 
-    monkeypatch.setattr(Looker, "look", interfere)
+    monkeypatch.setattr(BatchAnalyzer, "analyse", interfere)
     (result,) = gallery.register(ada)
-    assert (result.status, result.message) == ("duplicate", f"the same picture as {eve}")
+    assert (result.status, result.message) == ("duplicate", f"the same image as {eve}")
     assert [face.face_id for face in gallery.faces.find()] == [kept.face_id]
     assert gallery.index.problems() == []
 
@@ -344,11 +344,11 @@ def test_unreadable_photo_is_tried_again_by_another_version(
     """A newer faceall may read what an older one could not, so only the same version skips it."""
     (photos / "a.jpg").write_text("hello")
     list(gallery.register(photos))
-    monkeypatch.setattr("faceall.gallery.registration.reader.read_image", lambda content: pytest.fail("read again"))
+    monkeypatch.setattr("faceall.gallery.registration.scan.read_image", lambda content: pytest.fail("read again"))
     list(gallery.register(photos))
     monkeypatch.undo()
     monkeypatch.setattr("faceall.__version__", "999")
-    monkeypatch.setattr("faceall.gallery.registration.reader.read_image", lambda content: paint(one_face(3)))
+    monkeypatch.setattr("faceall.gallery.registration.scan.read_image", lambda content: paint(one_face(3)))
     assert outcome(gallery.register(photos)) == {"a.jpg": "added"}
 
 

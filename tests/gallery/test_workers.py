@@ -211,7 +211,7 @@ def test_what_workers_cannot_do_is_said_before_they_start(gallery: Gallery, phot
     write_photo(photos / "Ada" / "1.png", one_face(1))
     with pytest.raises(FaceallError, match="0 worker processes, expected at least 1"):
         local_workers(0)
-    with pytest.raises(FaceallError, match="workers find faces with the default detector"):
+    with pytest.raises(FaceallError, match="workers use the default detector"):
         list(gallery.register(photos, workers=local_workers(1)))
 
 

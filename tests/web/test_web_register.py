@@ -319,7 +319,7 @@ def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Pa
     script = (
         "import sys; from stand_ins import *; from faceall.gallery import Gallery\n"
         "with Gallery.open(sys.argv[1], detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:\n"
-        "    print([result.status for result in gallery.register(sys.argv[2])])\n"
+        "    print([result.status for result in gallery.register(sys.argv[2], names_from='files')])\n"
         "    gallery.people.remove('Ada')\n"
     )
     search_path = os.pathsep.join(part for part in sys.path if part)

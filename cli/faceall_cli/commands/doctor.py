@@ -143,6 +143,7 @@ def _gallery(folder: Path | None) -> Iterator[Finding]:
             problems, where = gallery.index.problems(), gallery.place
             made = f"made with {gallery.model}{_way_out(gallery.model)}"
             yield Finding("gallery", True, f"{where}: {len(gallery):,} faces, {made}")
+            yield from (Finding("gallery", True, str(mixed)) for mixed in gallery.people.mixed())
         for problem in problems:
             yield Finding("gallery", False, f"{where}: {problem}")
     except FaceallError as error:

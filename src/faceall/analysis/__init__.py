@@ -16,7 +16,7 @@ from faceall.analysis.analyser import (
     make_thumbnail,
     primary_face,
 )
-from faceall.analysis.quality import notes_on
+from faceall.analysis.quality import Note, notes_on
 
 __all__ = [
     "THUMBNAIL",
@@ -27,6 +27,7 @@ __all__ = [
     "Crops",
     "FaceDetector",
     "FaceEmbedder",
+    "Note",
     "as_image",
     "compare_images",
     "known_label",

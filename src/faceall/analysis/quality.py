@@ -1,11 +1,14 @@
-"""Is a face good enough to be recognised by? What speaks against it, in words.
+"""Notes on what makes a face hard to recognise: size, blur, pose, cropping.
 
-The limits were set on 1,549 pictures of LFW, of which they flag one in a hundred, and by what spoils the vector of
-FaceNet: it moves by half of the distance at which two people begin (0.4) where a face is 24 pixels wide, or blurred by
-a Gaussian of 3 pixels' deviation at 160 pixels' width.
+The limits were set on 1,549 images of LFW, of which they flag one in a hundred, and by their effect on the vectors of
+FaceNet: a vector moves by half the distance between two people (0.4) if the face is 24 pixels wide, or blurred by a
+Gaussian with a standard deviation of 3 pixels at a width of 160 pixels.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,41 +16,71 @@ import numpy as np
 from faceall.images import crop
 from faceall.types import Face, Image
 
-SMALLEST = 24.0
-"""Pixels, the mean of a box's width and height, below which a face is small."""
+MIN_SIZE = 24.0
+"""Mean of a box's width and height, in pixels, below which a face is small."""
 
-BLUNTEST = 0.12
-"""Deviation of the Laplacian in proportion to that of the picture, at 80 x 80 pixels, below which a face is blurred."""
+MIN_SHARPNESS = 0.12
+"""`sharpness` below which a face is blurred."""
 
-FARTHEST_TURN = 0.45
-"""How far the nose lies beside the middle of the eyes, in distances of the eyes, from which a face is turned away."""
+MAX_TURN = 0.45
+"""`turn` above which a face is turned away."""
 
-LARGEST_CUT = 0.1
-"""The part of a box's side that may lie beyond the picture's edge."""
+MAX_CUT = 0.1
+"""`cut` above which a face is cut off."""
 
 _SIDE = 80
-_RIM = 2  # pixels that the Laplacian does not see whole
+_RIM = 2  # pixels at the edge, where the Laplacian is incomplete
 
 
-def notes_on(image: Image, face: Face) -> tuple[str, ...]:
-    """What makes a face hard to recognise, a phrase each; empty for a good one.
+@dataclass(frozen=True)
+class Note:
+    """A remark on a photo.
 
-    image  (H, W, 3) uint8 RGB
-    face   one of its faces
+    Attributes
+    ----------
+    kind : str
+        What the remark is about; "near-duplicate" means that another photo shows nearly the same image.
+    text : str
+        The remark for people; also `str(note)`.
+    photo_id, path : int or None, str or None
+        The other photo of a near-duplicate, and a file that holds it.
+    """
+
+    kind: Literal["small", "blurred", "turned-away", "cut-off", "near-duplicate", "truncated"]
+    text: str
+    photo_id: int | None = None
+    path: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def notes_on(image: Image, face: Face) -> tuple[Note, ...]:
+    """Return what makes a face hard to recognise; nothing for a good one.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        RGB.
+    face : Face
+        One of its faces.
     """
     side = float(face.box[2] - face.box[0] + face.box[3] - face.box[1]) / 2
-    small = side < SMALLEST
+    small = side < MIN_SIZE
     found = {
-        f"small ({side:.0f} pixels)": small,
-        "blurred": not small and sharpness(image, face) < BLUNTEST,  # a small one always is
-        "turned away": abs(turn(face)) > FARTHEST_TURN,
-        "cut by the picture's edge": cut(image.shape, face) > LARGEST_CUT,
+        Note("small", f"small ({side:.0f} pixels)"): small,
+        Note("blurred", "blurred"): not small and sharpness(image, face) < MIN_SHARPNESS,  # a small one always is
+        Note("turned-away", "turned away"): abs(turn(face)) > MAX_TURN,
+        Note("cut-off", "cut off by the edge of the image"): cut(image.shape, face) > MAX_CUT,
     }
-    return tuple(phrase for phrase, holds in found.items() if holds)
+    return tuple(note for note, holds in found.items() if holds)
 
 
 def sharpness(image: Image, face: Face) -> float:
-    """The deviation of the Laplacian of a face in proportion to the deviation of its light; 0.34 for half of LFW."""
+    """Return the standard deviation of a face's Laplacian relative to that of its gray values, at 80 x 80 pixels.
+
+    The median on LFW is 0.34.
+    """
     x0, y0, x1, y1 = face.box.tolist()
     gray = cv2.cvtColor(crop(image, (x0, y0, x1, y1), size=(_SIDE, _SIDE)), cv2.COLOR_RGB2GRAY).astype(np.float32)
     edges = cv2.Laplacian(gray, cv2.CV_32F)[_RIM:-_RIM, _RIM:-_RIM]
@@ -55,7 +88,7 @@ def sharpness(image: Image, face: Face) -> float:
 
 
 def turn(face: Face) -> float:
-    """How far the nose lies beside the middle of the eyes, along their line, in distances of the eyes; 0 from ahead."""
+    """Return how far the nose is from the middle of the eyes along their line, in eye distances; 0 if frontal."""
     left, right, nose = face.landmarks[:3].astype(np.float64)
     eyes = right - left
     squared = float(eyes @ eyes)
@@ -63,7 +96,7 @@ def turn(face: Face) -> float:
 
 
 def cut(shape: tuple[int, ...], face: Face) -> float:
-    """The largest part of a box's side that lies beyond an edge of the picture, shape (height, width, ...)."""
+    """Return the largest part of a box's side that lies beyond an edge of the image, shape (height, width, ...)."""
     x0, y0, x1, y1 = face.box.tolist()
     height, width = shape[:2]
     across, down = max(x1 - x0, 1.0), max(y1 - y0, 1.0)

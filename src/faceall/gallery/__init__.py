@@ -1,5 +1,6 @@
 """Galleries: photos, faces and people in one place; register, search, maintain."""
 
+from faceall.analysis import Note
 from faceall.gallery.bundle.export import BundleExport
 from faceall.gallery.bundle.merge import BundleImport
 from faceall.gallery.embedded.repair import Repair, repair_gallery
@@ -9,7 +10,9 @@ from faceall.gallery.index import GalleryIndex
 from faceall.gallery.maintenance.migration import MigratedPhoto, Migration
 from faceall.gallery.maintenance.move import Move, move_gallery
 from faceall.gallery.opening import as_folder, default_folder, default_place, folder_of, holds_gallery
+from faceall.gallery.people.agreement import Agreement
 from faceall.gallery.people.clusters import Cluster, Clustering
+from faceall.gallery.people.mixed import MixedPerson
 from faceall.gallery.people.people import GalleryPeople
 from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import (
@@ -25,18 +28,22 @@ from faceall.gallery.records import (
 )
 from faceall.gallery.registration.batch_analysis import Timings
 from faceall.gallery.registration.drafts import open_to_fill
-from faceall.gallery.registration.naming import Candidate, find_candidates, person_in_name, person_of
+from faceall.gallery.registration.folder_names import FolderName
+from faceall.gallery.registration.naming import Candidate, NamesFrom, find_candidates, person_in_name
+from faceall.gallery.registration.options import RegistrationOptions
 from faceall.gallery.registration.registration import Registration
 from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, SearchResult
 from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors
 
 __all__ = [
+    "Agreement",
     "BundleExport",
     "BundleImport",
     "Calibration",
     "Candidate",
     "Cluster",
     "Clustering",
+    "FolderName",
     "Gallery",
     "GalleryFaces",
     "GalleryIndex",
@@ -48,8 +55,11 @@ __all__ = [
     "MatchThreshold",
     "MigratedPhoto",
     "Migration",
+    "MixedPerson",
     "Move",
     "NamedVectors",
+    "NamesFrom",
+    "Note",
     "Page",
     "Person",
     "PersonMatch",
@@ -57,6 +67,7 @@ __all__ = [
     "PhotoResult",
     "PhotoStatus",
     "Registration",
+    "RegistrationOptions",
     "Removal",
     "Repair",
     "SearchResult",
@@ -72,6 +83,5 @@ __all__ = [
     "move_gallery",
     "open_to_fill",
     "person_in_name",
-    "person_of",
     "repair_gallery",
 ]

@@ -25,12 +25,14 @@ from faceall.gallery.explanation import explain_search
 from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.index import GalleryIndex
 from faceall.gallery.opening import default_place, open_store
+from faceall.gallery.people.aliases import read_aliases
 from faceall.gallery.people.names import checked_name, find_person
 from faceall.gallery.people.people import GalleryPeople
 from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import GalleryStatus, PhotoResult
-from faceall.gallery.registration.naming import Candidate, find_candidates
-from faceall.gallery.registration.registration import Progress, Registration
+from faceall.gallery.registration.naming import Candidate, NamesFrom, checked_names_from, find_candidates
+from faceall.gallery.registration.options import Progress, RegistrationOptions
+from faceall.gallery.registration.registration import Registration
 from faceall.gallery.registration.workers import Workers
 from faceall.gallery.search import PersonResult, Query, SearchResult, match_faces, match_people
 from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibration, write_calibration
@@ -162,6 +164,7 @@ class Gallery:
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         *,
         person: str | None = None,
+        names_from: NamesFrom = "auto",
         unnamed: bool = False,
         strict: bool = False,
         workers: Workers | None = None,
@@ -178,11 +181,14 @@ class Gallery:
         paths : path-like, or iterable of path-like
             Files, and folders that are searched recursively.
         person : str, optional
-            Whose photos these are. By default a photo below a given folder belongs to the person that its own folder
-            is named after; one directly in a given folder, or given itself, is named after its file, without the
-            number (after the folder where the file name says nothing: 1.jpg, IMG_0042.jpg).
+            Whose photos these are, known ones included.
+        names_from : {"auto", "folders", "files", "xmp", "none"}, default "auto"
+            Where names come from otherwise. With "auto" a folder names its photos if it looks like a person's (no
+            date, no word of a camera, program or event) and most primary faces in it agree; `iter_register` reports
+            what was decided. "folders" takes the nearest folder without checking the faces, "files" the file name
+            without dates, counters and copies, "xmp" the face regions in the metadata.
         unnamed : bool, default False
-            Take no names from the paths: new faces are unassigned.
+            Take no names from paths, and take off names that the paths of known photos gave; the faces stay.
         strict : bool, default False
             Refuse photos whose primary face is small, blurred, turned away or cut off by the edge.
         workers : Workers, optional
@@ -208,7 +214,14 @@ class Gallery:
         """
         return list(
             self.iter_register(
-                paths, person=person, unnamed=unnamed, strict=strict, workers=workers, progress=progress, stop=stop
+                paths,
+                person=person,
+                names_from=names_from,
+                unnamed=unnamed,
+                strict=strict,
+                workers=workers,
+                progress=progress,
+                stop=stop,
             )
         )
 
@@ -217,6 +230,7 @@ class Gallery:
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         *,
         person: str | None = None,
+        names_from: NamesFrom = "auto",
         unnamed: bool = False,
         strict: bool = False,
         workers: Workers | None = None,
@@ -236,24 +250,29 @@ class Gallery:
         FaceallError
             A path is empty; and, while iterating, what `register` raises.
         """
+        names_from = "none" if unnamed or person is not None else checked_names_from(names_from)
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         if not all(map(os.fspath, given)):
             raise FaceallError("an empty path names no photos; write . for the current folder")
-        trouble: list[PhotoResult] = []
+        errors: list[PhotoResult] = []
 
         def note(error: ImageError) -> None:
-            name, _, reason = str(error).rpartition(": ")
-            trouble.append(PhotoResult(Path(name), "unreadable", message=reason))
+            errors.append(PhotoResult(Path(error.path or ""), "unreadable", message=error.reason))
 
-        candidates = find_candidates(given, known=[found.name for found in self.people], on_error=note)
+        candidates = find_candidates(
+            given,
+            names_from=names_from,
+            known=[found.name for found in self.people],
+            aliases=read_aliases(self._store),
+            on_error=note,
+        )
         if person is not None:
             name = checked_name(person)
             candidates = [replace(candidate, person=name) for candidate in candidates]
-        elif unnamed:
-            candidates = [replace(candidate, person=None) for candidate in candidates]
-        return self._registration(
-            candidates, person is not None, strict=strict, first=trouble, workers=workers, progress=progress, stop=stop
+        options = RegistrationOptions(
+            refile=unnamed or person is not None, strict=strict, workers=workers, progress=progress, stop=stop
         )
+        return Registration(self._context, candidates, options, errors=errors)
 
     def register_candidates(self, candidates: Iterable[Candidate], *, refile: bool = False) -> Registration:
         """Register files while iterating over the result, each with a person of its own or without one.
@@ -274,31 +293,7 @@ class Gallery:
             replace(candidate, person=None if candidate.person is None else checked_name(candidate.person))
             for candidate in candidates
         ]
-        return self._registration(tidy, refile)
-
-    def _registration(
-        self,
-        candidates: Sequence[Candidate],
-        refile: bool,
-        *,
-        strict: bool = False,
-        first: Sequence[PhotoResult] = (),
-        workers: Workers | None = None,
-        progress: Progress | None = None,
-        stop: Event | None = None,
-    ) -> Registration:
-        return Registration(
-            self._store,
-            self._analyser,
-            candidates,
-            refile=refile,
-            strict=strict,
-            agree=self._context.require_same_model,
-            first=first,
-            workers=workers,
-            progress=progress,
-            stop=stop,
-        )
+        return Registration(self._context, tidy, RegistrationOptions(refile=refile))
 
     # -- search -----------------------------------------------------------------------------------------------------
 

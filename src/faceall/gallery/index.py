@@ -15,7 +15,7 @@ from faceall.gallery.maintenance.migration import Migration
 from faceall.gallery.maintenance.portable import export_folder, read_vectors
 from faceall.gallery.people.removal import UPLOADS
 from faceall.gallery.records import GalleryStatistics, Removal
-from faceall.gallery.registration.registration import Progress
+from faceall.gallery.registration.options import Progress
 from faceall.index.maintenance import Verification
 from faceall.index.maintenance_compact import Compaction
 

@@ -9,7 +9,7 @@ from typing import Generic, Literal, TypeVar
 import numpy as np
 
 import faceall
-from faceall.gallery.registration.naming import Candidate
+from faceall.analysis.quality import Note
 from faceall.gallery.registration.near_duplicates import Print
 from faceall.index.maintenance import Statistics
 from faceall.index.receipt import Receipt
@@ -166,30 +166,55 @@ class PhotoResult:
     faces: int = 0
     person: str | None = None
     message: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether the gallery holds a face of this photo."""
+        return self.status not in ("no-face", "unreadable", "too-large", "refused")
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
-    """What looking at a picture's pixels gave; `faces` is empty where `state` is not "ok"."""
+class Analysis:
+    """The faces of one image, as a store keeps them; `faces` is empty if `state` is not "ok".
 
-    state: PhotoState
-    message: str | None
-    width: int | None
-    height: int | None
-    faces: Faces
-    chief: int | None
-    thumbnails: tuple[bytes, ...]
-    vectors: Float32Array
-    notes: tuple[str, ...] = ()
+    Attributes
+    ----------
+    state, message : PhotoState, str or None
+        Whether the image could be read, and if not, why.
+    width, height : int or None
+        In pixels, upright.
+    faces : Faces
+        The faces, best first.
+    chief : int or None
+        Which of them is the primary one.
+    thumbnails : tuple of bytes
+        A JPEG per face.
+    vectors : (n, D) float32
+        The embeddings.
+    notes : tuple of Note
+        What makes the primary face hard to recognise.
+    print : (32,) uint8 or None
+        The difference hash of the image.
+    """
+
+    state: PhotoState = "ok"
+    message: str | None = None
+    width: int | None = None
+    height: int | None = None
+    faces: Faces = field(default_factory=Faces.empty)
+    chief: int | None = None
+    thumbnails: tuple[bytes, ...] = ()
+    vectors: Float32Array = field(default_factory=lambda: np.zeros((0, 1), np.float32))
+    notes: tuple[Note, ...] = ()
     print: Print | None = None
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """A file as it was when it was read: its candidate, size in bytes, time of change in ns, SHA-256 of its content."""
+class FileInfo:
+    """A file as it was when it was read: path, size in bytes, time of change in ns, SHA-256 of its content."""
 
-    candidate: Candidate
+    path: Path
     size: int
     mtime: int
     digest: bytes

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.maintenance.transfer import Transfer
 from faceall.gallery.records import (
-    Findings,
+    Analysis,
     GalleryStatistics,
     GalleryStatus,
     KnownPhoto,
@@ -62,13 +62,13 @@ class PhotoRecords(Protocol):
     def drop_files(self, photo: int, files: Sequence[SeenFile]) -> None:
         """Forget that a photo was seen in these places."""
 
-    def add(self, digest: bytes, findings: Findings) -> int:
+    def add(self, digest: bytes, analysis: Analysis) -> int:
         """Make the row of a photo, in the place of one of the same content that could not be read; without faces."""
 
-    def add_faces(self, photo: int, findings: Findings, person: str | None) -> None:
+    def add_faces(self, photo: int, analysis: Analysis, person: str | None) -> None:
         """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody."""
 
-    def lookalike(self, photo: int, findings: Findings) -> int | None:
+    def lookalike(self, photo: int, analysis: Analysis) -> int | None:
         """Remember what a new photo looks like; returns one that it nearly equals."""
 
     def file_chief(self, photo: int, person: str) -> None:

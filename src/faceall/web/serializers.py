@@ -10,6 +10,7 @@ from typing import Any
 from faceall.gallery import (
     GalleryMatch,
     MatchThreshold,
+    Note,
     Person,
     PersonMatch,
     PersonResult,
@@ -22,7 +23,6 @@ from faceall.web.work.uploads import Uploads
 
 Json = dict[str, Any]
 
-_TWIN = "nearly the same picture as "  # the note of a registration that names a file
 _STATUSES = {"added": "registered", "changed": "registered"}
 _WORDS = {
     "unchanged": "already in the gallery",
@@ -147,11 +147,11 @@ class Serializer:
             record["error"] = {"code": _CODES[result.status], "message": message}
         return record
 
-    def _note(self, note: str) -> str:
-        """A note of a registration; where it names a file, that is called by its name."""
-        if note.startswith(_TWIN):
-            return _TWIN + self._uploads.name_of(Path(note.removeprefix(_TWIN)))
-        return note
+    def _note(self, note: Note) -> str:
+        """Return the text of a note, without the folder of a file that it mentions."""
+        if note.path is not None:
+            return note.text.replace(note.path, self._uploads.name_of(Path(note.path)))
+        return note.text
 
 
 _CODES = {"unreadable": "unsupported_media_type", "too-large": "too_large", "no-face": "unprocessable"}

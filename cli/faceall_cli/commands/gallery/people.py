@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from faceall.gallery import Gallery
 
 
+_MAX_CHECKED = 1000  # people whose faces are compared
+
+
 @click.group()
 def people() -> None:
     """The people of the gallery: list, rename, merge, split, remove, name, unassign."""
@@ -47,7 +50,7 @@ def open_existing(folder: Path | None) -> Gallery:
 @gallery_option
 @output_options
 def list_(console: Console, name: str | None, gallery: Path | None) -> None:
-    """List everybody with the number of their faces and photos, or every face of NAME."""
+    """List people with the number of their faces and photos, or every face of NAME."""
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
@@ -55,13 +58,16 @@ def list_(console: Console, name: str | None, gallery: Path | None) -> None:
             _list_faces(console, opened, name)
             return
         found = list(opened.people)
+        mixed = opened.people.mixed(most=_MAX_CHECKED)
     for person in found:
         console.record({"person": person.name, "faces": person.faces, "photos": person.photos, "named": person.named})
     if found:
         rows = [(person.name, str(person.faces), str(person.photos)) for person in found]
         console.table([("person", "faces", "photos"), *rows], right=frozenset((1, 2)))
     else:
-        console.remark("nobody yet")
+        console.remark("no people yet")
+    for one in mixed:
+        console.remark(f"{shown(one)}; faceall people list NAME lists them, faceall people unname NAME undoes the name")
 
 
 def _list_faces(console: Console, gallery: Gallery, name: str) -> None:
@@ -111,6 +117,21 @@ def remove(console: Console, name: str, gallery: Path | None) -> None:
         removal = opened.people.remove(name)
     console.record({"person": name, "faces": removal.count, "receipt": receipt_of(removal)})
     console.line(f"removed {shown(name)}: {counted(removal.count, 'face')}{proof_of(removal)}")
+
+
+@people.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@gallery_option
+@output_options
+def unname(console: Console, names: tuple[str, ...], gallery: Path | None) -> None:
+    """Take the names of people off, all or none; their faces stay, without a name.
+
+    New photos of folders with these names are left unnamed, too. `faceall cluster` groups the faces by person.
+    """
+    with open_existing(gallery) as opened:
+        faces = opened.people.unname(names)
+    console.record({"unnamed": list(names), "faces": faces})
+    console.line(f"{counted(faces, 'face')} of {counted(len(names), 'person', 'people')} without a name now")
 
 
 @people.command("name")

@@ -1,4 +1,4 @@
-"""Photos in and out: register, remove, status."""
+"""`faceall register`, `faceall remove` and `faceall status`."""
 
 from __future__ import annotations
 
@@ -22,19 +22,27 @@ from faceall_cli.group import INTERRUPTED, MISTAKE
 from faceall_cli.options import PhotosPath, detector_option, gallery_option, model_option, output_options
 
 if TYPE_CHECKING:
-    from faceall.gallery import PhotoResult, Registration
+    from faceall.gallery import NamesFrom, PhotoResult, Registration
 
 _FINE = frozenset(("added", "unchanged"))
 _UNREADABLE = frozenset(("unreadable", "too-large"))
-_USELESS = _UNREADABLE | {"no-face", "refused"}
+_MAX_NAMES = 20
+_UNUSABLE = _UNREADABLE | {"no-face", "refused"}
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PhotosPath(path_type=Path))
-@click.option("--person", metavar="NAME", help="Whose photos these are. Default: the folder's name, see above.")
-@click.option("--unnamed", is_flag=True, help="The paths say nothing of who it is: file new faces under nobody.")
-@click.option("--strict", is_flag=True, help="Refuse photos whose chief face is small, blurred, turned away or cut.")
-@click.option("--workers", metavar="N|ray", help="Look at the photos in N processes, or on a Ray cluster: RAY_ADDRESS.")
+@click.option("--person", metavar="NAME", help="The person on all these photos, known ones included.")
+@click.option(
+    "--names-from",
+    type=click.Choice(["auto", "folders", "files", "xmp", "none"]),
+    default="auto",
+    show_default=True,
+    help="Where names come from, see above.",
+)
+@click.option("--unnamed", is_flag=True, help="Take no names, and take off names that paths gave; faces stay.")
+@click.option("--strict", is_flag=True, help="Refuse photos with a small, blurred, turned or cut-off primary face.")
+@click.option("--workers", metavar="N|ray", help="Analyse photos in N processes, or on a Ray cluster: RAY_ADDRESS.")
 @model_option
 @detector_option
 @gallery_option
@@ -43,6 +51,7 @@ def register(
     console: Console,
     paths: tuple[Path, ...],
     person: str | None,
+    names_from: NamesFrom,
     unnamed: bool,
     strict: bool,
     workers: str | None,
@@ -50,41 +59,44 @@ def register(
     detector: str | None,
     gallery: Path | None,
 ) -> None:
-    """Take up photos, and folders of photos, into the gallery.
+    """Register photos, and folders of photos, in the gallery.
 
-    A photo in a folder below PATH belongs to the person the folder is called after: photos/Ada/1.jpg is Ada's. A
-    photo directly in PATH is called after its file: ada_2.jpg is ada's; where that name says nothing (1.jpg,
-    IMG_0042.jpg), after its folder. Of several faces the large, central one gets the name; the others are stored and
-    found too, without a name. With --unnamed nobody gets one; `faceall cluster` then groups who is who.
+    A photo in the folder of a person belongs to that person: photos/Ada/1.jpg shows Ada. A folder names its photos if
+    its name looks like a person's (no date, no word of a camera, program or event) and most faces in it agree; what was
+    named and what was left unnamed is listed at the end. With --names-from folders the faces are not checked; with
+    files the file name counts, without dates, counters and copies: ada_2.jpg shows ada; with xmp the face regions in
+    the metadata. Of several faces the large, central one gets the name; the others are stored and found without one.
+    `faceall cluster` groups unnamed faces by person.
 
-    Faces that are hard to recognise, and pictures that are nearly in the gallery already, are told of.
+    Faces that are hard to recognise and near-duplicates of registered photos are reported.
 
-    Registering again costs only what is new: unchanged files are skipped, moved ones recognised, changed ones redone.
-    What has been reported is safe on the disk; Ctrl-C keeps everything that is finished. The exit code is 1 where a
-    PATH itself is missing or cannot be read, after everything else was done.
+    Registering again costs only what is new: unchanged files are skipped, moved ones recognised, changed ones analysed
+    again. What has been reported is safe on the disk; Ctrl-C keeps everything that is finished. The exit code is 1 if
+    a PATH itself is missing or cannot be read, after everything else was done.
     """
     from faceall.gallery import Gallery
 
     if unnamed and person is not None:
         raise click.UsageError("--unnamed and --person exclude each other")
-    hired = _hire(workers)
+    team = _make_workers(workers)
     start = time.monotonic()
     with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stopped_by_ctrl_c() as stop:
         if detector is not None:
             opened.choose_detector(detector)
         registration = opened.iter_register(
-            paths, person=person, unnamed=unnamed, strict=strict, workers=hired, stop=stop
+            paths, person=person, names_from=names_from, unnamed=unnamed, strict=strict, workers=team, stop=stop
         )
         statuses, trouble = _print_results(console, registration)
         _print_summary(console, registration, statuses, time.monotonic() - start)
+        _print_names(console, registration)
     if stop.is_set():
         raise click.exceptions.Exit(INTERRUPTED)
-    if not set(statuses) - _USELESS or trouble & {Path(os.path.abspath(path)) for path in paths}:
+    if not set(statuses) - _UNUSABLE or trouble & {Path(os.path.abspath(path)) for path in paths}:
         raise click.exceptions.Exit(MISTAKE)
 
 
-def _hire(workers: str | None) -> Any:
-    """Who looks at the photos: None, this process, without a word of others."""
+def _make_workers(workers: str | None) -> Any:
+    """Return the processes that analyse photos; None for this one."""
     if workers is None:
         return None
     if workers == "ray":
@@ -99,7 +111,7 @@ def _hire(workers: str | None) -> Any:
 
 
 def make_embedder(model: str | None) -> Any:
-    """The embedder of that name; None, the gallery's own choice, without one."""
+    """Return the embedder with a name; None, the gallery's own choice, without one."""
     if model is None:
         return None
     from faceall.embed import Embedder
@@ -109,7 +121,7 @@ def make_embedder(model: str | None) -> Any:
 
 @contextmanager
 def stopped_by_ctrl_c() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; the second one ends the command at once."""
+    """Provide an event that the first Ctrl-C sets; the second one ends the command at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -127,7 +139,7 @@ def stopped_by_ctrl_c() -> Iterator[threading.Event]:
 
 
 def _print_results(console: Console, registration: Registration) -> tuple[Counter[str], set[Path]]:
-    """Print what became of every file; how many had which status, and which could not be read."""
+    """Print the result of every file; return the number of files by status, and those that could not be read."""
     statuses: Counter[str] = Counter()
     trouble: set[Path] = set()
     with console.progress(registration.total, "photos") as bar:
@@ -152,14 +164,14 @@ def _as_record(result: PhotoResult) -> dict[str, Any]:
     if result.message is not None:
         record["message"] = result.message
     if result.notes:
-        record["notes"] = list(result.notes)
+        record["notes"] = [note.text for note in result.notes]
     return record
 
 
 def _as_line(result: PhotoResult) -> str:
     facts = [shown(result.person)] if result.person else []
     facts += [counted(result.faces, "face")] if result.faces > 1 else []
-    facts += [shown(result.message)] if result.message else [shown(note) for note in result.notes]
+    facts += [shown(result.message)] if result.message else [shown(note.text) for note in result.notes]
     return f"{result.status:<10} {short_path(result.path)}" + (f": {', '.join(facts)}" if facts else "")
 
 
@@ -167,9 +179,9 @@ def _print_summary(console: Console, registration: Registration, statuses: Count
     done = sum(statuses.values())
     parts = ", ".join(f"{number:,} {status}" for status, number in statuses.most_common())
     rate = f" ({done / seconds:,.0f} photos/s)" if done and seconds >= 0.1 else ""
-    text = f"{counted(done, 'photo')} in {seconds:.1f} s{rate}: {parts}" if done else "no picture found there"
+    text = f"{counted(done, 'photo')} in {seconds:.1f} s{rate}: {parts}" if done else "no photo found there"
     if done < registration.total:
-        text += f"; stopped, {registration.total - done:,} left for the next time"
+        text += f"; stopped, {registration.total - done:,} left for next time"
     if done == 0 and registration.total == 0:
         console.complain(f"faceall: {text}")
     elif not console.quiet:
@@ -179,6 +191,23 @@ def _print_summary(console: Console, registration: Registration, statuses: Count
         console.remark("seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in spent.items()))
 
 
+def _print_names(console: Console, registration: Registration) -> None:
+    """Report what the names of folders became."""
+    accepted = [found for found in registration.folder_names if found.accepted]
+    refused = [found for found in registration.folder_names if not found.accepted]
+    if accepted and not console.quiet:
+        listed = ", ".join(f"{shown(found.name)} ({found.photos})" for found in accepted[:_MAX_NAMES])
+        more = f" and {len(accepted) - _MAX_NAMES:,} more" if len(accepted) > _MAX_NAMES else ""
+        console.line(f"named after their folders: {listed}{more}")
+    for found in refused:
+        counts = {"agreeing": found.agreement.agreeing, "compared": found.agreement.faces}
+        record = {"path": str(found.folder), "status": "left-unnamed", "suggested": found.name}
+        console.record({**record, "photos": found.photos, **counts})
+        if not console.quiet:
+            agreeing = f"{found.agreement.agreeing} of {found.agreement.faces} faces agree"
+            console.line(f"left unnamed: {short_path(found.folder)} shows several people ({agreeing})")
+
+
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="PATH|FACE_ID...")
 @gallery_option
@@ -186,8 +215,8 @@ def _print_summary(console: Console, registration: Registration, statuses: Count
 def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> None:
     """Remove photos, by path or folder, or single faces, by the id that search prints.
 
-    Vectors and thumbnails are deleted for good. The picture files themselves are left alone. A number is taken as a
-    face; write ./7 for a photo of that name.
+    Vectors and thumbnails are deleted for good. The image files themselves are left alone. A number is the id of a
+    face; write ./7 for a photo with that name.
     """
     with open_existing(gallery) as opened:
         for target in targets:
@@ -204,11 +233,13 @@ def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> 
 
 
 def _is_face(target: str) -> bool:
-    """Whether a face is meant; refuses a number that a file has for a name."""
+    """Return whether a target is the id of a face; refuse a number that is also the name of a file."""
     if not (target.isdecimal() and len(target) < 19):
         return False
     if os.path.lexists(target):
-        raise click.ClickException(f"{target} is a face's id and a file's name; write ./{target} for the file")
+        raise click.ClickException(
+            f"{target} is the id of a face and the name of a file; write ./{target} for the file"
+        )
     return True
 
 
@@ -216,7 +247,7 @@ def _is_face(target: str) -> bool:
 @gallery_option
 @output_options
 def status(console: Console, gallery: Path | None) -> None:
-    """Say what the gallery holds, and which of its files have gone."""
+    """Show what the gallery holds, and how many of its files are missing."""
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
@@ -228,11 +259,11 @@ def status(console: Console, gallery: Path | None) -> None:
     for number, what in (
         (found.unnamed, "faces without a name"),
         (found.without_face, "photos without a face"),
-        (found.unreadable, "unreadable pictures"),
-        (found.too_large, "pictures too large"),
-        (found.vanished, "files gone from where they were; their faces are kept"),
+        (found.unreadable, "unreadable photos"),
+        (found.too_large, "photos that are too large"),
+        (found.vanished, "missing files; their faces are kept"),
     ):
         if number:
             console.line(f"{number:,} {what}")
     if found.model:
-        console.line(f"made with {found.model}, {found.dimension} numbers per face")
+        console.line(f"made with {found.model}, {found.dimension} dimensions")

@@ -15,7 +15,7 @@ import faceall
 from faceall.gallery.embedded import faces, removal, rows, stale_faces
 from faceall.gallery.embedded.columns import BEHIND_MARK, MARK, faces_in, marks_of, path_of
 from faceall.gallery.embedded.prints import Lookalikes
-from faceall.gallery.records import Findings, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
+from faceall.gallery.records import Analysis, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
 
@@ -89,37 +89,37 @@ class EmbeddedPhotos:
                 [(row[0],) for row in found if (path_of(row[1]), row[1].startswith(MARK)) in gone],
             )
 
-    def add(self, digest: bytes, findings: Findings) -> int:
+    def add(self, digest: bytes, analysis: Analysis) -> int:
         """Make the row of a photo, in the place of one of the same content that could not be read; without faces."""
         with self._index.transaction() as connection:
             connection.execute("DELETE FROM photos WHERE hash = ?", (digest,))
             return rows.insert_photo(
                 connection,
                 digest,
-                state=findings.state,
-                message=findings.message,
+                state=analysis.state,
+                message=analysis.message,
                 reader=faceall.__version__,
-                width=findings.width,
-                height=findings.height,
+                width=analysis.width,
+                height=analysis.height,
             )
 
-    def add_faces(self, photo: int, findings: Findings, person: str | None) -> None:
+    def add_faces(self, photo: int, analysis: Analysis, person: str | None) -> None:
         """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody."""
         with self._index.transaction() as connection:
-            keys = self._index.add(findings.vectors).tolist()
+            keys = self._index.add(analysis.vectors).tolist()
             owner = None if person is None else rows.find_or_add_person(connection, person)
-            for number, (key, face) in enumerate(zip(keys, findings.faces, strict=True)):
-                primary, box = number == findings.chief, face.box.tolist()
-                who, jpeg = owner if primary else None, findings.thumbnails[number]
+            for number, (key, face) in enumerate(zip(keys, analysis.faces, strict=True)):
+                primary, box = number == analysis.chief, face.box.tolist()
+                who, jpeg = owner if primary else None, analysis.thumbnails[number]
                 row = rows.FaceRow(key, photo, who, primary, box, face.score, marks_of(face), jpeg)
                 rows.insert_face(connection, row)
 
-    def lookalike(self, photo: int, findings: Findings) -> int | None:
+    def lookalike(self, photo: int, analysis: Analysis) -> int | None:
         """Remember what a new photo looks like; returns one that it nearly equals."""
-        if findings.print is None:
+        if analysis.print is None:
             return None
         with self._index.transaction() as connection:
-            return self._lookalikes.take(connection, photo, findings.print)
+            return self._lookalikes.take(connection, photo, analysis.print)
 
     def file_chief(self, photo: int, person: str) -> None:
         """File the chief face of a photo under a person, new or known."""

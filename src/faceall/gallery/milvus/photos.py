@@ -16,7 +16,7 @@ from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import condition_begins, file_key, ids_of_photo, quoted, unquoted
 from faceall.gallery.milvus.layout import FACES
 from faceall.gallery.milvus.work import Work, listed
-from faceall.gallery.records import Findings, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
+from faceall.gallery.records import Analysis, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
 from faceall.gallery.registration.near_duplicates import NEAR, Print, bits_apart
 from faceall.types import Float32Array
 
@@ -157,7 +157,7 @@ class MilvusPhotos:
             work.photos.put(rows.with_files(row, [file for file in rows.files_of(row) if file not in files]))
             _drop_places(work, photo, files)
 
-    def add(self, digest: bytes, findings: Findings) -> int:
+    def add(self, digest: bytes, analysis: Analysis) -> int:
         """Make the row of a photo, in the place of one of the same content that could not be read."""
         with self._store.changing() as work:
             before = _row_of(work, digest)
@@ -166,37 +166,37 @@ class MilvusPhotos:
             ids = ids_of_photo(digest)
             taken = work.photos.get(ids)
             photo = before["id"] if before else next(id_ for id_ in ids if id_ not in taken)
-            work.photos.put(rows.photo_row(photo, digest, findings))
+            work.photos.put(rows.photo_row(photo, digest, analysis))
         return int(photo)
 
-    def add_faces(self, photo: int, findings: Findings, person: str | None) -> None:
+    def add_faces(self, photo: int, analysis: Analysis, person: str | None) -> None:
         """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody."""
         with self._store.changing() as work:
-            keys = self._store.new_face_ids(len(findings.faces))
+            keys = self._store.new_face_ids(len(analysis.faces))
             owner = None if person is None else self._store.people.make(person)
-            for number, (key, face) in enumerate(zip(keys, findings.faces, strict=True)):
-                chief = number == findings.chief
-                vector = findings.vectors[number]
+            for number, (key, face) in enumerate(zip(keys, analysis.faces, strict=True)):
+                chief = number == analysis.chief
+                vector = analysis.vectors[number]
                 work.faces.put(rows.face_row(key, photo, owner if chief else None, face, vector, chief=chief))
-                work.thumbnails.put(rows.thumbnail_row(key, findings.thumbnails[number]))
-            chief_key = None if findings.chief is None else keys[findings.chief]
+                work.thumbnails.put(rows.thumbnail_row(key, analysis.thumbnails[number]))
+            chief_key = None if analysis.chief is None else keys[analysis.chief]
             work.photos.put(rows.with_faces(work.photos.get([photo])[photo], keys, chief_key))
             work.new_photos.add(photo)
 
-    def lookalike(self, photo: int, findings: Findings) -> int | None:
+    def lookalike(self, photo: int, analysis: Analysis) -> int | None:
         """Remember what a new photo looks like; returns one that it nearly equals.
 
         A picture that nearly equals another shows a face that nearly equals one of it: only the photos of the nearest
         faces are compared, and those that this object has filed itself.
         """
-        if findings.print is None or findings.chief is None:
+        if analysis.print is None or analysis.chief is None:
             return None
-        prints = {id_: found for id_, found in self._prints.items() if bits_apart(found, findings.print) <= NEAR}
-        prints |= self._prints_near(findings.vectors[findings.chief])
-        self._prints[photo] = findings.print
+        prints = {id_: found for id_, found in self._prints.items() if bits_apart(found, analysis.print) <= NEAR}
+        prints |= self._prints_near(analysis.vectors[analysis.chief])
+        self._prints[photo] = analysis.print
         found = self._store.view().photos.get(id_ for id_ in prints if id_ != photo)
         there = {id_: row for id_, row in found.items() if listed(row)}
-        apart = ((bits_apart(prints[id_], findings.print), min(listed(row)), id_) for id_, row in there.items())
+        apart = ((bits_apart(prints[id_], analysis.print), min(listed(row)), id_) for id_, row in there.items())
         best = min(apart, default=None)  # of several that are as near the one that came first
         return best[2] if best and best[0] <= NEAR else None
 

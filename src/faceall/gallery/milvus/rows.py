@@ -13,26 +13,26 @@ import numpy as np
 import faceall
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import quoted, unquoted
-from faceall.gallery.records import Findings, SeenFile, StoredFace
+from faceall.gallery.records import Analysis, SeenFile, StoredFace
 from faceall.types import Face, Float32Array
 
 NOBODY = 0
 """What stands in the column of the person for a face of nobody."""
 
 
-def photo_row(photo: int, digest: bytes, findings: Findings) -> Row:
+def photo_row(photo: int, digest: bytes, analysis: Analysis) -> Row:
     """A new photo, without files and faces so far."""
     record: dict[str, Any] = {
-        "message": findings.message,
+        "message": analysis.message,
         "reader": faceall.__version__,
-        "width": findings.width,
-        "height": findings.height,
+        "width": analysis.width,
+        "height": analysis.height,
         "files": [],
         "faces": [],
         "chief": None,
-        "print": None if findings.print is None else findings.print.tobytes().hex(),
+        "print": None if analysis.print is None else analysis.print.tobytes().hex(),
     }
-    return {"id": photo, "hash": digest.hex(), "state": findings.state, "displaced": False, "record": record}
+    return {"id": photo, "hash": digest.hex(), "state": analysis.state, "displaced": False, "record": record}
 
 
 def with_files(row: Row, files: Iterable[SeenFile]) -> Row:

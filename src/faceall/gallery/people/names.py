@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from faceall.errors import FaceallError, NameTakenError, UnknownFaceError, UnknownPersonError
-from faceall.gallery.registration.naming import LONGEST_NAME, is_control, tidy_name
+from faceall.gallery.people.aliases import add_alias
+from faceall.gallery.registration.naming import MAX_NAME_LENGTH, is_control, tidy_name
 from faceall.gallery.store import Store
 
 _SUGGESTIONS = 3
@@ -16,6 +19,7 @@ def rename_person(store: Store, old: str | int, new: str) -> None:
         person = find_person(store, old)
         if store.people.named(name) not in (None, person):
             raise NameTakenError(f"there is a person called {name!r} already: merge {old!r} into {name!r} instead")
+        _remember(store, person, name)
         store.people.rename(person, name)
 
 
@@ -25,7 +29,27 @@ def merge_people(store: Store, old: str | int, into: str | int) -> int:
         source, target = find_person(store, old), find_person(store, into)
         if source == target:
             raise FaceallError(f"{old!r} cannot be merged with itself")
+        _remember(store, source, store.people.names([target])[target])
         return store.people.merge(source, target)
+
+
+def unname_people(store: Store, people: Iterable[str | int]) -> int:
+    """Take the names of people off, all or none; their faces stay, unassigned. Returns how many faces that were."""
+    faces = 0
+    with store.changing():
+        for person in dict.fromkeys(find_person(store, person) for person in people):
+            _remember(store, person, None)
+            keys = store.people.faces(person)
+            store.faces.file(keys, None)
+            faces += len(keys)
+    return faces
+
+
+def _remember(store: Store, person: int, name: str | None) -> None:
+    """Let new photos of the folder with a person's name go to another name; clusters have no folder."""
+    old = store.people.names([person])[person]
+    if person not in store.people.clusters() and old != name:
+        add_alias(store, old, name)
 
 
 def assign_face(store: Store, face_id: int, person: str) -> None:
@@ -66,9 +90,9 @@ def checked_name(name: str) -> str:
     tidy = tidy_name(name)
     if not tidy:
         raise FaceallError("a person's name cannot be empty")
-    if len(tidy) > LONGEST_NAME:
+    if len(tidy) > MAX_NAME_LENGTH:
         raise FaceallError(
-            f"a person's name has at most {LONGEST_NAME} characters, {tidy[:20] + '...'!r} has {len(tidy):,}"
+            f"a person's name has at most {MAX_NAME_LENGTH} characters, {tidy[:20] + '...'!r} has {len(tidy):,}"
         )
     if any(map(is_control, tidy)):
         raise FaceallError(f"a person's name is one line without control characters; {tidy[:40]!r} is not")

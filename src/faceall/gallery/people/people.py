@@ -8,7 +8,8 @@ from faceall.errors import FaceallError, ModelNotFoundError
 from faceall.gallery.browse import check_page
 from faceall.gallery.context import Context
 from faceall.gallery.people.clusters import LIMIT, PART, Clustering, cluster_faces, split
-from faceall.gallery.people.names import find_person, merge_people, rename_person
+from faceall.gallery.people.mixed import MixedPerson, find_mixed_people
+from faceall.gallery.people.names import find_person, merge_people, rename_person, unname_people
 from faceall.gallery.people.removal import finish_removal, remove_person
 from faceall.gallery.records import Page, Person, Removal
 from faceall.gallery.registration.naming import tidy_name
@@ -123,6 +124,43 @@ class GalleryPeople:
             A face belongs to somebody else. Nothing was changed.
         """
         return split(self._store, person, face_ids, to)
+
+    def unname(self, people: str | int | Iterable[str | int]) -> int:
+        """Take the names of people off, all or none; their faces stay in the gallery, unassigned.
+
+        New photos of folders with these names are left unnamed, too.
+
+        Parameters
+        ----------
+        people : str, int or iterable of these
+            Names or ids.
+
+        Returns
+        -------
+        int
+            How many faces that were.
+
+        Raises
+        ------
+        UnknownPersonError
+            One of the people does not exist; nothing was changed.
+        """
+        return unname_people(self._store, [people] if isinstance(people, str | int) else people)
+
+    def mixed(self, *, most: int | None = None) -> list[MixedPerson]:
+        """Find the people whose faces plainly are several people.
+
+        Parameters
+        ----------
+        most : int, optional
+            Check only so many people, those with the most faces; by default all.
+
+        Returns
+        -------
+        list of MixedPerson
+            Empty if the match threshold is unknown.
+        """
+        return find_mixed_people(self._context, most)
 
     def remove(self, person: str | int) -> Removal:
         """Remove a person, by name or id, with all their faces for good.

@@ -1,4 +1,4 @@
-"""A gallery that is made for what comes in is only there if that came in."""
+"""Open a gallery to fill it; a new one that stays empty is removed again."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ _FILES = ("", "-wal", "-shm", "-journal")
 
 @contextmanager
 def open_to_fill(path: str | os.PathLike[str] | None = None) -> Iterator[Gallery]:
-    """`Gallery.open(path)`, closed at the end; where there was none and it fails, no empty one stays behind.
-
-    Raises what `Gallery.open` raises.
-    """
+    """Open a gallery with `Gallery.open(path)`; if it is new and the block fails, an empty one is removed again."""
     place = default_place() if path is None else path
     if is_address(place):
         with Gallery.open(place) as opened:
@@ -38,7 +35,7 @@ def open_to_fill(path: str | os.PathLike[str] | None = None) -> Iterator[Gallery
 
 
 def _is_empty(folder: Path) -> bool:
-    """Whether there is a gallery that nobody has put anything in."""
+    """Return whether there is a gallery without content."""
     if not holds_gallery(folder):
         return False
     with Gallery.open(folder, read_only=True) as opened:
@@ -48,6 +45,6 @@ def _is_empty(folder: Path) -> bool:
 def _remove(folder: Path, made: list[Path]) -> None:
     for suffix in _FILES:
         (folder / f"{DATABASE}{suffix}").unlink(missing_ok=True)
-    with suppress(OSError):  # somebody has put something there
+    with suppress(OSError):  # another process has written something there
         for place in made:
             place.rmdir()

@@ -1,8 +1,8 @@
-"""What becomes of a photo that comes in: new, known, moved, double, or not readable any more.
+"""Store scanned files: new, known, moved, duplicate, or no longer readable.
 
 A photo is its content: one per SHA-256, however many files hold it. A file is a path where that content was seen.
-A photo whose only file got other content is displaced: files are renumbered and swapped, so it may turn up under
-another path before the run ends. Until then it is kept, with its faces.
+A photo whose only file received other content is displaced: files are renumbered and swapped, so it may be found under
+another path before the registration ends. Until then it is kept, with its faces.
 """
 
 from __future__ import annotations
@@ -11,122 +11,158 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from faceall.gallery.records import Findings, KnownPhoto, PhotoResult, PhotoStatus, SeenFile, Sighting, Unusable
+from faceall.analysis.quality import Note
+from faceall.gallery.records import Analysis, FileInfo, KnownPhoto, PhotoResult, PhotoStatus, SeenFile, Unusable
 from faceall.gallery.store import Store
 from faceall.types import Float32Array
 
+if TYPE_CHECKING:
+    from faceall.gallery.registration.scan import ScannedFile
+
 
 def unchanged_photo(store: Store, path: Path, size: int, mtime: int) -> KnownPhoto | None:
-    """The photo that a file held when it was last seen, if that need not be looked at again."""
+    """Return the photo that a file held when it was last seen, if it need not be analysed again."""
     known = store.photos.at(path, size, mtime)
     return known if known and known.settled else None
 
 
 def known_photo(store: Store, digest: bytes) -> KnownPhoto | None:
-    """The photo with this SHA-256, if it is known and need not be looked at again."""
+    """Return the photo with this SHA-256, if it need not be analysed again."""
     known = store.photos.of(digest)
     return known if known and known.settled else None
 
 
-def file_new_photo(store: Store, sighting: Sighting, findings: Findings, *, strict: bool) -> PhotoResult:
-    """Take up a photo whose content is not known, as a part of a change of `store`.
+def file_new_photo(store: Store, file: ScannedFile, info: FileInfo, *, strict: bool) -> PhotoResult:
+    """Store a photo with unknown content, as a part of a change of `store`.
 
-    strict  store nothing of one whose chief face is poor
+    With `strict`, nothing of a photo whose primary face is poor is stored.
     """
-    path, person = sighting.candidate.path, sighting.candidate.person
-    if strict and findings.notes:
-        return PhotoResult(path, "refused", message=", ".join(findings.notes), notes=findings.notes)
+    path, person = info.path, file.candidate.person
+    analysis = file.analysis or Analysis(file.state, file.message)
+    if strict and analysis.notes:
+        message = ", ".join(note.text for note in analysis.notes)
+        return PhotoResult(path, "refused", message=message, notes=analysis.notes)
     with store.changing():
-        if findings.state != "ok" and (_holds_faces(store, path) or store.photos.waiting(sighting.digest)):
-            return _spoilt(path, findings.state, findings.message)
-        photo = store.photos.add(sighting.digest, findings)
-        replaced = _put_file(store, sighting, photo)
-        if findings.state != "ok":
-            return PhotoResult(path, findings.state, message=findings.message)
-        if not len(findings.faces):
+        if analysis.state != "ok" and (_holds_faces(store, path) or store.photos.waiting(info.digest)):
+            return _damaged(path, analysis.state, analysis.message)
+        photo = store.photos.add(info.digest, analysis)
+        replaced = _put_file(store, info, photo, person)
+        if analysis.state != "ok":
+            return PhotoResult(path, analysis.state, message=analysis.message)
+        if not len(analysis.faces):
             return PhotoResult(path, "no-face")
-        store.photos.add_faces(photo, findings, person)
-        notes = findings.notes
-        if (twin := store.photos.lookalike(photo, findings)) is not None:
-            notes = (*notes, f"nearly the same picture as {_place_of(store, twin)}")
+        store.photos.add_faces(photo, analysis, person)
+        notes = analysis.notes
+        if (twin := store.photos.lookalike(photo, analysis)) is not None:
+            place = _place_of(store, twin)
+            notes = (*notes, Note("near-duplicate", f"nearly the same image as {place}", twin, place))
     status: PhotoStatus = "changed" if replaced else "added"
-    return PhotoResult(path, status, len(findings.faces), person, notes=notes)
+    return PhotoResult(path, status, len(analysis.faces), person, notes=notes)
 
 
 def _place_of(store: Store, photo: int) -> str:
-    """A file that held a photo, as last seen."""
+    """Return a file that held a photo when it was last seen."""
     return os.fspath(store.photos.files(photo)[0].path)
 
 
-def file_known_photo(store: Store, sighting: Sighting, known: KnownPhoto, *, refile: bool) -> PhotoResult:
+def file_known_photo(
+    store: Store, info: FileInfo, person: str | None, known: KnownPhoto, *, refile: bool
+) -> PhotoResult:
     """Note where a known photo was seen, as a part of a change of `store`.
 
-    refile  file its chief face under the candidate's person, whoever it belonged to
+    With `refile`, its primary face is assigned to `person`, whatever its person was; with None it loses a name that
+    its path gave.
     """
-    path, person = sighting.candidate.path, sighting.candidate.person
+    path = info.path
     with store.changing():
         if known.state != "ok" and _holds_faces(store, path):
-            return _spoilt(path, known.state, known.message)
-        status, message, old_name = _whereabouts(store, sighting, known.id)
-        _put_file(store, sighting, known.id)
-        follow = status == "moved" and old_name == known.person  # a move to another person's folder is meant
-        if person is not None and known.chief and known.person != person and (refile or follow):
+            return _damaged(path, known.state, known.message)
+        takes_name_off = person is None and named_by_path(store, known)
+        status, message, old_name = _whereabouts(store, path, known.id)
+        _put_file(store, info, known.id, person)
+        follow = status == "moved" and old_name == known.person  # it was moved to another person's folder on purpose
+        if takes_name_off and refile:
+            _take_name_off(store, known.id)
+        elif person is not None and known.chief and known.person != person and (refile or follow):
             store.photos.file_chief(known.id, person)
-            known = replace(known, person=person)
-            status = "moved" if status == "moved" else "refiled"
+        else:
+            return known.result(path, status, message)
+        known = replace(known, person=person)
+        status = "moved" if status == "moved" else "refiled"
     return known.result(path, status, message)
 
 
-def file_photo_back(
-    store: Store, sighting: Sighting, ids: Sequence[int], vectors: Float32Array, *, refile: bool
-) -> PhotoResult | None:
-    """Take up the faces of a photo that are aside, as a part of a change of `store`; None if none came of that.
+def named_by_path(store: Store, known: KnownPhoto) -> bool:
+    """Return whether the person of a photo was named by the path of one of its files."""
+    return known.person is not None and any(file.person == known.person for file in store.photos.files(known.id))
 
-    ids      theirs
-    vectors  (n, dimension) float32, theirs
-    refile   file its chief face under the candidate's person, whoever it belonged to
+
+def _take_name_off(store: Store, photo: int) -> None:
+    """Unassign the primary face of a photo, unless it is in a cluster without a name."""
+    (stored,) = store.photos.stored([photo])
+    store.faces.file([face.face_id for face in stored.faces if face.chief and face.named], None)
+
+
+def restore_stale_faces(
+    store: Store, file: ScannedFile, info: FileInfo, ids: Sequence[int], vectors: Float32Array, *, refile: bool
+) -> PhotoResult | None:
+    """Make the stale faces of a photo current, as a part of a change of `store`; None if none was left.
+
+    Parameters
+    ----------
+    store : Store
+        Where they are.
+    file, info : ScannedFile, FileInfo
+        A file with the photo.
+    ids : sequence of int
+        The stale faces.
+    vectors : (n, D) float32
+        Their new embeddings.
+    refile : bool
+        Assign the primary face to the file's person, whatever its person was.
     """
     with store.changing():
         store.photos.take_back(ids, vectors)
-        known = known_photo(store, sighting.digest)
+        known = known_photo(store, info.digest)
         if known is None:
             return None
-        result = file_known_photo(store, sighting, known, refile=refile)
+        result = file_known_photo(store, info, file.candidate.person, known, refile=refile)
     return replace(result, status="back")
 
 
 def _holds_faces(store: Store, path: Path) -> bool:
-    """Whether the photo that a path held when it was last seen has faces in the gallery, be they aside."""
+    """Return whether the photo that a path held when it was last seen has faces in the gallery, stale ones included."""
     held = store.photos.held_by(path)
     return held is not None and (held.faces > 0 or held.aside)
 
 
-def _spoilt(path: Path, state: Unusable, message: str | None) -> PhotoResult:
-    """The result for a file that was a photo with faces and cannot be read any more: nothing is taken away."""
+def _damaged(path: Path, state: Unusable, message: str | None) -> PhotoResult:
+    """Return the result for a file that was a photo with faces and cannot be read any more: nothing is removed."""
     return PhotoResult(path, state, message=f"{message}; the faces that it showed before are kept")
 
 
-def _whereabouts(store: Store, sighting: Sighting, photo: int) -> tuple[PhotoStatus, str | None, str | None]:
-    """How a file relates to the files of the same content, in words, and the person whom a moved one named before.
+def _whereabouts(store: Store, path: Path, photo: int) -> tuple[PhotoStatus, str | None, str | None]:
+    """Compare a file with the other files of the same content: status, message, and the person of a moved one.
 
-    Files that have gone are forgotten when the content turns up elsewhere.
+    Files that no longer exist are forgotten when the content is found elsewhere.
     """
-    others, path = store.photos.files(photo), sighting.candidate.path
+    others = store.photos.files(photo)
     if any(file.path == path and not file.displaced for file in others):
         return "unchanged", None, None
     gone = [file for file in others if file.displaced or not _is_still(file)]
     store.photos.drop_files(photo, gone)
     if len(gone) < len(others):
         first = next(file.path for file in others if file not in gone)
-        return "duplicate", f"the same picture as {first}", None
+        return "duplicate", f"the same image as {first}", None
     if gone and gone[0].path != path:
         return "moved", f"was {gone[0].path}", gone[0].person
     return "unchanged", None, None
 
 
 def _is_still(file: SeenFile) -> bool:
-    """Whether a file is where it was, and as it was."""
+    """Return whether a file exists and has the same size and time."""
     try:
         status = os.stat(file.path)
     except OSError:
@@ -134,22 +170,21 @@ def _is_still(file: SeenFile) -> bool:
     return (status.st_size, status.st_mtime_ns) == (file.size, file.mtime)
 
 
-def _put_file(store: Store, sighting: Sighting, photo: int) -> bool:
-    """Note that a path holds a photo; the one that it held before is displaced unless that lies elsewhere too.
+def _put_file(store: Store, info: FileInfo, photo: int, person: str | None) -> bool:
+    """Note that a path holds a photo; the one that it held before is displaced unless another file holds it too.
 
-    Returns whether the path held a readable photo of other content.
+    Returns whether the path held a readable photo with other content.
     """
-    path, person = sighting.candidate.path, sighting.candidate.person
-    before = store.photos.held_by(path)
+    before = store.photos.held_by(info.path)
     other = before is not None and before.id != photo
     if other and before is not None and before.files == 1:
-        store.photos.displace(path)
-    store.photos.put_file(photo, SeenFile(path, sighting.size, sighting.mtime, person or ""))
+        store.photos.displace(info.path)
+    store.photos.put_file(photo, SeenFile(info.path, info.size, info.mtime, person or ""))
     return other and before is not None and before.state == "ok"
 
 
 def forget_displaced(store: Store) -> None:
-    """Forget the photos that did not turn up again, with their faces: the end of a registration."""
+    """Forget the photos that were not found again, with their faces: the end of a registration."""
     if store.photos.displaced():
         with store.changing():
             store.photos.remove(store.photos.displaced())

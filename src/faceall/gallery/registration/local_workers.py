@@ -1,4 +1,4 @@
-"""Workers of a registration that are processes of this machine."""
+"""Workers that are processes of this machine."""
 
 from __future__ import annotations
 
@@ -12,23 +12,31 @@ from typing import Any
 from faceall.errors import FaceallError
 from faceall.gallery.registration.naming import Candidate
 from faceall.gallery.registration.processes import core_shares, serve_parent
-from faceall.gallery.registration.worker_task import Answer, Kit, Make, look_at
+from faceall.gallery.registration.worker_task import Answer, Make, WorkerSetup, analyse_files
 from faceall.gallery.registration.workers import Team, TeamWorkers, WorkerLostError
 
 
 def local_workers(count: int, *, make: Make | None = None) -> TeamWorkers:
-    """So many processes of this machine.
+    """Make workers that are processes of this machine.
 
-    make  makes the detector and the embedder in a process, in place of the defaults; it is pickled
+    Parameters
+    ----------
+    count : int
+        How many.
+    make : callable, optional
+        Makes the detector and the embedder in a process instead of the defaults; it is pickled.
 
-    Raises FaceallError where there would be none.
+    Raises
+    ------
+    FaceallError
+        `count` is less than 1.
     """
     if count < 1:
         raise FaceallError(f"{count} worker processes, expected at least 1")
 
     @contextmanager
-    def assemble(kit: Kit) -> Iterator[Team]:
-        team = _Processes(count, kit)
+    def assemble(setup: WorkerSetup) -> Iterator[Team]:
+        team = _Processes(count, setup)
         try:
             yield team
         finally:
@@ -38,17 +46,17 @@ def local_workers(count: int, *, make: Make | None = None) -> TeamWorkers:
 
 
 class _Processes:
-    """A pool of one process for each worker, so that each is known and can be replaced."""
+    """One pool with one process per worker, so that each can be replaced."""
 
-    def __init__(self, count: int, kit: Kit) -> None:
+    def __init__(self, count: int, setup: WorkerSetup) -> None:
         self.size = count
-        self._kit = kit
+        self._setup = setup
         self._shares = core_shares(count)
         self._pools = [self._pool(worker) for worker in range(count)]
 
     def submit(self, worker: int, candidates: Sequence[Candidate]) -> Future[Answer]:
         try:
-            return self._pools[worker].submit(look_at, self._kit, candidates)
+            return self._pools[worker].submit(analyse_files, self._setup, candidates)
         except BrokenProcessPool as error:
             raise WorkerLostError from error
 

@@ -1,4 +1,4 @@
-"""Processes of one machine that work for a parent: each on its share of the cores, none outlives it."""
+"""Worker processes of one machine: each uses its share of the cores and ends with its parent."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import threading
 
 
 def core_shares(count: int) -> list[frozenset[int]]:
-    """The processor cores of each of `count` processes; none where there are too few, or the system does not tell."""
+    """Return the processor cores of each of `count` processes; empty if there are too few or unknown."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return [frozenset(cores[number::count] if count <= len(cores) else ()) for number in range(count)]
 
 
 def serve_parent(share: frozenset[int]) -> None:
-    """In a new process: keep to a share of the cores, leave Ctrl-C to the parent, and go when it goes.
+    """Set up a new process: use a share of the cores, leave Ctrl-C to the parent, and end with the parent.
 
-    An engine makes a thread for each core it may use; without shares the threads of all processes wait for each other.
+    An engine starts a thread per core it may use; without shares the threads of all processes would compete.
     """
     if share:
         os.sched_setaffinity(0, share)
@@ -26,7 +26,7 @@ def serve_parent(share: frozenset[int]) -> None:
 
 
 def _follow_parent() -> None:
-    """End this process when its parent has ended, however that came about."""
+    """End this process when its parent has ended, for whatever reason."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""Workers of a registration on a Ray cluster: many machines that see the photos under the same paths."""
+"""Workers on a Ray cluster: many machines that have the photos under the same paths."""
 
 from __future__ import annotations
 
@@ -11,25 +11,34 @@ from typing import Any
 
 from faceall.errors import FaceallError, MissingDependencyError
 from faceall.gallery.registration.naming import Candidate
-from faceall.gallery.registration.worker_task import Answer, Kit, Make, look_at
+from faceall.gallery.registration.worker_task import Answer, Make, WorkerSetup, analyse_files
 from faceall.gallery.registration.workers import Team, TeamWorkers, WorkerLostError
 
 
 def ray_workers(address: str | None = None, *, make: Make | None = None) -> TeamWorkers:
-    """A worker for every processor core that a Ray cluster has free.
+    """Make a worker for every free processor core of a Ray cluster.
 
-    address  of the cluster; by default RAY_ADDRESS, else the cluster that `ray start` began on this machine, else one
-             of this machine alone, for the time of the registration
-    make     makes the detector and the embedder in a worker, in place of the defaults; it is pickled
+    If Ray is connected already, that connection is used.
 
-    Where Ray is connected already, that connection is used. Raises MissingDependencyError without the package ray.
+    Parameters
+    ----------
+    address : str, optional
+        Of the cluster; by default RAY_ADDRESS, else the cluster that `ray start` began on this machine, else a new one
+        on this machine alone for the duration of the registration.
+    make : callable, optional
+        Makes the detector and the embedder in a worker instead of the defaults; it is pickled.
+
+    Raises
+    ------
+    MissingDependencyError
+        The package ray is not installed.
     """
     _import_ray()
 
     @contextmanager
-    def assemble(kit: Kit) -> Iterator[Team]:
+    def assemble(setup: WorkerSetup) -> Iterator[Team]:
         with _connected(address) as ray:
-            team = _Actors(ray, kit)
+            team = _Actors(ray, setup)
             try:
                 yield team
             finally:
@@ -39,7 +48,7 @@ def ray_workers(address: str | None = None, *, make: Make | None = None) -> Team
 
 
 def _import_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # sends no usage statistics
     try:
         import ray
     except ImportError as error:
@@ -68,10 +77,10 @@ def _connected(address: str | None) -> Iterator[Any]:
 
 
 class _Actors:
-    """An actor for each worker, spread over the cores of the cluster."""
+    """One actor per worker, spread over the cores of the cluster."""
 
-    def __init__(self, ray: Any, kit: Kit) -> None:
-        self._ray, self._kit = ray, kit
+    def __init__(self, ray: Any, setup: WorkerSetup) -> None:
+        self._ray, self._setup = ray, setup
         self.size = max(1, int(ray.available_resources().get("CPU", 1)))
         self._remote = ray.remote(num_cpus=1)(_Actor)
         self._actors = [self._remote.remote() for _ in range(self.size)]
@@ -80,7 +89,7 @@ class _Actors:
             self._settle(actor)
 
     def submit(self, worker: int, candidates: Sequence[Candidate]) -> Any:
-        return self._actors[worker].look_at.remote(self._kit, candidates)
+        return self._actors[worker].analyse_files.remote(self._setup, candidates)
 
     def wait(self, tickets: Collection[Any]) -> Collection[Any]:
         ready, _ = self._ray.wait(list(tickets), num_returns=1)
@@ -104,7 +113,7 @@ class _Actors:
             self._ray.kill(actor)
 
     def _settle(self, actor: Any) -> None:
-        """Give an actor a core of its machine; one that dies over it is found out when it is to look."""
+        """Give an actor a core of its machine; if it dies meanwhile, its first task reports that."""
         try:
             node = self._ray.get(actor.node.remote())
         except self._ray.exceptions.RayActorError:
@@ -117,17 +126,17 @@ class _Actor:
     """A worker's process."""
 
     def node(self) -> str:
-        """Which machine of the cluster it is on."""
+        """Return the machine of the cluster that it runs on."""
         import ray
 
         return str(ray.get_runtime_context().get_node_id())
 
     def keep_to(self, slot: int) -> None:
-        """Use one core: an engine makes a thread for each that it may use, and those of all actors would wait."""
+        """Use one core: an engine starts a thread per core it may use, and those of all actors would compete."""
         if hasattr(os, "sched_getaffinity"):
             cores = sorted(os.sched_getaffinity(0))
             os.sched_setaffinity(0, {cores[slot % len(cores)]})
 
-    def look_at(self, kit: Kit, candidates: Sequence[Candidate]) -> Answer:
-        """Look at photos."""
-        return look_at(kit, candidates)
+    def analyse_files(self, setup: WorkerSetup, candidates: Sequence[Candidate]) -> Answer:
+        """Analyse photos."""
+        return analyse_files(setup, candidates)

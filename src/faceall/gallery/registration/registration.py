@@ -1,75 +1,74 @@
-"""Photos into the gallery: read ahead, detect in batches, embed across photos, commit in groups.
+"""Register photos: scan ahead, detect in batches, embed across photos, commit in groups.
 
-A result is handed out only after the transaction that holds its faces has been committed, so what has been reported
-survives whatever happens next.
+A result is yielded only after the transaction that holds its faces has been committed, so what has been reported
+survives a crash.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from threading import Event
 
-import numpy as np
-
-from faceall.analysis.analyser import Analyser
-from faceall.gallery.records import PhotoResult, Sighting
-from faceall.gallery.registration.batch_analysis import Job, Looker, Timings, batches, describe
+from faceall.gallery.context import Context
+from faceall.gallery.records import FileInfo, PhotoResult
+from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches, describe
 from faceall.gallery.registration.filing import (
     file_known_photo,
     file_new_photo,
-    file_photo_back,
     forget_displaced,
     known_photo,
+    restore_stale_faces,
 )
+from faceall.gallery.registration.folder_names import FolderName, FolderNames
 from faceall.gallery.registration.naming import Candidate
-from faceall.gallery.registration.reader import Arrival, Reader
+from faceall.gallery.registration.options import RegistrationOptions
+from faceall.gallery.registration.scan import ScannedFile, Scanner
 from faceall.gallery.registration.workers import Workers
-from faceall.gallery.store import Store
 from faceall.types import Faces
-
-Progress = Callable[[int, int], None]
-"""Called with the number of files that are done and the number of all."""
 
 COMMIT_SECONDS = 0.5
 COMMIT_FILES = 256
-FLUSH_SECONDS = 2.0  # after which faces do not wait any longer for a full batch
+FLUSH_SECONDS = 2.0  # after which faces no longer wait for a full batch
 _READERS = 2
 
 
 class Registration(Iterator[PhotoResult]):
-    """A running registration: iterate over it to make it happen; every file gets one result, in order.
+    """A running registration: iterate over it to run it; every file gives one result, in order.
 
-    total    the number of files
-    timings  where the time went
+    Attributes
+    ----------
+    total : int
+        The number of files.
+    timings : Timings
+        The seconds per stage.
+    folder_names : list of FolderName
+        What became of the names that folders suggested; complete after the last result.
     """
 
     def __init__(
         self,
-        store: Store,
-        analyser: Analyser,
+        context: Context,
         candidates: Sequence[Candidate],
+        options: RegistrationOptions,
         *,
-        refile: bool = False,
-        strict: bool = False,
-        agree: Callable[[], None] = lambda: None,
-        first: Sequence[PhotoResult] = (),
-        workers: Workers | None = None,
-        progress: Progress | None = None,
-        stop: Event | None = None,
+        errors: Sequence[PhotoResult] = (),
     ) -> None:
-        self.total = len(candidates) + len(first)
+        self.total = len(candidates) + len(errors)
         self.timings = Timings()
-        self._store, self._analyser, self._candidates = store, analyser, candidates
-        self._refile, self._strict, self._agree, self._first = refile, strict, agree, first
-        self._workers, self._progress, self._stop = workers, progress, stop or Event()
-        self._reader = Reader(store, refile=refile)
-        store.photos.refresh()
-        self._agreed = False
-        self._looker = Looker(analyser, self.timings, agree=self._agree_once, known=self._faces_aside)
+        self.folder_names: list[FolderName] = []
+        self._context, self._store, self._analyser = context, context.store, context.analyser
+        self._candidates, self._options, self._errors = candidates, options, errors
+        self._stop = options.stop or Event()
+        self._scanner = Scanner(context.store, refile=options.refile)
+        context.store.photos.refresh()
+        self._model_checked = False
+        self._batch = BatchAnalyzer(
+            context.analyser, self.timings, check_model=self._check_model, stale_faces=self._stale_faces
+        )
+        self._names = FolderNames()
         self._done = 0
         self._results = self._run()
 
@@ -82,136 +81,152 @@ class Registration(Iterator[PhotoResult]):
 
     def _run(self) -> Iterator[PhotoResult]:
         readers = ThreadPoolExecutor(_READERS, "faceall-read")
+        workers = self._options.workers
         try:
-            yield from self._tell(self._first)
+            yield from self._report(self._errors)
             committed = time.monotonic()
-            for _ in self._look_here(readers) if self._workers is None else self._let_look(self._workers):
+            for _ in self._analyse_here(readers) if workers is None else self._analyse_by(workers):
                 waited = time.monotonic() - committed
-                self._looker.embed(everything=waited >= FLUSH_SECONDS)
-                if waited >= COMMIT_SECONDS or len(self._looker.jobs) >= COMMIT_FILES:
+                self._batch.embed(everything=waited >= FLUSH_SECONDS)
+                if waited >= COMMIT_SECONDS or len(self._batch.files) >= COMMIT_FILES:
                     results = self._commit()
                     committed = time.monotonic() if results else committed
-                    yield from self._tell(results)
-            self._looker.embed(everything=True)
-            yield from self._tell(self._finish())
+                    yield from self._report(results)
+            self._batch.embed(everything=True)
+            yield from self._report(self._finish())
         except (KeyboardInterrupt, GeneratorExit):
             self._commit()
             raise
         finally:
             readers.shutdown(wait=False, cancel_futures=True)
 
-    def _tell(self, results: Sequence[PhotoResult]) -> Iterator[PhotoResult]:
+    def _report(self, results: Sequence[PhotoResult]) -> Iterator[PhotoResult]:
         self._done += len(results)
-        if self._progress and results:
-            self._progress(self._done, self.total)
+        if self._options.progress and results:
+            self._options.progress(self._done, self.total)
         yield from results
 
-    def _look_here(self, readers: Executor) -> Iterator[None]:
-        """Read and look at the files in this process, batch by batch."""
-        arrivals = self._reader.read_ahead(self._candidates, readers)
-        for batch in batches(arrivals, self.timings, self._stop.is_set):
-            self._looker.look(batch)
+    def _analyse_here(self, readers: Executor) -> Iterator[None]:
+        """Scan and analyse the files in this process, batch by batch."""
+        files = self._scanner.scan_ahead(self._candidates, readers)
+        for batch in batches(files, self.timings, self._stop.is_set):
+            self._batch.analyse(batch)
             yield
 
-    def _let_look(self, workers: Workers) -> Iterator[None]:
-        """Have the files that are not settled read and looked at by workers; they come back in order."""
-        with closing(workers.look(self._settled(), self._analyser)) as looks:
-            for arrival, findings in looks:
-                self._looker.jobs.append(Job(arrival, found=findings))
+    def _analyse_by(self, workers: Workers) -> Iterator[None]:
+        """Let workers scan and analyse the files that need it; they come back in order."""
+        with closing(workers.analyse(self._looked_up(), self._analyser)) as files:
+            for file in files:
+                self._batch.files.append(file)
                 yield
 
-    def _settled(self) -> Iterator[Candidate | Arrival]:
-        """Each candidate: as an arrival where there is nothing to read; ends early when it is told to stop."""
+    def _looked_up(self) -> Iterator[ScannedFile]:
+        """Look up each candidate: with its result if it need not be read; ends early when it is stopped."""
         for candidate in self._candidates:
             if self._stop.is_set():
                 return
-            arrival = self._reader.settled(candidate)
-            if arrival is None:
-                self._agree_once()
-            yield arrival or candidate
+            file = self._scanner.look_up(candidate)
+            if file.result is None:
+                self._check_model()
+            yield file
 
-    def _faces_aside(self, job: Job) -> Faces:
-        """The faces of a photo that are aside: it is not looked at for others, as those are known or were removed."""
-        assert job.arrival.sighting is not None
-        waiting = self._store.photos.waiting(job.arrival.sighting.digest)
-        job.waiting = tuple(one.id for one in waiting)
-        return Faces.of([one.face for one in waiting])
+    def _stale_faces(self, file: ScannedFile) -> Faces:
+        """Return the stale faces of a photo; it is not searched for others, as these are known or were removed."""
+        assert file.info is not None
+        stale = self._store.photos.waiting(file.info.digest)
+        file.stale = tuple(one.id for one in stale)
+        return Faces.of([one.face for one in stale])
 
-    def _agree_once(self) -> None:
+    def _check_model(self) -> None:
         """Before the first face: refuse a gallery of another model."""
-        if not self._agreed:
-            self._agree()
-            self._agreed = True
+        if not self._model_checked:
+            self._context.require_same_model()
+            self._model_checked = True
 
     def _commit(self) -> list[PhotoResult]:
-        """File everything that is finished, in order, in one transaction."""
-        ready: list[Job] = []
-        for job in self._looker.jobs:
-            if not job.ready:
+        """Store everything that is finished, in order, in one transaction."""
+        ready: list[ScannedFile] = []
+        for file in self._batch.files:
+            if file.pending:
                 break
-            ready.append(job)
+            ready.append(file)
         with self.timings.measure("storage"):
-            if any(job.arrival.result is None for job in ready):
+            if any(file.result is None for file in ready):
                 with self._store.changing():
-                    results = [self._file(job) for job in ready]
+                    results = [self._file(file) for file in ready]
             else:
-                results = [self._file(job) for job in ready]
-        for _ in ready:
-            self._looker.jobs.popleft()
+                results = [self._file(file) for file in ready]
+        for file, result in zip(ready, results, strict=True):
+            self._batch.files.popleft()
+            folder, person = file.candidate.folder, result.person
+            if folder is not None and person is not None and result.status in ("added", "changed"):
+                self._names.add(folder, person, result.path)
         return results
 
     def _finish(self) -> list[PhotoResult]:
-        """File the rest; photos whose files got other content go now, unless there may be more files to come."""
+        """Store the rest and check folder names; forget displaced photos unless more files may follow."""
         results = self._commit()
-        if not self._stop.is_set():
-            with self.timings.measure("storage"):
+        with self.timings.measure("storage"):
+            self.folder_names = self._names.check(self._store, self._threshold())
+            if not self._stop.is_set():
                 forget_displaced(self._store)
         return results
 
-    def _file(self, job: Job) -> PhotoResult:
-        """One file into the database: what another process has done meanwhile counts."""
-        arrival = job.arrival
-        if arrival.result is not None:
-            return arrival.result
-        assert arrival.sighting is not None
-        filed = self._file_if_known(arrival.sighting)
-        if filed:
-            return filed
-        if arrival.known:
-            return self._look_again(arrival)
-        return self._file_new(arrival.sighting, job)
+    def _threshold(self) -> float | None:
+        """Return the distance up to which faces match, if a model was needed."""
+        threshold = self._context.match_threshold if self._model_checked else None
+        return None if threshold is None else threshold.distance
 
-    def _file_if_known(self, sighting: Sighting) -> PhotoResult | None:
-        known = known_photo(self._store, sighting.digest)
-        return file_known_photo(self._store, sighting, known, refile=self._refile) if known else None
+    def _file(self, file: ScannedFile) -> PhotoResult:
+        """Store one file, taking into account what another process has done meanwhile."""
+        if file.result is not None:
+            return file.result
+        assert file.info is not None
+        result = self._file_if_known(file, file.info)
+        if result:
+            return result
+        if file.known:
+            return self._scan_again(file)
+        return self._file_new(file, file.info)
 
-    def _look_again(self, arrival: Arrival) -> PhotoResult:
-        """A photo that was known when it was read and has been removed since."""
-        again = self._reader.read(arrival.candidate, decode_known=True)
+    def _file_if_known(self, file: ScannedFile, info: FileInfo) -> PhotoResult | None:
+        known = known_photo(self._store, info.digest)
+        if known is None:
+            return None
+        return file_known_photo(self._store, info, file.candidate.person, known, refile=self._options.refile)
+
+    def _scan_again(self, file: ScannedFile) -> PhotoResult:
+        """Scan a photo that was known when it was read and has been removed since."""
+        again = self._scanner.scan(file.candidate, decode_known=True)
         if again.result is not None:
             return again.result
-        assert again.sighting is not None
-        filed = self._file_if_known(again.sighting)  # the file may have changed too
-        if filed:
-            return filed
-        job = Job(replace(again, image=None))
+        assert again.info is not None
+        result = self._file_if_known(again, again.info)  # the file may have changed too
+        if result:
+            return result
         if again.image is not None:
-            self._agree_once()
-            faces = self._faces_aside(job)
-            if not len(faces):
-                (faces,) = self._analyser.detector.detect_batch([again.image])
-            describe(job, again.image, faces)
-            if len(faces):
-                job.vectors = list(
-                    self._analyser.embedder.embed_crops(self._analyser.embedder.crop(again.image, faces))
-                )
-        return self._file_new(again.sighting, job)
+            self._check_model()
+            self._analyse_alone(again)
+        return self._file_new(again, again.info)
 
-    def _file_new(self, sighting: Sighting, job: Job) -> PhotoResult:
-        waiting = tuple(one.id for one in self._store.photos.waiting(sighting.digest))
-        if job.arrival.state == "ok" and waiting != job.waiting:  # another process has put them aside, or taken them up
-            return self._look_again(job.arrival)
-        if job.waiting:
-            back = file_photo_back(self._store, sighting, waiting, np.stack(job.vectors), refile=self._refile)
-            return back or self._look_again(job.arrival)
-        return file_new_photo(self._store, sighting, job.findings(), strict=self._strict)
+    def _analyse_alone(self, file: ScannedFile) -> None:
+        image, embedder = file.image, self._analyser.embedder
+        assert image is not None
+        faces = self._stale_faces(file)
+        if not len(faces):
+            (faces,) = self._analyser.detector.detect_batch([image])
+        describe(file, image, faces, embedder.size)
+        if len(faces):
+            assert file.analysis is not None
+            file.analysis.vectors[:] = embedder.embed_crops(embedder.crop(image, faces))
+        file.pending = 0
+
+    def _file_new(self, file: ScannedFile, info: FileInfo) -> PhotoResult:
+        stale = tuple(one.id for one in self._store.photos.waiting(info.digest))
+        if file.state == "ok" and stale != file.stale:  # another process has made faces stale or restored them
+            return self._scan_again(file)
+        if file.stale:
+            assert file.analysis is not None
+            vectors, refile = file.analysis.vectors, self._options.refile
+            return restore_stale_faces(self._store, file, info, stale, vectors, refile=refile) or self._scan_again(file)
+        return file_new_photo(self._store, file, info, strict=self._options.strict)

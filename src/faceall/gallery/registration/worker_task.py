@@ -1,4 +1,4 @@
-"""What a worker of a registration does: read photos, find faces, embed them. It knows no gallery."""
+"""The task of a worker: read photos, find faces and embed them, without a gallery."""
 
 from __future__ import annotations
 
@@ -8,33 +8,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from faceall.analysis.analyser import Analyser, FaceDetector, FaceEmbedder, label_of
+from faceall.analysis import Analyser, FaceDetector, FaceEmbedder, label_of
 from faceall.errors import FaceallError, ModelNotFoundError
-from faceall.gallery.records import Findings
-from faceall.gallery.registration.batch_analysis import Looker, Timings, batches
+from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches
 from faceall.gallery.registration.naming import Candidate
-from faceall.gallery.registration.reader import Arrival, read_file
+from faceall.gallery.registration.scan import ScannedFile, read_file
 from faceall.version import __version__
 
-Look: TypeAlias = tuple[Arrival, Findings | None]
-"""A file without its pixels, and what was found on it; None where there was nothing to look at."""
-
-Answer: TypeAlias = list[Look] | FaceallError
-"""What a worker says of some photos; an error where it cannot look at any."""
+Answer: TypeAlias = list[ScannedFile] | FaceallError
+"""The analysed files of a worker, without their images; an error if it cannot analyse any."""
 
 Make: TypeAlias = Callable[[], tuple[FaceDetector | None, FaceEmbedder | None]]
-"""Makes what a worker finds and embeds faces with; None for a default."""
+"""Makes the detector and the embedder of a worker; None for a default."""
 
 
 @dataclass(frozen=True)
-class Kit:
-    """What a worker is to look with.
+class WorkerSetup:
+    """What a worker analyses photos with.
 
-    version  of faceall: another one may see other things
-    label    of the model, as galleries remember it
-    folder   where the model lies on the owner's machine; elsewhere one with the same label is looked for
-    make     makes the detector and the embedder in place of the defaults
-    detector  name of the default detector; None for MTCNN
+    Attributes
+    ----------
+    version : str
+        Of faceall; another version may give other results.
+    label : str
+        The model, as galleries remember it.
+    folder : Path
+        Where the model is on the gallery's machine; another machine searches for one with the same label.
+    make : callable or None
+        Makes the detector and the embedder instead of the defaults.
+    detector : str or None
+        Name of the default detector; None for MTCNN.
     """
 
     version: str
@@ -44,59 +47,60 @@ class Kit:
     detector: str | None = None
 
 
-def kit_for(analyser: Analyser, make: Make | None) -> Kit:
-    """What workers need to see what `analyser` sees.
+def setup_for(analyser: Analyser, make: Make | None) -> WorkerSetup:
+    """Return what workers need to give the same results as `analyser`.
 
-    Raises FaceallError where it has a detector of its own, which cannot be told to workers without `make`.
+    Raises FaceallError if it has a custom detector, which cannot be sent to workers without `make`.
     """
     if make is None and analyser.has_own_detector:
-        raise FaceallError("workers find faces with the default detector: give them `make` for another one")
-    return Kit(
-        __version__, analyser.model_label, analyser.embedder.model.path.absolute(), make, analyser.detector_name()
-    )
+        raise FaceallError("workers use the default detector: pass `make` for another one")
+    folder = analyser.embedder.model.path.absolute()
+    return WorkerSetup(__version__, analyser.model_label, folder, make, analyser.detector_name())
 
 
-def look_at(kit: Kit, candidates: Sequence[Candidate]) -> Answer:
-    """Read some photos and look at them; an error is handed back, not raised, so that it comes through whole."""
+def analyse_files(setup: WorkerSetup, candidates: Sequence[Candidate]) -> Answer:
+    """Read and analyse some photos; an error is returned, not raised, so that it survives pickling."""
     try:
-        looker = Looker(_analyser(kit), Timings())
+        batch_analyzer = BatchAnalyzer(_analyser(setup), Timings())
         for batch in batches(map(read_file, candidates), Timings()):
-            looker.look(batch)
-        looker.embed(everything=True)
+            batch_analyzer.analyse(batch)
+        batch_analyzer.embed(everything=True)
     except FaceallError as error:
         return FaceallError(f"a worker on {socket.gethostname()}: {error}")
-    return [(job.arrival, None if job.arrival.result else job.findings()) for job in looker.jobs]
+    return list(batch_analyzer.files)
 
 
-_held: tuple[Kit, Analyser] | None = None
-"""In a worker: what it looks with."""
+_current: tuple[WorkerSetup, Analyser] | None = None
+"""The analyser of this worker process, with its setup."""
 
 
-def _analyser(kit: Kit) -> Analyser:
-    global _held
-    if _held is None or _held[0] != kit:
-        _held = kit, _equip(kit)
-    return _held[1]
+def _analyser(setup: WorkerSetup) -> Analyser:
+    global _current
+    if _current is None or _current[0] != setup:
+        _current = setup, _make_analyser(setup)
+    return _current[1]
 
 
-def _equip(kit: Kit) -> Analyser:
-    """Raises FaceallError where this machine cannot see what the owner would."""
-    if kit.version != __version__:
-        raise FaceallError(f"runs faceall {__version__}, the gallery's machine {kit.version}; install the same on both")
-    detector, embedder = kit.make() if kit.make else (None, None)
-    made = Analyser(detector, embedder or _embedder(kit), detector_name=lambda: kit.detector)
-    if made.model_label != kit.label:
-        raise ModelNotFoundError(f"would embed with {made.model_label}, the gallery with {kit.label}")
+def _make_analyser(setup: WorkerSetup) -> Analyser:
+    """Make the analyser. Raises FaceallError if this machine would give other results than the gallery's."""
+    if setup.version != __version__:
+        raise FaceallError(
+            f"runs faceall {__version__}, the gallery's machine {setup.version}; install the same on both"
+        )
+    detector, embedder = setup.make() if setup.make else (None, None)
+    made = Analyser(detector, embedder or _embedder(setup), detector_name=lambda: setup.detector)
+    if made.model_label != setup.label:
+        raise ModelNotFoundError(f"would embed with {made.model_label}, the gallery with {setup.label}")
     return made
 
 
-def _embedder(kit: Kit) -> FaceEmbedder:
+def _embedder(setup: WorkerSetup) -> FaceEmbedder:
     from faceall.embed import Embedder
     from faceall.models import installed_models
 
-    if kit.folder.is_dir():
-        return Embedder(kit.folder)
-    found = next((model for model in installed_models("embedder") if label_of(model) == kit.label), None)
+    if setup.folder.is_dir():
+        return Embedder(setup.folder)
+    found = next((model for model in installed_models("embedder") if label_of(model) == setup.label), None)
     if found is None:
-        raise ModelNotFoundError(f"the model {kit.label} is not installed there; import it, or copy {kit.folder}")
+        raise ModelNotFoundError(f"the model {setup.label} is not installed there; import it, or copy {setup.folder}")
     return Embedder(found.path)

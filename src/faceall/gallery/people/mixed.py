@@ -1,0 +1,43 @@
+"""People whose faces plainly are several people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from faceall.errors import ModelNotFoundError
+from faceall.gallery.context import Context
+from faceall.gallery.people.agreement import MIN_FACES, Agreement, agreement_of, sample
+
+
+@dataclass(frozen=True)
+class MixedPerson:
+    """A person whose faces plainly are several people: a name and how many of the faces agree."""
+
+    person: str
+    agreement: Agreement
+
+    def __str__(self) -> str:
+        return (
+            f"{self.person} looks like several people: {self.agreement.agreeing} of {self.agreement.faces} faces agree"
+        )
+
+
+def find_mixed_people(context: Context, most: int | None) -> list[MixedPerson]:
+    """Check the named people with the most faces, all of them for None."""
+    store = context.store
+    try:
+        threshold = context.match_threshold if store.model in (None, context.analyser.model_label) else None
+    except ModelNotFoundError:
+        return []
+    if threshold is None:
+        return []
+    found = []
+    with store.reading():
+        people = [person for person in store.people.listed() if person.named and person.faces >= MIN_FACES]
+        people.sort(key=lambda person: -person.faces)
+        for person in people[:most]:
+            vectors = store.faces.vectors(sample(store.people.faces(person.id)))
+            agreement = agreement_of(vectors, threshold.distance)
+            if agreement.several_people:
+                found.append(MixedPerson(person.name, agreement))
+    return sorted(found, key=lambda one: one.person)

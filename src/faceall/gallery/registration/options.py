@@ -1,0 +1,40 @@
+"""The options of a registration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from faceall.gallery.registration.workers import Workers
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of files that are done and the number of all files."""
+
+
+@dataclass(frozen=True)
+class RegistrationOptions:
+    """How photos are registered.
+
+    Attributes
+    ----------
+    refile : bool
+        Assign the primary face of a known photo to its candidate's person, whatever its person was; with None it loses
+        a name that its path gave.
+    strict : bool
+        Refuse photos whose primary face is poor.
+    workers : Workers or None
+        Processes that analyse the photos; None for this process.
+    progress : callable or None
+        Called now and then.
+    stop : threading.Event or None
+        Stops the registration early when it is set.
+    """
+
+    refile: bool = False
+    strict: bool = False
+    workers: Workers | None = None
+    progress: Progress | None = None
+    stop: Event | None = None

@@ -1,0 +1,163 @@
+"""From a path to a `ScannedFile`: looked up, hashed and decoded ahead, in threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from faceall.errors import ImageError, ImageTooLargeError
+from faceall.gallery.records import Analysis, FileInfo, KnownPhoto, PhotoResult, PhotoState
+from faceall.gallery.registration.filing import known_photo, named_by_path, unchanged_photo
+from faceall.gallery.registration.naming import Candidate
+from faceall.gallery.store import Store
+from faceall.images import read_image
+from faceall.types import Image
+
+MAX_FILE_SIZE = 1 << 30  # bytes
+_AHEAD = 32  # files
+_AHEAD_BYTES = 256 << 20  # of decoded pixels, estimated
+_EXPANSION = 16  # decoded bytes per byte of file, as for typical JPEGs
+
+
+@dataclass(eq=False)
+class ScannedFile:
+    """One file on its way through a registration.
+
+    Attributes
+    ----------
+    candidate : Candidate
+        Its path and person.
+    result : PhotoResult or None
+        Set as soon as nothing more is to be done.
+    info : FileInfo or None
+        Its size, time and hash, once it was read.
+    known : bool
+        Its content was in the gallery when it was read, so it was not decoded.
+    state, message : PhotoState, str or None
+        Whether it could be decoded, and if not, why.
+    image : (H, W, 3) uint8 or None
+        Its pixels, until they were analysed.
+    analysis : Analysis or None
+        The faces on it.
+    stale : tuple of int
+        The ids of its stale faces, if the analysis is about these.
+    pending : int
+        How many faces of the analysis have no vector yet.
+    """
+
+    candidate: Candidate
+    result: PhotoResult | None = None
+    info: FileInfo | None = None
+    known: bool = False
+    state: PhotoState = "ok"
+    message: str | None = None
+    image: Image | None = None
+    analysis: Analysis | None = None
+    stale: tuple[int, ...] = ()
+    pending: int = 0
+
+
+class Scanner:
+    """Scans candidates in order, ahead of the consumer, with bounded memory."""
+
+    def __init__(self, store: Store, *, refile: bool) -> None:
+        self._store = store
+        self._refile = refile
+
+    def look_up(self, candidate: Candidate) -> ScannedFile:
+        """Return a file with its result if it need not be read, without one otherwise."""
+        task, size = self._plan(candidate)
+        return ScannedFile(candidate) if size else task()
+
+    def scan_ahead(self, candidates: Iterable[Candidate], threads: Executor) -> Iterator[ScannedFile]:
+        """Scan every candidate, in order."""
+        waiting: deque[tuple[int, Future[ScannedFile]]] = deque()
+        weight = 0
+        for candidate in candidates:
+            task, size = self._plan(candidate)
+            waiting.append((size, threads.submit(task) if size else _done(task())))
+            weight += size
+            while waiting and (len(waiting) > _AHEAD or weight > _AHEAD_BYTES or not waiting[0][0]):
+                size, future = waiting.popleft()
+                weight -= size
+                yield future.result()
+        while waiting:
+            yield waiting.popleft()[1].result()
+
+    def _plan(self, candidate: Candidate) -> tuple[Callable[[], ScannedFile], int]:
+        """Return how to scan a file, and how many bytes that may take; 0 if it need not be read."""
+        try:
+            status = os.stat(candidate.path)
+            problem = _problem(status)
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
+            problem = "no such file" if isinstance(error, FileNotFoundError) else _reason(error)
+        if problem:
+            return _settled(candidate, PhotoResult(candidate.path, "unreadable", message=problem))
+        if status.st_size > MAX_FILE_SIZE:
+            message = f"has {status.st_size:,} bytes, the limit is {MAX_FILE_SIZE:,}"
+            return _settled(candidate, PhotoResult(candidate.path, "too-large", message=message))
+        known = self._unchanged(candidate, status)
+        if known:
+            return _settled(candidate, known.result(candidate.path, "unchanged"))
+        return lambda: self.scan(candidate), max(1, status.st_size * _EXPANSION)
+
+    def _unchanged(self, candidate: Candidate, status: os.stat_result) -> KnownPhoto | None:
+        """Return the known photo at a path, if neither the file nor its person has changed."""
+        known = unchanged_photo(self._store, candidate.path, status.st_size, status.st_mtime_ns)
+        if known is None:
+            return None
+        if not self._refile or not known.chief or known.person == candidate.person:
+            return known
+        return None if candidate.person is not None or named_by_path(self._store, known) else known
+
+    def scan(self, candidate: Candidate, *, decode_known: bool = False) -> ScannedFile:
+        """Read and hash a file, and decode it unless its content is known."""
+        return read_file(candidate, known=(lambda digest: False) if decode_known else self._is_known)
+
+    def _is_known(self, digest: bytes) -> bool:
+        return known_photo(self._store, digest) is not None
+
+
+def read_file(candidate: Candidate, *, known: Callable[[bytes], bool] = lambda digest: False) -> ScannedFile:
+    """Read and hash a file, and decode it unless content with its SHA-256 is `known`; uses no database itself."""
+    try:
+        with open(candidate.path, "rb") as file:
+            status = os.fstat(file.fileno())  # before the content: a later change is noticed the next time
+            content = file.read()
+    except OSError as error:
+        return ScannedFile(candidate, PhotoResult(candidate.path, "unreadable", message=_reason(error)))
+    digest = hashlib.sha256(content).digest()
+    info = FileInfo(candidate.path, status.st_size, status.st_mtime_ns, digest)
+    if known(digest):
+        return ScannedFile(candidate, info=info, known=True)
+    try:
+        return ScannedFile(candidate, info=info, image=read_image(content))
+    except ImageError as error:
+        state: PhotoState = "too-large" if isinstance(error, ImageTooLargeError) else "unreadable"
+        return ScannedFile(candidate, info=info, state=state, message=error.reason)
+
+
+def _settled(candidate: Candidate, result: PhotoResult) -> tuple[Callable[[], ScannedFile], int]:
+    return lambda: ScannedFile(candidate, result), 0
+
+
+def _done(file: ScannedFile) -> Future[ScannedFile]:
+    future: Future[ScannedFile] = Future()
+    future.set_result(file)
+    return future
+
+
+def _problem(status: os.stat_result) -> str | None:
+    """Return why a file cannot be read; a pipe could block or never end."""
+    if stat.S_ISREG(status.st_mode):
+        return None
+    return "is a folder, expected an image" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
+
+
+def _reason(error: Exception) -> str:
+    return f"cannot be opened ({getattr(error, 'strerror', None) or error})"

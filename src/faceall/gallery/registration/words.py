@@ -1,0 +1,38 @@
+"""Words that show that the name of a file or folder is not the name of a person."""
+
+from __future__ import annotations
+
+_PROGRAM = """
+    android apple bildschirmaufnahme bildschirmfoto burst camera canon capture clip cloud dcim download downloads
+    dropbox dsc dscf dscn dji export exports facebook fb fbimg gopr gopro googlephotos gx icloud imagepipe img imgp
+    imovie instagram iphone lightroom messenger mov mvi mvimg nikon onedrive outlook pano photobooth photoroom picsart
+    pxl received sam samsung save saved scan scans screencast screenshot screenshots signal snapchat snapseed sony
+    telegram thumb thumbnail thumbnails thumbs tmp trash vid video videos viber vlcsnap wa webcam wechat whatsapp wp
+    xiaomi
+"""
+_COLLECTION = """
+    a all album albums and at archive aus backup backups best bild bilder by collection copy datei dateien de der die
+    face faces favorites favourites file files folder foto fotos from gallery group image images import imported inbox
+    jpeg jpg mit misc mixed my neu new of old our people person photo photos pic pics picture pictures png portrait
+    portraits raw selfie selfies shared snapshot sorted stuff test the to und unknown unnamed unsorted untitled
+    various von web with
+"""
+_EVENT = """
+    anniversary barbecue bbq beach birthday camping ceremony christmas class concert conference dinner easter event
+    events fall family familie festival fest feier friends freunde garden geburtstag graduation hike hiking hochzeit
+    holiday holidays honeymoon hochzeitsfeier kids kinder meeting ostern party picnic reunion school schule silvester
+    sommer team trip trips urlaub vacation wedding weihnachten weekend winter work workshop zoo january february
+    september october november december januar februar maerz märz juni juli oktober dezember
+"""
+
+PROGRAM_WORDS = frozenset(_PROGRAM.split())
+"""Words of cameras, phones, messengers and programs: a name with one of them is not a person's."""
+
+COLLECTION_WORDS = frozenset(_COLLECTION.split())
+"""Words for a collection of photos, and fillers: a name made of nothing else is not a person's."""
+
+EVENT_WORDS = frozenset(_EVENT.split())
+"""Words for events and places: a folder with one of them shows several people.
+
+Words that are first names too (April, June, Summer) are missing on purpose: whether the faces agree decides.
+"""
