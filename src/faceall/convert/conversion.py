@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -49,8 +50,9 @@ class Conversion:
         The cost of the smaller embedding; None without a reduction.
     remarks : tuple of str
         Assumptions and other notes, one sentence each.
-    unknown : tuple of str
-        The parts of an embedder's input that were assumed without evidence: "channels", "standardisation", "alignment".
+    assumptions : mapping of str to str
+        The parts of an embedder's input that were assumed without evidence ("channels", "standardisation",
+        "alignment"), each with a sentence that says what was assumed.
     """
 
     target: Target
@@ -60,7 +62,7 @@ class Conversion:
     report_path: Path
     projection: ProjectionReport | None
     remarks: tuple[str, ...]
-    unknown: tuple[str, ...] = ()
+    assumptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def report(self) -> ParityReport:
@@ -147,6 +149,7 @@ def convert(
     paths = cascade_files(Path(source)) if target == "savedmodel" else ()
     subjects = [open_subject(path, reading) for path in paths or (Path(source),)]
     job, *others = (Job(subject, place, _crops(parity, subject.manifest), parity) for subject in subjects)
+    job.compare_file()
     if reduction is not None:
         job.reduce(_fitted_crops(reduction, parity, job.manifest), reduction.size, reading.name)
     if target == "caffe":
@@ -166,7 +169,7 @@ def convert(
         job.report_path,
         job.projection,
         remarks,
-        subjects[0].unknown,
+        subjects[0].assumptions,
     )
 
 

@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from faceall import files
 from faceall.caffe.net import Net
 from faceall.convert.options import CaffeOptions, ParityOptions
 from faceall.convert.parity.comparison import channels_first, compare, compare_nets, run_net, run_parts, side_by_side
 from faceall.convert.parity.crops import FaceCrops
-from faceall.convert.parity.report import DEFAULT_THRESHOLD, ParityReport, measure
+from faceall.convert.parity.report import DEFAULT_THRESHOLD, ParityReport, Reference, measure
+from faceall.convert.parity.source_file import run_source_file
 from faceall.convert.passes.head import find_head
 from faceall.convert.passes.projection import ProjectionReport, fit_projection, project, report_projection
 from faceall.convert.subject import Subject
@@ -63,6 +66,22 @@ class Job:
         if self.manifest.kind != "embedder":
             return None
         return self.manifest.match_threshold or DEFAULT_THRESHOLD
+
+    def compare_file(self) -> None:
+        """Compare the net with the file of another format that it was read from, on unit vectors.
+
+        Raises
+        ------
+        ParityError
+            If the difference exceeds the tolerance.
+        ConvertError
+            If the file cannot be run.
+        """
+        if self._subject.file is None:
+            return
+        wanted = _unit(run_source_file(self._subject.file, self._images))
+        vectors, engine = run_net(self.net, self._images, self._subject.outputs, engine=self._parity.engine)
+        self._add_measured(_unit(vectors), wanted, "source", engine, reference="source")
 
     def reduce(self, faces: FaceCrops, size: int, name: str | None = None) -> None:
         """Fit a projection to `size` dimensions on `faces` and fold it into the net.
@@ -192,10 +211,12 @@ class Job:
         self._add(report)
         self._before = net
 
-    def _add_measured(self, actual: Float32Array, wanted: Float32Array, step: str, engine: str) -> None:
+    def _add_measured(
+        self, actual: Float32Array, wanted: Float32Array, step: str, engine: str, reference: Reference = "net"
+    ) -> None:
         tolerance, limit = self._parity.tolerance, self._threshold
         self._add(
-            measure(actual, wanted, step=step, reference="net", engine=engine, tolerance=tolerance, threshold=limit)
+            measure(actual, wanted, step=step, reference=reference, engine=engine, tolerance=tolerance, threshold=limit)
         )
 
     def _add(self, report: ParityReport) -> None:
@@ -228,6 +249,10 @@ class Job:
                 yield draft
         except OSError as error:
             raise ConvertError(f"{place}: cannot be written ({error.strerror or error})") from error
+
+
+def _unit(vectors: Float32Array) -> Float32Array:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def _role(job: Job) -> Role | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from faceall.caffe.files import read_net
@@ -26,6 +27,9 @@ from faceall.models import (
     Standardisation,
     recognise,
 )
+
+_RUNNABLE = ("onnx", "openvino", "tflite")
+"""The kinds of sources that OpenVINO runs."""
 
 _LARGEST_SIDE = 1024
 
@@ -51,8 +55,11 @@ class Subject:
         The blobs that are compared.
     remarks : tuple of str
         Assumptions and other notes, one sentence each.
-    unknown : tuple of str
-        The parts of an embedder's input that are assumed without evidence: "channels", "standardisation", "alignment".
+    assumptions : mapping of str to str
+        The parts of an embedder's input that are assumed without evidence ("channels", "standardisation",
+        "alignment"), each with a sentence that says what is assumed.
+    file : Path or None
+        The file of another format that an embedder was read from and that OpenVINO can run.
     """
 
     net: Net
@@ -61,7 +68,8 @@ class Subject:
     manifest: Manifest
     outputs: tuple[str, ...]
     remarks: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
+    assumptions: Mapping[str, str] = field(default_factory=dict)
+    file: Path | None = None
 
 
 def open_subject(path: Path, options: SourceOptions) -> Subject:
@@ -243,15 +251,17 @@ def _of_net(source: Source, net: Net, options: SourceOptions) -> Subject:
         source_sha256=source.sha256,
         licence=known.licence if known else "",
     )
-    remarks = (*source.remarks, *recipe.remarks, *_assumptions(recipe))
-    return Subject(apply_batch_norm(net, options.batch_norm), net, None, manifest, net.outputs, remarks, recipe.unknown)
+    remarks = (*source.remarks, *recipe.remarks)
+    file = path if size and source.kind in _RUNNABLE else None
+    merged = apply_batch_norm(net, options.batch_norm)
+    return Subject(merged, net, None, manifest, net.outputs, remarks, _assumptions(recipe), file)
 
 
-def _assumptions(recipe: Recipe) -> tuple[str, ...]:
-    """Name what is assumed without evidence, with the option that overrides it."""
+def _assumptions(recipe: Recipe) -> dict[str, str]:
+    """Return the parts that are assumed without evidence, each with a sentence that names its option."""
     rule = next((name for name, known in STANDARDISATIONS.items() if known == recipe.standardisation), "fixed")
     values = {"channels": recipe.channels, "standardisation": FORMULAS[rule], "alignment": recipe.alignment}
-    return tuple(f"unknown file: assumed {part} {values[part]}; override with --{part}" for part in recipe.unknown)
+    return {part: f"unknown file: assumed {part} {values[part]}; override with --{part}" for part in recipe.unknown}
 
 
 def _checked(path: Path, net: Net) -> Net:

@@ -31,7 +31,9 @@ _MOST = 200
 
 
 @dataclass(frozen=True, eq=False)
-class _Sighted:
+class LabelledFace:
+    """A face with its person's name: its image, its box (4,) and its landmarks (5, 2) in pixels."""
+
     image: Image
     box: Array
     landmarks: Array
@@ -46,16 +48,14 @@ class PeopleFaces:
     ----------
     origin : str
         What the faces are, for messages.
-    labels : tuple of str
-        The name of the person of each crop.
-    people : int
-        The number of people.
+    faces : tuple of LabelledFace
+        The faces.
     bundled : bool
         Whether these are variations of the few portraits in the package.
     """
 
     origin: str
-    faces: tuple[_Sighted, ...]
+    faces: tuple[LabelledFace, ...]
     bundled: bool = False
 
     @property
@@ -143,11 +143,11 @@ def read_people(folder: str | Path, *, progress: Callable[[int, int], None] | No
     return PeopleFaces(f"{len(found)} faces of {len(set(labels))} people in {root}", tuple(found))
 
 
-def _largest(detector: Detector, path: Path, label: str) -> _Sighted | None:
+def _largest(detector: Detector, path: Path, label: str) -> LabelledFace | None:
     image = images.read_image(path)
     faces = detector(image)
     if not len(faces):
         return None
     areas = (faces.boxes[:, 2:] - faces.boxes[:, :2]).prod(axis=1)
     best = int(np.argmax(areas))
-    return _Sighted(image, faces.boxes[best].astype(np.float64), faces.landmarks[best].astype(np.float64), label)
+    return LabelledFace(image, faces.boxes[best].astype(np.float64), faces.landmarks[best].astype(np.float64), label)

@@ -103,7 +103,7 @@ def import_model(
             target = scratch / "model"
             conversion = convert(opened, target, reading=reading, parity=parity, reduction=reduction)
             model = conversion.folder
-            if conversion.unknown and model.manifest.kind == "embedder":
+            if conversion.assumptions and model.manifest.kind == "embedder":
                 model, tried = _with_probed_input(model, conversion, faces or bundled_faces())
         _require_running(model)
         model, measured = _measured(model, eight_bit, scratch, progress)
@@ -140,7 +140,7 @@ def _with_probed_input(
     model: ModelFolder, conversion: Conversion, faces: PeopleFaces
 ) -> tuple[ModelFolder, ProbeReport]:
     """Try the unknown parts of the input and write the best into the manifest."""
-    report = probe(model, conversion.unknown, faces)
+    report = probe(model, tuple(conversion.assumptions), faces)
     require_decided(report, model.manifest.source)
     best = report.best
     manifest = with_input(model.manifest, **best.parts)

@@ -163,6 +163,8 @@ def run_conversion(
         **options,
     )
     print_remarks(console, done)
+    for sentence in done.assumptions.values():
+        console.remark(shown(sentence))
     return done
 
 

@@ -18,12 +18,13 @@ TOLERANCE = 1e-5
 DEFAULT_THRESHOLD = 1.1
 """The largest squared distance of two vectors of one person, for counting flips, if the manifest has no threshold."""
 
-Reference: TypeAlias = Literal["graph", "given", "net"]
+Reference: TypeAlias = Literal["graph", "given", "net", "source"]
 
 _REFERENCES: Mapping[Reference, str] = {
     "graph": "the graph, run in NumPy",
     "given": "the given vectors",
     "net": "the net before, run in NumPy",
+    "source": "the source file, run in OpenVINO",
 }
 
 
