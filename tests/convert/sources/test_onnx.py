@@ -1,4 +1,4 @@
-"""ONNX of our own making, read back."""
+"""ONNX files that faceall wrote, read back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from source_checks import refusal
 
-from faceall.caffe import Net, get_engine, read_net, to_onnx
+from faceall.caffe import Layer, Net, get_engine, input_layer, read_net, to_onnx
 from faceall.convert import facenet_net, translate
 from faceall.convert.architectures.definitions import mobile_facenet
 from faceall.convert.sources import open_source
@@ -67,12 +67,22 @@ def test_mtcnn_comes_back(shared: Path, tmp_path: Path, name: str) -> None:
 
 
 def test_operations_of_others_are_listed(tmp_path: Path) -> None:
-    """What faceall would not write is refused by name, all at once."""
-    data = to_onnx(small(tmp_path)).replace(b"\x22\x04Relu", b"\x22\x04Tanh")
+    """What has no counterpart in Caffe is refused by name, all at once."""
+    data = to_onnx(small(tmp_path)).replace(b"\x22\x04Relu", b"\x22\x04Sign")
     (tmp_path / "net.onnx").write_bytes(data)
     text = refusal(tmp_path / "net.onnx")
-    assert "operations have no counterpart: 'Relu_" in text
-    assert "(Tanh)" in text
+    assert "operations have no counterpart in Caffe: 'Relu_" in text
+    assert "(Sign)" in text
+
+
+def test_layers_of_several_nodes_come_back_through_openvino(tmp_path: Path) -> None:
+    """A Normalize is several nodes in ONNX, which the reader of own files does not know."""
+    layers = (
+        input_layer("data", (1, 3, 9, 9)),
+        Layer("flat", "Flatten", ("data",), ("flat",)),
+        Layer("unit", "Normalize", ("flat",), ("unit",)),
+    )
+    assert_same(Net("net", layers), tmp_path / "net.onnx")
 
 
 @pytest.mark.parametrize("seed", range(60))

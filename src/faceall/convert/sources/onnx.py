@@ -15,12 +15,16 @@ from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.caffe.onnx_schema import FLOAT, INT64, messages
 from faceall.caffe.prototxt import message_of
 from faceall.caffe.schema import PARAMETER_FIELDS
+from faceall.convert.sources.openvino import open_openvino
 from faceall.convert.sources.source import MANIFEST_KEY, Source, digests, read_note
 from faceall.convert.sources.tensorflow.tensor_bundle import read_bytes
 from faceall.errors import ModelError, NetError, NetFormatError, UnsupportedGraphError
 from faceall.models import Manifest
 from faceall.protobuf import Message, MessageClass, build_messages
 from faceall.types import Array
+
+_PRODUCER = b"\x12\x07faceall"
+"""The field of ONNX's ModelProto with the name of the program that wrote a file."""
 
 FREE_SIZE = 160
 """The height and width of an input whose size the file leaves free."""
@@ -41,7 +45,7 @@ class _CannotReadNodeError(Exception):
 
 
 def open_onnx(path: Path) -> Source:
-    """Read the net in an ONNX file, as faceall writes them.
+    """Read the net in an ONNX file: one that faceall wrote directly, any other through OpenVINO.
 
     Raises
     ------
@@ -50,22 +54,32 @@ def open_onnx(path: Path) -> Source:
     UnsupportedGraphError
         The message lists every node without a counterpart.
     """
+    data = read_bytes(path)
+    if _PRODUCER not in data[:64]:
+        return open_openvino(path, "onnx")
     try:
-        data = read_bytes(path)
+        source = Source("onnx", path, path.stem, net=_own_net(path, data), files_sha256=digests([path]))
+    except UnsupportedGraphError:  # a Normalize or a pool that rounds up, which are several nodes in ONNX
+        source = open_openvino(path, "onnx")
+    try:
+        return replace(source, manifest=_manifest(data, source.net))
+    except (ModelError, DecodeError, *_DAMAGE) as error:
+        raise NetFormatError(f"{path}: its metadata '{MANIFEST_KEY}' is damaged: {str(error)[:160]}") from error
+
+
+def _own_net(path: Path, data: bytes) -> Net:
+    """Read the net of a file that faceall wrote."""
+    try:
         model = messages()["ModelProto"].FromString(data)
         if not model.graph.node:
-            raise NetFormatError(f"{path}: the ONNX file holds no net: damaged")
+            raise NetFormatError("it holds no net")
         net = _Reader(model.graph).net()
         message_of(net)  # refuses options that are of another type than Caffe's
     except UnsupportedGraphError as error:
         raise UnsupportedGraphError(f"{path}: {error}") from error
     except (DecodeError, NetError, *_DAMAGE) as error:
         raise NetFormatError(f"{path}: the ONNX file is damaged: {str(error).splitlines()[0][:160]}") from error
-    try:
-        manifest = _manifest(data, net)
-    except (ModelError, DecodeError, *_DAMAGE) as error:
-        raise NetFormatError(f"{path}: its metadata '{MANIFEST_KEY}' is damaged: {str(error)[:160]}") from error
-    return Source("onnx", path, path.stem, net=net, manifest=manifest, files_sha256=digests([path]))
+    return net
 
 
 @cache
@@ -73,7 +87,7 @@ def _metadata() -> dict[str, MessageClass]:
     return build_messages("faceall.onnx_metadata", _METADATA)
 
 
-def _manifest(data: bytes, net: Net) -> Manifest | None:
+def _manifest(data: bytes, net: Net | None) -> Manifest | None:
     """Return the manifest in a file's metadata; None if there is none.
 
     Raises
@@ -84,7 +98,7 @@ def _manifest(data: bytes, net: Net) -> Manifest | None:
     for entry in _metadata()["ModelMetadata"].FromString(data).metadata_props:
         if entry.key == MANIFEST_KEY:
             manifest = read_note(entry.value)
-            if manifest.input_blob not in net.inputs or manifest.output_blob not in net.outputs:
+            if net is None or manifest.input_blob not in net.inputs or manifest.output_blob not in net.outputs:
                 raise ModelError(f"it is for a net from '{manifest.input_blob}' to '{manifest.output_blob}'")
             return manifest
     return None

@@ -6,18 +6,23 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from faceall.convert.sources.caffe import caffe_files, open_caffe_folder, open_caffemodel, open_prototxt
 from faceall.convert.sources.keras.files import HDF5_MAGIC, ZIP_MAGIC
 from faceall.convert.sources.keras.models import open_keras
 from faceall.convert.sources.onnx import open_onnx
+from faceall.convert.sources.openvino import open_openvino
 from faceall.convert.sources.source import ACCEPTED, Source, digests
 from faceall.convert.sources.tensorflow.checkpoint import is_checkpoint, open_checkpoint
 from faceall.convert.sources.tensorflow.savedmodel import SAVED_MODEL, is_version, open_savedmodel
 from faceall.convert.sources.tensorflow.table import TABLE_MAGIC
 from faceall.convert.tensorflow.graphdef import read_graph
 from faceall.errors import NetFormatError
+
+_SUFFIXES = ("*.pb", "*.keras", "*.h5", "*.hdf5", "*.onnx", "*.xml", "*.tflite")
+"""Files of a folder that may be its only net."""
 
 _KNOWN_ELSE = {
     b"\xff\xd8\xff": "a JPEG image",
@@ -72,7 +77,7 @@ def _open_folder(folder: Path, output: str | None, signature: str | None) -> Sou
         return open_checkpoint(folder, output=output)
     if any(caffe_files(folder)):
         return open_caffe_folder(folder)
-    files = [file for suffix in ("*.pb", "*.keras", "*.h5", "*.hdf5") for file in sorted(folder.glob(suffix))]
+    files = [file for suffix in _SUFFIXES for file in sorted(folder.glob(suffix))]
     if len(files) == 1:
         return open_source(files[0], output=output)
     found = ", ".join(file.name for file in files[:6]) or "no net"
@@ -103,10 +108,14 @@ def _opener(path: Path) -> Callable[[Path], Source]:
     for magic, what in _KNOWN_ELSE.items():
         if start.startswith(magic):
             raise NetFormatError(f"{path}: this is {what}; expected {ACCEPTED}")
+    if start[4:8] == b"TFL3":
+        return partial(open_openvino, kind="tflite")
     if _is_text(start):
         return _text_opener(path, start)
     fields = _fields(path)
-    if (1, 0) in fields and (7, 2) in fields and (1, 2) not in fields:
+    if path.suffix == ".bin" and path.with_suffix(".xml").is_file():
+        return _open_weights
+    if path.suffix == ".onnx" or ((1, 0) in fields and (7, 2) in fields and (1, 2) not in fields):
         return open_onnx
     if (100, 2) in fields or path.suffix == ".caffemodel":
         return open_caffemodel
@@ -118,6 +127,11 @@ def _opener(path: Path) -> Callable[[Path], Source]:
     raise NetFormatError(f"{path}: no net, or a damaged one; expected {ACCEPTED}")
 
 
+def _open_weights(path: Path) -> Source:
+    """Open an OpenVINO model by its file of weights."""
+    return open_source(path.with_suffix(".xml"))
+
+
 def _open_frozen(path: Path) -> Source:
     graph = read_graph(path)
     return Source("frozen graph", path, path.stem, graph, files_sha256=digests([path]))
@@ -126,6 +140,8 @@ def _open_frozen(path: Path) -> Source:
 def _text_opener(path: Path, start: bytes) -> Callable[[Path], Source]:
     if path.suffix == ".prototxt" or re.search(rb"^\s*(layers?|input)\s*[:{]", start, re.MULTILINE):
         return open_prototxt
+    if re.match(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<net\b", start, re.DOTALL):
+        return partial(open_openvino, kind="openvino")
     if b"node {" in start or b"node{" in start:
         return _open_frozen  # says that it wants the binary form
     raise NetFormatError(f"{path}: this is a text that is no prototxt; expected {ACCEPTED}")

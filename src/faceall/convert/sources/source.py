@@ -24,8 +24,8 @@ MANIFEST_KEY = "faceall.manifest"
 
 ACCEPTED = (
     "a frozen TensorFlow graph (.pb), a TensorFlow 1 checkpoint (folder or prefix with .index and .data, with or "
-    "without .meta), a SavedModel folder, a Keras file (.keras, .h5), Caffe's prototxt with its caffemodel, or an ONNX "
-    "file that faceall wrote"
+    "without .meta), a SavedModel folder, a Keras file (.keras, .h5), Caffe's prototxt with its caffemodel, an ONNX "
+    "file, an OpenVINO model (.xml with its .bin), or a TFLite file"
 )
 """The supported formats, for messages."""
 

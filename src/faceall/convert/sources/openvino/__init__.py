@@ -1,7 +1,8 @@
 """Read ONNX, OpenVINO IR and TFLite files as a net, through OpenVINO.
 
-`worker` reads a file in a process of its own, `graph` starts it and holds its result, `builder` collects layers,
-`values`, `products`, `windows` and `shapes` translate operations, `reader` puts them together.
+`worker` reads a file in a process of its own, `graph` starts it and holds its result. `reader` translates the graph
+into layers, which `builder` collects, with the operations of `activations`, `arithmetic`, `arrangement`, `lengths` and
+`products`.
 """
 
 from faceall.convert.sources.openvino.reader import open_openvino

@@ -7,8 +7,8 @@ from itertools import accumulate
 
 import numpy as np
 
+from faceall.convert.sources.openvino.arithmetic import Writer
 from faceall.convert.sources.openvino.builder import Builder, CannotReadError, Value
-from faceall.convert.sources.openvino.elements import Writer
 from faceall.convert.sources.openvino.graph import Node
 
 
@@ -133,7 +133,7 @@ def _pad(builder: Builder, node: Node) -> None:
 
 
 def _same(builder: Builder, node: Node) -> None:
-    """Translate Convert and Dropout, which change nothing here."""
+    """Translate Convert and Identity, which change nothing here."""
     if node.inputs[0] in builder.constants:
         kind = str(node.attributes.get("destination_type", "f32"))
         array = builder.constants[node.inputs[0]]
@@ -152,6 +152,7 @@ def _softmax(builder: Builder, node: Node) -> None:
 ARRANGEMENT: Mapping[str, Writer] = {
     "Concat": _concat,
     "Convert": _same,
+    "Identity": _same,
     "Pad": _pad,
     "Reshape": _reshape,
     "Slice": _slice,

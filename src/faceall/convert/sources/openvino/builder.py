@@ -58,12 +58,15 @@ class Length:
         Whether the square root is still to be taken.
     epsilon : float
         What is added to the sum of squares.
+    inverse : bool
+        Whether it is one over the length.
     """
 
     source: str
     axes: tuple[int, ...]
     squared: bool
     epsilon: float = 0.0
+    inverse: bool = False
 
 
 @dataclass
@@ -189,7 +192,12 @@ class Builder:
 
     def net(self, name: str) -> Net:
         """Return the net; its results have the file's names."""
-        results = {self.plain(value): self.unused_result(label) for value, label in self.graph.outputs.items()}
+        results = {}
+        for value, label in self.graph.outputs.items():
+            blob = self.plain(value)
+            if len(self.graph.outputs) > 1:  # keeps their order, also where a layer reads a result
+                blob = self.add(f"{label}_result", "Split", [blob], self.shapes[blob])
+            results[blob] = self._result_name(blob, label)
 
         def renamed(blobs: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(results.get(blob, blob) for blob in blobs)
@@ -201,7 +209,7 @@ class Builder:
             weights |= weight_keys(called, self.weights.get(layer.name, []))
         return Net(name, tuple(layers), weights)
 
-    def unused_result(self, label: str) -> str:
-        """Return the file's name of a result as a blob's name."""
+    def _result_name(self, blob: str, label: str) -> str:
+        """Return the file's name of a result as the name of its blob."""
         plain = re.sub(r"[^\w./:-]+", "_", label).strip("_") or "output"
-        return plain if plain not in self.layers else f"{plain}_output"
+        return plain if plain == blob else self.unused(plain)

@@ -7,12 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from faceall.convert.sources.openvino.arithmetic import Writer, affine
 from faceall.convert.sources.openvino.builder import Builder, CannotReadError, Length
-from faceall.convert.sources.openvino.elements import Writer, affine
 from faceall.convert.sources.openvino.graph import Node
-
-SMALLEST = 1e-24
-"""What is at least added to a sum of squares, so that a vector of zeros stays finite."""
+from faceall.convert.sources.openvino.unit import normalise
 
 
 def _reduced(builder: Builder, node: Node) -> tuple[int, ...]:
@@ -56,10 +54,8 @@ def _divide(builder: Builder, node: Node) -> None:
         affine(builder, node, value, 1 / number, np.zeros_like(number))
         return
     length = builder.lengths.get(divisor)
-    if length is not None and not length.squared and value in builder.values:
-        if builder.values[length.source].blob != builder.values[value].blob:
-            raise CannotReadError("it divides by the length of another value")
-        _normalise(builder, node, value, length.axes, length.epsilon)
+    if length is not None and not length.squared and not length.inverse and value in builder.values:
+        normalise(builder, node, value, length)
         return
     x = builder.unpadded(divisor)
     shape = builder.shapes[x.blob]
@@ -75,27 +71,8 @@ def _divide(builder: Builder, node: Node) -> None:
 
 
 def _normalise_l2(builder: Builder, node: Node) -> None:
-    _normalise(builder, node, node.inputs[0], _reduced(builder, node), float(node.attributes["eps"]))
-
-
-def _normalise(builder: Builder, node: Node, value: str, axes: tuple[int, ...], epsilon: float) -> None:
-    """Write unit length: of vectors with layers that every Caffe has, of images with a Normalize."""
-    blob = builder.unpadded(value).blob
-    order, shape, epsilon = builder.values[value].order, builder.shapes[blob], max(epsilon, SMALLEST)
-    if axes == (1,) and len(shape) == 2:
-        name, ones = node.name, np.ones((1, shape[1]))
-        x = builder.add(f"{name}_square", "Power", [blob], shape, {"power": 2.0})
-        options = {"num_output": 1, "bias_term": False}
-        x = builder.add(f"{name}_sum", "InnerProduct", [x], (shape[0], 1), options, [ones])
-        x = builder.add(f"{name}_inverse", "Power", [x], (shape[0], 1), {"power": -0.5, "shift": epsilon})
-        options = {"num_output": shape[1], "bias_term": False}
-        x = builder.add(f"{name}_copies", "InnerProduct", [x], shape, options, [ones.T])
-        builder.define(node, builder.add(name, "Eltwise", [blob, x], shape, {"operation": "PROD"}), order)
-    elif axes in ((1,), tuple(range(1, len(shape)))):
-        options = {"across_spatial": axes != (1,), "eps": epsilon}
-        builder.define(node, builder.add(node.name, "Normalize", [blob], shape, options), order)
-    else:
-        raise CannotReadError(f"it normalises the axes {axes} of {len(shape)}, expected the channels")
+    epsilon = float(node.attributes["eps"])
+    normalise(builder, node, node.inputs[0], Length(node.inputs[0], _reduced(builder, node), False, epsilon))
 
 
 def _broadcast(builder: Builder, node: Node) -> None:

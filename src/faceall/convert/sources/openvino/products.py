@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from faceall.convert.sources.openvino.arithmetic import Writer
 from faceall.convert.sources.openvino.builder import Builder, CannotReadError
-from faceall.convert.sources.openvino.elements import Writer
 from faceall.convert.sources.openvino.graph import Node
 from faceall.types import Array
 

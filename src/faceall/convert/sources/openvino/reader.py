@@ -7,16 +7,17 @@ from pathlib import Path
 
 from faceall.caffe.net import Net
 from faceall.caffe.shapes import fit_weights
+from faceall.convert.sources.openvino.activations import ACTIVATIONS
+from faceall.convert.sources.openvino.arithmetic import ARITHMETIC, Writer
 from faceall.convert.sources.openvino.arrangement import ARRANGEMENT
 from faceall.convert.sources.openvino.builder import Builder, CannotReadError
-from faceall.convert.sources.openvino.elements import ELEMENTS, Writer
 from faceall.convert.sources.openvino.graph import SIDE, Node, OpenvinoGraph, read_graph
 from faceall.convert.sources.openvino.lengths import LENGTHS
 from faceall.convert.sources.openvino.products import PRODUCTS
 from faceall.convert.sources.source import Source, SourceKind, digests
 from faceall.errors import NetError, NetFormatError, UnsupportedGraphError
 
-OPERATIONS: Mapping[str, Writer] = {**ARRANGEMENT, **ELEMENTS, **LENGTHS, **PRODUCTS}
+OPERATIONS: Mapping[str, Writer] = {**ACTIVATIONS, **ARITHMETIC, **ARRANGEMENT, **LENGTHS, **PRODUCTS}
 """Every operation of OpenVINO that can be translated."""
 
 _DAMAGE = (ArithmeticError, LookupError, TypeError, ValueError, StopIteration)

@@ -1,4 +1,4 @@
-"""Translate operations on single values: arithmetic, activations and limits."""
+"""Translate arithmetic with constants and of values."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from faceall.caffe.net import Layer
 from faceall.convert.sources.openvino.builder import Builder, CannotReadError, Length, Value
 from faceall.convert.sources.openvino.graph import Node
+from faceall.convert.sources.openvino.unit import normalise
 from faceall.types import Array
 
 Writer: TypeAlias = Callable[[Builder, Node], None]
-
-_HUGE = float(np.finfo(np.float32).max)
 
 
 def affine(builder: Builder, node: Node, value: str, scale: Array, shift: Array) -> None:
@@ -66,7 +64,7 @@ def _per_channel(builder: Builder, node: Node, x: Value, scale: Array, shift: Ar
     builder.define(node, blob, x.order)
 
 
-def _constants(builder: Builder, node: Node) -> tuple[str, Array | None, bool]:
+def split_constant(builder: Builder, node: Node) -> tuple[str, Array | None, bool]:
     """Return the value, the constant operand (None if both are values), and whether the constant is the first."""
     first, second = node.inputs
     if second in builder.constants:
@@ -82,18 +80,18 @@ def _both_constant(builder: Builder, node: Node, function: Callable[[Array, Arra
 
 
 def _add(builder: Builder, node: Node) -> None:
-    value, number, _ = _constants(builder, node)
+    value, number, _ = split_constant(builder, node)
     if _both_constant(builder, node, np.add):
         return
     if number is not None and value in builder.lengths:
-        builder.lengths[node.output] = _lengthened(builder, value, number)
+        builder.lengths[node.output] = lengthened(builder, value, number)
     elif number is not None:
         affine(builder, node, value, np.ones_like(number), number)
     else:
-        _together(builder, node, {"operation": "SUM"})
+        together(builder, node, {"operation": "SUM"})
 
 
-def _lengthened(builder: Builder, value: str, number: Array) -> Length:
+def lengthened(builder: Builder, value: str, number: Array) -> Length:
     """Return a length whose square has grown by `number`."""
     length = builder.lengths[value]
     if number.size != 1:
@@ -103,30 +101,41 @@ def _lengthened(builder: Builder, value: str, number: Array) -> Length:
 
 
 def _subtract(builder: Builder, node: Node) -> None:
-    value, number, first = _constants(builder, node)
+    value, number, first = split_constant(builder, node)
     if _both_constant(builder, node, np.subtract):
         return
     if number is not None:
         sign = -1.0 if first else 1.0
         affine(builder, node, value, np.full_like(number, sign, np.float64), -sign * number)
     else:
-        _together(builder, node, {"operation": "SUM", "coeff": [1.0, -1.0]})
+        together(builder, node, {"operation": "SUM", "coeff": [1.0, -1.0]})
 
 
 def _multiply(builder: Builder, node: Node) -> None:
-    value, number, _ = _constants(builder, node)
+    value, number, _ = split_constant(builder, node)
     if _both_constant(builder, node, np.multiply):
         return
     if number is not None:
         affine(builder, node, value, number, np.zeros_like(number))
+    elif any(operand in builder.lengths for operand in node.inputs):
+        _scale_to_unit(builder, node)
     elif node.inputs[0] == node.inputs[1]:
         x = builder.unpadded(node.inputs[0])
         builder.define(node, builder.add(node.name, "Power", [x.blob], builder.shapes[x.blob], {"power": 2.0}), x.order)
     else:
-        _together(builder, node, {"operation": "PROD"})
+        together(builder, node, {"operation": "PROD"})
 
 
-def _together(builder: Builder, node: Node, options: dict[str, Any]) -> None:
+def _scale_to_unit(builder: Builder, node: Node) -> None:
+    """Translate the product of a value and one over its length."""
+    first, second = node.inputs
+    value, other = (first, second) if second in builder.lengths else (second, first)
+    if not builder.lengths[other].inverse:
+        raise CannotReadError("it multiplies by a length")
+    normalise(builder, node, value, builder.lengths[other])
+
+
+def together(builder: Builder, node: Node, options: dict[str, Any]) -> None:
     """Translate an operation on two values, of one shape or with one value per channel or pixel."""
     first, second = node.inputs
     if builder.shape(first) == builder.shape(second):
@@ -165,109 +174,18 @@ def _raise(builder: Builder, node: Node) -> None:
     if exponent.size != 1:
         raise CannotReadError("it has several exponents")
     power = float(exponent.reshape(()))
-    if node.inputs[0] in builder.lengths:
-        raise CannotReadError("it is a power of a length")
+    length = builder.lengths.get(node.inputs[0])
+    if length is not None:
+        builder.lengths[node.output] = _power_of_length(length, power)
+        return
     x = builder.unpadded(node.inputs[0])
     builder.define(node, builder.add(node.name, "Power", [x.blob], builder.shapes[x.blob], {"power": power}), x.order)
 
 
-def _simple(kind: str, **options: str) -> Writer:
-    """Make the writer of an activation; `options` maps Caffe's options to OpenVINO's attributes."""
-
-    def write(builder: Builder, node: Node) -> None:
-        x = builder.unpadded(node.inputs[0])
-        settings = {name: float(node.attributes[attribute]) for name, attribute in options.items()}
-        builder.define(node, builder.add(node.name, kind, [x.blob], builder.shapes[x.blob], settings), x.order)
-
-    return write
-
-
-def _limit(builder: Builder, node: Node, value: str, low: float, high: float) -> None:
-    """Translate a limit; join it with a limit before that is read only here."""
-    x = builder.unpadded(value)
-    layer = builder.layers[x.blob]
-    if layer.type == "ReLU" and not layer.option("negative_slope") and builder.readers[x.blob] == 1 and high < _HUGE:
-        clip = Layer(layer.name, "Clip", layer.bottoms, layer.tops)
-        builder.layers[x.blob] = clip.with_options({"min": max(0.0, low), "max": high})
-        builder.define(node, x.blob, x.order)
-    elif layer.type == "Clip" and builder.readers[x.blob] == 1 and _overlap(layer, low, high):
-        options = {"min": max(low, layer.option("min")), "max": min(high, layer.option("max"))}
-        builder.layers[x.blob] = layer.with_options(options)
-        builder.define(node, x.blob, x.order)
-    elif low == 0 and high >= _HUGE:
-        builder.define(node, builder.add(node.name, "ReLU", [x.blob], builder.shapes[x.blob]), x.order)
-    else:
-        options = {"min": low, "max": high}
-        builder.define(node, builder.add(node.name, "Clip", [x.blob], builder.shapes[x.blob], options), x.order)
-
-
-def _overlap(layer: Layer, low: float, high: float) -> bool:
-    return bool(high > layer.option("min") and low < layer.option("max"))
-
-
-def _clamp(builder: Builder, node: Node) -> None:
-    low, high = (max(-_HUGE, min(_HUGE, float(node.attributes[name]))) for name in ("min", "max"))
-    if node.inputs[0] in builder.lengths:
-        builder.lengths[node.output] = _lengthened(builder, node.inputs[0], np.asarray(low))
-    else:
-        _limit(builder, node, node.inputs[0], low, high)
-
-
-def _extreme(operation: str) -> Writer:
-    """Make the writer of Maximum or Minimum, with a constant or of two values."""
-
-    def write(builder: Builder, node: Node) -> None:
-        value, number, _ = _constants(builder, node)
-        if number is None and operation == "Maximum":
-            _together(builder, node, {"operation": "MAX"})
-        elif number is None or number.size != 1:
-            raise CannotReadError("it compares with several numbers")
-        elif operation == "Maximum" and value in builder.lengths:
-            builder.lengths[node.output] = _lengthened(builder, value, number)
-        else:
-            limit = float(number.reshape(()))
-            _limit(builder, node, value, *((limit, _HUGE) if operation == "Maximum" else (-_HUGE, limit)))
-
-    return write
-
-
-def _prelu(builder: Builder, node: Node) -> None:
-    x, slope = builder.unpadded(node.inputs[0]), builder.constant(node.inputs[1], "slope")
-    shape = builder.shapes[x.blob]
-    if slope.size == 1:
-        options = {"negative_slope": float(slope.reshape(()))}
-        builder.define(node, builder.add(node.name, "ReLU", [x.blob], shape, options), x.order)
-        return
-    if slope.ndim == 1:  # lies on axis 1, whatever the shape
-        slope = slope.reshape(-1, *[1] * (len(shape) - 2))
-    whole = builder.blob_order(slope, x)
-    if whole.size != shape[1] or whole.shape[1] != shape[1]:
-        raise CannotReadError(f"its slopes have the shape {slope.shape}, expected one per channel")
-    builder.define(node, builder.add(node.name, "PReLU", [x.blob], shape, None, [whole.reshape(-1)]), x.order)
-
-
-def _swish(builder: Builder, node: Node) -> None:
-    beta = float(builder.constant(node.inputs[1], "beta").reshape(-1)[0]) if len(node.inputs) > 1 else 1.0
-    x = builder.unpadded(node.inputs[0])
-    builder.define(node, builder.add(node.name, "Swish", [x.blob], builder.shapes[x.blob], {"beta": beta}), x.order)
-
-
-def _hard(slope: float, offset: float, *, times_input: bool) -> Writer:
-    """Make the writer of clip(slope * x + offset, 0, 1), times x for HSwish."""
-
-    def write(builder: Builder, node: Node) -> None:
-        alpha, beta = slope, offset
-        if node.type == "HardSigmoid":
-            alpha, beta = (float(builder.constant(value).reshape(())) for value in node.inputs[1:3])
-        x = builder.unpadded(node.inputs[0])
-        shape = builder.shapes[x.blob]
-        line = builder.add(f"{node.name}_line", "Power", [x.blob], shape, {"scale": alpha, "shift": beta})
-        gate = builder.add(f"{node.name}_clip", "Clip", [line], shape, {"min": 0.0, "max": 1.0})
-        if times_input:
-            gate = builder.add(node.name, "Eltwise", [x.blob, gate], shape, {"operation": "PROD"})
-        builder.define(node, gate, x.order)
-
-    return write
+def _power_of_length(length: Length, power: float) -> Length:
+    if length.inverse or (length.squared, power) not in ((True, 0.5), (True, -0.5), (False, -1.0)):
+        raise CannotReadError(f"it is the power {power:g} of a length")
+    return replace(length, squared=False, inverse=power < 0)
 
 
 def _batch_norm(builder: Builder, node: Node) -> None:
@@ -282,23 +200,11 @@ def _batch_norm(builder: Builder, node: Node) -> None:
     affine(builder, node, data, scale.reshape(trailing), (beta - mean * scale).reshape(trailing))
 
 
-ELEMENTS: Mapping[str, Writer] = {
+ARITHMETIC: Mapping[str, Writer] = {
     "Add": _add,
     "BatchNormInference": _batch_norm,
-    "Clamp": _clamp,
-    "Elu": _simple("ELU", alpha="alpha"),
-    "HSigmoid": _hard(1 / 6, 0.5, times_input=False),
-    "HSwish": _hard(1 / 6, 0.5, times_input=True),
-    "HardSigmoid": _hard(0.2, 0.5, times_input=False),
-    "Maximum": _extreme("Maximum"),
-    "Minimum": _extreme("Minimum"),
     "Multiply": _multiply,
-    "PRelu": _prelu,
     "Power": _raise,
-    "Relu": _simple("ReLU"),
-    "Sigmoid": _simple("Sigmoid"),
     "Subtract": _subtract,
-    "Swish": _swish,
-    "Tanh": _simple("TanH"),
 }
 """Operation -> its writer."""
