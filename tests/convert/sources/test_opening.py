@@ -143,7 +143,7 @@ def test_caffemodel_of_another_net_is_refused(tmp_path: Path) -> None:
         (b"\xff\xd8\xff\xe0 and more", "this is a JPEG image"),
         (b"\x80\x04\x95 and more", "this is a pickle"),
         (b"Dear reader", "this is a text that is no prototxt"),
-        (b"\x08\x08\x12\x01a\x3a\x02\x12\x00\x42\x02\x10\x0d", "the ONNX file holds no net"),
+        (b"\x08\x08\x12\x01a\x3a\x02\x12\x00\x42\x02\x10\x0d", "the file holds no net"),
         (bytes(range(256)), "no net, or a damaged one"),
     ],
 )

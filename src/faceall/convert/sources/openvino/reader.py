@@ -41,6 +41,8 @@ def open_openvino(path: Path, kind: SourceKind) -> Source:
         If an operation has no counterpart in Caffe. The message lists them.
     """
     graph = read_graph(path)
+    if not graph.inputs or not graph.outputs:
+        raise NetFormatError(f"{path}: the file holds no net: it has no input or no output")
     try:
         net = translate(graph, path.stem)
         net = fit_weights(net)
