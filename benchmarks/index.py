@@ -25,8 +25,9 @@ import numpy as np
 from index_vectors import RealFaces, clustered
 from measure import alternate, print_table, write_json
 
-from faceall.index import FaceIndex, GraphOptions, exact, graph_file
-from faceall.index.rows import Block
+from faceall.index import FaceIndex, GraphOptions
+from faceall.index.graph import exact, graph_file
+from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Int64Array
 
 K = 10

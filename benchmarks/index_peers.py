@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from measure import alternate, print_table, write_json
 
-from faceall.index import FaceIndex, GraphOptions, exact
-from faceall.index.rows import Block
+from faceall.index import FaceIndex, GraphOptions
+from faceall.index.graph import exact
+from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Int64Array
 from index import QUERIES, K, raw_graph, vectors_of
 

@@ -30,7 +30,8 @@ from stand_ins import ColourDetector, ColourEmbedder  # noqa: E402
 from faceall.analysis.analyser import label_of  # noqa: E402
 from faceall.errors import FaceallError, IndexNewerError  # noqa: E402
 from faceall.gallery import Gallery, repair_gallery  # noqa: E402
-from faceall.index import FaceIndex, GraphOptions, graph_file  # noqa: E402
+from faceall.index import FaceIndex, GraphOptions  # noqa: E402
+from faceall.index.graph import graph_file  # noqa: E402
 from faceall.types import Float32Array  # noqa: E402
 
 FACES, SIZE, LIMIT = 300, 64, 100

@@ -25,9 +25,10 @@ from places import variable
 pytest.importorskip("resource", reason="needs limits of a process's time and memory")
 spoil = pytest.importorskip("spoil", reason="needs processes that can be copied")
 
-from faceall.index import FaceIndex, graph_file  # noqa: E402 - after what needs a system with limits
-from faceall.index.graph import Graph  # noqa: E402
-from faceall.index.hnsw_elements import is_loadable  # noqa: E402
+from faceall.index import FaceIndex  # noqa: E402 - after what needs a system with limits
+from faceall.index.graph import graph_file  # noqa: E402
+from faceall.index.graph.graph import Graph  # noqa: E402
+from faceall.index.graph.hnsw_elements import is_loadable  # noqa: E402
 
 CASES = int(variable("FACEALL_DAMAGED", "60"))
 SEED = variable("FACEALL_SEED", "0")

@@ -155,7 +155,7 @@ def test_writer_that_waits_in_vain_says_so(folder: Path, tmp_path: Path, started
     started(hold_the_lock, str(folder), str(journal), 60.0)
     wait_for(lambda: journal.exists() and journal.stat().st_size)
     with FaceIndex(folder, timeout=0.3) as index:
-        with pytest.raises(IndexBusyError, match=r"somebody else has been writing for 0\.3 s; try again") as caught:
+        with pytest.raises(IndexBusyError, match=r"another process has been writing for 0\.3 s; try again") as caught:
             index.add([1.0, 2.0])
         assert "\n" not in str(caught.value)
         assert len(index) == 0

@@ -71,7 +71,7 @@ def test_receipt_says_that_a_reader_holds_the_log(
     filled: Gallery, open_gallery: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody who goes on reading an older state keeps it; the receipt says so, and the next writer finishes."""
-    monkeypatch.setattr("faceall.index.face_index._PATIENCE", 0.1)
+    monkeypatch.setattr("faceall.index.face_index._LONGEST_WAIT", 0.1)
     reader, ready, done = open_gallery(read_only=True), threading.Event(), threading.Event()
 
     def read() -> None:

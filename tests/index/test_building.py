@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from faceall.index import FaceIndex
-from faceall.index.graph import Graph
+from faceall.index.graph.graph import Graph
 from faceall.types import Float32Array
 
 Oracle = Any
@@ -101,7 +101,7 @@ def test_save_waits_for_the_graph(tmp_path: Path, vectors: Float32Array, monkeyp
 
 def test_exchange_meanwhile(tmp_path: Path, vectors: Float32Array, monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph of vectors that were all exchanged while it was built is thrown away."""
-    from faceall.index.rows import Block
+    from faceall.index.storage.rows import Block
 
     with FaceIndex(tmp_path / "index", exact_limit=10) as index:
         keys = index.add(vectors)

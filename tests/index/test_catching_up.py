@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceall.index import FaceIndex, graph, searcher
+from faceall.index import FaceIndex
+from faceall.index.graph import graph, searcher
 from faceall.types import Float32Array
 
 Clusters = Callable[..., Float32Array]

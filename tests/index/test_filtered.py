@@ -10,7 +10,7 @@ import pytest
 
 from faceall.errors import VectorError
 from faceall.index import FaceIndex
-from faceall.index.filtered import among
+from faceall.index.graph.filtered import among
 from faceall.types import Float32Array, Matches
 
 Clusters = Callable[..., Float32Array]

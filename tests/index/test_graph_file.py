@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from faceall.errors import IndexFileError
-from faceall.index import FaceIndex, graph, graph_file
+from faceall.index import FaceIndex
+from faceall.index.graph import graph, graph_file
 from faceall.types import Float32Array
 
 Clusters = Callable[..., Float32Array]
@@ -291,8 +292,10 @@ def test_save_whose_temporary_was_taken_away_writes_it_again(saved: Path, faces:
     assert graph_file.digest(saved) not in (None, before)
 
 
-def test_worn_graph_is_built_anew(tmp_path: Path, faces: Clusters, oracle: Oracle, monkeypatch: Any) -> None:
-    """After most vectors were removed the way-points go too."""
+def test_a_graph_of_many_tombstones_is_built_anew(
+    tmp_path: Path, faces: Clusters, oracle: Oracle, monkeypatch: Any
+) -> None:
+    """After most vectors were removed the tombstone go too."""
     vectors = faces(1000)
     with FaceIndex(tmp_path, exact_limit=100) as index:
         keys = index.add(vectors)

@@ -17,11 +17,11 @@ import pytest
 
 from faceall.errors import IndexDamagedError, IndexFileError, IndexMismatchError, VectorError
 from faceall.index import FaceIndex
-from faceall.index.hnsw_elements import read_elements
-from faceall.index.maintenance import backup, statistics, verify
-from faceall.index.maintenance_compact import compact
-from faceall.index.maintenance_salvage import salvage
-from faceall.index.rows import Block
+from faceall.index.graph.hnsw_elements import read_elements
+from faceall.index.maintenance.compaction import compact
+from faceall.index.maintenance.salvage import salvage
+from faceall.index.maintenance.verification import backup, statistics, verify
+from faceall.index.storage.rows import Block
 from faceall.types import Float32Array
 
 Faces = Callable[..., Float32Array]
@@ -141,7 +141,7 @@ def test_statistics_are_the_files(large: Path) -> None:
     at = head.index(struct.pack("<QQ", 0, 1024))
     (large / "raw").write_bytes(head[at:])
     graph.load_index(str(large / "raw"))
-    assert (found.links, found.build_effort, found.waypoints) == (graph.M, graph.ef_construction, 0)
+    assert (found.links, found.build_effort, found.tombstones) == (graph.M, graph.ef_construction, 0)
 
 
 def test_elements_are_those_of_hnswlib(tmp_path: Path, faces: Faces) -> None:
@@ -189,14 +189,14 @@ def test_fuzzed_hnswlib_files(tmp_path: Path, faces: Faces) -> None:
 
 
 def test_compact_gives_space_back(large: Path, faces: Faces) -> None:
-    """After vectors went, compacting shrinks both files, drops way-points and keeps every vector and answer."""
+    """After vectors went, compacting shrinks both files, drops tombstone and keeps every vector and answer."""
     with opened(large) as index:
         index.remove(index.keys()[:90])
         index.save()
         keep = {key: index[key] for key in index}
-        assert statistics(index).waypoints == 90
+        assert statistics(index).tombstones == 90
         done = compact(index)
-        assert (done.waypoints, statistics(index).waypoints, statistics(index).free) == (90, 0, 0)
+        assert (done.tombstones, statistics(index).tombstones, statistics(index).free) == (90, 0, 0)
         assert done.graph_after < done.graph_before * 0.8
         assert done.database_after < done.database_before
         assert (done.database_after, done.graph_after) == tuple(

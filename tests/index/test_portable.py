@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from faceall.errors import FaceallError, IndexDamagedError, IndexFileError
-from faceall.index.portable import read_foreign
-from faceall.index.portable_pickle import load_plain
+from faceall.index.portable.pickles import load_plain
+from faceall.index.portable.vectors import read_foreign
 from faceall.types import Float32Array
 
 Faces = Callable[..., Float32Array]
@@ -235,7 +235,7 @@ def test_hostile_arrays(tmp_path: Path) -> None:
     bad = b"\x93NUMPY\x01\x00\x05\x00(((((" * 9
     for data in (path.read_bytes(), head.ljust(127) + b"\n" + bytes(100), b"", b"\x93NUMPY", bad):
         path.write_bytes(data)
-        with pytest.raises(IndexDamagedError, match="is no array of numbers"):
+        with pytest.raises(IndexDamagedError, match="is not an array of numbers"):
             read_foreign(path)
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceall.index import FaceIndex, GraphOptions, Tuning, graph_file, maintenance, tuning
+from faceall.index import FaceIndex, GraphOptions, Tuning
+from faceall.index.graph import graph_file, tuning
+from faceall.index.maintenance import verification as maintenance
 from faceall.types import Float32Array, Int64Array, Matches
 
 Clusters = Callable[..., Float32Array]
@@ -124,7 +126,7 @@ def test_graph_file_of_version_1_opens_and_gains_an_effort(
         found = index.search(vectors[6000:], 10).keys
         graph = index._searcher._graph
         assert graph is not None
-        assert not index._searcher.owes_file
+        assert not index._searcher.graph_file_stale
         assert graph.tuning is None
         index.save()
         assert graph.tuning is not None

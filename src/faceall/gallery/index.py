@@ -16,8 +16,8 @@ from faceall.gallery.maintenance.portable import export_folder, read_vectors
 from faceall.gallery.people.removal import UPLOADS
 from faceall.gallery.records import GalleryStatistics, Removal
 from faceall.gallery.registration.options import Progress
-from faceall.index.maintenance import Verification
-from faceall.index.maintenance_compact import Compaction
+from faceall.index.maintenance.compaction import Compaction
+from faceall.index.maintenance.verification import Verification
 
 
 class GalleryIndex:

@@ -11,8 +11,8 @@ import numpy as np
 import faceall
 from faceall.analysis.quality import Note
 from faceall.gallery.registration.near_duplicates import Print
-from faceall.index.maintenance import Statistics
-from faceall.index.receipt import Receipt
+from faceall.index.maintenance.receipt import Receipt
+from faceall.index.maintenance.verification import Statistics
 from faceall.types import Face, Faces, Float32Array
 
 Item = TypeVar("Item")

@@ -27,8 +27,8 @@ from faceall.gallery.records import (
     StoredPhoto,
     Waiting,
 )
-from faceall.index.maintenance import Verification
-from faceall.index.maintenance_compact import Compaction
+from faceall.index.maintenance.compaction import Compaction
+from faceall.index.maintenance.verification import Verification
 from faceall.types import Face, Float32Array, Matches
 
 Near = tuple[StoredFace, float]

@@ -1,8 +1,8 @@
 """Where vectors live and are found again."""
 
 from faceall.index.face_index import FaceIndex
-from faceall.index.graph import GraphOptions
-from faceall.index.receipt import Receipt
-from faceall.index.tuning import Tuning
+from faceall.index.graph.graph import GraphOptions
+from faceall.index.graph.tuning import Tuning
+from faceall.index.maintenance.receipt import Receipt
 
 __all__ = ["FaceIndex", "GraphOptions", "Receipt", "Tuning"]

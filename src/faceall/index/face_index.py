@@ -13,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall.errors import UnknownFaceError, VectorError
-from faceall.index import graph_file, rows, schema
-from faceall.index.agreement import agree, mismatch
 from faceall.index.checks import (
     METRICS,
     Metric,
@@ -26,17 +24,20 @@ from faceall.index.checks import (
     is_key,
     measured,
 )
-from faceall.index.exchange import exchange
-from faceall.index.graph import GraphOptions
-from faceall.index.receipt import Receipt, read_receipt
-from faceall.index.rows import Block
-from faceall.index.searcher import EXACT_LIMIT, Searcher
-from faceall.index.storage import Storage
-from faceall.index.tuning import Tuning
+from faceall.index.graph import graph_file
+from faceall.index.graph.graph import GraphOptions
+from faceall.index.graph.searcher import EXACT_LIMIT, Searcher
+from faceall.index.graph.tuning import Tuning
+from faceall.index.maintenance.receipt import Receipt, read_receipt
+from faceall.index.storage import rows, schema
+from faceall.index.storage.agreement import agree, mismatch
+from faceall.index.storage.database import Storage
+from faceall.index.storage.exchange import exchange
+from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Int64Array, Matches
 
 _log = logging.getLogger(__name__)
-_PATIENCE = 5.0  # seconds that a removal waits for readers of an older state
+_LONGEST_WAIT = 5.0  # seconds that a removal waits for readers of an older state
 _SAVE_AFTER = 256  # changes that closing leaves to the next one who opens, rather than write the whole graph
 
 
@@ -59,7 +60,7 @@ class FaceIndex:
 
     A vector is registered when `add` (or the outermost `transaction`) returns: it survives a crash from then on.
     Other processes see it at their next search. A removed one never appears again; after `save` or `close` no byte
-    of it is left in the folder, or `save` says that somebody is still reading it.
+    of it is left in the folder, or `save` says that another process is still reading it.
     """
 
     def __init__(
@@ -303,7 +304,7 @@ class FaceIndex:
         count = checked_count("k", k)
         effort = None if ef is None else checked_count("ef", ef)
         wanted = None if only is None else ascending(checked_keys(only))
-        view = self._searcher.follow(exact=exact)
+        view = self._searcher.sync(exact=exact)
         if view.settings.dimension not in (None, array.shape[1]):
             raise mismatch(self.name, view.settings, array.shape[1])
         queries = measured(array, view.settings.metric)
@@ -339,7 +340,7 @@ class FaceIndex:
         """
         with self.transaction() as connection:
             exchange(connection, blocks, dimension, self.name, self._storage.generation)
-            # everything is younger than the log reaches, so whoever holds the old vectors reads all of them anew
+            # everything is younger than the log reaches, so every process with the old vectors reads all of them again
             schema.write(connection, log_floor=self._storage.generation, graph=None, graph_generation=0)
             schema.write(connection, model=model, dimension=dimension)
             self._storage.changed = True
@@ -354,16 +355,16 @@ class FaceIndex:
         self._searcher.forget()
         self.save()
 
-    def rewrite(self, *, patience: float) -> None:
-        """Write the database anew without its gaps; waits `patience` seconds for other writers, then IndexBusyError."""
-        self._storage.rewrite(patience=patience)
+    def rewrite(self, *, wait: float) -> None:
+        """Write the database again without its gaps; waits `wait` seconds for other writers, then IndexBusyError."""
+        self._storage.rewrite(wait=wait)
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def save(self) -> bool:
         """Write the graph file, so that the next one who opens need not build it; nothing to do in memory.
 
-        Vectors are safe without it. Removed vectors are gone from every file afterwards, unless somebody goes on
+        Vectors are safe without it. Removed vectors are gone from every file afterwards, unless another process goes on
         reading an older state of the database: after waiting for that for some seconds (the timeout, at most 5) the
         answer is False and a warning is logged. The next `save`, or the next writer that closes, then finishes it.
         """
@@ -384,7 +385,7 @@ class FaceIndex:
     def _remove_leftovers(self, folder: Path) -> None:
         """Remove what killed writers of the graph file have left, before its hour where it may hold a removed vector.
 
-        Removals that the graph file reflects count as done with: whoever saved it has looked for leftovers then.
+        Removals that the graph file reflects count as done with: its writer has looked for leftovers then.
         """
         with self._storage.reading() as connection:
             reflected = schema.read(connection, self.name).graph_generation
@@ -393,20 +394,20 @@ class FaceIndex:
 
     def _tidy(self) -> bool:
         """Empty the database's log; wait for readers only where a removed vector stands in it."""
-        clean = self._storage.tidy(patience=_PATIENCE if self._removed else 0)
+        clean = self._storage.tidy(wait=_LONGEST_WAIT if self._removed else 0)
         if self._removed and not clean:
             _log.warning(
-                "%s: somebody is reading an older state, so removed vectors are still in its log; "
+                "%s: another process is reading an older state, so removed vectors are still in its log; "
                 "the next one to open it for writing and close it removes them",
                 self.name,
             )
-        self._removed = False  # waited for and told once
+        self._removed = False  # waited for and logged once
         return clean
 
     def close(self, *, save: bool = True) -> None:
         """Save if that is worth it (`save=False`: do not), and release the files; a second call does nothing.
 
-        As with `save`, a removed vector that somebody is still reading stays until the next writer closes.
+        As with `save`, a removed vector that another process is still reading stays until the next writer closes.
         """
         if self.closed:
             return
@@ -431,10 +432,10 @@ class FaceIndex:
         if graph_file.is_stray(self.folder, settings.graph) or (settings.graph is not None and went > 0):
             return True
         if settings.graph is None or graph_file.digest(self.folder) != settings.graph:
-            return size > self._searcher.exact_limit  # nobody else would make it: readers cannot
+            return size > self._searcher.exact_limit  # no other process would make it: readers cannot
         if not (self._changed or self._searcher.has_graph):
             return False  # who only looked at other things shall not wait for a graph
-        return self._searcher.owes_file or came > max(_SAVE_AFTER, size // 1000)
+        return self._searcher.graph_file_stale or came > max(_SAVE_AFTER, size // 1000)
 
     def __enter__(self) -> FaceIndex:
         return self

@@ -79,7 +79,7 @@ def compact(console: Console, gallery: Path | None) -> None:
         done = opened.index.compact()
     console.record(asdict(done))
     console.line(f"database {_size(done.database_before)} -> {_size(done.database_after)}")
-    dropped = f", {counted(done.waypoints, 'removed vector')} dropped" if done.waypoints else ""
+    dropped = f", {counted(done.tombstones, 'removed vector')} dropped" if done.tombstones else ""
     console.line(f"graph    {_size(done.graph_before)} -> {_size(done.graph_after)}{dropped}")
 
 
@@ -179,7 +179,7 @@ def stats(console: Console, gallery: Path | None) -> None:
     if one.links is not None:
         effort = "not measured" if one.effort is None else f"ef {one.effort}, recall {one.recall:.4f} measured"
         rows.append(("  built with", f"M {one.links}, ef_construction {one.build_effort}; searched with {effort}"))
-        rows.append(("  removed", f"{counted(one.waypoints, 'vector')} still in it; faceall index compact drops them"))
+        rows.append(("  removed", f"{counted(one.tombstones, 'vector')} still in it; faceall index compact drops them"))
     if one.shortfall is not None:
         rows.append(("  recall", one.shortfall))
     if found.aside:

@@ -13,7 +13,7 @@ from faceall.gallery.embedded import rows, stale_faces
 from faceall.gallery.embedded.columns import faces_in
 from faceall.gallery.store import FaceToEmbed, PhotoToEmbed, StaleFace, StalePhoto
 from faceall.index import FaceIndex
-from faceall.index.rows import BLOCK_BYTES, Block
+from faceall.index.storage.rows import BLOCK_BYTES, Block
 from faceall.types import Float32Array
 
 _TARGET = "gallery.migration"

@@ -20,9 +20,9 @@ from faceall.gallery.maintenance.migration import find_image
 from faceall.gallery.records import GalleryStatistics
 from faceall.images import encode_jpeg, read_image
 from faceall.index import FaceIndex
-from faceall.index.connection import DATABASE
-from faceall.index.maintenance import Verification, database_problems, odd_keys, statistics, verify
-from faceall.index.maintenance_salvage import salvage
+from faceall.index.maintenance.salvage import salvage
+from faceall.index.maintenance.verification import Verification, database_problems, odd_keys, statistics, verify
+from faceall.index.storage.connection import DATABASE
 from faceall.types import Face
 
 _MARKS = (5, 2)

@@ -24,8 +24,8 @@ from faceall.gallery.embedded.repair import gallery_statistics, verify_gallery
 from faceall.gallery.embedded.transfer import EmbeddedTransfer
 from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
 from faceall.index import FaceIndex
-from faceall.index.maintenance import Verification, backup
-from faceall.index.maintenance_compact import Compaction, compact
+from faceall.index.maintenance.compaction import Compaction, compact
+from faceall.index.maintenance.verification import Verification, backup
 
 _SETTING = "gallery."
 

@@ -18,8 +18,8 @@ from faceall.gallery.embedded.removal import forget_photos
 from faceall.gallery.maintenance.transfer import FaceCopy, PersonCopy, PhotoCopy
 from faceall.gallery.records import SeenFile
 from faceall.index import FaceIndex
-from faceall.index.connection import DATABASE
-from faceall.index.graph_file import GRAPH
+from faceall.index.graph.graph_file import GRAPH
+from faceall.index.storage.connection import DATABASE
 
 _STALE = "aside"
 """What stale faces are called in what `kept` gives; stored by other places, so it stays."""

@@ -31,7 +31,7 @@ from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.identifiers import derived_id
 from faceall.gallery.store import Store
 from faceall.images import encode_jpeg
-from faceall.index.portable import ForeignVectors, load_array, read_foreign
+from faceall.index.portable.vectors import ForeignVectors, load_array, read_foreign
 from faceall.models import sha256_of
 from faceall.types import Float32Array
 

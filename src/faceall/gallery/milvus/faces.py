@@ -17,8 +17,8 @@ from faceall.gallery.milvus.photos import drop_faces, drop_photos
 from faceall.gallery.milvus.work import listed
 from faceall.gallery.records import Page, Removal, StoredFace
 from faceall.gallery.store import Near
-from faceall.index.exact import nearest
-from faceall.index.rows import Block
+from faceall.index.graph.exact import nearest
+from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Matches
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from faceall.gallery.milvus.transfer import MilvusTransfer
 from faceall.gallery.milvus.work import Work, listed, on_their_way, sweep
 from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
 from faceall.gallery.store import BundleRecords, ReembeddingRecords
-from faceall.index.maintenance import Statistics, Verification
-from faceall.index.maintenance_compact import Compaction
+from faceall.index.maintenance.compaction import Compaction
+from faceall.index.maintenance.verification import Statistics, Verification
 from faceall.types import Float32Array
 
 _HEAD = "meta/gallery"
@@ -305,7 +305,7 @@ class MilvusStore:
             build_effort=None,
             effort=None,
             recall=None,
-            waypoints=0,
+            tombstones=0,
         )
         return GalleryStatistics(index, found.faces, found.people, found.photos, 0, pictures)
 

@@ -12,7 +12,7 @@ from flask import Blueprint
 from faceall.caffe.engines import DEFAULT_ENGINE
 from faceall.errors import FaceallError
 from faceall.gallery import Gallery
-from faceall.index.graph import GraphOptions
+from faceall.index.graph.graph import GraphOptions
 from faceall.version import __version__
 from faceall.web import serializers
 from faceall.web.serializers import Json

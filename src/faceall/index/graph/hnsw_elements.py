@@ -42,7 +42,7 @@ class Elements:
 
 
 def is_loadable(file: BinaryIO, dimension: int) -> bool:
-    """Whether hnswlib can take up an open file: every size, count and place in it fits the others.
+    """Whether hnswlib can load an open file: every size, count and place in it fits the others.
 
     hnswlib trusts these numbers and would read beyond its memory, or ask for more than there is.
     """

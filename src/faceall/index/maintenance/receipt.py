@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from faceall.index import graph_file, rows, schema
-from faceall.index.storage import Storage
+from faceall.index.graph import graph_file
+from faceall.index.storage import rows, schema
+from faceall.index.storage.database import Storage
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Receipt:
 
     generation     counts the transactions that changed a vector; every removal before is in it
     secure_delete  whether SQLite overwrites with zeros what it frees
-    log            "empty": no older page stands in the write-ahead log; "held": somebody goes on reading an older
+    log            "empty": no older page stands in the write-ahead log; "held": another process reads an older
                    state or writes, so removed rows stand in it until the next writer closes
     graph          "none": there is no graph file; "rewritten": it holds no removed vector; "outdated": it still does,
                    until it is saved the next time

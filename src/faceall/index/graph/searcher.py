@@ -18,14 +18,15 @@ from typing import NamedTuple
 import numpy as np
 
 from faceall.errors import IndexFileError
-from faceall.index import exact, graph_file, rows, schema, stored
-from faceall.index.filtered import among
-from faceall.index.graph import Graph, GraphOptions
-from faceall.index.hnsw_elements import is_loadable
-from faceall.index.rows import Block
-from faceall.index.storage import Storage
-from faceall.index.tuner import tuned
-from faceall.index.tuning import Tuning
+from faceall.index.graph import exact, graph_file
+from faceall.index.graph.filtered import among
+from faceall.index.graph.graph import Graph, GraphOptions
+from faceall.index.graph.hnsw_elements import is_loadable
+from faceall.index.graph.tuner import tuned
+from faceall.index.graph.tuning import Tuning
+from faceall.index.storage import rows, schema, stored
+from faceall.index.storage.database import Storage
+from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Int64Array, Matches
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 EXACT_LIMIT = 10_000
 """Up to so many vectors all are compared; above, the graph is faster and its building pays."""
 
-_COMPACT_SHARE = 4  # rebuild when more than one in four of the live number is a removed way-point
+_COMPACT_SHARE = 4  # rebuild when more than one in four of the live number is a removed tombstone
 _BUILD_AFTER = 64  # searches of a reader that cannot keep a graph: building takes as long as some hundred of them
 _FRESH_SHARE = 100  # one in so many vectors is added to a graph as quickly as all are compared
 _FRESH = 256  # added to a graph in no time
@@ -81,7 +82,7 @@ class Searcher:
         self._built = threading.Condition(self._lock)
         self._apart = False  # whether a graph may be built while others have the lock
         self._fresh: Graph | None = None  # what it has built, for the next look into the database
-        self.owes_file = False  # whether the graph had to be built although there should have been a file
+        self.graph_file_stale = False  # whether the graph had to be built although there should have been a file
 
     @property
     def has_graph(self) -> bool:
@@ -89,7 +90,7 @@ class Searcher:
         return self._graph is not None
 
     def invalidate(self) -> None:
-        """Look into the database before the next answer (it is told when this process has committed)."""
+        """Look into the database before the next answer (it is notified when this process has committed)."""
         self._stamp = None
 
     def forget(self) -> None:
@@ -98,7 +99,7 @@ class Searcher:
             self._stamp = self._settings = self._matrix = self._graph = None
             self._postponed = False
 
-    def follow(self, *, exact: bool = False, wait: bool = False) -> View:
+    def sync(self, *, exact: bool = False, wait: bool = False) -> View:
         """Catch up with the database; what is in memory then.
 
         Nothing is inside the thread's own transaction, nor where all of a large index shall be compared (`exact`),
@@ -192,8 +193,8 @@ class Searcher:
         found = view.graph.search(queries, k, effort)
         if found is None or view.tail is None:
             return found
-        taken_up = np.isin(found.keys, view.tail.keys)  # by another thread, meanwhile
-        found = Matches(found.keys, np.where(taken_up, np.float32(np.inf), found.distances))
+        added_since = np.isin(found.keys, view.tail.keys)  # by another thread, meanwhile
+        found = Matches(found.keys, np.where(added_since, np.float32(np.inf), found.distances))
         return exact.merge(found, exact.nearest(queries, [view.tail], k), k)
 
     def search_exactly(self, queries: Float32Array, view: View, k: int, only: Int64Array | None = None) -> Matches:
@@ -214,7 +215,7 @@ class Searcher:
             time.sleep(pause)
 
     def _awaits_file(self, settings: schema.Settings) -> bool:
-        """Whether the graph file is another than the database says: somebody may be replacing it right now."""
+        """Whether the graph file is another than the database says: another process may be replacing it right now."""
         folder = self._storage.folder
         if self._graph is not None or settings.graph is None or folder is None:
             return False
@@ -230,14 +231,14 @@ class Searcher:
         self._settings = settings
 
     def _can_follow(self, connection: sqlite3.Connection, seen: int) -> bool:
-        """Whether what is in memory is worth bringing up to date, rather than being read anew."""
+        """Whether what is in memory is worth bringing up to date, rather than being read again."""
         came, went = rows.changes_since(connection, seen)
         if self._graph is not None:
-            return not self._worn(self._graph, went)
+            return not self._needs_rebuild(self._graph, went)
         return self._matrix is not None and len(self._matrix) + came <= self.exact_limit
 
-    def _worn(self, graph: Graph, went: int) -> bool:
-        """Whether so many way-points are removed vectors that a new graph is better."""
+    def _needs_rebuild(self, graph: Graph, went: int) -> bool:
+        """Whether so many tombstone are removed vectors that a new graph is better."""
         return graph.removed + went > max(self.exact_limit, graph.live // _COMPACT_SHARE)
 
     def _begin(self, connection: sqlite3.Connection, settings: schema.Settings) -> int:
@@ -251,13 +252,13 @@ class Searcher:
             return -1
         graph = fresh = self._take_fresh(settings)
         graph = graph or self._load(settings)
-        self.owes_file = graph is None or graph is fresh
+        self.graph_file_stale = graph is None or graph is fresh
         came, went = (count, 0) if graph is None else rows.changes_since(connection, graph.generation)
-        worn = graph is None or self._worn(graph, went)
-        if (worn or came > max(_FRESH, count // _FRESH_SHARE)) and not self._building_pays():
+        needs_rebuild = graph is None or self._needs_rebuild(graph, went)
+        if (needs_rebuild or came > max(_FRESH, count // _FRESH_SHARE)) and not self._building_pays():
             self._postponed = True
             return settings.generation
-        if graph is None or worn:
+        if graph is None or needs_rebuild:
             if self._apart:
                 raise _GraphWantedError
             graph = Graph(settings.dimension, self._options, capacity=count)
@@ -272,7 +273,7 @@ class Searcher:
         return fresh if settings.log_floor <= fresh.generation <= settings.generation else None
 
     def _load(self, settings: schema.Settings) -> Graph | None:
-        """The graph of the file, None where there is no file or where it is not the one that was saved last."""
+        """The graph of the file, None without a file or where it is not the one that was saved last."""
         folder, dimension = self._storage.folder, settings.dimension
         if folder is None or dimension is None or settings.graph is None:
             return None
@@ -339,7 +340,7 @@ class Searcher:
 
     def _follow_wholly(self) -> View:
         """Catch up until the graph lacks nothing; others search in between."""
-        while (view := self.follow(wait=True)).tail is not None:
+        while (view := self.sync(wait=True)).tail is not None:
             pass
         return view
 
@@ -370,12 +371,12 @@ class Searcher:
             self._shorten_log(connection, settings, settings.generation)
 
     def _save_graph(self, graph: Graph) -> bool:
-        """Write and publish the graph file; False if somebody has removed a vector, or that file, meanwhile."""
+        """Write and publish the graph file; False if another process has removed a vector, or that file, meanwhile."""
         folder = self._storage.folder
         if folder is None:
             return True
         with graph_file.scratch_file(folder) as (path, file):
-            with self._lock:  # nobody changes the graph now
+            with self._lock:  # no thread changes the graph now
                 self._shorten_tail(math.inf)
                 header, removed = self._header(graph), graph.removed
                 graph.save(path)
@@ -397,7 +398,7 @@ class Searcher:
                 return False  # the file would bring a removed face back to the disk
             if not graph_file.publish(temporary, folder):
                 return False
-            self.owes_file = False
+            self.graph_file_stale = False
             schema.write(connection, graph=digest, graph_generation=header.generation)
             self._shorten_log(connection, settings, header.generation)
             return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from faceall.index import stored, tuning
-from faceall.index.graph import Graph
-from faceall.index.rows import Block
-from faceall.index.schema import Settings
-from faceall.index.storage import Storage
-from faceall.index.tuning import Tuning
+from faceall.index.graph import tuning
+from faceall.index.graph.graph import Graph
+from faceall.index.graph.tuning import Tuning
+from faceall.index.storage import stored
+from faceall.index.storage.database import Storage
+from faceall.index.storage.rows import Block
+from faceall.index.storage.schema import Settings
 from faceall.types import Float32Array, Int64Array
 
 _UNIT = 1e-3  # by how much the squared length of a unit vector may be off
@@ -37,7 +38,7 @@ def _questions(storage: Storage, settings: Settings, graph: Graph, chosen: Block
     others = np.where(found.keys[:, 0] == chosen.keys, found.keys[:, 1], found.keys[:, 0])
     partners = _collected(storage, settings, np.unique(others))
     place = np.searchsorted(partners.keys, others)
-    there = np.isin(others, partners.keys)  # somebody may have removed one at this moment
+    there = np.isin(others, partners.keys)  # another process may have removed one at this moment
     neighbours = partners.vectors[place[there]]
     directions = bool((abs(chosen.squares - 1) < _UNIT).all())
     origins = np.stack((chosen.keys[there], others[there]), axis=1)

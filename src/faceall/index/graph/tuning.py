@@ -15,12 +15,12 @@ from typing import Protocol
 
 import numpy as np
 
-from faceall.index import exact
-from faceall.index.rows import Block
+from faceall.index.graph import exact
+from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Int64Array, Matches
 
 FEW, MANY = 10, 100
-"""Numbers of neighbours for which the effort is measured; between and beyond them it is interpolated."""
+"""The counts of neighbours for which the effort is measured; between and beyond them it is interpolated."""
 
 SAMPLE = 400
 """Questions that are asked: a recall of 0.99 of ten neighbours is then known to about 0.002."""

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from faceall.errors import IndexDamagedError, IndexFileError
 from faceall.files import replacing, sync_file, sync_folder
-from faceall.index import graph_file, schema
-from faceall.index.connection import DATABASE, PAGE
+from faceall.index.graph import graph_file
+from faceall.index.storage import schema
+from faceall.index.storage.connection import DATABASE, PAGE
 
 _BATCH = 500
 _ATTEMPTS = 2_000  # failed reads per table, after which the rest of it counts as lost
@@ -36,7 +37,7 @@ class Salvage:
 def salvage(folder: Path) -> Salvage:
     """Put a new database with every readable row in the place of the damaged one of `folder`.
 
-    Nobody else may use the folder meanwhile. Raises IndexDamagedError where not even the tables can be made out, and
+    No other process may use the folder. Raises IndexDamagedError where not even the tables can be made out, and
     IndexFileError where the disk does not take it.
     """
     draft = folder / f".{DATABASE}.{secrets.token_hex(4)}.part"
@@ -105,7 +106,7 @@ def _rescue(old: sqlite3.Connection, new: sqlite3.Connection, folder: Path) -> t
             new.execute(statement)
     _settle(old, new)
     orphans = _drop_orphans(new, tables)
-    for sql in (sql for kind, _, sql in statements if kind == "trigger"):  # not before: nobody has removed the orphans
+    for sql in (sql for kind, _, sql in statements if kind == "trigger"):  # not before: they must not fire for orphans
         new.execute(sql)
     new.execute("COMMIT")
     new.execute("PRAGMA journal_mode = WAL")
@@ -185,8 +186,8 @@ def _settle(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
         new.execute(f"PRAGMA {pragma} = {value}")
     highest = new.execute("SELECT coalesce(max(key), 0) FROM vectors").fetchone()[0]
     with contextlib.suppress(sqlite3.DatabaseError):
-        told = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'vectors'").fetchall()
-        highest = max(highest, *(row[0] for row in told if isinstance(row[0], int) and row[0] <= _HIGHEST), 0)
+        noted = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'vectors'").fetchall()
+        highest = max(highest, *(row[0] for row in noted if isinstance(row[0], int) and row[0] <= _HIGHEST), 0)
     new.execute("DELETE FROM sqlite_sequence WHERE name = 'vectors'")
     new.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('vectors', ?)", (highest,))
 

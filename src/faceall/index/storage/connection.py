@@ -12,7 +12,7 @@ from typing import TypeVar
 from faceall.errors import FaceallError, IndexBusyError, IndexDamagedError, IndexFileError
 
 DATABASE = "faces.db"
-PATIENCE = 0.2  # seconds that SQLite waits by itself; longer waits are ours, so that Ctrl-C is heard
+LOCK_WAIT = 0.2  # seconds that SQLite waits by itself; longer waits are ours, so that Ctrl-C is heard
 PAGE = 8192  # bytes; three 512-D vectors fit a page, of 4096 a half would stay empty
 
 Result = TypeVar("Result")
@@ -56,7 +56,7 @@ def is_busy(error: sqlite3.Error) -> bool:
     return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "busy" in str(error))
 
 
-def patiently(action: Callable[[], Result], name: str, timeout: float) -> Result:
+def retry_while_busy(action: Callable[[], Result], name: str, timeout: float) -> Result:
     """The result of `action`, tried again while other processes hold the lock, for `timeout` seconds at most."""
     deadline = time.monotonic() + timeout
     while True:
@@ -72,7 +72,7 @@ def patiently(action: Callable[[], Result], name: str, timeout: float) -> Result
 
 def busy(name: str, timeout: float) -> IndexBusyError:
     """The error of a writer that waited in vain."""
-    return IndexBusyError(f"{name}: somebody else has been writing for {timeout:g} s; try again when that is done")
+    return IndexBusyError(f"{name}: another process has been writing for {timeout:g} s; try again when that is done")
 
 
 def connect(folder: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
@@ -104,7 +104,7 @@ def use_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 
 def _open(target: str, *, uri: bool = False) -> sqlite3.Connection:
-    return sqlite3.connect(target, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=uri)
+    return sqlite3.connect(target, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False, uri=uri)
 
 
 def _open_read_only(folder: Path) -> sqlite3.Connection:
@@ -120,6 +120,6 @@ def _open_read_only(folder: Path) -> sqlite3.Connection:
             log.exists() and log.stat().st_size
         ):
             raise
-        # WAL needs a shared-memory file beside the database; where none can be made, nobody else writes either
+        # WAL needs a shared-memory file beside the database; where none can be made, no other process writes either
         return _open(f"{address}?immutable=1", uri=True)
     return connection

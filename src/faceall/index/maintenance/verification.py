@@ -15,11 +15,12 @@ import numpy as np
 
 from faceall.errors import IndexDamagedError, IndexFileError
 from faceall.files import new_folder
-from faceall.index import graph_file, rows, schema
 from faceall.index.checks import LONGEST
-from faceall.index.connection import DATABASE, translated
-from faceall.index.hnsw_elements import Elements, read_elements
-from faceall.index.stored import as_measured
+from faceall.index.graph import graph_file
+from faceall.index.graph.hnsw_elements import Elements, read_elements
+from faceall.index.storage import rows, schema
+from faceall.index.storage.connection import DATABASE, translated
+from faceall.index.storage.stored import as_measured
 
 if TYPE_CHECKING:
     from faceall.index.face_index import FaceIndex
@@ -62,7 +63,7 @@ class Statistics:
     payload     the vectors alone
     links, build_effort  hnswlib's M and ef_construction of the graph file, None without one
     effort, recall       hnswlib's ef that was measured for the graph, and the recall that it reached; None before that
-    waypoints   removed vectors that still stand in the graph (their numbers are overwritten)
+    tombstones   removed vectors that still stand in the graph (their numbers are overwritten)
     shortfall   what is to be said where the graph cannot reach the recall that was wished; None where it can
     """
 
@@ -78,7 +79,7 @@ class Statistics:
     build_effort: int | None
     effort: int | None
     recall: float | None
-    waypoints: int
+    tombstones: int
     shortfall: str | None = None
 
 
@@ -206,14 +207,14 @@ def statistics(index: FaceIndex) -> Statistics:
         page, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "freelist_count"))
         payload = connection.execute("SELECT coalesce(sum(length(vector)), 0) FROM vectors").fetchone()[0]
         links = build_effort = effort = recall = None
-        waypoints, shortfall = 0, None
+        tombstones, shortfall = 0, None
         if index.folder is not None and settings.graph is not None:
             with graph_file.scratch_file(index.folder) as (_, file):
                 header = graph_file.unpack_verified(index.folder, settings.graph, file)
                 if header is not None:
                     elements = read_elements(file, graph_file.GRAPH)
                     links, build_effort = elements.links, elements.build_effort
-                    waypoints = int(elements.removed.sum())
+                    tombstones = int(elements.removed.sum())
                     tuning = header.tuning
                     effort, recall = (tuning.effort, tuning.reached) if tuning else (None, None)
                     shortfall = tuning.shortfall if tuning else None
@@ -231,7 +232,7 @@ def statistics(index: FaceIndex) -> Statistics:
         build_effort=build_effort,
         effort=effort,
         recall=recall,
-        waypoints=waypoints,
+        tombstones=tombstones,
         shortfall=shortfall,
     )
 
@@ -252,7 +253,7 @@ def backup(index: FaceIndex, target: Path, *, beside: Sequence[str] = ()) -> int
 
     beside  folders in the index's own that are copied along where they are there, but for hidden files
 
-    The copy is checked, and appears whole or not at all. It is opened as any other. Raises IndexFileError where
+    The copy is checked and complete, or nothing is written. It is opened as any other. Raises IndexFileError where
     something is there already or it cannot be written.
     """
     try:

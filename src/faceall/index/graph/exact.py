@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from faceall.index.rows import Block
+from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Int64Array, Matches
 
 _CELLS = 4 << 20  # of the table of estimates at a time, 16 MiB
@@ -45,7 +45,7 @@ def _candidates(queries: Float32Array, block: Block, k: int) -> Iterable[Int64Ar
     """Per query, the rows that can be among the k nearest.
 
     |q|^2 + |v|^2 - 2 q.v is quick (one matrix product) but loses digits where vectors are long and near. So a row
-    is a candidate when its estimate is within the rounding error of the k-th best; the caller measures those rightly.
+    is a candidate when its estimate is within the rounding error of the k-th best; the caller measures those exactly.
     """
     lengths = np.einsum("ij,ij->i", queries, queries)
     estimates = lengths[:, None] + block.squares - 2 * (queries @ block.vectors.T)

@@ -11,7 +11,7 @@ import numpy as np
 
 from faceall.errors import IndexDamagedError, VectorError
 from faceall.index.checks import checked_vectors
-from faceall.index.connection import DATABASE
+from faceall.index.storage.connection import DATABASE
 from faceall.types import Array, Float32Array, Int64Array
 
 BLOCK_BYTES = 16 << 20  # of vectors per block
@@ -99,7 +99,7 @@ def delete(connection: sqlite3.Connection, gone: Int64Array, generation: int) ->
     logged = ((generation, key, generation) for (key,) in parameters)
     connection.executemany(
         "INSERT INTO removals (generation, key, added)"
-        " SELECT ?, key, added FROM vectors WHERE key = ? AND added < ?",  # the others nobody else has seen
+        " SELECT ?, key, added FROM vectors WHERE key = ? AND added < ?",  # no other process has seen the others
         logged,
     )
     connection.executemany("DELETE FROM vectors WHERE key = ?", parameters)

@@ -32,7 +32,7 @@ import numpy as np
 
 from faceall.errors import IndexFileError
 from faceall.files import sync_folder
-from faceall.index.tuning import Tuning
+from faceall.index.graph.tuning import Tuning
 
 GRAPH = "faces.hnsw"
 MAGIC = b"FACEHNSW"
@@ -43,7 +43,7 @@ _TUNING = struct.Struct("<ddIIIIQ")
 _SIZES = {1: _FIELDS.size, VERSION: _FIELDS.size + _TUNING.size}  # of a header without its digest, by version
 _DIGEST = hashlib.sha256().digest_size
 _CHUNK = 4 << 20
-_LEFTOVER_AGE = 3600.0  # seconds after which a temporary file belongs to nobody
+_LEFTOVER_AGE = 3600.0  # seconds after which a temporary file has no writer any more
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def is_stray(folder: Path, expected: bytes | None) -> bool:
 def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header | None:
     """Copy the graph of `folder` into `target` if it is the one with SHA-256 `expected`; None if it is not.
 
-    What was verified is the copy, so nobody can change it afterwards.
+    What was verified is the copy, so it cannot change afterwards.
     """
     try:
         with open(folder / GRAPH, "rb") as file:
@@ -159,7 +159,7 @@ def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header |
             while chunk := file.read(_CHUNK):
                 found.update(chunk)
                 target.write(chunk)
-    except OSError:  # not there, or not readable: then it is built anew
+    except OSError:  # not there, or not readable: then it is built again
         return None
     target.flush()
     return head.header if found.digest() == expected else None
@@ -215,7 +215,7 @@ def remove_leftovers(folder: Path, *, any_age: bool) -> None:
     """Remove temporary files of writers that were killed.
 
     any_age  also those younger than an hour: a vector was removed that they may hold. Where one belongs to a
-             writer that is still at work, `publish` tells that writer to write it again.
+             writer that is still at work, `publish` makes that writer write it again.
     """
     for path in folder.glob(f".{GRAPH}.*"):
         with suppress(OSError):
@@ -226,7 +226,7 @@ def remove_leftovers(folder: Path, *, any_age: bool) -> None:
 def scrub(graph: BinaryIO, dimension: int) -> bool:
     """Overwrite the removed vectors in a graph that hnswlib wrote; False if its layout is not the known one.
 
-    A removed vector stays in the graph as a way-point. Here it takes the numbers of its first linked neighbour that
+    A removed vector stays in the graph as a tombstone. Here it takes the numbers of its first linked neighbour that
     is not removed, or zeros: near enough to lead searches the same way, and nothing of the removed face is left.
     """
     graph.seek(0)

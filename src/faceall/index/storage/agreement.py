@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from faceall.errors import IndexMismatchError
-from faceall.index import rows, schema
-from faceall.index.storage import Storage
+from faceall.index.storage import rows, schema
+from faceall.index.storage.database import Storage
 
 
 def agree(storage: Storage, *, dimension: int | None, metric: str | None, model: str | None) -> None:
@@ -14,7 +14,7 @@ def agree(storage: Storage, *, dimension: int | None, metric: str | None, model:
         news = _news(storage.name, found, dimension, metric, model, used=rows.next_key(connection) > 1)
     if not news or storage.read_only:
         return
-    with storage.transaction() as connection:  # look again: somebody may have written meanwhile
+    with storage.transaction() as connection:  # look again: another process may have written meanwhile
         found = schema.read(connection, storage.name)
         schema.write(
             connection,

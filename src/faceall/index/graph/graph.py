@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from faceall.index.locks import SharedLock
-from faceall.index.tuning import FEW, Tuning
+from faceall.index.graph.tuning import FEW, Tuning
+from faceall.index.storage.locks import SharedLock
 from faceall.types import Float32Array, Int64Array, Matches
 
 _SMALLEST = 1024  # capacity
@@ -30,7 +30,7 @@ class GraphOptions:
     threads        None: as many as the process may use
 
     Of the combinations of 12, 16, 24, 32 and 100, 200 the defaults of `links` and `build_effort` took the least time
-    for an insertion and ten searches at a recall of 0.99, with 128 numbers; with 512 they were within 6 % of that.
+    for an insertion and ten searches at a recall of 0.99, with 128 dimensions; with 512 they were within 6 % of that.
     """
 
     recall: float = 0.99
@@ -112,11 +112,11 @@ class Graph:
 
     @property
     def removed(self) -> int:
-        """How many removed vectors still take part in the graph as way-points."""
+        """How many removed vectors still take part in the graph as tombstone."""
         return int(self._graph.get_current_count()) - self.live
 
     def keys(self) -> Int64Array:
-        """(n,) int64, the keys in no order, those of removed way-points among them."""
+        """(n,) int64, the keys in no order, those of removed tombstone among them."""
         with self._lock.shared():
             return np.array(self._graph.get_ids_list(), np.int64)
 

@@ -6,9 +6,9 @@ import sqlite3
 from dataclasses import dataclass
 
 from faceall.errors import IndexDamagedError, IndexNewerError
-from faceall.index.connection import DATABASE
+from faceall.index.storage.connection import DATABASE
 
-APPLICATION = 0x46414C4C  # "FALL", tells our databases from any other SQLite file
+APPLICATION = 0x46414C4C  # "FALL", distinguishes our databases from any other SQLite file
 SCHEMA = 1
 HIGHEST = 1 << 61
 """No count of transactions comes near it."""

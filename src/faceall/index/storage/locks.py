@@ -23,7 +23,7 @@ class SharedLock:
         return self._shared
 
     def enter_shared(self) -> None:
-        """Take a share: wait while somebody has it alone, or waits for that."""
+        """Take a share: wait while another process has it alone, or waits for that."""
         with self._condition:
             while self._alone or self._waiting:
                 self._condition.wait()
@@ -38,7 +38,7 @@ class SharedLock:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the lock with nobody else."""
+        """Hold the lock alone."""
         with self._condition:
             self._waiting += 1
             try:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from faceall.errors import IndexFileError
-from faceall.index.maintenance import file_sizes, statistics
+from faceall.index.maintenance.verification import file_sizes, statistics
 
 if TYPE_CHECKING:
     from faceall.index.face_index import FaceIndex
 
-_PATIENCE = 10.0  # seconds that others may go on writing
+_LONGEST_WAIT = 10.0  # seconds that others may go on writing
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Compaction:
     database_after: int
     graph_before: int
     graph_after: int
-    waypoints: int
+    tombstones: int
 
 
 def compact(index: FaceIndex) -> Compaction:
@@ -34,10 +34,10 @@ def compact(index: FaceIndex) -> Compaction:
     folder = index.folder
     if folder is None or index.read_only:
         raise IndexFileError(f"{index.name} cannot be compacted: it is in memory or was opened for reading only")
-    before, waypoints = file_sizes(folder), statistics(index).waypoints
-    if waypoints:
+    before, tombstones = file_sizes(folder), statistics(index).tombstones
+    if tombstones:
         index.rebuild_graph()
     index.save()
-    index.rewrite(patience=_PATIENCE)
+    index.rewrite(wait=_LONGEST_WAIT)
     after = file_sizes(folder)
-    return Compaction(before[0], after[0], before[1], after[1], waypoints)
+    return Compaction(before[0], after[0], before[1], after[1], tombstones)

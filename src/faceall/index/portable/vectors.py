@@ -1,4 +1,4 @@
-"""Vectors that other programs have made: FaceAll, facenet and face_recognition, told apart by their files."""
+"""Vectors that other programs have made: FaceAll, facenet and face_recognition, recognised by their files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from faceall.errors import IndexDamagedError, IndexFileError, VectorError
 from faceall.index.checks import checked_vectors
-from faceall.index.hnsw_elements import read_elements
-from faceall.index.portable_pickle import load_plain
+from faceall.index.graph.hnsw_elements import read_elements
+from faceall.index.portable.pickles import load_plain
 from faceall.types import Array, Float32Array
 
 _LARGEST = 4 << 30  # bytes of one file
@@ -144,9 +144,9 @@ def _checked(
         array = checked_vectors(np.asarray(vectors, np.float32)) if len(vectors) else np.zeros((0, 1), np.float32)
     except (VectorError, TypeError, ValueError) as error:
         raise IndexDamagedError(f"{path}: {' '.join(str(error).split())[:200]}") from error
-    nobody: tuple[None, ...] = (None,) * len(array)
+    none: tuple[None, ...] = (None,) * len(array)
     return ForeignVectors(
-        program, array, nobody if names is None else tuple(names), nobody if photos is None else tuple(photos)
+        program, array, none if names is None else tuple(names), none if photos is None else tuple(photos)
     )
 
 
@@ -164,7 +164,7 @@ def load_array(path: Path) -> Array:
     except OSError as error:
         raise IndexFileError(f"{path}: cannot be read ({error.strerror or error})") from error
     except _NO_ARRAY as error:
-        raise IndexDamagedError(f"{path}: is no array of numbers ({' '.join(str(error).split())[:150]})") from error
+        raise IndexDamagedError(f"{path}: is not an array of numbers ({' '.join(str(error).split())[:150]})") from error
 
 
 def _bytes(path: Path) -> bytes:

@@ -11,19 +11,19 @@ from pathlib import Path
 
 from faceall.errors import IndexFileError
 from faceall.files import make_folder
-from faceall.index import schema
-from faceall.index.connection import (
+from faceall.index.storage import schema
+from faceall.index.storage.connection import (
     DATABASE,
     busy,
     connect,
     is_busy,
-    patiently,
     raise_if_damaged,
+    retry_while_busy,
     translated,
     use_write_ahead_log,
 )
 
-_PUZZLES = (TypeError, ValueError, AttributeError, OverflowError)  # a bug, or what a damaged row leads to
+CORRUPTION_ERRORS = (TypeError, ValueError, AttributeError, OverflowError)  # a bug, or what a damaged row leads to
 _PAUSE = 0.01  # seconds between attempts to empty the log
 
 
@@ -31,7 +31,7 @@ class Storage:
     """Transactions and snapshots on one faces.db, for any number of threads and processes.
 
     Writers take turns (a lock among threads, BEGIN IMMEDIATE among processes). Readers have a connection of their
-    own and never wait for them. In memory there is one connection, so there readers wait too. Whoever takes both
+    own and never wait for them. In memory there is one connection, so there readers wait too. A thread that takes both
     locks takes `read_lock` first.
     """
 
@@ -51,14 +51,14 @@ class Storage:
         self._write_lock = threading.RLock()
         self._prepare_folder(create and not read_only)
         with translated(self.name):
-            self._writer = patiently(lambda: connect(folder, read_only=read_only), self.name, timeout)
+            self._writer = retry_while_busy(lambda: connect(folder, read_only=read_only), self.name, timeout)
             self._reader = self._writer
             self.read_lock = self._write_lock
             try:
                 self._prepare_tables(metric)
                 if folder is not None:
                     self.read_lock = threading.RLock()
-                    self._reader = patiently(lambda: connect(folder, read_only=read_only), self.name, timeout)
+                    self._reader = retry_while_busy(lambda: connect(folder, read_only=read_only), self.name, timeout)
                     self._reader.execute("PRAGMA query_only = ON")
             except BaseException:
                 self._writer.close()
@@ -85,10 +85,10 @@ class Storage:
         if schema.is_fresh(self._writer):
             if self.read_only:
                 raise IndexFileError(f"{self.name} holds no face index yet: {DATABASE} is empty")
-            patiently(lambda: use_write_ahead_log(self._writer), self.name, self._timeout)
-            patiently(lambda: self._writer.execute("BEGIN IMMEDIATE"), self.name, self._timeout)
+            retry_while_busy(lambda: use_write_ahead_log(self._writer), self.name, self._timeout)
+            retry_while_busy(lambda: self._writer.execute("BEGIN IMMEDIATE"), self.name, self._timeout)
             try:
-                if schema.is_fresh(self._writer):  # nobody was quicker
+                if schema.is_fresh(self._writer):  # no other process was quicker
                     schema.create(self._writer, metric)
                 self._writer.execute("COMMIT")
             except BaseException:
@@ -134,7 +134,7 @@ class Storage:
             self._snapshots += 1
             try:
                 yield self._reader
-            except _PUZZLES as error:
+            except CORRUPTION_ERRORS as error:
                 raise_if_damaged(self._reader, self.name, error)
                 raise
             finally:
@@ -179,7 +179,7 @@ class Storage:
 
     @contextmanager
     def _outermost(self) -> Iterator[None]:
-        patiently(lambda: self._writer.execute("BEGIN IMMEDIATE"), self.name, self._timeout)
+        retry_while_busy(lambda: self._writer.execute("BEGIN IMMEDIATE"), self.name, self._timeout)
         self._depth, self._owner, self.changed = 1, threading.get_ident(), False
         try:
             self._refuse_removed()
@@ -190,7 +190,7 @@ class Storage:
             self._writer.execute("COMMIT")
         except BaseException as error:
             _roll_back(self._writer)
-            if isinstance(error, _PUZZLES):
+            if isinstance(error, CORRUPTION_ERRORS):
                 raise_if_damaged(self._writer, self.name, error)
             raise
         finally:
@@ -213,15 +213,15 @@ class Storage:
         finally:
             self._depth -= 1
 
-    def tidy(self, *, patience: float = 0.0) -> bool:
+    def tidy(self, *, wait: float = 0.0) -> bool:
         """Bring the log into the database and empty it, so that no removed vector stays in it.
 
-        patience  seconds to wait for others who read an older state or write (never longer than the timeout)
+        wait  seconds to wait for others who read an older state or write (never longer than the timeout)
         returns   whether the log is empty; if not, the next call or the next writer to close has to do it
         """
         if self.folder is None or self.read_only:
             return True
-        deadline = time.monotonic() + min(patience, self._timeout)
+        deadline = time.monotonic() + min(wait, self._timeout)
         while not self._emptied_log(deadline):
             if time.monotonic() >= deadline:
                 return False
@@ -242,16 +242,16 @@ class Storage:
                         raise
                     return False
 
-    def rewrite(self, *, patience: float) -> None:
-        """Write the database anew without its gaps, all or nothing; needs as much room again while it runs.
+    def rewrite(self, *, wait: float) -> None:
+        """Write the database again without its gaps, all or nothing; needs as much room again while it runs.
 
-        patience  seconds to wait for another process that writes
+        wait  seconds to wait for another process that writes
         """
         with self.read_lock, self._write_lock:
             self._refuse_closed()
             with translated(self.name):
-                patiently(lambda: self._writer.execute("VACUUM"), self.name, patience)
-        self.tidy(patience=patience)
+                retry_while_busy(lambda: self._writer.execute("VACUUM"), self.name, wait)
+        self.tidy(wait=wait)
 
     @property
     def has_snapshot(self) -> bool:
@@ -306,7 +306,7 @@ class Storage:
 
 
 def _file_of(folder: Path | None) -> tuple[int, int] | None:
-    """What tells the database's file from one that takes its place; None where there is none."""
+    """Return what distinguishes the database file from one that takes its place, None without a file."""
     try:
         state = None if folder is None else (folder / DATABASE).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -331,7 +331,7 @@ def _held(lock: threading.RLock, deadline: float) -> Iterator[bool]:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is a file; raises OSError where that cannot be told, as `Path.exists` does not."""
+    """Whether the file exists; raises OSError where that cannot be determined, as `Path.exists` does not."""
     try:
         path.stat()
     except FileNotFoundError:

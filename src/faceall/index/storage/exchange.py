@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Iterable
 
 from faceall.errors import VectorError
-from faceall.index import rows
 from faceall.index.checks import checked_keys, checked_vectors
-from faceall.index.rows import Block
+from faceall.index.storage import rows
+from faceall.index.storage.rows import Block
 
 
 def exchange(

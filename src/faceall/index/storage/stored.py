@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
-from faceall.index import rows, schema
 from faceall.index.checks import measured
-from faceall.index.connection import connect, translated
-from faceall.index.rows import Block
-from faceall.index.storage import Storage
+from faceall.index.storage import rows, schema
+from faceall.index.storage.connection import connect, translated
+from faceall.index.storage.database import Storage
+from faceall.index.storage.rows import Block
 from faceall.types import Int64Array
 
 

@@ -1,0 +1,1 @@
+"""Verify, back up, compact and salvage an index."""

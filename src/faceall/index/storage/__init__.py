@@ -1,0 +1,1 @@
+"""The database of an index: connections, tables, transactions and snapshots."""
