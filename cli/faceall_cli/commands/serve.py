@@ -24,6 +24,9 @@ _DEPENDENCIES = ("flask", "prometheus_client", "waitress", "werkzeug")
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0: any free port.")
 @click.option("--allowed-host", multiple=True, metavar="NAME", help="Additional host name of the server.")
+@click.option("--behind-proxy", is_flag=True, help="Trust the X-Forwarded headers of a reverse proxy.")
+@click.option("--root-path", default="", metavar="PATH", help="Serve the app below a path, for example /faces.")
+@click.option("--allow-origin", multiple=True, metavar="URL", help="Website whose scripts may use the API (CORS).")
 @click.option("--create-key", is_flag=True, help="Create an API key, print it once, and exit.")
 @click.option("--label", default="", metavar="TEXT", help="Description of the key, with --create-key.")
 @click.option("--list-keys", is_flag=True, help="List the API keys, and exit.")
@@ -36,6 +39,9 @@ def serve(
     host: str,
     port: int,
     allowed_host: tuple[str, ...],
+    behind_proxy: bool,
+    root_path: str,
+    allow_origin: tuple[str, ...],
     create_key: bool,
     label: str,
     list_keys: bool,
@@ -60,7 +66,14 @@ def serve(
     if create_key or list_keys or revoke_key:
         _manage_keys(console, Keys.of_gallery(gallery), create_key, label, revoke_key)
         return
-    options = ServerOptions(host=host, port=port, allowed_hosts=allowed_host)
+    options = ServerOptions(
+        host=host,
+        port=port,
+        allowed_hosts=allowed_host,
+        behind_proxy=behind_proxy,
+        root_path=root_path,
+        allowed_origins=allow_origin,
+    )
     serve_gallery(gallery, options, embedder=make_embedder(model), announce=console.remark)
 
 

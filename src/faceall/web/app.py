@@ -20,6 +20,7 @@ from faceall.web.pages import routes as pages
 from faceall.web.security.guard import Guard
 from faceall.web.security.keys import KEYS_FILE, Keys
 from faceall.web.security.limits import DecodeBudget
+from faceall.web.security.proxy import install_proxy
 from faceall.web.serializers import Serializer
 from faceall.web.services import EXTENSION, Services
 from faceall.web.work.batching import Worker
@@ -98,6 +99,7 @@ def create_app(
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(login.blueprint)
     app.register_blueprint(faceall_routes.make_blueprint())
+    install_proxy(app, chosen)
     return app
 
 
@@ -169,6 +171,7 @@ def _guard(gallery: Gallery, options: ServerOptions, worker: Worker | None, metr
         host=options.host,
         keys=Keys(gallery.folder / KEYS_FILE),
         allowed_hosts=options.allowed_hosts,
+        allowed_origins=options.allowed_origins,
         metrics=metrics,
         admit=worker.admit if worker else None,
         heavy=IMAGE_ENDPOINTS,

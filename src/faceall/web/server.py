@@ -123,7 +123,7 @@ def _listen(app: Flask, options: ServerOptions):  # type: ignore[no-untyped-def]
             cleanup_interval=_CLEANUP_SECONDS,
             asyncore_use_poll=True,  # select supports file descriptors up to 1024 only
             ident="faceall",
-            clear_untrusted_proxy_headers=True,
+            clear_untrusted_proxy_headers=not options.behind_proxy,
         )
         server.channel_class = TimedChannel
         server.may_send = services_of(app).guard.may_send

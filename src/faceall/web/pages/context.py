@@ -33,6 +33,7 @@ def texts() -> Texts:
 def render(template: str, section: str = "", *, status: int = 200, **values: Any) -> Response:
     """Render a page; `section` is the entry of the navigation that it belongs to."""
     words, guard = texts(), services().guard
+    here = request.full_path.removesuffix("?") if request.method == "GET" else request.path
     shared = {
         "t": words,
         "n": words.count,
@@ -40,7 +41,8 @@ def render(template: str, section: str = "", *, status: int = 200, **values: Any
         "languages": LANGUAGES,
         "texts_for_scripts": json.dumps(words.for_scripts(), ensure_ascii=False, separators=(",", ":")),
         "theme": _theme(),
-        "here": request.full_path.removesuffix("?") if request.method == "GET" else request.path,
+        "root": request.script_root,
+        "here": request.script_root + here,
         "section": section,
         "blank_image": _BLANK,
         "photo_image": photo_image,
@@ -58,7 +60,7 @@ def render(template: str, section: str = "", *, status: int = 200, **values: Any
 
 def keep_preferences() -> Response:
     """Store the language or theme of the form in a cookie, and redirect to the page that sent it."""
-    response = redirect(local_address(request.form.get("next", "")))
+    response = redirect(local_address(request.form.get("next", ""), f"{request.script_root}/"))
     if request.form.get("sign_out"):
         services().guard.sign_out(response)
     for cookie, field, known in ((LANGUAGE_COOKIE, "language", LANGUAGES), (THEME_COOKIE, "theme", THEMES)):
@@ -68,10 +70,10 @@ def keep_preferences() -> Response:
     return response  # type: ignore[return-value]  # werkzeug's response is flask's here
 
 
-def local_address(address: str) -> str:
-    """Return an address of this site unchanged, and "/" for any other, so that there is no open redirect."""
+def local_address(address: str, start: str = "/") -> str:
+    """Return an address of this site unchanged, and `start` for any other, to prevent open redirects."""
     safe = address.startswith("/") and not address.startswith("//") and "\\" not in address and address.isprintable()
-    return address if safe else "/"
+    return address if safe else start
 
 
 def photo_image(photo: int, max_side: int, face: int | None = None) -> str:

@@ -41,4 +41,4 @@ def _form(onward: str, *, problem: str = "", status: int = 200) -> Response:
 
 
 def _onward(address: str) -> Response:
-    return redirect(local_address(address), 303)  # type: ignore[return-value]  # werkzeug's response is flask's here
+    return redirect(local_address(address, f"{request.script_root}/"), 303)  # type: ignore[return-value]  # werkzeug's response is flask's here

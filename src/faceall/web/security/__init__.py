@@ -6,6 +6,7 @@
 `guard`                `Guard`, the checks before and after each route
 `keys`                 `Keys` and `Sessions`, API keys and browser sessions
 `headers`              security headers, Host header and Origin checks
+`proxy`                headers of a reverse proxy, and a root path
 `limits`               `DecodeBudget`, `RateLimit`, `parse_json`
 `slow_clients`         slow-client protection in the waitress server
 =====================  ==================================================================

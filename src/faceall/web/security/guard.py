@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from faceall.errors import FaceallError
 from faceall.web.metrics import CONTENT_TYPE, Metrics, access_line
 from faceall.web.refusal import RefusedError
-from faceall.web.security.headers import Hosts, add_headers, check_origin, is_loopback
+from faceall.web.security.headers import Hosts, add_cors_headers, add_headers, check_origin, is_loopback
 from faceall.web.security.keys import Key, Keys, Sessions
 from faceall.web.security.limits import RateLimit, client_of, too_many
 
@@ -48,6 +48,8 @@ class Guard:
         The API keys. A key is required if there is any, and always beyond the loopback interface.
     allowed_hosts : tuple of str
         Additional host names of the server.
+    allowed_origins : tuple of str
+        Origins of other websites whose scripts may use the API.
     metrics : Metrics, optional
         Receives the counts.
     admit : callable, optional
@@ -66,6 +68,7 @@ class Guard:
         host: str,
         keys: Keys,
         allowed_hosts: tuple[str, ...] = (),
+        allowed_origins: tuple[str, ...] = (),
         metrics: Metrics | None = None,
         admit: Admit | None = None,
         heavy: frozenset[str] = frozenset(),
@@ -73,6 +76,7 @@ class Guard:
         requests: RateLimit | None = None,
     ) -> None:
         self._hosts = Hosts(host, allowed_hosts)
+        self._origins = frozenset(allowed_origins)
         self._keys = keys
         self.sessions = Sessions(keys)
         self._locked = bool(keys.all) or not is_loopback(host)
@@ -116,7 +120,7 @@ class Guard:
             httponly=True,
             samesite="Strict",
             secure=request.is_secure,
-            path="/",
+            path=_cookie_path(),
         )
         return True
 
@@ -139,7 +143,7 @@ class Guard:
     def sign_out(self, response: AnyResponse) -> None:
         """Close the session of the current request and delete its cookie."""
         self.sessions.close(request.cookies.get(COOKIE, ""))
-        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
+        response.delete_cookie(COOKIE, path=_cookie_path(), httponly=True, samesite="Strict")
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
     @property
@@ -182,11 +186,15 @@ class Guard:
 
     def _check(self) -> AnyResponse | None:
         self._hosts.check(request.headers.get("Host"))
+        if request.method == "OPTIONS" and self._is_allowed_origin():
+            return Response(status=204)  # a CORS preflight request, which has no key; `_after` adds its headers
         if self.locked:
             g.key = self._identify()
             if g.key is None and request.endpoint not in OPEN_ENDPOINTS:
                 return self._ask_for_key()
-        check_origin(request.method, request.headers, f"{request.scheme}://{request.host}")
+        by_header = g.get("key") is not None and "Authorization" in request.headers
+        if not by_header and not self._is_allowed_origin():  # browsers never add a key by themselves
+            check_origin(request.method, request.headers, f"{request.scheme}://{request.host}")
         if not is_loopback(request.remote_addr or ""):
             self._requests.check(client_of(request.remote_addr))
         if self._admit is not None and request.endpoint in self._heavy:
@@ -195,15 +203,22 @@ class Guard:
             g.slot = slot
         return None
 
+    def _is_allowed_origin(self) -> bool:
+        """Return whether the current request comes from a script of an allowed website and is for the API."""
+        return request.headers.get("Origin") in self._origins and request.path.startswith("/api/")
+
     def _ask_for_key(self) -> AnyResponse:
         """Redirect a browser to the login page; raise RefusedError (401) for other clients."""
         page = (request.endpoint or "").startswith("pages.") and request.method in ("GET", "HEAD")
         if not page:
             raise _unauthorized("an API key is required: send it as 'Authorization: Bearer KEY'")
-        return redirect(f"{LOGIN}?next={quote(request.full_path.removesuffix('?'), safe='/')}", 303)
+        wanted = quote(request.script_root + request.full_path.removesuffix("?"), safe="/")
+        return redirect(f"{request.script_root}{LOGIN}?next={wanted}", 303)
 
     def _after(self, response: Response) -> Response:
         add_headers(response.headers, secure=request.is_secure)
+        if self._is_allowed_origin():
+            add_cors_headers(response.headers, request.headers["Origin"])
         if response.status_code == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         seconds = time.monotonic() - g.get("began", time.monotonic())
@@ -244,6 +259,10 @@ def check_reach(host: str, keys: Keys) -> None:
             f"--host {host} makes the server reachable from other machines, and this gallery has no API key; "
             "create one first with faceall serve --create-key"
         )
+
+
+def _cookie_path() -> str:
+    return f"{request.script_root}/"
 
 
 def _unauthorized(text: str) -> RefusedError:

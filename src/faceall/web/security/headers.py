@@ -66,6 +66,17 @@ def add_headers(headers: Headers, *, secure: bool = False) -> None:
     headers.setdefault("Cache-Control", "no-store")
 
 
+def add_cors_headers(headers: Headers, origin: str) -> None:
+    """Let scripts of another website read a response (CORS); cookies are never sent with their requests."""
+    headers["Access-Control-Allow-Origin"] = origin
+    headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE"
+    headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Last-Event-ID"
+    headers["Access-Control-Expose-Headers"] = "Retry-After"
+    headers["Access-Control-Max-Age"] = "600"
+    headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    headers.add("Vary", "Origin")
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address can be reached from this machine only."""
     if host == "localhost":

@@ -3,7 +3,7 @@
 import { copyOf } from "./base.js";
 import { drawMarks } from "./marks.js";
 import { explain } from "./request.js";
-import { language, nameOf, text, textFor } from "./texts.js";
+import { language, nameOf, root, text, textFor } from "./texts.js";
 
 const TONES = { "no-face": "warn", refused: "warn", unreadable: "bad", "too-large": "bad", failed: "bad", stopped: "warn" };
 
@@ -48,7 +48,7 @@ export class Card {
     this.part("message").textContent = remarkOn(result);
     if (result.photo) {
       this.part("open").hidden = false;
-      this.part("open").querySelector("a").href = `/photos/${result.photo}`;
+      this.part("open").querySelector("a").href = `${root}/photos/${result.photo}`;
     }
     this.settle(text(`outcome.${result.status}`) ? result.status : result.error ? "failed" : "registered");
   }
@@ -57,7 +57,7 @@ export class Card {
     const people = new Map(faces.filter(({ person }) => person).map(({ person }) => [person.id, person]));
     for (const person of people.values()) {
       const link = document.createElement("a");
-      link.href = `/people/${person.id}`;
+      link.href = `${root}/people/${person.id}`;
       link.textContent = text("script.filed", { name: nameOf(person) });
       this.part("people").append(link, " ");
     }
@@ -105,5 +105,5 @@ function remarkOn({ status, error, message, notes }) {
 }
 
 function imageOf(photo) {
-  return `/api/v1/photos/${photo}/image?max=640`;
+  return `${root}/api/v1/photos/${photo}/image?max=640`;
 }

@@ -1,6 +1,7 @@
 // Upload photos in batches and follow their registration.
 
 import { ask, pause } from "./request.js";
+import { root } from "./texts.js";
 
 const MOST_FILES = 8;
 const MOST_BYTES = 24 * 1024 * 1024;
@@ -84,7 +85,7 @@ async function follow(id, cards) {
 // The browser resumes an interrupted stream; only a refused one ends here early.
 function listen(id, finish) {
   return new Promise((ended) => {
-    const events = new EventSource(`/api/v1/jobs/${id}/events`);
+    const events = new EventSource(`${root}/api/v1/jobs/${id}/events`);
     const end = () => {
       events.close();
       ended();

@@ -11,7 +11,7 @@ const list = at("people");
 
 at("group").addEventListener("click", async () => {
   await attempt(async () => {
-    if (await groupFaces(at("notice"))) location.assign("/people?unnamed=only");
+    if (await groupFaces(at("notice"))) location.assign(root + "/people?unnamed=only");
   });
 });
 
@@ -32,7 +32,7 @@ if (list) {
     const into = Number(form.get("into"));
     const others = checked().map((box) => Number(box.value)).filter((id) => id !== into);
     for (const id of others) await ask("POST", `/people/${id}/merge`, { into });
-    location.assign(`/people/${into}`);
+    location.assign(`${root}/people/${into}`);
   });
 }
 

@@ -4,7 +4,7 @@ import { copyOf, onSubmit } from "./base.js";
 import { rename } from "./naming.js";
 import { ask } from "./request.js";
 import { watchSelection } from "./selection.js";
-import { language } from "./texts.js";
+import { language, root } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
 const person = at("person").dataset.person;
@@ -12,13 +12,13 @@ const checked = watchSelection(at("faces"), 1);
 
 onSubmit(at("rename-form"), async (form) => {
   const id = await rename(person, form.get("name").trim());
-  if (id) location.assign(`/people/${id}`);
+  if (id) location.assign(`${root}/people/${id}`);
 });
 
 onSubmit(at("merge-form"), async (form) => {
   const into = Number(form.get("into"));
   await ask("POST", `/people/${person}/merge`, { into });
-  location.assign(`/people/${into}`);
+  location.assign(`${root}/people/${into}`);
 });
 
 onSubmit(at("split-form"), async (form) => {
@@ -26,7 +26,7 @@ onSubmit(at("split-form"), async (form) => {
   const to = form.get("to").trim() || null;
   const all = faces.length === at("faces").querySelectorAll(".tile-select input").length;
   const answer = await ask("POST", `/people/${person}/split`, { faces, to });
-  location.assign(all && answer?.id ? `/people/${answer.id}` : location.href);
+  location.assign(all && answer?.id ? `${root}/people/${answer.id}` : location.href);
 });
 
 onSubmit(at("delete-form"), async () => {
@@ -54,5 +54,5 @@ function showReceipt({ removed, receipt: paper }) {
   save.download = `receipt-${paper.id}.json`;
   at("person").replaceChildren(receipt);
   at("person").querySelector("h1").focus();
-  history.replaceState(null, "", "/people"); // the page of this person no longer exists
+  history.replaceState(null, "", `${root}/people`); // the page of this person no longer exists
 }

@@ -2,6 +2,7 @@
 
 import { attempt, onSubmit, openDialog } from "./base.js";
 import { ask } from "./request.js";
+import { root } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
 const photo = document.querySelector("[data-photo]").dataset.photo;
@@ -28,10 +29,10 @@ for (const item of document.querySelectorAll("[data-face]")) {
 
 onSubmit(at("delete-face-form"), async () => {
   await ask("DELETE", `/faces/${faceToDelete}`);
-  location.assign(document.querySelectorAll("[data-face]").length > 1 ? `/photos/${photo}` : "/people");
+  location.assign(document.querySelectorAll("[data-face]").length > 1 ? `${root}/photos/${photo}` : `${root}/people`);
 });
 
 onSubmit(at("delete-form"), async () => {
   await ask("DELETE", `/photos/${photo}`);
-  location.assign("/people");
+  location.assign(root + "/people");
 });

@@ -1,8 +1,8 @@
 // Requests to the server; error responses become `RequestError`.
 
-import { language, text } from "./texts.js";
+import { language, root, text } from "./texts.js";
 
-const API = "/api/v1";
+const API = `${root}/api/v1`;
 
 /** An error response: its code, e.g. "conflict", its status, and the seconds until a retry. */
 export class RequestError extends Error {
@@ -49,7 +49,7 @@ async function reach(url, options) {
     throw new RequestError("network", text("problems.network"), 0);
   }
   if (answer.ok) return answer;
-  if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (answer.status === 401) location.assign(`${root}/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   const { error } = await answer.json().catch(() => ({}));
   throw new RequestError(error?.code ?? "internal", error?.message ?? "", answer.status, Number(answer.headers.get("Retry-After")));
 }

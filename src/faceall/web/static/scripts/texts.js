@@ -1,6 +1,7 @@
 // The texts of the page's language, from a <meta> element.
 
 const entries = JSON.parse(document.querySelector('meta[name="texts"]').content);
+export const root = document.querySelector('meta[name="root"]').content; // the path below which the app is served
 export const language = document.documentElement.lang;
 const plurals = new Intl.PluralRules(language);
 const percents = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
