@@ -1,0 +1,97 @@
+"""Nothing overlaps or scrolls sideways, however many people there are and however long their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from driving import Browser
+
+WIDTHS = (1280, 768, 390)
+_OVERLAPS = """
+const boxes = [...document.querySelectorAll(arguments[0])].map((element) => [element, element.getBoundingClientRect()])
+  .filter(([, box]) => box.width && box.height);
+const found = [];
+for (let i = 0; i < boxes.length; i++) {
+  for (let j = i + 1; j < Math.min(boxes.length, i + 40); j++) {
+    const [a, b] = [boxes[i][1], boxes[j][1]];
+    const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (wide > 1 && high > 1) found.push([boxes[i][0].textContent.trim(), boxes[j][0].textContent.trim()]);
+  }
+}
+return found;
+"""
+_SPILLS = """
+return [...document.querySelectorAll(arguments[0])].flatMap((tile) => {
+  const outer = tile.getBoundingClientRect();
+  return [...tile.querySelectorAll("*")].filter((inner) => {
+    if (inner.closest(".unseen, option, datalist")) return false;
+    const box = inner.getBoundingClientRect();
+    return box.width && (box.right > outer.right + 1.5 || box.left < outer.left - 1.5);
+  }).map((inner) => `${inner.tagName}.${inner.className.baseVal ?? inner.className}`);
+});
+"""
+_SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser at a server with 971 people of long names, one of them with 145 faces."""
+    from driving import Browser
+    from large import serving_many
+
+    browser = Browser()
+    try:
+        with serving_many(tmp_path_factory.mktemp("many")) as address:
+            browser.address = address
+            yield browser
+    finally:
+        browser.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    ("path", "tiles"),
+    [
+        ("/people", "#people > .tile"),
+        ("/people/1", "#faces > .tile"),
+        ("/people/1?show=photos", ".grid > .tile"),
+        ("/photos/1?face=1", ".photo-face"),
+        ("/status", ".panel"),
+        ("/search", ".panel"),
+        ("/", ".field"),
+    ],
+)
+def test_tiles_do_not_overlap(crowded: Browser, path: str, tiles: str, width: int) -> None:
+    """On each page, at the widths of a desktop, a tablet and a phone."""
+    crowded.resize((width, 900))
+    crowded.go(path)
+    crowded.one("main h1")
+    assert crowded.run(_OVERLAPS, tiles) == []
+    assert crowded.run(_SPILLS, tiles) == []
+    assert crowded.run(_SIDEWAYS) == 0
+
+
+def overflowing_dialogs(browser: Browser) -> list[Any]:
+    """The dialogs of a page whose content is wider than they are."""
+    script = """
+    return [...document.querySelectorAll("dialog")].filter((dialog) => {
+      dialog.showModal();
+      const wide = dialog.scrollWidth > dialog.clientWidth + 1;
+      dialog.close();
+      return wide;
+    }).map((dialog) => dialog.id);
+    """
+    return list(browser.run(script))
+
+
+@pytest.mark.parametrize("path", ["/people", "/people/1", "/photos/1"])
+def test_dialogs_hold_long_names(crowded: Browser, path: str) -> None:
+    """On a phone no dialog scrolls sideways."""
+    crowded.resize((390, 844))
+    crowded.go(path)
+    assert overflowing_dialogs(crowded) == []
