@@ -226,7 +226,7 @@ def deep_json(victim: Victim) -> Answer:
 
 
 def inner_url(victim: Victim) -> Answer:
-    """The cloud's metadata as a image."""
+    """The cloud's metadata as an image."""
     return victim.post(REGISTER, b'{"urls":["http://169.254.169.254/latest/meta-data/"]}', "application/json")
 
 

@@ -12,13 +12,13 @@ TWO_FACES: list[Square] = [(10, 20, 50, (9, 9, 200)), (80, 2, 20, (200, 9, 9))]
 
 
 def image_file(squares: list[Square] | int | None = None, kind: str = "PNG", **size: int) -> bytes:
-    """The file of a image with squares; of one square for a number; black for None."""
+    """The file of an image with squares; of one square for a number; black for None."""
     chosen = [] if squares is None else one_face(squares) if isinstance(squares, int) else squares
     return encoded(PillowImage.fromarray(paint(chosen, **size)), kind)
 
 
 def encoded(image: PillowImage.Image, kind: str = "PNG", **options: Any) -> bytes:
-    """A image as the bytes of a file."""
+    """An image as the bytes of a file."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()

@@ -244,7 +244,7 @@ def test_a_threshold_says_who_matches(filled: Any) -> None:
     assert [match["match"] for match in answer["faces"][0]["matches"]] == [True]
 
 
-def test_a_image_of_nobody_finds_no_face(filled: Any) -> None:
+def test_an_image_of_nobody_finds_no_face(filled: Any) -> None:
     """It is no error to search with one."""
     answer = filled.post(f"{API}/search", data={"file": sent(image_file())})
     assert (answer.status_code, answer.json["faces"]) == (200, [])
@@ -385,3 +385,14 @@ def test_an_alpha_channel_and_turned_images_are_searched_upright(filled: Any) ->
     answer = filled.post(f"{API}/search", data={"file": sent(encoded(image, exif=exif))}).json
     assert (answer["width"], answer["height"]) == (120, 90)
     assert answer["faces"][0]["box"] == [0, 0, 30, 30]
+
+
+def test_the_name_of_all_faces_of_a_person_is_removed(filled: Any) -> None:
+    """The faces stay in the gallery without a person, and the person is gone."""
+    people = filled.get(f"{API}/people?q=ada").json["people"]
+    before = filled.get(f"{API}/faces?unassigned=true").json["total"]
+    answer = filled.post(f"{API}/people/{people[0]['id']}/unassign")
+    assert answer.json == {"faces": people[0]["faces"]}
+    assert filled.get(f"{API}/people/{people[0]['id']}").status_code == 404
+    assert filled.get(f"{API}/faces?unassigned=true").json["total"] == before + people[0]["faces"]
+    assert filled.post(f"{API}/people/999/unassign").status_code == 404

@@ -20,12 +20,12 @@ from tiny_model import write_tiny_model
 
 
 def numbered(number: int, side: int = 4) -> Image:
-    """A image that carries a number."""
+    """An image that carries a number."""
     return np.full((side, side, 3), number, np.uint8)
 
 
 class CountingDetector:
-    """Finds in a image one face whose box starts at the image's number; fails at images of number 13.
+    """Finds in an image one face whose box starts at the image's number; fails at images of number 13.
 
     It waits for `gate` before it does anything, and notes what it was given at once.
     """
@@ -145,7 +145,7 @@ def test_large_images_go_in_smaller_batches(make: Callable[..., Worker], detecto
     assert detector.batches == [[1, 2], [3], [4], [5, 6]]
 
 
-def test_a_image_at_which_the_net_fails_fails_alone(make: Callable[..., Worker], detector: CountingDetector) -> None:
+def test_an_image_at_which_the_net_fails_fails_alone(make: Callable[..., Worker], detector: CountingDetector) -> None:
     """Its error is raised in the thread that sent it; the others of its batch are answered."""
     worker = make(max_images=4)
     detector.gate.clear()

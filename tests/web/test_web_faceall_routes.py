@@ -21,7 +21,7 @@ from faceall.web.errors import RefusedError
 
 
 def post_register(client: Any, names: str, *files: tuple[str, bytes]) -> Any:
-    """A form as a browser sends it to /faceRegister: a image's field is called like its file."""
+    """A form as a browser sends it to /faceRegister: an image's field is called like its file."""
     form = browser_form([("names", names)], [(field, field, data) for field, data in files])
     return client.post("/faceRegister", **form)
 
@@ -171,7 +171,7 @@ def test_an_empty_gallery_has_no_faces(client: Any) -> None:
     assert client.post("/faceRetrieve", data={"name": "q", "q": sent(image_file(1))}).json == {"faces": []}
 
 
-def test_a_image_is_called_like_its_file(client: Any) -> None:
+def test_an_image_is_called_like_its_file(client: Any) -> None:
     """Two images may be called the same, and both are kept."""
     files = [("first", "same.png", image_file(1)), ("second", "same.png", image_file(2))]
     answer = client.post("/faceRegister", **browser_form([("names", "first*second*")], files))

@@ -49,7 +49,7 @@ def told(url: str, by: Fetcher) -> str:
     return str(caught.value)
 
 
-def test_a_image_comes_with_its_name_and_kind() -> None:
+def test_an_image_comes_with_its_name_and_kind() -> None:
     """The request names the host, asks for no compression and carries no secrets."""
     with LittleServer(answer(JPEG)) as server:
         got = fetcher(server.port).fetch(f"http://images.example:{server.port}/of/Anna%20B.jpg?x=1#part")
@@ -325,13 +325,13 @@ def test_what_is_no_image_is_refused_whatever_it_is_called(body: bytes, kind: st
     assert "root" not in text
 
 
-def test_a_image_with_a_wrong_kind_is_taken() -> None:
+def test_an_image_with_a_wrong_kind_is_taken() -> None:
     """Many servers do not know what they send."""
     with LittleServer(answer(image_file("PNG"), kind="application/octet-stream")) as server:
         assert fetcher(server.port).fetch(f"http://a.example:{server.port}/").data.startswith(b"\x89PNG")
 
 
-def test_a_image_with_too_many_pixels_is_refused() -> None:
+def test_an_image_with_too_many_pixels_is_refused() -> None:
     """By its header."""
     with LittleServer(answer(image_file(size=(40, 40)))) as server:
         assert "limit is 1,000" in told(f"http://a.example:{server.port}/", fetcher(server.port, max_pixels=1000))

@@ -34,7 +34,7 @@ def test_a_name_in_another_encoding_is_told(client: Any, route: str) -> None:
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_form_that_is_cut_off_or_badly_bounded_is_told(client: Any, route: str) -> None:
-    """No boundary, another one, and an end in the middle of a image."""
+    """No boundary, another one, and an end in the middle of an image."""
     whole = part(b"file", b"a.png", image_file(1)) + b"--limit--\r\n"
     for body, boundary in ((whole, ""), (whole, "; boundary=other"), (whole[:-40], "; boundary=limit")):
         assert "the form is malformed" in post(client, route, body, boundary)

@@ -45,7 +45,7 @@ def gate(**given: int | float) -> DecodeBudget:
     return DecodeBudget(**bounds)  # type: ignore[arg-type]
 
 
-def test_a_image_within_the_bounds_is_opened() -> None:
+def test_an_image_within_the_bounds_is_opened() -> None:
     """As RGB pixels."""
     with gate().open(image_file()) as image:
         assert image.shape == (30, 40, 3)

@@ -33,7 +33,7 @@ def test_other_names_are_other_paths(first: str, second: str) -> None:
     assert first == second or one != other[: len(one)]
 
 
-def test_a_image_without_a_name_gets_one() -> None:
+def test_an_image_without_a_name_gets_one() -> None:
     """An empty name makes no empty path."""
     assert from_parts(to_parts("")) == DEFAULT_NAME
 

@@ -97,14 +97,14 @@ def test_every_image_gets_its_own_result(client: Any) -> None:
 
 
 def test_what_is_of_no_use_is_not_kept(client: Any, folder: Path, gallery: Gallery) -> None:
-    """Neither its file nor a row stays of a image without a face, or of none at all."""
+    """Neither its file nor a row stays of an image without a face, or of none at all."""
     register(client, (image_file(), "nobody.png"), (b"no image", "text.png"), (image_file(7)[:120], "cut.png"))
     assert uploads_in(folder) == []
     assert gallery.status().files == 0
     assert register(client, (image_file(), "nobody.png"))[0]["status"] == "no-face"
 
 
-def test_a_image_belongs_to_whom_its_name_says(client: Any) -> None:
+def test_an_image_belongs_to_whom_its_name_says(client: Any) -> None:
     """Folders and file names count as on the command line; `person` and `unnamed` overrule them."""
     results = register(
         client, (image_file(1), "Ada/7.png"), (image_file(2), "eve_3.png"), (image_file(3), "IMG_0042.png")
@@ -173,7 +173,7 @@ def test_images_of_all_kinds_are_registered(client: Any, kind: str) -> None:
 
 
 def test_boxes_are_those_of_the_upright_photo(client: Any) -> None:
-    """A image that its camera turned is registered and shown upright."""
+    """An image that its camera turned is registered and shown upright."""
     image = PillowImage.open(io.BytesIO(image_file([(0, 0, 30, (9, 9, 200))]))).transpose(
         PillowImage.Transpose.ROTATE_90
     )

@@ -30,7 +30,7 @@ def forward(environ: Any, start_response: Any) -> Any:
     return _apps[0]({**environ, "REMOTE_ADDR": "127.0.0.1"}, start_response)
 
 
-# what no schema can say: whether bytes are a image, with how many faces, whether a URL can be reached, and in a form
+# what no schema can say: whether bytes are an image, with how many faces, whether a URL can be reached, and in a form
 # that one of two fields is needed
 _ALSO_RIGHT = {
     "/api/v1/register": [400],

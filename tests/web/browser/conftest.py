@@ -39,6 +39,21 @@ def window(served: Served) -> Iterator[Browser]:
     browser.close()
 
 
+@pytest.fixture(scope="session")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser at a server with 971 people of long names, one of them with 145 faces."""
+    from driving import Browser
+    from large import serving_many
+
+    browser = Browser()
+    try:
+        with serving_many(tmp_path_factory.mktemp("many")) as address:
+            browser.address = address
+            yield browser
+    finally:
+        browser.close()
+
+
 @pytest.fixture
 def browser(window: Browser) -> Iterator[Browser]:
     """The browser as a test finds it: a desktop's window, light, no cookies. It must not have complained afterwards.

@@ -1,4 +1,4 @@
-"""Write a image of every page, on a desktop in light and dark, on a phone, and in Chinese.
+"""Write an image of every page, on a desktop in light and dark, on a phone, and in Chinese.
 
 Usage: python tests/web/browser/take_screenshots.py [FOLDER]; else the images go to docs/screenshots.
 
@@ -72,7 +72,7 @@ def take(browser: Browser, photos: list[Path], folder: Path, view: str) -> None:
     browser.go("/search")
     browser.choose("#file", [photos[4]])
     browser.visible("#results[aria-busy=false] h2")
-    keep(browser, folder / f"retrieve-{view}.webp")
+    keep(browser, folder / f"search-{view}.webp")
 
 
 def addresses(browser: Browser) -> dict[str, str]:

@@ -33,7 +33,7 @@ def pages(window: Browser, served: Served, portraits: dict[str, Path]) -> list[s
 
 
 def search(browser: Browser, image: Path) -> None:
-    """Search with a image and wait for the answer."""
+    """Search with an image and wait for the answer."""
     browser.go("/search")
     browser.choose("#file", [image])
     browser.visible("#results[aria-busy=false] h2")
@@ -191,7 +191,7 @@ def test_the_browser_chooses_the_language(served: Served, pages: list[str], port
         assert card["status"] == chinese("outcome.unchanged")
         assert browser.text("#progress-text") == chinese.count("script.finished", 1)
         search(browser, portraits["photo_4"])
-        assert browser.text("#results h2") == chinese.count("retrieve.choose", 2)
+        assert browser.text("#results h2") == chinese.count("search.choose", 2)
         assert browser.complaints() == []
     finally:
         browser.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,21 +35,6 @@ return [...document.querySelectorAll(arguments[0])].flatMap((tile) => {
 });
 """
 _SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture(scope="module")
-def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser at a server with 971 people of long names, one of them with 145 faces."""
-    from driving import Browser
-    from large import serving_many
-
-    browser = Browser()
-    try:
-        with serving_many(tmp_path_factory.mktemp("many")) as address:
-            browser.address = address
-            yield browser
-    finally:
-        browser.close()
 
 
 @pytest.mark.parametrize("width", WIDTHS)

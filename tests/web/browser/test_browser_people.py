@@ -122,7 +122,8 @@ def test_people_are_merged_in_the_grid(browser: Browser, served: Served, make: M
         browser.click_on(browser.one(f"[data-person='{person}'] .tile-select"))
     assert browser.visible("#selected-text").text == "2 selected"
     browser.click("#merge-selected")
-    browser.click(f"#merge-names input[value='{second}']")
+    assert not browser.all("#merge-names input:checked")
+    browser.click_on(browser.one(f"#merge-names input[value='{second}']").find_element("xpath", ".."))
     go_on(browser, "#merge .primary")
     assert browser.text("h1") == "Grid two"
     assert served.ask(f"/people/{second}")["faces"] == 2
@@ -214,7 +215,7 @@ def test_a_face_is_named_on_its_photo(browser: Browser, served: Served, make: Ma
     person = make("Group", photos.group)
     photo = served.ask(f"/faces?person={person}")["faces"][0]["photo"]["id"]
     browser.go(f"/photos/{photo}")
-    nobody = next(item for item in browser.all(".photo-face") if "Nobody yet" in item.text)
+    nobody = next(item for item in browser.all(".photo-face") if "No name yet" in item.text)
     face = nobody.get_attribute("data-face")
     item = f".photo-face[data-face='{face}']"
     browser.click(f"{item} summary")
@@ -238,6 +239,6 @@ def test_an_address_that_leads_nowhere_is_a_page(browser: Browser) -> None:
     """A person who is no more, and any other wrong address, is told kindly and leads back."""
     for path in ("/people/999999", "/photos/999999", "/no/such/page"):
         browser.go(path)
-        assert browser.text("h1") == "Not here"
+        assert browser.text("h1") == "Not found"
         assert browser.one("main a.primary").get_attribute("href") == f"{browser.address}/"
     assert len(browser.complaints()) == 3  # the browser's own lines about the status 404

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, request
 
-from faceall.web.api.inputs import choice, id_in, ids_in, json_object, page, text_in
+from faceall.web.api.inputs import MAX_PAGE_SIZE, choice, id_in, ids_in, json_object, page, text_in
 from faceall.web.api.receipts import receipt_of
 from faceall.web.errors import refused
 from faceall.web.serializers import Json
@@ -20,6 +20,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.patch("/people/<int:person_id>")(rename)
     blueprint.post("/people/<int:person_id>/merge")(merge)
     blueprint.post("/people/<int:person_id>/split")(split)
+    blueprint.post("/people/<int:person_id>/unassign")(unassign)
     blueprint.delete("/people/<int:person_id>")(remove)
 
 
@@ -66,6 +67,16 @@ def split(person_id: int) -> Json:
     if target is None:
         raise refused(f"face {faces[0]} was changed at the same time; try again", 409)
     return show(target)
+
+
+def unassign(person_id: int) -> Json:
+    """Remove the name from all faces of a person; the faces stay in the gallery."""
+    gallery = services().gallery
+    gallery.people.get(person_id)
+    count = 0
+    while found := gallery.faces.page(person=person_id, limit=MAX_PAGE_SIZE).items:
+        count += gallery.faces.unassign([face.face_id for face in found])
+    return {"faces": count}
 
 
 def remove(person_id: int) -> Json:

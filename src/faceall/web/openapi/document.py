@@ -9,7 +9,7 @@ from flask import Response, jsonify
 
 from faceall.version import __version__
 from faceall.web.openapi.operations import CHANGES, IMAGES, PAGE, in_path, in_query, operation
-from faceall.web.openapi.schemas import FLAG, ID, SCHEMAS, TEXT, Schema, many, maybe, record, ref
+from faceall.web.openapi.schemas import COUNT, FLAG, ID, SCHEMAS, TEXT, Schema, many, maybe, record, ref
 from faceall.web.services import services
 
 _IMAGE: Schema = {"type": "string", "contentMediaType": "image/*", "format": "binary"}
@@ -92,6 +92,9 @@ def _people() -> Schema:
         },
         "/api/v1/people/{person_id}/merge": {"post": merge},
         "/api/v1/people/{person_id}/split": {"post": split},
+        "/api/v1/people/{person_id}/unassign": {
+            "post": operation("Remove the name from all faces of a person", record(faces=COUNT), parameters=person)
+        },
     }
 
 

@@ -14,6 +14,20 @@ from faceall.web.pages.texts import Texts
 from faceall.web.serializers import Json
 from faceall.web.services import services
 
+_MAX_DISTANCE = 4.0
+_LEVELS = (  # factors of the match threshold
+    (0.7, "search.level_very_strict"),
+    (0.85, "search.level_strict"),
+    (1.0, "search.level_balanced"),
+    (1.12, "search.level_lenient"),
+    (1.25, "search.level_very_lenient"),
+)
+_CERTAINTY = (  # up to these factors of the match threshold
+    (0.7, "search.certain", "good"),
+    (1.0, "search.likely", "good"),
+    (1.12, "search.possible", "warn"),
+    (float("inf"), "search.unlikely", ""),
+)
 _WORSE = {"no-face": "warn", "refused": "warn", "unreadable": "bad", "too-large": "bad", "failed": "bad"}
 
 
@@ -50,7 +64,9 @@ def problem_text(words: Texts, error: Mapping[str, Any]) -> str:
 def searched(words: Texts, found: Json) -> Json:
     """Split the matches of each face of a search by the threshold."""
     usual = usual_distance(found)
-    return {**found, "faces": [_answered(words, face, usual) for face in found["faces"]]}
+    faces = [_answered(words, face, usual) for face in found["faces"]]
+    first = next((number for number, face in enumerate(faces) if face["strong"]), 0)
+    return {**found, "faces": faces, "first": first}
 
 
 def usual_distance(found: Json) -> float:
@@ -58,25 +74,36 @@ def usual_distance(found: Json) -> float:
     return float(found["threshold"]["distance"]) if found["threshold"] else LIMIT
 
 
+def strictness_levels(usual: float) -> list[tuple[float, str]]:
+    """Return the squared distance and the text key of each strictness, the strictest first."""
+    return [(min(_MAX_DISTANCE, usual * factor), key) for factor, key in _LEVELS]
+
+
 def _answered(words: Texts, face: Json, usual: float) -> Json:
-    matches = [_match(words, match) for match in face["matches"]]
+    matches = [_match(words, match, usual) for match in face["matches"]]
     strong = [match for match in matches if match["distance"] <= usual]
-    return {**face, "strong": strong, "weaker": matches[len(strong) :], "nearest": matches[0] if matches else None}
+    label = strong[0]["name"] if strong and strong[0]["person"] else words("search.no_match_label")
+    nearest = matches[0] if matches else None
+    return {**face, "strong": strong, "weaker": matches[len(strong) :], "nearest": nearest, "label": label}
 
 
-def _match(words: Texts, match: Json) -> Json:
+def _match(words: Texts, match: Json, usual: float) -> Json:
     """Return a match in one form for faces and people."""
     by_person = "best" in match
     face = match["faces"][0] if by_person else match["face"]
     photo = _photo_of(face) if by_person else match["photo"]
     person = match["person"]
     marked = photo and url_for("pages.photo", photo_id=photo["id"], face=face)
+    distance = match["best"] if by_person else match["distance"]
+    certainty, tone = next((key, tone) for factor, key, tone in _CERTAINTY if distance <= usual * factor)
     return {
+        "certainty": words(certainty),
+        "tone": tone,
         "face": face,
         "photo": photo,
         "person": person,
         "name": shown_name(words, person),
-        "distance": match["best"] if by_person else match["distance"],
+        "distance": distance,
         "mean": match["mean"] if by_person and match["count"] > 1 else None,
         "similarity": match["similarity"],
         "link": url_for("pages.person", person_id=person["id"]) if by_person and person else marked,

@@ -19,7 +19,7 @@ from faceall.web import api
 from faceall.web.api.inputs import checked_urls, choice, name_of, whole
 from faceall.web.errors import describe, refused
 from faceall.web.pages.context import add_filters, duration, keep_preferences, render, texts, wants_page
-from faceall.web.pages.results import problem_text, registered, searched, usual_distance
+from faceall.web.pages.results import problem_text, registered, searched, strictness_levels, usual_distance
 from faceall.web.serializers import Json
 from faceall.web.services import services
 from faceall.web.work.jobs import Job
@@ -89,8 +89,7 @@ def search_answer() -> Response:
     values: Json = {
         "found": searched(texts(), found),
         "by": request.form.get("by"),
-        "usual_distance": usual,
-        "usual_percent": round(100 * (1 - usual / 2)),
+        "levels": strictness_levels(usual),
         "query_image": None if piece else _echo(),
     }
     return render("search_results.html", **values) if piece else _search_page(**values)
@@ -211,6 +210,7 @@ def _search_page(*, status: int = 200, **values: Any) -> Response:
     k = request.form.get("k", "")
     shown: Json = {
         "gallery_faces": len(services().gallery),
+        "names": _names(),
         "by": "person",
         "k": int(k) if k.isdecimal() and len(k) < 5 else RESULTS,
         "problem": "",

@@ -17,9 +17,23 @@ export function drawMarks(frame, width, height, faces) {
 
 /** Emphasise one of the drawn faces. */
 export function chooseMark(frame, number) {
+  [...frame.querySelectorAll(".labels g")].forEach((group, at) => {
+    group.setAttribute("class", at === number ? "chosen" : "");
+  });
   [...frame.querySelectorAll(".marks g")].forEach((group, at) => {
     group.setAttribute("class", at === number ? "chosen" : "dim");
   });
+}
+
+/** Give the names at the faces the size of text, however large the image is shown. */
+export function fitLabels(frame) {
+  const drawing = frame.querySelector(".labels");
+  const fit = () => {
+    const scale = Number(frame.dataset.width) / (drawing.getBoundingClientRect().width || 1);
+    for (const label of drawing.querySelectorAll("text")) label.setAttribute("font-size", 14 * scale);
+  };
+  new ResizeObserver(fit).observe(drawing);
+  fit();
 }
 
 /** Draw the crop of a face; `box` is in pixels of an image that is `width` wide. */

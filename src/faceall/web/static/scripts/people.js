@@ -1,13 +1,14 @@
-// The page People: name groups, merge people, group faces without a name.
+// The page People: search, sort and scroll through everyone; name groups, merge and unname people.
 
-import { attempt, copyOf, onSubmit } from "./base.js";
+import { attempt, copyOf, onSubmit, openDialog } from "./base.js";
 import { groupFaces } from "./grouping.js";
 import { rename } from "./naming.js";
+import { PeopleList } from "./people-list.js";
 import { ask } from "./request.js";
-import { watchSelection } from "./selection.js";
+import { Selection } from "./selection.js";
+import { root } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
-const list = at("people");
 
 at("group").addEventListener("click", async () => {
   await attempt(async () => {
@@ -15,37 +16,57 @@ at("group").addEventListener("click", async () => {
   });
 });
 
-for (const form of document.querySelectorAll("[data-who]")) {
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const name = form.elements.name.value.trim();
-    const { person, face } = form.closest("li").dataset;
-    const give = () => (person ? rename(person, name) : ask("PATCH", `/faces/${face}`, { person: name }));
-    if (name) await attempt(async () => (await give()) && location.reload());
-  });
-}
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("[data-who]");
+  if (!form) return;
+  event.preventDefault();
+  const name = form.elements.name.value.trim();
+  const { person, face } = form.closest("li").dataset;
+  const give = () => (person ? rename(person, name) : ask("PATCH", `/faces/${face}`, { person: name }));
+  if (name) await attempt(async () => (await give()) && location.reload());
+});
 
-if (list) {
-  const checked = watchSelection(list, 2);
-  at("merge-selected").addEventListener("click", () => offerNames(checked()));
+if (at("people")) {
+  const selection = new Selection(at("people"), at("selected"));
+  const list = new PeopleList(at("people"), selection);
+  at("select-all").addEventListener("click", () => list.selectAll());
+  at("clear-selected").addEventListener("click", () => selection.clear());
+  at("merge-selected").addEventListener("click", () => {
+    offerNames(list.records(selection.ids));
+    openDialog(at("merge"));
+  });
+  at("unname-selected").addEventListener("click", () =>
+    attempt(async () => {
+      for (const id of selection.ids) await ask("POST", `/people/${id}/unassign`);
+      location.reload();
+    }),
+  );
   onSubmit(at("merge-form"), async (form) => {
     const into = Number(form.get("into"));
-    const others = checked().map((box) => Number(box.value)).filter((id) => id !== into);
-    for (const id of others) await ask("POST", `/people/${id}/merge`, { into });
+    await mergeAll(selection.ids, into);
     location.assign(`${root}/people/${into}`);
+  });
+  onSubmit(at("name-form"), async (form) => {
+    const [first, ...others] = selection.ids;
+    const id = await rename(first, form.get("name").trim());
+    if (!id) return;
+    await mergeAll(others, id);
+    location.assign(`${root}/people/${id}`);
   });
 }
 
-/** Offer the names of the selected people, real names first. */
-function offerNames(boxes) {
-  const tiles = boxes.map((box) => box.closest("[data-person]"));
-  tiles.sort((a, b) => Boolean(a.querySelector("[data-who]")) - Boolean(b.querySelector("[data-who]")));
+async function mergeAll(ids, into) {
+  for (const id of ids) if (id !== into) await ask("POST", `/people/${id}/merge`, { into });
+}
+
+/** Offer the selected people to choose whose name is kept: those with a name and many photos first, none chosen. */
+function offerNames(people) {
   at("merge-names").replaceChildren();
-  for (const [place, tile] of tiles.entries()) {
+  for (const person of people.sort((a, b) => a.unnamed - b.unnamed || b.photos - a.photos)) {
     const choice = copyOf("merge-name");
-    choice.querySelector("input").value = tile.dataset.person;
-    choice.querySelector("input").checked = place === 0;
-    choice.querySelector("span").textContent = tile.dataset.name;
+    choice.querySelector("input").value = person.id;
+    choice.querySelector("img").src = person.image;
+    choice.querySelector("span").textContent = person.shown;
     at("merge-names").append(choice);
   }
 }

@@ -3,12 +3,12 @@
 import { copyOf, onSubmit } from "./base.js";
 import { rename } from "./naming.js";
 import { ask } from "./request.js";
-import { watchSelection } from "./selection.js";
+import { Selection } from "./selection.js";
 import { language, root } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
 const person = at("person").dataset.person;
-const checked = watchSelection(at("faces"), 1);
+const selection = new Selection(at("faces"), at("selected"));
 
 onSubmit(at("rename-form"), async (form) => {
   const id = await rename(person, form.get("name").trim());
@@ -22,7 +22,7 @@ onSubmit(at("merge-form"), async (form) => {
 });
 
 onSubmit(at("split-form"), async (form) => {
-  const faces = checked().map((box) => Number(box.value));
+  const faces = selection.ids;
   const to = form.get("to").trim() || null;
   const all = faces.length === at("faces").querySelectorAll(".tile-select input").length;
   const answer = await ask("POST", `/people/${person}/split`, { faces, to });

@@ -1,11 +1,12 @@
 // The page Search: choose a photo, pick a face, set the threshold.
 
-import { showMessage } from "./base.js";
+import { onSubmit, showMessage } from "./base.js";
 import { onShot } from "./camera.js";
-import { chooseMark, cutFace } from "./marks.js";
+import { chooseMark, cutFace, fitLabels } from "./marks.js";
+import { rename } from "./naming.js";
 import { isImage, onChoice, onDrop, onPaste } from "./picking.js";
-import { askForPiece, explain } from "./request.js";
-import { percent, text, textFor } from "./texts.js";
+import { ask, askForPiece, explain } from "./request.js";
+import { text, textFor } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
 const form = at("search");
@@ -74,10 +75,28 @@ function setUpChoices(results, shown) {
   for (const choice of results.querySelectorAll(".choice input")) {
     choice.addEventListener("change", () => choose(results, shown));
   }
+  for (const label of shown.querySelectorAll(".labels g")) {
+    label.addEventListener("click", () => {
+      results.querySelector(`.choice input[value="${label.dataset.at}"]`).checked = true;
+      choose(results, shown);
+    });
+  }
+  for (const form of results.querySelectorAll("[data-who]")) onSubmit(form, () => nameFace(form));
   choose(results, shown);
 }
 
+/** Name a registered face that has no name, or its group, and search again. */
+async function nameFace(form) {
+  const name = form.elements.name.value.trim();
+  if (!name) return;
+  const { person } = form.elements.name.dataset;
+  if (person) await rename(person, name);
+  else await ask("PATCH", `/faces/${form.closest("[data-face]").dataset.face}`, { person: name });
+  await find();
+}
+
 function cutFaces(results, shown) {
+  fitLabels(shown);
   if (shown.classList.contains("blank")) return;
   for (const choice of results.querySelectorAll(".choice")) {
     const box = choice.dataset.box.split(" ").map(Number);
@@ -93,23 +112,20 @@ function choose(results, shown) {
 
 function setUpSlider(results) {
   const slider = at("threshold");
+  const distances = slider.dataset.distances.trim().split(" ").map(Number);
+  const levels = [...results.querySelectorAll("[data-level]")].map((level) => level.textContent);
   const apply = () => {
-    const usual = slider.value === slider.dataset.usual;
-    // The default position means the exact threshold, which is between two steps of the slider.
-    const limit = usual ? Number(slider.dataset.distance) : 2 * (1 - slider.value / 100);
-    const shownLimit = text("script.distance_to", { distance: limit.toFixed(2) });
-    at("threshold-text").textContent = `${percent(slider.value / 100)} · ${shownLimit}`;
-    slider.setAttribute("aria-valuetext", at("threshold-text").textContent);
-    for (const answer of results.querySelectorAll(".answer")) sortMatches(answer, limit);
+    at("threshold-text").textContent = levels[slider.value];
+    slider.setAttribute("aria-valuetext", levels[slider.value]);
+    for (const answer of results.querySelectorAll(".answer")) {
+      sortMatches(answer, distances[slider.value]);
+      showLabel(results, answer);
+    }
   };
   slider.addEventListener("input", apply);
   slider.addEventListener("change", () => {
     const strong = results.querySelectorAll(".answer:not([hidden]) [data-matches] > li").length;
     at("announce").textContent = textFor("script.results", strong);
-  });
-  at("reset-threshold").addEventListener("click", () => {
-    slider.value = slider.dataset.usual;
-    apply();
   });
   apply();
 }
@@ -126,4 +142,13 @@ function sortMatches(answer, limit) {
   weaker.hidden = !far.length;
   weaker.querySelector("summary").textContent = textFor("script.weaker", far.length);
   answer.querySelector("[data-no-match]").hidden = near.length > 0;
+}
+
+/** Show the name of the nearest match at the face, in the list of faces and in the heading. */
+function showLabel(results, answer) {
+  const label = answer.querySelector("[data-matches] > li")?.dataset.name || text("script.no_match");
+  const { face } = answer.dataset;
+  for (const place of [answer, results.querySelectorAll(".choice")[face]]) place.querySelector("[data-label]").textContent = label;
+  const found = answer.querySelector("[data-matches] > li");
+  results.querySelector(`.labels [data-at="${face}"] [data-label]`).textContent = found ? label : "?";
 }

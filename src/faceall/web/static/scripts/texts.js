@@ -4,7 +4,6 @@ const entries = JSON.parse(document.querySelector('meta[name="texts"]').content)
 export const root = document.querySelector('meta[name="root"]').content; // the path below which the app is served
 export const language = document.documentElement.lang;
 const plurals = new Intl.PluralRules(language);
-const percents = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
 
 /** The text of a key such as "script.empty" with its placeholders filled in; "" for an unknown key. */
 export function text(key, values = {}) {
@@ -22,11 +21,6 @@ export function textFor(key, count, values = {}) {
 export function nameOf({ name, unnamed }) {
   const number = unnamed && /^unnamed (\d+)$/.exec(name)?.[1];
   return number ? text("common.unnamed_number", { number }) : name;
-}
-
-/** Format a fraction as a percentage, at least 0%. */
-export function percent(share) {
-  return percents.format(Math.max(0, share));
 }
 
 function find(key) {

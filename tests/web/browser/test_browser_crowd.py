@@ -1,0 +1,116 @@
+"""The page People with 971 people: search, order, letters, scrolling, selecting, naming and merging many."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from large import FACES_OF_ONE, PEOPLE, long_name
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+if TYPE_CHECKING:
+    from driving import Browser
+
+_NAMES = "return [...document.querySelectorAll('#people > li')].map((tile) => tile.dataset.name)"
+
+
+@pytest.fixture
+def people(crowded: Browser) -> Browser:
+    """The page, after its list was loaded."""
+    crowded.resize((1280, 900))
+    crowded.go("/people")
+    crowded.visible("#letters, #people")
+    crowded.wait(lambda: not crowded.all(".pages"), "the list")
+    return crowded
+
+
+def boxes(browser: Browser) -> list[Any]:
+    """The labels of the boxes that select a person."""
+    return browser.all("#people .tile-select")
+
+
+def test_only_what_is_seen_is_made(people: Browser) -> None:
+    """At first some tiles; more as one scrolls, to the last of all people."""
+    assert 60 <= len(people.run(_NAMES)) < 300
+    deadline = time.monotonic() + 60
+    while len(people.run(_NAMES)) < PEOPLE and time.monotonic() < deadline:
+        people.run("scrollTo(0, document.documentElement.scrollHeight)")
+        time.sleep(0.05)
+    assert people.run(_NAMES) == sorted(long_name(number) for number in range(PEOPLE))
+
+
+def test_a_search_filters_while_one_types(people: Browser) -> None:
+    """Case and accents do not count, and the number of people is said."""
+    people.one("#q").send_keys("NR00000097")
+    people.wait(lambda: len(people.run(_NAMES)) == 1, "one person")
+    assert people.run(_NAMES) == [long_name(970)]
+    assert people.text("#count") == "1 person"
+    people.one("#q").send_keys(Keys.BACKSPACE)
+    people.wait(lambda: people.text("#count") == "71 people", "more people")
+
+
+def test_people_are_sorted(people: Browser) -> None:
+    """By the number of photos, and by the time they came."""
+    people.run("const s = document.querySelector('#sort'); s.value = 'photos'; s.dispatchEvent(new Event('change'))")
+    first = people.one("#people > li")
+    assert first.get_attribute("data-name") == long_name(0)
+    assert f"{FACES_OF_ONE} photos" in first.text
+    people.run("const s = document.querySelector('#sort'); s.value = 'newest'; s.dispatchEvent(new Event('change'))")
+    assert people.run(_NAMES)[0] == long_name(970)
+
+
+def test_tiles_are_selected_by_range_all_and_none(people: Browser) -> None:
+    """Shift selects from the last one, the button all people, Escape none; the bar counts them."""
+    assert not people.one("#selected").is_displayed()
+    people.click_on(boxes(people)[1])
+    ActionChains(people.driver).key_down(Keys.SHIFT).click(boxes(people)[5]).key_up(Keys.SHIFT).perform()
+    assert people.text("#selected-text") == "5 selected"
+    people.click("#select-all")
+    assert people.text("#selected-text") == f"{PEOPLE} selected"
+    people.press(Keys.ESCAPE)
+    assert not people.one("#selected").is_displayed()
+    assert people.all("#people input:checked") == []
+
+
+def test_the_page_is_usable_soon(people: Browser) -> None:
+    """The tiles of the server are there at once; the list of all people takes its place without a jump."""
+    people.go("/people")
+    shift = people.run(
+        "return new Promise((done) => new PerformanceObserver((list, observer) => { observer.disconnect();"
+        " done(list.getEntries().filter((one) => !one.hadRecentInput).reduce((sum, one) => sum + one.value, 0)); })"
+        ".observe({ type: 'layout-shift', buffered: true }) || setTimeout(() => done(0), 2000))"
+    )
+    assert shift < 0.1
+
+
+def test_many_people_become_one_with_a_name(people: Browser) -> None:
+    """Three are selected and named at once."""
+    names = people.run(_NAMES)[10:13]
+    for box in boxes(people)[10:13]:
+        people.click_on(box)
+    people.click("#name-selected")
+    people.visible("#new-name").send_keys("Three in one")
+    people.click("#name-dialog .primary")
+    people.wait(lambda: people.text("h1") == "Three in one", "the person")
+    assert "3 faces" in people.text(".person-head")
+    people.go("/people")
+    people.wait(lambda: not people.all(".pages"), "the list")
+    people.one("#q").send_keys(names[1][-9:])
+    people.wait(lambda: people.text("#count") == "0 people", "no person")
+
+
+def test_names_are_removed_from_many(people: Browser) -> None:
+    """The faces of the selected people have no name afterwards."""
+    names = people.run(_NAMES)[20:22]
+    for box in boxes(people)[20:22]:
+        people.click_on(box)
+    old = people.one("main")
+    people.click("#unname-selected")
+    from test_browser_people import was_left
+
+    people.wait(lambda: was_left(old), "the page to load again")
+    people.wait(lambda: not people.all(".pages"), "the list")
+    assert not set(names) & set(people.run(_NAMES))
+    assert "2 faces have no name yet" in people.text("main")
