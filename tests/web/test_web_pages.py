@@ -265,3 +265,22 @@ def test_static_files_are_found(client: Any, app: Any, make_app: Callable[..., A
             answer = client.get(address)
             assert answer.status_code == 200, address
             assert answer.mimetype in ("text/css", "text/javascript", "image/svg+xml")
+
+
+def test_photos_lead_to_their_neighbours(client: Any) -> None:
+    """In the order of the gallery, or among the photos of a person; the first has none before, the last none after."""
+    names = ["Ada/1.png", "Eve/1.png", "Ada/2.png", "Eve/2.png", "Ada/3.png"]
+    results = register(client, *((image_file(number * 20), name) for number, name in enumerate(names)))
+    ids = [result["photo"] for result in results]
+    ada = results[0]["person"]["id"]
+
+    def neighbours(photo: int, query: str = "") -> list[str]:
+        html = client.get(f"/photos/{photo}{query}").text
+        return re.findall(r'rel="(?:prev|next)" id="\w+" href="([^"]+)"', html)
+
+    assert neighbours(ids[0]) == [f"/photos/{ids[1]}"]
+    assert neighbours(ids[2]) == [f"/photos/{ids[1]}", f"/photos/{ids[3]}"]
+    assert neighbours(ids[4]) == [f"/photos/{ids[3]}"]
+    among = f"?person={ada}"
+    assert neighbours(ids[2], among) == [f"/photos/{ids[0]}{among}", f"/photos/{ids[4]}{among}"]
+    assert client.get(f"/photos/{ids[0]}?person=999").status_code == 404

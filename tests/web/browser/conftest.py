@@ -110,7 +110,7 @@ def portraits(astronaut: Image, tmp_path_factory: pytest.TempPathFactory) -> dic
         "Eileen_2": np.ascontiguousarray(astronaut[:, ::-1]),
         "photo_3": gray,
         "photo_4": np.concatenate([astronaut, astronaut[:, ::-1]], axis=1),
-        "photo_5": np.ascontiguousarray(astronaut[300:, :]),
+        "photo_5": np.full_like(astronaut[:300], 90),
     }
     paths = {}
     for name, image in images.items():

@@ -239,7 +239,7 @@ def test_a_key_opens_the_pages(locked: tuple[Served, str], portraits: dict[str, 
         assert browser.text("h1") == "Sign in"
         assert violations(browser, axe) == []
         browser.one("#key").send_keys("faceall_wrong", Keys.ENTER)
-        assert "does not fit" in browser.visible("#problem").text
+        assert "Wrong key" in browser.visible("#problem").text
         browser.one("#key").send_keys(key, Keys.ENTER)
         browser.visible("#group")
         assert browser.driver.current_url.endswith("/people?unnamed=only")

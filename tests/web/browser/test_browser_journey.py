@@ -35,7 +35,7 @@ def test_an_empty_gallery_says_so(browser: Browser, served: Served) -> None:
     if served.ask("/status")["faces"]:
         pytest.skip("the gallery of this module is filled already")
     browser.go("/search")
-    assert browser.text("h2") == "The gallery is empty"
+    assert browser.text("h2") == "Your gallery is empty"
     browser.go("/people")
     assert browser.text(".calm h2") == "No people yet"
 
@@ -45,7 +45,7 @@ def test_every_photo_gets_its_answer(filled: list[dict[str, Any]], photos: Photo
     assert [card["name"] for card in filled] == [file.name for file in photos.all]
     *good, broken = filled
     assert {card["status"] for card in good} == {"Registered"}
-    assert broken["status"] == "This is not an image that can be read"
+    assert broken["status"] == "Not a readable image"
     assert broken["message"]
     assert broken["boxes"] == 0
 

@@ -18,7 +18,7 @@ from faceall.gallery.people.names import checked_name
 from faceall.web import api
 from faceall.web.api.inputs import checked_urls, choice, name_of, whole
 from faceall.web.errors import describe, refused
-from faceall.web.pages.context import add_filters, duration, keep_preferences, render, texts, wants_page
+from faceall.web.pages.context import add_filters, duration, keep_preferences, render, shown_name, texts, wants_page
 from faceall.web.pages.results import problem_text, registered, searched, strictness_levels, usual_distance
 from faceall.web.serializers import Json
 from faceall.web.services import services
@@ -152,7 +152,42 @@ def photo(photo_id: int) -> Response:
     marked = next((one for one in shown["faces"] if one["id"] == face), None)
     if face is not None and marked is None:
         raise refused(f"the photo {photo_id} has no face {face}", 404)
-    return render("photo.html", "people", photo=shown, marked=marked, names=_names())
+    person = whole(request.args, "person")
+    for one in shown["faces"]:
+        one.update(label=shown_name(texts(), one["person"]) if one["person"] else "?", strong=True)
+    return render(
+        "photo.html",
+        "people",
+        photo=shown,
+        marked=marked,
+        names=_names(),
+        person=services().gallery.people.get(person) if person is not None else None,
+        neighbours=_neighbours(photo_id, person),
+    )
+
+
+def _neighbours(photo_id: int, person: int | None) -> dict[str, str | None]:
+    """Return the addresses of the photos before and after a photo, of all photos or of those of a person."""
+    page = services().gallery.photos.page
+    low, high = 0, page(person=person, limit=0).total
+    while low < high:  # photos are ordered by id
+        middle = (low + high) // 2
+        found = page(person=person, limit=1, offset=middle).items
+        if found and found[0].photo_id < photo_id:
+            low = middle + 1
+        else:
+            high = middle
+    around = page(person=person, limit=3, offset=max(0, low - 1)).items
+    before = [one.photo_id for one in around if one.photo_id < photo_id]
+    after = [one.photo_id for one in around if one.photo_id > photo_id]
+    return {
+        "previous": _photo_url(before[-1], person) if before else None,
+        "next": _photo_url(after[0], person) if after else None,
+    }
+
+
+def _photo_url(photo_id: int, person: int | None) -> str:
+    return url_for("pages.photo", photo_id=photo_id, person=person)
 
 
 @blueprint.get("/status")
@@ -172,6 +207,8 @@ def status() -> Response:
         queue=found["queue"],
         uptime=duration(words, found["uptime_seconds"]),
         version=found["version"],
+        missing_files=found["missing_files"],
+        unnamed=found["unnamed_faces"],
     )
 
 

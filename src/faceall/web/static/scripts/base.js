@@ -19,6 +19,20 @@ for (const closer of document.querySelectorAll("[data-closes]")) {
   closer.addEventListener("click", () => closer.closest("dialog").close());
 }
 
+// Keyboard shortcuts, unless one types or a dialog is open. The dialog "shortcuts" lists them.
+const PAGES = { r: "register", s: "search", p: "people", t: "status" };
+const CLICKS = { ArrowLeft: "#previous", ArrowRight: "#next", z: "#zoom", "?": "[data-opens=shortcuts]" };
+document.addEventListener("keydown", (event) => {
+  const busy = event.target.closest?.("input, textarea, select, dialog, summary, [contenteditable]") || document.querySelector("dialog[open]");
+  if (busy || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "/") {
+    document.querySelector("input[type=search]")?.focus();
+    event.preventDefault();
+    return;
+  }
+  document.querySelector(PAGES[event.key] ? `[data-page=${PAGES[event.key]}]` : (CLICKS[event.key] ?? "#no-such-shortcut"))?.click();
+});
+
 /** Open a dialog; the browser restores the focus when it closes. Resolves to its return value. */
 export function openDialog(dialog) {
   dialog.returnValue = "";

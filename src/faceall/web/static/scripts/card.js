@@ -9,8 +9,8 @@ const TONES = { "no-face": "warn", refused: "warn", unreadable: "bad", "too-larg
 
 export class Card {
   /** Add a card to `list` for a file or a URL; `onSettled` is called with its result. */
-  constructor(list, { file, url, name, person, unnamed, onSettled }) {
-    Object.assign(this, { file, url, name, person, unnamed, onSettled, settled: false, bad: false });
+  constructor(list, { file, url, name, person, unnamed, sent = false, onSettled }) {
+    Object.assign(this, { file, url, name, person, unnamed, sent, onSettled, settled: false, bad: false });
     list.append(copyOf("card"));
     this.element = list.lastElementChild;
     this.frame = this.part("frame");
@@ -23,6 +23,7 @@ export class Card {
   }
 
   working() {
+    this.sent = true;
     this.say("running", "");
   }
 
@@ -38,6 +39,7 @@ export class Card {
   /** Show a result of the server: {status, photo, width, height, faces, error?, message?}. */
   finish(result) {
     const faces = result.faces ?? [];
+    if (!this.name) this.part("name").textContent = this.part("name").title = this.name = result.name;
     if (result.photo && (this.url || this.element.classList.contains("blank"))) this.show(imageOf(result.photo));
     if (faces.length) {
       drawMarks(this.frame, result.width, result.height, faces);

@@ -6,6 +6,7 @@ import { root } from "./texts.js";
 const MOST_FILES = 8;
 const MOST_BYTES = 24 * 1024 * 1024;
 const AT_ONCE = 2;
+const JOBS = "faceall-jobs"; // in the storage of the tab
 const MOST_TRIES = 20;
 
 /** Divide cards {file | url, name, person, unnamed} into batches of one person, with files or URLs only. */
@@ -42,7 +43,7 @@ async function sendBatch(cards) {
   try {
     const { job } = await post(formOf(cards));
     for (const card of cards) card.working();
-    await follow(job.id, cards);
+    await followJob(job.id, cards);
   } catch (problem) {
     if (problem.code === undefined) throw problem;
     if (problem.status === 413 && cards.length > 1) for (const card of cards) await sendBatch([card]);
@@ -70,8 +71,21 @@ async function post(form) {
   }
 }
 
-// Results arrive in the order of the photos, numbered from 1.
-async function follow(id, cards) {
+/** The jobs of this tab that are not done: {id, total}. */
+export async function unfinishedJobs() {
+  const jobs = await Promise.all(rememberedJobs().map((id) => ask("GET", `/jobs/${id}`).catch(() => null)));
+  const open = jobs.filter((job) => job && job.state !== "done");
+  sessionStorage.setItem(JOBS, JSON.stringify(open.map(({ id }) => id)));
+  return open;
+}
+
+function rememberedJobs() {
+  return JSON.parse(sessionStorage.getItem(JOBS) ?? "[]");
+}
+
+/** Give each card its result. Results arrive in the order of the photos, numbered from 1. */
+export async function followJob(id, cards) {
+  sessionStorage.setItem(JOBS, JSON.stringify([...new Set([...rememberedJobs(), id])]));
   const finish = (result, place) => cards[place].settled || cards[place].finish(result);
   await listen(id, finish);
   while (cards.some((card) => !card.settled)) {

@@ -1,6 +1,7 @@
 // The page of a photo: name, unassign and delete faces, delete the photo.
 
 import { attempt, onSubmit, openDialog } from "./base.js";
+import { fitLabels } from "./marks.js";
 import { ask } from "./request.js";
 import { root } from "./texts.js";
 
@@ -36,3 +37,25 @@ onSubmit(at("delete-form"), async () => {
   await ask("DELETE", `/photos/${photo}`);
   location.assign(root + "/people");
 });
+
+const frame = at("frame");
+if (frame) {
+  fitLabels(frame);
+  at("zoom").addEventListener("click", zoom);
+  const faces = [...document.querySelectorAll("[data-face]")];
+  for (const label of frame.querySelectorAll(".labels g")) {
+    label.addEventListener("click", () => {
+      const item = faces[label.dataset.at];
+      item.scrollIntoView({ block: "nearest" });
+      item.querySelector("details").open = true;
+      item.querySelector("[name=name]").focus({ preventScroll: true });
+    });
+  }
+}
+
+/** Show the photo at one, two and four times the width of the page, in turn. */
+function zoom() {
+  const next = { 1: 2, 2: 4, 4: 1 }[frame.dataset.zoom];
+  frame.dataset.zoom = next;
+  frame.scrollTo((frame.scrollWidth - frame.clientWidth) / 2, (frame.scrollHeight - frame.clientHeight) / 2);
+}

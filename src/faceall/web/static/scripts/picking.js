@@ -52,7 +52,9 @@ function carriesFiles(event) {
 async function droppedFiles(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return [...transfer.files];
-  return (await Promise.all(entries.map((entry) => filesBelow(entry, "")))).flat();
+  const files = (await Promise.all(entries.map((entry) => filesBelow(entry, "")))).flat();
+  const { compare } = new Intl.Collator(undefined, { numeric: true });
+  return files.sort((a, b) => compare(a.path, b.path));
 }
 
 async function filesBelow(entry, folder) {

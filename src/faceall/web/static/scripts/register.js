@@ -4,7 +4,7 @@ import { attempt, showMessage } from "./base.js";
 import { onShot } from "./camera.js";
 import { Card } from "./card.js";
 import { groupFaces } from "./grouping.js";
-import { makeBatches, sendBatches } from "./jobs.js";
+import { followJob, makeBatches, sendBatches, unfinishedJobs } from "./jobs.js";
 import { isImage, onChoice, onDrop, onPaste } from "./picking.js";
 import { text, textFor } from "./texts.js";
 
@@ -34,6 +34,24 @@ at("stop").addEventListener("click", () => {
   stopped = true;
 });
 at("group").addEventListener("click", () => attempt(() => groupFaces(at("group-text"))));
+
+// What is being uploaded is lost when the page is left; what was uploaded goes on in the server.
+addEventListener("beforeunload", (event) => {
+  if (cards.some((card) => !card.settled && !card.sent)) event.preventDefault();
+});
+resumeJobs();
+
+/** Show registrations that were started before the page was left. */
+async function resumeJobs() {
+  const jobs = await unfinishedJobs();
+  for (const job of jobs) {
+    const old = Array.from({ length: job.total }, () => new Card(at("cards"), { name: "", sent: true, onSettled: showProgress }));
+    cards.push(...old);
+    at("progress").hidden = false;
+    showProgress();
+    followJob(job.id, old);
+  }
+}
 
 function takeFiles(files) {
   const images = files.filter(isImage);
