@@ -137,6 +137,8 @@ class Browser:
     def go(self, path: str) -> None:
         """Open a page of the server."""
         self.driver.get(self.address + path)
+        # now and then the driver returns before the style sheets are there
+        self.wait(lambda: self.run("return document.readyState") == "complete", "the whole page")
 
     def all(self, selector: str) -> list[WebElement]:
         """Every element of a CSS selector."""
