@@ -343,7 +343,7 @@ def test_a_stray_manifest_beside_a_prototxt_is_passed_over(source: Path, tmp_pat
     (tmp_path / "m" / "manifest.json").write_text("{}")
     made = convert(tmp_path / "m" / "model.prototxt", tmp_path / "again")
     assert made.manifest.embedding_size == 10
-    assert any("assumed" in remark for remark in made.remarks)
+    assert "standardisation" in made.assumptions
 
 
 def test_a_vector_of_one_by_one_pixels_is_an_embedding(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ def _operation(layer: LayerLike, bottoms: Sequence[Array], _: Sequence[Array]) -
 
 
 def _onnx(graph: OnnxGraph, layer: LayerLike, bottoms: list[str]) -> list[str]:
-    numbers = {name: float(layer.option(name)) for name in ("alpha", "beta")}
-    return [graph.node("LRN", bottoms, size=int(layer.option("local_size")), bias=float(layer.option("k")), **numbers)]
+    alpha, beta, k = (float(layer.option(name)) for name in ("alpha", "beta", "k"))
+    return [graph.node("LRN", bottoms, size=int(layer.option("local_size")), alpha=alpha, beta=beta, bias=k)]
 
 
 LRN = LayerSpec(

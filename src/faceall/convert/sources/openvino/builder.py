@@ -11,7 +11,7 @@ import numpy as np
 
 from faceall.caffe.net import Layer, Net, input_layer, weight_keys
 from faceall.convert.sources.openvino.graph import Node, OpenvinoGraph
-from faceall.types import Array
+from faceall.types import Array, Float32Array
 
 Shape = tuple[int, ...]
 
@@ -202,7 +202,8 @@ class Builder:
         def renamed(blobs: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(results.get(blob, blob) for blob in blobs)
 
-        layers, weights = [], {}
+        layers = []
+        weights: dict[str, Float32Array] = {}
         for layer in self.layers.values():
             called = results.get(layer.name, layer.name)
             layers.append(Layer(called, layer.type, renamed(layer.bottoms), renamed(layer.tops), layer.parameters))

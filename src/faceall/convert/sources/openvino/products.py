@@ -127,9 +127,9 @@ def _pool_options(node: Node, method: str, sizes: Sequence[int], edges: Edges) -
             count = (room // step if mode == "FLOOR" else -(-room // step)) + 1
             made.append(count - 1 if any(pad) and (count - 1) * step >= size + border else count)
         rounded[mode] = tuple(made)
-    mode = next((mode for mode, made in rounded.items() if made == counts), None)
+    mode = next((name for name, sizes_made in rounded.items() if sizes_made == counts), "")
     whole = all(after <= before or mode == "CEIL" for before, after in edges)
-    if mode is None or not whole:
+    if not mode or not whole:
         raise CannotReadError(f"its border {edges} gives {counts} rows and columns, which Caffe's pools cannot")
     if method == "AVE" and any(map(any, edges)) and not _same_average(node, edges):
         raise CannotReadError(f"it averages over its border {edges} in another way than Caffe")

@@ -50,7 +50,7 @@ def open_openvino(path: Path, kind: SourceKind) -> Source:
         raise UnsupportedGraphError(f"{path}: {error}") from error
     except (NetError, *_DAMAGE) as error:
         raise NetFormatError(f"{path}: the graph of the file is damaged: {str(error).splitlines()[0][:160]}") from error
-    remarks = ()
+    remarks: tuple[str, ...] = ()
     if graph.free_size:
         remarks = (f"the file leaves the image size open: {SIDE}x{SIDE} is assumed",)
     weights = path.with_suffix(".bin")

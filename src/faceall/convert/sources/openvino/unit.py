@@ -34,7 +34,7 @@ def normalise(builder: Builder, node: Node, value: str, length: Length) -> None:
         x = builder.add(f"{name}_copies", "InnerProduct", [x], shape, options, [ones.T])
         builder.define(node, builder.add(name, "Eltwise", [blob, x], shape, {"operation": "PROD"}), order)
     elif axes in ((1,), tuple(range(1, len(shape)))):
-        options = {"across_spatial": axes != (1,), "eps": epsilon}
-        builder.define(node, builder.add(node.name, "Normalize", [blob], shape, options), order)
+        settings: dict[str, float] = {"across_spatial": axes != (1,), "eps": epsilon}
+        builder.define(node, builder.add(node.name, "Normalize", [blob], shape, settings), order)
     else:
         raise CannotReadError(f"it normalises the axes {axes} of {len(shape)}, expected the channels")

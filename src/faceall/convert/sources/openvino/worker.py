@@ -116,7 +116,7 @@ def read(source: str, side: int) -> tuple[dict[str, Any], dict[str, npt.NDArray[
 def _name(port: Any) -> str:
     """Return the file's name of a value."""
     names = sorted(port.get_names(), key=lambda name: (len(name), name))
-    return names[0] if names else port.get_node().get_friendly_name()
+    return str(names[0] if names else port.get_node().get_friendly_name())
 
 
 def _reference(port: Any, names: dict[Any, str]) -> str:
