@@ -25,7 +25,6 @@ PENDING = (
     "src/faceall/caffe/",
     "src/faceall/convert/",
     "src/faceall/gallery/",
-    "src/faceall/web/",
 )
 """Places whose words are still being replaced; `python tests/test_glossary.py PLACE...` lists what is left there."""
 

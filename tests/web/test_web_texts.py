@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from faceall.analysis.quality import NoteKind
 from faceall.errors import FaceallError
+from faceall.web.pages.results import note_text
 from faceall.web.pages.texts import LANGUAGES, Texts, load_texts
 
 WEB = Path(inspect.getfile(Texts)).parents[1]  # as it is installed
@@ -164,3 +166,12 @@ def test_no_text_is_unused() -> None:
     made = ("notes.", "outcome.", "problems.", "site.", "status.")
     unused = [key for key in entries_of("en") if not re.search(rf"""["'`]{re.escape(key)}["'`]""", sources)]
     assert [key for key in unused if not key.startswith(made)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_kind_of_note_has_a_text(language: str) -> None:
+    """The other photo of a near-duplicate is named in it."""
+    notes = load_texts(language).entries["notes"]
+    assert sorted(notes) == sorted(get_args(NoteKind))
+    other = {"kind": "near-duplicate", "message": "", "photo": 3, "name": "ada.jpg"}
+    assert "ada.jpg" in note_text(load_texts(language), other)

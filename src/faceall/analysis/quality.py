@@ -32,6 +32,9 @@ _SIDE = 80
 _RIM = 2  # pixels at the edge, where the Laplacian is incomplete
 
 
+NoteKind = Literal["small", "blurred", "turned-away", "cut-off", "near-duplicate", "truncated"]
+
+
 @dataclass(frozen=True)
 class Note:
     """A remark on a photo.
@@ -46,7 +49,7 @@ class Note:
         The other photo of a near-duplicate, and a file that holds it.
     """
 
-    kind: Literal["small", "blurred", "turned-away", "cut-off", "near-duplicate", "truncated"]
+    kind: NoteKind
     text: str
     photo_id: int | None = None
     path: str | None = None

@@ -147,11 +147,11 @@ class Serializer:
             record["error"] = {"code": _CODES[result.status], "message": message}
         return record
 
-    def _note(self, note: Note) -> str:
-        """Return the text of a note, without the folder of a file that it mentions."""
-        if note.path is not None:
-            return note.text.replace(note.path, self._uploads.name_of(Path(note.path)))
-        return note.text
+    def _note(self, note: Note) -> Json:
+        """Return a note; a file that it mentions is called by its name, without its folder."""
+        name = None if note.path is None else self._uploads.name_of(Path(note.path))
+        message = note.text if note.path is None or name is None else note.text.replace(note.path, name)
+        return {"kind": note.kind, "message": message, "photo": note.photo_id, "name": name}
 
 
 _CODES = {"unreadable": "unsupported_media_type", "too-large": "too_large", "no-face": "unprocessable"}

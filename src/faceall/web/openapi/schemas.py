@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
+from faceall.analysis.quality import NoteKind
 from faceall.web.errors import ERROR_CODES
 
 Schema = dict[str, Any]
@@ -94,8 +95,14 @@ SCHEMAS: dict[str, Schema] = {
         sha256={**TEXT, "description": "of the other fields as JSON, keys sorted, without spaces"},
     ),
     "Removal": record(removed=record(faces=COUNT, photos=COUNT, uploads=COUNT), receipt=ref("Receipt")),
+    "Note": record(
+        kind={"type": "string", "enum": list(get_args(NoteKind))},
+        message=TEXT,
+        photo=maybe(ID),
+        name=maybe(TEXT),
+    ),
     "Result": record(
-        {"notes": many(TEXT), "error": record(**_ERROR_FIELDS)},
+        {"notes": many(ref("Note")), "error": record(**_ERROR_FIELDS)},
         name=TEXT,
         status={"type": "string", "enum": [*_STATUSES, "failed"]},
         message=maybe(TEXT),

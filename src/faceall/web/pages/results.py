@@ -45,11 +45,16 @@ def registered(words: Texts, result: Json) -> Json:
 
 
 def _remark(words: Texts, result: Json) -> str:
-    """What is wrong with a picture, or what there is to say about it; the server says the latter in English only."""
+    """Return the error or the notes of a photo; duplicates are described in English only."""
     if _WORSE.get(result["status"]) == "bad":
         return problem_text(words, result["error"])
-    said = [result["message"]] if result["status"] == "duplicate" else []
-    return "; ".join([*said, *result.get("notes", [])]) if words.language == "en" else ""
+    said = [result["message"]] if result["status"] == "duplicate" and words.language == "en" else []
+    return "; ".join([*said, *(note_text(words, note) for note in result.get("notes", []))])
+
+
+def note_text(words: Texts, note: Mapping[str, Any]) -> str:
+    """Return a note on a photo in the language of the page."""
+    return words(f"notes.{note['kind']}", name=note["name"] or "")
 
 
 def problem_text(words: Texts, error: Mapping[str, Any]) -> str:

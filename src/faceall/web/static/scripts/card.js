@@ -102,8 +102,9 @@ export class Card {
 /** The error or the notes of a photo; duplicates are described in English only. */
 function remarkOn({ status, error, message, notes }) {
   if (error && TONES[status] !== "warn") return explain(error);
-  const said = [...(status === "duplicate" ? [message] : []), ...(notes ?? [])];
-  return language.startsWith("en") ? said.join("; ") : "";
+  const said = status === "duplicate" && language.startsWith("en") ? [message] : [];
+  said.push(...(notes ?? []).map(({ kind, name }) => text(`notes.${kind}`, { name: name ?? "" })));
+  return said.join("; ");
 }
 
 function imageOf(photo) {
