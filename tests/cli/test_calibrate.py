@@ -44,21 +44,29 @@ def test_calibrating(run: Run, registered: Path) -> None:
     assert found["second"]["distance"] == pytest.approx(stored["nearest"][0]["distance"], abs=1e-4)
     shown = run("search", photo)
     rows = [line.split() for line in shown.stdout.splitlines()[1:5]]
-    assert [row[4] for row in rows] == ["verdict", "match", "match", "no"]  # no match
-    assert "calibrated on this gallery, for a false-accept rate of 0.4" in shown.stderr
+    assert [row[4] for row in rows] == ["verdict", "match", "match", "unknown"]
+    assert "calibrated on this gallery, for a false match rate of 0.4 per comparison" in shown.stderr
     run("calibrate", "--forget")
     assert records(run("search", photo, "--json").stdout)[0]["threshold"] is None
 
 
 def test_too_few_people(run: Run, registered: Path) -> None:
     """One line that says which rate is supported and how many people the wished one needs; nothing is stored."""
-    result = run("calibrate", exit_code=1)
+    result = run("calibrate", "--false-accept-rate", 0.001, exit_code=1)
     assert result.stdout == ""
     assert result.stderr == (
         "faceall: the gallery has 3 people with a name, 3 pairs of people, which supports a false-accept rate of 0.34"
         " at best; 0.001 needs 46 people\n"
     )
     assert records(run("search", registered / "Eileen/1.png", "--json").stdout)[0]["threshold"] is None
+
+
+def test_too_few_people_for_an_fpir(run: Run, registered: Path) -> None:
+    """A rate of searches needs twenty people; nothing is stored, and the two rates exclude each other."""
+    result = run("calibrate", exit_code=1)
+    assert result.stdout == ""
+    assert "the gallery has 3 people with a name, at least 20 are needed to measure an FPIR" in result.stderr
+    assert "exclude each other" in run("calibrate", "--fpir", 0.1, "--false-accept-rate", 0.1, exit_code=1).stderr
 
 
 def test_no_gallery(run: Run) -> None:
@@ -77,6 +85,8 @@ def test_models_threshold(run: Run, registered: Path, models: Path) -> None:
         (found,) = records(run("search", photo, "--json").stdout)
         assert found["threshold"] == {"distance": 4.0, "false_accept_rate": 0.5, "origin": "model"}
         assert [match["match"] for match in found["matches"]] == [True, True, True]
-        assert "threshold 4, the model's own, for a false-accept rate of 0.5" in run("search", photo).stderr
+        assert (
+            "threshold 4, the model's own, for a false match rate of 0.5 per comparison" in run("search", photo).stderr
+        )
     finally:
         manifest.write_text(before)

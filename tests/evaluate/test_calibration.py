@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_photo
 
+from faceall.analysis.open_set import scores_of_model
 from faceall.errors import EvaluationError, IndexDamagedError
 from faceall.evaluate import calibrate
 from faceall.evaluate.calibration import choose_threshold, compare_people, refuse_too_few_people
+from faceall.evaluate.gallery_decisions import missed_people, refuse_people_under_several_names
 from faceall.gallery import Gallery, MatchThreshold, NamedVectors
 from faceall.types import Array
 
@@ -273,3 +275,32 @@ def test_second_best_person(tmp_path: Path) -> None:
         (filtered,) = gallery.search(query, k=1, threshold=0)
         assert filtered.second is not None  # whatever is shown
         assert filtered.second.person == result.second.person
+
+
+def clouds(count: int, *, spread: float = 0.35, seed: int = 0, faces: int = 2) -> NamedVectors:
+    """Make unit vectors of people around random centres."""
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=(count, 64))
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    vectors = np.repeat(centres, faces, axis=0) + random.normal(0, spread / 8, (count * faces, 64))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    names = tuple(f"p{number}" for number in range(count))
+    return NamedVectors(names, np.repeat(np.arange(count), faces), vectors.astype(np.float32))
+
+
+def test_missed_people_are_those_whose_faces_are_far_or_another_nearer() -> None:
+    """Everybody with two near faces is found; at a threshold of zero nobody is; single faces do not count."""
+    named = clouds(30)
+    assert not missed_people(named, 1.0).any()
+    assert missed_people(named, 0.0).all()
+    assert len(missed_people(clouds(30, faces=1), 1.0)) == 0
+
+
+def test_one_person_under_many_names_is_refused() -> None:
+    """Twenty people filed under sixty names have look-alikes everywhere; different people have not."""
+    prior = scores_of_model(1.2, 1e-3)
+    refuse_people_under_several_names(clouds(60), prior)
+    few = clouds(20, faces=3)
+    many = NamedVectors(tuple(f"d{number}" for number in range(60)), np.arange(60), few.vectors)
+    with pytest.raises(EvaluationError, match="60 of 60 people look like somebody else"):
+        refuse_people_under_several_names(many, prior)

@@ -5,6 +5,7 @@ from faceall.evaluate.curves import Roc, area_under, bootstrap, equal_error_rate
 from faceall.evaluate.embedding import UnusableImage
 from faceall.evaluate.evaluation import Evaluation, ModelResult, evaluate_pairs, model_as_json
 from faceall.evaluate.folds import MEASURES, Measure, Scores, Validation, assign_folds, score
+from faceall.evaluate.gallery_decisions import SearchCalibration, calibrate_searches
 from faceall.evaluate.pairs import Pair, read_pairs
 from faceall.evaluate.report import report_html
 from faceall.evaluate.speed import Speed
@@ -19,6 +20,7 @@ __all__ = [
     "Pair",
     "Roc",
     "Scores",
+    "SearchCalibration",
     "Speed",
     "UnusableImage",
     "Validation",
@@ -26,6 +28,7 @@ __all__ = [
     "assign_folds",
     "bootstrap",
     "calibrate",
+    "calibrate_searches",
     "equal_error_rate",
     "evaluate_pairs",
     "model_as_json",

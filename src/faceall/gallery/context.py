@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from faceall.analysis.analyser import Analyser
 from faceall.errors import IndexMismatchError
+from faceall.gallery.decisions import Decisions
 from faceall.gallery.store import Store
 from faceall.gallery.thresholds import MatchThreshold, read_calibration, threshold_in_force
 
@@ -16,6 +17,7 @@ class Context:
 
     store: Store
     analyser: Analyser
+    decisions: Decisions = field(default_factory=Decisions)
 
     def require_same_model(self) -> None:
         """Refuse to mix vectors of two models; set the model of an empty gallery.
@@ -33,5 +35,10 @@ class Context:
 
     @property
     def match_threshold(self) -> MatchThreshold | None:
-        """The distance up to which faces match: the gallery's own threshold, else the model's, else None."""
+        """The threshold of searches: chosen for the wished FPIR, or by a calibration; None without a distribution."""
+        return self.decisions.threshold(self.store, self.analyser.embedder.model.manifest)
+
+    @property
+    def pair_threshold(self) -> MatchThreshold | None:
+        """The distance up to which two faces match, per comparison: the calibration's, else the model's, else None."""
         return threshold_in_force(read_calibration(self.store), self.analyser.embedder.model.manifest)

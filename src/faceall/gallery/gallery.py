@@ -21,6 +21,7 @@ from faceall.analysis.analyser import (
 )
 from faceall.errors import FaceallError, ImageError
 from faceall.gallery.context import Context
+from faceall.gallery.decisions import wish_fpir, wished_fpir
 from faceall.gallery.explanation import explain_search
 from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.index import GalleryIndex
@@ -37,6 +38,7 @@ from faceall.gallery.registration.workers import Workers
 from faceall.gallery.search import PersonResult, Query, SearchResult, match_faces, match_people
 from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibration, write_calibration
 from faceall.index import FaceIndex
+from faceall.models import Manifest
 from faceall.types import Image
 
 _DETECTOR = "detector"  # the setting that names the gallery's detector; absent for MTCNN
@@ -412,9 +414,40 @@ class Gallery:
         write_calibration(self._store, calibration)
 
     @property
+    def fpir(self) -> float:
+        """The wished false-positive identification rate: the share of searches of strangers that name somebody."""
+        return wished_fpir(self._store)
+
+    def choose_fpir(self, fpir: float | None) -> None:
+        """Set the wished false-positive identification rate; None restores the default of 1 %.
+
+        Raises
+        ------
+        ArgumentError
+            If the rate is not above 0 and at most 0.5.
+        """
+        wish_fpir(self._store, fpir)
+
+    @property
     def match_threshold(self) -> MatchThreshold | None:
-        """The distance up to which faces match: the gallery's own threshold, else the model's, else None."""
+        """The threshold of searches, from the wished FPIR, the model, and the size and people of the gallery."""
         return self._context.match_threshold
+
+    @property
+    def installed_manifest(self) -> Manifest:
+        """The manifest of the embedder in use.
+
+        Raises
+        ------
+        ModelNotFoundError
+            If no embedder is installed.
+        """
+        return self._analyser.embedder.model.manifest
+
+    @property
+    def pair_threshold(self) -> MatchThreshold | None:
+        """The distance up to which two given faces match; its false match rate is per comparison."""
+        return self._context.pair_threshold
 
     # -- life cycle -------------------------------------------------------------------------------------------------
 

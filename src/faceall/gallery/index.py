@@ -138,7 +138,7 @@ class GalleryIndex:
         if len(store.faces) or not self._store.read_only:
             context.require_same_model()
         model = context.analyser.embedder.model
-        target, judged = Path(os.path.abspath(path)), context.match_threshold
+        target, judged = Path(os.path.abspath(path)), context.pair_threshold
         threshold = None if judged is None else judged.distance
         return export_bundle(store, model, target, people=people, threshold=threshold, replace=replace)
 

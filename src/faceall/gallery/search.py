@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from faceall.analysis.open_set import Decision
 from faceall.gallery.records import StoredFace
 from faceall.gallery.store import Store
 from faceall.gallery.thresholds import MatchThreshold
@@ -38,6 +39,7 @@ class GalleryMatch:
     photo_id: int = 0
     person_id: int | None = None
     named: bool = True
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class PersonMatch:
     matches: bool | None = None
     person_id: int | None = None
     named: bool = True
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ def _person_match(store: Store, vector: Float32Array, best: GalleryMatch) -> Per
         best.matches,
         best.person_id,
         best.named,
+        best.decision,
     )
 
 
@@ -174,7 +178,7 @@ def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list
     while open_ones:
         found, complete = store.faces.near(query.vectors[open_ones], wanted, people=query.people)
         for place, faces in zip(open_ones, found, strict=True):
-            near[place] = [_match(face, distance, query.threshold) for face, distance in faces]
+            near[place] = _decided([_match(face, distance) for face, distance in faces], query.threshold)
         if complete:
             break
         open_ones = [place for place in open_ones if _people_among(near[place]) < people]
@@ -182,15 +186,29 @@ def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list
     return near
 
 
-def _match(face: StoredFace, distance: float, threshold: MatchThreshold | None) -> GalleryMatch:
-    within = None if threshold is None else distance <= threshold.distance
+def _decided(near: list[GalleryMatch], threshold: MatchThreshold | None) -> list[GalleryMatch]:
+    """Add the decisions; that on the nearest person takes the second-best person into account."""
+    if threshold is None:
+        return near
+    second = _second(near)
+    best = next((match.person for match in near if match.person is not None), None)
+    decided = []
+    for match in near:
+        rival = second.distance if second is not None and match.person == best else None
+        decision = threshold.decide(match.distance, rival)
+        decided.append(replace(match, matches=decision == "match", decision=decision))
+    return decided
+
+
+def _match(face: StoredFace, distance: float) -> GalleryMatch:
+    """Describe a stored face at a distance."""
     return GalleryMatch(
         face.person,
         face.path,
         distance,
         similarity(distance),
         face.face_id,
-        within,
+        None,
         face.photo_id,
         face.person_id,
         face.named,

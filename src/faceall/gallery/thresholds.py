@@ -8,29 +8,82 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from faceall.analysis.open_set import Decision
 from faceall.errors import IndexDamagedError
 from faceall.gallery.store import Store
 from faceall.models import Manifest
 from faceall.types import Float32Array, Int64Array
 
-Origin: TypeAlias = Literal["calibration", "model", "given"]
+Origin: TypeAlias = Literal["calibration", "gallery", "model", "given"]
 
 _KEY = "calibration"
 
 
 @dataclass(frozen=True)
 class MatchThreshold:
-    """A limit and where it comes from.
+    """The distance up to which a face matches, and where it comes from.
 
-    distance           squared L2, 0 .. 4; faces up to it match
-    false_accept_rate  the share of comparisons of two people that it lets through, where that is known
-    origin             "calibration": chosen on the people of the gallery; "model": stands in the model's manifest;
-                       "given": by whoever asked
+    Attributes
+    ----------
+    distance : float
+        Squared L2, 0 to 4.
+    false_accept_rate : float or None
+        False match rate per comparison of two people, if the threshold was chosen for one.
+    origin : Origin
+        "gallery": chosen for an FPIR on the people of the gallery; "model": chosen for an FPIR from the model's
+        distribution and the size of the gallery, or the model's pair threshold; "calibration": chosen by
+        `faceall calibrate --false-accept-rate`; "given": an argument of the search.
+    possible : float or None
+        The distance up to which a face is a possible match (ten times the FPIR).
+    fpir : float or None
+        The false-positive identification rate: the share of searches of strangers that name somebody.
+    people : int or None
+        Number of people in the gallery.
+    interval : (float, float) or None
+        95 % interval of the distance.
+    margin : float
+        A match is only possible if a second person is within the threshold and this much farther or nearer.
     """
 
     distance: float
     false_accept_rate: float | None
     origin: Origin
+    possible: float | None = None
+    fpir: float | None = None
+    people: int | None = None
+    interval: tuple[float, float] | None = None
+    margin: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values; what does not apply is left out."""
+        always = {"distance": self.distance, "false_accept_rate": self.false_accept_rate, "origin": self.origin}
+        if self.fpir is None:
+            return always
+        low, high = self.interval or (self.distance, self.distance)
+        return always | {
+            "possible": self.possible,
+            "fpir": self.fpir,
+            "people": self.people,
+            "interval": [low, high],
+        }
+
+    def decide(self, distance: float, second: float | None = None) -> Decision:
+        """Decide whether a person at `distance` is the one searched for.
+
+        Parameters
+        ----------
+        distance : float
+            Squared L2 to the person's nearest face.
+        second : float, optional
+            Squared L2 to the nearest face of the second-best person.
+        """
+        if distance <= self.distance:
+            return "possible" if second is not None and self._ambiguous(distance, second) else "match"
+        return "possible" if self.possible is not None and distance <= self.possible else "unknown"
+
+    def _ambiguous(self, distance: float, second: float) -> bool:
+        """Return whether a second person is also within the threshold and nearly as near."""
+        return second <= self.distance and second - distance < self.margin
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ class Serializer:
                 "mean": round(match.mean_distance, 6),
                 "similarity": round(match.similarity, 6),
                 "match": match.matches,
+                "decision": match.decision,
                 "count": match.faces,
                 "faces": [match.face_id],
             }
@@ -188,4 +189,5 @@ def _similarity(match: GalleryMatch | PersonMatch) -> Json:
         "distance": round(match.distance, 6),
         "similarity": round(match.similarity, 6),
         "match": match.matches,
+        "decision": match.decision,
     }

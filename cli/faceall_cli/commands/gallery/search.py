@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from faceall_cli.commands.gallery.photos import make_embedder
-from faceall_cli.console import Console, rounded, short_path, shown
+from faceall_cli.console import Console, counted, rounded, short_path, shown
 from faceall_cli.group import MISTAKE
 from faceall_cli.images import Drawings, place, read_images
 from faceall_cli.options import gallery_option, images_argument, model_option, output_options
@@ -101,10 +100,16 @@ def _explained(threshold: MatchThreshold | None) -> str:
     """What the matches were judged by."""
     if threshold is None:
         return "no threshold says who matches: the model has none; faceall calibrate chooses one on your own people"
+    if threshold.fpir is not None:
+        people = counted(threshold.people or 0, "person", "people")
+        return (
+            f"match: distance up to {threshold.distance:.3f}, so that {threshold.fpir:.2%} of strangers are named among"
+            f" {people}; possible: up to {threshold.possible:.3f}"
+        )
     source = {"calibration": "calibrated on this gallery", "model": "the model's own", "given": "as given"}
     rate = threshold.false_accept_rate
-    aim = "" if rate is None else f", for a false-accept rate of {rate:g}"
-    return f"threshold {threshold.distance:g}, {source[threshold.origin]}{aim}"
+    aim = "" if rate is None else f", for a false match rate of {rate:g} per comparison"
+    return f"threshold {threshold.distance:g}, {source.get(threshold.origin, '')}{aim}"
 
 
 def _print_result(console: Console, path: Path, result: SearchResult | PersonResult) -> None:
@@ -112,7 +117,7 @@ def _print_result(console: Console, path: Path, result: SearchResult | PersonRes
     from faceall.gallery import PersonResult, SearchResult
 
     record: dict[str, Any] = {"query": str(path), "box": rounded(result.box), "score": round(result.score, 6)}
-    threshold = None if result.threshold is None else asdict(result.threshold)
+    threshold = None if result.threshold is None else result.threshold.to_json()
     if isinstance(result, SearchResult):
         matches = [_match_record(match) for match in result.matches]
         console.record({**record, "matches": matches, "second": _second(result), "threshold": threshold})
@@ -139,6 +144,7 @@ def _match_record(match: GalleryMatch | PersonMatch) -> dict[str, Any]:
         "similarity": round(match.similarity, 6),
         "face_id": match.face_id,
         "match": match.matches,
+        "decision": match.decision,
     }
 
 
@@ -174,7 +180,8 @@ def _person_rows(result: PersonResult) -> list[tuple[str, ...]]:
 
 
 def _verdict(match: GalleryMatch | PersonMatch) -> str:
-    return "match" if match.matches else "no match"
+    """Return the decision in one word."""
+    return match.decision or "-"
 
 
 def _with_verdicts(rows: list[tuple[str, ...]], threshold: MatchThreshold | None) -> list[tuple[str, ...]]:

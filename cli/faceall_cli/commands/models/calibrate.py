@@ -1,4 +1,4 @@
-"""`faceall calibrate`: choose the gallery's threshold on its own people."""
+"""`faceall calibrate`: choose the threshold of searches on the people of the gallery."""
 
 from __future__ import annotations
 
@@ -14,48 +14,86 @@ from faceall_cli.options import gallery_option, output_options
 
 if TYPE_CHECKING:
     from faceall.evaluate import CalibrationReport
+    from faceall.gallery import Gallery
 
 
 @click.command()
 @click.option(
+    "--fpir",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    help="Wished FPIR: the share of searches of strangers that name somebody. Default: 0.01.",
+)
+@click.option(
     "--false-accept-rate",
     "rate",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=1e-3,
-    show_default=True,
-    help="How often a face may be taken for a given other person.",
+    help="Instead, a false match rate per comparison: how often a face is taken for a given other person.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be chosen.")
-@click.option("--forget", is_flag=True, help="Remove the gallery's threshold; the model's own counts again.")
+@click.option("--dry-run", is_flag=True, help="Print the result, store nothing.")
+@click.option("--forget", is_flag=True, help="Restore the defaults: an FPIR of 0.01, no threshold per comparison.")
 @gallery_option
 @output_options
-def calibrate(console: Console, rate: float, dry_run: bool, forget: bool, gallery: Path | None) -> None:
-    """Choose the distance up to which faces match, on the people of the gallery.
+def calibrate(
+    console: Console, fpir: float | None, rate: float | None, dry_run: bool, forget: bool, gallery: Path | None
+) -> None:
+    """Choose the distance up to which a search names a person, on the people of the gallery.
 
-    Every face is left out in turn and compared with the nearest face of every person. The threshold lets the wished
-    share of comparisons of two people through; it is stored in the gallery, and `faceall search` says on which side of
-    it a match lies. A rate needs many people: 0.01 needs 15, 0.001 needs 46.
+    With --fpir, every person is left out of the gallery once and searched for; the threshold lets the wished share of
+    these strangers through, and follows the gallery as people are added. With --false-accept-rate, the threshold lets
+    a share of the comparisons of two people through, whatever the size of the gallery.
     """
-    from faceall.evaluate import calibrate as choose
-
+    if fpir is not None and rate is not None:
+        raise click.UsageError("--fpir and --false-accept-rate exclude each other", click.get_current_context())
     with open_existing(gallery) as opened:
         if forget:
             opened.calibration = None
+            opened.choose_fpir(None)
             console.record({"forgotten": True})
-            console.line("the gallery has no threshold of its own any more")
-            return
-        report = choose(opened, false_accept_rate=rate)
-        if not dry_run:
-            opened.calibration = report.calibration
-        _print_report(console, report, stored=not dry_run)
+            console.line("searches use an FPIR of 0.01 again")
+        elif rate is not None:
+            _calibrate_pairs(console, opened, rate, dry_run)
+        else:
+            _calibrate_searches(console, opened, fpir or 0.01, dry_run)
+
+
+def _calibrate_pairs(console: Console, opened: Gallery, rate: float, dry_run: bool) -> None:
+    """Choose a threshold for a false match rate per comparison."""
+    from faceall.evaluate import calibrate as choose
+
+    report = choose(opened, false_accept_rate=rate)
+    if not dry_run:
+        opened.calibration = report.calibration
+    _print_report(console, report, stored=not dry_run)
+
+
+def _calibrate_searches(console: Console, opened: Gallery, fpir: float, dry_run: bool) -> None:
+    """Choose a threshold for a false-positive identification rate."""
+    from faceall.evaluate import calibrate_searches
+
+    found = calibrate_searches(opened, fpir=fpir, model_manifest=opened.installed_manifest)
+    if not dry_run:
+        opened.calibration = None
+        opened.choose_fpir(fpir)
+    console.record({**asdict(found), "stored": not dry_run})
+    low, high = found.interval
+    console.line(f"threshold {found.threshold:.4f} [{low:.4f}, {high:.4f}] for an FPIR of {found.fpir:.2%}")
+    if found.fnir is None or found.fnir_interval is None:
+        console.line("the FNIR is unknown: nobody has two faces")
+    else:
+        low, high = found.fnir_interval
+        console.line(f"FNIR {found.fnir:.2%} [{low:.2%}, {high:.2%}]: share of known people who are not found")
+    what = "a sample of " if found.sampled else ""
+    console.line(f"from {what}{counted(found.faces, 'face')} of {counted(found.people, 'person', 'people')}")
+    console.remark("not stored" if dry_run else "stored; faceall search uses it")
 
 
 def _print_report(console: Console, report: CalibrationReport, *, stored: bool) -> None:
+    """Print a calibration per comparison."""
     found = report.calibration
     nearest = [asdict(pair) for pair in report.nearest]
     console.record({**asdict(found), "sampled": report.sampled, "nearest": nearest, "stored": stored})
     low, high = found.interval
-    rate = f"a false-accept rate of {found.false_accept_rate:g}"
+    rate = f"a false match rate of {found.false_accept_rate:g} per comparison"
     console.line(f"threshold {found.threshold:.4f} [{low:.4f}, {high:.4f}] for {rate}")
     if found.false_reject_rate is None or found.false_reject_interval is None:
         console.line("false rejections are unknown: nobody has two faces")

@@ -26,7 +26,7 @@ def find_mixed_people(context: Context, most: int | None) -> list[MixedPerson]:
     """Check the named people with the most faces, all of them for None."""
     store = context.store
     try:
-        threshold = context.match_threshold if store.model in (None, context.analyser.model_label) else None
+        threshold = context.pair_threshold if store.model in (None, context.analyser.model_label) else None
     except ModelNotFoundError:
         return []
     if threshold is None:

@@ -203,7 +203,7 @@ class GalleryPeople:
         context = self._context
         try:
             comparable = self._store.model in (None, context.analyser.model_label)
-            judged = context.match_threshold if comparable else None
+            judged = context.pair_threshold if comparable else None
         except ModelNotFoundError:
             judged = None
         return LIMIT if judged is None else PART * judged.distance

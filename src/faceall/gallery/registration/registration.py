@@ -174,7 +174,7 @@ class Registration(Iterator[PhotoResult]):
 
     def _threshold(self) -> float | None:
         """Return the distance up to which faces match, if a model was needed."""
-        threshold = self._context.match_threshold if self._model_checked else None
+        threshold = self._context.pair_threshold if self._model_checked else None
         return None if threshold is None else threshold.distance
 
     def _file(self, file: ScannedFile) -> PhotoResult:

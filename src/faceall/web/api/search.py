@@ -65,7 +65,7 @@ def compare() -> Json:
         found = shared.gallery.compare(one, other)
     if found is None:
         raise refused("no face was found on one of the images", 422)
-    judged = shared.gallery.match_threshold
+    judged = shared.gallery.pair_threshold
     return {
         "distance": round(found.distance, 6),
         "similarity": round(found.similarity, 6),

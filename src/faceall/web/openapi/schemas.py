@@ -117,7 +117,7 @@ SCHEMAS: dict[str, Schema] = {
     "JobFinished": record(job=ref("Job")),
     "Threshold": record(
         distance=DISTANCE,
-        origin={"type": "string", "enum": ["calibration", "model", "given"]},
+        origin={"type": "string", "enum": ["calibration", "gallery", "model", "given"]},
         false_accept_rate=maybe(NUMBER),
     ),
     "FaceMatch": record(
@@ -127,6 +127,7 @@ SCHEMAS: dict[str, Schema] = {
         distance=DISTANCE,
         similarity=SIMILARITY,
         match=maybe(FLAG),
+        decision=maybe({"type": "string", "enum": ["match", "possible", "unknown"]}),
     ),
     "PersonMatch": record(
         person=maybe(ref("PersonName")),
@@ -134,6 +135,7 @@ SCHEMAS: dict[str, Schema] = {
         mean=DISTANCE,
         similarity=SIMILARITY,
         match=maybe(FLAG),
+        decision=maybe({"type": "string", "enum": ["match", "possible", "unknown"]}),
         count={**COUNT, "description": "number of faces of this person that the mean is taken over"},
         faces={**many(ID), "description": "the nearest face"},
     ),

@@ -1,0 +1,196 @@
+"""Open-set identification: the score distribution of strangers, and thresholds for a false-positive rate.
+
+A search compares a face with every person of the gallery and returns the nearest. The similarity of a stranger to the
+nearest of N people is a maximum of N values. The upper tail of the cosine similarities of two people is close to a
+normal distribution, so
+
+    P(similarity to the nearest of N people <= t) = Phi((t - mean) / deviation) ** N
+
+Two numbers, `mean` and `deviation`, therefore give the false-positive identification rate (FPIR) of every threshold
+and every size of the gallery. They are fitted to the results of leave-one-person-out searches, in which every person
+of the gallery is a stranger to the others.
+
+References
+----------
+ISO/IEC 19795-1:2021, Biometric performance testing and reporting (FPIR, FNIR, FMR).
+G. Blom: Statistical Estimates and Transformed Beta-Variables. Wiley (1958), for the probability plot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from faceall.types import Array, Float32Array, Int64Array
+
+Decision: TypeAlias = Literal["match", "possible", "unknown"]
+"""match: within the wished FPIR; possible: within ten times that rate, or ambiguous; unknown: neither."""
+
+FPIR = 0.01
+"""Default false-positive identification rate: one wrong name in a hundred searches of strangers."""
+
+POSSIBLE_FACTOR = 10
+"""A possible match is one at this multiple of the wished FPIR."""
+
+PRIOR_PEOPLE = 100
+"""Weight of the model's distribution, as a number of people, when that of a gallery is estimated."""
+
+FEWEST = 3
+"""Number of people from which a gallery's own scores are used."""
+
+_ROUNDS = 200
+_MAX_RATE = 0.5
+_FEWEST_IN_TAIL = 8  # values that are fitted at least; of more than twice as many, the upper half
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True)
+class StrangerScores:
+    """The distribution of the cosine similarity of a stranger to one person of a gallery, in its upper tail.
+
+    Attributes
+    ----------
+    mean, deviation : float
+        Parameters of the normal distribution.
+    people : int
+        Number of people it was estimated on; 0 if it was derived from the model.
+    """
+
+    mean: float
+    deviation: float
+    people: int = 0
+
+    def threshold(self, fpir: float, people: int) -> float:
+        """Return the squared L2 distance up to which strangers get a name with probability `fpir`.
+
+        Parameters
+        ----------
+        fpir : float
+            False-positive identification rate, above 0; rates above 0.5 count as 0.5.
+        people : int
+            Number of people in the gallery.
+        """
+        similarity = self.mean + self.deviation * _quantile(1 - min(fpir, _MAX_RATE), people)
+        return float(min(max(2 - 2 * similarity, 0.0), 4.0))
+
+    def fpir(self, distance: float, people: int) -> float:
+        """Return the false-positive identification rate of a threshold (squared L2 distance)."""
+        above = _NORMAL.cdf((self.mean - 1 + distance / 2) / self.deviation)
+        return float(-math.expm1(max(people, 1) * math.log1p(-min(above, 1 - 1e-12))))
+
+
+def scores_of_model(pair_threshold: float, false_match_rate: float) -> StrangerScores:
+    """Derive the distribution of a model from its pair threshold, assuming a mean similarity of zero.
+
+    Parameters
+    ----------
+    pair_threshold : float
+        Squared L2 distance.
+    false_match_rate : float
+        The rate of pairs of two people (per comparison) within it.
+
+    Returns
+    -------
+    StrangerScores
+    """
+    return StrangerScores(0.0, max((1 - pair_threshold / 2) / _NORMAL.inv_cdf(1 - false_match_rate), 1e-3))
+
+
+def nearest_others(vectors: Float32Array, people: Int64Array) -> Array:
+    """Search every person, left out of the gallery, among all others.
+
+    Parameters
+    ----------
+    vectors : (n, D) float32
+        Unit vectors of faces.
+    people : (n,) int64
+        The person of each face, ascending.
+
+    Returns
+    -------
+    (p,) float64
+        For the first face of every person, the cosine similarity to the nearest face of another person.
+    """
+    first = np.flatnonzero(np.diff(people, prepend=people[:1] - 1))
+    found = np.empty(len(first))
+    for start in range(0, len(first), 256):
+        rows = first[start : start + 256]
+        similarities = vectors[rows] @ vectors.T
+        similarities[people[rows][:, None] == people[None]] = -np.inf
+        found[start : start + 256] = similarities.max(axis=1)
+    return found
+
+
+def fit_scores(maxima: Array, people: int, prior: StrangerScores | None) -> StrangerScores:
+    """Fit the distribution of strangers to the results of leave-one-person-out searches.
+
+    Mean and deviation are estimated by regression on the upper half of a probability plot and averaged with those of
+    the model, which count like `PRIOR_PEOPLE` people: a small gallery relies on the model, a large one on itself.
+
+    Parameters
+    ----------
+    maxima : (p,) float64
+        Cosine similarity of every person to the nearest other person.
+    people : int
+        Number of people that each was compared with.
+    prior : StrangerScores or None
+        The distribution of the model, if it is known.
+
+    Returns
+    -------
+    StrangerScores
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than `FEWEST` values and no prior.
+    """
+    count = len(maxima)
+    if count < FEWEST or people < 1:
+        if prior is None:
+            raise ValueError(f"{count} values, expected at least {FEWEST} or a prior")
+        return prior
+    used = slice(min(count // 2, max(count - _FEWEST_IN_TAIL, 0)), None)
+    ordered = np.sort(np.asarray(maxima, np.float64))[used]
+    normal = _plot_positions(count, people)[used]
+    centred = normal - normal.mean()
+    deviation = max(float(centred @ ordered / (centred @ centred)), 1e-4)
+    mean = float(ordered.mean() - deviation * normal.mean())
+    if prior is None:
+        return StrangerScores(mean, deviation, count)
+    share = count / (count + PRIOR_PEOPLE)
+    mixed = share * deviation + (1 - share) * prior.deviation
+    typical = share * float(ordered.mean()) + (1 - share) * float(prior.mean + prior.deviation * normal.mean())
+    return StrangerScores(typical - mixed * float(normal.mean()), mixed, count)
+
+
+def _quantile(probability: float, people: int) -> float:
+    """Return the quantile of the maximum of so many standard normal values."""
+    upper = -math.expm1(math.log(probability) / max(people, 1))  # keeps its digits near 1
+    return -_NORMAL.inv_cdf(min(max(upper, 1e-300), 1 - 1e-12))
+
+
+@lru_cache(maxsize=8)
+def _plot_positions(count: int, people: int) -> Array:
+    """Return the expected ordered maxima of so many standard normal values, by Blom's formula."""
+    return np.array([_quantile((number - 0.375) / (count + 0.25), people) for number in range(1, count + 1)])
+
+
+def interval(
+    maxima: Array, compared: int, prior: StrangerScores | None, value: Callable[[StrangerScores], float]
+) -> tuple[float, float]:
+    """Compute the 95 % interval of a function of the fitted distribution by resampling people (bootstrap)."""
+    random = np.random.default_rng(0)
+    count = len(maxima)
+    if count < FEWEST:
+        estimate = value(fit_scores(maxima, compared, prior))
+        return estimate, estimate
+    values = [value(fit_scores(maxima[random.integers(0, count, count)], compared, prior)) for _ in range(_ROUNDS)]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,140 @@
+"""Calibrate the searches of a gallery for a false-positive identification rate (FPIR), on its own people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from faceall.analysis.open_set import StrangerScores, nearest_others
+from faceall.errors import EvaluationError
+from faceall.evaluate.calibration import MOST_FACES, MOST_PEOPLE
+from faceall.evaluate.curves import Interval, wilson
+from faceall.gallery import Gallery, NamedVectors
+from faceall.gallery.decisions import fit_named, prior_of
+from faceall.types import Array
+
+FEWEST_PEOPLE = 20
+"""Number of people from which a gallery can tell more than its model."""
+
+_TOO_ALIKE = 0.2  # share of people with a look-alike above which the names are not those of different people
+_EXPECTED = 0.01  # FPIR of the model at which a look-alike begins
+
+
+@dataclass(frozen=True)
+class SearchCalibration:
+    """The threshold of searches for a false-positive identification rate.
+
+    Attributes
+    ----------
+    fpir : float
+        The wished share of searches of strangers that name somebody.
+    threshold : float
+        Squared L2 distance up to which a face matches.
+    interval : (float, float)
+        Its 95 % interval (bootstrap over people).
+    fnir : float or None
+        Share of people with several faces whose first face would not find them: their other faces are beyond the
+        threshold, or somebody else is nearer. None if nobody has two faces.
+    fnir_interval : (float, float) or None
+        Its 95 % interval (Wilson, over people).
+    people, faces : int
+        How many were compared.
+    sampled : bool
+        Whether the gallery has more.
+    """
+
+    fpir: float
+    threshold: float
+    interval: Interval
+    fnir: float | None
+    fnir_interval: Interval | None
+    people: int
+    faces: int
+    sampled: bool
+
+
+def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: Any = None) -> SearchCalibration:
+    """Estimate the threshold of searches for a false-positive identification rate; nothing is stored.
+
+    Every person is left out of the gallery once and searched for: whatever is found is a wrong name.
+
+    Parameters
+    ----------
+    gallery : Gallery
+        The gallery.
+    fpir : float
+        The wished rate, above 0, at most 0.5.
+    model_manifest : Manifest, optional
+        The manifest of the gallery's model, whose own distribution supports small galleries.
+
+    Returns
+    -------
+    SearchCalibration
+
+    Raises
+    ------
+    EvaluationError
+        If the rate is out of range, or the gallery has too few people or people under several names.
+    """
+    if not 0 < fpir <= 0.5:
+        raise EvaluationError(f"the FPIR is {fpir:g}, expected above 0, at most 0.5")
+    named = gallery.people.named_vectors(most_people=MOST_PEOPLE, most_faces=MOST_FACES)
+    count = len(named.names)
+    if count < FEWEST_PEOPLE:
+        who = f"{count} {'person' if count == 1 else 'people'} with a name"
+        raise EvaluationError(
+            f"the gallery has {who}, at least {FEWEST_PEOPLE} are needed to measure an FPIR; until then searches use "
+            "the scores of the model"
+        )
+    prior = None if model_manifest is None else prior_of(model_manifest)
+    known = sum(person.faces for person in gallery.people.list() if person.named)
+    people = max(count, sum(1 for person in gallery.people.list() if person.faces))
+    if prior is not None:
+        refuse_people_under_several_names(named, prior)
+    fitted = fit_named(named, people, prior, fpir)
+    threshold = fitted.scores.threshold(fpir, people)
+    missed = missed_people(named, threshold)
+    return SearchCalibration(
+        fpir=fpir,
+        threshold=threshold,
+        interval=fitted.interval,
+        fnir=float(missed.mean()) if len(missed) else None,
+        fnir_interval=wilson(float(missed.sum()), len(missed)) if len(missed) else None,
+        people=count,
+        faces=len(named.people),
+        sampled=known > len(named.people),
+    )
+
+
+def refuse_people_under_several_names(named: NamedVectors, prior: StrangerScores) -> None:
+    """Raise EvaluationError if far more people than expected have a look-alike: their names are not of people."""
+    distances = 2 - 2 * nearest_others(named.vectors, named.people)
+    alike = distances <= prior.threshold(_EXPECTED, len(named.names))
+    if alike.mean() <= _TOO_ALIKE:
+        return
+    example = named.names[int(np.argmin(distances))]
+    raise EvaluationError(
+        f"{int(alike.sum())} of {len(named.names)} people look like somebody else in the gallery ({example} most), so "
+        "the names do not seem to be those of different people: merge them first, see faceall people"
+    )
+
+
+def missed_people(named: NamedVectors, threshold: float) -> Array:
+    """Search the first face of every person among all other faces.
+
+    Returns
+    -------
+    (p,) bool
+        For the people with several faces, whether the search fails: nobody, or somebody else, is found.
+    """
+    first = np.flatnonzero(np.diff(named.people, prepend=-1))
+    counts = np.bincount(named.people, minlength=len(named.names))
+    missed = []
+    for row in first[counts[named.people[first]] > 1]:
+        distances = 2 - 2 * (named.vectors @ named.vectors[row])
+        distances[row] = np.inf
+        nearest = int(np.argmin(distances))
+        missed.append(named.people[nearest] != named.people[row] or distances[nearest] > threshold)
+    return np.array(missed, bool)

@@ -1,0 +1,148 @@
+"""Thresholds of searches: chosen for a false-positive identification rate from the size and people of the gallery."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+from faceall.analysis.open_set import (
+    FPIR,
+    POSSIBLE_FACTOR,
+    StrangerScores,
+    fit_scores,
+    interval,
+    nearest_others,
+    scores_of_model,
+)
+from faceall.errors import ArgumentError
+from faceall.gallery.store import Store
+from faceall.gallery.thresholds import (
+    MatchThreshold,
+    NamedVectors,
+    read_calibration,
+    read_named_vectors,
+    threshold_in_force,
+)
+from faceall.models import Manifest
+
+_KEY = "decisions"
+_MOST_PEOPLE = 1000
+_MOST_FACES = 5
+_LARGEST_RATE = 0.1  # of pairs: a rate beyond it says nothing about the tail
+_CHANCE = 2.0  # squared L2 of unrelated unit vectors
+_GROWTH = 1.25  # the scores are fitted again when the number of people has changed by this factor
+
+
+@dataclass(frozen=True)
+class FittedScores:
+    """The distribution of strangers that was fitted to a gallery.
+
+    Attributes
+    ----------
+    scores : StrangerScores
+        Its parameters.
+    people : int
+        Number of people with a name when it was fitted.
+    interval : (float, float)
+        95 % interval of the threshold for the wished FPIR (squared L2).
+    """
+
+    scores: StrangerScores
+    people: int
+    interval: tuple[float, float]
+
+
+def wished_fpir(store: Store) -> float:
+    """Return the false-positive identification rate that the gallery is set to."""
+    values = store.setting(_KEY)
+    fpir = values.get("fpir") if isinstance(values, dict) else None
+    return float(fpir) if isinstance(fpir, int | float) and 0 < fpir < 1 else FPIR
+
+
+def wish_fpir(store: Store, fpir: float | None) -> None:
+    """Set the false-positive identification rate of the gallery; None restores the default.
+
+    Raises
+    ------
+    ArgumentError
+        If the rate is not above 0 and at most 0.5.
+    """
+    if fpir is not None and not 0 < fpir <= 0.5:
+        raise ArgumentError(f"fpir is {fpir:g}, expected a rate above 0, at most 0.5")
+    store.put_setting(_KEY, None if fpir is None else {"fpir": fpir})
+
+
+class Decisions:
+    """The thresholds of one open gallery; the fitted scores are kept in memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._fitted: tuple[str, float, FittedScores] | None = None
+
+    def threshold(self, store: Store, manifest: Manifest) -> MatchThreshold | None:
+        """Return the threshold of a search.
+
+        A calibration by pairs that was stored by the user counts first. Otherwise the threshold follows from the
+        wished FPIR; without a distribution for the model it is None.
+        """
+        calibration = read_calibration(store)
+        if calibration is not None:
+            return threshold_in_force(calibration, manifest)
+        prior = prior_of(manifest)
+        if prior is None:
+            return threshold_in_force(None, manifest)
+        fpir, people = wished_fpir(store), len(store.people.with_faces())
+        fitted = self._fit(store, prior, fpir, people)
+        return MatchThreshold(
+            fitted.scores.threshold(fpir, people),
+            None,
+            "gallery" if fitted.scores.people else "model",
+            possible=fitted.scores.threshold(min(POSSIBLE_FACTOR * fpir, 0.5), people),
+            fpir=fpir,
+            people=people,
+            interval=fitted.interval,
+            margin=0.5 * fitted.scores.deviation,
+        )
+
+    def _fit(self, store: Store, prior: StrangerScores, fpir: float, people: int) -> FittedScores:
+        """Return the fitted scores, fitted again if the gallery has grown or shrunk by a quarter."""
+        with self._lock:
+            known = self._fitted
+            label = store.model or ""
+            if known is None or known[:2] != (label, fpir) or not _close(known[2].people, people):
+                known = label, fpir, fit_gallery(store, prior, fpir)
+                self._fitted = known
+            fitted = known[2]
+        scale = fitted.scores.threshold(fpir, people) - fitted.scores.threshold(fpir, max(fitted.people, 1))
+        low, high = fitted.interval
+        return replace(fitted, interval=(low + scale, high + scale))
+
+
+def prior_of(manifest: Manifest) -> StrangerScores | None:
+    """Return the distribution of strangers of a model, None if its manifest states no usable threshold."""
+    limit, rate = manifest.match_threshold, manifest.match_threshold_false_accept_rate
+    if limit is None or rate is None or rate > _LARGEST_RATE or limit >= _CHANCE:
+        return None
+    return scores_of_model(limit, rate)
+
+
+def fit_gallery(store: Store, prior: StrangerScores | None, fpir: float) -> FittedScores:
+    """Fit the distribution of strangers to the people of a gallery, each left out once; at most 1,000 of them."""
+    named = read_named_vectors(store, most_people=_MOST_PEOPLE, most_faces=_MOST_FACES)
+    people = len(store.people.with_faces())
+    return fit_named(named, people, prior, fpir)
+
+
+def fit_named(named: NamedVectors, people: int, prior: StrangerScores | None, fpir: float) -> FittedScores:
+    """Fit the distribution of strangers to people; the interval is that of the threshold for so many `people`."""
+    compared = len(named.names) - 1
+    maxima = nearest_others(named.vectors, named.people) if compared > 0 else named.vectors[:0, :0].sum(axis=1)
+    scores = fit_scores(maxima, max(compared, 0), prior)
+    bounds = interval(maxima, max(compared, 1), prior, lambda each: each.threshold(fpir, people))
+    return FittedScores(scores, people, bounds)
+
+
+def _close(first: int, second: int) -> bool:
+    """Return whether two numbers of people differ by less than the growth that needs a new fit."""
+    low, high = sorted((max(first, 1), max(second, 1)))
+    return high < low * _GROWTH or high - low < 2

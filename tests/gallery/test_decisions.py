@@ -1,0 +1,123 @@
+"""Open-set decisions: what a threshold promises, where it comes from, and how it follows the gallery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceall.analysis.open_set import StrangerScores, fit_scores, interval, nearest_others, scores_of_model
+from faceall.errors import ArgumentError
+from faceall.gallery import Gallery, MatchThreshold, NamedVectors
+from faceall.gallery.decisions import fit_named, prior_of
+from faceall.models import Manifest
+from faceall.types import Array
+
+TRUE = StrangerScores(0.02, 0.1)
+
+
+def maxima(random: np.random.Generator, count: int, people: int) -> Array:
+    """Draw the similarity of `count` strangers to the nearest of so many people."""
+    return np.asarray(random.normal(TRUE.mean, TRUE.deviation, (count, people)).max(axis=1))
+
+
+@pytest.mark.parametrize("people", [1, 10, 1000])
+@pytest.mark.parametrize("fpir", [0.001, 0.01, 0.1])
+def test_thresholds_keep_their_rate(people: int, fpir: float) -> None:
+    """Of simulated strangers the wished share gets a name, whatever the size of the gallery."""
+    limit = TRUE.threshold(fpir, people)
+    assert TRUE.fpir(limit, people) == pytest.approx(fpir, rel=1e-6)
+    strangers = maxima(np.random.default_rng(1), 20_000, people) if people < 1000 else None
+    if strangers is not None:
+        assert (2 - 2 * strangers <= limit).mean() == pytest.approx(fpir, abs=4 * np.sqrt(fpir / 20_000))
+
+
+def test_larger_galleries_and_smaller_rates_are_stricter() -> None:
+    """The threshold falls with the number of people and with the rate."""
+    limits = [TRUE.threshold(0.01, people) for people in (1, 10, 100, 1000)]
+    assert limits == sorted(limits, reverse=True)
+    assert TRUE.threshold(0.001, 100) < TRUE.threshold(0.01, 100) < TRUE.threshold(0.1, 100)
+    assert TRUE.threshold(1.0, 100) == TRUE.threshold(0.5, 100)
+
+
+def test_the_distribution_is_recovered_from_searches() -> None:
+    """From 400 left-out people the threshold for 1 % lets 0.5 % to 2 % of new strangers through."""
+    random = np.random.default_rng(2)
+    fitted = fit_scores(maxima(random, 400, 399), 399, None)
+    assert fitted.people == 400
+    assert 0.005 < TRUE.fpir(fitted.threshold(0.01, 400), 400) < 0.02
+
+
+def test_small_galleries_rely_on_the_model() -> None:
+    """Two people say nothing, five little: the threshold stays near that of the model."""
+    prior = scores_of_model(1.03, 1e-3)
+    assert prior.fpir(1.03, 1) == pytest.approx(1e-3)
+    assert fit_scores(np.array([0.9, 0.9]), 1, prior) == prior
+    odd = fit_scores(np.linspace(0.4, 0.6, 5), 4, prior)
+    assert abs(odd.threshold(0.01, 5) - prior.threshold(0.01, 5)) < 0.1
+    with pytest.raises(ValueError, match="2 values, expected at least 3 or a prior"):
+        fit_scores(np.array([0.9, 0.9]), 1, None)
+
+
+def test_people_are_left_out_of_their_own_search() -> None:
+    """Each person's first face is compared with the faces of the others only, as a loop over all pairs does."""
+    random = np.random.default_rng(3)
+    people = np.sort(random.integers(0, 7, 20))
+    vectors = random.normal(size=(20, 5)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected = []
+    for person in np.unique(people):
+        probe = vectors[people == person][0]
+        expected.append(max(float(probe @ other) for other in vectors[people != person]))
+    np.testing.assert_allclose(nearest_others(vectors, people), expected, rtol=1e-6)
+
+
+def test_intervals_narrow_with_people() -> None:
+    """The bootstrap interval of the threshold holds it, and is narrower with ten times the people."""
+    random = np.random.default_rng(4)
+    widths = []
+    for count in (40, 400):
+        found = maxima(random, count, count - 1)
+        low, high = interval(found, count - 1, None, lambda scores: scores.threshold(0.01, 400))
+        assert low <= fit_scores(found, count - 1, None).threshold(0.01, 400) <= high
+        widths.append(high - low)
+    assert widths[1] < 0.6 * widths[0]
+
+
+def test_three_answers() -> None:
+    """Within the threshold a match, up to the wider one possible, beyond it unknown; close rivals are possible."""
+    limit = MatchThreshold(1.0, None, "gallery", possible=1.2, fpir=0.01, people=10, margin=0.05)
+    assert [limit.decide(distance) for distance in (0.9, 1.1, 1.3)] == ["match", "possible", "unknown"]
+    assert limit.decide(0.9, 0.92) == "possible"
+    assert limit.decide(0.9, 0.99) == "match"
+    assert limit.decide(0.9, 1.01) == "match"
+    assert MatchThreshold(1.0, None, "given").decide(1.1) == "unknown"
+
+
+def test_galleries_keep_the_wished_rate(tmp_path: Path) -> None:
+    """The wish is 1 % by default, is stored, can be taken back, and has to be a rate."""
+    with Gallery.open(tmp_path / "gallery") as gallery:
+        assert gallery.fpir == 0.01
+        gallery.choose_fpir(0.001)
+        with pytest.raises(ArgumentError, match="fpir is 2, expected a rate above 0"):
+            gallery.choose_fpir(2)
+    with Gallery.open(tmp_path / "gallery") as gallery:
+        assert gallery.fpir == 0.001
+        gallery.choose_fpir(None)
+        assert gallery.fpir == 0.01
+
+
+def test_models_without_a_threshold_have_no_distribution() -> None:
+    """A manifest has to state its pair threshold and the rate of that."""
+    manifest = Manifest(name="m", embedding_size=4, input_size=(8, 8), input_blob="data", output_blob="out")
+    assert prior_of(manifest) is None
+
+
+def test_a_gallery_of_nobody_uses_the_model() -> None:
+    """Without people the threshold is that of the model for one person."""
+    prior = scores_of_model(1.0, 1e-3)
+    named = NamedVectors((), np.zeros(0, np.int64), np.zeros((0, 4), np.float32))
+    fitted = fit_named(named, 0, prior, 0.01)
+    assert fitted.scores == prior
+    assert fitted.interval[0] == fitted.interval[1] == pytest.approx(prior.threshold(0.01, 1))
