@@ -15,7 +15,7 @@ from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_pho
 
 from faceall.analysis.open_set import scores_of_model
 from faceall.errors import EvaluationError, IndexDamagedError
-from faceall.evaluate import calibrate
+from faceall.evaluate import calibrate, calibrate_searches
 from faceall.evaluate.calibration import choose_threshold, compare_people, refuse_too_few_people
 from faceall.evaluate.gallery_decisions import missed_people, refuse_people_under_several_names
 from faceall.gallery import Gallery, MatchThreshold, NamedVectors
@@ -302,5 +302,21 @@ def test_one_person_under_many_names_is_refused() -> None:
     refuse_people_under_several_names(clouds(60), prior)
     few = clouds(20, faces=3)
     many = NamedVectors(tuple(f"d{number}" for number in range(60)), np.arange(60), few.vectors)
-    with pytest.raises(EvaluationError, match="60 of 60 people look like somebody else"):
+    with pytest.raises(EvaluationError, match="60 of 60 people resemble another person"):
         refuse_people_under_several_names(many, prior)
+
+
+def test_searches_are_calibrated_on_the_people_of_a_gallery(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threshold is in its interval, a smaller rate is stricter; too few people and a wrong rate are refused."""
+    people = len([person for person in gallery.people if person.named])
+    monkeypatch.setattr("faceall.evaluate.gallery_decisions.FEWEST_PEOPLE", people)
+    found = calibrate_searches(gallery, fpir=0.1)
+    assert (found.people, found.sampled) == (people, False)
+    assert found.interval[0] <= found.threshold <= found.interval[1]
+    assert found.fnir is None or 0 <= found.fnir <= 1
+    assert calibrate_searches(gallery, fpir=0.01).threshold < found.threshold
+    with pytest.raises(EvaluationError, match="the FPIR is 0, expected above 0"):
+        calibrate_searches(gallery, fpir=0)
+    monkeypatch.setattr("faceall.evaluate.gallery_decisions.FEWEST_PEOPLE", people + 1)
+    with pytest.raises(EvaluationError, match=f"the gallery has {people} people with a name, at least {people + 1}"):
+        calibrate_searches(gallery, fpir=0.1)

@@ -163,7 +163,8 @@ class MtcnnDetector:
         of those that fail a threshold and may still become faces.
         """
         three = np.column_stack([candidates.logits, found[:, 0]])
-        passed = (three > [_logit(threshold) for threshold in self.thresholds]).all(axis=1)
+        limits = np.array([_logit(threshold) for threshold in self.thresholds])
+        passed: Array = (three > limits).all(axis=1)
         if not self.lenient:
             return _probability(found[:, 0]), passed
         again = found[:, 0].copy()

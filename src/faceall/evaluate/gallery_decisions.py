@@ -18,8 +18,8 @@ from faceall.types import Array
 FEWEST_PEOPLE = 20
 """Number of people from which a gallery can tell more than its model."""
 
-_TOO_ALIKE = 0.2  # share of people with a look-alike above which the names are not those of different people
-_EXPECTED = 0.01  # FPIR of the model at which a look-alike begins
+_MAX_LOOKALIKES = 0.2  # share of people with a lookalike above which the names are not those of different people
+_EXPECTED = 0.01  # FPIR of the model at which a lookalike begins
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class SearchCalibration:
     Attributes
     ----------
     fpir : float
-        The wished share of searches of strangers that name somebody.
+        The wished share of searches of strangers that name a person.
     threshold : float
         Squared L2 distance up to which a face matches.
     interval : (float, float)
         Its 95 % interval (bootstrap over people).
     fnir : float or None
         Share of people with several faces whose first face would not find them: their other faces are beyond the
-        threshold, or somebody else is nearer. None if nobody has two faces.
+        threshold, or another person is nearer. None if no person has two faces.
     fnir_interval : (float, float) or None
         Its 95 % interval (Wilson, over people).
     people, faces : int
@@ -89,8 +89,8 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
             "the scores of the model"
         )
     prior = None if model_manifest is None else prior_of(model_manifest)
-    known = sum(person.faces for person in gallery.people.list() if person.named)
-    people = max(count, sum(1 for person in gallery.people.list() if person.faces))
+    known = sum(person.faces for person in gallery.people if person.named)
+    people = max(count, sum(person.faces > 0 for person in gallery.people))
     if prior is not None:
         refuse_people_under_several_names(named, prior)
     fitted = fit_named(named, people, prior, fpir)
@@ -109,15 +109,15 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
 
 
 def refuse_people_under_several_names(named: NamedVectors, prior: StrangerScores) -> None:
-    """Raise EvaluationError if far more people than expected have a look-alike: their names are not of people."""
+    """Raise EvaluationError if far more people than expected have a lookalike: their names are not of people."""
     distances = 2 - 2 * nearest_others(named.vectors, named.people)
-    alike = distances <= prior.threshold(_EXPECTED, len(named.names))
-    if alike.mean() <= _TOO_ALIKE:
+    lookalike = distances <= prior.threshold(_EXPECTED, len(named.names))
+    if lookalike.mean() <= _MAX_LOOKALIKES:
         return
     example = named.names[int(np.argmin(distances))]
     raise EvaluationError(
-        f"{int(alike.sum())} of {len(named.names)} people look like somebody else in the gallery ({example} most), so "
-        "the names do not seem to be those of different people: merge them first, see faceall people"
+        f"{int(lookalike.sum())} of {len(named.names)} people resemble another person in the gallery ({example} "
+        "most), so the names do not seem to be those of different people: merge them first, see faceall people"
     )
 
 
@@ -127,7 +127,7 @@ def missed_people(named: NamedVectors, threshold: float) -> Array:
     Returns
     -------
     (p,) bool
-        For the people with several faces, whether the search fails: nobody, or somebody else, is found.
+        For the people with several faces, whether the search fails: no person or another one is found.
     """
     first = np.flatnonzero(np.diff(named.people, prepend=-1))
     counts = np.bincount(named.people, minlength=len(named.names))
