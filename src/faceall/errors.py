@@ -7,6 +7,7 @@ FaceallError                     base class; its text is one printable line
 ├── ImageError                   an image cannot be used; has `path` and `reason`
 │   ├── UnreadableImageError     it is missing, damaged or of an unknown format
 │   └── ImageTooLargeError       it has more pixels than the limit
+│       └── ImageMemoryError     memory was too short to decode it
 ├── ModelError                   a model folder cannot be used
 │   ├── ModelNotFoundError       no such model is installed                   (also LookupError)
 │   ├── ModelDamagedError        a file does not match the checksum in its manifest
@@ -96,6 +97,10 @@ class UnreadableImageError(ImageError):
 
 class ImageTooLargeError(ImageError):
     """An image has more pixels than the limit."""
+
+
+class ImageMemoryError(ImageTooLargeError):
+    """Memory was too short to decode an image; it may be enough the next time."""
 
 
 class ModelError(FaceallError):

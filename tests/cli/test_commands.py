@@ -300,3 +300,17 @@ def test_search_by_person_and_explained(run: Run, portraits: Path, tmp_path: Pat
     (record,) = records(run("search", query, "--person", "Mirror", "--json").stdout)
     assert {match["person"] for match in record["matches"]} == {"Mirror"}
     assert "is called 'Ghost'" in run("search", query, "--person", "Ghost", exit_code=1).stderr
+
+
+def test_photos_that_disappear_midway_are_an_error(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drive that is disconnected during a registration gives exit code 1 and a count."""
+    from faceall.images import find_images
+
+    def then_gone(paths: Path, **options: object) -> list[Path]:
+        found = find_images(paths, **options)  # type: ignore[arg-type]
+        found[0].unlink()
+        return found
+
+    monkeypatch.setattr("faceall.gallery.registration.naming.find_images", then_gone)
+    result = run("register", portraits, exit_code=1)
+    assert "1 photo disappeared meanwhile; is the drive still connected?" in result.stderr

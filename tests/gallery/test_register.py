@@ -18,6 +18,7 @@ from faceall.errors import IndexMismatchError
 from faceall.gallery import Gallery, PhotoResult
 from faceall.gallery.registration.batch_analysis import BatchAnalyzer
 from faceall.gallery.registration.scan import ScannedFile
+from faceall.images import DecodedImage
 
 Opener = Callable[..., Gallery]
 
@@ -344,11 +345,13 @@ def test_unreadable_photo_is_tried_again_by_another_version(
     """A newer faceall may read what an older one could not, so only the same version skips it."""
     (photos / "a.jpg").write_text("hello")
     list(gallery.register(photos))
-    monkeypatch.setattr("faceall.gallery.registration.scan.read_image", lambda content: pytest.fail("read again"))
+    monkeypatch.setattr("faceall.gallery.registration.scan.decode_image", lambda content: pytest.fail("read again"))
     list(gallery.register(photos))
     monkeypatch.undo()
-    monkeypatch.setattr("faceall.__version__", "999")
-    monkeypatch.setattr("faceall.gallery.registration.scan.read_image", lambda content: paint(one_face(3)))
+    monkeypatch.setattr("faceall.version.__version__", "999")
+    monkeypatch.setattr(
+        "faceall.gallery.registration.scan.decode_image", lambda content: DecodedImage(paint(one_face(3)))
+    )
     assert outcome(gallery.register(photos)) == {"a.jpg": "added"}
 
 

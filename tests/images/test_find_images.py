@@ -24,7 +24,7 @@ def found(folder: Path, *paths: Path | str) -> list[str]:
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "A.PnG", "x.tar.webp", "IMG.HEIC", "a.tiff"])
 def test_suffixes_of_images(name: str) -> None:
-    """Capitals do not matter; HEIC counts, so that it gets a refusal instead of being passed over."""
+    """Capitals do not matter; HEIC counts, so that without its extra it gets an error instead of being skipped."""
     assert is_image_path(name)
 
 

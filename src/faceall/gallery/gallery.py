@@ -257,6 +257,7 @@ class Gallery:
         if not all(map(os.fspath, given)):
             raise FaceallError("an empty path names no photos; write . for the current folder")
         errors: list[PhotoResult] = []
+        skipped: list[tuple[Path, str]] = []
 
         def note(error: ImageError) -> None:
             errors.append(PhotoResult(Path(error.path or ""), "unreadable", message=error.reason))
@@ -267,6 +268,7 @@ class Gallery:
             known=[found.name for found in self.people],
             aliases=read_aliases(self._store),
             on_error=note,
+            on_skip=lambda path, kind: skipped.append((path, kind)),
         )
         if person is not None:
             name = checked_name(person)
@@ -274,7 +276,7 @@ class Gallery:
         options = RegistrationOptions(
             refile=unnamed or person is not None, strict=strict, workers=workers, progress=progress, stop=stop
         )
-        return Registration(self._context, candidates, options, errors=errors)
+        return Registration(self._context, candidates, options, errors=errors, skipped=skipped)
 
     def register_candidates(self, candidates: Iterable[Candidate], *, refile: bool = False) -> Registration:
         """Register files while iterating over the result, each with a person of its own or without one.

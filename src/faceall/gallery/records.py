@@ -8,9 +8,9 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-import faceall
 from faceall.analysis.quality import Note
 from faceall.gallery.registration.near_duplicates import Print
+from faceall.images import reader_version
 from faceall.index.maintenance.receipt import Receipt
 from faceall.index.maintenance.verification import Statistics
 from faceall.types import Face, Faces, Float32Array
@@ -167,6 +167,7 @@ class PhotoResult:
     person: str | None = None
     message: str | None = None
     notes: tuple[Note, ...] = ()
+    missing: bool = False
 
     @property
     def usable(self) -> bool:
@@ -240,7 +241,7 @@ class KnownPhoto:
     @property
     def settled(self) -> bool:
         """Whether looking again would give the same: it was readable, or this very faceall could not read it."""
-        return not self.aside and (self.state == "ok" or self.reader == faceall.__version__)
+        return not self.aside and (self.state == "ok" or self.reader == reader_version())
 
     def result(self, path: Path, status: PhotoStatus, message: str | None = None) -> PhotoResult:
         """The result for a file with this content; unreadable and without a face it stays wherever the file goes."""

@@ -20,9 +20,11 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFile
 
-from faceall.errors import ImageError, ImageTooLargeError, UnreadableImageError
+from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError, UnreadableImageError
 from faceall.files import open_regular
+from faceall.images.formats import HEAD_BYTES, JPEG, RAW, RAW_IN_TIFF, TIFF, Format, format_names, identify
 from faceall.images.hostile import MeteredFile, TooMuchWorkError, check_scans, check_tiff
+from faceall.images.raw import decode_raw, raw_size
 from faceall.types import Array, Image
 
 DEFAULT_MAX_PIXELS = 200_000_000
@@ -35,36 +37,13 @@ _PHOTOMETRIC = 0x0106  # TIFF tag; 0 means that zero is white
 _STRIP_BYTES = 1 << 22
 _PILLOW_WARNS_FROM = 80_000_000  # pixels, somewhat below Pillow's own limit
 _ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
-_HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
+_SUBFILE_TYPE = 0x00FE  # TIFF tag; bit 0 marks a reduced version of another page
+_SUB_IFDS = 0x014A  # TIFF tag
+_DNG_VERSION = 0xC612  # TIFF tag
+_PHOTOMETRIC_CFA = 32803  # the values of a colour filter array: a RAW file
+_END_OF_JPEG = b"\xff\xd9"
+_MAX_PAGES = 32  # of a TIFF
 
-
-@dataclass(frozen=True)
-class _Format:
-    """A file format: its first bytes, and the Pillow class that reads it."""
-
-    name: str
-    magic: bytes
-    plugin: str
-    reader: str
-    offset: int = 0
-
-
-_FORMATS = (
-    _Format("JPEG", b"\xff\xd8\xff", "JpegImagePlugin", "JpegImageFile"),  # MPO too: its first image is a JPEG
-    _Format("PNG", b"\x89PNG\r\n\x1a\n", "PngImagePlugin", "PngImageFile"),
-    _Format("WebP", b"WEBP", "WebPImagePlugin", "WebPImageFile", offset=8),
-    _Format("GIF", b"GIF8", "GifImagePlugin", "GifImageFile"),
-    _Format("BMP", b"BM", "BmpImagePlugin", "BmpImageFile"),
-    _Format("TIFF", b"II*\0", "TiffImagePlugin", "TiffImageFile"),
-    _Format("TIFF", b"MM\0*", "TiffImagePlugin", "TiffImageFile"),
-    _Format("TIFF", b"II+\0", "TiffImagePlugin", "TiffImageFile"),
-    _Format("TIFF", b"MM\0+", "TiffImagePlugin", "TiffImageFile"),
-    _Format("AVIF", b"ftypavif", "AvifImagePlugin", "AvifImageFile", offset=4),
-    _Format("AVIF", b"ftypavis", "AvifImagePlugin", "AvifImageFile", offset=4),
-    _Format("JPEG 2000", b"\0\0\0\x0cjP  ", "Jpeg2KImagePlugin", "Jpeg2KImageFile"),
-    _Format("JPEG 2000", b"\xff\x4f\xff\x51", "Jpeg2KImagePlugin", "Jpeg2KImageFile"),
-    *(_Format("PNM", b"P" + digit, "PpmImagePlugin", "PpmImageFile") for digit in (b"1", b"2", b"3", b"4", b"5", b"6")),
-)
 
 # EXIF orientation -> how to make the stored pixels upright: whether to transpose, and along which axes to flip
 # afterwards (OpenCV's codes: 1 left-right, 0 top-bottom, -1 both)
@@ -87,7 +66,8 @@ def read_image(
     Parameters
     ----------
     source : path-like or bytes-like
-        A path, or the content of a file: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000 or PNM.
+        A path, or the content of a file: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000 or PNM; HEIC, JPEG XL and
+        camera RAW with the extras `heic`, `jxl` and `raw`.
     max_pixels : int
         Limit for width times height; checked against the header before anything is decoded.
 
@@ -106,6 +86,48 @@ def read_image(
         If the image has more than `max_pixels` pixels.
     """
     return _open_and(source, lambda file: _decode(file, max_pixels))
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """An image and what its file says about it.
+
+    Attributes
+    ----------
+    pixels : (H, W, 3) uint8
+        RGB, upright.
+    truncated : bool
+        The end of the file is missing; the pixels of that part are gray.
+    """
+
+    pixels: Image
+    truncated: bool = False
+
+
+def decode_image(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> DecodedImage:
+    """Read one image as `read_image` does, but use a JPEG whose end is missing as far as it goes.
+
+    Parameters
+    ----------
+    source : path-like or bytes-like
+        A path or the content of a file, as for `read_image`.
+    max_pixels : int
+        Limit for width times height.
+
+    Returns
+    -------
+    DecodedImage
+
+    Raises
+    ------
+    UnreadableImageError
+        If the file is missing, not an image or damaged.
+    ImageTooLargeError
+        If the image has more than `max_pixels` pixels.
+    """
+    return _open_and(source, lambda file: _decode_leniently(file, max_pixels))
 
 
 def pillow_pixels(image: PillowImage.Image) -> Image:
@@ -186,6 +208,10 @@ class _TooLargeError(Exception):
     """The reason why an image is too large, before its path is known."""
 
 
+class _OutOfMemoryError(_TooLargeError):
+    """Memory is too short."""
+
+
 def _open_and(source: str | os.PathLike[str] | bytes | bytearray | memoryview, use: Callable[[BinaryIO], _T]) -> _T:
     """Open an image, call `use`, and add the path to errors."""
     if isinstance(source, bytes | bytearray | memoryview):
@@ -197,6 +223,8 @@ def _open_and(source: str | os.PathLike[str] | bytes | bytearray | memoryview, u
             return use(file)
     except _UnreadableError as error:
         _fail(UnreadableImageError(path, str(error)), error)
+    except _OutOfMemoryError as error:
+        _fail(ImageMemoryError(path, str(error)), error)
     except _TooLargeError as error:
         _fail(ImageTooLargeError(path, str(error)), error)
 
@@ -227,32 +255,113 @@ def _on_disk(source: Any) -> BinaryIO:
 
 def _inspect(file: BinaryIO, max_pixels: int) -> ImageHeader:
     """Read the header of an open file."""
-    with _identified(file, max_pixels) as (kind, image):
+    kind = _format_of(file)
+    if kind.name == RAW:
+        with _translated(kind):
+            return ImageHeader(RAW, *_checked_raw_size(file, max_pixels))
+    with _identified(file, kind, max_pixels) as image:
         return ImageHeader(kind.name, *image.size)
 
 
 def _decode(file: BinaryIO, max_pixels: int) -> Image:
     """Decode an open file to upright RGB pixels."""
-    with _identified(file, max_pixels) as (_, image):
+    kind = _format_of(file)
+    if kind.name == RAW:
+        with _translated(kind):
+            _checked_raw_size(file, max_pixels)
+            return decode_raw(file, lambda preview: _decode_preview(preview, max_pixels), _apply_orientation)
+    with _identified(file, kind, max_pixels) as image:
+        if kind.name == TIFF:
+            _seek_largest_page(image, max_pixels)
         image.load()
         return _apply_orientation(_rgb(image), _orientation(image))
 
 
+def _decode_leniently(file: BinaryIO, max_pixels: int) -> DecodedImage:
+    """Decode an open file; a JPEG without its end is decoded as if it ended there."""
+    try:
+        return DecodedImage(_decode(file, max_pixels))
+    except _UnreadableError:
+        file.seek(0)
+        content = file.read()
+        if _known_format(content) != JPEG or _END_OF_JPEG in content[-32:]:
+            raise
+        completed = io.BytesIO(content + _END_OF_JPEG)
+        try:
+            return DecodedImage(_decode(completed, max_pixels), truncated=True)
+        except _UnreadableError:
+            pass
+        raise
+
+
+def _known_format(content: bytes) -> str | None:
+    found = identify(content[:HEAD_BYTES])
+    return None if found is None else found.name
+
+
+def _decode_preview(file: BinaryIO, max_pixels: int) -> tuple[Image, int]:
+    """Decode the preview of a RAW file: pixels as stored, and the EXIF orientation that it states, else 0."""
+    with _identified(file, _identify(file), max_pixels) as image:
+        image.load()
+        return _rgb(image), int(image.getexif().get(_ORIENTATION, 0))
+
+
+def _checked_raw_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
+    try:
+        size = raw_size(file)
+    except ImportError as error:
+        raise _UnreadableError('camera RAW files need rawpy: pip install "faceall[raw]"') from error
+    _check_size(size, max_pixels)
+    return size
+
+
+def _format_of(file: BinaryIO) -> Format:
+    """Return the format of an open file; a TIFF that holds a camera's RAW data is RAW."""
+    kind = _identify(file)
+    if kind.name != TIFF:
+        return kind
+    with _identified(file, kind, 1 << 62) as image:
+        tags: Any = getattr(image, "tag_v2", {})
+        raw = tags.get(_PHOTOMETRIC) == _PHOTOMETRIC_CFA or _DNG_VERSION in tags
+        reduced = bool(int(tags.get(_SUBFILE_TYPE, 0)) & 1) and _SUB_IFDS in tags
+    file.seek(0)
+    return RAW_IN_TIFF if raw or reduced else kind
+
+
+def _seek_largest_page(image: ImageFile.ImageFile, max_pixels: int) -> None:
+    """Go to the largest page of a TIFF: the first one may be a thumbnail."""
+    pages = min(int(getattr(image, "n_frames", 1)), _MAX_PAGES)
+    if pages < 2:
+        return
+    sizes = []
+    for page in range(pages):
+        image.seek(page)
+        sizes.append(image.size[0] * image.size[1])
+    image.seek(sizes.index(max(sizes)))
+    _check_size(image.size, max_pixels)
+
+
 @contextmanager
-def _identified(file: BinaryIO, max_pixels: int) -> Iterator[tuple[_Format, ImageFile.ImageFile]]:
+def _identified(file: BinaryIO, kind: Format, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """Open a file as an image of a known format and allowed size; translate all errors of the block."""
     _silence(UserWarning, r"PIL\.\w+Plugin")
-    kind = _identify(file)
     metered = MeteredFile(file, _size(file))
-    try:
-        if kind.name == "TIFF":
+    with _translated(kind):
+        if kind.name == TIFF:
             check_tiff(file)
         with _open(kind, metered) as image:
             _check_size(image.size, max_pixels)
             metered.header_is_read()
-            if kind.name == "JPEG":
+            if kind.name == JPEG:
                 check_scans(file)
-            yield kind, image
+            yield image
+
+
+@contextmanager
+def _translated(kind: Format) -> Iterator[None]:
+    """Translate all errors of decoding."""
+    try:
+        yield
     except (_UnreadableError, _TooLargeError):
         raise
     except TooMuchWorkError as error:
@@ -260,8 +369,8 @@ def _identified(file: BinaryIO, max_pixels: int) -> Iterator[tuple[_Format, Imag
     except PillowImage.DecompressionBombError as error:
         raise _TooLargeError(f"has a part that is too large ({_one_line(error)})") from error
     except MemoryError as error:
-        raise _TooLargeError(f"not enough memory to decode this {kind.name} image") from error
-    except Exception as error:  # with damaged bytes, Pillow's readers raise nearly anything
+        raise _OutOfMemoryError(f"not enough memory to decode this {kind.name} image") from error
+    except Exception as error:  # with damaged bytes, the readers raise nearly anything
         raise _UnreadableError(f"damaged or truncated {kind.name} image ({_one_line(error)})") from error
 
 
@@ -281,32 +390,31 @@ def _silence(category: type[Warning], module: str) -> None:
         warnings.filterwarnings("ignore", category=category, module=module)
 
 
-def _identify(file: BinaryIO) -> _Format:
+def _identify(file: BinaryIO) -> Format:
     """Return the format of an open file by its first bytes, never by its name."""
     try:
-        start = file.read(16)
+        start = file.read(HEAD_BYTES)
         file.seek(0)
     except OSError as error:
         raise _UnreadableError(f"cannot be read ({error.strerror})") from error
-    for kind in _FORMATS:
-        if start.startswith(kind.magic, kind.offset):
-            return kind
     if not start:
         raise _UnreadableError("is empty, expected an image")
-    if start[4:12] in _HEIF_BRANDS:
-        raise _UnreadableError("HEIC images are not supported; save it as JPEG or PNG first")
-    known = ", ".join(dict.fromkeys(kind.name for kind in _FORMATS))
-    raise _UnreadableError(f"is not an image of a known format; supported are {known}")
+    kind = identify(start)
+    if kind is None:
+        raise _UnreadableError(f"is not an image of a known format; supported are {format_names()}")
+    return kind
 
 
-def _open(kind: _Format, file: MeteredFile) -> ImageFile.ImageFile:
+def _open(kind: Format, file: MeteredFile) -> ImageFile.ImageFile:
     """Open an image with Pillow, reading only its header.
 
     The reader class is called directly: `PIL.Image.open` applies a size limit that is global to the process.
     """
     try:
-        reader = getattr(importlib.import_module(f"PIL.{kind.plugin}"), kind.reader)
+        reader = getattr(importlib.import_module(kind.module), kind.reader)
     except ImportError as error:
+        if kind.extra:
+            raise _UnreadableError(f'{kind.name} images need an extra: pip install "faceall[{kind.extra}]"') from error
         raise _UnreadableError(f"the installed Pillow cannot read {kind.name}") from error
     image: ImageFile.ImageFile = reader(file)
     return image

@@ -86,12 +86,15 @@ def register(
         registration = opened.iter_register(
             paths, person=person, names_from=names_from, unnamed=unnamed, strict=strict, workers=team, stop=stop
         )
-        statuses, trouble = _print_results(console, registration)
+        statuses, trouble, missing = _print_results(console, registration)
         _print_summary(console, registration, statuses, time.monotonic() - start)
         _print_names(console, registration)
+        _print_skipped(console, registration)
     if stop.is_set():
         raise click.exceptions.Exit(INTERRUPTED)
-    if not set(statuses) - _UNUSABLE or trouble & {Path(os.path.abspath(path)) for path in paths}:
+    if missing:
+        console.complain(f"faceall: {counted(missing, 'photo')} disappeared meanwhile; is the drive still connected?")
+    if missing or not set(statuses) - _UNUSABLE or trouble & {Path(os.path.abspath(path)) for path in paths}:
         raise click.exceptions.Exit(MISTAKE)
 
 
@@ -138,20 +141,22 @@ def stopped_by_ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _print_results(console: Console, registration: Registration) -> tuple[Counter[str], set[Path]]:
+def _print_results(console: Console, registration: Registration) -> tuple[Counter[str], set[Path], int]:
     """Print the result of every file; return the number of files by status, and those that could not be read."""
     statuses: Counter[str] = Counter()
     trouble: set[Path] = set()
+    missing = 0
     with console.progress(registration.total, "photos") as bar:
         for result in registration:
             statuses[result.status] += 1
+            missing += result.missing
             if result.status in _UNREADABLE:
                 trouble.add(result.path)
             console.record(_as_record(result))
             if console.verbose or result.notes or result.status not in _FINE:
                 console.line(_as_line(result))
             bar.step()
-    return statuses, trouble
+    return statuses, trouble, missing
 
 
 def _as_record(result: PhotoResult) -> dict[str, Any]:
@@ -189,6 +194,17 @@ def _print_summary(console: Console, registration: Registration, statuses: Count
     if console.verbose:
         spent = asdict(registration.timings)
         console.remark("seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in spent.items()))
+
+
+def _print_skipped(console: Console, registration: Registration) -> None:
+    """Count what is not a photo by its kind; with -v list it."""
+    if not registration.skipped or console.quiet:
+        return
+    kinds = Counter(kind for _, kind in registration.skipped)
+    console.remark("skipped: " + ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common()))
+    if console.verbose:
+        for path, kind in registration.skipped:
+            console.remark(f"skipped ({kind}): {short_path(path)}")
 
 
 def _print_names(console: Console, registration: Registration) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import faceall
 from faceall.gallery.embedded import faces, removal, rows, stale_faces
 from faceall.gallery.embedded.columns import BEHIND_MARK, MARK, faces_in, marks_of, path_of
 from faceall.gallery.embedded.prints import Lookalikes
 from faceall.gallery.records import Analysis, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
+from faceall.images import reader_version
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
 
@@ -98,7 +98,7 @@ class EmbeddedPhotos:
                 digest,
                 state=analysis.state,
                 message=analysis.message,
-                reader=faceall.__version__,
+                reader=reader_version(),
                 width=analysis.width,
                 height=analysis.height,
             )

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-import faceall
 from faceall.gallery.embedded import ids, rows
+from faceall.images import reader_version
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
 
@@ -110,7 +110,7 @@ def _restore_one(index: FaceIndex, connection: sqlite3.Connection, row: int, vec
     primary = bool(is_primary) and another is None  # a bundle may have brought a primary face
     rows.insert_face(connection, rows.FaceRow(key, photo, person, primary, box, score, landmarks, jpeg))
     connection.execute(
-        "UPDATE photos SET state = 'ok', message = NULL, reader = ? WHERE id = ?", (faceall.__version__, photo)
+        "UPDATE photos SET state = 'ok', message = NULL, reader = ? WHERE id = ?", (reader_version(), photo)
     )
     if uuid is not None:
         ids.set_id(connection, "face_ids", key, (uuid, created, changed))

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-import faceall
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import quoted, unquoted
 from faceall.gallery.records import Analysis, SeenFile, StoredFace
+from faceall.images import reader_version
 from faceall.types import Face, Float32Array
 
 NOBODY = 0
@@ -24,7 +24,7 @@ def photo_row(photo: int, digest: bytes, analysis: Analysis) -> Row:
     """A new photo, without files and faces so far."""
     record: dict[str, Any] = {
         "message": analysis.message,
-        "reader": faceall.__version__,
+        "reader": reader_version(),
         "width": analysis.width,
         "height": analysis.height,
         "files": [],

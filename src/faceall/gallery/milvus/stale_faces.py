@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-import faceall
 from faceall.gallery.milvus import rows
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import condition_begins
 from faceall.gallery.milvus.work import Work, listed
 from faceall.gallery.records import Waiting
+from faceall.images import reader_version
 from faceall.types import Face, Float32Array
 
 KEPT = "kept/"
@@ -52,7 +52,7 @@ def take_back(work: Work, ids: Sequence[int], vectors: Float32Array, new_id: Any
         work.faces.put(rows.face_row(key, photo["id"], value["person"], _face(value), vector, chief=chief))
         work.thumbnails.put(rows.thumbnail_row(key, _bytes(value["jpeg"])))
         photo = rows.with_faces(photo, [*listed(photo), key], key if chief else photo["record"]["chief"])
-        record = {**photo["record"], "message": None, "reader": faceall.__version__, "aside": False}
+        record = {**photo["record"], "message": None, "reader": reader_version(), "aside": False}
         work.photos.put({**photo, "state": "ok", "record": record})
         work.new_photos.add(photo["id"])
         work.notes.drop(note["key"])

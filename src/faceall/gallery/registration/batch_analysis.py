@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faceall.analysis import Analyser, make_thumbnail, notes_on, primary_face
+from faceall.analysis import Analyser, Note, make_thumbnail, notes_on, primary_face
 from faceall.gallery.records import Analysis
 from faceall.gallery.registration.near_duplicates import print_of
 from faceall.gallery.registration.scan import ScannedFile
@@ -126,6 +126,9 @@ def batches(
 def describe(file: ScannedFile, image: Image, faces: Faces, dimension: int) -> None:
     """Replace the image of a file by the analysis of its faces, without their vectors."""
     primary = primary_face(faces, image.shape) if len(faces) else None
+    notes = () if primary is None else notes_on(image, faces[primary])
+    if file.truncated:
+        notes = (*notes, Note("truncated", "the end of the file is missing"))
     file.analysis = Analysis(
         width=image.shape[1],
         height=image.shape[0],
@@ -133,7 +136,7 @@ def describe(file: ScannedFile, image: Image, faces: Faces, dimension: int) -> N
         chief=primary,
         thumbnails=tuple(make_thumbnail(image, face) for face in faces),
         vectors=np.zeros((len(faces), dimension), np.float32),
-        notes=() if primary is None else notes_on(image, faces[primary]),
+        notes=() if primary is None else notes,
         print=None if primary is None else print_of(image),
     )
     file.image, file.pending = None, len(faces)

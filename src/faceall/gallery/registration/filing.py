@@ -41,8 +41,9 @@ def file_new_photo(store: Store, file: ScannedFile, info: FileInfo, *, strict: b
     """
     path, person = info.path, file.candidate.person
     analysis = file.analysis or Analysis(file.state, file.message)
-    if strict and analysis.notes:
-        message = ", ".join(note.text for note in analysis.notes)
+    poor = [note.text for note in analysis.notes if note.kind != "truncated"]
+    if strict and poor:
+        message = ", ".join(poor)
         return PhotoResult(path, "refused", message=message, notes=analysis.notes)
     with store.changing():
         if analysis.state != "ok" and (_holds_faces(store, path) or store.photos.waiting(info.digest)):

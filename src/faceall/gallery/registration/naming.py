@@ -85,6 +85,7 @@ def find_candidates(
     known: Iterable[str] = (),
     aliases: Mapping[str, str | None] | None = None,
     on_error: Callable[[ImageError], None] | None = None,
+    on_skip: Callable[[Path, str], None] | None = None,
 ) -> list[Candidate]:
     """List the images at some paths, each once, with the person that its path suggests.
 
@@ -101,6 +102,8 @@ def find_candidates(
         Used by ``auto``.
     on_error : callable, optional
         Called for each folder that cannot be read; by default the error is raised.
+    on_skip : callable, optional
+        Called with every file or folder that is skipped, and what it is.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def find_candidates(
     roots: set[Path] = set()
     for given in paths:
         root = Path(os.path.abspath(given))
-        for file in find_images(root, on_error=on_error):
+        for file in find_images(root, on_error=on_error, on_skip=on_skip):
             path = Path(os.path.abspath(file))
             if path not in found:
                 roots.add(root.parent if path == root else root)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from threading import Event
 
 from faceall.gallery.context import Context
@@ -42,6 +43,8 @@ class Registration(Iterator[PhotoResult]):
     ----------
     total : int
         The number of files.
+    skipped : tuple of (Path, str)
+        The files and folders that are not photos, and what they are.
     timings : Timings
         The seconds per stage.
     folder_names : list of FolderName
@@ -55,8 +58,10 @@ class Registration(Iterator[PhotoResult]):
         options: RegistrationOptions,
         *,
         errors: Sequence[PhotoResult] = (),
+        skipped: Sequence[tuple[Path, str]] = (),
     ) -> None:
         self.total = len(candidates) + len(errors)
+        self.skipped = tuple(skipped)
         self.timings = Timings()
         self.folder_names: list[FolderName] = []
         self._context, self._store, self._analyser = context, context.store, context.analyser

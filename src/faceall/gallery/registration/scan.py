@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -10,17 +11,18 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
-from faceall.errors import ImageError, ImageTooLargeError
+from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError
 from faceall.gallery.records import Analysis, FileInfo, KnownPhoto, PhotoResult, PhotoState
 from faceall.gallery.registration.filing import known_photo, named_by_path, unchanged_photo
 from faceall.gallery.registration.naming import Candidate
 from faceall.gallery.store import Store
-from faceall.images import read_image
+from faceall.images import decode_image
 from faceall.types import Image
 
 MAX_FILE_SIZE = 1 << 30  # bytes
 _AHEAD = 32  # files
 _AHEAD_BYTES = 256 << 20  # of decoded pixels, estimated
+_MISSING = (errno.ENOENT, errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ENODEV, errno.ENXIO)  # as of a lost mount
 _EXPANSION = 16  # decoded bytes per byte of file, as for typical JPEGs
 
 
@@ -42,6 +44,8 @@ class ScannedFile:
         Whether it could be decoded, and if not, why.
     image : (H, W, 3) uint8 or None
         Its pixels, until they were analysed.
+    truncated : bool
+        The end of the file is missing.
     analysis : Analysis or None
         The faces on it.
     stale : tuple of int
@@ -57,6 +61,7 @@ class ScannedFile:
     state: PhotoState = "ok"
     message: str | None = None
     image: Image | None = None
+    truncated: bool = False
     analysis: Analysis | None = None
     stale: tuple[int, ...] = ()
     pending: int = 0
@@ -95,7 +100,7 @@ class Scanner:
             status = os.stat(candidate.path)
             problem = _problem(status)
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
-            problem = "no such file" if isinstance(error, FileNotFoundError) else _reason(error)
+            return _settled(candidate, _unreadable(candidate, error))
         if problem:
             return _settled(candidate, PhotoResult(candidate.path, "unreadable", message=problem))
         if status.st_size > MAX_FILE_SIZE:
@@ -130,13 +135,16 @@ def read_file(candidate: Candidate, *, known: Callable[[bytes], bool] = lambda d
             status = os.fstat(file.fileno())  # before the content: a later change is noticed the next time
             content = file.read()
     except OSError as error:
-        return ScannedFile(candidate, PhotoResult(candidate.path, "unreadable", message=_reason(error)))
+        return ScannedFile(candidate, _unreadable(candidate, error))
     digest = hashlib.sha256(content).digest()
     info = FileInfo(candidate.path, status.st_size, status.st_mtime_ns, digest)
     if known(digest):
         return ScannedFile(candidate, info=info, known=True)
     try:
-        return ScannedFile(candidate, info=info, image=read_image(content))
+        decoded = decode_image(content)
+        return ScannedFile(candidate, info=info, image=decoded.pixels, truncated=decoded.truncated)
+    except ImageMemoryError as error:  # it is not stored, so that the file is tried again
+        return ScannedFile(candidate, PhotoResult(candidate.path, "too-large", message=error.reason))
     except ImageError as error:
         state: PhotoState = "too-large" if isinstance(error, ImageTooLargeError) else "unreadable"
         return ScannedFile(candidate, info=info, state=state, message=error.reason)
@@ -159,5 +167,9 @@ def _problem(status: os.stat_result) -> str | None:
     return "is a folder, expected an image" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
 
 
-def _reason(error: Exception) -> str:
-    return f"cannot be opened ({getattr(error, 'strerror', None) or error})"
+def _unreadable(candidate: Candidate, error: Exception) -> PhotoResult:
+    """Return the result for a file that cannot be opened."""
+    missing = getattr(error, "errno", None) in _MISSING
+    gone = isinstance(error, FileNotFoundError)
+    reason = "no such file" if gone else f"cannot be opened ({getattr(error, 'strerror', None) or error})"
+    return PhotoResult(candidate.path, "unreadable", message=reason, missing=missing)
