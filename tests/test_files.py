@@ -192,3 +192,19 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
         files.open_regular(tmp_path / "pipe")
     with pytest.raises(IsADirectoryError):
         files.open_regular(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["faces.db", "new.json", "uploads/ab/new.json", ""])
+def test_no_output_goes_into_a_gallery(tmp_path: Path, place: str) -> None:
+    """Neither a gallery nor anything in it, its uploads included, is replaced by an output."""
+    gallery = tmp_path / "gallery"
+    (gallery / "uploads" / "ab").mkdir(parents=True)
+    (gallery / "faces.db").write_text("faces")
+    target = gallery / place
+    with pytest.raises(PermissionError, match="inside a gallery"):
+        files.write_file(target, "x")
+    with pytest.raises(PermissionError), files.replacing(target) as draft:
+        draft.mkdir()
+    assert (gallery / "faces.db").read_text() == "faces"
+    files.write_file(tmp_path / "beside.json", "x")
+    files.write_file(gallery / "keys.json", "x", internal=True)

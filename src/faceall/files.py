@@ -25,6 +25,7 @@ __all__ = [
     "make_folder",
     "new_folder",
     "open_regular",
+    "refuse_gallery",
     "remove_path",
     "replaced_file",
     "replacing",
@@ -36,6 +37,12 @@ __all__ = [
 
 _LONGEST_STEM = 48
 """Characters of the target's name in a draft's name: with it, no name exceeds 255 bytes in UTF-8."""
+
+GALLERY_MARK = "faces.db"
+"""The file by which a folder is known as a gallery."""
+
+GALLERY_UPLOADS = "uploads"
+"""The folder of a gallery that keeps uploaded photos."""
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -85,7 +92,26 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     raise OSError(errno.EINVAL, "is not a regular file", os.fspath(path))
 
 
-def write_file(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
+def refuse_gallery(path: Path) -> None:
+    """Refuse an output path that is a gallery or inside one, where it could replace stored faces.
+
+    Parameters
+    ----------
+    path : Path
+        The target.
+
+    Raises
+    ------
+    PermissionError
+        The target is a gallery's folder, in it, or among its uploads.
+    """
+    places = [path, path.parent]
+    places += [above.parent for above in path.absolute().parents if above.name == GALLERY_UPLOADS]
+    if any((place / GALLERY_MARK).exists() for place in places):
+        raise PermissionError(errno.EPERM, "it is inside a gallery, which is not an output folder", str(path))
+
+
+def write_file(path: Path, content: bytes | str, *, mode: int = 0o666, internal: bool = False) -> None:
     """Write a whole file, replacing one that is there.
 
     Parameters
@@ -96,18 +122,20 @@ def write_file(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
         The new content; text is encoded as UTF-8.
     mode : int
         Permissions of the new file, less the process's umask.
+    internal : bool
+        The file belongs to faceall's own data, which may lie in a gallery.
 
     Raises
     ------
     OSError
-        The file cannot be written. The old file is unchanged.
+        The file cannot be written, or lies in a gallery. The old file is unchanged.
     """
-    with replaced_file(path, mode=mode) as file:
+    with replaced_file(path, mode=mode, internal=internal) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
-def replaced_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
+def replaced_file(path: Path, *, mode: int = 0o666, internal: bool = False) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` at the end of the block.
 
     Parameters
@@ -116,6 +144,8 @@ def replaced_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
         The target. Its folder has to exist.
     mode : int
         Permissions of the new file, less the process's umask.
+    internal : bool
+        The file belongs to faceall's own data, which may lie in a gallery.
 
     Yields
     ------
@@ -127,6 +157,8 @@ def replaced_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     OSError
         The file cannot be written.
     """
+    if not internal:
+        refuse_gallery(path)
     draft = draft_path(path)
     try:
         with open(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "w+b") as file:
@@ -142,7 +174,7 @@ def replaced_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def replacing(path: Path, *, suffix: str = ".part") -> Iterator[Path]:
+def replacing(path: Path, *, suffix: str = ".part", internal: bool = False) -> Iterator[Path]:
     """Yield a free path; the file or folder written there takes the place of `path` at the end of the block.
 
     Parameters
@@ -151,6 +183,8 @@ def replacing(path: Path, *, suffix: str = ".part") -> Iterator[Path]:
         The target, a file or a folder. Its parent has to exist.
     suffix : str
         How the yielded name ends.
+    internal : bool
+        The target belongs to faceall's own data, which may lie in a gallery.
 
     Yields
     ------
@@ -162,6 +196,8 @@ def replacing(path: Path, *, suffix: str = ".part") -> Iterator[Path]:
     OSError
         The target cannot be written or replaced.
     """
+    if not internal:
+        refuse_gallery(path)
     draft = draft_path(path, suffix)
     try:
         yield draft
@@ -196,6 +232,7 @@ def new_folder(path: Path, *, mode: int = 0o777) -> Iterator[Path]:
         The folder cannot be written.
     """
     _require_free(path)
+    refuse_gallery(path)
     make_folder(path.parent)
     draft = draft_path(path)
     try:

@@ -108,9 +108,9 @@ def run_apart(target: Callable[..., None], *arguments: object) -> None:
 
 
 def with_small_files(folder: Path, journal: Path, photos: list[str]) -> None:
-    """Register where no file may become larger than 400,000 bytes."""
+    """Register where no file may become larger than 800,000 bytes."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (800_000, 800_000))
     try:
         act("register", str(folder), str(journal), photos, 1)
     except FaceallError as error:

@@ -61,8 +61,8 @@ def test_opens_and_answers(golden: Path, embedder: Embedder) -> None:
 def test_keeps_everything_that_was_stored(tmp_path: Path, embedder: Embedder) -> None:
     """Names, unnamed groups, rejected matches, stale faces and the ids of bundles are still there."""
     with zipfile.ZipFile(ROOM / "golden_gallery_full_1.zip") as archive:
-        archive.extractall(tmp_path)
-    with Gallery.open(tmp_path, detector=ColourDetector(), embedder=embedder) as gallery:
+        archive.extractall(tmp_path / "golden")
+    with Gallery.open(tmp_path / "golden", detector=ColourDetector(), embedder=embedder) as gallery:
         people = {person.name: (person.faces, person.named) for person in list(gallery.people)}
         assert people == {
             "Ada Lovelace": (1, True),
@@ -77,7 +77,7 @@ def test_keeps_everything_that_was_stored(tmp_path: Path, embedder: Embedder) ->
         gallery.index.export_bundle(tmp_path / "again.faceall")
         found = gallery.index.import_bundle(tmp_path / "again.faceall")
         assert (found.added, found.known, found.conflicts) == (0, 11, [])
-    with sqlite3.connect(tmp_path / "faces.db") as database:
+    with sqlite3.connect(tmp_path / "golden" / "faces.db") as database:
         ids = dict(database.execute("SELECT name, i.id FROM people p JOIN person_ids i ON i.person = p.id").fetchall())
         assert ids["Ada Lovelace"] == "c29f4e77-1e01-424f-9ccb-a0e93cf75200"
         assert database.execute("SELECT count(*) FROM person_aliases").fetchone() == (1,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -184,4 +185,13 @@ class GalleryFaces:
         FaceallError
             The folder is not empty or cannot be written.
         """
-        return write_folders(self, Path(directory), thumbnail=self.thumbnail, photos=photos)
+        content = self._photo_of if photos else None
+        return write_folders(self, Path(directory), thumbnail=self.thumbnail, content=content)
+
+    def _photo_of(self, face: StoredFace) -> bytes | None:
+        """Read the photo of a face; None where the file is gone or is another one, whoever noted its path."""
+        if not face.path.is_file():
+            return None
+        content = face.path.read_bytes()
+        known = self._store.photos.of(hashlib.sha256(content).digest())
+        return content if known is not None and known.id == face.photo_id else None

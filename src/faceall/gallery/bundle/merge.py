@@ -109,7 +109,9 @@ def merge(
 
 
 def _agree(store: Store, incoming: Incoming) -> None:
-    """Refuse vectors of another model; an empty gallery takes those that come."""
+    """Refuse vectors of another model; an empty gallery takes those that come, if any do."""
+    if not len(incoming.vectors) and store.model is None:
+        return
     size, fingerprint = incoming.vectors.shape[1], _FINGERPRINT.search(incoming.model)
     same = store.model == incoming.model or (fingerprint and (store.model or "").endswith(fingerprint[0]))
     if same and store.dimension in (None, size):

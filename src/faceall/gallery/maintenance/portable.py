@@ -189,7 +189,13 @@ def _read_faces(
             face = BundleFace.from_json({**values, "thumbnail": f"thumbnails/{values.get('id')}.jpg"})
             expect(face.id not in pictures, "id", face.id, "each once")
             expect(face.person is None or face.person in people, "person", face.person, "one of people.json")
-            usable = isinstance(place, str) and "\0" not in place and os.path.isabs(place) and len(place) < 4096
+            usable = (
+                isinstance(place, str)
+                and "\0" not in place
+                and os.path.isabs(place)
+                and len(place) < 4096
+                and os.path.normpath(place) == place
+            )
             if usable and place == place.encode("utf-8", "replace").decode():
                 places[face.photo.sha256] = place
             pictures[face.id] = (where[0], where[1])

@@ -12,6 +12,7 @@ from faceall.gallery.browse import stored_photo
 from faceall.gallery.people.names import find_person, unknown_face
 from faceall.gallery.records import Removal
 from faceall.gallery.store import Store
+from faceall.models import sha256_of
 
 UPLOADS = "uploads"
 """The folder in the gallery's own with the files that were uploaded."""
@@ -53,14 +54,39 @@ def remove_photos_below(store: Store, path: Path) -> Removal:
 
 
 def remove_uploads(folder: Path, paths: Iterable[Path]) -> None:
-    """Remove the files of photos that were uploaded into the gallery's own folder, `uploads/SHA-256/NAME`."""
-    uploads = folder / UPLOADS
+    """Remove the files of photos that were uploaded into a gallery, `uploads/SHA-256/NAME` in its folder.
+
+    The gallery may have been moved since the paths were noted: what counts is what follows `uploads`. A file is
+    removed only where it lies below the gallery's own uploads and its content has the SHA-256 of its folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The gallery's folder.
+    paths : iterable of Path
+        Where the removed photos were seen.
+    """
+    uploads = (folder / UPLOADS).resolve()
     for path in paths:
-        if uploads in path.parents and UPLOAD.fullmatch(path.relative_to(uploads).parts[0]):
-            path.unlink(missing_ok=True)
-            for above in path.relative_to(uploads).parents[:-1]:
-                with contextlib.suppress(OSError):  # it holds others
-                    (uploads / above).rmdir()
+        parts = _below_uploads(path)
+        if parts is None:
+            continue
+        file = uploads.joinpath(*parts)
+        if uploads not in file.resolve().parents or not file.is_file() or sha256_of(file) != parts[0]:
+            continue
+        file.unlink(missing_ok=True)
+        for above in file.relative_to(uploads).parents[:-1]:
+            with contextlib.suppress(OSError):  # it holds others
+                (uploads / above).rmdir()
+
+
+def _below_uploads(path: Path) -> tuple[str, ...] | None:
+    """The parts of a path from the SHA-256 on, None where it does not look like an upload's."""
+    parts = path.parts
+    for place in range(len(parts) - 2, 0, -1):
+        if parts[place - 1] == UPLOADS and UPLOAD.fullmatch(parts[place]):
+            return None if ".." in parts[place:] else parts[place:]
+    return None
 
 
 def finish_removal(store: Store, removal: Removal) -> Removal:

@@ -17,6 +17,7 @@ from faceall.errors import IndexDamagedError
 from faceall.types import Array
 
 _HEAD = struct.Struct("=6QiI3QdQ")
+_CHUNK = 1 << 14  # elements that are read at once
 _LONGEST = 65_536  # numbers per vector
 _MOST_LINKS = 10_000
 _ROOM = 1 << 12  # elements that a graph may have memory for although it does not hold them
@@ -69,7 +70,48 @@ def is_loadable(file: BinaryIO, dimension: int) -> bool:
     if not count:
         return top == -1 and size == _HEAD.size
     levels = _levels(file, _HEAD.size + count * element, size, count, 4 * upper + 4)
-    return levels is not None and entry < count and levels.get(entry, 0) == top == max(levels.values(), default=0)
+    if levels is None or entry >= count or not levels.get(entry, 0) == top == max(levels.values(), default=0):
+        return False
+    return _links_fit(file, count, element, lower) and _upper_links_fit(
+        file, _HEAD.size + count * element, levels, count, upper
+    )
+
+
+def _links_fit(file: BinaryIO, count: int, element: int, most: int) -> bool:
+    """Whether every element of the lowest layer has no more links than fit, each to an element."""
+    file.seek(_HEAD.size)
+    for start in range(0, count, _CHUNK):
+        number = min(_CHUNK, count - start)
+        rows = np.frombuffer(file.read(number * element), np.uint8).reshape(number, element)
+        counts = np.ascontiguousarray(rows[:, :2]).view("<u2")[:, 0]
+        if counts.max(initial=0) > most:
+            return False
+        links = np.ascontiguousarray(rows[:, 4 : 4 + 4 * most]).view("<u4")
+        if (links[np.arange(most) < counts[:, None]] >= count).any():
+            return False
+    return True
+
+
+def _upper_links_fit(file: BinaryIO, start: int, levels: dict[int, int], count: int, most: int) -> bool:
+    """Whether the links of the upper layers lead to elements that stand in the same layer."""
+    heights = np.zeros(count, np.int64)
+    heights[list(levels)] = list(levels.values())
+    file.seek(start)
+    words = np.frombuffer(file.read(), "<u4")
+    place = before = 0
+    for element, layers in levels.items():  # in the order of the file
+        place += element - before + 1  # one word for each element without upper layers, and this one's size
+        lists = words[place : place + layers * (most + 1)].reshape(layers, most + 1)
+        counts = lists[:, 0] & 0xFFFF
+        if counts.max() > most:
+            return False
+        used = np.arange(most) < counts[:, None]
+        targets = lists[:, 1:][used]
+        layer = np.broadcast_to(np.arange(1, layers + 1)[:, None], used.shape)[used]
+        if (targets >= count).any() or (heights[targets] < layer).any():
+            return False
+        place, before = place + layers * (most + 1), element + 1
+    return True
 
 
 def _levels(file: BinaryIO, start: int, end: int, count: int, step: int) -> dict[int, int] | None:

@@ -216,7 +216,7 @@ def _put_in_place(draft: Path, folder: Path) -> Path:
     kept = folder / f"{DATABASE}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     log = folder / f"{DATABASE}-wal"
     for source in (folder / DATABASE, *([log] if log.exists() else [])):
-        with replacing(Path(f"{kept}{source.name.removeprefix(DATABASE)}")) as copy:
+        with replacing(Path(f"{kept}{source.name.removeprefix(DATABASE)}"), internal=True) as copy:
             shutil.copyfile(source, copy)
     sync_file(draft)
     for name in (f"{DATABASE}-wal", f"{DATABASE}-shm"):  # the old log must not be played into the new file

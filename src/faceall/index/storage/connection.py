@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,8 +36,19 @@ def translated(name: str) -> Iterator[None]:
             advice = "save what can be read (faceall index repair), or restore it from a backup"
             raise IndexDamagedError(f"{name}/{DATABASE} is damaged ({text}): {advice}") from error
         if any(part in text for part in _UNUSABLE):
-            raise IndexFileError(f"{name}/{DATABASE} cannot be used: {text}") from error
+            raise IndexFileError(f"{name}/{DATABASE} cannot be used: {_explained(text)}") from error
         raise
+
+
+def _explained(text: str) -> str:
+    """SQLite's words with what they mean to a person."""
+    causes = {
+        "disk is full": "the disk is full",
+        "disk I/O error": "the disk is full, fails, or does not lock files",
+        "readonly": "it may only be read",
+        "unable to open": "it, or its log, may not be read or made here",
+    }
+    return next((f"{cause} ({text})" for part, cause in causes.items() if part in text), text)
 
 
 def raise_if_damaged(connection: sqlite3.Connection, name: str, error: Exception) -> None:
@@ -83,7 +96,9 @@ def connect(folder: Path | None, *, read_only: bool = False) -> sqlite3.Connecti
         connection = _open(str(folder / DATABASE))
     else:
         connection = _open_read_only(folder)
-    settings = ["secure_delete = ON", "foreign_keys = ON", "synchronous = FULL", *["query_only = ON"] * read_only]
+    settings = ["secure_delete = ON", "temp_store = MEMORY", "foreign_keys = ON", "synchronous = FULL"]
+    if read_only:
+        settings.append("query_only = ON")
     try:
         for setting in settings:
             connection.execute(f"PRAGMA {setting}")
@@ -108,18 +123,34 @@ def _open(target: str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def _open_read_only(folder: Path) -> sqlite3.Connection:
-    """A connection that never writes; it works on a medium that cannot be written too."""
+    """Open a connection that never writes; it works on a medium that is full or cannot be written, too."""
     address = (folder / DATABASE).absolute().as_uri()
     connection = _open(f"{address}?mode=ro", uri=True)
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchall()
     except sqlite3.OperationalError as error:
         connection.close()
-        log = folder / f"{DATABASE}-wal"
-        if not any(part in str(error) for part in ("unable to open", "readonly")) or (
-            log.exists() and log.stat().st_size
-        ):
+        if not any(part in str(error) for part in ("unable to open", "readonly", "disk I/O error", "disk is full")):
             raise
-        # WAL needs a shared-memory file beside the database; where none can be made, no other process writes either
-        return _open(f"{address}?immutable=1", uri=True)
+        log = folder / f"{DATABASE}-wal"
+        if not log.exists() or not log.stat().st_size:
+            # WAL needs a shared-memory file beside the database; where none can be made, no other process writes either
+            return _open(f"{address}?immutable=1", uri=True)
+        copied = _read_into_memory(folder)
+        if copied is None:
+            raise
+        return copied
     return connection
+
+
+def _read_into_memory(folder: Path) -> sqlite3.Connection | None:
+    """Load the database with its log into memory, by a private copy elsewhere; None where there is no room."""
+    for place in (None, "/dev/shm"):  # a temporary folder on another disk, memory
+        with suppress(OSError, sqlite3.OperationalError), tempfile.TemporaryDirectory(dir=place) as scratch:
+            for name in (DATABASE, f"{DATABASE}-wal"):
+                shutil.copyfile(folder / name, Path(scratch) / name)
+            memory = _open(":memory:")
+            with closing(_open(str(Path(scratch) / DATABASE))) as source:
+                source.backup(memory)
+            return memory
+    return None

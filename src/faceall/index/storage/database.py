@@ -22,6 +22,7 @@ from faceall.index.storage.connection import (
     translated,
     use_write_ahead_log,
 )
+from faceall.index.storage.file_checks import OpenFiles, require_locks
 
 CORRUPTION_ERRORS = (TypeError, ValueError, AttributeError, OverflowError)  # a bug, or what a damaged row leads to
 _PAUSE = 0.01  # seconds between attempts to empty the log
@@ -50,6 +51,8 @@ class Storage:
         self._set_up_at = -1  # the reader's data_version then
         self._write_lock = threading.RLock()
         self._prepare_folder(create and not read_only)
+        if folder is not None and not read_only:
+            require_locks(folder, self.name)
         with translated(self.name):
             self._writer = retry_while_busy(lambda: connect(folder, read_only=read_only), self.name, timeout)
             self._reader = self._writer
@@ -63,7 +66,7 @@ class Storage:
             except BaseException:
                 self._writer.close()
                 raise
-        self._file = _file_of(folder)
+        self._files = None if folder is None or read_only else OpenFiles.of(folder)
         self._open = True
 
     def _prepare_folder(self, create: bool) -> None:
@@ -182,11 +185,12 @@ class Storage:
         retry_while_busy(lambda: self._writer.execute("BEGIN IMMEDIATE"), self.name, self._timeout)
         self._depth, self._owner, self.changed = 1, threading.get_ident(), False
         try:
-            self._refuse_removed()
+            self._require_same_files()
             self.generation = schema.read(self._writer, self.name).generation + 1
             yield
             if self.changed:
                 schema.write(self._writer, generation=self.generation)
+            self._require_same_files()
             self._writer.execute("COMMIT")
         except BaseException as error:
             _roll_back(self._writer)
@@ -290,28 +294,9 @@ class Storage:
         if not self._open:
             raise IndexFileError(f"{self.name} is closed")
 
-    def _refuse_removed(self) -> None:
-        """The system lets a process write to a file that was removed, and drops it all when that process ends."""
-        if self.folder is None or self._file is None:
-            return
-        try:
-            found = _file_of(self.folder)
-        except OSError:  # a closed folder, say: what is open can be written to
-            return
-        if found != self._file:
-            raise IndexFileError(
-                f"{self.name}: its database was removed or replaced while it was open, as by a move or a repair;"
-                " nothing was written; open it again"
-            )
-
-
-def _file_of(folder: Path | None) -> tuple[int, int] | None:
-    """Return what distinguishes the database file from one that takes its place, None without a file."""
-    try:
-        state = None if folder is None else (folder / DATABASE).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return None if state is None else (state.st_dev, state.st_ino)
+    def _require_same_files(self) -> None:
+        if self._files is not None:
+            self._files.require_same(self.name)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

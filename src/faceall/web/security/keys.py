@@ -181,7 +181,7 @@ class Keys:
         """Replace the file; only its owner can read it at any time."""
         text = json.dumps({"version": _VERSION, "keys": [asdict(key) for key in keys]}, indent=2)
         try:
-            write_file(self.path, text + "\n", mode=0o600)
+            write_file(self.path, text + "\n", mode=0o600, internal=True)
         except OSError as error:
             raise ApiKeyError(f"{self.path}: cannot write the API keys: {error.strerror}") from error
 

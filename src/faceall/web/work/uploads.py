@@ -104,7 +104,7 @@ class Uploads:
                     return
                 self._folder.mkdir(exist_ok=True)  # without parents: the gallery may have been removed
                 make_folder(path.parent)
-                file = writing.enter_context(replaced_file(path))
+                file = writing.enter_context(replaced_file(path, internal=True))
             file.write(data)
 
     def release(self, upload: Upload, *, keep: bool) -> StoredPhoto | None:
