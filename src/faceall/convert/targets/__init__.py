@@ -1,4 +1,4 @@
-"""What a net can be written as. Each target is a module with one function that writes, runs and compares."""
+"""Write nets in other formats; each target writes a model and compares it as written."""
 
 from __future__ import annotations
 

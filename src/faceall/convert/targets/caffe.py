@@ -1,4 +1,4 @@
-"""The target `caffe`: the two files of a model folder."""
+"""Write Caffe's format: the two files of a model folder."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from faceall.models import CAFFEMODEL, PROTOTXT
 def for_caffe(
     net: Net, output: str, *, floor_pool: FloorPool = "crop", bottleneck: BottleneckStyle | None = None
 ) -> Net:
-    """The same net with layers as a Caffe of choice knows them; blobs keep their names.
+    """Express a net in the layers of a chosen Caffe; blobs keep their names.
 
     Parameters
     ----------
     output : str
         The blob of the embedding.
     floor_pool : FloorPool
-        How a pool that rounds down is spelled.
+        How a pool that rounds down is expressed.
     bottleneck : BottleneckStyle | None
-        What makes the vector; None: what makes it already.
+        The layer that makes the vector. Default: the present one.
     """
     if bottleneck is not None:
         net = bottleneck_as(net, output, bottleneck)
@@ -33,11 +33,11 @@ def for_caffe(
 
 
 def caffe_files(net: Net) -> dict[str, bytes]:
-    """The contents of model.prototxt and model.caffemodel."""
+    """Return the contents of model.prototxt and model.caffemodel."""
     return {PROTOTXT: write_prototxt(net).encode(), CAFFEMODEL: write_caffemodel(net)}
 
 
 def read_caffe_files(files: Mapping[str, bytes]) -> Net:
-    """The net in the bytes that are about to be written: what is compared is what a reader will get."""
+    """Read the net in the bytes that will be written, so that these are compared."""
     net = read_prototxt(files[PROTOTXT].decode())
     return replace(net, weights=read_caffemodel(files[CAFFEMODEL]))

@@ -1,4 +1,4 @@
-"""The target `onnx`: one file for any batch, its manifest inside."""
+"""Write ONNX: one file for any batch size, with the manifest in its metadata."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _METADATA_PROPS = 14
 
 
 def onnx_bytes(net: Net, outputs: Sequence[str], manifest: Manifest) -> bytes:
-    """The file: inputs and outputs as the blobs are called, the first axis free, the manifest in the metadata."""
+    """Return the file: named inputs and outputs, a free first axis, the manifest in the metadata."""
     entry = _field(1, MANIFEST_KEY.encode()) + _field(2, manifest.to_json().encode())
     return to_onnx(net, outputs) + _field(_METADATA_PROPS, entry)  # messages written one after the other are merged
 
 
 def open_onnx(path: Path) -> tuple[Runner, str]:
-    """What runs the file, and the runner's name: onnxruntime where it is installed, else OpenVINO.
+    """Return a runner of the file and its name: onnxruntime if it is installed, else OpenVINO.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def _open_with_onnxruntime(onnxruntime: Any, path: Path) -> Runner:
 
 
 def open_with_openvino(path: Path) -> Runner:
-    """What runs the file in OpenVINO.
+    """Return a runner of the file in OpenVINO.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """One field of bytes in protobuf's wire format."""
+    """Return a field of bytes in protobuf's wire format."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 

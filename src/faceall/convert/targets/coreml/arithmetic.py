@@ -1,4 +1,4 @@
-"""What Core ML's operations compute, in plain NumPy and float32, and how much of it a file may ask for."""
+"""Core ML's operations in NumPy and float32, with limits on the work that a file can cause."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from faceall.errors import NetFormatError
 from faceall.types import Array
 
 _SIZE = 1 << 26
-"""The most numbers that one result may have."""
+"""The most values of one result."""
 
 _LIVE = 3 << 28
-"""The most bytes that all results together may take."""
+"""The most bytes of all results together."""
 
 _WORK = 1 << 36
 """The most multiplications of one run; a face embedder takes about 2 ** 31."""
 
 
 class Budget:
-    """What a run may spend, so that a hostile file ends in an error, not in the machine's memory."""
+    """The work and memory of one run, so that a hostile file ends in an error."""
 
     def __init__(self) -> None:
         self._work = 0
 
     def room(self, shape: Sequence[int], work: int = 1) -> None:
-        """Ask for a result of `shape` that takes `work` multiplications per number; raises NetFormatError."""
+        """Count a result of `shape` with `work` multiplications per value; raise NetFormatError above the limits."""
         count = prod(int(size) for size in shape)
         self._work += count * work
         if any(size < 0 for size in shape) or count > _SIZE or self._work > _WORK:
             raise NetFormatError(f"asks for a result of shape {tuple(shape)} or for more work than any face net")
 
     def live(self, arrays: Sequence[Array]) -> None:
-        """Check what is held in memory at once."""
+        """Check the memory that is held at once."""
         if sum(array.nbytes for array in arrays) > _LIVE:
             raise NetFormatError("asks for more memory than any face net")
 
 
 Edges = Sequence[tuple[int, int]]
-"""For height and width: how many pixels are added (before, after)."""
+"""Pixels added before and after, for height and width."""
 
 
 def same_edges(spatial: Sequence[int], extent: Sequence[int], stride: Sequence[int], *, heavy_end: bool) -> Edges:
-    """The border with which a window of `extent` gives ceil(size / stride) results."""
+    """Return the border with which a window of `extent` gives ceil(size / stride) results."""
     found = []
     for size, reach, step in zip(spatial, extent, stride, strict=True):
         total = max(0, (-(-size // step) - 1) * step + reach - size)
@@ -53,8 +53,8 @@ def same_edges(spatial: Sequence[int], extent: Sequence[int], stride: Sequence[i
     return found
 
 
-def pad_picture(array: Array, edges: Edges, fill: float, budget: Budget) -> Array:
-    """(N, C, H, W) with a border of `fill`."""
+def pad_image(array: Array, edges: Edges, fill: float, budget: Budget) -> Array:
+    """Return an array (N, C, H, W) with a border of `fill`."""
     if all(edge == (0, 0) for edge in edges):
         return array
     _check_positive([amount for edge in edges for amount in edge], least=0)
@@ -69,12 +69,12 @@ def _check_positive(values: Sequence[int], least: int = 1) -> None:
 
 
 def _views(array: Array, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> list[Array]:
-    """For each element of the kernel, row by row, what it sees of `array` (N, C, H, W)."""
+    """Yield the part of `array` (N, C, H, W) under each element of the kernel, row by row."""
     spans = []
     for size, taps, step, gap in zip(array.shape[2:], kernel, stride, dilation, strict=True):
         count = (size - (taps - 1) * gap - 1) // step + 1
         if count < 1:
-            raise NetFormatError(f"slides a window of {tuple(kernel)} over a picture of {array.shape[2:]}")
+            raise NetFormatError(f"slides a window of {tuple(kernel)} over an image of {array.shape[2:]}")
         spans.append([slice(tap * gap, tap * gap + (count - 1) * step + 1, step) for tap in range(taps)])
     return [array[:, :, rows, columns] for rows in spans[0] for columns in spans[1]]
 
@@ -83,11 +83,11 @@ def convolve(
     array: Array, kernel: Array, bias: Array | None, budget: Budget, *,
     stride: Sequence[int], dilation: Sequence[int], edges: Edges, group: int,
 ) -> Array:  # fmt: skip
-    """A convolution of `array` (N, C, H, W) with `kernel` (O, C / group, h, w)."""
+    """Return the convolution of `array` (N, C, H, W) with `kernel` (O, C / group, h, w)."""
     _check_positive([*stride, *dilation, group])
     if array.ndim != 4 or kernel.ndim != 4 or kernel.shape[0] % group or array.shape[1] != kernel.shape[1] * group:
         raise NetFormatError(f"convolves {array.shape} with {kernel.shape} in {group} groups")
-    wide = pad_picture(array, edges, 0.0, budget)
+    wide = pad_image(array, edges, 0.0, budget)
     taps = kernel.reshape(*kernel.shape[:2], -1)
     views = _views(wide, kernel.shape[2:], stride, dilation)
     height, width = views[0].shape[2:]
@@ -108,7 +108,7 @@ def pool(
     array: Array, budget: Budget, *, kernel: Sequence[int], stride: Sequence[int], edges: Edges,
     average: bool, last_pixel: bool = False, count_border: bool = True,
 ) -> Array:  # fmt: skip
-    """The maximum or average of each window of `array` (N, C, H, W).
+    """Return the maximum or average of each window of `array` (N, C, H, W).
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def pool(
     border = list(edges)
     if last_pixel:
         border = [_to_last_pixel(*side) for side in zip(array.shape[2:], kernel, stride, edges, strict=True)]
-    wide = pad_picture(array, border, 0.0 if average else -np.inf, budget)
+    wide = pad_image(array, border, 0.0 if average else -np.inf, budget)
     views = _views(wide, kernel, stride, (1, 1))
     budget.room(views[0].shape, len(views))
     result = views[0].copy()
@@ -133,7 +133,7 @@ def pool(
         return result
     if count_border:
         return result / np.float32(len(views))
-    inside = pad_picture(np.ones((1, 1, *array.shape[2:]), np.float32), border, 0.0, budget)
+    inside = pad_image(np.ones((1, 1, *array.shape[2:]), np.float32), border, 0.0, budget)
     return np.asarray(result / np.sum(_views(inside, kernel, stride, (1, 1)), axis=0))
 
 
@@ -146,13 +146,13 @@ def _to_last_pixel(size: int, kernel: int, stride: int, edge: tuple[int, int]) -
 
 
 def softmax(array: Array, axis: int) -> Array:
-    """Shares that add up to 1 along `axis`."""
+    """Return the softmax along `axis`."""
     powers = np.exp(array - array.max(axis=axis, keepdims=True))
     return np.asarray(powers / powers.sum(axis=axis, keepdims=True))
 
 
 def prelu(array: Array, slope: Array) -> Array:
-    """`slope` per channel, the third axis from the end, where `array` is negative."""
+    """Return PReLU with one `slope` per channel, the third axis from the end."""
     wide = slope.reshape(-1, 1, 1) if slope.size > 1 else slope.reshape(())
     if slope.size > 1 and (array.ndim < 3 or array.shape[-3] != slope.size):
         raise NetFormatError(f"has {slope.size} slopes for {array.shape}")
@@ -160,7 +160,7 @@ def prelu(array: Array, slope: Array) -> Array:
 
 
 def multiply_matrices(left: Array, right: Array, budget: Budget) -> Array:
-    """`left` @ `right`."""
+    """Return `left` @ `right`."""
     if left.ndim < 1 or right.ndim < 2 or left.shape[-1] != right.shape[-2]:
         raise NetFormatError(f"multiplies {left.shape} with {right.shape}")
     budget.room((*left.shape[:-1], right.shape[-1]), left.shape[-1])
@@ -168,13 +168,13 @@ def multiply_matrices(left: Array, right: Array, budget: Budget) -> Array:
 
 
 def broadcast(operation: np.ufunc, left: Array, right: Array, budget: Budget) -> Array:
-    """`operation` on two arrays, one stretched to the other."""
+    """Return `operation` on two arrays, broadcast to one shape."""
     budget.room(np.broadcast_shapes(left.shape, right.shape))
     return np.asarray(operation(left, right))
 
 
 def sliced(array: Array, parts: Sequence[slice]) -> Array:
-    """A part of `array`; raises NetFormatError where there are more slices than axes."""
+    """Return a part of `array`; raise NetFormatError if there are more slices than axes."""
     if len(parts) > array.ndim:
         raise NetFormatError(f"cuts {len(parts)} axes of {array.shape}")
     return array[tuple(parts)]

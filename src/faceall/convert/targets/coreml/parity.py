@@ -1,4 +1,4 @@
-"""Does a Core ML file give what its net gives? The file as it was written, run here, against the net in an engine."""
+"""Compare a Core ML file, run as written, with the net that it was written from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COSINE_MINIMA: dict[Precision, float] = {"float16": 0.9999, "int8": 0.999, "pale
 """Precision -> the smallest cosine that a result may have with the net's; float32 has the tolerance of all nets."""
 
 RUNNER = "the written file, run in NumPy"
-"""How a report calls what ran the file."""
+"""The runner's name in a report."""
 
 
 def coreml_parity(
@@ -82,7 +82,7 @@ def coreml_parity(
 
 
 def _names(net: Net, manifest: Manifest | None) -> dict[str, str]:
-    """Blob of the net -> name of the result in the file."""
+    """Return blob of the net -> name of the result in the file."""
     if is_embedder(net, manifest):
         return {manifest.output_blob if manifest else net.outputs[0]: EMBEDDING}
     return {blob: feature_name(blob) for blob in net.outputs}
@@ -96,12 +96,12 @@ def _standardised(sample: Array, manifest: Manifest | None) -> Float32Array:
     if sample.dtype != np.uint8:
         return np.asarray(sample[None], np.float32)
     if manifest is None:
-        raise ConvertError("comparing pictures needs the model's manifest, which says how pixels become numbers")
+        raise ConvertError("comparing images needs the model's manifest, which says how pixels are scaled")
     ordered = sample if manifest.channels == "RGB" else sample[:, :, ::-1]
     numbers = manifest.standardisation.apply(np.ascontiguousarray(ordered)[None])
     return np.ascontiguousarray(numbers.transpose(0, 3, 1, 2))
 
 
 def _unit(result: Array, name: str) -> Array:
-    """What a file calls an embedding has unit length; the net's own may have another."""
+    """Normalise an embedding, which has unit length in the file; the net's own may have another."""
     return result / max(float(np.linalg.norm(result.astype(np.float64))), 1e-30) if name == EMBEDDING else result

@@ -1,4 +1,4 @@
-"""From a net to what a Core ML file holds: one writer per blob, nothing to fold left, names that Core ML takes."""
+"""Prepare a net for Core ML: one writer per blob, folded normalisation, names that Core ML allows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from faceall.models import Manifest
 EMBEDDING = "embedding"
 IMAGE = "image"
 SMALLEST, LARGEST = 12, 4096
-"""The sides in pixels between which the input of a net of free size may be."""
+"""The smallest and largest side of a flexible input in pixels."""
 
 SMALLEST_COMPRESSED = 2048
-"""The numbers from which on a tensor is compressed in a program."""
+"""The values from which on a tensor is compressed in a program."""
 
 _LINEAR = ("Convolution", "ConvolutionDepthwise", "InnerProduct")
 _FIXED_SIZE = ("Crop", "Flatten", "InnerProduct", "Reshape", "Slice")
@@ -33,7 +33,7 @@ _FIXED_SIZE = ("Crop", "Flatten", "InnerProduct", "Reshape", "Slice")
 
 @dataclass(frozen=True)
 class Pixels:
-    """How a picture becomes numbers: scale * value + bias, or with `prewhiten` each picture's own standardisation.
+    """How pixels are scaled: scale * value + bias, or with `prewhiten` by each image's own mean and deviation.
 
     Attributes
     ----------
@@ -49,12 +49,12 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to write.
+    """The content of a file.
 
     Attributes
     ----------
     net : Net
-        The net, ready to be spelled out layer by layer.
+        The net, ready to be written layer by layer.
     inputs : Mapping[str, str]
         Blob -> its name in the file.
     outputs : Mapping[str, str]
@@ -62,7 +62,7 @@ class Plan:
     flexible : bool
         Whether height and width are free.
     pixels : Pixels | None
-        How a picture becomes numbers, or None where the input is an array.
+        How pixels are scaled, or None if the input is an array.
     """
 
     net: Net
@@ -72,7 +72,7 @@ class Plan:
     pixels: Pixels | None
 
     def to_json(self) -> dict[str, Any]:
-        """All but the net, as plain JSON values."""
+        """Return everything but the net as plain JSON values."""
         return {
             "inputs": dict(self.inputs),
             "outputs": dict(self.outputs),
@@ -82,13 +82,13 @@ class Plan:
 
 
 def feature_name(blob: str) -> str:
-    """The name of a blob in a Core ML file, which knows letters, digits and the underscore: conv4-2 -> conv4_2."""
+    """Return a blob's name in a Core ML file, of letters, digits and underscores: conv4-2 -> conv4_2."""
     name = re.sub(r"\W", "_", blob, flags=re.ASCII)
     return f"_{name}" if name[:1].isdigit() else name
 
 
 def is_embedder(net: Net, manifest: Manifest | None) -> bool:
-    """Whether the net makes vectors: as its manifest says, else where it has one result that is no probability."""
+    """Return whether a net is an embedder: as its manifest says, else if its one result is not a probability."""
     if manifest is not None:
         return manifest.kind == "embedder"
     writers = {top: layer.type for layer in net.layers for top in layer.tops}
@@ -96,7 +96,7 @@ def is_embedder(net: Net, manifest: Manifest | None) -> bool:
 
 
 def make_plan(net: Net, options: CoremlOptions, manifest: Manifest | None) -> Plan:
-    """Prepare `net`.
+    """Prepare a net.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def make_plan(net: Net, options: CoremlOptions, manifest: Manifest | None) -> Pl
 
 
 def _is_flexible(net: Net) -> bool:
-    """Whether every layer takes any height and width."""
+    """Return whether every layer takes any height and width."""
     padded = (layer.type == "Pooling" and not layer.option("global_pooling") and window(layer).padded
               for layer in net.layers)  # fmt: skip
     return not any(padded) and not any(layer.type in _FIXED_SIZE for layer in net.layers)
@@ -128,12 +128,10 @@ def _is_flexible(net: Net) -> bool:
 
 def _pixels(net: Net, manifest: Manifest | None) -> Pixels:
     if manifest is None:
-        raise ConvertError("Core ML input 'image' needs the model's manifest, which says how pixels become numbers")
+        raise ConvertError("Core ML input 'image' needs the model's manifest, which says how pixels are scaled")
     shape = next(iter(net.inputs.values()), ())
     if len(net.inputs) != 1 or len(shape) != 4 or shape[1] != 3:
-        raise ConvertError(
-            f"net '{net.name}' takes {dict(net.inputs)}, which is not one picture; use the input 'array'"
-        )
+        raise ConvertError(f"net '{net.name}' takes {dict(net.inputs)}, which is not one image; use the input 'array'")
     width, height = manifest.input_size
     if (height, width) != shape[2:] and manifest.kind == "embedder":
         raise ConvertError(
@@ -146,7 +144,7 @@ def _pixels(net: Net, manifest: Manifest | None) -> Pixels:
 
 
 def _as_embedder(net: Net, options: CoremlOptions, manifest: Manifest | None) -> Net:
-    """The net with one result, a row of numbers, of unit length where that is wanted."""
+    """Give the net one result, a row of values, of unit length if that is wanted."""
     blob = manifest.output_blob if manifest else net.outputs[0]
     shapes = infer_shapes(net)
     if blob not in shapes:
@@ -163,7 +161,7 @@ def _as_embedder(net: Net, options: CoremlOptions, manifest: Manifest | None) ->
 
 
 def _only(net: Net, blobs: Iterable[str]) -> Net:
-    """The layers that `blobs` depend on."""
+    """Keep the layers that `blobs` depend on."""
     needed, kept = set(blobs), []
     for layer in reversed(net.layers):
         if needed & set(layer.tops):
@@ -198,7 +196,7 @@ def single_writers(net: Net) -> Net:
 
 
 def complete_batch_norm(net: Net) -> Net:
-    """Write out the third blob of every BatchNorm, which a file may leave out when it is 1."""
+    """Add the third blob of every BatchNorm, which a file may omit if it is 1."""
     weights = dict(net.weights)
     for layer in net.layers:
         if layer.type == "BatchNorm" and len(net.blobs(layer.name)) == 2:
@@ -207,7 +205,7 @@ def complete_batch_norm(net: Net) -> Net:
 
 
 def unit_tail(net: Net) -> Net:
-    """Say as one layer what portable Caffe files spell out as several.
+    """Merge the layers of a normalisation in portable Caffe files into one.
 
     Before   x -> Power(2) -> InnerProduct(ones) [-> ...] -> Power(-0.5) [-> InnerProduct(ones)] -> Eltwise PROD with x
     After    x -> Normalize
@@ -224,7 +222,7 @@ def unit_tail(net: Net) -> Net:
 
 
 def even_channels(net: Net) -> Net:
-    """Bring the channels of every large kernel to one size, so that one palette serves all of them.
+    """Scale the channels of every large kernel to one magnitude, so that one palette fits all of them.
 
     Before   x -> Convolution -> y
     After    x -> Convolution, its channels of equal mean square, no bias -> Scale, with the sizes and the bias -> y
@@ -254,7 +252,7 @@ def _is_transposed(layer: Layer) -> bool:
 
 
 def _unit_chain(net: Net, writers: Mapping[str, Layer], product: Layer) -> tuple[str, float] | None:
-    """(the blob, epsilon) where `product` multiplies a row of numbers with the inverse of its length."""
+    """Return the blob and epsilon if `product` multiplies a row of values with the inverse of its length."""
     if product.type != "Eltwise" or product.option("operation") != "PROD" or len(product.bottoms) != 2:
         return None
     for source, other in (product.bottoms, product.bottoms[::-1]):

@@ -75,11 +75,11 @@ def input_types(plan: Plan) -> list[Any]:
     return found
 
 
-def _prewhitened(context: Context, picture: Variable, shape: tuple[int, ...]) -> Variable:
-    """(x - m) / max(s, 1 / sqrt(size)), m and s over all numbers of the picture."""
+def _prewhitened(context: Context, image: Variable, shape: tuple[int, ...]) -> Variable:
+    """(x - m) / max(s, 1 / sqrt(size)), m and s over all numbers of the image."""
     mb, axes = context.builder, list(range(1, len(shape)))
-    mean = mb.reduce_mean(x=picture, axes=axes, keep_dims=True, name=f"{KEEP}mean")
-    centred = mb.sub(x=picture, y=mean, name=f"{KEEP}centred")
+    mean = mb.reduce_mean(x=image, axes=axes, keep_dims=True, name=f"{KEEP}mean")
+    centred = mb.sub(x=image, y=mean, name=f"{KEEP}centred")
     squares = mb.mul(x=centred, y=centred, name=f"{KEEP}squares")
     variance = mb.reduce_mean(x=squares, axes=axes, keep_dims=True, name=f"{KEEP}variance")
     deviation = mb.sqrt(x=variance, name=f"{KEEP}deviation")

@@ -1,4 +1,4 @@
-"""`read_coreml`: an .mlpackage or .mlmodel, read and run without coremltools and without a Mac."""
+"""Read and run an .mlpackage or .mlmodel without coremltools and without a Mac."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from faceall.convert.targets.coreml.options import Format, InputKind
-from faceall.convert.targets.coreml.run_network import run_network, scaled_picture
+from faceall.convert.targets.coreml.run_network import run_network, scaled_image
 from faceall.convert.targets.coreml.run_program import run_program
 from faceall.convert.targets.coreml.schema import BGR, RGB, messages
 from faceall.convert.targets.coreml.weights import BlobFile
@@ -23,7 +23,7 @@ from faceall.types import Array, Float32Array
 
 _LARGEST_FILE = 1 << 30
 _LARGEST_INPUT = 1 << 26
-"""How many numbers an input may have at most."""
+"""The most values of an input."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Feature:
     kind : InputKind
         "image": (H, W, 3) uint8 in RGB; "array": float32.
     shape : tuple[int | None, ...]
-        Of a picture (1, 3, H, W), of an array as declared; None for a size that is free.
+        Of an image (1, 3, H, W), of an array as declared; None for a size that is free.
     color : Literal['RGB', 'BGR']
-        The order in which a picture's channels go into the net.
+        The order in which an image's channels go into the net.
     """
 
     name: str
@@ -76,12 +76,12 @@ class CoremlModel:
     _blobs: BlobFile = field(repr=False)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
-        """The results by name, float32.
+        """Run the model and return its results by name, float32.
 
         Parameters
         ----------
         inputs : Mapping[str, Array]
-            By name; a picture as (H, W, 3) uint8 in RGB, an array as float32 of its declared shape.
+            By name; an image as (H, W, 3) uint8 in RGB, an array as float32 of its declared shape.
 
         Raises
         ------
@@ -127,14 +127,14 @@ class CoremlModel:
             if self.inputs[name].kind == "array":
                 found[name] = array
             elif self.inputs[name].color == "RGB":
-                found[name] = scaled_picture(self._model.neuralNetwork, name, array)
+                found[name] = scaled_image(self._model.neuralNetwork, name, array)
             else:
-                found[name] = scaled_picture(self._model.neuralNetwork, name, array[:, ::-1])[:, ::-1]
+                found[name] = scaled_image(self._model.neuralNetwork, name, array[:, ::-1])[:, ::-1]
         return found
 
 
 def read_coreml(path: str | Path) -> CoremlModel:
-    """The model in an .mlpackage or .mlmodel.
+    """Read the model in an .mlpackage or .mlmodel.
 
     Raises
     ------
@@ -212,12 +212,12 @@ def _feature(described: Message) -> Feature:
     if kind.HasField("imageType"):
         image = kind.imageType
         if image.colorSpace not in (RGB, BGR):
-            raise NetFormatError(f"its input '{name[:60]}' is a picture without colours, expected RGB or BGR")
+            raise NetFormatError(f"its input '{name[:60]}' is an image without colours, expected RGB or BGR")
         free = image.HasField("imageSizeRange") or image.HasField("enumeratedSizes")
         sides = (None, None) if free else (int(image.height), int(image.width))
         return Feature(name, "image", (1, 3, *sides), "RGB" if image.colorSpace == RGB else "BGR")
     if not kind.HasField("multiArrayType"):
-        raise NetFormatError(f"its input '{name[:60]}' is neither a picture nor an array")
+        raise NetFormatError(f"its input '{name[:60]}' is neither an image nor an array")
     array = kind.multiArrayType
     shape: list[int | None] = [int(size) for size in array.shape]
     if array.HasField("shapeRange") or array.HasField("enumeratedShapes"):

@@ -1,4 +1,4 @@
-"""Run a NeuralNetwork: one function per layer type, in NumPy and float32."""
+"""Run a NeuralNetwork in NumPy and float32: one function per layer type."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from faceall.types import Array
 LayerFunction: TypeAlias = Callable[[Message, Sequence[Array], Budget], Array]
 
 
-def scaled_picture(network: Message, name: str, picture: Array) -> Array:
-    """`picture` (1, 3, H, W) after the scaler of the input `name`.
+def scaled_image(network: Message, name: str, image: Array) -> Array:
+    """`image` (1, 3, H, W) after the scaler of the input `name`.
 
-    The scaler's offsets are by colour; the channels of `picture` stand in the order red, green, blue.
+    The scaler has one offset per colour; the channels of `image` are red, green, blue.
     """
     for step in network.preprocessing:
         if step.featureName not in ("", name):
             continue
         if not step.HasField("scaler"):
-            raise NetFormatError("takes a mean image from its pictures, which faceall does not know")
+            raise NetFormatError("subtracts a mean image, which faceall does not support")
         scaler = step.scaler
         factor = scaler.channelScale if scaler.HasField("channelScale") else 1.0
         bias = np.array([scaler.redBias, scaler.greenBias, scaler.blueBias], np.float32)
-        picture = picture * np.float32(factor) + bias.reshape(1, 3, 1, 1)
-    return picture
+        image = image * np.float32(factor) + bias.reshape(1, 3, 1, 1)
+    return image
 
 
 def run_network(network: Message, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
-    """The results called `outputs`; `inputs` are (1, C, H, W) float32, scaled already.
+    """Return the results called `outputs`; `inputs` are (1, C, H, W) float32, scaled already.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def _inner_product(options: Message, inputs: Sequence[Array], budget: Budget) ->
 
 
 def _batched_matmul(options: Message, inputs: Sequence[Array], budget: Budget) -> Array:
-    """With one input the second matrix is stored, its axes exchanged."""
+    """Multiply two inputs, or one input with a stored, transposed matrix."""
     left = np.swapaxes(inputs[0], -1, -2) if options.transposeA else inputs[0]
     if len(inputs) == 2:
         right = np.swapaxes(inputs[1], -1, -2) if options.transposeB else inputs[1]
@@ -214,7 +214,7 @@ def _unary(options: Message, inputs: Sequence[Array], _: Budget) -> Array:
 
 
 def _elementwise(operation: np.ufunc) -> LayerFunction:
-    """Over all inputs, or over one and the number `alpha`."""
+    """Combine all inputs, or one input and the number `alpha`."""
 
     def run(options: Message, inputs: Sequence[Array], budget: Budget) -> Array:
         parts = [*inputs]
@@ -295,7 +295,7 @@ def _constant_pad(options: Message, inputs: Sequence[Array], budget: Budget) -> 
 
 def _padding(options: Message, inputs: Sequence[Array], budget: Budget) -> Array:
     if not options.HasField("constant"):
-        raise NetFormatError("repeats the picture in its border, which faceall does not know")
+        raise NetFormatError("repeats the image in its border, which faceall does not support")
     return _padded(inputs[0], list(_valid_edges(options)), options.constant.value, budget)
 
 
@@ -339,4 +339,4 @@ LAYERS: Mapping[str, LayerFunction] = {
     "transpose": lambda options, inputs, _: inputs[0].transpose([int(axis) for axis in options.axes]),
     "unary": _unary,
 }
-"""Layer type -> what it computes."""
+"""Layer type -> its function."""

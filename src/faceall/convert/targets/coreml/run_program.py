@@ -17,13 +17,13 @@ from faceall.protobuf import Message
 from faceall.types import Array
 
 TROUBLE = (ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError, AttributeError, MemoryError)
-"""What NumPy raises on contents that a whole file never has."""
+"""Errors of NumPy on contents that only a damaged file has."""
 
 
 def run_program(
     program: Message, blobs: BlobFile, inputs: Mapping[str, Array], outputs: Sequence[str]
 ) -> dict[str, Array]:
-    """The results called `outputs` of the program's function `main`.
+    """Return the results called `outputs` of the program's function `main`.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def _label(operation: Message) -> str:
 
 
 def _main(program: Message) -> tuple[Message, list[str]]:
-    """The block of operations, and the names of its inputs."""
+    """Return the block of operations and the names of its inputs."""
     function = next((entry.value for entry in program.functions if entry.key == "main"), None)
     if function is None:
         raise NetFormatError("the program has no function 'main'")
@@ -69,7 +69,7 @@ def _main(program: Message) -> tuple[Message, list[str]]:
 
 
 def _last_uses(block: Message, outputs: Sequence[str]) -> dict[int, list[str]]:
-    """The place of an operation -> the values that nobody needs after it."""
+    """Return, for the place of an operation, the values that are not needed after it."""
     last: dict[str, int] = {}
     for place, operation in enumerate(block.operations):
         for entry in operation.inputs:
@@ -113,7 +113,7 @@ def _bound(binding: Message, values: Mapping[str, Item], blobs: BlobFile) -> Ite
 
 
 def _as_declared(declared: Message, result: Array) -> Array:
-    """`result` in the declared type; raises NetFormatError where its shape is another than declared."""
+    """Return `result` in the declared type; raise NetFormatError if its shape is another one."""
     kind = int(declared.type.tensorType.dataType)
     shape = constant_shape(declared.type.tensorType)
     if kind == STRING or kind not in DTYPES:

@@ -23,11 +23,11 @@ from faceall.types import Array
 _PACKAGE = "com.apple.CoreML"
 _DATE = "com.github.apple.coremltools.conversion_date"
 _UNDOING = [f"common::{name}" for name in ("fuse_conv_scale", "fuse_conv_batchnorm", "fuse_elementwise_to_batchnorm")]
-"""Passes that would multiply the sizes of channels into the kernels again, which `plan.even_channels` takes out."""
+"""Passes that would multiply the sizes of channels into the kernels again, which `plan.even_channels` separates."""
 
 
 def work(folder: Path) -> Path:
-    """Do the job in `folder`; returns what was made. Raises a FaceallError where it is refused."""
+    """Write the model of the job in `folder` and return its path; raise FaceallError if it is refused."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     options = CoremlOptions(**job["options"])
     pixels = Pixels(**job["plan"]["pixels"]) if job["plan"]["pixels"] else None
@@ -47,7 +47,7 @@ def work(folder: Path) -> Path:
 
 
 def _import_coremltools() -> None:
-    """Import it without TensorFlow and PyTorch, which it would load where they are installed."""
+    """Import coremltools without TensorFlow and PyTorch, which it would load if they are installed."""
     for name in ("tensorflow", "torch"):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     try:
@@ -59,7 +59,7 @@ def _import_coremltools() -> None:
 
 
 def _converted(plan: Plan, options: CoremlOptions) -> Any:
-    """The model in float32 or float16, from a program built for it alone: the conversion changes the program."""
+    """Convert to float32 or float16, from a new program: the conversion changes the program."""
     import coremltools as ct
 
     from faceall.convert.targets.coreml.program import KEEP, build_program, input_types
@@ -83,7 +83,7 @@ def _converted(plan: Plan, options: CoremlOptions) -> Any:
 
 
 def _palette_passes(options: CoremlOptions) -> Any:
-    """The passes of a conversion to palettes; a program gets its palettes by the last one, layers get theirs later.
+    """Return the passes of a conversion to palettes; a program gets its palettes in the last one, layers later.
 
     Compressing a finished program would run all the passes once more, with those in `_UNDOING` among them.
     """
@@ -100,7 +100,7 @@ def _palette_passes(options: CoremlOptions) -> Any:
 
 
 def _chooser(options: CoremlOptions) -> Callable[[Array], tuple[Array, Array]]:
-    """Values -> their palette and the number of the value for each, as a program's compression wants it."""
+    """Return a function from values to their palette and indices, as a program's compression expects it."""
     from faceall.convert.targets.coreml.palette import palette
 
     bits = int(options.precision.removeprefix("palette"))
@@ -113,7 +113,7 @@ def _chooser(options: CoremlOptions) -> Callable[[Array], tuple[Array, Array]]:
 
 
 def _compressed_program(model: Any, options: CoremlOptions) -> Any:
-    """Weights in whole numbers of 8 bits; tensors of fewer than 2048 numbers stay as they are."""
+    """Compress weights to int8; tensors with fewer than 2048 values are unchanged."""
     if options.precision != "int8":
         return model
     import coremltools.optimize.coreml as cto
@@ -123,7 +123,7 @@ def _compressed_program(model: Any, options: CoremlOptions) -> Any:
 
 
 def _compressed_layers(model: Any, options: CoremlOptions) -> Any:
-    """Weights in 16, 8 or 6 bits."""
+    """Compress weights to 16, 8 or 6 bits."""
     if options.precision == "float32":
         return model
     from coremltools.models.neural_network.quantization_utils import quantize_weights
@@ -142,7 +142,7 @@ def _compressed_layers(model: Any, options: CoremlOptions) -> Any:
 
 
 class _Spec:
-    """A specification in the dress of a model: the quantizer gives one where there is no macOS."""
+    """An adapter of a specification to a model: without macOS the quantizer returns a specification."""
 
     def __init__(self, spec: Any) -> None:
         self._spec = spec
@@ -152,7 +152,7 @@ class _Spec:
 
 
 def _describe(spec: Any, metadata: dict[str, Any]) -> None:
-    """Author, licence and the like; the date of the conversion is taken out, so that equal input gives equal bytes."""
+    """Set the metadata; the date of the conversion is removed, so that the same input gives the same bytes."""
     target = spec.description.metadata
     target.author, target.license = metadata["author"], metadata["licence"]
     target.shortDescription = metadata["description"]
@@ -164,7 +164,7 @@ def _describe(spec: Any, metadata: dict[str, Any]) -> None:
 
 
 def _write_package(path: Path, contents: bytes, weights: Path) -> None:
-    """An .mlpackage, its identifiers derived from the names of its parts."""
+    """Write an .mlpackage whose identifiers are derived from the names of its parts."""
     parts = {"model.mlmodel": "CoreML Model Specification", "weights": "CoreML Model Weights"}
     data = path / "Data" / _PACKAGE
     (data / "weights").mkdir(parents=True)
@@ -184,7 +184,7 @@ def _write_package(path: Path, contents: bytes, weights: Path) -> None:
 
 
 def main() -> int:
-    """Do the job in the folder that the command line names; 3 is a refusal, which error.json explains."""
+    """Run the job in the folder of the command line; exit code 3 is a refusal, which error.json explains."""
     folder = Path(sys.argv[1])
     warnings.simplefilter("ignore")
     try:

@@ -1,7 +1,7 @@
 """The target `savedmodel`: a folder for TensorFlow Serving, written and checked without TensorFlow.
 
-`layers` spells a net as TensorFlow's operations, `pictures` what stands before it (decoding, scaling, standardising),
-`encode` turns both into bytes, `write` puts the folder together, `check` runs what was written.
+`layers` writes a net as TensorFlow's operations, `images` what precedes it (decoding, scaling, standardising),
+`encode` turns both into bytes, `write` writes the folder, `check` runs what was written.
 """
 
 from faceall.convert.targets.savedmodel.cascade import CASCADE, Role, cascade_files, role_of

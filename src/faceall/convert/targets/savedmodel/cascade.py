@@ -1,4 +1,4 @@
-"""MTCNN's three nets, as a SavedModel speaks of them."""
+"""The names of MTCNN's three nets in a SavedModel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from faceall.caffe.net import Net
 from faceall.caffe.shapes import infer_shapes
 
 _FEATURES = {2: "probabilities", 4: "offsets", 10: "landmarks"}
-"""How many channels a result has -> its name."""
+"""Channels of a result -> its name."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ CASCADE = (Role("pnet", "det1", 12), Role("rnet", "det2", 24), Role("onet", "det
 
 
 def cascade_files(folder: Path) -> tuple[Path, ...]:
-    """The prototxts of MTCNN's three nets in `folder`, in their order; empty where they are not all there."""
+    """Return the prototxts of MTCNN's three nets in `folder`, in order; empty unless all are there."""
     files = tuple(folder / f"{role.file}.prototxt" for role in CASCADE)
     return files if all(file.is_file() for file in files) else ()
 
 
 def role_of(net: Net) -> Role | None:
-    """Which net of MTCNN this is, by the size of its pictures and what it finds; None for any other net."""
+    """Return which net of MTCNN this is, by the size of its images and its results; None for any other net."""
     shapes = infer_shapes(net)
     found = sorted(shapes[blob][1] for blob in net.outputs if len(shapes[blob]) in (2, 4))
     for role in CASCADE:
@@ -56,6 +56,6 @@ def role_of(net: Net) -> Role | None:
 
 
 def names_of_results(net: Net) -> Mapping[str, str]:
-    """Blob -> what a signature calls it, for a net of the cascade."""
+    """Return blob -> its name in a signature, for a net of the cascade."""
     shapes = infer_shapes(net)
     return {blob: _FEATURES[shapes[blob][1]] for blob in net.outputs}

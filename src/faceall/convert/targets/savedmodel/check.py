@@ -1,4 +1,4 @@
-"""Does a SavedModel give what its nets give? The file as it was written, run here in NumPy, against the nets."""
+"""Compare a SavedModel, run as written in NumPy, with its nets."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from faceall.convert.tensorflow.graph import Graph
 from faceall.types import Array, Float32Array
 
 RUNNER = "the written graph, run in NumPy"
-"""How a report calls what ran the file."""
+"""The runner's name in a report."""
 
 _BATCH = 4
 
 
 def savedmodel_parity(
-    part: Part, folder: Path, pictures: npt.NDArray[np.uint8], *, tolerance: float, threshold: float | None
+    part: Part, folder: Path, images: npt.NDArray[np.uint8], *, tolerance: float, threshold: float | None
 ) -> ParityReport:
     """Compare one net of the SavedModel in the version folder `folder` with the net that it was written from.
 
-    What is compared begins with pixels: decoding is TensorFlow's own. All results of a picture count as one vector.
+    The comparison starts with pixels: decoding is TensorFlow's own. All results of an image count as one vector.
 
     Parameters
     ----------
-    pictures : (n, H, W, 3) uint8 RGB
+    images : (n, H, W, 3) uint8 RGB
     tolerance : float
         The largest allowed difference.
     threshold : float | None
@@ -40,19 +40,19 @@ def savedmodel_parity(
     graph, inputs, outputs = read_signature(folder, f"{part.signature}_from_images")
     actual = np.concatenate(
         [
-            _run(graph, inputs[IMAGES], outputs, part, pictures[start : start + _BATCH].astype(np.float32))
-            for start in range(0, len(pictures), _BATCH)
+            _run(graph, inputs[IMAGES], outputs, part, images[start : start + _BATCH].astype(np.float32))
+            for start in range(0, len(images), _BATCH)
         ]
     )
     step = f"{part.role.name} in the savedmodel" if part.role else "savedmodel"
-    wanted = _wanted(part, pictures)
+    wanted = _wanted(part, images)
     return measure(actual, wanted, step=step, reference="net", engine=RUNNER, tolerance=tolerance, threshold=threshold)
 
 
-def _run(graph: Graph, images: str, outputs: dict[str, str], part: Part, pictures: Float32Array) -> Float32Array:
-    """The results of one batch side by side, pictures (N, H, W, C) brought into the nets' order of numbers."""
+def _run(graph: Graph, feed: str, outputs: dict[str, str], part: Part, images: Float32Array) -> Float32Array:
+    """Return the results of one batch side by side, maps (N, H, W, C) transposed to the nets' axes."""
     values = {
-        name: evaluate(replace(graph, input=images, output=outputs[name]), {images: pictures}, keep=())[outputs[name]]
+        name: evaluate(replace(graph, input=feed, output=outputs[name]), {feed: images}, keep=())[outputs[name]]
         for name in part.results.values()
     }
     return side_by_side({name: _channels_first(part, value) for name, value in values.items()}, list(values))
@@ -64,9 +64,9 @@ def _channels_first(part: Part, value: Array) -> Array:
     return value.transpose(0, 3, 2, 1) if part.role else value.transpose(0, 3, 1, 2)
 
 
-def _wanted(part: Part, pictures: npt.NDArray[np.uint8]) -> Float32Array:
-    """What the net gives for the same pictures, prepared outside."""
-    ordered = pictures if part.manifest.channels == "RGB" else pictures[..., ::-1]
+def _wanted(part: Part, images: npt.NDArray[np.uint8]) -> Float32Array:
+    """Return the net's results for the same images, prepared outside."""
+    ordered = images if part.manifest.channels == "RGB" else images[..., ::-1]
     numbers = part.manifest.standardisation.apply(np.ascontiguousarray(ordered))
     numbers = numbers.transpose(0, 2, 1, 3) if part.role else numbers
     vectors, _ = run_net(part.net, numbers, list(part.results), engine="reference")

@@ -1,4 +1,4 @@
-"""Nodes as TensorFlow's own messages. The types that its operations want are found from their operands."""
+"""Encode nodes as TensorFlow's messages; types of operations are derived from their operands."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from faceall.protobuf import Message
 from faceall.types import Array
 
 FLOAT, DOUBLE, INT32, UINT8, TEXT, VARIANT = 1, 2, 3, 4, 7, 21
-"""The numbers of data types, beside BOOL."""
+"""The numbers of data types, besides BOOL."""
 
 _PRODUCER, _OLDEST = 440, 12
-"""The version of graphs that is written (TensorFlow 2.3's), and the oldest that a reader may know."""
+"""The written graph version (TensorFlow 2.3), and the oldest that a reader has to support."""
 
 _NUMBERS = {np.dtype(kind): number for number, kind in NUMPY_TYPES.items()}
 
@@ -58,7 +58,7 @@ _MADE: Mapping[str, int | str] = {
     "TensorListReserve": VARIANT,
     "TensorListStack": "element_dtype",
 }
-"""Operation -> the type of what it makes, or the attribute that says it; all others: that of their first operand."""
+"""Operation -> the type of its result, or the attribute with it; all others: that of their first operand."""
 
 _TYPE_NAMES = frozenset({"dtype", "T", "DstT", "out_type", "element_dtype"})
 _COUNTED = {"ConcatV2": 1, "Pack": 0}
@@ -70,11 +70,11 @@ _OUTPUT_NAMES = {
     "ResizeBilinear": "resized_images", "Shape": "output", "StridedSlice": "output",
     "TensorListSetItem": "output_handle",
 }  # fmt: skip
-"""How a function calls the result of an operation."""
+"""Operation -> the name of its result in a function."""
 
 
 def graph_bytes(nodes: Iterable[Node], functions: Iterable[Message] = ()) -> bytes:
-    """A binary GraphDef of `nodes`, each after those that it reads, with a library of `functions`."""
+    """Return a binary GraphDef of `nodes` in order of execution, with a library of `functions`."""
     graph = messages()["GraphDef"]()
     graph.versions.producer, graph.versions.min_consumer = _PRODUCER, _OLDEST
     types: dict[str, int] = {}
@@ -86,7 +86,7 @@ def graph_bytes(nodes: Iterable[Node], functions: Iterable[Message] = ()) -> byt
 
 
 def function(name: str, arguments: Mapping[str, int], nodes: Iterable[Node], results: Mapping[str, str]) -> Message:
-    """A function: its arguments with their types, its nodes, and its results with the tensors that they are."""
+    """Return a function: its typed arguments, its nodes, and its results with their tensors."""
     made = saved_messages()["FunctionDef"]()
     made.signature.name = name
     types = dict(arguments)
@@ -105,12 +105,12 @@ def function(name: str, arguments: Mapping[str, int], nodes: Iterable[Node], res
 
 
 def _inside(tensor: str, kinds: Mapping[str, str]) -> str:
-    """What a function calls a tensor: an argument by its name, a node's result by the node and the result's name."""
+    """Return a tensor's name in a function: an argument's name, or a node's and its result's name."""
     return f"{tensor}:{_OUTPUT_NAMES[kinds[tensor]]}:0" if tensor in kinds else tensor
 
 
 def _node(node: Node, types: dict[str, int]) -> Message:
-    """One node; what it makes is added to `types`."""
+    """Return one node; the type of its result is added to `types`."""
     message = messages()["NodeDef"](name=node.name, op=node.op, input=list(node.inputs))
     attributes = dict(node.attrs)
     if node.op == "Const":
@@ -133,7 +133,7 @@ def _node(node: Node, types: dict[str, int]) -> Message:
 
 
 def _fill(attribute: Message, name: str, value: Any) -> None:
-    """Put a plain value into an attribute; its name tells a type from a number."""
+    """Store a plain value in an attribute; the name distinguishes a type from a number."""
     if isinstance(value, np.ndarray):
         attribute.tensor.CopyFrom(_tensor(value))
     elif isinstance(value, bool):
@@ -155,7 +155,7 @@ def _fill(attribute: Message, name: str, value: Any) -> None:
 
 
 def fill_shape(message: Message, shape: Iterable[int]) -> None:
-    """Put a shape, -1 where a size is open, into a TensorShapeProto."""
+    """Store a shape, -1 for a free size, in a TensorShapeProto."""
     message.SetInParent()
     for size in shape:
         message.dim.add(size=size)
@@ -169,6 +169,6 @@ def _tensor(array: Array) -> Message:
 
 
 def tensor_number(tensor: str) -> str:
-    """A tensor's name with the number of its node's result, as signatures have it: "a" -> "a:0"."""
+    """Return a tensor's name with the number of its node's result: "a" -> "a:0"."""
     name, number = split_tensor(tensor)
     return f"{name}:{number}"

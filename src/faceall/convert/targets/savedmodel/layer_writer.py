@@ -1,4 +1,4 @@
-"""What the layers of a net are written with: names, constants and tensors of one net in a SavedModel."""
+"""The names, constants and tensors of one net in a SavedModel, for the writers of its layers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.types import Array
 
 NHWC = (0, 2, 3, 1)
-"""Where the axes of (N, H, W, C) stand in Caffe's order."""
+"""The axes of (N, H, W, C) in Caffe's order."""
 NCHW = (0, 3, 1, 2)
-"""Where the axes of (N, C, H, W) stand in TensorFlow's order."""
+"""The axes of (N, C, H, W) in TensorFlow's order."""
 
 
 class CannotWriteLayerError(Exception):
-    """One layer has no counterpart; the text says why. Collected by `write_layers`, never seen outside."""
+    """A layer has no counterpart; the message says why. Collected by `write_layers`."""
 
 
 @dataclass
 class LayerWriter:
-    """The net so far.
+    """The net written so far.
 
     Attributes
     ----------
@@ -49,47 +49,47 @@ class LayerWriter:
     tensors: dict[str, str] = field(default_factory=dict)
 
     def name(self, layer: Layer, part: str = "") -> str:
-        """A node's name: the layer's, with `part` behind it."""
+        """Return a node's name: the layer's with `part` appended."""
         called = re.sub(r"[^A-Za-z0-9_.\-/]", "_", layer.name).lstrip("_-/") or "layer"
         return f"{self.scope}{called}/{part}" if part else f"{self.scope}{called}"
 
     def node(self, layer: Layer, part: str, op: str, inputs: Sequence[str], **attrs: Any) -> str:
-        """One operation of a layer."""
+        """Add one operation of a layer."""
         return self.writer.node(self.name(layer, part), op, inputs, **attrs)
 
     def constant(self, layer: Layer, part: str, value: Any) -> str:
-        """A constant of a layer: float32 unless it is an array."""
+        """Add a constant of a layer: float32 unless it is an array."""
         return self.writer.constant(self.name(layer, part), value)
 
     def integers(self, layer: Layer, part: str, values: Any) -> str:
-        """An int32 constant of a layer."""
+        """Add an int32 constant of a layer."""
         return self.constant(layer, part, np.array(values, np.int32))
 
     def x(self, layer: Layer) -> str:
-        """The tensor of the layer's first bottom."""
+        """Return the tensor of the layer's first bottom."""
         return self.tensors[layer.bottoms[0]]
 
     def shape(self, layer: Layer, number: int = 0) -> Shape:
-        """The shape of one of the layer's bottoms, in Caffe's order."""
+        """Return the shape of one of the layer's bottoms, in Caffe's order."""
         return self.shapes[layer.bottoms[number]]
 
     def transpose(self, layer: Layer, part: str, tensor: str, order: Sequence[int]) -> str:
-        """The tensor with its axes in another order."""
+        """Transpose a tensor."""
         return self.node(layer, part, "Transpose", [tensor, self.integers(layer, f"{part}/perm", order)])
 
     def reshape(self, layer: Layer, part: str, tensor: str, sizes: Sequence[int]) -> str:
-        """The tensor (n, ...) with other sizes behind the batch."""
+        """Reshape a tensor (n, ...) behind its batch."""
         return self.node(layer, part, "Reshape", [tensor, self.integers(layer, f"{part}/shape", [-1, *sizes])])
 
     def sliced(self, layer: Layer, part: str, tensor: str, axis: int, start: int, size: int) -> str:
-        """Some of a picture along one axis of (N, H, W, C)."""
+        """Take a part of an image along one axis of (N, H, W, C)."""
         begins, sizes = [0, 0, 0, 0], [-1, -1, -1, -1]
         begins[axis], sizes[axis] = start, size
         operands = [self.integers(layer, f"{part}/begin", begins), self.integers(layer, f"{part}/size", sizes)]
         return self.node(layer, f"{part}/Slice", "Slice", [tensor, *operands])
 
     def biased(self, layer: Layer, y: str, bias: Sequence[Array]) -> str:
-        """A product with its bias, where it has one."""
+        """Add the bias of a product, if it has one."""
         if not bias:
             return y
         return self.node(layer, "BiasAdd", "BiasAdd", [y, self.constant(layer, "biases", bias[0])])

@@ -1,6 +1,6 @@
 """How each of Caffe's layers is written as TensorFlow's operations: a table type -> function(writer, layer).
 
-Pictures change from (N, C, H, W) to (N, H, W, C); what has two axes, (N, C), stays. Every function returns the tensors
+Images change from (N, C, H, W) to (N, H, W, C); what has two axes, (N, C), stays. Every function returns the tensors
 of its layer's tops. What cannot be written exactly raises CannotWriteLayerError with the reason.
 """
 
@@ -26,17 +26,15 @@ from faceall.types import Array
 Write: TypeAlias = Callable[[LayerWriter, Layer], Sequence[str]]
 
 
-def write_layers(
-    writer: GraphWriter, net: Net, shapes: Mapping[str, Shape], picture: str, scope: str
-) -> dict[str, str]:
-    """Write all layers of a prepared net that reads `picture` (N, H, W, C); blob -> its tensor.
+def write_layers(writer: GraphWriter, net: Net, shapes: Mapping[str, Shape], image: str, scope: str) -> dict[str, str]:
+    """Write all layers of a prepared net that reads `image` (N, H, W, C); blob -> its tensor.
 
     Raises
     ------
     ConvertError
         That lists every layer without a counterpart.
     """
-    made = LayerWriter(writer, net, shapes, scope, dict.fromkeys(net.inputs, picture))
+    made = LayerWriter(writer, net, shapes, scope, dict.fromkeys(net.inputs, image))
     problems = []
     for layer in net.layers:
         if layer.type == "Input":
@@ -169,7 +167,7 @@ def _concat(made: LayerWriter, layer: Layer) -> Sequence[str]:
 
 def _slice(made: LayerWriter, layer: Layer) -> Sequence[str]:
     if len(made.shape(layer)) != 4 or _axis(made, layer) == 0:
-        raise CannotWriteLayerError("it cuts what is no picture, or the batch")
+        raise CannotWriteLayerError("it crops something other than an image, or the batch")
     bounds = slice_bounds(layer, made.shape(layer))
     return [
         made.sliced(layer, f"part_{number}", made.x(layer), _axis(made, layer), low, high - low)
@@ -180,7 +178,7 @@ def _slice(made: LayerWriter, layer: Layer) -> Sequence[str]:
 def _crop(made: LayerWriter, layer: Layer) -> Sequence[str]:
     shape = made.shape(layer)
     if len(shape) != 4 or axis_of(layer, shape) == 0:
-        raise CannotWriteLayerError("it cuts what is no picture, or the batch")
+        raise CannotWriteLayerError("it crops something other than an image, or the batch")
     begins, sizes = crop_offsets(layer, shape), (-1, *made.shapes[layer.tops[0]][1:])
     operands = [
         made.integers(layer, part, [values[axis] for axis in NHWC])
@@ -197,7 +195,7 @@ def _flatten(made: LayerWriter, layer: Layer) -> Sequence[str]:
 def _reshape(made: LayerWriter, layer: Layer) -> Sequence[str]:
     shape, wanted = made.shape(layer), made.shapes[layer.tops[0]]
     if shape[0] != wanted[0]:
-        raise CannotWriteLayerError(f"it turns {shape} into {wanted}, which mixes pictures")
+        raise CannotWriteLayerError(f"it turns {shape} into {wanted}, which mixes images")
     return [_reshaped(made, layer, wanted)]
 
 

@@ -1,4 +1,4 @@
-"""Caffe's pools in TensorFlow: windows that round up, borders that count in an average."""
+"""Write Caffe's pools in TensorFlow: windows that round up, borders that count in an average."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from faceall.types import Array
 
 
 def write_pool(writer: GraphWriter, layer: Layer, x: str, name: str, size: Pair, out: Pair) -> str:
-    """A Pooling layer on pictures (N, H, W, C); the tensor that it makes.
+    """Write a Pooling layer on images (N, H, W, C); return its tensor.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def write_pool(writer: GraphWriter, layer: Layer, x: str, name: str, size: Pair,
 
 
 def always_same(slid: Window) -> bool:
-    """Whether windows that round up are TensorFlow's SAME ones whatever the picture's size.
+    """Return whether windows that round up are TensorFlow's SAME ones for every image size.
 
     They lie side by side, and at most one row or column is missing, which TensorFlow adds at the end as Caffe does.
     """
@@ -51,7 +51,7 @@ def always_same(slid: Window) -> bool:
 
 
 def _word(slid: Window, size: Pair, out: Pair, *, counts_border: bool) -> str:
-    """VALID or SAME where TensorFlow then slides the very windows that Caffe does; empty where neither fits."""
+    """Return VALID or SAME if TensorFlow then has the same windows as Caffe; empty if neither fits."""
     made = tuple((room - kernel) // stride + 1 for room, kernel, stride in _axes(slid, size))
     if not slid.padded and made == out:
         return "VALID"
@@ -64,17 +64,17 @@ def _word(slid: Window, size: Pair, out: Pair, *, counts_border: bool) -> str:
 
 
 def _axes(slid: Window, size: Pair) -> list[tuple[int, int, int]]:
-    """(pixels, kernel, stride) for rows and for columns."""
+    """Return (pixels, kernel, stride) for rows and for columns."""
     return list(zip(size, slid.kernel, slid.stride, strict=True))
 
 
 def _after(slid: Window, axis: int, size: Pair, out: Pair) -> int:
-    """How far the last window reaches beyond the picture."""
+    """Return how far the last window reaches beyond the image."""
     return max(0, (out[axis] - 1) * slid.stride[axis] + slid.kernel[axis] - size[axis] - slid.pad[axis])
 
 
 def _shares(slid: Window, size: Pair, out: Pair) -> Array:
-    """What to multiply the mean of a whole window with, as Caffe counts no more than the border: (rows, columns)."""
+    """Return the factors for the mean of a whole window, as Caffe counts only up to the border: (rows, columns)."""
     factors = []
     for axis in (0, 1):
         starts = np.arange(out[axis]) * slid.stride[axis] - slid.pad[axis]

@@ -1,4 +1,4 @@
-"""A net made ready to be spelled in TensorFlow's operations: passes `Net -> Net`."""
+"""Prepare a net for TensorFlow's operations: passes `Net -> Net`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _FIXED_SIZE = ("Crop", "Flatten", "InnerProduct", "Reshape", "Slice")
 
 
 def prepare(net: Net) -> Net:
-    """Weights in their shapes, one writer for each blob, and what portable files spell out said in one layer."""
+    """Bring weights to their shapes, give every blob one writer, and merge the layers of portable files."""
     ready = complete_batch_norm(single_writers(fit_weights(net)))
     return unit_tail(drop_flatten(join_floor_pools(ready)))
 
 
 def takes_any_size(net: Net) -> bool:
-    """Whether the same operations are right for pictures of every height and width."""
+    """Return whether the same operations are correct for images of every height and width."""
     return all(layer.type not in _FIXED_SIZE and _pools_alike(layer) for layer in net.layers)
 
 
 def _pools_alike(layer: Layer) -> bool:
-    """Whether TensorFlow's SAME or VALID gives Caffe's windows at every size."""
+    """Return whether TensorFlow's SAME or VALID gives Caffe's windows at every size."""
     if layer.type != "Pooling" or layer.option("global_pooling"):
         return True
     slid = window(layer)
@@ -36,7 +36,7 @@ def _pools_alike(layer: Layer) -> bool:
 
 
 def drop_flatten(net: Net) -> Net:
-    """Leave out what flattens for inner products alone: these flatten themselves.
+    """Remove layers that flatten for inner products only: these flatten themselves.
 
     Before   pool -> Flatten -> InnerProduct
     After    pool -> InnerProduct
@@ -58,7 +58,7 @@ def drop_flatten(net: Net) -> Net:
 
 
 def join_floor_pools(net: Net) -> Net:
-    """Say as one layer what Caffe's files spell as two or more, where a pool rounds down.
+    """Merge the layers that express a pool that rounds down in Caffe's files into one.
 
     Before   x -> Pooling -> Crop -> y,   or   x -> Slice [-> Slice] -> Pooling -> y
     After    x -> Pooling (FLOOR) -> y
@@ -81,7 +81,7 @@ def join_floor_pools(net: Net) -> Net:
 
 
 def _floor_pool(layer: Layer, writers: Mapping[str, Layer], reads: Mapping[str, int]) -> tuple[Layer | None, str]:
-    """The pool, rounding down, that `layer` may be the last part of, and the blob that it reads; None for no such."""
+    """Return the pool, rounding down, that `layer` may be the last part of, and the blob that it reads, or None."""
     if layer.type == "Crop":
         pool = writers[layer.bottoms[0]]
         offsets = [int(offset) for offset in layer.option("offset")]
@@ -101,15 +101,15 @@ def _rounding_down(pool: Layer) -> Layer:
     return replace(pool, parameters={**pool.parameters, "pooling_param": options})
 
 
-def _made(pool: Layer, picture: Shape) -> Shape:
+def _made(pool: Layer, image: Shape) -> Shape:
     try:
-        return LAYERS["Pooling"].shapes(pool, (picture,))[0]
+        return LAYERS["Pooling"].shapes(pool, (image,))[0]
     except ShapeError:
         return ()
 
 
 def _without_unread(net: Net, outputs: tuple[str, ...]) -> Net:
-    """Leave out the layers whose results nothing needs any more."""
+    """Remove the layers whose results are not needed."""
     needed, kept = set(outputs), []
     for layer in reversed(net.layers):
         if needed & set(layer.tops) or layer.type == "Input":

@@ -1,4 +1,4 @@
-"""Put a SavedModel together: the graph of one net or several, with its signatures, in a folder for TensorFlow Serving.
+"""Write a SavedModel: the graph of one net or several, with its signatures, in a folder for TensorFlow Serving.
 
 The weights are constants of the graph, so that the folder holds no variables.
 """
@@ -19,8 +19,8 @@ from faceall.convert.sources.tensorflow.schema import messages
 from faceall.convert.targets.coreml.plan import feature_name
 from faceall.convert.targets.savedmodel.cascade import Role, names_of_results
 from faceall.convert.targets.savedmodel.encode import FLOAT, TEXT, fill_shape, graph_bytes, tensor_number
+from faceall.convert.targets.savedmodel.images import decode, standardise
 from faceall.convert.targets.savedmodel.layers import write_layers
-from faceall.convert.targets.savedmodel.pictures import decode, standardise
 from faceall.convert.targets.savedmodel.prepare import prepare, takes_any_size
 from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.files import write_file
@@ -31,7 +31,7 @@ EMBEDDINGS = "embeddings"
 FILES, IMAGES = "image_bytes", "images"
 _EPSILON = 1e-10
 _VERSION = "2.3.0"
-"""The TensorFlow whose operations are written."""
+"""The TensorFlow version whose operations are written."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Part:
     net : Net
         What is written.
     manifest : Manifest
-        What its pictures need.
+        The description of its input.
     role : Role | None
         Its place in MTCNN; None for any other net.
     """
@@ -54,26 +54,26 @@ class Part:
 
     @property
     def scope(self) -> str:
-        """What stands in front of the names of its nodes."""
+        """The prefix of the names of its nodes."""
         return f"{self.role.name}/" if self.role else ""
 
     @property
     def signature(self) -> str:
-        """The name of the signature that takes files; the one that takes pictures has `_from_images` behind it."""
+        """The name of the signature that takes files; the one that takes images has `_from_images` appended."""
         if self.role:
             return f"{self.role.name}_predict"
         return "calculate_embeddings" if self.manifest.kind == "embedder" else "predict"
 
     @property
     def results(self) -> Mapping[str, str]:
-        """Blob of the net -> what the signatures call it."""
+        """Blob of the net -> its name in the signatures."""
         if self.manifest.kind == "embedder":
             return {self.manifest.output_blob: EMBEDDINGS}
         return names_of_results(self.net) if self.role else {blob: feature_name(blob) for blob in self.net.outputs}
 
 
 class _Tensor(NamedTuple):
-    """A tensor at the boundary: its name, its type and its shape, -1 where a size is open."""
+    """A tensor at the boundary: its name, its type and its shape, -1 for a free size."""
 
     name: str
     kind: int
@@ -81,14 +81,14 @@ class _Tensor(NamedTuple):
 
 
 def version_folder(place: Path, written: Path) -> Path:
-    """Where the version goes in `written`, which becomes `place`: a place called by a number is a version itself."""
+    """Return the version's folder in `written`, which becomes `place`; a numeric place is a version itself."""
     return written if is_version(place.name) else written / "1"
 
 
 def write_savedmodel(parts: Sequence[Part], folder: Path) -> None:
     """Write the version folder `folder`: saved_model.pb, and the manifests beside it.
 
-    Every part has a signature that takes whole files (`image_bytes`, text (n,)) and one that takes pictures (`images`,
+    Every part has a signature that takes whole files (`image_bytes`, text (n,)) and one that takes images (`images`,
     float32 (n, H, W, 3) RGB, 0 .. 255); of a single part the latter is `serving_default`, too.
 
     Raises
@@ -119,7 +119,7 @@ def write_savedmodel(parts: Sequence[Part], folder: Path) -> None:
 
 
 def _write_part(writer: GraphWriter, part: Part) -> tuple[_Tensor, _Tensor, dict[str, _Tensor], list[Message]]:
-    """Write one net with all that stands around it: its two inputs, its results, the functions that it calls."""
+    """Write one net with its two inputs, its results and the functions that it calls."""
     net, scope = prepare(part.net), part.scope
     shapes = infer_shapes(net)
     ((_, _, height, width),) = net.inputs.values()
@@ -143,7 +143,7 @@ def _write_part(writer: GraphWriter, part: Part) -> tuple[_Tensor, _Tensor, dict
 def _result(
     writer: GraphWriter, part: Part, tensor: str, shape: tuple[int, ...], name: str, *, free: bool, unit: bool
 ) -> _Tensor:
-    """A result under its name: an embedding as a row of unit length, a map of the cascade upright."""
+    """Write a result under its name: an embedding as a row of unit length, a map of the cascade upright."""
     called, channels = f"{part.scope}{name}", shape[1]
     if part.manifest.kind == "embedder":
         if len(shape) == 4:
@@ -157,10 +157,10 @@ def _result(
     return _Tensor(writer.node(called, "Identity", [tensor]), FLOAT, (-1, *sizes, channels))
 
 
-def _turned(writer: GraphWriter, pictures: str, name: str) -> str:
-    """Pictures with height and width exchanged: MTCNN's nets in Caffe's format were trained on such."""
+def _turned(writer: GraphWriter, images: str, name: str) -> str:
+    """Exchange height and width: MTCNN's nets in Caffe's format were trained on transposed images."""
     order = writer.constant(f"{name}/perm", np.array([0, 2, 1, 3], np.int32))
-    return writer.node(name, "Transpose", [pictures, order])
+    return writer.node(name, "Transpose", [images, order])
 
 
 def _signature(inputs: Mapping[str, _Tensor], outputs: Mapping[str, _Tensor]) -> Message:

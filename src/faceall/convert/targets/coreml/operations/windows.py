@@ -1,4 +1,4 @@
-"""Operations that slide a window over a picture, and its border."""
+"""Operations with a window that slides over an image, and with its border."""
 
 from __future__ import annotations
 

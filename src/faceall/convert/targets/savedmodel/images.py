@@ -1,4 +1,4 @@
-"""What stands before a net in a SavedModel: files become pictures, pictures become the numbers that the net takes."""
+"""What stands before a net in a SavedModel: files become images, images become the numbers that the net takes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def decode(writer: GraphWriter, files: str, size: tuple[int, int] | None, scope:
     files : str
         (n,) text, whole files.
     size : tuple[int, int] | None
-        (height, width) in pixels that every picture is brought to; None: all have one size already.
+        (height, width) in pixels that every image is brought to; None: all have one size already.
 
     Returns
     -------
@@ -34,14 +34,14 @@ def decode(writer: GraphWriter, files: str, size: tuple[int, int] | None, scope:
     shape = writer.constant(f"{place}/element_shape", np.array([*height_width, _RGB], np.int32))
     zero = writer.constant(f"{place}/zero", np.array(0, np.int32))
     count = _first_size(writer, files, place)
-    pictures = writer.node(f"{place}/pictures", "TensorListReserve", [shape, count], element_dtype=FLOAT)
+    images = writer.node(f"{place}/images", "TensorListReserve", [shape, count], element_dtype=FLOAT)
     prefix = f"{DECODE}_{scope.strip('/') or 'images'}"
     names = (f"{prefix}_more", f"{prefix}_next")
-    kinds = {"number": INT32, "count": INT32, "files": TEXT, "pictures": VARIANT}
+    kinds = {"number": INT32, "count": INT32, "files": TEXT, "images": VARIANT}
     loop = writer.node(
         f"{place}/while",
         "StatelessWhile",
-        [zero, count, files, pictures],
+        [zero, count, files, images],
         T=tuple(kinds.values()),
         cond=names[0],
         body=names[1],
@@ -69,29 +69,29 @@ def _more(name: str, kinds: dict[str, int]) -> Message:
 
 
 def _next(name: str, kinds: dict[str, int], size: tuple[int, int] | None) -> Message:
-    """Decode one file and put its picture into the list."""
+    """Decode one file and put its image into the list."""
     writer = GraphWriter()
     axis = writer.constant("axis", np.array(0, np.int32))
     file = writer.node("file", "GatherV2", ["files", "number", axis], batch_dims=0)
     options = {"channels": _RGB, "ratio": 1, "fancy_upscaling": True, "try_recover_truncated": False}
-    picture = writer.node(
+    image = writer.node(
         "DecodeJpeg", "DecodeJpeg", [file], dct_method=b"INTEGER_ACCURATE", acceptable_fraction=1.0, **options
     )
-    picture = writer.node("float", "Cast", [picture], DstT=FLOAT) if size is None else resize(writer, picture, size)
+    image = writer.node("float", "Cast", [image], DstT=FLOAT) if size is None else resize(writer, image, size)
     one = writer.constant("one", np.array(1, np.int32))
     results = {
         "number_next": writer.node("next", "AddV2", ["number", one]),
         "count_next": "count",
         "files_next": "files",
-        "pictures_next": writer.node(
-            "TensorListSetItem", "TensorListSetItem", ["pictures", "number", picture], element_dtype=FLOAT
+        "images_next": writer.node(
+            "TensorListSetItem", "TensorListSetItem", ["images", "number", image], element_dtype=FLOAT
         ),
     }
     return function(name, kinds, writer.nodes.values(), results)
 
 
-def resize(writer: GraphWriter, picture: str, size: tuple[int, int]) -> str:
-    """Scale one picture (h, w, 3) uint8 to `size` (height, width), as `faceall.images.resize` does.
+def resize(writer: GraphWriter, image: str, size: tuple[int, int]) -> str:
+    """Scale one image (h, w, 3) uint8 to `size` (height, width), as `faceall.images.resize` does.
 
     Each axis is averaged by area where it shrinks and interpolated bilinearly where it grows, with whole numbers after
     each of the two steps; (height, width, 3) float32.
@@ -100,10 +100,10 @@ def resize(writer: GraphWriter, picture: str, size: tuple[int, int]) -> str:
     first, second, one = (
         writer.constant(name, np.array([n], np.int32)) for name, n in (("zero", 0), ("two", 2), ("step", 1))
     )
-    shape = writer.node("Shape", "Shape", [picture], out_type=INT32)
+    shape = writer.node("Shape", "Shape", [image], out_type=INT32)
     now = writer.node("now", "StridedSlice", [shape, first, second, one])
     smaller = writer.node("smaller", "Minimum", [now, wanted])
-    batch = writer.node("batch", "ExpandDims", [picture, writer.constant("front", np.array(0, np.int32))])
+    batch = writer.node("batch", "ExpandDims", [image, writer.constant("front", np.array(0, np.int32))])
     shrunk = writer.node("shrunk", "ResizeArea", [batch, smaller], align_corners=False)
     half = writer.constant("half", 0.5)  # it rounds up, as OpenCV does
     whole = writer.node("whole", "Floor", [writer.node("shrunk_half", "AddV2", [shrunk, half])])
@@ -111,11 +111,11 @@ def resize(writer: GraphWriter, picture: str, size: tuple[int, int]) -> str:
     grown = writer.node("grown", "ResizeBilinear", [whole, wanted], **options)
     grown = writer.node("grown_whole", "Floor", [writer.node("grown_half", "AddV2", [grown, half])])
     sizes = writer.constant("sizes", np.array([*size, _RGB], np.int32))
-    return writer.node("picture", "Reshape", [grown, sizes])
+    return writer.node("image", "Reshape", [grown, sizes])
 
 
 def standardise(writer: GraphWriter, images: str, manifest: Manifest, scope: str) -> str:
-    """The numbers that the net takes, (n, H, W, 3) float32, from pictures in RGB, 0 .. 255."""
+    """The numbers that the net takes, (n, H, W, 3) float32, from images in RGB, 0 .. 255."""
     if manifest.channels == "BGR":
         last = writer.constant(f"{scope}standardise/axis", np.array([3], np.int32))
         images = writer.node(f"{scope}standardise/BGR", "ReverseV2", [images, last])
@@ -131,7 +131,7 @@ def _fixed(writer: GraphWriter, images: str, rule: Standardisation, place: str, 
 
 
 def _prewhiten(writer: GraphWriter, images: str, place: str, name: str) -> str:
-    """Each picture by its own mean and deviation, in float64 up to the last step."""
+    """Each image by its own mean and deviation, in float64 up to the last step."""
     x = writer.node(f"{place}/double", "Cast", [images], DstT=DOUBLE)
     axes = writer.constant(f"{place}/axes", np.array([1, 2, 3], np.int32))
     mean = writer.node(f"{place}/mean", "Mean", [x, axes], keep_dims=True)
