@@ -17,7 +17,7 @@ from faceall.convert import ParityOptions, SourceOptions, convert
 from faceall.convert.parity.comparison import random_images
 from faceall.convert.targets.savedmodel import Part, write_savedmodel
 from faceall.convert.targets.savedmodel.encode import UINT8, graph_bytes
-from faceall.convert.targets.savedmodel.pictures import resize as scaled
+from faceall.convert.targets.savedmodel.images import resize as scaled
 from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.embed import Embedder
 from faceall.images import crop, read_image, resize
