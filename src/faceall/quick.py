@@ -303,9 +303,15 @@ def find(
     results: Results[Found] = Results()
     for query, row in zip(queries, distances, strict=True):
         nearest = np.argsort(row, kind="stable")[:k]
-        faces = tuple(FoundFace(*known[number], float(row[number]), bool(row[number] <= limit)) for number in nearest)
+        faces = tuple(_found_face(known[number], float(row[number]), limit) for number in nearest)
         results.append(Found(query, faces, limit))
     return results
+
+
+def _found_face(known: tuple[Path, Face], distance: float, limit: float) -> FoundFace:
+    """Return one face of the folder with its distance to the query."""
+    path, face = known
+    return FoundFace(path, face, distance, distance <= limit)
 
 
 def _analyser(model: str | None) -> Analyser:

@@ -9,7 +9,6 @@ from faceall.analysis.analyser import (
     Crops,
     FaceDetector,
     FaceEmbedder,
-    as_image,
     compare_images,
     known_label,
     label_of,
@@ -17,6 +16,7 @@ from faceall.analysis.analyser import (
     primary_face,
 )
 from faceall.analysis.quality import Note, notes_on
+from faceall.images import as_image
 
 __all__ = [
     "THUMBNAIL",

@@ -13,10 +13,10 @@ from typing import Any
 
 from faceall.caffe.net import Net
 from faceall.caffe.shapes import infer_shapes
-from faceall.convert.options import AlignmentName, SourceOptions, StandardisationName
+from faceall.convert.options import SourceOptions, StandardisationName
 from faceall.convert.sources import Source
 from faceall.models import FACENET_CROP, Alignment, Standardisation
-from faceall.models.embedders import ARCFACE_PIXELS, RAW_PIXELS, KnownEmbedder, recognise_embedder
+from faceall.models.embedders import ARCFACE_PIXELS, RAW_PIXELS, AlignmentName, KnownEmbedder, recognise_embedder
 from faceall.models.manifest import Channels
 
 STANDARDISATIONS: Mapping[StandardisationName, Standardisation] = {

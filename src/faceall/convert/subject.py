@@ -259,7 +259,9 @@ def _of_net(source: Source, net: Net, options: SourceOptions) -> Subject:
 
 def _assumptions(recipe: Recipe) -> dict[str, str]:
     """Return the parts that are assumed without evidence, each with a sentence that names its option."""
-    rule = next((name for name, known in STANDARDISATIONS.items() if known == recipe.standardisation), "fixed")
+    rule: StandardisationName = next(
+        (name for name, known in STANDARDISATIONS.items() if known == recipe.standardisation), "fixed"
+    )
     values = {"channels": recipe.channels, "standardisation": FORMULAS[rule], "alignment": recipe.alignment}
     return {part: f"unknown file: assumed {part} {values[part]}; override with --{part}" for part in recipe.unknown}
 

@@ -164,7 +164,7 @@ class MtcnnDetector:
         """
         three = np.column_stack([candidates.logits, found[:, 0]])
         limits = np.array([_logit(threshold) for threshold in self.thresholds])
-        passed: Array = (three > limits).all(axis=1)
+        passed = np.asarray((three > limits).all(axis=1))
         if not self.lenient:
             return _probability(found[:, 0]), passed
         again = found[:, 0].copy()

@@ -16,7 +16,6 @@ from faceall.analysis.analyser import (
     Comparison,
     FaceDetector,
     FaceEmbedder,
-    as_image,
     compare_images,
 )
 from faceall.errors import FaceallError, ImageError
@@ -37,6 +36,7 @@ from faceall.gallery.registration.registration import Registration
 from faceall.gallery.registration.workers import Workers
 from faceall.gallery.search import PersonResult, Query, SearchResult, match_faces, match_people
 from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibration, write_calibration
+from faceall.images import as_image
 from faceall.index import FaceIndex
 from faceall.models import Manifest
 from faceall.types import Image

@@ -125,5 +125,5 @@ def _eight_bit(array: Array) -> Image:
             raise ArgumentError(
                 f"an image has floats from {low:g} to {high:g}, expected 0 to 1; convert 0 to 255 with astype('uint8')"
             )
-        return np.rint(array * 255).astype(np.uint8)
+        return np.asarray(np.rint(array * 255), np.uint8)
     raise ArgumentError(f"an image is {array.dtype}, expected uint8, or floats from 0 to 1")

@@ -197,7 +197,7 @@ def fit_similarities(points: Array, target: Array) -> Array:
 
 def _are_usable(points: Array, corners: Array) -> BoolArray:
     """Tell which landmarks can be aligned: finite, as spread as those of a face, and near their box."""
-    finite = np.isfinite(points).all(axis=(1, 2))
+    finite = np.asarray(np.isfinite(points).all(axis=(1, 2)))
     side = (corners[:, 1] - corners[:, 0]).mean(axis=1)
     safe = np.where(finite[:, None, None], points, 0.0)
     offsets = safe - safe.mean(axis=1, keepdims=True)
@@ -209,7 +209,7 @@ def _are_usable(points: Array, corners: Array) -> BoolArray:
 
 def _usable_boxes(corners: Array) -> Array:
     """Replace boxes that are not finite or have no area by one pixel, so that every face has a finite map."""
-    good = np.isfinite(corners).all(axis=(1, 2)) & ((corners[:, 1] - corners[:, 0]) > 0).all(axis=1)
+    good = np.asarray(np.isfinite(corners).all(axis=(1, 2)) & ((corners[:, 1] - corners[:, 0]) > 0).all(axis=1))
     return np.where(good[:, None, None], corners, np.array([[0.0, 0.0], [1.0, 1.0]]))
 
 

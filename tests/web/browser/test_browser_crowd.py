@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from driving import Browser
 from large import FACES_OF_ONE, PEOPLE, long_name
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
-
-if TYPE_CHECKING:
-    from driving import Browser
 
 _NAMES = "return [...document.querySelectorAll('#people > li')].map((tile) => tile.dataset.name)"
 

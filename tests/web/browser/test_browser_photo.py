@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
+from driving import Browser
 from large import long_name
 from selenium.webdriver.common.keys import Keys
-
-if TYPE_CHECKING:
-    from driving import Browser
 
 
 @pytest.fixture

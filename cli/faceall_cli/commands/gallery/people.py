@@ -67,7 +67,7 @@ def list_(console: Console, name: str | None, gallery: Path | None) -> None:
     else:
         console.remark("no people yet")
     for one in mixed:
-        console.remark(f"{shown(one)}; faceall people list NAME lists them, faceall people unname NAME undoes the name")
+        console.remark(f"{one}; faceall people list NAME lists them, faceall people unname NAME undoes the name")
 
 
 def _list_faces(console: Console, gallery: Gallery, name: str) -> None:

@@ -156,7 +156,7 @@ class EmbeddedBundles:
 
     def add_faces(self, vectors: Float32Array) -> list[int]:
         """Add vectors (n, dimension); return their keys, each of which has to be given to `add_face` next."""
-        return self._index.add(vectors).tolist()
+        return [int(key) for key in self._index.add(vectors)]
 
     def add_face(self, key: int, face: BundleFace, photo: int, person: int | None, jpeg: bytes) -> None:
         """Add the record of a face whose vector is there; it is primary unless its photo has such a face."""

@@ -37,4 +37,4 @@ def bits_apart(first: Print, second: Print) -> int:
 
 def distances_to(prints: npt.NDArray[np.uint8], found: Print) -> npt.NDArray[np.int64]:
     """Return how many bits each of several prints (n, 32) differs from one (32,): (n,) int64, 0..256."""
-    return _BITS[prints ^ found].sum(axis=1, dtype=np.int64)
+    return np.asarray(_BITS[prints ^ found].sum(axis=1, dtype=np.int64))
