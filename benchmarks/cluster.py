@@ -35,7 +35,7 @@ def register(gallery: Gallery, photos: list[Path]) -> None:
 
 def true_people(gallery: Gallery) -> dict[int, str]:
     """Return the primary face of every photo and the person given by its folder."""
-    return {face.face_id: face.path.parent.name for face in gallery.faces.find() if face.chief}
+    return {face.face_id: face.path.parent.name for face in gallery.faces.find() if face.primary}
 
 
 def groups_of(gallery: Gallery) -> dict[int, str | None]:

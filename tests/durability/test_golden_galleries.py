@@ -72,7 +72,7 @@ def test_keeps_everything_that_was_stored(tmp_path: Path, embedder: Embedder) ->
             "New Name": (2, True),
             "unnamed 10": (4, False),
         }
-        assert gallery.index.statistics().aside == 3
+        assert gallery.index.statistics().stale == 3
         assert gallery._store.people.refusals() == {3: {1}}
         gallery.index.export_bundle(tmp_path / "again.faceall")
         found = gallery.index.import_bundle(tmp_path / "again.faceall")
@@ -101,7 +101,7 @@ def test_is_changed_as_any_other(golden: Path, embedder: Embedder, tmp_path: Pat
 def test_migrates(golden: Path, embedder: Embedder) -> None:
     """Its faces get another model's vectors, from thumbnails; stale faces of that model come back."""
     with Gallery.open(golden, detector=ColourDetector(), embedder=embedder) as gallery:
-        faces, stale = gallery.faces.find(), gallery.index.statistics().aside
+        faces, stale = gallery.faces.find(), gallery.index.statistics().stale
         migration = gallery.index.migrate(SlowEmbedder(), thumbnails=True)
         statuses = {result.status for result in migration}
         assert statuses == ({"thumbnail", "back"} if stale else {"thumbnail"})

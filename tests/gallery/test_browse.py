@@ -56,7 +56,7 @@ def test_the_cover_is_the_largest_chief_face(filled: Gallery) -> None:
     """Of a person's faces one that its photo is of comes before a larger one that is not."""
     (eve,) = filled.people.page(text="eve").items
     filled.faces.assign(filled.faces.page(unassigned=True).items[0].face_id, "Eve")
-    chief = [face.face_id for face in filled.faces.page(person=eve.id).items if face.chief]
+    chief = [face.face_id for face in filled.faces.page(person=eve.id).items if face.primary]
     assert filled.people.get(eve.id).cover == chief[0]
 
 
@@ -77,7 +77,7 @@ def test_faces_are_selected_by_person_photo_and_nobody(filled: Gallery) -> None:
         assert {other.face_id for other in filled.faces.page(photo=face.photo_id).items} == same_photo
     nobody = {face.face_id for face in everybody if face.person is None}
     assert {face.face_id for face in filled.faces.page(unassigned=True).items} == nobody
-    (stranger,) = [face for face in everybody if face.person is None and not face.chief]
+    (stranger,) = [face for face in everybody if face.person is None and not face.primary]
     assert filled.faces.page(photo=stranger.photo_id, unassigned=True).items == (stranger,)
 
 

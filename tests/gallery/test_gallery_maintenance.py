@@ -65,7 +65,7 @@ def test_sound_gallery(server: Gallery) -> None:
 def test_statistics(server: Gallery) -> None:
     """Counts and sizes are those of the tables."""
     found = gallery_statistics(server._index)
-    assert (found.faces, found.people, found.photos, found.aside) == (PHOTOS, 6, PHOTOS, 0)
+    assert (found.faces, found.people, found.photos, found.stale) == (PHOTOS, 6, PHOTOS, 0)
     assert found.thumbnails == sum(len(server.faces.thumbnail(face.face_id)) for face in server.faces.find())
     assert (found.index.vectors, found.index.payload) == (PHOTOS, PHOTOS * 8 * 4)
 

@@ -66,8 +66,8 @@ def test_an_old_gallery_is_read_without_a_change(older: Path) -> None:
     found = []
     for read_only in (True, False):
         store = EmbeddedStore.open(older, read_only=read_only)
-        faces = [(face.face_id, face.person, face.chief, face.box) for face in store.faces.listed()]
-        found.append((faces, store.people.listed(), store.people.refusals(), store.statistics().aside))
+        faces = [(face.face_id, face.person, face.primary, face.box) for face in store.faces.listed()]
+        found.append((faces, store.people.listed(), store.people.refusals(), store.statistics().stale))
         assert store.problems() == []
         store.close()
         if read_only:
@@ -91,7 +91,7 @@ def test_stale_faces_without_keys_are_kept(old: Path) -> None:
     with closing(sqlite3.connect(old / "faces.db", isolation_level=None)) as database:
         database.execute("ALTER TABLE aside DROP COLUMN face")
     store = EmbeddedStore.open(old)
-    assert store.statistics().aside == 3
+    assert store.statistics().stale == 3
     assert store.problems() == []
     store.close()
 

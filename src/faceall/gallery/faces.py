@@ -94,7 +94,7 @@ class GalleryFaces:
         for number, what in ((person, "person"), (photo, "photo")):
             if number is not None:
                 checked_id(number, what)
-        return self._store.faces.page(person=person, photo=photo, nobody=unassigned, limit=limit, offset=offset)
+        return self._store.faces.page(person=person, photo=photo, unassigned=unassigned, limit=limit, offset=offset)
 
     def get(self, face_id: int) -> StoredFace:
         """Return the face with an id.

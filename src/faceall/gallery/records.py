@@ -62,7 +62,7 @@ class StoredFace:
     photo_id: int = 0
     person_id: int | None = None
     named: bool = True
-    chief: bool = False
+    primary: bool = False
     landmarks: tuple[tuple[float, float], ...] = ()
 
     def as_face(self) -> Face:
@@ -111,7 +111,7 @@ class GalleryStatistics:
     faces: int
     people: int
     photos: int
-    aside: int
+    stale: int
     thumbnails: int
 
 
@@ -187,7 +187,7 @@ class Analysis:
         In pixels, upright.
     faces : Faces
         The faces, best first.
-    chief : int or None
+    primary : int or None
         Which of them is the primary one.
     thumbnails : tuple of bytes
         A JPEG per face.
@@ -204,7 +204,7 @@ class Analysis:
     width: int | None = None
     height: int | None = None
     faces: Faces = field(default_factory=Faces.empty)
-    chief: int | None = None
+    primary: int | None = None
     thumbnails: tuple[bytes, ...] = ()
     vectors: Float32Array = field(default_factory=lambda: np.zeros((0, 1), np.float32))
     notes: tuple[Note, ...] = ()
@@ -233,15 +233,15 @@ class KnownPhoto:
     message: str | None
     reader: str
     faces: int
-    chief: int
+    primary: int
     person: str | None
     files: int = 0
-    aside: bool = False
+    stale: bool = False
 
     @property
     def settled(self) -> bool:
         """Whether looking again would give the same: it was readable, or this very faceall could not read it."""
-        return not self.aside and (self.state == "ok" or self.reader == reader_version())
+        return not self.stale and (self.state == "ok" or self.reader == reader_version())
 
     def result(self, path: Path, status: PhotoStatus, message: str | None = None) -> PhotoResult:
         """The result for a file with this content; unreadable and without a face it stays wherever the file goes."""
@@ -266,13 +266,13 @@ class Removal:
     faces: tuple[int, ...]
     photos: tuple[int, ...]
     paths: tuple[Path, ...]
-    aside: int = 0
+    stale: int = 0
     receipt: Receipt | None = field(default=None, compare=False)
 
     @property
     def count(self) -> int:
         """How many faces went, those aside too."""
-        return len(self.faces) + self.aside
+        return len(self.faces) + self.stale
 
 
 @dataclass(frozen=True)
@@ -292,7 +292,7 @@ class SeenFile:
 
 
 @dataclass(frozen=True, eq=False)
-class Waiting:
+class PendingFace:
     """A face that is aside since the gallery changed its model: its id, and where it is on its photo."""
 
     id: int

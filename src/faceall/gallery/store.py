@@ -20,12 +20,12 @@ from faceall.gallery.records import (
     GalleryStatus,
     KnownPhoto,
     Page,
+    PendingFace,
     Person,
     Removal,
     SeenFile,
     StoredFace,
     StoredPhoto,
-    Waiting,
 )
 from faceall.index.maintenance.compaction import Compaction
 from faceall.index.maintenance.verification import Verification
@@ -71,7 +71,7 @@ class PhotoRecords(Protocol):
     def lookalike(self, photo: int, analysis: Analysis) -> int | None:
         """Remember what a new photo looks like; returns one that it nearly equals."""
 
-    def file_chief(self, photo: int, person: str) -> None:
+    def assign_primary(self, photo: int, person: str) -> None:
         """File the chief face of a photo under a person, new or known."""
 
     def displaced(self) -> list[int]:
@@ -83,10 +83,10 @@ class PhotoRecords(Protocol):
     def remove(self, photos: Sequence[int]) -> Removal:
         """Remove photos with their faces for good."""
 
-    def waiting(self, digest: bytes) -> list[Waiting]:
+    def pending(self, digest: bytes) -> list[PendingFace]:
         """The faces that are aside of the photo with this SHA-256."""
 
-    def take_back(self, ids: Sequence[int], vectors: Float32Array) -> int:
+    def restore(self, ids: Sequence[int], vectors: Float32Array) -> int:
         """Make faces that are aside ordinary ones, with these vectors (n, dimension); returns how many."""
 
     def stored(self, photos: Iterable[int]) -> list[StoredPhoto]:
@@ -127,11 +127,13 @@ class FaceRecords(Protocol):
         """The faces of some keys; those that are not there are left out."""
 
     def listed(
-        self, *, person: int | None = None, photo: int | None = None, nobody: bool = False
+        self, *, person: int | None = None, photo: int | None = None, unassigned: bool = False
     ) -> Iterable[StoredFace]:
         """Faces by their keys; of a person, on a photo or of nobody, where that is asked for."""
 
-    def page(self, *, person: int | None, photo: int | None, nobody: bool, limit: int, offset: int) -> Page[StoredFace]:
+    def page(
+        self, *, person: int | None, photo: int | None, unassigned: bool, limit: int, offset: int
+    ) -> Page[StoredFace]:
         """Some of the same."""
 
     def thumbnail(self, key: int) -> bytes | None:

@@ -60,7 +60,7 @@ class Serializer:
             "id": face.face_id,
             "person": person_of(face.person_id, face.person, face.named),
             "photo": self.photo_of(face.photo_id, face.path),
-            "primary": face.chief,
+            "primary": face.primary,
             **geometry(face.box, face.landmarks, face.score),
         }
 

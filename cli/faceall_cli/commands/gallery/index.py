@@ -182,8 +182,8 @@ def stats(console: Console, gallery: Path | None) -> None:
         rows.append(("  removed", f"{counted(one.tombstones, 'vector')} still in it; faceall index compact drops them"))
     if one.shortfall is not None:
         rows.append(("  recall", one.shortfall))
-    if found.aside:
-        rows.append(("aside", f"{counted(found.aside, 'face')} without a photo since the model was changed"))
+    if found.stale:
+        rows.append(("aside", f"{counted(found.stale, 'face')} without a photo since the model was changed"))
     console.table(rows)
 
 

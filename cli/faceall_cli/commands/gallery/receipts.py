@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def receipt_of(removal: Removal) -> dict[str, Any]:
     """How many faces and photos went, and how thoroughly, as an object."""
-    found = {"faces": len(removal.faces), "aside": removal.aside, "photos": len(removal.photos)}
+    found = {"faces": len(removal.faces), "aside": removal.stale, "photos": len(removal.photos)}
     if removal.receipt is None:
         return found
     return {**found, **asdict(removal.receipt), "complete": removal.receipt.complete}

@@ -84,15 +84,19 @@ class EmbeddedFaces:
             found = (select_faces(connection, "WHERE faces.key = ?", (key,)) for key in set(keys))
             return {face.face_id: face for face in chain.from_iterable(found)}
 
-    def listed(self, *, person: int | None = None, photo: int | None = None, nobody: bool = False) -> list[StoredFace]:
+    def listed(
+        self, *, person: int | None = None, photo: int | None = None, unassigned: bool = False
+    ) -> list[StoredFace]:
         """Faces by their keys; of a person, on a photo or of nobody, where that is asked for."""
-        where, values = _rules(person, photo, nobody)
+        where, values = _rules(person, photo, unassigned)
         with self._index.reading() as connection:
             return select_faces(connection, f"{where} ORDER BY key", values)
 
-    def page(self, *, person: int | None, photo: int | None, nobody: bool, limit: int, offset: int) -> Page[StoredFace]:
+    def page(
+        self, *, person: int | None, photo: int | None, unassigned: bool, limit: int, offset: int
+    ) -> Page[StoredFace]:
         """Some of the same."""
-        where, values = _rules(person, photo, nobody)
+        where, values = _rules(person, photo, unassigned)
         with self._index.reading() as connection:
             (total,) = connection.execute(f"SELECT count(*) FROM faces {where}", values).fetchone()
             found = select_faces(connection, f"{where} ORDER BY key LIMIT ? OFFSET ?", (*values, limit, offset))
@@ -142,10 +146,10 @@ def select_faces(connection: sqlite3.Connection, rest: str, values: Sequence[obj
     return [_stored(row) for row in connection.execute(f"{_FACE} {rest}", values)]
 
 
-def _rules(person: int | None, photo: int | None, nobody: bool) -> tuple[str, list[int]]:
+def _rules(person: int | None, photo: int | None, unassigned: bool) -> tuple[str, list[int]]:
     """A WHERE clause and its values."""
     given = [(column, value) for column, value in (("person", person), ("photo", photo)) if value is not None]
-    rules = ["faces.person IS NULL"] * nobody + [f"faces.{column} = ?" for column, _ in given]
+    rules = ["faces.person IS NULL"] * unassigned + [f"faces.{column} = ?" for column, _ in given]
     return f"WHERE {' AND '.join(rules)}" if rules else "", [value for _, value in given]
 
 
@@ -157,7 +161,7 @@ def _stored(row: Sequence[Any]) -> StoredFace:
 
 
 def _as_face(row: Sequence[Any]) -> StoredFace:
-    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, chief, landmarks = row
+    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, primary, landmarks = row
     return StoredFace(
         key,
         person,
@@ -167,6 +171,6 @@ def _as_face(row: Sequence[Any]) -> StoredFace:
         photo_id,
         person_id,
         not unnamed,
-        bool(chief),
+        bool(primary),
         points_of(landmarks),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from faceall.gallery.embedded import faces, removal, rows, stale_faces
 from faceall.gallery.embedded.columns import BEHIND_MARK, MARK, faces_in, marks_of, path_of
 from faceall.gallery.embedded.prints import Lookalikes
-from faceall.gallery.records import Analysis, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
+from faceall.gallery.records import Analysis, KnownPhoto, Page, PendingFace, Removal, SeenFile, StoredPhoto
 from faceall.images import reader_version
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
@@ -56,7 +56,7 @@ class EmbeddedPhotos:
             row = connection.execute(f"{_FACTS} {where}", values).fetchone()
             if row is None:
                 return None
-            return replace(KnownPhoto(*row), aside=stale_faces.has_photo(connection, row[0]))
+            return replace(KnownPhoto(*row), stale=stale_faces.has_photo(connection, row[0]))
 
     def files(self, photo: int) -> list[SeenFile]:
         """Where a photo was seen, the first place first."""
@@ -109,7 +109,7 @@ class EmbeddedPhotos:
             keys = self._index.add(analysis.vectors).tolist()
             owner = None if person is None else rows.find_or_add_person(connection, person)
             for number, (key, face) in enumerate(zip(keys, analysis.faces, strict=True)):
-                primary, box = number == analysis.chief, face.box.tolist()
+                primary, box = number == analysis.primary, face.box.tolist()
                 who, jpeg = owner if primary else None, analysis.thumbnails[number]
                 row = rows.FaceRow(key, photo, who, primary, box, face.score, marks_of(face), jpeg)
                 rows.insert_face(connection, row)
@@ -121,7 +121,7 @@ class EmbeddedPhotos:
         with self._index.transaction() as connection:
             return self._lookalikes.take(connection, photo, analysis.print)
 
-    def file_chief(self, photo: int, person: str) -> None:
+    def assign_primary(self, photo: int, person: str) -> None:
         """File the chief face of a photo under a person, new or known."""
         with self._index.transaction() as connection:
             owner = rows.find_or_add_person(connection, person)
@@ -149,14 +149,14 @@ class EmbeddedPhotos:
         """Remove photos with their faces for good."""
         return removal.delete_photos(self._index, photos)
 
-    def waiting(self, digest: bytes) -> list[Waiting]:
+    def pending(self, digest: bytes) -> list[PendingFace]:
         """The faces that are aside of the photo with this SHA-256."""
         with self._index.reading() as connection:
             found = stale_faces.on_photo_with(connection, digest)
         faces = faces_in([one.place for one in found])
-        return [Waiting(one.id, face) for one, face in zip(found, faces, strict=True)]
+        return [PendingFace(one.id, face) for one, face in zip(found, faces, strict=True)]
 
-    def take_back(self, ids: Sequence[int], vectors: Float32Array) -> int:
+    def restore(self, ids: Sequence[int], vectors: Float32Array) -> int:
         """Make faces that are aside ordinary ones, with these vectors; returns how many."""
         return stale_faces.restore(self._index, ids, vectors)
 

@@ -83,7 +83,7 @@ class EmbeddedTransfer:
             self._index.add(np.stack([face.vector for face in photo.faces]), [face.key for face in photo.faces])
         for face in photo.faces:
             marks = np.array(face.landmarks, "<f4").tobytes()
-            copy = rows.FaceRow(face.key, row, face.person, face.chief, face.box, face.score, marks, face.jpeg)
+            copy = rows.FaceRow(face.key, row, face.person, face.primary, face.box, face.score, marks, face.jpeg)
             rows.insert_face(connection, copy)
         if photo.print is not None:
             rows.put_print(connection, row, photo.print)

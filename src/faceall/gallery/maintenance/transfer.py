@@ -22,7 +22,7 @@ class FaceCopy:
 
     key: int
     person: int | None
-    chief: bool
+    primary: bool
     box: tuple[float, ...]
     score: float
     landmarks: tuple[float, ...]
@@ -159,7 +159,7 @@ def records_of(photo: PhotoCopy, names: dict[int, str] | None) -> bytes:
         [
             face.key,
             face.person if names is None or face.person is None else names.get(face.person),
-            face.chief,
+            face.primary,
             list(face.box),
             face.score,
             list(face.landmarks),

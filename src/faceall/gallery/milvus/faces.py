@@ -122,14 +122,18 @@ class MilvusFaces:
         """The faces of some keys; those that are not there are left out."""
         return self._as_faces(self._rows(keys))
 
-    def listed(self, *, person: int | None = None, photo: int | None = None, nobody: bool = False) -> list[StoredFace]:
+    def listed(
+        self, *, person: int | None = None, photo: int | None = None, unassigned: bool = False
+    ) -> list[StoredFace]:
         """Faces by their keys; of a person, on a photo or of nobody."""
-        keys = [key for key, _, _ in self.places(person, photo=photo, nobody=nobody)]
+        keys = [key for key, _, _ in self.places(person, photo=photo, unassigned=unassigned)]
         return self._in_order(keys)
 
-    def page(self, *, person: int | None, photo: int | None, nobody: bool, limit: int, offset: int) -> Page[StoredFace]:
+    def page(
+        self, *, person: int | None, photo: int | None, unassigned: bool, limit: int, offset: int
+    ) -> Page[StoredFace]:
         """Some of the same."""
-        keys = [key for key, _, _ in self.places(person, photo=photo, nobody=nobody)]
+        keys = [key for key, _, _ in self.places(person, photo=photo, unassigned=unassigned)]
         return Page(tuple(self._in_order(keys[offset : offset + limit])), len(keys))
 
     def _in_order(self, keys: Sequence[int]) -> list[StoredFace]:
@@ -150,19 +154,19 @@ class MilvusFaces:
         return {key: row["person"] or None for key, row in self._rows(keys).items()}
 
     def places(
-        self, person: int | None = None, *, photo: int | None = None, nobody: bool = False
+        self, person: int | None = None, *, photo: int | None = None, unassigned: bool = False
     ) -> Iterator[tuple[int, int, int | None]]:
         """Key, photo and person of every face, by key; of some only, where that is asked for."""
         if not self._store.has_faces:
             return iter(())
-        wanted = rows.NOBODY if nobody else person
+        wanted = rows.UNASSIGNED if unassigned else person
         conditions = [] if wanted is None else [f"person == {wanted}"]
         conditions += [] if photo is None else [f"photo == {photo}"]
 
         def holds(row: Row) -> bool:
             return wanted in (None, row["person"]) and photo in (None, row["photo"])
 
-        if nobody and person is not None:
+        if unassigned and person is not None:
             return iter(())
         stray = self._store.on_their_way()
         found = self._store.view().faces.where(" and ".join(conditions), holds)
@@ -173,13 +177,13 @@ class MilvusFaces:
 
     def file(self, keys: Sequence[int], person: int | None) -> None:
         """File faces under a person, by the row, or under nobody."""
-        owner = person or rows.NOBODY
+        owner = person or rows.UNASSIGNED
         with self._store.changing() as work:
             found = {key: row for key, row in self._rows(keys).items() if row["person"] != owner}
             fresh = [key for key, row in found.items() if FACES.vector not in row]
             vectors = dict(zip(fresh, self.vectors(fresh).tolist(), strict=True))
             for key, row in found.items():
-                if row["person"] != rows.NOBODY:
+                if row["person"] != rows.UNASSIGNED:
                     work.left_alone.add(row["person"])
                 work.faces.put({FACES.vector: vectors.get(key), **row, "person": owner})
             work.left_alone.discard(owner)
@@ -220,7 +224,7 @@ class MilvusFaces:
     def _as_faces(self, found: dict[int, Row]) -> dict[int, StoredFace]:
         work = self._store.view()
         photos = work.photos.get({row["photo"] for row in found.values()})
-        people = work.people.get({row["person"] for row in found.values()} - {rows.NOBODY})
+        people = work.people.get({row["person"] for row in found.values()} - {rows.UNASSIGNED})
         return {key: rows.stored_face(row, photos.get(row["photo"]), people) for key, row in found.items()}
 
 

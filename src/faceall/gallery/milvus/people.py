@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from faceall.gallery.milvus import rows
-from faceall.gallery.milvus import stale_faces as aside
+from faceall.gallery.milvus import rows, stale_faces
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.faces import count_by_person
 from faceall.gallery.milvus.identity import condition_begins, ids_of_person, quoted, random_id, unquoted
@@ -137,17 +136,17 @@ class MilvusPeople:
         with self._store.changing() as work:
             keys = self.faces(source)
             self._store.faces.file(keys, target)
-            aside.merge_people(work, source, target)
+            stale_faces.merge_people(work, source, target)
             work.left_alone.add(source)
         return len(keys)
 
     def remove(self, row: int) -> Removal:
         """Remove somebody with all their faces for good."""
         with self._store.changing() as work:
-            waiting = aside.forget_person(work, row)
+            stale = stale_faces.forget_person(work, row)
             removal = self._store.faces.remove(self.faces(row))
             work.left_alone.add(row)
-        return replace(removal, aside=waiting)
+        return replace(removal, stale=stale)
 
     def open_cluster(self) -> int:
         """A new person without a name of their own; the number is drawn, as no writer can count for all."""
@@ -181,4 +180,4 @@ def _lower(name: str) -> str:
 
 def _fitness(face: StoredFace) -> tuple[bool, float, int]:
     x0, y0, x1, y1 = face.box
-    return face.chief, (x1 - x0) * (y1 - y0), -face.face_id
+    return face.primary, (x1 - x0) * (y1 - y0), -face.face_id

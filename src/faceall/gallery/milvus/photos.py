@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faceall.gallery.milvus import rows
-from faceall.gallery.milvus import stale_faces as aside
+from faceall.gallery.milvus import rows, stale_faces
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import condition_begins, file_key, ids_of_photo, quoted, unquoted
 from faceall.gallery.milvus.layout import FACES
 from faceall.gallery.milvus.work import Work, listed
-from faceall.gallery.records import Analysis, KnownPhoto, Page, Removal, SeenFile, StoredPhoto, Waiting
+from faceall.gallery.records import Analysis, KnownPhoto, Page, PendingFace, Removal, SeenFile, StoredPhoto
 from faceall.gallery.registration.near_duplicates import NEAR, Print, bits_apart
 from faceall.types import Float32Array
 
@@ -85,16 +84,16 @@ class MilvusPhotos:
         paths = {id_: [file.path for file in rows.files_of(row)] for id_, row in photos.items()}
         return sorted(id_ for id_, seen in paths.items() if any(_is_below(file, path) for file in seen))
 
-    def waiting(self, digest: bytes) -> list[Waiting]:
+    def pending(self, digest: bytes) -> list[PendingFace]:
         """The faces that are aside of the photo with this SHA-256; they came so from a folder."""
         work = self._store.view()
         row = _row_of(work, digest)
-        return aside.waiting_for(work, digest) if row is not None and row["record"].get("aside") else []
+        return stale_faces.pending_faces(work, digest) if row is not None and row["record"].get("aside") else []
 
-    def take_back(self, ids: Sequence[int], vectors: Float32Array) -> int:
+    def restore(self, ids: Sequence[int], vectors: Float32Array) -> int:
         """Make faces that are aside ordinary ones, with these vectors; returns how many."""
         with self._store.changing() as work:
-            return aside.take_back(work, ids, vectors, lambda: self._store.new_face_ids(1)[0])
+            return stale_faces.restore(work, ids, vectors, lambda: self._store.new_face_ids(1)[0])
 
     def stored(self, photos: Iterable[int]) -> list[StoredPhoto]:
         """The photos of some ids that are there."""
@@ -175,11 +174,11 @@ class MilvusPhotos:
             keys = self._store.new_face_ids(len(analysis.faces))
             owner = None if person is None else self._store.people.make(person)
             for number, (key, face) in enumerate(zip(keys, analysis.faces, strict=True)):
-                chief = number == analysis.chief
+                chief = number == analysis.primary
                 vector = analysis.vectors[number]
                 work.faces.put(rows.face_row(key, photo, owner if chief else None, face, vector, chief=chief))
                 work.thumbnails.put(rows.thumbnail_row(key, analysis.thumbnails[number]))
-            chief_key = None if analysis.chief is None else keys[analysis.chief]
+            chief_key = None if analysis.primary is None else keys[analysis.primary]
             work.photos.put(rows.with_faces(work.photos.get([photo])[photo], keys, chief_key))
             work.new_photos.add(photo)
 
@@ -189,10 +188,10 @@ class MilvusPhotos:
         A picture that nearly equals another shows a face that nearly equals one of it: only the photos of the nearest
         faces are compared, and those that this object has filed itself.
         """
-        if analysis.print is None or analysis.chief is None:
+        if analysis.print is None or analysis.primary is None:
             return None
         prints = {id_: found for id_, found in self._prints.items() if bits_apart(found, analysis.print) <= NEAR}
-        prints |= self._prints_near(analysis.vectors[analysis.chief])
+        prints |= self._prints_near(analysis.vectors[analysis.primary])
         self._prints[photo] = analysis.print
         found = self._store.view().photos.get(id_ for id_ in prints if id_ != photo)
         there = {id_: row for id_, row in found.items() if listed(row)}
@@ -212,7 +211,7 @@ class MilvusPhotos:
         texts = {id_: row["record"]["print"] for id_, row in found_rows.items()}
         return {id_: np.frombuffer(bytes.fromhex(text), np.uint8) for id_, text in texts.items() if text}
 
-    def file_chief(self, photo: int, person: str) -> None:
+    def assign_primary(self, photo: int, person: str) -> None:
         """File the chief face of a photo under a person, new or known."""
         with self._store.changing() as work:
             row = work.photos.one(photo)
@@ -225,14 +224,14 @@ class MilvusPhotos:
             found = work.photos.get(photos)
             faces = [face for row in found.values() for face in listed(row)]
             drop_faces(work, faces)
-            waiting = aside.forget_photos(work, list(found.values()))
-            return Removal(tuple(faces), tuple(found), drop_photos(work, found.values()), waiting)
+            stale = stale_faces.forget_photos(work, list(found.values()))
+            return Removal(tuple(faces), tuple(found), drop_photos(work, found.values()), stale)
 
 
 def drop_faces(work: Work, faces: Sequence[int]) -> None:
     """Remove faces with their thumbnails; who is left without any is forgotten at the end."""
     for key, row in work.faces.get(faces).items():
-        if row["person"] != rows.NOBODY:
+        if row["person"] != rows.UNASSIGNED:
             work.left_alone.add(row["person"])
         work.faces.drop(key)
     for key in faces:
@@ -276,7 +275,7 @@ def _known(work: Work, row: Row) -> KnownPhoto:
     record, owner = row["record"], None
     chief = record["chief"]
     if chief is not None and (face := work.faces.one(chief)) is not None:
-        person = work.people.one(face["person"]) if face["person"] != rows.NOBODY else None
+        person = work.people.one(face["person"]) if face["person"] != rows.UNASSIGNED else None
         owner = None if person is None else unquoted(person["name"])
     return KnownPhoto(
         row["id"],

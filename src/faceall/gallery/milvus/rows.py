@@ -16,7 +16,7 @@ from faceall.gallery.records import Analysis, SeenFile, StoredFace
 from faceall.images import reader_version
 from faceall.types import Face, Float32Array
 
-NOBODY = 0
+UNASSIGNED = 0
 """What stands in the column of the person for a face of nobody."""
 
 
@@ -92,7 +92,7 @@ def face_row(key: int, photo: int, person: int | None, face: Face, vector: Float
         "chief": chief,
     }
     numbers = np.asarray(vector, np.float32).tolist()
-    return {"id": key, "photo": photo, "person": person or NOBODY, "record": record, "vector": numbers}
+    return {"id": key, "photo": photo, "person": person or UNASSIGNED, "record": record, "vector": numbers}
 
 
 def stored_face(row: Row, photo: Row | None, people: Mapping[int, Row]) -> StoredFace:
@@ -109,7 +109,7 @@ def stored_face(row: Row, photo: Row | None, people: Mapping[int, Row]) -> Store
         photo_id=row["photo"],
         person_id=None if person is None else person["id"],
         named=person is None or not person["cluster"],
-        chief=record["chief"],
+        primary=record["chief"],
         landmarks=tuple(zip(marks[::2], marks[1::2], strict=True)),
     )
 

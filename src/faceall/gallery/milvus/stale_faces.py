@@ -16,12 +16,12 @@ from faceall.gallery.milvus import rows
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import condition_begins
 from faceall.gallery.milvus.work import Work, listed
-from faceall.gallery.records import Waiting
+from faceall.gallery.records import PendingFace
 from faceall.images import reader_version
 from faceall.types import Face, Float32Array
 
 KEPT = "kept/"
-ASIDE = f"{KEPT}aside/"
+STALE = f"{KEPT}aside/"
 
 
 def notes_of(work: Work, start: str) -> list[Row]:
@@ -30,17 +30,17 @@ def notes_of(work: Work, start: str) -> list[Row]:
     return sorted(found, key=lambda row: row["key"])
 
 
-def waiting_for(work: Work, digest: bytes) -> list[Waiting]:
+def pending_faces(work: Work, digest: bytes) -> list[PendingFace]:
     """The faces that are aside of the photo with this SHA-256."""
     return [
-        Waiting(int(note["key"].rpartition("/")[2]), _face(note["value"]))
-        for note in notes_of(work, f"{ASIDE}{digest.hex()}/")
+        PendingFace(int(note["key"].rpartition("/")[2]), _face(note["value"]))
+        for note in notes_of(work, f"{STALE}{digest.hex()}/")
     ]
 
 
-def take_back(work: Work, ids: Sequence[int], vectors: Float32Array, new_id: Any) -> int:
+def restore(work: Work, ids: Sequence[int], vectors: Float32Array, new_id: Any) -> int:
     """Make faces that are aside ordinary ones; returns how many were still there. `new_id` gives a face id."""
-    notes = {int(note["key"].rpartition("/")[2]): note for note in notes_of(work, ASIDE)}
+    notes = {int(note["key"].rpartition("/")[2]): note for note in notes_of(work, STALE)}
     taken = [(notes[id_], vector) for id_, vector in zip(ids, vectors, strict=True) if id_ in notes]
     for note, vector in taken:
         value = note["value"]
@@ -61,7 +61,7 @@ def take_back(work: Work, ids: Sequence[int], vectors: Float32Array, new_id: Any
 
 def forget_photos(work: Work, photos: Sequence[Row]) -> int:
     """Drop the faces that are aside of photos that go; returns how many."""
-    notes = [note for row in photos if row["record"].get("aside") for note in notes_of(work, f"{ASIDE}{row['hash']}/")]
+    notes = [note for row in photos if row["record"].get("aside") for note in notes_of(work, f"{STALE}{row['hash']}/")]
     for note in notes:
         work.notes.drop(note["key"])
     return len(notes)
@@ -69,7 +69,7 @@ def forget_photos(work: Work, photos: Sequence[Row]) -> int:
 
 def forget_person(work: Work, person: int) -> int:
     """Drop the faces that are aside of somebody who goes; returns how many."""
-    notes = [note for note in notes_of(work, ASIDE) if note["value"]["person"] == person]
+    notes = [note for note in notes_of(work, STALE) if note["value"]["person"] == person]
     for note in notes:
         work.notes.drop(note["key"])
     return len(notes)
@@ -77,7 +77,7 @@ def forget_person(work: Work, person: int) -> int:
 
 def merge_people(work: Work, source: int, target: int) -> None:
     """File the faces of one person that are aside under another."""
-    for note in notes_of(work, ASIDE):
+    for note in notes_of(work, STALE):
         if note["value"]["person"] == source:
             work.notes.put({**note, "value": {**note["value"], "person": target}})
 

@@ -13,7 +13,7 @@ from faceall.gallery.milvus import rows
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import file_key, ids_of_photo, quoted, unquoted
 from faceall.gallery.milvus.layout import COLLECTIONS, FACES, PHOTOS
-from faceall.gallery.milvus.stale_faces import ASIDE, KEPT, notes_of
+from faceall.gallery.milvus.stale_faces import KEPT, STALE, notes_of
 from faceall.gallery.milvus.work import Work, listed
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class MilvusTransfer:
             "height": photo.height,
             "files": [],
             "faces": [face.key for face in photo.faces],
-            "chief": next((face.key for face in photo.faces if face.chief), None),
+            "chief": next((face.key for face in photo.faces if face.primary), None),
             "print": None if photo.print is None else photo.print.hex(),
             "aside": bool(before and before["record"].get("aside")),
         }
@@ -121,7 +121,7 @@ class MilvusTransfer:
                 for number, value in enumerate(found):
                     key = f"{KEPT}{table}/{number:012}"
                     if table == "aside":
-                        key = f"{ASIDE}{value['photo']}/{value['id']}"
+                        key = f"{STALE}{value['photo']}/{value['id']}"
                         self._mark(work, bytes.fromhex(value["photo"]))
                     work.notes.put({"key": key, "value": value})
 
@@ -176,7 +176,7 @@ def _face_row(face: FaceCopy, photo: int) -> Row:
         "box": list(face.box),
         "score": face.score,
         "landmarks": list(face.landmarks),
-        "chief": face.chief,
+        "chief": face.primary,
     }
-    person = face.person or rows.NOBODY
+    person = face.person or rows.UNASSIGNED
     return {"id": face.key, "photo": photo, "person": person, "record": record, "vector": face.vector.tolist()}

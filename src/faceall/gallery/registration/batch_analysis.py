@@ -133,7 +133,7 @@ def describe(file: ScannedFile, image: Image, faces: Faces, dimension: int) -> N
         width=image.shape[1],
         height=image.shape[0],
         faces=faces,
-        chief=primary,
+        primary=primary,
         thumbnails=tuple(make_thumbnail(image, face) for face in faces),
         vectors=np.zeros((len(faces), dimension), np.float32),
         notes=() if primary is None else notes,

@@ -46,7 +46,7 @@ def file_new_photo(store: Store, file: ScannedFile, info: FileInfo, *, strict: b
         message = ", ".join(poor)
         return PhotoResult(path, "refused", message=message, notes=analysis.notes)
     with store.changing():
-        if analysis.state != "ok" and (_holds_faces(store, path) or store.photos.waiting(info.digest)):
+        if analysis.state != "ok" and (_holds_faces(store, path) or store.photos.pending(info.digest)):
             return _damaged(path, analysis.state, analysis.message)
         photo = store.photos.add(info.digest, analysis)
         replaced = _put_file(store, info, photo, person)
@@ -86,8 +86,8 @@ def file_known_photo(
         follow = status == "moved" and old_name == known.person  # it was moved to another person's folder on purpose
         if takes_name_off and refile:
             _take_name_off(store, known.id)
-        elif person is not None and known.chief and known.person != person and (refile or follow):
-            store.photos.file_chief(known.id, person)
+        elif person is not None and known.primary and known.person != person and (refile or follow):
+            store.photos.assign_primary(known.id, person)
         else:
             return known.result(path, status, message)
         known = replace(known, person=person)
@@ -103,7 +103,7 @@ def named_by_path(store: Store, known: KnownPhoto) -> bool:
 def _take_name_off(store: Store, photo: int) -> None:
     """Unassign the primary face of a photo, unless it is in a cluster without a name."""
     (stored,) = store.photos.stored([photo])
-    store.faces.file([face.face_id for face in stored.faces if face.chief and face.named], None)
+    store.faces.file([face.face_id for face in stored.faces if face.primary and face.named], None)
 
 
 def restore_stale_faces(
@@ -125,7 +125,7 @@ def restore_stale_faces(
         Assign the primary face to the file's person, whatever its person was.
     """
     with store.changing():
-        store.photos.take_back(ids, vectors)
+        store.photos.restore(ids, vectors)
         known = known_photo(store, info.digest)
         if known is None:
             return None
@@ -136,7 +136,7 @@ def restore_stale_faces(
 def _holds_faces(store: Store, path: Path) -> bool:
     """Return whether the photo that a path held when it was last seen has faces in the gallery, stale ones included."""
     held = store.photos.held_by(path)
-    return held is not None and (held.faces > 0 or held.aside)
+    return held is not None and (held.faces > 0 or held.stale)
 
 
 def _damaged(path: Path, state: Unusable, message: str | None) -> PhotoResult:

@@ -72,7 +72,7 @@ class FolderNames:
 
 def _primary_faces(store: Store, photos: Iterable[int], name: str) -> list[StoredFace]:
     """List the primary faces of photos that belong to a person, or to no one yet."""
-    faces = (face for photo in store.photos.stored(photos) for face in photo.faces if face.chief)
+    faces = (face for photo in store.photos.stored(photos) for face in photo.faces if face.primary)
     return [face for face in faces if face.person in (name, None) or not face.named]
 
 
@@ -82,5 +82,5 @@ def _take_name_off(store: Store, paths: Iterable[Path], name: str) -> None:
         found = (store.photos.held_by(path) for path in paths)
         photos = store.photos.stored({photo.id for photo in found if photo is not None})
         store.faces.file(
-            [face.face_id for photo in photos for face in photo.faces if face.chief and face.person == name], None
+            [face.face_id for photo in photos for face in photo.faces if face.primary and face.person == name], None
         )

@@ -138,7 +138,7 @@ class Registration(Iterator[PhotoResult]):
     def _stale_faces(self, file: ScannedFile) -> Faces:
         """Return the stale faces of a photo; it is not searched for others, as these are known or were removed."""
         assert file.info is not None
-        stale = self._store.photos.waiting(file.info.digest)
+        stale = self._store.photos.pending(file.info.digest)
         file.stale = tuple(one.id for one in stale)
         return Faces.of([one.face for one in stale])
 
@@ -227,7 +227,7 @@ class Registration(Iterator[PhotoResult]):
         file.pending = 0
 
     def _file_new(self, file: ScannedFile, info: FileInfo) -> PhotoResult:
-        stale = tuple(one.id for one in self._store.photos.waiting(info.digest))
+        stale = tuple(one.id for one in self._store.photos.pending(info.digest))
         if file.state == "ok" and stale != file.stale:  # another process has made faces stale or restored them
             return self._scan_again(file)
         if file.stale:

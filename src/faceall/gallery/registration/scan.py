@@ -116,7 +116,7 @@ class Scanner:
         known = unchanged_photo(self._store, candidate.path, status.st_size, status.st_mtime_ns)
         if known is None:
             return None
-        if not self._refile or not known.chief or known.person == candidate.person:
+        if not self._refile or not known.primary or known.person == candidate.person:
             return known
         return None if candidate.person is not None or named_by_path(self._store, known) else known
 
