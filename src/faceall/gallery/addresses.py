@@ -1,4 +1,4 @@
-"""How an address of Milvus is told from a folder."""
+"""Distinguish the address of a gallery in Milvus from a folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _ADDRESS = re.compile(rf"(?:[A-Za-z][A-Za-z0-9+.-]+://|(?:{'|'.join(SCHEMES)}):)
 
 
 def is_address(place: object) -> bool:
-    """Whether a gallery is given as an address rather than as a folder.
+    """Return whether a gallery is given as an address rather than as a folder.
 
-    One with an unknown or misspelt scheme is one, too: whoever reads it says so, and no folder of that name is made.
+    This includes unknown schemes: parsing the address then reports an error, and no folder of that name is created.
     """
     return isinstance(place, str) and _ADDRESS.match(place) is not None

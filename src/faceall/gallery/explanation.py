@@ -1,4 +1,4 @@
-"""Why did the search say that? One picture: the query, the faces that were found, and how far to trust them."""
+"""Explain a search in one image: the query, the faces found, and how they compare with an exact search."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VERDICTS = {True: "match", False: "no match", None: ""}
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the quick search compares with a look at every face.
+    """Agreement of the approximate search with an exact one.
 
     same   how many of the nearest faces are the same
     count  of how many
@@ -39,12 +39,12 @@ class Agreement:
 
     @property
     def text(self) -> str:
-        """As a person reads it."""
+        """The agreement as a sentence."""
         return f"{self.same} of {self.count} nearest faces are those of an exact search"
 
 
 def explain_search(store: Store, query: Query, k: int, limit: float | None) -> Image:
-    """Search, search again exactly, and draw both."""
+    """Search approximately and exactly, and draw the results."""
     results = match_faces(store, query, k, limit)
     every = match_faces(store, query, k, None)
     exact: Iterable[Float32Array] = ()
@@ -53,7 +53,7 @@ def explain_search(store: Store, query: Query, k: int, limit: float | None) -> I
     stored = store.faces.stored(match.face_id for result in results for match in result.matches)
 
     def face_of(face_id: int) -> tuple[Faces, bytes]:
-        """A stored face, one in its photo, and its thumbnail."""
+        """Return a stored face, as `Faces`, and its thumbnail."""
         thumbnail = store.faces.thumbnail(face_id)
         if thumbnail is None:
             raise unknown_face(store, face_id)
@@ -78,12 +78,24 @@ def draw_explanation(
 ) -> Image:
     """Draw a query and its matches.
 
-    image       (H, W, 3) uint8 RGB, the query
-    faces       those found on it, as many as results, in the same order
-    agreements  one per face
-    face_of     the stored box, score and landmarks of a face (one in its photo), and its thumbnail, by its id
-    returns     (height, width, 3) uint8: the query with boxes and landmarks; per face a row with its nearest faces of
-                the gallery in their photos, or their thumbnails where a photo is gone
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        The query, RGB.
+    faces : Faces
+        The faces of the query.
+    results : sequence of SearchResult
+        One per face, in the same order.
+    agreements : sequence of Agreement
+        One per face.
+    face_of : callable
+        Returns for a face id the stored face and its thumbnail.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+        The query with boxes and landmarks, and per face a row with its nearest faces of the gallery: cut from their
+        photos, or the thumbnails of missing photos.
     """
     numbers = [str(number) for number in range(1, len(faces) + 1)]
     left = _fitted(draw_faces(image, faces, numbers if len(faces) > 1 else None), _QUERY)
@@ -103,12 +115,12 @@ def draw_explanation(
 def _row(
     title: str, result: SearchResult, agreement: Agreement, face_of: Callable[[int], tuple[Faces, bytes]]
 ) -> Image:
-    """A line of text, and under it a tile per match."""
+    """Draw a line of text with a tile per match below it."""
     limit = "no threshold" if result.threshold is None else f"threshold {result.threshold.distance:g}"
     heading = ", ".join(part for part in (title, limit, agreement.text) if part)
     tiles = [_tile(match, *face_of(match.face_id)) for match in result.matches]
     if not tiles:
-        return _text_block([heading, "nobody within the threshold"], 2 * _TILE)
+        return _text_block([heading, "no face within the threshold"], 2 * _TILE)
     width = max(len(tiles) * (_TILE + _GAP), 2 * _TILE)
     block = np.full((tiles[0].shape[0], width, 3), 255, np.uint8)
     for number, tile in enumerate(tiles):
@@ -117,13 +129,13 @@ def _row(
 
 
 def _tile(match: GalleryMatch, faces: Faces, thumbnail: bytes) -> Image:
-    """A match: its photo with the face drawn in, and who, how far and how alike."""
+    """Draw a match: its photo with the face, the person, distance and similarity."""
     tile = np.full((_TILE, _TILE, 3), 245, np.uint8)
     photo = _photo(match, faces, thumbnail)
     top, left = (_TILE - photo.shape[0]) // 2, (_TILE - photo.shape[1]) // 2
     tile[top : top + photo.shape[0], left : left + photo.shape[1]] = photo
     lines = [
-        match.person or "nobody's name",
+        match.person or "unassigned",
         f"distance {match.distance:.3f}  {_VERDICTS[match.matches]}",
         f"similarity {match.similarity:.3f}  face {match.face_id}",
     ]
@@ -131,7 +143,7 @@ def _tile(match: GalleryMatch, faces: Faces, thumbnail: bytes) -> Image:
 
 
 def _photo(match: GalleryMatch, faces: Faces, thumbnail: bytes) -> Image:
-    """A photo around the face that matched, as large as a tile; the thumbnail where the photo is gone."""
+    """Return the surroundings of the matched face, as large as a tile; its thumbnail if the photo is missing."""
     try:
         photo = read_image(match.path)
     except FaceallError:
@@ -144,14 +156,14 @@ def _photo(match: GalleryMatch, faces: Faces, thumbnail: bytes) -> Image:
 
 
 def _fitted(image: Image, side: int) -> Image:
-    """A picture whose longer side has so many pixels."""
+    """Resize an image so that its longer side has `side` pixels."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     return resize(image, (max(1, round(width * scale)), max(1, round(height * scale))))
 
 
 def _stack(blocks: Sequence[Image], gap: int = _GAP) -> Image:
-    """Pictures under each other on white."""
+    """Stack images vertically on white."""
     width = max(block.shape[1] for block in blocks)
     height = sum(block.shape[0] for block in blocks) + gap * (len(blocks) - 1)
     page = np.full((height, width, 3), 255, np.uint8)
@@ -163,19 +175,24 @@ def _stack(blocks: Sequence[Image], gap: int = _GAP) -> Image:
 
 
 def _text_block(lines: Sequence[str], width: int, color: tuple[int, int, int] = _BLACK) -> Image:
-    """Lines of text on white; what does not fit is cut off."""
+    """Draw lines of text on white; long lines are cut off."""
     font = ImageFont.load_default(_TEXT)
-    picture = PillowImage.new("RGB", (width, (_TEXT + 5) * len(lines) + 4), _WHITE)
-    canvas = ImageDraw.Draw(picture)
+    image = PillowImage.new("RGB", (width, (_TEXT + 5) * len(lines) + 4), _WHITE)
+    canvas = ImageDraw.Draw(image)
     for number, line in enumerate(lines):
         canvas.text((2, 2 + number * (_TEXT + 5)), line, fill=color, font=font)
-    return np.array(picture)
+    return np.array(image)
 
 
 def agreement_of(quick: Sequence[GalleryMatch], exact: Float32Array) -> Agreement:
-    """How many of the nearest faces are as near as those of an exact search.
+    """Count how many of the nearest faces are as near as those of an exact search.
 
-    exact  the distances of the exact search, ascending; equal distances count as the same face
+    Parameters
+    ----------
+    quick : sequence of GalleryMatch
+        Result of the approximate search, nearest first.
+    exact : (k,) float32
+        Distances of the exact search, ascending; equal distances count as the same face.
     """
     count = min(len(quick), len(exact))
     limit = float(exact[count - 1]) if count else 0.0

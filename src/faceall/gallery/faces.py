@@ -79,7 +79,7 @@ class GalleryFaces:
         person, photo : int, optional
             Only faces of the person or on the photo with this id.
         unassigned : bool, default False
-            Only faces that belong to nobody.
+            Only faces without a person.
         limit, offset : int
             The size of the page, and how many faces to skip.
 
@@ -189,7 +189,7 @@ class GalleryFaces:
         return write_folders(self, Path(directory), thumbnail=self.thumbnail, content=content)
 
     def _photo_of(self, face: StoredFace) -> bytes | None:
-        """Read the photo of a face; None where the file is gone or is another one, whoever noted its path."""
+        """Read the photo of a face; None if the file is missing or its content has changed."""
         if not face.path.is_file():
             return None
         content = face.path.read_bytes()

@@ -286,7 +286,7 @@ class Gallery:
         candidates : iterable of Candidate
             The files and their people.
         refile : bool, default False
-            Assign the primary face of a known photo to its candidate's person, whoever it belonged to.
+            Assign the primary face of a known photo to its candidate's person, also if it has another one.
 
         Raises
         ------
@@ -417,7 +417,7 @@ class Gallery:
 
     @property
     def fpir(self) -> float:
-        """The wished false-positive identification rate: the share of searches of strangers that name somebody."""
+        """The wished false-positive identification rate: the share of searches of strangers that return a match."""
         return wished_fpir(self._store)
 
     def choose_fpir(self, fpir: float | None) -> None:

@@ -13,7 +13,7 @@ def derived_id(*parts: str) -> str:
     Parameters
     ----------
     *parts : str
-        What tells the thing from all others.
+        What identifies the thing uniquely.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Where a gallery lies unless told otherwise, and how it is opened: a folder, or an address of Milvus."""
+"""The default location of a gallery, and how it is opened: in a folder, or at an address of Milvus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DATABASE = "faces.db"
 
 
 def default_place() -> Path | str:
-    """Where the gallery lies unless told otherwise: FACEALL_GALLERY, else "gallery" in the user's data folder."""
+    """Return the default location: FACEALL_GALLERY, else "gallery" in the user's data folder."""
     given = os.environ.get("FACEALL_GALLERY")
     if given:
         return given if is_address(given) else Path(given).expanduser()
@@ -26,19 +26,19 @@ def default_place() -> Path | str:
 
 
 def default_folder() -> Path:
-    """The same where only a folder will do. Raises FaceallError where FACEALL_GALLERY is an address."""
+    """Return the default location. Raises FaceallError if FACEALL_GALLERY is an address."""
     return as_folder(default_place())
 
 
 def as_folder(place: str | os.PathLike[str]) -> Path:
-    """A place that has to be a folder. Raises FaceallError for an address."""
+    """Return a place as a folder. Raises FaceallError for an address."""
     if is_address(place):
         raise FaceallError("this takes a gallery in a folder, not in Milvus: --gallery DIR; see faceall index move")
     return Path(place)
 
 
 def folder_of(place: str | os.PathLike[str]) -> Path:
-    """Where files lie that belong to a gallery: in its folder, or what this machine keeps besides one in Milvus."""
+    """Return the folder of a gallery's files; for Milvus, the local folder with its uploads."""
     if isinstance(place, str) and is_address(place):
         from faceall.gallery.milvus.address import Address
 
@@ -47,7 +47,7 @@ def folder_of(place: str | os.PathLike[str]) -> Path:
 
 
 def holds_gallery(folder: Path) -> bool:
-    """Whether there is a gallery in `folder`; raises IndexFileError where that cannot be told."""
+    """Return whether there is a gallery in `folder`. Raises IndexFileError if that cannot be determined."""
     try:
         (folder / DATABASE).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -58,10 +58,15 @@ def holds_gallery(folder: Path) -> bool:
 
 
 def open_store(place: str | os.PathLike[str], *, read_only: bool = False) -> Store:
-    """The records of the gallery in a folder or at an address, made where it is not there yet.
+    """Open the gallery in a folder or at an address, or create it.
 
-    Raises IndexFileError (cannot be made, reached or used), IndexDamagedError, IndexNewerError, IndexBusyError, or
-    MissingDependencyError.
+    Raises
+    ------
+    IndexFileError
+        It cannot be created, reached or used; or one of its subclasses IndexDamagedError, IndexNewerError and
+        IndexBusyError.
+    MissingDependencyError
+        Milvus without pymilvus.
     """
     if isinstance(place, str) and is_address(place):
         from faceall.gallery.milvus import Address, MilvusStore

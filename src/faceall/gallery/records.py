@@ -1,4 +1,4 @@
-"""The nouns of a gallery: photos, faces and people as they are stored and told of, wherever that is."""
+"""Records of a gallery: photos, faces, people and results, the same for every backend."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PhotoStatus = Literal[
 class Person:
     """A person and how many faces and photos of them there are; `named` is False for a cluster of unknown faces.
 
-    id     their row, which stays when they are renamed
-    cover  the face that shows them best: the chief one of its photo, the larger the better
+    id     the row, which stays the same when the person is renamed
+    cover  the face that represents them: preferably the primary face of its photo, preferably large
     """
 
     name: str
@@ -45,12 +45,12 @@ class StoredFace:
     """One face of the gallery.
 
     face_id  its key
-    person   whom it is filed under, None for nobody
+    person   the person's name, None if unassigned
     path     a file that shows it, as last seen
     box      x0 y0 x1 y1 in pixels
     photo_id, person_id  the rows of its photo and person
     named    False where the person is a cluster of unknown faces
-    chief    whether it is the one that its photo is of
+    primary  whether it is the primary face of its photo
     landmarks  x y of left eye, right eye, nose, left and right corner of the mouth, in pixels
     """
 
@@ -66,7 +66,7 @@ class StoredFace:
     landmarks: tuple[tuple[float, float], ...] = ()
 
     def as_face(self) -> Face:
-        """The face as it was found."""
+        """Return the face as it was detected."""
         return Face(np.array(self.box, np.float32), self.score, np.array(self.landmarks, np.float32))
 
 
@@ -74,14 +74,14 @@ class StoredFace:
 class GalleryStatus:
     """What a gallery holds.
 
-    folder     where it lies: a folder, or the address of a gallery in Milvus
-    faces, people, photos, files   how many; a photo is a content, which several files may hold
-    unnamed    faces that are filed under nobody
+    folder     its folder, or the address of a gallery in Milvus
+    faces, people, photos, files   how many; several files may contain the same photo
+    unnamed    unassigned faces
     without_face, unreadable, too_large   photos of that kind
     vanished   files that are not where they were seen; their faces are kept
     model      the embedder, None before the first face
-    dimension  numbers per vector
-    size       bytes on the disk; 0 where a server has them, which does not tell
+    dimension  length of a vector
+    size       bytes on the disk; 0 on a server, which does not report it
     """
 
     folder: Path | str
@@ -103,7 +103,7 @@ class GalleryStatus:
 class GalleryStatistics:
     """What a gallery holds and costs: its index, and what lies beside the vectors; sizes are in bytes.
 
-    aside       faces that wait for their photo since the model was changed
+    stale       faces without a vector of the current model, until their photo is found again
     thumbnails  bytes of all thumbnails
     """
 
@@ -117,7 +117,7 @@ class GalleryStatistics:
 
 @dataclass(frozen=True)
 class Page(Generic[Item]):
-    """Some of a list, and how long the whole is."""
+    """A part of a list, and the length of the whole list."""
 
     items: tuple[Item, ...]
     total: int
@@ -125,7 +125,7 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """One photo of the gallery: a content, wherever it was seen.
+    """One photo of the gallery, identified by its content.
 
     photo_id       its row
     paths          the files that held it when they were last seen, the first one first; they may have gone since
@@ -142,7 +142,7 @@ class StoredPhoto:
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """What became of one file.
+    """The result of one file.
 
     path     as an absolute path
     status   added: its faces are in the gallery now, and safe on the disk
@@ -150,15 +150,15 @@ class PhotoResult:
              unchanged: nothing to do
              moved: known under a path that is gone
              duplicate: known under another path, which is still there
-             refiled: known, its chief face now belongs to the person that was asked for
-             back: its faces, put aside when the gallery changed its model, are found again, under their ids and names
-             refused: its chief face is poor, see `notes`, and only good ones were asked for; nothing was stored
-             no-face: readable, but nobody is on it
+             refiled: known, its primary face is now assigned to the requested person
+             back: its stale faces were embedded with the current model and keep their ids and names
+             refused: its primary face is poor, see `notes`, and `strict` was set; nothing was stored
+             no-face: readable, but without a face
              unreadable, too-large: see `message`
     faces    how many faces of this photo the gallery holds
-    person   whom its chief face is filed under, None without a face
-    message  why, where there is something to tell
-    notes    of a new photo: what makes its chief face hard to recognise, and which photo it nearly equals
+    person   the person of its primary face, None without a face
+    message  the reason, if there is one
+    notes    of a new photo: what makes its primary face hard to recognise, and which photo it nearly equals
     """
 
     path: Path
@@ -223,9 +223,14 @@ class FileInfo:
 
 @dataclass(frozen=True)
 class KnownPhoto:
-    """A photo's row, the number of its faces, whether the chief one is still among them, whose that is; its files.
+    """What is known of a registered photo.
 
-    aside  whether it has faces that are aside: then it is to be looked at again
+    id       its row
+    faces    how many it has
+    primary  1 if the primary face is still stored, else 0
+    person   the person of the primary face
+    files    how many files contain it
+    stale    whether it has stale faces, so that it has to be analysed again
     """
 
     id: int
@@ -240,11 +245,11 @@ class KnownPhoto:
 
     @property
     def settled(self) -> bool:
-        """Whether looking again would give the same: it was readable, or this very faceall could not read it."""
+        """Whether analysing it again would change nothing."""
         return not self.stale and (self.state == "ok" or self.reader == reader_version())
 
     def result(self, path: Path, status: PhotoStatus, message: str | None = None) -> PhotoResult:
-        """The result for a file with this content; unreadable and without a face it stays wherever the file goes."""
+        """Return the result for a file with this content; "unreadable" and "no-face" take precedence over `status`."""
         if self.state != "ok":
             return PhotoResult(path, self.state, message=self.message)
         if not self.faces:  # it never had one: a photo whose last face was removed is not known any more
@@ -257,10 +262,10 @@ class Removal:
     """What was removed.
 
     faces   the ids of the faces whose rows, vectors and thumbnails are gone
-    photos  the ids of the photos that are forgotten, as they show no other face
-    paths   the files that held those photos; they are left as they are, but for uploads, which the gallery keeps
-    aside   how many faces more were waiting for their photo since the model was changed
-    receipt  what was left of them on the disk afterwards; None before that was looked at, and where nobody can look
+    photos  the ids of the photos that were removed because they show no other face
+    paths   the files of those photos; they are not deleted, except uploads, which belong to the gallery
+    stale   how many stale faces were removed too
+    receipt  what was left on the disk afterwards; None before the check, and on backends that cannot check
     """
 
     faces: tuple[int, ...]
@@ -271,7 +276,7 @@ class Removal:
 
     @property
     def count(self) -> int:
-        """How many faces went, those aside too."""
+        """Number of removed faces, stale ones included."""
         return len(self.faces) + self.stale
 
 
@@ -280,8 +285,8 @@ class SeenFile:
     """A file as it was when it was last seen to hold a photo.
 
     size, mtime  in bytes, and the time of its last change in ns
-    person       whom its path named, "" for nobody
-    displaced    whether it has got other content since, while the photo was not found anywhere else
+    person       the name that its path gave, "" for none
+    displaced    whether its content has changed since and the photo was not found elsewhere
     """
 
     path: Path
@@ -293,7 +298,7 @@ class SeenFile:
 
 @dataclass(frozen=True, eq=False)
 class PendingFace:
-    """A face that is aside since the gallery changed its model: its id, and where it is on its photo."""
+    """A stale face of a photo: its id, and where it is on the photo."""
 
     id: int
     face: Face

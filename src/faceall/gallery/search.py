@@ -1,4 +1,4 @@
-"""Who is on this picture? The nearest faces of the gallery for every face of a query."""
+"""Search: the nearest faces and people of the gallery for every face of a query image."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _WIDER = 8  # times as many, where they are all of one
 
 @dataclass(frozen=True)
 class GalleryMatch:
-    """A face of the gallery that is like a query.
+    """A face of the gallery that was found for a query.
 
-    person      whom it is filed under, None for nobody
+    person      the person's name, None if unassigned
     path        a file that shows it, as last seen
     distance    squared L2 of the vectors: 0 same, 4 opposite
     similarity  their cosine: 1 same, -1 opposite
     face_id     its key, for `thumbnail`, `name_face` and `remove_face`
-    matches     whether it lies within the threshold; None where there is none
+    matches     whether it is within the threshold; None without a threshold
     photo_id, person_id  the rows of its photo and person
     named       False where the person is a cluster of unknown faces
     """
@@ -44,12 +44,12 @@ class GalleryMatch:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """One face of a query picture and its matches, nearest first.
+    """One face of a query image and its matches, nearest first.
 
     box        x0 y0 x1 y1 in pixels of the query
-    second     the nearest face of the second-best person, that is, not of the person whose named face is nearest;
-               None where the gallery holds no two people. How much farther it is than the first tells how sure that is
-    threshold  what the matches were judged by; None where neither the gallery nor the model has one
+    second     the nearest face of the second-best person; None if the gallery has fewer than two people. The larger
+               its distance compared with the best one, the more certain the match
+    threshold  the threshold that was applied; None if neither the gallery nor the model has one
     landmarks  x y of left eye, right eye, nose, left and right corner of the mouth, in pixels of the query
     """
 
@@ -63,9 +63,9 @@ class SearchResult:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A picture that is asked about: its faces, their vectors (n, size), and what their matches are judged by.
+    """A query image with its faces, their vectors (n, size) and the threshold for matches.
 
-    people  the rows of those whose faces count, None for all
+    people  search only faces of these people (rows), None for all
     """
 
     image: Image
@@ -77,16 +77,16 @@ class Query:
 
 @dataclass(frozen=True)
 class PersonMatch:
-    """A person of the gallery who is like a query.
+    """A person of the gallery who was found for a query.
 
-    person         what they are called
+    person         the name
     distance       squared L2 to their nearest face: 0 same, 4 opposite
     similarity     its cosine: 1 same, -1 opposite
     mean_distance  the mean of the squared distances to all their faces
     faces          how many these are
     face_id, path  the nearest face, and a file that shows it
-    matches        whether the nearest lies within the threshold; None where there is none
-    person_id      their row
+    matches        whether the nearest face is within the threshold; None without a threshold
+    person_id      the row
     named          False for a cluster of unknown faces
     """
 
@@ -105,10 +105,10 @@ class PersonMatch:
 
 @dataclass(frozen=True)
 class PersonResult:
-    """One face of a query picture and the people whom it may show, nearest first.
+    """One face of a query image and the people it may show, nearest first.
 
     box        x0 y0 x1 y1 in pixels of the query
-    threshold  what the matches were judged by; None where neither the gallery nor the model has one
+    threshold  the threshold that was applied; None if neither the gallery nor the model has one
     landmarks  as of `SearchResult`
     """
 
@@ -120,7 +120,7 @@ class PersonResult:
 
 
 def match_people(store: Store, query: Query, k: int, limit: float | None) -> list[PersonResult]:
-    """The k nearest people of the gallery for every face, at most `limit` away."""
+    """Find the k nearest people of the gallery for every face, at a distance of at most `limit`."""
     results = []
     near = _neighbours(store, query, k, people=len(store.people.with_faces(k)))
     for face, vector, matches in zip(query.faces, query.vectors, near, strict=True):
@@ -136,7 +136,7 @@ def match_people(store: Store, query: Query, k: int, limit: float | None) -> lis
 
 
 def _person_match(store: Store, vector: Float32Array, best: GalleryMatch) -> PersonMatch | None:
-    """The person of a match with the distances to all their faces; None where they are removed at this moment."""
+    """Return the person of a match with the distances to all their faces; None if just removed."""
     assert best.person_id is not None
     distances = store.faces.distances(vector, best.person_id)
     if not distances.size:
@@ -157,7 +157,7 @@ def _person_match(store: Store, vector: Float32Array, best: GalleryMatch) -> Per
 
 
 def match_faces(store: Store, query: Query, k: int, limit: float | None) -> list[SearchResult]:
-    """The k nearest faces of the gallery for every face, at most `limit` away."""
+    """Find the k nearest faces of the gallery for every face, at a distance of at most `limit`."""
     results = []
     people = len(store.people.with_faces(_TWO))
     people = people if people == _TWO else 0  # without two there is no second-best to look for
@@ -169,9 +169,9 @@ def match_faces(store: Store, query: Query, k: int, limit: float | None) -> list
 
 
 def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list[GalleryMatch]]:
-    """For every vector at least k faces (fewer where there are fewer), and as many more as so many people take.
+    """Find at least k faces for every vector (fewer if there are fewer), and enough to cover so many people.
 
-    Of a face that is removed at this moment nothing is said.
+    A face that is removed during the search is left out.
     """
     near: list[list[GalleryMatch]] = [[] for _ in query.vectors]
     open_ones, wanted = list(range(len(near))), max(k, _FIRST_LOOK)
@@ -220,7 +220,7 @@ def _people_among(near: list[GalleryMatch]) -> int:
 
 
 def _second(near: list[GalleryMatch]) -> GalleryMatch | None:
-    """The nearest face of somebody else than the person of the nearest named face."""
+    """Return the nearest face of a person other than that of the nearest assigned face."""
     named = [match for match in near if match.person is not None]
     return next((match for match in named if match.person != named[0].person), None)
 

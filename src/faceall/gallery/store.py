@@ -1,7 +1,7 @@
-"""What a gallery asks of the place where its records lie: the seam between its rules and a database.
+"""The interface between the rules of a gallery and its database.
 
-Above it stand the rules: what a photo that comes in becomes, who is on a picture, how faces are grouped. Below it
-stand the statements: `faceall.gallery.embedded` (SQLite and hnswlib in a folder) and `faceall.gallery.milvus`.
+The layers above decide how photos are registered, who is on an image and how faces are grouped. The backends below
+store the records: `faceall.gallery.embedded` (SQLite and hnswlib in a folder) and `faceall.gallery.milvus`.
 """
 
 from __future__ import annotations
@@ -36,64 +36,64 @@ Near = tuple[StoredFace, float]
 
 
 class PhotoRecords(Protocol):
-    """Photos, which are contents, and the files that hold them."""
+    """Photos, identified by their content, and the files that contain them."""
 
     def refresh(self) -> None:
-        """A registration begins: what others have taken up meanwhile counts for `lookalike`."""
+        """Start a registration: `lookalike` then includes photos that other processes have registered."""
 
     def at(self, path: Path, size: int, mtime: int) -> KnownPhoto | None:
-        """The photo that a file held when it was last seen, if its size (bytes) and time (ns) are still the same."""
+        """Return the photo that a file contained when last seen, if size (bytes) and time (ns) are unchanged."""
 
     def of(self, digest: bytes) -> KnownPhoto | None:
-        """The photo with this SHA-256."""
+        """Return the photo with this SHA-256."""
 
     def held_by(self, path: Path) -> KnownPhoto | None:
-        """The photo that a path held when it was last seen, one whose faces are aside too."""
+        """Return the photo that a path contained when last seen, also one with only stale faces."""
 
     def files(self, photo: int) -> list[SeenFile]:
-        """Where a photo was seen, the first place first."""
+        """Return the files in which a photo was seen, the first one first."""
 
     def put_file(self, photo: int, file: SeenFile) -> None:
-        """Note that a path holds a photo, and no other any more."""
+        """Record that a path now contains this photo and no other."""
 
     def displace(self, path: Path) -> None:
-        """Note that the photo of a path is not there any more, and nowhere else so far."""
+        """Record that a path no longer contains its photo, which was not found elsewhere so far."""
 
     def drop_files(self, photo: int, files: Sequence[SeenFile]) -> None:
-        """Forget that a photo was seen in these places."""
+        """Remove these files from a photo."""
 
     def add(self, digest: bytes, analysis: Analysis) -> int:
-        """Make the row of a photo, in the place of one of the same content that could not be read; without faces."""
+        """Add a photo without faces; replaces an unreadable one with the same content."""
 
     def add_faces(self, photo: int, analysis: Analysis, person: str | None) -> None:
-        """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody."""
+        """Store the faces of a new photo; assign the primary one to `person`, the others to no one."""
 
     def lookalike(self, photo: int, analysis: Analysis) -> int | None:
-        """Remember what a new photo looks like; returns one that it nearly equals."""
+        """Store the hash of a new photo; return a near duplicate of it, if there is one."""
 
     def assign_primary(self, photo: int, person: str) -> None:
-        """File the chief face of a photo under a person, new or known."""
+        """Assign the primary face of a photo to a person, who is added if new."""
 
     def displaced(self) -> list[int]:
-        """The photos that are displaced."""
+        """Return the displaced photos."""
 
     def below(self, path: Path) -> list[int]:
-        """The photos that were seen at a path, or anywhere below it."""
+        """Return the photos that were seen at a path or below it."""
 
     def remove(self, photos: Sequence[int]) -> Removal:
-        """Remove photos with their faces for good."""
+        """Remove photos and their faces permanently."""
 
     def pending(self, digest: bytes) -> list[PendingFace]:
-        """The faces that are aside of the photo with this SHA-256."""
+        """Return the stale faces of the photo with this SHA-256."""
 
     def restore(self, ids: Sequence[int], vectors: Float32Array) -> int:
-        """Make faces that are aside ordinary ones, with these vectors (n, dimension); returns how many."""
+        """Turn stale faces into ordinary ones with these vectors (n, dimension); return how many."""
 
     def stored(self, photos: Iterable[int]) -> list[StoredPhoto]:
-        """The photos of some ids that are there, by their ids."""
+        """Return the photos with these ids, ordered by id; unknown ids are skipped."""
 
     def page(self, *, person: int | None, limit: int, offset: int) -> Page[StoredPhoto]:
-        """Photos that show a face, by their ids; those of a person, where that is asked for."""
+        """Return photos that show a face, ordered by id; `person` limits them to one person."""
 
 
 class FaceRecords(Protocol):
@@ -106,99 +106,112 @@ class FaceRecords(Protocol):
     def nearest(
         self, vectors: Float32Array, k: int, *, people: Sequence[int] | None = None, exact: bool = False
     ) -> Matches:
-        """The k nearest faces of each vector (q, dimension), of these people only where they are given.
+        """Find the k nearest faces of each vector.
 
-        exact  compare with every face
-        returns  fewer columns where there are fewer faces
+        Parameters
+        ----------
+        vectors : (q, dimension) float32
+            The queries.
+        k : int
+            Number of faces per query.
+        people : sequence of int, optional
+            Search only the faces of these people (rows).
+        exact : bool, default False
+            Compare with every face.
+
+        Returns
+        -------
+        Matches
+            With fewer than k columns if there are fewer faces.
         """
 
     def near(
         self, vectors: Float32Array, k: int, *, people: Sequence[int] | None = None
     ) -> tuple[list[list[Near]], bool]:
-        """The same as faces with their distances, and whether these are all that there are."""
+        """Return the nearest faces with their distances, and whether these are all faces."""
 
     def distances(self, vector: Float32Array, person: int) -> Float32Array:
-        """The squared distances of a vector (dimension,) to all faces of a person, ascending."""
+        """Return the squared distances of a vector (dimension,) to all faces of a person, ascending."""
 
     def vectors(self, keys: Sequence[int]) -> Float32Array:
-        """(n, dimension) float32, a row per key; zeros for one that is not there."""
+        """Return (n, dimension) float32, a row per key; zeros for an unknown key."""
 
     def stored(self, keys: Iterable[int]) -> dict[int, StoredFace]:
-        """The faces of some keys; those that are not there are left out."""
+        """Return the faces with these keys; unknown keys are skipped."""
 
     def listed(
         self, *, person: int | None = None, photo: int | None = None, unassigned: bool = False
     ) -> Iterable[StoredFace]:
-        """Faces by their keys; of a person, on a photo or of nobody, where that is asked for."""
+        """Return faces ordered by key, optionally only those of a person, on a photo, or unassigned."""
 
     def page(
         self, *, person: int | None, photo: int | None, unassigned: bool, limit: int, offset: int
     ) -> Page[StoredFace]:
-        """Some of the same."""
+        """Return a page of what `listed` returns."""
 
     def thumbnail(self, key: int) -> bytes | None:
-        """A face as a JPEG."""
+        """Return the thumbnail of a face (JPEG), or None."""
 
     def owners(self, keys: Sequence[int]) -> dict[int, int | None]:
-        """Whom faces are filed under, by their rows; those that are not there are left out."""
+        """Return the person (row) of each face, None if unassigned; unknown keys are skipped."""
 
     def file(self, keys: Sequence[int], person: int | None) -> None:
-        """File faces under a person, by the row, or under nobody."""
+        """Assign faces to a person (row); None unassigns them."""
 
     def remove(self, keys: Sequence[int]) -> Removal:
-        """Remove faces for good, and photos that are left without any."""
+        """Remove faces permanently, and photos that have no face left."""
 
     def places(self) -> Iterator[tuple[int, int, int | None]]:
-        """Key, photo and person of every face, by key."""
+        """Yield key, photo and person of every face, ordered by key."""
 
 
 class PersonRecords(Protocol):
-    """People, and the clusters that nobody has named; each has a row that stays when they are renamed."""
+    """People and unnamed clusters; the row of each stays the same when it is renamed."""
 
     def named(self, name: str) -> int | None:
-        """The row of somebody."""
+        """Return the row of the person with this name."""
 
     def names(self, rows: Iterable[int] | None = None) -> dict[int, str]:
-        """What people are called, by their rows; None: everybody."""
+        """Return names by row; None: of all people."""
 
     def make(self, name: str) -> int:
-        """The row of somebody, made if it is not there."""
+        """Return the row of the person with this name, who is added if new."""
 
     def rename(self, row: int, name: str) -> None:
-        """Give somebody a name that nobody else has; a cluster is one no more."""
+        """Rename a person; the name must be free. A cluster becomes a named person."""
 
     def merge(self, source: int, target: int) -> int:
-        """File all faces of one under another; returns how many."""
+        """Assign all faces of one person to another; return how many."""
 
     def remove(self, row: int) -> Removal:
-        """Remove somebody with all their faces for good."""
+        """Remove a person and all their faces permanently."""
 
     def listed(self) -> list[Person]:
-        """Everybody, by name."""
+        """Return all people who have faces, ordered by name."""
 
     def page(self, *, text: str | None, named: bool | None, limit: int, offset: int) -> Page[Person]:
-        """Some of them, with the face that shows each best; `text` stands in their names, in capitals or not."""
+        """Return a page of people with their covers; `text` filters names, ignoring case."""
 
     def stored(self, rows: Sequence[int]) -> list[Person]:
-        """The people of some rows, in that order, with the face that shows each best."""
+        """Return the people with these rows, in that order, with their covers."""
 
     def with_faces(self, at_most: int | None = None) -> list[int]:
-        """The rows of those who have a face, ascending; no more than asked for."""
+        """Return the rows of people who have a face, ascending, at most `at_most`."""
 
     def faces(self, row: int) -> list[int]:
-        """The keys of somebody's faces, ascending."""
+        """Return the keys of a person's faces, ascending."""
 
     def clusters(self) -> frozenset[int]:
-        """The rows of those who have no name of their own."""
+        """Return the rows of the unnamed clusters."""
 
     def open_cluster(self) -> int:
-        """A new person without a name of their own."""
+        """Add an unnamed cluster and return its row."""
 
     def refuse(self, owners: Mapping[int, int | None]) -> None:
-        """Note that faces do not show whom they were filed under."""
+        """Record that faces do not show the people they were assigned to."""
 
     def refusals(self) -> dict[int, set[int]]:
-        """Key of a face -> the rows of those whom it is known not to show."""
+        """Return for each face key the rows of people it is known not to show."""
 
 
 @dataclass(frozen=True)
@@ -377,7 +390,7 @@ class ReembeddingRecords(Protocol):
 
 
 class Store(Protocol):
-    """Where the records of one gallery lie."""
+    """The storage of one gallery."""
 
     @property
     def photos(self) -> PhotoRecords:
@@ -393,19 +406,19 @@ class Store(Protocol):
 
     @property
     def name(self) -> str:
-        """Where that is, as messages say it; nothing secret."""
+        """The location as shown in messages, without credentials."""
 
     @property
     def transfer(self) -> Transfer:
-        """How it moves to another place."""
+        """Access for moving the gallery to another place."""
 
     @property
     def folder(self) -> Path:
-        """Where its files lie on this machine, or those that it keeps besides."""
+        """The folder of its files on this machine, such as uploads."""
 
     @property
     def read_only(self) -> bool:
-        """Whether it was opened so."""
+        """Whether it was opened for reading only."""
 
     @property
     def model(self) -> str | None:
@@ -413,34 +426,40 @@ class Store(Protocol):
 
     @property
     def dimension(self) -> int | None:
-        """Numbers per vector."""
+        """Length of a vector, None before the first face."""
 
     def adopt(self, *, model: str | None, dimension: int) -> None:
-        """Settle which embedder's vectors come. Raises IndexMismatchError where those of another are there."""
+        """Set the embedder of an empty gallery, or check it.
+
+        Raises
+        ------
+        IndexMismatchError
+            The gallery holds vectors of another embedder.
+        """
 
     def reading(self) -> AbstractContextManager[object]:
-        """Several reads that belong together: of one moment, where the place can do that."""
+        """Group several reads; they see one snapshot if the backend has snapshots."""
 
     def changing(self) -> AbstractContextManager[object]:
-        """Several changes that belong together; they are kept at the end, and none of them where an error comes.
+        """Group several changes; they are committed at the end, and discarded on an error.
 
-        Reads inside see them. Others see no photo without all of its faces, and no face without its photo.
+        Reads inside see them. Other readers never see a photo without all its faces, or a face without its photo.
         """
 
     def setting(self, key: str) -> Any:
-        """What was stored under a name, None where nothing was."""
+        """Return the value stored under a name, or None."""
 
     def put_setting(self, key: str, value: Any) -> None:
-        """Store what JSON can hold; None forgets it."""
+        """Store a JSON value under a name; None removes it."""
 
     def status(self) -> GalleryStatus:
-        """Count everything; looks at the disk for files that have gone."""
+        """Count everything, and check which files are missing on the disk."""
 
     def problems(self) -> list[str]:
-        """What is wrong, a line each. Reads everything."""
+        """Read everything and return what is inconsistent, a line each."""
 
     def verify(self) -> Verification:
-        """Read everything and compare; recall against exact search, too."""
+        """Read and compare everything, and measure recall against exact search."""
 
     def statistics(self) -> GalleryStatistics:
         """Count faces and bytes."""
@@ -491,10 +510,10 @@ class Store(Protocol):
         """
 
     def remaining(self, removal: Removal) -> int:
-        """How many rows of what was removed can still be found."""
+        """Count rows of removed things that can still be found."""
 
     def tidied(self, removal: Removal) -> Removal:
-        """After a removal: see to it that nothing of it stays behind; with the receipt, where the place gives one."""
+        """Clean up after a removal; add the receipt if the backend issues one."""
 
     def close(self, *, save: bool = True) -> None:
-        """Let the files or the connection go; a second call does nothing."""
+        """Release the files or the connection; a second call does nothing."""

@@ -1,4 +1,4 @@
-"""Up to which distance two faces count as one person: chosen on the gallery's own people, or by the model's makers."""
+"""The distance up to which two faces match: calibrated on the people of the gallery, or stated by the model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class MatchThreshold:
     possible : float or None
         The distance up to which a face is a possible match (ten times the FPIR).
     fpir : float or None
-        The false-positive identification rate: the share of searches of strangers that name somebody.
+        The false-positive identification rate: the share of searches of strangers that return a match.
     people : int or None
         Number of people in the gallery.
     interval : (float, float) or None
@@ -93,7 +93,7 @@ class Calibration:
     threshold              squared L2, 0 .. 4
     interval               its 95 % interval
     false_accept_rate      the rate it was chosen for
-    false_reject_rate      the share of faces whose own person lies beyond it; None where nobody has two faces
+    false_reject_rate      the share of faces whose own person is farther away; None if no one has two faces
     false_reject_interval  its 95 % interval
     people, faces          how many were compared
     model                  the model that made the vectors, as the gallery calls it
@@ -124,7 +124,13 @@ class NamedVectors:
 
 
 def read_calibration(store: Store) -> Calibration | None:
-    """What was stored for the vectors of the gallery's model; None where nothing was. Raises IndexDamagedError."""
+    """Return the stored calibration for the gallery's model, or None.
+
+    Raises
+    ------
+    IndexDamagedError
+        The stored calibration cannot be read.
+    """
     values = store.setting(_KEY)
     if values is None:
         return None
@@ -143,12 +149,12 @@ def _damaged(store: Store, what: str) -> IndexDamagedError:
 
 
 def write_calibration(store: Store, calibration: Calibration | None) -> None:
-    """Store it, or with None forget the one that is stored."""
+    """Store a calibration; None removes the stored one."""
     store.put_setting(_KEY, None if calibration is None else asdict(calibration))
 
 
 def threshold_in_force(calibration: Calibration | None, manifest: Manifest) -> MatchThreshold | None:
-    """The gallery's own threshold, else the one of the model, else None."""
+    """Return the calibrated threshold, else the one of the model, else None."""
     if calibration is not None:
         return MatchThreshold(calibration.threshold, calibration.false_accept_rate, "calibration")
     if manifest.match_threshold is not None:
@@ -157,11 +163,16 @@ def threshold_in_force(calibration: Calibration | None, manifest: Manifest) -> M
 
 
 def read_named_vectors(store: Store, *, most_people: int, most_faces: int) -> NamedVectors:
-    """The faces of the people of a gallery; a sample of them, the same every time, where there are more.
+    """Return faces of named people, or a reproducible sample of them; unnamed clusters are left out.
 
-    Clusters, which no person has looked at, are left out.
-    most_people  at most so many people, drawn at random
-    most_faces   at most so many faces of each, drawn at random
+    Parameters
+    ----------
+    store : Store
+        The gallery.
+    most_people : int
+        Sample at most this many people.
+    most_faces : int
+        Sample at most this many faces per person.
     """
     with store.reading():
         named = sorted(set(store.people.with_faces()) - store.people.clusters())
