@@ -20,7 +20,6 @@ PENDING = (
     "cli/",
     "docs/explanation/",
     "docs/guides/",
-    "ios_export/",
     "src/faceall/analysis/",
     "src/faceall/caffe/",
     "src/faceall/convert/",

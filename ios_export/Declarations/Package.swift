@@ -1,8 +1,8 @@
 // swift-tools-version:5.9
 import PackageDescription
 
-// What FaceAll uses of Apple's frameworks, declared by hand: enough to type-check it where these are absent.
-// scripts/check-swift copies FaceAll's sources beside these; nothing of this is part of an app.
+// Hand-written declarations of the parts of Apple's frameworks that FaceAll uses, to type-check it on other systems.
+// scripts/check-swift copies the sources of FaceAll into this package; no app contains these declarations.
 let strict: [SwiftSetting] = [.enableExperimentalFeature("StrictConcurrency")]
 let package = Package(
     name: "Declarations",

@@ -1,7 +1,7 @@
 // swift-tools-version:5.9
 import PackageDescription
 
-// The models are data of FaceAllCoreML: whatever lies in Models travels in the app.
+// The models are resources of FaceAllCoreML: the app contains every file in Models.
 let package = Package(
     name: "FaceAll",
     platforms: [.iOS(.v15), .macOS(.v12)],

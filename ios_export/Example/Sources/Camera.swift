@@ -3,17 +3,17 @@ import FaceAllCore
 import ImageIO
 import UIKit
 
-/// The front camera. Frames come as the sensor has them, with a word on how they lie.
+/// The front camera. It delivers frames in the orientation of the sensor, together with that orientation.
 final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unchecked Sendable {
-    typealias Taker = @Sendable (CVPixelBuffer, CGImagePropertyOrientation) -> Void
+    typealias FrameHandler = @Sendable (CVPixelBuffer, CGImagePropertyOrientation) -> Void
 
     let session = AVCaptureSession()
     private let queue = DispatchQueue(label: "faceall.camera")
     private let lock = NSLock()
-    private var taker: Taker?
+    private var handler: FrameHandler?
     private var deviceOrientation = UIDeviceOrientation.portrait
 
-    /// Ask for permission, once.
+    /// Returns whether the app may use the camera; asks for permission the first time.
     static func isAllowed() async -> Bool {
         switch AVCaptureDevice.authorizationStatus(for: .video) {
         case .authorized: return true
@@ -22,10 +22,12 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
         }
     }
 
-    /// - Throws: `FaceAllError.badPicture` where there is no camera.
+    /// Starts the camera.
+    ///
+    /// - Throws: `FaceAllError.badImage` if there is no camera.
     @MainActor
-    func start(_ taker: @escaping Taker) throws {
-        lock.withLock { self.taker = taker }
+    func start(_ handler: @escaping FrameHandler) throws {
+        lock.withLock { self.handler = handler }
         UIDevice.current.beginGeneratingDeviceOrientationNotifications()
         NotificationCenter.default.addObserver(
             self, selector: #selector(turned), name: UIDevice.orientationDidChangeNotification, object: nil
@@ -33,7 +35,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
         session.beginConfiguration()
         defer { session.commitConfiguration() }
         session.sessionPreset = .hd1280x720
-        session.automaticallyConfiguresCaptureDeviceForWideColor = false // sRGB; Pictures would turn P3 into it as well
+        session.automaticallyConfiguresCaptureDeviceForWideColor = false // sRGB; ImageConverter also converts P3
         let output = AVCaptureVideoDataOutput()
         output.videoSettings = [kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_32BGRA]
         output.alwaysDiscardsLateVideoFrames = true
@@ -42,7 +44,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
               let input = try? AVCaptureDeviceInput(device: device), session.canAddInput(input),
               session.canAddOutput(output)
         else {
-            throw FaceAllError.badPicture("this device has no front camera that can be used")
+            throw FaceAllError.badImage("this device has no usable front camera")
         }
         session.addInput(input)
         session.addOutput(output)
@@ -53,8 +55,8 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
         _ output: AVCaptureOutput, didOutput sampleBuffer: CMSampleBuffer, from connection: AVCaptureConnection
     ) {
         guard let buffer = CMSampleBufferGetImageBuffer(sampleBuffer) else { return }
-        let (taker, orientation) = lock.withLock { (self.taker, deviceOrientation) }
-        taker?(buffer, Self.orientation(of: orientation))
+        let (handler, orientation) = lock.withLock { (self.handler, deviceOrientation) }
+        handler?(buffer, Self.orientation(of: orientation))
     }
 
     @MainActor
@@ -65,7 +67,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
         }
     }
 
-    /// How the front sensor's rows lie, unmirrored: names and galleries are the same with every camera.
+    /// Returns the orientation of the front sensor's frames, not mirrored, as with other cameras.
     private static func orientation(of device: UIDeviceOrientation) -> CGImagePropertyOrientation {
         switch device {
         case .landscapeLeft: return .down

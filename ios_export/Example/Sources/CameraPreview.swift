@@ -1,7 +1,7 @@
 import AVFoundation
 import SwiftUI
 
-/// The camera's picture on the screen.
+/// The live preview of the camera.
 struct CameraPreview: UIViewRepresentable {
     let session: AVCaptureSession
 
@@ -18,7 +18,7 @@ struct CameraPreview: UIViewRepresentable {
         override class var layerClass: AnyClass { AVCaptureVideoPreviewLayer.self }
 
         var previewLayer: AVCaptureVideoPreviewLayer {
-            guard let layer = layer as? AVCaptureVideoPreviewLayer else { fatalError("layerClass says otherwise") }
+            guard let layer = layer as? AVCaptureVideoPreviewLayer else { fatalError("expected a preview layer") }
             return layer
         }
     }

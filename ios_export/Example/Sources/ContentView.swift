@@ -1,7 +1,7 @@
 import FaceAllCore
 import SwiftUI
 
-/// The camera with names on it, and the way to the list of people.
+/// The camera with names on the faces, and buttons to enrol and to list people.
 struct ContentView: View {
     @EnvironmentObject private var faces: FacesModel
     @State private var isEnrolling = false
@@ -33,7 +33,7 @@ struct ContentView: View {
     }
 }
 
-/// A name for the face in the picture.
+/// A form for the name of the face in the image.
 struct EnrolView: View {
     @EnvironmentObject private var faces: FacesModel
     @Environment(\.dismiss) private var dismiss
@@ -65,7 +65,7 @@ struct EnrolView: View {
     }
 }
 
-/// A box and a name on every face; the preview of a front camera is a mirror, so places are mirrored.
+/// A box and a name on every face. Positions are mirrored, as the preview of a front camera is.
 struct NamesOverlay: View {
     let recognitions: [Recognition]
     let frame: CGSize

@@ -4,7 +4,7 @@ import FaceAllCoreML
 import Foundation
 import ImageIO
 
-/// What the app knows: who is in front of the camera, and who is in the gallery.
+/// The state of the app: the faces in front of the camera and the people of the gallery.
 @MainActor
 final class FacesModel: ObservableObject {
     @Published private(set) var recognitions: [Recognition] = []
@@ -15,32 +15,32 @@ final class FacesModel: ObservableObject {
 
     let camera = Camera()
     private var recogniser: Recogniser?
-    private var pictures: Pictures?
+    private var converter: ImageConverter?
     private var lastFrame: Pixels?
     private var isBusy = false
 
-    /// Load the models, prove them on their golden crops, open the gallery, start the camera.
+    /// Loads the models, checks the embedder with the golden crops, opens the gallery and starts the camera.
     func start() async {
         do {
             let package = try ModelPackage()
             let compiled = try CompiledModels()
-            let pictures = try Pictures()
+            let converter = try ImageConverter()
             let embedder = try await CoreMLEmbedder.load(package, compiled: compiled)
             try await package.goldenCrops().check(embedder)
             let nets = try await CoreMLDetectorNets.load(package, compiled: compiled)
             recogniser = try Recogniser(
                 finder: try Detector(nets: nets, minFace: 80), embedder: embedder,
                 model: try package.contract.galleryModel(), url: try Self.galleryURL(),
-                encodeJPEG: { try pictures.jpeg($0) }
+                encodeJPEG: { try converter.jpeg($0) }
             )
-            self.pictures = pictures
+            self.converter = converter
             await refresh()
             guard await Camera.isAllowed() else {
                 message = "FaceAll may not use the camera. Allow it in Settings, Privacy, Camera."
                 return
             }
             try camera.start { [weak self] buffer, orientation in
-                Task { @MainActor in await self?.take(buffer, orientation) }
+                Task { @MainActor in await self?.analyse(buffer, orientation) }
             }
             isReady = true
         } catch {
@@ -48,14 +48,14 @@ final class FacesModel: ObservableObject {
         }
     }
 
-    /// Enrol the chief face of the latest frame.
+    /// Enrols the primary face of the latest frame.
     func enrol(as name: String) async {
         guard let frame = lastFrame, let recogniser else { return }
         do {
             let stored = try await recogniser.enrol(
                 frame, name: name, file: Data(frame.values), fileName: "camera-\(Int(Date().timeIntervalSince1970)).rgb"
             )
-            message = stored == nil ? "There is no face in the picture." : nil
+            message = stored == nil ? "There is no face in the image." : nil
             await refresh()
         } catch {
             message = error.localizedDescription
@@ -70,21 +70,21 @@ final class FacesModel: ObservableObject {
         await change { try $0.rename(person: person.id, to: name) }
     }
 
-    /// Take in a bundle of `faceall gallery export`.
+    /// Merges a bundle of `faceall gallery export` into the gallery.
     func importBundle(_ url: URL) async {
         let isScoped = url.startAccessingSecurityScopedResource()
         defer { if isScoped { url.stopAccessingSecurityScopedResource() } }
         do {
             let other = try Gallery(bundle: try Data(contentsOf: url))
             guard let report = try await recogniser?.change({ try $0.merge(other) }) else { return }
-            message = "\(report.faces) faces and \(report.people) people are new."
+            message = "Added \(report.faces) faces and \(report.people) people."
             await refresh()
         } catch {
             message = error.localizedDescription
         }
     }
 
-    /// The gallery for `faceall gallery import`.
+    /// Returns the gallery as a bundle for `faceall gallery import`.
     func exportedBundle() async -> Data? {
         do {
             return try await recogniser?.gallery.bundle()
@@ -94,13 +94,13 @@ final class FacesModel: ObservableObject {
         }
     }
 
-    /// Look at a frame, unless the one before is still being looked at.
-    private func take(_ buffer: CVPixelBuffer, _ orientation: CGImagePropertyOrientation) async {
-        guard !isBusy, let recogniser, let pictures else { return }
+    /// Recognises the faces of a frame; the frame is dropped if the previous one is still being analysed.
+    private func analyse(_ buffer: CVPixelBuffer, _ orientation: CGImagePropertyOrientation) async {
+        guard !isBusy, let recogniser, let converter else { return }
         isBusy = true
         defer { isBusy = false }
         do {
-            let frame = try pictures.pixels(of: buffer, orientation: orientation)
+            let frame = try converter.pixels(of: buffer, orientation: orientation)
             recognitions = try await recogniser.recognise(frame)
             frameSize = CGSize(width: frame.width, height: frame.height)
             lastFrame = frame

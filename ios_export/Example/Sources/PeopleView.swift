@@ -2,7 +2,7 @@ import FaceAllCore
 import SwiftUI
 import UniformTypeIdentifiers
 
-/// Everybody who is enrolled: rename, delete, carry to the server and back.
+/// The list of enrolled people, to rename or delete them and to import or export bundles.
 struct PeopleView: View {
     @EnvironmentObject private var faces: FacesModel
     @Environment(\.dismiss) private var dismiss
@@ -47,7 +47,7 @@ struct PeopleView: View {
     }
 }
 
-/// A name that can be changed in place.
+/// A row with an editable name.
 struct PersonRow: View {
     @EnvironmentObject private var faces: FacesModel
     let person: Person
@@ -60,7 +60,7 @@ struct PersonRow: View {
     }
 }
 
-/// A gallery bundle as a file of the system's.
+/// A gallery bundle as a document of the system.
 struct BundleDocument: FileDocument {
     static let readableContentTypes: [UTType] = [.data]
     let data: Data

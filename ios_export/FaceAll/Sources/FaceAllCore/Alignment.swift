@@ -1,6 +1,8 @@
 import Foundation
 
-/// An affine map of points: x' = xx x + xy y + x0, y' = yx x + yy y + y0. Pixel (0, 0) covers 0 to 1 by 0 to 1.
+/// An affine map of points: x' = xx x + xy y + x0, y' = yx x + yy y + y0.
+///
+/// Pixel (0, 0) covers the square from 0 to 1 on both axes.
 public struct AffineMap: Equatable, Sendable {
     public let xx: Double
     public let xy: Double
@@ -18,14 +20,14 @@ public struct AffineMap: Equatable, Sendable {
         self.y0 = y0
     }
 
-    /// The area of the image of a unit square; negative for a map that mirrors.
+    /// The signed area of a transformed unit square; negative if the map mirrors.
     var determinant: Double {
         xx * yy - xy * yx
     }
 
-    /// The map back.
+    /// The inverse map.
     ///
-    /// - Precondition: the determinant is not 0.
+    /// - Precondition: The determinant is not 0.
     var inverse: AffineMap {
         let a = yy / determinant, b = -xy / determinant, c = -yx / determinant, d = xx / determinant
         return AffineMap(xx: a, xy: b, x0: -(a * x0 + b * y0), yx: c, yy: d, y0: -(c * x0 + d * y0))
@@ -36,16 +38,19 @@ public struct AffineMap: Equatable, Sendable {
     }
 }
 
-/// How a model wants faces to be aligned: five landmarks are mapped to a template by a least-squares similarity.
+/// How a model expects faces to be aligned.
+///
+/// A least-squares similarity transform maps the five landmarks to a template.
 public struct Alignment: Equatable, Sendable, Codable {
+    /// What a crop shows outside the image.
     public enum Border: String, Sendable, Codable {
-        /// Black where the crop leaves the picture.
+        /// Black pixels.
         case black
-        /// The nearest pixel of the picture.
+        /// The nearest pixel of the image.
         case replicate
     }
 
-    /// Five points x, y as shares of the input's width and height: the eyes, the nose, the corners of the mouth.
+    /// The eyes, the nose and the corners of the mouth: five points (x, y), as fractions of the input's sides.
     public let template: [[Double]]
     public let border: Border
 
@@ -90,15 +95,20 @@ public struct Alignment: Equatable, Sendable, Codable {
         try values.encode(border, forKey: .border)
     }
 
-    /// The map from a picture to a model's input, in pixels of both.
+    /// Returns the map from an image to a model's input, in pixels of both.
     ///
-    /// Degenerate landmarks are replaced by the usual places in the box.
+    /// Degenerate landmarks are replaced by typical positions in the box.
+    ///
+    /// - Parameters:
+    ///   - face: The face to align.
+    ///   - width: The width of the model's input, in pixels.
+    ///   - height: The height of the model's input, in pixels.
     public func map(of face: Face, width: Int, height: Int) -> AffineMap {
         let target = template.map { (x: $0[0] * Double(width), y: $0[1] * Double(height)) }
         return similarity(from: usablePoints(of: face) ?? usualPoints(in: face.box), to: target)
     }
 
-    /// Whether the landmarks of a face can be aligned.
+    /// Returns whether the landmarks of a face can be aligned.
     public func isUsable(_ face: Face) -> Bool {
         usablePoints(of: face) != nil
     }
@@ -127,7 +137,7 @@ public struct Alignment: Equatable, Sendable, Codable {
         }
     }
 
-    /// A box that is not finite or has no area is replaced by one pixel, so that every face has a finite map.
+    /// Returns the box, or one pixel if the box is not finite or has no area, so that every face has a finite map.
     private func usableBox(_ box: Box) -> Region {
         let edges = [box.x0, box.y0, box.x1, box.y1]
         guard edges.allSatisfy({ $0.isFinite }), box.x1 > box.x0, box.y1 > box.y0 else {
@@ -159,10 +169,10 @@ public struct Alignment: Equatable, Sendable, Codable {
     }
 }
 
-/// Root mean square distance of usable landmarks from their mean, as a share of the box's side.
+/// The smallest root mean square distance of usable landmarks from their mean, as a fraction of the box's side.
 private let smallestSpread = 0.1
 
-/// Where landmarks lie in a box, as shares of it.
+/// Typical positions of landmarks in a box, as fractions of its sides.
 private let usualPlaces = [[0.27, 0.39], [0.73, 0.39], [0.5, 0.584], [0.29, 0.754], [0.71, 0.754]]
 
 private let namedTemplates: [String: [[Double]]] = [
@@ -177,17 +187,23 @@ private let namedTemplates: [String: [[Double]]] = [
 ]
 
 extension Pixels {
-    /// The picture under an affine map.
+    /// Returns the image transformed by an affine map.
     ///
-    /// Where the map shrinks the picture at least twofold, blocks of pixels are averaged first. The rest is bilinear.
+    /// If the map reduces the image by a factor of two or more, blocks of pixels are averaged first.
+    /// Sampling is bilinear.
     ///
-    /// - Throws: `FaceAllError.badPicture` for a map that is not finite or cannot be inverted, or an empty result.
+    /// - Parameters:
+    ///   - map: The map from this image to the result.
+    ///   - newWidth: The width of the result, in pixels.
+    ///   - newHeight: The height of the result, in pixels.
+    ///   - border: What the result shows outside this image.
+    /// - Throws: `FaceAllError.badImage` if the map is not finite or cannot be inverted, or if the result is empty.
     public func warped(
         _ map: AffineMap, width newWidth: Int, height newHeight: Int, border: Alignment.Border
     ) throws -> Pixels {
         let numbers = [map.xx, map.xy, map.x0, map.yx, map.yy, map.y0]
         guard numbers.allSatisfy({ $0.isFinite }), abs(map.determinant) >= 1e-12, newWidth > 0, newHeight > 0 else {
-            throw FaceAllError.badPicture("the map \(numbers) to \(newWidth) x \(newHeight) pixels cannot be used")
+            throw FaceAllError.badImage("the map \(numbers) to \(newWidth) x \(newHeight) pixels cannot be used")
         }
         let back = map.inverse
         let factor = max(1, min(Int((1 / abs(map.determinant).squareRoot() + 1e-9).rounded(.down)), 1 << 16))
@@ -213,7 +229,7 @@ extension Pixels {
         return result
     }
 
-    /// The first pixel that a result shows along one axis, and the one after the last, with a margin.
+    /// Returns the range of pixels that a result shows along one axis, with a margin; `last` is exclusive.
     private func shown(
         _ back: AffineMap, _ newWidth: Int, _ newHeight: Int, _ margin: Int, _ limit: Int,
         _ axis: ((x: Double, y: Double)) -> Double
@@ -225,7 +241,7 @@ extension Pixels {
         return (Int(first.rounded(.down)), Int(last.rounded(.up)))
     }
 
-    /// A part of the picture with the mean of each block; the last row and column are repeated to fill blocks.
+    /// Returns the mean of each block in a part of the image; the last row and column are repeated to fill blocks.
     private func averaged(_ left: Int, _ top: Int, _ right: Int, _ bottom: Int, _ factor: Int) -> Pixels {
         let columns = (right - left + factor - 1) / factor, rows = (bottom - top + factor - 1) / factor
         var result = Pixels(width: columns, height: rows)
@@ -250,7 +266,7 @@ extension Pixels {
         return result
     }
 
-    /// One colour between pixels, counted from pixel centres.
+    /// Returns one colour, interpolated bilinearly; coordinates count from pixel centres.
     private func sample(_ x: Float, _ y: Float, _ colour: Int, _ border: Alignment.Border) -> UInt8 {
         let left = x.rounded(.down), top = y.rounded(.down), across = x - left, down = y - top
         let a = pixel(left, top, colour, border), b = pixel(left + 1, top, colour, border)
@@ -268,7 +284,7 @@ extension Pixels {
         return Float(values[(row * width + column) * 3 + colour])
     }
 
-    /// The result of a map that shows no pixel of the picture.
+    /// Returns the result of a map that shows no pixel of the image.
     private func outside(_ back: AffineMap, _ newWidth: Int, _ newHeight: Int, _ border: Alignment.Border) -> Pixels {
         var result = Pixels(width: newWidth, height: newHeight)
         guard border == .replicate else {

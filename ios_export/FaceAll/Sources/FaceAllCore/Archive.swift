@@ -1,6 +1,6 @@
 import Foundation
 
-/// A ZIP archive whose entries are stored as they are, without compression: all that a gallery bundle needs.
+/// A ZIP archive with uncompressed entries, which is the form of a gallery bundle.
 struct Archive {
     private static let localMark: UInt32 = 0x0403_4b50
     private static let entryMark: UInt32 = 0x0201_4b50
@@ -8,7 +8,7 @@ struct Archive {
     private static let endSize = 22
     private static let date: UInt16 = 0x21 // 1980-01-01
 
-    /// Names in the order of the archive.
+    /// The names of the entries, in the order of the archive.
     private(set) var names: [String] = []
     private var entries: [String: Data] = [:]
 
@@ -16,7 +16,7 @@ struct Archive {
 
     subscript(name: String) -> Data? { entries[name] }
 
-    /// Add an entry, or replace one of that name.
+    /// Adds an entry, or replaces the entry of that name.
     mutating func set(_ name: String, _ content: Data) {
         if entries[name] == nil {
             names.append(name)
@@ -26,7 +26,7 @@ struct Archive {
 
     // MARK: - Writing
 
-    /// The archive as it stands in a file; the same entries give the same bytes.
+    /// Returns the bytes of the archive; the same entries give the same bytes.
     func data() -> Data {
         var result = Data(), directory = Data()
         for name in names {
@@ -71,31 +71,33 @@ struct Archive {
 
     // MARK: - Reading
 
-    /// - Throws: `FaceAllError.badGallery` for anything but a sound archive of stored entries.
+    /// Reads an archive.
+    ///
+    /// - Throws: `FaceAllError.badGallery` if the archive is damaged or has compressed or encrypted entries.
     init(_ file: Data) throws {
         let data = Data(file) // its indices start at 0
         guard data.count >= Archive.endSize else { throw Archive.damaged("it is too short") }
         let end = data.count - Archive.endSize
         guard data.long(end) == Archive.endMark, data.short(end + 20) == 0 else {
-            throw Archive.damaged("it does not end as an archive does")
+            throw Archive.damaged("the end record is missing")
         }
         let count = Int(data.short(end + 10)), size = Int(data.long(end + 12)), start = Int(data.long(end + 16))
         guard data.long(end + 4) == 0, Int(data.short(end + 8)) == count, start + size == end else {
-            throw Archive.damaged("its directory is not where it should be")
+            throw Archive.damaged("its directory is not at the stated offset")
         }
         var place = start
         var taken: [Range<Int>] = []
         for _ in 0..<count {
             taken.append(try read(data, &place, end: end, contentsEnd: start))
         }
-        guard place == end else { throw Archive.damaged("its directory is longer than it says") }
+        guard place == end else { throw Archive.damaged("its directory is longer than stated") }
         let sorted = taken.sorted { $0.lowerBound < $1.lowerBound }
         for (one, next) in zip(sorted, sorted.dropFirst()) where one.upperBound > next.lowerBound {
             throw Archive.damaged("its entries overlap")
         }
     }
 
-    /// Read one entry; `place` moves on to the next one of the directory.
+    /// Reads one entry and moves `place` to the next entry of the directory.
     private mutating func read(_ data: Data, _ place: inout Int, end: Int, contentsEnd: Int) throws -> Range<Int> {
         guard place + 46 <= end, data.long(place) == Archive.entryMark else {
             throw Archive.damaged("its directory is damaged")
@@ -106,7 +108,7 @@ struct Archive {
         guard place + 46 + nameSize + more <= end else { throw Archive.damaged("its directory is damaged") }
         let label = data.subdata(in: (place + 46)..<(place + 46 + nameSize))
         guard let name = String(data: label, encoding: .ascii), !name.isEmpty, entries[name] == nil else {
-            throw Archive.damaged("an entry has no usable name, or two have one")
+            throw Archive.damaged("an entry has no valid name, or two entries have the same name")
         }
         guard method == 0, flags & 1 == 0, Int(data.long(place + 20)) == size else {
             throw Archive.damaged("'\(name)' is compressed or encrypted, expected a stored entry")

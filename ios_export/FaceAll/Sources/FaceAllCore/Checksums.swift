@@ -1,6 +1,8 @@
 import Foundation
 
-/// SHA-256 as FIPS 180-4 has it, as 64 hexadecimal digits. Apple's CryptoKit is not on every system that Core runs on.
+/// Returns the SHA-256 of some data as 64 hexadecimal digits (FIPS 180-4).
+///
+/// CryptoKit is not used because it is not available on Linux.
 public func sha256(_ data: Data) -> String {
     var state: [UInt32] = [
         0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
@@ -27,7 +29,7 @@ public func sha256(_ data: Data) -> String {
     }.joined()
 }
 
-/// CRC-32 as ZIP has it.
+/// Returns the CRC-32 of some data, as used by ZIP.
 public func crc32(_ data: Data) -> UInt32 {
     var remainder: UInt32 = 0xffff_ffff
     data.withUnsafeBytes { bytes in
@@ -42,7 +44,7 @@ private let crcTable: [UInt32] = (0..<256).map { number in
     (0..<8).reduce(UInt32(number)) { value, _ in value & 1 == 1 ? 0xedb8_8320 ^ (value >> 1) : value >> 1 }
 }
 
-/// Take one block of 64 bytes into the state.
+/// Updates the state with one block of 64 bytes.
 private func digest(_ block: UnsafeRawBufferPointer, _ state: inout [UInt32], _ schedule: inout [UInt32]) {
     for word in 0..<16 {
         schedule[word] = UInt32(block[word * 4]) << 24 | UInt32(block[word * 4 + 1]) << 16

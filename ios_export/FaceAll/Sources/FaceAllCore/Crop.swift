@@ -1,6 +1,6 @@
 import Foundation
 
-/// A region of a picture in double precision: x0 y0 x1 y1 in pixels, fractions and places outside included.
+/// A region of an image: x0, y0, x1, y1 in pixels, in double precision. It may extend beyond the image.
 public struct Region: Equatable, Sendable {
     public var x0: Double
     public var y0: Double
@@ -15,23 +15,28 @@ public struct Region: Equatable, Sendable {
     }
 }
 
-/// Beyond this many pixels a box is a mistake, and whole numbers stay exact below it.
+/// The largest accepted coordinate, in pixels. Integers up to this limit are exact in `Float`.
 private let farthest = 1e7
 
 extension Pixels {
-    /// Cut a region out, black where it leaves the picture, scaled to the given size.
+    /// Returns a region of the image, scaled to the given size; pixels outside the image are black.
     ///
-    /// A region that grows is sampled where it lies, bilinearly. For one that shrinks the edges are rounded to whole
-    /// pixels and areas are averaged.
+    /// Enlarged regions are sampled bilinearly. For reduced regions, the edges are rounded to whole pixels and areas
+    /// are averaged.
     ///
-    /// - Throws: `FaceAllError.badPicture` for a region that is empty, not finite or absurdly far away.
+    /// - Parameters:
+    ///   - region: The region to cut out, in pixels of this image.
+    ///   - newWidth: The width of the result, in pixels.
+    ///   - newHeight: The height of the result, in pixels.
+    /// - Throws: `FaceAllError.badImage` if the region is empty, not finite or has coordinates beyond 1e7, or if the
+    ///   result is empty.
     public func cropped(_ region: Region, width newWidth: Int, height newHeight: Int) throws -> Pixels {
         let edges = [region.x0, region.y0, region.x1, region.y1]
         guard edges.allSatisfy({ abs($0) <= farthest }), region.x1 > region.x0, region.y1 > region.y0 else {
-            throw FaceAllError.badPicture("the region \(edges), expected finite x0 < x1 and y0 < y1")
+            throw FaceAllError.badImage("the region is \(edges), expected finite x0 < x1 and y0 < y1")
         }
         guard newWidth > 0, newHeight > 0 else {
-            throw FaceAllError.badPicture("a crop of \(newWidth) x \(newHeight) pixels, expected at least one")
+            throw FaceAllError.badImage("the crop has \(newWidth) x \(newHeight) pixels, expected at least 1 x 1")
         }
         if region.x1 - region.x0 <= Double(newWidth) && region.y1 - region.y0 <= Double(newHeight) {
             return sampled(region, newWidth, newHeight)
@@ -42,7 +47,7 @@ extension Pixels {
         return shrunk(across, down, newWidth, newHeight)
     }
 
-    /// A region that is not larger than the result.
+    /// Returns a region that is not larger than the result, sampled bilinearly.
     private func sampled(_ region: Region, _ newWidth: Int, _ newHeight: Int) -> Pixels {
         let across = (region.x1 - region.x0) / Double(newWidth), down = (region.y1 - region.y0) / Double(newHeight)
         let columns = (0..<newWidth).map { Float(region.x0 + across / 2 - 0.5 + across * Double($0)) }
@@ -50,7 +55,7 @@ extension Pixels {
         return sampled(columns, rows, outside: 0)
     }
 
-    /// The picture at the crossings of these columns and rows, between pixels bilinearly, with a gray around it.
+    /// Returns bilinear samples at every combination of a column and a row; pixels outside have the gray `outside`.
     func sampled(_ columns: [Float], _ rows: [Float], outside: UInt8) -> Pixels {
         var result = Pixels(width: columns.count, height: rows.count)
         var place = 0
@@ -77,7 +82,7 @@ extension Pixels {
         return Float(values[(Int(y) * width + Int(x)) * 3 + colour])
     }
 
-    /// A region of whole pixels, scaled down at least along one axis, with a black border.
+    /// Returns a region of whole pixels, reduced along at least one axis, with a black border.
     private func shrunk(_ across: Span, _ down: Span, _ newWidth: Int, _ newHeight: Int) -> Pixels {
         var result = Pixels(width: newWidth, height: newHeight)
         guard across.low < across.high, down.low < down.high else {
@@ -93,7 +98,7 @@ extension Pixels {
     }
 }
 
-/// A region along one axis, and the part of it that lies in the picture.
+/// A region along one axis, and the part of it that lies inside the image (`low` to `high`).
 private struct Span {
     let first: Int
     let last: Int
@@ -107,9 +112,9 @@ private struct Span {
         high = min(max(last, 0), limit)
     }
 
-    /// Where that part lies in a result of `target` pixels, and how much black goes around it for it to fill whole ones.
+    /// Returns the position of the inside part in a result of `target` pixels, and the black padding to whole pixels.
     ///
-    /// None goes where that would be more than the part itself, a dot in a huge region.
+    /// There is no padding if it would be larger than the part itself, as for a tiny part of a huge region.
     func placed(in target: Int) -> (start: Int, stop: Int, before: Int, after: Int) {
         let step = Double(last - first) / Double(target)
         let start = min(Int(Double(low - first) / step), target - 1)

@@ -1,11 +1,12 @@
 import Foundation
 
-/// What the first net says about every window of a canvas.
+/// The output of the proposal net for every window of a canvas.
 public struct Proposals: Sendable {
-    /// Of cells.
+    /// The number of rows of cells.
     public let rows: Int
+    /// The number of columns of cells.
     public let columns: Int
-    /// Five planes of rows * columns numbers: the logit of a face, then four offsets.
+    /// Five planes of rows * columns values: the logit of a face, then four offsets.
     public let values: [Float]
 
     public init(rows: Int, columns: Int, values: [Float]) {
@@ -15,37 +16,41 @@ public struct Proposals: Sendable {
     }
 }
 
-/// The three nets of MTCNN, run by whatever is there: Core ML on a phone, recorded answers in a test.
+/// The three nets of MTCNN, independent of the runtime: Core ML on a phone, recorded outputs in tests.
 ///
-/// Pixels go in as 0 to 255: the nets' standardisation is folded into their first layer.
+/// Inputs are pixels from 0 to 255; the first layer of each net includes the standardisation.
 public protocol MTCNNNets: Sendable {
-    /// The first net on a canvas of any size; a window every two pixels.
+    /// Runs the proposal net on a canvas of any size, with one window every two pixels.
     func propose(_ canvas: Pixels) async throws -> Proposals
-    /// The second net on crops of 24 x 24: for each a logit and four offsets.
+    /// Runs the refinement net on crops of 24 x 24 pixels; each output is a logit and four offsets.
     func refine(_ crops: [Pixels]) async throws -> [[Float]]
-    /// The third net on crops of 48 x 48: for each a logit, four offsets and ten landmarks (five x, five y).
+    /// Runs the output net on crops of 48 x 48 pixels.
+    ///
+    /// Each output is a logit, four offsets and ten landmark coordinates (five x, then five y).
     func finish(_ crops: [Pixels]) async throws -> [[Float]]
 }
 
-/// Finds faces: MTCNN (Zhang et al. 2016), three small nets, each looking closer at what the one before let through.
+/// Finds faces with MTCNN (Zhang et al. 2016): three small nets, each of which refines the results of the previous one.
 public struct Detector<Nets: MTCNNNets>: Sendable {
     private static var refined: Int { 24 }
     private static var final: Int { 48 }
-    private static var samePlace: Float { 0.5 } // overlap within a level
-    private static var sameThing: Float { 0.7 } // overlap across levels, and of two boxes with one face
-    private static var secondLook: Float { 0.3 }
+    private static var levelLimit: Float { 0.5 } // overlap within a level
+    private static var faceLimit: Float { 0.7 } // overlap across levels, and of two boxes of one face
+    private static var secondPassWeight: Float { 0.3 }
 
-    /// The side in pixels of the smallest face that is looked for.
+    /// The side of the smallest face to find, in pixels.
     public var minFace: Double
-    /// How sure each of the three nets has to be, 0 to 1.
+    /// The minimum probability for each of the three nets, 0 to 1.
     public var thresholds: [Double]
-    /// From one size of the picture to the next smaller one.
+    /// The ratio between one level of the pyramid and the next larger one.
     public var factor: Double
-    /// At most this many places, the surest ones, are looked at closely.
+    /// The maximum number of proposals that are refined, highest scores first.
     public var maxProposals: Int
     private let nets: Nets
 
-    /// - Throws: `FaceAllError.badModel` for a setting out of its range.
+    /// Creates a detector.
+    ///
+    /// - Throws: `FaceAllError.badModel` if a setting is out of its range.
     public init(
         nets: Nets, minFace: Double = 20, thresholds: [Double] = [0.6, 0.7, 0.7], factor: Double = 0.709,
         maxProposals: Int = 2000
@@ -65,22 +70,22 @@ public struct Detector<Nets: MTCNNNets>: Sendable {
         self.maxProposals = maxProposals
     }
 
-    /// Every face in a picture, best first.
-    public func detect(in picture: Pixels) async throws -> [Face] {
-        let pyramid = Pyramid(width: picture.width, height: picture.height, minFace: minFace, factor: factor)
+    /// Returns every face in an image, best first.
+    public func detect(in image: Pixels) async throws -> [Face] {
+        let pyramid = Pyramid(width: image.width, height: image.height, minFace: minFace, factor: factor)
         if pyramid.levels.isEmpty {
             return []
         }
-        let pictures = Squares.halvings(picture)
-        let proposed = try await propose(pictures, pyramid).map(\.square)
-        let refined = try await refine(pictures, proposed)
-        return try await finish(pictures, refined)
+        let images = Squares.halvings(image)
+        let proposed = try await propose(images, pyramid).map(\.square)
+        let refined = try await refine(images, proposed)
+        return try await finish(images, refined)
     }
 
-    // MARK: - The first net
+    // MARK: - Proposal net
 
-    func propose(_ pictures: [Pixels], _ pyramid: Pyramid) async throws -> [Box] {
-        let canvas = pyramid.drawn(from: pictures)
+    func propose(_ images: [Pixels], _ pyramid: Pyramid) async throws -> [Box] {
+        let canvas = pyramid.drawn(from: images)
         let least = logit(thresholds[0])
         var found: [Cell] = []
         for strip in pyramid.strips {
@@ -89,20 +94,20 @@ public struct Detector<Nets: MTCNNNets>: Sendable {
         }
         let best = descendingOrder(found.map(\.logit)).prefix(2 * maxProposals).map { found[$0] }
         let boxes = best.map { $0.box(in: pyramid) }, logits = best.map(\.logit)
-        let span = Float(2 * max(pictures[0].width, pictures[0].height))
-        let apart = zip(boxes, best).map { box, cell in box.shifted(by: span * Float(cell.level)) } // levels moved apart
-        let within = suppress(apart, scores: logits, limit: Self.samePlace)
+        let span = Float(2 * max(images[0].width, images[0].height))
+        let apart = zip(boxes, best).map { box, cell in box.shifted(by: span * Float(cell.level)) } // separate the levels
+        let within = suppress(apart, scores: logits, limit: Self.levelLimit)
         let left = within.map { boxes[$0] }
-        let kept = suppress(left, scores: within.map { logits[$0] }, limit: Self.sameThing)
+        let kept = suppress(left, scores: within.map { logits[$0] }, limit: Self.faceLimit)
         return kept.prefix(maxProposals).map { left[$0] }
     }
 
-    /// The promising cells of a strip: surer than `least` and than their eight neighbours.
+    /// Returns the cells of a strip whose logit exceeds `least` and is not below that of any of their eight neighbours.
     private func peaks(of output: Proposals, _ pyramid: Pyramid, _ firstRow: Int, _ least: Float) throws -> [Cell] {
         let rows = min(output.rows, pyramid.owners.count - firstRow), columns = min(output.columns, pyramid.owners[0].count)
         guard rows > 0, columns > 0, output.values.count == 5 * output.rows * output.columns else {
             throw FaceAllError.badModel(
-                "the proposal net gives \(output.values.count) numbers for \(output.rows) x \(output.columns) cells,"
+                "the proposal net returned \(output.values.count) values for \(output.rows) x \(output.columns) cells,"
                     + " expected 5 for each"
             )
         }
@@ -129,49 +134,49 @@ public struct Detector<Nets: MTCNNNets>: Sendable {
         return found
     }
 
-    // MARK: - The second and the third net
+    // MARK: - Refinement and output net
 
-    func refine(_ pictures: [Pixels], _ proposed: [Box]) async throws -> [Box] {
-        let boxes = usable(proposed, pictures[0])
-        let found = try await nets.refine(Squares.cut(boxes, from: pictures, size: Self.refined))
+    func refine(_ images: [Pixels], _ proposed: [Box]) async throws -> [Box] {
+        let boxes = usable(proposed, images[0])
+        let found = try await nets.refine(Squares.cut(boxes, from: images, size: Self.refined))
         let passed = try passing(found, boxes, outputs: 5, threshold: thresholds[1])
         let moved = passed.map { boxes[$0].moved(by: Array(found[$0][1..<5])) }
-        return suppress(moved, scores: passed.map { found[$0][0] }, limit: Self.sameThing).map { moved[$0].square }
+        return suppress(moved, scores: passed.map { found[$0][0] }, limit: Self.faceLimit).map { moved[$0].square }
     }
 
-    func finish(_ pictures: [Pixels], _ refined: [Box]) async throws -> [Face] {
-        let boxes = usable(refined, pictures[0])
-        let found = try await nets.finish(Squares.cut(boxes, from: pictures, size: Self.final))
+    func finish(_ images: [Pixels], _ refined: [Box]) async throws -> [Face] {
+        let boxes = usable(refined, images[0])
+        let found = try await nets.finish(Squares.cut(boxes, from: images, size: Self.final))
         let passed = try passing(found, boxes, outputs: 15, threshold: thresholds[2])
         if passed.isEmpty {
             return []
         }
         let all = passed.map { placed(boxes[$0], found[$0]) }
-        let kept = suppress(all.map(\.box), scores: all.map(\.score), limit: Self.sameThing, kind: .smaller)
-        return try await lookedAtAgain(pictures, kept.map { mean(of: all, around: all[$0]) })
+        let kept = suppress(all.map(\.box), scores: all.map(\.score), limit: Self.faceLimit, kind: .smaller)
+        return try await secondPass(images, kept.map { mean(of: all, around: all[$0]) })
     }
 
-    /// Ask the last net once more, now that the faces are known better, and go a part of the way to its answer.
-    private func lookedAtAgain(_ pictures: [Pixels], _ faces: [Face]) async throws -> [Face] {
+    /// Runs the output net again on the found faces and moves each face part of the way to the new result.
+    private func secondPass(_ images: [Pixels], _ faces: [Face]) async throws -> [Face] {
         let squares = faces.map(\.box.square)
-        let found = try await nets.finish(Squares.cut(squares, from: pictures, size: Self.final))
+        let found = try await nets.finish(Squares.cut(squares, from: images, size: Self.final))
         _ = try passing(found, squares, outputs: 15, threshold: 0)
         return zip(faces, zip(squares, found)).map { face, answer in
             let (square, numbers) = answer
-            return numbers[0] > 0 ? face.nearer(to: placed(square, numbers), by: Self.secondLook) : face
+            return numbers[0] > 0 ? face.nearer(to: placed(square, numbers), by: Self.secondPassWeight) : face
         }
     }
 
-    private func usable(_ boxes: [Box], _ picture: Pixels) -> [Box] {
-        boxes.filter { $0.isUsable(width: picture.width, height: picture.height) }
+    private func usable(_ boxes: [Box], _ image: Pixels) -> [Box] {
+        boxes.filter { $0.isUsable(width: image.width, height: image.height) }
     }
 
-    /// The numbers of the boxes that a net takes for faces.
+    /// Returns the indices of the boxes whose logit exceeds the threshold.
     private func passing(_ found: [[Float]], _ boxes: [Box], outputs: Int, threshold: Double) throws -> [Int] {
         guard found.count == boxes.count, found.allSatisfy({ $0.count >= outputs }) else {
             throw FaceAllError.badModel(
-                "a net gives \(found.count) answers of \(found.first?.count ?? 0) numbers for \(boxes.count) crops,"
-                    + " expected \(outputs) for each"
+                "a net returned \(found.count) outputs of \(found.first?.count ?? 0) values for \(boxes.count) crops,"
+                    + " expected \(outputs) values for each crop"
             )
         }
         let least = logit(threshold)
@@ -185,9 +190,9 @@ public struct Detector<Nets: MTCNNNets>: Sendable {
         )
     }
 
-    /// The mean of all that nearly cover a face, surer ones counting more: steadier than the best alone.
+    /// Returns the mean of all faces that overlap a face, weighted by score; it varies less than the best face alone.
     private func mean(of all: [Face], around best: Face) -> Face {
-        let near = all.filter { overlap(best.box, $0.box) > Self.sameThing }
+        let near = all.filter { overlap(best.box, $0.box) > Self.faceLimit }
         let powers = near.map { $0.score * $0.score * $0.score * $0.score }
         let total = powers.reduce(0, +)
         func weighted(_ value: (Face) -> Float) -> Float {
@@ -204,7 +209,7 @@ public struct Detector<Nets: MTCNNNets>: Sendable {
     }
 }
 
-/// A window of the canvas that might hold a face.
+/// A window of the canvas that may contain a face.
 private struct Cell {
     let row: Int
     let column: Int
@@ -212,8 +217,9 @@ private struct Cell {
     let logit: Float
     let offsets: [Float]
 
-    /// The window in the picture's pixels, without its first row and column as everyone has it who uses these weights,
-    /// moved by the offsets.
+    /// Returns the window in pixels of the image, moved by the offsets.
+    ///
+    /// The window omits its first row and column, which is the convention of the published weights.
     func box(in pyramid: Pyramid) -> Box {
         let scale = pyramid.scales[level]
         let place = pyramid.levels[level]
@@ -235,7 +241,7 @@ extension Box {
 }
 
 extension Face {
-    /// A part of the way to another answer; the score stays.
+    /// Returns the face moved by a fraction of the difference to another face; the score is unchanged.
     fileprivate func nearer(to other: Face, by part: Float) -> Face {
         func between(_ from: Float, _ to: Float) -> Float { from + part * (to - from) }
         return Face(
@@ -249,7 +255,7 @@ extension Face {
     }
 }
 
-/// What the nets give for this probability.
+/// Returns the logit of a probability.
 func logit(_ probability: Double) -> Float {
     if probability <= 0 {
         return -.infinity
@@ -257,10 +263,16 @@ func logit(_ probability: Double) -> Float {
     return probability >= 1 ? .infinity : Float(log(probability / (1 - probability)))
 }
 
-/// The number of the face that a portrait is of: large and central, area - 2 * (distance from the centre)².
+/// Returns the index of the primary face of an image, which is large and central.
 ///
-/// - Returns: nil where there is no face
-public func chiefFace(_ faces: [Face], width: Int, height: Int) -> Int? {
+/// The primary face has the largest value of area - 2 * (distance from the centre)².
+///
+/// - Parameters:
+///   - faces: The faces of the image.
+///   - width: The width of the image, in pixels.
+///   - height: The height of the image, in pixels.
+/// - Returns: The index, or `nil` if there are no faces.
+public func primaryFace(_ faces: [Face], width: Int, height: Int) -> Int? {
     func worth(_ face: Face) -> Double {
         let x0 = Double(face.box.x0), y0 = Double(face.box.y0), x1 = Double(face.box.x1), y1 = Double(face.box.y1)
         let right = (x0 + x1) / 2 - Double(width) / 2, down = (y0 + y1) / 2 - Double(height) / 2

@@ -1,27 +1,27 @@
 import Foundation
 
-/// Everything that FaceAll refuses on purpose; the description is one line that a person can act on.
+/// The errors of FaceAll. The description is one line that says what is wrong and what to do.
 public enum FaceAllError: Error, Equatable, Sendable {
-    /// A picture cannot be used.
-    case badPicture(String)
-    /// The description of a model is damaged or of a newer faceall.
+    /// An image cannot be used.
+    case badImage(String)
+    /// The description of a model is damaged.
     case badManifest(String)
-    /// A model is absent or gives something else than its description says.
+    /// A model is missing, or its output differs from its description.
     case badModel(String)
-    /// A gallery's file is damaged, or a vector does not belong into it.
+    /// The file of a gallery is damaged, or a value cannot be stored in the gallery.
     case badGallery(String)
     /// The file was written by a newer faceall.
     case newerFile(String)
-    /// Vectors of two different models cannot be compared.
+    /// The vectors of two different models cannot be compared.
     case otherModel(String)
-    /// There is no such person or face.
+    /// The person or face does not exist.
     case unknown(String)
 }
 
 extension FaceAllError: LocalizedError, CustomStringConvertible {
     public var description: String {
         switch self {
-        case let .badPicture(text), let .badManifest(text), let .badModel(text), let .badGallery(text),
+        case let .badImage(text), let .badManifest(text), let .badModel(text), let .badGallery(text),
              let .newerFile(text), let .otherModel(text), let .unknown(text):
             return text
         }

@@ -1,32 +1,36 @@
 import Foundation
 
-/// Who is known: people, their faces and the vectors of these. A value: copy it, change it, save it.
+/// People, their faces and the vectors of the faces. A gallery has value semantics: copy it, change it, save it.
 public struct Gallery: Equatable, Sendable {
-    /// The most faces, and the most people, that a bundle carries.
+    /// The maximum number of faces, and of people, in a bundle.
     public static let mostFaces = 60_000
     static let largestThumbnail = 256 * 1024
 
     public let model: GalleryModel
-    /// How many numbers a vector has.
+    /// The dimension of the vectors.
     public let size: Int
-    /// The squared distance up to which two faces count as one person; nil where none is known.
+    /// The largest squared distance of two faces of one person; `nil` if it is not known.
     public let threshold: Double?
     public internal(set) var people: [Person] = []
     public internal(set) var faces: [StoredFace] = []
-    /// size numbers for each face, in the order of the faces.
+    /// The vectors of all faces one after the other, `size` values each, in the order of `faces`.
     var vectors: [Float] = []
-    /// Ids that a person is known by besides their own, from merges.
+    /// Other ids of people, from merges; each maps to the id in this gallery.
     var otherIDs: [String: String] = [:]
-    /// Faces that were removed here and stay away when a bundle brings them again.
+    /// The ids of faces that were removed here; a merge does not add them again unless it restores them.
     var removedFaces: Set<String> = []
 
-    /// An empty gallery.
+    /// Creates an empty gallery.
     ///
-    /// - Throws: `FaceAllError.badGallery` for a size out of 1...4096 or a threshold out of 0...4.
+    /// - Parameters:
+    ///   - model: The model that makes the vectors.
+    ///   - size: The dimension of the vectors, 1 to 4096.
+    ///   - threshold: The largest squared distance of two faces of one person, 0 to 4, or `nil` if it is not known.
+    /// - Throws: `FaceAllError.badGallery` if the size or the threshold is out of its range.
     public init(model: GalleryModel, size: Int, threshold: Double?) throws {
         guard (1...4096).contains(size), threshold.map({ (0...4).contains($0) }) ?? true else {
             throw FaceAllError.badGallery(
-                "vectors of \(size) numbers and a threshold of \(threshold ?? 0), expected 1...4096 and 0...4"
+                "the dimension is \(size) and the threshold \(threshold ?? 0), expected 1...4096 and 0...4"
             )
         }
         self.model = model
@@ -34,52 +38,56 @@ public struct Gallery: Equatable, Sendable {
         self.threshold = threshold
     }
 
-    /// The vector of the face with that number in `faces`.
+    /// Returns the vector of the face at an index of `faces`.
     public func vector(_ number: Int) -> [Float] {
         Array(vectors[(number * size)..<((number + 1) * size)])
     }
 
-    /// The person of that id.
+    /// Returns the person with an id, or `nil` if there is none.
     public func person(_ id: String) -> Person? {
         people.first { $0.id == id }
     }
 
-    /// The faces of a person.
+    /// Returns the faces of the person with an id.
     public func faces(of person: String) -> [StoredFace] {
         faces.filter { $0.person == person }
     }
 
     // MARK: - Changing
 
-    /// Take up a face, filed under somebody; a person of that name is made where there is none. The same vector of the
-    /// same photo is one face: it is filed anew.
+    /// Adds a face and assigns it to the person of a name, who is created if there is none.
+    ///
+    /// A face with the same vector and the same photo is not added twice; it is assigned to the given person instead.
     ///
     /// - Parameters:
-    ///   - vector: what the model made of it, of unit length
-    ///   - name: whose face it is; nil: nobody's
-    ///   - photo: the picture that it was found in
-    ///   - thumbnail: a JPEG of at most 256 KiB
-    ///   - chief: whether the picture is of this face
-    /// - Throws: `FaceAllError.badGallery` where something does not fit.
+    ///   - face: The box, score and landmarks of the face.
+    ///   - vector: The embedding of the face, of unit length.
+    ///   - name: The name of the person, or `nil` for an unassigned face.
+    ///   - photo: The photo that the face was found in.
+    ///   - thumbnail: A JPEG of at most 256 KiB.
+    ///   - isPrimary: Whether the face is the primary face of its photo.
+    ///   - now: The time of the change.
+    /// - Returns: The face as it is stored.
+    /// - Throws: `FaceAllError.badGallery` if a value is not valid or the gallery is full.
     @discardableResult
     public mutating func enrol(
-        _ face: Face, vector: [Float], name: String?, photo: Photo, thumbnail: Data, chief: Bool = true,
+        _ face: Face, vector: [Float], name: String?, photo: Photo, thumbnail: Data, isPrimary: Bool = true,
         now: Date = Date()
     ) throws -> StoredFace {
         let time = Timestamp(now)
         try check(vector)
         try checkThumbnail(thumbnail)
         guard faces.count < Gallery.mostFaces else {
-            throw FaceAllError.badGallery("the gallery is full: it holds \(faces.count) faces")
+            throw FaceAllError.badGallery("the gallery is full: it has \(faces.count) faces, remove some")
         }
         let tidy = try name.map(tidyName)
         if let known = faces.indices.first(where: { faces[$0].photo.sha256 == photo.sha256 && self.vector($0) == vector })
         {
-            return refile(known, tidy.map { personID(named: $0, time) }, time)
+            return assign(known, tidy.map { personID(named: $0, time) }, time)
         }
-        let isChief = chief && !faces.contains { $0.photo.sha256 == photo.sha256 && $0.chief }
+        let isFirst = isPrimary && !faces.contains { $0.photo.sha256 == photo.sha256 && $0.isPrimary }
         let stored = StoredFace(
-            id: UUID().uuidString.lowercased(), person: tidy.map { personID(named: $0, time) }, chief: isChief,
+            id: UUID().uuidString.lowercased(), person: tidy.map { personID(named: $0, time) }, isPrimary: isFirst,
             photo: photo, face: face, thumbnail: thumbnail, created: time, changed: time
         )
         faces.append(stored)
@@ -87,35 +95,39 @@ public struct Gallery: Equatable, Sendable {
         return stored
     }
 
-    private mutating func refile(_ number: Int, _ person: String?, _ time: Timestamp) -> StoredFace {
+    private mutating func assign(_ number: Int, _ person: String?, _ time: Timestamp) -> StoredFace {
         let before = faces[number].person
         if before != person {
             faces[number].person = person
             faces[number].changed = time
-            forgetIfFaceless(before)
+            removeIfFaceless(before)
         }
         return faces[number]
     }
 
-    /// People without a face are nobody's concern.
-    private mutating func forgetIfFaceless(_ id: String?) {
+    /// Removes a person who has no faces.
+    private mutating func removeIfFaceless(_ id: String?) {
         guard let id, !faces.contains(where: { $0.person == id }) else { return }
         people.removeAll { $0.id == id }
         otherIDs = otherIDs.filter { $0.value != id }
     }
 
-    /// Give a person another name, which nobody else has.
+    /// Renames a person.
+    ///
+    /// - Throws: `FaceAllError.unknown` if there is no such person, `badGallery` if the name is taken or not valid.
     public mutating func rename(person id: String, to name: String, now: Date = Date()) throws {
         let number = try find(person: id), tidy = try tidyName(name)
         guard people[number].name != tidy else { return }
         if people.contains(where: { $0.name == tidy && $0.id != id }) {
-            throw FaceAllError.badGallery("there is a person called '\(tidy)' already: merge the two instead")
+            throw FaceAllError.badGallery("another person is already called '\(tidy)': merge the two instead")
         }
         people[number].name = tidy
         people[number].changed = Timestamp(now)
     }
 
-    /// File every face of one person under another; the first is gone then.
+    /// Assigns all faces of one person to another and removes the first person.
+    ///
+    /// - Throws: `FaceAllError.unknown` if one of them does not exist, `badGallery` if both are the same.
     public mutating func merge(person id: String, into other: String, now: Date = Date()) throws {
         let number = try find(person: id)
         _ = try find(person: other)
@@ -131,7 +143,10 @@ public struct Gallery: Equatable, Sendable {
         otherIDs[id] = other
     }
 
-    /// Remove a person with every face of theirs; returns how many faces went.
+    /// Removes a person and all their faces.
+    ///
+    /// - Returns: The number of removed faces.
+    /// - Throws: `FaceAllError.unknown` if there is no such person.
     @discardableResult
     public mutating func remove(person id: String) throws -> Int {
         let number = try find(person: id)
@@ -140,13 +155,15 @@ public struct Gallery: Equatable, Sendable {
         return drop { $0.person == id }
     }
 
-    /// Remove one face, and the person whose last one it was.
+    /// Removes one face, and its person if they have no other face.
+    ///
+    /// - Throws: `FaceAllError.unknown` if there is no such face.
     public mutating func remove(face id: String) throws {
         guard let face = faces.first(where: { $0.id == id }) else {
             throw FaceAllError.unknown("the gallery has no face \(id)")
         }
         drop { $0.id == id }
-        forgetIfFaceless(face.person)
+        removeIfFaceless(face.person)
     }
 
     @discardableResult
@@ -168,12 +185,12 @@ public struct Gallery: Equatable, Sendable {
 
     private func find(person id: String) throws -> Int {
         guard let number = people.firstIndex(where: { $0.id == id }) else {
-            throw FaceAllError.unknown("nobody in the gallery has the id \(id)")
+            throw FaceAllError.unknown("the gallery has no person \(id)")
         }
         return number
     }
 
-    /// The id of the person of a tidy name, who is made where there is none.
+    /// Returns the id of the person with a tidy name; creates the person if there is none.
     private mutating func personID(named name: String, _ time: Timestamp) -> String {
         if let known = people.first(where: { $0.name == name }) {
             return known.id
@@ -185,12 +202,13 @@ public struct Gallery: Equatable, Sendable {
 
     // MARK: - Searching
 
-    /// The nearest faces of the gallery, nearest first; of equal ones the earlier is first.
+    /// Returns the nearest faces of the gallery, nearest first; ties keep the order of `faces`.
     ///
     /// - Parameters:
-    ///   - count: at most so many
-    ///   - limit: none that is farther than this squared distance; nil: any
-    /// - Throws: `FaceAllError.badGallery` for a vector of another size or length.
+    ///   - vector: The embedding to compare, of unit length.
+    ///   - count: The maximum number of matches.
+    ///   - limit: The largest squared distance of a match, or `nil` for no limit.
+    /// - Throws: `FaceAllError.badGallery` if the vector has another dimension or is not of unit length.
     public func search(_ vector: [Float], count: Int, limit: Double? = nil) throws -> [Match] {
         try check(vector)
         let distances = faces.indices.map { squaredDistance(vector, vectors, from: $0 * size) }
@@ -202,9 +220,12 @@ public struct Gallery: Equatable, Sendable {
         }
     }
 
-    /// Who this is: the person of the nearest face that is near enough.
+    /// Returns the nearest face that has a person and lies within the limit, or `nil` if there is none.
     ///
-    /// - Parameter limit: the squared distance; nil: the gallery's threshold, and 1.1 where it has none
+    /// - Parameters:
+    ///   - vector: The embedding to compare, of unit length.
+    ///   - limit: The largest squared distance; the default is the gallery's threshold, or 1.1 if it has none.
+    /// - Throws: `FaceAllError.badGallery` if the vector has another dimension or is not of unit length.
     public func recognise(_ vector: [Float], limit: Double? = nil) throws -> Match? {
         try search(vector, count: faces.count, limit: limit ?? threshold ?? 1.1).first { $0.person != nil }
     }
@@ -213,10 +234,10 @@ public struct Gallery: Equatable, Sendable {
 
     func check(_ vector: [Float]) throws {
         guard vector.count == size else {
-            throw FaceAllError.badGallery("the vector has \(vector.count) numbers, this gallery's have \(size)")
+            throw FaceAllError.badGallery("the vector has \(vector.count) dimensions, this gallery expects \(size)")
         }
         let length = sqrt(vector.reduce(0.0) { $0 + Double($1) * Double($1) })
-        guard (0.999...1.001).contains(length) else { // false for a NaN, too
+        guard (0.999...1.001).contains(length) else { // also false for NaN
             throw FaceAllError.badGallery("the vector has the length \(length), expected 1")
         }
     }
@@ -228,7 +249,7 @@ public struct Gallery: Equatable, Sendable {
     }
 }
 
-/// The squared L2 distance of a vector and the one that starts at a place in `others`.
+/// Returns the squared L2 distance of a vector and the vector that starts at index `start` of `others`.
 public func squaredDistance(_ vector: [Float], _ others: [Float], from start: Int = 0) -> Float {
     var sum = 0.0
     for place in 0..<vector.count {

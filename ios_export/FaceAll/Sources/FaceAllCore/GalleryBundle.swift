@@ -1,21 +1,23 @@
 import Foundation
 
-/// Gallery bundles: one file that carries a gallery to another machine and back, as `faceall gallery export` writes it.
+/// Gallery bundles: a gallery as one file, in the format of `faceall gallery export`.
 extension Gallery {
     static let bundleKind = "faceall-gallery-bundle"
     static let bundleFormat = 1
-    private static let localPart = "local.json" // in the phone's own file alone
-    private static let largestFile = 4_000_000_000 // an archive counts in 32 bits
+    private static let localPart = "local.json" // only in files written by `save`
+    private static let largestFile = 4_000_000_000 // archives have 32-bit offsets
 
     // MARK: - Reading
 
-    /// Read a bundle, or the file that `save` wrote.
+    /// Reads a bundle, or a file written by `save(to:)`.
     ///
-    /// - Throws: `FaceAllError.badGallery` where it is damaged, `newerFile` where a newer faceall wrote it.
+    /// - Throws: `FaceAllError.badGallery` if it is damaged, `newerFile` if a newer faceall wrote it.
     public init(bundle data: Data) throws {
         let archive = try Archive(data)
         let manifest: BundleManifest = try read("manifest.json", archive)
-        guard manifest.kind == Gallery.bundleKind else { throw damaged("it is a '\(manifest.kind.prefix(40))'") }
+        guard manifest.kind == Gallery.bundleKind else {
+            throw damaged("it is a '\(manifest.kind.prefix(40))', expected a bundle")
+        }
         guard manifest.format <= Gallery.bundleFormat else {
             throw FaceAllError.newerFile(
                 "the bundle has format \(manifest.format), this version reads up to \(Gallery.bundleFormat):"
@@ -24,18 +26,18 @@ extension Gallery {
         }
         guard manifest.metric == "squared-l2", manifest.faces <= Gallery.mostFaces, manifest.people <= Gallery.mostFaces
         else {
-            throw damaged("its metric or its counts are not what was expected")
+            throw damaged("its metric is not supported or its counts are too large")
         }
         try checkParts(manifest, archive)
         try self.init(model: manifest.model, size: manifest.embeddingSize, threshold: manifest.threshold)
         people = try read("people.json", archive)
         let stored: [BundleFace] = try read("faces.json", archive)
         guard people.count == manifest.people, stored.count == manifest.faces else {
-            throw damaged("it does not hold as many people and faces as it says")
+            throw damaged("its numbers of people and faces differ from its manifest")
         }
         try checkPeople()
         vectors = try floats(archive["vectors.f32"] ?? Data())
-        guard vectors.count == stored.count * size else { throw damaged("vectors.f32 has not one vector per face") }
+        guard vectors.count == stored.count * size else { throw damaged("vectors.f32 needs one vector per face") }
         faces = try stored.map { try $0.face(from: archive) }
         try checkFaces()
         if let local = archive[Gallery.localPart] {
@@ -48,7 +50,7 @@ extension Gallery {
     private func checkPeople() throws {
         guard Set(people.map(\.id)).count == people.count, Set(people.map { Array($0.name.utf8) }).count == people.count
         else {
-            throw damaged("two people have one id or one name")
+            throw damaged("two people have the same id or the same name")
         }
         for person in people where try tidyName(person.name) != person.name {
             throw damaged("the name '\(person.name)' is not composed or has white space around it")
@@ -57,10 +59,10 @@ extension Gallery {
 
     private func checkFaces() throws {
         let known = Set(people.map(\.id))
-        guard Set(faces.map(\.id)).count == faces.count else { throw damaged("two faces have one id") }
+        guard Set(faces.map(\.id)).count == faces.count else { throw damaged("two faces have the same id") }
         for (number, face) in faces.enumerated() {
             if let person = face.person, !known.contains(person) {
-                throw damaged("face \(face.id) belongs to a person who is not in it")
+                throw damaged("face \(face.id) refers to a person who is not in the file")
             }
             try checkThumbnail(face.thumbnail)
             try check(vector(number))
@@ -69,14 +71,14 @@ extension Gallery {
 
     // MARK: - Writing
 
-    /// The gallery as a bundle for `faceall gallery import`.
+    /// Returns the gallery as a bundle for `faceall gallery import`.
     public func bundle() throws -> Data {
         try archive(local: nil).data()
     }
 
-    /// Write the gallery where `load` finds it: whole, or not at all.
+    /// Writes the gallery to a file atomically; `load(from:)` reads it.
     ///
-    /// On iOS the file is readable only while the phone is unlocked: vectors of faces are personal.
+    /// On iOS the file is readable only while the phone is unlocked, because face vectors are personal data.
     public func save(to url: URL) throws {
         let local = Local(otherIDs: otherIDs, removedFaces: removedFaces.sorted())
         let data = try archive(local: local).data()
@@ -87,7 +89,7 @@ extension Gallery {
         #endif
     }
 
-    /// Read the file that `save` wrote.
+    /// Reads a file written by `save(to:)`.
     public static func load(from url: URL) throws -> Gallery {
         try Gallery(bundle: try Data(contentsOf: url))
     }
@@ -95,13 +97,13 @@ extension Gallery {
     private func archive(local: Local?) throws -> Archive {
         let total = faces.reduce(vectors.count * 4) { $0 + $1.thumbnail.count + 2000 }
         guard total < Gallery.largestFile else {
-            throw FaceAllError.badGallery("a gallery of \(total) bytes does not fit into one file, remove some faces")
+            throw FaceAllError.badGallery("the gallery of \(total) bytes is too large for one file: remove some faces")
         }
         let order = faces.indices.sorted { faces[$0].id < faces[$1].id }
         let kept = Set(faces.compactMap(\.person))
-        let everybody = people.filter { kept.contains($0.id) }.sorted { $0.id < $1.id }
+        let keptPeople = people.filter { kept.contains($0.id) }.sorted { $0.id < $1.id }
         var parts = Archive()
-        parts.set("people.json", try encode(everybody))
+        parts.set("people.json", try encode(keptPeople))
         parts.set("faces.json", try encode(order.map { BundleFace(faces[$0]) }))
         parts.set("vectors.f32", bytes(order.flatMap { vector($0) }))
         for number in order {
@@ -112,7 +114,7 @@ extension Gallery {
         }
         let manifest = BundleManifest(
             kind: Gallery.bundleKind, format: Gallery.bundleFormat, embeddingSize: size, metric: "squared-l2",
-            model: model, threshold: threshold, people: everybody.count, faces: faces.count, writer: "FaceAllCore",
+            model: model, threshold: threshold, people: keptPeople.count, faces: faces.count, writer: "FaceAllCore",
             parts: Dictionary(uniqueKeysWithValues: parts.names.map { ($0, BundlePart(parts[$0] ?? Data())) })
         )
         var result = Archive()
@@ -124,7 +126,7 @@ extension Gallery {
     }
 }
 
-// MARK: - What stands in the parts
+// MARK: - JSON of the parts
 
 private struct BundlePart: Codable {
     let size: Int
@@ -161,7 +163,7 @@ private struct BundleManifest: Codable {
         try container.encode(embeddingSize, forKey: .embeddingSize)
         try container.encode(metric, forKey: .metric)
         try container.encode(model, forKey: .model)
-        try container.encode(threshold, forKey: .threshold) // null where there is none
+        try container.encode(threshold, forKey: .threshold) // null if there is none
         try container.encode(people, forKey: .people)
         try container.encode(faces, forKey: .faces)
         try container.encode(writer, forKey: .writer)
@@ -172,7 +174,7 @@ private struct BundleManifest: Codable {
 private struct BundleFace: Codable {
     let id: String
     let person: String?
-    let chief: Bool
+    let isPrimary: Bool
     let photo: Photo
     let box: [Float]
     let landmarks: [[Float]]
@@ -181,12 +183,18 @@ private struct BundleFace: Codable {
     let created: Timestamp
     let changed: Timestamp
 
+    private enum CodingKeys: String, CodingKey {
+        case id, person
+        case isPrimary = "chief"
+        case photo, box, landmarks, score, thumbnail, created, changed
+    }
+
     static func thumbnailName(_ id: String) -> String { "thumbnails/\(id).jpg" }
 
     init(_ stored: StoredFace) {
         id = stored.id
         person = stored.person
-        chief = stored.chief
+        isPrimary = stored.isPrimary
         photo = stored.photo
         box = [stored.face.box.x0, stored.face.box.y0, stored.face.box.x1, stored.face.box.y1]
         landmarks = stored.face.landmarks.map { [$0.x, $0.y] }
@@ -199,11 +207,11 @@ private struct BundleFace: Codable {
     func face(from archive: Archive) throws -> StoredFace {
         let fits = box.count == 4 && landmarks.count == 5 && landmarks.allSatisfy { $0.count == 2 }
         guard fits, box[0] < box[2], box[1] < box[3], (0...1).contains(score) else {
-            throw damaged("face \(id) has a box, landmarks or a score that no face has")
+            throw damaged("face \(id) has an invalid box, landmarks or score")
         }
         guard let jpeg = archive[thumbnail] else { throw damaged("face \(id) has no thumbnail") }
         return StoredFace(
-            id: id, person: person, chief: chief, photo: photo,
+            id: id, person: person, isPrimary: isPrimary, photo: photo,
             face: Face(
                 box: Box(x0: box[0], y0: box[1], x1: box[2], y1: box[3]), score: score,
                 landmarks: landmarks.map { Point(x: $0[0], y: $0[1]) }
@@ -215,8 +223,8 @@ private struct BundleFace: Codable {
     func encode(to encoder: Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(id, forKey: .id)
-        try container.encode(person, forKey: .person) // null where nobody
-        try container.encode(chief, forKey: .chief)
+        try container.encode(person, forKey: .person) // null if unassigned
+        try container.encode(isPrimary, forKey: .isPrimary)
         try container.encode(photo, forKey: .photo)
         try container.encode(box, forKey: .box)
         try container.encode(landmarks, forKey: .landmarks)
@@ -227,24 +235,24 @@ private struct BundleFace: Codable {
     }
 }
 
-/// What a phone remembers besides what a bundle carries.
+/// What `save(to:)` stores in addition to a bundle.
 private struct Local: Codable {
     let otherIDs: [String: String]
     let removedFaces: [String]
 }
 
-// MARK: - Pieces
+// MARK: - Helpers
 
 private func checkParts(_ manifest: BundleManifest, _ archive: Archive) throws {
     let expected = Set(manifest.parts.keys), found = Set(archive.names).subtracting(["manifest.json"])
     guard expected == found else {
         let one = expected.symmetricDifference(found).sorted().first ?? ""
-        throw damaged("'\(one.prefix(80))' is in the archive or in its manifest, expected in both")
+        throw damaged("'\(one.prefix(80))' is only in the archive or only in its manifest")
     }
     for (name, part) in manifest.parts {
         let content = archive[name] ?? Data()
         guard content.count == part.size, sha256(content) == part.sha256 else {
-            throw damaged("'\(name)' is not what the manifest says")
+            throw damaged("'\(name)' differs from the manifest")
         }
     }
 }
@@ -268,7 +276,7 @@ private func encode<Value: Encodable>(_ value: Value) throws -> Data {
     return try encoder.encode(value)
 }
 
-/// Numbers as little-endian float32.
+/// Returns values as little-endian float32.
 func bytes(_ numbers: [Float]) -> Data {
     var result = Data(capacity: numbers.count * 4)
     for number in numbers {
@@ -277,9 +285,9 @@ func bytes(_ numbers: [Float]) -> Data {
     return result
 }
 
-/// Numbers from little-endian float32.
+/// Returns the values of little-endian float32.
 func floats(_ data: Data) throws -> [Float] {
-    guard data.count % 4 == 0 else { throw damaged("vectors.f32 ends in the middle of a number") }
+    guard data.count % 4 == 0 else { throw damaged("vectors.f32 is not a whole number of float32 values") }
     return data.withUnsafeBytes { bytes in
         (0..<(data.count / 4)).map { number in
             Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: number * 4, as: UInt32.self)))

@@ -1,14 +1,19 @@
 import Foundation
 
-/// Taking in what another gallery has: a bundle from a server, or from another phone. It adds, it never removes.
+/// Merging another gallery into this one, such as a bundle of a server or of another phone.
 extension Gallery {
-    /// Merge another gallery of the same model into this one.
+    /// Merges another gallery of the same model into this one; adds faces and people, and removes none.
     ///
-    /// The same id is the same person, else the same name is; where one id has two names the later change wins. A face of
-    /// the same id, or of the same vector in the same photo, is not doubled. Faces that were removed here stay away
-    /// unless they are restored. An error leaves this gallery as it was.
+    /// People are identified by id first and then by name. If one id has two names, the later change wins. A face with
+    /// the same id, or with the same vector in the same photo, is not added again. If an error is thrown, this gallery
+    /// is unchanged.
     ///
-    /// - Throws: `FaceAllError.otherModel` where the vectors are another model's.
+    /// - Parameters:
+    ///   - other: The gallery to add.
+    ///   - restore: Whether to add faces that were removed from this gallery.
+    /// - Returns: What the merge changed.
+    /// - Throws: `FaceAllError.otherModel` if the galleries have different models, `badGallery` if there are too many
+    ///   faces.
     public mutating func merge(_ other: Gallery, restore: Bool = false) throws -> MergeReport {
         guard model.fingerprint == other.model.fingerprint, size == other.size else {
             throw FaceAllError.otherModel(
@@ -17,10 +22,10 @@ extension Gallery {
             )
         }
         var merger = Merger(self)
-        merger.take(other, restore: restore)
+        merger.add(other, restore: restore)
         guard merger.gallery.faces.count <= Gallery.mostFaces else {
             throw FaceAllError.badGallery(
-                "there would be \(merger.gallery.faces.count) faces, at most \(Gallery.mostFaces) fit"
+                "the merged gallery has \(merger.gallery.faces.count) faces, expected at most \(Gallery.mostFaces)"
             )
         }
         self = merger.gallery
@@ -28,14 +33,14 @@ extension Gallery {
     }
 }
 
-/// A merge under way: the gallery, and where in it everybody stands.
+/// The state of a merge: the gallery, and the indices of its people and faces.
 private struct Merger {
     private(set) var gallery: Gallery
     private(set) var report = MergeReport()
-    private var people: [String: Int] = [:] // id -> number
+    private var people: [String: Int] = [:] // id -> index
     private var names: [String: Int] = [:]
     private var faces: [String: Int] = [:]
-    private var photos: [String: [Int]] = [:] // SHA-256 -> numbers of faces
+    private var photos: [String: [Int]] = [:] // SHA-256 -> indices of faces
 
     init(_ gallery: Gallery) {
         self.gallery = gallery
@@ -49,26 +54,26 @@ private struct Merger {
         }
     }
 
-    mutating func take(_ other: Gallery, restore: Bool) {
-        let taken = other.faces.indices.filter { restore || !gallery.removedFaces.contains(other.faces[$0].id) }
-        let needed = Set(taken.compactMap { other.faces[$0].person })
-        var owners: [String: String] = [:] // the id there -> the id here
+    mutating func add(_ other: Gallery, restore: Bool) {
+        let added = other.faces.indices.filter { restore || !gallery.removedFaces.contains(other.faces[$0].id) }
+        let needed = Set(added.compactMap { other.faces[$0].person })
+        var owners: [String: String] = [:] // id in the other gallery -> id in this one
         for person in other.people where needed.contains(person.id) {
-            owners[person.id] = take(person)
+            owners[person.id] = add(person)
         }
-        for number in taken {
+        for number in added {
             let face = other.faces[number]
-            take(face, other.vector(number), owner: face.person.flatMap { owners[$0] })
+            add(face, other.vector(number), owner: face.person.flatMap { owners[$0] })
         }
-        let filed = Set(gallery.faces.compactMap(\.person))
-        gallery.people.removeAll { !filed.contains($0.id) } // whose last face is somebody else's now
+        let assigned = Set(gallery.faces.compactMap(\.person))
+        gallery.people.removeAll { !assigned.contains($0.id) } // no faces left
     }
 
-    /// The id that a person of another gallery has here.
-    private mutating func take(_ person: Person) -> String {
+    /// Returns the id of a person of the other gallery in this one; adds the person if necessary.
+    private mutating func add(_ person: Person) -> String {
         let id = gallery.otherIDs[person.id] ?? person.id
         if let number = people[id] {
-            settleName(of: number, person)
+            resolveName(of: number, person)
             return id
         }
         if let number = names[person.name] {
@@ -83,7 +88,7 @@ private struct Merger {
         return person.id
     }
 
-    private mutating func settleName(of number: Int, _ person: Person) {
+    private mutating func resolveName(of number: Int, _ person: Person) {
         let here = gallery.people[number]
         guard here.name != person.name, here.id == person.id else { return }
         if person.changed > here.changed && names[person.name] == nil {
@@ -96,16 +101,16 @@ private struct Merger {
         report.conflicts.append("'\(here.name)' is called '\(person.name)' in the bundle: kept '\(kept)'")
     }
 
-    private mutating func take(_ face: StoredFace, _ vector: [Float], owner: String?) {
+    private mutating func add(_ face: StoredFace, _ vector: [Float], owner: String?) {
         let ofPhoto = photos[face.photo.sha256] ?? []
         if let known = faces[face.id] ?? ofPhoto.first(where: { gallery.vector($0) == vector }) {
-            settleOwner(of: known, face, owner)
+            resolveOwner(of: known, face, owner)
             return
         }
-        let isChief = face.chief && !ofPhoto.contains { gallery.faces[$0].chief }
+        let isPrimary = face.isPrimary && !ofPhoto.contains { gallery.faces[$0].isPrimary }
         let number = gallery.faces.count
         gallery.faces.append(StoredFace(
-            id: face.id, person: owner, chief: isChief, photo: face.photo, face: face.face,
+            id: face.id, person: owner, isPrimary: isPrimary, photo: face.photo, face: face.face,
             thumbnail: face.thumbnail, created: face.created, changed: face.changed
         ))
         gallery.vectors += vector
@@ -115,14 +120,14 @@ private struct Merger {
         report.faces += 1
     }
 
-    private mutating func settleOwner(of number: Int, _ face: StoredFace, _ owner: String?) {
+    private mutating func resolveOwner(of number: Int, _ face: StoredFace, _ owner: String?) {
         let here = gallery.faces[number]
         guard here.person != owner else { return }
         if face.changed > here.changed {
             gallery.faces[number].person = owner
             gallery.faces[number].changed = face.changed
         }
-        let kept = gallery.faces[number].person.flatMap { gallery.person($0)?.name } ?? "nobody"
-        report.conflicts.append("a face of \(here.photo.name) is filed under two people: kept \(kept)")
+        let kept = gallery.faces[number].person.flatMap { gallery.person($0)?.name } ?? "no person"
+        report.conflicts.append("a face of \(here.photo.name) is assigned to two people: kept \(kept)")
     }
 }

@@ -1,9 +1,9 @@
 import Foundation
 
-/// The model whose vectors a gallery holds; it goes into every bundle as it came.
+/// The model that made the vectors of a gallery. Bundles contain it unchanged.
 public struct GalleryModel: Equatable, Sendable, Codable {
     public let name: String
-    /// Only vectors of one fingerprint may be compared: 64 hexadecimal digits.
+    /// Identifies the model, 64 hexadecimal digits. Only vectors with the same fingerprint can be compared.
     public let fingerprint: String
     public let manifest: JSONValue
 
@@ -14,21 +14,21 @@ public struct GalleryModel: Equatable, Sendable, Codable {
     }
 }
 
-/// Somebody in the gallery.
+/// A person of the gallery.
 public struct Person: Equatable, Sendable, Codable, Identifiable {
-    /// A UUID in lower case, kept through every renaming, export and import.
+    /// A UUID in lower case. Renaming, export and import keep it.
     public let id: String
     public internal(set) var name: String
     public let created: Timestamp
-    /// When the name changed last.
+    /// The time of the last change of the name.
     public internal(set) var changed: Timestamp
 }
 
-/// The picture that a face was found in; the picture itself is not kept.
+/// The photo that a face was found in. Its pixels are not stored.
 public struct Photo: Equatable, Sendable, Codable {
-    /// A file's name without its folder.
+    /// The file name without its folder.
     public let name: String
-    /// Of the bytes that were looked at, 64 hexadecimal digits.
+    /// The SHA-256 of the file, 64 hexadecimal digits.
     public let sha256: String
     public let width: Int?
     public let height: Int?
@@ -44,7 +44,7 @@ public struct Photo: Equatable, Sendable, Codable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(name, forKey: .name)
         try container.encode(sha256, forKey: .sha256)
-        try container.encode(width, forKey: .width) // null where unknown
+        try container.encode(width, forKey: .width) // null if unknown
         try container.encode(height, forKey: .height)
     }
 }
@@ -52,44 +52,48 @@ public struct Photo: Equatable, Sendable, Codable {
 /// A face of the gallery, without its vector.
 public struct StoredFace: Equatable, Sendable, Identifiable {
     public let id: String
-    /// The id of the person whom it is filed under; nil: nobody.
+    /// The id of the person, or `nil` for an unassigned face.
     public internal(set) var person: String?
-    /// Whether its photo is a picture of this face.
-    public let chief: Bool
+    /// Whether this is the primary face of its photo.
+    public let isPrimary: Bool
     public let photo: Photo
     public let face: Face
-    /// A JPEG.
+    /// The face as a JPEG.
     public let thumbnail: Data
     public let created: Timestamp
-    /// When it was filed under somebody else last.
+    /// The time of the last assignment to another person.
     public internal(set) var changed: Timestamp
 }
 
-/// A face of the gallery that is like a query.
+/// A face of the gallery that was found by a search.
 public struct Match: Equatable, Sendable {
     public let face: StoredFace
-    /// Whom it is filed under; nil: nobody.
+    /// The person of the face, or `nil` for an unassigned face.
     public let person: Person?
-    /// Squared L2 of the vectors: 0 same, 4 opposite.
+    /// The squared L2 distance of the vectors: 0 for equal, 4 for opposite vectors.
     public let distance: Float
 
-    /// The cosine of the vectors: 1 same, -1 opposite.
+    /// The cosine of the vectors: 1 for equal, -1 for opposite vectors.
     public var similarity: Float { 1 - distance / 2 }
 }
 
-/// What a merge changed.
+/// The result of a merge.
 public struct MergeReport: Equatable, Sendable {
+    /// The number of added people.
     public internal(set) var people = 0
+    /// The number of added faces.
     public internal(set) var faces = 0
-    /// What differed on both sides, and what was kept, a sentence each.
+    /// One sentence for each difference, with the value that was kept.
     public internal(set) var conflicts: [String] = []
 }
 
-/// A moment in UTC, in whole seconds, written as 2026-11-22T14:40:00Z; the later one is the larger.
+/// A time in UTC with a resolution of one second, such as 2026-11-22T14:40:00Z. Later times compare as larger.
 public struct Timestamp: Equatable, Comparable, Sendable, Codable {
     public let text: String
 
-    /// - Throws: `FaceAllError.badGallery` for anything of another form.
+    /// Creates a timestamp from its text form.
+    ///
+    /// - Throws: `FaceAllError.badGallery` if the text has another form.
     public init(_ text: String) throws {
         let form = Array("0000-00-00T00:00:00Z".utf8), given = Array(text.utf8)
         let fits = given.count == form.count && zip(given, form).allSatisfy { character, expected in
@@ -103,7 +107,7 @@ public struct Timestamp: Equatable, Comparable, Sendable, Codable {
     }
 
     public init(_ date: Date) {
-        let formatter = ISO8601DateFormatter() // UTC and whole seconds unless told otherwise
+        let formatter = ISO8601DateFormatter() // UTC and whole seconds by default
         text = formatter.string(from: date)
     }
 
@@ -121,13 +125,13 @@ public struct Timestamp: Equatable, Comparable, Sendable, Codable {
     }
 }
 
-/// A person's name as it is kept: composed (NFC), without white space around it.
+/// Returns a person's name in its stored form: composed (NFC), without surrounding white space.
 ///
-/// - Throws: `FaceAllError.badGallery` for a name that is empty or too long.
+/// - Throws: `FaceAllError.badGallery` if the name is empty, longer than 1,000 bytes or contains a NUL.
 public func tidyName(_ name: String) throws -> String {
     let tidy = name.precomposedStringWithCanonicalMapping.trimmingCharacters(in: .whitespacesAndNewlines)
     guard !tidy.isEmpty, tidy.utf8.count <= 1000, !tidy.unicodeScalars.contains("\0") else {
-        throw FaceAllError.badGallery("a person's name has 1 to 1,000 bytes, this one \(tidy.utf8.count)")
+        throw FaceAllError.badGallery("the name has \(tidy.utf8.count) bytes, expected 1 to 1,000 without NUL")
     }
     return tidy
 }

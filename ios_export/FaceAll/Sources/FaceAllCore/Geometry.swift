@@ -1,6 +1,6 @@
 import Foundation
 
-/// A place in a picture, in pixels; x grows to the right, y downwards.
+/// A point of an image, in pixels; x increases to the right, y downwards.
 public struct Point: Equatable, Sendable, Codable {
     public var x: Float
     public var y: Float
@@ -11,7 +11,7 @@ public struct Point: Equatable, Sendable, Codable {
     }
 }
 
-/// A box in pixels; x1 and y1 lie just outside, so its width is x1 - x0.
+/// A box in pixels; x1 and y1 are exclusive, so the width is x1 - x0.
 public struct Box: Equatable, Sendable, Codable {
     public var x0: Float
     public var y0: Float
@@ -28,10 +28,10 @@ public struct Box: Equatable, Sendable, Codable {
     public var width: Float { x1 - x0 }
     public var height: Float { y1 - y0 }
 
-    /// The area; 0 where the box is inside out.
+    /// The area; 0 if x1 < x0 or y1 < y0.
     public var area: Float { max(width, 0) * max(height, 0) }
 
-    /// The square around the box: the same centre, the longer side.
+    /// The square with the same centre and the longer side of the box.
     public var square: Box {
         let centreX = (x0 + x1) / 2
         let centreY = (y0 + y1) / 2
@@ -39,9 +39,9 @@ public struct Box: Equatable, Sendable, Codable {
         return Box(x0: centreX - half, y0: centreY - half, x1: centreX + half, y1: centreY + half)
     }
 
-    /// The box with every edge moved by its offset, which is given in widths and heights of the box.
+    /// Returns the box with its edges moved by offsets.
     ///
-    /// - Parameter offsets: of x0, y0, x1 and y1.
+    /// - Parameter offsets: The offsets of x0, y0, x1 and y1, as fractions of the box's width and height.
     public func moved(by offsets: [Float]) -> Box {
         Box(
             x0: x0 + offsets[0] * width,
@@ -51,24 +51,24 @@ public struct Box: Equatable, Sendable, Codable {
         )
     }
 
-    /// Landmarks in pixels from landmarks in proportion to the box.
+    /// Returns landmarks in pixels from landmarks relative to the box.
     ///
-    /// - Parameter points: five x and then five y, 0 to 1 across the box.
+    /// - Parameter points: Five x and then five y, from 0 to 1 across the box.
     public func placed(_ points: [Float]) -> [Point] {
         (0..<5).map { Point(x: x0 + width * points[$0], y: y0 + height * points[5 + $0]) }
     }
 
-    /// Whether the box is finite, at least one pixel wide and high, and touches a picture of that size.
-    public func isUsable(width pictureWidth: Int, height pictureHeight: Int) -> Bool {
-        let inside = x0 < Float(pictureWidth) && y0 < Float(pictureHeight) && x1 > 0 && y1 > 0
+    /// Returns whether the box is finite, at least one pixel wide and high, and overlaps an image of the given size.
+    public func isUsable(width imageWidth: Int, height imageHeight: Int) -> Bool {
+        let inside = x0 < Float(imageWidth) && y0 < Float(imageHeight) && x1 > 0 && y1 > 0
         let finite = x0.isFinite && y0.isFinite && x1.isFinite && y1.isFinite
         return finite && inside && width >= 1 && height >= 1
     }
 }
 
-/// One found face.
+/// One detected face.
 public struct Face: Equatable, Sendable, Codable {
-    /// In pixels of the upright picture.
+    /// The box, in pixels of the upright image.
     public var box: Box
     /// The probability of a face, 0 to 1.
     public var score: Float

@@ -1,15 +1,15 @@
 import Foundation
 
-/// Crops and the vectors that the server's float32 model gives for them: the proof that travels with a model.
+/// Crops and their vectors from the server's float32 model, to check the model on a device.
 public struct GoldenCrops: Sendable {
     public let crops: [Pixels]
     public let vectors: [[Float]]
-    /// The smallest cosine that the model on the phone may have with the server's vectors.
-    public let gate: Double
+    /// The smallest accepted cosine between the vectors of the device and those of the server.
+    public let minimumCosine: Double
 
-    /// Read a golden.json.
+    /// Reads a golden.json.
     ///
-    /// - Throws: `FaceAllError.badModel` where it is damaged.
+    /// - Throws: `FaceAllError.badModel` if it is damaged.
     public init(json: Data) throws {
         struct Crop: Decodable {
             let width: Int
@@ -25,7 +25,7 @@ public struct GoldenCrops: Sendable {
             let file = try JSONDecoder().decode(File.self, from: json)
             crops = try file.crops.map { try Pixels(width: $0.width, height: $0.height, values: [UInt8]($0.values)) }
             vectors = file.vectors
-            gate = file.gate
+            minimumCosine = file.gate
         } catch let error as DecodingError {
             throw FaceAllError.badModel("golden.json is damaged: \(firstProblem(error))")
         }
@@ -34,23 +34,25 @@ public struct GoldenCrops: Sendable {
         }
     }
 
-    /// How near an embedder comes to the server on this machine.
+    /// Compares an embedder on this device with the server's vectors.
     ///
-    /// - Returns: the smallest cosine
-    /// - Throws: `FaceAllError.badModel` where that is below the gate.
+    /// - Returns: The smallest cosine of all crops.
+    /// - Throws: `FaceAllError.badModel` if that is below `minimumCosine`.
     @discardableResult
     public func check(_ embedder: FaceEmbedding) async throws -> Double {
         let made = try await embedder.embed(crops: crops)
         guard made.count == vectors.count else {
-            throw FaceAllError.badModel("the embedder gives \(made.count) vectors for \(crops.count) crops")
+            throw FaceAllError.badModel("the embedder returned \(made.count) vectors for \(crops.count) crops")
         }
         let cosines = zip(made, vectors).map { one, other -> Double in
             guard one.count == other.count else { return -1 }
             return 1 - Double(squaredDistance(one, other)) / 2
         }
         let smallest = cosines.min() ?? -1
-        guard smallest >= gate else {
-            throw FaceAllError.badModel("the model has a cosine of \(smallest) to the server's, expected \(gate)")
+        guard smallest >= minimumCosine else {
+            throw FaceAllError.badModel(
+                "the model's vectors have a cosine of \(smallest) with the server's, expected at least \(minimumCosine)"
+            )
         }
         return smallest
     }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Any JSON, kept as it came: what this version does not know goes out again as it went in.
+/// Any JSON value. Unknown fields are kept and written unchanged.
 public enum JSONValue: Equatable, Sendable, Codable {
     case null
     case bool(Bool)

@@ -1,11 +1,11 @@
 import Foundation
 
-/// How pixels become the numbers that a net was trained on. It is inside the Core ML models already.
+/// How pixels are standardised before inference. The Core ML models include this step.
 public struct Standardisation: Equatable, Sendable, Codable {
     public enum Kind: String, Sendable, Codable {
-        /// (x - mean) * scale, the same for every picture.
+        /// (x - mean) * scale, the same for every image.
         case fixed
-        /// Each picture by its own mean and deviation.
+        /// Each image by its own mean and standard deviation.
         case prewhiten
     }
 
@@ -14,26 +14,26 @@ public struct Standardisation: Equatable, Sendable, Codable {
     public let scale: Double
 }
 
-/// Which part of a picture a net gets to see of a face.
+/// Which part of an image around a face is the input of a net.
 public struct CropRule: Equatable, Sendable, Codable {
     public enum Shape: String, Sendable, Codable {
-        /// The box as it is, pulled to the shape of the net's input.
+        /// The box, stretched to the aspect ratio of the net's input.
         case stretch
-        /// A square on the mean of the box's width and height.
+        /// A square whose side is the mean of the box's width and height.
         case square
     }
 
     public enum Border: String, Sendable, Codable {
-        /// Black where the crop leaves the picture.
+        /// Pixels outside the image are black.
         case black
-        /// The crop ends at the picture's edge.
+        /// The crop ends at the edge of the image.
         case clip
     }
 
-    /// How much is added to the box in all, half of it on each side, in proportion to its side.
+    /// The total margin, half of it on each side, as a fraction of the box's side.
     public let margin: Double
     public let shape: Shape
-    /// How far the centre moves down, in proportion to the box's height (of a square: to its side).
+    /// The downward shift of the centre, as a fraction of the box's height (for a square: of its side).
     public let shift: Double
     public let border: Border
 
@@ -44,7 +44,7 @@ public struct CropRule: Equatable, Sendable, Codable {
         self.border = border
     }
 
-    /// Where to cut a face out of a picture of that size.
+    /// Returns the region of a box in an image of the given size.
     public func region(of box: Box, width: Int, height: Int) -> Region {
         let x0 = Double(box.x0), y0 = Double(box.y0), x1 = Double(box.x1), y1 = Double(box.y1)
         var across = x1 - x0, down = y1 - y0
@@ -70,24 +70,24 @@ extension Region {
     }
 }
 
-/// What an embedder is and needs: the manifest.json of its model folder, as far as a phone needs it.
+/// The description of an embedder: the fields of its manifest.json that a phone needs.
 public struct Manifest: Equatable, Sendable, Codable {
-    /// The number of the layout that this version reads.
+    /// The newest schema that this version reads.
     public static let newestSchema = 2
 
     public let schema: Int
     public let name: String
     public let kind: String
-    /// How many numbers an embedder makes.
+    /// The dimension of the embeddings.
     public let embeddingSize: Int
-    /// Width and height of what the net takes, in pixels.
+    /// The width and height of the net's input, in pixels.
     public let inputSize: [Int]
     public let standardisation: Standardisation
-    /// nil for a model with an alignment.
+    /// The crop rule, or `nil` for a model with an alignment.
     public let crop: CropRule?
-    /// nil for a model with a crop rule.
+    /// The alignment, or `nil` for a model with a crop rule.
     public let alignment: Alignment?
-    /// The squared distance up to which two faces count as one person; nil where it was not measured.
+    /// The largest squared distance of two faces of one person, or `nil` if it was not measured.
     public let matchThreshold: Double?
     public let licence: String
 
@@ -100,9 +100,9 @@ public struct Manifest: Equatable, Sendable, Codable {
         case licence
     }
 
-    /// Read a manifest.json.
+    /// Reads a manifest.json.
     ///
-    /// - Throws: `FaceAllError.newerFile`, or `badManifest` with what is wrong.
+    /// - Throws: `FaceAllError.newerFile` if a newer faceall wrote it, `badManifest` if it is not valid.
     public init(json: Data) throws {
         struct Version: Decodable { let schema: Int }
         do {
@@ -119,58 +119,61 @@ public struct Manifest: Equatable, Sendable, Codable {
         }
         guard kind == "embedder", embeddingSize > 0, inputSize.count == 2, inputSize.allSatisfy({ $0 > 0 }) else {
             throw FaceAllError.badManifest(
-                "the model's manifest describes a \(kind) of \(embeddingSize) numbers from \(inputSize) pixels,"
-                    + " expected an embedder"
+                "the model's manifest describes a \(embeddingSize)-dimensional \(kind) with an input of"
+                    + " \(inputSize) pixels, expected an embedder with positive sizes"
             )
         }
         guard (crop == nil) != (alignment == nil) else {
-            throw FaceAllError.badManifest("the model's manifest states a crop and an alignment, or neither")
+            throw FaceAllError.badManifest("the model's manifest has a crop and an alignment, or neither: expected one")
         }
     }
 
-    /// Cut a face out of a picture, or align it, as the model wants to see it.
-    public func crop(_ face: Face, from picture: Pixels) throws -> Pixels {
+    /// Returns the crop of a face, cut out or aligned as the model expects.
+    ///
+    /// - Throws: `FaceAllError.badImage` if the face cannot be cut out.
+    public func crop(_ face: Face, from image: Pixels) throws -> Pixels {
         let (width, height) = (inputSize[0], inputSize[1])
         if let alignment {
             let map = alignment.map(of: face, width: width, height: height)
-            return try picture.warped(map, width: width, height: height, border: alignment.border)
+            return try image.warped(map, width: width, height: height, border: alignment.border)
         }
         guard let crop else {
-            throw FaceAllError.badManifest("the model's manifest states neither a crop nor an alignment")
+            throw FaceAllError.badManifest("the model's manifest has neither a crop nor an alignment")
         }
-        let region = crop.region(of: face.box, width: picture.width, height: picture.height)
-        return try picture.cropped(region, width: width, height: height)
+        let region = crop.region(of: face.box, width: image.width, height: image.height)
+        return try image.cropped(region, width: width, height: height)
     }
 }
 
-/// The contract of a package that `faceall convert --to ios` made: which files there are and what they promise.
+/// The contract of a package from `faceall convert --to ios`: its models, their inputs and outputs.
 public struct ModelContract: Equatable, Sendable, Codable {
     /// A Core ML model in the package.
     public struct Part: Equatable, Sendable, Codable {
-        /// The file or folder below Models.
+        /// The path of the file or folder, relative to Models.
         public let path: String
-        /// What the model takes and gives, by name.
+        /// The name of the model's input.
         public let input: String
+        /// The name of the model's output.
         public let output: String
-        /// Of all files of the model; it names the compiled copy.
+        /// The SHA-256 of all files of the model; the compiled copy is named after it.
         public let sha256: String
     }
 
     public static let newestSchema = 1
 
     public let schema: Int
-    /// Says which vectors may be compared; it is in every gallery bundle.
+    /// Identifies the model: only vectors with the same fingerprint can be compared. Bundles contain it.
     public let fingerprint: String
     public let precision: String
     public let embedder: Part
-    /// proposal, refinement and output; nil where the package finds faces with Vision alone.
+    /// The nets `proposal`, `refinement` and `output`, or `nil` if the package has no MTCNN and uses Vision.
     public let detector: [String: Part]?
-    /// The manifest.json of the embedder, as it is.
+    /// The manifest.json of the embedder, unchanged.
     public let manifest: JSONValue
 
-    /// Read a contract.json.
+    /// Reads a contract.json.
     ///
-    /// - Throws: `FaceAllError.newerFile`, or `badManifest` with what is wrong.
+    /// - Throws: `FaceAllError.newerFile` if a newer faceall wrote it, `badManifest` if it is damaged.
     public init(json: Data) throws {
         do {
             self = try JSONDecoder().decode(ModelContract.self, from: json)
@@ -185,18 +188,18 @@ public struct ModelContract: Equatable, Sendable, Codable {
         }
     }
 
-    /// What the embedder is and needs.
+    /// Returns the description of the embedder.
     public func embedderManifest() throws -> Manifest {
         try Manifest(json: try JSONEncoder().encode(manifest))
     }
 
-    /// What galleries of this model's vectors say of it.
+    /// Returns the description of the model for galleries.
     public func galleryModel() throws -> GalleryModel {
         GalleryModel(name: try embedderManifest().name, fingerprint: fingerprint, manifest: manifest)
     }
 }
 
-/// What a decoder tripped over, in a few words.
+/// Returns a short description of a decoding error.
 func firstProblem(_ error: DecodingError) -> String {
     switch error {
     case let .keyNotFound(key, _): return "'\(key.stringValue)' is missing"

@@ -1,13 +1,15 @@
 import Foundation
 
-/// A face as Apple's Vision describes it: in parts of the picture, from 0 to 1, y growing upwards from the lower edge.
+/// A face in the coordinates of Apple's Vision framework.
+///
+/// Coordinates are fractions of the image's sides, from 0 to 1; y increases upwards from the lower edge.
 public struct NormalizedFace: Equatable, Sendable {
     public var x: Double
     public var y: Double
     public var width: Double
     public var height: Double
     public var confidence: Double
-    /// Points of both eyes, in any order of the two.
+    /// The points of each eye; the order of the eyes does not matter.
     public var eyes: [[NormalizedPoint]]
     public var nose: [NormalizedPoint]
     public var lips: [NormalizedPoint]
@@ -36,12 +38,12 @@ public struct NormalizedFace: Equatable, Sendable {
         self.lips = lips
     }
 
-    /// The same in pixels of the upright picture, y growing downwards.
+    /// Returns the face in pixels of the upright image; y increases downwards.
     ///
-    /// Left and right are as the viewer sees them: the eye farther left is the left one. A face without both eyes, nose
-    /// and lips gets its landmarks where most faces have them.
-    public func face(inWidth pictureWidth: Int, height pictureHeight: Int) -> Face {
-        let across = Double(pictureWidth), down = Double(pictureHeight)
+    /// Left and right are those of the viewer. If an eye, the nose or the lips are missing, the landmarks have typical
+    /// positions in the box.
+    public func face(inWidth imageWidth: Int, height imageHeight: Int) -> Face {
+        let across = Double(imageWidth), down = Double(imageHeight)
         let box = Box(
             x0: Float(x * across), y0: Float((1 - y - height) * down),
             x1: Float((x + width) * across), y1: Float((1 - y) * down)
@@ -60,7 +62,7 @@ public struct NormalizedFace: Equatable, Sendable {
         return Face(box: box, score: Float(confidence), landmarks: points)
     }
 
-    /// Five x and five y of an upright face, in parts of its box.
+    /// Typical landmarks of an upright face: five x and then five y, as fractions of its box.
     private static let usual: [Float] = [0.3, 0.7, 0.5, 0.35, 0.65, 0.4, 0.4, 0.6, 0.8, 0.8]
 
     private static func centre(_ points: [NormalizedPoint]) -> NormalizedPoint? {

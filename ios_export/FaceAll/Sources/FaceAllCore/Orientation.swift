@@ -1,10 +1,10 @@
 import Foundation
 
 extension Pixels {
-    /// The upright picture from one that lies as EXIF's orientation says.
+    /// Returns the upright image from an image with an EXIF orientation.
     ///
-    /// - Parameter exif: 1 (upright) to 8; cameras of phones held upright give 6
-    /// - Throws: `FaceAllError.badPicture` for another number
+    /// - Parameter exif: The orientation, 1 (upright) to 8. Phones held in portrait orientation write 6.
+    /// - Throws: `FaceAllError.badImage` if the orientation is another number.
     public func upright(exif: Int) throws -> Pixels {
         switch exif {
         case 1: return self
@@ -15,18 +15,18 @@ extension Pixels {
         case 6: return transposed.mirrored
         case 7: return transposed.mirrored.flipped
         case 8: return transposed.flipped
-        default: throw FaceAllError.badPicture("the orientation is \(exif), expected 1 to 8")
+        default: throw FaceAllError.badImage("the orientation is \(exif), expected 1 to 8")
         }
     }
 
-    /// Left and right exchanged.
+    /// The image with left and right exchanged.
     public var mirrored: Pixels { rearranged(width, height) { row, column in (row, width - 1 - column) } }
 
     private var flipped: Pixels { rearranged(width, height) { row, column in (height - 1 - row, column) } }
 
     private var transposed: Pixels { rearranged(height, width) { row, column in (column, row) } }
 
-    /// A picture whose pixel at (row, column) is this one's at `source(row, column)`.
+    /// Returns an image whose pixel at (row, column) is this image's pixel at `source(row, column)`.
     private func rearranged(_ newWidth: Int, _ newHeight: Int, _ source: (Int, Int) -> (Int, Int)) -> Pixels {
         var result = Pixels(width: newWidth, height: newHeight)
         var place = 0

@@ -1,27 +1,29 @@
 import Foundation
 
-/// A picture: red, green and blue of every pixel, 0 to 255 in sRGB, row by row, upright.
+/// An upright RGB image in sRGB: three values from 0 to 255 for each pixel, row by row.
 public struct Pixels: Equatable, Sendable {
     public let width: Int
     public let height: Int
-    /// height * width * 3 values.
+    /// The red, green and blue values, height * width * 3.
     public var values: [UInt8]
 
-    /// - Throws: `FaceAllError.badPicture` where the number of values does not fit.
+    /// Creates an image from its values.
+    ///
+    /// - Throws: `FaceAllError.badImage` if the number of values is not height * width * 3.
     public init(width: Int, height: Int, values: [UInt8]) throws {
         guard width > 0, height > 0, values.count == width * height * 3 else {
-            throw FaceAllError.badPicture(
+            throw FaceAllError.badImage(
                 "\(values.count) values for \(width) x \(height) pixels, expected \(max(width * height, 0) * 3)"
             )
         }
         self.init(checkedWidth: width, height: height, values: values)
     }
 
-    /// A picture of one gray.
+    /// Creates an image of one gray value.
     ///
-    /// - Precondition: both sides are at least 1.
+    /// - Precondition: Both sides are at least 1.
     public init(width: Int, height: Int, gray: UInt8 = 0) {
-        precondition(width > 0 && height > 0, "a picture has at least one pixel")
+        precondition(width > 0 && height > 0, "an image has at least one pixel")
         self.init(checkedWidth: width, height: height, values: [UInt8](repeating: gray, count: width * height * 3))
     }
 
@@ -31,17 +33,20 @@ public struct Pixels: Equatable, Sendable {
         self.values = values
     }
 
-    /// Take the colours of 4 bytes per pixel, as pixel buffers of cameras have them; the fourth is left out.
+    /// Creates an image from 4 bytes per pixel, such as a camera's pixel buffer; the fourth byte is ignored.
     ///
     /// - Parameters:
-    ///   - rowBytes: from the start of one row to that of the next
-    ///   - order: where red, green and blue stand, 0 to 3: [2, 1, 0] for BGRA, [0, 1, 2] for RGBA
-    /// - Throws: `FaceAllError.badPicture` where there are fewer bytes than that.
+    ///   - bytes: The pixels, row by row.
+    ///   - width: The width of the image, in pixels.
+    ///   - height: The height of the image, in pixels.
+    ///   - rowBytes: The number of bytes from the start of one row to the start of the next.
+    ///   - order: The positions of red, green and blue, 0 to 3: [2, 1, 0] for BGRA, [0, 1, 2] for RGBA.
+    /// - Throws: `FaceAllError.badImage` if there are too few bytes or the order is not valid.
     public init(fourBytes bytes: UnsafeRawBufferPointer, width: Int, height: Int, rowBytes: Int, order: [Int]) throws {
         guard width > 0, height > 0, rowBytes >= width * 4, bytes.count >= (height - 1) * rowBytes + width * 4,
               order.count == 3, order.allSatisfy({ (0..<4).contains($0) })
         else {
-            throw FaceAllError.badPicture("\(bytes.count) bytes do not hold \(width) x \(height) pixels of 4 bytes")
+            throw FaceAllError.badImage("\(bytes.count) bytes do not hold \(width) x \(height) pixels of 4 bytes")
         }
         let red = order[0], green = order[1], blue = order[2]
         var colours = [UInt8](repeating: 0, count: width * height * 3)
@@ -61,7 +66,7 @@ public struct Pixels: Equatable, Sendable {
         self.init(checkedWidth: width, height: height, values: colours)
     }
 
-    /// The part from (left, top) up to but without (right, bottom), with so much black around it.
+    /// Returns the part from (left, top) to (right, bottom), exclusive, with a black border of the given widths.
     func part(
         left: Int, top: Int, right: Int, bottom: Int,
         above: Int = 0, below: Int = 0, before: Int = 0, after: Int = 0
@@ -78,7 +83,9 @@ public struct Pixels: Equatable, Sendable {
         return result
     }
 
-    /// Put another picture on this one, its first pixel at (left, top). It has to fit.
+    /// Copies another image onto this one at (left, top).
+    ///
+    /// - Precondition: The other image lies inside this one.
     mutating func put(_ other: Pixels, left: Int, top: Int) {
         for row in 0..<other.height {
             let source = row * other.width * 3

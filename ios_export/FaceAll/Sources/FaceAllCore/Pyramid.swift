@@ -1,24 +1,24 @@
 import Foundation
 
-/// The image pyramid: one picture in many sizes, packed on one canvas, so that one pass of a net sees them all.
+/// An image pyramid: one image in many sizes, packed on one canvas, so that one run of a net covers all sizes.
 ///
 ///     +-----------+-------+
-///     | level 0   |   1   |     a net that looks at 12 x 12 windows, 2 pixels apart, gives one cell for each window;
-///     |           +---+---+     cells whose window lies across two levels belong to none
+///     | level 0   |   1   |     a net with windows of 12 x 12 pixels every 2 pixels returns one cell for each window;
+///     |           +---+---+     a cell whose window covers two levels belongs to none
 ///     |           | 2 | 3 |
 ///     +-----------+---+---+
 public struct Pyramid: Equatable, Sendable {
     /// The side of the net's window, in pixels.
     public static let window = 12
-    /// From one window to the next, in pixels.
+    /// The distance between windows, in pixels.
     public static let stride = 2
 
-    /// Canvas sides are multiples of this: few different sizes, so few to prepare for.
+    /// Canvas sides are multiples of this, so that a net has to be prepared for few sizes.
     static let grid = 16
     static let stripPixels = 1 << 20
     static let finer = 3
 
-    /// The picture at one size, and its place on the canvas, which is even.
+    /// The image at one size and its position on the canvas, which has even coordinates.
     public struct Level: Equatable, Sendable, Codable {
         public var width: Int
         public var height: Int
@@ -26,23 +26,26 @@ public struct Pyramid: Equatable, Sendable {
         public var y = 0
     }
 
-    /// The sizes, largest first; none where the picture is smaller than the smallest face.
+    /// The levels, largest first; empty if the image is smaller than the smallest face.
     public let levels: [Level]
-    /// Of the canvas.
+    /// The width of the canvas, in pixels.
     public let width: Int
+    /// The height of the canvas, in pixels.
     public let height: Int
-    /// For every row and column of cells the level that the window lies in, -1 where in none.
+    /// The level of each cell, by row and column; -1 if the window does not lie in one level.
     public let owners: [[Int]]
-    /// Pixels of each level for each pixel of the picture.
+    /// The scale of each level relative to the image.
     public let scales: [Float]
 
-    /// Lay out the pyramid of a picture.
+    /// Lays out the pyramid of an image.
     ///
     /// - Parameters:
-    ///   - minFace: the side in pixels of the smallest face that is looked for
-    ///   - factor: from one size to the next smaller one
-    public init(width pictureWidth: Int, height pictureHeight: Int, minFace: Double, factor: Double) {
-        let sizes = levelSizes(pictureWidth, pictureHeight, minFace, factor)
+    ///   - imageWidth: The width of the image, in pixels.
+    ///   - imageHeight: The height of the image, in pixels.
+    ///   - minFace: The side of the smallest face to find, in pixels.
+    ///   - factor: The ratio between one level and the next larger one.
+    public init(width imageWidth: Int, height imageHeight: Int, minFace: Double, factor: Double) {
+        let sizes = levelSizes(imageWidth, imageHeight, minFace, factor)
         let packing = bestPacking(sizes)
         levels = packing.levels
         width = packing.width
@@ -61,15 +64,17 @@ public struct Pyramid: Equatable, Sendable {
         scales = packing.levels.indices.map { Float(first * pow(factor, Double($0))) }
     }
 
-    /// The canvas with every level drawn on it; the rest is black. Odd sides get their last row or column twice.
+    /// Returns the canvas with every level drawn on it; the rest is black.
     ///
-    /// - Parameter pictures: the picture and its halvings; each level is made from the smallest that is three times as
-    ///   large, in a third of the time
-    public func drawn(from pictures: [Pixels]) -> Pixels {
+    /// The last row or column is repeated if the height or width of a level is odd. Each level is scaled from the
+    /// smallest halving that is at least three times as wide, which is about three times as fast as scaling the image.
+    ///
+    /// - Parameter images: The image and its halvings.
+    public func drawn(from images: [Pixels]) -> Pixels {
         var canvas = Pixels(width: width, height: height)
         for level in levels {
-            let source = pictures.last { $0.width >= Pyramid.finer * level.width } ?? pictures[0]
-            let isSlightly = source.width < 2 * level.width // then averaging gains nothing
+            let source = images.last { $0.width >= Pyramid.finer * level.width } ?? images[0]
+            let isSlightly = source.width < 2 * level.width // averaging has no benefit
             let drawn = isSlightly
                 ? source.interpolated(width: level.width, height: level.height)
                 : source.averaged(width: level.width, height: level.height)
@@ -78,9 +83,9 @@ public struct Pyramid: Equatable, Sendable {
         return canvas
     }
 
-    /// A tall canvas in strips of about a million pixels: the first row of each and the one after its last.
+    /// Row ranges that divide a tall canvas into strips of about a million pixels.
     ///
-    /// They overlap by one window, so that every cell is in one of them, and are equally high.
+    /// The strips have the same height and overlap by one window, so that every cell lies in a strip.
     public var strips: [Range<Int>] {
         let stripHeight = max(Pyramid.stripPixels / width / Pyramid.grid, 2) * Pyramid.grid
         if height <= stripHeight {
@@ -94,7 +99,7 @@ public struct Pyramid: Equatable, Sendable {
 }
 
 extension Pixels {
-    /// With even sides: the last column and row twice where they are odd.
+    /// The image with even sides; the last column or row is repeated if necessary.
     fileprivate var evened: Pixels {
         let right = width % Pyramid.stride, below = height % Pyramid.stride
         if right == 0 && below == 0 {
@@ -112,12 +117,12 @@ extension Pixels {
     }
 }
 
-/// How many windows fit side by side; the last one may reach a pixel beyond an odd side.
+/// Returns the number of windows along a side; the last one may extend one pixel beyond an odd side.
 func cells(_ pixels: Int) -> Int {
     (pixels + pixels % Pyramid.stride - Pyramid.window) / Pyramid.stride + 1
 }
 
-/// Every size at which a face of `minFace` pixels or more can fill the window, largest first.
+/// Returns the sizes at which faces of `minFace` pixels or more fill the window, largest first.
 private func levelSizes(_ width: Int, _ height: Int, _ minFace: Double, _ factor: Double) -> [Pyramid.Level] {
     var scale = Double(Pyramid.window) / minFace
     var sizes: [Pyramid.Level] = []
@@ -134,7 +139,7 @@ private struct Packing {
     let height: Int
 }
 
-/// The places of all levels on the smallest canvas, of a few widths that are tried.
+/// Returns the packing with the smallest canvas of the few widths that are tried.
 private func bestPacking(_ sizes: [Pyramid.Level]) -> Packing {
     guard let largest = sizes.first else {
         return Packing(levels: [], width: Pyramid.window, height: Pyramid.window)
@@ -154,13 +159,13 @@ private func bestPacking(_ sizes: [Pyramid.Level]) -> Packing {
     return best!
 }
 
-/// A corner of the free space: from x on, the canvas is free below y.
+/// A step of the skyline: to the right of x, the canvas is free below y.
 private struct Step {
     let x: Int
     let y: Int
 }
 
-/// Place the levels one after the other, each as high up as it fits, leftmost first.
+/// Packs the levels one after the other, each at the highest free position, leftmost first.
 private func packed(_ sizes: [Pyramid.Level], _ width: Int) -> Packing {
     var skyline = [Step(x: 0, y: 0), Step(x: width, y: 0)]
     var placed: [Pyramid.Level] = []
@@ -174,7 +179,7 @@ private func packed(_ sizes: [Pyramid.Level], _ width: Int) -> Packing {
     return Packing(levels: placed, width: width, height: roundedUp(height))
 }
 
-/// Where something `needed` pixels wide can stand highest, leftmost of equals.
+/// Returns the highest position for a level of `needed` pixels in width, the leftmost of equal ones.
 private func highestSpot(_ skyline: [Step], _ needed: Int, _ width: Int) -> Step {
     var best: Step?
     for start in skyline.dropLast() where start.x + needed <= width {
@@ -186,10 +191,10 @@ private func highestSpot(_ skyline: [Step], _ needed: Int, _ width: Int) -> Step
             best = Step(x: start.x, y: y)
         }
     }
-    return best! // the first step always has room: no level is wider than the first, which the canvas holds
+    return best! // never nil: no level is wider than the first, which fits the canvas
 }
 
-/// The skyline after something has been put on `from` to `to` that reaches down to `y`.
+/// Returns the skyline after a level from `start` to `end` that extends down to `y` is placed.
 private func raised(_ skyline: [Step], from start: Int, to end: Int, y: Int) -> [Step] {
     let behind = skyline.last { $0.x <= end }!.y
     let before = skyline.filter { $0.x < start }, after = skyline.filter { $0.x > end }

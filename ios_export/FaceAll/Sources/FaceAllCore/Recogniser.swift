@@ -1,40 +1,43 @@
 import Foundation
 
-/// Whatever finds faces in a picture, best first: MTCNN's nets or Vision.
+/// A face detector, such as MTCNN or Vision.
 public protocol FaceFinding: Sendable {
-    func faces(in picture: Pixels) async throws -> [Face]
+    /// Returns every face in an image, best first.
+    func faces(in image: Pixels) async throws -> [Face]
 }
 
-/// Whatever makes unit vectors of faces that are cut out as the manifest says.
+/// An embedder: makes unit vectors from the crops of faces.
 public protocol FaceEmbedding: Sendable {
+    /// The description of the embedder, with its crop rule or alignment.
     var manifest: Manifest { get }
+    /// Returns one unit vector for each crop.
     func embed(crops: [Pixels]) async throws -> [[Float]]
 }
 
 extension Detector: FaceFinding {
-    public func faces(in picture: Pixels) async throws -> [Face] {
-        try await detect(in: picture)
+    public func faces(in image: Pixels) async throws -> [Face] {
+        try await detect(in: image)
     }
 }
 
 extension FaceEmbedding {
-    /// The vectors of some faces of a picture.
-    public func embed(_ faces: [Face], of picture: Pixels) async throws -> [[Float]] {
+    /// Returns the vectors of faces of an image, in the same order.
+    public func embed(_ faces: [Face], of image: Pixels) async throws -> [[Float]] {
         if faces.isEmpty {
             return []
         }
-        return try await embed(crops: try faces.map { try manifest.crop($0, from: picture) })
+        return try await embed(crops: try faces.map { try manifest.crop($0, from: image) })
     }
 }
 
-/// A face of a picture, and who that is.
+/// A face of an image and its match in the gallery.
 public struct Recognition: Equatable, Sendable {
     public let face: Face
-    /// nil where nobody of the gallery is near enough.
+    /// The match, or `nil` if no face of a person is within the limit.
     public let match: Match?
 }
 
-/// The whole way from a picture to names, and a gallery in a file that is saved after every change.
+/// Recognises and enrols people with a detector, an embedder and a gallery file, which is saved after every change.
 public actor Recogniser {
     private let finder: FaceFinding
     private let embedder: FaceEmbedding
@@ -42,11 +45,15 @@ public actor Recogniser {
     private let url: URL
     public private(set) var gallery: Gallery
 
+    /// Opens the gallery, or creates an empty one if the file does not exist.
+    ///
     /// - Parameters:
-    ///   - url: the gallery's file; where there is none, an empty gallery begins
-    ///   - model: what the gallery is to say of the embedder, from the package's contract
-    ///   - encodeJPEG: makes thumbnails
-    /// - Throws: `FaceAllError.otherModel` where the file holds another model's vectors.
+    ///   - finder: The face detector.
+    ///   - embedder: The embedder.
+    ///   - model: The description of the embedder for the gallery, from the package's contract.
+    ///   - url: The file of the gallery.
+    ///   - encodeJPEG: Encodes thumbnails.
+    /// - Throws: `FaceAllError.otherModel` if the file has vectors of another model, `badGallery` if it is damaged.
     public init(
         finder: FaceFinding, embedder: FaceEmbedding, model: GalleryModel, url: URL,
         encodeJPEG: @escaping @Sendable (Pixels) throws -> Data
@@ -59,8 +66,8 @@ public actor Recogniser {
             let found = try Gallery.load(from: url)
             guard found.model.fingerprint == model.fingerprint else {
                 throw FaceAllError.otherModel(
-                    "the gallery was made with '\(found.model.name)', the app brings '\(model.name)':"
-                        + " enrol everybody again, or import a bundle of the new model"
+                    "the gallery was made with '\(found.model.name)', the app has '\(model.name)':"
+                        + " enrol everyone again, or import a bundle of the new model"
                 )
             }
             gallery = found
@@ -70,33 +77,40 @@ public actor Recogniser {
         }
     }
 
-    /// Every face of a picture with the person it is taken for.
-    public func recognise(_ picture: Pixels, limit: Double? = nil) async throws -> [Recognition] {
-        let faces = try await finder.faces(in: picture)
-        let vectors = try await embedder.embed(faces, of: picture)
+    /// Returns every face of an image with its match.
+    ///
+    /// - Parameters:
+    ///   - image: The image.
+    ///   - limit: The largest squared distance of a match; the default is the gallery's threshold, or 1.1 without one.
+    public func recognise(_ image: Pixels, limit: Double? = nil) async throws -> [Recognition] {
+        let faces = try await finder.faces(in: image)
+        let vectors = try await embedder.embed(faces, of: image)
         return try zip(faces, vectors).map { face, vector in
             Recognition(face: face, match: try gallery.recognise(vector, limit: limit))
         }
     }
 
-    /// File the chief face of a picture under a name.
+    /// Assigns the primary face of an image to the person of a name and saves the gallery.
     ///
     /// - Parameters:
-    ///   - file: the picture's bytes as they came, which tell the same picture again
-    /// - Returns: nil where the picture shows no face
+    ///   - image: The image.
+    ///   - name: The name of the person, who is created if there is none.
+    ///   - file: The original bytes of the image; the same bytes are recognised as the same photo.
+    ///   - fileName: The file name to store, without its folder.
+    /// - Returns: The stored face, or `nil` if the image shows no face.
     @discardableResult
-    public func enrol(_ picture: Pixels, name: String, file: Data, fileName: String) async throws -> StoredFace? {
-        let faces = try await finder.faces(in: picture)
-        guard let chief = chiefFace(faces, width: picture.width, height: picture.height) else { return nil }
-        let vectors = try await embedder.embed([faces[chief]], of: picture)
-        let jpeg = try encodeJPEG(try thumbnail(of: faces[chief], in: picture))
-        let photo = Photo(name: fileName, sha256: sha256(file), width: picture.width, height: picture.height)
+    public func enrol(_ image: Pixels, name: String, file: Data, fileName: String) async throws -> StoredFace? {
+        let faces = try await finder.faces(in: image)
+        guard let primary = primaryFace(faces, width: image.width, height: image.height) else { return nil }
+        let vectors = try await embedder.embed([faces[primary]], of: image)
+        let jpeg = try encodeJPEG(try thumbnail(of: faces[primary], in: image))
+        let photo = Photo(name: fileName, sha256: sha256(file), width: image.width, height: image.height)
         return try change { gallery in
-            try gallery.enrol(faces[chief], vector: vectors[0], name: name, photo: photo, thumbnail: jpeg)
+            try gallery.enrol(faces[primary], vector: vectors[0], name: name, photo: photo, thumbnail: jpeg)
         }
     }
 
-    /// Change the gallery and save it; an error leaves both as they were.
+    /// Changes the gallery and saves it. If an error is thrown, the gallery and the file are unchanged.
     @discardableResult
     public func change<Value: Sendable>(_ change: @Sendable (inout Gallery) throws -> Value) throws -> Value {
         var changed = gallery
@@ -110,11 +124,11 @@ public actor Recogniser {
 /// The side of a thumbnail, in pixels.
 public let thumbnailSide = 112
 
-/// A square with a face and some of what is around it.
-public func thumbnail(of face: Face, in picture: Pixels) throws -> Pixels {
+/// Returns a square thumbnail of a face with a margin.
+public func thumbnail(of face: Face, in image: Pixels) throws -> Pixels {
     let x0 = Double(face.box.x0), y0 = Double(face.box.y0), x1 = Double(face.box.x1), y1 = Double(face.box.y1)
     let half = max(x1 - x0, y1 - y0, 2) * 0.75 // a quarter of the box on every side
     let centreX = (x0 + x1) / 2, centreY = (y0 + y1) / 2
     let region = Region(x0: centreX - half, y0: centreY - half, x1: centreX + half, y1: centreY + half)
-    return try picture.cropped(region, width: thumbnailSide, height: thumbnailSide)
+    return try image.cropped(region, width: thumbnailSide, height: thumbnailSide)
 }

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Scaling with the arithmetic of the server, which uses OpenCV: the same bytes come out.
+/// Resizing with the arithmetic of OpenCV, which the server uses, so that results are the same to the byte.
 extension Pixels {
-    /// Scale to exactly this size: each axis is averaged by area where it shrinks and interpolated where it grows.
+    /// Returns the image in the given size: axes that shrink are averaged by area, axes that grow are interpolated.
     public func resized(width newWidth: Int, height newHeight: Int) -> Pixels {
         let smallerWidth = min(newWidth, width), smallerHeight = min(newHeight, height)
         var result = self
@@ -15,7 +15,7 @@ extension Pixels {
         return result
     }
 
-    /// Scale down; a new pixel is the mean of the area that it covers.
+    /// Returns the reduced image; each new pixel is the mean of the area that it covers.
     func averaged(width newWidth: Int, height newHeight: Int) -> Pixels {
         if newWidth == width && newHeight == height {
             return self
@@ -42,7 +42,7 @@ extension Pixels {
         return result
     }
 
-    /// One row of the picture, scaled down along x.
+    /// Reduces one row of the image along x.
     private func averageRow(_ row: Int, _ columns: [[Share]], into line: inout [Float]) {
         for (column, shares) in columns.enumerated() {
             var red: Float = 0, green: Float = 0, blue: Float = 0
@@ -58,7 +58,7 @@ extension Pixels {
         }
     }
 
-    /// The mean of blocks of whole pixels.
+    /// Returns the means of blocks of whole pixels.
     private func averagedBlocks(across: Int, down: Int) -> Pixels {
         var result = Pixels(width: width / across, height: height / down)
         let share = Float(1.0 / Double(across * down))
@@ -79,7 +79,7 @@ extension Pixels {
         return result
     }
 
-    /// Scale by linear interpolation between the centres of pixels, in whole numbers of 1/2048.
+    /// Returns the image scaled by bilinear interpolation between pixel centres, with weights in units of 1/2048.
     func interpolated(width newWidth: Int, height newHeight: Int) -> Pixels {
         if newWidth == width && newHeight == height {
             return self
@@ -107,13 +107,13 @@ extension Pixels {
     }
 }
 
-/// How much a pixel of the source counts.
+/// A source pixel and its weight.
 private struct Share {
     let source: Int
     let weight: Float
 }
 
-/// Two neighbours and their weights in 1/2048.
+/// Two neighbouring pixels and their weights in units of 1/2048.
 private struct Neighbours {
     let first: Int
     let second: Int
@@ -121,7 +121,7 @@ private struct Neighbours {
     let secondWeight: Int
 }
 
-/// For every pixel of the result: the pixels of the source that it covers, and how much of it each is.
+/// Returns, for every pixel of the result, the source pixels that it covers and their weights.
 private func areaShares(from source: Int, to target: Int) -> [[Share]] {
     let scale = 1 / (Double(target) / Double(source))
     return (0..<target).map { number in
@@ -143,7 +143,7 @@ private func areaShares(from source: Int, to target: Int) -> [[Share]] {
     }
 }
 
-/// For every pixel of the result: the two pixels of the source that its centre lies between.
+/// Returns, for every pixel of the result, the two source pixels next to its centre and their weights.
 private func linearShares(from source: Int, to target: Int, stopAtEdges: Bool) -> [Neighbours] {
     let scale = 1 / (Double(target) / Double(source))
     return (0..<target).map { number in
@@ -163,7 +163,7 @@ private func linearShares(from source: Int, to target: Int, stopAtEdges: Bool) -
     }
 }
 
-/// The nearest whole number within 0 to 255; halves go to the even one.
+/// Returns the nearest integer from 0 to 255; halves are rounded to even.
 func rounded(_ value: Float) -> UInt8 {
     UInt8(min(max(value.rounded(.toNearestOrEven), 0), 255))
 }

@@ -1,44 +1,45 @@
 import Foundation
 
-/// Cutting squares out of a picture, all of one size.
+/// Cuts squares out of an image and scales them to one size.
 enum Squares {
-    /// More pixels than this between two samples, and a halved picture is sampled instead.
+    /// The largest distance of two samples, in pixels; beyond it, a halved image is sampled.
     static let coarse = 8
-    /// A middle gray: nothing, as the nets see it.
+    /// The gray value outside the image, close to 0 after standardisation.
     static let outside: UInt8 = 127
-    /// Sides beyond this are halved first, as the server does it.
+    /// The longest side that is sampled, as on the server; larger images are halved first.
     static let longest = 32000
 
-    /// The picture and its halvings, down to 12 pixels.
-    static func halvings(_ picture: Pixels) -> [Pixels] {
-        var found = [picture]
+    /// Returns the image and its halvings, down to 12 pixels.
+    static func halvings(_ image: Pixels) -> [Pixels] {
+        var found = [image]
         while let last = found.last, min(last.width, last.height) >= 24 || max(last.width, last.height) > longest {
             found.append(last.averaged(width: (last.width + 1) / 2, height: (last.height + 1) / 2))
         }
         return found
     }
 
-    /// Cut every box out and scale it; what lies outside the picture is gray.
+    /// Returns a crop of every box; pixels outside the image are gray.
     ///
     /// - Parameters:
-    ///   - pictures: the picture and its halvings
-    ///   - boxes: squares in pixels of the first of the pictures
-    static func cut(_ boxes: [Box], from pictures: [Pixels], size: Int) -> [Pixels] {
-        boxes.map { sample($0, from: pictures[halving(pictures, side: $0.width, size: size)], of: pictures[0], size) }
+    ///   - boxes: Squares, in pixels of the first image.
+    ///   - images: The image and its halvings.
+    ///   - size: The side of the crops, in pixels.
+    static func cut(_ boxes: [Box], from images: [Pixels], size: Int) -> [Pixels] {
+        boxes.map { sample($0, from: images[halving(images, side: $0.width, size: size)], of: images[0], size) }
     }
 
-    /// The number of the halving to sample for a box of this side.
-    private static func halving(_ pictures: [Pixels], side: Float, size: Int) -> Int {
-        let least = pictures.firstIndex { max($0.width, $0.height) <= longest } ?? 0
+    /// Returns the index of the halving to sample for a box with the given side.
+    private static func halving(_ images: [Pixels], side: Float, size: Int) -> Int {
+        let least = images.firstIndex { max($0.width, $0.height) <= longest } ?? 0
         let steps = Int(log2(max(side / Float(size * coarse), 1)).rounded(.up))
-        return min(max(steps, least), pictures.count - 1)
+        return min(max(steps, least), images.count - 1)
     }
 
-    /// `size` x `size` samples of a box that counts in pixels of `whole`.
-    private static func sample(_ box: Box, from picture: Pixels, of whole: Pixels, _ size: Int) -> Pixels {
-        let columns = places(box.x0, box.width, picture.width, whole.width, size)
-        let rows = places(box.y0, box.height, picture.height, whole.height, size)
-        return picture.sampled(columns, rows, outside: outside)
+    /// Returns `size` x `size` samples of a box, which is in pixels of `whole`.
+    private static func sample(_ box: Box, from image: Pixels, of whole: Pixels, _ size: Int) -> Pixels {
+        let columns = places(box.x0, box.width, image.width, whole.width, size)
+        let rows = places(box.y0, box.height, image.height, whole.height, size)
+        return image.sampled(columns, rows, outside: outside)
     }
 
     private static func places(_ start: Float, _ side: Float, _ pixels: Int, _ whole: Int, _ size: Int) -> [Float] {

@@ -1,14 +1,14 @@
 import Foundation
 
-/// What the shared area of two boxes is divided by.
+/// The area by which the intersection of two boxes is divided.
 public enum Overlap: String, Sendable, Codable {
-    /// The area that either covers: two boxes are the same thing.
+    /// The area of the union: large if both boxes show the same object.
     case union
-    /// The area of the smaller one: a box inside another is a part of it.
+    /// The area of the smaller box: also large if one box contains the other.
     case smaller
 }
 
-/// How much of two boxes is shared, 0 to 1. A box without area overlaps nothing.
+/// Returns the overlap of two boxes, 0 to 1. A box without area overlaps nothing.
 public func overlap(_ first: Box, _ second: Box, _ kind: Overlap = .union) -> Float {
     let sharedWidth = max(min(first.x1, second.x1) - max(first.x0, second.x0), 0)
     let sharedHeight = max(min(first.y1, second.y1) - max(first.y0, second.y0), 0)
@@ -21,12 +21,14 @@ public func overlap(_ first: Box, _ second: Box, _ kind: Overlap = .union) -> Fl
     return shared / max(whole, Float.leastNormalMagnitude)
 }
 
-/// Keep the best box of every overlapping group (greedy non-maximum suppression).
+/// Keeps the best box of every overlapping group (greedy non-maximum suppression).
 ///
 /// - Parameters:
-///   - scores: one for each box, higher is better; of equal ones the first is better
-///   - limit: boxes that overlap a kept one by more than this are dropped
-/// - Returns: the numbers of the kept boxes, best first
+///   - boxes: The boxes.
+///   - scores: One score for each box; higher is better, and the first of equal ones is better.
+///   - limit: Boxes that overlap a kept box by more than this are dropped.
+///   - kind: How the overlap is measured.
+/// - Returns: The indices of the kept boxes, best first.
 public func suppress(_ boxes: [Box], scores: [Float], limit: Float, kind: Overlap = .union) -> [Int] {
     var kept: [Int] = []
     for candidate in descendingOrder(scores) {
@@ -38,7 +40,7 @@ public func suppress(_ boxes: [Box], scores: [Float], limit: Float, kind: Overla
     return kept
 }
 
-/// The numbers of the values from the largest to the smallest; equal ones stay in their order.
+/// Returns the indices of the values, largest first; equal values keep their order.
 func descendingOrder(_ values: [Float]) -> [Int] {
     values.indices.sorted { values[$0] > values[$1] || (values[$0] == values[$1] && $0 < $1) }
 }

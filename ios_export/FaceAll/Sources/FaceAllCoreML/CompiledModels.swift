@@ -3,13 +3,13 @@ import CoreML
 import FaceAllCore
 import Foundation
 
-/// Compiles models once and keeps what comes out, named after the checksum of what went in.
+/// Compiles Core ML models once and keeps the compiled copies, which are named after the checksum of the model.
 ///
-/// Compiling takes seconds and blocks: the models' own `load` does it off the main thread.
+/// Compilation takes seconds and blocks the thread; the `load` methods of the models run it off the main thread.
 public struct CompiledModels: Sendable {
     private let folder: URL
 
-    /// - Parameter folder: where compiled models are kept; nil: FaceAll in the app's caches
+    /// - Parameter folder: The folder of the compiled models; the default is FaceAll in the app's caches folder.
     public init(folder: URL? = nil) throws {
         let caches = try FileManager.default.url(
             for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true
@@ -17,12 +17,13 @@ public struct CompiledModels: Sendable {
         self.folder = folder ?? caches.appendingPathComponent("FaceAll", isDirectory: true)
     }
 
-    /// The model at `url`, ready to run.
+    /// Returns the model at `url`, compiled and loaded.
     ///
     /// - Parameters:
-    ///   - sha256: of the model's files, from the contract
-    ///   - units: which processors may run it
-    /// - Throws: `FaceAllError.badModel` where Core ML cannot compile or load it.
+    ///   - url: The model.
+    ///   - sha256: The checksum of the model's files, from the contract.
+    ///   - units: The processors that may run the model.
+    /// - Throws: `FaceAllError.badModel` if Core ML cannot compile or load the model.
     public func model(at url: URL, sha256: String, units: MLComputeUnits) throws -> MLModel {
         let configuration = MLModelConfiguration()
         configuration.computeUnits = units
@@ -31,7 +32,7 @@ public struct CompiledModels: Sendable {
             if let model = try? MLModel(contentsOf: compiled, configuration: configuration) {
                 return model
             }
-            try FileManager.default.removeItem(at: compiled) // of an older system, or cut short
+            try FileManager.default.removeItem(at: compiled) // from an older system, or incomplete
         }
         do {
             try compile(url, to: compiled)
@@ -44,7 +45,7 @@ public struct CompiledModels: Sendable {
     private func compile(_ url: URL, to target: URL) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let made = try MLModel.compileModel(at: url) // in a temporary folder
-        if FileManager.default.fileExists(atPath: target.path) { // another task was faster
+        if FileManager.default.fileExists(atPath: target.path) { // compiled by another task in the meantime
             try FileManager.default.removeItem(at: made)
         } else {
             try FileManager.default.moveItem(at: made, to: target)

@@ -3,9 +3,9 @@ import CoreML
 import FaceAllCore
 import Foundation
 
-/// MTCNN's three nets in Core ML; a `Detector` asks them.
+/// MTCNN's three nets in Core ML, for use in a `Detector`.
 public actor CoreMLDetectorNets: MTCNNNets {
-    /// The longest side of a canvas that the first net takes.
+    /// The longest side of a canvas that the proposal net accepts.
     public static let longestSide = 4096
 
     private struct Net {
@@ -17,12 +17,13 @@ public actor CoreMLDetectorNets: MTCNNNets {
     private let refinement: Net
     private let output: Net
 
-    /// Load the nets of a package; the first time they are compiled, which takes seconds.
+    /// Loads the nets of a package. The first call compiles them, which takes seconds.
     ///
     /// - Parameters:
-    ///   - compiled: where their compiled copies are kept
-    ///   - units: which processors may run them
-    /// - Throws: `FaceAllError.badModel` where the package was made without a detector, or Core ML refuses a net.
+    ///   - package: The package with the nets.
+    ///   - compiled: The compiled copies.
+    ///   - units: The processors that may run the nets.
+    /// - Throws: `FaceAllError.badModel` if the package has no detector or Core ML cannot load a net.
     public static func load(
         _ package: ModelPackage, compiled: CompiledModels, units: MLComputeUnits = .all
     ) async throws -> CoreMLDetectorNets {
@@ -31,7 +32,7 @@ public actor CoreMLDetectorNets: MTCNNNets {
 
     private init(_ package: ModelPackage, _ compiled: CompiledModels, _ units: MLComputeUnits) throws {
         guard let parts = package.contract.detector else {
-            throw FaceAllError.badModel("the package has no MTCNN: use Vision, or make it again with a detector")
+            throw FaceAllError.badModel("the package has no MTCNN: use Vision, or export it again with a detector")
         }
         func net(_ name: String) throws -> Net {
             guard let part = parts[name] else { throw FaceAllError.badModel("the package has no \(name) net") }
@@ -45,43 +46,43 @@ public actor CoreMLDetectorNets: MTCNNNets {
 
     public func propose(_ canvas: Pixels) async throws -> Proposals {
         guard max(canvas.width, canvas.height) <= Self.longestSide else {
-            throw FaceAllError.badPicture(
-                "the picture needs a canvas of \(canvas.width) x \(canvas.height) pixels, at most \(Self.longestSide) fit:"
-                    + " look for larger faces (minFace), or scale it down"
+            throw FaceAllError.badImage(
+                "the image needs a canvas of \(canvas.width) x \(canvas.height) pixels,"
+                    + " expected at most \(Self.longestSide): increase minFace or reduce the image"
             )
         }
-        let values = try ask(proposal, [canvas])[0]
+        let values = try run(proposal, [canvas])[0]
         let rows = (canvas.height - Pyramid.window) / Pyramid.stride + 1
         let columns = (canvas.width - Pyramid.window) / Pyramid.stride + 1
         return Proposals(rows: rows, columns: columns, values: values)
     }
 
     public func refine(_ crops: [Pixels]) async throws -> [[Float]] {
-        try ask(refinement, crops)
+        try run(refinement, crops)
     }
 
     public func finish(_ crops: [Pixels]) async throws -> [[Float]] {
-        try ask(output, crops)
+        try run(output, crops)
     }
 
-    private func ask(_ net: Net, _ pictures: [Pixels]) throws -> [[Float]] {
+    private func run(_ net: Net, _ images: [Pixels]) throws -> [[Float]] {
         let (input, output) = (net.part.input, net.part.output)
-        let inputs = try pictures.map { picture -> MLFeatureProvider in
-            let value = MLFeatureValue(multiArray: try Self.planes(of: picture))
+        let inputs = try images.map { image -> MLFeatureProvider in
+            let value = MLFeatureValue(multiArray: try Self.planes(of: image))
             return try MLDictionaryFeatureProvider(dictionary: [input: value])
         }
         return try net.model.results(inputs, name: output)
     }
 
-    /// A plane of red, one of green and one of blue, 0 to 255: standardisation is inside the nets.
-    private static func planes(of picture: Pixels) throws -> MLMultiArray {
-        let size = picture.width * picture.height
-        let shape = [1, 3, picture.height, picture.width].map { NSNumber(value: $0) }
+    /// Returns the red, green and blue planes, 0 to 255; the nets include the standardisation.
+    private static func planes(of image: Pixels) throws -> MLMultiArray {
+        let size = image.width * image.height
+        let shape = [1, 3, image.height, image.width].map { NSNumber(value: $0) }
         let array = try MLMultiArray(shape: shape, dataType: .float32)
         let target = array.dataPointer.assumingMemoryBound(to: Float.self)
         for colour in 0..<3 {
             for pixel in 0..<size {
-                target[colour * size + pixel] = Float(picture.values[pixel * 3 + colour])
+                target[colour * size + pixel] = Float(image.values[pixel * 3 + colour])
             }
         }
         return array

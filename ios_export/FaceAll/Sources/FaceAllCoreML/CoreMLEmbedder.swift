@@ -4,20 +4,21 @@ import CoreVideo
 import FaceAllCore
 import Foundation
 
-/// The embedder in Core ML. One picture after the other goes through it; calls from many tasks wait for their turn.
+/// The embedder in Core ML. Concurrent calls run one after the other.
 ///
-/// Crops go in as pixels in sRGB: their standardisation and the vectors' unit length are inside the model.
+/// Inputs are crops in sRGB; the model includes the standardisation and returns unit vectors.
 public actor CoreMLEmbedder: FaceEmbedding {
     public nonisolated let manifest: Manifest
     private let part: ModelContract.Part
     private let model: MLModel
 
-    /// Load the embedder of a package; the first time it is compiled, which takes seconds.
+    /// Loads the embedder of a package. The first call compiles it, which takes seconds.
     ///
     /// - Parameters:
-    ///   - compiled: where its compiled copy is kept
-    ///   - units: which processors may run it
-    /// - Throws: `FaceAllError.badModel` where the model is absent or Core ML refuses it.
+    ///   - package: The package with the embedder.
+    ///   - compiled: The compiled copies.
+    ///   - units: The processors that may run the embedder.
+    /// - Throws: `FaceAllError.badModel` if the model is missing or Core ML cannot load it.
     public static func load(
         _ package: ModelPackage, compiled: CompiledModels, units: MLComputeUnits = .all
     ) async throws -> CoreMLEmbedder {
@@ -30,14 +31,14 @@ public actor CoreMLEmbedder: FaceEmbedding {
         model = try compiled.model(at: try package.url(of: part), sha256: part.sha256, units: units)
     }
 
-    /// The vectors of crops that are cut out already, of unit length.
+    /// Returns one unit vector for each crop.
     ///
-    /// - Throws: `FaceAllError.badPicture` for crops of another size, `badModel` where the model gives something else.
+    /// - Throws: `FaceAllError.badImage` if a crop has another size, `badModel` if the output has another dimension.
     public func embed(crops: [Pixels]) async throws -> [[Float]] {
         let (width, height) = (manifest.inputSize[0], manifest.inputSize[1])
         for crop in crops where crop.width != width || crop.height != height {
-            throw FaceAllError.badPicture(
-                "a crop has \(crop.width) x \(crop.height) pixels, the model takes \(width) x \(height)"
+            throw FaceAllError.badImage(
+                "a crop has \(crop.width) x \(crop.height) pixels, the model expects \(width) x \(height)"
             )
         }
         let inputs = try crops.map { crop -> MLFeatureProvider in
@@ -47,7 +48,7 @@ public actor CoreMLEmbedder: FaceEmbedding {
         return try model.results(inputs, name: part.output).map { vector in
             guard vector.count == manifest.embeddingSize else {
                 throw FaceAllError.badModel(
-                    "the embedder gives \(vector.count) numbers, expected \(manifest.embeddingSize)"
+                    "the embedder returned \(vector.count) dimensions, expected \(manifest.embeddingSize)"
                 )
             }
             return vector
@@ -56,7 +57,7 @@ public actor CoreMLEmbedder: FaceEmbedding {
 }
 
 extension MLModel {
-    /// What the model says about each input, as plain numbers in C order.
+    /// Returns the model's output for each input, as values in C order.
     func results(_ inputs: [MLFeatureProvider], name: String) throws -> [[Float]] {
         if inputs.isEmpty {
             return []
@@ -64,7 +65,7 @@ extension MLModel {
         let answers = try predictions(from: MLArrayBatchProvider(array: inputs), options: MLPredictionOptions())
         return try (0..<answers.count).map { number in
             guard let array = answers.features(at: number).featureValue(for: name)?.multiArrayValue else {
-                throw FaceAllError.badModel("the model gives no numbers called '\(name)'")
+                throw FaceAllError.badModel("the model has no output array '\(name)'")
             }
             return array.numbers
         }
@@ -72,7 +73,7 @@ extension MLModel {
 }
 
 extension MLMultiArray {
-    /// All numbers in C order, whatever their type and their distances in memory.
+    /// All values in C order, for any data type and strides.
     var numbers: [Float] {
         var expected = 1
         var isDense = true

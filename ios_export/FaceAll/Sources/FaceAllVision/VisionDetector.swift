@@ -4,22 +4,24 @@ import FaceAllCore
 import Foundation
 import Vision
 
-/// Faces as Apple's Vision finds them, instead of MTCNN: faster, with boxes that are drawn a little differently.
+/// Finds faces with Apple's Vision framework instead of MTCNN: faster, with slightly different boxes.
 ///
-/// The embedder's crop rule was measured on MTCNN's boxes. For a gallery that comes from a server use MTCNN; with Vision
-/// enrol and recognise on phones alone.
+/// The crop rule of the embedder was measured with MTCNN's boxes. Use MTCNN for a gallery from a server; use Vision
+/// only if people are enrolled and recognised on phones.
 public struct VisionDetector: FaceFinding {
-    private let image: @Sendable (Pixels) throws -> CGImage
+    private let makeImage: @Sendable (Pixels) throws -> CGImage
 
-    /// - Parameter image: makes a picture of the system's own, as `Pictures.image(of:)` does
-    public init(image: @escaping @Sendable (Pixels) throws -> CGImage) {
-        self.image = image
+    /// Creates a detector.
+    ///
+    /// - Parameter makeImage: Converts an image to a `CGImage`, such as `ImageConverter.cgImage(of:)`.
+    public init(makeImage: @escaping @Sendable (Pixels) throws -> CGImage) {
+        self.makeImage = makeImage
     }
 
-    /// Every face of an upright picture, surest first, of equals the larger.
-    public func faces(in picture: Pixels) async throws -> [Face] {
-        let found = try observations(in: try image(picture))
-        return found.map { $0.normalized.face(inWidth: picture.width, height: picture.height) }
+    /// Returns every face of an upright image by descending confidence, the larger first if it is equal.
+    public func faces(in image: Pixels) async throws -> [Face] {
+        let found = try observations(in: try makeImage(image))
+        return found.map { $0.normalized.face(inWidth: image.width, height: image.height) }
             .sorted { ($0.score, $0.box.area) > ($1.score, $1.box.area) }
     }
 
@@ -31,11 +33,11 @@ public struct VisionDetector: FaceFinding {
 }
 
 extension VNFaceObservation {
-    /// The same without Vision's types.
+    /// The face without Vision's types.
     var normalized: NormalizedFace {
         let box = boundingBox
         func points(_ region: VNFaceLandmarkRegion2D?) -> [NormalizedFace.NormalizedPoint] {
-            (region?.normalizedPoints ?? []).map { point in // in parts of the box
+            (region?.normalizedPoints ?? []).map { point in // fractions of the box
                 NormalizedFace.NormalizedPoint(
                     x: Double(box.origin.x + point.x * box.size.width),
                     y: Double(box.origin.y + point.y * box.size.height)

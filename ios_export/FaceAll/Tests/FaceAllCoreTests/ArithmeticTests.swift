@@ -6,13 +6,13 @@ final class ArithmeticTests: XCTestCase {
     private struct Boxes: Decodable {
         struct Usable: Decodable { let width: Int, height: Int, are: [Bool] }
         struct Case: Decodable { let limit: Float, kind: Overlap, kept: [Int] }
-        struct Chief: Decodable { let width: Int, height: Int, `is`: Int }
+        struct Primary: Decodable { let width: Int, height: Int, `is`: Int }
         let boxes, offsets, points, moved, placed, squares, crowd: [[Float]]
         let areas, scores: [Float]
         let usable: Usable
         let overlaps: [String: [[Float]]]
         let suppressed: [Case]
-        let chief: Chief
+        let primary: Primary
     }
 
     func testBoxesAreMovedSquaredAndPlacedAsOnTheServer() throws {
@@ -29,7 +29,7 @@ final class ArithmeticTests: XCTestCase {
         }
     }
 
-    func testTheSameBoxesSurviveSuppression() throws {
+    func testSuppressionKeepsTheSameBoxes() throws {
         let golden: Boxes = try Golden.read("boxes.json")
         let crowd = golden.crowd.map { Box($0) }
         for (kind, rows) in golden.overlaps {
@@ -45,22 +45,24 @@ final class ArithmeticTests: XCTestCase {
         }
     }
 
-    func testTheChiefFaceIsTheSame() throws {
+    func testThePrimaryFaceIsTheSame() throws {
         let golden: Boxes = try Golden.read("boxes.json")
         let faces = golden.boxes.prefix(5).map { Face(box: Box($0), score: 1, landmarks: []) }
-        XCTAssertEqual(chiefFace(faces, width: golden.chief.width, height: golden.chief.height), golden.chief.is)
-        XCTAssertNil(chiefFace([], width: 10, height: 10))
+        XCTAssertEqual(
+            primaryFace(faces, width: golden.primary.width, height: golden.primary.height), golden.primary.is
+        )
+        XCTAssertNil(primaryFace([], width: 10, height: 10))
     }
 
     private struct Plans: Decodable {
         struct Plan: Decodable {
-            let picture, canvas, cells, owned, ownerSums: [Int]
+            let image, canvas, cells, owned, ownerSums: [Int]
             let minFace, factor: Double
             let levels, strips: [[Int]]
             let scales: [Float]
         }
 
-        struct Drawn: Decodable { let picture: GoldenPicture, minFace: Double, canvas: GoldenPicture }
+        struct Drawn: Decodable { let image: GoldenImage, minFace: Double, canvas: GoldenImage }
         let plans: [Plan]
         let drawn: Drawn
     }
@@ -69,9 +71,9 @@ final class ArithmeticTests: XCTestCase {
         let golden: Plans = try Golden.read("pyramid.json")
         XCTAssertGreaterThanOrEqual(golden.plans.count, 7)
         for plan in golden.plans {
-            let what = "picture \(plan.picture)"
+            let what = "image \(plan.image)"
             let made = Pyramid(
-                width: plan.picture[0], height: plan.picture[1], minFace: plan.minFace, factor: plan.factor
+                width: plan.image[0], height: plan.image[1], minFace: plan.minFace, factor: plan.factor
             )
             XCTAssertEqual([made.width, made.height], plan.canvas, what)
             XCTAssertEqual(made.levels.map { [$0.x, $0.y, $0.width, $0.height] }, plan.levels, what)
@@ -96,24 +98,24 @@ final class ArithmeticTests: XCTestCase {
 
     func testTheCanvasHasTheSameBytes() throws {
         let golden: Plans = try Golden.read("pyramid.json")
-        let picture = try golden.drawn.picture.pixels()
+        let image = try golden.drawn.image.pixels()
         let pyramid = Pyramid(
-            width: picture.width, height: picture.height, minFace: golden.drawn.minFace, factor: 0.709
+            width: image.width, height: image.height, minFace: golden.drawn.minFace, factor: 0.709
         )
-        assertSame(pyramid.drawn(from: Squares.halvings(picture)), try golden.drawn.canvas.pixels())
+        assertSame(pyramid.drawn(from: Squares.halvings(image)), try golden.drawn.canvas.pixels())
     }
 
     private struct Scaling: Decodable {
-        let picture: GoldenPicture
-        let resized, halvings: [GoldenPicture]
+        let image: GoldenImage
+        let resized, halvings: [GoldenImage]
     }
 
-    func testScaledPicturesHaveTheSameBytes() throws {
+    func testScaledImagesHaveTheSameBytes() throws {
         let golden: Scaling = try Golden.read("scaling.json")
-        let picture = try golden.picture.pixels()
+        let image = try golden.image.pixels()
         XCTAssertGreaterThan(golden.resized.count, 10)
         for other in golden.resized {
-            let made = picture.resized(width: other.width, height: other.height)
+            let made = image.resized(width: other.width, height: other.height)
             assertSame(made, try other.pixels(), "\(other.width) x \(other.height)")
         }
         let first = try golden.halvings[0].pixels()
@@ -130,16 +132,16 @@ final class ArithmeticTests: XCTestCase {
 
     private struct Crops: Decodable {
         struct Rule: Decodable { let rule: CropRule, regions: [[Double]] }
-        struct Crop: Decodable { let region: [Double], crop: GoldenPicture }
+        struct Crop: Decodable { let region: [Double], crop: GoldenImage }
         let boxes: [[Float]]
         let width: Int
         let height: Int
         let rules: [Rule]
-        let picture: GoldenPicture
+        let image: GoldenImage
         let crops: [Crop]
     }
 
-    func testFacesAreCutWhereTheServerCutsThem() throws {
+    func testCropRegionsAreThoseOfTheServer() throws {
         let golden: Crops = try Golden.read("crops.json")
         XCTAssertEqual(golden.rules.count, 5)
         for rule in golden.rules {
@@ -152,21 +154,21 @@ final class ArithmeticTests: XCTestCase {
         }
     }
 
-    func testCropsAreAtMostOneLevelOff() throws {
+    func testCropsDifferByAtMostOneLevel() throws {
         let golden: Crops = try Golden.read("crops.json")
-        let picture = try golden.picture.pixels()
+        let image = try golden.image.pixels()
         for crop in golden.crops {
             let region = Region(x0: crop.region[0], y0: crop.region[1], x1: crop.region[2], y1: crop.region[3])
-            let made = try picture.cropped(region, width: crop.crop.width, height: crop.crop.height)
+            let made = try image.cropped(region, width: crop.crop.width, height: crop.crop.height)
             assertSame(made, try crop.crop.pixels(), levels: 1, "region \(crop.region) as \(crop.crop.width)")
         }
     }
 
-    func testRegionsThatNobodyCanCutAreRefused() {
-        let picture = Pixels(width: 8, height: 8)
+    func testInvalidRegionsAreRefused() {
+        let image = Pixels(width: 8, height: 8)
         for edges in [[0, 0, 0, 4], [4, 0, 2, 4], [0, 0, Double.nan, 4], [0, 0, 2e7, 4]] {
             let region = Region(x0: edges[0], y0: edges[1], x1: edges[2], y1: edges[3])
-            XCTAssertThrowsError(try picture.cropped(region, width: 4, height: 4), "\(edges)")
+            XCTAssertThrowsError(try image.cropped(region, width: 4, height: 4), "\(edges)")
         }
         XCTAssertThrowsError(try Pixels(width: 2, height: 2, values: [1, 2, 3]))
     }
@@ -180,16 +182,16 @@ final class ArithmeticTests: XCTestCase {
             let box: [Float]
             let usable: Bool
             let matrix: [[Double]]
-            let crop: GoldenPicture
+            let crop: GoldenImage
         }
 
-        let picture: GoldenPicture
+        let image: GoldenImage
         let cases: [Case]
     }
 
     func testFacesAreAlignedAsOnTheServer() throws {
         let golden: Alignments = try Golden.read("alignment.json")
-        let picture = try golden.picture.pixels()
+        let image = try golden.image.pixels()
         XCTAssertGreaterThanOrEqual(golden.cases.count, 8)
         for one in golden.cases {
             let points = one.landmarks.map { Point(x: $0[0], y: $0[1]) }
@@ -200,23 +202,23 @@ final class ArithmeticTests: XCTestCase {
                 XCTAssertEqual(number, expected, accuracy: 1e-9 * max(abs(expected), 1), one.name)
             }
             XCTAssertEqual(one.alignment.isUsable(face), one.usable, one.name)
-            let made = try picture.warped(map, width: one.size[0], height: one.size[1], border: one.alignment.border)
+            let made = try image.warped(map, width: one.size[0], height: one.size[1], border: one.alignment.border)
             assertSame(made, try one.crop.pixels(), levels: 1, one.name)
         }
     }
 
     private struct GoldenSquares: Decodable {
-        struct Cut: Decodable { let size: Int, crops: [GoldenPicture] }
-        let picture: GoldenPicture
+        struct Cut: Decodable { let size: Int, crops: [GoldenImage] }
+        let image: GoldenImage
         let boxes: [[Float]]
         let cut: [Cut]
     }
 
-    func testSquaresForTheNetsAreAtMostOneLevelOff() throws {
+    func testSquaresForTheNetsDifferByAtMostOneLevel() throws {
         let golden: GoldenSquares = try Golden.read("squares.json")
-        let pictures = Squares.halvings(try golden.picture.pixels())
+        let images = Squares.halvings(try golden.image.pixels())
         for cut in golden.cut {
-            let made = Squares.cut(golden.boxes.map { Box($0) }, from: pictures, size: cut.size)
+            let made = Squares.cut(golden.boxes.map { Box($0) }, from: images, size: cut.size)
             XCTAssertEqual(made.count, cut.crops.count)
             for (one, other) in zip(made, cut.crops) {
                 assertSame(one, try other.pixels(), levels: 1, "size \(cut.size)")
@@ -227,8 +229,8 @@ final class ArithmeticTests: XCTestCase {
     func testColoursOfABufferAreNotSwapped() throws {
         let bytes: [UInt8] = [1, 2, 3, 255, 4, 5, 6, 255, 0, 0, 0, 0, 7, 8, 9, 255, 10, 11, 12, 255, 0, 0, 0, 0]
         try bytes.withUnsafeBytes { buffer in
-            let picture = try Pixels(fourBytes: buffer, width: 2, height: 2, rowBytes: 12, order: [2, 1, 0])
-            XCTAssertEqual(picture.values, [3, 2, 1, 6, 5, 4, 9, 8, 7, 12, 11, 10])
+            let image = try Pixels(fourBytes: buffer, width: 2, height: 2, rowBytes: 12, order: [2, 1, 0])
+            XCTAssertEqual(image.values, [3, 2, 1, 6, 5, 4, 9, 8, 7, 12, 11, 10])
             XCTAssertThrowsError(try Pixels(fourBytes: buffer, width: 3, height: 3, rowBytes: 12, order: [0, 1, 2]))
         }
     }

@@ -2,13 +2,13 @@ import Foundation
 import XCTest
 @testable import FaceAllCore
 
-/// A whole detection with the nets' answers as the server had them.
+/// A complete detection with the outputs of the nets as recorded on the server.
 final class DetectionTests: XCTestCase {
-    struct Call: Decodable { let crops: [GoldenPicture], answers: [[Float]] }
-    struct Proposal: Decodable { let canvas: GoldenPicture, rows: Int, columns: Int, values: Data }
+    struct Call: Decodable { let crops: [GoldenImage], answers: [[Float]] }
+    struct Proposal: Decodable { let canvas: GoldenImage, rows: Int, columns: Int, values: Data }
     struct Found: Decodable { let boxes, landmarks: [[Float]], scores: [Float] }
     struct Detection: Decodable {
-        let picture: GoldenPicture
+        let image: GoldenImage
         let minFace: Double
         let thresholds: [Double]
         let proposals: [Proposal]
@@ -16,7 +16,7 @@ final class DetectionTests: XCTestCase {
         let faces: Found
     }
 
-    /// Answers with what was recorded, after a look at what it is asked about.
+    /// Nets that return the recorded outputs and check their inputs.
     actor RecordedNets: MTCNNNets {
         private let detection: Detection
         private(set) var calls = [0, 0, 0]
@@ -55,7 +55,7 @@ final class DetectionTests: XCTestCase {
         let golden: Detection = try Golden.read("detection.json")
         let nets = RecordedNets(golden)
         let detector = try Detector(nets: nets, minFace: golden.minFace, thresholds: golden.thresholds)
-        let faces = try await detector.detect(in: try golden.picture.pixels())
+        let faces = try await detector.detect(in: try golden.image.pixels())
         let calls = await nets.calls
         XCTAssertEqual(calls, [golden.proposals.count, golden.refinements.count, golden.finals.count])
         XCTAssertEqual(faces.count, 2)
@@ -67,27 +67,27 @@ final class DetectionTests: XCTestCase {
         }
     }
 
-    func testAPictureSmallerThanAFaceHasNone() async throws {
+    func testAnImageSmallerThanTheSmallestFaceHasNoFaces() async throws {
         let golden: Detection = try Golden.read("detection.json")
         let detector = try Detector(nets: RecordedNets(golden), minFace: 24)
         let faces = try await detector.detect(in: Pixels(width: 20, height: 200))
         XCTAssertEqual(faces, [])
     }
 
-    /// Nets that do not give what they promise.
+    /// Nets whose outputs have the wrong shape.
     private struct BrokenNets: MTCNNNets {
         func propose(_ canvas: Pixels) async throws -> Proposals { Proposals(rows: 3, columns: 3, values: [1]) }
         func refine(_ crops: [Pixels]) async throws -> [[Float]] { [] }
         func finish(_ crops: [Pixels]) async throws -> [[Float]] { [] }
     }
 
-    func testAnswersOfAnotherShapeAreRefused() async throws {
+    func testOutputsOfAnotherShapeAreRefused() async throws {
         let detector = try Detector(nets: BrokenNets())
         do {
             _ = try await detector.detect(in: Pixels(width: 60, height: 60))
             XCTFail("expected an error")
         } catch let error as FaceAllError {
-            XCTAssertEqual(error, .badModel("the proposal net gives 1 numbers for 3 x 3 cells, expected 5 for each"))
+            XCTAssertEqual(error, .badModel("the proposal net returned 1 values for 3 x 3 cells, expected 5 for each"))
         }
     }
 

@@ -30,7 +30,7 @@ final class GalleryTests: XCTestCase {
         (0..<size).map { $0 == place ? 1 : 0 }
     }
 
-    /// Ann with two faces, Bo with one, and one of nobody.
+    /// Ann with two faces, Bo with one, and one unassigned face.
     private func example() throws -> Gallery {
         var gallery = try Gallery(model: model, size: 4, threshold: 1)
         try gallery.enrol(face, vector: vector(0), name: "Ann", photo: photo("a"), thumbnail: jpeg, now: noon)
@@ -65,7 +65,7 @@ final class GalleryTests: XCTestCase {
         XCTAssertEqual(try gallery.recognise(vector(0))?.person?.name, "Ann")
         XCTAssertNil(try gallery.recognise(vector(1), limit: 0.5))
         XCTAssertEqual(try gallery.recognise(vector(1), limit: 0.9)?.person?.name, "Ann")
-        XCTAssertNil(try gallery.recognise(vector(3)), "a face of nobody names nobody")
+        XCTAssertNil(try gallery.recognise(vector(3)), "an unassigned face gives no name")
         XCTAssertEqual(try gallery.search(vector(3), count: 1).map(\.distance), [0])
         XCTAssertThrowsError(try gallery.search([1, 0], count: 1))
         XCTAssertThrowsError(try gallery.search([2, 0, 0, 0], count: 1))
@@ -92,15 +92,15 @@ final class GalleryTests: XCTestCase {
         XCTAssertThrowsError(try gallery.remove(person: ann))
     }
 
-    func testTheLastFaceTakesItsPersonAlong() throws {
+    func testAPersonWithoutFacesIsRemoved() throws {
         var gallery = try example()
         let bo = try id("Bo", gallery)
         try gallery.remove(face: try XCTUnwrap(gallery.faces(of: bo).first).id)
         XCTAssertNil(gallery.person(bo))
-        XCTAssertThrowsError(try gallery.remove(face: "nobody's"))
+        XCTAssertThrowsError(try gallery.remove(face: "unknown"))
     }
 
-    func testWhatDoesNotFitIsNotTakenUp() throws {
+    func testInvalidValuesAreNotEnrolled() throws {
         var gallery = try example()
         let before = gallery
         XCTAssertThrowsError(
@@ -145,7 +145,7 @@ final class GalleryTests: XCTestCase {
         XCTAssertEqual(try gallery.recognise(gallery.vector(number))?.person?.name, "Ann")
     }
 
-    func testTheServersBundleComesBackTheSame() throws {
+    func testARoundTripKeepsTheServersBundle() throws {
         let data = try Golden.data("server.faceall")
         let gallery = try Gallery(bundle: data)
         let again = try Gallery(bundle: try gallery.bundle())
@@ -157,8 +157,8 @@ final class GalleryTests: XCTestCase {
         }
     }
 
-    /// Writes what the server's tests read, where FACEALL_WRITE_BUNDLE says: the server's bundle with two enrolments.
-    func testAPhoneEnrolsIntoTheServersBundle() throws {
+    /// Writes the server's bundle with two more faces to the path in FACEALL_WRITE_BUNDLE, for the Python tests.
+    func testFacesAreEnrolledIntoTheServersBundle() throws {
         var gallery = try Gallery(bundle: try Golden.data("server.faceall"))
         let known = gallery.vector(0)
         let turned = Array(known.reversed())
@@ -175,12 +175,12 @@ final class GalleryTests: XCTestCase {
         try XCTUnwrap(gallery.faces.first).thumbnail
     }
 
-    func testEveryDamagedByteIsNoticed() throws {
+    func testDamagedBytesAreDetected() throws {
         let data = try Golden.data("server.faceall")
         for place in stride(from: 0, to: data.count, by: 97) {
             var damaged = data
             damaged[place] ^= 0x10
-            if let gallery = try? Gallery(bundle: damaged) { // dates and versions of ZIP mean nothing here
+            if let gallery = try? Gallery(bundle: damaged) { // dates and versions of ZIP entries are ignored
                 XCTAssertEqual(gallery, try Gallery(bundle: data), "byte \(place)")
             }
         }
@@ -191,7 +191,7 @@ final class GalleryTests: XCTestCase {
         }
     }
 
-    func testANewerBundleIsToldFromADamagedOne() throws {
+    func testANewerBundleIsReportedAsNewerNotDamaged() throws {
         let old = try Archive(try Golden.data("server.faceall"))
         var new = Archive()
         for name in old.names {
@@ -212,7 +212,7 @@ final class GalleryTests: XCTestCase {
 
     // MARK: - Merging
 
-    func testMergingAddsWhatIsNewAndDoublesNothing() throws {
+    func testMergingAddsOnlyNewFacesAndPeople() throws {
         let server = try example()
         var phone = server
         try phone.enrol(face, vector: vector(1), name: "Cleo", photo: photo("p"), thumbnail: jpeg, now: noon)
@@ -247,7 +247,7 @@ final class GalleryTests: XCTestCase {
         XCTAssertEqual(merged.faces(of: try id("Bob", merged)).count, 3)
     }
 
-    func testARemovedFaceStaysAwayUnlessItIsRestored() throws {
+    func testARemovedFaceIsAddedAgainOnlyIfItIsRestored() throws {
         let server = try example()
         var phone = server
         try phone.remove(person: try id("Ann", phone))
@@ -266,7 +266,7 @@ final class GalleryTests: XCTestCase {
 
     // MARK: - The contract and the checksums
 
-    func testTheManifestIsUnderstood() throws {
+    func testTheManifestIsRead() throws {
         let manifest = try Manifest(json: try Golden.data("manifest.json"))
         XCTAssertEqual(manifest.name, "facenet-example")
         XCTAssertEqual(manifest.embeddingSize, 16)
@@ -285,7 +285,7 @@ final class GalleryTests: XCTestCase {
         XCTAssertThrowsError(try ModelContract(json: Data("no JSON".utf8)))
     }
 
-    func testUnknownJSONGoesOutAsItCameIn() throws {
+    func testUnknownJSONIsWrittenUnchanged() throws {
         let text = #"{"a":[1,2.5,null,true,"x"],"b":{"c":0.0078125}}"#
         let value = try JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
         let encoder = JSONEncoder()
@@ -293,7 +293,7 @@ final class GalleryTests: XCTestCase {
         XCTAssertEqual(String(data: try encoder.encode(value), encoding: .utf8), text)
     }
 
-    func testChecksumsAreThePublishedOnes() {
+    func testChecksumsEqualPublishedTestVectors() {
         XCTAssertEqual(sha256(Data()), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
         XCTAssertEqual(sha256(Data("abc".utf8)), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
         XCTAssertEqual(

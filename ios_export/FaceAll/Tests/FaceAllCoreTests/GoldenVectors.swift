@@ -2,8 +2,11 @@ import Foundation
 import XCTest
 @testable import FaceAllCore
 
-/// The golden vectors, which the server's own functions wrote.
+/// The golden vectors, which the Python functions of the server wrote.
 enum Golden {
+    /// Keys of the files that differ from the names of the properties.
+    private static let renamedKeys = ["picture": "image", "chief": "primary"]
+
     static func data(_ name: String) throws -> Data {
         let url = try XCTUnwrap(Bundle.module.url(forResource: "Vectors/\(name)", withExtension: nil), "no \(name)")
         return try Data(contentsOf: url)
@@ -11,12 +14,28 @@ enum Golden {
 
     static func read<Value: Decodable>(_ name: String) throws -> Value {
         let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        decoder.keyDecodingStrategy = .custom { path in
+            let key = path.last?.stringValue ?? ""
+            return Key(stringValue: renamedKeys[key] ?? camelCase(key))
+        }
         return try decoder.decode(Value.self, from: try data(name))
+    }
+
+    private struct Key: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    private static func camelCase(_ key: String) -> String {
+        let words = key.split(separator: "_")
+        return ([String(words.first ?? "")] + words.dropFirst().map(\.capitalized)).joined()
     }
 }
 
-struct GoldenPicture: Decodable {
+struct GoldenImage: Decodable {
     let width: Int
     let height: Int
     let values: Data
@@ -34,7 +53,7 @@ extension Box {
     var edges: [Float] { [x0, y0, x1, y1] }
 }
 
-/// Numbers that agree to a relative part of 1e-6, which is what float32 can promise.
+/// Asserts that values agree to a relative error of 1e-6, the precision of float32.
 func assertClose(
     _ actual: [Float], _ expected: [Float], within bound: Float = 1e-6, _ what: String = "",
     file: StaticString = #filePath, line: UInt = #line
@@ -45,7 +64,7 @@ func assertClose(
     }
 }
 
-/// Pictures of one size whose values are at most so many levels apart.
+/// Asserts that two images have the same size and that their values differ by at most `levels`.
 func assertSame(
     _ actual: Pixels, _ expected: Pixels, levels: Int = 0, _ what: String = "",
     file: StaticString = #filePath, line: UInt = #line

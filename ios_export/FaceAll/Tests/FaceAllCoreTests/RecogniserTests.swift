@@ -2,13 +2,13 @@ import Foundation
 import XCTest
 @testable import FaceAllCore
 
-/// The whole way on stand-ins: a face is a square of one colour on black, its vector is the colour's.
+/// Recognition with simple test doubles: a face is a square of one colour on black, and its vector is that colour.
 final class RecogniserTests: XCTestCase {
     private struct SquareFinder: FaceFinding {
-        func faces(in picture: Pixels) async throws -> [Face] {
+        func faces(in image: Pixels) async throws -> [Face] {
             var box: Box?
-            for row in 0..<picture.height {
-                for column in 0..<picture.width where picture.values[(row * picture.width + column) * 3] > 0 {
+            for row in 0..<image.height {
+                for column in 0..<image.width where image.values[(row * image.width + column) * 3] > 0 {
                     let (x, y) = (Float(column), Float(row))
                     let old = box ?? Box(x0: x, y0: y, x1: x + 1, y1: y + 1)
                     box = Box(
@@ -34,14 +34,14 @@ final class RecogniserTests: XCTestCase {
         }
     }
 
-    private func picture(_ colour: [UInt8]) -> Pixels {
-        var picture = Pixels(width: 60, height: 50)
+    private func image(_ colour: [UInt8]) -> Pixels {
+        var image = Pixels(width: 60, height: 50)
         for row in 10..<30 {
             for column in 20..<40 {
-                picture.values.replaceSubrange(((row * 60 + column) * 3)..<((row * 60 + column) * 3 + 3), with: colour)
+                image.values.replaceSubrange(((row * 60 + column) * 3)..<((row * 60 + column) * 3 + 3), with: colour)
             }
         }
-        return picture
+        return image
     }
 
     private let model = GalleryModel(name: "colours", fingerprint: String(repeating: "c", count: 64), manifest: .null)
@@ -54,39 +54,39 @@ final class RecogniserTests: XCTestCase {
         )
     }
 
-    func testWhoIsEnrolledIsRecognisedAlsoAfterARestart() async throws {
+    func testEnrolledPeopleAreRecognisedAfterARestart() async throws {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).faceall")
         defer { try? FileManager.default.removeItem(at: url) }
         let first = try recogniser(url, model)
-        let red = picture([250, 10, 10]), blue = picture([10, 10, 250])
+        let red = image([250, 10, 10]), blue = image([10, 10, 250])
         let stored = try await first.enrol(red, name: "Ann", file: Data(red.values), fileName: "red.jpg")
         XCTAssertEqual(stored?.face.box, Box(x0: 20, y0: 10, x1: 40, y1: 30))
         let again = try await first.enrol(red, name: "Anna", file: Data(red.values), fileName: "red.jpg")
-        XCTAssertEqual(again?.id, stored?.id, "the same face of the same photo is not doubled")
+        XCTAssertEqual(again?.id, stored?.id, "the same face of the same photo is not added twice")
         try await first.enrol(blue, name: "Bo", file: Data(blue.values), fileName: "blue.jpg")
 
         let second = try recogniser(url, model)
         let names = await second.gallery.people.map(\.name)
         XCTAssertEqual(names.sorted(), ["Anna", "Bo"])
-        let found = try await second.recognise(picture([240, 20, 15]))
+        let found = try await second.recognise(image([240, 20, 15]))
         XCTAssertEqual(found.map { $0.match?.person?.name }, ["Anna"])
-        let stranger = try await second.recognise(picture([10, 250, 10]))
+        let stranger = try await second.recognise(image([10, 250, 10]))
         XCTAssertEqual(stranger.map(\.match), [nil])
-        let nobody = try await second.enrol(Pixels(width: 60, height: 50), name: "C", file: Data(), fileName: "x")
-        XCTAssertNil(nobody)
+        let missing = try await second.enrol(Pixels(width: 60, height: 50), name: "C", file: Data(), fileName: "x")
+        XCTAssertNil(missing)
     }
 
     func testAChangeThatFailsChangesNothing() async throws {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).faceall")
         defer { try? FileManager.default.removeItem(at: url) }
         let recogniser = try recogniser(url, model)
-        let red = picture([250, 10, 10])
+        let red = image([250, 10, 10])
         try await recogniser.enrol(red, name: "Ann", file: Data(red.values), fileName: "red.jpg")
         let before = await recogniser.gallery
         do {
             try await recogniser.change { gallery in
                 try gallery.remove(person: gallery.people[0].id)
-                try gallery.remove(person: "nobody")
+                try gallery.remove(person: "unknown")
             }
             XCTFail("expected an error")
         } catch is FaceAllError {}
@@ -103,7 +103,7 @@ final class RecogniserTests: XCTestCase {
         XCTAssertThrowsError(try recogniser(url, other))
     }
 
-    func testGoldenCropsTellAGoodModelFromABadOne() async throws {
+    func testGoldenCropsDistinguishAGoodModelFromABadOne() async throws {
         let manifest = try Manifest(json: try Golden.data("manifest.json"))
         let embedder = ColourEmbedder(manifest: manifest)
         let crop = Data(Pixels(width: 4, height: 4, gray: 9).values).base64EncodedString()
@@ -123,8 +123,8 @@ final class RecogniserTests: XCTestCase {
         XCTAssertThrowsError(try GoldenCrops(json: Data("{}".utf8)))
     }
 
-    func testPicturesAreTurnedAsEXIFSays() throws {
-        // the letter F, whose eight positions differ; 6: the camera was turned left, so rows become columns
+    func testEXIFOrientationIsApplied() throws {
+        // an asymmetric pattern, so that all eight orientations differ
         let upright = try Pixels(width: 2, height: 3, values: [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6])
         let stored: [Int: (Int, [UInt8])] = [
             1: (2, [1, 2, 3, 4, 5, 6]), 2: (2, [2, 1, 4, 3, 6, 5]), 3: (2, [6, 5, 4, 3, 2, 1]),
@@ -139,7 +139,7 @@ final class RecogniserTests: XCTestCase {
         XCTAssertThrowsError(try upright.upright(exif: 9))
     }
 
-    func testVisionsFacesBecomePixels() {
+    func testVisionFacesAreConvertedToPixels() {
         typealias Spot = NormalizedFace.NormalizedPoint
         var face = NormalizedFace(
             x: 0.25, y: 0.5, width: 0.5, height: 0.25, confidence: 0.75,
