@@ -341,7 +341,7 @@ def test_threshold_travels(server: Gallery, tmp_path: Path, monkeypatch: pytest.
     found = json.loads(read_parts(server.index.export_bundle(tmp_path / "a.faceall").path)["manifest.json"])
     assert found["threshold"] is None
     given = MatchThreshold(0.875, 0.001, "calibration")
-    monkeypatch.setattr(Context, "match_threshold", property(lambda self: given))
+    monkeypatch.setattr(Context, "pair_threshold", property(lambda self: given))
     found = json.loads(read_parts(server.index.export_bundle(tmp_path / "b.faceall").path)["manifest.json"])
     assert found["threshold"] == 0.875
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -360,7 +361,7 @@ def test_files_besides_the_database_have_a_folder(
     gallery = opened()
     assert gallery.folder.is_dir()
     assert tmp_path / "data" in gallery.folder.parents
-    upload = gallery.folder / "uploads" / ("0" * 64) / "1.png"
+    upload = gallery.folder / "uploads" / hashlib.sha256(photo.read_bytes()).hexdigest() / "1.png"
     upload.parent.mkdir(parents=True)
     upload.write_bytes(photo.read_bytes())
     list(gallery.register([upload]))

@@ -147,7 +147,7 @@ def test_a_photo_that_kills_every_worker_is_given_up_alone(
     (tmp_path / "deaths").mkdir()
     make = functools.partial(dying, tmp_path / "deaths", 1 + 13, 1000)
     results = {result.path.name: result for result in gallery.iter_register(photos, workers=hire(make))}
-    assert results.pop("13.png").message == "3 workers died while they looked at it"
+    assert results.pop("13.png").message == "3 workers died while they analysed it"
     assert {result.status for result in results.values()} == {"added"}
     assert len(gallery) == 19
     again = [result for result in gallery.iter_register(photos, workers=hire(colours)) if result.status != "unchanged"]

@@ -259,6 +259,18 @@ class FaceIndex:
             self._changed = True
             self._searcher.invalidate()
 
+    def removal(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Open a last transaction, in which the caller removes the files of the index; close the index afterwards.
+
+        Other threads and processes cannot write before the end.
+
+        Raises
+        ------
+        IndexBusyError
+            Another writer does not finish in time.
+        """
+        return self._storage.removal()
+
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """`with index.reading() as connection:` several statements on one snapshot; it cannot write.
 

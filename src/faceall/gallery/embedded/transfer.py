@@ -165,7 +165,7 @@ class EmbeddedTransfer:
         Other processes cannot write while `agree` is called, and find that the database has gone afterwards.
         """
         folder = self._index.folder
-        with self._index.transaction():
+        with self._index.removal():
             agree()
             if folder is not None and os.name != "nt":  # which keeps files that are open
                 _unlink(folder / DATABASE)

@@ -181,6 +181,13 @@ class Storage:
             self._write_lock.release()
 
     @contextmanager
+    def removal(self) -> Iterator[sqlite3.Connection]:
+        """Run a last transaction that removes the files of the database, which would else refuse to commit."""
+        with self.transaction() as connection:
+            self._files = None
+            yield connection
+
+    @contextmanager
     def _outermost(self) -> Iterator[None]:
         retry_while_busy(lambda: self._writer.execute("BEGIN IMMEDIATE"), self.name, self._timeout)
         self._depth, self._owner, self.changed = 1, threading.get_ident(), False

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from faceall.errors import ImageTooLargeError
-from faceall.images import read_header, read_image
+from faceall.images import decode_image, read_header
 from faceall.types import Image
 from faceall.web.refusal import RefusedError
 
@@ -79,7 +79,7 @@ class DecodeBudget:
             413 if the file is too large, 503 if the budget stays used up.
         """
         with self.hold(self._pixels_of(data), self._timeout):
-            yield read_image(data, max_pixels=self._max_pixels)
+            yield decode_image(data, max_pixels=self._max_pixels).pixels
 
     @contextmanager
     def hold(self, pixels: int, timeout: float | None = None) -> Iterator[None]:
