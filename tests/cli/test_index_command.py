@@ -48,7 +48,7 @@ def test_verify_and_repair_damage(run: Run, gallery: Path) -> None:
     done = run("index", "verify", exit_code=1)
     assert "1 faces without a thumbnail" in done.stderr
     assert "faceall index repair" in done.stderr
-    assert "done: 1 thumbnails were cut anew" in run("index", "repair").stdout
+    assert "done: 1 thumbnails were created again" in run("index", "repair").stdout
     assert "sound" in run("index", "verify").stdout
     assert "nothing was wrong" in run("index", "repair").stdout
 
@@ -99,7 +99,7 @@ def test_migrate_without_photos(run: Run, gallery: Path, two_models: None, portr
     """A photo that is gone is listed; with none left nothing changes and the way out is named."""
     (portraits / "Eileen" / "1.png").rename(portraits / "away.png")
     done = run("index", "migrate", "--model", "tiny-64")
-    assert "aside" in done.stdout
+    assert "stale" in done.stdout
     assert "the file is gone" in done.stdout
     assert "1 face without a photo" in run("index", "stats").stdout
     (portraits / "Mirror" / "1.png").unlink()
@@ -143,6 +143,6 @@ def test_import_of_other_programs(run: Run, tmp_path: Path) -> None:
 def test_no_gallery(run: Run, tmp_path: Path, command: str) -> None:
     """Where there is none, one line, and none is made."""
     done = run("index", command, exit_code=1)
-    assert "there is no gallery" in done.output
+    assert "holds no gallery" in done.output
     assert done.output.count("\n") == 1
     assert not (tmp_path / "gallery").exists()

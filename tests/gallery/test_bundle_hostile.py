@@ -136,7 +136,7 @@ FLAWS: dict[str, tuple[Callable[[Parts], Parts], str]] = {
     "twice": (edit("faces.json", lambda faces: faces.__setitem__(0, faces[1])), "the ids of faces is 'one twice'"),
     "two chiefs": (
         edit("faces.json", lambda faces: faces[0].update(photo=faces[1]["photo"])),
-        "chief faces is 'two of one photo'",
+        "primary faces is 'two of one photo'",
     ),
     "name": (edit("people.json", lambda people: people[0].update(name="  ")), "name is '  '"),
     "long name": (edit("people.json", lambda people: people[0].update(name="a" * 1001)), "a text of 1 to 1000"),
@@ -144,12 +144,12 @@ FLAWS: dict[str, tuple[Callable[[Parts], Parts], str]] = {
     "not JSON": (lambda parts: {**parts, "faces.json": b"[" * 100}, "faces.json: is not JSON"),
     "deep JSON": (lambda parts: {**parts, "people.json": b"[" * 300}, "people.json: (is not JSON|text)"),
     "many lists": (lambda parts: {**parts, "people.json": b"[" + b"[]," * 10**6 + b"[]]"}, "people.json: text is"),
-    "NaN in JSON": (lambda parts: {**parts, "people.json": b"[NaN, 1, 2]"}, "NaN is no number"),
+    "NaN in JSON": (lambda parts: {**parts, "people.json": b"[NaN, 1, 2]"}, "NaN is not a number"),
     "long number": (lambda parts: {**parts, "people.json": b"[" + b"9" * 9999 + b"]"}, "people.json: "),
     "not UTF-8": (lambda parts: {**parts, "people.json": b'["\xff"]'}, "people.json: is not JSON"),
     "no picture": (
         lambda parts: {**parts, next(name for name in parts if name.startswith("thumb")): b"GIF89a"},
-        "is no JPEG",
+        "is not a JPEG",
     ),
 }  # fmt: skip
 
@@ -209,7 +209,7 @@ def test_overlapping_entries_are_refused(target: Gallery, sound: Path, tmp_path:
     struct.pack_into("<I", data, start + 42, 0)  # the last entry lies where the first one does
     path = tmp_path / "bad.faceall"
     path.write_bytes(data)
-    refuse(target, path, "lies over another entry")
+    refuse(target, path, "overlaps another entry")
 
 
 def test_claims_cost_no_memory(target: Gallery, parts: Parts, tmp_path: Path) -> None:

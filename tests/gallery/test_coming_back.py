@@ -32,7 +32,7 @@ def away(gallery: Gallery, photos: Path) -> Path:
     folder = photos.parent / "away"
     (photos / "Ivy").rename(folder)
     statuses = [result.status for result in gallery.index.migrate(SlowEmbedder())]
-    assert statuses.count("aside") == 2
+    assert statuses.count("stale") == 2
     assert len(gallery) == 8
     return folder
 

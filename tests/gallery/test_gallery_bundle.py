@@ -137,12 +137,12 @@ def test_existing_file_is_replaced_only_when_asked(server: Gallery, tmp_path: Pa
     """A file of that name stays as it is, unless it shall be replaced; a folder stays in any case."""
     path = tmp_path / "mine.txt"
     path.write_text("mine")
-    with pytest.raises(IndexFileError, match=r"is there already.*--replace"):
+    with pytest.raises(IndexFileError, match=r"exists already.*--replace"):
         server.index.export_bundle(path)
     assert path.read_text() == "mine"
     server.index.export_bundle(path, replace=True)
     assert zipfile.is_zipfile(path)
-    with pytest.raises(IndexFileError, match="is there already"):
+    with pytest.raises(IndexFileError, match="exists already"):
         server.index.export_bundle(tmp_path, replace=True)
     assert not list(tmp_path.glob(".*.part"))
 
@@ -219,7 +219,7 @@ def test_name_of_somebody_else_is_not_taken(server: Gallery, bundle: Path, tmp_p
 
     parts = changed_json(read_parts(bundle), "people.json", change)
     result = server.index.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
-    assert "somebody else has that name" in result.conflicts[0]
+    assert "another person has that name" in result.conflicts[0]
     assert [(person.name, person.faces) for person in server.people] == [("Ann", 3), ("Bo", 2)]
 
 
@@ -295,7 +295,7 @@ def test_other_model_is_refused(bundle: Path, opened: Opener, photos: Path) -> N
     assert len(list(other.register(photos))) == 5
     before = snapshot(other)
     with pytest.raises(
-        IndexMismatchError, match=r"'colours \(.*\(8 numbers\), .* 'else .*faceall index migrate --model colours$"
+        IndexMismatchError, match=r"'colours \(.*\(8 dimensions\), .* 'else .*faceall index migrate --model colours$"
     ):
         other.index.import_bundle(bundle)
     assert snapshot(other) == before
@@ -414,7 +414,7 @@ def test_failed_import_changes_nothing(server: Gallery, bundle: Path, tmp_path: 
     parts = read_parts(bundle)
     parts[list(parts)[-1]] = b"no picture"
     other = opened("other")
-    with pytest.raises(IndexFileError, match="is no JPEG"):
+    with pytest.raises(IndexFileError, match="is not a JPEG"):
         other.index.import_bundle(write_parts(tmp_path / "bad.faceall", parts))
     assert (len(other), other.model, list(other.people)) == (0, None, [])
     assert other._index.connection.execute("SELECT count(*) FROM person_ids").fetchone() == (0,)

@@ -73,14 +73,14 @@ def test_statistics(server: Gallery) -> None:
 @pytest.mark.parametrize(
     ("statement", "problem", "told"),
     [
-        ("DELETE FROM thumbnails WHERE face < 4", "3 faces without a thumbnail", "3 thumbnails were cut anew"),
+        ("DELETE FROM thumbnails WHERE face < 4", "3 faces without a thumbnail", "3 thumbnails were created again"),
         ("UPDATE thumbnails SET jpeg = x'FFD8FF00' WHERE face = 9", "1 thumbnails that are", "1 thumbnails"),
         ("DELETE FROM files WHERE photo = 5", "1 photos without a file", "the place of the photo"),
         ("INSERT INTO people (name) VALUES ('Nemo')", "1 people without a face", "1 people without a face"),
-        ("UPDATE faces SET photo = 1 WHERE key = 2", "photos with two chief faces", "1 photos had two chief faces"),
-        ("UPDATE vectors SET vector = x'00' WHERE key = 3", "do not have 8 numbers", "1 faces whose vector"),
+        ("UPDATE faces SET photo = 1 WHERE key = 2", "photos with two primary faces", "1 photos had two primary faces"),
+        ("UPDATE vectors SET vector = x'00' WHERE key = 3", "do not have 8 dimensions", "1 faces whose vector"),
         ("INSERT INTO vectors SELECT 999, added, vector FROM vectors LIMIT 1", "1 vectors without", "1 vectors"),
-        ("DELETE FROM vectors WHERE key = 3", "points to nothing", "1 rows of faces"),
+        ("DELETE FROM vectors WHERE key = 3", "refers to a missing row", "1 rows of faces"),
     ],
 )
 def test_fault_is_named_and_repaired(server: Gallery, statement: str, problem: str, told: str) -> None:
@@ -165,7 +165,7 @@ def test_graph_is_rebuilt(tmp_path: Path) -> None:
 
 def test_what_is_no_gallery(tmp_path: Path) -> None:
     """Nothing there, and another program's database, are told apart."""
-    with pytest.raises(IndexFileError, match="there is no gallery"):
+    with pytest.raises(IndexFileError, match="holds no gallery"):
         repair_gallery(tmp_path)
     (tmp_path / "faces.db").write_bytes(b"not a database at all" * 500)
     with pytest.raises(IndexDamagedError, match="beyond repair"):

@@ -84,7 +84,7 @@ def test_every_face_gets_the_new_vector(server: Gallery, photos: Path) -> None:
 def test_old_model_is_refused_with_the_command(server: Gallery, open_gallery: Opener, photos: Path) -> None:
     """Register and search with another model name both and the command that switches; after it, the old is refused."""
     other = open_gallery(embedder=SlowEmbedder())
-    hint = r"'colours .*\(8 numbers\).*'new .* makes 24.*faceall index migrate"
+    hint = r"'colours .*\(8 dimensions\).*'new .* makes 24.*faceall index migrate"
     with pytest.raises(IndexMismatchError, match=hint):
         other.search(photos / "Pat 3" / "3.png")
     write_photo(photos / "more.png", one_face(99))
@@ -102,11 +102,11 @@ def test_missing_photos_are_put_aside_and_come_back(server: Gallery, photos: Pat
     people, eve = list(server.people), {face.face_id for face in server.faces.find(person="Eve")}
     (photos / "Pat 5").rename(photos.parent / "away")
     write_photo(photos / "Pat 1" / "1.png", one_face(77))
-    results = {result.path.name: result for result in migrate(server) if result.status == "aside"}
+    results = {result.path.name: result for result in migrate(server) if result.status == "stale"}
     gone = {f"{number}.png" for number in range(5, PHOTOS, 6)}
     assert set(results) == gone | {"1.png"}
     assert results["5.png"].message == "the file is gone"
-    assert results["1.png"].message == "the file holds another picture now"
+    assert results["1.png"].message == "the file holds another photo now"
     assert (next(iter(server.people)).name, next(iter(server.people)).faces) == ("Eve", 0)
     assert len(server) == PHOTOS + 6 - 11
     assert server.index.problems() == []

@@ -123,7 +123,7 @@ def test_reading_needs_a_gallery(folder: Path) -> None:
 def test_bare_index_is_no_gallery(folder: Path) -> None:
     """A face index without photos is told apart, and becomes a gallery when opened for writing."""
     FaceIndex(folder).close()
-    with pytest.raises(IndexFileError, match="bare face index"):
+    with pytest.raises(IndexFileError, match="face index without"):
         Gallery.open(folder, read_only=True)
     with Gallery.open(folder) as gallery:
         assert list(gallery.people) == []

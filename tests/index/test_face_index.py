@@ -256,7 +256,7 @@ def test_another_embedder_is_refused_by_name(tmp_path: Path, faces: Clusters) ->
     folder = tmp_path / "people"
     with FaceIndex(folder, model="facenet-20180408-102900") as index:
         index.add(faces(2, dimension=512))
-    made = "people was made with 'facenet-20180408-102900' \\(512 numbers\\); "
+    made = "people was made with 'facenet-20180408-102900' \\(512 dimensions\\); "
     with pytest.raises(
         IndexMismatchError, match=made + "this embedder, 'small', makes 128: give that model or another folder$"
     ):

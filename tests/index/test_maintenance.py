@@ -125,7 +125,7 @@ def test_odd_rows_are_found(tmp_path: Path, faces: Faces) -> None:
         assert verify(index).problems == ("faces.db: 3 vectors hold a number that is not finite",)
         index.connection.execute("PRAGMA query_only = OFF")
         index.connection.execute("UPDATE vectors SET vector = x'00' WHERE key = 9")
-        assert "1 vectors do not have 16 numbers" in verify(index).problems[0]
+        assert "1 vectors do not have 16 dimensions" in verify(index).problems[0]
 
 
 def test_statistics_are_the_files(large: Path) -> None:

@@ -391,7 +391,7 @@ def test_newer_format_is_not_called_damaged(tmp_path: Path) -> None:
     [
         ("DROP TABLE removals", "lost the table 'removals'"),
         ("DELETE FROM meta WHERE key = 'index.metric'", "settings make no sense"),
-        ("UPDATE vectors SET vector = x'00' WHERE key = 2", "vector 2 does not have 16 numbers"),
+        ("UPDATE vectors SET vector = x'00' WHERE key = 2", "vector 2 does not have 16 dimensions"),
     ],
 )
 def test_lost_tables_settings_and_vectors_are_damage(

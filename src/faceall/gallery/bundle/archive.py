@@ -1,6 +1,6 @@
-"""The container of a bundle: a ZIP archive whose entries are stored, read with suspicion and written in one order.
+"""The container of a bundle: a ZIP archive with uncompressed entries, validated when read and written in a fixed order.
 
-Nothing is unpacked, so an archive cannot swell, and no entry's name is ever used as a path.
+Nothing is decompressed, so a small archive cannot expand, and no entry's name is ever used as a path.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _LOCAL = struct.Struct("<4s5H3I2H")
 _LARGEST_DIRECTORY = 32 << 20
 _LONGEST_NAME = 100
-_HARMLESS_FLAGS = 0x0800 | 0x0008 | 0x0006  # UTF-8 names, sizes repeated after the data, how well it was compressed
+_HARMLESS_FLAGS = 0x0800 | 0x0008 | 0x0006  # UTF-8 names, sizes repeated after the data, compression level
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a part lies: the offset of its local header, its size in bytes and its CRC-32."""
+    """The location of an entry: the offset of its local header, its size in bytes and its CRC-32."""
 
     name: str
     offset: int
@@ -42,9 +42,19 @@ class Entry:
 
 
 class Archive:
-    """A bundle's parts by name, each checked against its CRC-32 when it is read.
+    """The entries of a bundle by name, each checked against its CRC-32 when it is read.
 
-    Raises IndexFileError where the file cannot be read, IndexDamagedError where it is no such archive.
+    Parameters
+    ----------
+    path : Path
+        The bundle.
+
+    Raises
+    ------
+    IndexFileError
+        The file cannot be read.
+    IndexDamagedError
+        The file is not a valid bundle archive.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +71,22 @@ class Archive:
             raise
 
     def read(self, name: str, limit: int) -> bytes:
-        """The bytes of a part of at most `limit` bytes."""
+        """Return the bytes of an entry.
+
+        Parameters
+        ----------
+        name : str
+            The entry.
+        limit : int
+            The largest size in bytes that is accepted.
+
+        Raises
+        ------
+        IndexFileError
+            The file cannot be read.
+        IndexDamagedError
+            The entry is missing, too large, or does not have its CRC-32.
+        """
         entry = self.entries.get(name)
         if entry is None:
             raise self.damaged(f"it has no {name}")
@@ -75,7 +100,7 @@ class Archive:
         return data
 
     def damaged(self, reason: str) -> IndexDamagedError:
-        """The error of a file that is no sound bundle."""
+        """Return the error for a file that is not a sound bundle."""
         return IndexDamagedError(f"{self.path}: is not a sound gallery bundle: {reason}")
 
     @contextmanager
@@ -92,14 +117,14 @@ class Archive:
         self._file.seek(size - _END.size)
         magic, disk, start_disk, here, count, length, offset, comment = _END.unpack(self._file.read(_END.size))
         if magic != b"PK\5\6" or disk or start_disk or comment or here != count:
-            raise self.damaged("it does not end as a plain ZIP archive does (cut short?)")
+            raise self.damaged("it does not end like a plain ZIP archive (is it truncated?)")
         if count > MOST_ENTRIES or length > _LARGEST_DIRECTORY or offset + length != size - _END.size:
-            raise self.damaged("its table of contents makes no sense")
+            raise self.damaged("its table of contents is invalid")
         self._file.seek(offset)
         table = self._file.read(length)
         entries = dict(self._entries(table, count))
         if len(entries) != count:
-            raise self.damaged("two entries have one name")
+            raise self.damaged("two entries have the same name")
         self._check_places(entries, offset)
         return entries
 
@@ -107,29 +132,29 @@ class Archive:
         place = 0
         for _ in range(count):
             if place + _CENTRAL.size > len(table):
-                raise self.damaged("its table of contents is cut short")
+                raise self.damaged("its table of contents is truncated")
             fields = _CENTRAL.unpack_from(table, place)
             magic, flags, method, checksum, packed, size = (fields[number] for number in (0, 3, 4, 7, 8, 9))
             lengths, offset = fields[10:13], fields[16]
             name = table[place + _CENTRAL.size : place + _CENTRAL.size + lengths[0]]
             if magic != b"PK\1\2" or not name.isascii() or not 0 < len(name) <= _LONGEST_NAME:
-                raise self.damaged("its table of contents makes no sense")
+                raise self.damaged("its table of contents is invalid")
             if method or packed != size or flags & ~_HARMLESS_FLAGS:
                 raise self.damaged(f"{name.decode()!r} is compressed or encrypted; entries of a bundle are stored")
             yield name.decode(), Entry(name.decode(), offset, size, checksum)
             place += _CENTRAL.size + sum(lengths)
         if place != len(table):
-            raise self.damaged("its table of contents makes no sense")
+            raise self.damaged("its table of contents is invalid")
 
     def _check_places(self, entries: dict[str, Entry], end: int) -> None:
-        """Refuse entries that lie over each other: few bytes that claim to be many."""
+        """Refuse entries that overlap, with which a small file could claim to hold many bytes."""
         free = 0
         for entry in sorted(entries.values(), key=lambda entry: entry.offset):
             if entry.offset < free:
-                raise self.damaged(f"{entry.name!r} lies over another entry")
+                raise self.damaged(f"{entry.name!r} overlaps another entry")
             free = entry.offset + _LOCAL.size + entry.size
         if free > end:
-            raise self.damaged("an entry reaches beyond its end")
+            raise self.damaged("an entry extends beyond the end of the data")
 
     def _start_of_data(self, entry: Entry) -> int:
         self._file.seek(entry.offset)
@@ -151,13 +176,13 @@ class Archive:
 
 
 class ArchiveWriter:
-    """Adds parts, one after the other; the same parts give the same bytes."""
+    """Adds entries in order; the same entries give the same bytes."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
 
     def add(self, name: str, data: bytes) -> None:
-        """One part."""
+        """Add an entry."""
         entry = zipfile.ZipInfo(name, _EPOCH)
         entry.create_system, entry.external_attr = 3, 0o600 << 16  # the same on every system
         self._archive.writestr(entry, data)
@@ -165,13 +190,24 @@ class ArchiveWriter:
 
 @contextmanager
 def written_archive(path: Path, *, replace: bool) -> Iterator[ArchiveWriter]:
-    """Write the archive `path`, which appears whole and synced at the end of the block or not at all.
+    """Write an archive atomically: it is synced and renamed to `path` at the end of the block.
 
-    Only its owner may read it. Raises IndexFileError: it is there already (unless `replace`), cannot be written, or
-    grows beyond 4 GiB.
+    Only its owner may read it.
+
+    Parameters
+    ----------
+    path : Path
+        The archive to write.
+    replace : bool
+        Replace an existing file.
+
+    Raises
+    ------
+    IndexFileError
+        The file exists already (unless `replace`), cannot be written, or exceeds 4 GiB.
     """
     if path.is_dir() or (not replace and os.path.lexists(path)):
-        raise IndexFileError(f"{path}: is there already; choose another name, or replace it: --replace")
+        raise IndexFileError(f"{path}: exists already; choose another name, or replace it: --replace")
     try:
         with (
             replaced_file(path, mode=0o600) as file,
@@ -179,6 +215,8 @@ def written_archive(path: Path, *, replace: bool) -> Iterator[ArchiveWriter]:
         ):
             yield ArchiveWriter(archive)
     except zipfile.LargeZipFile as error:
-        raise IndexFileError(f"{path}: would exceed the 4 GiB of a bundle; choose people: --people NAME") from error
+        raise IndexFileError(
+            f"{path}: would exceed the 4 GiB limit of a bundle; export fewer people: --people NAME"
+        ) from error
     except OSError as error:
         raise IndexFileError(f"{path}: cannot be written ({error.strerror})") from error

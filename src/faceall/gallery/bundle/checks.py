@@ -1,4 +1,4 @@
-"""What a field of a bundle may be."""
+"""Validation of the fields of a bundle."""
 
 from __future__ import annotations
 
@@ -15,55 +15,55 @@ _UNIT = 1e-3  # how far from 1 the length of a vector may be
 
 
 class FlawError(Exception):
-    """A field is not what the format says; the reader adds the file."""
+    """A field does not follow the format; the reader adds the name of the file."""
 
 
 def expect(fits: bool, name: str, value: object, expected: object) -> None:
-    """Raise `FlawError` that says what a field is and should be."""
+    """Raise `FlawError` with the actual and the expected value of a field unless it `fits`."""
     if not fits:
         shown = repr(value)
         raise FlawError(f"{name} is {shown if len(shown) <= 80 else shown[:77] + '...'}, expected {expected}")
 
 
 def times(values: dict[str, Any]) -> tuple[str, str]:
-    """The fields `created` and `changed`, in seconds of UTC."""
-    expected = "a time as 2026-01-31T12:00:00Z"
+    """Return the fields `created` and `changed`, in seconds of UTC."""
+    expected = "a time like 2026-01-31T12:00:00Z"
     return matching(values, "created", _TIME, expected), matching(values, "changed", _TIME, expected)
 
 
 def matching(values: dict[str, Any], name: str, pattern: re.Pattern[str], expected: str) -> str:
-    """A field that is a text of this pattern."""
+    """Return a text field that matches a pattern."""
     value = values.get(name)
     expect(isinstance(value, str) and pattern.fullmatch(value) is not None, name, value, expected)
     return str(value)
 
 
 def text(values: dict[str, Any], name: str, limit: int) -> str:
-    """A field that is a text of at most `limit` bytes, not blank."""
+    """Return a text field of at most `limit` bytes that is not blank."""
     value = values.get(name)
     fits = isinstance(value, str) and value.strip() != "" and "\0" not in value
     expect(fits and len(str(value).encode("utf-8", "replace")) <= limit, name, value, f"a text of 1 to {limit} bytes")
     text = str(value)
-    expect(text == text.encode("utf-8", "replace").decode(), name, value, "a text of whole characters")
+    expect(text == text.encode("utf-8", "replace").decode(), name, value, "a text of valid characters")
     return text
 
 
 def numbers(values: Any, count: int, name: str) -> tuple[float, ...]:
-    """`count` finite numbers."""
+    """Return a list of `count` finite numbers as a tuple."""
     fits = isinstance(values, list) and len(values) == count and all(map(is_number, values))
     expect(fits, name, values, f"{count} numbers")
     return tuple(map(float, values))
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number of a usual size."""
+    """Return whether a value is a finite number below 1e9 in size."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) < _LARGEST_NUMBER  # neither NaN nor infinity is
 
 
 def is_whole(value: Any, most: int) -> bool:
-    """Whether it is a whole number from 1 to `most`."""
+    """Return whether a value is a whole number from 1 to `most`."""
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 

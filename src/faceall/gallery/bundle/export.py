@@ -1,4 +1,4 @@
-"""A gallery, or some of its people, as one file for another machine or a phone: docs/explanation/gallery-bundle.md."""
+"""Export a gallery, or some of its people, as a bundle; the format is in docs/explanation/gallery-bundle.md."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from faceall.models import ModelFolder
 
 @dataclass(frozen=True)
 class BundleExport:
-    """What went into a bundle, and its size in bytes."""
+    """The numbers of people and faces in a bundle, and its size in bytes."""
 
     path: Path
     people: int
@@ -39,19 +39,40 @@ def export_bundle(
     threshold: float | None = None,
     replace: bool = False,
 ) -> BundleExport:
-    """Write the gallery in `store` as the bundle `path`; the same gallery gives the same bytes.
+    """Write a gallery as a bundle; the same gallery gives the same bytes.
 
-    model      the embedder that made the vectors
-    people     whose faces; None: all faces, those of nobody too
-    threshold  the largest squared distance of a match, None where unknown
+    Parameters
+    ----------
+    store : Store
+        The gallery.
+    model : ModelFolder
+        The embedder that made the vectors.
+    path : Path
+        The bundle to write.
+    people : sequence of str, optional
+        Export only the faces of these people; None: all faces, including unassigned ones.
+    threshold : float, optional
+        The largest squared distance of a match, None if unknown.
+    replace : bool
+        Replace an existing file.
 
-    Raises UnknownPersonError, IndexFileError (the file is there already or cannot be written, too many faces).
+    Returns
+    -------
+    BundleExport
+        What was written.
+
+    Raises
+    ------
+    UnknownPersonError
+        One of the people does not exist.
+    IndexFileError
+        The file exists already or cannot be written, or there are too many faces.
     """
     with read_gallery(store, people) as gallery:
         if len(gallery.faces) > MOST_FACES:
             raise IndexFileError(
-                f"{path}: a bundle holds at most {MOST_FACES:,} faces, these are {len(gallery.faces):,}: choose people"
-                " (--people NAME), or take faceall index export"
+                f"{path}: a bundle holds at most {MOST_FACES:,} faces, these are {len(gallery.faces):,}: export fewer"
+                " people (--people NAME), or use faceall index export"
             )
         contents = Contents(model, threshold, gallery.people, gallery.faces, gallery.vectors)
         parts = {
@@ -90,7 +111,7 @@ def read_gallery(store: Store, people: Sequence[str] | None = None) -> Iterator[
 
 
 def _check(contents: Contents, parts: dict[str, bytes], path: Path) -> None:
-    """What is written can be read."""
+    """Refuse to write what a reader would refuse."""
     try:
         for values in json.loads(parts["people.json"]):
             BundlePerson.from_json(values)
@@ -98,7 +119,7 @@ def _check(contents: Contents, parts: dict[str, bytes], path: Path) -> None:
             BundleFace.from_json(values)
         check_vectors(contents.vectors)
     except FlawError as error:
-        raise IndexFileError(f"{path}: the gallery holds what no bundle can: {error}") from error
+        raise IndexFileError(f"{path}: the gallery holds data that a bundle cannot: {error}") from error
 
 
 def _sum(data: bytes) -> tuple[int, str]:

@@ -1,6 +1,6 @@
-"""What comes back from a phone or another machine is merged: people by id, then by name; no face twice; nothing goes.
+"""Merge a bundle into a gallery: people by id, then by name; no duplicate faces; nothing is removed.
 
-The rules stand in docs/explanation/gallery-bundle.md. All of it is one transaction.
+The rules are in docs/explanation/gallery-bundle.md. A merge is one transaction.
 """
 
 from __future__ import annotations
@@ -31,14 +31,26 @@ _FINGERPRINT = re.compile(r"\([0-9a-f]{12}\)$")
 
 @dataclass
 class BundleImport:
-    """What became of a bundle's people and faces.
+    """The result of an import.
 
-    added      faces that are new here
-    known      faces that were here already
-    refiled    of those, how many belong to another person now
-    left_out   faces that were removed here before, and stay removed
-    new_people, renamed  people by name, (name before, name now)
-    conflicts  what differed and was not taken over, a line each
+    Parameters
+    ----------
+    path : Path
+        The bundle or folder.
+    added : int
+        Faces that are new in the gallery.
+    known : int
+        Faces that were in the gallery already.
+    refiled : int
+        How many of the known faces were assigned to another person.
+    left_out : int
+        Faces that had been removed from the gallery and stay removed.
+    new_people : list of str
+        Names of the added people.
+    renamed : list of (str, str)
+        Previous and current name of each renamed person.
+    conflicts : list of str
+        Differences that were not applied, one line each.
     """
 
     path: Path
@@ -53,13 +65,24 @@ class BundleImport:
 
 @dataclass(frozen=True, eq=False)
 class Incoming:
-    """Faces that are to be taken up.
+    """Faces to import.
 
-    source     the file or folder they come from
-    model      the model that made the vectors, as galleries remember it
-    vectors    (n, dimension) float32, one per face
-    thumbnail  gives the JPEG of a face
-    places     SHA-256 of a photo -> its path, where that is known
+    Parameters
+    ----------
+    source : Path
+        The file or folder that they come from.
+    model : str
+        The model that made the vectors, as galleries store it.
+    people : tuple of BundlePerson
+        The people of the faces.
+    faces : tuple of BundleFace
+        The faces.
+    vectors : (n, dimension) float32
+        One per face.
+    thumbnail : callable
+        Returns the JPEG of a face.
+    places : mapping of str to str
+        Known paths of photos, by SHA-256.
     """
 
     source: Path
@@ -74,12 +97,34 @@ class Incoming:
 def import_bundle(
     store: Store, path: Path, *, restore: bool, progress: Callable[[int, int], None] | None = None
 ) -> BundleImport:
-    """Merge the bundle at `path` into the gallery in `store`, all or nothing.
+    """Merge a bundle into a gallery in one transaction.
 
-    restore   bring back faces that were removed here
-    progress  called with the number of faces that are done and of all
+    Parameters
+    ----------
+    store : Store
+        The gallery.
+    path : Path
+        The bundle.
+    restore : bool
+        Also add faces that were removed from the gallery.
+    progress : callable, optional
+        Called with the number of finished faces and of all faces.
 
-    Raises IndexDamagedError, IndexNewerError, IndexMismatchError (another model's) or IndexFileError.
+    Returns
+    -------
+    BundleImport
+        What was changed.
+
+    Raises
+    ------
+    IndexFileError
+        The bundle cannot be read.
+    IndexDamagedError
+        The bundle is not valid.
+    IndexNewerError
+        A newer faceall has written the bundle.
+    IndexMismatchError
+        Another model made the vectors of the gallery.
     """
     with Archive(path) as archive:
         reader = BundleReader(archive)
@@ -96,7 +141,29 @@ def merge(
     restore: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> BundleImport:
-    """Take faces up in one transaction. Raises IndexMismatchError where another model made those of the gallery."""
+    """Import faces in one transaction.
+
+    Parameters
+    ----------
+    store : Store
+        The gallery.
+    incoming : Incoming
+        The faces.
+    restore : bool
+        Also add faces that were removed from the gallery.
+    progress : callable, optional
+        Called with the number of finished faces and of all faces.
+
+    Returns
+    -------
+    BundleImport
+        What was changed.
+
+    Raises
+    ------
+    IndexMismatchError
+        Another model made the vectors of the gallery.
+    """
     with store.changing():
         _agree(store, incoming)
         people = _People(store, incoming.people)
@@ -109,7 +176,7 @@ def merge(
 
 
 def _agree(store: Store, incoming: Incoming) -> None:
-    """Refuse vectors of another model; an empty gallery takes those that come, if any do."""
+    """Refuse vectors of another model; an empty gallery adopts the model of the import."""
     if not len(incoming.vectors) and store.model is None:
         return
     size, fingerprint = incoming.vectors.shape[1], _FINGERPRINT.search(incoming.model)
@@ -120,21 +187,21 @@ def _agree(store: Store, incoming: Incoming) -> None:
         store.adopt(model=incoming.model, dimension=size)
         return
     name = shlex.quote(_FINGERPRINT.sub("", incoming.model).strip())
-    made = f"made with {store.model!r} ({store.dimension} numbers)" if store.model else "made without naming a model"
+    made = f"made with {store.model!r} ({store.dimension} dimensions)" if store.model else "made without naming a model"
     raise IndexMismatchError(
-        f"{incoming.source} was made with {incoming.model!r} ({size} numbers), {store.name} was {made}:"
+        f"{incoming.source} was made with {incoming.model!r} ({size} dimensions), {store.name} was {made}:"
         " import it into another gallery (--gallery DIR), or switch this one to that model:"
         f" faceall index migrate --model {name}"
     )
 
 
 def _name_of(name: str) -> str:
-    """A person's name as this gallery can have it."""
+    """Return the name of a person in the form that galleries accept."""
     return fitting_name(name) or "unnamed"
 
 
 class _People:
-    """The bundle's people as rows of the gallery; those who are new are made when a face needs them."""
+    """The bundle's people as rows of the gallery; new people are added when a face needs them."""
 
     def __init__(self, store: Store, people: tuple[BundlePerson, ...]) -> None:
         self.conflicts: list[str] = []
@@ -154,16 +221,16 @@ class _People:
                 store.bundles.link_person(person.id, row)
 
     def known(self, identity: str | None) -> int | None:
-        """The row of a person, None where they are new or nobody."""
+        """Return the row of a person, None for a new one and for an unassigned face."""
         return None if identity is None else self._rows.get(identity)
 
     def row(self, identity: str | None) -> int | None:
-        """The row of a person, made if it is not there; None for nobody."""
+        """Return the row of a person, who is added if new; None for an unassigned face."""
         if identity is None or identity in self._rows:
             return self.known(identity)
         person = self._people[identity]
         name = _name_of(person.name)
-        row = self._named(name)  # two new people of one name are one
+        row = self._named(name)  # two new people with the same name are one person
         if row is not None:
             self._store.bundles.link_person(identity, row)
         else:
@@ -173,20 +240,20 @@ class _People:
         return row
 
     def name(self, row: int | None) -> str:
-        """How a person is called, for messages."""
+        """Describe the person of a face in the gallery, for messages."""
         if row is None:
-            return "nobody"
-        return repr(self._store.people.names([row])[row])
+            return "unassigned"
+        return f"assigned to {self._store.people.names([row])[row]!r}"
 
     def title(self, identity: str | None) -> str:
-        """How the bundle calls a person, for messages."""
-        return "nobody" if identity is None else repr(_name_of(self._people[identity].name))
+        """Describe the person of a face in the bundle, for messages."""
+        return "unassigned" if identity is None else f"assigned to {_name_of(self._people[identity].name)!r}"
 
     def _named(self, name: str) -> int | None:
         return self._store.people.named(name)
 
     def _settle_name(self, row: int, person: BundlePerson) -> None:
-        """Where a person has two names, the later one counts unless somebody else has it."""
+        """If gallery and bundle disagree on a name, keep the later one unless another person has it."""
         here, changed = self._store.bundles.person_change(row)
         name = _name_of(person.name)
         if name == here:
@@ -194,10 +261,10 @@ class _People:
         if is_future(person.changed):
             self.conflicts.append(f"{name!r} was renamed at {person.changed}, in the future: {here!r} is kept")
         elif person.changed <= changed:
-            self.conflicts.append(f"{name!r} is called {here!r} here, which is kept: that is as late or later")
+            self.conflicts.append(f"{name!r} is called {here!r} here, which is kept: its change is not older")
         elif self._named(name) is not None:
             self.conflicts.append(
-                f"{here!r} was renamed to {name!r}, but somebody else has that name: {here!r} is kept"
+                f"{here!r} was renamed to {name!r}, but another person has that name: {here!r} is kept"
             )
         else:
             self._store.bundles.rename_person(row, name, person.changed)
@@ -205,7 +272,7 @@ class _People:
 
 
 class _Faces:
-    """The bundle's faces, one after the other."""
+    """Merges the bundle's faces one after the other."""
 
     def __init__(
         self,
@@ -220,7 +287,7 @@ class _Faces:
         self._progress = progress
 
     def merge(self, *, restore: bool) -> None:
-        """Find those that are here, add the others."""
+        """Compare the known faces with the gallery and add the others."""
         new: list[int] = []
         stored = self._contents.vectors.astype("<f4", copy=False)
         for number, face in enumerate(self._contents.faces):
@@ -238,40 +305,42 @@ class _Faces:
             self._add(new)
 
     def _twin(self, face: BundleFace, vector: bytes) -> int | None:
-        """The key of a face of the same photo with the very same vector; it is known by this id too from now on."""
+        """Return the key of a face of the same photo with the same vector, and add the id as an alias of it."""
         key = self._records.twin(bytes.fromhex(face.photo.sha256), vector)
         if key is not None:
             self._records.link_face(face.id, key)
         return key
 
     def _meet(self, key: int, face: BundleFace, vector: bytes) -> None:
-        """A face that is here: whose it is may have changed there."""
+        """Merge a face that the gallery has already; its person may have changed in the bundle."""
         self._result.known += 1
         here = self._records.face_change(key)
         owner = here.person
         if here.vector != vector:
-            self._result.conflicts.append(f"face {key} has another vector in the bundle; the one here is kept")
+            self._result.conflicts.append(
+                f"face {key} has another vector in the bundle; the vector of the gallery is kept"
+            )
         if face.person is None and owner is None:
             return
         if face.person is not None and owner is not None and self._people.known(face.person) == owner:
             return
         if is_future(face.changed) or face.changed <= here.changed:
             reason = (
-                "the bundle's change is dated in the future" if is_future(face.changed) else "that is as late or later"
+                "the bundle's change is dated in the future" if is_future(face.changed) else "its change is not older"
             )
             self._result.conflicts.append(
-                f"face {key} is filed under {self._people.title(face.person)} in the bundle and under"
-                f" {self._people.name(owner)} here, which is kept: {reason}"
+                f"face {key} is {self._people.title(face.person)} in the bundle and {self._people.name(owner)} here,"
+                f" which is kept: {reason}"
             )
             return
         person = self._people.row(face.person)
-        if person == owner:  # two new people of one name
+        if person == owner:  # two new people with the same name
             return
         self._records.assign_face(key, person, face.changed)
         self._result.refiled += 1
 
     def _add(self, numbers: list[int]) -> None:
-        """Take up the faces that are new."""
+        """Add the new faces."""
         keys = self._records.add_faces(self._contents.vectors[np.array(numbers)])
         for done, (number, key) in enumerate(zip(numbers, keys, strict=True), 1):
             face = self._contents.faces[number]
@@ -284,17 +353,17 @@ class _Faces:
                 self._progress(done, len(numbers))
 
     def _paths(self, photo: BundlePhoto) -> list[bytes]:
-        """Where a new photo may be noted: its own place where that is known, else in the bundle."""
+        """Return the possible paths of a new photo: its known path, then paths inside the bundle."""
         inside = [os.fsencode(self._result.path / photo.sha256[:digits] / photo.name) for digits in (12, 64)]
         known = [os.fsencode(self._contents.places[photo.sha256])] if photo.sha256 in self._contents.places else []
         return [*known, *inside]
 
 
 def is_future(moment: str) -> bool:
-    """Return whether a time is more than a day ahead of this machine's clock, so that no order follows from it."""
+    """Return whether a time is more than a day ahead of this machine's clock, so that it cannot be trusted."""
     return moment > time.strftime(_TIME, time.gmtime(time.time() + _CLOCK_TOLERANCE))
 
 
 def clamped(moment: str) -> str:
-    """Return a time, or the present one for a time in the future."""
+    """Return a time, or the current time if it is in the future."""
     return time.strftime(_TIME, time.gmtime()) if is_future(moment) else moment

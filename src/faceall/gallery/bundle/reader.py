@@ -1,4 +1,4 @@
-"""Reads a bundle, believing nothing: sizes before bytes, checksums before contents, every field checked."""
+"""Read a bundle without trusting it: check sizes before bytes, checksums before contents, and every field."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LARGEST_EMBEDDING = 4096
 LARGEST_THUMBNAIL = 256 << 10
 
 _LARGEST_TEXT = {"manifest.json": 32 << 20, "people.json": 32 << 20, "faces.json": 64 << 20}
-_BRACKETS, _COMMAS = 16, 64  # per person or face in a text; more is no list of people or faces
+_BRACKETS, _COMMAS = 16, 64  # per person or face in a text; a list of people or faces has no more
 
 
 class BundleReader:
     """Reads an `Archive` as a bundle.
 
-    Raises IndexDamagedError or IndexNewerError, one line that names the file, the part and what was expected.
+    Its methods raise IndexDamagedError or IndexNewerError with the file, the entry and what was expected.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -37,7 +37,7 @@ class BundleReader:
         self._parts: dict[str, Any] = {}
 
     def contents(self) -> Contents:
-        """Everything but the thumbnails."""
+        """Return everything except the thumbnails."""
         part = "manifest.json"
         try:
             manifest = self._json(part, MOST_FACES)
@@ -56,10 +56,10 @@ class BundleReader:
         return Contents(model, _threshold(manifest), people, faces, vectors)
 
     def thumbnail(self, face: BundleFace) -> bytes:
-        """The JPEG of a face."""
+        """Return the JPEG of a face."""
         data = self._part(face.thumbnail, LARGEST_THUMBNAIL)
         if not is_small_jpeg(data):
-            raise self._archive.damaged(f"{face.thumbnail}: is no JPEG of at most 1024 x 1024 pixels")
+            raise self._archive.damaged(f"{face.thumbnail}: is not a JPEG of at most 1024 x 1024 pixels")
         return data
 
     def _part(self, name: str, limit: int) -> bytes:
@@ -103,7 +103,7 @@ class BundleReader:
         expected = 4 * count * size
         entry = self._archive.entries.get("vectors.f32")
         if entry is not None:
-            expect(entry.size == expected, "size", entry.size, f"{expected} bytes: {count} x {size} numbers")
+            expect(entry.size == expected, "size", entry.size, f"{expected} bytes: {count} x {size} float32")
         data = self._part("vectors.f32", expected)
         vectors = np.frombuffer(data, "<f4").reshape(count, size).astype(np.float32, copy=False)
         check_vectors(vectors)
@@ -138,12 +138,12 @@ def _parts(manifest: dict[str, Any], archive: Archive) -> dict[str, Any]:
 
 
 def _check_links(people: tuple[BundlePerson, ...], faces: tuple[BundleFace, ...]) -> None:
-    """Refuse ids that are there twice or lead nowhere, and photos of two chief faces."""
+    """Refuse duplicate and dangling ids, and photos with two primary faces."""
     known = {person.id for person in people}
     expect(len(known) == len(people), "the ids of people", "one twice", "each once")
     expect(len({face.id for face in faces}) == len(faces), "the ids of faces", "one twice", "each once")
-    chiefs = [face.photo.sha256 for face in faces if face.chief]
-    expect(len(set(chiefs)) == len(chiefs), "chief faces", "two of one photo", "at most one per photo")
+    primary = [face.photo.sha256 for face in faces if face.is_primary]
+    expect(len(set(primary)) == len(primary), "primary faces", "two of one photo", "at most one per photo")
     for face in faces:
         expect(face.person is None or face.person in known, "person", face.person, "an id of people.json")
 
@@ -162,15 +162,15 @@ def _count(manifest: dict[str, Any], name: str) -> int:
 
 
 def is_small_jpeg(data: bytes) -> bool:
-    """Whether it is a JPEG of at most 1024 x 1024 pixels, as far as its header tells."""
+    """Return whether data has the header of a JPEG of at most 1024 x 1024 pixels."""
     if not data.startswith(b"\xff\xd8\xff"):
         return False
     try:
-        with PillowImage.open(io.BytesIO(data), formats=("JPEG",)) as picture:  # reads the header only
-            return max(picture.size) <= 1024
+        with PillowImage.open(io.BytesIO(data), formats=("JPEG",)) as image:  # reads the header only
+            return max(image.size) <= 1024
     except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError):
         return False
 
 
 def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")

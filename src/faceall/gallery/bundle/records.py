@@ -1,4 +1,4 @@
-"""What stands in a bundle: people, faces, photos, checked field by field; and the texts that hold them."""
+"""The records of a bundle (people, faces, photos), validated field by field, and their JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_PIXELS = 1_000_000
 
 @dataclass(frozen=True)
 class BundlePerson:
-    """A person: a UUID, the name, and when they were made and last renamed (UTC)."""
+    """A person: a UUID, the name, and the times (UTC) of creation and of the last change of the name."""
 
     id: str
     name: str
@@ -32,20 +32,20 @@ class BundlePerson:
 
     @classmethod
     def from_json(cls, values: Any) -> BundlePerson:
-        """One element of people.json."""
+        """Read an element of people.json."""
         expect(isinstance(values, dict), "a person", values, "an object")
         identity = matching(values, "id", _UUID, "a UUID in lower case")
         name = text(values, "name", _LONGEST_NAME)
         return cls(identity, name, *times(values))
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` reads."""
+        """Return an element of people.json."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class BundlePhoto:
-    """A photo: its file's name without a folder, the SHA-256 of its content, its size in pixels where known."""
+    """A photo: its file name without a folder, the SHA-256 of its content, its size in pixels if known."""
 
     name: str
     sha256: str
@@ -54,7 +54,7 @@ class BundlePhoto:
 
     @classmethod
     def from_json(cls, values: Any) -> BundlePhoto:
-        """The photo of an element of faces.json."""
+        """Read the photo of an element of faces.json."""
         expect(isinstance(values, dict), "photo", values, "an object")
         name = text(values, "name", 255)
         expect("/" not in name and "\\" not in name and name not in (".", ".."), "photo.name", name, "a file name")
@@ -67,11 +67,14 @@ class BundlePhoto:
 
 @dataclass(frozen=True)
 class BundleFace:
-    """A face, as faces.json has it; its vector stands in the same row of vectors.f32."""
+    """A face as in faces.json; the same row of vectors.f32 holds its vector.
+
+    The JSON field of `is_primary` is called `chief`.
+    """
 
     id: str
     person: str | None
-    chief: bool
+    is_primary: bool
     photo: BundlePhoto
     box: tuple[float, ...]
     landmarks: tuple[tuple[float, ...], ...]
@@ -81,17 +84,17 @@ class BundleFace:
 
     @property
     def thumbnail(self) -> str:
-        """The entry with its picture."""
+        """The entry with the thumbnail."""
         return f"thumbnails/{self.id}.jpg"
 
     @classmethod
     def from_json(cls, values: Any) -> BundleFace:
-        """One element of faces.json."""
+        """Read an element of faces.json."""
         expect(isinstance(values, dict), "a face", values, "an object")
         identity = matching(values, "id", _UUID, "a UUID in lower case")
         person = None if values.get("person") is None else matching(values, "person", _UUID, "a UUID or null")
-        chief, thumbnail = values.get("chief"), values.get("thumbnail")
-        expect(isinstance(chief, bool), "chief", chief, "true or false")
+        primary, thumbnail = values.get("chief"), values.get("thumbnail")
+        expect(isinstance(primary, bool), "chief", primary, "true or false")
         expect(thumbnail == f"thumbnails/{identity}.jpg", "thumbnail", thumbnail, "thumbnails/ID.jpg")
         box = numbers(values.get("box"), 4, "box")
         expect(box[0] < box[2] and box[1] < box[3], "box", box, "x0 y0 x1 y1")
@@ -101,20 +104,31 @@ class BundleFace:
         (score,) = numbers([values.get("score")], 1, "score")
         expect(0 <= score <= 1, "score", score, "0 to 1")
         photo = BundlePhoto.from_json(values.get("photo"))
-        return cls(identity, person, chief, photo, box, landmarks, score, *times(values))
+        return cls(identity, person, primary, photo, box, landmarks, score, *times(values))
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` reads."""
-        return {**asdict(self), "thumbnail": self.thumbnail}
+        """Return an element of faces.json."""
+        values = asdict(self)
+        values["chief"] = values.pop("is_primary")
+        return {**values, "thumbnail": self.thumbnail}
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
     """A bundle in memory, without the thumbnails.
 
-    model    the embedder that made the vectors; its folder is not there
-    threshold  the largest squared distance of a match, None where unknown
-    vectors  (n, dimension) float32, one per face
+    Parameters
+    ----------
+    model : ModelFolder
+        The embedder that made the vectors: only its manifest, without its files.
+    threshold : float or None
+        The largest squared distance of a match, None if unknown.
+    people : tuple of BundlePerson
+        The people of the faces.
+    faces : tuple of BundleFace
+        The faces.
+    vectors : (n, dimension) float32
+        One per face.
     """
 
     model: ModelFolder
@@ -125,9 +139,16 @@ class Contents:
 
 
 def manifest_json(contents: Contents, parts: dict[str, tuple[int, str]], writer: str) -> bytes:
-    """The text of manifest.json.
+    """Return the text of manifest.json.
 
-    parts  name -> size in bytes and SHA-256 of every other entry
+    Parameters
+    ----------
+    contents : Contents
+        The bundle.
+    parts : dict
+        Size in bytes and SHA-256 of every other entry, by name.
+    writer : str
+        The program that writes the bundle.
     """
     manifest = contents.model.manifest
     model = {"name": manifest.name, "fingerprint": contents.model.fingerprint}
@@ -148,11 +169,11 @@ def manifest_json(contents: Contents, parts: dict[str, tuple[int, str]], writer:
 
 
 def list_json(records: Iterable[BundlePerson | BundleFace]) -> bytes:
-    """The text of people.json or faces.json, an element per line."""
+    """Return the text of people.json or faces.json, one element per line."""
     lines = ",\n".join(as_json(record.to_json()).decode() for record in records)
     return f"[\n{lines}\n]\n".encode() if lines else b"[]\n"
 
 
 def as_json(values: Any) -> bytes:
-    """JSON that is the same for the same values."""
+    """Return values as JSON; the same values always give the same bytes."""
     return json.dumps(values, ensure_ascii=False, sort_keys=True, allow_nan=False).encode()

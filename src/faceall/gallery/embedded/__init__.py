@@ -1,4 +1,4 @@
-"""A gallery in a folder: SQLite holds the records beside the vectors, hnswlib finds neighbours."""
+"""A gallery in a folder: SQLite stores the records and the vectors, hnswlib finds neighbours."""
 
 from faceall.gallery.embedded.store import EmbeddedStore
 

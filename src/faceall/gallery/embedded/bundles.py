@@ -1,4 +1,4 @@
-"""The records of a gallery in SQLite as bundles need them: read as one snapshot, and merged by their ids."""
+"""The records of a gallery in SQLite for bundles: read as one snapshot, and merged by their ids."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class EmbeddedSnapshot:
         self.vectors = _vectors(connection, [row[0] for row in found], dimension)
 
     def thumbnail(self, number: int) -> bytes:
-        """Return the JPEG of a face, by its place among the faces."""
+        """Return the thumbnail of a face, by its position in `faces`, as a JPEG."""
         key = self._rows[number][0]
         row = self._connection.execute("SELECT jpeg FROM thumbnails WHERE face = ?", (key,)).fetchone()
         if row is None:
-            raise IndexFileError(f"face {key} has lost its thumbnail: faceall index repair says what else is missing")
+            raise IndexFileError(f"face {key} has lost its thumbnail: run faceall index repair")
         return bytes(row[0])
 
     def path(self, number: int) -> str:
-        """Return the file that shows a face, as last seen."""
+        """Return the path at which the photo of a face was last seen."""
         return os.fsdecode(unmarked(self._rows[number][4] or b"")).encode("utf-8", "replace").decode()
 
 
@@ -61,7 +61,7 @@ class EmbeddedBundles:
 
     @contextmanager
     def snapshot(self, people: Collection[int] | None = None) -> Iterator[EmbeddedSnapshot]:
-        """Read all faces, or those of some people, at one moment."""
+        """Read all faces, or those of some people, from one snapshot."""
         with self._index.reading() as connection:
             found = [row for row in connection.execute(_FACES) if people is None or row[-1] in people]
             yield EmbeddedSnapshot(connection, found, self._index.dimension or 1)
@@ -78,7 +78,7 @@ class EmbeddedBundles:
         return row
 
     def link_person(self, identity: str, row: int) -> None:
-        """Note another id of a person."""
+        """Add an alias for the id of a person."""
         with self._index.transaction() as connection:
             ids.remember_person(connection, identity, row)
 
@@ -89,7 +89,7 @@ class EmbeddedBundles:
         return name, changed
 
     def rename_person(self, row: int, name: str, changed: str) -> None:
-        """Rename a person as of a time."""
+        """Rename a person, with the time of the change."""
         with self._index.transaction() as connection:
             connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, row))
             connection.execute("UPDATE person_ids SET changed = ? WHERE person = ?", (changed, row))
@@ -99,7 +99,7 @@ class EmbeddedBundles:
         return ids.face_by_id(self._index.connection, identity)
 
     def twin(self, digest: bytes, vector: bytes) -> int | None:
-        """Return the key of a face on the photo with a SHA-256 that has the very same vector."""
+        """Return the key of a face with the same vector on the photo with a SHA-256."""
         row = self._index.connection.execute(
             "SELECT faces.key FROM photos JOIN faces ON faces.photo = photos.id JOIN vectors ON vectors.key = faces.key"
             " WHERE hash = ? AND vector = ? ORDER BY faces.key",
@@ -108,7 +108,7 @@ class EmbeddedBundles:
         return None if row is None else int(row[0])
 
     def link_face(self, identity: str, key: int) -> None:
-        """Note another id of a face."""
+        """Add an alias for the id of a face."""
         with self._index.transaction() as connection:
             ids.remember_face(connection, identity, key)
 
@@ -122,7 +122,7 @@ class EmbeddedBundles:
         return StoredChange(*found)
 
     def assign_face(self, key: int, person: int | None, changed: str) -> None:
-        """Assign a face to a person as of a time."""
+        """Assign a face to a person, with the time of the change."""
         with self._index.transaction() as connection:
             connection.execute("UPDATE faces SET person = ? WHERE key = ?", (person, key))
             connection.execute("UPDATE face_ids SET changed = ? WHERE face = ?", (changed, key))
@@ -132,11 +132,11 @@ class EmbeddedBundles:
         return ids.was_removed(self._index.connection, identity)
 
     def add_photo(self, photo: BundlePhoto, paths: Sequence[bytes]) -> int:
-        """Return the row of a photo; a new one is noted at the first path that no other photo has."""
+        """Return the row of a photo; a new one gets the first of the paths that no other photo has."""
         digest = bytes.fromhex(photo.sha256)
         with self._index.transaction() as connection:
             known = rows.photo_with(connection, digest)
-            if known is not None:  # somebody could read it
+            if known is not None:  # readable on the other device
                 connection.execute(
                     "UPDATE photos SET state = 'ok', message = NULL WHERE id = ? AND state <> 'ok'", (known,)
                 )
@@ -155,15 +155,15 @@ class EmbeddedBundles:
         return row
 
     def add_faces(self, vectors: Float32Array) -> list[int]:
-        """Add vectors (n, dimension); return their keys, each of which has to be given to `add_face` next."""
+        """Add vectors (n, dimension); return their keys, each of which must be passed to `add_face` next."""
         return [int(key) for key in self._index.add(vectors)]
 
     def add_face(self, key: int, face: BundleFace, photo: int, person: int | None, jpeg: bytes) -> None:
-        """Add the record of a face whose vector is there; it is primary unless its photo has such a face."""
+        """Add the record of a face whose vector is stored; it is primary only if its photo has no other such face."""
         with self._index.transaction() as connection:
             other = connection.execute("SELECT 1 FROM faces WHERE photo = ? AND is_primary", (photo,)).fetchone()
             marks = np.array(face.landmarks, "<f4").tobytes()
-            primary = face.chief and other is None
+            primary = face.is_primary and other is None
             rows.insert_face(connection, rows.FaceRow(key, photo, person, primary, face.box, face.score, marks, jpeg))
             ids.set_id(connection, "face_ids", key, (face.id, face.created, face.changed))
             connection.execute("DELETE FROM removed_faces WHERE id = ?", (face.id,))
@@ -180,7 +180,7 @@ def _face(row: Any) -> BundleFace:
     return BundleFace(
         id=identity,
         person=person,
-        chief=bool(primary),
+        is_primary=bool(primary),
         photo=BundlePhoto(_file_name(path), digest.hex(), width, height),
         box=tuple(box),
         landmarks=tuple(map(tuple, points)),
@@ -191,7 +191,7 @@ def _face(row: Any) -> BundleFace:
 
 
 def _file_name(path: bytes | None) -> str:
-    """The last part of a path, in letters that JSON can hold."""
+    """Return the last part of a path, as text that JSON can hold."""
     return os.path.basename(os.fsdecode(unmarked(path or b""))).encode("utf-8", "replace").decode() or "photo"
 
 

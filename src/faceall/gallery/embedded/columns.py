@@ -1,4 +1,4 @@
-"""How paths, landmarks and faces stand in the columns of the gallery's tables."""
+"""Convert paths, landmarks and faces from and to the columns of the gallery's tables."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ import numpy as np
 from faceall.types import Face, Faces
 
 MARK, BEHIND_MARK = b"\0", b"\1"
-"""What stands before the path of a displaced photo, and what sorts behind it; no path holds such a character."""
+"""The prefix of the path of a displaced photo, and a byte that sorts after it; no path contains either."""
 
 
 def unmarked(path: bytes) -> bytes:
-    """The path of a file's row, without the mark of a displaced photo."""
+    """Return the path of a file's row, without the mark of a displaced photo."""
     return path.rpartition(MARK)[2]
 
 
 def path_of(path: bytes | None) -> Path:
-    """The same as a path; an empty one where none is known."""
+    """Return the path of a file's row as a `Path`, an empty one for None."""
     return Path(os.fsdecode(unmarked(path or b"")))
 
 
 def marks_of(face: Face) -> bytes:
-    """The landmarks as they are stored: ten little-endian float32."""
+    """Return the landmarks of a face as they are stored: ten little-endian float32."""
     return face.landmarks.astype("<f4").tobytes()
 
 
 def points_of(marks: bytes) -> tuple[tuple[float, float], ...]:
-    """Stored landmarks as pairs of x and y."""
+    """Return stored landmarks as pairs of x and y."""
     return tuple((x, y) for x, y in np.frombuffer(marks, "<f4").reshape(5, 2).tolist())
 
 
 def faces_in(rows: Sequence[Sequence[object]]) -> Faces:
-    """Faces from rows of x0, y0, x1, y1, score, landmarks, as they are stored."""
+    """Return the faces in stored rows of x0, y0, x1, y1, score, landmarks."""
     if not rows:
         return Faces.empty()
     landmarks = [np.frombuffer(row[5], "<f4").reshape(5, 2) for row in rows]  # type: ignore[call-overload]
-    numbers = np.array([row[:5] for row in rows], np.float32)
-    return Faces(numbers[:, :4], numbers[:, 4], np.stack(landmarks))
+    values = np.array([row[:5] for row in rows], np.float32)
+    return Faces(values[:, :4], values[:, 4], np.stack(landmarks))

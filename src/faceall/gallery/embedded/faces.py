@@ -40,13 +40,13 @@ class EmbeddedFaces:
     def nearest(
         self, vectors: Float32Array, k: int, *, people: Sequence[int] | None = None, exact: bool = False
     ) -> Matches:
-        """The k nearest faces of each vector, of these people only where they are given."""
+        """Return the k nearest faces of each vector, optionally among the faces of some people only."""
         return self._index.search(vectors, k, exact=exact, only=self._only(people))
 
     def near(
         self, vectors: Float32Array, k: int, *, people: Sequence[int] | None = None
     ) -> tuple[list[list[Near]], bool]:
-        """The same as faces with their distances; of one that is removed at this moment nothing is said."""
+        """Return the nearest faces with their distances, without those that were removed in the meantime."""
         found = self.nearest(vectors, k, people=people)
         stored = self.stored(found.keys.reshape(-1).tolist())
         near = [
@@ -63,13 +63,13 @@ class EmbeddedFaces:
         return np.array(keys, np.int64)
 
     def distances(self, vector: Float32Array, person: int) -> Float32Array:
-        """The squared distances of a vector to all faces of a person, ascending."""
+        """Return the squared distances of a vector to all faces of a person, ascending."""
         with self._index.reading() as connection:
             keys = rows.keys_of_person(connection, person)
         return self._index.search(vector, max(len(keys), 1), only=keys, exact=True).distances.reshape(-1)
 
     def vectors(self, keys: Sequence[int]) -> Float32Array:
-        """(n, dimension) float32, a row per key; zeros for one that is not there."""
+        """Return (n, dimension) float32, a row per key; zeros for an unknown key."""
         vectors = np.zeros((len(keys), self._index.dimension or 0), np.float32)
         with self._index.reading() as connection:
             for row, key in enumerate(keys):
@@ -79,7 +79,7 @@ class EmbeddedFaces:
         return vectors
 
     def stored(self, keys: Iterable[int]) -> dict[int, StoredFace]:
-        """The faces of some keys; those that are not there are left out."""
+        """Return the faces with some keys; unknown keys are left out."""
         with self._index.reading() as connection:
             found = (select_faces(connection, "WHERE faces.key = ?", (key,)) for key in set(keys))
             return {face.face_id: face for face in chain.from_iterable(found)}
@@ -87,7 +87,7 @@ class EmbeddedFaces:
     def listed(
         self, *, person: int | None = None, photo: int | None = None, unassigned: bool = False
     ) -> list[StoredFace]:
-        """Faces by their keys; of a person, on a photo or of nobody, where that is asked for."""
+        """Return faces ordered by key, optionally only those of a person, on a photo or unassigned."""
         where, values = _rules(person, photo, unassigned)
         with self._index.reading() as connection:
             return select_faces(connection, f"{where} ORDER BY key", values)
@@ -95,7 +95,7 @@ class EmbeddedFaces:
     def page(
         self, *, person: int | None, photo: int | None, unassigned: bool, limit: int, offset: int
     ) -> Page[StoredFace]:
-        """Some of the same."""
+        """Return one page of the faces that `listed` returns."""
         where, values = _rules(person, photo, unassigned)
         with self._index.reading() as connection:
             (total,) = connection.execute(f"SELECT count(*) FROM faces {where}", values).fetchone()
@@ -103,17 +103,19 @@ class EmbeddedFaces:
         return Page(tuple(found), total)
 
     def thumbnail(self, key: int) -> bytes | None:
-        """A face as a JPEG."""
-        if key not in self._index:  # a number that SQLite cannot hold too
+        """Return the thumbnail of a face as a JPEG."""
+        if key not in self._index:  # also true of a number that SQLite cannot hold
             return None
         with self._index.reading() as connection:
             row = connection.execute("SELECT jpeg FROM thumbnails WHERE face = ?", (key,)).fetchone()
         if row is not None and not isinstance(row[0], bytes):
-            raise IndexDamagedError(f"the thumbnail of face {key} is damaged: faceall index repair cuts it anew")
+            raise IndexDamagedError(
+                f"the thumbnail of face {key} is damaged: create it again with faceall index repair"
+            )
         return None if row is None else row[0]
 
     def owners(self, keys: Sequence[int]) -> dict[int, int | None]:
-        """Whom faces are filed under; those that are not there are left out."""
+        """Return the person of each face; unknown keys are left out."""
         owners: dict[int, int | None] = {}
         with self._index.reading() as connection:
             for key in keys:
@@ -125,29 +127,29 @@ class EmbeddedFaces:
         return owners
 
     def file(self, keys: Sequence[int], person: int | None) -> None:
-        """File faces under a person, by the row, or under nobody."""
+        """Assign faces to the person with a row, or unassign them."""
         with self._index.transaction() as connection:
             before = self.owners(keys).values()
             connection.executemany("UPDATE faces SET person = ? WHERE key = ?", [(person, key) for key in keys])
             rows.remove_empty_people(connection, before)
 
     def remove(self, keys: Sequence[int]) -> Removal:
-        """Remove faces for good, and photos that are left without any."""
+        """Remove faces permanently, and photos that have no other face."""
         return removal.delete_faces(self._index, keys)
 
     def places(self) -> Iterator[tuple[int, int, int | None]]:
-        """Key, photo and person of every face, by key."""
+        """Return key, photo and person of every face, ordered by key."""
         with self._index.reading() as connection:
             return iter(connection.execute("SELECT key, photo, person FROM faces ORDER BY key").fetchall())
 
 
 def select_faces(connection: sqlite3.Connection, rest: str, values: Sequence[object] = ()) -> list[StoredFace]:
-    """The faces that a WHERE clause, and what else stands behind FROM, selects."""
+    """Return the faces that the rest of a statement after FROM selects."""
     return [_stored(row) for row in connection.execute(f"{_FACE} {rest}", values)]
 
 
 def _rules(person: int | None, photo: int | None, unassigned: bool) -> tuple[str, list[int]]:
-    """A WHERE clause and its values."""
+    """Return a WHERE clause and its values."""
     given = [(column, value) for column, value in (("person", person), ("photo", photo)) if value is not None]
     rules = ["faces.person IS NULL"] * unassigned + [f"faces.{column} = ?" for column, _ in given]
     return f"WHERE {' AND '.join(rules)}" if rules else "", [value for _, value in given]

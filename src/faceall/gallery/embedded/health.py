@@ -1,4 +1,4 @@
-"""Is a gallery sound? Every promise between its tables, checked."""
+"""Check the consistency of a gallery's tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _NUMBERS = "('real', 'integer')"
 UNPLACED = "typeof(landmarks) <> 'blob' OR length(landmarks) <> 40 OR " + " OR ".join(
     f"typeof({column}) NOT IN {_NUMBERS}" for column in ("x0", "y0", "x1", "y1", "score")
 )
-"""SQL: whether a row of faces does not say where on its photo it is."""
+"""SQL: whether a row of faces lacks a valid position in its photo."""
 
 _RULES = (
     ("vectors without a face", "SELECT count(*) FROM vectors WHERE key NOT IN (SELECT key FROM faces)"),
@@ -18,17 +18,17 @@ _RULES = (
     ("photos without a file", "SELECT count(*) FROM photos WHERE id NOT IN (SELECT photo FROM files)"),
     ("people without a face", "SELECT count(*) FROM people WHERE id NOT IN (SELECT person FROM faces"
      " WHERE person IS NOT NULL UNION SELECT person FROM stale_faces WHERE person IS NOT NULL)"),
-    ("photos with two chief faces", "SELECT count(*) FROM (SELECT 1 FROM faces WHERE is_primary GROUP BY photo"
+    ("photos with two primary faces", "SELECT count(*) FROM (SELECT 1 FROM faces WHERE is_primary GROUP BY photo"
      " HAVING count(*) > 1)"),
 )  # fmt: skip
 
 
 def find_problems(index: FaceIndex) -> list[str]:
-    """What is wrong with a gallery, a line each; empty for a sound one. Reads the whole database."""
+    """Return the problems of a gallery, one line each; empty for a sound one. This reads the whole database."""
     with index.reading() as connection:
         problems = [row[0] for row in connection.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
         broken = connection.execute("PRAGMA foreign_key_check").fetchall()
-        problems += [f"table {row[0]}: row {row[1]} points to nothing in {row[2]}" for row in broken]
+        problems += [f"table {row[0]}: row {row[1]} refers to a missing row of {row[2]}" for row in broken]
         for what, statement in _RULES:
             number = connection.execute(statement).fetchone()[0]
             if number:
@@ -37,5 +37,5 @@ def find_problems(index: FaceIndex) -> list[str]:
             wrong = "SELECT count(*) FROM vectors WHERE length(vector) <> ?"
             number = connection.execute(wrong, (4 * index.dimension,)).fetchone()[0]
             if number:
-                problems.append(f"{number} vectors that do not have {index.dimension} numbers")
+                problems.append(f"{number} vectors that do not have {index.dimension} dimensions")
     return problems

@@ -1,6 +1,6 @@
-"""Ids that survive travelling: a random UUID per person and face, and when each was made and last changed.
+"""Ids that stay the same on every device: a random UUID per person and face, and when each was made and changed.
 
-Triggers of the database give them to everything new, whoever registers it (see `schema`).
+Triggers of the database assign them to every new row (see `schema`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def set_id(
 
 
 def person_by_id(connection: sqlite3.Connection, identity: str) -> int | None:
-    """The row of the person with this id, or who was once known by it."""
+    """Return the row of the person with an id, or with an alias of that value."""
     row = connection.execute(
         "SELECT person FROM person_ids WHERE id = ? UNION ALL SELECT person FROM person_aliases WHERE id = ?",
         (identity, identity),
@@ -29,7 +29,7 @@ def person_by_id(connection: sqlite3.Connection, identity: str) -> int | None:
 
 
 def face_by_id(connection: sqlite3.Connection, identity: str) -> int | None:
-    """The key of the face with this id, on whichever device that was given."""
+    """Return the key of the face with an id, or with an alias of that value."""
     row = connection.execute(
         "SELECT face FROM face_ids WHERE id = ? UNION ALL SELECT face FROM face_aliases WHERE id = ?",
         (identity, identity),
@@ -38,22 +38,22 @@ def face_by_id(connection: sqlite3.Connection, identity: str) -> int | None:
 
 
 def was_removed(connection: sqlite3.Connection, identity: str) -> bool:
-    """Whether the face with this id was removed from the gallery."""
+    """Return whether the face with an id was removed from the gallery."""
     return connection.execute("SELECT 1 FROM removed_faces WHERE id = ?", (identity,)).fetchone() is not None
 
 
 def remember_person(connection: sqlite3.Connection, identity: str, person: int) -> None:
-    """Note another id of a person."""
+    """Add an alias for the id of a person."""
     connection.execute("INSERT OR REPLACE INTO person_aliases (id, person) VALUES (?, ?)", (identity, person))
 
 
 def remember_face(connection: sqlite3.Connection, identity: str, face: int) -> None:
-    """Note another id of a face."""
+    """Add an alias for the id of a face."""
     connection.execute("INSERT OR REPLACE INTO face_aliases (id, face) VALUES (?, ?)", (identity, face))
 
 
 def pass_on_ids(connection: sqlite3.Connection, source: int, target: int) -> None:
-    """Let a person who is about to vanish in another one be found under that one; their name was chosen just now."""
+    """Make the id and aliases of a person aliases of the one they are merged into, whose name counts as new."""
     connection.execute("UPDATE person_aliases SET person = ? WHERE person = ?", (target, source))
     row = connection.execute("SELECT id FROM person_ids WHERE person = ?", (source,)).fetchone()
     if row is not None:

@@ -18,21 +18,21 @@ class EmbeddedPeople:
         self._index = index
 
     def named(self, name: str) -> int | None:
-        """The row of somebody."""
+        """Return the row of the person with a name."""
         with self._index.reading() as connection:
             return rows.person_named(connection, name)
 
     def names(self, people: Iterable[int] | None = None) -> dict[int, str]:
-        """What people are called, by their rows; None: everybody."""
+        """Return the names of some people, or of all, by their rows."""
         with self._index.reading() as connection:
             if people is None:
                 return dict(connection.execute("SELECT id, name FROM people ORDER BY name").fetchall())
-            wanted = [row for row in people if -(1 << 63) <= row < 1 << 63]  # others SQLite cannot even be asked for
+            wanted = [row for row in people if -(1 << 63) <= row < 1 << 63]  # SQLite cannot hold others
             found = (connection.execute("SELECT id, name FROM people WHERE id = ?", (row,)) for row in wanted)
             return dict(row for rows_ in found for row in rows_)
 
     def listed(self) -> list[Person]:
-        """Everybody, by name."""
+        """Return all people, ordered by name."""
         with self._index.reading() as connection:
             unnamed = self.clusters()
             found = connection.execute(
@@ -42,7 +42,7 @@ class EmbeddedPeople:
         return [Person(name, faces, photos, row not in unnamed, row) for row, name, faces, photos in found]
 
     def page(self, *, text: str | None, named: bool | None, limit: int, offset: int) -> Page[Person]:
-        """Some of them, with the face that shows each best; `text` stands in their names, in capitals or not."""
+        """Return one page of the people whose names contain `text`, ignoring case, each with their best face."""
         with self._index.reading() as connection:
             unnamed = "id IN (SELECT person FROM clusters)"
             where = "" if named is None else f" WHERE NOT {unnamed}" if named else f" WHERE {unnamed}"
@@ -57,7 +57,7 @@ class EmbeddedPeople:
             return Page(tuple(self.stored(chosen)), total)
 
     def stored(self, people: Sequence[int]) -> list[Person]:
-        """The people of some rows, in that order, with the face that shows each best."""
+        """Return the people with some rows, in that order, each with their best face."""
         with self._index.reading() as connection:
             unnamed = "EXISTS (SELECT 1 FROM clusters WHERE person = people.id)"
             statement = (
@@ -70,24 +70,24 @@ class EmbeddedPeople:
         return [Person(name, faces, photos, bool(named), row, key) for name, faces, photos, named, row, key in there]
 
     def with_faces(self, at_most: int | None = None) -> list[int]:
-        """The rows of those who have a face, ascending; no more than asked for."""
+        """Return the rows of at most `at_most` people who have a face, ascending."""
         limit = "" if at_most is None else f" LIMIT {at_most}"
         with self._index.reading() as connection:
             found = connection.execute(f"SELECT DISTINCT person FROM faces WHERE person NOTNULL{limit}").fetchall()
         return sorted(row[0] for row in found)
 
     def faces(self, row: int) -> list[int]:
-        """The keys of somebody's faces, ascending."""
+        """Return the keys of a person's faces, ascending."""
         with self._index.reading() as connection:
             return rows.keys_of_person(connection, row)
 
     def clusters(self) -> frozenset[int]:
-        """The rows of those who have no name of their own."""
+        """Return the rows of the clusters."""
         with self._index.reading() as connection:
             return frozenset(row[0] for row in connection.execute("SELECT person FROM clusters"))
 
     def refusals(self) -> dict[int, set[int]]:
-        """Key of a face -> the rows of those whom it is known not to show."""
+        """Return, by the key of a face, the rows of people that it is known not to show."""
         refused: dict[int, set[int]] = defaultdict(set)
         with self._index.reading() as connection:
             for face, person in connection.execute("SELECT face, person FROM refusals"):
@@ -95,17 +95,17 @@ class EmbeddedPeople:
         return dict(refused)
 
     def make(self, name: str) -> int:
-        """The row of somebody, made if it is not there."""
+        """Return the row of the person with a name; add the person if there is none."""
         with self._index.transaction() as connection:
             return rows.find_or_add_person(connection, name)
 
     def rename(self, row: int, name: str) -> None:
-        """Give somebody a name that nobody else has; a cluster is one no more."""
+        """Give a person a name that no one else has; a cluster becomes a named person."""
         with self._index.transaction() as connection:
             connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, row))
 
     def merge(self, source: int, target: int) -> int:
-        """File all faces of one under another; returns how many."""
+        """Assign all faces of one person to another; return how many."""
         with self._index.transaction() as connection:
             moved = connection.execute("UPDATE faces SET person = ? WHERE person = ?", (target, source)).rowcount
             ids.pass_on_ids(connection, source, target)
@@ -114,22 +114,22 @@ class EmbeddedPeople:
         return moved
 
     def remove(self, row: int) -> Removal:
-        """Remove somebody with all their faces for good."""
+        """Remove a person with all of their faces permanently."""
         return removal.delete_person(self._index, row)
 
     def open_cluster(self) -> int:
-        """A new person without a name of their own; returns the row."""
+        """Add an empty cluster; return the row."""
         with self._index.transaction() as connection:
             draft = rows.insert_person(connection, secrets.token_hex(16))
             name = f"unnamed {draft}"
             while rows.person_named(connection, name) is not None:
-                name += "*"  # somebody has given that name by hand
+                name += "*"  # a named person is called so
             connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, draft))
             connection.execute("INSERT INTO clusters (person) VALUES (?)", (draft,))
         return draft
 
     def refuse(self, owners: Mapping[int, int | None]) -> None:
-        """Note that faces do not show whom they were filed under."""
+        """Note that faces do not show the people that they were assigned to."""
         pairs = [(face, owner) for face, owner in owners.items() if owner is not None]
         with self._index.transaction() as connection:
             connection.executemany("INSERT OR IGNORE INTO refusals (face, person) VALUES (?, ?)", pairs)

@@ -35,20 +35,20 @@ class EmbeddedPhotos:
         self._lookalikes = Lookalikes()
 
     def refresh(self) -> None:
-        """A registration begins: what others have taken up meanwhile counts."""
+        """Prepare for a registration: read again what other processes have registered."""
         self._lookalikes = Lookalikes()
 
     def at(self, path: Path, size: int, mtime: int) -> KnownPhoto | None:
-        """The photo that a file held when it was last seen, if its size and time are still the same."""
+        """Return the photo of a file whose size and time have not changed since it was last seen."""
         where = "JOIN files f ON f.photo = p.id WHERE f.path = ? AND f.size = ? AND f.mtime = ?"
         return self._known(where, (os.fsencode(path), size, mtime))
 
     def of(self, digest: bytes) -> KnownPhoto | None:
-        """The photo with this SHA-256."""
+        """Return the photo with a SHA-256."""
         return self._known("WHERE p.hash = ?", (digest,))
 
     def held_by(self, path: Path) -> KnownPhoto | None:
-        """The photo that a path held when it was last seen."""
+        """Return the photo that a path held when it was last seen."""
         return self._known("JOIN files f ON f.photo = p.id WHERE f.path = ?", (os.fsencode(path),))
 
     def _known(self, where: str, values: Sequence[object]) -> KnownPhoto | None:
@@ -59,7 +59,7 @@ class EmbeddedPhotos:
             return replace(KnownPhoto(*row), stale=stale_faces.has_photo(connection, row[0]))
 
     def files(self, photo: int) -> list[SeenFile]:
-        """Where a photo was seen, the first place first."""
+        """Return the files of a photo, in the order in which they were seen."""
         with self._index.reading() as connection:
             found = connection.execute(
                 "SELECT path, size, mtime, person FROM files WHERE photo = ? ORDER BY id", (photo,)
@@ -67,20 +67,20 @@ class EmbeddedPhotos:
         return [SeenFile(path_of(path), size, mtime, who, path.startswith(MARK)) for path, size, mtime, who in found]
 
     def put_file(self, photo: int, file: SeenFile) -> None:
-        """Note that a path holds a photo, and no other any more."""
+        """Note that a path now holds a photo, in the place of any earlier one."""
         with self._index.transaction() as connection:
             path = os.fsencode(file.path)
             rows.insert_file(connection, path, photo, size=file.size, mtime=file.mtime, person=file.person)
 
     def displace(self, path: Path) -> None:
-        """Note that the photo of a path is not there any more, and nowhere else so far."""
+        """Note that a path does not hold its photo any more, and that no other place of the photo is known."""
         name = os.fsencode(path)
         with self._index.transaction() as connection:
             (row,) = connection.execute("SELECT id FROM files WHERE path = ?", (name,)).fetchone()
             connection.execute("UPDATE files SET path = ? WHERE id = ?", (b"%b%d%b%b" % (MARK, row, MARK, name), row))
 
     def drop_files(self, photo: int, files: Sequence[SeenFile]) -> None:
-        """Forget that a photo was seen in these places."""
+        """Remove some of the files of a photo."""
         with self._index.transaction() as connection:
             found = connection.execute("SELECT id, path FROM files WHERE photo = ?", (photo,)).fetchall()
             gone = {(file.path, file.displaced) for file in files}
@@ -90,7 +90,7 @@ class EmbeddedPhotos:
             )
 
     def add(self, digest: bytes, analysis: Analysis) -> int:
-        """Make the row of a photo, in the place of one of the same content that could not be read; without faces."""
+        """Add a photo without faces; it replaces an unreadable one of the same content. Return its row."""
         with self._index.transaction() as connection:
             connection.execute("DELETE FROM photos WHERE hash = ?", (digest,))
             return rows.insert_photo(
@@ -104,7 +104,7 @@ class EmbeddedPhotos:
             )
 
     def add_faces(self, photo: int, analysis: Analysis, person: str | None) -> None:
-        """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody."""
+        """Store the faces of a new photo; the primary one is assigned to `person`, the others are unassigned."""
         with self._index.transaction() as connection:
             keys = self._index.add(analysis.vectors).tolist()
             owner = None if person is None else rows.find_or_add_person(connection, person)
@@ -115,14 +115,14 @@ class EmbeddedPhotos:
                 rows.insert_face(connection, row)
 
     def lookalike(self, photo: int, analysis: Analysis) -> int | None:
-        """Remember what a new photo looks like; returns one that it nearly equals."""
+        """Store the difference hash of a new photo; return a near duplicate of it, None if there is none."""
         if analysis.print is None:
             return None
         with self._index.transaction() as connection:
             return self._lookalikes.take(connection, photo, analysis.print)
 
     def assign_primary(self, photo: int, person: str) -> None:
-        """File the chief face of a photo under a person, new or known."""
+        """Assign the primary face of a photo to a person, who is added if new."""
         with self._index.transaction() as connection:
             owner = rows.find_or_add_person(connection, person)
             where = "WHERE photo = ? AND is_primary"
@@ -131,13 +131,13 @@ class EmbeddedPhotos:
             rows.remove_empty_people(connection, before)
 
     def displaced(self) -> list[int]:
-        """The photos that are displaced."""
+        """Return the photos that are displaced."""
         with self._index.reading() as connection:
             found = connection.execute("SELECT DISTINCT photo FROM files WHERE path < ?", (BEHIND_MARK,)).fetchall()
         return [row[0] for row in found]
 
     def below(self, path: Path) -> list[int]:
-        """The photos that were seen at a path, or anywhere below it."""
+        """Return the photos that were seen at a path or below it."""
         exact, below = os.fsencode(path), os.fsencode(path / "x")[:-1]
         with self._index.reading() as connection:
             found = connection.execute(
@@ -146,28 +146,28 @@ class EmbeddedPhotos:
         return [row[0] for row in found]
 
     def remove(self, photos: Sequence[int]) -> Removal:
-        """Remove photos with their faces for good."""
+        """Remove photos with their faces permanently."""
         return removal.delete_photos(self._index, photos)
 
     def pending(self, digest: bytes) -> list[PendingFace]:
-        """The faces that are aside of the photo with this SHA-256."""
+        """Return the stale faces of the photo with a SHA-256."""
         with self._index.reading() as connection:
             found = stale_faces.on_photo_with(connection, digest)
         faces = faces_in([one.place for one in found])
         return [PendingFace(one.id, face) for one, face in zip(found, faces, strict=True)]
 
     def restore(self, ids: Sequence[int], vectors: Float32Array) -> int:
-        """Make faces that are aside ordinary ones, with these vectors; returns how many."""
+        """Turn stale faces into ordinary ones with new vectors; return how many."""
         return stale_faces.restore(self._index, ids, vectors)
 
     def stored(self, photos: Iterable[int]) -> list[StoredPhoto]:
-        """The photos of some ids that are there, by their ids."""
+        """Return the photos with some ids, ordered by id; unknown ids are left out."""
         with self._index.reading() as connection:
             found = (_stored(connection, photo) for photo in sorted(set(photos)))
             return [photo for photo in found if photo is not None]
 
     def page(self, *, person: int | None, limit: int, offset: int) -> Page[StoredPhoto]:
-        """Photos that show a face, by their ids; those of a person, where that is asked for."""
+        """Return one page of the photos with a face, ordered by id, optionally only those of a person."""
         where, values = ("", []) if person is None else ("WHERE person = ?", [person])
         with self._index.reading() as connection:
             (total,) = connection.execute(f"SELECT count(DISTINCT photo) FROM faces {where}", values).fetchone()

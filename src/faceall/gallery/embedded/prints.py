@@ -1,4 +1,4 @@
-"""The difference hashes of a gallery's photos in SQLite, by which near duplicates are found."""
+"""The difference hashes of a gallery's photos in SQLite, which find near duplicates."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Lookalikes:
         self._photos: list[int] = []
 
     def take(self, connection: sqlite3.Connection, photo: int, found: Print) -> int | None:
-        """Store the hash of a new photo, inside a transaction; return the photo that it nearly equals, or None."""
+        """Store the hash of a new photo, inside a transaction; return a near duplicate of it, or None."""
         prints = self._read(connection)
-        alike = self._nearest(connection, prints, found)
+        similar = self._nearest(connection, prints, found)
         rows.put_print(connection, photo, found.tobytes())
         if len(self._photos) == len(prints):
             prints = np.concatenate((prints, np.zeros((max(_GROWTH, len(prints)), BYTES), np.uint8)))
         prints[len(self._photos)] = found
         self._prints = prints
         self._photos.append(photo)
-        return alike
+        return similar
 
     def _read(self, connection: sqlite3.Connection) -> npt.NDArray[np.uint8]:
         if self._prints is None:
@@ -40,7 +40,7 @@ class Lookalikes:
         return self._prints
 
     def _nearest(self, connection: sqlite3.Connection, prints: npt.NDArray[np.uint8], found: Print) -> int | None:
-        """The most similar photo that is near and still there."""
+        """Return the most similar photo within the limit that still exists."""
         if not self._photos:
             return None
         distances = distances_to(prints[: len(self._photos)], found)

@@ -1,4 +1,4 @@
-"""A gallery in a folder changes its model: new vectors wait in a table until every face has one."""
+"""Changing the model of a gallery in a folder: a table collects the new vectors until every face has one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EmbeddedReembedding:
         return self._index.model
 
     def begin(self, model: str, dimension: int) -> int:
-        """Continue a change to a model, or drop one to another model; return how many photos are left."""
+        """Start or continue a change to a model, discarding one to another model; return how many photos are left."""
         with self._index.transaction() as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = ?", (_TARGET,)).fetchone()
             target = json.dumps([model, dimension])
@@ -43,7 +43,7 @@ class EmbeddedReembedding:
             return int(connection.execute(f"SELECT count(DISTINCT photo) {_LEFT}").fetchone()[0])
 
     def photos(self, after: int, limit: int) -> list[PhotoToEmbed]:
-        """Return photos with faces that have no new vector; the first such key of each is greater than `after`."""
+        """Return photos with faces that have no new vector, where the first such key is greater than `after`."""
         with self._index.reading() as connection:
             found = connection.execute(
                 f"SELECT photo, min(key) AS first {_LEFT} GROUP BY photo HAVING first > ? ORDER BY first LIMIT ?",
@@ -61,13 +61,13 @@ class EmbeddedReembedding:
         return PhotoToEmbed(photo, digest, rows.paths_of(connection, photo), listed)
 
     def thumbnail(self, key: int) -> bytes | None:
-        """Return a face as a JPEG."""
+        """Return the thumbnail of a face as a JPEG."""
         with self._index.reading() as connection:
             row = connection.execute("SELECT jpeg FROM thumbnails WHERE face = ?", (key,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def stage(self, vectors: Iterable[tuple[int, Float32Array | None, str | None]]) -> None:
-        """Keep new vectors; faces that were removed in the meantime are left out."""
+        """Store new vectors until the switch; faces that were removed in the meantime are left out."""
         with self._index.transaction() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO migration (face, vector, reason) SELECT key, ?, ? FROM vectors WHERE key = ?",
@@ -78,14 +78,14 @@ class EmbeddedReembedding:
             )
 
     def switch(self, model: str, dimension: int) -> bool:
-        """Exchange all vectors in one transaction; False where a face has no new one yet."""
+        """Replace all vectors in one transaction; False if a face has no new one yet."""
         with self._index.transaction() as connection:
             if connection.execute(f"SELECT 1 {_LEFT} LIMIT 1").fetchone():
                 return False
             lost = connection.execute("SELECT face FROM migration WHERE vector IS NULL").fetchall()
             if lost and len(lost) == len(self._index):
                 raise FaceallError(
-                    f"{self._index.name}: none of its photos is where it was, so nothing was changed; bring them back,"
+                    f"{self._index.name}: none of its photos was found, so nothing was changed; put them back in place,"
                     " or embed the stored thumbnails, which is less accurate: --thumbnails"
                 )
             stale_faces.make_stale(self._index, [row[0] for row in lost], str(self._index.model))

@@ -1,4 +1,4 @@
-"""Remove faces with their vectors and thumbnails, photos, and people who are left without a face."""
+"""Remove faces with their vectors and thumbnails, photos, and people who have no face left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from faceall.index import FaceIndex
 
 
 def delete_person(index: FaceIndex, person: int) -> Removal:
-    """Remove a person with all of their faces; return what went."""
+    """Remove a person with all of their faces; return what was removed."""
     with index.transaction() as connection:
         faces = rows.keys_of_person(connection, person)
         stale = stale_faces.remove_person(connection, person)
@@ -19,7 +19,7 @@ def delete_person(index: FaceIndex, person: int) -> Removal:
 
 
 def delete_photos(index: FaceIndex, photos: Sequence[int]) -> Removal:
-    """Remove photos with all of their faces; return what went."""
+    """Remove photos with all of their faces; return what was removed."""
     with index.transaction() as connection:
         faces = [key for photo in photos for key in rows.keys_on_photo(connection, photo)]
         stale = sum(len(stale_faces.on_photo(connection, photo)) for photo in photos)
@@ -29,7 +29,7 @@ def delete_photos(index: FaceIndex, photos: Sequence[int]) -> Removal:
 
 
 def delete_faces(index: FaceIndex, faces: Sequence[int], stale: int = 0) -> Removal:
-    """Remove faces, and photos that show no other; return what went. `stale`: stale faces that went already."""
+    """Remove faces, and photos without another face; return what was removed, with `stale` stale faces."""
     with index.transaction() as connection:
         found = (rows.photo_and_person(connection, face) for face in faces)
         photos = {one[0]: rows.paths_of(connection, one[0]) for one in found if one is not None}
@@ -40,7 +40,7 @@ def delete_faces(index: FaceIndex, faces: Sequence[int], stale: int = 0) -> Remo
 
 
 def remaining(index: FaceIndex, removal: Removal) -> int:
-    """Count the rows in which removed faces and photos can still be found; 0 when all are gone."""
+    """Count the rows that removed faces and photos still have; 0 when all are gone."""
     with index.reading() as connection:
         left = sum(
             connection.execute(statement, (face,)).fetchone()[0]
@@ -65,7 +65,7 @@ def forget_photos(index: FaceIndex, photos: Sequence[int]) -> None:
 
 
 def forget_faces(index: FaceIndex, keys: Sequence[int]) -> None:
-    """Remove faces with their vectors and thumbnails, and photos that are left without any."""
+    """Remove faces with their vectors and thumbnails, and photos that have no other face."""
     with index.transaction() as connection:
         found = {one for key in keys if (one := rows.photo_and_person(connection, key)) is not None}
         index.remove(list(keys))

@@ -1,4 +1,4 @@
-"""Looks after a whole gallery: verified, counted, repaired."""
+"""Verify, count and repair a whole gallery."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _MARKS = (5, 2)
 
 @dataclass(frozen=True)
 class Repair:
-    """What was done, and what is lost, a line each; both empty where nothing was wrong."""
+    """What was repaired and what is lost, one line each; both are empty if nothing was wrong."""
 
     done: tuple[str, ...]
     lost: tuple[str, ...]
 
 
 def verify_gallery(index: FaceIndex) -> Verification:
-    """Read everything: what `verify` reads of an index, the gallery's own tables, and every thumbnail."""
+    """Verify the index, the gallery's own tables and every thumbnail."""
     found = verify(index)
     with index.reading() as connection:
         if any("damaged" in problem or "malformed" in problem for problem in found.problems):
@@ -52,19 +52,19 @@ def verify_gallery(index: FaceIndex) -> Verification:
 
 def _bad_thumbnails(connection: sqlite3.Connection) -> list[str]:
     bad = len(_unreadable_thumbnails(connection))
-    return [f"{bad} thumbnails that are no pictures"] if bad else []
+    return [f"{bad} thumbnails that are not readable images"] if bad else []
 
 
 def _bad_vectors(index: FaceIndex, connection: sqlite3.Connection) -> list[str]:
     bad = len(odd_keys(connection, index.dimension, unit=True))
-    return [f"{bad} vectors that are damaged: not finite, or not of length one as the others"] if bad else []
+    return [f"{bad} vectors that are damaged: not finite, or not of length one like the others"] if bad else []
 
 
 def _unreadable_thumbnails(connection: sqlite3.Connection) -> list[int]:
-    return [row[0] for row in connection.execute("SELECT face, jpeg FROM thumbnails") if not _is_picture(row[1])]
+    return [row[0] for row in connection.execute("SELECT face, jpeg FROM thumbnails") if not _is_image(row[1])]
 
 
-def _is_picture(data: object) -> bool:
+def _is_image(data: object) -> bool:
     try:
         return isinstance(data, bytes) and bool(read_image(data).size)
     except ImageError:
@@ -72,7 +72,7 @@ def _is_picture(data: object) -> bool:
 
 
 def gallery_statistics(index: FaceIndex) -> GalleryStatistics:
-    """Count everything."""
+    """Count the rows and bytes of a gallery."""
     with index.reading() as connection:
         if not schema.version(connection, index.name):
             return GalleryStatistics(statistics(index), 0, 0, 0, 0, 0)
@@ -85,13 +85,29 @@ def gallery_statistics(index: FaceIndex) -> GalleryStatistics:
 
 
 def repair_gallery(folder: Path) -> Repair:
-    """Set right what can be, of a gallery or a bare index that nobody else has open.
+    """Repair a gallery or an index that no other process has open.
 
-    What is lost is only what cannot be read any more; the damaged database is kept beside the new one. Raises
-    IndexDamagedError where even that cannot be done.
+    Only data that cannot be read is lost; the damaged database is kept beside the new one.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the gallery or index.
+
+    Returns
+    -------
+    Repair
+        What was repaired and what is lost.
+
+    Raises
+    ------
+    IndexFileError
+        The folder holds no gallery, or the disk cannot hold the new database.
+    IndexDamagedError
+        Nothing can be recovered.
     """
     if not (folder / DATABASE).exists():
-        raise IndexFileError(f"{folder}: there is no gallery")
+        raise IndexFileError(f"{folder}: holds no gallery")
     if not any(path.stat().st_size for path in (folder / DATABASE, folder / f"{DATABASE}-wal") if path.exists()):
         raise IndexDamagedError(f"{folder / DATABASE} is empty: restore it from a backup, or register the photos again")
     done: list[str] = []
@@ -114,7 +130,7 @@ def repair_gallery(folder: Path) -> Repair:
 
 
 def _opens_soundly(folder: Path, done: list[str]) -> bool:
-    """Whether SQLite finds its file in order, at least after making its own indexes anew."""
+    """Return whether SQLite finds no fault in its file, if need be after rebuilding its own indexes."""
     try:
         index = FaceIndex(folder)
     except IndexDamagedError:
@@ -126,11 +142,11 @@ def _opens_soundly(folder: Path, done: list[str]) -> bool:
             connection.execute("REINDEX")
             if database_problems(connection):
                 return False
-    except (IndexDamagedError, UnicodeDecodeError, sqlite3.IntegrityError):  # the last: a row that is there twice
+    except (IndexDamagedError, UnicodeDecodeError, sqlite3.IntegrityError):  # the last: a duplicate row
         return False
     finally:
         index.close(save=False)
-    done.append("the indexes of the database were made anew")
+    done.append("the indexes of the database were rebuilt")
     return True
 
 
@@ -145,7 +161,7 @@ def _salvage(folder: Path, done: list[str], lost: list[str]) -> None:
         if not schema.version(connection, index.name):
             return
         schema.upgrade(connection, index.name)
-        again = connection.execute(  # their faces may be lost: looked at again when they are registered
+        again = connection.execute(  # their faces may be lost: they are analysed again when they are registered
             "UPDATE photos SET state = 'unreadable', message = 'its faces may have been lost', reader = ''"
             " WHERE state = 'ok' AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = photos.id)"
         ).rowcount
@@ -167,14 +183,14 @@ def _drop_stray_vectors(index: FaceIndex, connection: sqlite3.Connection, done: 
     stray = [row[0] for row in connection.execute("SELECT key FROM vectors WHERE key NOT IN (SELECT key FROM faces)")]
     if stray:
         index.remove(stray)
-        lost.append(f"{len(stray):,} vectors of which nobody knows the face")
+        lost.append(f"{len(stray):,} vectors that belong to no known face")
 
 
 def _drop_unplaced_faces(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
     faces = [row[0] for row in connection.execute(f"SELECT key FROM faces WHERE {UNPLACED}")]
     if faces:
         forget_faces(index, faces)
-        lost.append(f"{len(faces):,} faces of which nobody knows the place; register their photos again")
+        lost.append(f"{len(faces):,} faces whose position in the photo is lost; register their photos again")
 
 
 def _restore_thumbnails(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
@@ -195,9 +211,9 @@ def _restore_thumbnails(index: FaceIndex, connection: sqlite3.Connection, done: 
             made += 1
         gallery_rows.put_thumbnail(connection, key, jpeg)
     if made:
-        done.append(f"{made:,} thumbnails were cut anew from the photos")
+        done.append(f"{made:,} thumbnails were created again from the photos")
     if made < len(keys):
-        lost.append(f"{len(keys) - made:,} thumbnails, whose photos are gone; they are grey now")
+        lost.append(f"{len(keys) - made:,} thumbnails whose photos are gone; they are replaced by grey images")
 
 
 def _restore_files(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:
@@ -206,7 +222,7 @@ def _restore_files(index: FaceIndex, connection: sqlite3.Connection, done: list[
         if connection.execute("SELECT 1 FROM faces WHERE photo = ?", (photo,)).fetchone():
             path = os.fsencode(Path(index.name) / "unknown" / digest.hex())
             gallery_rows.insert_file(connection, path, photo, size=0, mtime=0, person="")
-            lost.append(f"the place of the photo with SHA-256 {digest.hex()[:12]}...; registering it again tells it")
+            lost.append(f"the path of the photo with SHA-256 {digest.hex()[:12]}...; register it again to restore it")
         else:
             connection.execute("DELETE FROM photos WHERE id = ?", (photo,))
 
@@ -223,14 +239,14 @@ def _settle_people(index: FaceIndex, connection: sqlite3.Connection, done: list[
             (photo,),
         )
     if twice:
-        done.append(f"{len(twice):,} photos had two chief faces; the larger one is left")
+        done.append(f"{len(twice):,} photos had two primary faces; the larger one is kept")
 
 
 Step = Callable[[FaceIndex, sqlite3.Connection, list[str], list[str]], None]
 _STEPS: tuple[Step, ...] = (
-    _drop_stray_vectors,  # first: they would be in the way of counting
+    _drop_stray_vectors,  # first: later steps expect a face for every vector
     _drop_unplaced_faces,
     _restore_files,
     _restore_thumbnails,
-    _settle_people,  # last: others may have gone with their last face
+    _settle_people,  # last: the other steps may have removed faces
 )

@@ -22,11 +22,11 @@ class FaceRow:
     person : int or None
         The row of the person.
     is_primary : bool
-        Whether the photo is of this face.
+        Whether this is the primary face of its photo.
     box : sequence of float
         x0, y0, x1, y1 in pixels.
     score : float
-        The detector's.
+        The score of the detector.
     landmarks : bytes
         Ten little-endian float32.
     jpeg : bytes or None
@@ -74,7 +74,7 @@ def insert_photo(
 
 
 def insert_file(connection: sqlite3.Connection, path: bytes, photo: int, *, size: int, mtime: int, person: str) -> int:
-    """Note that a path holds a photo, and no other any more; return the row."""
+    """Note that a path now holds a photo, in the place of any earlier one; return the row."""
     connection.execute(
         "INSERT INTO files (path, photo, size, mtime, person) VALUES (?, ?, ?, ?, ?) ON CONFLICT (path) DO"
         " UPDATE SET photo = excluded.photo, size = excluded.size, mtime = excluded.mtime, person = excluded.person",
@@ -135,12 +135,12 @@ def photo_with(connection: sqlite3.Connection, digest: bytes) -> int | None:
 
 
 def has_photo(connection: sqlite3.Connection, photo: int) -> bool:
-    """Return whether a photo is there."""
+    """Return whether a photo exists."""
     return connection.execute("SELECT 1 FROM photos WHERE id = ?", (photo,)).fetchone() is not None
 
 
 def paths_of(connection: sqlite3.Connection, photo: int) -> tuple[Path, ...]:
-    """Return where a photo was seen, the first place first."""
+    """Return the paths of a photo, in the order in which they were seen."""
     rows = connection.execute("SELECT path FROM files WHERE photo = ? ORDER BY id", (photo,))
     return tuple(path_of(row[0]) for row in rows)
 
@@ -151,7 +151,7 @@ def is_known_path(connection: sqlite3.Connection, path: Path | bytes) -> bool:
 
 
 def remove_empty_people(connection: sqlite3.Connection, people: Iterable[int | None]) -> None:
-    """Remove those of some people who have no face left; people with stale faces stay."""
+    """Remove those people who have no face left; people with stale faces stay."""
     connection.executemany(
         "DELETE FROM people WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM faces WHERE person = ?1)",
         [(person,) for person in {*people} - {None}],
@@ -159,7 +159,7 @@ def remove_empty_people(connection: sqlite3.Connection, people: Iterable[int | N
 
 
 def remove_all_empty_people(connection: sqlite3.Connection) -> int:
-    """Remove everybody who has no face left; return how many. Reads all faces."""
+    """Remove all people who have no face left; return how many. This reads all faces."""
     before = connection.execute("SELECT count(*) FROM people").fetchone()[0]
     connection.execute("DELETE FROM people WHERE NOT EXISTS (SELECT 1 FROM faces WHERE person = people.id)")
     return int(before - connection.execute("SELECT count(*) FROM people").fetchone()[0])

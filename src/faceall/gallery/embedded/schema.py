@@ -21,7 +21,7 @@ NOW = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"
 """SQL: the current time, as bundles write it."""
 
 LATER = f"max({NOW}, strftime('%Y-%m-%dT%H:%M:%SZ', changed, '+1 second'))"
-"""SQL: the time of a change to a row with a column `changed`, after every one before, whatever the clock says."""
+"""SQL: the time of a change to a row with a column `changed`; later than the previous one even if the clock is not."""
 
 UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-'"
@@ -29,7 +29,7 @@ UUID = (
 )
 """SQL: a new random UUID (version 4)."""
 
-_LONG_AGO = "'1970-01-01T00:00:00Z'"  # the time of a change that nobody has noted: every other one is later
+_LONG_AGO = "'1970-01-01T00:00:00Z'"  # the time of a change that was not noted: every other one is later
 
 Step = str | Callable[[sqlite3.Connection], None]
 
@@ -144,7 +144,7 @@ _SECOND = Migration(
         "CREATE TABLE IF NOT EXISTS clusters (person INTEGER PRIMARY KEY REFERENCES people (id) ON DELETE CASCADE)",
         "CREATE TRIGGER IF NOT EXISTS clusters_named AFTER UPDATE OF name ON people WHEN new.name <> old.name BEGIN"
         " DELETE FROM clusters WHERE person = new.id; END",
-        # people whom a face is known not to show
+        # people that a face is known not to show
         "CREATE TABLE IF NOT EXISTS refusals (face INTEGER NOT NULL REFERENCES faces (key) ON DELETE CASCADE,"
         " person INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE, PRIMARY KEY (face, person)) WITHOUT ROWID",
         "CREATE INDEX IF NOT EXISTS refusals_person ON refusals (person)",
@@ -190,7 +190,7 @@ _SECOND = Migration(
         " WHERE key NOT IN (SELECT face FROM face_ids)",
         "CREATE TRIGGER IF NOT EXISTS person_ids_given AFTER INSERT ON people BEGIN"
         f" INSERT INTO person_ids VALUES (new.id, {UUID}, {NOW}, {NOW}); END",
-        "DROP TRIGGER IF EXISTS person_ids_changed",  # it believed the clock
+        "DROP TRIGGER IF EXISTS person_ids_changed",  # earlier versions used the clock alone
         "CREATE TRIGGER person_ids_changed AFTER UPDATE OF name ON people WHEN new.name <> old.name BEGIN"
         f" UPDATE person_ids SET changed = {LATER} WHERE person = new.id; END",
         "CREATE TRIGGER IF NOT EXISTS face_ids_given AFTER INSERT ON faces BEGIN"

@@ -1,8 +1,7 @@
 """Faces without a vector of the current model, because their photo was absent when the model was changed.
 
-They are kept with everything that is known of them, the old vector included, and are not searched. They are restored,
-with their keys and people, when their photo is migrated or registered again. Removing their photo or person removes
-them as well.
+They keep all of their data, including the old vector, and are not searched. They are restored, with their keys and
+people, when their photo is migrated or registered again. Removing their photo or person removes them as well.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _COLUMNS = "photo, person, is_primary, x0, y0, x1, y1, score, landmarks"
 
 @dataclass(frozen=True, eq=False)
 class StaleRow:
-    """A stale face: its row, the model and vector that it had, and x0 y0 x1 y1 score landmarks."""
+    """A stale face: its row, its old model and vector, and x0 y0 x1 y1 score landmarks."""
 
     id: int
     model: str
@@ -63,7 +62,7 @@ def on_photo_with(connection: sqlite3.Connection, digest: bytes) -> list[StaleRo
 
 
 def make_stale(index: FaceIndex, keys: Sequence[int], model: str) -> None:
-    """Turn faces into stale ones, inside a transaction; their photos are analysed again when they turn up."""
+    """Make faces stale, inside a transaction; their photos are analysed again when they are found."""
     if not keys:
         return
     with index.transaction() as connection:
@@ -81,12 +80,12 @@ def make_stale(index: FaceIndex, keys: Sequence[int], model: str) -> None:
             " AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = photos.id)",
             (_WHY,),
         )
-        # bundles may bring them: they were not removed by a person
+        # a bundle may add them again: they were not removed by a user
         connection.execute("DELETE FROM removed_faces WHERE id IN (SELECT uuid FROM stale_faces)")
 
 
 def restore(index: FaceIndex, stale: Sequence[int], vectors: Float32Array) -> int:
-    """Turn stale faces into ordinary ones with new vectors, inside a transaction; return how many were still there."""
+    """Turn stale faces into ordinary ones with new vectors, inside a transaction; return how many still existed."""
     restored = 0
     with index.transaction() as connection:
         for row, vector in zip(stale, vectors, strict=True):
@@ -96,7 +95,7 @@ def restore(index: FaceIndex, stale: Sequence[int], vectors: Float32Array) -> in
 
 
 def _restore_one(index: FaceIndex, connection: sqlite3.Connection, row: int, vector: Float32Array) -> bool:
-    """Add the face of a row of `stale_faces`; False where it is gone, or a bundle has brought the face already."""
+    """Add the face of a row of `stale_faces`; False if it is gone, or a bundle has added the face already."""
     found = connection.execute(
         f"SELECT {_COLUMNS}, jpeg, uuid, created, changed, face FROM stale_faces WHERE id = ?", (row,)
     ).fetchone()
@@ -107,7 +106,7 @@ def _restore_one(index: FaceIndex, connection: sqlite3.Connection, row: int, vec
         return False
     (key,) = index.add(vector, None if face is None or face in index else face).tolist()
     another = connection.execute("SELECT 1 FROM faces WHERE photo = ? AND is_primary", (photo,)).fetchone()
-    primary = bool(is_primary) and another is None  # a bundle may have brought a primary face
+    primary = bool(is_primary) and another is None  # a bundle may have added a primary face
     rows.insert_face(connection, rows.FaceRow(key, photo, person, primary, box, score, landmarks, jpeg))
     connection.execute(
         "UPDATE photos SET state = 'ok', message = NULL, reader = ? WHERE id = ?", (reader_version(), photo)
@@ -118,7 +117,7 @@ def _restore_one(index: FaceIndex, connection: sqlite3.Connection, row: int, vec
 
 
 def remove_person(connection: sqlite3.Connection, person: int) -> int:
-    """Remove the stale faces of a person, and photos that nothing else is known of; return how many faces."""
+    """Remove the stale faces of a person, and photos without any other face; return how many faces."""
     shown = connection.execute("SELECT DISTINCT photo FROM stale_faces WHERE person = ?", (person,)).fetchall()
     removed = connection.execute("DELETE FROM stale_faces WHERE person = ?", (person,)).rowcount
     connection.executemany(

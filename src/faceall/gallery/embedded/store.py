@@ -1,4 +1,4 @@
-"""A gallery's records in a folder: one SQLite database, with the index's vectors in it and its graph beside it."""
+"""A gallery in a folder: one SQLite database with the records and vectors, and the graph file beside it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _SETTING = "gallery."
 
 
 class EmbeddedStore:
-    """`Store` on a `FaceIndex`, whose database holds the gallery's tables, too.
+    """`Store` on a `FaceIndex`, whose database also holds the gallery's tables.
 
-    A change is a transaction, in which writers take turns; a read is of one moment.
+    A change is a transaction, one at a time; a read uses one snapshot.
     """
 
     def __init__(self, index: FaceIndex) -> None:
@@ -44,7 +44,20 @@ class EmbeddedStore:
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False) -> EmbeddedStore:
-        """Open the gallery in a folder, or make one there. Raises IndexFileError or one of its kinds."""
+        """Open the gallery in a folder, or create one there.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+        read_only : bool
+            Never write; then the gallery has to exist.
+
+        Raises
+        ------
+        IndexFileError
+            The gallery cannot be opened; subclasses name the reason.
+        """
         index = FaceIndex(folder, metric="l2", read_only=read_only)
         try:
             _prepare(index)
@@ -55,17 +68,17 @@ class EmbeddedStore:
 
     @property
     def name(self) -> str:
-        """The folder."""
+        """The folder as text, for messages."""
         return self.index.name
 
     @property
     def folder(self) -> Path:
-        """Where it lies."""
+        """The folder."""
         return Path(self.index.name)
 
     @property
     def read_only(self) -> bool:
-        """Whether it was opened so."""
+        """Whether the gallery was opened for reading only."""
         return self.index.read_only
 
     @property
@@ -75,24 +88,24 @@ class EmbeddedStore:
 
     @property
     def dimension(self) -> int | None:
-        """Numbers per vector."""
+        """Number of dimensions of a vector, None before the first one."""
         return self.index.dimension
 
     def adopt(self, *, model: str | None, dimension: int) -> None:
-        """Settle which embedder's vectors come. Raises IndexMismatchError where those of another are there."""
-        if model is not None:  # otherwise the first vector tells the dimension
+        """Declare which embedder makes the vectors; raise IndexMismatchError if another one has made those stored."""
+        if model is not None:  # otherwise the first vector sets the dimension
             self.index.adopt(model=model, dimension=dimension)
 
     def reading(self) -> AbstractContextManager[object]:
-        """Several reads of one moment."""
+        """Return a context in which all reads use one snapshot."""
         return self.index.reading()
 
     def changing(self) -> AbstractContextManager[object]:
-        """Several changes, all or none; inside another change they are a part of that."""
+        """Return a context in which all changes are stored, or none; a nested one joins the outer one."""
         return self.index.transaction()
 
     def setting(self, key: str) -> Any:
-        """What was stored under a name, None where nothing was. Raises IndexDamagedError."""
+        """Return a stored setting, None if there is none; raise IndexDamagedError if it cannot be read."""
         with self.index.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = ?", (_SETTING + key,)).fetchone()
         if row is None:
@@ -106,7 +119,7 @@ class EmbeddedStore:
         return found
 
     def put_setting(self, key: str, value: Any) -> None:
-        """Store what JSON can hold; None forgets it."""
+        """Store a setting, a value that JSON can hold; None removes it."""
         with self.index.transaction() as connection:
             if value is None:
                 connection.execute("DELETE FROM meta WHERE key = ?", (_SETTING + key,))
@@ -115,7 +128,7 @@ class EmbeddedStore:
                 connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", row)
 
     def status(self) -> GalleryStatus:
-        """Count everything; looks at the disk for files that have gone."""
+        """Count everything, and check which files are gone."""
         index, folder = self.index, self.folder
         with index.reading() as connection:
 
@@ -144,7 +157,7 @@ class EmbeddedStore:
         )
 
     def problems(self) -> list[str]:
-        """What is wrong, a line each. Reads everything."""
+        """Return the problems of the gallery, one line each. This reads the whole database."""
         return find_problems(self.index)
 
     def verify(self) -> Verification:
@@ -152,38 +165,38 @@ class EmbeddedStore:
         return verify_gallery(self.index)
 
     def statistics(self) -> GalleryStatistics:
-        """Count faces and bytes, and how the graph is built."""
+        """Count faces and bytes, and return the parameters of the graph."""
         return gallery_statistics(self.index)
 
     def migration_command(self, model: str) -> str:
-        """Return what to run to switch the gallery to an installed model, for messages."""
+        """Return the command that switches the gallery to an installed model, for messages."""
         return f"faceall index migrate --model {shlex.quote(model)}"
 
     def compact(self) -> Compaction:
-        """Release the space of removed faces. Raises IndexBusyError while others write."""
+        """Release the space of removed faces; raise IndexBusyError while another process writes."""
         return compact(self.index)
 
     def backup(self, target: Path, *, beside: Sequence[str] = ()) -> int:
-        """Copy one moment of the gallery into a new folder; return its bytes. Raises IndexFileError."""
+        """Copy one snapshot of the gallery into a new folder; return the size in bytes of the copy."""
         return backup(self.index, target, beside=beside)
 
     def remaining(self, removal: Removal) -> int:
-        """How many rows of what was removed can still be found."""
+        """Count the rows that removed faces and photos still have."""
         return removals.remaining(self.index, removal)
 
     def tidied(self, removal: Removal) -> Removal:
-        """Rid every file of what went; the removal with its receipt."""
+        """Remove the data of a removal from every file; return the removal with its receipt."""
         if removal.count:
             self.index.save()
         return replace(removal, receipt=self.index.receipt())
 
     def close(self, *, save: bool = True) -> None:
-        """Release the files; a second call does nothing."""
+        """Close the files; a second call does nothing."""
         self.index.close(save=save)
 
 
 def _prepare(index: FaceIndex) -> None:
-    """Make the gallery's tables, or bring those that are there to the current format."""
+    """Create the gallery's tables, or bring existing ones to the current format."""
     with index.reading() as connection:
         found = schema.version(connection, index.name)
     if found == schema.SCHEMA:
@@ -194,4 +207,4 @@ def _prepare(index: FaceIndex) -> None:
     elif found:
         index.adapt_reader(schema.adapt)
     else:
-        raise IndexFileError(f"{index.name} is a bare face index, without the photos and people of a gallery")
+        raise IndexFileError(f"{index.name} is a face index without the photos and people of a gallery")

@@ -1,4 +1,4 @@
-"""A gallery in a folder gives its records away, and takes those of another place."""
+"""Read and write the records of a gallery in a folder when it is moved."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from faceall.index.graph.graph_file import GRAPH
 from faceall.index.storage.connection import DATABASE
 
 _STALE = "aside"
-"""What stale faces are called in what `kept` gives; stored by other places, so it stays."""
+"""The name of stale faces in the result of `kept`; stored in Milvus, so it stays."""
 
 _KEPT = {
     "person_ids": ("person_ids", "*"),
@@ -46,18 +46,18 @@ class EmbeddedTransfer:
         self._index = index
 
     def digests(self) -> list[bytes]:
-        """The SHA-256 of every photo, by their rows."""
+        """Return the SHA-256 of every photo, ordered by row."""
         with self._index.reading() as connection:
             return [bytes(row[0]) for row in connection.execute("SELECT hash FROM photos ORDER BY id")]
 
     def photos(self, digests: Sequence[bytes]) -> list[PhotoCopy]:
-        """The photos of these contents that are there, of one moment."""
+        """Return the photos with these SHA-256 from one snapshot; unknown ones are left out."""
         with self._index.reading() as connection:
             found = (_photo(connection, digest) for digest in digests)
             return [photo for photo in found if photo is not None]
 
     def put_photos(self, photos: Sequence[PhotoCopy]) -> None:
-        """Store photos under their faces' keys, in the place of those of the same content; all or none."""
+        """Store photos with the keys of their faces, replacing photos of the same content; all or none."""
         with self._index.transaction() as connection:
             self.remove_photos([photo.digest for photo in photos], forget=False)
             for photo in photos:
@@ -89,7 +89,7 @@ class EmbeddedTransfer:
             rows.put_print(connection, row, photo.print)
 
     def remove_photos(self, digests: Sequence[bytes], *, forget: bool = True) -> None:
-        """Remove photos; `forget`: people too who have no other."""
+        """Remove photos and, with `forget`, also people who have no other face."""
         with self._index.transaction() as connection:
             photos = [photo for digest in digests if (photo := rows.photo_with(connection, digest)) is not None]
             if forget:
@@ -99,14 +99,14 @@ class EmbeddedTransfer:
             connection.executemany("DELETE FROM photos WHERE id = ?", [(photo,) for photo in photos])
 
     def people(self) -> list[PersonCopy]:
-        """Everybody."""
+        """Return all people."""
         with self._index.reading() as connection:
             unnamed = {row[0] for row in connection.execute("SELECT person FROM clusters")}
             found = connection.execute("SELECT id, name FROM people ORDER BY id").fetchall()
         return [PersonCopy(row, name, row in unnamed) for row, name in found]
 
     def put_people(self, people: Sequence[PersonCopy]) -> None:
-        """Store people under their rows, in the place of all who are there."""
+        """Store people with their rows, replacing all existing ones."""
         with self._index.transaction() as connection:
             for number, person in enumerate(people):  # two may have swapped their names
                 connection.execute("UPDATE people SET name = ? WHERE id = ?", (f"\0{number}", person.id))
@@ -123,7 +123,7 @@ class EmbeddedTransfer:
             connection.executemany("INSERT INTO clusters (person) VALUES (?)", clusters)
 
     def kept(self) -> dict[str, Any]:
-        """Return the ids of bundles and the stale faces: a list of rows per table."""
+        """Return the ids for bundles and the stale faces: a list of rows per table."""
         found: dict[str, Any] = {}
         with self._index.reading() as connection:
             for name, (table, columns) in _KEPT.items():
@@ -136,7 +136,7 @@ class EmbeddedTransfer:
         return {name: values for name, values in found.items() if values}
 
     def put_kept(self, values: dict[str, Any]) -> None:
-        """Store what `kept` gave, without rows about faces, people and photos that are not there."""
+        """Store the result of `kept`, without rows that refer to unknown faces, people and photos."""
         with self._index.transaction() as connection:
             for name in _KEPT:
                 for row in values.get(name, ()):
@@ -160,14 +160,14 @@ class EmbeddedTransfer:
         connection.execute(f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
 
     def destroy(self, agree: Callable[[], None]) -> None:
-        """Remove the files of the gallery, and its folder if nothing else lies there.
+        """Remove the files of the gallery, and its folder if it is empty then.
 
-        Other processes cannot write while `agree` is called, and find that the database has gone afterwards.
+        Other processes cannot write while `agree` is called; afterwards they find the database removed.
         """
         folder = self._index.folder
         with self._index.removal():
             agree()
-            if folder is not None and os.name != "nt":  # which keeps files that are open
+            if folder is not None and os.name != "nt":  # where open files cannot be removed
                 _unlink(folder / DATABASE)
         self._index.close(save=False)
         if folder is not None:

@@ -1,11 +1,11 @@
-"""Switch a gallery to another model: embed every face again from its photo, then exchange all vectors at once.
+"""Switch a gallery to another model: embed every face again from its photo, then replace all vectors at once.
 
-New vectors are kept apart, so a run that is killed continues where it was. Until the last one is there, searches use
-the old vectors. Then one transaction puts the new ones in their place.
+New vectors are stored separately, so an interrupted run can be continued. Searches use the old vectors until every
+face has a new one. Then one transaction replaces them.
 
 A face whose photo is absent or has changed cannot be embedded again: it becomes stale, with its name, box, thumbnail
-and old vector, and is restored by a later run when the photo is there again, or when the gallery returns to the old
-model.
+and old vector, and is restored by a later run when the photo is available again, or when the gallery returns to the
+old model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from faceall.gallery.store import PhotoToEmbed, ReembeddingRecords, StaleFace
 from faceall.images import read_image
 from faceall.types import Face, Faces, Float32Array, Image
 
-MigrationStatus = Literal["embedded", "thumbnail", "aside", "back"]
+MigrationStatus = Literal["embedded", "thumbnail", "stale", "back"]
 Progress = Callable[[int, int], None]
 
 _PHOTOS = 16  # per batch
@@ -35,13 +35,21 @@ _COMMIT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class MigratedPhoto:
-    """What became of a photo's faces.
+    """The result for the faces of a photo.
 
-    path     the file that was looked at, or the last one that held the photo
-    status   embedded: anew from the photo
-             thumbnail: from the stored thumbnails, as was allowed; less sure
-             aside: the photo is gone or has changed, see `message`; its faces are kept, and not found any more
-             back: faces that were aside are found again
+    Parameters
+    ----------
+    path : Path
+        The file that was read, or the first known path of the photo.
+    status : str
+        embedded: embedded again from the photo;
+        thumbnail: embedded from the stored thumbnails because the photo is missing, which is less accurate;
+        stale: the photo is gone or has changed (see `message`), its faces are kept but not found any more;
+        back: stale faces were restored.
+    faces : int
+        The number of faces.
+    message : str or None
+        Why the photo could not be read.
     """
 
     path: Path
@@ -52,7 +60,7 @@ class MigratedPhoto:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """A photo and the faces on it: keys, and the crops for the model where something can be embedded."""
+    """A photo and its faces: their keys, and their crops if they can be embedded."""
 
     photo: MigratedPhoto
     keys: tuple[int, ...]
@@ -60,10 +68,27 @@ class _Found:
 
 
 class Migration(Iterator[MigratedPhoto]):
-    """A running migration: iterate over it to make it happen; photos that an earlier run has done are not repeated.
+    """A migration, which runs while it is iterated over; photos of an earlier run are not repeated.
 
-    total     photos to do
-    switched  whether the gallery holds the new model's vectors now
+    Parameters
+    ----------
+    records : ReembeddingRecords
+        The gallery.
+    embedder : FaceEmbedder
+        The new model.
+    thumbnails : bool
+        Embed faces from their thumbnails if the photo is missing.
+    progress : callable, optional
+        Called with the number of finished photos and of all photos.
+    stop : Event, optional
+        Set it to end early.
+
+    Attributes
+    ----------
+    total : int
+        The number of photos to embed.
+    switched : bool
+        Whether the gallery has the vectors of the new model.
     """
 
     def __init__(
@@ -95,7 +120,7 @@ class Migration(Iterator[MigratedPhoto]):
                 if not self._stop.is_set():
                     self.switched = self._records.switch(
                         self._label, self._embedder.size
-                    )  # False if somebody has registered photos meanwhile
+                    )  # False if photos were registered in the meantime
         if self.switched and not self._stop.is_set():
             yield from self._restore_stale()
             self._records.finish()
@@ -103,7 +128,7 @@ class Migration(Iterator[MigratedPhoto]):
     # -- new vectors ------------------------------------------------------------------------------------------------
 
     def _embed_rest(self) -> Iterator[MigratedPhoto]:
-        """Embed what has no new vector yet; a photo is told when its vectors are safe."""
+        """Embed faces that have no new vector yet; yield a photo when its vectors are stored."""
         waiting: list[tuple[_Found, Float32Array | None]] = []
         committed = time.monotonic()
         while not self._stop.is_set():
@@ -127,7 +152,7 @@ class Migration(Iterator[MigratedPhoto]):
         if self._thumbnails:
             crops = np.concatenate([self._crop_thumbnail(one.key, faces_of([one.face])) for one in photo.faces])
             return _Found(MigratedPhoto(path, "thumbnail", len(keys), reason), keys, crops)
-        return _Found(MigratedPhoto(path, "aside", len(keys), reason), keys, None)
+        return _Found(MigratedPhoto(path, "stale", len(keys), reason), keys, None)
 
     def _crop_thumbnail(self, key: int, face: Faces) -> Crops:
         jpeg = self._records.thumbnail(key)
@@ -136,7 +161,7 @@ class Migration(Iterator[MigratedPhoto]):
         return self._embedder.crop(read_image(jpeg), in_thumbnail(face))
 
     def _embedded(self, crops: Sequence[Crops | None]) -> list[Float32Array | None]:
-        """Vectors for each photo's crops, all in one go."""
+        """Return the vectors of each photo's crops, embedded in one batch."""
         given = [some for some in crops if some is not None]
         if not given:
             return [None] * len(crops)
@@ -145,7 +170,7 @@ class Migration(Iterator[MigratedPhoto]):
         return [None if some is None else next(places) for some in crops]
 
     def _stage(self, waiting: Sequence[tuple[_Found, Float32Array | None]]) -> Iterator[MigratedPhoto]:
-        """Put new vectors by; faces that were removed meanwhile are left out."""
+        """Store new vectors until the switch; faces that were removed in the meantime are left out."""
         if not waiting:
             return
         self._records.stage(
@@ -162,7 +187,7 @@ class Migration(Iterator[MigratedPhoto]):
     # -- stale faces ------------------------------------------------------------------------------------------------
 
     def _restore_stale(self) -> Iterator[MigratedPhoto]:
-        """Restore faces that an earlier switch has made stale, where that is possible now."""
+        """Restore stale faces of earlier switches if that is possible now."""
         for photo in self._records.stale_photos():
             if self._stop.is_set():
                 return
@@ -175,7 +200,7 @@ class Migration(Iterator[MigratedPhoto]):
                     yield MigratedPhoto(path, "back", count)
 
     def _old_vectors(self, stale: Sequence[StaleFace]) -> Float32Array | None:
-        """The vectors that faces had before, where this is the model that made them."""
+        """Return the old vectors of stale faces if the current model made them, else None."""
         if not stale or any(one.model != self._label for one in stale):
             return None
         return np.stack([one.vector for one in stale])
@@ -193,7 +218,7 @@ def faces_of(faces: Sequence[Face]) -> Faces:
 
 
 def find_image(digest: bytes, paths: Sequence[Path]) -> tuple[Path, Image | None, str | None]:
-    """Return the file that holds the photo with a SHA-256, its pixels, and why there are none."""
+    """Return the file that holds the photo with a SHA-256 and its pixels, or None and the reason."""
     reason: str | None = "no file is known"
     for path in paths:
         image, reason = _read(path, digest)
@@ -203,11 +228,11 @@ def find_image(digest: bytes, paths: Sequence[Path]) -> tuple[Path, Image | None
 
 
 def _read(path: Path, digest: bytes) -> tuple[Image | None, str | None]:
-    """The picture with this SHA-256 in a file, or why there is none."""
+    """Return the image in a file if it has a SHA-256, else None and the reason."""
     try:
         content = path.read_bytes()
         if hashlib.sha256(content).digest() != digest:
-            return None, "the file holds another picture now"
+            return None, "the file holds another photo now"
         return read_image(content), None
     except (FileNotFoundError, NotADirectoryError):
         return None, "the file is gone"
@@ -218,7 +243,7 @@ def _read(path: Path, digest: bytes) -> tuple[Image | None, str | None]:
 
 
 def in_thumbnail(face: Faces) -> Faces:
-    """One face's box and landmarks in the pixels of its thumbnail, as `make_thumbnail` cuts it."""
+    """Return one face's box and landmarks in the pixels of its thumbnail, as `make_thumbnail` crops it."""
     x0, y0, x1, y1 = face.boxes[0].astype(np.float64)
     half = max(x1 - x0, y1 - y0, 2.0) * (0.5 + THUMBNAIL_MARGIN)
     corner = np.array([(x0 + x1) / 2 - half, (y0 + y1) / 2 - half])

@@ -1,4 +1,4 @@
-"""A gallery moves to another place: a folder to Milvus, or back; whole photos at a time, compared at the end."""
+"""Move a gallery from a folder to Milvus or back: copy whole photos, then compare both."""
 
 from __future__ import annotations
 
@@ -18,18 +18,27 @@ Progress = Callable[[int, int], None]
 
 _SETTINGS = ("calibration",)
 _MARK = "move"
-_BATCH = 64  # photos that are copied or compared at once
+_BATCH = 64  # photos that are copied or compared together
 
 
 @dataclass(frozen=True)
 class Move:
-    """What a move has done.
+    """The result of a move.
 
-    source, target  where the gallery was, and where it is now, without credentials
-    copied, there   photos that were copied now, and those that an earlier run had copied
-    finished        False where it was stopped: the next run goes on
-    sums            counts and checksums, the same on both sides; None where it was stopped
-    removed         whether the source was removed
+    Parameters
+    ----------
+    source, target : str
+        The previous and the current place of the gallery, without credentials.
+    copied : int
+        Photos that this run has copied.
+    there : int
+        Photos that an earlier run had copied.
+    finished : bool
+        False if the run was stopped; the next run continues.
+    sums : Sums or None
+        Counts and checksums, the same on both sides; None if the run was stopped.
+    removed : bool
+        Whether the source was removed.
     """
 
     source: str
@@ -49,15 +58,31 @@ def move_gallery(
     progress: Progress | None = None,
     stop: Event | None = None,
 ) -> Move:
-    """Copy a gallery to another place and compare both; a run that was interrupted goes on where it was.
+    """Copy a gallery to another place and compare both; an interrupted run can be continued.
 
-    source, target  folders or addresses; the target is new, empty, or what an earlier run has left
-    remove_source   remove the source after the comparison
-    progress        called with the number of photos done and of all
-    stop            set it to end early
+    Faces and people keep their ids; photos get new ones.
 
-    Faces and people keep their ids; photos get those of the new place. Raises FaceallError where the target holds
-    something else or both differ at the end, as when somebody changes the source meanwhile; nothing is removed then.
+    Parameters
+    ----------
+    source, target : str or path
+        Folders or addresses; the target is new, empty, or the result of an interrupted run.
+    remove_source : bool
+        Remove the source after the comparison.
+    progress : callable, optional
+        Called with the number of finished photos and of all photos.
+    stop : Event, optional
+        Set it to end early.
+
+    Returns
+    -------
+    Move
+        What was copied and compared.
+
+    Raises
+    ------
+    FaceallError
+        The target holds another gallery, or both differ at the end, for example because another process has changed
+        the source; nothing is removed then.
     """
     if _key(source) == _key(target):
         raise FaceallError(f"{_key(source)} cannot be moved to itself")
@@ -65,7 +90,7 @@ def move_gallery(
     origin = open_store(source, read_only=True)
     if remove_source:
         origin.close(save=False)
-        origin = open_store(source)  # to keep writers out at the end
+        origin = open_store(source)  # to lock out writers at the end
     try:
         goal = open_store(target)
         try:
@@ -81,14 +106,14 @@ def _key(place: str | os.PathLike[str]) -> str:
 
 
 class _Mover:
-    """One run."""
+    """One run of a move."""
 
     def __init__(self, source: Store, target: Store, progress: Progress | None, stop: Event) -> None:
         self._source, self._target, self._progress, self._stop = source, target, progress, stop
         self._copied = self._there = 0
 
     def run(self, *, remove_source: bool) -> Move:
-        """Copy what is missing or differs, take away what is too much, compare."""
+        """Copy what is missing or differs, remove what the source does not have, compare."""
         self._claim()
         self._target.transfer.put_people(self._source.transfer.people())
         if not self._copy():
@@ -102,7 +127,7 @@ class _Mover:
         return self._result(sums, removed=remove_source)
 
     def _conclude(self) -> None:
-        """Compare again, now that nobody can add to the source any more. Raises IndexFileError."""
+        """Compare again, while no other process can write to the source; raise IndexFileError if both differ."""
         self._compared()
         self._target.put_setting(_MARK, None)
 
@@ -111,26 +136,26 @@ class _Mover:
         return Move(self._source.name, self._target.name, self._copied, self._there, done, sums, removed)
 
     def _claim(self) -> None:
-        """See to it that the target is empty or half of the same source."""
+        """Make sure that the target is empty or holds a part of the same source."""
         known = self._target.setting(_MARK)
         if known is None and self._target.transfer.digests() and not self._same():
-            raise IndexFileError(f"{self._target.name}: holds another gallery already; name a new place")
+            raise IndexFileError(f"{self._target.name}: holds another gallery already; choose a new place")
         if known is not None and known != self._source.name:
             raise IndexFileError(
-                f"{self._target.name}: holds a part of {known}, whose move was interrupted; go on with that, or name a"
-                " new place"
+                f"{self._target.name}: holds a part of {known}, whose move was interrupted; continue that move, or"
+                " choose a new place"
             )
         self._target.put_setting(_MARK, self._source.name)
         if self._source.dimension is not None:
             self._target.adopt(model=self._source.model, dimension=self._source.dimension)
 
     def _same(self) -> bool:
-        """Whether the target holds just what the source holds, as after a move that has finished."""
+        """Return whether the target equals the source, as after a finished move."""
         here, there = self._source.transfer.digests(), self._target.transfer.digests()
         return set(here) == set(there) and sums_of(self._source) == sums_of(self._target)
 
     def _copy(self) -> bool:
-        """Copy the photos that are not there, or otherwise there; False where it was told to stop."""
+        """Copy the photos that are missing or differ in the target; False if the run was stopped."""
         digests = self._source.transfer.digests()
         extra = set(self._target.transfer.digests()) - set(digests)
         for group in _groups(sorted(extra), _BATCH):
@@ -150,7 +175,7 @@ class _Mover:
         return True
 
     def _finish(self) -> None:
-        """What belongs to no photo."""
+        """Copy people, settings and everything else that belongs to no photo."""
         self._target.transfer.put_people(self._source.transfer.people())
         for key in _SETTINGS:
             self._target.put_setting(key, self._source.setting(key))
@@ -160,19 +185,19 @@ class _Mover:
         self._target.transfer.put_kept(self._source.transfer.kept())
 
     def _compared(self) -> Sums:
-        """The sums of both, which have to be the same."""
+        """Return the sums of the source; raise IndexFileError if those of the target differ."""
         here, there = sums_of(self._source), sums_of(self._target)
         differing = [name for name, value in vars(here).items() if value != getattr(there, name)]
         if differing:
             raise IndexFileError(
                 f"{self._target.name} differs from {self._source.name} in {', '.join(differing)}: was it changed"
-                " meanwhile? Run the move again; the source is untouched"
+                " in the meantime? Run the move again; the source is untouched"
             )
         return here
 
 
 def sums_of(store: Store) -> Sums:
-    """Counts and checksums of all that a gallery holds. Reads everything."""
+    """Return counts and checksums of a whole gallery; this reads everything."""
     summing = Summing(store.transfer.people())
     for group in _groups(store.transfer.digests(), _BATCH):
         for photo in store.transfer.photos(group):

@@ -1,10 +1,10 @@
-"""A gallery as a folder that any program reads, back again, and the vectors of other programs.
+"""Export a gallery as a folder that any program can read; import such folders, and the vectors of other programs.
 
-index.json      what it is: format, model, dimension, counts, SHA-256 of the other files
+index.json      format, model, dimension, counts, SHA-256 of the other files
 vectors.npy     (n, dimension) float32
-faces.jsonl     a line per face, in the order of the vectors: the fields of a bundle's faces.json, with the path of
-                the photo, and the place and length of the thumbnail in thumbnails.bin
-people.json     as a bundle has it
+faces.jsonl     one line per face, in the order of the vectors: the fields of a bundle's faces.json, with the path of
+                the photo, and the offset and length of the thumbnail in thumbnails.bin
+people.json     as in a bundle
 thumbnails.bin  JPEGs, one after the other
 """
 
@@ -44,16 +44,31 @@ _LARGEST_LINE = 16 << 10
 
 
 def export_folder(store: Store, target: Path) -> BundleExport:
-    """Write the gallery in `store` as the new folder `target`, which appears whole or not at all.
+    """Write a gallery as a new folder, atomically.
 
-    Raises IndexFileError where something is there already or it cannot be written.
+    Parameters
+    ----------
+    store : Store
+        The gallery.
+    target : Path
+        A folder that does not exist or is empty.
+
+    Returns
+    -------
+    BundleExport
+        What was written.
+
+    Raises
+    ------
+    IndexFileError
+        The target exists already or cannot be written.
     """
     try:
         with new_folder(target, mode=0o700) as draft:
             people, faces = _write(store, draft)
         size = sum(path.stat().st_size for path in target.iterdir())
     except FileExistsError as error:
-        raise IndexFileError(f"{target}: is there already; an export needs a new or empty folder") from error
+        raise IndexFileError(f"{target}: exists already; an export needs a new or empty folder") from error
     except OSError as error:
         raise IndexFileError(f"{target}: cannot be written ({error.strerror})") from error
     return BundleExport(target, people, faces, size)
@@ -64,12 +79,12 @@ def _write(store: Store, draft: Path) -> tuple[int, int]:
         np.save(draft / "vectors.npy", gallery.vectors.astype("<f4", copy=False), allow_pickle=False)
         (draft / "people.json").write_bytes(list_json(gallery.people))
         place = 0
-        with (draft / "faces.jsonl").open("wb") as lines, (draft / "thumbnails.bin").open("wb") as pictures:
+        with (draft / "faces.jsonl").open("wb") as lines, (draft / "thumbnails.bin").open("wb") as images:
             for number, face in enumerate(gallery.faces):
                 jpeg = gallery.thumbnail(number)
                 line = {**face.to_json(), "thumbnail": [place, len(jpeg)], "path": gallery.path(number)}
                 lines.write(as_json(line) + b"\n")
-                pictures.write(jpeg)
+                images.write(jpeg)
                 place += len(jpeg)
         head = {
             "kind": KIND,
@@ -86,19 +101,36 @@ def _write(store: Store, draft: Path) -> tuple[int, int]:
 
 
 def read_vectors(source: Path, made_by: str | None) -> Incoming:
-    """What a folder of `export_folder`, or files of another program, hold.
+    """Read a folder of `export_folder`, or the files of another program.
 
-    made_by  the model that made the vectors, as galleries remember it, where the source does not say
+    Parameters
+    ----------
+    source : Path
+        The folder or file.
+    made_by : str or None
+        The model that made the vectors, as galleries store it, if the source does not name it.
 
-    Raises IndexDamagedError, IndexNewerError or IndexFileError.
+    Returns
+    -------
+    Incoming
+        The faces to import.
+
+    Raises
+    ------
+    IndexFileError
+        The source cannot be read, or its model is unknown.
+    IndexDamagedError
+        The source is not valid.
+    IndexNewerError
+        A newer faceall has written the folder.
     """
     if (source / _HEAD).is_file():
         return _read_folder(source, made_by)
     found = read_foreign(source)
     if made_by is None:
         raise IndexFileError(
-            f"{source}: does not say which model made its {len(found.vectors):,} vectors: give --made-by NAME, an"
-            " installed model's name if it was that"
+            f"{source}: does not say which model made its {len(found.vectors):,} vectors: give --made-by NAME, the"
+            " name of an installed model if it was one"
         )
     return _as_incoming(source, found, made_by)
 
@@ -114,7 +146,7 @@ def _read_folder(source: Path, made_by: str | None) -> Incoming:
         part = "people.json"
         people = _read_people(source / part)
         part = "faces.jsonl"
-        faces, places, pictures = _read_faces(source / part, {person.id for person in people})
+        faces, places, thumbnails = _read_faces(source / part, {person.id for person in people})
         expect(len(faces) == len(vectors), "the number of faces", len(faces), len(vectors))
     except FlawError as error:
         raise IndexDamagedError(f"{source / part}: {error}") from error
@@ -128,12 +160,12 @@ def _read_folder(source: Path, made_by: str | None) -> Incoming:
         raise IndexFileError(f"{source}: does not say which model made its vectors: give --made-by NAME")
 
     def thumbnail(face: BundleFace) -> bytes:
-        place, size = pictures[face.id]
+        place, size = thumbnails[face.id]
         with (source / "thumbnails.bin").open("rb") as file:
             file.seek(place)
             data = file.read(size)
         if not is_small_jpeg(data):
-            raise IndexDamagedError(f"{source / 'thumbnails.bin'}: holds no JPEG at {place}")
+            raise IndexDamagedError(f"{source / 'thumbnails.bin'}: does not hold a JPEG at {place}")
         return data
 
     return Incoming(source, model, people, faces, vectors, thumbnail, places)
@@ -175,19 +207,19 @@ def _read_people(path: Path) -> tuple[BundlePerson, ...]:
 def _read_faces(
     path: Path, people: set[str]
 ) -> tuple[tuple[BundleFace, ...], dict[str, str], dict[str, tuple[int, int]]]:
-    """The faces, the paths of their photos by SHA-256, and the place and size of their thumbnails by id."""
+    """Return the faces, the paths of their photos by SHA-256, and offset and size of their thumbnails by id."""
     faces: list[BundleFace] = []
     places: dict[str, str] = {}
-    pictures: dict[str, tuple[int, int]] = {}
+    thumbnails: dict[str, tuple[int, int]] = {}
     with path.open("rb") as file:
         while line := file.readline(_LARGEST_LINE):
             values = json.loads(line)
             expect(isinstance(values, dict), "a face", values, "an object")
             where, place = values.get("thumbnail"), values.get("path")
             fits = isinstance(where, list) and len(where) == 2 and all(isinstance(one, int) for one in where)
-            expect(fits and where[0] >= 0 and 0 < where[1] <= LARGEST_THUMBNAIL, "thumbnail", where, "place and size")
+            expect(fits and where[0] >= 0 and 0 < where[1] <= LARGEST_THUMBNAIL, "thumbnail", where, "offset and size")
             face = BundleFace.from_json({**values, "thumbnail": f"thumbnails/{values.get('id')}.jpg"})
-            expect(face.id not in pictures, "id", face.id, "each once")
+            expect(face.id not in thumbnails, "id", face.id, "each once")
             expect(face.person is None or face.person in people, "person", face.person, "one of people.json")
             usable = (
                 isinstance(place, str)
@@ -198,13 +230,13 @@ def _read_faces(
             )
             if usable and place == place.encode("utf-8", "replace").decode():
                 places[face.photo.sha256] = place
-            pictures[face.id] = (where[0], where[1])
+            thumbnails[face.id] = (where[0], where[1])
             faces.append(face)
-    return tuple(faces), places, pictures
+    return tuple(faces), places, thumbnails
 
 
 def _as_incoming(source: Path, found: ForeignVectors, made_by: str) -> Incoming:
-    """Vectors without photos as faces: what is not known is left empty, ids follow from the content."""
+    """Return vectors without photos as faces: unknown fields are empty, ids are derived from the content."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     names = sorted({name for name in found.names if name is not None})
     people = {name: BundlePerson(derived_id("person", made_by, name), name, now, now) for name in names}
@@ -216,13 +248,13 @@ def _as_incoming(source: Path, found: ForeignVectors, made_by: str) -> Incoming:
         known = digest or _digest("photo", made_by, str(name), str(photo), "" if photo else content)
         identity = derived_id("face", made_by, known, content)
         seen[identity] = seen.get(identity, 0) + 1
-        if seen[identity] > 1:  # the very same again
+        if seen[identity] > 1:  # an exact duplicate
             identity = derived_id("face", made_by, known, content, str(seen[identity]))
         faces.append(
             BundleFace(
                 id=identity,
                 person=None if name is None else people[name].id,
-                chief=False,
+                is_primary=False,
                 photo=BundlePhoto(_file_name(photo, name), known, None, None),
                 box=(0.0, 0.0, 1.0, 1.0),
                 landmarks=((0.0, 0.0),) * 5,
@@ -236,7 +268,7 @@ def _as_incoming(source: Path, found: ForeignVectors, made_by: str) -> Incoming:
 
 
 def _photos(source: Path, photos: tuple[str | None, ...]) -> tuple[list[str | None], dict[str, str]]:
-    """The SHA-256 of the photos that are still where the other program has put them, and their paths."""
+    """Return the SHA-256 of the photos whose files still exist, and their paths."""
     known: dict[str, str | None] = {}
     places: dict[str, str] = {}
     for photo in {photo for photo in photos if photo and "\0" not in photo}:

@@ -1,4 +1,4 @@
-"""What travels when a gallery moves to another kind of place: whole photos and people, as both places can hold them."""
+"""The records that a move copies between backends: whole photos and people."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from faceall.types import Float32Array
 
 @dataclass(frozen=True, eq=False)
 class FaceCopy:
-    """A face: its key, the row of its person, where it is on its photo, its vector and its JPEG.
+    """A face: its key, the row of its person, its position in its photo, its vector and its JPEG.
 
-    landmarks  ten numbers, x and y of each point
+    `landmarks` holds x and y of each of the five points.
     """
 
     key: int
@@ -32,7 +32,7 @@ class FaceCopy:
 
 @dataclass(frozen=True, eq=False)
 class PhotoCopy:
-    """A photo with its files and faces; `print` are the bytes by which pictures that nearly equal it are found."""
+    """A photo with its files and faces; `print` is its difference hash, which finds near duplicates."""
 
     digest: bytes
     state: PhotoState
@@ -55,46 +55,56 @@ class PersonCopy:
 
 
 class Transfer(Protocol):
-    """How a store gives its records away and takes those of another."""
+    """How a store reads and writes its records when a gallery is moved."""
 
     def digests(self) -> list[bytes]:
-        """The SHA-256 of every photo, in an order that stays the same."""
+        """Return the SHA-256 of every photo, in a fixed order."""
 
     def photos(self, digests: Sequence[bytes]) -> list[PhotoCopy]:
-        """The photos of these contents that are there."""
+        """Return the photos with these SHA-256; unknown ones are left out."""
 
     def put_photos(self, photos: Sequence[PhotoCopy]) -> None:
-        """Store photos under their faces' keys, in the place of those of the same content."""
+        """Store photos with the keys of their faces, replacing photos of the same content."""
 
     def remove_photos(self, digests: Sequence[bytes]) -> None:
         """Remove photos."""
 
     def people(self) -> list[PersonCopy]:
-        """Everybody."""
+        """Return all people."""
 
     def put_people(self, people: Sequence[PersonCopy]) -> None:
-        """Store people under their rows, in the place of all who are there."""
+        """Store people with their rows, replacing all existing ones."""
 
     def kept(self) -> dict[str, Any]:
-        """What goes along as it is, as JSON by name: it is of use in one kind of place only."""
+        """Return data that one backend alone uses and that others only keep, as JSON by name."""
 
     def put_kept(self, values: dict[str, Any]) -> None:
-        """Store what `kept` of another place gave."""
+        """Store the result of `kept` of another backend."""
 
     def destroy(self, agree: Callable[[], None]) -> None:
-        """Remove the gallery for good; the store cannot be used any more.
+        """Remove the gallery permanently; the store cannot be used afterwards.
 
-        agree  called when nobody else can write, where the place has a lock; nothing is removed if it raises
+        Parameters
+        ----------
+        agree : callable
+            Called while no other process can write, if the backend has a lock; nothing is removed if it raises.
         """
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Counts and checksums of a gallery, by which two of them are compared; no order matters.
+    """Counts and checksums with which two galleries are compared, independent of the order of their rows.
 
-    records     of people, files, boxes, names and all else that is not a vector or a picture
-    vectors     of every bit of every vector, with the key of its face
-    thumbnails  the same of the JPEGs
+    Parameters
+    ----------
+    photos, files, faces, people : int
+        Counts.
+    records : str
+        Checksum of people, files, boxes, names and everything else that is not a vector or an image.
+    vectors : str
+        Checksum of all vectors with the keys of their faces.
+    thumbnails : str
+        Checksum of all JPEGs with the keys of their faces.
     """
 
     photos: int
@@ -107,7 +117,7 @@ class Sums:
 
 
 class Summing:
-    """Adds up a gallery, photo by photo."""
+    """Computes the sums of a gallery, photo by photo."""
 
     def __init__(self, people: Iterable[PersonCopy]) -> None:
         self._names = {person.id: person.name for person in people}
@@ -117,7 +127,7 @@ class Summing:
             self._add("records", json.dumps([person, self._names[person]]).encode())
 
     def add(self, photo: PhotoCopy) -> None:
-        """Take a photo into the sums."""
+        """Add a photo to the sums."""
         self._counts["photos"] += 1
         self._counts["files"] += len(photo.files)
         self._counts["faces"] += len(photo.faces)
@@ -132,7 +142,7 @@ class Summing:
         self._sums[what] = (self._sums[what] + number) % (1 << 256)
 
     def result(self) -> Sums:
-        """The sums so far."""
+        """Return the sums of all photos added so far."""
         count, sums = self._counts, {what: f"{number:064x}" for what, number in self._sums.items()}
         return Sums(
             count["photos"],
@@ -146,14 +156,14 @@ class Summing:
 
 
 def fingerprint_of(photo: PhotoCopy) -> bytes:
-    """What tells whether a photo is the same in two places, with its faces and whose they are."""
+    """Return a digest that is equal for equal photos, including their faces and the people of these."""
     parts = [records_of(photo, None)]
     parts += [face.vector.astype("<f4").tobytes() + face.jpeg for face in _by_key(photo)]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
 
 
 def records_of(photo: PhotoCopy, names: dict[int, str] | None) -> bytes:
-    """A photo without vectors and pictures, the same bytes for the same facts; people by name, or by row."""
+    """Return the fields of a photo without vectors and thumbnails as canonical bytes, people by name or by row."""
     files = [[os.fsencode(file.path).hex(), *list(asdict(file).values())[1:]] for file in photo.files]
     faces = [
         [

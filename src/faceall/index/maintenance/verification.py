@@ -108,7 +108,7 @@ def database_problems(connection: sqlite3.Connection) -> list[str]:
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         return [f"{DATABASE}: {' '.join(str(error).split())}"]
     lines = [" ".join(str(text).split()) for text in found]
-    lines += [f"table {row[0]}: row {row[1]} points to nothing in {row[2]}" for row in broken]
+    lines += [f"table {row[0]}: row {row[1]} refers to a missing row of {row[2]}" for row in broken]
     return [f"{DATABASE}: {line}" for line in lines]
 
 

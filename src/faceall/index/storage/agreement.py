@@ -25,7 +25,7 @@ def agree(storage: Storage, *, dimension: int | None, metric: str | None, model:
 def mismatch(name: str, found: schema.Settings, dimension: int | None, model: str | None = None) -> IndexMismatchError:
     """The error of vectors that another embedder made: what the index holds, what was brought, what to do."""
     made = f"was made with {found.model!r}" if found.model else "was made without naming its embedder"
-    size = f" ({found.dimension} numbers)" if found.dimension else ""
+    size = f" ({found.dimension} dimensions)" if found.dimension else ""
     who = f"this embedder, {model!r}," if model and model != found.model else "this embedder"
     does = f"makes {dimension}" if dimension else "is another one"
     return IndexMismatchError(f"{name} {made}{size}; {who} {does}: give that model or another folder")

@@ -160,13 +160,13 @@ def problems(connection: sqlite3.Connection, dimension: int | None) -> list[str]
     found = [f"{DATABASE}: {row[0]}" for row in connection.execute("PRAGMA quick_check") if row[0] != "ok"]
     query = "SELECT count(*) FROM vectors WHERE typeof(vector) <> 'blob' OR length(vector) IS NOT ?"
     wrong = connection.execute(query, (4 * dimension if dimension else None,)).fetchone()[0]
-    return [*found, f"{DATABASE}: {wrong} vectors do not have {dimension} numbers"] if wrong else found
+    return [*found, f"{DATABASE}: {wrong} vectors do not have {dimension} dimensions"] if wrong else found
 
 
 def _block(found: list[tuple[int, bytes]], dimension: int, name: str) -> Block:
     for key, blob in found:
         if not isinstance(blob, bytes) or len(blob) != 4 * dimension:
-            raise IndexDamagedError(f"{name}/{DATABASE} is damaged: vector {key} does not have {dimension} numbers")
+            raise IndexDamagedError(f"{name}/{DATABASE} is damaged: vector {key} does not have {dimension} dimensions")
     numbers = np.frombuffer(b"".join(blob for _, blob in found), "<f4").astype(np.float32, copy=False)
     try:
         vectors = checked_vectors(numbers.reshape(len(found), dimension))
