@@ -66,7 +66,7 @@ def test_search_for_people(run: Run, portraits: Path) -> None:
     blurred = portraits / "blurred.png"
     with PillowImage.open(portraits / "Eileen/1.png") as image:
         image.resize((300, 300)).save(blurred)
-    assert "nobody within the threshold" in run("search", blurred, "--threshold", 0).stdout
+    assert "no one within the threshold" in run("search", blurred, "--threshold", 0).stdout
 
 
 def test_search_without_a_face(run: Run, portraits: Path) -> None:
@@ -274,7 +274,7 @@ def test_vectors_for_a_missing_folder_are_refused_at_once(run: Run, portraits: P
     """Before any picture is looked at."""
     result = run("embed", portraits, "-o", tmp_path / "missing" / "x.npy", exit_code=1)
     assert result.stdout == ""
-    assert "no folder" in result.stderr
+    assert "does not exist" in result.stderr
 
 
 def test_a_gallery_path_that_cannot_be_used(run: Run, portraits: Path) -> None:

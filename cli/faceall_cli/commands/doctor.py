@@ -36,7 +36,7 @@ class Finding:
 @gallery_option
 @output_options
 def doctor(console: Console, gallery: Path | None) -> None:
-    """Check the installation: versions, engine and precision in use, models, the gallery's health.
+    """Check the installation, the models and the gallery.
 
     The exit code is 1 if something is broken; a missing model or gallery is only reported.
     """

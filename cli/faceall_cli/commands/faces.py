@@ -1,4 +1,4 @@
-"""Questions about pictures alone: detect, embed, compare."""
+"""`faceall detect`, `embed` and `compare`: commands on images, without a gallery."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--draw",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write the pictures there, with boxes and landmarks drawn in.",
+    help="Write copies of the images there, with boxes and landmarks drawn in.",
 )
 @click.option(
     "--min-face", type=click.IntRange(min=12), default=20, show_default=True, help="Smallest face, in pixels."
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @detector_option
 @output_options
 def detect(console: Console, images: tuple[Path, ...], draw: Path | None, min_face: int, detector: str | None) -> None:
-    """Find the faces on pictures: box, score and landmarks of each."""
+    """Find the faces in images: box, score and landmarks of each."""
     from faceall.detect import Detector
     from faceall.images import draw_faces
 
@@ -77,13 +77,16 @@ def _print_faces(console: Console, path: Path, image: Image, faces: Faces) -> No
 @model_option
 @output_options
 def embed(console: Console, images: tuple[Path, ...], output: Path, model: str | None) -> None:
-    """Write the vectors of all faces on pictures to a NumPy file, and print which row is which face."""
+    """Write the vectors of all faces in images to a NumPy file.
+
+    Prints which row belongs to which face.
+    """
     import numpy as np
 
     from faceall.analysis import Analyser
 
     if not output.parent.is_dir():
-        raise click.ClickException(f"{output}: cannot be written, as there is no folder {output.parent}")
+        raise click.ClickException(f"{output}: cannot be written: the folder {output.parent} does not exist")
     analyser = Analyser(embedder=make_embedder(model))
     rows: list[Any] = []
     for path, image in read_images(console, images):
@@ -103,7 +106,7 @@ def embed(console: Console, images: tuple[Path, ...], output: Path, model: str |
 
 
 def _save(path: Path, array: Any) -> None:
-    """Write an array whole or not at all."""
+    """Write an array atomically."""
     import io
 
     import numpy as np
@@ -121,13 +124,13 @@ def _save(path: Path, array: Any) -> None:
 @model_option
 @output_options
 def compare(console: Console, first: Path, second: Path, model: str | None) -> None:
-    """Compare the chief faces of two pictures: are A and B the same person?"""
+    """Compare the primary faces of the images A and B."""
     from faceall.analysis import Analyser, compare_images
 
     analyser = Analyser(embedder=make_embedder(model))
     found = compare_images(first, second, analyser)
     if found is None:
-        raise click.ClickException("one of the two pictures shows no face")
+        raise click.ClickException("one of the two images shows no face")
     limit = analyser.embedder.model.manifest.match_threshold
     verdict = {} if limit is None else {"same": found.distance <= limit, "threshold": limit}
     console.record(

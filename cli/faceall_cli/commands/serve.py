@@ -49,7 +49,7 @@ def serve(
     model: str | None,
     gallery: Path | None,
 ) -> None:
-    """Start the web app: pages to register and search photos, and a JSON API under /api/v1.
+    """Start the web app and the JSON API (/api/v1).
 
     Ctrl-C or SIGTERM stops the server after accepted work is finished. The command line can use the same gallery
     meanwhile. An API key is required if other machines can reach the server (--host), or if the gallery has a key:

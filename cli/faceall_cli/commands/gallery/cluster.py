@@ -1,4 +1,4 @@
-"""Who is who among the faces without a name."""
+"""`faceall cluster`: group the faces without a name by person."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from faceall_cli.options import gallery_option, output_options
     "--threshold",
     type=float,
     metavar="D",
-    help="The largest mean distance (squared L2, 0..4) between faces of one person; less is stricter. Default: 0.78 of"
-    " the distance up to which two faces match.",
+    help="The largest mean distance (squared L2, 0..4) between faces of one person; smaller is stricter. Default:"
+    " 0.78 times the match threshold.",
 )
-@click.option("--known", is_flag=True, help="Let faces join people who have a name, too.")
+@click.option("--known", is_flag=True, help="Also add faces to people who have a name.")
 @click.option(
     "--to",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Then write every face into a folder per person, a single one into a folder of its own.",
+    help="Then write every face into a folder per person; a face without a group gets its own folder.",
 )
-@click.option("--photos", is_flag=True, help="With --to: copies of the photos rather than thumbnails.")
+@click.option("--photos", is_flag=True, help="With --to: copy the photos instead of the thumbnails.")
 @gallery_option
 @output_options
 def cluster(
     console: Console, threshold: float | None, known: bool, to: Path | None, photos: bool, gallery: Path | None
 ) -> None:
-    """Group the faces that are filed under nobody by who they seem to be.
+    """Group the faces without a name by person.
 
     A group is a person called "unnamed 12" until `faceall people rename` gives a name. Run it again after registering:
-    new faces join the groups or open new ones; what was named, merged or split by hand stays as it is. Two faces of one
-    photo are never the same person.
+    new faces join existing groups or form new ones; groups that you named, merged or split stay as they are. Two faces
+    of one photo are never put in one group.
     """
     if photos and to is None:
         raise click.UsageError("--photos: only with --to DIR")
@@ -59,7 +59,7 @@ def cluster(
     opened_now = sum(group.opened for group in found.clusters)
     joined = sum(len(group.joined) for group in found.clusters)
     console.line(
-        f"{counted(joined, 'face')} filed, {counted(opened_now, 'new group')}; "
+        f"{counted(joined, 'face')} grouped, {counted(opened_now, 'new group')}; "
         f"{counted(len(found.alone), 'face')} on their own (mean distance within a person: up to {found.limit:.3g})"
     )
     if to is not None:

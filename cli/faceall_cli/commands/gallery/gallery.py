@@ -1,4 +1,4 @@
-"""A gallery as one file: export for a phone or another machine, import of what comes back."""
+"""`faceall gallery`: export a gallery to one file, import such a file."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from faceall_cli.commands.gallery.people import open_to_export
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.options import gallery_option, output_options
 
-_NAMES = 10  # that are told of many
+_NAMES = 10  # that are listed
 
 
 @click.group()
 def gallery() -> None:
-    """A gallery as one file, for a phone or another machine: export, import."""
+    """Export a gallery to one file, or import such a file."""
 
 
 @gallery.command("export")
 @click.argument("bundle", metavar="BUNDLE", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--people", multiple=True, metavar="NAME", help="Only this person; may be given several times.")
-@click.option("--replace", is_flag=True, help="Replace a file that is at BUNDLE.")
+@click.option("--replace", is_flag=True, help="Replace BUNDLE if it exists.")
 @gallery_option
 @output_options
 def export(console: Console, bundle: Path, people: tuple[str, ...], replace: bool, gallery: Path | None) -> None:
-    """Write vectors, people, thumbnails and the model's manifest into one file, by custom NAME.faceall.
+    """Export vectors, people and thumbnails to one file.
 
-    It holds no photos and no paths. It is not encrypted: keep it as safe as the photos.
+    BUNDLE, usually NAME.faceall, also holds the model's manifest, but no photos and no paths. It is not encrypted:
+    keep it as safe as the photos.
     """
     with open_to_export(gallery) as opened:
         done = opened.index.export_bundle(bundle, people=list(people) or None, replace=replace)
@@ -42,10 +43,11 @@ def export(console: Console, bundle: Path, people: tuple[str, ...], replace: boo
 @gallery_option
 @output_options
 def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None) -> None:
-    """Merge the people and faces of a bundle, all or nothing: none is removed, none doubled.
+    """Merge the people and faces of a bundle into the gallery.
 
-    People are the same by id, else by name. Where something differs, the later change counts; what was not taken over
-    is listed. A bundle of another model is refused.
+    Either everything is imported or nothing. No face is removed or duplicated. People are matched by id, then by name.
+    Where the two differ, the later change wins; differences that were not applied are listed. A bundle of another model
+    is refused.
     """
     from faceall.gallery import open_to_fill
 
@@ -66,7 +68,7 @@ def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None)
     for conflict in done.conflicts:
         console.remark(f"differs: {shown(conflict)}")
     for before, now in done.renamed:
-        console.line(f"{shown(before)} is called {shown(now)} now")
+        console.line(f"{shown(before)} was renamed to {shown(now)}")
     if done.new_people:
         first = ", ".join(map(shown, done.new_people[:_NAMES]))
         more = len(done.new_people) - _NAMES

@@ -1,4 +1,4 @@
-"""Looking after the gallery's index: verify, repair, compact, migrate, move, stats, backup, export, import."""
+"""`faceall index`: verify, repair, compact, migrate, move, stats, backup, export, import."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def index() -> None:
-    """The index that finds faces: verify, repair, compact, migrate, move, stats, backup, export, import."""
+    """Maintain the gallery: verify, repair, compact, migrate, back up."""
 
 
 @index.command()
 @gallery_option
 @output_options
 def verify(console: Console, gallery: Path | None) -> None:
-    """Read everything and say what is wrong: database, vectors, graph, thumbnails, and recall against exact search."""
+    """Read the whole gallery and report damage.
+
+    Checks the database, vectors, graph and thumbnails, and measures the recall of the graph against exact search.
+    """
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
@@ -44,7 +47,7 @@ def verify(console: Console, gallery: Path | None) -> None:
     words = {"none": "no graph file", "current": "graph current", "behind": "graph behind, caught up when it is used"}
     console.line(f"{counted(found.vectors, 'vector')}, {words.get(found.graph, 'graph damaged')}")
     if found.problems:
-        console.complain("faceall: faceall index repair sets right what can be")
+        console.complain("faceall: run faceall index repair")
         raise click.exceptions.Exit(MISTAKE)
     console.line("sound")
 
@@ -53,10 +56,11 @@ def verify(console: Console, gallery: Path | None) -> None:
 @gallery_option
 @output_options
 def repair(console: Console, gallery: Path | None) -> None:
-    """Set right what can be, and say what is lost. Nobody else may use the gallery meanwhile.
+    """Repair what can be repaired and report what is lost.
 
-    A graph is rebuilt, thumbnails are cut anew from the photos, and of a damaged database every readable row is kept;
-    the damaged file stays beside the new one. Registering the photos again brings lost faces back.
+    No other process may use the gallery meanwhile. The graph is rebuilt, missing thumbnails are made again from the
+    photos, and every readable row of a damaged database is kept; the damaged file stays beside the new one. Register
+    the photos again to restore lost faces.
     """
     from faceall.gallery import as_folder, default_place, repair_gallery
 
@@ -74,7 +78,7 @@ def repair(console: Console, gallery: Path | None) -> None:
 @gallery_option
 @output_options
 def compact(console: Console, gallery: Path | None) -> None:
-    """Give back the space of removed faces: in the graph and in the database."""
+    """Reclaim the space of removed faces in graph and database."""
     with open_existing(gallery) as opened:
         done = opened.index.compact()
     console.record(asdict(done))
@@ -84,18 +88,17 @@ def compact(console: Console, gallery: Path | None) -> None:
 
 
 @index.command()
-@click.option(
-    "--thumbnails", is_flag=True, help="Embed the stored thumbnails of photos that are gone; that is less sure."
-)
+@click.option("--thumbnails", is_flag=True, help="Embed the stored thumbnail where a photo is missing; less accurate.")
 @model_option
 @gallery_option
 @output_options
 def migrate(console: Console, thumbnails: bool, model: str | None, gallery: Path | None) -> None:
-    """Change the model: embed every face anew from its photo, then exchange all vectors at once.
+    """Change the model: embed every face again from its photo.
 
-    People, names and face ids stay. Until the end everybody searches the old vectors; what is done is kept, and the
-    next run goes on there. Faces whose photo is gone or has changed are put aside: kept with their names, but not found
-    until a later run finds the photo. Set EMBEDDING_SIZE or give --model to choose the new model.
+    People, names and face ids stay. Searches use the old vectors until all faces are embedded; then all vectors are
+    replaced at once. An interrupted run can be resumed. Faces whose photo is missing or has changed become stale: they
+    keep their names but are not found until a later run finds the photo. Choose the new model with --model or
+    EMBEDDING_SIZE.
     """
     from faceall.embed import Embedder
 
@@ -129,14 +132,14 @@ def _print_photos(console: Console, migration: Migration) -> Counter[str]:
 @index.command()
 @click.argument("source", metavar="SRC", type=GalleryPlace())
 @click.argument("target", metavar="DST", type=GalleryPlace())
-@click.option("--remove-source", is_flag=True, help="Remove SRC after both were compared and are the same.")
+@click.option("--remove-source", is_flag=True, help="Remove SRC if the comparison finds no difference.")
 @output_options
 def move(console: Console, source: Path | str, target: Path | str, remove_source: bool) -> None:
-    """Copy a gallery from a folder into Milvus, or back, and compare both.
+    """Copy a gallery from a folder to Milvus, or back; compare both.
 
-    SRC and DST are folders or addresses: milvus://HOST:PORT/NAME, milvus-lite:///PATH.db. Whole photos are copied with
-    their files, faces, vectors and thumbnails, and all people; a run that was interrupted goes on where it was. At the
-    end the counts and checksums of both are compared. SRC is left as it is unless it is to be removed.
+    SRC and DST are folders or addresses: milvus://HOST:PORT/NAME, milvus-lite:///PATH.db. All photos are copied
+    with their faces, vectors and thumbnails, and all people; an interrupted run can be resumed. At the end the counts
+    and checksums of both are compared. SRC is not changed unless --remove-source is given.
     """
     from faceall.gallery import move_gallery
 
@@ -157,7 +160,7 @@ def move(console: Console, source: Path | str, target: Path | str, remove_source
 @gallery_option
 @output_options
 def stats(console: Console, gallery: Path | None) -> None:
-    """Count faces and bytes, and say how the graph is built and how well it finds."""
+    """Show the number of faces, sizes, graph parameters and recall."""
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
@@ -183,7 +186,7 @@ def stats(console: Console, gallery: Path | None) -> None:
     if one.shortfall is not None:
         rows.append(("  recall", one.shortfall))
     if found.stale:
-        rows.append(("aside", f"{counted(found.stale, 'face')} without a photo since the model was changed"))
+        rows.append(("stale", f"{counted(found.stale, 'face')} without a photo since the model was changed"))
     console.table(rows)
 
 
@@ -192,9 +195,9 @@ def stats(console: Console, gallery: Path | None) -> None:
 @gallery_option
 @output_options
 def backup(console: Console, directory: Path, gallery: Path | None) -> None:
-    """Copy the gallery as it is at one moment into the new folder DIR, while others use it.
+    """Copy the gallery to the new folder DIR, also while it is in use.
 
-    The copy is a gallery: use it with --gallery DIR, or put it in the place of a lost one.
+    The copy is a consistent snapshot and a complete gallery: use it with --gallery DIR, or to replace a lost one.
     """
     from faceall.gallery import Gallery
 
@@ -210,7 +213,10 @@ def backup(console: Console, directory: Path, gallery: Path | None) -> None:
 @gallery_option
 @output_options
 def export(console: Console, directory: Path, gallery: Path | None) -> None:
-    """Write vectors (.npy), faces, people and thumbnails into the new folder DIR, for other programs or machines."""
+    """Export vectors (.npy), people and thumbnails to a folder.
+
+    DIR is created. Its files can be read by other programs and imported on other machines.
+    """
     with open_to_export(gallery) as opened:
         done = opened.index.export_folder(directory)
     console.record({"directory": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
@@ -219,19 +225,21 @@ def export(console: Console, directory: Path, gallery: Path | None) -> None:
 
 @index.command("import")
 @click.argument("source", metavar="SOURCE", type=click.Path(path_type=Path))
-@click.option("--made-by", metavar="NAME", help="The model that made the vectors; needed where SOURCE does not say it.")
+@click.option("--made-by", metavar="NAME", help="The model that made the vectors; needed if SOURCE does not state it.")
 @gallery_option
 @output_options
 def import_(console: Console, source: Path, made_by: str | None, gallery: Path | None) -> None:
-    """Take vectors up that were made elsewhere, all or none: a folder of `export`, or another program's files.
+    """Import vectors from an export or another program's files.
+
+    Either all are imported or none. SOURCE is a folder written by `export`, or one of
 
     \b
     FaceAll          faceSearchData, with faceSearchData.pkl beside it
     facenet          a folder with embeddings.npy and labels.npy (label_strings.npy)
     face_recognition a pickle of {"encodings": [...], "names": [...]} or of a list; or .npy
 
-    Pickles are read without running anything in them. Vectors of an unknown model are kept apart from all others: name
-    it with --made-by; an installed model's name makes them searchable with photos.
+    Pickles are parsed without executing them. Name the model of the vectors with --made-by. Vectors of different models
+    are never mixed; if the model is installed, the vectors can be searched with photos.
     """
     from faceall.gallery import open_to_fill
 
@@ -247,5 +255,5 @@ def _size(count: int) -> str:
 
 
 def _each(count: int, faces: int) -> str:
-    """A size with its share per face."""
+    """Format a size and its share per face."""
     return f"{_size(count)}, {count / faces:,.0f} bytes per face" if faces else _size(count)

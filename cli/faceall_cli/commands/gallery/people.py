@@ -1,4 +1,4 @@
-"""People: list, rename, merge, split, remove; giving a face a name, and taking it away."""
+"""`faceall people`: list, rename, merge, split and remove people; name and unassign faces."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _MAX_CHECKED = 1000  # people whose faces are compared
 
 @click.group()
 def people() -> None:
-    """The people of the gallery: list, rename, merge, split, remove, name, unassign."""
+    """List, rename, merge, split and remove people; name faces."""
 
 
 def open_to_export(folder: Path | None) -> Gallery:
-    """A gallery that is only looked at, but can be written where possible: what goes out then gets lasting ids."""
+    """Open a gallery to export it; writable if possible, so that exported people and faces get permanent ids."""
     from faceall.gallery import Gallery
 
     opened = Gallery.open(folder, read_only=True)
@@ -38,10 +38,10 @@ def open_to_export(folder: Path | None) -> Gallery:
 
 
 def open_existing(folder: Path | None) -> Gallery:
-    """A gallery to change, which has to be there already."""
+    """Open a gallery that exists already, to change it."""
     from faceall.gallery import Gallery
 
-    Gallery.open(folder, read_only=True).close()  # says so where there is none, rather than make one
+    Gallery.open(folder, read_only=True).close()  # raises if there is none; does not create one
     return Gallery.open(folder)
 
 
@@ -50,7 +50,7 @@ def open_existing(folder: Path | None) -> Gallery:
 @gallery_option
 @output_options
 def list_(console: Console, name: str | None, gallery: Path | None) -> None:
-    """List people with the number of their faces and photos, or every face of NAME."""
+    """List people with their face counts, or the faces of NAME."""
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
@@ -84,11 +84,11 @@ def _list_faces(console: Console, gallery: Gallery, name: str) -> None:
 @gallery_option
 @output_options
 def rename(console: Console, old: str, new: str, gallery: Path | None) -> None:
-    """Give a person another name."""
+    """Rename a person."""
     with open_existing(gallery) as opened:
         opened.people.rename(old, new)
     console.record({"person": new, "was": old})
-    console.line(f"{shown(old)} is called {shown(new)} now")
+    console.line(f"{shown(old)} was renamed to {shown(new)}")
 
 
 @people.command()
@@ -97,11 +97,11 @@ def rename(console: Console, old: str, new: str, gallery: Path | None) -> None:
 @gallery_option
 @output_options
 def merge(console: Console, old: str, into: str, gallery: Path | None) -> None:
-    """File all faces of one person under another: OLD is INTO."""
+    """Merge OLD into INTO: all faces of OLD become faces of INTO."""
     with open_existing(gallery) as opened:
         faces = opened.people.merge(old, into)
     console.record({"person": into, "was": old, "faces": faces})
-    console.line(f"{counted(faces, 'face')} of {shown(old)} filed under {shown(into)}")
+    console.line(f"{counted(faces, 'face')} of {shown(old)} assigned to {shown(into)}")
 
 
 @people.command()
@@ -109,9 +109,10 @@ def merge(console: Console, old: str, into: str, gallery: Path | None) -> None:
 @gallery_option
 @output_options
 def remove(console: Console, name: str, gallery: Path | None) -> None:
-    """Remove a person: every face filed under NAME, with its vector and thumbnail, for good.
+    """Remove a person and all faces of that person permanently.
 
-    Photos that show nobody else are forgotten too; registering them again brings them back.
+    Vectors and thumbnails are deleted. Photos without faces of other people are removed from the gallery, too; register
+    them again to restore them.
     """
     with open_existing(gallery) as opened:
         removal = opened.people.remove(name)
@@ -124,14 +125,15 @@ def remove(console: Console, name: str, gallery: Path | None) -> None:
 @gallery_option
 @output_options
 def unname(console: Console, names: tuple[str, ...], gallery: Path | None) -> None:
-    """Take the names of people off, all or none; their faces stay, without a name.
+    """Remove the names of people but keep their faces.
 
-    New photos of folders with these names are left unnamed, too. `faceall cluster` groups the faces by person.
+    If one NAME is unknown, nothing is changed. New photos of folders with these names are left unnamed, too.
+    `faceall cluster` groups the faces by person.
     """
     with open_existing(gallery) as opened:
         faces = opened.people.unname(names)
     console.record({"unnamed": list(names), "faces": faces})
-    console.line(f"{counted(faces, 'face')} of {counted(len(names), 'person', 'people')} without a name now")
+    console.line(f"{counted(faces, 'face')} of {counted(len(names), 'person', 'people')} now without a name")
 
 
 @people.command("name")
@@ -140,25 +142,31 @@ def unname(console: Console, names: tuple[str, ...], gallery: Path | None) -> No
 @gallery_option
 @output_options
 def name_face(console: Console, face_id: int, person: str, gallery: Path | None) -> None:
-    """File one face, by the id that search prints, under a person, new or known."""
+    """Assign the face FACE_ID to a person.
+
+    `faceall search` prints the ids of faces. The person is created if there is none with this NAME.
+    """
     with open_existing(gallery) as opened:
         opened.faces.assign(face_id, person)
     console.record({"face_id": face_id, "person": person})
-    console.line(f"face {face_id} is {shown(person)}")
+    console.line(f"face {face_id} assigned to {shown(person)}")
 
 
 @people.command()
 @click.argument("name", metavar="NAME")
 @click.argument("face_ids", metavar="FACE_ID...", type=int, nargs=-1, required=True)
-@click.option("--to", metavar="NAME", help="The person they are. Default: a new one without a name.")
+@click.option("--to", metavar="NAME", help="The person they belong to. Default: a new one without a name.")
 @gallery_option
 @output_options
 def split(console: Console, name: str, face_ids: tuple[int, ...], to: str | None, gallery: Path | None) -> None:
-    """Take faces of one person out: they show somebody else. Clustering never files them under NAME again."""
+    """Move faces of NAME to another person.
+
+    Clustering never assigns them to NAME again.
+    """
     with open_existing(gallery) as opened:
         target = opened.people.split(name, face_ids, to=to)
     console.record({"person": target, "was": name, "faces": list(face_ids)})
-    console.line(f"{counted(len(face_ids), 'face')} of {shown(name)} filed under {shown(target)}")
+    console.line(f"{counted(len(face_ids), 'face')} of {shown(name)} assigned to {shown(target)}")
 
 
 @people.command()
@@ -166,8 +174,11 @@ def split(console: Console, name: str, face_ids: tuple[int, ...], to: str | None
 @gallery_option
 @output_options
 def unassign(console: Console, face_ids: tuple[int, ...], gallery: Path | None) -> None:
-    """File faces, by the ids that search prints, under nobody. Clustering never puts them back where they were."""
+    """Remove the names from single faces.
+
+    `faceall search` prints the ids of faces. Clustering never assigns them to the same person again.
+    """
     with open_existing(gallery) as opened:
         changed = opened.faces.unassign(face_ids)
     console.record({"faces": list(face_ids), "changed": changed})
-    console.line(f"{counted(changed, 'face')} filed under nobody now")
+    console.line(f"{counted(changed, 'face')} now without a name")

@@ -32,7 +32,7 @@ _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PhotosPath(path_type=Path))
-@click.option("--person", metavar="NAME", help="The person on all these photos, known ones included.")
+@click.option("--person", metavar="NAME", help="The person on all these photos, including registered ones.")
 @click.option(
     "--names-from",
     type=click.Choice(["auto", "folders", "files", "xmp", "none"]),
@@ -40,7 +40,7 @@ _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
     show_default=True,
     help="Where names come from, see above.",
 )
-@click.option("--unnamed", is_flag=True, help="Take no names, and take off names that paths gave; faces stay.")
+@click.option("--unnamed", is_flag=True, help="Use no names, and remove names that came from paths; faces stay.")
 @click.option("--strict", is_flag=True, help="Refuse photos with a small, blurred, turned or cut-off primary face.")
 @click.option("--workers", metavar="N|ray", help="Analyse photos in N processes, or on a Ray cluster: RAY_ADDRESS.")
 @model_option
@@ -229,10 +229,10 @@ def _print_names(console: Console, registration: Registration) -> None:
 @gallery_option
 @output_options
 def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> None:
-    """Remove photos, by path or folder, or single faces, by the id that search prints.
+    """Remove photos (by path or folder) or faces (by id).
 
-    Vectors and thumbnails are deleted for good. The image files themselves are left alone. A number is the id of a
-    face; write ./7 for a photo with that name.
+    Vectors and thumbnails are deleted permanently. The photo files are kept. `faceall search` prints the ids of faces.
+    A number is the id of a face; write ./7 for a photo with that name.
     """
     with open_existing(gallery) as opened:
         for target in targets:
@@ -263,7 +263,7 @@ def _is_face(target: str) -> bool:
 @gallery_option
 @output_options
 def status(console: Console, gallery: Path | None) -> None:
-    """Show what the gallery holds, and how many of its files are missing."""
+    """Show what the gallery holds and which files are missing."""
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:

@@ -1,4 +1,4 @@
-"""What a removal has left on the disk, for a person and as JSON."""
+"""The receipt of a removal, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def receipt_of(removal: Removal) -> dict[str, Any]:
-    """How many faces and photos went, and how thoroughly, as an object."""
+    """Return the number of removed faces and photos, and the receipt, as a JSON object."""
     found = {"faces": len(removal.faces), "aside": removal.stale, "photos": len(removal.photos)}
     if removal.receipt is None:
         return found
@@ -20,7 +20,7 @@ def receipt_of(removal: Removal) -> dict[str, Any]:
 
 
 def proof_of(removal: Removal) -> str:
-    """The same in words, to follow what was removed."""
+    """Return the receipt as text, to be appended to a line that says what was removed."""
     receipt = removal.receipt
     if receipt is None:
         return ""

@@ -1,4 +1,4 @@
-"""Who is on a picture?"""
+"""`faceall search`: find the most similar faces of the gallery."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     "--explain",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write a picture there per query: the query and its matches, with boxes, landmarks and distances.",
+    help="Write an image per query there: the query and its matches, with boxes, landmarks and distances.",
 )
 @model_option
 @gallery_option
@@ -57,11 +57,11 @@ def search(
     model: str | None,
     gallery: Path | None,
 ) -> None:
-    """Say who is on pictures: the most similar faces of the gallery for every face.
+    """Find the most similar faces of the gallery for every face.
 
     The distance is squared Euclidean between unit vectors, 0 to 4; the similarity is their cosine. A match lies within
     the gallery's threshold (`faceall calibrate` chooses one) or else the model's; the distance to the second-best
-    person tells how sure the first is.
+    person shows how clear the result is.
     """
     from faceall.gallery import Gallery
 
@@ -92,14 +92,14 @@ def search(
 
 
 def _ask(opened: Gallery, image: AnalysedImage, by: str, **options: Any) -> Sequence[SearchResult | PersonResult]:
-    """The answer of a gallery in faces or in people."""
+    """Search a gallery for faces or for people."""
     return opened.search_people(image, **options) if by == "person" else opened.search(image, **options)
 
 
 def _explained(threshold: MatchThreshold | None) -> str:
-    """What the matches were judged by."""
+    """Describe the threshold that was used."""
     if threshold is None:
-        return "no threshold says who matches: the model has none; faceall calibrate chooses one on your own people"
+        return "no threshold: the model has none; faceall calibrate chooses one from your own people"
     if threshold.fpir is not None:
         people = counted(threshold.people or 0, "person", "people")
         return (
@@ -113,7 +113,7 @@ def _explained(threshold: MatchThreshold | None) -> str:
 
 
 def _print_result(console: Console, path: Path, result: SearchResult | PersonResult) -> None:
-    """The matches of one face, as a record and as a table."""
+    """Print the matches of one face as a record and as a table."""
     from faceall.gallery import PersonResult, SearchResult
 
     record: dict[str, Any] = {"query": str(path), "box": rounded(result.box), "score": round(result.score, 6)}
@@ -129,9 +129,9 @@ def _print_result(console: Console, path: Path, result: SearchResult | PersonRes
     if rows:
         console.table(rows, indent="  ", right=frozenset((1, 2, 3)))
     elif isinstance(result, PersonResult) and (result.threshold is None or result.threshold.origin != "given"):
-        console.line("  no face of the gallery is filed under anybody; faceall cluster groups them")
+        console.line("  no face of the gallery has a name; faceall cluster groups them")
     else:
-        console.line("  nobody within the threshold")
+        console.line("  no one within the threshold")
     if isinstance(result, SearchResult) and result.second is not None:
         console.line(f"  second-best person: {shown(result.second.person or '-')} at {result.second.distance:.3f}")
 
@@ -153,7 +153,7 @@ def _person_record(match: PersonMatch) -> dict[str, Any]:
 
 
 def _second(result: SearchResult) -> dict[str, Any] | None:
-    """The second-best person as JSON."""
+    """Return the second-best person as JSON."""
     second = result.second
     if second is None:
         return None
@@ -162,7 +162,7 @@ def _second(result: SearchResult) -> dict[str, Any] | None:
 
 
 def _rows(result: SearchResult) -> list[tuple[str, ...]]:
-    """The table of matches, empty without any; the verdict stands there only where there is a threshold."""
+    """Return the table of matches, empty if there are none; with verdicts only if there is a threshold."""
     rows: list[tuple[str, ...]] = [("person", "distance", "similarity", "face", "verdict", "photo")]
     for match in result.matches:
         numbers = (f"{match.distance:.3f}", f"{match.similarity:.3f}", str(match.face_id))
@@ -171,7 +171,7 @@ def _rows(result: SearchResult) -> list[tuple[str, ...]]:
 
 
 def _person_rows(result: PersonResult) -> list[tuple[str, ...]]:
-    """The table of people, likewise."""
+    """Return the table of people, in the same way."""
     rows: list[tuple[str, ...]] = [("person", "nearest", "mean", "faces", "verdict", "photo")]
     for match in result.people:
         numbers = (f"{match.distance:.3f}", f"{match.mean_distance:.3f}", str(match.faces))

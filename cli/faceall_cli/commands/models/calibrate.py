@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--fpir",
     type=click.FloatRange(0, 0.5, min_open=True),
-    help="Wished FPIR: the share of searches of strangers that name somebody. Default: 0.01.",
+    help="Target FPIR: the share of searches for strangers that return a name. Default: 0.01.",
 )
 @click.option(
     "--false-accept-rate",
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 def calibrate(
     console: Console, fpir: float | None, rate: float | None, dry_run: bool, forget: bool, gallery: Path | None
 ) -> None:
-    """Choose the distance up to which a search names a person, on the people of the gallery.
+    """Choose the match threshold from the people of the gallery.
 
-    With --fpir, every person is left out of the gallery once and searched for; the threshold lets the wished share of
-    these strangers through, and follows the gallery as people are added. With --false-accept-rate, the threshold lets
+    With --fpir, every person is left out of the gallery once and searched for; the threshold lets the target share of
+    these strangers through, and is updated as people are added. With --false-accept-rate, the threshold lets
     a share of the comparisons of two people through, whatever the size of the gallery.
     """
     if fpir is not None and rate is not None:
@@ -78,7 +78,7 @@ def _calibrate_searches(console: Console, opened: Gallery, fpir: float, dry_run:
     low, high = found.interval
     console.line(f"threshold {found.threshold:.4f} [{low:.4f}, {high:.4f}] for an FPIR of {found.fpir:.2%}")
     if found.fnir is None or found.fnir_interval is None:
-        console.line("the FNIR is unknown: nobody has two faces")
+        console.line("the FNIR is unknown: no person has two faces")
     else:
         low, high = found.fnir_interval
         console.line(f"FNIR {found.fnir:.2%} [{low:.2%}, {high:.2%}]: share of known people who are not found")
@@ -96,7 +96,7 @@ def _print_report(console: Console, report: CalibrationReport, *, stored: bool) 
     rate = f"a false match rate of {found.false_accept_rate:g} per comparison"
     console.line(f"threshold {found.threshold:.4f} [{low:.4f}, {high:.4f}] for {rate}")
     if found.false_reject_rate is None or found.false_reject_interval is None:
-        console.line("false rejections are unknown: nobody has two faces")
+        console.line("false rejections are unknown: no person has two faces")
     else:
         low, high = found.false_reject_interval
         console.line(f"it rejects {found.false_reject_rate:.2%} [{low:.2%}, {high:.2%}] of the faces of known people")

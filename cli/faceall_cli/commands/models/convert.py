@@ -100,7 +100,7 @@ def convert(
     bottleneck: Any,
     choices: ConversionChoices,
 ) -> None:
-    """Convert a model, SRC, into another format and verify that it gives the same vectors.
+    """Convert a model to another format and compare the vectors.
 
     SRC is the name of an installed model or one of:
 

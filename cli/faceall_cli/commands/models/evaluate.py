@@ -58,7 +58,7 @@ def evaluate(
     speed: bool,
     out: Path | None,
 ) -> None:
-    """Evaluate embedders on pairs of images in DIR with the LFW protocol.
+    """Evaluate embedders on pairs of images with the LFW protocol.
 
     The list says for every pair whether it shows one person. Its lines are `NAME i j` or `NAME i NAME j`, for
     NAME/NAME_0001.jpg, or `path,path,same` in a .csv file. Accuracy is measured in ten folds, with a threshold chosen

@@ -103,7 +103,9 @@ faces_option = click.option(
 def import_(
     console: Console, file: Path, replace: bool, eight_bit: bool, faces: Path | None, choices: ConversionChoices
 ) -> None:
-    """Install a model: a FaceNet graph (.pb), the zip it came in, a model folder or another source of `convert`.
+    """Install a model from a file or folder.
+
+    SOURCE is a FaceNet graph (.pb), the zip that contains it, a model folder or another source of `convert`.
 
     The model is converted and compared with its source first; if a difference exceeds 1e-5, nothing is installed. Known
     files are recognised by their checksum and known families by their graph; every assumption is printed. If the

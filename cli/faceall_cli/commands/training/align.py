@@ -63,7 +63,7 @@ _FINE = frozenset(("aligned", "unchanged"))
 @click.option("--workers", type=click.IntRange(1, 256), help="Number of processes. Default: one per processor core.")
 @output_options
 def align(console: Console, photos: Path, target: Path, workers: int | None, **settings: Any) -> None:
-    """Crop the faces of the photos in DIR to one size and write them to OUT.
+    """Write aligned face crops of the photos in DIR to OUT.
 
     The folder structure is kept: DIR/Ada/1.jpg becomes OUT/Ada/1.jpg, DIR/Ada/1.png becomes OUT/Ada/1.png.jpg. With
     --faces all the crops are numbered: 1.jpg.1.jpg. OUT/align.jsonl has one line per photo with boxes, scores and

@@ -199,7 +199,7 @@ def train() -> None:
 )
 @output_options
 def prepare(console: Console, faces: Path, shard: Path, teachers: tuple[str, ...]) -> None:
-    """Create a training set SHARD: the crops in FACES with teachers' vectors.
+    """Create a training set from crops and teachers' vectors.
 
     FACES is a folder that `faceall align` wrote. Running the command again continues an interrupted run.
     """
@@ -243,7 +243,7 @@ def distill(
     loop: dict[str, Any],
     **more: Any,
 ) -> None:
-    """Train a student on a teacher's vectors of faces without names, in the folder RUN."""
+    """Train a student on a teacher's vectors, in the folder RUN."""
     from faceall.train import (
         DistillationOptions,
         common_inner,
@@ -319,7 +319,7 @@ def classify(
     loop: dict[str, Any],
     **more: Any,
 ) -> None:
-    """Train a net to distinguish known people, FACES/NAME/*.jpg, in the folder RUN."""
+    """Train a net on the people in FACES/NAME/*.jpg, in RUN."""
     from faceall.train import ClassificationOptions, DatasetRules, crop_sizes, run_weights, train_classifier
 
     rules = DatasetRules(minimum=minimum, maximum=maximum, balance=balance)
@@ -335,7 +335,9 @@ def classify(
 @_loop_options
 @output_options
 def resume(console: Console, run: Path, data: tuple[Path, ...], loop: dict[str, Any]) -> None:
-    """Resume a run with its own options; DATA are its shards or its folder of people.
+    """Resume a run with its own options.
+
+    DATA are its shards or its folder of people.
 
     With the same data it ends exactly as if it had never stopped. With other shards it continues on those.
     """
@@ -364,9 +366,9 @@ def finish(
     image_size: int | None,
     loop: dict[str, Any],
 ) -> None:
-    """Finish a distillation at a constant rate in a new run END; RUN can still be resumed.
+    """Finish a distillation at a constant rate in a new run.
 
-    Running the command again continues END.
+    RUN can still be resumed. Running the command again continues END.
     """
     from faceall.train import branch, distill, open_shard
 
@@ -387,7 +389,7 @@ def finish(
 @click.option("--replace", is_flag=True, help="Replace an existing MODEL.")
 @output_options
 def export(console: Console, run: Path, model: Path, name: str | None, replace: bool, last: bool, **more: Any) -> None:
-    """Write the net of a run as a model folder, after comparing its vectors with the run's."""
+    """Export the net of a run as a model folder and verify it."""
     from faceall.train import export_run
 
     done = export_run(run, model, name=name or run.resolve().name, last=last, replace_existing=replace, **more)
