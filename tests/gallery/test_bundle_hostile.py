@@ -140,7 +140,7 @@ FLAWS: dict[str, tuple[Callable[[Parts], Parts], str]] = {
     ),
     "name": (edit("people.json", lambda people: people[0].update(name="  ")), "name is '  '"),
     "long name": (edit("people.json", lambda people: people[0].update(name="a" * 1001)), "a text of 1 to 1000"),
-    "half a character": (edit("people.json", lambda people: people[0].update(name="\ud800")), "whole characters"),
+    "half a character": (edit("people.json", lambda people: people[0].update(name="\ud800")), "valid characters"),
     "not JSON": (lambda parts: {**parts, "faces.json": b"[" * 100}, "faces.json: is not JSON"),
     "deep JSON": (lambda parts: {**parts, "people.json": b"[" * 300}, "people.json: (is not JSON|text)"),
     "many lists": (lambda parts: {**parts, "people.json": b"[" + b"[]," * 10**6 + b"[]]"}, "people.json: text is"),

@@ -75,7 +75,7 @@ def test_statistics(server: Gallery) -> None:
     [
         ("DELETE FROM thumbnails WHERE face < 4", "3 faces without a thumbnail", "3 thumbnails were created again"),
         ("UPDATE thumbnails SET jpeg = x'FFD8FF00' WHERE face = 9", "1 thumbnails that are", "1 thumbnails"),
-        ("DELETE FROM files WHERE photo = 5", "1 photos without a file", "the place of the photo"),
+        ("DELETE FROM files WHERE photo = 5", "1 photos without a file", "the path of the photo"),
         ("INSERT INTO people (name) VALUES ('Nemo')", "1 people without a face", "1 people without a face"),
         ("UPDATE faces SET photo = 1 WHERE key = 2", "photos with two primary faces", "1 photos had two primary faces"),
         ("UPDATE vectors SET vector = x'00' WHERE key = 3", "do not have 8 dimensions", "1 faces whose vector"),
