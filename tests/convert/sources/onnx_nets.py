@@ -152,7 +152,27 @@ def sface() -> bytes:
     return net.finish(net.node("Add", [x, net.weight(12)]))
 
 
+def expanded() -> bytes:
+    """A gate repeated to the shape of its image, parts of the channels, layer scale on transposed values, low rank."""
+    net = Exporter()
+    x = net.node("Relu", [net.convolution("input.1", 8, stride=4)])
+    gate = net.node("Sigmoid", [net.convolution(net.node("GlobalAveragePool", [x]), 8, 1)])
+    x = net.node("Mul", [x, net.node("Expand", [gate, net.node("Shape", [x])])])
+    first = net.node("Slice", [x, *(net.graph.integers(number) for number in (0, 4, 1))], 4)
+    second = net.node("Slice", [x, *(net.graph.integers(number) for number in (4, 8, 1))], 4)
+    second = net.node("Add", [second, first])
+    x = net.node("Concat", [net.convolution(first, 4, group=4), net.convolution(second, 4, group=4)], 8, axis=1)
+    y = net.node("Transpose", [x], perm=[0, 2, 3, 1])
+    y = net.node("MatMul", [y, net.weight(8, 2)], 2)
+    y = net.node("MatMul", [net.node("HardSwish", [y]), net.weight(2, 8)], 8)
+    y = net.node("Mul", [y, net.weight(8)])
+    x = net.node("Add", [x, net.node("Transpose", [y], perm=[0, 3, 1, 2])])
+    x = net.node("Flatten", [net.node("GlobalAveragePool", [x])], axis=1)
+    return net.finish(net.gemm(x, 8, 16))
+
+
 NETS: dict[str, Callable[[], bytes]] = {
+    "expanded": expanded,
     "iresnet": iresnet,
     "mobile_facenet": mobile_facenet,
     "mobilenet_v3": mobilenet_v3,

@@ -137,8 +137,8 @@ def _scale_to_unit(builder: Builder, node: Node) -> None:
 
 def together(builder: Builder, node: Node, options: dict[str, Any]) -> None:
     """Translate an operation on two values, of one shape or with one value per channel or pixel."""
-    first, second = node.inputs
-    if builder.shape(first) == builder.shape(second):
+    first, second = (builder.enlarged.get(value, value) for value in node.inputs)
+    if builder.shape(first) == builder.shape(second) == node.shapes[0]:
         left, right = builder.unpadded(first), builder.unpadded(second)
         blobs = [left.blob, right.blob] if left.order == right.order else [builder.plain(first), builder.plain(second)]
         order = left.order if left.order == right.order else None

@@ -81,11 +81,14 @@ class Builder:
         Value -> its blob, for values already translated.
     lengths : dict of str to Length
         Values that are lengths of others, which a division by them turns into a normalisation.
+    enlarged : dict of str to str
+        Values that repeat another one along rows and columns, which a sum or product with them does by itself.
     """
 
     graph: OpenvinoGraph
     values: dict[str, Value] = field(default_factory=dict)
     lengths: dict[str, Length] = field(default_factory=dict)
+    enlarged: dict[str, str] = field(default_factory=dict)
     constants: dict[str, Array] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     weights: dict[str, list[Array]] = field(default_factory=dict)
@@ -124,6 +127,8 @@ class Builder:
 
     def value(self, value: str) -> Value:
         """Return where a value is, its axes in any order."""
+        if value in self.enlarged:
+            raise CannotReadError(f"it reads a value that is repeated to the shape {self.shape(value)}")
         if value not in self.values:
             raise CannotReadError("it reads a constant, or the length of a vector, where it expects a value")
         return self.values[value]

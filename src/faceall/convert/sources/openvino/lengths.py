@@ -76,10 +76,14 @@ def _normalise_l2(builder: Builder, node: Node) -> None:
 
 
 def _broadcast(builder: Builder, node: Node) -> None:
-    """Translate the enlargement of a length; that of other values has no counterpart."""
-    if node.inputs[0] not in builder.lengths and builder.shape(node.inputs[0]) != node.shapes[0]:
-        raise CannotReadError(f"it enlarges the shape {builder.shape(node.inputs[0])} to {node.shapes[0]}")
-    builder.alias(node, node.inputs[0])
+    """Translate the enlargement of a length, or of one value per channel that a sum or product reads."""
+    before, after = builder.shape(node.inputs[0]), node.shapes[0]
+    if node.inputs[0] in builder.lengths or before == after:
+        builder.alias(node, node.inputs[0])
+    elif node.inputs[0] in builder.values and len(before) == len(after) and before[:2] == after[:2]:
+        builder.enlarged[node.output] = node.inputs[0]
+    else:
+        raise CannotReadError(f"it enlarges the shape {before} to {after}")
 
 
 def _local(builder: Builder, node: Node) -> None:

@@ -98,7 +98,7 @@ def _declare(builder: Builder, node: Node) -> None:
 
 def _write(builder: Builder, node: Node) -> list[str]:
     """Translate one node; return what prevents it."""
-    known = (builder.values, builder.lengths, builder.constants)
+    known = (builder.values, builder.lengths, builder.enlarged, builder.constants)
     if any(all(value not in table for table in known) for value in node.inputs):
         return []  # reads a value that has no counterpart itself
     if node.type not in OPERATIONS:
