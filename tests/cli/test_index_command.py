@@ -143,6 +143,6 @@ def test_import_of_other_programs(run: Run, tmp_path: Path) -> None:
 def test_no_gallery(run: Run, tmp_path: Path, command: str) -> None:
     """Where there is none, one line, and none is made."""
     done = run("index", command, exit_code=1)
-    assert "holds no gallery" in done.output
+    assert "there is no gallery" in done.output
     assert done.output.count("\n") == 1
     assert not (tmp_path / "gallery").exists()
