@@ -81,7 +81,7 @@ def test_migrate_to_another_size(
     environment["EMBEDDING_SIZE"] = "64"
     picture = portraits / "Eileen" / "1.png"
     refused = run("search", picture, exit_code=1)
-    assert "(128 numbers)" in refused.output
+    assert "(128 dimensions)" in refused.output
     assert "makes 64" in refused.output
     assert "faceall index migrate --model tiny-64" in refused.output
     done = run("index", "migrate", "--json")
