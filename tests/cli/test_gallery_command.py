@@ -23,7 +23,7 @@ def test_export_says_what_is_in_it(run: Run, bundle: Path, tmp_path: Path) -> No
     (record,) = records(run("gallery", "export", bundle, "--replace", "--json").stdout)
     assert record == {"bundle": str(bundle), "people": 2, "faces": 2, "bytes": bundle.stat().st_size}
     assert zipfile.is_zipfile(bundle)
-    assert "is there already" in run("gallery", "export", bundle, exit_code=1).output
+    assert "exists already" in run("gallery", "export", bundle, exit_code=1).output
     text = run("gallery", "export", tmp_path / "one.faceall", "--people", "Eileen").stdout
     assert "1 face of 1 person" in text
 

@@ -165,7 +165,7 @@ def test_graph_is_rebuilt(tmp_path: Path) -> None:
 
 def test_what_is_no_gallery(tmp_path: Path) -> None:
     """Nothing there, and another program's database, are told apart."""
-    with pytest.raises(IndexFileError, match="holds no gallery"):
+    with pytest.raises(IndexFileError, match="there is no gallery"):
         repair_gallery(tmp_path)
     (tmp_path / "faces.db").write_bytes(b"not a database at all" * 500)
     with pytest.raises(IndexDamagedError, match="beyond repair"):
