@@ -17,10 +17,8 @@ FOLDERS = ("src", "cli", "docs", "examples", "benchmarks", "scripts", "ios_expor
 SUFFIXES = {".py", ".md", ".html", ".js", ".css", ".json", ".swift", ".toml", ""}
 PENDING = (
     "benchmarks/",
-    "cli/",
     "docs/explanation/",
     "docs/guides/",
-    "src/faceall/analysis/",
     "src/faceall/caffe/",
     "src/faceall/convert/",
     "src/faceall/gallery/",

@@ -12,7 +12,7 @@ from stand_ins import ColourEmbedder, write_photo
 
 from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import Calibration, Gallery
-from faceall.gallery.people.clusters import LIMIT, PART
+from faceall.gallery.people.clusters import DEFAULT_LIMIT, THRESHOLD_SHARE
 from faceall.models import ModelFolder
 
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
@@ -78,18 +78,18 @@ def test_the_limit_follows_what_counts_as_a_match(open_gallery: Callable[..., Ga
     write_people(photos)
     gallery = open_gallery()
     register(gallery, photos)
-    assert gallery.people.cluster().limit == gallery.people.cluster_threshold == LIMIT
+    assert gallery.people.cluster().limit == gallery.people.cluster_threshold == DEFAULT_LIMIT
     strict = ColourEmbedder()
     manifest = replace(strict.model.manifest, match_threshold=1e-9)
     strict.model = ModelFolder(strict.model.path, manifest)
     with_threshold = open_gallery(embedder=strict)
-    assert with_threshold.people.cluster_threshold == pytest.approx(PART * 1e-9)
+    assert with_threshold.people.cluster_threshold == pytest.approx(THRESHOLD_SHARE * 1e-9)
     other = ColourEmbedder("others")
     other.model = ModelFolder(other.model.path, replace(other.model.manifest, match_threshold=1.0))
-    assert open_gallery(embedder=other).people.cluster_threshold == LIMIT
+    assert open_gallery(embedder=other).people.cluster_threshold == DEFAULT_LIMIT
     assert gallery.model is not None
     gallery.calibration = Calibration(0.5, (0.4, 0.6), 0.01, None, None, 3, 9, gallery.model)
-    assert with_threshold.people.cluster_threshold == pytest.approx(PART * 0.5)
+    assert with_threshold.people.cluster_threshold == pytest.approx(THRESHOLD_SHARE * 0.5)
     assert gallery.people.cluster(threshold=0.3).limit == 0.3
 
 

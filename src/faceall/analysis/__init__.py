@@ -1,4 +1,4 @@
-"""From pixels to faces with vectors: detector and embedder together, primary face, quality."""
+"""Analyse images: detector and embedder together, primary face, quality notes."""
 
 from faceall.analysis.analyser import (
     THUMBNAIL,

@@ -1,4 +1,4 @@
-"""From pixels to faces with vectors: the detector and the embedder, made when they are first needed."""
+"""Detect and embed the faces of an image; the detector and the embedder are created at first use."""
 
 from __future__ import annotations
 
@@ -27,36 +27,44 @@ _FINGERPRINT = 12
 
 
 class FaceDetector(Protocol):
-    """What finds faces, as `faceall.detect.Detector` does."""
+    """Finds faces, as `faceall.detect.Detector` does."""
 
     def detect_batch(self, images: Sequence[Image], /) -> list[Faces]:
-        """The faces of several pictures."""
+        """Detect the faces of several RGB images (H, W, 3) uint8; returns one `Faces` per image, best first."""
 
 
 class FaceEmbedder(Protocol):
-    """What turns faces into vectors, as `faceall.embed.Embedder` does."""
+    """Turns faces into vectors, as `faceall.embed.Embedder` does."""
 
     @property
     def size(self) -> int:
-        """Numbers per vector."""
+        """Dimension D of the vectors."""
 
     @property
     def model(self) -> ModelFolder:
-        """The model that makes them."""
+        """The model that computes the vectors."""
 
     def crop(self, image: Image, faces: Faces, /) -> Crops:
-        """The parts of a picture that the net gets to see, (n, H, W, 3) uint8."""
+        """Cut n faces out of an image, as the model expects them: (n, H, W, 3) uint8."""
 
     def embed_crops(self, crops: Crops, /) -> Float32Array:
-        """(n, H, W, 3) uint8 -> (n, size) float32 of unit length."""
+        """Compute the vectors of crops (n, H, W, 3) uint8: (n, D) float32 of unit length."""
 
 
 class Analyser:
-    """A detector and an embedder; the ones that are not given are made with their defaults at first use.
+    """Detects and embeds faces. Safe to use from several threads.
 
-    detector_name  tells the name of the default detector; None for MTCNN
-    remembered  tells the label of the model that made the vectors which new ones are to be compared with; where that
-                model is installed it is the default
+    Parameters
+    ----------
+    detector : FaceDetector, optional
+        By default a `Detector`, created at first use.
+    embedder : FaceEmbedder, optional
+        By default an `Embedder`, created at first use.
+    remembered : callable, optional
+        Returns the label of the model whose vectors the new ones will be compared with, or None. If that model is
+        installed, it is the default.
+    detector_name : callable, optional
+        Returns the name of the default detector; None for MTCNN.
     """
 
     def __init__(
@@ -76,7 +84,13 @@ class Analyser:
 
     @property
     def detector(self) -> FaceDetector:
-        """The detector; raises ModelError where its weights cannot be found."""
+        """The detector.
+
+        Raises
+        ------
+        ModelError
+            Its weights cannot be found.
+        """
         with self._locks["detector"]:
             if self._detector is None:
                 from faceall.detect import Detector
@@ -86,40 +100,66 @@ class Analyser:
 
     @property
     def embedder(self) -> FaceEmbedder:
-        """The embedder; raises ModelNotFoundError where no model is installed."""
+        """The embedder.
+
+        Raises
+        ------
+        ModelNotFoundError
+            No model is installed.
+        """
         with self._locks["embedder"]:
             if self._embedder is None:
                 self._embedder = self._default_embedder()
             return self._embedder
 
     def use(self, embedder: FaceEmbedder) -> None:
-        """Embed with this one from now on."""
+        """Replace the embedder."""
         with self._locks["embedder"]:
             self._embedder = embedder
 
     def _default_embedder(self) -> FaceEmbedder:
         from faceall.embed import Embedder
 
-        label = None if os.environ.get("EMBEDDING_SIZE") else self._remembered()  # a size that is asked for counts
+        label = None if os.environ.get("EMBEDDING_SIZE") else self._remembered()  # an explicit size has priority
         model = model_of_label(label) if label else None
         return Embedder(model.path if model else None)
 
     @property
     def model_label(self) -> str:
-        """The embedder's model as a gallery remembers it: its name and the start of its fingerprint."""
+        """Label of the embedder's model: its name and the start of its fingerprint."""
         return label_of(self.embedder.model)
 
     def warm_up(self) -> None:
-        """Load both now: first the embedder, then the detector.
+        """Load both models now, one after the other.
 
-        Not in two threads at once: inference can hang after OpenVINO has compiled two nets at the same moment.
+        Inference can hang if OpenVINO has compiled two nets at the same time in two threads.
         """
         width, height = self.embedder.model.manifest.input_size
         self.embedder.embed_crops(np.zeros((1, height, width, 3), np.uint8))  # its net is loaded at the first use
         _ = self.detector
 
     def find(self, image: Image) -> tuple[Faces, Float32Array]:
-        """The faces of one picture, best first, and their vectors (n, size) float32."""
+        """Detect and embed the faces of one image.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8
+            RGB.
+
+        Returns
+        -------
+        Faces
+            The faces, best first.
+        (n, D) float32
+            Their vectors, of unit length.
+
+        Raises
+        ------
+        ModelError
+            The weights of the detector cannot be found.
+        ModelNotFoundError
+            No embedder is installed.
+        """
         (faces,) = self.detector.detect_batch([image])
         if not len(faces):
             return faces, np.zeros((0, self.embedder.size), np.float32)
@@ -127,12 +167,12 @@ class Analyser:
 
 
 def label_of(model: ModelFolder) -> str:
-    """A model as galleries remember it."""
+    """Return the label by which galleries refer to a model: name and start of the fingerprint."""
     return f"{model.manifest.name} ({model.fingerprint[:_FINGERPRINT]})"
 
 
 def model_of_label(label: str) -> ModelFolder | None:
-    """Return the installed model that a gallery remembers, found by its fingerprint."""
+    """Return the installed embedder with a label, found by its fingerprint; None if it is not installed."""
     from faceall.models import find_by_fingerprint
 
     fingerprint = label.rpartition("(")[2].rstrip(")")
@@ -141,7 +181,7 @@ def model_of_label(label: str) -> ModelFolder | None:
 
 
 def known_label(name: str) -> str:
-    """A model's name as galleries remember it: with its fingerprint, where a model of that name is installed."""
+    """Return the label of the installed embedder with a name; the name itself if there is none."""
     from faceall.models import installed_models
 
     return next((label_of(model) for model in installed_models("embedder") if model.name == name), name)
@@ -168,11 +208,16 @@ class AnalysedImage:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two faces beside each other.
+    """The result of comparing two faces.
 
-    distance    squared L2 of their vectors: 0 same, 4 opposite
-    similarity  their cosine: 1 same, -1 opposite
-    first, second  the faces, each the chief one of its picture
+    Attributes
+    ----------
+    distance : float
+        Squared L2 distance of their vectors: 0 identical, 4 opposite.
+    similarity : float
+        Cosine of their vectors: 1 identical, -1 opposite.
+    first, second : Face
+        The primary faces of the two images.
     """
 
     distance: float
@@ -182,25 +227,59 @@ class Comparison:
 
 
 def compare_images(first: ImageSource, second: ImageSource, analyser: Analyser) -> Comparison | None:
-    """The chief faces of two pictures compared; None where one of them shows no face."""
+    """Compare the primary faces of two images.
+
+    Parameters
+    ----------
+    first, second : path-like, bytes or (H, W, 3) uint8
+        The images, as `as_image` accepts them.
+    analyser : Analyser
+        The detector and the embedder.
+
+    Returns
+    -------
+    Comparison or None
+        None if no face was found in one of the images.
+
+    Raises
+    ------
+    ImageError
+        An image cannot be read.
+    ModelError
+        The weights of the detector cannot be found.
+    ModelNotFoundError
+        No embedder is installed.
+    """
     chosen: list[tuple[Face, Float32Array]] = []
     for source in (first, second):
         image = as_image(source)
         (faces,) = analyser.detector.detect_batch([image])
         if not len(faces):
             return None
-        chief = faces.take([primary_face(faces, image.shape)])
-        crops = analyser.embedder.crop(image, chief)
-        chosen.append((chief[0], analyser.embedder.embed_crops(crops)[0]))
+        primary = faces.take([primary_face(faces, image.shape)])
+        crops = analyser.embedder.crop(image, primary)
+        chosen.append((primary[0], analyser.embedder.embed_crops(crops)[0]))
     (face_a, vector_a), (face_b, vector_b) = chosen
     distance = float(np.sum((vector_a - vector_b) ** 2))
     return Comparison(distance, similarity(distance), face_a, face_b)
 
 
 def primary_face(faces: Faces, shape: tuple[int, ...]) -> int:
-    """The number of the face that a portrait is of: large and central, area - 2 * (distance from the centre)**2.
+    """Choose the face that an image is a portrait of: large and central.
 
-    shape  (height, width, ...) of the picture; there has to be a face
+    It has the largest value of area - 2 * (distance of its centre from the image's centre)**2.
+
+    Parameters
+    ----------
+    faces : Faces
+        At least one.
+    shape : tuple of int
+        (height, width, ...) of the image.
+
+    Returns
+    -------
+    int
+        Index in `faces`.
     """
     boxes = faces.boxes.astype(np.float64)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
@@ -210,7 +289,7 @@ def primary_face(faces: Faces, shape: tuple[int, ...]) -> int:
 
 
 def make_thumbnail(image: Image, face: Face) -> bytes:
-    """A square JPEG of one face with some of what is around it."""
+    """Encode one face with a margin around it as a square JPEG of 112 x 112 pixels."""
     x0, y0, x1, y1 = face.box.astype(np.float64)
     half = max(x1 - x0, y1 - y0, 2.0) * (0.5 + THUMBNAIL_MARGIN)
     centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2

@@ -30,13 +30,13 @@ import numpy as np
 from faceall.types import Array, Float32Array, Int64Array
 
 Decision: TypeAlias = Literal["match", "possible", "unknown"]
-"""match: within the wished FPIR; possible: within ten times that rate, or ambiguous; unknown: neither."""
+"""match: within the target FPIR; possible: within ten times that rate, or ambiguous; unknown: neither."""
 
 FPIR = 0.01
 """Default false-positive identification rate: one wrong name in a hundred searches of strangers."""
 
 POSSIBLE_FACTOR = 10
-"""A possible match is one at this multiple of the wished FPIR."""
+"""A possible match lies within the threshold of this multiple of the target FPIR."""
 
 PRIOR_PEOPLE = 100
 """Weight of the model's distribution, as a number of people, when that of a gallery is estimated."""
@@ -46,7 +46,7 @@ FEWEST = 3
 
 _ROUNDS = 200
 _MAX_RATE = 0.5
-_FEWEST_IN_TAIL = 8  # values that are fitted at least; of more than twice as many, the upper half
+_FEWEST_IN_TAIL = 8  # smallest number of values to fit; of more than twice as many, the upper half
 _NORMAL = NormalDist()
 
 
@@ -171,14 +171,14 @@ def fit_scores(maxima: Array, people: int, prior: StrangerScores | None) -> Stra
 
 
 def _quantile(probability: float, people: int) -> float:
-    """Return the quantile of the maximum of so many standard normal values."""
-    upper = -math.expm1(math.log(probability) / max(people, 1))  # keeps its digits near 1
+    """Return the quantile of the maximum of `people` standard normal values."""
+    upper = -math.expm1(math.log(probability) / max(people, 1))  # accurate near 1
     return -_NORMAL.inv_cdf(min(max(upper, 1e-300), 1 - 1e-12))
 
 
 @lru_cache(maxsize=8)
 def _plot_positions(count: int, people: int) -> Array:
-    """Return the expected ordered maxima of so many standard normal values, by Blom's formula."""
+    """Return the expected order statistics of `count` maxima of `people` standard normal values (Blom's formula)."""
     return np.array([_quantile((number - 0.375) / (count + 0.25), people) for number in range(1, count + 1)])
 
 

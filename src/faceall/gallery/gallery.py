@@ -26,7 +26,7 @@ from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.index import GalleryIndex
 from faceall.gallery.opening import default_place, open_store
 from faceall.gallery.people.aliases import read_aliases
-from faceall.gallery.people.names import checked_name, find_person
+from faceall.gallery.people.names import find_person, validate_name
 from faceall.gallery.people.people import GalleryPeople
 from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import GalleryStatus, PhotoResult
@@ -271,7 +271,7 @@ class Gallery:
             on_skip=lambda path, kind: skipped.append((path, kind)),
         )
         if person is not None:
-            name = checked_name(person)
+            name = validate_name(person)
             candidates = [replace(candidate, person=name) for candidate in candidates]
         options = RegistrationOptions(
             refile=unnamed or person is not None, strict=strict, workers=workers, progress=progress, stop=stop
@@ -294,7 +294,7 @@ class Gallery:
             A name is empty, too long or holds control characters; and, while iterating, what `register` raises.
         """
         tidy = [
-            replace(candidate, person=None if candidate.person is None else checked_name(candidate.person))
+            replace(candidate, person=None if candidate.person is None else validate_name(candidate.person))
             for candidate in candidates
         ]
         return Registration(self._context, tidy, RegistrationOptions(refile=refile))

@@ -1,0 +1,1 @@
+"""People of a gallery: names, clusters, removal."""

@@ -1,4 +1,4 @@
-"""Whether faces show one person: how many of them agree with the most typical one."""
+"""Measure whether faces show one person: how many of them are near the most typical one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from faceall.types import Float32Array
 
-_MIN_SHARE = 0.6  # of the faces have to agree
+_MIN_SHARE = 0.6  # share of the faces that must agree
 MIN_FACES = 4
-"""Faces below which a person is not said to be several people."""
+"""Smallest number of faces on which a person is reported as several people."""
 
 _SAMPLE = 200
 _UNRELATED = 2.0  # squared L2 of two independent unit vectors
@@ -24,7 +24,7 @@ class Agreement:
     Attributes
     ----------
     agreeing, faces : int
-        The face itself counts.
+        The typical face is included in both.
     """
 
     agreeing: int
@@ -37,7 +37,7 @@ class Agreement:
 
     @property
     def several_people(self) -> bool:
-        """Whether the faces plainly show several people."""
+        """Whether the faces seem to show several people."""
         return self.faces >= MIN_FACES and not self.mostly
 
 
@@ -49,8 +49,12 @@ def agreement_of(vectors: Float32Array, threshold: float) -> Agreement:
     vectors : (n, D) float32
         Unit vectors.
     threshold : float
-        Up to which squared distance two faces match. Faces of one person are often a little farther apart, so the
-        limit lies halfway between the threshold and the distance of unrelated vectors.
+        Match threshold (squared L2). Faces of one person are often a little farther apart, so the limit is halfway
+        between the threshold and the distance of unrelated vectors.
+
+    Returns
+    -------
+    Agreement
     """
     if len(vectors) < 2:
         return Agreement(len(vectors), len(vectors))
@@ -60,7 +64,7 @@ def agreement_of(vectors: Float32Array, threshold: float) -> Agreement:
 
 
 def sample(keys: Sequence[int]) -> list[int]:
-    """Choose at most 200 faces, evenly, always the same."""
+    """Choose at most 200 faces, evenly spaced and reproducible."""
     if len(keys) <= _SAMPLE:
         return list(keys)
     return [keys[int(place)] for place in np.linspace(0, len(keys) - 1, _SAMPLE)]

@@ -11,7 +11,7 @@ _KEY = "aliases"
 
 
 def read_aliases(store: Store) -> dict[str, str | None]:
-    """Return the current name by former name; None for a name that was taken off."""
+    """Return the current name by former name; None for a name that was removed."""
     values = store.setting(_KEY)
     if not isinstance(values, dict):
         return {}
@@ -19,7 +19,7 @@ def read_aliases(store: Store) -> dict[str, str | None]:
 
 
 def add_alias(store: Store, old: str, new: str | None) -> None:
-    """Remember that a person has another name now, or none; as a part of a change of `store`."""
+    """Record that a person was renamed, or lost the name (None). Call it inside `store.changing()`."""
     aliases = {former: new if current == old else current for former, current in read_aliases(store).items()}
     aliases[old] = new
     if new is not None:

@@ -1,6 +1,6 @@
-"""Faces that nobody has named, grouped by who they seem to be; and the corrections that a person makes by hand.
+"""Group unassigned faces into clusters, and correct clusters by hand.
 
-A cluster is a person without a name of their own, called "unnamed 12" until somebody renames it.
+A cluster is a person without a name, called "unnamed 12" until it is renamed.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import numpy as np
 
 from faceall.errors import FaceallError
 from faceall.gallery.people.grouping import Group, group_faces
-from faceall.gallery.people.names import checked_name, find_person, unknown_face
+from faceall.gallery.people.names import find_person, unknown_face, validate_name
 from faceall.gallery.store import Store
 from faceall.types import Float32Array, Int64Array
 
-PART = 0.78
-"""Of the distance up to which two faces match, the part that is the limit of a person's mean squared distance.
+THRESHOLD_SHARE = 0.78
+"""Limit of a person's mean squared distance, as a share of the match threshold.
 
-Measured on LFW view 1 with the models of 128 and of 512 numbers (`benchmarks/cluster.py`)."""
+Measured on LFW view 1 with 128- and 512-dimensional models (`benchmarks/cluster.py`)."""
 
-LIMIT = 0.8
-"""The limit where nobody knows up to which distance two faces match."""
+DEFAULT_LIMIT = 0.8
+"""Limit of a person's mean squared distance if the match threshold is unknown."""
 
 NEIGHBOURS = 32
-"""How many neighbours of every face are looked at."""
+"""Number of neighbours of each face that are compared."""
 
 _BATCH = 1024
 
@@ -34,10 +34,16 @@ _BATCH = 1024
 class Cluster:
     """Faces that seem to show one person.
 
-    person  what it is called: "unnamed 12", or a name that somebody gave
-    faces   the ids of all its faces, the new ones among them
-    joined  the ids of the faces that came in just now
-    opened  whether it is new
+    Attributes
+    ----------
+    person : str
+        The name: "unnamed 12" for a cluster without one.
+    faces : tuple of int
+        The ids of all its faces, new ones included.
+    joined : tuple of int
+        The ids of the faces that this run added.
+    opened : bool
+        Whether this run created it.
     """
 
     person: str
@@ -48,11 +54,16 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Clustering:
-    """What a run of clustering has changed.
+    """The result of clustering.
 
-    clusters  those that faces joined, the largest first
-    alone     the ids of the faces that stay with nobody
-    limit     the largest mean distance (squared L2) within a person
+    Attributes
+    ----------
+    clusters : tuple of Cluster
+        The clusters and people that got new faces, largest first.
+    alone : tuple of int
+        The ids of the faces that remain unassigned.
+    limit : float
+        The largest mean distance (squared L2) within a person.
     """
 
     clusters: tuple[Cluster, ...]
@@ -61,8 +72,8 @@ class Clustering:
 
 
 @dataclass(frozen=True)
-class _Situation:
-    """The faces that take part: those of nobody and those of the groups they may join, as rows by key."""
+class _Participants:
+    """The unassigned faces and those of the groups that they may join, as parallel lists."""
 
     keys: list[int]
     photos: list[int]
@@ -71,43 +82,52 @@ class _Situation:
 
 
 def cluster_faces(store: Store, *, limit: float, known: bool) -> Clustering:
-    """Group the faces of nobody, and let them join the clusters that are there.
+    """Group the unassigned faces, and add them to existing clusters.
 
-    limit  the largest mean squared distance within a person, 0..4
-    known  let them join people who have a name, too
+    Existing groups are neither split nor joined. Changes that other processes make in the meantime have priority.
 
-    Groups that exist are neither taken apart nor joined with each other. What other processes file meanwhile counts
-    more than what is found here.
+    Parameters
+    ----------
+    store : Store
+        The gallery.
+    limit : float
+        The largest mean squared distance within a person, 0 to 4.
+    known : bool
+        Also add faces to people who have a name.
+
+    Returns
+    -------
+    Clustering
     """
     with store.reading():
-        situation = _read_situation(store, known=known)
-    rows = {key: row for row, key in enumerate(situation.keys)}
-    loose = [key for key, owner in zip(situation.keys, situation.owners, strict=True) if owner is None]
-    vectors = store.faces.vectors(situation.keys)
+        participants = _read_participants(store, known=known)
+    rows = {key: row for row, key in enumerate(participants.keys)}
+    loose = [key for key, owner in zip(participants.keys, participants.owners, strict=True) if owner is None]
+    vectors = store.faces.vectors(participants.keys)
     groups = group_faces(
         vectors,
         _edges(store, rows, vectors, loose),
-        photos=situation.photos,
-        owners=situation.owners,
-        refused=situation.refused,
+        photos=participants.photos,
+        owners=participants.owners,
+        refused=participants.refused,
         limit=limit,
     )
-    return Clustering(*_store_groups(store, situation, groups), limit)
+    return Clustering(*_store_groups(store, participants, groups), limit)
 
 
-def _read_situation(store: Store, *, known: bool) -> _Situation:
-    """Who takes part: faces of nobody, those in clusters, and with `known` those of people with a name."""
+def _read_participants(store: Store, *, known: bool) -> _Participants:
+    """Read the unassigned faces, those in clusters, and with `known` those of people with a name."""
     clusters = store.people.clusters()
     rows = [row for row in store.faces.places() if known or row[2] is None or row[2] in clusters]
     numbers = {row[0]: number for number, row in enumerate(rows)}
     refused = {numbers[face]: people for face, people in store.people.refusals().items() if face in numbers}
-    return _Situation([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], refused)
+    return _Participants([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], refused)
 
 
 def _edges(
     store: Store, rows: dict[int, int], vectors: Float32Array, loose: Sequence[int]
 ) -> tuple[Int64Array, Float32Array]:
-    """The near neighbours of the faces of nobody: pairs of rows (m, 2), and their squared distances (m,)."""
+    """Find the near neighbours of the unassigned faces: pairs of rows (m, 2), and their squared distances (m,)."""
     pairs: list[tuple[int, int]] = []
     distances: list[float] = []
     for start in range(0, len(loose), _BATCH):
@@ -123,14 +143,14 @@ def _edges(
 
 
 def _store_groups(
-    store: Store, situation: _Situation, groups: Sequence[Group]
+    store: Store, participants: _Participants, groups: Sequence[Group]
 ) -> tuple[tuple[Cluster, ...], tuple[int, ...]]:
-    """File the faces of nobody under their groups, all or none; what changed, and the faces that stay alone."""
+    """Assign the unassigned faces to their groups in one transaction; return what changed, and the faces left over."""
     clusters, alone = [], []
     with store.changing():
         for group in groups:
-            members = [situation.keys[row] for row in group.members]
-            new = [key for key, row in zip(members, group.members, strict=True) if situation.owners[row] is None]
+            members = [participants.keys[row] for row in group.members]
+            new = [key for key, row in zip(members, group.members, strict=True) if participants.owners[row] is None]
             if group.owner is None and len(members) == 1:
                 alone += new
             elif new and (stored := _store_group(store, group.owner, members, new)):
@@ -140,7 +160,7 @@ def _store_groups(
 
 
 def _store_group(store: Store, owner: int | None, members: Sequence[int], new: Sequence[int]) -> Cluster | None:
-    """File new faces under a group; None where others have filed or removed them, or the group, meanwhile."""
+    """Assign new faces to a group; None if another process has assigned or removed them or the group."""
     free = [key for key, person in store.faces.owners(new).items() if person is None]
     if owner is None and len(free) < 2:
         return None
@@ -154,7 +174,20 @@ def _store_group(store: Store, owner: int | None, members: Sequence[int], new: S
 
 
 def unassign(store: Store, faces: Iterable[int]) -> int:
-    """File faces under nobody; clustering will not put them back where they were. Returns how many had a person."""
+    """Unassign faces; clustering will not assign them to the same people again.
+
+    Returns
+    -------
+    int
+        The number of faces that had a person.
+
+    Raises
+    ------
+    UnknownFaceError
+        One of the faces does not exist; nothing was changed.
+    FaceallError
+        No face was given.
+    """
     with store.changing():
         owners = _owners_of(store, faces)
         store.people.refuse(owners)
@@ -163,14 +196,39 @@ def unassign(store: Store, faces: Iterable[int]) -> int:
 
 
 def split(store: Store, person: str | int, faces: Iterable[int], to: str | None) -> str:
-    """Take faces of one person out to another: `to`, new or known, or a new cluster; returns its name."""
-    name = None if to is None else checked_name(to)
+    """Move faces of one person to another person or to a new cluster.
+
+    Parameters
+    ----------
+    store : Store
+        The gallery.
+    person : str or int
+        The name or id of the person who has the faces.
+    faces : iterable of int
+        The ids of the faces.
+    to : str or None
+        The name of the other person, who is added if new; None for a new cluster.
+
+    Returns
+    -------
+    str
+        The name of the person or cluster that has the faces now.
+
+    Raises
+    ------
+    UnknownPersonError, UnknownFaceError
+        The person or a face does not exist.
+    FaceallError
+        A face belongs to someone else, no face was given, or `to` is the same person or not a valid name. Nothing was
+        changed.
+    """
+    name = None if to is None else validate_name(to)
     with store.changing():
         source = find_person(store, person)
         owners = _owners_of(store, faces)
         for face, owner in owners.items():
             if owner != source:
-                raise FaceallError(f"face {face} is not filed under {person!r}; faceall people list NAME lists faces")
+                raise FaceallError(f"face {face} does not belong to {person!r}; faceall people list NAME lists faces")
         target = store.people.open_cluster() if name is None else store.people.make(name)
         if target == source:
             raise FaceallError(f"{person!r} cannot be split from itself; give another name")
@@ -180,12 +238,12 @@ def split(store: Store, person: str | int, faces: Iterable[int], to: str | None)
 
 
 def _owners_of(store: Store, faces: Iterable[int]) -> dict[int, int | None]:
-    """The person's row for every face; a face that is not there is an error, and so is none at all."""
+    """Return the person (row) of every face; raise FaceallError for an unknown face, or if there is none."""
     wanted = list(dict.fromkeys(faces))
     owners = store.faces.owners(wanted)
     for face in wanted:
         if face not in owners:
             raise unknown_face(store, face)
     if not wanted:
-        raise FaceallError("no face is given; faceall people list NAME lists their ids")
+        raise FaceallError("no face was given; faceall people list NAME lists their ids")
     return owners

@@ -1,4 +1,4 @@
-"""Faces sorted into folders on the disk: one per person or cluster, one per face that is alone."""
+"""Write faces into folders: one per person or cluster, one per unassigned face."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from faceall.errors import FaceallError
 from faceall.files import refuse_gallery
 from faceall.gallery.records import StoredFace
 
-_UNFIT = re.compile(r'[\x00-\x1f<>:"/\\|?*]')  # what some file system does not take
+_UNFIT = re.compile(r'[\x00-\x1f<>:"/\\|?*]')  # not allowed on some file systems
 
 
 def write_folders(
@@ -21,18 +21,33 @@ def write_folders(
     thumbnail: Callable[[int], bytes],
     content: Callable[[StoredFace], bytes | None] | None,
 ) -> int:
-    """Write every face into the folder of its person; returns how many folders that made.
+    """Write every face into the folder of its person.
 
-    directory  is made; one that holds something is refused
-    thumbnail  the JPEG of a face, by its id
-    content    the photo of a face as it was registered, None where it is gone; without it thumbnails are written
+    Parameters
+    ----------
+    faces : iterable of StoredFace
+        The faces.
+    directory : Path
+        Is created; must be empty if it exists.
+    thumbnail : callable
+        Returns the JPEG of a face by its id.
+    content : callable or None
+        Returns the registered photo of a face, None if it no longer exists. Without it thumbnails are written.
 
-    Raises FaceallError where a folder or file cannot be written.
+    Returns
+    -------
+    int
+        The number of folders.
+
+    Raises
+    ------
+    FaceallError
+        The directory is not empty or is part of a gallery, or a folder or file cannot be written.
     """
     names: dict[str, str | None] = {}  # folder -> person
     try:
         if directory.is_dir() and any(directory.iterdir()):
-            raise FaceallError(f"{directory}: is not empty; name a new folder")
+            raise FaceallError(f"{directory}: is not empty; give a new folder")
         refuse_gallery(directory)
         directory.mkdir(parents=True, exist_ok=True)
         for face in faces:
@@ -45,7 +60,7 @@ def write_folders(
 
 
 def _folder_of(face: StoredFace, names: dict[str, str | None]) -> str:
-    """The name of a person's folder, told apart from that of others whose names look the same on the disk."""
+    """Return the name of a person's folder, with a number if another person's folder has that name."""
     if face.person is None:
         name = f"alone {face.face_id}"
         names[name] = None
@@ -58,7 +73,7 @@ def _folder_of(face: StoredFace, names: dict[str, str | None]) -> str:
 
 
 def _fit(text: str) -> str:
-    """A text as the name of a file or folder; never "", "." or "..", never hidden."""
+    """Turn a text into a valid name of a file or folder: not empty, not "." or "..", not hidden."""
     return _UNFIT.sub("_", text).strip(". ")[:100] or "_"
 
 

@@ -1,8 +1,8 @@
-"""Which faces are the same person's, without anybody's help: groups over the graph of nearest neighbours.
+"""Group faces by person: average linkage on the graph of nearest neighbours.
 
-Average linkage that looks at near neighbours only: the edges of the k-nearest graph are taken shortest first, and the
-two groups at an edge's ends become one where the mean squared distance between their members stays within the limit.
-The mean keeps a chain of look-alikes from growing together as single linkage lets it.
+The edges of the k-nearest-neighbour graph are processed in ascending order of length. The two groups at the ends of an
+edge are joined if the mean squared distance between their members is within the limit. Unlike single linkage, the mean
+prevents chains of similar faces from joining different people.
 """
 
 from __future__ import annotations
@@ -19,11 +19,18 @@ from faceall.types import Float32Array, Int64Array
 class Group:
     """Faces that are taken for one person.
 
-    members  their rows
-    owner    the person that the group stands for already, None for a new group
-    photos   where the members are: two faces of one photo are never the same person
-    refused  the owners that a member is known not to be
-    total    the sum of the members' vectors
+    Attributes
+    ----------
+    members : list of int
+        Rows of the faces.
+    owner : int or None
+        The existing person or cluster; None for a new group.
+    photos : set of int
+        The photos of the members; two faces of one photo are never the same person.
+    refused : set of int
+        The owners that a member is known not to be.
+    total : (D,) float32
+        Sum of the members' vectors.
     """
 
     members: list[int]
@@ -33,20 +40,20 @@ class Group:
     total: Float32Array = field(repr=False)
 
     def mean_distance(self, other: Group) -> float:
-        """The mean squared L2 distance between a member of one and a member of the other, all of unit length."""
+        """Return the mean squared L2 distance between members of the two groups (unit vectors)."""
         pairs = len(self.members) * len(other.members)
         return 2.0 - 2.0 * float(self.total @ other.total) / pairs
 
     def may_join(self, other: Group) -> bool:
-        """Whether nothing forbids that both are one person."""
+        """Return whether both groups may be one person."""
         if self.owner is not None and other.owner is not None:
-            return False  # two that exist already: joining them is for a person to say
+            return False  # existing groups are only merged by the user
         if self.owner in other.refused or other.owner in self.refused:
             return False
         return self.photos.isdisjoint(other.photos)
 
     def take(self, other: Group) -> None:
-        """Make the other's members one's own."""
+        """Add the members of another group."""
         self.members += other.members
         self.owner = other.owner if self.owner is None else self.owner
         self.photos |= other.photos
@@ -65,18 +72,30 @@ def group_faces(
 ) -> list[Group]:
     """Join faces into groups.
 
-    vectors  (n, dimension) float32, unit length
-    edges    pairs of rows (m, 2) and their squared distances (m,): near neighbours
-    photos   (n,) the photo of each face
-    owners   (n,) the group that a face is in already, or None; faces with the same owner start as one group, which no
-             edge takes apart or joins with another owner's
-    refused  row -> the owners that this face is known not to be
-    limit    the largest mean squared distance, 0..4, between two groups that are joined
-    returns  the groups, those with an owner first, then the largest first
+    Parameters
+    ----------
+    vectors : (n, D) float32
+        Unit vectors.
+    edges : (m, 2) int64 and (m,) float32
+        Near neighbours: pairs of rows, and their squared distances.
+    photos : sequence of int
+        The photo of each face.
+    owners : sequence of (int or None)
+        The existing group of each face. Faces with the same owner start as one group, which is neither split nor
+        joined with that of another owner.
+    refused : mapping
+        The owners that a face is known not to be, by row.
+    limit : float
+        The largest mean squared distance, 0 to 4, between two groups that are joined.
+
+    Returns
+    -------
+    list of Group
+        Groups with an owner first, then by descending size.
     """
     groups = _starting_groups(vectors, photos, owners, refused)
     pairs, distances = edges
-    near = distances <= limit  # a mean is not below its smallest part
+    near = distances <= limit  # the mean is at least the smallest distance
     order = np.lexsort((pairs[near, 1], pairs[near, 0], distances[near]))
     for first, second in pairs[near][order].tolist():
         one, other = groups[first], groups[second]
@@ -97,7 +116,7 @@ def _starting_groups(
     owners: Sequence[int | None],
     refused: Mapping[int, Collection[int]],
 ) -> list[Group]:
-    """The group of every row before any edge is looked at."""
+    """Return the initial group of every row."""
     owned: dict[int, Group] = {}
     groups = []
     for row, (photo, owner) in enumerate(zip(photos, owners, strict=True)):

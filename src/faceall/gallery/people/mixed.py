@@ -1,4 +1,4 @@
-"""People whose faces plainly are several people."""
+"""Find people whose faces seem to show several people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from faceall.gallery.people.agreement import MIN_FACES, Agreement, agreement_of,
 
 @dataclass(frozen=True)
 class MixedPerson:
-    """A person whose faces plainly are several people: a name and how many of the faces agree."""
+    """A person whose faces seem to show several people.
+
+    Attributes
+    ----------
+    person : str
+        The name.
+    agreement : Agreement
+        How many of the faces agree.
+    """
 
     person: str
     agreement: Agreement
@@ -23,7 +31,7 @@ class MixedPerson:
 
 
 def find_mixed_people(context: Context, most: int | None) -> list[MixedPerson]:
-    """Check the named people with the most faces, all of them for None."""
+    """Check the `most` named people with the most faces; None checks all."""
     store = context.store
     try:
         threshold = context.pair_threshold if store.model in (None, context.analyser.model_label) else None

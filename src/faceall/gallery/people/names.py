@@ -1,4 +1,4 @@
-"""The changes that a person makes to who is in the gallery by hand."""
+"""Rename, merge and unname people, and assign faces to them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,41 @@ _SUGGESTIONS = 3
 
 
 def rename_person(store: Store, old: str | int, new: str) -> None:
-    """Give a person another name, which nobody else has."""
-    name = checked_name(new)
+    """Give a person another name.
+
+    Raises
+    ------
+    UnknownPersonError
+        There is no such person.
+    NameTakenError
+        Another person has that name.
+    FaceallError
+        The name is empty, too long or has control characters.
+    """
+    name = validate_name(new)
     with store.changing():
         person = find_person(store, old)
         if store.people.named(name) not in (None, person):
-            raise NameTakenError(f"there is a person called {name!r} already: merge {old!r} into {name!r} instead")
+            raise NameTakenError(f"another person is called {name!r}; merge {old!r} into {name!r} instead")
         _remember(store, person, name)
         store.people.rename(person, name)
 
 
 def merge_people(store: Store, old: str | int, into: str | int) -> int:
-    """File every face of one person under another who exists; returns how many faces that were."""
+    """Assign all faces of one person to another existing one.
+
+    Returns
+    -------
+    int
+        The number of faces.
+
+    Raises
+    ------
+    UnknownPersonError
+        One of the people does not exist.
+    FaceallError
+        Both are the same person.
+    """
     with store.changing():
         source, target = find_person(store, old), find_person(store, into)
         if source == target:
@@ -34,7 +57,18 @@ def merge_people(store: Store, old: str | int, into: str | int) -> int:
 
 
 def unname_people(store: Store, people: Iterable[str | int]) -> int:
-    """Take the names of people off, all or none; their faces stay, unassigned. Returns how many faces that were."""
+    """Remove the names of people in one transaction; their faces become unassigned.
+
+    Returns
+    -------
+    int
+        The number of faces.
+
+    Raises
+    ------
+    UnknownPersonError
+        One of the people does not exist; nothing was changed.
+    """
     faces = 0
     with store.changing():
         for person in dict.fromkeys(find_person(store, person) for person in people):
@@ -46,15 +80,23 @@ def unname_people(store: Store, people: Iterable[str | int]) -> int:
 
 
 def _remember(store: Store, person: int, name: str | None) -> None:
-    """Let new photos of the folder with a person's name go to another name; clusters have no folder."""
+    """Record an alias, so that new photos in the folder with the old name get the new one; clusters have no folder."""
     old = store.people.names([person])[person]
     if person not in store.people.clusters() and old != name:
         add_alias(store, old, name)
 
 
 def assign_face(store: Store, face_id: int, person: str) -> None:
-    """File one face under a person, who is made if there is none of that name."""
-    name = checked_name(person)
+    """Assign a face to a person, who is added if new.
+
+    Raises
+    ------
+    UnknownFaceError
+        There is no such face.
+    FaceallError
+        The name is empty, too long or has control characters.
+    """
+    name = validate_name(person)
     with store.changing():
         if face_id not in store.faces.owners([face_id]):
             raise unknown_face(store, face_id)
@@ -62,30 +104,39 @@ def assign_face(store: Store, face_id: int, person: str) -> None:
 
 
 def find_person(store: Store, name: str | int) -> int:
-    """The row of a person, given by name or id, who has to be there; the error suggests names that are alike."""
+    """Return the row of a person, given by name or id.
+
+    Raises
+    ------
+    UnknownPersonError
+        There is no such person; the message suggests similar names.
+    """
     if isinstance(name, int):
         if name not in store.people.names([name]):
-            raise UnknownPersonError(f"nobody in the gallery has the id {name}")
+            raise UnknownPersonError(f"no person in the gallery has the id {name}")
         return name
     found = store.people.named(tidy_name(name))
     if found is None:
         names = sorted(store.people.names().values())
-        raise UnknownPersonError(f"nobody in the gallery is called {name!r}; {alike(name, names)}")
+        raise UnknownPersonError(f"no person in the gallery is called {name!r}; {suggest_names(name, names)}")
     return found
 
 
-def alike(name: str, names: list[str]) -> str:
-    """What to say to somebody who has given a name that is none of `names`."""
+def suggest_names(name: str, names: list[str]) -> str:
+    """Return the second half of the error for an unknown name: similar names, or the number of people."""
     import difflib
 
     found = difflib.get_close_matches(name, names, _SUGGESTIONS)
-    return f"did you mean {' or '.join(map(repr, found))}?" if found else f"there are {len(names)} people in it"
+    return f"did you mean {' or '.join(map(repr, found))}?" if found else f"it has {len(names)} people"
 
 
-def checked_name(name: str) -> str:
-    """A person's name without white space around it, composed (NFC) as all names are.
+def validate_name(name: str) -> str:
+    """Check and normalise a person's name: composed (NFC), without white space around it.
 
-    Raises FaceallError for one that is empty, too long, or holds a line break or another control character.
+    Raises
+    ------
+    FaceallError
+        The name is empty, too long, or has a line break or another control character.
     """
     tidy = tidy_name(name)
     if not tidy:
@@ -100,5 +151,5 @@ def checked_name(name: str) -> str:
 
 
 def unknown_face(store: Store, face_id: int) -> UnknownFaceError:
-    """The error for a face that is not there."""
+    """Return the error for a face that does not exist."""
     return UnknownFaceError(f"the gallery {store.name} has no face {face_id}")

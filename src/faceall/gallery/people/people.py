@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from faceall.errors import FaceallError, ModelNotFoundError
 from faceall.gallery.browse import check_page
 from faceall.gallery.context import Context
-from faceall.gallery.people.clusters import LIMIT, PART, Clustering, cluster_faces, split
+from faceall.gallery.people.clusters import DEFAULT_LIMIT, THRESHOLD_SHARE, Clustering, cluster_faces, split
 from faceall.gallery.people.mixed import MixedPerson, find_mixed_people
 from faceall.gallery.people.names import find_person, merge_people, rename_person, unname_people
 from faceall.gallery.people.removal import finish_removal, remove_person
@@ -30,7 +30,7 @@ class GalleryPeople:
         return isinstance(name, str) and self._store.people.named(tidy_name(name)) is not None
 
     def __iter__(self) -> Iterator[Person]:
-        """Iterate over everybody, ordered by name."""
+        """Iterate over all people, ordered by name."""
         return iter(self._store.people.listed())
 
     def __repr__(self) -> str:
@@ -39,7 +39,7 @@ class GalleryPeople:
     def page(
         self, *, text: str | None = None, named: bool | None = None, limit: int = 100, offset: int = 0
     ) -> Page[Person]:
-        """List some people by name, each with the face that shows them best.
+        """Return a page of people, ordered by name, each with a cover face.
 
         Parameters
         ----------
@@ -48,7 +48,11 @@ class GalleryPeople:
         named : bool, optional
             True for people with a name, False for clusters, None for both.
         limit, offset : int
-            The size of the page, and how many people to skip.
+            The size of the page, and the number of people to skip.
+
+        Returns
+        -------
+        Page of Person
 
         Raises
         ------
@@ -78,17 +82,17 @@ class GalleryPeople:
         NameTakenError
             Another person has that name.
         FaceallError
-            The name is empty, too long or holds control characters.
+            The name is empty, too long or has control characters.
         """
         rename_person(self._store, old, new)
 
     def merge(self, old: str | int, into: str | int) -> int:
-        """Assign all faces of one person to another, both by name or id.
+        """Assign all faces of one person to another, both given by name or id.
 
         Returns
         -------
         int
-            How many faces that were.
+            The number of faces.
 
         Raises
         ------
@@ -109,7 +113,7 @@ class GalleryPeople:
         face_ids : iterable of int
             The faces to move.
         to : str, optional
-            The person they belong to, new or known; by default a new cluster.
+            The name of the other person, who is added if new; by default a new cluster.
 
         Returns
         -------
@@ -121,14 +125,14 @@ class GalleryPeople:
         UnknownPersonError, UnknownFaceError
             There is no such person or face.
         FaceallError
-            A face belongs to somebody else. Nothing was changed.
+            A face belongs to someone else, or `to` is the same person. Nothing was changed.
         """
         return split(self._store, person, face_ids, to)
 
     def unname(self, people: str | int | Iterable[str | int]) -> int:
-        """Take the names of people off, all or none; their faces stay in the gallery, unassigned.
+        """Remove the names of people in one transaction; their faces become unassigned.
 
-        New photos of folders with these names are left unnamed, too.
+        Photos that are registered later from folders with these names get no name either.
 
         Parameters
         ----------
@@ -138,7 +142,7 @@ class GalleryPeople:
         Returns
         -------
         int
-            How many faces that were.
+            The number of faces.
 
         Raises
         ------
@@ -148,12 +152,12 @@ class GalleryPeople:
         return unname_people(self._store, [people] if isinstance(people, str | int) else people)
 
     def mixed(self, *, most: int | None = None) -> list[MixedPerson]:
-        """Find the people whose faces plainly are several people.
+        """Find people whose faces seem to show several people.
 
         Parameters
         ----------
         most : int, optional
-            Check only so many people, those with the most faces; by default all.
+            The number of people to check, those with the most faces first; by default all.
 
         Returns
         -------
@@ -163,9 +167,14 @@ class GalleryPeople:
         return find_mixed_people(self._context, most)
 
     def remove(self, person: str | int) -> Removal:
-        """Remove a person, by name or id, with all their faces for good.
+        """Remove a person, by name or id, and all their faces permanently.
 
-        Photos that are left without a face are forgotten too; registering them again brings them back.
+        Photos without other faces are removed from the gallery too; the files stay and can be registered again.
+
+        Returns
+        -------
+        Removal
+            What was removed, with a receipt.
 
         Raises
         ------
@@ -185,7 +194,11 @@ class GalleryPeople:
         threshold : float, optional
             The largest mean distance (squared L2, 0..4) between faces of one person; by default `cluster_threshold`.
         known : bool, default False
-            Let faces join people who have a name, too.
+            Also add faces to people who have a name.
+
+        Returns
+        -------
+        Clustering
 
         Raises
         ------
@@ -199,14 +212,14 @@ class GalleryPeople:
 
     @property
     def cluster_threshold(self) -> float:
-        """The default threshold of `cluster`: a share of the distance up to which two faces match."""
+        """The default threshold of `cluster`: a share of the match threshold."""
         context = self._context
         try:
             comparable = self._store.model in (None, context.analyser.model_label)
             judged = context.pair_threshold if comparable else None
         except ModelNotFoundError:
             judged = None
-        return LIMIT if judged is None else PART * judged.distance
+        return DEFAULT_LIMIT if judged is None else THRESHOLD_SHARE * judged.distance
 
     def named_vectors(self, *, most_people: int, most_faces: int) -> NamedVectors:
         """Return the vectors of the people who have a name.
@@ -214,6 +227,10 @@ class GalleryPeople:
         Parameters
         ----------
         most_people, most_faces : int
-            At most so many people, and so many faces of each; larger galleries are sampled, always in the same way.
+            The largest number of people, and of faces of each. Larger galleries are sampled reproducibly.
+
+        Returns
+        -------
+        NamedVectors
         """
         return read_named_vectors(self._store, most_people=most_people, most_faces=most_faces)

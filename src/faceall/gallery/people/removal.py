@@ -1,4 +1,4 @@
-"""Things taken out of the gallery for good, with a note of what went."""
+"""Remove people, faces, photos and uploaded files permanently."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from faceall.gallery.store import Store
 from faceall.models import sha256_of
 
 UPLOADS = "uploads"
-"""The folder in the gallery's own with the files that were uploaded."""
+"""Name of the folder in the gallery's folder that has the uploaded files."""
 
 UPLOAD = re.compile(r"[0-9a-f]{64}")
-"""What the folder of one upload is called: its SHA-256."""
+"""Name of the folder of one upload: its SHA-256."""
 
 
 def remove_person(store: Store, person: int | str) -> Removal:
-    """Remove a person, given by id or name, with every face that is filed under them. Raises UnknownPersonError."""
+    """Remove a person, given by id or name, and all their faces. Raises UnknownPersonError."""
     with store.changing():
         return store.people.remove(find_person(store, person))
 
 
 def remove_faces(store: Store, faces: Iterable[int]) -> Removal:
-    """Remove faces, all or none; photos too that show no other. Raises UnknownFaceError."""
+    """Remove faces in one transaction, and photos that have no face left. Raises UnknownFaceError."""
     chosen = list(dict.fromkeys(faces))
     with store.changing():
         there = store.faces.owners(chosen)
@@ -39,13 +39,13 @@ def remove_faces(store: Store, faces: Iterable[int]) -> Removal:
 
 
 def remove_photo(store: Store, photo_id: int) -> Removal:
-    """Remove a photo with every face on it. Raises UnknownFaceError."""
+    """Remove a photo and all its faces. Raises UnknownFaceError."""
     with store.changing():
         return store.photos.remove([stored_photo(store, photo_id).photo_id])
 
 
 def remove_photos_below(store: Store, path: Path) -> Removal:
-    """Remove the photo that a path held, or every photo below a folder. Raises UnknownFaceError."""
+    """Remove the photo that was seen at a path, or all photos below a folder. Raises UnknownFaceError."""
     with store.changing():
         photos = store.photos.below(path)
         if not photos:
@@ -54,10 +54,10 @@ def remove_photos_below(store: Store, path: Path) -> Removal:
 
 
 def remove_uploads(folder: Path, paths: Iterable[Path]) -> None:
-    """Remove the files of photos that were uploaded into a gallery, `uploads/SHA-256/NAME` in its folder.
+    """Remove the files of uploaded photos, `uploads/SHA-256/NAME` in the gallery's folder.
 
-    The gallery may have been moved since the paths were noted: what counts is what follows `uploads`. A file is
-    removed only where it lies below the gallery's own uploads and its content has the SHA-256 of its folder.
+    The gallery may have been moved since the paths were recorded, so only the part from `uploads` on is used. A file is
+    removed only if it is in the `uploads` of this gallery and its content has the SHA-256 of its folder.
 
     Parameters
     ----------
@@ -76,12 +76,12 @@ def remove_uploads(folder: Path, paths: Iterable[Path]) -> None:
             continue
         file.unlink(missing_ok=True)
         for above in file.relative_to(uploads).parents[:-1]:
-            with contextlib.suppress(OSError):  # it holds others
+            with contextlib.suppress(OSError):  # it has other files
                 (uploads / above).rmdir()
 
 
 def _below_uploads(path: Path) -> tuple[str, ...] | None:
-    """The parts of a path from the SHA-256 on, None where it does not look like an upload's."""
+    """Return the parts of a path from the SHA-256 on; None if it is not the path of an upload."""
     parts = path.parts
     for place in range(len(parts) - 2, 0, -1):
         if parts[place - 1] == UPLOADS and UPLOAD.fullmatch(parts[place]):
@@ -90,7 +90,7 @@ def _below_uploads(path: Path) -> tuple[str, ...] | None:
 
 
 def finish_removal(store: Store, removal: Removal) -> Removal:
-    """Remove the uploaded files and every trace on the disk of what was removed; returns it with its receipt."""
+    """Remove uploaded files and remaining traces on the disk; return the removal with its receipt."""
     if removal.paths:
         remove_uploads(store.folder, removal.paths)
     return store.tidied(removal)

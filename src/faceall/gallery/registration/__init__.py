@@ -1,0 +1,1 @@
+"""Registration: scan files, analyse them in batches, store photos and faces."""

@@ -190,7 +190,7 @@ class _Schedule:
                 self._deaths = 0
 
     def _lose(self, worker: int) -> None:
-        """A worker has died: repeat its unfinished work; the first chunk of it may be the cause."""
+        """Replace a worker that has died and repeat its unfinished chunks; the first of them may be the cause."""
         self._deaths += 1
         if self._deaths > _HOPELESS:
             raise FaceallError("workers die before they analyse a photo, perhaps for lack of memory: use fewer")

@@ -9,7 +9,7 @@ from werkzeug.datastructures import FileStorage
 
 from faceall.errors import FaceallError
 from faceall.gallery import person_in_name
-from faceall.gallery.people.names import checked_name
+from faceall.gallery.people.names import validate_name
 from faceall.web.api.inputs import checked_urls, files_in, flag, json_object, name_of, read_file, text_in, urls_in
 from faceall.web.errors import describe, refused
 from faceall.web.refusal import RefusedError
@@ -55,7 +55,7 @@ def _register_json() -> Job:
 
 
 def _person(name: str | None) -> str | None:
-    return None if name is None else checked_name(name)
+    return None if name is None else validate_name(name)
 
 
 def file_items(files: Iterable[tuple[str, FileStorage]], *, person: str | None, unnamed: bool) -> list[Item]:

@@ -8,7 +8,7 @@ from typing import Any
 from flask import url_for
 
 from faceall.errors import FaceallError
-from faceall.gallery.people.clusters import LIMIT
+from faceall.gallery.people.clusters import DEFAULT_LIMIT
 from faceall.web.pages.context import shown_name
 from faceall.web.pages.texts import Texts
 from faceall.web.serializers import Json
@@ -76,7 +76,7 @@ def searched(words: Texts, found: Json) -> Json:
 
 def usual_distance(found: Json) -> float:
     """Return the squared distance up to which a match is the same person by default."""
-    return float(found["threshold"]["distance"]) if found["threshold"] else LIMIT
+    return float(found["threshold"]["distance"]) if found["threshold"] else DEFAULT_LIMIT
 
 
 def strictness_levels(usual: float) -> list[tuple[float, str]]:

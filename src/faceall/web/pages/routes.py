@@ -14,7 +14,7 @@ from werkzeug.datastructures import FileStorage
 
 from faceall.errors import FaceallError
 from faceall.gallery import StoredFace, StoredPhoto
-from faceall.gallery.people.names import checked_name
+from faceall.gallery.people.names import validate_name
 from faceall.web import api
 from faceall.web.api.inputs import checked_urls, choice, name_of, whole
 from faceall.web.errors import describe, refused
@@ -62,7 +62,7 @@ def register_answer() -> Response:
 
 def _submit(files: list[FileStorage], urls: list[str], person: str | None) -> Job:
     shared = services()
-    owner = checked_name(person) if person else None
+    owner = validate_name(person) if person else None
     addresses = checked_urls(urls, shared.options.max_urls) if urls else []
     shared.jobs.check_capacity(len(files) + len(urls))
     sent = api.register.file_items([(name_of(file), file) for file in files], person=owner, unnamed=False)
