@@ -171,7 +171,7 @@ def test_scaled_pixels_are_off_by_at_most_one(astronaut: Image, size: tuple[int,
     picture = resize(astronaut, size)
     with tensorflow.Graph().as_default(), tensorflow.compat.v1.Session() as session:
         tensorflow.import_graph_def(graph, name="")
-        actual = session.run("picture:0", {"x:0": picture})
+        actual = session.run("image:0", {"x:0": picture})
     difference = np.abs(actual - resize(picture, (160, 160)).astype(np.float32))
     assert difference.max() <= 1
     assert difference.mean() <= share

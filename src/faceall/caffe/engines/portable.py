@@ -34,17 +34,19 @@ def _step(layer: Layer, part: str, kind: str, bottoms: tuple[str, ...], **option
 
 
 def _clip(layer: Layer, _: int) -> list[Layer]:
-    """Write y = relu(x - low), then y - relu(y - (high - low)) + low; y is the output, also of a layer in place."""
+    """Write high - relu(high - low - relu(x - low)), each step in place: Caffe refuses a blob that is written twice."""
     low, high = clip_limits(layer)
-    (top,) = layer.tops
-    excess = _step(layer, "excess", "Power", layer.tops, shift=low - high)
+
+    def step(part: str, kind: str, **options: float) -> Layer:
+        made = Layer(f"{layer.name}@{part}", kind, layer.tops, layer.tops)
+        return made.with_options(options) if options else made
+
     return [
-        Layer(f"{layer.name}@shifted", "Power", layer.bottoms, layer.tops).with_options({"shift": -low}),
-        Layer(f"{layer.name}@above", "ReLU", layer.tops, layer.tops),
-        excess,
-        Layer(f"{layer.name}@cut", "ReLU", excess.tops, excess.tops),
-        Layer(f"{layer.name}@limited", "Eltwise", (top, *excess.tops), layer.tops).with_options({"coeff": [1.0, -1.0]}),
-        Layer(layer.name, "Power", layer.tops, layer.tops).with_options({"shift": low}),
+        replace(step("shifted", "Power", shift=-low), bottoms=layer.bottoms),
+        step("above", "ReLU"),
+        step("turned", "Power", scale=-1.0, shift=high - low),
+        step("below", "ReLU"),
+        replace(step("", "Power", scale=-1.0, shift=high), name=layer.name),
     ]
 
 
