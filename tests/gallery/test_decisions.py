@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceall.analysis.open_set import StrangerScores, fit_scores, interval, nearest_others, scores_of_model
+from faceall.analysis.open_set import (
+    StrangerScores,
+    comparisons,
+    fit_model,
+    fit_scores,
+    interval,
+    nearest_others,
+    scores_of_model,
+)
 from faceall.errors import ArgumentError
 from faceall.gallery import Gallery, MatchThreshold, NamedVectors
 from faceall.gallery.decisions import fit_named, prior_of
@@ -121,3 +129,31 @@ def test_a_gallery_of_nobody_uses_the_model() -> None:
     fitted = fit_named(named, 0, prior, 0.01)
     assert fitted.scores == prior
     assert fitted.interval[0] == fitted.interval[1] == pytest.approx(prior.threshold(0.01, 1))
+
+
+def test_several_faces_of_a_person_count_less_than_people() -> None:
+    """A gallery of 10 people with 5 faces each is stricter than one of 10 faces, more lenient than one of 50 people."""
+    assert comparisons(10, 10) == 10
+    assert 10 < comparisons(10, 50) < 50
+    assert comparisons(0, 0) == 0
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.05, 0.1])
+def test_bent_tails_keep_their_rate(bend: float) -> None:
+    """Threshold and rate are inverse to each other for every bend, also below the middle of the distribution."""
+    scores = StrangerScores(0.02, 0.1, bend=bend)
+    for people, fpir in ((1, 0.5), (30, 0.01), (3000, 0.001)):
+        assert scores.fpir(scores.threshold(fpir, people), people) == pytest.approx(fpir, rel=1e-6)
+
+
+def test_the_tail_of_a_model_is_measured() -> None:
+    """Of 600 random vectors of 64 dimensions, the fitted quantiles at rates of 1e-2 and 1e-4 are the counted ones."""
+    vectors = np.random.default_rng(5).normal(size=(600, 64)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    fitted = fit_model(vectors, np.arange(600))
+    similarities = np.sort((vectors @ vectors.T)[np.triu_indices(600, 1)])
+    for rate in (1e-2, 1e-4):
+        counted = 2 - 2 * np.quantile(similarities, 1 - rate)
+        assert fitted.threshold(rate, 1) == pytest.approx(counted, abs=0.02)
+    with pytest.raises(ValueError, match="at least 2,000"):
+        fit_model(vectors[:20], np.arange(20))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceall.errors import ModelError
-from faceall.models import CAFFEMODEL, PROTOTXT, Alignment, CropRule, Manifest, Standardisation
+from faceall.models import CAFFEMODEL, PROTOTXT, Alignment, CropRule, Manifest, NonMatedScores, Standardisation
 
 DIGEST = "0123456789abcdef" * 4
 
@@ -91,10 +92,10 @@ def test_parts_are_as_strict(part: str) -> None:
 
 def test_newer_is_told_from_damaged() -> None:
     """A higher schema says to upgrade, even if its fields are others; a wrong one says what was expected."""
-    with pytest.raises(ModelError, match="schema 3 is newer than this faceall, which knows 2: upgrade faceall"):
-        Manifest.from_json('{"schema": 3, "whatever": true}')
+    with pytest.raises(ModelError, match="schema 4 is newer than this faceall, which knows 3: upgrade faceall"):
+        Manifest.from_json('{"schema": 4, "whatever": true}')
     for schema in ("1", 0, None, True, 1.5):
-        with pytest.raises(ModelError, match=r"'schema' is .*, expected 1 to 2"):
+        with pytest.raises(ModelError, match=r"'schema' is .*, expected 1 to 3"):
             Manifest.from_json(changed(schema=schema))
 
 
@@ -202,3 +203,20 @@ def test_wrong_alignments_in_a_file_are_refused() -> None:
     ):
         with pytest.raises(ModelError, match=said):
             Manifest.from_json(json.dumps({**text, "alignment": wrong}))
+
+
+def test_scores_of_strangers_come_back() -> None:
+    """Manifests with non-mated scores are of schema 3 and read back equal; those without stay as they were."""
+    scores = NonMatedScores(mean=0.01, deviation=0.1, bend=0.05, people=300)
+    written = replace(manifest(), non_mated_scores=scores).to_json()
+    assert json.loads(written)["schema"] == 3
+    assert Manifest.from_json(written).non_mated_scores == scores
+    assert "non_mated_scores" not in json.loads(manifest().to_json())
+
+
+@pytest.mark.parametrize(("name", "value"), [("mean", 2), ("deviation", 0), ("bend", -0.1), ("people", 0)])
+def test_impossible_scores_are_refused(name: str, value: float) -> None:
+    """Each parameter has its range, and the error names the field."""
+    scores = {"mean": 0.01, "deviation": 0.1, "bend": 0.05, "people": 300} | {name: value}
+    with pytest.raises(ModelError, match=f"'non_mated_scores.{name}' is"):
+        Manifest.from_json(changed(non_mated_scores=scores))

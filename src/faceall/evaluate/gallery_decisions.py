@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from faceall.analysis.open_set import StrangerScores, nearest_others
+from faceall.analysis.open_set import StrangerScores, comparisons, nearest_others
 from faceall.errors import EvaluationError
 from faceall.evaluate.calibration import MOST_FACES, MOST_PEOPLE
 from faceall.evaluate.curves import Interval, wilson
@@ -91,10 +91,11 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
     prior = None if model_manifest is None else prior_of(model_manifest)
     known = sum(person.faces for person in gallery.people if person.named)
     people = max(count, sum(person.faces > 0 for person in gallery.people))
+    faces = max(len(named.people), sum(person.faces for person in gallery.people))
     if prior is not None:
         refuse_people_under_several_names(named, prior)
-    fitted = fit_named(named, people, prior, fpir)
-    threshold = fitted.scores.threshold(fpir, people)
+    fitted = fit_named(named, people, prior, fpir, faces=faces)
+    threshold = fitted.scores.threshold(fpir, comparisons(people, faces))
     missed = missed_people(named, threshold)
     return SearchCalibration(
         fpir=fpir,
@@ -111,7 +112,7 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
 def refuse_people_under_several_names(named: NamedVectors, prior: StrangerScores) -> None:
     """Raise EvaluationError if far more people than expected have a lookalike: their names are not of people."""
     distances = 2 - 2 * nearest_others(named.vectors, named.people)
-    lookalike = distances <= prior.threshold(_EXPECTED, len(named.names))
+    lookalike = distances <= prior.threshold(_EXPECTED, comparisons(len(named.names), len(named.people)))
     if lookalike.mean() <= _MAX_LOOKALIKES:
         return
     example = named.names[int(np.argmin(distances))]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, replace
 
 from faceall.analysis.open_set import (
     FPIR,
     POSSIBLE_FACTOR,
     StrangerScores,
+    comparisons,
     fit_scores,
     interval,
     nearest_others,
@@ -30,6 +32,7 @@ _MOST_PEOPLE = 1000
 _MOST_FACES = 5
 _LARGEST_RATE = 0.1  # of pairs: a rate beyond it says nothing about the tail
 _CHANCE = 2.0  # squared L2 of unrelated unit vectors
+_LARGE = 5000  # faces
 _GROWTH = 1.25  # the scores are fitted again when the number of people has changed by this factor
 
 
@@ -41,8 +44,8 @@ class FittedScores:
     ----------
     scores : StrangerScores
         Its parameters.
-    people : int
-        Number of people with a name when it was fitted.
+    people, faces : int
+        Number of people with faces, and of their faces, when it was fitted.
     interval : (float, float)
         95 % interval of the threshold for the wished FPIR (squared L2).
     """
@@ -50,6 +53,7 @@ class FittedScores:
     scores: StrangerScores
     people: int
     interval: tuple[float, float]
+    faces: int = 0
 
 
 def wished_fpir(store: Store) -> float:
@@ -78,6 +82,7 @@ class Decisions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._fitted: tuple[str, float, FittedScores] | None = None
+        self._counted: tuple[float, tuple[int, int]] | None = None
 
     def threshold(self, store: Store, manifest: Manifest) -> MatchThreshold | None:
         """Return the threshold of a search.
@@ -91,20 +96,30 @@ class Decisions:
         prior = prior_of(manifest)
         if prior is None:
             return threshold_in_force(None, manifest)
-        fpir, people = wished_fpir(store), len(store.people.with_faces())
-        fitted = self._fit(store, prior, fpir, people)
+        fpir, (people, faces) = wished_fpir(store), self._count(store)
+        fitted = self._fit(store, prior, fpir, people, faces)
+        compared = comparisons(people, faces)
         return MatchThreshold(
-            fitted.scores.threshold(fpir, people),
+            fitted.scores.threshold(fpir, compared),
             None,
             "gallery" if fitted.scores.people else "model",
-            possible=fitted.scores.threshold(min(POSSIBLE_FACTOR * fpir, 0.5), people),
+            possible=fitted.scores.threshold(min(POSSIBLE_FACTOR * fpir, 0.5), compared),
             fpir=fpir,
             people=people,
             interval=fitted.interval,
             margin=0.5 * fitted.scores.deviation,
         )
 
-    def _fit(self, store: Store, prior: StrangerScores, fpir: float, people: int) -> FittedScores:
+    def _count(self, store: Store) -> tuple[int, int]:
+        """Count people and their faces; in a large gallery at most once a second."""
+        now = time.monotonic()
+        with self._lock:
+            known = self._counted
+            if known is None or known[1][1] < _LARGE or now - known[0] > 1:
+                known = self._counted = now, store.people.assigned()
+        return known[1]
+
+    def _fit(self, store: Store, prior: StrangerScores, fpir: float, people: int, faces: int) -> FittedScores:
         """Return the fitted scores, fitted again if the gallery has grown or shrunk by a quarter."""
         with self._lock:
             known = self._fitted
@@ -113,13 +128,17 @@ class Decisions:
                 known = label, fpir, fit_gallery(store, prior, fpir)
                 self._fitted = known
             fitted = known[2]
-        scale = fitted.scores.threshold(fpir, people) - fitted.scores.threshold(fpir, max(fitted.people, 1))
+        then = fitted.scores.threshold(fpir, comparisons(fitted.people, fitted.faces))
+        scale = fitted.scores.threshold(fpir, comparisons(people, faces)) - then
         low, high = fitted.interval
         return replace(fitted, interval=(low + scale, high + scale))
 
 
 def prior_of(manifest: Manifest) -> StrangerScores | None:
-    """Return the distribution of strangers of a model, None if its manifest states no usable threshold."""
+    """Return the distribution of strangers of a model, from its scores or its pair threshold; None without either."""
+    stated = manifest.non_mated_scores
+    if stated is not None:
+        return StrangerScores(stated.mean, stated.deviation, 0, stated.bend)
     limit, rate = manifest.match_threshold, manifest.match_threshold_false_accept_rate
     if limit is None or rate is None or rate > _LARGEST_RATE or limit >= _CHANCE:
         return None
@@ -129,17 +148,33 @@ def prior_of(manifest: Manifest) -> StrangerScores | None:
 def fit_gallery(store: Store, prior: StrangerScores | None, fpir: float) -> FittedScores:
     """Fit the distribution of strangers to the people of a gallery, each left out once; at most 1,000 of them."""
     named = read_named_vectors(store, most_people=_MOST_PEOPLE, most_faces=_MOST_FACES)
-    people = len(store.people.with_faces())
-    return fit_named(named, people, prior, fpir)
+    people, faces = store.people.assigned()
+    return fit_named(named, people, prior, fpir, faces=faces)
 
 
-def fit_named(named: NamedVectors, people: int, prior: StrangerScores | None, fpir: float) -> FittedScores:
-    """Fit the distribution of strangers to people; the interval is that of the threshold for so many `people`."""
-    compared = len(named.names) - 1
-    maxima = nearest_others(named.vectors, named.people) if compared > 0 else named.vectors[:0, :0].sum(axis=1)
-    scores = fit_scores(maxima, max(compared, 0), prior)
-    bounds = interval(maxima, max(compared, 1), prior, lambda each: each.threshold(fpir, people))
-    return FittedScores(scores, people, bounds)
+def fit_named(
+    named: NamedVectors, people: int, prior: StrangerScores | None, fpir: float, *, faces: int | None = None
+) -> FittedScores:
+    """Fit the distribution of strangers to people.
+
+    Parameters
+    ----------
+    named : NamedVectors
+        The people, or a sample of them.
+    people, faces : int
+        Size of the gallery that the interval of the threshold holds for; by default one face per person.
+    prior : StrangerScores or None
+        The distribution of the model.
+    fpir : float
+        The wished false-positive identification rate.
+    """
+    count = len(named.names)
+    compared = comparisons(count, len(named.people)) * (1 - 1 / count) if count > 1 else 0.0
+    maxima = nearest_others(named.vectors, named.people) if count > 1 else named.vectors[:0, :0].sum(axis=1)
+    scores = fit_scores(maxima, compared, prior)
+    size = comparisons(people, faces or people)
+    bounds = interval(maxima, max(compared, 1.0), prior, lambda each: each.threshold(fpir, size))
+    return FittedScores(scores, people, bounds, faces or people)
 
 
 def _close(first: int, second: int) -> bool:

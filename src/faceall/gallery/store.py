@@ -195,6 +195,9 @@ class PersonRecords(Protocol):
     def stored(self, rows: Sequence[int]) -> list[Person]:
         """Return the people with these rows, in that order, with their covers."""
 
+    def assigned(self) -> tuple[int, int]:
+        """Count the people with faces, and their faces."""
+
     def with_faces(self, at_most: int | None = None) -> list[int]:
         """Return the rows of people who have a face, ascending, at most `at_most`."""
 

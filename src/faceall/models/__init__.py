@@ -8,7 +8,16 @@ from faceall.models.alignment import TEMPLATES, Alignment, Similarities, fit_sim
 from faceall.models.embedders import KNOWN_EMBEDDERS, KnownEmbedder, recognise_embedder
 from faceall.models.folder import ModelFolder, refuse_taken, sha256_of, write_model_folder
 from faceall.models.known import FACENET_CROP, FACENET_INPUT_SIZE, KNOWN_MODELS, KnownModel, recognise, recommended
-from faceall.models.manifest import CAFFEMODEL, EIGHT_BIT, MANIFEST, PROTOTXT, SCHEMA, Manifest, ModelKind
+from faceall.models.manifest import (
+    CAFFEMODEL,
+    EIGHT_BIT,
+    MANIFEST,
+    PROTOTXT,
+    SCHEMA,
+    Manifest,
+    ModelKind,
+    NonMatedScores,
+)
 from faceall.models.preparation import CropRule, Standardisation
 from faceall.models.store import (
     ScannedFolder,
@@ -40,6 +49,7 @@ __all__ = [
     "Manifest",
     "ModelFolder",
     "ModelKind",
+    "NonMatedScores",
     "ScannedFolder",
     "Similarities",
     "Standardisation",

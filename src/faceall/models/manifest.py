@@ -6,16 +6,16 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from faceall.errors import ModelError
 from faceall.models.alignment import Alignment
 from faceall.models.preparation import CropRule, Standardisation
 
-SCHEMA = 2
-"""The newest schema version of manifest.json. Version 2 adds `alignment`; models with a crop rule are written as
-version 1, which older releases can read."""
+SCHEMA = 3
+"""The newest schema version of manifest.json. Version 2 adds `alignment`, version 3 `non_mated_scores`. A manifest is
+written in the oldest version that has its fields, which older releases can read."""
 
 MANIFEST = "manifest.json"
 PROTOTXT = "model.prototxt"
@@ -25,13 +25,46 @@ EIGHT_BIT = "eight-bit.json"
 
 ModelKind = Literal["embedder", "detector"]
 Channels = Literal["RGB", "BGR"]
-Part = TypeVar("Part", Standardisation, CropRule, Alignment)
 
-_LATER_FIELDS = {"match_threshold_false_accept_rate": None, "alignment": None}
+_LATER_FIELDS = {"match_threshold_false_accept_rate": None, "alignment": None, "non_mated_scores": None}
 """Fields that older files do not have, with their values."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonMatedScores:
+    """The upper tail of the cosine similarities of two people, from which the thresholds of searches follow.
+
+    Its quantile is `mean + deviation * (x + bend * x**2)` where x > 0 is that of the standard normal distribution.
+
+    Attributes
+    ----------
+    mean, deviation, bend : float
+        The parameters; deviation above 0, bend from 0 (a normal tail).
+    people : int
+        Number of people it was measured on.
+    """
+
+    mean: float
+    deviation: float
+    bend: float
+    people: int
+
+    def __post_init__(self) -> None:
+        _check(_is_number(self.mean) and -1 < self.mean < 1, "non_mated_scores.mean", self.mean, "-1..1")
+        fits = _is_number(self.deviation) and 0 < self.deviation < 1
+        _check(fits, "non_mated_scores.deviation", self.deviation, "above 0, below 1")
+        _check(_is_number(self.bend) and 0 <= self.bend < 1, "non_mated_scores.bend", self.bend, "0..1")
+        _check(_is_count(self.people), "non_mated_scores.people", self.people, "a whole number above 0")
+
+    def to_json(self) -> dict[str, float]:
+        """Return JSON values."""
+        return asdict(self)
+
+
+Part = TypeVar("Part", Standardisation, CropRule, Alignment, NonMatedScores)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +96,8 @@ class Manifest:
         The largest squared L2 distance of two faces of one person; None if it was not calibrated.
     match_threshold_false_accept_rate : float or None
         The share of pairs of two people within the threshold; None if unknown. Older files do not have this field.
+    non_mated_scores : NonMatedScores or None
+        The similarities of two people, measured on many; None if unknown. Older files do not have this field.
     source : str
         The file or address that the model was made from.
     source_sha256 : str or None
@@ -92,6 +127,7 @@ class Manifest:
     output_blob: str
     match_threshold: float | None = None
     match_threshold_false_accept_rate: float | None = None
+    non_mated_scores: NonMatedScores | None = None
     source: str = ""
     source_sha256: str | None = None
     licence: str = ""
@@ -133,6 +169,8 @@ class Manifest:
         _check(self.crop is None or isinstance(self.crop, CropRule), "crop", self.crop, "an object or null")
         fits = self.alignment is None or isinstance(self.alignment, Alignment)
         _check(fits, "alignment", self.alignment, "an object or null")
+        fits = self.non_mated_scores is None or isinstance(self.non_mated_scores, NonMatedScores)
+        _check(fits, "non_mated_scores", self.non_mated_scores, "an object or null")
 
     def _check_source(self) -> None:
         for name in ("source", "licence"):
@@ -159,12 +197,15 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the text of manifest.json; `from_json` is the inverse."""
-        values: dict[str, Any] = {"schema": 1 if self.alignment is None else 2}
+        older = 1 if self.alignment is None else 2
+        values: dict[str, Any] = {"schema": older if self.non_mated_scores is None else 3}
         for entry in fields(self):
             value = getattr(self, entry.name)
-            values[entry.name] = value.to_json() if isinstance(value, Standardisation | CropRule | Alignment) else value
-        if self.alignment is None:
-            del values["alignment"]  # so that an older faceall can read the file
+            part = isinstance(value, Standardisation | CropRule | Alignment | NonMatedScores)
+            values[entry.name] = value.to_json() if part else value
+        for name in ("alignment", "non_mated_scores"):
+            if values[name] is None:
+                del values[name]  # so that an older faceall can read the file
         values["accuracy"], values["files"] = dict(self.accuracy), dict(sorted(self.files.items()))
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
@@ -189,6 +230,8 @@ class Manifest:
         values["standardisation"] = _part(Standardisation, values["standardisation"], "standardisation")
         if values["alignment"] is not None:
             values["alignment"] = _part(Alignment, values["alignment"], "alignment")
+        if values["non_mated_scores"] is not None:
+            values["non_mated_scores"] = _part(NonMatedScores, values["non_mated_scores"], "non_mated_scores")
         if values["crop"] is not None or values["alignment"] is None:
             values["crop"] = _part(CropRule, values["crop"], "crop")
         manifest = cls(**values)

@@ -69,6 +69,12 @@ class EmbeddedPeople:
         there = (row for row in found if row is not None)
         return [Person(name, faces, photos, bool(named), row, key) for name, faces, photos, named, row, key in there]
 
+    def assigned(self) -> tuple[int, int]:
+        """Count the people with faces, and their faces."""
+        with self._index.reading() as connection:
+            people, faces = connection.execute("SELECT count(DISTINCT person), count(person) FROM faces").fetchone()
+        return int(people), int(faces)
+
     def with_faces(self, at_most: int | None = None) -> list[int]:
         """Return the rows of at most `at_most` people who have a face, ascending."""
         limit = "" if at_most is None else f" LIMIT {at_most}"

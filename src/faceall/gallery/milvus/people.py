@@ -79,6 +79,12 @@ class MilvusPeople:
             None if cover is None else cover.face_id,
         )
 
+    def assigned(self) -> tuple[int, int]:
+        """Count the people with faces, and their faces."""
+        counts = count_by_person(self._store.faces.places())
+        known = [counts[row["id"]] for row in self._everybody() if row["id"] in counts]
+        return len(known), sum(known)
+
     def with_faces(self, at_most: int | None = None) -> list[int]:
         """The rows of those who have a face, ascending; no more than asked for."""
         if at_most is not None:  # who has no face is forgotten, so there is no need to count
