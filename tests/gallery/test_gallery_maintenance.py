@@ -78,7 +78,7 @@ def test_statistics(server: Gallery) -> None:
         ("DELETE FROM files WHERE photo = 5", "1 photos without a file", "the path of the photo"),
         ("INSERT INTO people (name) VALUES ('Nemo')", "1 people without a face", "1 people without a face"),
         ("UPDATE faces SET photo = 1 WHERE key = 2", "photos with two primary faces", "1 photos had two primary faces"),
-        ("UPDATE vectors SET vector = x'00' WHERE key = 3", "do not have 8 dimensions", "1 faces whose vector"),
+        ("UPDATE vectors SET vector = x'00' WHERE key = 3", "do not have 8 dimensions", "the vectors of 1 faces"),
         ("INSERT INTO vectors SELECT 999, added, vector FROM vectors LIMIT 1", "1 vectors without", "1 vectors"),
         ("DELETE FROM vectors WHERE key = 3", "refers to a missing row", "1 rows of faces"),
     ],

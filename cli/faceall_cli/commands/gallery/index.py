@@ -60,7 +60,7 @@ def repair(console: Console, gallery: Path | None) -> None:
 
     No other process may use the gallery meanwhile. The graph is rebuilt, missing thumbnails are made again from the
     photos, and every readable row of a damaged database is kept; the damaged file stays beside the new one. Register
-    the photos again to restore lost faces.
+    the photos again to restore lost faces. The exit code is 1 if something is lost.
     """
     from faceall.gallery import as_folder, default_place, repair_gallery
 
@@ -70,7 +70,9 @@ def repair(console: Console, gallery: Path | None) -> None:
         console.line(f"done: {shown(line)}")
     for line in done.lost:
         console.line(f"lost: {shown(line)}")
-    if not done.done and not done.lost:
+    if done.lost:
+        raise click.exceptions.Exit(MISTAKE)
+    if not done.done:
         console.line("nothing was wrong")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from faceall.analysis.analyser import THUMBNAIL, make_thumbnail
-from faceall.errors import ImageError, IndexDamagedError, IndexFileError
+from faceall.errors import ImageError, IndexDamagedError, IndexFileError, IndexNewerError
 from faceall.gallery.embedded import rows as gallery_rows
 from faceall.gallery.embedded import schema, stale_faces
 from faceall.gallery.embedded.health import UNPLACED, find_problems
@@ -20,9 +21,13 @@ from faceall.gallery.maintenance.migration import find_image
 from faceall.gallery.records import GalleryStatistics
 from faceall.images import encode_jpeg, read_image
 from faceall.index import FaceIndex
-from faceall.index.maintenance.salvage import salvage
+from faceall.index.maintenance.salvage import keep_copy, salvage
+from faceall.index.maintenance.schema_text import damaged_rows, rows_of
+from faceall.index.maintenance.settings import contradictions
 from faceall.index.maintenance.verification import Verification, database_problems, odd_keys, statistics, verify
-from faceall.index.storage.connection import DATABASE
+from faceall.index.storage.connection import DATABASE, connect, translated
+from faceall.index.storage.file_checks import OpenFiles
+from faceall.index.storage.schema import write as write_settings
 from faceall.types import Face
 
 _MARKS = (5, 2)
@@ -43,7 +48,12 @@ def verify_gallery(index: FaceIndex) -> Verification:
         if any("damaged" in problem or "malformed" in problem for problem in found.problems):
             more: list[str] = []
         elif schema.version(connection, index.name):
-            more = [*find_problems(index), *_bad_thumbnails(connection), *_bad_vectors(index, connection)]
+            more = [
+                *damaged_statements(connection),
+                *find_problems(index),
+                *_bad_thumbnails(connection),
+                *_bad_vectors(index, connection),
+            ]
         else:
             more = []
     problems = tuple(dict.fromkeys([*found.problems, *more]))
@@ -84,10 +94,28 @@ def gallery_statistics(index: FaceIndex) -> GalleryStatistics:
     return GalleryStatistics(statistics(index), faces, people, photos, waiting, size)
 
 
+@dataclass
+class _Progress:
+    """The lines of a repair, and the copy of the database as it was, made before the first change."""
+
+    folder: Path
+    done: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    copied: bool = False
+    copy: Path | None = None
+
+    def keep(self) -> None:
+        """Copy the database as it is on the disk, unless that was done."""
+        if not self.copied:
+            self.copy = keep_copy(self.folder)
+        self.copied = True
+
+
 def repair_gallery(folder: Path) -> Repair:
     """Repair a gallery or an index that no other process has open.
 
-    Only data that cannot be read is lost; the damaged database is kept beside the new one.
+    Settings and statements of the schema that the rows contradict are corrected. Only data that cannot be read is
+    lost; the damaged database is kept beside the new one.
 
     Parameters
     ----------
@@ -107,38 +135,77 @@ def repair_gallery(folder: Path) -> Repair:
         Nothing can be recovered.
     """
     if not (folder / DATABASE).exists():
-        raise IndexFileError(f"{folder}: there is no gallery in this folder")
+        raise IndexFileError(f"{folder}: holds no gallery")
     if not any(path.stat().st_size for path in (folder / DATABASE, folder / f"{DATABASE}-wal") if path.exists()):
         raise IndexDamagedError(f"{folder / DATABASE} is empty: restore it from a backup, or register the photos again")
-    done: list[str] = []
-    lost: list[str] = []
-    if not _opens_soundly(folder, done):
-        _salvage(folder, done, lost)
+    progress = _Progress(folder)
+    try:
+        return _repair(folder, progress)
+    except sqlite3.DatabaseError as error:
+        raise IndexDamagedError(
+            f"{folder / DATABASE} cannot be repaired ({' '.join(str(error).split())}): restore it from a backup, or"
+            " remove the folder and register again"
+        ) from error
+
+
+def _repair(folder: Path, progress: _Progress) -> Repair:
+    done, lost = progress.done, progress.lost
+    if not _has_sound_schema(folder) or not _opens_soundly(folder, progress):
+        _salvage(folder, progress)
     with FaceIndex(folder) as index:
         with index.transaction() as connection:
+            before = connection.total_changes
             if schema.version(connection, index.name):
                 schema.upgrade(connection, index.name)
+                schema.complete(connection, index.name)
             _drop_odd_vectors(index, connection, lost)
             if schema.version(connection, index.name):
                 for step in _STEPS:
                     step(index, connection, done, lost)
+            if connection.total_changes != before:
+                progress.keep()  # the transaction has not ended: this is the state before it
         found = verify(index)
         if found.graph == "damaged":
             index.rebuild_graph()
             done.append("the graph was rebuilt from the vectors")
+    if progress.copy is not None:
+        done.append(f"the database as it was is kept as {progress.copy}")
     return Repair(tuple(done), tuple(lost))
 
 
-def _opens_soundly(folder: Path, done: list[str]) -> bool:
+def damaged_statements(connection: sqlite3.Connection) -> list[str]:
+    """Return the problem of a schema some of whose statements differ by a few bits from known ones."""
+    number = len(damaged_rows(connection, schema.known_rows()))
+    return [f"{DATABASE}: {number} statements of the schema are damaged"] if number else []
+
+
+def _has_sound_schema(folder: Path) -> bool:
+    """Return whether every table can be read, and every statement of the schema is intact."""
+    try:
+        with translated(str(folder)), closing(connect(folder, read_only=True)) as connection:
+            return not damaged_statements(connection)
+    except (IndexDamagedError, UnicodeDecodeError):  # the second: SQLite's message quotes a damaged statement
+        return False
+
+
+def _opens_soundly(folder: Path, progress: _Progress) -> bool:
     """Return whether SQLite finds no fault in its file, if need be after rebuilding its own indexes."""
     try:
+        _correct_settings(folder, progress)
         index = FaceIndex(folder)
     except IndexDamagedError:
         return False
+    except IndexNewerError:
+        if _is_of_this_version(folder):
+            return False  # only the number of the format is damaged
+        raise
     try:
         with index.transaction() as connection:
+            if _has_damaged_version(connection, index.name):
+                return False
             if not database_problems(connection):
                 return True
+            progress.keep()
             connection.execute("REINDEX")
             if database_problems(connection):
                 return False
@@ -146,37 +213,77 @@ def _opens_soundly(folder: Path, done: list[str]) -> bool:
         return False
     finally:
         index.close(save=False)
-    done.append("the indexes of the database were rebuilt")
+    progress.done.append("the indexes of the database were rebuilt")
     return True
 
 
-def _salvage(folder: Path, done: list[str], lost: list[str]) -> None:
-    found = salvage(folder)
+def _has_damaged_version(connection: sqlite3.Connection, name: str) -> bool:
+    """Return whether the noted format of the gallery is not the one of its tables; raise if it is a newer one."""
+    try:
+        found = schema.version(connection, name)
+    except IndexNewerError:
+        if set(rows_of(connection).values()) <= schema.known_rows():
+            return True
+        raise
+    return bool(schema.columns_of(connection, "people")) and not found
+
+
+def _is_of_this_version(folder: Path) -> bool:
+    """Return whether the database has no table, index or trigger that this version does not know."""
+    with translated(str(folder)), closing(connect(folder, read_only=True)) as connection:
+        return set(rows_of(connection).values()) <= schema.known_rows()
+
+
+def _correct_settings(folder: Path, progress: _Progress) -> None:
+    """Correct the settings of the index that its rows contradict."""
+    files = OpenFiles.of(folder)
+    with translated(str(folder)), closing(connect(folder)) as connection:
+        wrong = contradictions(connection)
+        if not wrong:
+            return
+        files.require_same(str(folder))
+        progress.keep()
+        connection.execute("BEGIN IMMEDIATE")
+        write_settings(connection, **wrong)
+        connection.execute("COMMIT")
+    progress.done.append("settings that the vectors contradict were corrected: " + ", ".join(sorted(wrong)))
+
+
+def _salvage(folder: Path, progress: _Progress) -> None:
+    found = salvage(folder, schema.known_rows())
+    progress.copied = True
     names = [name for name in ("vectors", "faces", "photos", "people") if name in found.kept]
     kept = ", ".join(f"{found.kept[name]:,} {name}" for name in names)
-    done.append(f"what can be read was copied into a new database: {kept}; the damaged one is {found.damaged}")
-    lost += [f"{count:,} rows of {table} whose counterpart is lost" for table, count in found.orphans.items()]
+    progress.done.append(f"what can be read was copied into a new database: {kept}; the damaged one is {found.damaged}")
+    progress.lost += [f"{count:,} rows of {table} whose counterpart is lost" for table, count in found.orphans.items()]
     with FaceIndex(folder) as index, index.transaction() as connection:
         schema.restore_version(connection)
         if not schema.version(connection, index.name):
             return
         schema.upgrade(connection, index.name)
+        missing = schema.complete(connection, index.name)
         again = connection.execute(  # their faces may be lost: they are analysed again when they are registered
             "UPDATE photos SET state = 'unreadable', message = 'its faces may have been lost', reader = ''"
             " WHERE state = 'ok' AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = photos.id)"
         ).rowcount
+    if missing:
+        progress.lost.append(f"{missing:,} tables")
     if again:
-        lost.append(f"the faces of up to {again:,} photos; register them again")
+        progress.lost.append(f"the faces of up to {again:,} photos; register them again")
 
 
 def _drop_odd_vectors(index: FaceIndex, connection: sqlite3.Connection, lost: list[str]) -> None:
     odd = odd_keys(connection, index.dimension, unit=True)
     if odd:
         if schema.version(connection, index.name):
-            forget_faces(index, odd)
+            stale_faces.make_stale(index, odd, "", keep_vectors=False)
+            left = [key for key in odd if key in index]  # they belong to no face
+            index.remove(left)
         else:
             index.remove(odd)
-        lost.append(f"{len(odd):,} faces whose vector was damaged; register their photos again")
+        lost.append(
+            f"the vectors of {len(odd):,} faces; register their photos again, the faces keep their people until then"
+        )
 
 
 def _drop_stray_vectors(index: FaceIndex, connection: sqlite3.Connection, done: list[str], lost: list[str]) -> None:

@@ -11,9 +11,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from faceall.errors import IndexDamagedError, IndexNewerError
 from faceall.gallery.identifiers import derived_id
+from faceall.index.maintenance.schema_text import SchemaRow
+from faceall.index.maintenance.schema_text import known_rows as known_rows_of
+from faceall.index.storage.schema import create_tables
 
 _VERSION_KEY = "gallery.schema"
 
@@ -114,6 +118,15 @@ _STALE = (
     "id, photo, person, is_primary, x0, y0, x1, y1, score, landmarks, jpeg, model, vector, uuid, created, changed, face"
 )
 
+_FILL = (
+    f"INSERT INTO person_ids SELECT id, {UUID}, {NOW}, {NOW} FROM people"
+    " WHERE id NOT IN (SELECT person FROM person_ids)",
+    f"INSERT INTO face_ids SELECT key, {UUID}, {NOW}, {NOW} FROM faces WHERE key NOT IN (SELECT face FROM face_ids)",
+)
+"""Statements that give an id to every person and face without one."""
+
+_ORDER = {b"table": 0, b"index": 1, b"view": 2, b"trigger": 3}
+
 _FIRST = Migration((
     "CREATE TABLE people (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
     # one row per content: state is 'ok', 'unreadable' or 'too-large', message says why, reader which faceall said so
@@ -184,10 +197,7 @@ _SECOND = Migration(
         "CREATE INDEX IF NOT EXISTS face_aliases_face ON face_aliases (face)",
         # removed faces, which the next bundle must not bring back: only the random id is kept
         "CREATE TABLE IF NOT EXISTS removed_faces (id TEXT PRIMARY KEY, removed TEXT NOT NULL) WITHOUT ROWID",
-        f"INSERT INTO person_ids SELECT id, {UUID}, {NOW}, {NOW} FROM people"
-        " WHERE id NOT IN (SELECT person FROM person_ids)",
-        f"INSERT INTO face_ids SELECT key, {UUID}, {NOW}, {NOW} FROM faces"
-        " WHERE key NOT IN (SELECT face FROM face_ids)",
+        *_FILL,
         "CREATE TRIGGER IF NOT EXISTS person_ids_given AFTER INSERT ON people BEGIN"
         f" INSERT INTO person_ids VALUES (new.id, {UUID}, {NOW}, {NOW}); END",
         "DROP TRIGGER IF EXISTS person_ids_changed",  # earlier versions used the clock alone
@@ -261,13 +271,45 @@ def upgrade(connection: sqlite3.Connection, name: str) -> None:
             f"{name}/faces.db is damaged: it has lost {_VERSION_KEY}: save what can be read (faceall index repair)"
         )
     for migration in MIGRATIONS[found:]:
-        for step in migration.steps:
-            if isinstance(step, str):
-                connection.execute(step)
-            else:
-                step(connection)
+        _run(connection, migration)
     if found != SCHEMA:
         _note_version(connection, SCHEMA)
+
+
+@cache
+def known_rows() -> frozenset[SchemaRow]:
+    """Return the rows of `sqlite_master` of every format, by which a repair recognises damaged statements."""
+    return frozenset().union(*(_known_rows(number) for number in range(SCHEMA + 1)))
+
+
+def _known_rows(number: int) -> frozenset[SchemaRow]:
+    """Return the rows of `sqlite_master` of one format."""
+
+    def build(connection: sqlite3.Connection) -> None:
+        create_tables(connection)
+        for migration in MIGRATIONS[:number]:
+            _run(connection, migration)
+
+    return known_rows_of(build)
+
+
+def complete(connection: sqlite3.Connection, name: str) -> int:
+    """Make the tables, indexes and triggers that a gallery of its format lacks, inside the caller's transaction.
+
+    Returns
+    -------
+    int
+        How many were missing.
+    """
+    present = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    made = 0
+    for kind, named, _, sql in sorted(_known_rows(version(connection, name)), key=lambda row: _ORDER[row[0]]):
+        if sql and named.decode() not in present:
+            connection.execute(sql.decode())
+            made += kind == b"table"
+    for statement in _FILL if columns_of(connection, "person_ids") else ():
+        connection.execute(statement)
+    return made
 
 
 def adapt(connection: sqlite3.Connection) -> None:
@@ -287,14 +329,22 @@ def restore_version(connection: sqlite3.Connection) -> None:
     """Note the format again where damage has removed that note only, inside the caller's transaction."""
     if not columns_of(connection, "people"):
         return
-    row = connection.execute("SELECT typeof(value) FROM meta WHERE key = ?", (_VERSION_KEY,)).fetchone()
-    if row is None or row[0] != "integer":
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_VERSION_KEY,)).fetchone()
+    if row is None or not isinstance(row[0], int) or not 0 < row[0] <= SCHEMA:
         _note_version(connection, SCHEMA if "is_primary" in columns_of(connection, "faces") else 1)
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
     """Return the names of a table's columns in the file itself; empty where the table is absent."""
     return {row[1] for row in connection.execute(f"PRAGMA main.table_info('{table}')")}
+
+
+def _run(connection: sqlite3.Connection, migration: Migration) -> None:
+    for step in migration.steps:
+        if isinstance(step, str):
+            connection.execute(step)
+        else:
+            step(connection)
 
 
 def _note_version(connection: sqlite3.Connection, number: int) -> None:

@@ -18,6 +18,7 @@ from faceall.index import FaceIndex
 from faceall.types import Float32Array
 
 _WHY = "its photo was absent when the gallery changed its model, so its faces are stale: faceall index migrate"
+_DAMAGED = "the vectors of its faces were damaged, so its faces are stale: register it again"
 _COLUMNS = "photo, person, is_primary, x0, y0, x1, y1, score, landmarks"
 
 
@@ -61,14 +62,27 @@ def on_photo_with(connection: sqlite3.Connection, digest: bytes) -> list[StaleRo
     return [] if photo is None else on_photo(connection, photo)
 
 
-def make_stale(index: FaceIndex, keys: Sequence[int], model: str) -> None:
-    """Make faces stale, inside a transaction; their photos are analysed again when they are found."""
+def make_stale(index: FaceIndex, keys: Sequence[int], model: str, *, keep_vectors: bool = True) -> None:
+    """Make faces stale, inside a transaction; their photos are analysed again when they are found.
+
+    Parameters
+    ----------
+    index : FaceIndex
+        The index of the gallery.
+    keys : sequence of int
+        The faces.
+    model : str
+        The model that made their vectors.
+    keep_vectors : bool
+        Keep the vectors; False where they are damaged.
+    """
     if not keys:
         return
+    vector, why = ("vector", _WHY) if keep_vectors else ("x''", _DAMAGED)
     with index.transaction() as connection:
         connection.executemany(
             f"INSERT INTO stale_faces ({_COLUMNS}, jpeg, model, vector, uuid, created, changed, face)"
-            " SELECT photo, person, is_primary, x0, y0, x1, y1, score, landmarks, t.jpeg, ?, vector,"
+            f" SELECT photo, person, is_primary, x0, y0, x1, y1, score, landmarks, t.jpeg, ?, {vector},"
             " i.id, i.created, i.changed, f.key FROM faces f JOIN vectors ON vectors.key = f.key"
             " LEFT JOIN thumbnails t ON t.face = f.key LEFT JOIN face_ids i ON i.face = f.key WHERE f.key = ?",
             [(model, key) for key in keys],
@@ -78,7 +92,7 @@ def make_stale(index: FaceIndex, keys: Sequence[int], model: str) -> None:
             "UPDATE photos SET state = 'unreadable', message = ?, reader = ''"
             " WHERE id IN (SELECT photo FROM stale_faces)"
             " AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = photos.id)",
-            (_WHY,),
+            (why,),
         )
         # a bundle may add them again: they were not removed by a user
         connection.execute("DELETE FROM removed_faces WHERE id IN (SELECT uuid FROM stale_faces)")

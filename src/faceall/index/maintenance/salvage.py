@@ -8,7 +8,7 @@ import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from faceall.errors import IndexDamagedError, IndexFileError
 from faceall.files import replacing, sync_file, sync_folder
 from faceall.index.graph import graph_file
+from faceall.index.maintenance.schema_text import SchemaRow, damaged_rows, rewrite
 from faceall.index.storage import schema
 from faceall.index.storage.connection import DATABASE, PAGE
 
@@ -34,23 +35,70 @@ class Salvage:
     damaged: Path
 
 
-def salvage(folder: Path) -> Salvage:
+def keep_copy(folder: Path) -> Path:
+    """Copy the last committed state of the database of `folder` beside it, before a repair changes it.
+
+    Returns
+    -------
+    Path
+        The copy, ``faces.db.damaged-...``.
+
+    Raises
+    ------
+    IndexFileError
+        The copy cannot be written.
+    """
+    kept = _free_name(folder)
+    try:
+        with replacing(kept, internal=True) as draft:
+            os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            with closing(sqlite3.connect(folder / DATABASE)) as source, closing(sqlite3.connect(draft)) as copy:
+                source.backup(copy)
+    except (OSError, sqlite3.OperationalError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise IndexFileError(
+            f"{folder}: the damaged database cannot be copied, so nothing was changed ({reason})"
+        ) from error
+    return kept
+
+
+def salvage(folder: Path, known: Collection[SchemaRow] = ()) -> Salvage:
     """Put a new database with every readable row in the place of the damaged one of `folder`.
 
-    No other process may use the folder. Raises IndexDamagedError where not even the tables can be made out, and
-    IndexFileError where the disk does not take it.
+    No other process may use the folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the index.
+    known : collection of SchemaRow
+        The rows of `sqlite_master` that are correct; a damaged statement is replaced by the one that it was.
+
+    Returns
+    -------
+    Salvage
+        What was kept.
+
+    Raises
+    ------
+    IndexDamagedError
+        Not even the tables can be identified.
+    IndexFileError
+        The disk cannot hold the new database.
     """
     draft = folder / f".{DATABASE}.{secrets.token_hex(4)}.part"
     try:
         with (
-            _whole_pages(folder) as source,
+            _readable(folder, known) as source,
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as old,
             closing(sqlite3.connect(draft, isolation_level=None)) as new,
         ):
             old.execute("PRAGMA writable_schema = ON")  # else SQLite reads nothing of a file that has lost its end
+            old.text_factory = lambda data: data.decode(errors="replace")  # a flipped bit in a name loses a letter
             kept, orphans = _rescue(old, new, folder)
+        draft.chmod(0o600)
         return Salvage(kept, orphans, _put_in_place(draft, folder))
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise IndexDamagedError(
             f"{folder}/{DATABASE} is damaged beyond repair ({error}): restore it from a backup, or remove the folder"
             " and register again"
@@ -63,28 +111,46 @@ def salvage(folder: Path) -> Salvage:
 
 
 @contextlib.contextmanager
-def _whole_pages(folder: Path) -> Iterator[Path]:
-    """The database to read: itself, or a copy without the torn page at its end, which SQLite fills up with zeros."""
+def _readable(folder: Path, known: Collection[SchemaRow]) -> Iterator[Path]:
+    """Yield the database to read: itself, or a copy with a correct schema and without a torn page at its end."""
     path = folder / DATABASE
-    with path.open("rb") as file:
-        head = file.read(_PAGE_SIZE.stop)
-    page = int.from_bytes(head[_PAGE_SIZE], "big")
-    page = 65536 if page == 1 else page
-    torn = path.stat().st_size % page if page else 0
-    if not torn:
+    torn = _torn_bytes(path)
+    if not torn and not _has_damaged_schema(path, known):
         yield path
         return
     copy = folder / f".{DATABASE}.{secrets.token_hex(4)}.part"
     log = folder / f"{DATABASE}-wal"
     try:
         shutil.copyfile(path, copy)
-        os.truncate(copy, path.stat().st_size - torn)
+        copy.chmod(0o600)
+        os.truncate(copy, path.stat().st_size - torn)  # SQLite fills a torn page up with zeros
         if log.exists():
             shutil.copyfile(log, f"{copy}-wal")
+        with contextlib.suppress(sqlite3.DatabaseError):  # more than the text is damaged
+            rewrite(copy, known)
         yield copy
     finally:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{copy}{suffix}").unlink(missing_ok=True)
+
+
+def _torn_bytes(path: Path) -> int:
+    """Return how many bytes at the end of a database are no whole page."""
+    with path.open("rb") as file:
+        head = file.read(_PAGE_SIZE.stop)
+    page = int.from_bytes(head[_PAGE_SIZE], "big")
+    page = 65536 if page == 1 else page
+    return path.stat().st_size % page if page else 0
+
+
+def _has_damaged_schema(path: Path, known: Collection[SchemaRow]) -> bool:
+    with (
+        contextlib.suppress(sqlite3.DatabaseError),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection,
+    ):
+        connection.execute("PRAGMA writable_schema = ON")
+        return bool(damaged_rows(connection, known))
+    return False
 
 
 def _rescue(old: sqlite3.Connection, new: sqlite3.Connection, folder: Path) -> tuple[dict[str, int], dict[str, int]]:
@@ -98,8 +164,12 @@ def _rescue(old: sqlite3.Connection, new: sqlite3.Connection, folder: Path) -> t
         new.execute(f"PRAGMA {pragma}")
     new.execute("BEGIN")
     kept = {}
-    for name, sql in tables.items():
-        new.execute(sql)
+    for name, sql in list(tables.items()):
+        try:
+            new.execute(sql)
+        except sqlite3.OperationalError:  # no known statement is near: its rows cannot be told apart
+            del tables[name]
+            continue
         kept[name] = _copy_table(old, new, name, ordered="WITHOUT ROWID" not in sql.upper())
     for statement in (*schema.TABLES, *(sql for kind, _, sql in statements if kind == "index")):
         with contextlib.suppress(sqlite3.OperationalError):  # there already
@@ -107,7 +177,8 @@ def _rescue(old: sqlite3.Connection, new: sqlite3.Connection, folder: Path) -> t
     _settle(old, new)
     orphans = _drop_orphans(new, tables)
     for sql in (sql for kind, _, sql in statements if kind == "trigger"):  # not before: they must not fire for orphans
-        new.execute(sql)
+        with contextlib.suppress(sqlite3.OperationalError):  # unknown and damaged
+            new.execute(sql)
     new.execute("COMMIT")
     new.execute("PRAGMA journal_mode = WAL")
     return kept, orphans
@@ -175,7 +246,7 @@ def _settle(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     settings: dict[str, object] = {"graph": None, "graph_generation": 0}
     if "metric" not in found:
         settings["metric"] = "l2"
-    if row is not None and row[0] and found.get("dimension") is None:
+    if row is not None and row[0]:
         settings["dimension"] = row[0]
     odd = "typeof(added) <> 'integer' OR added NOT BETWEEN 0 AND ?"
     new.execute(f"UPDATE vectors SET added = 0 WHERE {odd}", (schema.HIGHEST,))
@@ -211,9 +282,13 @@ def _drop_orphans(new: sqlite3.Connection, tables: Iterable[str]) -> dict[str, i
     return dropped
 
 
+def _free_name(folder: Path) -> Path:
+    return folder / f"{DATABASE}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
 def _put_in_place(draft: Path, folder: Path) -> Path:
     """Keep the damaged file under another name and let the new one take its place."""
-    kept = folder / f"{DATABASE}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    kept = _free_name(folder)
     log = folder / f"{DATABASE}-wal"
     for source in (folder / DATABASE, *([log] if log.exists() else [])):
         with replacing(Path(f"{kept}{source.name.removeprefix(DATABASE)}"), internal=True) as copy:

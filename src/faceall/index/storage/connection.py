@@ -20,6 +20,7 @@ PAGE = 8192  # bytes; three 512-D vectors fit a page, of 4096 a half would stay 
 Result = TypeVar("Result")
 
 _DAMAGED = ("not a database", "malformed", "corrupt", "unsupported file format", "Could not decode to UTF-8")
+_DAMAGED_SCHEMA = ("no such table", "no such column", "has no column named", "no such index")
 _UNUSABLE = ("disk is full", "readonly", "unable to open", "disk I/O error", "authorization denied")
 
 
@@ -32,7 +33,7 @@ def translated(name: str) -> Iterator[None]:
         text = str(error)
         if is_busy(error):
             raise IndexBusyError(f"{name}: another process is writing; try again when it is done") from error
-        if any(part in text for part in _DAMAGED):
+        if any(part in text for part in (*_DAMAGED, *_DAMAGED_SCHEMA)):
             advice = "save what can be read (faceall index repair), or restore it from a backup"
             raise IndexDamagedError(f"{name}/{DATABASE} is damaged ({text}): {advice}") from error
         if any(part in text for part in _UNUSABLE):

@@ -53,10 +53,15 @@ def is_fresh(connection: sqlite3.Connection) -> bool:
     return not tables and not _number(connection, "application_id") and not _number(connection, "user_version")
 
 
-def create(connection: sqlite3.Connection, metric: str) -> None:
-    """Make the tables of an empty index, inside the caller's transaction."""
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables of an empty index."""
     for statement in TABLES:
         connection.execute(statement)
+
+
+def create(connection: sqlite3.Connection, metric: str) -> None:
+    """Make the tables of an empty index, inside the caller's transaction."""
+    create_tables(connection)
     write(connection, metric=metric)
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
     connection.execute(f"PRAGMA user_version = {SCHEMA}")

@@ -1,0 +1,128 @@
+"""A repair corrects what the rows agree on, deletes nothing that can be kept, and keeps the damaged database."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
+
+from faceall.gallery import Gallery
+from faceall.gallery.embedded.repair import repair_gallery
+from faceall_cli.main import main
+
+pytestmark = pytest.mark.embedded("repairs SQLite")
+
+PEOPLE = ["Pat 0x", "Pat 1x", "Pat 2x"]
+
+
+def opened(folder: Path) -> Gallery:
+    """Open a gallery of vectors with 128 dimensions, which SQLite stores in two bytes."""
+    return Gallery.open(folder, detector=ColourDetector(), embedder=ColourEmbedder(size=128))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine photos of three people."""
+    folder: Path = tmp_path_factory.mktemp("photos")
+    for number in range(9):
+        write_photo(folder / f"Pat {number % 3}x" / f"{number}.png", one_face(number))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sound(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The database of a gallery with these photos."""
+    folder = tmp_path_factory.mktemp("sound")
+    with opened(folder) as gallery:
+        gallery.register(photos)
+    return (folder / "faces.db").read_bytes()
+
+
+def flip(data: bytes, place: int, bit: int) -> bytes:
+    """Flip one bit."""
+    changed = bytearray(data)
+    changed[place] ^= 1 << bit
+    return bytes(changed)
+
+
+def assert_whole(folder: Path) -> None:
+    """Every face and name is there."""
+    with opened(folder) as gallery:
+        assert len(gallery) == 9
+        assert [person.name for person in gallery.people] == PEOPLE
+        assert gallery.index.verify().problems == ()
+
+
+@pytest.mark.parametrize("bit", range(16))
+def test_a_flipped_bit_in_the_dimension_loses_nothing(sound: bytes, tmp_path: Path, bit: int) -> None:
+    """The vectors agree on their dimension, so the setting is corrected, and the damaged file is kept."""
+    place = sound.index(b"index.dimension") + len(b"index.dimension") + bit // 8
+    (tmp_path / "faces.db").write_bytes(flip(sound, place, bit % 8))
+    found = repair_gallery(tmp_path)
+    assert found.lost == ()
+    assert any("faces.db.damaged-" in line for line in found.done)
+    assert list(tmp_path.glob("faces.db.damaged-*"))
+    assert_whole(tmp_path)
+    assert repair_gallery(tmp_path).done == ()
+
+
+@pytest.mark.parametrize("offset", [1, 9, 15, 25, 34])
+def test_a_flipped_bit_in_the_text_of_the_schema_loses_nothing(sound: bytes, tmp_path: Path, offset: int) -> None:
+    """Every CREATE statement is known, so a damaged one is rewritten, and its table is read."""
+    for number, found in enumerate(re.finditer(rb"CREATE (TABLE|INDEX|TRIGGER)", sound)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "faces.db").write_bytes(flip(sound, found.start() + offset, (number + offset) % 8))
+        repaired = repair_gallery(folder)
+        assert repaired.lost == (), (found, repaired)
+        assert list(folder.glob("faces.db.damaged-*")), found
+        assert_whole(folder)
+
+
+def test_a_sound_gallery_is_not_copied(sound: bytes, tmp_path: Path) -> None:
+    """Where nothing is wrong nothing is written."""
+    (tmp_path / "faces.db").write_bytes(sound)
+    assert repair_gallery(tmp_path).done == ()
+    assert not list(tmp_path.glob("faces.db.damaged-*"))
+
+
+def test_faces_with_a_damaged_vector_keep_their_people(photos: Path, sound: bytes, tmp_path: Path) -> None:
+    """Registering the photo again computes the vector again; the name, which was given by hand, is still there."""
+    (tmp_path / "faces.db").write_bytes(sound)
+    with opened(tmp_path) as gallery:
+        face = gallery.faces.find()[0].face_id
+        gallery.faces.assign(face, "Ada")
+    with closing(sqlite3.connect(tmp_path / "faces.db")) as connection, connection:
+        connection.execute("UPDATE vectors SET vector = x'00' WHERE key = ?", (face,))
+    found = repair_gallery(tmp_path)
+    assert any("1 faces" in line for line in found.lost)
+    with opened(tmp_path) as gallery:
+        assert len(gallery) == 8
+        gallery.register(photos)
+        assert "Ada" in [person.name for person in gallery.people]
+        assert len(gallery) == 9
+        assert gallery.index.verify().problems == ()
+
+
+def test_a_newer_number_alone_is_damage(sound: bytes, tmp_path: Path) -> None:
+    """A format that does not exist, on tables of this one, is corrected; the gallery is not called newer."""
+    (tmp_path / "faces.db").write_bytes(sound)
+    with closing(sqlite3.connect(tmp_path / "faces.db")) as connection, connection:
+        connection.execute("UPDATE meta SET value = value + 64 WHERE key = 'gallery.schema'")
+    assert repair_gallery(tmp_path).lost == ()
+    assert_whole(tmp_path)
+
+
+def test_the_command_fails_when_something_is_lost(sound: bytes, tmp_path: Path) -> None:
+    """Exit code 1 says that not everything was saved; 0 that it was."""
+    (tmp_path / "faces.db").write_bytes(sound)
+    runner = CliRunner()
+    with closing(sqlite3.connect(tmp_path / "faces.db")) as connection, connection:
+        connection.execute("UPDATE vectors SET vector = x'00' WHERE key = 3")
+    assert runner.invoke(main, ["index", "repair", "--gallery", str(tmp_path)]).exit_code == 1
+    assert runner.invoke(main, ["index", "repair", "--gallery", str(tmp_path)]).exit_code == 0
