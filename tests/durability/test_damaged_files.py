@@ -51,7 +51,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.slow
-def test_spoilt_galleries(tmp_path: Path) -> None:
+def test_damaged_galleries(tmp_path: Path) -> None:
     """Each is used, refused in one line, rebuilt or repaired, within 10 s; answers are right where vectors are whole.
 
     A process needs no more than one that reads a sound gallery, twice the gallery's size, and SQLite's page caches.

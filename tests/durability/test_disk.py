@@ -58,7 +58,7 @@ def register_singly(gallery: Gallery, photos: list[str], safe: set[str]) -> None
         safe |= {str(result.path) for result in gallery.iter_register([photo])}
 
 
-def test_full_disk_keeps_what_was_told(album: Path, disk: Path) -> None:
+def test_full_disk_keeps_what_was_reported(album: Path, disk: Path) -> None:
     """One line says that the disk is full; what was told is there, searched and removed; with room it goes on."""
     folder, safe = disk / "gallery", set()
     with opened(folder) as gallery:
@@ -117,7 +117,7 @@ def with_small_files(folder: Path, journal: Path, photos: list[str]) -> None:
         Journal(journal).tell("refused", text=one_line(error))
 
 
-def test_limited_file_size_keeps_what_was_told(album: Path, tmp_path: Path) -> None:
+def test_limited_file_size_keeps_what_was_reported(album: Path, tmp_path: Path) -> None:
     """Where files may not grow any more, as under a quota, it is the same; no right to mount is needed to see it."""
     folder, journal = tmp_path / "gallery", tmp_path / "journal"
     run_apart(with_small_files, folder, journal, photos_of(album))
@@ -176,7 +176,7 @@ def as_nobody(folder: Path, journal: Path, photos: list[str]) -> None:
         notes.tell("refused", text=one_line(error))
 
 
-def test_lost_permission_in_the_midst(album: Path) -> None:
+def test_permission_lost_during_a_registration(album: Path) -> None:
     """A folder that is closed to its user while photos go in: one line, and what was told is there."""
     if not ROOT:
         pytest.skip("needs root, to become somebody else")

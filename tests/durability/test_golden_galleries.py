@@ -84,7 +84,7 @@ def test_keeps_everything_that_was_stored(tmp_path: Path, embedder: Embedder) ->
         assert database.execute("SELECT count(*) FROM removed_faces").fetchone() == (1,)
 
 
-def test_is_changed_as_any_other(golden: Path, embedder: Embedder, tmp_path: Path) -> None:
+def test_can_be_changed(golden: Path, embedder: Embedder, tmp_path: Path) -> None:
     """Photos go in, people are renamed and removed, and it stays sound."""
     with Gallery.open(golden, detector=ColourDetector(), embedder=embedder) as gallery:
         count, (first, *_) = len(gallery), list(gallery.people)

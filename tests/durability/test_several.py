@@ -148,7 +148,7 @@ def test_writer_waits_for_its_turn(album: Path, folder: Path, tmp_path: Path, st
     assert not holder.is_alive() or told(journal)
 
 
-def test_writer_that_waits_in_vain_says_so(folder: Path, tmp_path: Path, started: Any) -> None:
+def test_writer_that_waits_too_long_reports_it(folder: Path, tmp_path: Path, started: Any) -> None:
     """After its patience it says in one line that somebody else is writing, and for how long it has waited."""
     FaceIndex(folder).close()
     journal = tmp_path / "journal"

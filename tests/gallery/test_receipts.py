@@ -94,7 +94,7 @@ def test_receipt_says_that_a_reader_holds_the_log(
     assert filled._index.receipt().complete
 
 
-def test_outdated_graph_is_told(folder: Path) -> None:
+def test_outdated_graph_is_reported(folder: Path) -> None:
     """A graph file that was saved before a removal still holds the vector, until the index is saved again."""
     with Gallery.open(folder, detector=ColourDetector(), embedder=ColourEmbedder()):
         pass

@@ -235,7 +235,7 @@ def writer(folder: Path, ready: Any, stop: Any) -> None:
             ready.set()
 
 
-def test_backup_while_somebody_writes(large: Path, tmp_path: Path) -> None:
+def test_backup_during_writes(large: Path, tmp_path: Path) -> None:
     """Copies that are made while another process adds are sound, hold a prefix of what it added, and open."""
     context = multiprocessing.get_context("spawn")
     ready, stop = context.Event(), context.Event()

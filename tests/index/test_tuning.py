@@ -216,7 +216,7 @@ def test_vectors_that_a_question_was_made_of_do_not_count_as_found(faces: Cluste
     assert found.reached == 0
 
 
-def test_wish_that_no_effort_fulfils_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreachable_recall_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A graph with too few links for its data says so when it is saved, verified and counted."""
     vectors = np.random.default_rng(1).normal(size=(6000, 64)).astype(np.float32)
     options = GraphOptions(links=2, build_effort=1, recall=0.999)
