@@ -113,6 +113,8 @@ def test_patterns_see_identifiers_and_line_breaks(tmp_path: Path) -> None:
 
 def test_exceptions_are_needed() -> None:
     """Every exception names a word of the table and files that exist."""
+    if not (ROOT / "src").is_dir():
+        pytest.skip("needs the source tree")
     for files, word in EXCEPTIONS:
         assert word in RULES or word == "all", word
         assert any(ROOT.glob(files)), files
