@@ -11,7 +11,7 @@ from faceall_cli.console import Console, counted, shown
 
 if TYPE_CHECKING:
     from faceall.convert import CoremlOptions
-    from faceall.convert.targets.ios import IosExport
+    from faceall.convert.ios_package import IosExport
     from faceall.models import ModelFolder
 
 
@@ -24,7 +24,8 @@ def write_package(
     batch_norm: str,
 ) -> None:
     """Write the package of `source` to `destination` and print the result."""
-    from faceall.convert.targets.ios import export_ios, refuse_foreign
+    from faceall.convert.ios_package import export_ios
+    from faceall.convert.targets.ios import refuse_foreign
     from faceall.detect.weights import read_nets
 
     refuse_foreign(destination)  # before the work

@@ -62,7 +62,7 @@ def _convolution(layer: Layer) -> Layer:
 
 
 def _pooling(layer: Layer) -> Layer:
-    """Always give the method; give no window for a global pooling."""
+    """Give the method always and the window only where the pooling is not global."""
     options = dict(layer.given) | {"pool": layer.option("pool")}
     if layer.option("global_pooling"):
         return _with(layer, {"pool": options["pool"], "global_pooling": True})

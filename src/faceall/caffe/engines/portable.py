@@ -53,9 +53,9 @@ def _clip(layer: Layer, _: int) -> list[Layer]:
 def _swish(layer: Layer, _: int) -> list[Layer]:
     """Write x * sigmoid(beta * x)."""
     scaled = _step(layer, "scaled", "Power", layer.bottoms, scale=layer.option("beta"))
-    gate = _step(layer, "sigmoid", "Sigmoid", scaled.tops)
-    last = Layer(layer.name, "Eltwise", (*layer.bottoms, *gate.tops), layer.tops)
-    return [scaled, gate, last.with_options({"operation": "PROD"})]
+    factor = _step(layer, "sigmoid", "Sigmoid", scaled.tops)
+    last = Layer(layer.name, "Eltwise", (*layer.bottoms, *factor.tops), layer.tops)
+    return [scaled, factor, last.with_options({"operation": "PROD"})]
 
 
 def _axpy(layer: Layer, rank: int) -> list[Layer]:

@@ -18,16 +18,27 @@ class LayerLike(Protocol):
     """The attributes of a layer that the rules of its type read; `faceall.caffe.net.Layer` has them."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The layer's name."""
+
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Caffe's name of the type."""
+
     @property
-    def bottoms(self) -> tuple[str, ...]: ...
+    def bottoms(self) -> tuple[str, ...]:
+        """The names of the input blobs."""
+
     @property
-    def tops(self) -> tuple[str, ...]: ...
+    def tops(self) -> tuple[str, ...]:
+        """The names of the output blobs."""
+
     @property
-    def given(self) -> Mapping[str, Any]: ...
-    def option(self, name: str) -> Any: ...
+    def given(self) -> Mapping[str, Any]:
+        """The options that the layer gives."""
+
+    def option(self, name: str) -> Any:
+        """Return the value of an option, or Caffe's default."""
 
 
 ShapeRule: TypeAlias = Callable[[LayerLike, Shapes], Shapes]

@@ -28,18 +28,19 @@ class Weights(Protocol):
     """The source of a definition's weights."""
 
     def __call__(self, name: str, shape: tuple[int, ...], *, free: bool = False) -> Float32Array:
-        """Return the weights called `name`, of `shape`; the last axis is but a proposal where it is free."""
+        """Return the weights called `name`, of `shape`; the last axis is only a proposal if it is free."""
         ...
 
 
 @dataclass
 class StoredWeights:
-    """Weights from a file; absent and unfit ones are recorded and replaced by zeros until `require`."""
+    """Weights from a file; absent and unsuitable ones become zeros, and `require` reports them."""
 
     arrays: Mapping[str, Array]
     problems: list[str] = field(default_factory=list)
 
     def __call__(self, name: str, shape: tuple[int, ...], *, free: bool = False) -> Float32Array:
+        """Return the weights from the file; zeros, and a problem, if they are absent or have another shape."""
         found = self.arrays.get(name)
         if found is None:
             if not name.endswith("/gamma"):
@@ -54,7 +55,13 @@ class StoredWeights:
         return np.asarray(found, np.float32)
 
     def require(self, net: str) -> None:
-        """Raise ConvertError where the weights are not those of `net`."""
+        """Check that all weights of `net` were found.
+
+        Raises
+        ------
+        ConvertError
+            If the weights belong to another net.
+        """
         if self.problems:
             others = sorted(self.arrays)[:3]
             held = f"; it holds {', '.join(map(repr, others))} ..." if others else ""
@@ -74,6 +81,7 @@ class RandomWeights:
         self.random = np.random.default_rng(self.seed)
 
     def __call__(self, name: str, shape: tuple[int, ...], *, free: bool = False) -> Float32Array:
+        """Return random weights of `shape`."""
         kind = name.rpartition("/")[2]
         if kind in ("gamma", "moving_variance"):
             return self.random.uniform(0.5, 1.5, shape).astype(np.float32)

@@ -17,9 +17,9 @@ def evaluate(
 ) -> dict[str, Array]:
     """Compute the graph's output for `feeds`, tensor -> array; images are (N, H, W, C) float32.
 
-
-    Branches that are not taken are not run: what a `Switch` holds back, and all that reads it, has no value. Nor has
-    what the evaluator cannot compute, which matters only where the output needs it: training code may stay around.
+    Branches that are not taken are not run: the closed side of a `Switch`, and everything that depends on it, has no
+    value. The same holds for operations that the evaluator does not know; that is an error only if the output depends
+    on them, so a graph may still contain training code.
 
     Parameters
     ----------

@@ -56,8 +56,7 @@ def facenet_net(
     image_size: int | None = None,
     floor_pool: FloorPool = "crop",
 ) -> Net:
-    """Read the frozen TensorFlow graph `source` as a net; what it computes is not compared with the graph.
-
+    """Read the frozen TensorFlow graph `source` as a net; its output is not compared with the graph's.
 
     The net reads the blob `input` (N, 3, H, W) and writes the blob `embeddings` (N, D) of unit length.
 

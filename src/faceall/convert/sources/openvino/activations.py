@@ -115,10 +115,10 @@ def _hard(slope: float, offset: float, *, times_input: bool) -> Writer:
         x = builder.unpadded(node.inputs[0])
         shape = builder.shapes[x.blob]
         line = builder.add(f"{node.name}_line", "Power", [x.blob], shape, {"scale": alpha, "shift": beta})
-        gate = builder.add(f"{node.name}_clip", "Clip", [line], shape, {"min": 0.0, "max": 1.0})
+        clipped = builder.add(f"{node.name}_clip", "Clip", [line], shape, {"min": 0.0, "max": 1.0})
         if times_input:
-            gate = builder.add(node.name, "Eltwise", [x.blob, gate], shape, {"operation": "PROD"})
-        builder.define(node, gate, x.order)
+            clipped = builder.add(node.name, "Eltwise", [x.blob, clipped], shape, {"operation": "PROD"})
+        builder.define(node, clipped, x.order)
 
     return write
 

@@ -1,7 +1,7 @@
-"""A net as a program of Core ML's intermediate language, built anew for every file.
+"""Build a net as a program of Core ML's intermediate language, once for every file.
 
-Runs in the worker, where coremltools may be imported. Operations whose names begin with `KEEP` stay in float32
-whatever the precision is: squares of pixels and of embeddings are too large or too small for float16.
+This runs in the worker, where coremltools may be imported. Operations whose names begin with `KEEP` stay in float32
+at every precision, because squares of pixels and of embeddings are too large or too small for float16.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KEEP = "float32_"
 
 
 def build_program(plan: Plan, opset: Any) -> Any:
-    """The program of `plan.net`, for the operations of `opset`."""
+    """Build the program of `plan.net` with the operations of `opset`."""
     from coremltools.converters.mil.mil import Function, Program, get_new_symbol
 
     def shape(declared: tuple[int, ...]) -> tuple[Any, ...]:
@@ -57,7 +57,7 @@ def build_program(plan: Plan, opset: Any) -> Any:
 
 
 def input_types(plan: Plan) -> list[Any]:
-    """The inputs as coremltools wants them declared."""
+    """Declare the inputs for coremltools."""
     import coremltools as ct
 
     found = []
@@ -76,7 +76,7 @@ def input_types(plan: Plan) -> list[Any]:
 
 
 def _prewhitened(context: Context, image: Variable, shape: tuple[int, ...]) -> Variable:
-    """(x - m) / max(s, 1 / sqrt(size)), m and s over all numbers of the image."""
+    """Write (x - m) / max(s, 1 / sqrt(size)), with mean m and deviation s over the whole image."""
     mb, axes = context.builder, list(range(1, len(shape)))
     mean = mb.reduce_mean(x=image, axes=axes, keep_dims=True, name=f"{KEEP}mean")
     centred = mb.sub(x=image, y=mean, name=f"{KEEP}centred")
@@ -89,7 +89,7 @@ def _prewhitened(context: Context, image: Variable, shape: tuple[int, ...]) -> V
 
 
 def _name(layer: Layer) -> str:
-    """The layer's name, kept apart from the names of the results."""
+    """Return the layer's name with a prefix, so that it never equals the name of a result."""
     return f"layer_{feature_name(layer.name)}"
 
 
@@ -141,7 +141,7 @@ def _pooling(context: Context, layer: Layer, values: list[Variable]) -> list[Var
     sides = list(zip(bottom[2:], top[2:], frame.kernel, frame.stride, frame.pad, strict=True))
     ends = [max(0, (out - 1) * stride + kernel - size - pad) for size, out, kernel, stride, pad in sides]
     value = values[0]
-    if frame.padded or any(ends):  # Caffe's own border, spelled out
+    if frame.padded or any(ends):  # Caffe's border, written explicitly
         fill = 0.0 if average else -65504.0
         edges = [0, 0, 0, 0, frame.pad[0], ends[0], frame.pad[1], ends[1]]
         value = mb.pad(x=value, pad=edges, mode="constant", constant_val=np.float32(fill))
@@ -212,7 +212,7 @@ def _scale(context: Context, layer: Layer, values: list[Variable]) -> list[Varia
 
 
 def _normalize(context: Context, layer: Layer, values: list[Variable]) -> list[Variable]:
-    """Kept in float32: the squares of a long vector leave what float16 holds."""
+    """Write an L2 normalisation in float32, because the squares of a long vector overflow float16."""
     mb, rank, name = context.builder, len(context.shapes[layer.bottoms[0]]), feature_name(layer.name)
     axes = list(range(1, rank)) if layer.option("across_spatial") else [1]
     squares = mb.mul(x=values[0], y=values[0], name=f"{KEEP}{name}_squares")

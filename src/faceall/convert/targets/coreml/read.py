@@ -121,7 +121,7 @@ class CoremlModel:
         return np.ascontiguousarray(array, np.float32)
 
     def _scaled(self, arrays: Mapping[str, Float32Array]) -> dict[str, Array]:
-        """The scaler of a network works by colour, so it sees red first."""
+        """Scale the images; the channels are ordered RGB for it, because the network's scaler works by colour."""
         found: dict[str, Array] = {}
         for name, array in arrays.items():
             if self.inputs[name].kind == "array":
@@ -139,7 +139,7 @@ def read_coreml(path: str | Path) -> CoremlModel:
     Raises
     ------
     NetFormatError
-        Which names the file, where it cannot be read, is damaged or holds another kind of model.
+        If the file cannot be read, is damaged or holds another kind of model.
     """
     place = Path(path)
     try:
@@ -158,7 +158,7 @@ def _contents(path: Path) -> bytes:
 
 
 def _package(path: Path) -> tuple[bytes, bytes]:
-    """The model and the numbers beside it."""
+    """Read the model and the weight file beside it."""
     try:
         manifest: Any = json.loads(_contents(path / "Manifest.json"))
         part = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"]

@@ -297,5 +297,5 @@ RGB, BGR = 20, 30
 
 @cache
 def messages() -> dict[str, MessageClass]:
-    """The message classes, built once."""
+    """Return the message classes, built once."""
     return build_messages("faceall.coreml", {**_DESCRIPTION, **_PROGRAM, **_NETWORK})

@@ -1,6 +1,6 @@
-"""Numbers in Core ML files: the blob file beside a program, values inside it, and the weights of a layer.
+"""Read the numbers in Core ML files: the blob file beside a program, values inside it, and the weights of a layer.
 
-Whatever a file claims is compared with the bytes that are there before anything is made of it.
+Sizes and offsets of a file are compared with its length before they are used.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from faceall.protobuf import Message
 from faceall.types import Array, Float32Array
 
 LARGEST = 1 << 28
-"""The most numbers that one tensor may have."""
+"""The largest number of elements of a tensor."""
 
 BITS = {25: 4, 35: 4, 36: 2, 37: 1, 38: 6, 39: 3}
-"""Types of fewer than 8 bits -> how many; packed from the low end of each byte."""
+"""Type of fewer than 8 bits -> number of bits; packed from the low end of each byte."""
 
 DTYPES: dict[int, type[np.generic]] = {
     1: np.bool_,
@@ -48,7 +48,7 @@ _ALIGNMENT = 64
 
 
 class BlobFile:
-    """The numbers of a program: a header of 64 bytes, then a record of 64 bytes before each array."""
+    """Weights of a program: a header of 64 bytes, then a record of 64 bytes before each array."""
 
     def __init__(self, contents: bytes) -> None:
         self._contents = contents
@@ -56,7 +56,13 @@ class BlobFile:
             raise NetFormatError("weight.bin is damaged, or of another version than 2")
 
     def bytes_at(self, offset: int, kind: int, size: int) -> memoryview:
-        """The `size` bytes of type `kind` whose record stands at `offset`."""
+        """Return the `size` bytes of type `kind` whose record is at `offset`.
+
+        Raises
+        ------
+        NetFormatError
+            If there is no such record.
+        """
         contents = self._contents
         if offset % _ALIGNMENT or offset < _ALIGNMENT or offset + _ALIGNMENT > len(contents):
             raise NetFormatError(f"weight.bin of {len(contents)} bytes has no record at {offset}")
@@ -71,17 +77,29 @@ class BlobFile:
 
 
 def constant_shape(tensor_type: Message) -> tuple[int | None, ...]:
-    """The sizes that a tensor's type gives, None for one that is free."""
+    """Return the sizes in a tensor's type; None for one that is free.
+
+    Raises
+    ------
+    NetFormatError
+        If there are more than 8 axes, or an axis is too long.
+    """
     sizes = tuple(
         int(dimension.constant.size) if dimension.HasField("constant") else None for dimension in tensor_type.dimensions
     )
     if len(sizes) > 8 or any(size is not None and size > LARGEST for size in sizes):
-        raise NetFormatError("a tensor has more than 8 axes or an axis beyond all measure")
+        raise NetFormatError(f"a tensor has more than 8 axes or an axis longer than {LARGEST}")
     return sizes
 
 
 def count_of(shape: tuple[int | None, ...]) -> int:
-    """How many numbers a tensor of fixed shape has."""
+    """Return the number of elements of a tensor of fixed shape.
+
+    Raises
+    ------
+    NetFormatError
+        If a size is free, or the tensor is too large.
+    """
     if any(size is None for size in shape):
         raise NetFormatError("a stored tensor has a free size")
     count = prod(size for size in shape if size is not None)
@@ -91,7 +109,13 @@ def count_of(shape: tuple[int | None, ...]) -> int:
 
 
 def read_value(value: Message, blobs: BlobFile) -> Array | str:
-    """A stored tensor with its shape, or a text."""
+    """Read a stored tensor with its shape, or a text.
+
+    Raises
+    ------
+    NetFormatError
+        If the type is unknown, or the numbers do not match the shape.
+    """
     kind = int(value.type.tensorType.dataType)
     tensor = value.immediateValue.tensor
     if kind == STRING:
@@ -120,7 +144,7 @@ def _immediate(tensor: Message, kind: int) -> Array:
     if tensor.HasField("bytes"):
         raw = tensor.bytes.values
         if len(raw) % np.dtype(dtype).itemsize:
-            raise NetFormatError(f"a tensor has {len(raw)} bytes, which are no whole numbers")
+            raise NetFormatError(f"a tensor has {len(raw)} bytes, not a multiple of {np.dtype(dtype).itemsize}")
         return np.frombuffer(raw, dtype)
     for name in ("floats", "ints", "bools", "longInts", "doubles"):
         if tensor.HasField(name):
@@ -129,12 +153,23 @@ def _immediate(tensor: Message, kind: int) -> Array:
 
 
 def unpack(raw: bytes | memoryview, bits: int, count: int, *, order: str = "little") -> Array:
-    """`count` numbers of `bits` bits each, as uint8.
+    """Unpack `count` numbers of `bits` bits each, as (count,) uint8.
 
     Parameters
     ----------
-    order : str
-        "little": from the low end of each byte, as programs have it; "big": from the high end, as layers have it.
+    raw : bytes or memoryview
+        The packed numbers.
+    bits : int
+        Bits per number, 1 to 8.
+    count : int
+        The number of numbers.
+    order : {"little", "big"}
+        "little": from the low end of each byte (programs); "big": from the high end (layers).
+
+    Raises
+    ------
+    NetFormatError
+        If `raw` has another length.
     """
     packed = np.frombuffer(raw, np.uint8)
     if packed.size != -(-count * bits // 8):
@@ -147,9 +182,14 @@ def unpack(raw: bytes | memoryview, bits: int, count: int, *, order: str = "litt
 
 
 def read_weights(params: Message, shape: tuple[int, ...]) -> Float32Array:
-    """The weights of a layer of a neural network, of `shape`, float32; quantised ones are brought back.
+    """Return the weights of a layer of a neural network as `shape` float32, dequantised.
 
     A linear quantisation has one scale, or one for each index of the first axis.
+
+    Raises
+    ------
+    NetFormatError
+        If the weights do not match `shape` or are quantised in an unknown way.
     """
     count = count_of(shape)
     if params.HasField("quantization"):

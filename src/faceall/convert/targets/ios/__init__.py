@@ -1,6 +1,8 @@
-"""The phone: a Swift package, filled with the models in Core ML, their contract and golden vectors."""
+"""The parts of a Swift package for iOS: its Swift sources, and the models in Core ML with their contract.
 
-from faceall.convert.targets.ios.export import IosExport, export_ios
-from faceall.convert.targets.ios.template import refuse_foreign, template_folder
+`faceall.convert.ios_package` writes a whole package.
+"""
 
-__all__ = ["IosExport", "export_ios", "refuse_foreign", "template_folder"]
+from faceall.convert.targets.ios.template import copy_template, place_package, refuse_foreign, template_folder
+
+__all__ = ["copy_template", "place_package", "refuse_foreign", "template_folder"]

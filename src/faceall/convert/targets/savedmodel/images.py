@@ -115,7 +115,7 @@ def resize(writer: GraphWriter, image: str, size: tuple[int, int]) -> str:
 
 
 def standardise(writer: GraphWriter, images: str, manifest: Manifest, scope: str) -> str:
-    """The numbers that the net takes, (n, H, W, 3) float32, from images in RGB, 0 .. 255."""
+    """Write the standardisation: images in RGB, 0 to 255, become the net's input (n, H, W, 3) float32."""
     if manifest.channels == "BGR":
         last = writer.constant(f"{scope}standardise/axis", np.array([3], np.int32))
         images = writer.node(f"{scope}standardise/BGR", "ReverseV2", [images, last])

@@ -71,7 +71,7 @@ def _batch_norm(made: LayerWriter, layer: Layer) -> Sequence[str]:
 
 
 def _affine(made: LayerWriter, layer: Layer, x: str, scale: Array | None, shift: Array | None) -> str:
-    """scale * x + shift, one number per channel."""
+    """Write scale * x + shift, with one number per channel."""
     if scale is not None:
         x = made.node(layer, "Mul", "Mul", [x, made.constant(layer, "scale", np.asarray(scale, np.float32))])
     if shift is not None:
@@ -155,7 +155,7 @@ def _eltwise(made: LayerWriter, layer: Layer) -> Sequence[str]:
 
 
 def _axis(made: LayerWriter, layer: Layer) -> int:
-    """The axis of a Concat or Slice as TensorFlow counts it."""
+    """Return the axis of a Concat or Slice in TensorFlow's order of axes."""
     axis = concat_axis(layer, made.shape(layer))
     return NHWC.index(axis) if len(made.shape(layer)) == 4 else axis
 

@@ -23,10 +23,10 @@ def prepare(net: Net) -> Net:
 
 def takes_any_size(net: Net) -> bool:
     """Return whether the same operations are correct for images of every height and width."""
-    return all(layer.type not in _FIXED_SIZE and _pools_alike(layer) for layer in net.layers)
+    return all(layer.type not in _FIXED_SIZE and _pools_at_any_size(layer) for layer in net.layers)
 
 
-def _pools_alike(layer: Layer) -> bool:
+def _pools_at_any_size(layer: Layer) -> bool:
     """Return whether TensorFlow's SAME or VALID gives Caffe's windows at every size."""
     if layer.type != "Pooling" or layer.option("global_pooling"):
         return True

@@ -14,7 +14,7 @@ from faceall.types import Array
 
 
 def write_convolution(made: LayerWriter, layer: Layer) -> Sequence[str]:
-    """A Convolution or ConvolutionDepthwise: kernels (O, I / groups, kh, kw) become (kh, kw, I, O)."""
+    """Write a Convolution or ConvolutionDepthwise; kernels (O, I / groups, kh, kw) become (kh, kw, I, O)."""
     kernel, *bias = made.net.blobs(layer.name)  # (O, I / groups, kh, kw)
     channels = made.shape(layer)[1]
     count, outputs = groups(layer, channels), len(kernel)
@@ -40,7 +40,7 @@ def write_convolution(made: LayerWriter, layer: Layer) -> Sequence[str]:
 
 
 def _padding(pad: tuple[int, int], extent: tuple[int, int], stride: tuple[int, int]) -> dict[str, Any]:
-    """TensorFlow's word for Caffe's border where it has one, else the numbers."""
+    """Return TensorFlow's name of Caffe's border if there is one, otherwise the numbers."""
     if pad == (0, 0):
         return {"padding": b"VALID"}
     if stride == (1, 1) and all(2 * border == size - 1 for border, size in zip(pad, extent, strict=True)):
@@ -49,7 +49,7 @@ def _padding(pad: tuple[int, int], extent: tuple[int, int], stride: tuple[int, i
 
 
 def _grouped(made: LayerWriter, layer: Layer, kernel: Array, count: int, options: dict[str, Any]) -> str:
-    """One convolution for each group of channels, side by side."""
+    """Write one convolution per group of channels and concatenate them."""
     size, parts = kernel.shape[1], []
     for number, part in enumerate(np.split(kernel, count)):
         x = made.sliced(layer, f"group_{number}", made.x(layer), 3, number * size, size)
@@ -59,7 +59,7 @@ def _grouped(made: LayerWriter, layer: Layer, kernel: Array, count: int, options
 
 
 def write_inner_product(made: LayerWriter, layer: Layer) -> Sequence[str]:
-    """The rows of the weights are put in the order in which TensorFlow flattens."""
+    """Write an InnerProduct, with the rows of the weights in the order in which TensorFlow flattens."""
     matrix, *bias = made.net.blobs(layer.name)
     shape = made.shape(layer)
     if axis_of(layer, shape) != 1:

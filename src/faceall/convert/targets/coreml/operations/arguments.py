@@ -1,4 +1,4 @@
-"""What an operation of an ML Program is given."""
+"""Arguments of the operations of an ML Program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Item: TypeAlias = "Array | str"
 
 @dataclass(frozen=True)
 class Arguments:
-    """What an operation is given, by name: one value, or several."""
+    """Arguments of an operation: name -> one or more values."""
 
     values: Mapping[str, Sequence[Item]]
     budget: Budget
@@ -26,7 +26,7 @@ class Arguments:
         return name in self.values
 
     def several(self, name: str) -> list[Array]:
-        """The arrays called `name`; float16 as float32."""
+        """Return the arrays called `name`; float16 as float32."""
         if name not in self.values:
             raise NetFormatError(f"has no input '{name}'")
         found = []
@@ -37,31 +37,31 @@ class Arguments:
         return found
 
     def array(self, name: str) -> Array:
-        """The one array called `name`."""
+        """Return the only array called `name`."""
         found = self.several(name)
         if len(found) != 1:
             raise NetFormatError(f"has {len(found)} values for '{name}', expected one")
         return found[0]
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """Whole numbers."""
+        """Return the integers called `name`."""
         if name not in self.values and default is not None:
             return list(default)
         values = self.array(name)
         if values.size > 64 or values.dtype.kind not in "iub":
-            raise NetFormatError(f"has unfit values for '{name}'")
+            raise NetFormatError(f"has unsuitable values for '{name}'")
         return [int(value) for value in values.reshape(-1)]
 
     def integer(self, name: str, default: int) -> int:
-        """One whole number."""
+        """Return the integer called `name`."""
         return self.integers(name, [default])[0]
 
     def number(self, name: str, default: float) -> np.float32:
-        """One number."""
+        """Return the number called `name`."""
         return np.float32(self.array(name).reshape(-1)[0] if name in self.values else default)
 
     def text(self, name: str, default: str) -> str:
-        """One text."""
+        """Return the text called `name`."""
         value = self.values.get(name, [default])[0]
         if not isinstance(value, str):
             raise NetFormatError(f"has numbers for '{name}', expected a text")
@@ -69,4 +69,4 @@ class Arguments:
 
 
 Operation: TypeAlias = Callable[[Arguments], "Array | list[Array]"]
-"""Computes one result, or several."""
+"""Function that computes one or more results."""

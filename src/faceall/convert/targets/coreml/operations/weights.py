@@ -1,4 +1,4 @@
-"""Operations that bring compressed weights back."""
+"""Operations that decompress weights."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from faceall.types import Array
 
 
 def _table(given: Arguments) -> Array:
-    """A table of values and the number of the value for each place."""
+    """Look up each element in a table of values."""
     table, indices = given.array("lut"), given.array("indices")
-    if "shape" in given:  # a table for the whole tensor, numbers of as many bits as the table needs
+    if "shape" in given:  # one table for the whole tensor; each index has as many bits as the table needs
         shape = given.integers("shape")
         given.budget.room(shape)
         bits = int(np.log2(max(table.size, 1)))
@@ -32,7 +32,7 @@ def _table(given: Arguments) -> Array:
 
 
 def _affine(given: Arguments) -> Array:
-    """(number - zero) * scale, along one axis or for all."""
+    """Compute (number - zero) * scale, per index of one axis or for the whole tensor."""
     data, scale, zero = given.array("quantized_data"), given.array("scale"), given.array("zero_point")
     axis = given.integer("axis", 0)
     shape = [-1 if place == axis % max(data.ndim, 1) else 1 for place in range(data.ndim)]
@@ -41,7 +41,7 @@ def _affine(given: Arguments) -> Array:
 
 
 def _blockwise(given: Arguments) -> Array:
-    """(number - offset) * scale, for blocks of the tensor."""
+    """Compute (number - offset) * scale per block of the tensor."""
     data = given.array("data").astype(np.float32)
     scale = _stretched(given.array("scale"), data.shape)
     offset = _stretched(given.array("offset").astype(np.float32), data.shape) if "offset" in given else np.float32(0)
@@ -58,7 +58,7 @@ def _stretched(blocks: Array, shape: Sequence[int]) -> Array:
 
 
 def _sparse(given: Arguments) -> Array:
-    """The numbers that are not 0, and a bit for every place that says whether one stands there."""
+    """Place the nonzero numbers where a bit mask is set."""
     shape, kept = given.integers("shape"), given.array("nonzero_data").reshape(-1)
     given.budget.room(shape)
     mask = unpack(given.array("mask").tobytes(), 1, int(np.prod(shape))).astype(bool)
@@ -76,4 +76,4 @@ WEIGHTS: Mapping[str, Operation] = {
     "constexpr_lut_to_dense": _table,
     "constexpr_sparse_to_dense": _sparse,
 }
-"""Operation -> what it computes."""
+"""Operation -> the function that computes it."""

@@ -17,8 +17,7 @@ from faceall.convert.conversion import convert
 from faceall.convert.options import ParityOptions
 from faceall.convert.parity.report import ParityReport
 from faceall.convert.targets.coreml import CoremlOptions
-from faceall.convert.targets.ios import models
-from faceall.convert.targets.ios.template import copy_template, place_package, refuse_foreign
+from faceall.convert.targets.ios import copy_template, models, place_package, refuse_foreign
 from faceall.errors import ConvertError, ParityError
 from faceall.models import Manifest, ModelFolder
 
