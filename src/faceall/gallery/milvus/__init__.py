@@ -1,4 +1,4 @@
-"""A gallery in Milvus, on a cluster or in a file: photos, faces and people as rows of its collections."""
+"""Galleries in Milvus, on a server or in a file: photos, faces and people are rows of its collections."""
 
 from faceall.gallery.milvus.address import Address
 from faceall.gallery.milvus.store import MilvusStore

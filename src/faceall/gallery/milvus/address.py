@@ -1,10 +1,11 @@
-"""Where a gallery in Milvus lies, as a URL; what is secret in it never shows in a message.
+"""The address of a gallery in Milvus, as a URL; messages never show its credentials.
 
     milvus://HOST[:PORT]/NAME[?database=DATABASE]   a server; milvuss:// or ?secure=true for TLS
     milvus-lite:///PATH.db[?name=NAME]              a folder on this machine, opened by one process at a time
 
-Credentials stand in the URL (milvus://USER:PASSWORD@HOST/NAME) or, better, in the environment: FACEALL_MILVUS_TOKEN,
-or FACEALL_MILVUS_USER and FACEALL_MILVUS_PASSWORD. FACEALL_MILVUS_CA names the certificate of a private authority.
+Credentials are given in the URL (milvus://USER:PASSWORD@HOST/NAME) or, preferably, in the environment:
+FACEALL_MILVUS_TOKEN, or FACEALL_MILVUS_USER and FACEALL_MILVUS_PASSWORD. FACEALL_MILVUS_CA is the path of the
+certificate of a private authority.
 """
 
 from __future__ import annotations
@@ -30,14 +31,22 @@ _YES, _NO = ("1", "true", "yes"), ("0", "false", "no", "")
 
 @dataclass(frozen=True)
 class Address:
-    """A gallery in Milvus.
+    """The address of a gallery in Milvus.
 
-    uri        what the client connects to; without credentials
-    name       the gallery's name, with which its collections begin
-    database   of the server, "" for its default one
-    path       the file or folder of milvus-lite, None for a server
-    token, user, password   credentials, "" where there are none
-    authority  a file with the certificate that vouches for the server, "" for the system's own
+    Parameters
+    ----------
+    uri : str
+        The URI for the client, without credentials.
+    name : str
+        The gallery's name, a prefix of the names of its collections.
+    database : str
+        A database of the server; "" for the default one.
+    path : Path or None
+        The folder of milvus-lite; None for a server.
+    token, user, password : str
+        Credentials; "" if there are none.
+    authority : str
+        A file with the certificate authority of the server; "" for those of the system.
     """
 
     uri: str
@@ -50,7 +59,7 @@ class Address:
     authority: str = ""
 
     def __str__(self) -> str:
-        """The address as it may be shown."""
+        """Return the address without credentials."""
         if self.path is not None:
             return f"milvus-lite://{self.path}" + (f"?name={self.name}" if self.name != NAME else "")
         scheme, _, host = self.uri.partition("://")
@@ -59,17 +68,33 @@ class Address:
 
     @property
     def folder(self) -> Path:
-        """What this machine keeps besides, such as pictures that a browser sent."""
+        """The folder for files on this machine, such as uploads."""
         return data_folder() / "milvus" / hashlib.sha256(str(self).encode()).hexdigest()[:16]
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read a URL. Raises FaceallError, which never repeats what may be a password."""
+        """Parse a URL.
+
+        Parameters
+        ----------
+        text : str
+            A URL of one of the forms above.
+
+        Returns
+        -------
+        Address
+            With credentials of the environment where the URL has none.
+
+        Raises
+        ------
+        FaceallError
+            If the URL is invalid; the message does not contain credentials.
+        """
         try:
             parts = urlsplit(text)
             port = parts.port
         except ValueError as error:
-            raise FaceallError(f"the gallery's address is no URL ({_harmless(error)}); {_EXPECTED}") from error
+            raise FaceallError(f"the gallery's address is not a URL ({_harmless(error)}); {_EXPECTED}") from error
         if parts.scheme not in SCHEMES:
             raise FaceallError(f"the gallery's address begins with {parts.scheme!r}; {_EXPECTED}, or a folder")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -80,7 +105,7 @@ _EXPECTED = "expected milvus://HOST:PORT/NAME, milvuss://HOST:PORT/NAME or milvu
 
 
 def _harmless(error: ValueError) -> str:
-    return "its port is no number from 0 to 65535" if "ort" in str(error) else "it is misspelt"
+    return "its port is not a number from 0 to 65535" if "ort" in str(error) else "its syntax is invalid"
 
 
 def _server(parts: SplitResult, port: int | None, options: dict[str, str]) -> Address:

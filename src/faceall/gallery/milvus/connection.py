@@ -1,7 +1,7 @@
-"""The client of Milvus: opened one way, and the one border where its errors are translated.
+"""The client of Milvus, and the only place where its errors are translated.
 
-Every read asks for the consistency level Strong: it waits until the server has taken in whatever was acknowledged to
-anybody before, so that a face that one process has printed is found by the next search of any other.
+Every read uses the consistency level Strong: it waits until the server has processed all writes acknowledged before,
+so a face that one process has registered is found by the next search of any process.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Key: TypeAlias = "int | str"
 CONSISTENCY = "Strong"
 TIMEOUT = 60.0  # seconds for one request
 CONNECT_TIMEOUT = 10.0
-MOST = 16_384  # rows that a server gives or takes at once, at most
+MOST = 16_384  # the most rows of one request
 _GROUP = 500  # keys per request
-_BYTES = 8 << 20  # of rows per request; a server takes 64 MiB
+_BYTES = 8 << 20  # of rows per request; a server accepts 64 MiB
 _PAGE = 2_000  # rows per answer of a scan
 
 
 class Connection:
-    """Requests to one gallery's collections, any number of threads at once."""
+    """Requests to the collections of one gallery; safe to use from several threads."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -44,7 +44,13 @@ class Connection:
 
     @contextmanager
     def translated(self) -> Iterator[Any]:
-        """The client; its errors become ours."""
+        """Yield the client and translate its errors.
+
+        Raises
+        ------
+        IndexFileError
+            If the connection is closed or a request fails.
+        """
         from pymilvus.exceptions import MilvusException
 
         if self._closed:
@@ -57,12 +63,12 @@ class Connection:
     # -- collections ------------------------------------------------------------------------------------------------
 
     def collections(self) -> set[str]:
-        """The names of all that the server has, of whoever."""
+        """Return the names of all collections in the database, including those of other galleries."""
         with self.translated() as client:
             return set(client.list_collections())
 
     def make(self, collection: Collection, dimension: int) -> None:
-        """Make a collection with its indexes if it is not there, and load it."""
+        """Create a collection with its indexes if it does not exist, and load it."""
         from pymilvus import DataType
 
         name = self._full(collection.name)
@@ -86,20 +92,20 @@ class Connection:
             client.load_collection(name)
 
     def drop(self, names: Iterable[str]) -> None:
-        """Remove whole collections of the gallery, those that are there."""
+        """Drop collections of the gallery, if they exist."""
         with self.translated() as client:
             for name in names:
                 if client.has_collection(self._full(name)):
                     client.drop_collection(self._full(name))
 
     def seal(self, collections: Iterable[str]) -> None:
-        """Have the server close its open segments, so that their indexes are built."""
+        """Let the server seal its open segments, so that their indexes are built."""
         with self.translated() as client:
             for name in collections:
                 client.flush(self._full(name))
 
     def compact(self, collections: Iterable[str]) -> None:
-        """Ask the server to write collections anew without their deleted rows; it does so in its own time."""
+        """Ask the server to compact collections, which removes deleted rows from its files; it does so later."""
         with self.translated() as client:
             for name in collections:
                 client.flush(self._full(name))
@@ -108,7 +114,7 @@ class Connection:
     # -- rows -------------------------------------------------------------------------------------------------------
 
     def get(self, collection: str, keys: Iterable[Key], fields: Sequence[str]) -> list[Row]:
-        """The rows of some keys, in any order; those that are not there are left out."""
+        """Return the rows with these keys, in any order; unknown keys are skipped."""
         found: list[Row] = []
         with self.translated() as client:
             for group in _groups(keys, _GROUP):
@@ -116,7 +122,7 @@ class Connection:
         return found
 
     def where(self, collection: str, condition: str, fields: Sequence[str], *, limit: int | None = None) -> list[Row]:
-        """The rows for which a condition of Milvus holds; `limit`: no more than so many, whichever."""
+        """Return the rows that match a condition of Milvus, at most `limit` of them."""
         if limit is None:
             return list(self.scan(collection, condition, fields))
         with self.translated() as client:
@@ -131,7 +137,7 @@ class Connection:
             )
 
     def scan(self, collection: str, condition: str, fields: Sequence[str], *, page: int = _PAGE) -> Iterator[Row]:
-        """Every row for which a condition holds, page by page; not one moment's state, where others write."""
+        """Yield the rows that match a condition, page by page; this is not a snapshot if others write."""
         with self.translated() as client:
             rows = client.query_iterator(
                 self._full(collection),
@@ -152,19 +158,19 @@ class Connection:
             rows.close()
 
     def count(self, collection: str, condition: str = "") -> int:
-        """How many rows there are, or for how many a condition holds."""
+        """Count the rows, or those that match a condition."""
         with self.translated() as client:
             found = client.query(self._full(collection), filter=condition, output_fields=["count(*)"], timeout=TIMEOUT)
         return int(found[0]["count(*)"])
 
     def put(self, collection: str, rows: Iterable[Row]) -> None:
-        """Write rows; those with the same key are replaced. Acknowledged means safe in the server's log."""
+        """Write rows, replacing those with the same key; they are in the server's log when this returns."""
         with self.translated() as client:
             for group in _portions(rows):
                 client.upsert(self._full(collection), group, timeout=TIMEOUT)
 
     def delete(self, collection: str, keys: Iterable[Key]) -> None:
-        """Remove rows by their keys; those that are not there do not matter."""
+        """Delete rows by their keys; unknown keys are skipped."""
         with self.translated() as client:
             for group in _groups(keys, _GROUP):
                 client.delete(self._full(collection), ids=group, timeout=TIMEOUT)
@@ -172,7 +178,26 @@ class Connection:
     def search(
         self, collection: str, vectors: Float32Array, count: int, *, condition: str, field: str
     ) -> list[list[tuple[int, float]]]:
-        """For each vector the keys of the `count` nearest rows and their squared L2 distances, nearest first."""
+        """Find the nearest rows of each vector.
+
+        Parameters
+        ----------
+        collection : str
+            A collection with vectors.
+        vectors : (q, dimension) float32
+            The queries.
+        count : int
+            Number of rows per query.
+        condition : str
+            A condition of Milvus on the rows; "" for all.
+        field : str
+            The column of the vectors.
+
+        Returns
+        -------
+        list of list of (int, float)
+            For each query the keys and squared L2 distances, nearest first.
+        """
         results: list[list[tuple[int, float]]] = []
         with self.translated() as client:
             for start in range(0, len(vectors), _GROUP):
@@ -190,7 +215,7 @@ class Connection:
         return results
 
     def close(self) -> None:
-        """Let the connection go; a second call does nothing."""
+        """Close the connection; a second call does nothing."""
         if not self._closed:
             with self.translated() as client:
                 client.close()
@@ -201,13 +226,13 @@ class Connection:
 
 
 def _connected(address: Address) -> Any:
-    """A client of pymilvus. Raises MissingDependencyError or IndexFileError."""
+    """Return a client of pymilvus."""
     try:
         import pymilvus
         from pymilvus.exceptions import MilvusException
     except ImportError as error:
         raise MissingDependencyError(f"{address} needs pymilvus: pip install 'faceall[milvus]'") from error
-    for name in ("pymilvus", "milvus_lite", "grpc"):  # they print tracebacks of errors that are told here in one line
+    for name in ("pymilvus", "milvus_lite", "grpc"):  # they log tracebacks of errors that are reported in one line
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if address.path is not None:
@@ -230,14 +255,14 @@ def _opened_file(address: Address) -> Any:
     from pymilvus.exceptions import MilvusException
 
     try:
-        import milvus_lite  # noqa: F401 - whether it is there
+        import milvus_lite  # noqa: F401 - only checks that it is installed
     except ImportError as error:
         raise MissingDependencyError(f"{address} needs milvus-lite: pip install milvus-lite") from error
     assert address.path is not None
     try:
         address.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         client = pymilvus.MilvusClient(str(address.path))
-        os.chmod(address.path, 0o700 if address.path.is_dir() else 0o600)  # faces are nobody else's business
+        os.chmod(address.path, 0o700 if address.path.is_dir() else 0o600)  # readable by the owner only
     except OSError as error:
         raise IndexFileError(f"{address} cannot be made: {error.strerror}") from error
     except MilvusException as error:
@@ -248,24 +273,24 @@ def _opened_file(address: Address) -> Any:
 
 
 def _refusal(address: Address, path: Path) -> IndexFileError:
-    """Why milvus-lite could not be started, of which it does not tell more."""
+    """Return the reason why milvus-lite did not start, which its own error does not contain."""
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        return IndexFileError(f"{address} cannot be opened: no permission to write there, which milvus-lite needs")
+        return IndexFileError(f"{address} cannot be opened: milvus-lite needs permission to write there")
     if path.is_file():
-        return IndexFileError(f"{address} cannot be opened: it is a file; milvus-lite keeps a gallery in a folder")
+        return IndexFileError(f"{address} cannot be opened: it is a file; milvus-lite stores a gallery in a folder")
     return IndexBusyError(
-        f"{address}: another process has it open, and milvus-lite serves one at a time; close that one, or run a Milvus"
-        " server for several"
+        f"{address}: another process has it open, and milvus-lite serves one at a time; close that process, or use a"
+        " Milvus server"
     )
 
 
 def _is_locked(error: BaseException) -> bool:
-    """Whether milvus-lite could not be started: another process holds the folder, or there is none to be had."""
+    """Return whether milvus-lite did not start: the folder is locked or cannot be created."""
     return "Open local milvus failed" in str(error)
 
 
 def _reason(error: Any) -> str:
-    """What the server says, in one line, without what was asked."""
+    """Return the server's message in one line, without the contents of the request."""
     text = " ".join(str(getattr(error, "message", "") or error).split())
     if "nauthenticated" in text or "auth check failure" in text:
         return "the user, password or token is wrong (FACEALL_MILVUS_TOKEN, or FACEALL_MILVUS_USER and _PASSWORD)"
@@ -283,7 +308,7 @@ def _groups(keys: Iterable[Key], size: int) -> Iterator[list[Key]]:
 
 
 def _portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows in portions that a request can carry."""
+    """Divide rows into groups that fit into one request."""
     group: list[Row] = []
     size = 0
     for row in rows:
@@ -297,6 +322,6 @@ def _portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _weight(row: Mapping[str, Any]) -> int:
-    """About how many bytes a row takes."""
+    """Estimate the bytes of a row."""
     sized = [value for value in row.values() if isinstance(value, str | list | dict)]
     return sum(len(value) * (4 if isinstance(value, list) else 1) for value in sized)

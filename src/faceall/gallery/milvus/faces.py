@@ -1,4 +1,4 @@
-"""Faces in Milvus: vectors that are searched, and what is known of each."""
+"""Faces in Milvus, with their vectors."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from faceall.types import Float32Array, Matches
 if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore
 
-_SPARE = 8  # faces to ask for besides: some may not count
-_WIDER = 4  # times as many, where those were not enough
+_SPARE = 8  # additional faces to request, because no photo may list some of them
+_WIDER = 4  # factor of the next request, if those were not enough
 _GROUP = 1_000
 _LARGEST_KEY = (1 << 63) - 1
 
@@ -39,18 +39,18 @@ class MilvusFaces:
     def __len__(self) -> int:
         if not self._store.has_faces:
             return 0
-        stray = self._store.on_their_way()
+        stray = self._store.unlisted_faces()
         return self._store.connection.count(FACES.name) - len(stray)
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, int) and bool(self._rows([key]))
 
-    # -- neighbours -------------------------------------------------------------------------------------------------
+    # -- search -----------------------------------------------------------------------------------------------------
 
     def nearest(
         self, vectors: Float32Array, k: int, *, people: Sequence[int] | None = None, exact: bool = False
     ) -> Matches:
-        """The k nearest faces of each vector, of these people only where they are given."""
+        """Find the k nearest faces of each vector."""
         self._store.check_dimension(vectors)
         if exact:
             return nearest(np.ascontiguousarray(vectors, np.float32), self._blocks(_among(people)), k)
@@ -63,7 +63,7 @@ class MilvusFaces:
     def near(
         self, vectors: Float32Array, k: int, *, people: Sequence[int] | None = None
     ) -> tuple[list[list[Near]], bool]:
-        """The same as faces with their distances, and whether these are all that there are."""
+        """Return the nearest faces with their distances, and whether these are all faces."""
         self._store.check_dimension(vectors)
         found, complete = self._search(vectors, k, people)
         faces = self._as_faces({row["id"]: row for hits in found for row, _ in hits})
@@ -72,7 +72,7 @@ class MilvusFaces:
     def _search(
         self, vectors: Float32Array, k: int, people: Sequence[int] | None
     ) -> tuple[list[list[tuple[Row, float]]], bool]:
-        """Rows with distances, of faces that count; more are asked for where too many of those found do not."""
+        """Return rows of listed faces with distances; request more if too many of those found are not listed."""
         if not self._store.has_faces or not len(vectors):
             return [[] for _ in vectors], True
         wanted = min(k + _SPARE, MOST)
@@ -88,7 +88,7 @@ class MilvusFaces:
             wanted = min(wanted * _WIDER, MOST)
 
     def distances(self, vector: Float32Array, person: int) -> Float32Array:
-        """The squared distances of a vector to all faces of a person, ascending."""
+        """Return the squared distances of a vector (dimension,) to all faces of a person, ascending."""
         blocks = list(self._blocks(f"person == {person}"))
         if not blocks:
             return np.zeros(0, np.float32)
@@ -96,21 +96,21 @@ class MilvusFaces:
         return np.sort(np.einsum("ij,ij->i", difference, difference))
 
     def _blocks(self, condition: str) -> Iterator[Block]:
-        """The vectors of all faces that count and for which a condition holds."""
+        """Yield the vectors of all listed faces that match a condition."""
         if not self._store.has_faces:
             return
         found = self._store.connection.scan(FACES.name, condition, ["id", "photo", FACES.vector])
         for group in _groups(found):
-            there = self._counting(group)
+            there = self._listed_rows(group)
             keys = sorted(there)
             if keys:
                 vectors = np.array([there[key][FACES.vector] for key in keys], np.float32)
                 yield Block(np.array(keys, np.int64), vectors)
 
-    # -- looked up --------------------------------------------------------------------------------------------------
+    # -- reads ------------------------------------------------------------------------------------------------------
 
     def vectors(self, keys: Sequence[int]) -> Float32Array:
-        """(n, dimension) float32, a row per key; zeros for one that is not there."""
+        """Return (n, dimension) float32, a row per key; zeros for an unknown key."""
         vectors = np.zeros((len(keys), self._store.dimension or 0), np.float32)
         if self._store.has_faces:
             places = {key: place for place, key in enumerate(keys)}
@@ -119,20 +119,20 @@ class MilvusFaces:
         return vectors
 
     def stored(self, keys: Iterable[int]) -> dict[int, StoredFace]:
-        """The faces of some keys; those that are not there are left out."""
+        """Return the faces with these keys; unknown keys are skipped."""
         return self._as_faces(self._rows(keys))
 
     def listed(
         self, *, person: int | None = None, photo: int | None = None, unassigned: bool = False
     ) -> list[StoredFace]:
-        """Faces by their keys; of a person, on a photo or of nobody."""
+        """Return faces ordered by key, optionally only those of a person, on a photo, or unassigned."""
         keys = [key for key, _, _ in self.places(person, photo=photo, unassigned=unassigned)]
         return self._in_order(keys)
 
     def page(
         self, *, person: int | None, photo: int | None, unassigned: bool, limit: int, offset: int
     ) -> Page[StoredFace]:
-        """Some of the same."""
+        """Return a page of what `listed` returns."""
         keys = [key for key, _, _ in self.places(person, photo=photo, unassigned=unassigned)]
         return Page(tuple(self._in_order(keys[offset : offset + limit])), len(keys))
 
@@ -145,18 +145,18 @@ class MilvusFaces:
         return found
 
     def thumbnail(self, key: int) -> bytes | None:
-        """A face as a JPEG."""
+        """Return the thumbnail of a face (JPEG), or None."""
         row = self._store.view().thumbnails.one(key) if self._is_key(key) else None
         return None if row is None else rows.jpeg_of(row)
 
     def owners(self, keys: Sequence[int]) -> dict[int, int | None]:
-        """Whom faces are filed under; those that are not there are left out."""
+        """Return the person (row) of each face, None if unassigned; unknown keys are skipped."""
         return {key: row["person"] or None for key, row in self._rows(keys).items()}
 
     def places(
         self, person: int | None = None, *, photo: int | None = None, unassigned: bool = False
     ) -> Iterator[tuple[int, int, int | None]]:
-        """Key, photo and person of every face, by key; of some only, where that is asked for."""
+        """Yield key, photo and person of every face, ordered by key."""
         if not self._store.has_faces:
             return iter(())
         wanted = rows.UNASSIGNED if unassigned else person
@@ -168,15 +168,15 @@ class MilvusFaces:
 
         if unassigned and person is not None:
             return iter(())
-        stray = self._store.on_their_way()
+        stray = self._store.unlisted_faces()
         found = self._store.view().faces.where(" and ".join(conditions), holds)
         places = ((row["id"], row["photo"], row["person"] or None) for row in found if row["id"] not in stray)
         return iter(sorted(places))
 
-    # -- changed ----------------------------------------------------------------------------------------------------
+    # -- changes ----------------------------------------------------------------------------------------------------
 
     def file(self, keys: Sequence[int], person: int | None) -> None:
-        """File faces under a person, by the row, or under nobody."""
+        """Assign faces to a person (row); None unassigns them."""
         owner = person or rows.UNASSIGNED
         with self._store.changing() as work:
             found = {key: row for key, row in self._rows(keys).items() if row["person"] != owner}
@@ -184,21 +184,21 @@ class MilvusFaces:
             vectors = dict(zip(fresh, self.vectors(fresh).tolist(), strict=True))
             for key, row in found.items():
                 if row["person"] != rows.UNASSIGNED:
-                    work.left_alone.add(row["person"])
+                    work.maybe_empty.add(row["person"])
                 work.faces.put({FACES.vector: vectors.get(key), **row, "person": owner})
-            work.left_alone.discard(owner)
+            work.maybe_empty.discard(owner)
 
     def remove(self, keys: Sequence[int]) -> Removal:
-        """Remove faces for good, and photos that are left without any."""
+        """Remove faces permanently, and photos that have no face left."""
         with self._store.changing() as work:
             photos = work.photos.get({row["photo"] for row in self._rows(keys).values()})
             drop_faces(work, keys)
             empty = []
             for id_, row in photos.items():
                 left = [face for face in listed(row) if face not in keys]
-                chief = row["record"]["chief"]
+                primary = row["record"][rows.PRIMARY]
                 if left:
-                    work.photos.put(rows.with_faces(row, left, chief if chief in left else None))
+                    work.photos.put(rows.with_faces(row, left, primary if primary in left else None))
                 else:
                     empty.append(id_)
             paths = drop_photos(work, [photos[id_] for id_ in empty])
@@ -210,16 +210,16 @@ class MilvusFaces:
         return self._store.has_faces and 0 <= key <= _LARGEST_KEY
 
     def _rows(self, keys: Iterable[int]) -> dict[int, Row]:
-        """The rows of those faces that are there and count."""
+        """Return the rows of listed faces by key; others are skipped."""
         wanted = [key for key in keys if self._is_key(key)]
-        return self._counting(self._store.view().faces.get(wanted).values())
+        return self._listed_rows(self._store.view().faces.get(wanted).values())
 
-    def _counting(self, found: Iterable[Row]) -> dict[int, Row]:
-        """Those rows that the row of their photo lists, by their keys."""
+    def _listed_rows(self, found: Iterable[Row]) -> dict[int, Row]:
+        """Return the rows that the row of their photo lists, by key."""
         faces = list(found)
         photos = self._store.view().photos.get({row["photo"] for row in faces})
-        counting = {id_: frozenset(listed(row)) for id_, row in photos.items()}
-        return {row["id"]: row for row in faces if row["id"] in counting.get(row["photo"], ())}
+        listed_by_photo = {id_: frozenset(listed(row)) for id_, row in photos.items()}
+        return {row["id"]: row for row in faces if row["id"] in listed_by_photo.get(row["photo"], ())}
 
     def _as_faces(self, found: dict[int, Row]) -> dict[int, StoredFace]:
         work = self._store.view()
@@ -229,7 +229,7 @@ class MilvusFaces:
 
 
 def count_by_person(places: Iterable[tuple[int, int, int | None]]) -> dict[int, tuple[int, int]]:
-    """Person -> how many faces, and on how many photos."""
+    """Return person -> number of faces and number of photos."""
     faces: dict[int, int] = defaultdict(int)
     photos: dict[int, set[int]] = defaultdict(set)
     for _, photo, person in places:

@@ -1,10 +1,10 @@
-"""Ids that several writers hand out without a lock, and texts as they stand in Milvus' conditions.
+"""Ids that several writers assign without a lock, and texts in the conditions of Milvus.
 
-Every id is below 2**53, so that programs whose numbers are doubles (JavaScript) read it exactly.
+Every id is below 2**53, so that JavaScript, whose numbers are doubles, reads it exactly.
 
-A photo's id follows from its SHA-256 and a new person's from the name: two writers that file the same at once write
-the same row, and end as one. Face ids come in blocks of a million: a writer takes the block of this moment, after it
-has seen that nobody else claims it.
+The id of a photo is derived from its SHA-256 and the id of a new person from the name, so two writers that register
+the same one at the same time write the same row. Face ids are assigned in blocks of 2**20: a writer claims the block
+of the current moment after checking that no other writer has claimed it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from faceall.types import Int64Array
 
 BITS = 53
 PROBES = 3
-"""How many ids a content or a name may have: the second one counts where something else has the first."""
+"""Number of ids that a content or a name may have; the second is used if the first is taken by another."""
 
-_BLOCK_BITS = 20  # a million ids
+_BLOCK_BITS = 20  # 2**20 ids per block
 _SPREAD_BITS = 2  # blocks per second
 _EPOCH = 1_735_689_600  # 2025-01-01 UTC; blocks last until 2093
 _ATTEMPTS = 50
@@ -32,60 +32,66 @@ _SAFE = "/ !#$&()*+,-.:;<=>?@[]^_`{|}~"
 
 
 def ids_of(content: bytes) -> tuple[int, ...]:
-    """The ids that a content may have, the usual one first."""
+    """Return the ids that a content may have, the preferred one first."""
     digests = (hashlib.sha256(content + bytes([probe])).digest() for probe in range(PROBES))
     return tuple((int.from_bytes(digest[:8], "big") >> (64 - BITS)) or 1 for digest in digests)
 
 
 def ids_of_photo(digest: bytes) -> tuple[int, ...]:
-    """The ids that the photo with this SHA-256 may have."""
+    """Return the ids that the photo with this SHA-256 may have."""
     return ids_of(b"photo\0" + digest)
 
 
 def ids_of_person(name: str) -> tuple[int, ...]:
-    """The ids that somebody may get who is filed under this name for the first time."""
+    """Return the ids that a new person with this name may get."""
     return ids_of(b"person\0" + name.encode())
 
 
 def random_id() -> int:
-    """An id that nobody else will draw."""
+    """Return a random id; a collision is practically impossible."""
     return secrets.randbelow((1 << BITS) - 1) + 1
 
 
 def file_key(path: bytes) -> str:
-    """The key of a path."""
+    """Return the key of a path."""
     return hashlib.sha256(path).hexdigest()
 
 
 def quoted(text: str | bytes) -> str:
-    """A text as it is stored: what cannot stand in a condition is escaped (%22), the beginning of a path stays one."""
+    """Escape characters that a condition cannot contain (as %22); a prefix of a text stays a prefix."""
     return quote(text, safe=_SAFE)
 
 
 def unquoted(text: str) -> str:
-    """A name as it was before `quoted`."""
+    """Return the text before `quoted`."""
     return unquote_to_bytes(text).decode()
 
 
 def condition_in(column: str, values: Iterator[int] | list[int] | Int64Array) -> str:
-    """The condition that a column has one of some numbers."""
+    """Return the condition that a column has one of these values."""
     return f"{column} in [{', '.join(str(int(value)) for value in values)}]"
 
 
 def condition_begins(column: str, start: str) -> str:
-    """The condition that a text begins with `start`, whose last character is a separator."""
+    """Return the condition that a text begins with `start`, which ends in a separator."""
     return f'{column} >= "{start}" and {column} < "{start[:-1]}{chr(ord(start[-1]) + 1)}"'
 
 
 class FaceIds:
-    """Hands out face ids, ascending, from blocks that are this writer's alone."""
+    """Assigns ascending face ids from blocks that only this writer uses."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._next = self._end = 0
 
     def take(self, count: int) -> list[int]:
-        """New ids. Raises IndexBusyError where no block is to be had."""
+        """Return new ids.
+
+        Raises
+        ------
+        IndexBusyError
+            If no free block is found.
+        """
         ids: list[int] = []
         while len(ids) < count:
             if self._next == self._end:
@@ -97,7 +103,7 @@ class FaceIds:
         return ids
 
     def _claim(self) -> int:
-        """A block that nobody else has: who claims it writes first and looks then, so of two one at least sees both."""
+        """Claim a block: write the claim, then read all; of two writers, at least one sees both claims and retries."""
         token = secrets.token_hex(8)
         seconds = int(time.time()) - _EPOCH
         for attempt in range(_ATTEMPTS):
@@ -110,4 +116,4 @@ class FaceIds:
             if len(self._connection.where(NOTES.name, claims, ["key"])) == 1:
                 return block
             self._connection.delete(NOTES.name, [key])
-        raise IndexBusyError(f"{self._connection.name}: too many writers began at this moment; try again")
+        raise IndexBusyError(f"{self._connection.name}: too many writers started at the same time; try again")

@@ -1,15 +1,15 @@
-"""The collections of a gallery in Milvus, and the version of their layout.
+"""The collections of a gallery in Milvus and the version of their layout.
 
-    faces       a row per face: its photo, its person (0 for nobody), where it is on the photo, the vector
-    thumbnails  its JPEG as Base64, apart from the faces so that searches do not carry pictures
-    photos      a row per content: its SHA-256, the files that hold it, and the ids of its faces
-    files       path -> photo, to look a path up; the photo's own list decides
-    people      a name each; clusters are people without a name of their own
-    notes       everything small: the format, the calibration, what clustering was told, what is being written
+    faces       one row per face: its photo, its person (0 if unassigned), its position on the photo, the vector
+    thumbnails  the JPEG of a face as Base64, separate from the faces so that searches do not read images
+    photos      one row per content: its SHA-256, the files that contain it, and the ids of its faces
+    files       path -> photo, to look up a path; the list of files in the photo's row is authoritative
+    people      one row per person; clusters are people without a name of their own
+    notes       settings and small records: format, calibration, refusals of clusters, writes in progress
 
-A face counts only if the row of its photo lists it. That row is written last, at once: so nobody sees half a photo,
-and what a crash has left is listed nowhere. Milvus wants a vector in every collection; where there is none, two zeros
-stand in.
+A face is visible only if the row of its photo lists it. That row is written last and in one step, so no reader sees
+an incomplete photo, and rows that a crash leaves behind are not listed. Milvus requires a vector in every collection;
+collections without one store two zeros.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LONGEST = 65_535  # bytes of a text
 
 @dataclass(frozen=True)
 class Field:
-    """A column: its name, its type as Milvus calls it, the longest text, and whether it is looked up."""
+    """A column: its name, its type in Milvus, the largest length of a text in bytes, and whether it has an index."""
 
     name: str
     kind: str
@@ -39,7 +39,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection: its name behind that of the gallery, its key, its other columns and the index of its vectors."""
+    """A collection: its name without the gallery's prefix, its key, its columns, its vector and the vector's index."""
 
     name: str
     key: str
@@ -49,7 +49,7 @@ class Collection:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of all columns but the vector."""
+        """The names of all columns except the vector."""
         return tuple(one.name for one in self.fields)
 
 
@@ -90,7 +90,7 @@ PEOPLE = Collection(
 NOTES = Collection("notes", "key", (Field("key", "VARCHAR", 500, indexed=True), Field("value", "JSON")))
 
 SMALL = (NOTES, PEOPLE, FILES, PHOTOS, THUMBNAILS)
-"""Those that do not wait for the first vector's size; the notes first, which tell the format."""
+"""The collections that do not depend on the dimension of the vectors; `notes` first, which contains the format."""
 
 ALL = (*SMALL, FACES)
 COLLECTIONS = tuple(one.name for one in ALL)

@@ -1,4 +1,4 @@
-"""People and clusters in Milvus: a row each, which stays when they are renamed."""
+"""People and clusters in Milvus; the row of each stays the same when it is renamed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore
 
 _REFUSAL = "refusal/"
-_LEAST_NUMBERS = 1_000  # among which the number of a cluster is drawn
-_SPARSE = 100  # times as many as there are people
+_LEAST_NUMBERS = 1_000  # the number of a cluster is drawn from at least as many
+_SPARSE = 100  # ... and from this many per person, so that collisions are rare
 
 
 class MilvusPeople:
@@ -27,10 +27,10 @@ class MilvusPeople:
     def __init__(self, store: MilvusStore) -> None:
         self._store = store
 
-    # -- looked up --------------------------------------------------------------------------------------------------
+    # -- reads ------------------------------------------------------------------------------------------------------
 
     def named(self, name: str) -> int | None:
-        """The row of somebody; the lowest one where two writers gave the same name at once."""
+        """Return the row of the person with this name; the lowest if two writers have added the name at once."""
         text, people = quoted(name), self._store.view().people
         usual = ids_of_person(name)[0]
         row = people.one(usual)
@@ -40,30 +40,30 @@ class MilvusPeople:
         return min((row["id"] for row in found), default=None)
 
     def names(self, rows: Iterable[int] | None = None) -> dict[int, str]:
-        """What people are called, by their rows; None: everybody."""
+        """Return names by row; None: of all people."""
         people = self._store.view().people
-        found = self._everybody() if rows is None else list(people.get(rows).values())
+        found = self._all() if rows is None else list(people.get(rows).values())
         return {row["id"]: unquoted(row["name"]) for row in found}
 
     def listed(self) -> list[Person]:
-        """Everybody, by name."""
+        """Return all people who have faces, ordered by name."""
         counted = count_by_person(self._store.faces.places())
         return [
             Person(unquoted(row["name"]), *counted.get(row["id"], (0, 0)), not row["cluster"], row["id"])
-            for row in _by_name(self._everybody())
+            for row in _by_name(self._all())
             if row["id"] in counted
         ]
 
     def page(self, *, text: str | None, named: bool | None, limit: int, offset: int) -> Page[Person]:
-        """Some of them, with the face that shows each best."""
-        found = [row for row in _by_name(self._everybody()) if named in (None, not row["cluster"])]
+        """Return a page of people with their covers; `text` filters names, ignoring case."""
+        found = [row for row in _by_name(self._all()) if named in (None, not row["cluster"])]
         if text:
             wanted = text.casefold()
             found = [row for row in found if wanted in unquoted(row["name"]).casefold()]
         return Page(tuple(self.stored([row["id"] for row in found[offset : offset + limit]])), len(found))
 
     def stored(self, rows: Sequence[int]) -> list[Person]:
-        """The people of some rows, in that order, with the face that shows each best."""
+        """Return the people with these rows, in that order, with their covers."""
         found = self._store.view().people.get(rows)
         return [self._person(found[row]) for row in rows if row in found]
 
@@ -86,24 +86,24 @@ class MilvusPeople:
         return len(known), sum(known)
 
     def with_faces(self, at_most: int | None = None) -> list[int]:
-        """The rows of those who have a face, ascending; no more than asked for."""
-        if at_most is not None:  # who has no face is forgotten, so there is no need to count
+        """Return the rows of people who have a face, ascending, at most `at_most`."""
+        if at_most is not None:  # people without a face are removed, so there is no need to count
             found = self._store.view().people.where("id > 0", lambda _: True, limit=at_most)
             return sorted(row["id"] for row in found)
-        there = {row["id"] for row in self._everybody()}
+        there = {row["id"] for row in self._all()}
         return sorted(set(count_by_person(self._store.faces.places())) & there)
 
     def faces(self, row: int) -> list[int]:
-        """The keys of somebody's faces, ascending."""
+        """Return the keys of a person's faces, ascending."""
         return [key for key, _, _ in self._store.faces.places(row)]
 
     def clusters(self) -> frozenset[int]:
-        """The rows of those who have no name of their own."""
+        """Return the rows of the unnamed clusters."""
         found = self._store.view().people.where("cluster == true", lambda row: bool(row["cluster"]))
         return frozenset(row["id"] for row in found)
 
     def refusals(self) -> dict[int, set[int]]:
-        """Key of a face -> the rows of those whom it is known not to show."""
+        """Return for each face key the rows of people it is known not to show."""
         found: dict[int, set[int]] = {}
         notes = self._store.view().notes
         for row in notes.where(condition_begins("key", _REFUSAL), lambda row: str(row["key"]).startswith(_REFUSAL)):
@@ -111,13 +111,13 @@ class MilvusPeople:
             found.setdefault(int(face), set()).add(int(person))
         return found
 
-    def _everybody(self) -> list[Row]:
+    def _all(self) -> list[Row]:
         return self._store.view().people.where("id > 0", lambda _: True)
 
-    # -- changed ----------------------------------------------------------------------------------------------------
+    # -- changes ----------------------------------------------------------------------------------------------------
 
     def make(self, name: str) -> int:
-        """The row of somebody, made if it is not there."""
+        """Return the row of the person with this name, who is added if new."""
         with self._store.changing() as work:
             row = self.named(name)
             if row is None:
@@ -125,49 +125,49 @@ class MilvusPeople:
                 taken = work.people.get(ids)
                 row = next((id_ for id_ in ids if id_ not in taken), None) or random_id()
                 work.people.put(rows.person_row(row, name))
-            else:  # written again, so that who forgets them at this moment as having no face finds them back
+            else:  # written again, so that a writer that is removing this person for lack of a face restores them
                 work.people.put(work.people.get([row])[row])
-            work.left_alone.discard(row)
+            work.maybe_empty.discard(row)
         return row
 
     def rename(self, row: int, name: str) -> None:
-        """Give somebody a name that nobody else has; a cluster is one no more."""
+        """Rename a person; the name must be free. A cluster becomes a named person."""
         with self._store.changing() as work:
             before = work.people.get([row])[row]
             if unquoted(before["name"]) != name:
                 work.people.put(rows.person_row(row, name))
 
     def merge(self, source: int, target: int) -> int:
-        """File all faces of one under another; returns how many."""
+        """Assign all faces of one person to another; return how many."""
         with self._store.changing() as work:
             keys = self.faces(source)
             self._store.faces.file(keys, target)
             stale_faces.merge_people(work, source, target)
-            work.left_alone.add(source)
+            work.maybe_empty.add(source)
         return len(keys)
 
     def remove(self, row: int) -> Removal:
-        """Remove somebody with all their faces for good."""
+        """Remove a person and all their faces permanently."""
         with self._store.changing() as work:
             stale = stale_faces.forget_person(work, row)
             removal = self._store.faces.remove(self.faces(row))
-            work.left_alone.add(row)
+            work.maybe_empty.add(row)
         return replace(removal, stale=stale)
 
     def open_cluster(self) -> int:
-        """A new person without a name of their own; the number is drawn, as no writer can count for all."""
+        """Add an unnamed cluster and return its row; its number is random, because writers cannot count together."""
         with self._store.changing() as work:
-            everybody = {row["name"] for row in self._everybody()}
-            numbers = max(_LEAST_NUMBERS, _SPARSE * len(everybody))
+            taken = {row["name"] for row in self._all()}
+            numbers = max(_LEAST_NUMBERS, _SPARSE * len(taken))
             name = f"unnamed {secrets.randbelow(numbers) + 1}"
-            while quoted(name) in everybody:
+            while quoted(name) in taken:
                 name = f"unnamed {secrets.randbelow(numbers) + 1}"
             row = random_id()
             work.people.put(rows.person_row(row, name, cluster=True))
         return row
 
     def refuse(self, owners: Mapping[int, int | None]) -> None:
-        """Note that faces do not show whom they were filed under."""
+        """Record that faces do not show the people they were assigned to."""
         with self._store.changing() as work:
             for face, owner in owners.items():
                 if owner is not None:
@@ -180,7 +180,7 @@ def _by_name(found: Iterable[Row]) -> list[Row]:
 
 
 def _lower(name: str) -> str:
-    """A name in small letters of ASCII, as SQLite's NOCASE compares."""
+    """Return a name with ASCII letters in lower case, as SQLite's NOCASE compares."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 

@@ -22,8 +22,8 @@ from faceall.types import Float32Array
 if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore
 
-_TWINS = 8  # neighbours of a chief face that may be the same picture
-_TWIN_DISTANCE = 0.5  # squared; a copy's face is nearer
+_TWINS = 8  # neighbours of a primary face whose photos may be near duplicates
+_TWIN_DISTANCE = 0.5  # squared; the face of a near duplicate is nearer
 
 
 class MilvusPhotos:
@@ -31,16 +31,16 @@ class MilvusPhotos:
 
     def __init__(self, store: MilvusStore) -> None:
         self._store = store
-        self._prints: dict[int, Print] = {}  # of the photos that came through this object
+        self._prints: dict[int, Print] = {}  # of the photos added by this object
 
-    # -- looked up --------------------------------------------------------------------------------------------------
+    # -- reads ------------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """A registration begins: what is here now counts."""
+        """Start a registration: forget the hashes that `lookalike` has stored."""
         self._prints = {}
 
     def at(self, path: Path, size: int, mtime: int) -> KnownPhoto | None:
-        """The photo that a file held when it was last seen, if its size and time are still the same."""
+        """Return the photo that a file contained when last seen, if size (bytes) and time (ns) are unchanged."""
         work = self._store.view()
         row = _holder(work, path)
         if row is None:
@@ -52,29 +52,29 @@ class MilvusPhotos:
         return _known(work, row) if same else None
 
     def of(self, digest: bytes) -> KnownPhoto | None:
-        """The photo with this SHA-256."""
+        """Return the photo with this SHA-256."""
         work = self._store.view()
         row = _row_of(work, digest)
         return None if row is None else _known(work, row)
 
     def held_by(self, path: Path) -> KnownPhoto | None:
-        """The photo that a path held when it was last seen."""
+        """Return the photo that a path contained when last seen, also one with only stale faces."""
         work = self._store.view()
         row = _holder(work, path)
         return None if row is None else _known(work, row)
 
     def files(self, photo: int) -> list[SeenFile]:
-        """Where a photo was seen."""
+        """Return the files in which a photo was seen, the first one first."""
         row = self._store.view().photos.one(photo)
         return [] if row is None else rows.files_of(row)
 
     def displaced(self) -> list[int]:
-        """The photos that are displaced."""
+        """Return the displaced photos."""
         found = self._store.view().photos.where("displaced == true", lambda row: bool(row["displaced"]))
         return sorted(row["id"] for row in found)
 
     def below(self, path: Path) -> list[int]:
-        """The photos that were seen at a path, or anywhere below it."""
+        """Return the photos that were seen at a path or below it."""
         work = self._store.view()
         start = quoted(os.fsencode(path / "x")[:-1])
         found = work.files.where(condition_begins("path", start), lambda row: str(row["path"]).startswith(start))
@@ -85,18 +85,18 @@ class MilvusPhotos:
         return sorted(id_ for id_, seen in paths.items() if any(_is_below(file, path) for file in seen))
 
     def pending(self, digest: bytes) -> list[PendingFace]:
-        """The faces that are aside of the photo with this SHA-256; they came so from a folder."""
+        """Return the stale faces of the photo with this SHA-256."""
         work = self._store.view()
         row = _row_of(work, digest)
-        return stale_faces.pending_faces(work, digest) if row is not None and row["record"].get("aside") else []
+        return stale_faces.pending_faces(work, digest) if row is not None and row["record"].get(rows.HAS_STALE) else []
 
     def restore(self, ids: Sequence[int], vectors: Float32Array) -> int:
-        """Make faces that are aside ordinary ones, with these vectors; returns how many."""
+        """Turn stale faces into ordinary ones with these vectors (n, dimension); return how many."""
         with self._store.changing() as work:
             return stale_faces.restore(work, ids, vectors, lambda: self._store.new_face_ids(1)[0])
 
     def stored(self, photos: Iterable[int]) -> list[StoredPhoto]:
-        """The photos of some ids that are there."""
+        """Return the photos with these ids, ordered by id; unknown ids are skipped."""
         found = self._store.view().photos.get(photos)
         faces = self._store.faces.stored(face for row in found.values() for face in listed(row))
         return [
@@ -111,7 +111,7 @@ class MilvusPhotos:
         ]
 
     def page(self, *, person: int | None, limit: int, offset: int) -> Page[StoredPhoto]:
-        """Photos that show a face, by their ids."""
+        """Return photos that show a face, ordered by id; `person` limits them to one person."""
         if person is not None:
             ids = sorted({photo for _, photo, owner in self._store.faces.places(person)})
         else:
@@ -119,10 +119,10 @@ class MilvusPhotos:
             ids = sorted(row["id"] for row in found if listed(row))
         return Page(tuple(self.stored(ids[offset : offset + limit])), len(ids))
 
-    # -- changed ----------------------------------------------------------------------------------------------------
+    # -- changes ----------------------------------------------------------------------------------------------------
 
     def put_file(self, photo: int, file: SeenFile) -> None:
-        """Note that a path holds a photo, and no other any more."""
+        """Record that a path now contains this photo and no other."""
         with self._store.changing() as work:
             before = _holder(work, file.path)
             if before is not None and before["id"] != photo:
@@ -140,7 +140,7 @@ class MilvusPhotos:
             work.files.put({"id": file_key(path), "path": quoted(path), "photo": photo})
 
     def displace(self, path: Path) -> None:
-        """Note that the photo of a path is not there any more."""
+        """Record that a path no longer contains its photo, which was not found elsewhere so far."""
         with self._store.changing() as work:
             row = _holder(work, path)
             if row is not None:
@@ -148,7 +148,7 @@ class MilvusPhotos:
                 work.photos.put(rows.with_files(row, files))
 
     def drop_files(self, photo: int, files: Sequence[SeenFile]) -> None:
-        """Forget that a photo was seen in these places."""
+        """Remove these files from a photo."""
         with self._store.changing() as work:
             row = work.photos.one(photo)
             if row is None:
@@ -157,7 +157,7 @@ class MilvusPhotos:
             _drop_places(work, photo, files)
 
     def add(self, digest: bytes, analysis: Analysis) -> int:
-        """Make the row of a photo, in the place of one of the same content that could not be read."""
+        """Add a photo without faces; replaces an unreadable one with the same content."""
         with self._store.changing() as work:
             before = _row_of(work, digest)
             if before is not None:
@@ -169,25 +169,21 @@ class MilvusPhotos:
         return int(photo)
 
     def add_faces(self, photo: int, analysis: Analysis, person: str | None) -> None:
-        """Store the faces of a new photo; the chief one belongs to `person`, the others to nobody."""
+        """Store the faces of a new photo; assign the primary one to `person`, the others to no one."""
         with self._store.changing() as work:
             keys = self._store.new_face_ids(len(analysis.faces))
             owner = None if person is None else self._store.people.make(person)
             for number, (key, face) in enumerate(zip(keys, analysis.faces, strict=True)):
-                chief = number == analysis.primary
+                primary = number == analysis.primary
                 vector = analysis.vectors[number]
-                work.faces.put(rows.face_row(key, photo, owner if chief else None, face, vector, chief=chief))
+                work.faces.put(rows.face_row(key, photo, owner if primary else None, face, vector, primary=primary))
                 work.thumbnails.put(rows.thumbnail_row(key, analysis.thumbnails[number]))
-            chief_key = None if analysis.primary is None else keys[analysis.primary]
-            work.photos.put(rows.with_faces(work.photos.get([photo])[photo], keys, chief_key))
+            primary_key = None if analysis.primary is None else keys[analysis.primary]
+            work.photos.put(rows.with_faces(work.photos.get([photo])[photo], keys, primary_key))
             work.new_photos.add(photo)
 
     def lookalike(self, photo: int, analysis: Analysis) -> int | None:
-        """Remember what a new photo looks like; returns one that it nearly equals.
-
-        A picture that nearly equals another shows a face that nearly equals one of it: only the photos of the nearest
-        faces are compared, and those that this object has filed itself.
-        """
+        """Store the hash of a new photo; return a near duplicate of it, if there is one."""
         if analysis.print is None or analysis.primary is None:
             return None
         prints = {id_: found for id_, found in self._prints.items() if bits_apart(found, analysis.print) <= NEAR}
@@ -196,11 +192,11 @@ class MilvusPhotos:
         found = self._store.view().photos.get(id_ for id_ in prints if id_ != photo)
         there = {id_: row for id_, row in found.items() if listed(row)}
         apart = ((bits_apart(prints[id_], analysis.print), min(listed(row)), id_) for id_, row in there.items())
-        best = min(apart, default=None)  # of several that are as near the one that came first
+        best = min(apart, default=None)  # the first one, if several are equally near
         return best[2] if best and best[0] <= NEAR else None
 
     def _prints_near(self, vector: Float32Array) -> dict[int, Print]:
-        """The prints of photos that show nearly the same face."""
+        """Return the hashes of photos that show nearly the same face."""
         if not self._store.has_faces:
             return {}
         connection = self._store.connection
@@ -212,14 +208,14 @@ class MilvusPhotos:
         return {id_: np.frombuffer(bytes.fromhex(text), np.uint8) for id_, text in texts.items() if text}
 
     def assign_primary(self, photo: int, person: str) -> None:
-        """File the chief face of a photo under a person, new or known."""
+        """Assign the primary face of a photo to a person, who is added if new."""
         with self._store.changing() as work:
             row = work.photos.one(photo)
-            if row is not None and row["record"]["chief"] is not None:
-                self._store.faces.file([row["record"]["chief"]], self._store.people.make(person))
+            if row is not None and (primary := row["record"][rows.PRIMARY]) is not None:
+                self._store.faces.file([primary], self._store.people.make(person))
 
     def remove(self, photos: Sequence[int]) -> Removal:
-        """Remove photos with their faces for good."""
+        """Remove photos and their faces permanently."""
         with self._store.changing() as work:
             found = work.photos.get(photos)
             faces = [face for row in found.values() for face in listed(row)]
@@ -229,17 +225,17 @@ class MilvusPhotos:
 
 
 def drop_faces(work: Work, faces: Sequence[int]) -> None:
-    """Remove faces with their thumbnails; who is left without any is forgotten at the end."""
+    """Remove faces with their thumbnails; people without faces are removed at the end of the unit of work."""
     for key, row in work.faces.get(faces).items():
         if row["person"] != rows.UNASSIGNED:
-            work.left_alone.add(row["person"])
+            work.maybe_empty.add(row["person"])
         work.faces.drop(key)
     for key in faces:
         work.thumbnails.drop(key)
 
 
 def drop_photos(work: Work, photos: Iterable[Row]) -> tuple[Path, ...]:
-    """Remove photos with what is known of their files; returns where these were."""
+    """Remove photos and the records of their files; return the paths."""
     paths: list[Path] = []
     for row in photos:
         files = rows.files_of(row)
@@ -250,7 +246,7 @@ def drop_photos(work: Work, photos: Iterable[Row]) -> tuple[Path, ...]:
 
 
 def _drop_places(work: Work, photo: int, files: Iterable[SeenFile]) -> None:
-    """Forget where a photo was seen, except where another photo is seen now."""
+    """Remove the paths of a photo, except those that now contain another photo."""
     keys = [file_key(os.fsencode(file.path)) for file in files if not file.displaced]
     for key, row in work.files.get(keys).items():
         if row["photo"] == photo:
@@ -263,7 +259,7 @@ def _row_of(work: Work, digest: bytes) -> Row | None:
 
 
 def _holder(work: Work, path: Path) -> Row | None:
-    """The row of the photo that a path holds, by that row's own list."""
+    """Return the row of the photo that a path contains, according to that row."""
     place = work.files.one(file_key(os.fsencode(path)))
     row = None if place is None else work.photos.one(place["photo"])
     if row is None or not any(file.path == path and not file.displaced for file in rows.files_of(row)):
@@ -273,8 +269,8 @@ def _holder(work: Work, path: Path) -> Row | None:
 
 def _known(work: Work, row: Row) -> KnownPhoto:
     record, owner = row["record"], None
-    chief = record["chief"]
-    if chief is not None and (face := work.faces.one(chief)) is not None:
+    primary = record[rows.PRIMARY]
+    if primary is not None and (face := work.faces.one(primary)) is not None:
         person = work.people.one(face["person"]) if face["person"] != rows.UNASSIGNED else None
         owner = None if person is None else unquoted(person["name"])
     return KnownPhoto(
@@ -283,10 +279,10 @@ def _known(work: Work, row: Row) -> KnownPhoto:
         record["message"],
         record["reader"],
         len(listed(row)),
-        int(chief is not None),
+        int(primary is not None),
         owner,
         len(record["files"]),
-        bool(record.get("aside")),
+        bool(record.get(rows.HAS_STALE)),
     )
 
 

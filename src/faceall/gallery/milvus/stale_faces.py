@@ -1,13 +1,13 @@
-"""What came along from a folder and waits in notes: faces that are aside, and the ids that bundles know.
+"""Stale faces of a gallery that was moved to Milvus from a folder; they are kept in notes, as are the ids of bundles.
 
-A gallery in Milvus does not change its model, so no face is put aside here. Those that were when it moved come back as
-they do in a folder, when their photo is registered again, and go with their photo or person.
+A gallery in Milvus does not change its model, so no face becomes stale here. Those that were stale before the move are
+restored when their photo is registered again, as in a folder, and removed with their photo or person.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,25 +21,48 @@ from faceall.images import reader_version
 from faceall.types import Face, Float32Array
 
 KEPT = "kept/"
-STALE = f"{KEPT}aside/"
+"""Prefix of the keys of notes that are kept for another backend."""
+
+STALE_TABLE = "aside"
+"""Stored name of the stale faces among the data kept for another backend."""
+
+STALE = f"{KEPT}{STALE_TABLE}/"
+"""Prefix of the keys of notes with stale faces."""
 
 
 def notes_of(work: Work, start: str) -> list[Row]:
-    """The notes whose key begins so, in the order in which they came."""
+    """Return the notes whose keys begin with `start`, ordered by key."""
     found = work.notes.where(condition_begins("key", start), lambda row: str(row["key"]).startswith(start))
     return sorted(found, key=lambda row: row["key"])
 
 
 def pending_faces(work: Work, digest: bytes) -> list[PendingFace]:
-    """The faces that are aside of the photo with this SHA-256."""
+    """Return the stale faces of the photo with this SHA-256."""
     return [
         PendingFace(int(note["key"].rpartition("/")[2]), _face(note["value"]))
         for note in notes_of(work, f"{STALE}{digest.hex()}/")
     ]
 
 
-def restore(work: Work, ids: Sequence[int], vectors: Float32Array, new_id: Any) -> int:
-    """Make faces that are aside ordinary ones; returns how many were still there. `new_id` gives a face id."""
+def restore(work: Work, ids: Sequence[int], vectors: Float32Array, new_id: Callable[[], int]) -> int:
+    """Turn stale faces into ordinary ones.
+
+    Parameters
+    ----------
+    work : Work
+        The unit of work.
+    ids : sequence of int
+        The stale faces; those that no longer exist are skipped.
+    vectors : (n, dimension) float32
+        A vector of the current model for each.
+    new_id : callable
+        Returns a new face id.
+
+    Returns
+    -------
+    int
+        The number of restored faces.
+    """
     notes = {int(note["key"].rpartition("/")[2]): note for note in notes_of(work, STALE)}
     taken = [(notes[id_], vector) for id_, vector in zip(ids, vectors, strict=True) if id_ in notes]
     for note, vector in taken:
@@ -48,11 +71,11 @@ def restore(work: Work, ids: Sequence[int], vectors: Float32Array, new_id: Any) 
         key = value["face"]
         if key is None or work.faces.one(key) is not None:
             key = new_id()
-        chief = bool(value["chief"]) and photo["record"]["chief"] is None
-        work.faces.put(rows.face_row(key, photo["id"], value["person"], _face(value), vector, chief=chief))
+        primary = bool(value[rows.PRIMARY]) and photo["record"][rows.PRIMARY] is None
+        work.faces.put(rows.face_row(key, photo["id"], value["person"], _face(value), vector, primary=primary))
         work.thumbnails.put(rows.thumbnail_row(key, _bytes(value["jpeg"])))
-        photo = rows.with_faces(photo, [*listed(photo), key], key if chief else photo["record"]["chief"])
-        record = {**photo["record"], "message": None, "reader": reader_version(), "aside": False}
+        photo = rows.with_faces(photo, [*listed(photo), key], key if primary else photo["record"][rows.PRIMARY])
+        record = {**photo["record"], "message": None, "reader": reader_version(), rows.HAS_STALE: False}
         work.photos.put({**photo, "state": "ok", "record": record})
         work.new_photos.add(photo["id"])
         work.notes.drop(note["key"])
@@ -60,15 +83,17 @@ def restore(work: Work, ids: Sequence[int], vectors: Float32Array, new_id: Any) 
 
 
 def forget_photos(work: Work, photos: Sequence[Row]) -> int:
-    """Drop the faces that are aside of photos that go; returns how many."""
-    notes = [note for row in photos if row["record"].get("aside") for note in notes_of(work, f"{STALE}{row['hash']}/")]
+    """Remove the stale faces of photos; return how many."""
+    notes = [
+        note for row in photos if row["record"].get(rows.HAS_STALE) for note in notes_of(work, f"{STALE}{row['hash']}/")
+    ]
     for note in notes:
         work.notes.drop(note["key"])
     return len(notes)
 
 
 def forget_person(work: Work, person: int) -> int:
-    """Drop the faces that are aside of somebody who goes; returns how many."""
+    """Remove the stale faces of a person; return how many."""
     notes = [note for note in notes_of(work, STALE) if note["value"]["person"] == person]
     for note in notes:
         work.notes.drop(note["key"])
@@ -76,7 +101,7 @@ def forget_person(work: Work, person: int) -> int:
 
 
 def merge_people(work: Work, source: int, target: int) -> None:
-    """File the faces of one person that are aside under another."""
+    """Assign the stale faces of one person to another."""
     for note in notes_of(work, STALE):
         if note["value"]["person"] == source:
             work.notes.put({**note, "value": {**note["value"], "person": target}})

@@ -1,4 +1,4 @@
-"""A gallery's records in Milvus."""
+"""The storage of a gallery in Milvus."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from faceall.gallery.milvus.layout import FACES, FORMAT, NOTES, PEOPLE, PHOTOS, 
 from faceall.gallery.milvus.people import MilvusPeople
 from faceall.gallery.milvus.photos import MilvusPhotos
 from faceall.gallery.milvus.transfer import MilvusTransfer
-from faceall.gallery.milvus.work import Work, listed, on_their_way, sweep
+from faceall.gallery.milvus.work import Work, listed, sweep, unlisted_faces
 from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
 from faceall.gallery.store import BundleRecords, ReembeddingRecords
 from faceall.index.maintenance.compaction import Compaction
@@ -31,21 +31,40 @@ from faceall.index.maintenance.verification import Statistics, Verification
 from faceall.types import Float32Array
 
 _HEAD = "meta/gallery"
-_SAMPLE = 200  # vectors to search for
+_SAMPLE = 200  # vectors to search for in `verify`
 _NEIGHBOURS = 10
-_WORTH_SEALING = 1_000  # faces
+_WORTH_SEALING = 1_000  # new faces from which milvus-lite seals its segments
 
 
 class MilvusStore:
-    """`Store` on Milvus: any number of writers and readers on any number of machines, and threads of this one.
+    """`Store` on Milvus, for any number of writers and readers on any number of machines and threads.
 
-    A change is one unit of work: gathered in memory, seen by the reads of its own thread, and written at the end in
-    an order in which nobody sees half a photo. There is no lock between writers; of two that change the same row at
-    the same moment, the later one counts.
+    A change is one unit of work: it is collected in memory, visible to the reads of its own thread, and written at
+    the end in an order in which no reader sees an incomplete photo. There is no lock between writers; if two change the
+    same row at the same time, the last write wins.
+
+    Parameters
+    ----------
+    address : Address
+        The gallery.
+    read_only : bool, default False
+        Refuse changes, and do not create a missing gallery.
+
+    Raises
+    ------
+    IndexFileError
+        If the gallery does not exist (`read_only`) or cannot be reached.
+    IndexBusyError
+        If another process has the folder of milvus-lite open.
+    IndexNewerError
+        If a newer version of faceall wrote it.
+    IndexDamagedError
+        If its format is invalid.
+    MissingDependencyError
+        If pymilvus or milvus-lite is not installed.
     """
 
     def __init__(self, address: Address, *, read_only: bool = False) -> None:
-        """Open or make the gallery. Raises IndexFileError, IndexBusyError, IndexNewerError, MissingDependencyError."""
         if read_only and address.path is not None and not address.path.exists():
             raise _missing(str(address))
         self.connection = Connection(address)
@@ -80,16 +99,16 @@ class MilvusStore:
         if not self.read_only:
             sweep(self.connection, has_faces=self.has_faces)
 
-    # -- what it is -------------------------------------------------------------------------------------------------
+    # -- properties -------------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
-        """The address, without credentials."""
+        """The location as shown in messages, without credentials."""
         return self.connection.name
 
     @property
     def folder(self) -> Path:
-        """What this machine keeps besides, such as pictures that a browser sent; made when it is asked for."""
+        """The folder of its files on this machine, such as uploads."""
         folder = self.address.folder
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,21 +118,21 @@ class MilvusStore:
 
     @property
     def model(self) -> str | None:
-        """The embedder that made the vectors, as whoever was first has said."""
+        """The embedder that made the vectors."""
         if self._head.get("model") is None:
             self._read_head()
         return self._head.get("model")
 
     @property
     def dimension(self) -> int | None:
-        """Numbers per vector."""
+        """Length of a vector, None before the first face."""
         if self._head.get("dimension") is None:
             self._read_head()
         return self._head.get("dimension")
 
     @property
     def has_faces(self) -> bool:
-        """Whether there is a collection for faces; it is made when the size of the vectors is known."""
+        """Whether the collection of faces exists; it is created when the dimension of the vectors is known."""
         if not self._has_faces and (dimension := self.dimension) is not None:
             with self._making:
                 if not self._has_faces:
@@ -122,7 +141,13 @@ class MilvusStore:
         return self._has_faces
 
     def adopt(self, *, model: str | None, dimension: int) -> None:
-        """Settle which embedder's vectors come. Raises IndexMismatchError where those of another are there."""
+        """Set the embedder of an empty gallery, or check it.
+
+        Raises
+        ------
+        IndexMismatchError
+            The gallery holds vectors of another embedder.
+        """
         self._read_head()
         found = (self._head.get("model"), self._head.get("dimension"))
         if found == (model, dimension):
@@ -133,13 +158,24 @@ class MilvusStore:
             return
         with self._lock:
             self._write_head({**self._head, "model": model, "dimension": dimension})
-            self._read_head()  # somebody else may have been quicker
+            self._read_head()  # another process may have been faster
             if (self._head.get("model"), self._head.get("dimension")) != (model, dimension):
                 raise self._mismatch(dimension, model)
-            _ = self.has_faces  # made now
+            _ = self.has_faces  # creates the collection
 
     def check_dimension(self, vectors: Float32Array) -> None:
-        """Refuse vectors (n, dimension) of another size. Raises IndexMismatchError."""
+        """Check the dimension of vectors.
+
+        Parameters
+        ----------
+        vectors : (n, dimension) float32
+            Queries or new vectors.
+
+        Raises
+        ------
+        IndexMismatchError
+            If the gallery holds vectors of another dimension.
+        """
         if self.dimension not in (None, vectors.shape[-1]):
             raise self._mismatch(vectors.shape[-1], None)
 
@@ -148,7 +184,7 @@ class MilvusStore:
         made = f"was made with {found!r}" if found else "was made without naming its embedder"
         who = f"this embedder, {model!r}," if model and model != found else "this embedder"
         return IndexMismatchError(
-            f"{self.name} {made} ({size} numbers); {who} makes {dimension}: give that model or another gallery"
+            f"{self.name} {made} ({size} dimensions); {who} makes {dimension}: use that model or another gallery"
         )
 
     def _read_head(self) -> None:
@@ -171,7 +207,7 @@ class MilvusStore:
     # -- units of work ----------------------------------------------------------------------------------------------
 
     def view(self) -> Work:
-        """The tables as the calling thread sees them."""
+        """Return the tables as the calling thread sees them."""
         if self._work is not None and self._owner == threading.get_ident():
             return self._work
         return self._new_work()
@@ -181,12 +217,18 @@ class MilvusStore:
 
     @contextmanager
     def reading(self) -> Iterator[Work]:
-        """Several reads; each sees everything that was acknowledged before it."""
+        """Group several reads; each sees all writes acknowledged before it."""
         yield self.view()
 
     @contextmanager
     def changing(self) -> Iterator[Work]:
-        """A unit of work, written at the end; inside another one it is a part of that."""
+        """Group changes into a unit of work, which is written at the end; a nested one is part of the outer one.
+
+        Raises
+        ------
+        IndexFileError
+            If the gallery was opened for reading only, or a write fails.
+        """
         if self.read_only:
             raise IndexFileError(f"{self.name} was opened for reading only")
         with self._lock:
@@ -202,24 +244,24 @@ class MilvusStore:
             work.write()
 
     def new_face_ids(self, count: int) -> list[int]:
-        """Ids that no other writer hands out."""
+        """Return face ids that no other writer uses."""
         with self._lock:
             self._new_faces += count
             return self._face_ids.take(count)
 
-    def on_their_way(self) -> set[int]:
-        """Faces that are there and do not count yet, or never will."""
-        return on_their_way(self.connection, has_faces=self.has_faces)
+    def unlisted_faces(self) -> set[int]:
+        """Return faces that no photo lists: their writer has not finished, or was killed."""
+        return unlisted_faces(self.connection, has_faces=self.has_faces)
 
-    # -- settings and state -----------------------------------------------------------------------------------------
+    # -- settings and status ----------------------------------------------------------------------------------------
 
     def setting(self, key: str) -> Any:
-        """What was stored under a name, None where nothing was."""
+        """Return the value stored under a name, or None."""
         row = self.view().notes.one(f"meta/{key}")
         return None if row is None else row["value"]["value"]
 
     def put_setting(self, key: str, value: Any) -> None:
-        """Store what JSON can hold; None forgets it."""
+        """Store a JSON value under a name; None removes it."""
         with self.changing() as work:
             if value is None:
                 work.notes.drop(f"meta/{key}")
@@ -227,7 +269,7 @@ class MilvusStore:
                 work.notes.put({"key": f"meta/{key}", "value": {"value": value}})
 
     def status(self) -> GalleryStatus:
-        """Count everything; looks at the disk of this machine for files that have gone."""
+        """Count everything, and check which files are missing on the disk."""
         work = self.view()
         places = list(self.faces.places())
         photos = work.photos.where("id > 0", lambda _: True)
@@ -250,23 +292,23 @@ class MilvusStore:
         )
 
     def problems(self) -> list[str]:
-        """What is wrong, a line each. Reads everything."""
+        """Read everything and return what is inconsistent, a line each."""
         work = self.view()
         photos = {row["id"]: row for row in work.photos.where("id > 0", lambda _: True)}
         counting = {face: id_ for id_, row in photos.items() for face in listed(row)}
         faces = {key: (photo, person) for key, photo, person in self.faces.places()}
-        pictures = {row["id"] for row in self.connection.scan(THUMBNAILS.name, "", ["id"])}
-        everybody = {row["id"] for row in self.connection.scan(PEOPLE.name, "", ["id"])}
+        thumbnails = {row["id"] for row in self.connection.scan(THUMBNAILS.name, "", ["id"])}
+        people = {row["id"] for row in self.connection.scan(PEOPLE.name, "", ["id"])}
         owners = {person for _, person in faces.values() if person is not None}
         counted = (
             ("faces that no photo lists", sum(counting.get(key) != photo for key, (photo, _) in faces.items())),
-            ("faces that a photo lists and that are not there", len(counting.keys() - faces.keys())),
-            ("faces without a thumbnail", len(faces.keys() - pictures)),
-            ("thumbnails without a face", len(pictures - faces.keys() - self.on_their_way())),
+            ("faces that a photo lists but that do not exist", len(counting.keys() - faces.keys())),
+            ("faces without a thumbnail", len(faces.keys() - thumbnails)),
+            ("thumbnails without a face", len(thumbnails - faces.keys() - self.unlisted_faces())),
             ("photos without a file", sum(not row["record"]["files"] for row in photos.values())),
-            ("people without a face", len(everybody - owners)),
-            ("faces of people who are not there", len(owners - everybody)),
-            ("vectors that hold no finite numbers", self._odd_vectors()),
+            ("people without a face", len(people - owners)),
+            ("faces of people who do not exist", len(owners - people)),
+            ("vectors with values that are not finite", self._odd_vectors()),
         )
         return [f"{number} {what}" for what, number in counted if number]
 
@@ -277,21 +319,21 @@ class MilvusStore:
         return sum(not np.isfinite(np.asarray(row[FACES.vector], np.float32)).all() for row in found)
 
     def verify(self) -> Verification:
-        """Read everything and compare, and search for a sample of stored vectors against exact search."""
+        """Read and compare everything, and measure recall against exact search."""
         keys = np.array([key for key, _, _ in self.faces.places()], np.int64)
         if not len(keys):
             return Verification(tuple(self.problems()), 0, "none", None, 0)
         chosen = np.random.default_rng(0).choice(keys, min(_SAMPLE, len(keys)), replace=False)
         queries, count = self.faces.vectors(chosen.tolist()), min(_NEIGHBOURS, len(keys))
         found, truth = self.faces.nearest(queries, count), self.faces.nearest(queries, count, exact=True)
-        farthest = truth.distances[:, -1:] * (1 + 1e-5) + 1e-6  # others may be exactly as far
+        farthest = truth.distances[:, -1:] * (1 + 1e-5) + 1e-6  # other faces may be equally far
         recall = float((found.distances <= farthest).mean())
         return Verification(tuple(self.problems()), len(keys), "current", recall, len(queries), count)
 
     def statistics(self) -> GalleryStatistics:
-        """Count faces and bytes; what the server's files take it does not tell."""
+        """Count faces and bytes; the size of the server's files is unknown."""
         found = self.status()
-        pictures = sum(len(rows.jpeg_of(row)) for row in self.connection.scan(THUMBNAILS.name, "", ["id", "jpeg"]))
+        thumbnails = sum(len(rows.jpeg_of(row)) for row in self.connection.scan(THUMBNAILS.name, "", ["id", "jpeg"]))
         index = Statistics(
             vectors=found.faces,
             dimension=found.dimension,
@@ -307,7 +349,7 @@ class MilvusStore:
             recall=None,
             tombstones=0,
         )
-        return GalleryStatistics(index, found.faces, found.people, found.photos, 0, pictures)
+        return GalleryStatistics(index, found.faces, found.people, found.photos, 0, thumbnails)
 
     def migration_command(self, model: str) -> str:
         """Return what to run to switch the gallery to an installed model, for messages."""
@@ -316,51 +358,51 @@ class MilvusStore:
 
     @property
     def bundles(self) -> BundleRecords:
-        """Raise NotSupportedError: the ids of bundles are kept by triggers, which Milvus does not have."""
-        raise self._not_supported("Milvus gives people and faces no ids that bundles need")
+        """Raise NotSupportedError: the ids of bundles are maintained by triggers, which Milvus does not have."""
+        raise self._not_supported("Milvus does not keep the ids that bundles need")
 
     @property
     def reembedding(self) -> ReembeddingRecords:
-        """Raise NotSupportedError: a collection has vectors of one length, and no transaction exchanges them."""
-        raise self._not_supported("Milvus cannot exchange all vectors in one step")
+        """Raise NotSupportedError: all vectors of a collection have one dimension, and there are no transactions."""
+        raise self._not_supported("Milvus cannot replace all vectors in one step")
 
     def compact(self) -> Compaction:
         """Raise NotSupportedError: the server compacts by itself."""
         raise self._not_supported("Milvus compacts its segments by itself")
 
     def backup(self, target: Path, *, beside: Sequence[str] = ()) -> int:
-        """Raise NotSupportedError: the server has a tool of its own."""
+        """Raise NotSupportedError: the server has its own tool."""
         raise self._not_supported("back up the server with its own tool, milvus-backup")
 
     def _not_supported(self, reason: str) -> NotSupportedError:
         return NotSupportedError(
-            f"{self.name}: {reason}; that takes a gallery in a folder; copy this one there, and back afterwards:"
+            f"{self.name}: {reason}; this needs a gallery in a folder; move this one there, and back afterwards:"
             f" faceall index move {self.name} FOLDER"
         )
 
     def remaining(self, removal: Removal) -> int:
-        """How many rows of what was removed can still be found."""
+        """Count rows of removed things that can still be found."""
         faces = [THUMBNAILS.name, *[FACES.name] * self.has_faces]
         left = sum(len(self.connection.get(name, removal.faces, ["id"])) for name in faces)
         return left + len(self.connection.get(PHOTOS.name, removal.photos, ["id"]))
 
-    # -- the end ----------------------------------------------------------------------------------------------------
+    # -- closing ----------------------------------------------------------------------------------------------------
 
     def tidied(self, removal: Removal) -> Removal:
-        """Ask the server to write its segments anew, without what was removed; when it has done so it does not tell."""
+        """Ask the server to compact its segments after a removal; it does so later, so there is no receipt."""
         if removal.count:
             sweep(self.connection, has_faces=self.has_faces)
             self.connection.compact(self.collections())
         return removal
 
     def collections(self) -> tuple[str, ...]:
-        """The names of the collections that there are."""
+        """Return the names of the existing collections."""
         return (*(collection.name for collection in SMALL), *[FACES.name] * self.has_faces)
 
     def close(self, *, save: bool = True) -> None:
-        """Let the connection go; a second call does nothing.
+        """Close the connection; a second call does nothing.
 
-        milvus-lite searches what it has not sealed yet ten times slower, so many new faces are sealed first.
+        milvus-lite searches unsealed rows ten times slower, so many new faces are sealed first.
         """
         if save and self.address.path is not None and self._new_faces >= _WORTH_SEALING:
             self.connection.seal((FACES.name, PHOTOS.name))

@@ -1,4 +1,4 @@
-"""A gallery in Milvus gives its records away, and takes those of another place."""
+"""Read and write the records of a gallery in Milvus when it is moved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from faceall.gallery.milvus import rows
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import file_key, ids_of_photo, quoted, unquoted
 from faceall.gallery.milvus.layout import COLLECTIONS, FACES, PHOTOS
-from faceall.gallery.milvus.stale_faces import KEPT, STALE, notes_of
+from faceall.gallery.milvus.stale_faces import KEPT, STALE, STALE_TABLE, notes_of
 from faceall.gallery.milvus.work import Work, listed
 
 if TYPE_CHECKING:
@@ -27,30 +27,30 @@ class MilvusTransfer:
         self._store = store
 
     def digests(self) -> list[bytes]:
-        """The SHA-256 of every photo, ascending."""
+        """Return the SHA-256 of every photo, in a fixed order."""
         found = self._store.connection.scan(PHOTOS.name, "", ["id", "hash"])
         return sorted(bytes.fromhex(row["hash"]) for row in found)
 
     def photos(self, digests: Sequence[bytes]) -> list[PhotoCopy]:
-        """The photos of these contents that are there."""
+        """Return the photos with these SHA-256; unknown ones are left out."""
         work = self._store.view()
         wanted = {digest.hex() for digest in digests}
         ids = [id_ for digest in digests for id_ in ids_of_photo(digest)]
         found = [row for row in work.photos.get(ids).values() if row["hash"] in wanted]
         keys = [key for row in found for key in listed(row)]
         faces = self._rows(keys)
-        pictures = work.thumbnails.get(keys)
-        return [_photo(row, faces, pictures) for row in found]
+        thumbnails = work.thumbnails.get(keys)
+        return [_photo(row, faces, thumbnails) for row in found]
 
     def _rows(self, keys: Sequence[int]) -> dict[int, Row]:
-        """Whole rows of faces, with their vectors."""
+        """Return the rows of faces with their vectors."""
         if not self._store.has_faces:
             return {}
         columns = [*FACES.columns, FACES.vector]
         return {row["id"]: row for row in self._store.connection.get(FACES.name, keys, columns)}
 
     def put_photos(self, photos: Sequence[PhotoCopy]) -> None:
-        """Store photos under their faces' keys, in the place of those of the same content."""
+        """Store photos with the keys of their faces, replacing photos of the same content."""
         with self._store.changing() as work:
             work.photos.get(id_ for photo in photos for id_ in ids_of_photo(photo.digest))
             for photo in photos:
@@ -74,9 +74,9 @@ class MilvusTransfer:
             "height": photo.height,
             "files": [],
             "faces": [face.key for face in photo.faces],
-            "chief": next((face.key for face in photo.faces if face.primary), None),
+            rows.PRIMARY: next((face.key for face in photo.faces if face.primary), None),
             "print": None if photo.print is None else photo.print.hex(),
-            "aside": bool(before and before["record"].get("aside")),
+            rows.HAS_STALE: bool(before and before["record"].get(rows.HAS_STALE)),
         }
         row: Row = {"id": id_, "hash": photo.digest.hex(), "state": photo.state, "displaced": False, "record": record}
         work.photos.put(rows.with_files(row, photo.files))
@@ -92,13 +92,13 @@ class MilvusTransfer:
         self._store.photos.remove([id_ for id_, row in found.items() if row["hash"] in wanted])
 
     def people(self) -> list[PersonCopy]:
-        """Everybody."""
+        """Return all people."""
         found = self._store.view().people.where("id > 0", lambda _: True)
         people = (PersonCopy(row["id"], unquoted(row["name"]), row["cluster"]) for row in found)
         return sorted(people, key=lambda person: person.id)
 
     def put_people(self, people: Sequence[PersonCopy]) -> None:
-        """Store people under their rows, in the place of all who are there."""
+        """Store people with their rows, replacing all existing ones."""
         with self._store.changing() as work:
             for row in work.people.where("id > 0", lambda _: True):
                 work.people.drop(row["id"])
@@ -106,33 +106,33 @@ class MilvusTransfer:
                 work.people.put(rows.person_row(person.id, person.name, cluster=person.cluster))
 
     def kept(self) -> dict[str, Any]:
-        """The ids of bundles, and the faces that are aside: a list of rows per table."""
+        """Return data that one backend alone uses and that others only keep, as JSON by name."""
         found: dict[str, list[Any]] = {}
         for note in notes_of(self._store.view(), KEPT):
             found.setdefault(note["key"].split("/")[1], []).append(note["value"])
         return found
 
     def put_kept(self, values: dict[str, Any]) -> None:
-        """Store what `kept` gave."""
+        """Store the result of `kept` of another backend."""
         with self._store.changing() as work:
             for note in notes_of(work, KEPT):
                 work.notes.drop(note["key"])
             for table, found in values.items():
                 for number, value in enumerate(found):
                     key = f"{KEPT}{table}/{number:012}"
-                    if table == "aside":
+                    if table == STALE_TABLE:
                         key = f"{STALE}{value['photo']}/{value['id']}"
                         self._mark(work, bytes.fromhex(value["photo"]))
                     work.notes.put({"key": key, "value": value})
 
     def _mark(self, work: Work, digest: bytes) -> None:
-        """Note on a photo that faces of it are aside."""
+        """Mark a photo as having stale faces."""
         for row in work.photos.get(ids_of_photo(digest)).values():
             if row["hash"] == digest.hex():
-                work.photos.put({**row, "record": {**row["record"], "aside": True}})
+                work.photos.put({**row, "record": {**row["record"], rows.HAS_STALE: True}})
 
     def destroy(self, agree: Callable[[], None]) -> None:
-        """Drop the gallery's collections, the one that tells of the others last; no lock keeps others out."""
+        """Remove the gallery permanently; the store cannot be used afterwards."""
         agree()
         connection, path = self._store.connection, self._store.address.path
         connection.drop(reversed(COLLECTIONS))
@@ -142,7 +142,7 @@ class MilvusTransfer:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _photo(row: Row, faces: dict[int, Row], pictures: dict[int, Row]) -> PhotoCopy:
+def _photo(row: Row, faces: dict[int, Row], thumbnails: dict[int, Row]) -> PhotoCopy:
     record = row["record"]
     return PhotoCopy(
         bytes.fromhex(row["hash"]),
@@ -153,21 +153,21 @@ def _photo(row: Row, faces: dict[int, Row], pictures: dict[int, Row]) -> PhotoCo
         record["height"],
         None if record["print"] is None else bytes.fromhex(record["print"]),
         tuple(rows.files_of(row)),
-        tuple(_face(faces[key], pictures.get(key)) for key in sorted(listed(row)) if key in faces),
+        tuple(_face(faces[key], thumbnails.get(key)) for key in sorted(listed(row)) if key in faces),
     )
 
 
-def _face(row: Row, picture: Row | None) -> FaceCopy:
+def _face(row: Row, thumbnail: Row | None) -> FaceCopy:
     record = row["record"]
     return FaceCopy(
         row["id"],
         row["person"] or None,
-        record["chief"],
+        record[rows.PRIMARY],
         tuple(record["box"]),
         record["score"],
         tuple(record["landmarks"]),
         np.asarray(row[FACES.vector], np.float32),
-        b"" if picture is None else rows.jpeg_of(picture),
+        b"" if thumbnail is None else rows.jpeg_of(thumbnail),
     )
 
 
@@ -176,7 +176,7 @@ def _face_row(face: FaceCopy, photo: int) -> Row:
         "box": list(face.box),
         "score": face.score,
         "landmarks": list(face.landmarks),
-        "chief": face.primary,
+        rows.PRIMARY: face.primary,
     }
     person = face.person or rows.UNASSIGNED
     return {"id": face.key, "photo": photo, "person": person, "record": record, "vector": face.vector.tolist()}

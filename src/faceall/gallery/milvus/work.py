@@ -1,8 +1,9 @@
-"""A unit of work: what a writer changes is gathered, seen by its own reads, and written in an order that is safe.
+"""A unit of work: changes are collected, visible to the reads of their writer, and written in a safe order.
 
-The order is the promise. New faces and their thumbnails come first, the rows of their photos after them: each of these
-rows makes its faces count, at once. What goes is first struck from the row of its photo, then removed. Before all
-that a note says which faces are on their way, so that what a crash leaves behind is found and swept.
+Milvus has no transactions, so the order gives the guarantee. New faces and their thumbnails are written first, then
+the rows of their photos, each of which makes its faces visible in one step. Faces to delete are first removed from the
+row of their photo, then deleted. Before all this, a note lists the faces to be written, so that `sweep` finds what a
+crash leaves behind.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from faceall.gallery.milvus.layout import (
 )
 
 SWEEP_AGE = 600.0
-"""Seconds after which a note of faces on their way is taken for one that a crash has left."""
+"""Age in seconds after which a note of faces to be written counts as left behind by a crash."""
 
 K = TypeVar("K", int, str)
 
@@ -37,7 +38,7 @@ _WHERE = ("id", "photo")
 
 
 class Table(Generic[K]):
-    """One collection, as a unit of work sees it; rows that it has not changed are those of the server."""
+    """One collection as a unit of work sees it: its own changes, and the server's rows otherwise."""
 
     def __init__(self, connection: Connection, collection: Collection) -> None:
         self.collection = collection
@@ -46,7 +47,7 @@ class Table(Generic[K]):
         self._known: dict[K, Row | None] = {}
 
     def get(self, keys: Iterable[K]) -> dict[K, Row]:
-        """The rows of those keys that are there."""
+        """Return rows by key; unknown keys are skipped."""
         wanted = list(dict.fromkeys(keys))
         missing = [key for key in wanted if key not in self.changed and key not in self._known]
         if missing:
@@ -58,11 +59,21 @@ class Table(Generic[K]):
         return {key: row for key, row in rows if row is not None}
 
     def one(self, key: K) -> Row | None:
-        """The row of a key, None where it is not there."""
+        """Return the row of a key, None if there is none."""
         return self.get([key]).get(key)
 
     def where(self, condition: str, holds: Callable[[Row], bool], *, limit: int | None = None) -> list[Row]:
-        """The rows for which a condition holds; `holds` says the same of a row in Python."""
+        """Return rows that match a condition.
+
+        Parameters
+        ----------
+        condition : str
+            The condition for the server.
+        holds : callable
+            The same condition in Python, for rows that this unit of work has changed.
+        limit : int, optional
+            The most rows to return.
+        """
         key, columns = self.collection.key, self.collection.columns
         most = None if limit is None else limit + len(self.changed)
         found = self._connection.where(self.collection.name, condition, columns, limit=most)
@@ -71,28 +82,32 @@ class Table(Generic[K]):
         return rows if limit is None else rows[:limit]
 
     def put(self, row: Row) -> None:
-        """Write a row at the end, in the place of one with its key."""
+        """Write a row at the end of the unit of work, replacing one with the same key."""
         self.changed[row[self.collection.key]] = row
 
     def drop(self, key: K) -> None:
-        """Remove a row at the end."""
+        """Delete a row at the end of the unit of work."""
         self.changed[key] = None
 
     def to_put(self) -> list[Row]:
-        """The rows to write, with a vector where the collection has none of its own."""
+        """Return the rows to write, with two zeros if the collection has no vectors."""
         rows = (row for row in self.changed.values() if row is not None)
         return [row if self.collection.vector != STAND_IN else {**row, STAND_IN: ZEROS} for row in rows]
 
     def to_drop(self) -> list[K]:
-        """The keys to remove."""
+        """Return the keys to delete."""
         return [key for key, row in self.changed.items() if row is None]
 
 
 class Work:
     """All tables of a gallery in one unit of work.
 
-    left_alone  people who may have lost their last face
-    new_photos  photos that came with faces
+    Attributes
+    ----------
+    maybe_empty : set of int
+        People who may have lost their last face.
+    new_photos : set of int
+        Photos that were added with faces.
     """
 
     def __init__(self, connection: Connection, *, has_faces: bool) -> None:
@@ -104,23 +119,23 @@ class Work:
         self.files: Table[str] = Table(connection, FILES)
         self.people: Table[int] = Table(connection, PEOPLE)
         self.notes: Table[str] = Table(connection, NOTES)
-        self.left_alone: set[int] = set()
+        self.maybe_empty: set[int] = set()
         self.new_photos: set[int] = set()
 
     def write(self) -> None:
-        """Bring everything to the server, in the order that keeps half a photo from being seen."""
-        faces = list(self.thumbnails.changed)  # those that come, and those that go
+        """Write all changes to the server, in an order in which no reader sees an incomplete photo."""
+        faces = list(self.thumbnails.changed)  # new ones and deleted ones
         notes = self._note(faces)
-        for coming in (self.thumbnails, self.faces, self.people, self.files, self.photos):
-            self._put(coming)
-        for going in (self.photos, self.files, self.faces, self.thumbnails, self.people):
-            self._drop(going)
+        for table in (self.thumbnails, self.faces, self.people, self.files, self.photos):
+            self._put(table)
+        for table in (self.photos, self.files, self.faces, self.thumbnails, self.people):
+            self._drop(table)
         self._put(self.notes)
         self._drop(self.notes)
-        self._forget_nobodies()
+        self._remove_empty_people()
         self._connection.delete(NOTES.name, notes)
         if self.new_photos:
-            drop_doubles(self._connection, self.new_photos)
+            drop_duplicates(self._connection, self.new_photos)
 
     def _put(self, table: Table[Any]) -> None:
         rows = table.to_put()
@@ -133,7 +148,7 @@ class Work:
             self._connection.delete(table.collection.name, keys)
 
     def _note(self, faces: Sequence[int]) -> list[str]:
-        """Say which faces are on their way; returns the keys of the notes."""
+        """Record which faces are being written; return the keys of the notes."""
         rows: list[Row] = [
             {
                 "key": f"{_INTENT}{secrets.token_hex(8)}",
@@ -146,9 +161,9 @@ class Work:
             self._connection.put(NOTES.name, rows)
         return [row["key"] for row in rows]
 
-    def _forget_nobodies(self) -> None:
-        """Drop people whom this work has taken their last face; one who got another meanwhile is put back."""
-        alone = [person for person in sorted(self.left_alone) if not self._has_face(person)]
+    def _remove_empty_people(self) -> None:
+        """Remove people who have lost their last face; restore one who got another face in the meantime."""
+        alone = [person for person in sorted(self.maybe_empty) if not self._has_face(person)]
         rows = self._connection.get(PEOPLE.name, alone, PEOPLE.columns)
         self._connection.delete(PEOPLE.name, alone)
         back = [{**_plain(row, PEOPLE.columns), STAND_IN: ZEROS} for row in rows if self._has_face(row["id"])]
@@ -159,37 +174,49 @@ class Work:
         return self._has_faces and bool(self._connection.where(FACES.name, f"person == {person}", ["id"], limit=1))
 
 
-def on_their_way(connection: Connection, *, has_faces: bool) -> set[int]:
-    """The ids of faces that are there and do not count: their writer has not finished, or was killed."""
+def unlisted_faces(connection: Connection, *, has_faces: bool) -> set[int]:
+    """Return the ids of faces that no photo lists: their writer has not finished, or was killed."""
     faces = {face for note in _notes(connection) for face in note["value"]["faces"]}
     found = _found(connection, faces, has_faces=has_faces)
-    return set(found) - _counting(connection, found)
+    return set(found) - _listed_faces(connection, found)
 
 
 def sweep(connection: Connection, *, has_faces: bool, age: float | None = None) -> int:
-    """Remove the faces that writers have left behind which were killed; returns how many were on their way.
+    """Remove faces that killed writers have left behind.
 
-    age  seconds that a note has to be old; None: `SWEEP_AGE`
+    Parameters
+    ----------
+    connection : Connection
+        The gallery.
+    has_faces : bool
+        Whether the collection of faces exists.
+    age : float, optional
+        Minimum age of a note in seconds. Default: `SWEEP_AGE`.
+
+    Returns
+    -------
+    int
+        The number of faces that no photo listed.
     """
     now, limit = time.time(), SWEEP_AGE if age is None else age
     old = [note for note in _notes(connection) if now - note["value"]["time"] >= limit]
     faces = {face for note in old for face in note["value"]["faces"]}
     found = _found(connection, faces, has_faces=has_faces)
-    stray = faces - _counting(connection, found)
+    stray = faces - _listed_faces(connection, found)
     _remove(connection, stray, has_faces=has_faces)
     connection.delete(NOTES.name, [note["key"] for note in old])
     return len(stray)
 
 
-def drop_doubles(connection: Connection, photos: Iterable[int]) -> None:
-    """After a commit: of photos that two writers filed at once, remove the faces that were the other's.
+def drop_duplicates(connection: Connection, photos: Iterable[int]) -> None:
+    """Remove the duplicate faces of photos that another writer has registered at the same time; called after a commit.
 
-    The row that was written last counts. Faces in a note are left to whoever wrote that.
+    The photo's row that was written last is valid. Faces in a note belong to a writer that has not finished.
     """
     found = {
         row["id"]: row["photo"] for row in connection.where(FACES.name, condition_in("photo", list(photos)), _WHERE)
     }
-    stray = set(found) - _counting(connection, found)
+    stray = set(found) - _listed_faces(connection, found)
     if stray:
         noted = {face for note in _notes(connection) for face in note["value"]["faces"]}
         _remove(connection, stray - noted, has_faces=True)
@@ -200,7 +227,7 @@ def _notes(connection: Connection) -> list[Row]:
 
 
 def _found(connection: Connection, faces: set[int], *, has_faces: bool) -> dict[int, int]:
-    """Those faces that are there, with their photos."""
+    """Return the photo of each face that exists."""
     return {row["id"]: row["photo"] for row in connection.get(FACES.name, faces, _WHERE)} if has_faces else {}
 
 
@@ -211,17 +238,17 @@ def _remove(connection: Connection, faces: Iterable[int], *, has_faces: bool) ->
     connection.delete(THUMBNAILS.name, gone)
 
 
-def _counting(connection: Connection, faces: Mapping[int, int]) -> set[int]:
-    """Those faces, given with their photos, that the row of their photo lists."""
+def _listed_faces(connection: Connection, faces: Mapping[int, int]) -> set[int]:
+    """Return the faces (face -> photo) that the row of their photo lists."""
     photos = {row["id"]: listed(row) for row in connection.get(PHOTOS.name, set(faces.values()), PHOTOS.columns)}
     return {face for face, photo in faces.items() if face in photos.get(photo, ())}
 
 
 def listed(photo: Row) -> list[int]:
-    """The ids of the faces that a photo's row makes count."""
+    """Return the ids of the faces that a photo's row lists."""
     return list(photo["record"]["faces"])
 
 
 def _plain(row: Any, columns: Iterable[str]) -> Row:
-    """The columns of a row, without the stand-in for a vector."""
+    """Return some columns of a row."""
     return {column: row[column] for column in columns}
