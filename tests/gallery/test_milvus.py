@@ -328,7 +328,7 @@ def test_second_process_is_told_why_it_cannot_open(opened: Opener, address: str)
 def test_file_in_place_of_a_database_is_not_called_busy(tmp_path: Path) -> None:
     """Somebody's file stays as it is, and the error says what is wrong with it."""
     (tmp_path / "notes.db").write_text("mine")
-    with pytest.raises(IndexFileError, match="it is a file; milvus-lite keeps a gallery in a folder"):
+    with pytest.raises(IndexFileError, match="it is a file; milvus-lite stores a gallery in a folder"):
         Gallery.open(f"milvus-lite://{tmp_path}/notes.db")
     assert (tmp_path / "notes.db").read_text() == "mine"
 
@@ -339,7 +339,7 @@ def test_place_that_cannot_be_written_to_is_not_called_busy(tmp_path: Path, monk
     closed.mkdir()
     (closed / "a.db").write_text("keeps milvus-lite out for root, too")
     monkeypatch.setattr("faceall.gallery.milvus.connection.os.access", lambda path, mode: False)
-    with pytest.raises(IndexFileError, match="no permission to write there") as found:
+    with pytest.raises(IndexFileError, match="needs permission to write there") as found:
         Gallery.open(f"milvus-lite://{closed}/a.db")
     assert not isinstance(found.value, IndexBusyError)
 

@@ -52,8 +52,8 @@ def test_credentials_are_read_and_never_shown(monkeypatch: pytest.MonkeyPatch) -
     ("text", "complaint"),
     [
         ("milvus:///x", "names no host"),
-        ("milvus://h:port/x", "no number from 0 to 65535"),
-        ("milvus://ada:s3cr3t!@h:99999/x", "no number from 0 to 65535"),
+        ("milvus://h:port/x", "not a number from 0 to 65535"),
+        ("milvus://ada:s3cr3t!@h:99999/x", "not a number from 0 to 65535"),
         ("milvus://ada:s3cr3t!@h/a-b", "cannot be called 'a-b'"),
         ("milvus://h/1a", "cannot be called '1a'"),
         ("milvus://h/x?secure=maybe", "expected true or false"),

@@ -258,11 +258,11 @@ def test_another_embedder_is_refused_by_name(tmp_path: Path, faces: Clusters) ->
         index.add(faces(2, dimension=512))
     made = "people was made with 'facenet-20180408-102900' \\(512 dimensions\\); "
     with pytest.raises(
-        IndexMismatchError, match=made + "this embedder, 'small', makes 128: give that model or another folder$"
+        IndexMismatchError, match=made + "this embedder, 'small', makes 128: use that model or another folder$"
     ):
         FaceIndex(folder, model="small", dimension=128)
     with pytest.raises(
-        IndexMismatchError, match=made + "this embedder, 'other', makes 512: give that model or another folder$"
+        IndexMismatchError, match=made + "this embedder, 'other', makes 512: use that model or another folder$"
     ):
         FaceIndex(folder, model="other", dimension=512)
     with FaceIndex(folder) as index:

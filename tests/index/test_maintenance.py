@@ -109,8 +109,8 @@ def test_graph_that_lies_is_found(large: Path, faces: Faces) -> None:
         problems = verify(index).problems
     assert problems == (
         "1 vectors are missing in faces.hnsw",
-        "1 vectors are others in faces.hnsw",
-        "2 too many are in faces.hnsw",
+        "1 vectors differ in faces.hnsw",
+        "2 unknown vectors are in faces.hnsw",
     )
 
 
@@ -122,7 +122,7 @@ def test_odd_rows_are_found(tmp_path: Path, faces: Faces) -> None:
         connection.execute("UPDATE vectors SET vector = ? WHERE key < 4", (np.full(16, np.nan, "<f4").tobytes(),))
     connection.close()
     with opened(tmp_path / "a") as index:
-        assert verify(index).problems == ("faces.db: 3 vectors hold a number that is not finite",)
+        assert verify(index).problems == ("faces.db: 3 vectors have a value that is not finite",)
         index.connection.execute("PRAGMA query_only = OFF")
         index.connection.execute("UPDATE vectors SET vector = x'00' WHERE key = 9")
         assert "1 vectors do not have 16 dimensions" in verify(index).problems[0]

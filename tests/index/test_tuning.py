@@ -46,7 +46,7 @@ def people(vectors: Float32Array, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_promised_recall_is_kept_for_vectors_it_never_saw(
     people: Path, vectors: Float32Array, oracle: Oracle, k: int
 ) -> None:
-    """0.99 was wished: 300 unseen vectors of the same people find that many of their k nearest, within two errors."""
+    """0.99 is requested: 300 unseen vectors of the same people find that many of their k nearest, within two errors."""
     questions = vectors[6000:]
     with FaceIndex(people, exact_limit=0) as index:
         found = index.search(questions, k).keys
@@ -225,13 +225,13 @@ def test_unreachable_recall_is_reported(tmp_path: Path, caplog: pytest.LogCaptur
         index.save()
         said = maintenance.verify(index).shortfall
         assert said is not None
-        assert "0.999 was wished" in said
+        assert "0.999 was requested" in said
         assert said == maintenance.statistics(index).shortfall
         assert said in caplog.text
 
 
 def test_fulfilled_wish_is_silent(people: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing is said where the graph finds what was wished."""
+    """Nothing is said if the graph reaches the requested recall."""
     with FaceIndex(people, exact_limit=0) as index:
         assert maintenance.verify(index).shortfall is None
         assert maintenance.statistics(index).shortfall is None

@@ -1,4 +1,4 @@
-"""Where vectors live and are found again."""
+"""Store vectors by key and find the nearest ones."""
 
 from faceall.index.face_index import FaceIndex
 from faceall.index.graph.graph import GraphOptions

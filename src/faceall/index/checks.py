@@ -1,4 +1,4 @@
-"""What an index accepts: every array that comes from outside passes here once."""
+"""Check the arguments of an index: vectors, keys and counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ LARGEST_KEY = (1 << 62) - 1
 
 
 def checked_vectors(vectors: npt.ArrayLike) -> Float32Array:
-    """`vectors` as (n, dimension) float32; one vector (dimension,) counts as n = 1. Non-finite ones are refused."""
+    """Return `vectors` as (n, dimension) float32; one vector (dimension,) counts as n = 1.
+
+    Raises
+    ------
+    VectorError
+        If the shape is wrong, or a vector is not finite or too long.
+    """
     array = _as_float32(vectors)
     shape = array.shape
     if array.ndim == 1 and array.size:
@@ -45,7 +51,7 @@ def _as_float32(vectors: npt.ArrayLike) -> Float32Array:
 
 
 def _are_surely_usable(array: Float32Array) -> bool:
-    """Whether the sum of all squares is small enough for every vector to be: one quick pass that NaN cannot slip by."""
+    """Return whether the sum of all squares is so small that every vector is short enough; False for NaN."""
     numbers = array.reshape(-1)
     return bool(np.vdot(numbers, numbers) <= LONGEST**2 / array.shape[1])
 
@@ -59,7 +65,13 @@ def _refuse_unusable(array: Float32Array) -> None:
 
 
 def measured(vectors: Float32Array, metric: str) -> Float32Array:
-    """`vectors` as their distances are measured: as they are (l2), or at unit length (cosine)."""
+    """Return `vectors` unchanged (l2) or at unit length (cosine).
+
+    Raises
+    ------
+    VectorError
+        If the metric is "cosine" and a vector is zero.
+    """
     if metric == "l2":
         return vectors
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
@@ -69,7 +81,13 @@ def measured(vectors: Float32Array, metric: str) -> Float32Array:
 
 
 def checked_keys(keys: npt.ArrayLike) -> Int64Array:
-    """`keys` as (n,) int64, each from 0 to 2**62 - 1; one key counts as n = 1."""
+    """Return `keys` as (n,) int64; one key counts as n = 1.
+
+    Raises
+    ------
+    VectorError
+        If a key is not an integer from 0 to 2**62 - 1.
+    """
     given = np.atleast_1d(np.asarray(keys))
     if not given.size:
         given = given.astype(np.int64)
@@ -82,12 +100,18 @@ def checked_keys(keys: npt.ArrayLike) -> Int64Array:
 
 
 def ascending(keys: Int64Array) -> Int64Array:
-    """`keys` in order and each once; the array itself where it is so already."""
+    """Return `keys` sorted and without duplicates."""
     return keys if (keys[1:] > keys[:-1]).all() else np.unique(keys)
 
 
 def checked_new_keys(keys: npt.ArrayLike, count: int) -> Int64Array:
-    """`keys` for `count` new vectors: as many, and all different."""
+    """Return the keys (count,) int64 of new vectors.
+
+    Raises
+    ------
+    VectorError
+        If their number is wrong or one is repeated.
+    """
     array = checked_keys(keys)
     if len(array) != count:
         raise VectorError(f"{len(array)} keys were given for {count} vectors")
@@ -98,12 +122,18 @@ def checked_new_keys(keys: npt.ArrayLike, count: int) -> Int64Array:
 
 
 def checked_count(name: str, value: int) -> int:
-    """`value` if it is a whole number above zero."""
+    """Return `value` as an int.
+
+    Raises
+    ------
+    VectorError
+        If it is not an integer above zero.
+    """
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
         raise VectorError(f"{name} is {value!r}, expected a whole number from 1")
     return int(value)
 
 
 def is_key(value: object) -> bool:
-    """Whether `value` could be a key at all."""
+    """Return whether `value` is a valid key."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= int(value) <= LARGEST_KEY

@@ -1,4 +1,4 @@
-"""`FaceIndex`: a dict from keys to vectors that can be asked for neighbours, and that forgets nothing it has said."""
+"""`FaceIndex`: a durable dict from keys to vectors with nearest-neighbour search."""
 
 from __future__ import annotations
 
@@ -38,29 +38,53 @@ from faceall.types import Float32Array, Int64Array, Matches
 
 _log = logging.getLogger(__name__)
 _LONGEST_WAIT = 5.0  # seconds that a removal waits for readers of an older state
-_SAVE_AFTER = 256  # changes that closing leaves to the next one who opens, rather than write the whole graph
+_SAVE_AFTER = 256  # changes that `close` does not save, because writing the whole graph takes longer than applying them
 
 
 class FaceIndex:
     """Vectors by key, on disk or in memory, for any number of threads and processes.
 
-    folder     a folder with `faces.db` (the truth) and, when large, `faces.hnsw` (a cache); None: in memory
-    dimension  numbers per vector; None: that of the folder, else that of the first vectors added
-    metric     "l2" or "cosine"; None: that of the folder, else "l2"
-    model      name of the embedder that makes the vectors; another one is refused
-    create     make the folder if it holds no index; otherwise that is an error
-    read_only  never write, not even the cache
-    timeout    seconds that a writer waits for another one before `IndexBusyError`
-    options    how the graph is built and searched
-    exact_limit  up to so many vectors every search compares all of them
+    A vector survives a crash once `add` (or the outermost `transaction`) has returned. Other processes find it at their
+    next search. A removed vector is never found again; after `save` or `close` no byte of it is left in the folder,
+    unless `save` reports that another process is still reading it.
 
-    Raises IndexDamagedError, IndexNewerError, IndexMismatchError, IndexBusyError, and IndexFileError for anything
-    else about the folder, all in one line. Opening is cheap: vectors are read at the first search, and a small
-    index never loads the graph library.
+    Opening is fast: vectors are read at the first search, and a small index never loads the graph library.
 
-    A vector is registered when `add` (or the outermost `transaction`) returns: it survives a crash from then on.
-    Other processes see it at their next search. A removed one never appears again; after `save` or `close` no byte
-    of it is left in the folder, or `save` says that another process is still reading it.
+    Parameters
+    ----------
+    folder : str, Path or None
+        A folder with `faces.db` (the database) and, if large, `faces.hnsw` (a cache); None: in memory.
+    dimension : int, optional
+        Length of a vector. Default: that of the folder, or of the first vectors added.
+    metric : {"l2", "cosine"}, optional
+        Default: that of the folder, or "l2".
+    model : str, optional
+        Name of the embedder that makes the vectors; an index of another one is refused.
+    create : bool, default True
+        Create the folder if it has no index.
+    read_only : bool, default False
+        Never write, not even the cache.
+    timeout : float, default 30
+        Seconds that a writer waits for another one.
+    options : GraphOptions, optional
+        How the graph is built and searched.
+    exact_limit : int
+        Number of vectors up to which searches compare all of them.
+
+    Raises
+    ------
+    IndexFileError
+        If the folder cannot be used, or has no index and `create` is False.
+    IndexDamagedError
+        If the database is damaged or belongs to another program.
+    IndexNewerError
+        If a newer version of faceall wrote it.
+    IndexMismatchError
+        If the index has another dimension, metric or model.
+    IndexBusyError
+        If another writer does not finish in time.
+    VectorError
+        If `metric` or `dimension` is invalid.
     """
 
     def __init__(
@@ -87,20 +111,20 @@ class FaceIndex:
             timeout=timeout,
         )
         self._searcher = Searcher(self._storage, options or GraphOptions(), exact_limit=exact_limit)
-        self._expected = model  # that makes the vectors which `add` gets, None for any
+        self._expected = model  # of the vectors given to `add`, None for any
         self._changed = False
-        self._removed = False  # whether a vector that this one removed may still stand in the log
+        self._removed = False  # whether the log may contain a vector that this object removed
         try:
             agree(self._storage, dimension=wanted, metric=metric, model=model)
         except BaseException:
             self._storage.close()
             raise
 
-    # -- what it is -------------------------------------------------------------------------------------------------
+    # -- properties -------------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
-        """The folder as text, as messages call it."""
+        """The folder as a text for messages."""
         return self._storage.name
 
     @property
@@ -115,12 +139,12 @@ class FaceIndex:
 
     @property
     def dimension(self) -> int | None:
-        """Numbers per vector, None before the first one."""
+        """Length of a vector, None before the first one."""
         return self._settings().dimension
 
     @property
     def metric(self) -> str:
-        """ "l2" or "cosine"."""
+        """The metric, "l2" or "cosine"."""
         return self._settings().metric
 
     @property
@@ -137,12 +161,12 @@ class FaceIndex:
         if self.closed:
             return f"FaceIndex({self.name!r}, closed)"
         found = self._settings()
-        return f"FaceIndex({self.name!r}, {len(self)} vectors of {found.dimension} numbers, {found.metric})"
+        return f"FaceIndex({self.name!r}, {len(self)} vectors of {found.dimension} dimensions, {found.metric})"
 
     # -- a dict -----------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """How many vectors there are."""
+        """Return the number of vectors."""
         with self._storage.reading() as connection:
             return rows.count(connection)
 
@@ -153,11 +177,17 @@ class FaceIndex:
             return bool(rows.present(connection, np.asarray([key], np.int64)))
 
     def __iter__(self) -> Iterator[int]:
-        """Every key of this moment, ascending."""
+        """Iterate over the current keys, ascending."""
         return iter(self.keys().tolist())
 
     def __getitem__(self, key: int) -> Float32Array:
-        """The vector of `key`, (dimension,) float32, as it was given. Raises UnknownFaceError."""
+        """Return the vector of a key as it was given, (dimension,) float32.
+
+        Raises
+        ------
+        UnknownFaceError
+            If there is no such key.
+        """
         if is_key(key):
             with self._storage.reading() as connection:
                 found = rows.vector(connection, int(key))
@@ -166,46 +196,77 @@ class FaceIndex:
         raise UnknownFaceError(f"{self.name} has no key {key}")
 
     def __delitem__(self, key: int) -> None:
-        """Remove one vector. Raises UnknownFaceError."""
+        """Remove one vector.
+
+        Raises
+        ------
+        UnknownFaceError
+            If there is no such key.
+        """
         if not is_key(key):
             raise UnknownFaceError(f"{self.name} has no key {key}")
         self.remove([key])
 
     def keys(self) -> Int64Array:
-        """(n,) int64, every key of this moment, ascending."""
+        """Return the current keys (n,) int64, ascending."""
         with self._storage.reading() as connection:
             return rows.keys(connection)
 
     # -- changes ----------------------------------------------------------------------------------------------------
 
     def adopt(self, *, model: str, dimension: int) -> None:
-        """Settle which embedder's vectors `add` gets, as an index does that has none yet; also inside a transaction.
+        """Set the embedder of the vectors for `add`; may be called inside a transaction.
 
-        Raises IndexMismatchError where it holds those of another one; `add` does if that changes meanwhile.
+        Parameters
+        ----------
+        model : str
+            Name of the embedder.
+        dimension : int
+            Length of its vectors.
+
+        Raises
+        ------
+        IndexMismatchError
+            If the index holds vectors of another embedder.
         """
         agree(self._storage, dimension=checked_count("dimension", dimension), metric=None, model=model)
         self._expected = model
 
     def add(self, vectors: npt.ArrayLike, keys: npt.ArrayLike | None = None) -> Int64Array:
-        """Store vectors, all or none; when it returns they are safe on the disk.
+        """Add vectors, all or none; they are on the disk when this returns.
 
-        vectors  (n, dimension), kept as float32 exactly as given; one vector (dimension,) counts as n = 1
-        keys     (n,) whole numbers from 0 that are not in use; None: new ones, never used before
-        returns  (n,) int64, the keys
+        Parameters
+        ----------
+        vectors : (n, dimension) array_like
+            Stored unchanged as float32; one vector (dimension,) counts as n = 1.
+        keys : (n,) array_like of int, optional
+            Unused keys from 0. Default: new keys that were never used before.
 
-        Raises VectorError (not finite, wrong shape, key in use) and IndexMismatchError (another dimension).
+        Returns
+        -------
+        (n,) int64
+            The keys.
+
+        Raises
+        ------
+        VectorError
+            If a vector is not finite, the shape is wrong or a key is in use.
+        IndexMismatchError
+            If the dimension differs, or another embedder is in use by now.
+        IndexBusyError
+            If another writer does not finish in time.
         """
         array = checked_vectors(vectors)
         given = None if keys is None else checked_new_keys(keys, len(array))
         with self.transaction() as connection:
             settings = schema.read(connection, self.name)
-            if self._expected not in (None, settings.model):  # another process has exchanged all vectors
+            if self._expected not in (None, settings.model):  # another process has replaced all vectors
                 raise mismatch(self.name, settings, array.shape[1], self._expected)
             if settings.dimension is None and len(array):
                 schema.write(connection, dimension=array.shape[1])
             elif settings.dimension is not None and array.shape[1] != settings.dimension:
                 raise mismatch(self.name, settings, array.shape[1])
-            measured(array, settings.metric)  # refuses zeros where only directions count
+            measured(array, settings.metric)  # refuses zero vectors for the metric "cosine"
             chosen = self._new_keys(connection, len(array)) if given is None else self._free(connection, given)
             if len(array):
                 rows.insert(connection, Block(chosen, array), self._storage.generation)
@@ -223,11 +284,19 @@ class FaceIndex:
         return given
 
     def remove(self, keys: npt.ArrayLike) -> None:
-        """Remove vectors, all or none, for good.
+        """Remove vectors permanently, all or none.
 
-        keys  (n,) whole numbers; one key counts as n = 1
+        Parameters
+        ----------
+        keys : (n,) array_like of int
+            One key counts as n = 1.
 
-        Raises UnknownFaceError if one is not there, and then removes nothing.
+        Raises
+        ------
+        UnknownFaceError
+            If a key does not exist; nothing is removed then.
+        IndexBusyError
+            If another writer does not finish in time.
         """
         gone = np.unique(checked_keys(keys))
         with self.transaction() as connection:
@@ -242,15 +311,26 @@ class FaceIndex:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, for vectors and for tables of the caller's own in the same database.
+        """Change vectors, and tables of the caller in the same database, in one transaction.
 
         `with index.transaction() as connection:` commits at the end and rolls back on an exception. `add` and
-        `remove` inside take part; a transaction inside another joins it (failing, it undoes only its own part).
-        Other threads and processes wait to write and see nothing of it before the end. Do not commit by hand, and
-        do not use `executescript`, which commits. Leave the tables `meta` (keys "index.*"), `vectors` and
-        `removals` to the index; `meta` may hold other keys.
+        `remove` inside take part. A nested transaction is part of the outer one; if it fails, only its own changes are
+        undone. Other threads and processes wait to write and see no change before the end.
 
-        Raises IndexBusyError when another writer does not finish in time.
+        Do not commit explicitly, and do not use `executescript`, which commits. Do not change the tables `vectors` and
+        `removals`, or keys of the table `meta` that begin with "index.".
+
+        Yields
+        ------
+        sqlite3.Connection
+            The writing connection.
+
+        Raises
+        ------
+        IndexBusyError
+            If another writer does not finish in time.
+        IndexFileError
+            If the index was opened for reading only or is closed.
         """
         with self._storage.transaction() as connection:
             yield connection
@@ -272,14 +352,14 @@ class FaceIndex:
         return self._storage.removal()
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        """`with index.reading() as connection:` several statements on one snapshot; it cannot write.
+        """Read several statements on one snapshot: `with index.reading() as connection:`.
 
-        Inside the thread's own transaction it is that transaction's connection.
+        The connection cannot write. Inside the thread's own transaction it is that transaction's connection.
         """
         return self._storage.reading()
 
     def adapt_reader(self, setup: Callable[[sqlite3.Connection], None]) -> None:
-        """Let `setup` make temporary tables and views on the connection of `reading`, now and whenever others wrote."""
+        """Let `setup` create temporary tables and views on the connection of `reading`, now and after changes."""
         self._storage.adapt_reader(setup)
 
     @property
@@ -287,7 +367,7 @@ class FaceIndex:
         """The SQLite connection for single reads; inside the thread's own transaction, that transaction's."""
         return self._storage.connection
 
-    # -- neighbours -------------------------------------------------------------------------------------------------
+    # -- search -----------------------------------------------------------------------------------------------------
 
     def search(
         self,
@@ -298,19 +378,37 @@ class FaceIndex:
         ef: int | None = None,
         only: npt.ArrayLike | None = None,
     ) -> Matches:
-        """The k nearest vectors of each query, nearest first.
+        """Find the k nearest vectors of each query.
 
-        vectors  (q, dimension); one vector (dimension,) counts as q = 1
-        k        fewer columns come back where the index holds fewer
-        exact    compare with every vector, whatever the size
-        ef       candidates of the graph search; more finds more and takes longer; None: as many as the recall wished
-                 for takes, as it was measured at the last `save` or `tune`
-        only     (n,) keys: answers are among these; those that are not there count for nothing
-        returns  keys (q, min(k, len)) int64; distances (q, min(k, len)) float32: squared L2, and with the metric
-                 "cosine" squared L2 of the vectors at unit length, which is 2 - 2 cosine (0 same, 4 opposite)
+        The search includes everything that other processes have committed. Inside the thread's own transaction it is
+        exact and includes the changes so far.
 
-        It sees what other processes have committed. Inside the thread's own transaction it is exact and sees what
-        that has changed. Raises VectorError (not finite, wrong shape) and IndexMismatchError (another dimension).
+        Parameters
+        ----------
+        vectors : (q, dimension) array_like
+            The queries; one vector (dimension,) counts as q = 1.
+        k : int, default 10
+            Number of neighbours.
+        exact : bool, default False
+            Compare with every vector, whatever the size of the index.
+        ef : int, optional
+            Candidates of the graph search; more candidates find more neighbours and take longer. Default: the number
+            measured for the recall of the options at the last `save` or `tune`.
+        only : (n,) array_like of int, optional
+            Search only among these keys; unknown keys are ignored.
+
+        Returns
+        -------
+        Matches
+            Keys (q, min(k, len)) int64 and distances (q, min(k, len)) float32, nearest first. Distances are squared L2;
+            for the metric "cosine" of the vectors at unit length, which is 2 - 2 cosine, from 0 (same) to 4 (opposite).
+
+        Raises
+        ------
+        VectorError
+            If a query is not finite, the shape is wrong, or `k` or `ef` is invalid.
+        IndexMismatchError
+            If the dimension differs.
         """
         array = checked_vectors(vectors)
         count = checked_count("k", k)
@@ -325,10 +423,14 @@ class FaceIndex:
         return self._searcher.search(queries, view, count, effort, wanted)
 
     def tune(self) -> Tuning | None:
-        """Measure how wide graph searches must be for the recall of the options, and use that from now on.
+        """Measure the search effort for the recall of the options and use it from now on.
 
-        `save` does it by itself, whenever it was not done yet or the number of vectors has changed by half since.
-        None where every search compares all, or where there are too few vectors to tell.
+        `save` calls this if it was not measured yet, or the number of vectors has changed by half since.
+
+        Returns
+        -------
+        Tuning or None
+            None if every search compares all vectors, or there are too few to measure.
         """
         return self._searcher.tune()
 
@@ -337,29 +439,39 @@ class FaceIndex:
             return schema.read(connection, self.name)
 
     def check(self) -> list[str]:
-        """Read everything on the disk and list what is wrong, a line each; empty for a healthy index."""
+        """Read everything on the disk; return one line per problem, none for a sound index."""
         with self._storage.reading() as connection:
             return rows.problems(connection, schema.read(connection, self.name).dimension)
 
     # -- maintenance ------------------------------------------------------------------------------------------------
 
     def exchange(self, blocks: Iterable[Block], *, model: str, dimension: int) -> None:
-        """Put other vectors in the place of all, as another model has made them; also inside a transaction.
+        """Replace all vectors by those of another model; may be called inside a transaction.
 
-        blocks     every key once, in any order; their vectors are (n, dimension)
+        Parameters
+        ----------
+        blocks : iterable of Block
+            Every key once, in any order, with vectors (n, dimension).
+        model : str
+            Name of the new embedder.
+        dimension : int
+            Length of its vectors.
 
-        Raises VectorError where a key is missing, unknown or given twice, and then changes nothing.
+        Raises
+        ------
+        VectorError
+            If a key is missing, unknown or repeated; nothing is changed then.
         """
         with self.transaction() as connection:
             exchange(connection, blocks, dimension, self.name, self._storage.generation)
-            # everything is younger than the log reaches, so every process with the old vectors reads all of them again
+            # everything is newer than the log, so every process with the old vectors reads all of them again
             schema.write(connection, log_floor=self._storage.generation, graph=None, graph_generation=0)
             schema.write(connection, model=model, dimension=dimension)
             self._storage.changed = True
         self._expected = model
 
     def rebuild_graph(self) -> None:
-        """Throw the graph away, in memory and on the disk, and make it again from the vectors if there are many."""
+        """Discard the graph in memory and on the disk; build it again from the vectors if there are many."""
         with self.transaction() as connection:
             schema.write(connection, graph=None, graph_generation=0)
             if self.folder is not None:
@@ -368,17 +480,40 @@ class FaceIndex:
         self.save()
 
     def rewrite(self, *, wait: float) -> None:
-        """Write the database again without its gaps; waits `wait` seconds for other writers, then IndexBusyError."""
+        """Rewrite the database without free pages.
+
+        Parameters
+        ----------
+        wait : float
+            Seconds to wait for other writers.
+
+        Raises
+        ------
+        IndexBusyError
+            If another process still writes then.
+        """
         self._storage.rewrite(wait=wait)
 
-    # -- the end ----------------------------------------------------------------------------------------------------
+    # -- closing ----------------------------------------------------------------------------------------------------
 
     def save(self) -> bool:
-        """Write the graph file, so that the next one who opens need not build it; nothing to do in memory.
+        """Write the graph file, so that it need not be built when the index is opened next.
 
-        Vectors are safe without it. Removed vectors are gone from every file afterwards, unless another process goes on
-        reading an older state of the database: after waiting for that for some seconds (the timeout, at most 5) the
-        answer is False and a warning is logged. The next `save`, or the next writer that closes, then finishes it.
+        Vectors are safe without it. Afterwards no file contains removed vectors, unless another process keeps reading
+        an older state of the database. In that case this waits for some seconds (the timeout, at most 5), logs a warning
+        and returns False; the next `save`, or the next writer that closes, completes the removal.
+
+        Returns
+        -------
+        bool
+            Whether all removed vectors are gone from the files.
+
+        Raises
+        ------
+        VectorError
+            If called inside a transaction.
+        IndexFileError
+            If the file cannot be written.
         """
         if self._storage.in_transaction:
             raise VectorError(f"{self.name} cannot be saved inside a transaction")
@@ -391,13 +526,13 @@ class FaceIndex:
         return clean
 
     def receipt(self) -> Receipt:
-        """What is left on the disk of vectors that were removed; nothing, after a `save` that says so."""
+        """Return which traces of removed vectors are left on the disk; none after a `save` that returned True."""
         return read_receipt(self._storage)
 
     def _remove_leftovers(self, folder: Path) -> None:
-        """Remove what killed writers of the graph file have left, before its hour where it may hold a removed vector.
+        """Remove temporary files of killed writers; recent ones only if they may contain a removed vector.
 
-        Removals that the graph file reflects count as done with: its writer has looked for leftovers then.
+        Removals that the graph file reflects need no check: its writer has removed leftovers then.
         """
         with self._storage.reading() as connection:
             reflected = schema.read(connection, self.name).graph_generation
@@ -405,7 +540,7 @@ class FaceIndex:
         graph_file.remove_leftovers(folder, any_age=self._removed or went > 0)
 
     def _tidy(self) -> bool:
-        """Empty the database's log; wait for readers only where a removed vector stands in it."""
+        """Empty the database's log; wait for readers only if it contains a removed vector."""
         clean = self._storage.tidy(wait=_LONGEST_WAIT if self._removed else 0)
         if self._removed and not clean:
             _log.warning(
@@ -413,13 +548,17 @@ class FaceIndex:
                 "the next one to open it for writing and close it removes them",
                 self.name,
             )
-        self._removed = False  # waited for and logged once
+        self._removed = False  # wait and log only once
         return clean
 
     def close(self, *, save: bool = True) -> None:
-        """Save if that is worth it (`save=False`: do not), and release the files; a second call does nothing.
+        """Release the files; a second call does nothing.
 
-        As with `save`, a removed vector that another process is still reading stays until the next writer closes.
+        Parameters
+        ----------
+        save : bool, default True
+            Save before, if that is worthwhile. As with `save`, a removed vector that another process is still reading
+            stays in the log until the next writer closes.
         """
         if self.closed:
             return
@@ -434,7 +573,7 @@ class FaceIndex:
             self._storage.close()
 
     def _worth_saving(self) -> bool:
-        """Whether the graph file lags behind so far, or still holds a removed vector, that it must be written."""
+        """Return whether the graph file is too old, or contains a removed vector, so that it must be written."""
         if self.folder is None or self.read_only or self._storage.in_transaction:
             return False
         with self._storage.reading() as connection:
@@ -444,9 +583,9 @@ class FaceIndex:
         if graph_file.is_stray(self.folder, settings.graph) or (settings.graph is not None and went > 0):
             return True
         if settings.graph is None or graph_file.digest(self.folder) != settings.graph:
-            return size > self._searcher.exact_limit  # no other process would make it: readers cannot
+            return size > self._searcher.exact_limit  # readers cannot write it
         if not (self._changed or self._searcher.has_graph):
-            return False  # who only looked at other things shall not wait for a graph
+            return False  # a process that did not search need not wait for a graph
         return self._searcher.graph_file_stale or came > max(_SAVE_AFTER, size // 1000)
 
     def __enter__(self) -> FaceIndex:

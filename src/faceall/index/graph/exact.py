@@ -9,14 +9,25 @@ import numpy as np
 from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Int64Array, Matches
 
-_CELLS = 4 << 20  # of the table of estimates at a time, 16 MiB
+_CELLS = 4 << 20  # elements of the matrix of estimates at a time, 16 MiB
 
 
 def nearest(queries: Float32Array, blocks: Iterable[Block], k: int) -> Matches:
-    """The k nearest of all rows in `blocks`; fewer where there are fewer rows. Ties go to the smaller key.
+    """Find the k nearest rows of each query by comparing with all of them.
 
-    queries  (q, dimension) float32
-    returns  keys and distances (q, min(k, rows)), squared L2
+    Parameters
+    ----------
+    queries : (q, dimension) float32
+        The queries.
+    blocks : iterable of Block
+        All rows.
+    k : int
+        Number of neighbours.
+
+    Returns
+    -------
+    Matches
+        Keys and squared L2 distances (q, min(k, rows)), nearest first; ties are ordered by key.
     """
     best = Matches(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32))
     for block in blocks:
@@ -42,10 +53,11 @@ def _nearest_in(queries: Float32Array, block: Block, k: int) -> Matches:
 
 
 def _candidates(queries: Float32Array, block: Block, k: int) -> Iterable[Int64Array]:
-    """Per query, the rows that can be among the k nearest.
+    """Return for each query the rows that can be among the k nearest.
 
-    |q|^2 + |v|^2 - 2 q.v is quick (one matrix product) but loses digits where vectors are long and near. So a row
-    is a candidate when its estimate is within the rounding error of the k-th best; the caller measures those exactly.
+    |q|^2 + |v|^2 - 2 q.v is fast (one matrix product) but loses precision if vectors are long and close together. So a
+    row is a candidate if its estimate is within the rounding error of the k-th best; the caller computes the exact
+    distances of the candidates.
     """
     lengths = np.einsum("ij,ij->i", queries, queries)
     estimates = lengths[:, None] + block.squares - 2 * (queries @ block.vectors.T)
@@ -56,7 +68,7 @@ def _candidates(queries: Float32Array, block: Block, k: int) -> Iterable[Int64Ar
 
 
 def merge(first: Matches, second: Matches, k: int) -> Matches:
-    """The k nearest of two answers to the same queries that have no key in common."""
+    """Return the k nearest of two results for the same queries that have no key in common."""
     if not first.keys.shape[1]:
         return second
     keys = np.concatenate((first.keys, second.keys), axis=1)

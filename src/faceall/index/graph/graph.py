@@ -14,23 +14,37 @@ from faceall.index.graph.tuning import FEW, Tuning
 from faceall.index.storage.locks import SharedLock
 from faceall.types import Float32Array, Int64Array, Matches
 
-_SMALLEST = 1024  # capacity
-_EFFORT = 200  # while nothing was measured
+_SMALLEST = 1024  # initial capacity
+_EFFORT = 200  # before the first measurement
 
 
 @dataclass(frozen=True)
 class GraphOptions:
     """How the graph is built and searched.
 
-    recall         the part of the true nearest that a search shall find, above 0 and below 1: whenever the graph is
-                   saved, the smallest `search_effort` that finds so many is measured on the vectors themselves
-    links          per vector and layer (hnswlib's M)
-    build_effort   candidates while inserting (ef_construction)
-    search_effort  candidates while searching (ef); None: the measured ones
-    threads        None: as many as the process may use
+    Parameters
+    ----------
+    recall : float, default 0.99
+        Share of the true nearest neighbours that a search should find, above 0 and below 1. When the graph is saved,
+        the smallest `search_effort` that reaches it is measured on the stored vectors.
+    links : int, default 24
+        Links per vector and layer (hnswlib's M).
+    build_effort : int, default 100
+        Candidates while inserting (hnswlib's ef_construction).
+    search_effort : int, optional
+        Candidates while searching (hnswlib's ef). Default: the measured number.
+    threads : int, optional
+        Threads of hnswlib. Default: as many as the process may use.
 
-    Of the combinations of 12, 16, 24, 32 and 100, 200 the defaults of `links` and `build_effort` took the least time
-    for an insertion and ten searches at a recall of 0.99, with 128 dimensions; with 512 they were within 6 % of that.
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+
+    Notes
+    -----
+    Of `links` 12, 16, 24, 32 and `build_effort` 100, 200, the defaults took the least time for one insertion and ten
+    searches at a recall of 0.99 in 128 dimensions; in 512 dimensions they were within 6 % of the best.
     """
 
     recall: float = 0.99
@@ -49,7 +63,7 @@ class GraphOptions:
 
     @property
     def thread_count(self) -> int:
-        """How many threads hnswlib gets."""
+        """The number of threads for hnswlib."""
         if self.threads:
             return self.threads
         allowed = getattr(os, "sched_getaffinity", None)
@@ -57,10 +71,21 @@ class GraphOptions:
 
 
 class Graph:
-    """A hierarchical navigable small world over squared L2 distances.
+    """A hierarchical navigable small world (HNSW) graph over squared L2 distances.
 
-    `generation` is the state of the database that it reflects; `live` its vectors that are not removed.
-    Searches run at the same time; a change waits for them.
+    Searches run concurrently; changes wait for them.
+
+    Attributes
+    ----------
+    generation : int
+        The generation of the database that the graph reflects.
+    live : int
+        Number of vectors that are not removed.
+
+    References
+    ----------
+    Malkov and Yashunin: Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
+    World graphs. TPAMI 2020.
     """
 
     def __init__(self, dimension: int, options: GraphOptions, *, capacity: int = 0) -> None:
@@ -79,9 +104,9 @@ class Graph:
 
     @classmethod
     def load(cls, path: Path, dimension: int, options: GraphOptions, *, live: int, generation: int) -> Graph | None:
-        """The graph in hnswlib's own file format, None if this hnswlib refuses it.
+        """Load a graph in hnswlib's file format; return None if this version of hnswlib refuses it.
 
-        Only ever call this on bytes whose checksum was verified.
+        Call this only with a file whose checksum was verified, because hnswlib does not check its contents.
         """
         self = cls.__new__(cls)
         self.dimension, self.generation, self.live = dimension, generation, live
@@ -89,7 +114,7 @@ class Graph:
         self._graph = _new(dimension)
         try:
             self._graph.load_index(str(path))
-        except RuntimeError:  # another release of it wrote the file
+        except RuntimeError:  # another version of hnswlib wrote the file
             return None
         self._configure(None)
         return self
@@ -102,7 +127,7 @@ class Graph:
 
     @property
     def tuning(self) -> Tuning | None:
-        """The measurement that decides how wide searches are, None while there is none."""
+        """The measurement that sets the search effort, None before the first one."""
         return self._tuning
 
     @tuning.setter
@@ -112,11 +137,11 @@ class Graph:
 
     @property
     def removed(self) -> int:
-        """How many removed vectors still take part in the graph as tombstone."""
+        """The number of tombstones: removed vectors that are still part of the graph."""
         return int(self._graph.get_current_count()) - self.live
 
     def keys(self) -> Int64Array:
-        """(n,) int64, the keys in no order, those of removed tombstone among them."""
+        """Return the keys (n,) int64 in any order, including those of tombstones."""
         with self._lock.shared():
             return np.array(self._graph.get_ids_list(), np.int64)
 
@@ -132,7 +157,7 @@ class Graph:
             self.live += len(keys)
 
     def remove(self, keys: Int64Array) -> None:
-        """Take keys (n,) out of all later answers; one that is not live, as damage can have it, is out already."""
+        """Turn keys (n,) into tombstones, which searches do not return; keys that are not live are skipped."""
         with self._lock.alone():
             for key in keys.tolist():
                 with suppress(RuntimeError):
@@ -140,7 +165,7 @@ class Graph:
                     self.live -= 1
 
     def effort_for(self, k: int) -> int:
-        """How many candidates a search for k neighbours has if it names none."""
+        """Return the default number of candidates of a search for k neighbours."""
         if k <= FEW:
             return self._effort
         if self._tuning is None or self._options.search_effort:
@@ -148,12 +173,29 @@ class Graph:
         return self._tuning.effort_for(k)
 
     def search(self, queries: Float32Array, k: int, effort: int | None = None) -> Matches | None:
-        """The k nearest of each query (q, dimension), k <= live; None where the graph does not reach so many."""
+        """Find the k nearest vectors of each query.
+
+        Parameters
+        ----------
+        queries : (q, dimension) float32
+            The queries.
+        k : int
+            Number of neighbours, at most `live`.
+        effort : int, optional
+            Number of candidates (hnswlib's ef). Default: `effort_for(k)`.
+
+        Returns
+        -------
+        Matches or None
+            Keys and squared L2 distances (q, k); None if the graph finds fewer.
+        """
         wanted = effort or self.effort_for(k)
         if wanted == self._effort:
             with self._lock.shared():
                 return self._query(queries, k)
-        if k <= self._effort < wanted <= self.live:  # a search for more finds as much as one with more candidates
+        if (
+            k <= self._effort < wanted <= self.live
+        ):  # a search for more neighbours is as good as one with more candidates
             with self._lock.shared():
                 found = self._query(queries, wanted)
             if found is not None:
@@ -169,18 +211,18 @@ class Graph:
         try:
             keys, distances = self._graph.knn_query(queries, k)
         except RuntimeError as error:
-            if "contiguous 2D array" in str(error):  # hnswlib's way to say that it found fewer
+            if "contiguous 2D array" in str(error):  # hnswlib's error if it finds fewer
                 return None
             raise
         return Matches(keys.view(np.int64), distances)
 
     def save(self, path: Path) -> None:
-        """Write hnswlib's own file format. Removed vectors are still in it: see `graph_file.scrub`."""
+        """Write the graph in hnswlib's file format; it still contains removed vectors, see `graph_file.scrub`."""
         with self._lock.shared():
             self._graph.save_index(str(path))
 
 
 def _new(dimension: int) -> Any:
-    import hnswlib  # late: small galleries never need it
+    import hnswlib  # imported late, because small galleries do not need it
 
     return hnswlib.Index(space="l2", dim=dimension)

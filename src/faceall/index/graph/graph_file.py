@@ -1,14 +1,14 @@
-"""faces.hnsw: a header of ours, then the graph in hnswlib's format. A cache: never trusted, never missed.
+"""faces.hnsw: our header, then the graph in hnswlib's format. The file is a cache and can be built again.
 
-The SHA-256 of a file that may be loaded stands in faces.db, so hnswlib (which can crash on a crafted file) only
-ever sees bytes that this index has written itself.
+faces.db contains the SHA-256 of the file that may be loaded, so hnswlib, which can crash on a crafted file, only
+reads files that this index has written itself.
 
     bytes   0..7    magic "FACEHNSW"
             8..15   version, dimension                     uint32, little endian
            16..23   metric (0 l2, 1 cosine), memory layout uint32
            24..39   count of live vectors, generation      uint64
-           40..55   recall wished, recall reached          float64   } what `tuning` has measured; zeros while it has
-           56..71   effort, effort_many, sample, 0         uint32    } not. A file of version 1 lacks these 40 bytes
+           40..55   wanted recall, reached recall          float64   } the measurement of `tuning`; zeros before the
+           56..71   effort, effort_many, sample, 0         uint32    } first. Version 1 does not have these 40 bytes
            72..79   count of vectors at the measurement    uint64    }
            80..111  SHA-256 of all bytes before it and of the graph
           112..     the graph
@@ -37,18 +37,18 @@ from faceall.index.graph.tuning import Tuning
 GRAPH = "faces.hnsw"
 MAGIC = b"FACEHNSW"
 VERSION = 2
-_LAYOUT = struct.calcsize("P") + (100 if sys.byteorder == "big" else 0)  # hnswlib writes its memory as it is
+_LAYOUT = struct.calcsize("P") + (100 if sys.byteorder == "big" else 0)  # hnswlib writes its memory unchanged
 _FIELDS = struct.Struct("<8sIIIIQQ")
 _TUNING = struct.Struct("<ddIIIIQ")
-_SIZES = {1: _FIELDS.size, VERSION: _FIELDS.size + _TUNING.size}  # of a header without its digest, by version
+_SIZES = {1: _FIELDS.size, VERSION: _FIELDS.size + _TUNING.size}  # version -> size of a header without its digest
 _DIGEST = hashlib.sha256().digest_size
 _CHUNK = 4 << 20
-_LEFTOVER_AGE = 3600.0  # seconds after which a temporary file has no writer any more
+_LEFTOVER_AGE = 3600.0  # seconds after which a temporary file counts as left behind
 
 
 @dataclass(frozen=True)
 class Header:
-    """What faces.hnsw says about itself."""
+    """The header of faces.hnsw: the graph's dimension, metric, number of live vectors, generation and tuning."""
 
     dimension: int
     metric: str
@@ -57,7 +57,7 @@ class Header:
     tuning: Tuning | None = None
 
     def pack(self) -> bytes:
-        """The bytes of the file that stand before the digest."""
+        """Return the bytes of the file before the digest."""
         metric = 0 if self.metric == "l2" else 1
         fields = _FIELDS.pack(MAGIC, VERSION, self.dimension, metric, _LAYOUT, self.count, self.generation)
         found = self.tuning
@@ -68,7 +68,7 @@ class Header:
 
     @classmethod
     def unpack(cls, data: bytes) -> Header | None:
-        """The header at the beginning of `data`, None if this version, on this machine, cannot use the file."""
+        """Return the header in `data`; None if this version on this machine cannot use the file."""
         if len(data) < _FIELDS.size:
             return None
         magic, version, dimension, metric, layout, count, generation = _FIELDS.unpack_from(data)
@@ -103,9 +103,9 @@ class _Head(NamedTuple):
 
 @contextmanager
 def scratch_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """An unnamed file that vanishes with the process: its path for hnswlib and the open file.
+    """Yield a temporary file that is removed with the process: its path for hnswlib, and the open file.
 
-    In memory where the system has that (Linux), else a temporary file in `folder`.
+    It is in memory if the system supports that (Linux), otherwise in `folder`.
     """
     if hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("faceall-graph"), "w+b") as file:
@@ -121,7 +121,7 @@ def scratch_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 def digest(folder: Path) -> bytes | None:
-    """The SHA-256 that the header of the graph file gives (not verified), None without a usable header."""
+    """Return the SHA-256 in the header of the graph file, not verified; None without a usable header."""
     try:
         with open(folder / GRAPH, "rb") as file:
             head = _Head.read(file)
@@ -131,7 +131,7 @@ def digest(folder: Path) -> bytes | None:
 
 
 def shortfall(folder: Path) -> str | None:
-    """Where the graph file says of itself that it cannot find what was wished: a line about that."""
+    """Return a message if the graph file does not reach the wanted recall, according to its header."""
     try:
         with open(folder / GRAPH, "rb") as file:
             head = _Head.read(file)
@@ -141,14 +141,26 @@ def shortfall(folder: Path) -> str | None:
 
 
 def is_stray(folder: Path, expected: bytes | None) -> bool:
-    """Whether there is a graph file that is not the one with SHA-256 `expected`, as it says itself."""
+    """Return whether there is a graph file whose header has another SHA-256 than `expected`."""
     return (folder / GRAPH).exists() and (expected is None or digest(folder) != expected)
 
 
 def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header | None:
-    """Copy the graph of `folder` into `target` if it is the one with SHA-256 `expected`; None if it is not.
+    """Copy the graph of `folder` into `target` and verify the copy, which cannot change afterwards.
 
-    What was verified is the copy, so it cannot change afterwards.
+    Parameters
+    ----------
+    folder : Path
+        The folder of the index.
+    expected : bytes
+        The SHA-256 of the file.
+    target : BinaryIO
+        Receives the graph.
+
+    Returns
+    -------
+    Header or None
+        None if the file is missing or has another SHA-256.
     """
     try:
         with open(folder / GRAPH, "rb") as file:
@@ -159,7 +171,7 @@ def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header |
             while chunk := file.read(_CHUNK):
                 found.update(chunk)
                 target.write(chunk)
-    except OSError:  # not there, or not readable: then it is built again
+    except OSError:  # missing or unreadable: the graph is built again
         return None
     target.flush()
     return head.header if found.digest() == expected else None
@@ -167,7 +179,18 @@ def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header |
 
 @contextmanager
 def written(folder: Path, header: Header, graph: BinaryIO) -> Iterator[tuple[Path, bytes]]:
-    """A synced temporary sibling of faces.hnsw holding `graph`, and its SHA-256; gone afterwards unless renamed."""
+    """Write a graph to a synced temporary file beside faces.hnsw; it is removed at the end unless it was renamed.
+
+    Yields
+    ------
+    (Path, bytes)
+        The file and its SHA-256.
+
+    Raises
+    ------
+    IndexFileError
+        If it cannot be written.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{GRAPH}.", dir=folder)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -191,7 +214,7 @@ def written(folder: Path, header: Header, graph: BinaryIO) -> Iterator[tuple[Pat
 
 
 def publish(temporary: Path, folder: Path) -> bool:
-    """Put a written file in its place and make that lasting; False if another process has taken it away."""
+    """Rename a written file to faces.hnsw and sync the folder; return False if another process has removed it."""
     try:
         os.replace(temporary, folder / GRAPH)
     except FileNotFoundError:
@@ -201,7 +224,13 @@ def publish(temporary: Path, folder: Path) -> bool:
 
 
 def discard(folder: Path) -> None:
-    """Remove the graph file. Raises IndexFileError."""
+    """Remove the graph file if there is one.
+
+    Raises
+    ------
+    IndexFileError
+        If it cannot be removed.
+    """
     try:
         os.unlink(folder / GRAPH)
         sync_folder(folder)
@@ -212,10 +241,15 @@ def discard(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path, *, any_age: bool) -> None:
-    """Remove temporary files of writers that were killed.
+    """Remove temporary files of killed writers.
 
-    any_age  also those younger than an hour: a vector was removed that they may hold. Where one belongs to a
-             writer that is still at work, `publish` makes that writer write it again.
+    Parameters
+    ----------
+    folder : Path
+        The folder of the index.
+    any_age : bool
+        Remove also files younger than an hour, because they may contain a removed vector. If the writer of such a file
+        is still running, `publish` returns False and the file is written again.
     """
     for path in folder.glob(f".{GRAPH}.*"):
         with suppress(OSError):
@@ -224,10 +258,22 @@ def remove_leftovers(folder: Path, *, any_age: bool) -> None:
 
 
 def scrub(graph: BinaryIO, dimension: int) -> bool:
-    """Overwrite the removed vectors in a graph that hnswlib wrote; False if its layout is not the known one.
+    """Overwrite the removed vectors in a graph that hnswlib wrote.
 
-    A removed vector stays in the graph as a tombstone. Here it takes the numbers of its first linked neighbour that
-    is not removed, or zeros: near enough to lead searches the same way, and nothing of the removed face is left.
+    A removed vector stays in the graph as a tombstone. Its values are replaced by those of its first linked neighbour
+    that is not removed, or by zeros: searches take nearly the same path, and nothing of the removed face is left.
+
+    Parameters
+    ----------
+    graph : BinaryIO
+        The open file, which is changed.
+    dimension : int
+        Length of a vector.
+
+    Returns
+    -------
+    bool
+        False if the layout of the file is unknown.
     """
     graph.seek(0)
     head = _GraphHead.read(graph)
@@ -249,7 +295,7 @@ def scrub(graph: BinaryIO, dimension: int) -> bool:
 
 @dataclass(frozen=True)
 class _GraphHead:
-    """The beginning of hnswlib's format: sizes and offsets of the lowest layer's elements."""
+    """The header of hnswlib's format: sizes and offsets of the elements of the lowest layer."""
 
     level0_offset: int
     count: int
@@ -269,6 +315,6 @@ class _GraphHead:
         return cls(level0, count, element, label, offset)
 
     def fits(self, dimension: int) -> bool:
-        """Whether an element is: 4 bytes of counts and flags, links, the vector, a key of 8 bytes."""
+        """Return whether an element has 4 bytes of counts and flags, links, the vector and a key of 8 bytes."""
         vector = self.label_offset - self.data_offset
         return self.level0_offset == 0 and vector == 4 * dimension and self.element == self.label_offset + 8

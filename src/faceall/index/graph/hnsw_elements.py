@@ -1,7 +1,7 @@
-"""Reads the vectors out of a file of hnswlib, without hnswlib: that can crash on a damaged one, this cannot.
+"""Read the vectors in a file of hnswlib without hnswlib, which can crash on a damaged file.
 
-The file holds, in the machine's byte order: seven numbers of 8 bytes and four of 4 that give sizes and places, then the
-elements of the lowest layer, each: links, the vector as float32, a label of 8 bytes. Upper layers follow.
+The file contains, in the byte order of the machine: a header of sizes and offsets (`_HEAD`), then the elements of the
+lowest layer, each with its links, the vector as float32 and a label of 8 bytes, then the upper layers.
 """
 
 from __future__ import annotations
@@ -17,22 +17,29 @@ from faceall.errors import IndexDamagedError
 from faceall.types import Array
 
 _HEAD = struct.Struct("=6QiI3QdQ")
-_CHUNK = 1 << 14  # elements that are read at once
-_LONGEST = 65_536  # numbers per vector
+_CHUNK = 1 << 14  # elements read at a time
+_LONGEST = 65_536  # dimensions
 _MOST_LINKS = 10_000
-_ROOM = 1 << 12  # elements that a graph may have memory for although it does not hold them
-_STEEPEST = 10.0  # of the layers: 1 / ln(links), and links are two at least
+_ROOM = 1 << 12  # free capacity of a graph that is always accepted
+_STEEPEST = 10.0  # limit of the level multiplier 1 / ln(links), where links >= 2
 
 
 @dataclass(frozen=True, eq=False)
 class Elements:
-    """What a graph holds; the arrays are views of the file.
+    """The elements of a graph; the arrays are views of the file.
 
-    labels   (n,) uint64
-    vectors  (n, dimension) float32, not aligned
-    removed  (n,) bool, marked as deleted
-    links    M, the number of links that the graph was built with
-    build_effort  ef_construction
+    Attributes
+    ----------
+    labels : (n,) uint64
+        Keys.
+    vectors : (n, dimension) float32
+        Not aligned.
+    removed : (n,) bool
+        Whether an element is marked as deleted.
+    links : int
+        hnswlib's M.
+    build_effort : int
+        hnswlib's ef_construction.
     """
 
     labels: Array
@@ -43,9 +50,9 @@ class Elements:
 
 
 def is_loadable(file: BinaryIO, dimension: int) -> bool:
-    """Whether hnswlib can load an open file: every size, count and place in it fits the others.
+    """Return whether hnswlib can load an open file: all sizes, counts and offsets are consistent.
 
-    hnswlib trusts these numbers and would read beyond its memory, or ask for more than there is.
+    hnswlib does not check them, and could read beyond its memory or allocate too much.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -53,7 +60,7 @@ def is_loadable(file: BinaryIO, dimension: int) -> bool:
     if len(head) < _HEAD.size:
         return False
     level0, room, count, element, label, data, top, entry, upper, lower, links, scale, effort = _HEAD.unpack(head)
-    honest = (
+    consistent = (
         level0 == 0
         and 0 < links <= _MOST_LINKS
         and (upper, lower) == (links, 2 * links)
@@ -63,9 +70,9 @@ def is_loadable(file: BinaryIO, dimension: int) -> bool:
         and count <= room <= max(_ROOM, 2 * count)
         and count * element <= size - _HEAD.size
         and 0 < effort <= _MOST_LINKS
-        and 0 < scale < _STEEPEST  # a NaN is not
+        and 0 < scale < _STEEPEST  # False for NaN
     )
-    if not honest:
+    if not consistent:
         return False
     if not count:
         return top == -1 and size == _HEAD.size
@@ -78,7 +85,7 @@ def is_loadable(file: BinaryIO, dimension: int) -> bool:
 
 
 def _links_fit(file: BinaryIO, count: int, element: int, most: int) -> bool:
-    """Whether every element of the lowest layer has no more links than fit, each to an element."""
+    """Return whether the links of the lowest layer are within their limit and point to elements."""
     file.seek(_HEAD.size)
     for start in range(0, count, _CHUNK):
         number = min(_CHUNK, count - start)
@@ -93,14 +100,14 @@ def _links_fit(file: BinaryIO, count: int, element: int, most: int) -> bool:
 
 
 def _upper_links_fit(file: BinaryIO, start: int, levels: dict[int, int], count: int, most: int) -> bool:
-    """Whether the links of the upper layers lead to elements that stand in the same layer."""
+    """Return whether the links of the upper layers point to elements of the same layer."""
     heights = np.zeros(count, np.int64)
     heights[list(levels)] = list(levels.values())
     file.seek(start)
     words = np.frombuffer(file.read(), "<u4")
     place = before = 0
     for element, layers in levels.items():  # in the order of the file
-        place += element - before + 1  # one word for each element without upper layers, and this one's size
+        place += element - before + 1  # one word per element without upper layers, and the size of this one
         lists = words[place : place + layers * (most + 1)].reshape(layers, most + 1)
         counts = lists[:, 0] & 0xFFFF
         if counts.max() > most:
@@ -115,9 +122,9 @@ def _upper_links_fit(file: BinaryIO, start: int, levels: dict[int, int], count: 
 
 
 def _levels(file: BinaryIO, start: int, end: int, count: int, step: int) -> dict[int, int] | None:
-    """The highest layer of the elements that stand in more than the lowest; None where the sizes do not fit.
+    """Return element -> highest layer for elements in upper layers; None if the sizes are inconsistent.
 
-    Every element has a number, of bytes, and so many bytes of links, `step` for a layer.
+    Every element has a size in bytes, then as many bytes of links, `step` per layer.
     """
     if (end - start) % 4:
         return None
@@ -141,17 +148,35 @@ def _levels(file: BinaryIO, start: int, end: int, count: int, step: int) -> dict
 
 
 def read_elements(file: BinaryIO, name: str) -> Elements:
-    """The elements in an open file. Raises IndexDamagedError, which calls the file `name`."""
+    """Read the elements in an open file.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        A file of hnswlib.
+    name : str
+        The file's name for messages.
+
+    Returns
+    -------
+    Elements
+        Views of the file.
+
+    Raises
+    ------
+    IndexDamagedError
+        If it is not such a file, or is damaged.
+    """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:
-        raise IndexDamagedError(f"{name}: is no index of hnswlib: it has {size} bytes")
+        raise IndexDamagedError(f"{name}: is not an index of hnswlib: it has {size} bytes")
     level0, _, count, element, label, data, _, _, _, _, links, _, build_effort = _HEAD.unpack(head)
     numbers, rest = divmod(label - data, 4)
     sensible = level0 == 0 and not rest and 0 < numbers <= _LONGEST and element == label + 8 and data >= 4
     if not sensible or not 0 < links <= _MOST_LINKS or count * element > size - _HEAD.size:
-        raise IndexDamagedError(f"{name}: is no index of hnswlib, or is damaged: its sizes do not fit together")
+        raise IndexDamagedError(f"{name}: is not an index of hnswlib, or is damaged: its sizes are inconsistent")
     layout = np.dtype(
         {
             "names": ["flags", "vector", "label"],

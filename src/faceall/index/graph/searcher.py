@@ -1,7 +1,7 @@
-"""What a process holds in memory to search: all vectors of a small index, the graph of a large one.
+"""Search from memory: all vectors of a small index, the graph of a large one.
 
-It follows the database and nothing else. A change, whether of this process or of another, is seen here once it is
-committed: the rows that came and went since `generation` are read and applied.
+The memory follows the database. Changes of this and of other processes become visible when they are committed: the rows
+added and removed since `generation` are read and applied.
 """
 
 from __future__ import annotations
@@ -32,28 +32,30 @@ from faceall.types import Float32Array, Int64Array, Matches
 _log = logging.getLogger(__name__)
 
 EXACT_LIMIT = 10_000
-"""Up to so many vectors all are compared; above, the graph is faster and its building pays."""
+"""Number of vectors up to which searches compare all of them; above, a graph is faster and worth building."""
 
-_COMPACT_SHARE = 4  # rebuild when more than one in four of the live number is a removed tombstone
-_BUILD_AFTER = 64  # searches of a reader that cannot keep a graph: building takes as long as some hundred of them
-_FRESH_SHARE = 100  # one in so many vectors is added to a graph as quickly as all are compared
-_FRESH = 256  # added to a graph in no time
-_TAIL_PART = 32  # vectors that are added to a graph before others may search it again
-_TAIL_SECONDS = 0.05  # that one search spends on what the graph lacks
-_TAIL_LIMIT = 50_000  # vectors that are kept beside the graph, compared one by one until it has taken them up
-_LOG_LIMIT = 1_000  # removals that are remembered at least
-_SAVE_ATTEMPTS = 5  # while other processes go on removing
-_LATE_FILE = (0.05, 0.2, None)  # seconds to wait for another process that is just replacing the graph file
+_COMPACT_SHARE = 4  # rebuild if there are more tombstones than a quarter of the live vectors
+_BUILD_AFTER = (
+    64  # searches before a reader, which cannot save a graph, builds one: it takes as long as some hundred searches
+)
+_FRESH_SHARE = 100  # adding 1 / 100 of the vectors to a graph takes as long as comparing all
+_FRESH = 256  # vectors that are added to a graph at once
+_TAIL_PART = 32  # vectors added to a graph at a time, between which others may search it
+_TAIL_SECONDS = 0.05  # that one search spends on adding the tail to the graph
+_TAIL_LIMIT = 50_000  # vectors of the tail, which are compared exactly until they are in the graph
+_LOG_LIMIT = 1_000  # removals that the log keeps at least
+_SAVE_ATTEMPTS = 5  # while other processes keep removing
+_LATE_FILE = (0.05, 0.2, None)  # seconds to wait for another process that is replacing the graph file
 
 
 class _GraphWantedError(Exception):
-    """A graph has to be built from all vectors before there is anything to bring up to date."""
+    """A graph has to be built from all vectors first."""
 
 
 class View(NamedTuple):
-    """What one search uses: the settings, and the vectors or the graph (neither: look into the database).
+    """The data of one search: the settings, and the vectors or the graph (neither: search the database).
 
-    tail  what the graph lacks; empty but for a moment after many vectors came at once
+    `tail` has the vectors that are not in the graph yet, after many were added at once.
     """
 
     settings: schema.Settings
@@ -76,13 +78,13 @@ class Searcher:
         self._matrix: Block | None = None
         self._graph: Graph | None = None
         self._tail: Block | None = None
-        self._postponed = False  # whether there should be a graph in memory, and is none
+        self._postponed = False  # whether there is no graph in memory although there should be one
         self._searches = 0  # since then
-        self._builder: int | None = None  # the thread that builds a graph; others compare all vectors meanwhile
+        self._builder: int | None = None  # the thread that builds a graph; others use exact search in the meantime
         self._built = threading.Condition(self._lock)
-        self._apart = False  # whether a graph may be built while others have the lock
-        self._fresh: Graph | None = None  # what it has built, for the next look into the database
-        self.graph_file_stale = False  # whether the graph had to be built although there should have been a file
+        self._apart = False  # whether a graph may be built while others hold the lock
+        self._fresh: Graph | None = None  # the graph it has built, for the next update
+        self.graph_file_stale = False  # whether the graph had to be built although there should be a file
 
     @property
     def has_graph(self) -> bool:
@@ -90,21 +92,27 @@ class Searcher:
         return self._graph is not None
 
     def invalidate(self) -> None:
-        """Look into the database before the next answer (it is notified when this process has committed)."""
+        """Check the database before the next search; called when this process has committed."""
         self._stamp = None
 
     def forget(self) -> None:
-        """Let go of everything in memory: the next answer begins with the database."""
+        """Drop everything in memory; the next search reads the database."""
         with self._lock:
             self._stamp = self._settings = self._matrix = self._graph = None
             self._postponed = False
 
     def sync(self, *, exact: bool = False, wait: bool = False) -> View:
-        """Catch up with the database; what is in memory then.
+        """Update the memory from the database and return it.
 
-        Nothing is inside the thread's own transaction, nor where all of a large index shall be compared (`exact`),
-        nor at the first searches of a reader for which there is no graph file, nor while another thread builds the
-        graph, unless the caller wants to `wait` for it.
+        The view has neither vectors nor a graph inside the thread's own transaction, for an exact search of a large
+        index, for the first searches of a reader without a graph file, and while another thread builds the graph.
+
+        Parameters
+        ----------
+        exact : bool
+            Whether the search compares all vectors.
+        wait : bool
+            Wait while another thread builds the graph.
         """
         if self._storage.in_transaction:
             return View(schema.read(self._storage.connection, self._storage.name), None, None)
@@ -124,7 +132,7 @@ class Searcher:
             self._build()
 
     def _build(self) -> None:
-        """Make a graph of one state of the database, while others search, add and remove."""
+        """Build a graph from a snapshot of the database, while others search, add and remove."""
         graph = None
         try:
             with stored.apart(self._storage) as (settings, count, blocks):
@@ -139,7 +147,7 @@ class Searcher:
                 self._built.notify_all()
 
     def _caught_up(self) -> View:
-        """What is in memory, after everything was applied that the database has and this lacks."""
+        """Apply the changes in the database and return the view."""
         with self._lock:
             stamp = self._storage.stamp()
             self._searches += self._postponed
@@ -147,7 +155,7 @@ class Searcher:
                 if self._view.tail is None:
                     return self._view
             else:
-                self._view = None  # should reading fail halfway, look again the next time
+                self._view = None  # if reading fails halfway, check again the next time
                 self._catch_up()
                 self._stamp = stamp
             self._shorten_tail(_TAIL_SECONDS)
@@ -156,22 +164,38 @@ class Searcher:
             return self._view
 
     def _settings_of_large(self) -> schema.Settings | None:
-        """The settings of an index above the limit, None below it."""
+        """Return the settings of an index above the limit, None below it."""
         with self._storage.reading() as connection:
             if rows.count(connection) <= self.exact_limit:
                 return None
             return schema.read(connection, self._storage.name)
 
     def _building_pays(self) -> bool:
-        """Whether a graph is worth its building: it will be saved for the others, or it was missed often enough."""
+        """Return whether building a graph is worthwhile: it can be saved, or there were enough searches without it."""
         return not self._storage.read_only or self._searches >= _BUILD_AFTER
 
     def search(
         self, queries: Float32Array, view: View, k: int, effort: int | None = None, only: Int64Array | None = None
     ) -> Matches:
-        """The k nearest; exact where the index is small, where k is near its size, and where the graph falls short.
+        """Find the k nearest; exactly if the index is small, k is near its size or the graph finds too few.
 
-        only  answers are among these keys, ascending; None: among all
+        Parameters
+        ----------
+        queries : (q, dimension) float32
+            The queries, at unit length for the metric "cosine".
+        view : View
+            The result of `sync`.
+        k : int
+            Number of neighbours.
+        effort : int, optional
+            Candidates of the graph search.
+        only : (n,) int64, optional
+            Search only among these keys, ascending.
+
+        Returns
+        -------
+        Matches
+            Keys and squared L2 distances, nearest first.
         """
         if view.graph is None or k * 2 > view.graph.live or (only is not None and len(only) <= self.exact_limit):
             return self.search_exactly(queries, view, k, only)
@@ -188,17 +212,17 @@ class Searcher:
         return self.search_exactly(queries, view, k) if found is None else found
 
     def _search_graph(self, queries: Float32Array, view: View, k: int, effort: int | None) -> Matches | None:
-        """The k nearest by the graph, and by comparing what it lacks; None where it does not reach so many."""
+        """Search the graph and the tail; None if the graph finds too few."""
         assert view.graph is not None
         found = view.graph.search(queries, k, effort)
         if found is None or view.tail is None:
             return found
-        added_since = np.isin(found.keys, view.tail.keys)  # by another thread, meanwhile
+        added_since = np.isin(found.keys, view.tail.keys)  # by another thread in the meantime
         found = Matches(found.keys, np.where(added_since, np.float32(np.inf), found.distances))
         return exact.merge(found, exact.nearest(queries, [view.tail], k), k)
 
     def search_exactly(self, queries: Float32Array, view: View, k: int, only: Int64Array | None = None) -> Matches:
-        """The k nearest of all: those in memory, else those in the database as the calling thread sees it."""
+        """Compare with all vectors, in memory or in the database as the calling thread sees it."""
         if view.matrix is not None:
             return exact.nearest(queries, [view.matrix if only is None else view.matrix.among(only)], k)
         if only is not None:
@@ -215,7 +239,7 @@ class Searcher:
             time.sleep(pause)
 
     def _awaits_file(self, settings: schema.Settings) -> bool:
-        """Whether the graph file is another than the database says: another process may be replacing it right now."""
+        """Return whether the graph file differs from the database's checksum, so another process may be replacing it."""
         folder = self._storage.folder
         if self._graph is not None or settings.graph is None or folder is None:
             return False
@@ -224,25 +248,25 @@ class Searcher:
     def _update(self, connection: sqlite3.Connection, settings: schema.Settings) -> None:
         seen = self._settings.generation if self._settings and not self._postponed else -1
         if settings.generation != seen and settings.dimension is not None:
-            self._settings = None  # should reading fail halfway, start afresh the next time
+            self._settings = None  # if reading fails halfway, start from nothing the next time
             if seen < max(settings.log_floor, 0) or not self._can_follow(connection, seen):
                 seen = self._begin(connection, settings)
             self._apply(connection, settings, seen)
         self._settings = settings
 
     def _can_follow(self, connection: sqlite3.Connection, seen: int) -> bool:
-        """Whether what is in memory is worth bringing up to date, rather than being read again."""
+        """Return whether updating the memory is better than reading everything again."""
         came, went = rows.changes_since(connection, seen)
         if self._graph is not None:
             return not self._needs_rebuild(self._graph, went)
         return self._matrix is not None and len(self._matrix) + came <= self.exact_limit
 
     def _needs_rebuild(self, graph: Graph, went: int) -> bool:
-        """Whether so many tombstone are removed vectors that a new graph is better."""
+        """Return whether there are so many tombstones that a new graph is better."""
         return graph.removed + went > max(self.exact_limit, graph.live // _COMPACT_SHARE)
 
     def _begin(self, connection: sqlite3.Connection, settings: schema.Settings) -> int:
-        """Start from nothing, or from the graph file; the generation that this reflects."""
+        """Start from nothing or from the graph file; return the generation that this reflects."""
         assert settings.dimension is not None
         self._matrix = self._graph = self._tail = None
         self._postponed = False
@@ -266,14 +290,14 @@ class Searcher:
         return graph.generation
 
     def _take_fresh(self, settings: schema.Settings) -> Graph | None:
-        """The graph that a thread has just built, if the database can still follow it."""
+        """Return the graph that a thread has just built, if the log of removals still reaches back to it."""
         fresh, self._fresh = self._fresh, None
         if fresh is None or fresh.dimension != settings.dimension:
             return None
         return fresh if settings.log_floor <= fresh.generation <= settings.generation else None
 
     def _load(self, settings: schema.Settings) -> Graph | None:
-        """The graph of the file, None without a file or where it is not the one that was saved last."""
+        """Load the graph file; None if there is none, or it is not the one that was saved last."""
         folder, dimension = self._storage.folder, settings.dimension
         if folder is None or dimension is None or settings.graph is None:
             return None
@@ -303,7 +327,7 @@ class Searcher:
     def _bring_to_graph(
         self, graph: Graph, removed: Int64Array, came: Iterator[Block], settings: schema.Settings
     ) -> None:
-        """Remove at once; insert a few at once, all into a new graph, and leave many others to the next searches."""
+        """Remove vectors; add a few, or all to a new graph, at once, and leave many to the next searches as the tail."""
         tail = self._tail or Block.empty(graph.dimension)
         waiting = np.isin(removed, tail.keys)
         graph.remove(removed[~waiting])
@@ -317,7 +341,7 @@ class Searcher:
         self._tail = tail if len(tail) else None
 
     def _shorten_tail(self, seconds: float) -> None:
-        """Insert what the graph lacks, for so long at most."""
+        """Add the tail to the graph, for at most `seconds`."""
         deadline = time.monotonic() + seconds
         while self._graph is not None and self._tail is not None:
             part, rest = self._tail.split(_TAIL_PART)
@@ -327,7 +351,7 @@ class Searcher:
                 return
 
     def save(self) -> None:
-        """Write the graph file (or remove it, where the index is small), and forget removals that all may know."""
+        """Write the graph file, or remove it if the index is small, and shorten the log of removals."""
         for _ in range(_SAVE_ATTEMPTS):
             graph = self._follow_wholly().graph
             if graph is None:
@@ -339,7 +363,7 @@ class Searcher:
                 return
 
     def _follow_wholly(self) -> View:
-        """Catch up until the graph lacks nothing; others search in between."""
+        """Update until the tail is empty; others search in between."""
         while (view := self.sync(wait=True)).tail is not None:
             pass
         return view
@@ -348,7 +372,7 @@ class Searcher:
         return graph.tuning is not None and graph.tuning.fits(self._options.recall, graph.live)
 
     def tune(self) -> Tuning | None:
-        """Measure how wide searches of the graph must be for the wished recall, and use that from now on."""
+        """Measure the search effort for the wanted recall and use it from now on; None without a graph."""
         view = self._follow_wholly()
         if view.graph is None:
             return None
@@ -371,7 +395,7 @@ class Searcher:
             self._shorten_log(connection, settings, settings.generation)
 
     def _save_graph(self, graph: Graph) -> bool:
-        """Write and publish the graph file; False if another process has removed a vector, or that file, meanwhile."""
+        """Write and publish the graph file; False if another process has removed a vector or that file meanwhile."""
         folder = self._storage.folder
         if folder is None:
             return True
@@ -395,7 +419,7 @@ class Searcher:
         with self._storage.transaction() as connection:
             settings = schema.read(connection, self._storage.name)
             if rows.removed_since(connection, header.generation).size or header.generation < settings.log_floor:
-                return False  # the file would bring a removed face back to the disk
+                return False  # the file would contain a removed face
             if not graph_file.publish(temporary, folder):
                 return False
             self.graph_file_stale = False

@@ -1,4 +1,4 @@
-"""Brings the stored vectors and the graph before `tuning`."""
+"""Measure the search effort of a graph on the stored vectors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from faceall.index.storage.rows import Block
 from faceall.index.storage.schema import Settings
 from faceall.types import Float32Array, Int64Array
 
-_UNIT = 1e-3  # by how much the squared length of a unit vector may be off
+_UNIT = 1e-3  # tolerance of the squared length of a unit vector
 
 
 def tuned(storage: Storage, settings: Settings, graph: Graph, recall: float) -> Tuning | None:
-    """What `graph` needs for `recall` on the vectors of `storage`; None where there are too few to tell.
+    """Measure the search effort that `graph` needs for `recall`, while others search and write.
 
-    Others search and write meanwhile.
+    Returns
+    -------
+    Tuning or None
+        None if there are too few vectors.
     """
     keys = graph.keys()
     sample = np.random.default_rng(0).choice(keys, min(tuning.SAMPLE, len(keys)), replace=False)
@@ -31,14 +34,14 @@ def tuned(storage: Storage, settings: Settings, graph: Graph, recall: float) -> 
 
 
 def _questions(storage: Storage, settings: Settings, graph: Graph, chosen: Block) -> tuple[Float32Array, Int64Array]:
-    """What unseen faces would be like, and the keys each was made of; none where the graph has too few vectors."""
+    """Return simulated unseen vectors and the keys each was made of; none if the graph has too few vectors."""
     found = graph.search(chosen.vectors, 2) if len(chosen) and graph.live > 1 else None
     if found is None:
         return np.zeros((0, graph.dimension), np.float32), np.zeros((0, 2), np.int64)
     others = np.where(found.keys[:, 0] == chosen.keys, found.keys[:, 1], found.keys[:, 0])
     partners = _collected(storage, settings, np.unique(others))
     place = np.searchsorted(partners.keys, others)
-    there = np.isin(others, partners.keys)  # another process may have removed one at this moment
+    there = np.isin(others, partners.keys)  # another process may have removed one in the meantime
     neighbours = partners.vectors[place[there]]
     directions = bool((abs(chosen.squares - 1) < _UNIT).all())
     origins = np.stack((chosen.keys[there], others[there]), axis=1)
@@ -46,5 +49,5 @@ def _questions(storage: Storage, settings: Settings, graph: Graph, chosen: Block
 
 
 def _collected(storage: Storage, settings: Settings, keys: Int64Array) -> Block:
-    """The rows of those `keys` that are still there, by key."""
+    """Return the rows of `keys` that still exist, ordered by key."""
     return Block.joined([Block.empty(settings.dimension or 0), *stored.chosen(storage, settings, np.sort(keys))])

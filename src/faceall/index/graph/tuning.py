@@ -1,9 +1,9 @@
-"""How wide a graph search has to be for the recall that was wished, measured on the user's own vectors.
+"""Measure the search effort that a graph needs for the wanted recall, on the stored vectors.
 
-hnswlib's `ef`, the number of candidates, decides how many of the true neighbours are found. What it has to be depends
-on the data: vectors of a few people lie in clumps and are found at once, vectors spread in all directions are not.
-So it is measured: questions that look like unseen faces are made from pairs of neighbours, their true neighbours are
-found by comparing everything, and the smallest `ef` is taken that finds enough of them.
+hnswlib's `ef`, the number of candidates, decides how many of the true neighbours are found. The necessary number depends
+on the data: vectors in dense clusters are found easily, vectors spread evenly are not. So it is measured: queries that
+resemble unseen faces are made from pairs of neighbours, their true neighbours are found by exact search, and the
+smallest `ef` that finds enough of them is used.
 """
 
 from __future__ import annotations
@@ -20,27 +20,35 @@ from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Int64Array, Matches
 
 FEW, MANY = 10, 100
-"""The counts of neighbours for which the effort is measured; between and beyond them it is interpolated."""
+"""Numbers of neighbours for which the effort is measured; for others it is inter- or extrapolated."""
 
 SAMPLE = 400
-"""Questions that are asked: a recall of 0.99 of ten neighbours is then known to about 0.002."""
+"""Number of queries; the standard error of a recall of 0.99 for ten neighbours is then about 0.002."""
 
-_GROWTH = 1.5  # measured again when there are so many times more, or fewer, vectors
-_LARGEST = 4096  # effort
-_STEP = 1.15  # how exactly the effort is found
-_PAIR = 2  # vectors that a question is made of
+_GROWTH = 1.5  # factor on the number of vectors after which the effort is measured again
+_LARGEST = 4096  # largest effort
+_STEP = 1.15  # relative precision of the effort
+_PAIR = 2  # vectors that a query is made of
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was measured.
+    """The result of a measurement.
 
-    recall       wished part of the true nearest, above 0 and below 1
-    reached      the part of the FEW nearest that `effort` has found, of questions a little easier than new photos
-    effort       candidates (hnswlib's ef) for FEW neighbours
-    effort_many  candidates for MANY neighbours
-    sample       how many questions were asked
-    count        how many vectors there were
+    Attributes
+    ----------
+    recall : float
+        The wanted share of the true nearest neighbours, above 0 and below 1.
+    reached : float
+        The share of the 10 nearest that `effort` has found, for queries slightly easier than new photos.
+    effort : int
+        Candidates (hnswlib's ef) for 10 neighbours.
+    effort_many : int
+        Candidates for 100 neighbours.
+    sample : int
+        Number of queries.
+    count : int
+        Number of vectors.
     """
 
     recall: float
@@ -52,16 +60,16 @@ class Tuning:
 
     @property
     def shortfall(self) -> str | None:
-        """What is to be said where no effort reaches the recall that was wished; None where one does."""
+        """A message if no effort reaches the wanted recall, otherwise None."""
         if self.reached >= self.recall:
             return None
         return (
-            f"the graph finds {self.reached:.4f} of the nearest at most (ef {self.effort}), {self.recall:g} was wished:"
+            f"the graph finds {self.reached:.4f} of the nearest at most (ef {self.effort}), {self.recall:g} was requested:"
             " search with exact=True, or build it with more links (GraphOptions)"
         )
 
     def effort_for(self, k: int) -> int:
-        """The candidates for k neighbours."""
+        """Return the number of candidates for k neighbours."""
         if k <= FEW:
             return self.effort
         share = min(1.0, math.log(k / FEW) / math.log(MANY / FEW))
@@ -69,15 +77,15 @@ class Tuning:
         return math.ceil(max(within * max(1.0, k / MANY), k))
 
     def fits(self, recall: float, count: int) -> bool:
-        """Whether it still holds for this wish and so many vectors."""
+        """Return whether the measurement is valid for this recall and number of vectors."""
         return self.recall == recall and self.count / _GROWTH <= count <= self.count * _GROWTH
 
 
 class Searchable(Protocol):
-    """The part of a graph that is measured."""
+    """A graph that can be measured."""
 
     def search(self, queries: Float32Array, k: int, effort: int | None = None) -> Matches | None:
-        """The k nearest of each query, None where the graph does not reach so many."""
+        """Find the k nearest of each query; None if the graph finds fewer."""
 
 
 def measure(
@@ -89,44 +97,68 @@ def measure(
     recall: float,
     count: int,
 ) -> Tuning | None:
-    """Find the smallest efforts that reach `recall`; None where there are too few vectors or questions to tell.
+    """Find the smallest efforts that reach a recall.
 
-    questions  (q, dimension), none of them a stored vector; see `unseen`
-    origins    (q, 2) keys of the vectors that each was made of, which are too near to count as its neighbours
-    read       gives all vectors as the graph holds them, in blocks
-    recall     wished, above 0 and below 1
-    count      how many vectors there are
+    Queries made of stored vectors are easier than new photos, which miss about twice as many neighbours. So an effort
+    is accepted if it misses at most half of the allowed share, minus the standard error.
 
-    Questions that were made of stored vectors are easier than a new photo: about twice as many neighbours are missed
-    there. So an effort counts as enough when, less the standard error, it misses half of what may be missed.
+    Parameters
+    ----------
+    graph : Searchable
+        The graph.
+    questions : (q, dimension) float32
+        Queries that are not stored vectors; see `unseen`.
+    origins : (q, 2) int64
+        Keys of the vectors that each query was made of; they do not count as neighbours.
+    read : callable
+        Returns all vectors of the graph, in blocks.
+    recall : float
+        The wanted recall, above 0 and below 1.
+    count : int
+        Number of vectors.
+
+    Returns
+    -------
+    Tuning or None
+        None if there are too few vectors or queries.
     """
     if count < 2 * MANY or not len(questions):
         return None
     truth = _without(exact.nearest(questions, read(), MANY + origins.shape[1]).keys, origins)
     enough = 1 - (1 - recall) / 2
     few, reached = _smallest(graph, questions, truth[:, :FEW], enough, FEW, count)
-    part = max(1, len(questions) * FEW // MANY)  # MANY neighbours of fewer questions tell as much
+    part = max(1, len(questions) * FEW // MANY)  # with MANY neighbours, fewer queries are as precise
     many, _ = _smallest(graph, questions[:part], truth[:part], enough, few, count)
     return Tuning(recall, reached, few, many, len(questions), count)
 
 
 def _without(keys: Int64Array, unwanted: Int64Array) -> Int64Array:
-    """The first of `keys` (q, k + u) in each row that are not in the row of `unwanted` (q, u): (q, k)."""
+    """Return the first (q, k) of `keys` (q, k + u) in each row that are not in the same row of `unwanted` (q, u)."""
     stay = ~(keys[:, :, None] == unwanted[:, None, :]).any(axis=2)
     order = np.argsort(~stay, axis=1, kind="stable")[:, : keys.shape[1] - unwanted.shape[1]]
     return np.take_along_axis(keys, order, 1)
 
 
 def unseen(vectors: Float32Array, neighbours: Float32Array, *, directions: bool) -> Float32Array:
-    """Questions (q, dimension) that are distributed as new vectors of the same people would be.
+    """Make queries that are distributed like new vectors of the same people.
 
-    Half the sum of a vector and its neighbour keeps the person and half of the scatter's variance; half the
-    difference of another such pair brings the other half back. Where people are clumps of equal scatter this is the
-    distribution of a vector that was left out.
+    The mean of a vector and its neighbour keeps the person and half of the variance within a person; half the
+    difference of another such pair restores the other half. If people are clusters of equal variance, this is the
+    distribution of a held-out vector.
 
-    vectors     (q, dimension), a random choice of those stored
-    neighbours  (q, dimension), the nearest other one of each
-    directions  whether all have unit length, so that the questions shall too
+    Parameters
+    ----------
+    vectors : (q, dimension) float32
+        A random sample of the stored vectors.
+    neighbours : (q, dimension) float32
+        The nearest other vector of each.
+    directions : bool
+        Whether all vectors have unit length, so that the queries are normalised too.
+
+    Returns
+    -------
+    (q, dimension) float32
+        The queries.
     """
     questions = (vectors + neighbours) / 2 + np.roll((vectors - neighbours) / 2, 1, axis=0)
     if directions:
@@ -137,11 +169,11 @@ def unseen(vectors: Float32Array, neighbours: Float32Array, *, directions: bool)
 def _smallest(
     graph: Searchable, questions: Float32Array, truth: Int64Array, wished: float, least: int, count: int
 ) -> tuple[int, float]:
-    """The smallest effort from `least` that finds enough of `truth` (q, k), and the part that it finds."""
+    """Return the smallest effort from `least` that finds enough of `truth` (q, k), and its recall."""
     most = max(least, min(_LARGEST, count))
     low, high = 0, max(least, truth.shape[1])
     reached = 0.0
-    while True:  # double until it is enough
+    while True:  # double until the recall is enough
         reached, error = _recall(graph, questions, truth, high)
         if reached - error >= wished or high >= most:
             break
@@ -159,7 +191,7 @@ def _smallest(
 
 
 def _recall(graph: Searchable, questions: Float32Array, truth: Int64Array, effort: int) -> tuple[float, float]:
-    """The part of `truth` (q, k) that a search with this effort finds, and its standard error."""
+    """Return the recall of `truth` (q, k) with an effort, and its standard error."""
     found = graph.search(questions, truth.shape[1] + _PAIR, max(effort, truth.shape[1] + _PAIR))
     if found is None:
         return 0.0, 0.0

@@ -1,4 +1,4 @@
-"""Makes an index small again."""
+"""Release the space of removed vectors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from faceall.index.maintenance.verification import file_sizes, statistics
 if TYPE_CHECKING:
     from faceall.index.face_index import FaceIndex
 
-_LONGEST_WAIT = 10.0  # seconds that others may go on writing
+_LONGEST_WAIT = 10.0  # seconds to wait for other writers
 
 
 @dataclass(frozen=True)
 class Compaction:
-    """Bytes of the database and of the graph file before and after, and how many removed vectors left the graph."""
+    """Bytes of the database and the graph file before and after, and the number of tombstones removed."""
 
     database_before: int
     database_after: int
@@ -26,10 +26,27 @@ class Compaction:
 
 
 def compact(index: FaceIndex) -> Compaction:
-    """Give the space of removed vectors back: rebuild a graph that holds some, and rewrite the database.
+    """Release the space of removed vectors: rebuild a graph with tombstones, and rewrite the database.
 
-    Needs as much free space as the database has. Killed at any moment, it leaves the index as it was or done. Raises
-    IndexBusyError while others write, IndexFileError on a full disk.
+    This needs as much free space on the disk as the database has. If the process is killed, the index is unchanged or
+    compacted.
+
+    Parameters
+    ----------
+    index : FaceIndex
+        The index, in a folder and writable.
+
+    Returns
+    -------
+    Compaction
+        Sizes before and after.
+
+    Raises
+    ------
+    IndexBusyError
+        If others keep writing.
+    IndexFileError
+        If the disk is full, or the index is in memory or read-only.
     """
     folder = index.folder
     if folder is None or index.read_only:

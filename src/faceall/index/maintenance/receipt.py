@@ -1,4 +1,4 @@
-"""What is left on the disk of vectors that were removed: the proof of a deletion."""
+"""Check which traces of removed vectors remain on the disk."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from faceall.index.storage.database import Storage
 
 @dataclass(frozen=True)
 class Receipt:
-    """How thoroughly removed vectors have left the folder; read from the folder, not assumed.
+    """Traces of removed vectors in the folder, as read from its files.
 
-    generation     counts the transactions that changed a vector; every removal before is in it
-    secure_delete  whether SQLite overwrites with zeros what it frees
-    log            "empty": no older page stands in the write-ahead log; "held": another process reads an older
-                   state or writes, so removed rows stand in it until the next writer closes
-    graph          "none": there is no graph file; "rewritten": it holds no removed vector; "outdated": it still does,
-                   until it is saved the next time
+    Attributes
+    ----------
+    generation : int
+        Number of transactions that changed a vector, including all removals so far.
+    secure_delete : bool
+        Whether SQLite overwrites freed space with zeros.
+    log : {"empty", "held"}
+        "held": another process reads an older state or writes, so the write-ahead log contains removed rows until the
+        next writer closes.
+    graph : {"none", "rewritten", "outdated"}
+        "none": there is no graph file; "rewritten": it contains no removed vector; "outdated": it does, until it is
+        saved again.
     """
 
     generation: int
@@ -34,7 +40,7 @@ class Receipt:
 
 
 def read_receipt(storage: Storage) -> Receipt:
-    """Look at the folder of an index as it is now."""
+    """Read the current state of the folder of an index."""
     with storage.reading() as connection:
         settings = schema.read(connection, storage.name)
         went = rows.removed_since(connection, settings.graph_generation).size

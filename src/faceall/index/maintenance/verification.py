@@ -1,4 +1,4 @@
-"""Looks at an index without changing it: is it sound, what does it cost, and a copy of it while it is in use."""
+"""Verify, measure and back up an index without changing it."""
 
 from __future__ import annotations
 
@@ -30,20 +30,31 @@ GraphState = Literal["none", "current", "behind", "damaged"]
 SAMPLE = 200
 _NEIGHBOURS = 10
 _SAME = 1e-6
-_UNIT = 1e-2  # how far from 1 a unit vector's length may be
-_MOST = 0.9  # of the vectors have unit length: then all should
+_UNIT = 1e-2  # tolerance of the length of a unit vector
+_MOST = 0.9  # share of unit vectors above which all should have unit length
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What reading everything gave.
+    """The result of `verify`.
 
-    problems  what is wrong, a line each; none in a sound index
-    vectors   how many there are
-    graph     "none": no graph file; "current": it holds exactly the vectors; "behind": some came or went since it was
-              saved, which is no fault; "damaged": it is rebuilt when the index is saved next
-    recall    the part of the nearest `neighbours` of `sample` stored vectors that `search` finds; None without any
-    shortfall  what is to be said where the graph cannot reach the recall that was wished; None where it can
+    Attributes
+    ----------
+    problems : tuple of str
+        One line per problem; empty for a sound index.
+    vectors : int
+        Number of vectors.
+    graph : {"none", "current", "behind", "damaged"}
+        "none": there is no graph file; "current": it contains exactly the vectors; "behind": vectors were added or
+        removed since it was saved, which is normal; "damaged": it is rebuilt at the next save.
+    recall : float or None
+        The share of the nearest `neighbours` of `sample` stored vectors that `search` finds; None without vectors.
+    sample : int
+        Number of searches.
+    neighbours : int
+        Number of neighbours per search.
+    shortfall : str or None
+        A message if the graph does not reach the wanted recall.
     """
 
     problems: tuple[str, ...]
@@ -57,14 +68,26 @@ class Verification:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What an index holds and costs; sizes are in bytes.
+    """Counts and sizes of an index, in bytes.
 
-    free        of the database, given back by `compact`
-    payload     the vectors alone
-    links, build_effort  hnswlib's M and ef_construction of the graph file, None without one
-    effort, recall       hnswlib's ef that was measured for the graph, and the recall that it reached; None before that
-    tombstones   removed vectors that still stand in the graph (their numbers are overwritten)
-    shortfall   what is to be said where the graph cannot reach the recall that was wished; None where it can
+    Attributes
+    ----------
+    vectors, dimension, metric, model
+        As in `FaceIndex`.
+    database, graph : int
+        Bytes of the database with its log, and of the graph file.
+    free : int
+        Bytes of the database that `compact` releases.
+    payload : int
+        Bytes of the vectors alone.
+    links, build_effort : int or None
+        hnswlib's M and ef_construction of the graph file, None without one.
+    effort, recall : int, float or None
+        hnswlib's ef measured for the graph and the recall it reached, None before the measurement.
+    tombstones : int
+        Removed vectors in the graph, whose values are overwritten.
+    shortfall : str or None
+        A message if the graph does not reach the wanted recall.
     """
 
     vectors: int
@@ -84,9 +107,19 @@ class Statistics:
 
 
 def verify(index: FaceIndex, *, sample: int = SAMPLE) -> Verification:
-    """Read everything and compare it: the database with its own rules, the graph file with the rows, and answers.
+    """Check the database, compare the graph file with the rows, and measure the recall of searches.
 
-    sample  stored vectors whose neighbours are searched for and compared with those of an exact search
+    Parameters
+    ----------
+    index : FaceIndex
+        The index.
+    sample : int
+        Number of stored vectors to search for; the results are compared with exact search.
+
+    Returns
+    -------
+    Verification
+        The problems and the recall.
     """
     with index.reading() as connection, translated(index.name):
         settings = schema.read(connection, index.name)
@@ -101,7 +134,7 @@ def verify(index: FaceIndex, *, sample: int = SAMPLE) -> Verification:
 
 
 def database_problems(connection: sqlite3.Connection) -> list[str]:
-    """What SQLite finds wrong with its file."""
+    """Run the integrity checks of SQLite; return one line per problem."""
     try:
         found = [row[0] for row in connection.execute("PRAGMA integrity_check(20)").fetchall() if row[0] != "ok"]
         broken = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
@@ -113,9 +146,21 @@ def database_problems(connection: sqlite3.Connection) -> list[str]:
 
 
 def odd_keys(connection: sqlite3.Connection, dimension: int | None, *, unit: bool = False) -> list[int]:
-    """Keys of vectors that cannot be right: not finite or too long.
+    """Return the keys of invalid vectors: not finite or too long.
 
-    unit  also those of another length, where nearly all have length one
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        The database.
+    dimension : int or None
+        Length of a vector.
+    unit : bool
+        If nearly all vectors have unit length, include those of another length.
+
+    Returns
+    -------
+    list of int
+        The keys.
     """
     if dimension is None:
         return []
@@ -130,26 +175,26 @@ def odd_keys(connection: sqlite3.Connection, dimension: int | None, *, unit: boo
     return [
         key
         for key, length in lengths.items()
-        if not length < LONGEST or (unit and abs(length - 1) >= _UNIT)  # NaN is not less than anything
+        if not length < LONGEST or (unit and abs(length - 1) >= _UNIT)  # True for NaN
     ]
 
 
 def _odd_vectors(connection: sqlite3.Connection, settings: schema.Settings) -> list[str]:
     odd = len(odd_keys(connection, settings.dimension))
-    return [f"{DATABASE}: {odd} vectors hold a number that is not finite"] if odd else []
+    return [f"{DATABASE}: {odd} vectors have a value that is not finite"] if odd else []
 
 
 def _graph_state(
     index: FaceIndex, connection: sqlite3.Connection, settings: schema.Settings
 ) -> tuple[GraphState, list[str]]:
-    """How the graph file relates to the rows of this snapshot."""
+    """Compare the graph file with the rows of this snapshot."""
     folder = index.folder
     if folder is None or settings.graph is None:
         return "none", []
     with graph_file.scratch_file(folder) as (_, file):
         header = graph_file.unpack_verified(folder, settings.graph, file)
         if header is None:
-            return "damaged", [f"{graph_file.GRAPH} is missing, or is not what was saved: it has another checksum"]
+            return "damaged", [f"{graph_file.GRAPH} is missing or has another checksum than when it was saved"]
         try:
             elements = read_elements(file, graph_file.GRAPH)
         except IndexDamagedError as error:
@@ -164,7 +209,7 @@ def _graph_state(
 def _graph_against_rows(
     elements: Elements, connection: sqlite3.Connection, settings: schema.Settings, generation: int, name: str
 ) -> list[str]:
-    """Every vector of the graph's generation stands in it, bit for bit or as measured, and no other."""
+    """Check that the graph contains exactly the vectors of its generation."""
     assert settings.dimension is not None
     live = np.flatnonzero(~elements.removed)
     labels = elements.labels[live].astype(np.int64)
@@ -183,7 +228,11 @@ def _graph_against_rows(
         held = elements.vectors[places[place[there]]] if there.any() else vectors[:0]
         different += int((np.abs(held - vectors[there]).max(axis=1, initial=0) > _SAME).sum())
     foreign = len(labels) - seen - len(went)
-    counted = ((missing, "vectors are missing in"), (different, "vectors are others in"), (foreign, "too many are in"))
+    counted = (
+        (missing, "vectors are missing in"),
+        (different, "vectors differ in"),
+        (foreign, "unknown vectors are in"),
+    )
     return [f"{number} {what} {graph_file.GRAPH}" for number, what in counted if number > 0]
 
 
@@ -195,12 +244,12 @@ def _recall(index: FaceIndex, sample: int) -> tuple[float | None, int]:
     queries = np.stack([index[int(key)] for key in chosen])
     k = min(_NEIGHBOURS, len(keys))
     found, truth = index.search(queries, k), index.search(queries, k, exact=True)
-    farthest = truth.distances[:, -1:] * (1 + 1e-5) + 1e-9  # others may be exactly as far
+    farthest = truth.distances[:, -1:] * (1 + 1e-5) + 1e-9  # others may have the same distance
     return float((found.distances <= farthest).mean()), len(queries)
 
 
 def statistics(index: FaceIndex) -> Statistics:
-    """Count what there is and what it costs on the disk."""
+    """Count the vectors and the bytes on the disk."""
     with index.reading() as connection:
         settings = schema.read(connection, index.name)
         count = rows.count(connection)
@@ -238,7 +287,7 @@ def statistics(index: FaceIndex) -> Statistics:
 
 
 def file_sizes(folder: Path | None) -> tuple[int, int]:
-    """Bytes of the database with its log, and of the graph file."""
+    """Return the bytes of the database with its log, and of the graph file."""
     if folder is None:
         return 0, 0
     names = ((DATABASE, f"{DATABASE}-wal"), (graph_file.GRAPH,))
@@ -249,12 +298,30 @@ def file_sizes(folder: Path | None) -> tuple[int, int]:
 
 
 def backup(index: FaceIndex, target: Path, *, beside: Sequence[str] = ()) -> int:
-    """Copy one moment of the index into the new folder `target` while others read and write; returns its bytes.
+    """Copy a snapshot of the index into a new folder while others read and write.
 
-    beside  folders in the index's own that are copied along where they are there, but for hidden files
+    The copy is checked; it is complete, or nothing is written.
 
-    The copy is checked and complete, or nothing is written. It is opened as any other. Raises IndexFileError where
-    something is there already or it cannot be written.
+    Parameters
+    ----------
+    index : FaceIndex
+        The index.
+    target : Path
+        A new or empty folder.
+    beside : sequence of str
+        Folders inside the index's folder that are copied too, without hidden files.
+
+    Returns
+    -------
+    int
+        Bytes of the copy.
+
+    Raises
+    ------
+    IndexFileError
+        If `target` exists already or cannot be written.
+    IndexDamagedError
+        If the index is damaged.
     """
     try:
         with new_folder(target, mode=0o700) as draft:
@@ -262,14 +329,14 @@ def backup(index: FaceIndex, target: Path, *, beside: Sequence[str] = ()) -> int
             for source in (index.folder / name for name in beside) if index.folder else ():
                 _copy_files(source, draft / source.name)
     except FileExistsError as error:
-        raise IndexFileError(f"{target}: is there already; a backup needs a new or empty folder") from error
+        raise IndexFileError(f"{target}: exists already; a backup needs a new or empty folder") from error
     except OSError as error:
         raise IndexFileError(f"{target}: cannot be written ({error.strerror})") from error
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 
 def _copy_files(source: Path, target: Path) -> None:
-    """Copy the files below a folder; those that go meanwhile are left out."""
+    """Copy the files below a folder; files that disappear in the meantime are skipped."""
     for path in sorted(source.rglob("*")):
         place = target / path.relative_to(source)
         if any(part.startswith(".") for part in path.relative_to(source).parts) or not path.is_file():
@@ -286,11 +353,11 @@ def _copy(index: FaceIndex, draft: Path) -> None:
         digest = schema.read(connection, index.name).graph
         with closing(sqlite3.connect(draft / DATABASE)) as copy:
             connection.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file; the first who opens it turns the log on again
+            copy.execute("PRAGMA journal_mode = DELETE")  # a single file; the log is enabled again when it is opened
             problems = database_problems(copy)
             copy.execute("PRAGMA journal_mode = WAL")
     if problems:
         raise IndexDamagedError(f"{index.name}: is damaged, so it was not copied: {problems[0]}")
     source = index.folder
     if source is not None and digest is not None and graph_file.digest(source) == digest:
-        shutil.copyfile(source / graph_file.GRAPH, draft / graph_file.GRAPH)  # a cache: checked when it is used
+        shutil.copyfile(source / graph_file.GRAPH, draft / graph_file.GRAPH)  # a cache, verified when it is loaded

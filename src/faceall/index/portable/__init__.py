@@ -1,1 +1,1 @@
-"""Vectors of other programs."""
+"""Read the vectors of other programs."""

@@ -1,7 +1,7 @@
-"""Reads pickles of lists, dicts, texts, numbers and NumPy arrays, and runs nothing that stands in them.
+"""Read pickles of lists, dicts, texts, numbers and NumPy arrays without running code from them.
 
-A pickle is a program. Here it can call nothing but the few functions below, which only note what they are given; arrays
-are put together afterwards, with every size checked.
+A pickle is a program. Here it can only call the few functions below, which record their arguments; arrays are made
+afterwards, when all sizes have been checked.
 """
 
 from __future__ import annotations
@@ -26,16 +26,34 @@ _TROUBLE = (
 
 
 def load_plain(data: bytes, name: str) -> Any:
-    """The lists, dicts, texts, numbers and arrays in a pickle. Raises IndexDamagedError, which calls it `name`."""
+    """Read a pickle of lists, dicts, texts, numbers and arrays.
+
+    Parameters
+    ----------
+    data : bytes
+        The pickle.
+    name : str
+        The file's name for messages.
+
+    Returns
+    -------
+    object
+        Plain Python objects and NumPy arrays; sets become lists.
+
+    Raises
+    ------
+    IndexDamagedError
+        If it contains anything else or is damaged.
+    """
     try:
         return _plain(_Reader(data).load(), 0)
     except _TROUBLE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise IndexDamagedError(f"{name}: is no pickle of plain lists, names and arrays ({reason})") from error
+        raise IndexDamagedError(f"{name}: is not a pickle of plain lists, names and arrays ({reason})") from error
 
 
 class _Type:
-    """A NumPy type as a pickle describes it."""
+    """A NumPy dtype as described in a pickle."""
 
     def __init__(self, text: Any, *_: Any) -> None:
         self.text, self.order = str(text), "<"
@@ -44,7 +62,7 @@ class _Type:
         self.order = state[1] if isinstance(state, tuple) and state[1] in ("<", ">", "|", "=") else "<"
 
     def numpy(self) -> np.dtype[Any]:
-        """The type, if it is one of plain numbers or texts."""
+        """Return the dtype; raise ValueError unless it is of numbers or texts."""
         text = self.text.lstrip("<>|=")
         if not _TYPE.fullmatch(text):
             raise ValueError(f"an array of type {self.text[:20]!r}, expected numbers or texts")
@@ -52,7 +70,7 @@ class _Type:
 
 
 class _Held:
-    """An array as a pickle describes it: its shape, type, order and bytes."""
+    """An array as described in a pickle: its shape, dtype, order and bytes."""
 
     def __init__(self, *_: Any) -> None:
         self.parts: tuple[Any, ...] = ((0,), _Type("f4"), False, b"")
@@ -63,14 +81,14 @@ class _Held:
         self.parts = state[-4:]
 
     def array(self) -> Array:
-        """The array, after its sizes have been checked."""
+        """Check the sizes and return the array; raise ValueError if they are invalid."""
         shape, kind, fortran, data = self.parts
-        if isinstance(data, str):  # of Python 2
+        if isinstance(data, str):  # a pickle of Python 2
             data = data.encode("latin1")
         if not isinstance(kind, _Type) or not isinstance(shape, tuple) or not isinstance(data, bytes | bytearray):
             raise ValueError("an array of objects, expected numbers")
         if not all(isinstance(size, int) and 0 <= size < 1 << 40 for size in shape) or len(shape) > 4:
-            raise ValueError("an array of an absurd shape")
+            raise ValueError("an array of an invalid shape")
         flat = np.frombuffer(bytes(data), kind.numpy())
         return flat.reshape(shape, order="F" if fortran is True else "C")
 
@@ -106,36 +124,36 @@ _FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 class _Reader(pickle._Unpickler):
-    """Python's own unpickler, not the one in C: that one reserves whatever memory a pickle asks for."""
+    """The unpickler in Python; the one in C allocates any amount of memory that a pickle requests."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(BytesIO(data), encoding="latin1")
         self._size = len(data)
 
     def find_class(self, module: str, name: str) -> Any:
-        """The stand-in of a function that plain data needs; all others are refused."""
+        """Return the replacement of a function that plain data needs; refuse all others."""
         found = _FUNCTIONS.get((module, name))
         if found is None:
-            raise pickle.UnpicklingError(f"it wants to call {module}.{name}, which plain data does not need")
+            raise pickle.UnpicklingError(f"it calls {module}.{name}, which plain data does not need")
         return found
 
     def persistent_load(self, number: Any) -> Any:
-        """Nothing outside is referred to."""
-        raise pickle.UnpicklingError("it refers to something outside")
+        """Refuse references to external objects."""
+        raise pickle.UnpicklingError("it refers to an external object")
 
     def _load_bytearray(self: Any) -> None:
         (size,) = struct.unpack("<Q", self.read(8))
         if size > self._size:
-            raise pickle.UnpicklingError("it is cut short")
+            raise pickle.UnpicklingError("it is truncated")
         self.append(bytearray(self.read(size)))
 
     dispatch: ClassVar[Any] = {**pickle._Unpickler.dispatch, pickle.BYTEARRAY8[0]: _load_bytearray}
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """The same with arrays in the place of their descriptions."""
+    """Return the value with arrays instead of their descriptions."""
     if depth > 20:
-        raise ValueError("lists within lists within lists")
+        raise ValueError("its lists are nested too deeply")
     if isinstance(value, _Held):
         array = value.array()
         return array[()] if array.ndim == 0 else array
@@ -147,4 +165,4 @@ def _plain(value: Any, depth: int) -> Any:
         return [_plain(one, depth + 1) for one in value]
     if value is None or isinstance(value, bool | int | float | str | bytes):
         return value
-    raise ValueError(f"it holds a {type(value).__name__}")
+    raise ValueError(f"it contains a {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""Vectors that other programs have made: FaceAll, facenet and face_recognition, recognised by their files."""
+"""Read the vectors of other programs (FaceAll, facenet, face_recognition), recognised by their files."""
 
 from __future__ import annotations
 
@@ -25,12 +25,18 @@ _NO_ARRAY = (
 
 @dataclass(frozen=True, eq=False)
 class ForeignVectors:
-    """What a file of another program holds.
+    """The contents of a file of another program.
 
-    program  whose it is
-    vectors  (n, dimension) float32
-    names    whose face each is, None where the file does not say
-    photos   the file that each was found on, as it is called there; None where the file does not say
+    Attributes
+    ----------
+    program : str
+        The program's name.
+    vectors : (n, dimension) float32
+        Embeddings.
+    names : tuple of (str or None)
+        The person of each vector, None if unknown.
+    photos : tuple of (str or None)
+        The photo of each vector, None if unknown.
     """
 
     program: str
@@ -40,14 +46,29 @@ class ForeignVectors:
 
 
 def read_foreign(path: Path) -> ForeignVectors:
-    """The vectors in a file or folder of another program.
+    """Read the vectors in a file or folder of another program.
 
-    Raises IndexFileError where nothing is there or nothing that is known, IndexDamagedError where it makes no sense.
+    Parameters
+    ----------
+    path : Path
+        A file or folder of a known program.
+
+    Returns
+    -------
+    ForeignVectors
+        The vectors with names and photos, if the file has these.
+
+    Raises
+    ------
+    IndexFileError
+        If there is no such file or its format is unknown.
+    IndexDamagedError
+        If its contents are invalid.
     """
     if path.is_dir():
         if (path / "embeddings.npy").is_file():
             return _facenet(path)
-        raise IndexFileError(f"{path}: holds no embeddings.npy; expected {_KNOWN}")
+        raise IndexFileError(f"{path}: has no embeddings.npy; expected {_KNOWN}")
     if not path.is_file():
         raise IndexFileError(f"{path}: there is no such file; expected {_KNOWN}")
     if Path(f"{path}.pkl").is_file():
@@ -56,7 +77,7 @@ def read_foreign(path: Path) -> ForeignVectors:
         return _checked("numpy", path, load_array(path))
     if path.suffix.lower() in (".pkl", ".pickle", ".dat"):
         return _face_recognition(path)
-    raise IndexFileError(f"{path}: is of no known kind; expected {_KNOWN}")
+    raise IndexFileError(f"{path}: has an unknown format; expected {_KNOWN}")
 
 
 _KNOWN = (
@@ -66,7 +87,7 @@ _KNOWN = (
 
 
 def _faceall(path: Path) -> ForeignVectors:
-    """hnswlib's file, and beside it a pickle (count, {label: photo})."""
+    """Read a file of hnswlib, and beside it a pickle (count, {label: photo})."""
     found = load_plain(_bytes(Path(f"{path}.pkl")), f"{path}.pkl")
     labels = found[1] if isinstance(found, tuple | list) and len(found) == 2 else found
     if isinstance(labels, list | tuple):
@@ -87,7 +108,7 @@ def _faceall(path: Path) -> ForeignVectors:
 
 
 def _facenet(folder: Path) -> ForeignVectors:
-    """embeddings.npy, labels.npy, and label_strings.npy where labels are numbers."""
+    """Read embeddings.npy with label_strings.npy or labels.npy."""
     vectors = load_array(folder / "embeddings.npy")
     names: list[str | None] | None = None
     for name in ("label_strings.npy", "labels.npy"):
@@ -101,19 +122,19 @@ def _facenet(folder: Path) -> ForeignVectors:
 
 
 def _face_recognition(path: Path) -> ForeignVectors:
-    """{"encodings": [...], "names": [...]}, {name: encoding or encodings}, (encodings, names) or encodings."""
+    """Read {"encodings": [...], "names": [...]}, {name: encoding or encodings}, (encodings, names) or encodings."""
     found = load_plain(_bytes(path), str(path))
     try:
         vectors, names = _encodings(found)
     except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise IndexDamagedError(f"{path}: holds no list of encodings ({' '.join(str(error).split())[:150]})") from error
+        raise IndexDamagedError(f"{path}: has no list of encodings ({' '.join(str(error).split())[:150]})") from error
     if names is not None and len(names) != len(vectors):
         raise IndexDamagedError(f"{path}: has {len(vectors)} encodings and {len(names)} names")
     return _checked("face_recognition", path, vectors, names=None if names is None else list(map(_name, names)))
 
 
 def _encodings(found: Any) -> tuple[Any, Sequence[Any] | None]:
-    """The encodings and the names in what was pickled."""
+    """Return the encodings and the names in an unpickled object."""
     names: Sequence[Any] | None = None
     if isinstance(found, dict) and "encodings" in found:
         found, names = found["encodings"], found.get("names")
@@ -127,7 +148,7 @@ def _encodings(found: Any) -> tuple[Any, Sequence[Any] | None]:
 
 
 def _rows(value: Any) -> list[Any]:
-    """One encoding, or several, as a list."""
+    """Return one or several encodings as a list."""
     array = np.asarray(value, np.float64)
     return [array] if array.ndim == 1 else list(array)
 
@@ -156,7 +177,25 @@ def _name(label: Any) -> str | None:
 
 
 def load_array(path: Path) -> Array:
-    """An array in NumPy's format, mapped rather than read. Raises IndexFileError or IndexDamagedError."""
+    """Map an array in NumPy's format into memory.
+
+    Parameters
+    ----------
+    path : Path
+        A .npy file.
+
+    Returns
+    -------
+    ndarray
+        A read-only view of the file.
+
+    Raises
+    ------
+    IndexFileError
+        If it cannot be read or is larger than 4 GiB.
+    IndexDamagedError
+        If it is not an array of numbers.
+    """
     try:
         if os.path.getsize(path) > _LARGEST:
             raise IndexFileError(f"{path}: is larger than 4 GiB")

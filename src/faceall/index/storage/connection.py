@@ -1,4 +1,4 @@
-"""SQLite connections of an index: opened one way, and the one border where SQLite's errors are translated."""
+"""SQLite connections of an index, and the only place where errors of SQLite are translated."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def translated(name: str) -> Iterator[None]:
 
 
 def _explained(text: str) -> str:
-    """SQLite's words with what they mean to a person."""
+    """Return SQLite's message with an explanation."""
     causes = {
         "disk is full": "the disk is full",
         "disk I/O error": "the disk is full, fails, or does not lock files",
@@ -53,7 +53,13 @@ def _explained(text: str) -> str:
 
 
 def raise_if_damaged(connection: sqlite3.Connection, name: str, error: Exception) -> None:
-    """Raise IndexDamagedError where a damaged row, and no bug, can have led to `error`; else return."""
+    """Raise IndexDamagedError if a damaged row rather than a bug can be the cause of `error`.
+
+    Raises
+    ------
+    IndexDamagedError
+        If SQLite finds its file damaged.
+    """
     if isinstance(error, FaceallError):
         return
     found = [row[0] for row in connection.execute("PRAGMA integrity_check(1)").fetchall()]
@@ -66,17 +72,23 @@ def raise_if_damaged(connection: sqlite3.Connection, name: str, error: Exception
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another connection's lock is the cause."""
+    """Return whether the lock of another connection is the cause."""
     return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "busy" in str(error))
 
 
 def retry_while_busy(action: Callable[[], Result], name: str, timeout: float) -> Result:
-    """The result of `action`, tried again while other processes hold the lock, for `timeout` seconds at most."""
+    """Call `action` again while other processes hold the lock, for at most `timeout` seconds.
+
+    Raises
+    ------
+    IndexBusyError
+        If the lock is still held then.
+    """
     deadline = time.monotonic() + timeout
     while True:
         try:
             return action()
-        except sqlite3.OperationalError as error:  # noqa: PERF203 - trying again is the point
+        except sqlite3.OperationalError as error:  # noqa: PERF203 - the loop retries
             if not is_busy(error):
                 raise
             if time.monotonic() >= deadline:
@@ -85,12 +97,12 @@ def retry_while_busy(action: Callable[[], Result], name: str, timeout: float) ->
 
 
 def busy(name: str, timeout: float) -> IndexBusyError:
-    """The error of a writer that waited in vain."""
+    """Return the error of a writer whose time is up."""
     return IndexBusyError(f"{name}: another process has been writing for {timeout:g} s; try again when that is done")
 
 
 def connect(folder: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection to the database of `folder` (None: a new one in memory), with every setting that safety needs."""
+    """Open the database of `folder` (None: a new one in memory) with all settings for durability."""
     if folder is None:
         connection = _open(":memory:")
     elif not read_only:
@@ -103,7 +115,7 @@ def connect(folder: Path | None, *, read_only: bool = False) -> sqlite3.Connecti
     try:
         for setting in settings:
             connection.execute(f"PRAGMA {setting}")
-    except UnicodeDecodeError as error:  # SQLite quotes what it has found in place of its tables
+    except UnicodeDecodeError as error:  # SQLite quotes the damaged bytes in its message
         connection.close()
         raise sqlite3.DatabaseError("malformed database schema") from error
     except BaseException:
@@ -124,7 +136,7 @@ def _open(target: str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def _open_read_only(folder: Path) -> sqlite3.Connection:
-    """Open a connection that never writes; it works on a medium that is full or cannot be written, too."""
+    """Open a connection that never writes, also on a medium that is full or read-only."""
     address = (folder / DATABASE).absolute().as_uri()
     connection = _open(f"{address}?mode=ro", uri=True)
     try:
@@ -135,7 +147,7 @@ def _open_read_only(folder: Path) -> sqlite3.Connection:
             raise
         log = folder / f"{DATABASE}-wal"
         if not log.exists() or not log.stat().st_size:
-            # WAL needs a shared-memory file beside the database; where none can be made, no other process writes either
+            # WAL needs a shared-memory file beside the database; if it cannot be created, no process writes
             return _open(f"{address}?immutable=1", uri=True)
         copied = _read_into_memory(folder)
         if copied is None:
@@ -145,7 +157,7 @@ def _open_read_only(folder: Path) -> sqlite3.Connection:
 
 
 def _read_into_memory(folder: Path) -> sqlite3.Connection | None:
-    """Load the database with its log into memory, by a private copy elsewhere; None where there is no room."""
+    """Load the database and its log into memory through a private copy; None if there is no space for it."""
     for place in (None, "/dev/shm"):  # a temporary folder on another disk, memory
         with suppress(OSError, sqlite3.OperationalError), tempfile.TemporaryDirectory(dir=place) as scratch:
             for name in (DATABASE, f"{DATABASE}-wal"):

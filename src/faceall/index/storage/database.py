@@ -1,4 +1,4 @@
-"""The database of an index: one connection that writes, one that reads, and their locks."""
+"""The database of an index: a connection for writing, one for reading, and their locks."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from faceall.index.storage.connection import (
 )
 from faceall.index.storage.file_checks import OpenFiles, require_locks
 
-CORRUPTION_ERRORS = (TypeError, ValueError, AttributeError, OverflowError)  # a bug, or what a damaged row leads to
+CORRUPTION_ERRORS = (TypeError, ValueError, AttributeError, OverflowError)  # a bug, or the effect of a damaged row
 _PAUSE = 0.01  # seconds between attempts to empty the log
 
 
 class Storage:
     """Transactions and snapshots on one faces.db, for any number of threads and processes.
 
-    Writers take turns (a lock among threads, BEGIN IMMEDIATE among processes). Readers have a connection of their
-    own and never wait for them. In memory there is one connection, so there readers wait too. A thread that takes both
-    locks takes `read_lock` first.
+    Only one writer is active (a lock for threads, BEGIN IMMEDIATE for processes). Readers have their own connection
+    and never wait for writers; an index in memory has only one connection, so there they do. A thread that acquires
+    both locks acquires `read_lock` first.
     """
 
     def __init__(self, folder: Path | None, *, metric: str, create: bool, read_only: bool, timeout: float) -> None:
         self.folder = folder
         self.name = str(folder) if folder else "the index in memory"
         self.read_only = read_only
-        self.generation = 0  # that the running transaction will make
+        self.generation = 0  # of the running transaction
         self.changed = False  # whether the running transaction changed a vector
         self._timeout = timeout
         self._open = False
@@ -48,7 +48,7 @@ class Storage:
         self._owner: int | None = None
         self._snapshots = 0
         self._setup: Callable[[sqlite3.Connection], None] | None = None
-        self._set_up_at = -1  # the reader's data_version then
+        self._set_up_at = -1  # the reader's data_version at the last setup
         self._write_lock = threading.RLock()
         self._prepare_folder(create and not read_only)
         if folder is not None and not read_only:
@@ -80,7 +80,7 @@ class Storage:
         if not create:
             raise IndexFileError(f"{self.name} holds no face index: {DATABASE} is not there")
         try:
-            make_folder(self.folder.absolute(), mode=0o700)  # only its owner may see the faces
+            make_folder(self.folder.absolute(), mode=0o700)  # readable by the owner only
         except OSError as error:
             raise IndexFileError(f"{self.name} cannot be made: {error.strerror}") from error
 
@@ -91,7 +91,7 @@ class Storage:
             retry_while_busy(lambda: use_write_ahead_log(self._writer), self.name, self._timeout)
             retry_while_busy(lambda: self._writer.execute("BEGIN IMMEDIATE"), self.name, self._timeout)
             try:
-                if schema.is_fresh(self._writer):  # no other process was quicker
+                if schema.is_fresh(self._writer):  # no other process was faster
                     schema.create(self._writer, metric)
                 self._writer.execute("COMMIT")
             except BaseException:
@@ -101,7 +101,7 @@ class Storage:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The connection on which the calling thread reads: that of its own transaction, else the readers'."""
+        """The connection for reads of the calling thread: that of its own transaction, otherwise the readers' one."""
         self._refuse_closed()
         return self._writer if self.in_transaction else self._reader
 
@@ -111,24 +111,24 @@ class Storage:
         return self._owner == threading.get_ident()
 
     def stamp(self) -> int:
-        """A number that changes whenever another connection has committed."""
+        """Return a number that changes when another connection has committed."""
         with self.read_lock:
             self._refuse_closed()
             try:
                 return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
-            except sqlite3.DatabaseError as error:  # entering `translated` at every search would cost more than this
+            except sqlite3.DatabaseError as error:  # entering `translated` at every search would cost more
                 with translated(self.name):
                     raise error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One snapshot of the committed state (inside the thread's own transaction: the state it has made)."""
+        """Read one snapshot of the committed state, or the state of the thread's own transaction."""
         if self.in_transaction:
             yield self._writer
             return
         with self.read_lock, translated(self.name):
             self._refuse_closed()
-            if self._reader is self._writer:  # in memory the lock alone keeps others out
+            if self._reader is self._writer:  # in memory the lock is enough
                 yield self._reader
                 return
             if self._snapshots == 0:
@@ -146,9 +146,9 @@ class Storage:
                     _roll_back(self._reader)  # nothing was written
 
     def adapt_reader(self, setup: Callable[[sqlite3.Connection], None]) -> None:
-        """Call `setup` with the readers' connection, which may make temporary tables and views, now and after changes.
+        """Let `setup` create temporary tables and views on the readers' connection, now and after changes.
 
-        It has to be repeatable: it is called again before the next snapshot when another process has written.
+        It must be repeatable: it is called again before the next snapshot if another process has written.
         """
         self._setup = setup
         with self.read_lock, translated(self.name):
@@ -159,7 +159,7 @@ class Storage:
             return
         version = int(self._reader.execute("PRAGMA data_version").fetchone()[0])
         if version != self._set_up_at:
-            self._reader.execute("PRAGMA query_only = OFF")  # it holds for temporary tables, too
+            self._reader.execute("PRAGMA query_only = OFF")  # it also applies to temporary tables
             try:
                 self._setup(self._reader)
             finally:
@@ -168,7 +168,15 @@ class Storage:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing: commit at the end, roll back on an exception; inside another one it is a part of that."""
+        """Commit at the end, roll back on an exception; a nested transaction is part of the outer one.
+
+        Raises
+        ------
+        IndexBusyError
+            If another writer does not finish in time.
+        IndexFileError
+            If the index was opened for reading only, is closed, or its files were replaced.
+        """
         if self.read_only:
             raise IndexFileError(f"{self.name} was opened for reading only")
         if not self._write_lock.acquire(timeout=self._timeout):
@@ -182,7 +190,7 @@ class Storage:
 
     @contextmanager
     def removal(self) -> Iterator[sqlite3.Connection]:
-        """Run a last transaction that removes the files of the database, which would else refuse to commit."""
+        """Run a last transaction that removes the files of the database, which otherwise would refuse to commit."""
         with self.transaction() as connection:
             self._files = None
             yield connection
@@ -225,10 +233,17 @@ class Storage:
             self._depth -= 1
 
     def tidy(self, *, wait: float = 0.0) -> bool:
-        """Bring the log into the database and empty it, so that no removed vector stays in it.
+        """Move the write-ahead log into the database and empty it, so that no removed vector stays in it.
 
-        wait  seconds to wait for others who read an older state or write (never longer than the timeout)
-        returns   whether the log is empty; if not, the next call or the next writer to close has to do it
+        Parameters
+        ----------
+        wait : float
+            Seconds to wait for others that read an older state or write, at most the timeout.
+
+        Returns
+        -------
+        bool
+            Whether the log is empty; if not, the next call or the next writer that closes empties it.
         """
         if self.folder is None or self.read_only:
             return True
@@ -240,7 +255,7 @@ class Storage:
         return True
 
     def _emptied_log(self, deadline: float) -> bool:
-        """One attempt; others may hold the locks until `deadline`."""
+        """Try once; wait for the locks until `deadline`."""
         with _held(self.read_lock, deadline) as readers, _held(self._write_lock, deadline) as writers:
             self._refuse_closed()
             if not readers or not writers or self._depth or self._snapshots:
@@ -254,9 +269,19 @@ class Storage:
                     return False
 
     def rewrite(self, *, wait: float) -> None:
-        """Write the database again without its gaps, all or nothing; needs as much room again while it runs.
+        """Rewrite the database without free pages (VACUUM); this temporarily needs its size again on the disk.
 
-        wait  seconds to wait for another process that writes
+        Parameters
+        ----------
+        wait : float
+            Seconds to wait for another process that writes.
+
+        Raises
+        ------
+        IndexBusyError
+            If another process still writes then.
+        IndexFileError
+            If the disk is full.
         """
         with self.read_lock, self._write_lock:
             self._refuse_closed()
@@ -271,21 +296,21 @@ class Storage:
 
     @property
     def secure_delete(self) -> bool:
-        """Whether the writing connection overwrites with zeros what it frees."""
+        """Whether the writing connection overwrites freed space with zeros."""
         self._refuse_closed()
         with translated(self.name):
             return bool(self._writer.execute("PRAGMA secure_delete").fetchone()[0] == 1)
 
     @property
     def has_log(self) -> bool:
-        """Whether the log holds anything, be it in the database already or not."""
+        """Whether the log is not empty."""
         try:
             return self.folder is not None and (self.folder / f"{DATABASE}-wal").stat().st_size > 0
         except FileNotFoundError:
             return False
 
     def close(self) -> None:
-        """Close both connections; further use is refused."""
+        """Close both connections."""
         with self.read_lock, self._write_lock:
             if self._open:
                 self._open = False
@@ -313,7 +338,7 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _held(lock: threading.RLock, deadline: float) -> Iterator[bool]:
-    """Hold `lock` if it is free by `deadline`; says whether it does."""
+    """Acquire `lock` until `deadline`; yield whether that succeeded."""
     held = lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
     try:
         yield held
@@ -323,7 +348,7 @@ def _held(lock: threading.RLock, deadline: float) -> Iterator[bool]:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether the file exists; raises OSError where that cannot be determined, as `Path.exists` does not."""
+    """Return whether the file exists; unlike `Path.exists`, raise OSError if that cannot be determined."""
     try:
         path.stat()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Every vector of an index exchanged for that of another model."""
+"""Replace every vector of an index by one of another model."""
 
 from __future__ import annotations
 

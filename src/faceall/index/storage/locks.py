@@ -1,4 +1,4 @@
-"""A lock that many may share and one may have alone."""
+"""A readers-writer lock for threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 
 
 class SharedLock:
-    """Searches share it, changes have it alone; a waiting change goes before later searches."""
+    """Lock that searches share and changes hold exclusively; a waiting change has priority over later searches."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition(threading.Lock())
@@ -23,14 +23,14 @@ class SharedLock:
         return self._shared
 
     def enter_shared(self) -> None:
-        """Take a share: wait while another process has it alone, or waits for that."""
+        """Acquire a share; wait while another thread holds the lock exclusively or waits for it."""
         with self._condition:
             while self._alone or self._waiting:
                 self._condition.wait()
             self._sharing += 1
 
     def leave_shared(self) -> None:
-        """Give the share back; the last one wakes those who want it alone."""
+        """Release the share; the last one wakes waiting changes."""
         with self._condition:
             self._sharing -= 1
             if self._waiting and not self._sharing:
@@ -38,7 +38,7 @@ class SharedLock:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the lock alone."""
+        """Hold the lock exclusively."""
         with self._condition:
             self._waiting += 1
             try:
@@ -56,7 +56,7 @@ class SharedLock:
 
 
 class _Shared:
-    """The context of a share: one object serves all, as it is entered at every search."""
+    """Context manager of a share; one object is reused for all searches."""
 
     __slots__ = ("_lock",)
 

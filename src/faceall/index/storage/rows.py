@@ -1,4 +1,4 @@
-"""The statements on `vectors` and `removals`: arrays in, arrays out."""
+"""SQL statements on the tables `vectors` and `removals`."""
 
 from __future__ import annotations
 
@@ -30,55 +30,55 @@ class Block:
 
     @classmethod
     def empty(cls, dimension: int) -> Block:
-        """No row."""
+        """Return a block without rows."""
         return cls(np.zeros(0, np.int64), np.zeros((0, dimension), np.float32))
 
     @classmethod
     def joined(cls, blocks: Sequence[Block]) -> Block:
-        """The rows of one or more blocks, one after the other."""
+        """Concatenate one or more blocks."""
         return cls(
             np.concatenate([block.keys for block in blocks]), np.concatenate([block.vectors for block in blocks])
         )
 
     def among(self, keys: Int64Array) -> Block:
-        """Only the rows with these keys."""
+        """Return the rows with these keys."""
         stay = np.isin(self.keys, keys)
         return Block(self.keys[stay], self.vectors[stay])
 
     def without(self, keys: Int64Array) -> Block:
-        """Only the rows with other keys; the block itself where that is all."""
+        """Return the rows with other keys; the block itself if that is all."""
         stay = ~np.isin(self.keys, keys)
         return self if stay.all() else Block(self.keys[stay], self.vectors[stay])
 
     def split(self, count: int) -> tuple[Block, Block]:
-        """The first `count` rows, and the rest."""
+        """Return the first `count` rows, and the rest."""
         return Block(self.keys[:count], self.vectors[:count]), Block(self.keys[count:], self.vectors[count:])
 
     @cached_property
     def squares(self) -> Float32Array:
-        """(n,) float32, the squared length of every vector."""
+        """The squared length of every vector, (n,) float32."""
         return np.asarray(np.einsum("ij,ij->i", self.vectors, self.vectors))
 
 
 def count(connection: sqlite3.Connection) -> int:
-    """How many vectors there are."""
+    """Return the number of vectors."""
     return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
 
 def keys(connection: sqlite3.Connection) -> Int64Array:
-    """(n,) int64, every key, ascending."""
+    """Return all keys (n,) int64, ascending."""
     rows = connection.execute("SELECT key FROM vectors ORDER BY key").fetchall()
     return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
 
 def next_key(connection: sqlite3.Connection) -> int:
-    """The first automatic key: above every key that was ever used."""
+    """Return the first automatic key, which is above every key that was ever used."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'vectors'").fetchone()
     return int(row[0]) + 1 if row else 1
 
 
 def present(connection: sqlite3.Connection, wanted: Int64Array) -> set[int]:
-    """Those of `wanted` that are keys of vectors."""
+    """Return the keys of `wanted` that exist."""
     found: set[int] = set()
     for group in _groups(wanted):
         marks = ",".join("?" * len(group))
@@ -87,32 +87,32 @@ def present(connection: sqlite3.Connection, wanted: Int64Array) -> set[int]:
 
 
 def insert(connection: sqlite3.Connection, block: Block, generation: int) -> None:
-    """Add rows, inside the caller's transaction."""
+    """Add rows inside the caller's transaction."""
     stored = block.vectors.astype("<f4", copy=False)
     rows = ((key, generation, vector.tobytes()) for key, vector in zip(block.keys.tolist(), stored, strict=True))
     connection.executemany("INSERT INTO vectors (key, added, vector) VALUES (?, ?, ?)", rows)
 
 
 def delete(connection: sqlite3.Connection, gone: Int64Array, generation: int) -> None:
-    """Remove rows and log it, inside the caller's transaction."""
+    """Remove rows and log the removals inside the caller's transaction."""
     parameters = [(key,) for key in gone.tolist()]
     logged = ((generation, key, generation) for (key,) in parameters)
     connection.executemany(
         "INSERT INTO removals (generation, key, added)"
-        " SELECT ?, key, added FROM vectors WHERE key = ? AND added < ?",  # no other process has seen the others
+        " SELECT ?, key, added FROM vectors WHERE key = ? AND added < ?",  # no other process has seen those added in this transaction
         logged,
     )
     connection.executemany("DELETE FROM vectors WHERE key = ?", parameters)
 
 
 def vector(connection: sqlite3.Connection, key: int) -> Float32Array | None:
-    """(dimension,) float32 as it was given, None if there is no such key."""
+    """Return a vector (dimension,) float32, None if there is no such key."""
     row = connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
     return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)
 
 
 def added_since(connection: sqlite3.Connection, generation: int, dimension: int, name: str) -> Iterator[Block]:
-    """The rows that came after `generation` (-1: all), in blocks of bounded size."""
+    """Yield the rows added after `generation` (-1: all), in blocks of bounded size."""
     if generation < 0:
         rows = connection.execute("SELECT key, vector FROM vectors ORDER BY key")
     else:
@@ -122,13 +122,13 @@ def added_since(connection: sqlite3.Connection, generation: int, dimension: int,
 
 
 def following(connection: sqlite3.Connection, key: int, dimension: int, name: str) -> Block:
-    """The rows after `key`, as many as a block holds."""
+    """Return the rows after `key`, as many as fit into a block."""
     query = "SELECT key, vector FROM vectors WHERE key > ? ORDER BY key LIMIT ?"
     return _block(connection.execute(query, (key, _block_size(dimension))).fetchall(), dimension, name)
 
 
 def chosen(connection: sqlite3.Connection, wanted: Int64Array, dimension: int, name: str) -> Iterator[Block]:
-    """The rows of those of `wanted` that are there, in blocks; ascending where `wanted` is."""
+    """Yield the existing rows of `wanted` in blocks, ascending if `wanted` is."""
     for group in _groups(wanted):
         marks = ",".join("?" * len(group))
         query = f"SELECT key, vector FROM vectors WHERE key IN ({marks}) ORDER BY key"
@@ -136,7 +136,7 @@ def chosen(connection: sqlite3.Connection, wanted: Int64Array, dimension: int, n
 
 
 def removed_since(connection: sqlite3.Connection, generation: int) -> Int64Array:
-    """(n,) int64, the keys of rows that existed at `generation` and went afterwards."""
+    """Return the keys (n,) int64 of rows that existed at `generation` and were removed later."""
     rows = connection.execute(
         "SELECT key FROM removals WHERE generation > ? AND added <= ?", (generation, generation)
     ).fetchall()
@@ -144,19 +144,19 @@ def removed_since(connection: sqlite3.Connection, generation: int) -> Int64Array
 
 
 def changes_since(connection: sqlite3.Connection, generation: int) -> tuple[int, int]:
-    """How many rows came and how many went after `generation`."""
+    """Count the rows added and removed after `generation`."""
     came = connection.execute("SELECT count(*) FROM vectors WHERE added > ?", (generation,)).fetchone()[0]
     went = connection.execute("SELECT count(*) FROM removals WHERE generation > ?", (generation,)).fetchone()[0]
     return int(came), int(went)
 
 
 def forget_removals(connection: sqlite3.Connection, generation: int) -> None:
-    """Shorten the log of removals, inside the caller's transaction."""
+    """Delete the log of removals up to `generation` inside the caller's transaction."""
     connection.execute("DELETE FROM removals WHERE generation <= ?", (generation,))
 
 
 def problems(connection: sqlite3.Connection, dimension: int | None) -> list[str]:
-    """What is wrong with the database, a line each."""
+    """Check the database; return one line per problem."""
     found = [f"{DATABASE}: {row[0]}" for row in connection.execute("PRAGMA quick_check") if row[0] != "ok"]
     query = "SELECT count(*) FROM vectors WHERE typeof(vector) <> 'blob' OR length(vector) IS NOT ?"
     wrong = connection.execute(query, (4 * dimension if dimension else None,)).fetchone()[0]
@@ -171,9 +171,7 @@ def _block(found: list[tuple[int, bytes]], dimension: int, name: str) -> Block:
     try:
         vectors = checked_vectors(numbers.reshape(len(found), dimension))
     except VectorError as error:
-        raise IndexDamagedError(
-            f"{name}/{DATABASE} is damaged: {error}; faceall index repair drops what cannot be used"
-        ) from error
+        raise IndexDamagedError(f"{name}/{DATABASE} is damaged: {error}; faceall index repair removes it") from error
     return Block(np.array([key for key, _ in found], np.int64), vectors)
 
 

@@ -1,4 +1,4 @@
-"""What stands in faces.db: tables, versions, and the small settings of an index."""
+"""The tables, the versions and the settings in faces.db."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from faceall.index.storage.connection import DATABASE
 APPLICATION = 0x46414C4C  # "FALL", distinguishes our databases from any other SQLite file
 SCHEMA = 1
 HIGHEST = 1 << 61
-"""No count of transactions comes near it."""
+"""Upper limit of the number of transactions."""
 
 TABLES = (
     # settings; the index's own keys begin with "index.", all others are free for the gallery
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    # the truth: AUTOINCREMENT never gives a key out twice; `added` is the generation in which the row came
+    # AUTOINCREMENT never assigns a key twice; `added` is the generation in which the row was added
     "CREATE TABLE vectors (key INTEGER PRIMARY KEY AUTOINCREMENT, added INTEGER NOT NULL, vector BLOB NOT NULL)",
     "CREATE INDEX vectors_added ON vectors (added)",
-    # who went, so that other processes and the graph file can follow; holds no face data
+    # the log of removals, for other processes and the graph file; it contains no vectors
     "CREATE TABLE removals (generation INTEGER NOT NULL, key INTEGER NOT NULL, added INTEGER NOT NULL,"
     " PRIMARY KEY (generation, key)) WITHOUT ROWID",
 )
@@ -29,13 +29,22 @@ TABLES = (
 class Settings:
     """The settings of an index at one moment.
 
-    dimension   numbers per vector, None before the first one
-    metric      "l2" or "cosine"
-    model       name of the embedder, None if none was given
-    generation  counts the transactions that changed a vector
-    log_floor   removals up to this generation are forgotten
-    graph       SHA-256 of the current graph file, None if there is none
-    graph_generation  the generation that file reflects
+    Attributes
+    ----------
+    dimension : int or None
+        Length of a vector, None before the first one.
+    metric : {"l2", "cosine"}
+        The distance.
+    model : str or None
+        Name of the embedder, None if none was given.
+    generation : int
+        Number of transactions that changed a vector.
+    log_floor : int
+        The log contains removals after this generation.
+    graph : bytes or None
+        SHA-256 of the current graph file, None if there is none.
+    graph_generation : int
+        The generation that the graph file reflects.
     """
 
     dimension: int | None
@@ -48,7 +57,7 @@ class Settings:
 
 
 def is_fresh(connection: sqlite3.Connection) -> bool:
-    """Whether the database holds nothing at all yet."""
+    """Return whether the database is empty."""
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     return not tables and not _number(connection, "application_id") and not _number(connection, "user_version")
 
@@ -68,7 +77,15 @@ def create(connection: sqlite3.Connection, metric: str) -> None:
 
 
 def check(connection: sqlite3.Connection, name: str) -> None:
-    """Refuse a database that is not ours, is of a newer faceall, or has lost its tables."""
+    """Check that a database is a face index of this version.
+
+    Raises
+    ------
+    IndexDamagedError
+        If it belongs to another program or has lost a table.
+    IndexNewerError
+        If a newer version of faceall wrote it.
+    """
     if _number(connection, "application_id") != APPLICATION:
         raise IndexDamagedError(f"{name}/{DATABASE} is an SQLite file of another program, not a face index")
     version = _number(connection, "user_version")
@@ -83,7 +100,13 @@ def check(connection: sqlite3.Connection, name: str) -> None:
 
 
 def read(connection: sqlite3.Connection, name: str) -> Settings:
-    """The settings as they are in the connection's snapshot."""
+    """Read the settings in the connection's snapshot.
+
+    Raises
+    ------
+    IndexDamagedError
+        If they are invalid.
+    """
     rows = connection.execute("SELECT substr(key, 7), value FROM meta WHERE substr(key, 1, 6) = 'index.'")
     found = dict(rows.fetchall())
     unknown = sorted(set(found) - set(Settings.__dataclass_fields__))
@@ -96,7 +119,7 @@ def read(connection: sqlite3.Connection, name: str) -> Settings:
 
 
 def makes_sense(key: str, value: object) -> bool:
-    """Whether a setting, by the name of its field, can have this value."""
+    """Return whether a setting can have a value."""
     if key == "metric":
         return value in ("l2", "cosine")
     if key in ("model", "graph"):
@@ -107,7 +130,7 @@ def makes_sense(key: str, value: object) -> bool:
 
 
 def write(connection: sqlite3.Connection, **settings: object) -> None:
-    """Store settings, by the names of the fields of `Settings`, inside the caller's transaction."""
+    """Store settings, named like the fields of `Settings`, inside the caller's transaction."""
     rows = [(f"index.{key}", value) for key, value in settings.items()]
     connection.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", rows)
 

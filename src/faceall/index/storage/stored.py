@@ -1,4 +1,4 @@
-"""Vectors read from the database as their distances are measured: as they are (l2) or at unit length (cosine)."""
+"""Read vectors from the database for comparisons: unchanged (l2) or at unit length (cosine)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from faceall.types import Int64Array
 
 
 def as_measured(blocks: Iterable[Block], settings: schema.Settings) -> Iterator[Block]:
-    """The same rows, ready to be compared."""
+    """Yield the rows ready for comparisons."""
     return (Block(block.keys, measured(block.vectors, settings.metric)) for block in blocks)
 
 
 def everything(storage: Storage, settings: schema.Settings) -> Iterator[Block]:
-    """All rows of one snapshot, which stays open until the last block was taken."""
+    """Yield all rows of one snapshot, which stays open until the last block."""
     if settings.dimension is None:
         return
     with storage.reading() as connection:
@@ -27,7 +27,7 @@ def everything(storage: Storage, settings: schema.Settings) -> Iterator[Block]:
 
 
 def in_passing(storage: Storage, settings: schema.Settings) -> Iterator[Block]:
-    """All rows, every block as it is when it is read; other threads read between the blocks."""
+    """Yield all rows without a common snapshot; other threads read between the blocks."""
     last: int | None = -1
     while last is not None and settings.dimension is not None:
         with storage.reading() as connection:
@@ -38,9 +38,9 @@ def in_passing(storage: Storage, settings: schema.Settings) -> Iterator[Block]:
 
 @contextmanager
 def apart(storage: Storage) -> Iterator[tuple[schema.Settings, int, Iterator[Block]]]:
-    """The settings, the number of rows and all rows of one state of an index on the disk, on a connection of its own.
+    """Read the settings, the number of rows and all rows of one snapshot on a separate connection.
 
-    Other threads read and write meanwhile.
+    Other threads can read and write in the meantime.
     """
     assert storage.folder is not None
     with translated(storage.name), closing(connect(storage.folder, read_only=True)) as connection:
@@ -52,7 +52,7 @@ def apart(storage: Storage) -> Iterator[tuple[schema.Settings, int, Iterator[Blo
 
 
 def chosen(storage: Storage, settings: schema.Settings, keys: Int64Array) -> Iterator[Block]:
-    """The rows of those `keys` that are there, of one snapshot."""
+    """Yield the existing rows of `keys`, of one snapshot."""
     if settings.dimension is None:
         return
     with storage.reading() as connection:
