@@ -55,7 +55,7 @@ def test_nothing_is_run(tmp_path: Path, protocol: int) -> None:
     """A pickle that would run a command is refused by the name of what it wants to call, and nothing has run."""
     mark = tmp_path / "mark"
     for value in (Hostile(mark), [Hostile(mark)], {"encodings": [Hostile(mark)], "names": ["a"]}):
-        with pytest.raises(IndexDamagedError, match=r"wants to call (posix|nt|os)\.system"):
+        with pytest.raises(IndexDamagedError, match=r"calls (posix|nt|os)\.system"):
             load_plain(pickle.dumps(value, protocol), "test")
     assert not mark.exists()
     pickle.loads(pickle.dumps(Hostile(mark), protocol))
@@ -147,7 +147,7 @@ def test_faceall(tmp_path: Path, faces: Faces) -> None:
     with pytest.raises(IndexDamagedError, match="does not name the photo of 28 faces"):
         read_foreign(tmp_path / "faceSearchData")
     (tmp_path / "faceSearchData").write_bytes(b"x" * 500)
-    with pytest.raises(IndexDamagedError, match="is no index of hnswlib"):
+    with pytest.raises(IndexDamagedError, match="is not an index of hnswlib"):
         read_foreign(tmp_path / "faceSearchData")
 
 

@@ -500,8 +500,8 @@ class FaceIndex:
         """Write the graph file, so that it need not be built when the index is opened next.
 
         Vectors are safe without it. Afterwards no file contains removed vectors, unless another process keeps reading
-        an older state of the database. In that case this waits for some seconds (the timeout, at most 5), logs a warning
-        and returns False; the next `save`, or the next writer that closes, completes the removal.
+        an older state of the database. In that case this waits for some seconds (the timeout, at most 5), logs a
+        warning and returns False; the next `save`, or the next writer that closes, completes the removal.
 
         Returns
         -------

@@ -239,7 +239,7 @@ class Searcher:
             time.sleep(pause)
 
     def _awaits_file(self, settings: schema.Settings) -> bool:
-        """Return whether the graph file differs from the database's checksum, so another process may be replacing it."""
+        """Return whether the graph file differs from the database's checksum: another process may be replacing it."""
         folder = self._storage.folder
         if self._graph is not None or settings.graph is None or folder is None:
             return False
@@ -327,7 +327,7 @@ class Searcher:
     def _bring_to_graph(
         self, graph: Graph, removed: Int64Array, came: Iterator[Block], settings: schema.Settings
     ) -> None:
-        """Remove vectors; add a few, or all to a new graph, at once, and leave many to the next searches as the tail."""
+        """Remove vectors; add a few (or all to a new graph) at once, and leave many to later searches as the tail."""
         tail = self._tail or Block.empty(graph.dimension)
         waiting = np.isin(removed, tail.keys)
         graph.remove(removed[~waiting])

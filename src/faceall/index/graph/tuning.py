@@ -1,8 +1,8 @@
 """Measure the search effort that a graph needs for the wanted recall, on the stored vectors.
 
-hnswlib's `ef`, the number of candidates, decides how many of the true neighbours are found. The necessary number depends
-on the data: vectors in dense clusters are found easily, vectors spread evenly are not. So it is measured: queries that
-resemble unseen faces are made from pairs of neighbours, their true neighbours are found by exact search, and the
+hnswlib's `ef`, the number of candidates, decides how many of the true neighbours are found. The necessary number
+depends on the data: vectors in dense clusters are found easily, vectors spread evenly are not. So it is measured: queries
+that resemble unseen faces are made from pairs of neighbours, their true neighbours are found by exact search, and the
 smallest `ef` that finds enough of them is used.
 """
 
@@ -64,7 +64,7 @@ class Tuning:
         if self.reached >= self.recall:
             return None
         return (
-            f"the graph finds {self.reached:.4f} of the nearest at most (ef {self.effort}), {self.recall:g} was requested:"
+            f"the graph finds {self.reached:.4f} of the nearest (ef {self.effort}), {self.recall:g} was requested;"
             " search with exact=True, or build it with more links (GraphOptions)"
         )
 

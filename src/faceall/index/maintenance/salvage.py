@@ -1,4 +1,4 @@
-"""Reads what can still be read of a damaged faces.db into a new one; the damaged file is kept beside it."""
+"""Copy the readable rows of a damaged faces.db into a new one; the damaged file is kept beside it."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def _as_far_as_it_goes(rows: sqlite3.Cursor) -> Iterator[tuple[object, ...]]:
 
 
 def _by_number(old: sqlite3.Connection, name: str) -> Iterator[tuple[object, ...]]:
-    """The rows of a table: from the front, from the back, and by halving what lies between two damaged places."""
+    """Yield the rows of a table: from the start, from the end, and by bisecting the parts between damage."""
     ranges, failures = [(-_HIGHEST, _HIGHEST)], 0
     while ranges and failures < _ATTEMPTS:
         low, high = ranges.pop()
@@ -226,7 +226,7 @@ def _by_number(old: sqlite3.Connection, name: str) -> Iterator[tuple[object, ...
 def _some(
     old: sqlite3.Connection, name: str, low: int, high: int, order: str
 ) -> tuple[list[tuple[int, ...]], bool, bool]:
-    """The next rows of a range, whether they were the last, and whether reading failed."""
+    """Return the next rows of a range, whether they were the last ones, and whether reading failed."""
     found: list[tuple[int, ...]] = []
     statement = f'SELECT rowid, * FROM "{name}" WHERE rowid BETWEEN ? AND ? ORDER BY rowid {order} LIMIT {_BATCH}'
     try:
@@ -238,7 +238,7 @@ def _some(
 
 
 def _settle(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
-    """The settings that an index cannot be without; there is no graph file any more."""
+    """Restore the settings that an index needs; there is no graph file any more."""
     rows = new.execute("SELECT substr(key, 7), value FROM meta WHERE substr(key, 1, 6) = 'index.'").fetchall()
     found = {key: value for key, value in rows if schema.makes_sense(key, value)}
     new.executemany("DELETE FROM meta WHERE key = ?", [(f"index.{key}",) for key, _ in rows if key not in found])

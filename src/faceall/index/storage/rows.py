@@ -99,7 +99,7 @@ def delete(connection: sqlite3.Connection, gone: Int64Array, generation: int) ->
     logged = ((generation, key, generation) for (key,) in parameters)
     connection.executemany(
         "INSERT INTO removals (generation, key, added)"
-        " SELECT ?, key, added FROM vectors WHERE key = ? AND added < ?",  # no other process has seen those added in this transaction
+        " SELECT ?, key, added FROM vectors WHERE key = ? AND added < ?",  # others have not seen those added since
         logged,
     )
     connection.executemany("DELETE FROM vectors WHERE key = ?", parameters)
