@@ -1,9 +1,9 @@
 """Measure the search effort that a graph needs for the wanted recall, on the stored vectors.
 
 hnswlib's `ef`, the number of candidates, decides how many of the true neighbours are found. The necessary number
-depends on the data: vectors in dense clusters are found easily, vectors spread evenly are not. So it is measured: queries
-that resemble unseen faces are made from pairs of neighbours, their true neighbours are found by exact search, and the
-smallest `ef` that finds enough of them is used.
+depends on the data: vectors in dense clusters are found easily, vectors spread evenly are not. So it is measured:
+queries that resemble unseen faces are made from pairs of neighbours, their true neighbours are found by exact search,
+and the smallest `ef` that finds enough of them is used.
 """
 
 from __future__ import annotations
