@@ -144,7 +144,7 @@ def test_many_large_images_in_small_files_are_not_decoded_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However small their files are, the gallery gets only so many pixels at a time, here those of two images."""
-    monkeypatch.setattr("faceall.web.work.registrar._BATCH_PIXELS", 40_000)
+    monkeypatch.setattr("faceall.web.registrar._BATCH_PIXELS", 40_000)
     bombs = [("files", f"{number}.png", png(200, 100 - number, rows=100 - number)) for number in range(12)]
     with serving(tmp_path / "gallery") as victim:
         given: list[int] = []

@@ -10,7 +10,7 @@ standard normal one, so
 Three numbers therefore give the false-positive identification rate (FPIR) of every threshold and every size of the
 gallery. `bend` is a property of the model, measured on many people (`fit_model`). `mean` and `deviation` also depend on
 the photos: they are fitted to the results of leave-one-person-out searches, in which every person of the gallery is a
-stranger to the others. The faces of one person are alike, so they count less than as many people (`comparisons`).
+stranger to the others. The faces of one person are similar, so they count less than as many people (`comparisons`).
 
 References
 ----------

@@ -10,6 +10,7 @@
 `fetch`        SSRF-safe download of images
 `work`         registration jobs, uploads, batching
 `serializers`  records of the gallery as JSON
+`registrar`    registers the photos of a job in the gallery
 =============  ==============================================================
 """
 

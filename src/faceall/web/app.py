@@ -17,6 +17,7 @@ from faceall.web.openapi import document as openapi
 from faceall.web.options import ServerOptions
 from faceall.web.pages import login
 from faceall.web.pages import routes as pages
+from faceall.web.registrar import Registrar
 from faceall.web.security.guard import Guard
 from faceall.web.security.keys import KEYS_FILE, Keys
 from faceall.web.security.limits import DecodeBudget
@@ -26,7 +27,6 @@ from faceall.web.services import EXTENSION, Services
 from faceall.web.work.batching import Worker
 from faceall.web.work.jobs import Item, Jobs, Result
 from faceall.web.work.memory import return_large_blocks
-from faceall.web.work.registrar import Registrar
 from faceall.web.work.uploads import Uploads
 
 IMAGE_ENDPOINTS = frozenset(

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import faceall
 from faceall.errors import IndexFileError
 from faceall.gallery.bundle.archive import written_archive
 from faceall.gallery.bundle.checks import FlawError, check_vectors
@@ -18,6 +17,7 @@ from faceall.gallery.bundle.records import BundleFace, BundlePerson, Contents, l
 from faceall.gallery.people.names import find_person
 from faceall.gallery.store import GallerySnapshot, Store
 from faceall.models import ModelFolder
+from faceall.version import __version__
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def export_bundle(
         for number, face in enumerate(contents.faces):
             sums[face.thumbnail] = _sum(gallery.thumbnail(number))
         with written_archive(path, replace=replace) as archive:
-            archive.add("manifest.json", manifest_json(contents, sums, f"faceall {faceall.__version__}"))
+            archive.add("manifest.json", manifest_json(contents, sums, f"faceall {__version__}"))
             for name, data in parts.items():
                 archive.add(name, data)
             for number, face in enumerate(contents.faces):

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import faceall
 from faceall.errors import IndexFileError
 from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.embedded import ids, rows
@@ -18,6 +17,7 @@ from faceall.gallery.embedded.columns import unmarked
 from faceall.gallery.store import StoredChange
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
+from faceall.version import __version__
 
 _FACES = (
     "SELECT faces.key, i.id, p.id, is_primary,"
@@ -146,7 +146,7 @@ class EmbeddedBundles:
                 digest,
                 state="ok",
                 message=None,
-                reader=faceall.__version__,
+                reader=__version__,
                 width=photo.width,
                 height=photo.height,
             )

@@ -82,7 +82,7 @@ class MilvusPeople:
     def assigned(self) -> tuple[int, int]:
         """Count the people with faces, and their faces."""
         counts = count_by_person(self._store.faces.places())
-        known = [counts[row["id"]] for row in self._everybody() if row["id"] in counts]
+        known = [counts[row["id"]] for row in self._all() if row["id"] in counts]
         return len(known), sum(known)
 
     def with_faces(self, at_most: int | None = None) -> list[int]:

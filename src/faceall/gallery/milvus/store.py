@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-import faceall
 from faceall.errors import IndexDamagedError, IndexFileError, IndexMismatchError, IndexNewerError, NotSupportedError
 from faceall.gallery.milvus import rows
 from faceall.gallery.milvus.address import Address
@@ -29,6 +28,7 @@ from faceall.gallery.store import BundleRecords, ReembeddingRecords
 from faceall.index.maintenance.compaction import Compaction
 from faceall.index.maintenance.verification import Statistics, Verification
 from faceall.types import Float32Array
+from faceall.version import __version__
 
 _HEAD = "meta/gallery"
 _SAMPLE = 200  # vectors to search for in `verify`
@@ -95,7 +95,7 @@ class MilvusStore:
         if not self._head:
             if self.read_only:
                 raise _missing(self.name)
-            self._write_head({"format": FORMAT, "writer": faceall.__version__, "model": None, "dimension": None})
+            self._write_head({"format": FORMAT, "writer": __version__, "model": None, "dimension": None})
         if not self.read_only:
             sweep(self.connection, has_faces=self.has_faces)
 

@@ -20,7 +20,7 @@ from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Int64Array, Matches
 
 FEW, MANY = 10, 100
-"""Numbers of neighbours for which the effort is measured; for others it is inter- or extrapolated."""
+"""Counts of neighbours for which the effort is measured; for others it is inter- or extrapolated."""
 
 SAMPLE = 400
 """Number of queries; the standard error of a recall of 0.99 for ten neighbours is then about 0.002."""

@@ -167,7 +167,7 @@ def _rescue(old: sqlite3.Connection, new: sqlite3.Connection, folder: Path) -> t
     for name, sql in list(tables.items()):
         try:
             new.execute(sql)
-        except sqlite3.OperationalError:  # no known statement is near: its rows cannot be told apart
+        except sqlite3.OperationalError:  # no known statement is similar, so its columns are unknown
             del tables[name]
             continue
         kept[name] = _copy_table(old, new, name, ordered="WITHOUT ROWID" not in sql.upper())

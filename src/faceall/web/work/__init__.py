@@ -2,7 +2,6 @@
 
 ===============  ================================================================
 `jobs`           `Jobs`, registrations that continue after their request ended
-`registrar`      `Registrar`, registers the photos of a job in the gallery
 `uploads`        `Uploads`, the uploaded files in the gallery's folder
 `file_names`     file names from forms as safe paths
 `batching`       `Worker`, one model shared by many threads
