@@ -15,13 +15,7 @@ from places import ROOT
 GLOSSARY = ROOT / "docs" / "glossary.md"
 FOLDERS = ("src", "cli", "docs", "examples", "benchmarks", "scripts", "ios_export")
 SUFFIXES = {".py", ".md", ".html", ".js", ".css", ".json", ".swift", ".toml", ""}
-PENDING = (
-    "benchmarks/",
-    "docs/explanation/model-card.md",
-    "src/faceall/caffe/",
-    "src/faceall/convert/",
-    "src/faceall/gallery/",
-)
+PENDING = ("docs/explanation/model-card.md",)
 """Places whose words are still being replaced; `python tests/test_glossary.py PLACE...` lists what is left there."""
 
 
