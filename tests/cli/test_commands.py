@@ -33,7 +33,16 @@ def test_register_and_search(run: Run, portraits: Path) -> None:
     assert len(found["box"]) == 4
     assert 0.7 < found["score"] <= 1
     (match,) = found["matches"]
-    assert list(match) == ["person", "path", "distance", "similarity", "face_id", "match", "decision"]
+    assert list(match) == [
+        "person",
+        "path",
+        "distance",
+        "similarity",
+        "face_id",
+        "match",
+        "decision",
+        "judged_distance",
+    ]
     assert (match["match"], found["threshold"]) == (None, None)  # this model has no threshold
     assert list(found["second"]) == ["person", "distance", "similarity", "face_id"]
     assert found["second"]["person"] == "Mirror"

@@ -46,7 +46,7 @@ PRIOR_PEOPLE = 100
 BEND = 0.06
 """Bend of the tail where that of the model is not known: the mean of two embedders on 300 people of CelebA."""
 
-REPEATED = 0.85
+REPEATED = 0.45
 """n faces of one person offer a stranger n to this power comparisons, measured on 195 people of CelebA."""
 
 FEWEST = 3
@@ -165,6 +165,38 @@ def scores_of_model(pair_threshold: float, false_match_rate: float) -> StrangerS
     return StrangerScores(0.0, max((1 - pair_threshold / 2) / deviations, 1e-3), 0, BEND)
 
 
+def person_similarities(queries: Float32Array, vectors: Float32Array, people: Int64Array) -> Float32Array:
+    """Compare faces with people: the mean of the cosine to their nearest face and of that to their template.
+
+    The template is the mean of a person's vectors, scaled to unit length. Of the rules that were measured this one
+    misses the fewest known people (see the explanation of thresholds).
+
+    Parameters
+    ----------
+    queries : (q, D) float32
+        Unit vectors of faces.
+    vectors : (n, D) float32
+        Unit vectors of the faces of people.
+    people : (n,) int64
+        The person of each face, ascending.
+
+    Returns
+    -------
+    (q, p) float32
+        One column per person.
+    """
+    first = _first_faces(people)
+    templates = np.add.reduceat(vectors, first, axis=0)
+    templates /= np.maximum(np.linalg.norm(templates, axis=1, keepdims=True), np.float32(1e-6))
+    nearest = np.maximum.reduceat(queries @ vectors.T, first, axis=1)
+    return np.asarray((nearest + queries @ templates.T) / 2, np.float32)
+
+
+def _first_faces(people: Int64Array) -> Int64Array:
+    """Return the row of the first face of every person."""
+    return np.asarray(np.flatnonzero(np.diff(people, prepend=people[:1] - 1)), np.int64)
+
+
 def nearest_others(vectors: Float32Array, people: Int64Array) -> Array:
     """Search every person, left out of the gallery, among all others.
 
@@ -178,14 +210,14 @@ def nearest_others(vectors: Float32Array, people: Int64Array) -> Array:
     Returns
     -------
     (p,) float64
-        For the first face of every person, the cosine similarity to the nearest face of another person.
+        For the first face of every person, the similarity to the most similar other person (`person_similarities`).
     """
-    first = np.flatnonzero(np.diff(people, prepend=people[:1] - 1))
+    first = _first_faces(people)
     found = np.empty(len(first))
     for start in range(0, len(first), 256):
         rows = first[start : start + 256]
-        similarities = vectors[rows] @ vectors.T
-        similarities[people[rows][:, None] == people[None]] = -np.inf
+        similarities = person_similarities(vectors[rows], vectors, people)
+        similarities[np.arange(len(rows)), np.arange(start, start + len(rows))] = -np.inf
         found[start : start + 256] = similarities.max(axis=1)
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from faceall.analysis.open_set import StrangerScores, comparisons, nearest_others
+from faceall.analysis.open_set import StrangerScores, comparisons, nearest_others, person_similarities
 from faceall.errors import EvaluationError
 from faceall.evaluate.calibration import MOST_FACES, MOST_PEOPLE
 from faceall.evaluate.curves import Interval, wilson
@@ -134,8 +134,9 @@ def missed_people(named: NamedVectors, threshold: float) -> Array:
     counts = np.bincount(named.people, minlength=len(named.names))
     missed = []
     for row in first[counts[named.people[first]] > 1]:
-        distances = 2 - 2 * (named.vectors @ named.vectors[row])
-        distances[row] = np.inf
-        nearest = int(np.argmin(distances))
-        missed.append(named.people[nearest] != named.people[row] or distances[nearest] > threshold)
+        others = np.delete(np.arange(len(named.people)), row)
+        query = named.vectors[row : row + 1]
+        similarities = person_similarities(query, named.vectors[others], named.people[others])[0]
+        nearest = int(np.argmax(similarities))
+        missed.append(nearest != named.people[row] or 2 - 2 * similarities[nearest] > threshold)
     return np.array(missed, bool)

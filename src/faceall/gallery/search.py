@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from faceall.analysis.open_set import Decision
 from faceall.gallery.records import StoredFace
 from faceall.gallery.store import Store
@@ -14,6 +16,8 @@ from faceall.types import Faces, Float32Array, Image, similarity
 _TWO = 2  # people
 _FIRST_LOOK = 16  # faces to search for at least: usually of two people
 _WIDER = 8  # times as many, where they are all of one
+_TEMPLATES = 3  # people whose template is compared
+_TEMPLATE_FACES = 32  # faces of a template, evenly spread over the person's
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class GalleryMatch:
     matches     whether it is within the threshold; None without a threshold
     photo_id, person_id  the rows of its photo and person
     named       False where the person is a cluster of unknown faces
+    decision    what the threshold says of `judged_distance`
+    judged_distance  the mean of the distance and that to the person's template (the mean vector of their faces)
     """
 
     person: str | None
@@ -40,6 +46,7 @@ class GalleryMatch:
     person_id: int | None = None
     named: bool = True
     decision: Decision | None = None
+    judged_distance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,8 @@ class PersonMatch:
     matches        whether the nearest face is within the threshold; None without a threshold
     person_id      the row
     named          False for a cluster of unknown faces
+    decision       what the threshold says of `judged_distance`
+    judged_distance  the mean of the distance and that to the person's template (the mean vector of their faces)
     """
 
     person: str
@@ -101,6 +110,7 @@ class PersonMatch:
     person_id: int | None = None
     named: bool = True
     decision: Decision | None = None
+    judged_distance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,8 @@ def match_people(store: Store, query: Query, k: int, limit: float | None) -> lis
         for match in matches:
             if match.person is not None and (limit is None or match.distance <= limit):
                 best.setdefault(match.person, match)
-        people = (_person_match(store, vector, match) for match in list(best.values())[:k])
+        nearest = sorted(list(best.values())[:k], key=lambda match: match.judged_distance or match.distance)
+        people = (_person_match(store, vector, match) for match in nearest)
         shown = tuple(person for person in people if person is not None)
         corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
         results.append(PersonResult(corners, face.score, shown, query.threshold, points))
@@ -153,6 +164,7 @@ def _person_match(store: Store, vector: Float32Array, best: GalleryMatch) -> Per
         best.person_id,
         best.named,
         best.decision,
+        best.judged_distance,
     )
 
 
@@ -178,26 +190,53 @@ def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list
     while open_ones:
         found, complete = store.faces.near(query.vectors[open_ones], wanted, people=query.people)
         for place, faces in zip(open_ones, found, strict=True):
-            near[place] = _decided([_match(face, distance) for face, distance in faces], query.threshold)
+            near[place] = [_match(face, distance) for face, distance in faces]
         if complete:
             break
         open_ones = [place for place in open_ones if _people_among(near[place]) < people]
         wanted *= _WIDER
-    return near
+    return [_decided(store, vector, found, query.threshold) for vector, found in zip(query.vectors, near, strict=True)]
 
 
-def _decided(near: list[GalleryMatch], threshold: MatchThreshold | None) -> list[GalleryMatch]:
+def _decided(
+    store: Store, vector: Float32Array, near: list[GalleryMatch], threshold: MatchThreshold | None
+) -> list[GalleryMatch]:
     """Add the decisions; that on the nearest person takes the second-best person into account."""
     if threshold is None:
         return near
-    second = _second(near)
-    best = next((match.person for match in near if match.person is not None), None)
+    templates = {} if threshold.fpir is None else _template_distances(store, vector, near)
+    judged = [
+        match.distance if (whole := templates.get(match.person_id)) is None else (match.distance + whole) / 2
+        for match in near
+    ]
+    people: dict[str, float] = {}
+    for match, distance in zip(near, judged, strict=True):
+        if match.person is not None:
+            people.setdefault(match.person, distance)
+    ranked = sorted(people, key=people.__getitem__)
+    second = people[ranked[1]] if len(ranked) > 1 else None
     decided = []
-    for match in near:
-        rival = second.distance if second is not None and match.person == best else None
-        decision = threshold.decide(match.distance, rival)
-        decided.append(replace(match, matches=decision == "match", decision=decision))
+    for match, distance in zip(near, judged, strict=True):
+        rival = second if ranked and match.person == ranked[0] else None
+        decision = threshold.decide(distance, rival)
+        decided.append(replace(match, matches=decision == "match", decision=decision, judged_distance=distance))
     return decided
+
+
+def _template_distances(store: Store, vector: Float32Array, near: list[GalleryMatch]) -> dict[int | None, float]:
+    """Return the distances to the templates of the nearest people: the unit mean of the faces of each."""
+    people = dict.fromkeys(match.person_id for match in near if match.person is not None and match.person_id)
+    distances: dict[int | None, float] = {}
+    for person in list(people)[:_TEMPLATES]:
+        keys = store.people.faces(person)
+        if len(keys) < _TWO:
+            continue
+        chosen = keys[:: -(-len(keys) // _TEMPLATE_FACES)]
+        total = store.faces.vectors(chosen).sum(axis=0)
+        length = float(np.linalg.norm(total))
+        if length > 0:
+            distances[person] = 2 - 2 * float(vector @ total) / length
+    return distances
 
 
 def _match(face: StoredFace, distance: float) -> GalleryMatch:

@@ -145,6 +145,7 @@ def _match_record(match: GalleryMatch | PersonMatch) -> dict[str, Any]:
         "face_id": match.face_id,
         "match": match.matches,
         "decision": match.decision,
+        "judged_distance": match.judged_distance,
     }
 
 
