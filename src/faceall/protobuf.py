@@ -110,7 +110,13 @@ def _plain_one(field: Any, value: Any) -> Any:
 
 
 def from_dict(message: Message, values: Mapping[str, Any]) -> Message:
-    """Fill `message` from what `to_dict` gives, and return it."""
+    """Fill `message` from what `to_dict` gives, and return it.
+
+    Raises
+    ------
+    ValueError
+        If a field is unknown.
+    """
     fields = message.DESCRIPTOR.fields_by_name
     for name, value in values.items():
         if name not in fields:

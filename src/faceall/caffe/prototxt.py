@@ -53,7 +53,13 @@ def net_of(message: Message) -> Net:
 
 
 def message_of(net: Net) -> Message:
-    """Return a NetParameter message (V2) of the layers of `net`, without weights."""
+    """Return a NetParameter message (V2) of the layers of `net`, without weights.
+
+    Raises
+    ------
+    NetFormatError
+        If an option does not fit Caffe's format.
+    """
     message = messages()["NetParameter"](name=net.name)
     for layer in net.layers:
         item = message.layer.add(name=layer.name, type=layer.type, bottom=layer.bottoms, top=layer.tops)
@@ -102,7 +108,13 @@ def _old_layer(item: Message) -> Layer:
 
 
 def check_names(message: Message) -> None:
-    """Refuse names that are not text, which protobuf gives as bytes."""
+    """Refuse names that are not text, which protobuf gives as bytes.
+
+    Raises
+    ------
+    NetFormatError
+        If a name is not UTF-8 text.
+    """
     names = [message.name, *message.input, *(item.type for item in message.layer)]
     names += [name for item in (*message.layer, *message.layers) for name in (item.name, *item.bottom, *item.top)]
     for name in names:

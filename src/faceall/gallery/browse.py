@@ -11,7 +11,13 @@ LARGEST_ID = (1 << 63) - 1
 
 
 def stored_photo(store: Store, photo_id: int) -> StoredPhoto:
-    """Return the photo with an id. Raises UnknownFaceError."""
+    """Return the photo with an id.
+
+    Raises
+    ------
+    UnknownFaceError
+        If there is no such photo.
+    """
     found = store.photos.stored([checked_id(photo_id, "photo")])
     if not found:
         raise UnknownFaceError(f"the gallery has no photo {photo_id}")
@@ -19,7 +25,13 @@ def stored_photo(store: Store, photo_id: int) -> StoredPhoto:
 
 
 def checked_id(number: int, what: str) -> int:
-    """Return an id that a row can have. Raises UnknownFaceError for one that no row has."""
+    """Return an id that a row can have.
+
+    Raises
+    ------
+    UnknownFaceError
+        If no row can have the id.
+    """
     if not 0 <= number <= LARGEST_ID:
         raise UnknownFaceError(f"the gallery has no {what} {number}")
     return number

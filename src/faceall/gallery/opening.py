@@ -31,7 +31,13 @@ def default_folder() -> Path:
 
 
 def as_folder(place: str | os.PathLike[str]) -> Path:
-    """Return a place as a folder. Raises FaceallError for an address."""
+    """Return a place as a folder.
+
+    Raises
+    ------
+    FaceallError
+        If it is an address of Milvus.
+    """
     if is_address(place):
         raise FaceallError("this takes a gallery in a folder, not in Milvus: --gallery DIR; see faceall index move")
     return Path(place)
@@ -47,7 +53,13 @@ def folder_of(place: str | os.PathLike[str]) -> Path:
 
 
 def holds_gallery(folder: Path) -> bool:
-    """Return whether there is a gallery in `folder`. Raises IndexFileError if that cannot be determined."""
+    """Return whether there is a gallery in `folder`.
+
+    Raises
+    ------
+    IndexFileError
+        If that cannot be determined.
+    """
     try:
         (folder / DATABASE).stat()
     except (FileNotFoundError, NotADirectoryError):

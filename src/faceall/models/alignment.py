@@ -150,6 +150,11 @@ class Alignment:
         -------
         Similarities
             One map per face.
+
+        Raises
+        ------
+        ValueError
+            If the numbers of landmarks and boxes differ.
         """
         points = np.asarray(landmarks, np.float64).reshape(-1, 5, 2)
         corners = _usable_boxes(np.asarray(boxes, np.float64).reshape(-1, 2, 2))

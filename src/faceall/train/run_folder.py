@@ -155,7 +155,13 @@ class RunFolder:
             raise TrainError(f"{self.path / RESULTS}: cannot be written ({error.strerror or error})") from error
 
     def results(self) -> list[dict[str, Any]]:
-        """Read all measurements; an incomplete last line is ignored."""
+        """Read all measurements; an incomplete last line is ignored.
+
+        Raises
+        ------
+        TrainError
+            If the file cannot be read.
+        """
         try:
             lines = (self.path / RESULTS).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:

@@ -42,7 +42,13 @@ class OnnxruntimeEngine:
     def compile_onnx(
         self, model: bytes, outputs: Sequence[str], *, name: str, precision: Precision = "float32"
     ) -> _Compiled:
-        """Compile an ONNX model, given as the content of its file and the names of its outputs; always float32."""
+        """Compile an ONNX model, given as the content of its file and the names of its outputs; always float32.
+
+        Raises
+        ------
+        EngineError
+            If onnxruntime refuses the net.
+        """
         options = self._runtime.SessionOptions()
         options.log_severity_level = 3
         try:

@@ -221,6 +221,11 @@ def change_linear(net: Net, linear: Layer, matrix: Array, shift: Array) -> Net:
         (K, D).
     shift : Array
         (K,).
+
+    Raises
+    ------
+    ConvertError
+        If the layer works on groups of channels.
     """
     if linear.type == "InnerProduct":
         weights, *bias = _matrix(net, linear)
@@ -240,7 +245,13 @@ def change_linear(net: Net, linear: Layer, matrix: Array, shift: Array) -> Net:
 
 
 def resize_unit(net: Net, unit: tuple[Layer, ...], size: int, smaller: int) -> Net:
-    """Resize the layers `unit`, which normalise vectors of `size` to unit length, to `smaller` dimensions."""
+    """Resize the layers `unit`, which normalise vectors of `size` to unit length, to `smaller` dimensions.
+
+    Raises
+    ------
+    ConvertError
+        If a Normalize has one scale per number.
+    """
     for layer in unit:
         blobs = net.blobs(layer.name)
         if layer.type == "InnerProduct":

@@ -39,7 +39,13 @@ def open_caffe_folder(folder: Path) -> Source:
 
 
 def open_prototxt(path: Path) -> Source:
-    """Read a net from its prototxt; the caffemodel of the same name, or the only one beside it, has the weights."""
+    """Read a net from its prototxt; the caffemodel of the same name, or the only one beside it, has the weights.
+
+    Raises
+    ------
+    NetFormatError
+        If there is no caffemodel, or a file is damaged.
+    """
     beside = path.with_suffix(".caffemodel")
     others = caffe_files(path.parent)[1]
     if not beside.is_file() and len(others) != 1:

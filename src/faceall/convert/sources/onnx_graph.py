@@ -37,7 +37,13 @@ class GraphReader:
         self.weights: dict[str, list[Array]] = {}
 
     def net(self) -> Net:
-        """Return the whole net; its results have the names that the file gives them."""
+        """Return the whole net; its results have the names that the file gives them.
+
+        Raises
+        ------
+        UnsupportedGraphError
+            If operations have no counterpart; the message lists them.
+        """
         for item in self.graph.input:
             sizes = [dim.dim_value or FREE_SIZE for dim in item.type.tensor_type.shape.dim]
             self.layers[item.name] = input_layer(item.name, (1, *sizes[1:]))

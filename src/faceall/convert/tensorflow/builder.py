@@ -117,13 +117,25 @@ class Builder:
             self.sources[blob] = tensor
 
     def constant(self, tensor: str, what: str) -> Array:
-        """Return the value of an operand that has to be a constant."""
+        """Return the value of an operand that has to be a constant.
+
+        Raises
+        ------
+        CannotConvertError
+            If it is computed.
+        """
         if tensor not in self.fixed:
             raise CannotConvertError(f"its {what} is not a constant")
         return self.fixed[tensor]
 
     def image(self, tensor: str) -> Value:
-        """Return the image `tensor`, in a blob (N, C, H, W)."""
+        """Return the image `tensor`, in a blob (N, C, H, W).
+
+        Raises
+        ------
+        CannotConvertError
+            If it is a vector.
+        """
         value = self.values[tensor]
         if value.form == "image":
             return value
@@ -134,7 +146,13 @@ class Builder:
         return self._moved(tensor, Value(blob, value.shape, "image"))
 
     def vector(self, tensor: str) -> Value:
-        """Return the vector `tensor`, in a blob (N, C) with TensorFlow's order of numbers."""
+        """Return the vector `tensor`, in a blob (N, C) with TensorFlow's order of numbers.
+
+        Raises
+        ------
+        CannotConvertError
+            If it is an image.
+        """
         value = self.values[tensor]
         if value.form == "vector":
             return value

@@ -94,7 +94,13 @@ def read_translation(
     image_size: int | None = None,
     floor_pool: FloorPool = "crop",
 ) -> Translation:
-    """Read a frozen graph as a net together with the source of each blob; see `facenet_net`."""
+    """Read a frozen graph as a net together with the source of each blob; see `facenet_net`.
+
+    Raises
+    ------
+    UnsupportedGraphError
+        If an operation has no counterpart.
+    """
     path = Path(source)
     graph = read_graph(path)
     try:

@@ -103,6 +103,11 @@ def resolve_switches(graph: Graph) -> Graph:
 
     A branch is dead where its `Switch` output, or the control edge of a constant in it, is; the predicate is followed
     through Identity, logic and other switches. A `Switch` whose predicate is no constant stays.
+
+    Raises
+    ------
+    UnsupportedGraphError
+        If the output depends on the branch of training.
     """
     resolver = _Resolver()
     for node in ordered(graph):

@@ -80,7 +80,13 @@ def _pad_evenly(node: Node, x: Value, weights: Array) -> tuple[Array, tuple[int,
 
 
 def write_pool(builder: Builder, node: Node) -> None:
-    """Write a pool; one with fewer windows than Caffe's, which rounds up, gets `round_mode: FLOOR`."""
+    """Write a pool; one with fewer windows than Caffe's, which rounds up, gets `round_mode: FLOOR`.
+
+    Raises
+    ------
+    CannotConvertError
+        If Caffe counts the padding differently.
+    """
     refuse_channels_first(node)
     x = builder.image(node.inputs[0])
     kernel, stride = node.attrs["ksize"][1:3], node.attrs["strides"][1:3]

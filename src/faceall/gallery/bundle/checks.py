@@ -68,7 +68,13 @@ def is_whole(value: Any, most: int) -> bool:
 
 
 def check_vectors(vectors: Float32Array) -> None:
-    """Refuse rows of (n, dimension) that are not finite or not of unit length."""
+    """Refuse rows of (n, dimension) that are not finite or not of unit length.
+
+    Raises
+    ------
+    FlawError
+        If a vector is not finite or not of unit length.
+    """
     if not np.isfinite(vectors).all():
         raise FlawError("holds a number that is not finite")
     lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))

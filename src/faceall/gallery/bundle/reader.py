@@ -37,7 +37,13 @@ class BundleReader:
         self._parts: dict[str, Any] = {}
 
     def contents(self) -> Contents:
-        """Return everything except the thumbnails."""
+        """Return everything except the thumbnails.
+
+        Raises
+        ------
+        IndexDamagedError
+            If a part is damaged.
+        """
         part = "manifest.json"
         try:
             manifest = self._json(part, MOST_FACES)
@@ -56,7 +62,13 @@ class BundleReader:
         return Contents(model, _threshold(manifest), people, faces, vectors)
 
     def thumbnail(self, face: BundleFace) -> bytes:
-        """Return the JPEG of a face."""
+        """Return the JPEG of a face.
+
+        Raises
+        ------
+        IndexDamagedError
+            If it is not a JPEG of at most 1024 x 1024 pixels.
+        """
         data = self._part(face.thumbnail, LARGEST_THUMBNAIL)
         if not is_small_jpeg(data):
             raise self._archive.damaged(f"{face.thumbnail}: is not a JPEG of at most 1024 x 1024 pixels")

@@ -41,7 +41,13 @@ class EmbeddedSnapshot:
         self.vectors = _vectors(connection, [row[0] for row in found], dimension)
 
     def thumbnail(self, number: int) -> bytes:
-        """Return the thumbnail of a face, by its position in `faces`, as a JPEG."""
+        """Return the thumbnail of a face, by its position in `faces`, as a JPEG.
+
+        Raises
+        ------
+        IndexFileError
+            If the face has no thumbnail.
+        """
         key = self._rows[number][0]
         row = self._connection.execute("SELECT jpeg FROM thumbnails WHERE face = ?", (key,)).fetchone()
         if row is None:

@@ -103,7 +103,13 @@ class EmbeddedFaces:
         return Page(tuple(found), total)
 
     def thumbnail(self, key: int) -> bytes | None:
-        """Return the thumbnail of a face as a JPEG."""
+        """Return the thumbnail of a face as a JPEG.
+
+        Raises
+        ------
+        IndexDamagedError
+            If the stored thumbnail is damaged.
+        """
         if key not in self._index:  # also true of a number that SQLite cannot hold
             return None
         with self._index.reading() as connection:

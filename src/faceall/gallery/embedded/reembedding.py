@@ -78,7 +78,13 @@ class EmbeddedReembedding:
             )
 
     def switch(self, model: str, dimension: int) -> bool:
-        """Replace all vectors in one transaction; False if a face has no new one yet."""
+        """Replace all vectors in one transaction; False if a face has no new one yet.
+
+        Raises
+        ------
+        FaceallError
+            If no face has a new vector.
+        """
         with self._index.transaction() as connection:
             if connection.execute(f"SELECT 1 {_LEFT} LIMIT 1").fetchone():
                 return False

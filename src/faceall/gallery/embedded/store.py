@@ -105,7 +105,13 @@ class EmbeddedStore:
         return self.index.transaction()
 
     def setting(self, key: str) -> Any:
-        """Return a stored setting, None if there is none; raise IndexDamagedError if it cannot be read."""
+        """Return a stored setting, None if there is none.
+
+        Raises
+        ------
+        IndexDamagedError
+            If it cannot be read.
+        """
         with self.index.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = ?", (_SETTING + key,)).fetchone()
         if row is None:

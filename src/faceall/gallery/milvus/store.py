@@ -108,7 +108,13 @@ class MilvusStore:
 
     @property
     def folder(self) -> Path:
-        """The folder of its files on this machine, such as uploads."""
+        """The folder of its files on this machine, such as uploads.
+
+        Raises
+        ------
+        IndexFileError
+            If it cannot be created.
+        """
         folder = self.address.folder
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

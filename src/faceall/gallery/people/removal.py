@@ -28,7 +28,13 @@ def remove_person(store: Store, person: int | str) -> Removal:
 
 
 def remove_faces(store: Store, faces: Iterable[int]) -> Removal:
-    """Remove faces in one transaction, and photos that have no face left. Raises UnknownFaceError."""
+    """Remove faces in one transaction, and photos that have no face left.
+
+    Raises
+    ------
+    UnknownFaceError
+        If there is no such face.
+    """
     chosen = list(dict.fromkeys(faces))
     with store.changing():
         there = store.faces.owners(chosen)
@@ -45,7 +51,13 @@ def remove_photo(store: Store, photo_id: int) -> Removal:
 
 
 def remove_photos_below(store: Store, path: Path) -> Removal:
-    """Remove the photo that was seen at a path, or all photos below a folder. Raises UnknownFaceError."""
+    """Remove the photo that was seen at a path, or all photos below a folder.
+
+    Raises
+    ------
+    UnknownFaceError
+        If no photo was seen there.
+    """
     with store.changing():
         photos = store.photos.below(path)
         if not photos:

@@ -71,7 +71,13 @@ class Candidate:
 
 
 def checked_names_from(value: str) -> NamesFrom:
-    """Return the value if it is one of `NamesFrom`. Raises FaceallError."""
+    """Return the value if it is one of `NamesFrom`.
+
+    Raises
+    ------
+    FaceallError
+        If it is not.
+    """
     for known in get_args(NamesFrom):
         if value == known:
             return known  # type: ignore[no-any-return]

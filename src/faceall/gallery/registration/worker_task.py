@@ -51,6 +51,11 @@ def setup_for(analyser: Analyser, make: Make | None) -> WorkerSetup:
     """Return what workers need to give the same results as `analyser`.
 
     Raises FaceallError if it has a custom detector, which cannot be sent to workers without `make`.
+
+    Raises
+    ------
+    FaceallError
+        If the detector is not the default one and `make` is missing.
     """
     if make is None and analyser.has_own_detector:
         raise FaceallError("workers use the default detector: pass `make` for another one")

@@ -26,7 +26,17 @@ _UNUSABLE = ("disk is full", "readonly", "unable to open", "disk I/O error", "au
 
 @contextmanager
 def translated(name: str) -> Iterator[None]:
-    """Turn SQLite's errors about the file into ours; errors in a statement (a bug) pass unchanged."""
+    """Turn SQLite's errors about the file into ours; errors in a statement (a bug) pass unchanged.
+
+    Raises
+    ------
+    IndexBusyError
+        If another process holds the lock.
+    IndexDamagedError
+        If the file is damaged.
+    IndexFileError
+        If the file or the disk cannot be used.
+    """
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -102,7 +112,13 @@ def busy(name: str, timeout: float) -> IndexBusyError:
 
 
 def connect(folder: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open the database of `folder` (None: a new one in memory) with all settings for durability."""
+    """Open the database of `folder` (None: a new one in memory) with all settings for durability.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        If the database cannot be opened.
+    """
     if folder is None:
         connection = _open(":memory:")
     elif not read_only:

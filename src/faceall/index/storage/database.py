@@ -111,7 +111,13 @@ class Storage:
         return self._owner == threading.get_ident()
 
     def stamp(self) -> int:
-        """Return a number that changes when another connection has committed."""
+        """Return a number that changes when another connection has committed.
+
+        Raises
+        ------
+        IndexFileError
+            If the index is closed or cannot be read.
+        """
         with self.read_lock:
             self._refuse_closed()
             try:

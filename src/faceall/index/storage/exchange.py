@@ -17,6 +17,11 @@ def exchange(
     """Overwrite every vector inside the caller's transaction, which has to be rolled back on VectorError.
 
     blocks  every key once, in any order; vectors (n, dimension)
+
+    Raises
+    ------
+    VectorError
+        If a key is missing or repeated, or a vector has another dimension.
     """
     given = 0
     for block in blocks:

@@ -30,7 +30,13 @@ Choice = TypeVar("Choice", bound=str)
 def whole(
     values: Mapping[str, str], name: str, default: int | None = None, *, low: int = 0, high: int = LARGEST
 ) -> int | None:
-    """Return an integer of the query or form; `default` if it is absent."""
+    """Return an integer of the query or form; `default` if it is absent.
+
+    Raises
+    ------
+    RefusedError
+        If it is not an integer within the limits.
+    """
     text = values.get(name)
     if text is None:
         return default
@@ -40,7 +46,13 @@ def whole(
 
 
 def number(values: Mapping[str, str], name: str, *, low: float, high: float) -> float | None:
-    """Return a number of the query or form; None if it is absent."""
+    """Return a number of the query or form; None if it is absent.
+
+    Raises
+    ------
+    RefusedError
+        If it is not a number within the limits.
+    """
     text = values.get(name)
     if text is None:
         return None
@@ -50,7 +62,13 @@ def number(values: Mapping[str, str], name: str, *, low: float, high: float) -> 
 
 
 def choice(values: Mapping[str, str], name: str, known: tuple[Choice, ...]) -> Choice:
-    """Return one of the known values; the first if the field is absent."""
+    """Return one of the known values; the first if the field is absent.
+
+    Raises
+    ------
+    RefusedError
+        If it is not a known value.
+    """
     text = values.get(name, known[0])
     for word in known:
         if text == word:
@@ -104,7 +122,13 @@ def json_object(*known: str, needed: Iterable[str] = (), any_type: bool = False)
 
 
 def text_in(values: Mapping[str, Any], name: str, *, optional: bool = False) -> str | None:
-    """Return a string of a JSON object; with `optional` it may be null or absent."""
+    """Return a string of a JSON object; with `optional` it may be null or absent.
+
+    Raises
+    ------
+    RefusedError
+        If it is not a string.
+    """
     value = values.get(name)
     if isinstance(value, str) or (optional and value is None):
         return value
@@ -112,7 +136,13 @@ def text_in(values: Mapping[str, Any], name: str, *, optional: bool = False) -> 
 
 
 def ids_in(values: Mapping[str, Any], name: str) -> list[int]:
-    """Return a list of at least one id of a JSON object."""
+    """Return a list of at least one id of a JSON object.
+
+    Raises
+    ------
+    RefusedError
+        If it is not a list of ids, or is empty.
+    """
     found = values.get(name)
     if not isinstance(found, list) or not found or not all(map(_is_id, found)):
         raise refused(f"{name} must be a list of at least one id")
@@ -120,7 +150,13 @@ def ids_in(values: Mapping[str, Any], name: str) -> list[int]:
 
 
 def id_in(values: Mapping[str, Any], name: str) -> int:
-    """Return an id of a JSON object."""
+    """Return an id of a JSON object.
+
+    Raises
+    ------
+    RefusedError
+        If it is not an integer from 0.
+    """
     value = values.get(name)
     if not _is_id(value):
         raise refused(f"{name} must be an id (an integer from 0)")
@@ -128,7 +164,13 @@ def id_in(values: Mapping[str, Any], name: str) -> int:
 
 
 def number_in(values: Mapping[str, Any], name: str) -> float | None:
-    """Return a number of a JSON object; None if it is null or absent."""
+    """Return a number of a JSON object; None if it is null or absent.
+
+    Raises
+    ------
+    RefusedError
+        If it is not a number.
+    """
     value = values.get(name)
     if value is None:
         return None
@@ -138,7 +180,13 @@ def number_in(values: Mapping[str, Any], name: str) -> float | None:
 
 
 def urls_in(values: Mapping[str, Any], max_urls: int) -> list[str]:
-    """Return the list `urls` of a JSON object."""
+    """Return the list `urls` of a JSON object.
+
+    Raises
+    ------
+    RefusedError
+        If it is not a list of strings, or has too many.
+    """
     urls = values.get("urls")
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
         raise refused("urls must be a list of strings")
@@ -146,20 +194,38 @@ def urls_in(values: Mapping[str, Any], max_urls: int) -> list[str]:
 
 
 def checked_urls(urls: list[str], max_urls: int) -> list[str]:
-    """Check the number of URLs."""
+    """Check the number of URLs.
+
+    Raises
+    ------
+    RefusedError
+        If there are none or too many.
+    """
     if not 1 <= len(urls) <= max_urls:
         raise refused(f"urls has {len(urls):,} entries, expected 1 to {max_urls}")
     return urls
 
 
 def form_only() -> None:
-    """Check that the body is a multipart form; raises RefusedError (415)."""
+    """Check that the body is a multipart form.
+
+    Raises
+    ------
+    RefusedError
+        With status 415, if it is not.
+    """
     if request.mimetype != "multipart/form-data":
         raise refused("the body must be a form with files (Content-Type: multipart/form-data)", 415)
 
 
 def only_file(name: str, max_bytes: int) -> bytes:
-    """Return the bytes of the only file in a field; raises RefusedError (413) if it is too large."""
+    """Return the bytes of the only file in a field.
+
+    Raises
+    ------
+    RefusedError
+        If there is not exactly one file, or (status 413) it is too large.
+    """
     files = files_in(name)
     if len(files) != 1:
         raise refused(f"the field {name[:100]!r} has {len(files)} files, expected one")
@@ -167,14 +233,26 @@ def only_file(name: str, max_bytes: int) -> bytes:
 
 
 def files_in(name: str) -> list[FileStorage]:
-    """Return the files in a field."""
+    """Return the files in a field.
+
+    Raises
+    ------
+    RefusedError
+        If the field is text.
+    """
     if name in request.form:
         raise refused(f"the field {name[:100]!r} is text, expected a file (with curl: -F {name[:100]}=@photo.jpg)")
     return request.files.getlist(name)
 
 
 def read_file(file: FileStorage, max_bytes: int) -> bytes:
-    """Return the bytes of an uploaded file; raises RefusedError (413) if there are too many."""
+    """Return the bytes of an uploaded file.
+
+    Raises
+    ------
+    RefusedError
+        With status 413, if there are too many bytes.
+    """
     data = file.stream.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise too_large(f"the file has more than {max_bytes:,} bytes, which is the limit")

@@ -39,13 +39,25 @@ class KerasLayer:
 
     @property
     def x(self) -> str:
-        """The only input."""
+        """The only input.
+
+        Raises
+        ------
+        CannotReadLayerError
+            If there is not exactly one.
+        """
         if len(self.inputs) != 1:
             raise CannotReadLayerError(f"it has {len(self.inputs)} inputs, expected one")
         return self.inputs[0]
 
     def take(self, *shapes: int) -> list[Array]:
-        """Return the weights in float32, which have to have that many axes each."""
+        """Return the weights in float32, which have to have that many axes each.
+
+        Raises
+        ------
+        CannotReadLayerError
+            If they have other axes.
+        """
         found = [weight.ndim for weight in self.weights]
         if found != list(shapes):
             raise CannotReadLayerError(f"its weights have {found} axes, expected {list(shapes)}")

@@ -17,7 +17,13 @@ Writer: TypeAlias = Callable[[Builder, Node], None]
 
 
 def affine(builder: Builder, node: Node, value: str, scale: Array, shift: Array) -> None:
-    """Translate scale * x + shift, both constants; fold it into the layer before, if that is read only here."""
+    """Translate scale * x + shift, both constants; fold it into the layer before, if that is read only here.
+
+    Raises
+    ------
+    CannotReadError
+        If a constant enlarges the input or differs between samples.
+    """
     x = builder.unpadded(value)
     scale, shift = np.broadcast_arrays(builder.blob_order(scale, x), builder.blob_order(shift, x))
     shape = builder.shapes[x.blob]
@@ -92,7 +98,13 @@ def _add(builder: Builder, node: Node) -> None:
 
 
 def lengthened(builder: Builder, value: str, number: Array) -> Length:
-    """Return a length whose square has grown by `number`."""
+    """Return a length whose square has grown by `number`.
+
+    Raises
+    ------
+    CannotReadError
+        If several numbers are added to a length.
+    """
     length = builder.lengths[value]
     if number.size != 1:
         raise CannotReadError("it adds several numbers to a length")
@@ -136,7 +148,13 @@ def _scale_to_unit(builder: Builder, node: Node) -> None:
 
 
 def together(builder: Builder, node: Node, options: dict[str, Any]) -> None:
-    """Translate an operation on two values, of one shape or with one value per channel or pixel."""
+    """Translate an operation on two values, of one shape or with one value per channel or pixel.
+
+    Raises
+    ------
+    CannotReadError
+        If the shapes do not fit Caffe's layers.
+    """
     first, second = (builder.enlarged.get(value, value) for value in node.inputs)
     if builder.shape(first) == builder.shape(second) == node.shapes[0]:
         left, right = builder.unpadded(first), builder.unpadded(second)

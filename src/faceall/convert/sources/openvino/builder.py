@@ -116,7 +116,13 @@ class Builder:
         return result
 
     def constant(self, value: str, what: str = "operand") -> Array:
-        """Return a constant."""
+        """Return a constant.
+
+        Raises
+        ------
+        CannotReadError
+            If the value is computed.
+        """
         if value not in self.constants:
             raise CannotReadError(f"its {what} is not a constant")
         return self.constants[value]
@@ -126,7 +132,13 @@ class Builder:
         return [int(number) for number in np.ravel(self.constant(value, what))]
 
     def value(self, value: str) -> Value:
-        """Return where a value is, its axes in any order."""
+        """Return where a value is, its axes in any order.
+
+        Raises
+        ------
+        CannotReadError
+            If it is repeated to a shape, a constant or the length of a vector.
+        """
         if value in self.enlarged:
             raise CannotReadError(f"it reads a value that is repeated to the shape {self.shape(value)}")
         if value not in self.values:
@@ -134,7 +146,13 @@ class Builder:
         return self.values[value]
 
     def unpadded(self, value: str) -> Value:
-        """Return where a value is, its axes in any order, without zeros that are still to be added."""
+        """Return where a value is, its axes in any order, without zeros that are still to be added.
+
+        Raises
+        ------
+        CannotReadError
+            If zeros are still to be added.
+        """
         found = self.value(value)
         if found.pads:
             raise CannotReadError("it reads a Pad, which only convolutions can take over")
@@ -188,7 +206,13 @@ class Builder:
             self.readers[found.blob] = self.readers.get(found.blob, 0) + self.graph.reads[node.output] - 1
 
     def blob_order(self, array: Array, value: Value) -> Array:
-        """Return a constant that broadcasts against a value, with the axes of the value's blob."""
+        """Return a constant that broadcasts against a value, with the axes of the value's blob.
+
+        Raises
+        ------
+        CannotReadError
+            If the constant has more axes than the value.
+        """
         rank = len(value.order)
         if array.ndim > rank:
             raise CannotReadError(f"its constant of shape {array.shape} has more axes than its input")

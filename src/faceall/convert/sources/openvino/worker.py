@@ -77,7 +77,13 @@ def _constant(node: Any) -> npt.NDArray[Any]:
 
 
 def read(source: str, side: int) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """Read a file; return its graph as JSON values, and its constants by number."""
+    """Read a file; return its graph as JSON values, and its constants by number.
+
+    Raises
+    ------
+    ValueError
+        If the graph has too many nodes.
+    """
     openvino = import_openvino()
     from openvino.passes import ConstantFolding, Manager
 

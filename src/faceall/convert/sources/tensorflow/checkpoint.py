@@ -70,7 +70,15 @@ def open_checkpoint(path: Path, *, output: str | None = None) -> Source:
 
 
 def freeze_for(path: Path, graph: Graph, bundle: Bundle, output: str | None) -> Graph:
-    """Return the graph with the variables that `output` needs; None: `embeddings`, or all that anything needs."""
+    """Return the graph with the variables that `output` needs; None: `embeddings`, or all that anything needs.
+
+    Raises
+    ------
+    NetFormatError
+        If a variable is missing or damaged.
+    UnsupportedGraphError
+        If the graph cannot be frozen.
+    """
     wanted = [output.removesuffix(":0")] if output else [name for name in ("embeddings",) if name in graph.nodes]
     known = [name for name in wanted if node_of(name) in graph.nodes]
     try:

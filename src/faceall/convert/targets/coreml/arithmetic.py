@@ -27,14 +27,26 @@ class Budget:
         self._work = 0
 
     def room(self, shape: Sequence[int], work: int = 1) -> None:
-        """Count a result of `shape` with `work` multiplications per value; raise NetFormatError above the limits."""
+        """Count a result of `shape` with `work` multiplications per value.
+
+        Raises
+        ------
+        NetFormatError
+            If a limit is exceeded.
+        """
         count = prod(int(size) for size in shape)
         self._work += count * work
         if any(size < 0 for size in shape) or count > _SIZE or self._work > _WORK:
             raise NetFormatError(f"asks for a result of shape {tuple(shape)} or for more work than any face net")
 
     def live(self, arrays: Sequence[Array]) -> None:
-        """Check the memory that is held at once."""
+        """Check the memory that is held at once.
+
+        Raises
+        ------
+        NetFormatError
+            If it exceeds the limit.
+        """
         if sum(array.nbytes for array in arrays) > _LIVE:
             raise NetFormatError("asks for more memory than any face net")
 
@@ -83,7 +95,13 @@ def convolve(
     array: Array, kernel: Array, bias: Array | None, budget: Budget, *,
     stride: Sequence[int], dilation: Sequence[int], edges: Edges, group: int,
 ) -> Array:  # fmt: skip
-    """Return the convolution of `array` (N, C, H, W) with `kernel` (O, C / group, h, w)."""
+    """Return the convolution of `array` (N, C, H, W) with `kernel` (O, C / group, h, w).
+
+    Raises
+    ------
+    NetFormatError
+        If the shapes do not fit, or a limit is exceeded.
+    """
     _check_positive([*stride, *dilation, group])
     if array.ndim != 4 or kernel.ndim != 4 or kernel.shape[0] % group or array.shape[1] != kernel.shape[1] * group:
         raise NetFormatError(f"convolves {array.shape} with {kernel.shape} in {group} groups")
@@ -116,6 +134,11 @@ def pool(
         Whether windows that reach beyond the end count, too, where they begin inside.
     count_border : bool
         Whether an average divides by the border's pixels as well.
+
+    Raises
+    ------
+    NetFormatError
+        If the window does not fit, or a limit is exceeded.
     """
     _check_positive([*kernel, *stride])
     if array.ndim != 4 or len(kernel) != 2 or len(stride) != 2:
@@ -152,7 +175,13 @@ def softmax(array: Array, axis: int) -> Array:
 
 
 def prelu(array: Array, slope: Array) -> Array:
-    """Return PReLU with one `slope` per channel, the third axis from the end."""
+    """Return PReLU with one `slope` per channel, the third axis from the end.
+
+    Raises
+    ------
+    NetFormatError
+        If the number of slopes is wrong.
+    """
     wide = slope.reshape(-1, 1, 1) if slope.size > 1 else slope.reshape(())
     if slope.size > 1 and (array.ndim < 3 or array.shape[-3] != slope.size):
         raise NetFormatError(f"has {slope.size} slopes for {array.shape}")
@@ -160,7 +189,13 @@ def prelu(array: Array, slope: Array) -> Array:
 
 
 def multiply_matrices(left: Array, right: Array, budget: Budget) -> Array:
-    """Return `left` @ `right`."""
+    """Return `left` @ `right`.
+
+    Raises
+    ------
+    NetFormatError
+        If the shapes do not fit, or a limit is exceeded.
+    """
     if left.ndim < 1 or right.ndim < 2 or left.shape[-1] != right.shape[-2]:
         raise NetFormatError(f"multiplies {left.shape} with {right.shape}")
     budget.room((*left.shape[:-1], right.shape[-1]), left.shape[-1])
@@ -174,7 +209,13 @@ def broadcast(operation: np.ufunc, left: Array, right: Array, budget: Budget) ->
 
 
 def sliced(array: Array, parts: Sequence[slice]) -> Array:
-    """Return a part of `array`; raise NetFormatError if there are more slices than axes."""
+    """Return a part of `array`.
+
+    Raises
+    ------
+    NetFormatError
+        If there are more slices than axes.
+    """
     if len(parts) > array.ndim:
         raise NetFormatError(f"cuts {len(parts)} axes of {array.shape}")
     return array[tuple(parts)]

@@ -34,6 +34,11 @@ def scaled_image(network: Message, name: str, image: Array) -> Array:
     """`image` (1, 3, H, W) after the scaler of the input `name`.
 
     The scaler has one offset per colour; the channels of `image` are red, green, blue.
+
+    Raises
+    ------
+    NetFormatError
+        If the scaler subtracts a mean image.
     """
     for step in network.preprocessing:
         if step.featureName not in ("", name):

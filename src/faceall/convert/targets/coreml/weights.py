@@ -48,7 +48,13 @@ _ALIGNMENT = 64
 
 
 class BlobFile:
-    """Weights of a program: a header of 64 bytes, then a record of 64 bytes before each array."""
+    """Weights of a program: a header of 64 bytes, then a record of 64 bytes before each array.
+
+    Raises
+    ------
+    NetFormatError
+        If the header is damaged or of another version.
+    """
 
     def __init__(self, contents: bytes) -> None:
         self._contents = contents

@@ -14,7 +14,13 @@ from faceall.types import Array
 
 
 def write_convolution(made: LayerWriter, layer: Layer) -> Sequence[str]:
-    """Write a Convolution or ConvolutionDepthwise; kernels (O, I / groups, kh, kw) become (kh, kw, I, O)."""
+    """Write a Convolution or ConvolutionDepthwise; kernels (O, I / groups, kh, kw) become (kh, kw, I, O).
+
+    Raises
+    ------
+    CannotWriteLayerError
+        If it has both a stride and a dilation.
+    """
     kernel, *bias = made.net.blobs(layer.name)  # (O, I / groups, kh, kw)
     channels = made.shape(layer)[1]
     count, outputs = groups(layer, channels), len(kernel)
@@ -59,7 +65,13 @@ def _grouped(made: LayerWriter, layer: Layer, kernel: Array, count: int, options
 
 
 def write_inner_product(made: LayerWriter, layer: Layer) -> Sequence[str]:
-    """Write an InnerProduct, with the rows of the weights in the order in which TensorFlow flattens."""
+    """Write an InnerProduct, with the rows of the weights in the order in which TensorFlow flattens.
+
+    Raises
+    ------
+    CannotWriteLayerError
+        If its axis is not 1.
+    """
     matrix, *bias = made.net.blobs(layer.name)
     shape = made.shape(layer)
     if axis_of(layer, shape) != 1:

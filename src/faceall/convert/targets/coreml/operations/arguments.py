@@ -26,7 +26,13 @@ class Arguments:
         return name in self.values
 
     def several(self, name: str) -> list[Array]:
-        """Return the arrays called `name`; float16 as float32."""
+        """Return the arrays called `name`; float16 as float32.
+
+        Raises
+        ------
+        NetFormatError
+            If there are none, or one is a text.
+        """
         if name not in self.values:
             raise NetFormatError(f"has no input '{name}'")
         found = []
@@ -37,14 +43,26 @@ class Arguments:
         return found
 
     def array(self, name: str) -> Array:
-        """Return the only array called `name`."""
+        """Return the only array called `name`.
+
+        Raises
+        ------
+        NetFormatError
+            If there is not exactly one.
+        """
         found = self.several(name)
         if len(found) != 1:
             raise NetFormatError(f"has {len(found)} values for '{name}', expected one")
         return found[0]
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """Return the integers called `name`."""
+        """Return the integers called `name`.
+
+        Raises
+        ------
+        NetFormatError
+            If they are not at most 64 integers.
+        """
         if name not in self.values and default is not None:
             return list(default)
         values = self.array(name)
@@ -61,7 +79,13 @@ class Arguments:
         return np.float32(self.array(name).reshape(-1)[0] if name in self.values else default)
 
     def text(self, name: str, default: str) -> str:
-        """Return the text called `name`."""
+        """Return the text called `name`.
+
+        Raises
+        ------
+        NetFormatError
+            If it is not a text.
+        """
         value = self.values.get(name, [default])[0]
         if not isinstance(value, str):
             raise NetFormatError(f"has numbers for '{name}', expected a text")
