@@ -7,7 +7,6 @@ The detector and the embedders are created on first use and kept. Programs that 
 from __future__ import annotations
 
 import os
-import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,11 +18,12 @@ import numpy as np
 from faceall.analysis import Analyser, primary_face
 from faceall.errors import ArgumentError, ImageError
 from faceall.images import ImageSource, as_image, find_images
+from faceall.native import ForkSafeLock
 from faceall.types import Face, Faces, Float32Array, Image, Results, similarity
 
 Channels = Literal["rgb", "bgr"]
 
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _analysers: dict[str | None, Analyser] = {}
 
 

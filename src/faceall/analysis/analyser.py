@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall.images import ImageSource, as_image, crop, encode_jpeg
+from faceall.native import ForkSafeLock
 from faceall.types import Face, Faces, Float32Array, Image, similarity
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Analyser:
         self._detector = detector
         self._embedder = embedder
         self._remembered = remembered
-        self._locks = {"detector": threading.Lock(), "embedder": threading.Lock()}
+        self._locks = {"detector": ForkSafeLock(), "embedder": ForkSafeLock()}
 
     @property
     def detector(self) -> FaceDetector:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from faceall.images import crop
+from faceall.native import native_call
 from faceall.types import Face, Image
 
 MIN_SIZE = 24.0
@@ -84,6 +85,7 @@ def notes_on(image: Image, face: Face) -> tuple[Note, ...]:
     return tuple(note for note, holds in found.items() if holds)
 
 
+@native_call
 def sharpness(image: Image, face: Face) -> float:
     """Measure the sharpness of a face: standard deviation of its Laplacian relative to that of its gray values.
 

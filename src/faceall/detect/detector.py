@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ import numpy as np
 
 from faceall.caffe.engines import Precision
 from faceall.errors import ModelNotFoundError
+from faceall.native import native_call
 from faceall.types import Faces, Image
 
 MTCNN = "mtcnn"
@@ -32,7 +34,7 @@ class FaceFinder(Protocol):
 
 
 class Detector:
-    """Face detector with five landmarks. Safe to call from several threads.
+    """Face detector with five landmarks. Safe to call from several threads and after a fork; can be pickled.
 
     Parameters
     ----------
@@ -80,7 +82,13 @@ class Detector:
         if not 12 <= min_face < math.inf:
             raise ValueError(f"min_face is {min_face}, expected at least 12")
         self.rotate = rotate
+        self._model = model if isinstance(model, str) else Path(os.path.abspath(model))
+        self._options = {"min_face": min_face, "engine": engine, "precision": precision}
         self._finder = _make_finder(model, min_face, engine, precision)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle and copy the arguments; the nets are loaded again, from the cache of compiled nets."""
+        return functools.partial(Detector, self._model, rotate=self.rotate, **self._options), ()
 
     @property
     def name(self) -> str:
@@ -90,6 +98,7 @@ class Detector:
     def __repr__(self) -> str:
         return f"Detector('{self.name}')"
 
+    @native_call
     def __call__(self, image: Image) -> Faces:
         """Find the faces of one image.
 

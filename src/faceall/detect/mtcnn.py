@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,12 +92,28 @@ class MtcnnDetector:
         self.factor = _in_range("factor", factor, 0.1, 0.95)
         self.max_proposals = int(_in_range("max_proposals", min(max_proposals, _MAX_PROPOSALS), 1, math.inf))
         self.lenient = lenient
+        self._weights, self._engine, self._precision = weights, engine, precision
         self._floors = _FLOORS if lenient else (1.0, 1.0)
         runner = get_engine(engine)
         self._nets = [
             compile_cached(runner, source.fingerprint, source.read, [OUTPUT], precision)
             for source in net_sources(weights)
         ]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle and copy the arguments; the nets are loaded again, from the cache of compiled nets."""
+        made = functools.partial(
+            MtcnnDetector,
+            min_face=self.min_face,
+            thresholds=self.thresholds,
+            factor=self.factor,
+            weights=self._weights,
+            engine=self._engine,
+            precision=self._precision,
+            lenient=self.lenient,
+            max_proposals=self.max_proposals,
+        )
+        return made, ()
 
     def __call__(self, image: Image) -> Faces:
         """Find the faces of one image.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +16,9 @@ from faceall.caffe.net import Net
 from faceall.embed.cutting import cut_faces
 from faceall.embed.portrait import portraits
 from faceall.embed.precision import PrecisionChoice, choose_precision, supported_precisions
-from faceall.errors import ModelError, SettingError
-from faceall.models import EIGHT_BIT, ModelFolder, find_model
+from faceall.errors import ModelError, ModelNotFoundError, SettingError
+from faceall.models import EIGHT_BIT, ModelFolder, find_by_fingerprint, find_model
+from faceall.native import ForkSafeLock, native_call
 from faceall.types import Faces, Float32Array, Image
 
 BATCH = 16
@@ -26,7 +26,7 @@ BATCH = 16
 
 
 class Embedder:
-    """Compute face embeddings. Safe to call from several threads.
+    """Compute face embeddings. Safe to call from several threads and after a fork; can be pickled.
 
     The net is loaded once, at the first use.
 
@@ -68,10 +68,14 @@ class Embedder:
         self.model: ModelFolder = find_model(model, kind="embedder", size=wanted)
         self._engine = engine
         self._precision: Precision = precision
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def __repr__(self) -> str:
         return f"Embedder('{self.model.manifest.name}', size={self.size})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle and copy the model's place and identity; the net is loaded again, from the cache of compiled nets."""
+        return _restored, (self.model.path.absolute(), self.model.fingerprint, self._engine, self._precision)
 
     @property
     def size(self) -> int:
@@ -105,6 +109,7 @@ class Embedder:
         """
         return self.embed_crops(self.crop(image, faces))
 
+    @native_call
     def crop(self, image: Image, faces: Faces) -> npt.NDArray[np.uint8]:
         """Crop faces as the model expects them.
 
@@ -123,6 +128,7 @@ class Embedder:
         manifest = self.model.manifest
         return cut_faces(image, faces.boxes, faces.landmarks, manifest.framing, size=manifest.input_size)
 
+    @native_call
     def embed_crops(self, crops: npt.NDArray[np.uint8]) -> Float32Array:
         """Embed faces that are already cropped.
 
@@ -212,6 +218,23 @@ class Embedder:
         self.model.verify()
         net = read_net(self.model.prototxt, self.model.caffemodel)
         return replace(net, ranges=self.model.ranges)
+
+
+def _restored(path: Path, fingerprint: str, engine: str | None, precision: Precision) -> Embedder:
+    """Return an embedder that was pickled, also on a machine that has its model in another folder."""
+    try:
+        same = ModelFolder.open(path).fingerprint == fingerprint
+    except ModelError:
+        same = False
+    if not same:
+        found = find_by_fingerprint(fingerprint)
+        if found is None:
+            raise ModelNotFoundError(
+                f"the embedder was pickled with the model '{path.name}' ({fingerprint[:12]}), which is not installed "
+                "here: install it with faceall models import"
+            )
+        path = found.path
+    return Embedder(path, engine=engine, precision=precision)
 
 
 def _unit(vectors: Float32Array) -> Float32Array:

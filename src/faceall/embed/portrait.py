@@ -10,6 +10,7 @@ import numpy.typing as npt
 from faceall import images
 from faceall.embed.cutting import cut_faces
 from faceall.models import Alignment, CropRule
+from faceall.native import native_call
 from faceall.types import Array, Image
 
 IMAGES = 24
@@ -47,6 +48,7 @@ def portraits(framing: CropRule | Alignment, size: tuple[int, int], count: int =
     return np.stack([vary(crop, random) for crop in cut_faces(image, box + shifts, landmarks, framing, size=size)])
 
 
+@native_call
 def vary(crop: Image, random: np.random.Generator) -> Image:
     """Return a crop with other light, and at random mirrored, in gray, blurred or noisy."""
     import cv2

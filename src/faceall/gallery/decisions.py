@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, replace
 
@@ -26,6 +25,7 @@ from faceall.gallery.thresholds import (
     threshold_in_force,
 )
 from faceall.models import Manifest
+from faceall.native import ForkSafeLock
 
 _KEY = "decisions"
 _MOST_PEOPLE = 1000
@@ -80,7 +80,7 @@ class Decisions:
     """The thresholds of one open gallery; the fitted scores are kept in memory."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._fitted: tuple[str, float, FittedScores] | None = None
         self._counted: tuple[float, tuple[int, int]] | None = None
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -19,6 +20,7 @@ from faceall.analysis.analyser import (
     compare_images,
 )
 from faceall.errors import FaceallError, ImageError
+from faceall.gallery.addresses import is_address
 from faceall.gallery.context import Context
 from faceall.gallery.decisions import wish_fpir, wished_fpir
 from faceall.gallery.explanation import explain_search
@@ -52,6 +54,7 @@ class Gallery:
 
     A photo that was reported as registered survives a crash. The gallery keeps vectors and small thumbnails, so it
     works without the photos themselves. Several processes may use one gallery at once. Open it with `Gallery.open`.
+    It can be pickled and copied by where it is, and used after a fork: either opens it again.
 
     Attributes
     ----------
@@ -73,6 +76,7 @@ class Gallery:
         self.photos = GalleryPhotos(context)
         self.faces = GalleryFaces(context)
         self.index = GalleryIndex(context)
+        self._opening: Callable[[], Gallery] = functools.partial(Gallery.open, context.store.name)
 
     @classmethod
     def open(
@@ -109,7 +113,17 @@ class Gallery:
         analyser = Analyser(
             detector, embedder, remembered=lambda: store.model, detector_name=lambda: store.setting(_DETECTOR)
         )
-        return cls(Context(store, analyser))
+        gallery = cls(Context(store, analyser))
+        given = default_place() if path is None else path
+        place = given if is_address(given) else store.name
+        gallery._opening = functools.partial(
+            Gallery.open, place, detector=detector, embedder=embedder, read_only=read_only
+        )
+        return gallery
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle and copy where the gallery is; it is opened again there, with its own connection."""
+        return self._opening, ()
 
     # -- description ------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from faceall.files import open_regular
 from faceall.images.formats import HEAD_BYTES, JPEG, RAW, RAW_IN_TIFF, TIFF, Format, format_names, identify
 from faceall.images.hostile import MeteredFile, TooMuchWorkError, check_scans, check_tiff
 from faceall.images.raw import decode_raw, raw_size
+from faceall.native import native_call
 from faceall.types import Array, Image
 
 DEFAULT_MAX_PIXELS = 200_000_000
@@ -440,6 +441,7 @@ def _orientation(image: ImageFile.ImageFile) -> int:
         return 1
 
 
+@native_call
 def _apply_orientation(pixels: Image, orientation: int) -> Image:
     """Turn and flip pixels (H, W, 3) so that they are upright; the result is contiguous."""
     if orientation not in _TURNS:

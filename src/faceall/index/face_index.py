@@ -24,6 +24,7 @@ from faceall.index.checks import (
     is_key,
     measured,
 )
+from faceall.index.forks import watch_forks
 from faceall.index.graph import graph_file
 from faceall.index.graph.graph import GraphOptions
 from faceall.index.graph.searcher import EXACT_LIMIT, Searcher
@@ -110,7 +111,8 @@ class FaceIndex:
             read_only=read_only,
             timeout=timeout,
         )
-        self._searcher = Searcher(self._storage, options or GraphOptions(), exact_limit=exact_limit)
+        self._options, self._suspended = options or GraphOptions(), False
+        self._searcher = Searcher(self._storage, self._options, exact_limit=exact_limit)
         self._expected = model  # of the vectors given to `add`, None for any
         self._changed = False
         self._removed = False  # whether the log may contain a vector that this object removed
@@ -119,6 +121,27 @@ class FaceIndex:
         except BaseException:
             self._storage.close()
             raise
+        watch_forks(self)
+
+    # -- forks ------------------------------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Close the connections while the process forks, unless they are in use."""
+        self._suspended = not self.closed and self._storage.suspend()
+
+    def after_fork(self, *, child: bool) -> None:
+        """Open the connections again; an index that was in use at the fork is closed in the child."""
+        if self.closed:
+            return
+        if self._suspended:
+            self._suspended = False
+            self._storage.resume()
+        elif child:
+            self._storage.abandon()
+        if child:  # another thread of the parent may have been in the middle of anything
+            self._searcher = Searcher(self._storage, self._options, exact_limit=self._searcher.exact_limit)
+        else:
+            self._searcher.invalidate()
 
     # -- properties -------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from faceall.caffe.engines.protocol import Precision
 from faceall.caffe.net import Net
 from faceall.caffe.onnx import to_onnx
 from faceall.errors import EngineError
+from faceall.native import native_call
 from faceall.types import Float32Array
 
 
@@ -39,6 +40,7 @@ class OnnxruntimeEngine:
         names = wanted_outputs(net, outputs)
         return self.compile_onnx(to_onnx(net, names), names, name=net.name, precision=precision)
 
+    @native_call
     def compile_onnx(
         self, model: bytes, outputs: Sequence[str], *, name: str, precision: Precision = "float32"
     ) -> _Compiled:
@@ -76,6 +78,7 @@ class _Compiled:
             for entry in session.get_inputs()
         }
 
+    @native_call
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
         feeds = checked_arrays(self._inputs, inputs)
         try:

@@ -17,6 +17,7 @@ from faceall.caffe.net import Net
 from faceall.caffe.prototxt import write_prototxt
 from faceall.caffe.shapes import fit_weights
 from faceall.errors import EngineError
+from faceall.native import native_call
 from faceall.types import Float32Array
 
 
@@ -77,6 +78,7 @@ class _Compiled:
         except cv2.error as error:
             raise self._refusal(error) from error
 
+    @native_call
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
         arrays = checked_inputs(self._net, inputs)
         with self._lock:  # one OpenCV net holds one set of blobs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -16,12 +16,13 @@ from faceall.caffe.engines.protocol import CompiledNet, Precision
 from faceall.caffe.net import Net
 from faceall.caffe.onnx import to_onnx
 from faceall.errors import EngineError
+from faceall.native import ForkSafeLock, native_call
 from faceall.types import Float32Array
 
 _SMALL_CACHE = {"CPU_RUNTIME_CACHE_CAPACITY": "256"}
 """The number of kernels kept, one per shape; OpenVINO's 5,000 fill the memory if sizes keep changing."""
 
-_loading = threading.Lock()
+_loading = ForkSafeLock()
 """Held while OpenVINO loads or compiles; two threads that do so at the same time can hang."""
 
 
@@ -70,6 +71,7 @@ class OpenvinoEngine:
         model = to_onnx(net, names, eight_bit=_chosen(precision) == "int8")
         return self.compile_onnx(model, names, name=net.name, precision=precision)
 
+    @native_call
     def compile_onnx(
         self, model: bytes, outputs: Sequence[str], *, name: str, precision: Precision = "float32"
     ) -> _Compiled:
@@ -89,11 +91,13 @@ class OpenvinoEngine:
         name = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         return "\n".join(["openvino", openvino.get_version(), _chosen(precision), name, *sorted(processor_flags())])
 
+    @native_call
     def export(self, compiled: CompiledNet) -> bytes:
         """Return a compiled net as bytes, its weights included."""
         data = compiled.inner.export_model()  # type: ignore[attr-defined]
         return data if isinstance(data, bytes) else bytes(data.getbuffer())
 
+    @native_call
     def restore(self, data: npt.NDArray[np.uint8], outputs: Sequence[str], precision: Precision) -> CompiledNet:
         """Return the net that `export` made bytes of; `data` is used in place and stays alive with it."""
         import openvino
@@ -143,7 +147,7 @@ def processor_flags() -> frozenset[str]:
 
 
 class _Compiled:
-    """A compiled net with one inference request per thread."""
+    """A compiled net with as many inference requests as threads ever ran it at the same time."""
 
     def __init__(self, compiled: Any, outputs: Sequence[str], precision: str, backing: object = None) -> None:
         self.precision = precision
@@ -151,19 +155,23 @@ class _Compiled:
         self._outputs = outputs
         self._backing = backing  # memory that the compiled net lives in
         self._inputs = {_name(entry): _sizes(entry) for entry in compiled.inputs}
-        self._requests = threading.local()
+        self._free: deque[Any] = deque()  # inference requests; of the net, as their end may not come with a thread's
 
+    @native_call
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
-        request = getattr(self._requests, "request", None)
-        if request is None:
-            request = self._requests.request = self.inner.create_infer_request()
         feeds = checked_arrays(self._inputs, inputs)
         try:
+            request = self._free.pop()
+        except IndexError:
+            request = self.inner.create_infer_request()
+        try:
             results = request.infer(feeds, share_inputs=True)
+            return {name: np.array(results[number]) for number, name in enumerate(self._outputs)}
         except RuntimeError as error:
             shapes = ", ".join(f"'{name}' {array.shape}" for name, array in feeds.items())
             raise EngineError(f"OpenVINO cannot run the net on {shapes}: {' '.join(str(error).split())}") from error
-        return {name: np.array(results[number]) for number, name in enumerate(self._outputs)}
+        finally:
+            self._free.append(request)
 
 
 def _name(entry: Any) -> str:

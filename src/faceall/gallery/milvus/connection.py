@@ -33,6 +33,9 @@ _BYTES = 8 << 20  # of rows per request; a server accepts 64 MiB
 _PAGE = 2_000  # rows per answer of a scan
 
 
+_left_to_parent: list[Any] = []  # clients that a forked child must not close
+
+
 class Connection:
     """Requests to the collections of one gallery; safe to use from several threads."""
 
@@ -41,6 +44,7 @@ class Connection:
         self.name = str(address)
         self._client = _connected(address)
         self._closed = False
+        self._process = os.getpid()
 
     @contextmanager
     def translated(self) -> Iterator[Any]:
@@ -55,6 +59,9 @@ class Connection:
 
         if self._closed:
             raise IndexFileError(f"{self.name} is closed")
+        if self._process != os.getpid():  # a forked child cannot use the connection of its parent
+            _left_to_parent.append(self._client)
+            self._client, self._process = _connected(self.address), os.getpid()
         try:
             yield self._client
         except MilvusException as error:

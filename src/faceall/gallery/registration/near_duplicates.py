@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from faceall.native import native_call
 from faceall.types import Image
 
 NEAR = 28
@@ -27,6 +28,7 @@ _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=
 Print = npt.NDArray[np.uint8]
 
 
+@native_call
 def print_of(image: Image) -> Print:
     """Compute the print (32,) uint8 of an RGB image (H, W, 3) uint8."""
     shrunk = cv2.resize(image, (_SIDE + 1, _SIDE), interpolation=cv2.INTER_AREA)

@@ -12,6 +12,7 @@ import numpy as np
 
 from faceall.index.graph.tuning import FEW, Tuning
 from faceall.index.storage.locks import SharedLock
+from faceall.native import native_call
 from faceall.types import Float32Array, Int64Array, Matches
 
 _SMALLEST = 1024  # initial capacity
@@ -103,6 +104,7 @@ class Graph:
         self._configure(None)
 
     @classmethod
+    @native_call
     def load(cls, path: Path, dimension: int, options: GraphOptions, *, live: int, generation: int) -> Graph | None:
         """Load a graph in hnswlib's file format; return None if this version of hnswlib refuses it.
 
@@ -140,11 +142,13 @@ class Graph:
         """The number of tombstones: removed vectors that are still part of the graph."""
         return int(self._graph.get_current_count()) - self.live
 
+    @native_call
     def keys(self) -> Int64Array:
         """Return the keys (n,) int64 in any order, including those of tombstones."""
         with self._lock.shared():
             return np.array(self._graph.get_ids_list(), np.int64)
 
+    @native_call
     def add(self, keys: Int64Array, vectors: Float32Array) -> None:
         """Insert vectors (n, dimension) float32 under new or removed keys (n,)."""
         if not len(keys):
@@ -156,6 +160,7 @@ class Graph:
             self._graph.add_items(vectors, keys)
             self.live += len(keys)
 
+    @native_call
     def remove(self, keys: Int64Array) -> None:
         """Turn keys (n,) into tombstones, which searches do not return; keys that are not live are skipped."""
         with self._lock.alone():
@@ -207,6 +212,7 @@ class Graph:
             finally:
                 self._graph.set_ef(self._effort)
 
+    @native_call
     def _query(self, queries: Float32Array, k: int) -> Matches | None:
         try:
             keys, distances = self._graph.knn_query(queries, k)
@@ -216,6 +222,7 @@ class Graph:
             raise
         return Matches(keys.view(np.int64), distances)
 
+    @native_call
     def save(self, path: Path) -> None:
         """Write the graph in hnswlib's file format; it still contains removed vectors, see `graph_file.scrub`."""
         with self._lock.shared():

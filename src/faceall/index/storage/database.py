@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faceall.errors import IndexFileError
+from faceall.errors import FaceallError, IndexFileError
 from faceall.files import make_folder
 from faceall.index.storage import schema
 from faceall.index.storage.connection import (
@@ -26,6 +27,11 @@ from faceall.index.storage.file_checks import OpenFiles, require_locks
 
 CORRUPTION_ERRORS = (TypeError, ValueError, AttributeError, OverflowError)  # a bug, or the effect of a damaged row
 _PAUSE = 0.01  # seconds between attempts to empty the log
+
+
+_BUSY = 2.0  # seconds that a fork waits for the threads that use the database
+_abandoned: list[tuple[sqlite3.Connection, sqlite3.Connection]] = []  # never closed: they belong to the parent
+_log = logging.getLogger(__name__)
 
 
 class Storage:
@@ -109,6 +115,48 @@ class Storage:
     def in_transaction(self) -> bool:
         """Whether the calling thread is inside `transaction`."""
         return self._owner == threading.get_ident()
+
+    def suspend(self) -> bool:
+        """Close the connections and keep all threads out until `resume`; False if they are in use, or in memory."""
+        if self.folder is None or not self._open or not self.read_lock.acquire(timeout=_BUSY):
+            return False
+        if not self._write_lock.acquire(timeout=_BUSY):
+            self.read_lock.release()
+            return False
+        if self._snapshots or self._depth:  # of this thread, which has both locks
+            self._write_lock.release()
+            self.read_lock.release()
+            return False
+        self._reader.close()
+        self._writer.close()
+        return True
+
+    def resume(self) -> None:
+        """Open the connections again that `suspend` closed; if that fails, the index is closed."""
+        try:
+            with translated(self.name):
+                self._writer = retry_while_busy(self._connect, self.name, self._timeout)
+                self._reader = retry_while_busy(self._connect, self.name, self._timeout)
+                self._reader.execute("PRAGMA query_only = ON")
+            self._set_up_at = -1
+            if self._files is not None:
+                self._files = OpenFiles.of(self._files.folder)
+        except FaceallError as error:
+            self._open = False
+            _log.warning("%s is closed since the process forked: %s", self.name, error)
+        finally:
+            self._write_lock.release()
+            self.read_lock.release()
+
+    def abandon(self) -> None:
+        """Refuse everything from now on, in a forked child: the connections belong to the parent, which uses them."""
+        self._open, self._owner = False, None
+        _abandoned.append((self._writer, self._reader))
+        self._writer = self._reader = sqlite3.connect(":memory:")
+        self.read_lock = self._write_lock = threading.RLock()
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self.folder, read_only=self.read_only)
 
     def stamp(self) -> int:
         """Return a number that changes when another connection has committed.
