@@ -6,6 +6,14 @@ from faceall.evaluate.embedding import UnusableImage
 from faceall.evaluate.evaluation import Evaluation, ModelResult, evaluate_pairs, model_as_json
 from faceall.evaluate.folds import MEASURES, Measure, Scores, Validation, assign_folds, score
 from faceall.evaluate.gallery_decisions import SearchCalibration, calibrate_searches
+from faceall.evaluate.identification import (
+    Identification,
+    IdentificationPoint,
+    IdentificationResult,
+    evaluate_identification,
+    read_people,
+)
+from faceall.evaluate.identification_report import identification_html
 from faceall.evaluate.pairs import Pair, read_pairs
 from faceall.evaluate.report import report_html
 from faceall.evaluate.speed import Speed
@@ -14,6 +22,9 @@ __all__ = [
     "MEASURES",
     "CalibrationReport",
     "Evaluation",
+    "Identification",
+    "IdentificationPoint",
+    "IdentificationResult",
     "Measure",
     "ModelResult",
     "NearPeople",
@@ -30,9 +41,12 @@ __all__ = [
     "calibrate",
     "calibrate_searches",
     "equal_error_rate",
+    "evaluate_identification",
     "evaluate_pairs",
+    "identification_html",
     "model_as_json",
     "read_pairs",
+    "read_people",
     "report_html",
     "roc",
     "score",

@@ -97,6 +97,46 @@ def roc_svg(curves: Sequence[Roc]) -> str:
     return axes.svg("ROC")
 
 
+def misses_svg(curves: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> str:
+    """Draw FNIR over FPIR of several models; each curve is (FPIR, FNIR), FPIR ascending, on a logarithmic axis."""
+    drawn = [(np.log10(np.asarray(across, np.float64)), np.asarray(up, np.float64)) for across, up in curves]
+    decades = max(1, math.ceil(-min(float(across.min()) for across, _ in drawn) - 1e-9))
+    axes, top = _from_zero("FPIR", "FNIR", max(float(up.max()) for _, up in drawn))
+    for decade in range(decades + 1):
+        axes.tick_across(1 - decade / decades, f"{10.0**-decade:g}")
+    for number, (across, up) in enumerate(drawn):
+        axes.draw(_line(axes, number, 1 + across / decades, up / top))
+    return axes.svg("FNIR over FPIR")
+
+
+def cmc_svg(curves: Sequence[Sequence[float]]) -> str:
+    """Draw the cumulative match characteristics of several models: 1 minus the share found within each rank."""
+    axes, top = _from_zero("rank", "share not found", max(1 - min(curve) for curve in curves))
+    longest = max(len(curve) for curve in curves)
+    for rank in range(1, longest + 1, max(1, longest // 5)):
+        axes.tick_across((rank - 1) / max(1, longest - 1), str(rank))
+    for number, curve in enumerate(curves):
+        across = np.arange(len(curve)) / max(1, longest - 1)
+        axes.draw(_line(axes, number, across, (1 - np.asarray(curve)) / top))
+    return axes.svg("CMC")
+
+
+def _from_zero(across: str, up: str, highest: float) -> tuple[_Axes, float]:
+    """Return a frame that reaches from 0 to at least `highest`, with ticks, and its upper end."""
+    step = _round_step(max(highest, 1e-3))
+    top = step * max(1, math.ceil(highest / step - 1e-9))
+    axes = _Axes(across, up)
+    for height in np.arange(0, top + step / 2, step):
+        axes.tick_up(float(height) / top, f"{100 * height:.3g} %")
+    return axes, top
+
+
+def _line(axes: _Axes, number: int, across: npt.NDArray[np.float64], up: npt.NDArray[np.float64]) -> str:
+    """Return the curve of a model through points in units of the frame."""
+    points = " ".join(f"{axes.x(x):.1f} {axes.y(y):.1f}" for x, y in zip(across.tolist(), up.tolist(), strict=True))
+    return f'<path class="curve c{number % 6}" d="M{points}"/>'
+
+
 def _stairs(points: Sequence[tuple[float, float]]) -> str:
     """Return a path of horizontal and vertical steps."""
     parts = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]

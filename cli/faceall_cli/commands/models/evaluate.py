@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceall_cli.commands.models.identification import evaluate_open_set, write_open_set
 from faceall_cli.console import Console, counted, shown
 from faceall_cli.options import output_options
 
@@ -27,6 +28,15 @@ JSON_FILE, HTML_FILE = "evaluation.json", "report.html"
     metavar="FILE",
     help="List of pairs in LFW format or as CSV. Default: pairs.txt in DIR.",
 )
+@click.option(
+    "--protocol",
+    type=click.Choice(("lfw", "open-set")),
+    default="lfw",
+    show_default=True,
+    help="lfw: pairs of images. open-set: DIR has one folder per person; searches of known people and strangers.",
+)
+@click.option("--people", type=click.IntRange(min=2), help="With open-set: number of people in a gallery.")
+@click.option("--repeat", type=click.IntRange(min=1), help="With open-set: number of random galleries. Default: 10.")
 @click.option("--model", "models", metavar="NAME", multiple=True, help="Embedder name or model folder; repeatable.")
 @click.option("--all", "every", is_flag=True, help="Evaluate every installed embedder.")
 @click.option(
@@ -50,6 +60,9 @@ def evaluate(
     console: Console,
     folder: Path,
     pairs: Path | None,
+    protocol: str,
+    people: int | None,
+    repeat: int | None,
     models: tuple[str, ...],
     every: bool,
     precisions: tuple[str, ...],
@@ -58,17 +71,32 @@ def evaluate(
     speed: bool,
     out: Path | None,
 ) -> None:
-    """Evaluate embedders on pairs of images with the LFW protocol.
+    """Evaluate embedders on pairs of images (LFW protocol) or on searches (open-set identification).
 
     The list says for every pair whether it shows one person. Its lines are `NAME i j` or `NAME i NAME j`, for
     NAME/NAME_0001.jpg, or `path,path,same` in a .csv file. Accuracy is measured in ten folds, with a threshold chosen
     on the other folds. VAL is the share of pairs of one person that are accepted at a false-accept rate (FAR). Pairs
     with an image that is missing, unreadable or without a face are left out and counted.
+
+    With --protocol open-set the first image of random people is in a gallery; their second image is searched, and the
+    first of all other people, the strangers. FNIR is the share of known people who are not found at the threshold that
+    returns a person for the share FPIR of the strangers.
     """
     from faceall.detect import Detector
     from faceall.errors import EvaluationError
     from faceall.evaluate import evaluate_pairs, read_pairs
 
+    if protocol == "open-set":
+        if pairs is not None or subtract_mean or speed:
+            raise click.UsageError("--pairs, --subtract-mean and --speed: only with --protocol lfw")
+        _make_folder(out)
+        chosen = list(_embedders(models, every, precisions or ("auto",)))
+        result = evaluate_open_set(console, folder, chosen, people=people, repeat=repeat or 10, flip=flip)
+        if out is not None:
+            write_open_set(console, out, result, json_file=JSON_FILE, html_file=HTML_FILE)
+        return
+    if people is not None or repeat is not None:
+        raise click.UsageError("--people and --repeat: only with --protocol open-set")
     if pairs is None:
         pairs = folder / "pairs.txt"
         if not pairs.exists():

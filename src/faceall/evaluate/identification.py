@@ -1,0 +1,295 @@
+"""Evaluate open-set identification (1:N): known people and strangers are searched in galleries of N people.
+
+References
+----------
+ISO/IEC 19795-1:2021, Biometric performance testing and reporting (FPIR, FNIR, CMC, failure to acquire).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faceall.analysis.analyser import FaceDetector
+from faceall.errors import EvaluationError
+from faceall.evaluate.curves import Float64Array, Interval, percentiles
+from faceall.evaluate.embedding import MeasuredEmbedder, Progress, UnusableImage, embed_images
+from faceall.images import is_image_path
+from faceall.types import Float32Array, Int64Array
+
+FPIRS = (1e-1, 1e-2, 1e-3)
+"""The false-positive identification rates at which misses are reported."""
+
+RANKS = 20
+"""Length of the cumulative match characteristic (CMC)."""
+
+_ROUNDS = 500
+_FEWEST = 10  # strangers
+_MISSING = -2.0  # similarity of a search without a face: below every threshold
+_GRID = np.geomspace(1e-3, 1, 61)
+
+
+@dataclass(frozen=True)
+class IdentificationPoint:
+    """Misses at one false-positive identification rate.
+
+    Attributes
+    ----------
+    fpir : float
+        The rate: the share of searches of strangers that return a person.
+    threshold : float
+        Mean squared L2 distance of the nearest person at which it is reached.
+    fnir : float
+        False-negative identification rate: the share of searches of known people whose person is not the nearest or
+        is beyond the threshold; failures to acquire count as misses.
+    interval : (float, float)
+        95 % interval of the FNIR (bootstrap over people and strangers).
+    supported : bool
+        Whether there are at least 1 / rate strangers.
+    """
+
+    fpir: float
+    threshold: float
+    fnir: float
+    interval: Interval
+    supported: bool
+
+
+@dataclass(frozen=True, eq=False)
+class IdentificationResult:
+    """Results of one model.
+
+    Attributes
+    ----------
+    name, fingerprint, precision : str
+        Name and fingerprint of the model, precision of its net.
+    points : tuple of IdentificationPoint
+        One per rate of `FPIRS`.
+    cmc : tuple of float
+        Share of known people who are among the 1, 2, ... nearest, whatever the distance.
+    fpir, fnir : (m,) float64
+        The curve, FPIR ascending.
+    """
+
+    name: str
+    fingerprint: str
+    precision: str
+    points: tuple[IdentificationPoint, ...]
+    cmc: tuple[float, ...]
+    fpir: Float64Array
+    fnir: Float64Array
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {
+            "model": self.name,
+            "fingerprint": self.fingerprint,
+            "precision": self.precision,
+            "open_set": [asdict(point) | {"interval": list(point.interval)} for point in self.points],
+            "rank_1": self.cmc[0],
+            "cmc": list(self.cmc),
+            "curve": {"fpir": self.fpir.round(6).tolist(), "fnir": self.fnir.round(6).tolist()},
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Identification:
+    """Results of models on a folder of people.
+
+    Attributes
+    ----------
+    people, strangers : int
+        Size of each gallery, and how many others were searched.
+    repeat : int
+        Number of random galleries.
+    unusable : tuple of UnusableImage
+        Images without a vector: failures to acquire.
+    images : int
+        How many images were read.
+    results : tuple of IdentificationResult
+        One per model.
+    """
+
+    people: int
+    strangers: int
+    repeat: int
+    unusable: tuple[UnusableImage, ...]
+    images: int
+    results: tuple[IdentificationResult, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {
+            "protocol": "open-set",
+            "people": self.people,
+            "strangers": self.strangers,
+            "repeat": self.repeat,
+            "images": self.images,
+            "failures_to_acquire": [asdict(image) | {"path": str(image.path)} for image in self.unusable],
+            "models": [result.to_json() for result in self.results],
+        }
+
+
+def read_people(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
+    """List the images of a folder with one subfolder per person.
+
+    Raises
+    ------
+    EvaluationError
+        If the folder cannot be read or has no subfolders with images.
+    """
+    root = Path(folder)
+    try:
+        names = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+        people = {name: sorted(path for path in (root / name).iterdir() if is_image_path(path)) for name in names}
+    except OSError as error:
+        raise EvaluationError(f"{root}: cannot be read ({error.strerror})") from error
+    found = {name: paths for name, paths in people.items() if paths}
+    if not found:
+        raise EvaluationError(f"{root}: contains no folders with images; expected one folder per person")
+    return found
+
+
+def evaluate_identification(
+    people: dict[str, list[Path]],
+    models: Sequence[MeasuredEmbedder],
+    detector: FaceDetector,
+    *,
+    size: int | None = None,
+    repeat: int = 10,
+    flip: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Identification:
+    """Search known people and strangers in random galleries.
+
+    The gallery holds the first image of `size` random people with at least two; their second image is searched, and
+    the first image of all other people.
+
+    Parameters
+    ----------
+    people : dict of str to list of Path
+        The images of each person.
+    models : sequence of MeasuredEmbedder
+        The embedders.
+    detector : FaceDetector
+        Detects the faces.
+    size : int, optional
+        Number of people in a gallery. Default: half of those with two images, at most 100.
+    repeat : int
+        Number of random galleries.
+    flip : bool
+        Average the vectors of a face and of its mirror image.
+    seed : int
+        Seed of the random generator.
+    progress : callable, optional
+        Called with the number of processed images and the total.
+
+    Returns
+    -------
+    Identification
+
+    Raises
+    ------
+    EvaluationError
+        If there are too few people.
+    """
+    names = sorted(people)
+    several = np.array([number for number, name in enumerate(names) if len(people[name]) > 1], np.int64)
+    chosen = size if size is not None else min(100, max(2, len(several) // 2))
+    if repeat < 1 or chosen < 2:
+        raise EvaluationError(f"people is {chosen} and repeat {repeat}, expected at least 2 people, repeated once")
+    if len(several) < chosen or len(names) - chosen < _FEWEST:
+        raise EvaluationError(
+            f"{len(names)} people, {len(several)} of them with two images: a gallery of {chosen} needs {chosen} people"
+            f" with two images and {_FEWEST} others as strangers"
+        )
+    wanted = [path for name in names for path in people[name][:2]]
+    embedded = embed_images(wanted, detector, models, flip=flip, progress=progress)
+    rows = np.full((len(names), 2), -1, np.int64)
+    for number, name in enumerate(names):
+        for place, path in enumerate(people[name][:2]):
+            rows[number, place] = embedded.rows.get(path, -1)
+    random = np.random.default_rng(seed)
+    galleries = [np.sort(random.choice(several, chosen, replace=False)) for _ in range(repeat)]
+    results = [
+        _measure(model, vectors, rows, galleries) for model, vectors in zip(models, embedded.vectors, strict=True)
+    ]
+    return Identification(chosen, len(names) - chosen, repeat, embedded.unusable, len(wanted), tuple(results))
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """The searches of one gallery: best similarity and rank of each known person, best similarity of each stranger."""
+
+    known: Float64Array
+    ranks: Int64Array
+    strangers: Float64Array
+
+    def threshold(self, fpir: float) -> float:
+        """Return the smallest similarity that at most the share `fpir` of the strangers exceed."""
+        ordered = np.sort(self.strangers)[::-1]
+        return float(ordered[min(int(fpir * len(ordered) + 1e-9), len(ordered) - 1)])
+
+    def fnir(self, fpir: float) -> float:
+        """Return the share of known people who are not found."""
+        limit = self.threshold(fpir) if fpir < 1 else -np.inf
+        return float(1 - np.mean((self.ranks == 0) & (self.known > limit)))
+
+    def resampled(self, random: np.random.Generator) -> _Trial:
+        """Draw people and strangers with replacement."""
+        known = random.integers(0, len(self.known), len(self.known))
+        strangers = random.integers(0, len(self.strangers), len(self.strangers))
+        return _Trial(self.known[known], self.ranks[known], self.strangers[strangers])
+
+
+def _search(vectors: Float32Array, rows: Int64Array, gallery: Int64Array) -> _Trial:
+    """Search the second image of the gallery's people and the first of all others."""
+    inside = np.zeros(len(rows), bool)
+    inside[gallery] = True
+    first = rows[gallery, 0]
+    enrolled = np.where(first[:, None] >= 0, vectors[first], 0)
+
+    def compared(queries: Int64Array) -> Float32Array:
+        similarities = vectors[queries] @ enrolled.T
+        similarities[:, first < 0] = _MISSING
+        similarities[queries < 0] = _MISSING
+        return similarities
+
+    known, others = compared(rows[gallery, 1]), compared(rows[~inside, 0])
+    own = known[np.arange(len(gallery)), np.arange(len(gallery))]
+    ranks = np.where(own > _MISSING, (known > own[:, None]).sum(axis=1), len(gallery))
+    return _Trial(own.astype(np.float64), ranks.astype(np.int64), others.max(axis=1).astype(np.float64))
+
+
+def _measure(
+    model: MeasuredEmbedder, vectors: Float32Array, rows: Int64Array, galleries: Sequence[Int64Array]
+) -> IdentificationResult:
+    """Compute the results of one model."""
+    trials = [_search(vectors, rows, gallery) for gallery in galleries]
+    random = np.random.default_rng(0)
+    drawn = [trials[number % len(trials)].resampled(random) for number in range(_ROUNDS)]
+    points = []
+    for fpir in FPIRS:
+        threshold = float(np.mean([2 - 2 * trial.threshold(fpir) for trial in trials]))
+        value = float(np.mean([trial.fnir(fpir) for trial in trials]))
+        interval = percentiles([trial.fnir(fpir) for trial in drawn])
+        points.append(
+            IdentificationPoint(fpir, threshold, value, interval, len(trials[0].strangers) * fpir >= 1 - 1e-9)
+        )
+    ranks = np.concatenate([trial.ranks for trial in trials])
+    longest = min(RANKS, len(galleries[0]))
+    return IdentificationResult(
+        name=model.model.manifest.name,
+        fingerprint=model.model.fingerprint,
+        precision=model.precision,
+        points=tuple(points),
+        cmc=tuple(float(np.mean(ranks <= rank)) for rank in range(longest)),
+        fpir=_GRID,
+        fnir=np.array([np.mean([trial.fnir(fpir) for trial in trials]) for fpir in _GRID]),
+    )

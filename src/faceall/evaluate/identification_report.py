@@ -1,0 +1,67 @@
+"""Render an open-set evaluation as one self-contained HTML file."""
+
+from __future__ import annotations
+
+from html import escape
+
+from faceall.evaluate.identification import Identification, IdentificationResult
+from faceall.evaluate.plots import cmc_svg, misses_svg
+from faceall.evaluate.style import STYLE
+from faceall.version import __version__
+
+
+def identification_html(found: Identification) -> str:
+    """Render the results with the curves of FNIR over FPIR and the CMC."""
+    facts = {
+        "people in the gallery": found.people,
+        "strangers": found.strangers,
+        "random galleries": found.repeat,
+        "images": found.images,
+        "failures to acquire": len(found.unusable),
+    }
+    tiles = "".join(f"<div><dd>{number:,}</dd><dt>{text}</dt></div>" for text, number in facts.items())
+    legend = "".join(
+        f'<span><i class="swatch c{number % 6}"></i>{escape(result.name)} ({result.precision})</span>'
+        for number, result in enumerate(found.results)
+    )
+    curves = misses_svg([(result.fpir, result.fnir) for result in found.results])
+    figures = _figure("Known people missed (FNIR) by strangers named (FPIR)", curves, legend)
+    figures += _figure("Rank of the right person (CMC)", cmc_svg([result.cmc for result in found.results]), legend)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Open-set evaluation</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body><main>'
+        f'<h1>Open-set evaluation</h1><dl class="facts">{tiles}</dl>{_table(found)}'
+        f'<section class="figures">{figures}</section><footer>{_METHOD}<p>faceall {__version__}</p></footer>'
+        "</main></body></html>\n"
+    )
+
+
+_METHOD = (
+    "<p>The first image of each person is in the gallery, the second is searched; strangers are all other people. "
+    "FPIR: share of searches of strangers that return a person. FNIR: share of searches of known people whose "
+    "person is not the nearest or is beyond the threshold; images without a face count as misses. Small print: 95 % "
+    "intervals by resampling people and strangers 500 times; ? marks a rate for which there are too few strangers.</p>"
+)
+
+
+def _table(found: Identification) -> str:
+    """Render one row per model."""
+    heads = ["model", *(f"FNIR @ FPIR {point.fpir:.1%}" for point in found.results[0].points), "rank 1"]
+    head = "".join(f"<th>{text}</th>" for text in heads)
+    rows = "".join(f"<tr>{_row(result)}</tr>" for result in found.results)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _row(result: IdentificationResult) -> str:
+    """Render the results of one model."""
+    cells = [f"<th>{escape(result.name)} ({result.precision})</th>"]
+    for point in result.points:
+        low, high = point.interval
+        mark = "" if point.supported else " <b title='too few strangers for this rate'>?</b>"
+        cells.append(f"<td>{point.fnir:.2%}{mark}<small>{low:.2%} to {high:.2%}</small></td>")
+    return "".join([*cells, f"<td>{result.cmc[0]:.2%}</td>"])
+
+
+def _figure(title: str, drawing: str, legend: str) -> str:
+    """Render a drawing with title and legend."""
+    return f'<figure><figcaption>{title}</figcaption>{drawing}<div class="legend">{legend}</div></figure>'

@@ -1,0 +1,54 @@
+"""Open-set identification: rates against counts by hand, failures to acquire, and refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceall.errors import EvaluationError
+from faceall.evaluate import read_people
+from faceall.evaluate.identification import _search
+
+DIMENSIONS = np.eye(6, dtype=np.float32)
+
+
+def test_known_people_and_strangers_are_counted() -> None:
+    """Of two known people one is found at rank 0 and one has a nearer rival; the stranger's best similarity is kept."""
+    mixed = (DIMENSIONS[0] * 0.8 + DIMENSIONS[1] * 0.6)[None]
+    vectors = np.concatenate([DIMENSIONS[:2], DIMENSIONS[:1], mixed, DIMENSIONS[2:3] * 0.6 + DIMENSIONS[1:2] * 0.8])
+    rows = np.array([[0, 2], [1, 3], [4, -1]])
+    trial = _search(vectors, rows, np.array([0, 1]))
+    assert trial.ranks.tolist() == [0, 1]
+    np.testing.assert_allclose(trial.known, [1.0, 0.6], rtol=1e-6)
+    np.testing.assert_allclose(trial.strangers, [0.8], rtol=1e-6)
+    assert trial.fnir(1.0) == 0.5
+
+
+def test_failures_to_acquire_are_misses() -> None:
+    """A known person whose search or enrolled image shows no face is missed; a stranger's is not a false positive."""
+    rows = np.array([[0, -1], [-1, 1], [2, 2], [-1, -1]])
+    trial = _search(DIMENSIONS[:3], rows, np.array([0, 1, 2]))
+    assert trial.ranks.tolist() == [3, 3, 0]
+    assert trial.strangers.tolist() == [-2.0]
+    assert trial.fnir(1.0) == pytest.approx(2 / 3)
+
+
+def test_thresholds_keep_the_share_of_strangers() -> None:
+    """At an FPIR of 10 %, at most one of ten strangers is above the threshold."""
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(40, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = np.arange(40).reshape(20, 2)
+    trial = _search(vectors, rows, np.arange(10))
+    assert (trial.strangers > trial.threshold(0.1)).sum() == 1
+    assert trial.fnir(0.1) >= trial.fnir(0.5) >= trial.fnir(1.0)
+
+
+def test_folders_without_people_are_refused(tmp_path: Path) -> None:
+    """The error says that one folder per person is expected."""
+    with pytest.raises(EvaluationError, match="expected one folder per person"):
+        read_people(tmp_path)
+    with pytest.raises(EvaluationError, match="cannot be read"):
+        read_people(tmp_path / "absent")
