@@ -14,6 +14,7 @@ from faceall_cli.images import Drawings, place, read_images
 from faceall_cli.options import detector_option, images_argument, model_option, output_options
 
 if TYPE_CHECKING:
+    from faceall.analysis import Analyser
     from faceall.types import Faces, Image
 
 
@@ -118,6 +119,14 @@ def _save(path: Path, array: Any) -> None:
     write_whole(path, buffer.getvalue())
 
 
+def _names_without_face(analyser: Analyser, paths: tuple[Path, Path]) -> str:
+    """Name the images without a face, with the verb."""
+    from faceall.images import read_image
+
+    without = [shown(path) for path in paths if not len(analyser.detector.detect_batch([read_image(path)])[0])]
+    return " and ".join(without) + (" shows" if len(without) == 1 else " show")
+
+
 @click.command()
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="B", type=click.Path(path_type=Path))
@@ -130,7 +139,7 @@ def compare(console: Console, first: Path, second: Path, model: str | None) -> N
     analyser = Analyser(embedder=make_embedder(model))
     found = compare_images(first, second, analyser)
     if found is None:
-        raise click.ClickException("one of the two images shows no face")
+        raise click.ClickException(f"{_names_without_face(analyser, (first, second))} no face, so there is no distance")
     limit = analyser.embedder.model.manifest.match_threshold
     verdict = {} if limit is None else {"same": found.distance <= limit, "threshold": limit}
     console.record(

@@ -32,7 +32,13 @@ from faceall.gallery.people.names import find_person, validate_name
 from faceall.gallery.people.people import GalleryPeople
 from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import GalleryStatus, PhotoResult
-from faceall.gallery.registration.naming import Candidate, NamesFrom, checked_names_from, find_candidates
+from faceall.gallery.registration.naming import (
+    Candidate,
+    NamesFrom,
+    checked_names_from,
+    find_candidates,
+    refuse_urls,
+)
 from faceall.gallery.registration.options import Progress, RegistrationOptions
 from faceall.gallery.registration.registration import Registration
 from faceall.gallery.registration.workers import Workers
@@ -264,12 +270,13 @@ class Gallery:
         Raises
         ------
         FaceallError
-            A path is empty; and, while iterating, what `register` raises.
+            A path is empty or a URL; and, while iterating, what `register` raises.
         """
         names_from = "none" if unnamed or person is not None else checked_names_from(names_from)
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         if not all(map(os.fspath, given)):
             raise FaceallError("an empty path names no photos; write . for the current folder")
+        refuse_urls(given)
         errors: list[PhotoResult] = []
         skipped: list[tuple[Path, str]] = []
 

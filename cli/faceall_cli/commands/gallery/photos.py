@@ -86,7 +86,8 @@ def register(
         registration = opened.iter_register(
             paths, person=person, names_from=names_from, unnamed=unnamed, strict=strict, workers=team, stop=stop
         )
-        statuses, trouble, missing = _print_results(console, registration)
+        given = {Path(os.path.abspath(path)) for path in paths}
+        statuses, trouble, missing = _print_results(console, registration, given)
         _print_summary(console, registration, statuses, time.monotonic() - start)
         _print_names(console, registration)
         _print_skipped(console, registration)
@@ -94,7 +95,7 @@ def register(
         raise click.exceptions.Exit(INTERRUPTED)
     if missing:
         console.complain(f"faceall: {counted(missing, 'photo')} disappeared meanwhile; is the drive still connected?")
-    if missing or not set(statuses) - _UNUSABLE or trouble & {Path(os.path.abspath(path)) for path in paths}:
+    if missing or not set(statuses) - _UNUSABLE or trouble & given:
         raise click.exceptions.Exit(MISTAKE)
 
 
@@ -141,15 +142,20 @@ def stopped_by_ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _print_results(console: Console, registration: Registration) -> tuple[Counter[str], set[Path], int]:
-    """Print the result of every file; return the number of files by status, and those that could not be read."""
+def _print_results(
+    console: Console, registration: Registration, given: set[Path]
+) -> tuple[Counter[str], set[Path], int]:
+    """Print the result of every file.
+
+    Returns the number of files by status, those that could not be read, and how many found in folders have gone.
+    """
     statuses: Counter[str] = Counter()
     trouble: set[Path] = set()
     missing = 0
     with console.progress(registration.total, "photos") as bar:
         for result in registration:
             statuses[result.status] += 1
-            missing += result.missing
+            missing += result.missing and result.path not in given
             if result.status in _UNREADABLE:
                 trouble.add(result.path)
             console.record(_as_record(result))
@@ -232,16 +238,21 @@ def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> 
     """Remove photos (by path or folder) or faces (by id).
 
     Vectors and thumbnails are deleted permanently. The photo files are kept. `faceall search` prints the ids of faces.
-    A number is the id of a face; write ./7 for a photo with that name.
+    A number is the id of a face; write ./7 for a photo with that name. Files with the same content are one photo.
     """
+    removed: dict[Path, str] = {}
     with open_existing(gallery) as opened:
         for target in targets:
             if _is_face(target):
                 removal = opened.faces.remove([int(target)])
                 console.record({"face_id": int(target), "removed": True, "receipt": receipt_of(removal)})
                 console.line(f"removed face {target}{proof_of(removal)}")
+            elif (twin := removed.get(Path(os.path.abspath(target)))) is not None:
+                console.record({"path": os.path.abspath(target), "photos": 0, "removed_with": os.path.abspath(twin)})
+                console.line(f"removed already: {short_path(target)} has the same content as {short_path(twin)}")
             else:
                 removal = opened.photos.remove(target)
+                removed.update((path, target) for path in removal.paths)
                 photos = len(removal.photos)
                 record = {"path": os.path.abspath(target), "photos": photos, "receipt": receipt_of(removal)}
                 console.record(record)

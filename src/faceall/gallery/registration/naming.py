@@ -33,6 +33,7 @@ _DATE = re.compile(
     r"|(?<!\d)(?:19|20)\d{6}(?!\d)"  # 20240115
     r"|(?<!\d)\d{1,2}[.\-]\d{1,2}[.\-]\d{2,4}(?!\d)"  # 15.1.2024
 )
+_URL = re.compile(r"(?:https?|ftp|file|s3|data):/", re.IGNORECASE)  # one slash: pathlib removes the second
 _DCF_FOLDER = re.compile(r"\d{3}[A-Z0-9_]{5}")  # 100APPLE, 101_PANA (the DCF standard of cameras)
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _HASH = re.compile(r"(?=.*\d)[0-9a-f]{8,}", re.IGNORECASE)
@@ -82,6 +83,13 @@ def checked_names_from(value: str) -> NamesFrom:
         if value == known:
             return known  # type: ignore[no-any-return]
     raise FaceallError(f"names_from is {value!r}, expected one of {', '.join(get_args(NamesFrom))}")
+
+
+def refuse_urls(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise FaceallError for a URL, which is never downloaded."""
+    for path in map(os.fspath, paths):
+        if _URL.match(path) and not os.path.lexists(path):
+            raise FaceallError(f"{path}: is a URL, which is never downloaded; download the photo and register the file")
 
 
 def find_candidates(
