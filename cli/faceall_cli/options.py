@@ -73,6 +73,16 @@ def images_argument(command: Command) -> Command:
     )(command)
 
 
+def min_face_option(command: Command) -> Command:
+    """Add --min-face, the side of the smallest face in pixels, as `min_face`; None lets it follow the photo."""
+    return click.option(
+        "--min-face",
+        type=click.IntRange(min=12),
+        metavar="PIXELS",
+        help="Smallest face. Default: 20, or 1/60 of the shorter side in photos where that is more.",
+    )(command)
+
+
 def detector_option(command: Command) -> Command:
     """--detector, the name of a detector, as `detector`; None means the default."""
     return click.option(

@@ -11,7 +11,7 @@ from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console, counted, rounded, shown
 from faceall_cli.group import MISTAKE
 from faceall_cli.images import Drawings, place, read_images
-from faceall_cli.options import detector_option, images_argument, model_option, output_options
+from faceall_cli.options import detector_option, images_argument, min_face_option, model_option, output_options
 
 if TYPE_CHECKING:
     from faceall.analysis import Analyser
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Write copies of the images there, with boxes and landmarks drawn in.",
 )
-@click.option(
-    "--min-face", type=click.IntRange(min=12), default=20, show_default=True, help="Smallest face, in pixels."
-)
+@min_face_option
 @detector_option
 @output_options
-def detect(console: Console, images: tuple[Path, ...], draw: Path | None, min_face: int, detector: str | None) -> None:
+def detect(
+    console: Console, images: tuple[Path, ...], draw: Path | None, min_face: int | None, detector: str | None
+) -> None:
     """Find the faces in images: box, score and landmarks of each."""
     from faceall.detect import Detector
     from faceall.images import draw_faces
@@ -42,7 +42,7 @@ def detect(console: Console, images: tuple[Path, ...], draw: Path | None, min_fa
     for path, image in read_images(console, images):
         faces = finder(image)
         total += len(faces)
-        _print_faces(console, path, image, faces)
+        _print_faces(console, path, image, faces, finder.smallest_face(image.shape[1], image.shape[0]))
         if drawings is not None:
             drawings.write(path, draw_faces(image, faces))
     if not total:
@@ -50,7 +50,7 @@ def detect(console: Console, images: tuple[Path, ...], draw: Path | None, min_fa
         raise click.exceptions.Exit(MISTAKE)
 
 
-def _print_faces(console: Console, path: Path, image: Image, faces: Faces) -> None:
+def _print_faces(console: Console, path: Path, image: Image, faces: Faces, smallest: float) -> None:
     listed = [
         {
             "box": rounded(face.box),
@@ -59,7 +59,8 @@ def _print_faces(console: Console, path: Path, image: Image, faces: Faces) -> No
         }
         for face in faces
     ]
-    console.record({"path": str(path), "width": image.shape[1], "height": image.shape[0], "faces": listed})
+    size = {"width": image.shape[1], "height": image.shape[0], "smallest_face": round(smallest, 1)}
+    console.record({"path": str(path), **size, "faces": listed})
     console.line(f"{shown(path)}: {counted(len(faces), 'face')}")
     for face in faces:
         console.line(f"  {place(face.box)}  score {face.score:.3f}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from faceall.errors import ArgumentError
 from faceall.images import ImageSource, as_image, crop, encode_jpeg
 from faceall.native import ForkSafeLock
 from faceall.types import Face, Faces, Float32Array, Image, similarity
@@ -77,6 +79,7 @@ class Analyser:
     ) -> None:
         self.has_own_detector = detector is not None
         self.detector_name = detector_name
+        self.min_face: float | None = None
         self._detector = detector
         self._embedder = embedder
         self._remembered = remembered
@@ -95,8 +98,38 @@ class Analyser:
             if self._detector is None:
                 from faceall.detect import Detector
 
-                self._detector = Detector(self.detector_name() or "mtcnn")
+                self._detector = Detector(self.detector_name() or "mtcnn", min_face=self.min_face)
             return self._detector
+
+    def limit_faces(self, min_face: float | None) -> None:
+        """Search for faces of at least `min_face` pixels from now on; None lets the limit follow the photo.
+
+        Raises ArgumentError for a custom detector, which has its own limit.
+        """
+        with self._locks["detector"]:
+            if min_face == self.min_face:
+                return
+            if self.has_own_detector:
+                raise ArgumentError("min_face applies to the default detectors: give the limit to your own detector")
+            if min_face is not None and not 12 <= min_face < math.inf:
+                raise ArgumentError(f"min_face is {min_face}, expected at least 12 pixels")
+            self.min_face, self._detector = min_face, None
+
+    def smallest_face(self, width: int, height: int) -> float | None:
+        """Return the smallest face in pixels that is searched for in a photo; None for a custom detector."""
+        if self.has_own_detector:
+            return None
+        from faceall.detect import smallest_face
+
+        return smallest_face(width, height) if self.min_face is None else self.min_face
+
+    def reduction(self, width: int, height: int) -> int:
+        """Return by which factor a photo may be reduced before its faces are searched, without losing any."""
+        if self.has_own_detector or self.min_face is not None:
+            return 1
+        from faceall.detect import reduction
+
+        return reduction(width, height)
 
     @property
     def embedder(self) -> FaceEmbedder:

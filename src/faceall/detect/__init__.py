@@ -4,6 +4,7 @@ from faceall.detect.detector import Detector, installed_detectors
 from faceall.detect.installed import install_detector, is_detector_file
 from faceall.detect.mtcnn import MtcnnDetector
 from faceall.detect.single_shot import SingleShotDetector
+from faceall.detect.size_rule import reduction, smallest_face
 
 __all__ = [
     "Detector",
@@ -12,4 +13,6 @@ __all__ = [
     "install_detector",
     "installed_detectors",
     "is_detector_file",
+    "reduction",
+    "smallest_face",
 ]

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from faceall.caffe.engines import Precision
+from faceall.detect.size_rule import smallest_face
 from faceall.errors import ModelNotFoundError
 from faceall.native import native_call
 from faceall.types import Faces, Image
@@ -28,6 +29,7 @@ class FaceFinder(Protocol):
     """A detection method: finds the upright faces of one image."""
 
     name: str
+    min_face: float | None
 
     def __call__(self, image: Image) -> Faces:
         """Find the faces of one image (H, W, 3) uint8 RGB, best first."""
@@ -40,8 +42,9 @@ class Detector:
     ----------
     model : str or path-like
         "mtcnn", the name of an installed detector such as "yunet", or the path of a model folder.
-    min_face : float
-        Side of the smallest face in pixels, at least 12. Doubling it is up to four times as fast.
+    min_face : float, optional
+        Side of the smallest face in pixels, at least 12. Doubling it is up to four times as fast. By default it follows
+        the photo: 20 pixels, and a sixtieth of the shorter side in photos where that is more (`smallest_face`).
     rotate : bool
         Search an image without a confident face again in the three other orientations (90, 180 and 270 degrees). The
         landmarks of a face found there tell its orientation.
@@ -74,12 +77,12 @@ class Detector:
         self,
         model: str | Path = MTCNN,
         *,
-        min_face: float = 20,
+        min_face: float | None = None,
         rotate: bool = True,
         engine: str | None = None,
         precision: Precision = "auto",
     ) -> None:
-        if not 12 <= min_face < math.inf:
+        if min_face is not None and not 12 <= min_face < math.inf:
             raise ValueError(f"min_face is {min_face}, expected at least 12")
         self.rotate = rotate
         self._model = model if isinstance(model, str) else Path(os.path.abspath(model))
@@ -97,6 +100,11 @@ class Detector:
 
     def __repr__(self) -> str:
         return f"Detector('{self.name}')"
+
+    def smallest_face(self, width: int, height: int) -> float:
+        """Return the side in pixels of the smallest face that is searched for in an image of that size."""
+        fixed = self._finder.min_face
+        return smallest_face(width, height) if fixed is None else fixed
 
     @native_call
     def __call__(self, image: Image) -> Faces:
@@ -173,7 +181,7 @@ def installed_detectors() -> list[str]:
     return [MTCNN, *(model.name for model in installed_models("detector") if model.name != MTCNN)]
 
 
-def _make_finder(model: str | Path, min_face: float, engine: str | None, precision: Precision) -> FaceFinder:
+def _make_finder(model: str | Path, min_face: float | None, engine: str | None, precision: Precision) -> FaceFinder:
     """Create the detection method of that name."""
     if model == MTCNN:
         from faceall.detect.mtcnn import MtcnnDetector

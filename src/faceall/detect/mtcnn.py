@@ -15,6 +15,7 @@ from faceall.detect.boxes import Overlap, apply_offsets, are_usable, overlaps, p
 from faceall.detect.crops import cut_squares, halvings
 from faceall.detect.proposals import propose
 from faceall.detect.pyramid import Pyramid, plan_pyramid
+from faceall.detect.size_rule import smallest_face
 from faceall.detect.weights import OUTPUT, net_sources
 from faceall.types import Array, Faces, Float32Array, Image, Int64Array
 
@@ -39,8 +40,9 @@ class MtcnnDetector:
 
     Parameters
     ----------
-    min_face : float
-        Side of the smallest face in pixels, at least 12. Doubling it is about four times as fast.
+    min_face : float, optional
+        Side of the smallest face in pixels, at least 12. Doubling it is about four times as fast. By default it follows
+        the size of the image (`smallest_face`).
     thresholds : sequence of three float
         Minimum probability of a face in P-Net, R-Net and O-Net, 0 to 1.
     factor : float
@@ -76,7 +78,7 @@ class MtcnnDetector:
     def __init__(
         self,
         *,
-        min_face: float = 20,
+        min_face: float | None = None,
         thresholds: Sequence[float] = (0.6, 0.7, 0.7),
         factor: float = 0.709,
         weights: str | Path | None = None,
@@ -85,7 +87,7 @@ class MtcnnDetector:
         lenient: bool = True,
         max_proposals: int = 2000,
     ) -> None:
-        self.min_face = _in_range("min_face", min_face, 12, math.inf)
+        self.min_face = None if min_face is None else _in_range("min_face", min_face, 12, math.inf)
         self.thresholds = tuple(_in_range("each of the thresholds", value, 0, 1) for value in thresholds)
         if len(self.thresholds) != 3:
             raise ValueError(f"thresholds has {len(self.thresholds)} numbers, expected 3")
@@ -128,7 +130,9 @@ class MtcnnDetector:
         Faces
             Best first.
         """
-        pyramid = plan_pyramid(image.shape[1], image.shape[0], self.min_face, self.factor)
+        width, height = image.shape[1], image.shape[0]
+        smallest = smallest_face(width, height) if self.min_face is None else self.min_face
+        pyramid = plan_pyramid(width, height, smallest, self.factor)
         if not pyramid.levels:
             return Faces.empty()
         scaled_images = halvings(image)

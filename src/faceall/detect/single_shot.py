@@ -13,6 +13,7 @@ from faceall.detect.anchor_free import Candidates
 from faceall.detect.boxes import are_usable, suppress
 from faceall.detect.installed import ONNX_FILE, read_graph
 from faceall.detect.onnx_file import DetectorGraph
+from faceall.detect.size_rule import smallest_face
 from faceall.errors import EngineError
 from faceall.models import ModelFolder
 from faceall.types import Faces, Float32Array, Image
@@ -38,8 +39,9 @@ class SingleShotDetector:
     ----------
     model : ModelFolder
         An installed detector.
-    min_face : float
-        Side of the smallest face in pixels. For values above 20 the image is reduced accordingly.
+    min_face : float, optional
+        Side of the smallest face in pixels. For values above 20 the image is reduced accordingly. By default it follows
+        the size of the image (`smallest_face`).
     min_score : float
         Minimum score of a face, 0 to 1.
     engine : str, optional
@@ -59,7 +61,7 @@ class SingleShotDetector:
         self,
         model: ModelFolder,
         *,
-        min_face: float = 20,
+        min_face: float | None = None,
         min_score: float = MIN_SCORE,
         engine: str | None = None,
         precision: Precision = "float32",
@@ -72,10 +74,11 @@ class SingleShotDetector:
 
     def __call__(self, image: Image) -> Faces:
         """Find the faces of one image (H, W, 3) uint8 RGB, best first."""
-        found = [self._find(image, size) for size in _pass_sizes(image, self.min_face, self._graph.input_size)]
+        smallest = smallest_face(image.shape[1], image.shape[0]) if self.min_face is None else self.min_face
+        found = [self._find(image, size) for size in _pass_sizes(image, smallest, self._graph.input_size)]
         boxes, scores, landmarks = (np.concatenate(parts) for parts in zip(*found, strict=True))
         usable = are_usable(boxes, image.shape[1], image.shape[0]) & np.isfinite(landmarks).all(axis=(1, 2))
-        usable &= np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).clip(0)) >= self.min_face / 2
+        usable &= np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).clip(0)) >= smallest / 2
         best = np.flatnonzero(usable)
         best = best[np.argsort(-scores[best], kind="stable")[:_MAX_CANDIDATES]]
         kept = best[suppress(boxes[best], scores[best], _SAME_FACE)]

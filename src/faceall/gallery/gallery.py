@@ -189,6 +189,7 @@ class Gallery:
         names_from: NamesFrom = "auto",
         unnamed: bool = False,
         strict: bool = False,
+        min_face: float | None = None,
         workers: Workers | None = None,
         progress: Progress | None = None,
         stop: Event | None = None,
@@ -213,6 +214,9 @@ class Gallery:
             Take no names from paths, and take off names that the paths of known photos gave; the faces stay.
         strict : bool, default False
             Refuse photos whose primary face is small, blurred, turned away or cut off by the edge.
+        min_face : float, optional
+            Side in pixels of the smallest face to search for, at least 12. By default it follows the photo: 20 pixels,
+            or a sixtieth of the shorter side in photos where that is more. It is stored with each photo.
         workers : Workers, optional
             Processes that analyse the photos, here or on other machines; by default this process does.
         progress : callable, optional
@@ -241,6 +245,7 @@ class Gallery:
                 names_from=names_from,
                 unnamed=unnamed,
                 strict=strict,
+                min_face=min_face,
                 workers=workers,
                 progress=progress,
                 stop=stop,
@@ -255,6 +260,7 @@ class Gallery:
         names_from: NamesFrom = "auto",
         unnamed: bool = False,
         strict: bool = False,
+        min_face: float | None = None,
         workers: Workers | None = None,
         progress: Progress | None = None,
         stop: Event | None = None,
@@ -294,6 +300,7 @@ class Gallery:
         if person is not None:
             name = validate_name(person)
             candidates = [replace(candidate, person=name) for candidate in candidates]
+        self._analyser.limit_faces(min_face)
         options = RegistrationOptions(
             refile=unnamed or person is not None, strict=strict, workers=workers, progress=progress, stop=stop
         )

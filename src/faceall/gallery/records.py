@@ -197,6 +197,12 @@ class Analysis:
         What makes the primary face hard to recognise.
     print : (32,) uint8 or None
         The difference hash of the image.
+    smallest_face : float or None
+        The side in pixels of the smallest face that was searched for; None if unknown.
+    taken : str or None
+        When the photo was taken, as the camera noted it: 2024-05-01T12:00:00, without a time zone.
+    camera : str or None
+        Its maker and model.
     """
 
     state: PhotoState = "ok"
@@ -209,6 +215,9 @@ class Analysis:
     vectors: Float32Array = field(default_factory=lambda: np.zeros((0, 1), np.float32))
     notes: tuple[Note, ...] = ()
     print: Print | None = None
+    smallest_face: float | None = None
+    taken: str | None = None
+    camera: str | None = None
 
 
 @dataclass(frozen=True)

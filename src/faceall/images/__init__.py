@@ -3,7 +3,15 @@
 An image is an upright RGB array, uint8 (H, W, 3), everywhere in faceall.
 """
 
-from faceall.images.decode import DEFAULT_MAX_PIXELS, DecodedImage, ImageHeader, decode_image, read_header, read_image
+from faceall.images.decode import (
+    DEFAULT_MAX_PIXELS,
+    DecodedImage,
+    ImageHeader,
+    Reduction,
+    decode_image,
+    read_header,
+    read_image,
+)
 from faceall.images.draw import draw_faces
 from faceall.images.encode import encode_jpeg, write_image
 from faceall.images.files import IMAGE_SUFFIXES, find_images, is_image_path
@@ -18,6 +26,7 @@ __all__ = [
     "DecodedImage",
     "ImageHeader",
     "ImageSource",
+    "Reduction",
     "as_image",
     "crop",
     "decode_image",

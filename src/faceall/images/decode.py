@@ -13,7 +13,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import numpy as np
@@ -86,7 +86,7 @@ def read_image(
     ImageTooLargeError
         If the image has more than `max_pixels` pixels.
     """
-    return _open_and(source, lambda file: _decode(file, max_pixels))
+    return _open_and(source, lambda file: _decode(file, max_pixels).pixels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +99,39 @@ class DecodedImage:
         RGB, upright.
     truncated : bool
         The end of the file is missing; the pixels of that part are gray.
+    size : (width, height)
+        Of the image in the file, upright. `pixels` have it too unless the image was reduced.
     """
 
     pixels: Image
     truncated: bool = False
+    size: tuple[int, int] = (0, 0)
+
+    @property
+    def reduced(self) -> bool:
+        """Whether the pixels are fewer than those of the file."""
+        return self.size != (self.pixels.shape[1], self.pixels.shape[0])
+
+
+Reduction = Callable[[int, int], int]
+"""Returns by which factor (1, 2, 4 or 8) an image of a width and a height is reduced while it is decoded."""
+
+
+def _whole(width: int, height: int) -> int:
+    """Return 1: no reduction."""
+    return 1
 
 
 def decode_image(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, max_pixels: int = DEFAULT_MAX_PIXELS
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    reduction: Reduction = _whole,
 ) -> DecodedImage:
     """Read one image as `read_image` does, but use a JPEG whose end is missing as far as it goes.
+
+    A JPEG that `reduction` reduces is decoded at that scale at once, which is several times as fast; images in other
+    formats are always decoded whole.
 
     Parameters
     ----------
@@ -116,6 +139,8 @@ def decode_image(
         A path or the content of a file, as for `read_image`.
     max_pixels : int
         Limit for width times height.
+    reduction : callable, optional
+        By which factor an image of a width and height may be reduced.
 
     Returns
     -------
@@ -128,7 +153,7 @@ def decode_image(
     ImageTooLargeError
         If the image has more than `max_pixels` pixels.
     """
-    return _open_and(source, lambda file: _decode_leniently(file, max_pixels))
+    return _open_and(source, lambda file: _decode_leniently(file, max_pixels, reduction))
 
 
 def pillow_pixels(image: PillowImage.Image) -> Image:
@@ -264,24 +289,30 @@ def _inspect(file: BinaryIO, max_pixels: int) -> ImageHeader:
         return ImageHeader(kind.name, *image.size)
 
 
-def _decode(file: BinaryIO, max_pixels: int) -> Image:
+def _decode(file: BinaryIO, max_pixels: int, reduction: Reduction = _whole) -> DecodedImage:
     """Decode an open file to upright RGB pixels."""
     kind = _format_of(file)
     if kind.name == RAW:
         with _translated(kind):
             _checked_raw_size(file, max_pixels)
-            return decode_raw(file, lambda preview: _decode_preview(preview, max_pixels), _apply_orientation)
+            pixels = decode_raw(file, lambda preview: _decode_preview(preview, max_pixels), _apply_orientation)
+            return DecodedImage(pixels, size=(pixels.shape[1], pixels.shape[0]))
     with _identified(file, kind, max_pixels) as image:
         if kind.name == TIFF:
             _seek_largest_page(image, max_pixels)
+        size = image.size
+        if kind.name == JPEG and (factor := reduction(*size)) > 1:
+            image.draft(image.mode, (size[0] // factor, size[1] // factor))
         image.load()
-        return _apply_orientation(_rgb(image), _orientation(image))
+        orientation = _orientation(image)
+        pixels = _apply_orientation(_rgb(image), orientation)
+        return DecodedImage(pixels, size=size[::-1] if _TURNS.get(orientation, (False,))[0] else size)
 
 
-def _decode_leniently(file: BinaryIO, max_pixels: int) -> DecodedImage:
+def _decode_leniently(file: BinaryIO, max_pixels: int, reduction: Reduction) -> DecodedImage:
     """Decode an open file; a JPEG without its end is decoded as if it ended there."""
     try:
-        return DecodedImage(_decode(file, max_pixels))
+        return _decode(file, max_pixels, reduction)
     except _UnreadableError:
         file.seek(0)
         content = file.read()
@@ -289,7 +320,7 @@ def _decode_leniently(file: BinaryIO, max_pixels: int) -> DecodedImage:
             raise
         completed = io.BytesIO(content + _END_OF_JPEG)
         try:
-            return DecodedImage(_decode(completed, max_pixels), truncated=True)
+            return replace(_decode(completed, max_pixels, reduction), truncated=True)
         except _UnreadableError:
             pass
         raise

@@ -19,7 +19,14 @@ from faceall_cli.commands.gallery.people import open_existing
 from faceall_cli.commands.gallery.receipts import proof_of, receipt_of
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
-from faceall_cli.options import PhotosPath, detector_option, gallery_option, model_option, output_options
+from faceall_cli.options import (
+    PhotosPath,
+    detector_option,
+    gallery_option,
+    min_face_option,
+    model_option,
+    output_options,
+)
 
 if TYPE_CHECKING:
     from faceall.gallery import NamesFrom, PhotoResult, Registration
@@ -42,6 +49,7 @@ _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
 )
 @click.option("--unnamed", is_flag=True, help="Use no names, and remove names that came from paths; faces stay.")
 @click.option("--strict", is_flag=True, help="Refuse photos with a small, blurred, turned or cut-off primary face.")
+@min_face_option
 @click.option("--workers", metavar="N|ray", help="Analyse photos in N processes, or on a Ray cluster: RAY_ADDRESS.")
 @model_option
 @detector_option
@@ -54,6 +62,7 @@ def register(
     names_from: NamesFrom,
     unnamed: bool,
     strict: bool,
+    min_face: int | None,
     workers: str | None,
     model: str | None,
     detector: str | None,
@@ -84,7 +93,14 @@ def register(
         if detector is not None:
             opened.choose_detector(detector)
         registration = opened.iter_register(
-            paths, person=person, names_from=names_from, unnamed=unnamed, strict=strict, workers=team, stop=stop
+            paths,
+            person=person,
+            names_from=names_from,
+            unnamed=unnamed,
+            strict=strict,
+            min_face=min_face,
+            workers=team,
+            stop=stop,
         )
         given = {Path(os.path.abspath(path)) for path in paths}
         statuses, trouble, missing = _print_results(console, registration, given)

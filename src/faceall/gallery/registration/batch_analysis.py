@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,10 +16,11 @@ from faceall.analysis import Analyser, Note, make_thumbnail, notes_on, primary_f
 from faceall.gallery.records import Analysis
 from faceall.gallery.registration.near_duplicates import print_of
 from faceall.gallery.registration.scan import ScannedFile
+from faceall.images import Reduction, decode_image
 from faceall.types import Faces, Image
 
 DETECT_FILES = 16
-_DETECT_PIXELS = 4_000_000
+_DETECT_PIXELS = 12_000_000
 _EMBED_FACES = 16
 
 
@@ -68,6 +71,11 @@ class BatchAnalyzer:
         self._check_model, self._stale_faces = check_model, stale_faces
         self._crops: list[tuple[ScannedFile, int, Image]] = []
 
+    @property
+    def reduction(self) -> Reduction:
+        """By which factor photos may be reduced while they are decoded."""
+        return self._analyser.reduction
+
     def analyse(self, batch: list[ScannedFile]) -> None:
         """Find the faces of a batch and cut them out; the images are released."""
         shown = [(file, file.image) for file in batch if file.image is not None]
@@ -78,12 +86,35 @@ class BatchAnalyzer:
                 new = [image for (_, image), faces in zip(shown, stale, strict=True) if not len(faces)]
                 found = iter(self._analyser.detector.detect_batch(new) if new else ())
             with self._timings.measure("embedding"):
-                for (file, image), faces in zip(shown, stale, strict=True):
-                    self._cut_out(file, image, faces if len(faces) else next(found))
+                faces_of = [
+                    _scaled(faces, file.size, image, back=True) if len(faces) else next(found)
+                    for (file, image), faces in zip(shown, stale, strict=True)
+                ]
+                self._decode_whole(shown, faces_of)
+                for (file, image), faces in zip(shown, faces_of, strict=True):
+                    whole = file.image if file.image is not None else image
+                    self._cut_out(file, whole, _resized(faces, image, whole))
         self.files.extend(batch)
 
+    def _decode_whole(self, shown: Sequence[tuple[ScannedFile, Image]], faces_of: Sequence[Faces]) -> None:
+        """Decode those photos again at full size whose reduction took pixels of a face that the embedder needs."""
+        needed = [
+            file
+            for (file, _), faces in zip(shown, faces_of, strict=True)
+            if file.content is not None and len(faces) and _least_side(faces) < self._side_needed()
+        ]
+        with ThreadPoolExecutor(min(len(needed), os.cpu_count() or 1) or 1) as pool:
+            for file, decoded in zip(
+                needed, pool.map(lambda file: decode_image(file.content or b""), needed), strict=True
+            ):
+                file.image = decoded.pixels
+
+    def _side_needed(self) -> int:
+        """Return the side in pixels from which a face fills the input of the embedder."""
+        return max(self._analyser.embedder.model.manifest.input_size)
+
     def _cut_out(self, file: ScannedFile, image: Image, faces: Faces) -> None:
-        describe(file, image, faces, self._analyser.embedder.size)
+        _describe(file, image, faces, self._analyser)
         if len(faces):
             crops = self._analyser.embedder.crop(image, faces)
             self._crops += [(file, number, crop) for number, crop in enumerate(crops)]
@@ -123,20 +154,44 @@ def batches(
     yield batch
 
 
-def describe(file: ScannedFile, image: Image, faces: Faces, dimension: int) -> None:
-    """Replace the image of a file by the analysis of its faces, without their vectors."""
+def _least_side(faces: Faces) -> float:
+    """Return the side of the smallest face: the mean of width and height."""
+    return float((faces.boxes[:, 2:] - faces.boxes[:, :2]).mean(axis=1).min())
+
+
+def _resized(faces: Faces, image: Image, other: Image) -> Faces:
+    """Return faces on an image as faces on the same image at another size."""
+    return _scaled(faces, (other.shape[1], other.shape[0]), image)
+
+
+def _scaled(faces: Faces, size: tuple[int, int] | None, image: Image, *, back: bool = False) -> Faces:
+    """Return faces on `image` as faces on the photo of `size`; with `back` the other way round."""
+    if size is None or size == (image.shape[1], image.shape[0]):
+        return faces
+    scale = np.array([size[0] / image.shape[1], size[1] / image.shape[0]], np.float32)
+    scale = 1 / scale if back else scale
+    return Faces(faces.boxes * np.tile(scale, 2), faces.scores, faces.landmarks * scale)
+
+
+def _describe(file: ScannedFile, image: Image, faces: Faces, analyser: Analyser) -> None:
+    """Replace the image of a file by the analysis of its faces, without their vectors.
+
+    The faces are given in pixels of `image`, which may be a reduction of the photo.
+    """
+    width, height = file.size or (image.shape[1], image.shape[0])
     primary = primary_face(faces, image.shape) if len(faces) else None
     notes = () if primary is None else notes_on(image, faces[primary])
     if file.truncated:
         notes = (*notes, Note("truncated", "the end of the file is missing"))
     file.analysis = Analysis(
-        width=image.shape[1],
-        height=image.shape[0],
-        faces=faces,
+        width=width,
+        height=height,
+        faces=_scaled(faces, file.size, image),
+        smallest_face=analyser.smallest_face(width, height),
         primary=primary,
         thumbnails=tuple(make_thumbnail(image, face) for face in faces),
-        vectors=np.zeros((len(faces), dimension), np.float32),
+        vectors=np.zeros((len(faces), analyser.embedder.size), np.float32),
         notes=() if primary is None else notes,
         print=None if primary is None else print_of(image),
     )
-    file.image, file.pending = None, len(faces)
+    file.image, file.content, file.pending = None, None, len(faces)

@@ -15,7 +15,7 @@ from threading import Event
 
 from faceall.gallery.context import Context
 from faceall.gallery.records import FileInfo, PhotoResult
-from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches, describe
+from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches
 from faceall.gallery.registration.filing import (
     file_known_photo,
     file_new_photo,
@@ -67,7 +67,7 @@ class Registration(Iterator[PhotoResult]):
         self._context, self._store, self._analyser = context, context.store, context.analyser
         self._candidates, self._options, self._errors = candidates, options, errors
         self._stop = options.stop or Event()
-        self._scanner = Scanner(context.store, refile=options.refile)
+        self._scanner = Scanner(context.store, refile=options.refile, reduction=context.analyser.reduction)
         context.store.photos.refresh()
         self._model_checked = False
         self._batch = BatchAnalyzer(
@@ -215,16 +215,9 @@ class Registration(Iterator[PhotoResult]):
         return self._file_new(again, again.info)
 
     def _analyse_alone(self, file: ScannedFile) -> None:
-        image, embedder = file.image, self._analyser.embedder
-        assert image is not None
-        faces = self._stale_faces(file)
-        if not len(faces):
-            (faces,) = self._analyser.detector.detect_batch([image])
-        describe(file, image, faces, embedder.size)
-        if len(faces):
-            assert file.analysis is not None
-            file.analysis.vectors[:] = embedder.embed_crops(embedder.crop(image, faces))
-        file.pending = 0
+        alone = BatchAnalyzer(self._analyser, self.timings, stale_faces=self._stale_faces)
+        alone.analyse([file])
+        alone.embed(everything=True)
 
     def _file_new(self, file: ScannedFile, info: FileInfo) -> PhotoResult:
         stale = tuple(one.id for one in self._store.photos.pending(info.digest))

@@ -16,7 +16,7 @@ from faceall.gallery.records import Analysis, FileInfo, KnownPhoto, PhotoResult,
 from faceall.gallery.registration.filing import known_photo, named_by_path, unchanged_photo
 from faceall.gallery.registration.naming import Candidate
 from faceall.gallery.store import Store
-from faceall.images import decode_image
+from faceall.images import Reduction, decode_image
 from faceall.types import Image
 
 MAX_FILE_SIZE = 1 << 30  # bytes
@@ -44,6 +44,10 @@ class ScannedFile:
         Whether it could be decoded, and if not, why.
     image : (H, W, 3) uint8 or None
         Its pixels, until they were analysed.
+    content : bytes or None
+        The file, if its pixels were reduced, until it was analysed.
+    size : (width, height) or None
+        Of the photo, upright; the pixels may be reduced.
     truncated : bool
         The end of the file is missing.
     analysis : Analysis or None
@@ -61,6 +65,8 @@ class ScannedFile:
     state: PhotoState = "ok"
     message: str | None = None
     image: Image | None = None
+    content: bytes | None = None
+    size: tuple[int, int] | None = None
     truncated: bool = False
     analysis: Analysis | None = None
     stale: tuple[int, ...] = ()
@@ -70,9 +76,10 @@ class ScannedFile:
 class Scanner:
     """Scans candidates in order, ahead of the consumer, with bounded memory."""
 
-    def __init__(self, store: Store, *, refile: bool) -> None:
+    def __init__(self, store: Store, *, refile: bool, reduction: Reduction) -> None:
         self._store = store
         self._refile = refile
+        self._reduction = reduction
 
     def look_up(self, candidate: Candidate) -> ScannedFile:
         """Return a file with its result if it need not be read, without one otherwise."""
@@ -122,13 +129,19 @@ class Scanner:
 
     def scan(self, candidate: Candidate, *, decode_known: bool = False) -> ScannedFile:
         """Read and hash a file, and decode it unless its content is known."""
-        return read_file(candidate, known=(lambda digest: False) if decode_known else self._is_known)
+        known = (lambda digest: False) if decode_known else self._is_known
+        return read_file(candidate, known=known, reduction=self._reduction)
 
     def _is_known(self, digest: bytes) -> bool:
         return known_photo(self._store, digest) is not None
 
 
-def read_file(candidate: Candidate, *, known: Callable[[bytes], bool] = lambda digest: False) -> ScannedFile:
+def read_file(
+    candidate: Candidate,
+    *,
+    known: Callable[[bytes], bool] = lambda digest: False,
+    reduction: Reduction = lambda width, height: 1,
+) -> ScannedFile:
     """Read and hash a file, and decode it unless content with its SHA-256 is `known`; uses no database itself."""
     try:
         with open(candidate.path, "rb") as file:
@@ -141,8 +154,15 @@ def read_file(candidate: Candidate, *, known: Callable[[bytes], bool] = lambda d
     if known(digest):
         return ScannedFile(candidate, info=info, known=True)
     try:
-        decoded = decode_image(content)
-        return ScannedFile(candidate, info=info, image=decoded.pixels, truncated=decoded.truncated)
+        decoded = decode_image(content, reduction=reduction)
+        return ScannedFile(
+            candidate,
+            info=info,
+            image=decoded.pixels,
+            content=content if decoded.reduced else None,
+            size=decoded.size,
+            truncated=decoded.truncated,
+        )
     except ImageMemoryError as error:  # it is not stored, so that the file is tried again
         return ScannedFile(candidate, PhotoResult(candidate.path, "too-large", message=error.reason))
     except ImageError as error:

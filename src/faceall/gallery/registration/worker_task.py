@@ -38,6 +38,8 @@ class WorkerSetup:
         Makes the detector and the embedder instead of the defaults.
     detector : str or None
         Name of the default detector; None for MTCNN.
+    min_face : float or None
+        Smallest face in pixels; None lets it follow the photo.
     """
 
     version: str
@@ -45,6 +47,7 @@ class WorkerSetup:
     folder: Path
     make: Make | None = None
     detector: str | None = None
+    min_face: float | None = None
 
 
 def setup_for(analyser: Analyser, make: Make | None) -> WorkerSetup:
@@ -60,14 +63,15 @@ def setup_for(analyser: Analyser, make: Make | None) -> WorkerSetup:
     if make is None and analyser.has_own_detector:
         raise FaceallError("workers use the default detector: pass `make` for another one")
     folder = analyser.embedder.model.path.absolute()
-    return WorkerSetup(__version__, analyser.model_label, folder, make, analyser.detector_name())
+    return WorkerSetup(__version__, analyser.model_label, folder, make, analyser.detector_name(), analyser.min_face)
 
 
 def analyse_files(setup: WorkerSetup, candidates: Sequence[Candidate]) -> Answer:
     """Read and analyse some photos; an error is returned, not raised, so that it survives pickling."""
     try:
         batch_analyzer = BatchAnalyzer(_analyser(setup), Timings())
-        for batch in batches(map(read_file, candidates), Timings()):
+        reduction = batch_analyzer.reduction
+        for batch in batches((read_file(one, reduction=reduction) for one in candidates), Timings()):
             batch_analyzer.analyse(batch)
         batch_analyzer.embed(everything=True)
     except FaceallError as error:
@@ -94,6 +98,7 @@ def _make_analyser(setup: WorkerSetup) -> Analyser:
         )
     detector, embedder = setup.make() if setup.make else (None, None)
     made = Analyser(detector, embedder or _embedder(setup), detector_name=lambda: setup.detector)
+    made.limit_faces(setup.min_face)
     if made.model_label != setup.label:
         raise ModelNotFoundError(f"would embed with {made.model_label}, the gallery with {setup.label}")
     return made
