@@ -1,7 +1,7 @@
 """Measure which faces the size rule misses, and which of those could have been recognised.
 
-Faces of known people are pasted at known sizes into a scene of 12 megapixels. Each is searched for with a smallest face of
-20 pixels and with several shares of the shorter side, and compared with another photo of the person.
+Faces of known people are pasted at known sizes into a scene of 12 megapixels. Each is searched for with a smallest face
+of 20 pixels and with several shares of the shorter side, and compared with another photo of the person.
 Usage: python benchmarks/smallest_face.py LFW_DIR [--people N] [--json FILE]
 """
 

@@ -15,11 +15,11 @@ from tiny_model import write_tiny_model
 
 
 @pytest.fixture
-def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gallery:
+def real(tmp_path: Path) -> Gallery:
     """A gallery with the default detector and a tiny embedder."""
     from faceall.embed import Embedder
 
-    return Gallery.open(tmp_path / "real", embedder=Embedder(write_tiny_model(tmp_path / "model")))
+    return Gallery.open(tmp_path / "real", embedder=Embedder(write_tiny_model(tmp_path / "model").path))
 
 
 def test_faces_of_reduced_photos_have_places_on_the_whole_photo(real: Gallery, photos: Path, astronaut: Image) -> None:

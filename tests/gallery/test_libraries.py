@@ -29,7 +29,7 @@ def test_failure_is_not_for_ever(gallery: Gallery, photos: Path, monkeypatch: py
     path = photos / "a.png"
     path.write_bytes(b"no image")
     assert gallery.register(path)[0].status == "unreadable"
-    monkeypatch.setattr("faceall.gallery.registration.scan.decode_image", lambda content: pytest.fail("read again"))
+    monkeypatch.setattr("faceall.gallery.registration.scan.decode_image", lambda *_, **__: pytest.fail("read"))
     assert gallery.register(path)[0].status == "unreadable"
     monkeypatch.undo()
     newer = f"{reader_version()} pillow-heif-99"
@@ -37,7 +37,7 @@ def test_failure_is_not_for_ever(gallery: Gallery, photos: Path, monkeypatch: py
     reads: list[bytes] = []
     monkeypatch.setattr(
         "faceall.gallery.registration.scan.decode_image",
-        lambda content: reads.append(content) or pytest.importorskip("faceall.images").decode_image(content),
+        lambda content, **_: reads.append(content) or pytest.importorskip("faceall.images").decode_image(content),
     )
     gallery.register(path)
     assert reads == [b"no image"]
@@ -47,7 +47,7 @@ def test_memory_shortage_is_not_remembered(gallery: Gallery, photos: Path, monke
     """The next registration reads the photo as if nothing had happened."""
     path = write_photo(photos / "a.png", one_face(1))
 
-    def short(content: bytes) -> None:
+    def short(content: bytes, **_: object) -> None:
         raise ImageMemoryError(None, "not enough memory")
 
     monkeypatch.setattr("faceall.gallery.registration.scan.decode_image", short)

@@ -345,12 +345,12 @@ def test_unreadable_photo_is_tried_again_by_another_version(
     """A newer faceall may read what an older one could not, so only the same version skips it."""
     (photos / "a.jpg").write_text("hello")
     list(gallery.register(photos))
-    monkeypatch.setattr("faceall.gallery.registration.scan.decode_image", lambda content: pytest.fail("read again"))
+    monkeypatch.setattr("faceall.gallery.registration.scan.decode_image", lambda *_, **__: pytest.fail("read"))
     list(gallery.register(photos))
     monkeypatch.undo()
     monkeypatch.setattr("faceall.version.__version__", "999")
     monkeypatch.setattr(
-        "faceall.gallery.registration.scan.decode_image", lambda content: DecodedImage(paint(one_face(3)))
+        "faceall.gallery.registration.scan.decode_image", lambda content, **_: DecodedImage(paint(one_face(3)))
     )
     assert outcome(gallery.register(photos)) == {"a.jpg": "added"}
 

@@ -1,7 +1,7 @@
 """The commands, in the order in which `faceall --help` lists them."""
 
 from faceall_cli.commands import doctor, faces, serve
-from faceall_cli.commands.gallery import cluster, gallery, index, people, photos, search
+from faceall_cli.commands.gallery import cluster, gallery, index, people, photos, search, tag
 from faceall_cli.commands.models import calibrate, convert, evaluate, models
 from faceall_cli.commands.training import align, train
 
@@ -13,6 +13,7 @@ COMMANDS = (
     faces.compare,
     people.people,
     cluster.cluster,
+    tag.tag,
     photos.remove,
     photos.status,
     gallery.gallery,

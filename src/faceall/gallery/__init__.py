@@ -9,6 +9,7 @@ from faceall.gallery.gallery import Gallery
 from faceall.gallery.index import GalleryIndex
 from faceall.gallery.maintenance.migration import MigratedPhoto, Migration
 from faceall.gallery.maintenance.move import Move, move_gallery
+from faceall.gallery.metadata.tagging import TaggedPhoto
 from faceall.gallery.opening import as_folder, default_folder, default_place, folder_of, holds_gallery
 from faceall.gallery.people.agreement import Agreement
 from faceall.gallery.people.clusters import Cluster, Clustering
@@ -73,6 +74,7 @@ __all__ = [
     "SearchResult",
     "StoredFace",
     "StoredPhoto",
+    "TaggedPhoto",
     "Timings",
     "as_folder",
     "default_folder",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from faceall.errors import UnknownFaceError
 from faceall.gallery.browse import check_page, checked_id, stored_photo
 from faceall.gallery.context import Context
+from faceall.gallery.metadata.tagging import TaggedPhoto, tag_photos
 from faceall.gallery.people.removal import finish_removal, remove_photo, remove_photos_below
 from faceall.gallery.records import KnownPhoto, Page, Removal, StoredPhoto
 
@@ -93,6 +94,29 @@ class GalleryPhotos:
         if not os.fspath(photo):
             raise UnknownFaceError("an empty path names no photo")
         return finish_removal(self._store, remove_photos_below(self._store, Path(os.path.abspath(photo))))
+
+    def tag(
+        self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (), *, write: bool = True
+    ) -> Iterator[TaggedPhoto]:
+        """Write the names of faces to XMP sidecars beside the photos, as MWG and Microsoft regions.
+
+        The photos are never changed. A sidecar of another program is extended; its regions and all else it says are
+        kept. A name that faceall wrote follows the gallery; a second run changes nothing.
+
+        Parameters
+        ----------
+        paths : path-like or iterable of path-like, optional
+            Photos and folders; by default all photos of the gallery.
+        write : bool, default True
+            False only reports what would be written.
+
+        Yields
+        ------
+        TaggedPhoto
+            One per file that exists and shows a named face.
+        """
+        given = [paths] if isinstance(paths, str | os.PathLike) else paths
+        return tag_photos(self._store, below=[Path(os.path.abspath(path)) for path in given], write=write)
 
     def _stored(self, found: KnownPhoto | None) -> StoredPhoto | None:
         return None if found is None else next(iter(self._store.photos.stored([found.id])), None)

@@ -99,18 +99,18 @@ class DecodedImage:
         RGB, upright.
     truncated : bool
         The end of the file is missing; the pixels of that part are gray.
-    size : (width, height)
-        Of the image in the file, upright. `pixels` have it too unless the image was reduced.
+    size : (width, height) or None
+        Of the image in the file, upright; None if the pixels have that size.
     """
 
     pixels: Image
     truncated: bool = False
-    size: tuple[int, int] = (0, 0)
+    size: tuple[int, int] | None = None
 
     @property
     def reduced(self) -> bool:
         """Whether the pixels are fewer than those of the file."""
-        return self.size != (self.pixels.shape[1], self.pixels.shape[0])
+        return self.size not in (None, (self.pixels.shape[1], self.pixels.shape[0]))
 
 
 Reduction = Callable[[int, int], int]
@@ -358,6 +358,13 @@ def _format_of(file: BinaryIO) -> Format:
         reduced = bool(int(tags.get(_SUBFILE_TYPE, 0)) & 1) and _SUB_IFDS in tags
     file.seek(0)
     return RAW_IN_TIFF if raw or reduced else kind
+
+
+@contextmanager
+def open_header(file: BinaryIO) -> Iterator[ImageFile.ImageFile]:
+    """Open an image of any size with Pillow to read its header; raises nearly anything for a damaged one."""
+    with _identified(file, _identify(file), 1 << 62) as image:
+        yield image
 
 
 def _seek_largest_page(image: ImageFile.ImageFile, max_pixels: int) -> None:

@@ -231,6 +231,9 @@ def _print_skipped(console: Console, registration: Registration) -> None:
 
 def _print_names(console: Console, registration: Registration) -> None:
     """Report what the names of folders became."""
+    if registration.names_in_metadata and not console.quiet:
+        named = registration.names_in_metadata.most_common(_MAX_NAMES)
+        console.line("named from metadata: " + ", ".join(f"{shown(name)} ({faces})" for name, faces in named))
     accepted = [found for found in registration.folder_names if found.accepted]
     refused = [found for found in registration.folder_names if not found.accepted]
     if accepted and not console.quiet:

@@ -188,6 +188,8 @@ def _describe(file: ScannedFile, image: Image, faces: Faces, analyser: Analyser)
         height=height,
         faces=_scaled(faces, file.size, image),
         smallest_face=analyser.smallest_face(width, height),
+        taken=file.metadata.taken,
+        camera=file.metadata.camera,
         primary=primary,
         thumbnails=tuple(make_thumbnail(image, face) for face in faces),
         vectors=np.zeros((len(faces), analyser.embedder.size), np.float32),

@@ -7,13 +7,16 @@ survives a crash.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 from faceall.gallery.context import Context
+from faceall.gallery.metadata.matching import name_faces
 from faceall.gallery.records import FileInfo, PhotoResult
 from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches
 from faceall.gallery.registration.filing import (
@@ -47,6 +50,8 @@ class Registration(Iterator[PhotoResult]):
         The files and folders that are not photos, and what they are.
     timings : Timings
         The seconds per stage.
+    names_in_metadata : Counter of str
+        How many faces got each name from the metadata of photos.
     folder_names : list of FolderName
         What became of the names that folders suggested; complete after the last result.
     """
@@ -64,6 +69,7 @@ class Registration(Iterator[PhotoResult]):
         self.skipped = tuple(skipped)
         self.timings = Timings()
         self.folder_names: list[FolderName] = []
+        self.names_in_metadata: Counter[str] = Counter()
         self._context, self._store, self._analyser = context, context.store, context.analyser
         self._candidates, self._options, self._errors = candidates, options, errors
         self._stop = options.stop or Event()
@@ -188,11 +194,16 @@ class Registration(Iterator[PhotoResult]):
             return file.result
         assert file.info is not None
         result = self._file_if_known(file, file.info)
-        if result:
-            return result
-        if file.known:
-            return self._scan_again(file)
-        return self._file_new(file, file.info)
+        if result is None:
+            result = self._scan_again(file) if file.known else self._file_new(file, file.info)
+        return self._named(file, result) if file.regions and result.usable else result
+
+    def _named(self, file: ScannedFile, result: PhotoResult) -> PhotoResult:
+        """Give the names in the metadata of a file to its faces without a name."""
+        assert file.info is not None
+        named = name_faces(self._store, file.info.digest, file.regions)
+        self.names_in_metadata.update(named.names)
+        return result if named.primary is None else replace(result, person=named.primary)
 
     def _file_if_known(self, file: ScannedFile, info: FileInfo) -> PhotoResult | None:
         known = known_photo(self._store, info.digest)

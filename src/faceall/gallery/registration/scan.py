@@ -9,14 +9,17 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError
+from faceall.gallery.metadata.regions import Region
+from faceall.gallery.metadata.sources import named_regions
 from faceall.gallery.records import Analysis, FileInfo, KnownPhoto, PhotoResult, PhotoState
 from faceall.gallery.registration.filing import known_photo, named_by_path, unchanged_photo
 from faceall.gallery.registration.naming import Candidate
 from faceall.gallery.store import Store
 from faceall.images import Reduction, decode_image
+from faceall.images.metadata import Metadata, read_metadata
 from faceall.types import Image
 
 MAX_FILE_SIZE = 1 << 30  # bytes
@@ -52,6 +55,10 @@ class ScannedFile:
         The end of the file is missing.
     analysis : Analysis or None
         The faces on it.
+    metadata : Metadata
+        What the metadata of the file say.
+    regions : tuple of Region
+        The named faces in them, relative to the upright image, if these are wanted.
     stale : tuple of int
         The ids of its stale faces, if the analysis is about these.
     pending : int
@@ -69,6 +76,8 @@ class ScannedFile:
     size: tuple[int, int] | None = None
     truncated: bool = False
     analysis: Analysis | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    regions: tuple[Region, ...] = ()
     stale: tuple[int, ...] = ()
     pending: int = 0
 
@@ -114,7 +123,7 @@ class Scanner:
             message = f"has {status.st_size:,} bytes, the limit is {MAX_FILE_SIZE:,}"
             return _settled(candidate, PhotoResult(candidate.path, "too-large", message=message))
         known = self._unchanged(candidate, status)
-        if known:
+        if known and not candidate.xmp:  # a sidecar may have changed
             return _settled(candidate, known.result(candidate.path, "unchanged"))
         return lambda: self.scan(candidate), max(1, status.st_size * _EXPANSION)
 
@@ -151,8 +160,10 @@ def read_file(
         return ScannedFile(candidate, _unreadable(candidate, error))
     digest = hashlib.sha256(content).digest()
     info = FileInfo(candidate.path, status.st_size, status.st_mtime_ns, digest)
+    metadata = read_metadata(content)
+    regions = named_regions(candidate.path, metadata) if candidate.xmp else ()
     if known(digest):
-        return ScannedFile(candidate, info=info, known=True)
+        return ScannedFile(candidate, info=info, known=True, regions=regions)
     try:
         decoded = decode_image(content, reduction=reduction)
         return ScannedFile(
@@ -162,6 +173,8 @@ def read_file(
             content=content if decoded.reduced else None,
             size=decoded.size,
             truncated=decoded.truncated,
+            metadata=metadata,
+            regions=regions,
         )
     except ImageMemoryError as error:  # it is not stored, so that the file is tried again
         return ScannedFile(candidate, PhotoResult(candidate.path, "too-large", message=error.reason))

@@ -1,0 +1,89 @@
+"""What the metadata of an image file say: when and with what it was taken, how it was held, and its XMP packet."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from faceall.images.decode import open_header
+
+_EXIF, _ORIENTATION, _MAKE, _MODEL, _CHANGED, _TAKEN = 0x8769, 0x0112, 0x010F, 0x0110, 0x0132, 0x9003
+_TIME = re.compile(r"(\d{4}):(\d\d):(\d\d)[ T](\d\d):(\d\d):(\d\d)")
+_PACKETS = ((b"<x:xmpmeta", b"</x:xmpmeta>"), (b"<rdf:RDF", b"</rdf:RDF>"))
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the metadata of an image file say.
+
+    Attributes
+    ----------
+    orientation : int
+        The EXIF orientation, 1 to 8, also of a format whose reader applies it itself.
+    taken : str or None
+        When the photo was taken, as the camera noted it: 2024-05-01T12:00:00, without a time zone.
+    camera : str or None
+        Maker and model.
+    xmp : bytes or None
+        The XMP packet in the file.
+    size : (width, height) or None
+        As stored, before the orientation is applied; None if the header cannot be read.
+    """
+
+    orientation: int = 1
+    taken: str | None = None
+    camera: str | None = None
+    xmp: bytes | None = None
+    size: tuple[int, int] | None = None
+
+
+def read_metadata(content: bytes) -> Metadata:
+    """Read the metadata of an image file.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+
+    Returns
+    -------
+    Metadata
+        With defaults for what is absent or damaged: metadata never make a photo unreadable.
+    """
+    xmp = _packet(content)
+    try:
+        with open_header(io.BytesIO(content)) as image:
+            exif = image.getexif()
+            stored: Any = image.info.get("original_orientation") or exif.get(_ORIENTATION, 1)
+            taken = exif.get_ifd(_EXIF).get(_TAKEN) or exif.get(_CHANGED)
+            orientation = int(stored) if str(stored).isdecimal() and 1 <= int(stored) <= 8 else 1
+            return Metadata(orientation, _time(taken), _camera(exif.get(_MAKE), exif.get(_MODEL)), xmp, image.size)
+    except Exception:  # noqa: BLE001 - with broken metadata Pillow raises nearly anything; the pixels are still good
+        return Metadata(xmp=xmp)
+
+
+def _packet(content: bytes) -> bytes | None:
+    """Return the first XMP packet of a file; formats store it as plain text."""
+    for opening, closing in _PACKETS:
+        start = content.find(opening)
+        end = content.find(closing, start) if start >= 0 else -1
+        if end >= 0:
+            return content[start : end + len(closing)]
+    return None
+
+
+def _time(value: object) -> str | None:
+    """Return an EXIF time as ISO 8601; None for zeros and nonsense."""
+    found = _TIME.match(str(value or ""))
+    if found is None or found[1] == "0000" or not 1 <= int(found[2]) <= 12 or not 1 <= int(found[3]) <= 31:
+        return None
+    return "{}-{}-{}T{}:{}:{}".format(*found.groups())
+
+
+def _camera(make: object, model: object) -> str | None:
+    """Return maker and model in one line; the maker once."""
+    maker, name = (" ".join(str(part or "").replace("\0", " ").split())[:100] for part in (make, model))
+    text = name if name.lower().startswith(maker.lower()) else f"{maker} {name}".strip()
+    return "".join(letter for letter in text if letter.isprintable()) or None

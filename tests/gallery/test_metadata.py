@@ -1,0 +1,197 @@
+"""Names of faces in the metadata of photos: read as other programs write them, written for them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image as PillowImage
+from stand_ins import one_face, write_photo
+
+from faceall.gallery import Gallery
+from faceall.gallery.metadata.regions import Region, UnsafeXmlError, parse_xml, stored, upright
+from faceall.gallery.metadata.sources import named_regions, regions_in
+from faceall.gallery.metadata.writing import with_regions
+from faceall.images.metadata import Metadata, read_metadata
+
+DIGIKAM = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 4.4.0-Exiv2">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about=""
+    xmlns:MP="http://ns.microsoft.com/photo/1.2/"
+    xmlns:MPRI="http://ns.microsoft.com/photo/1.2/t/RegionInfo#"
+    xmlns:MPReg="http://ns.microsoft.com/photo/1.2/t/Region#"
+    xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/"
+    xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#"
+    xmlns:digiKam="http://www.digikam.org/ns/1.0/" digiKam:ColorLabel="3">
+   <MP:RegionInfo rdf:parseType="Resource"><MPRI:Regions><rdf:Bag>
+    <rdf:li MPReg:PersonDisplayName="Somebody else" MPReg:Rectangle="0.5, 0.5, 0.1, 0.1"/>
+   </rdf:Bag></MPRI:Regions></MP:RegionInfo>
+   <mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag>
+    <rdf:li><rdf:Description mwg-rs:Name="{name}" mwg-rs:Type="Face">
+     <mwg-rs:Area stArea:x="0.25" stArea:y="0.25" stArea:w="0.5" stArea:h="0.5" stArea:unit="normalized"/>
+    </rdf:Description></rdf:li>
+    <rdf:li><rdf:Description mwg-rs:Name="" mwg-rs:Type="Face">
+     <mwg-rs:Area stArea:x="0.7" stArea:y="0.7" stArea:w="0.1" stArea:h="0.1" stArea:unit="normalized"/>
+    </rdf:Description></rdf:li>
+   </rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>"""
+
+LIGHTROOM = """<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about="" xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/"
+    xmlns:stDim="http://ns.adobe.com/xap/1.0/sType/Dimensions#" xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#">
+   <mwg-rs:Regions rdf:parseType="Resource">
+    <mwg-rs:AppliedToDimensions stDim:w="64" stDim:h="64" stDim:unit="pixel"/>
+    <mwg-rs:RegionList><rdf:Seq><rdf:li rdf:parseType="Resource">
+     <mwg-rs:Type>Face</mwg-rs:Type><mwg-rs:Name>{name}</mwg-rs:Name>
+     <mwg-rs:Area rdf:parseType="Resource">
+      <stArea:x>0.25</stArea:x><stArea:y>0.25</stArea:y><stArea:w>0.5</stArea:w><stArea:h>0.5</stArea:h>
+     </mwg-rs:Area>
+    </rdf:li></rdf:Seq></mwg-rs:RegionList>
+   </mwg-rs:Regions>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>"""
+
+MICROSOFT = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+ <rdf:Description rdf:about="" xmlns:MP="http://ns.microsoft.com/photo/1.2/"
+  xmlns:MPRI="http://ns.microsoft.com/photo/1.2/t/RegionInfo#" xmlns:MPReg="http://ns.microsoft.com/photo/1.2/t/Region#">
+  <MP:RegionInfo><rdf:Description><MPRI:Regions><rdf:Bag><rdf:li><rdf:Description>
+   <MPReg:Rectangle>0, 0, 0.5, 0.5</MPReg:Rectangle><MPReg:PersonDisplayName>{name}</MPReg:PersonDisplayName>
+  </rdf:Description></rdf:li></rdf:Bag></MPRI:Regions></rdf:Description></MP:RegionInfo>
+ </rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+CORNER = (0.0, 0.0, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("document", [DIGIKAM, LIGHTROOM, MICROSOFT])
+def test_regions_of_programs_are_read(document: str) -> None:
+    """Attributes, elements, bags, sequences, both schemas; MWG's regions count if both are there; only named ones."""
+    assert regions_in(document.format(name="Ada Lovelace").encode()) == [Region("Ada Lovelace", CORNER)]
+
+
+@pytest.mark.parametrize("name", ["a.jpg.xmp", "a.xmp"])
+def test_sidecars_are_found(photos: Path, name: str) -> None:
+    """Both spellings of a sidecar's name are read."""
+    (photos / name).write_text(LIGHTROOM.format(name="Ada"))
+    assert named_regions(photos / "a.jpg", Metadata()) == (Region("Ada", CORNER),)
+
+
+def test_picasa_is_read(photos: Path) -> None:
+    """Contacts and rectangles of .picasa.ini; the numbers lack leading zeros."""
+    (photos / ".picasa.ini").write_text(
+        "[Picasa]\nname=Summer\n[Contacts2]\nab12cd=Ada Lovelace;;\n[a.jpg]\nfaces=rect64(7fff7fff),ab12cd;"
+        "rect64(8000800090009000),ffffffffffffffff\nbackuphash=1\n"
+    )
+    (region,) = named_regions(photos / "a.jpg", Metadata())
+    assert region.name == "Ada Lovelace"
+    assert region.box == pytest.approx(CORNER, abs=1e-4)
+    assert named_regions(photos / "b.jpg", Metadata()) == ()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_are_turned_and_turned_back(orientation: int) -> None:
+    """A box on the stored image lies where the viewer sees it; the way back is exact."""
+    box = (0.1, 0.2, 0.4, 0.3)
+    pixels = PillowImage.new("L", (100, 100))
+    pixels.paste(255, (10, 20, 40, 30))
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    pixels.info["exif"] = exif.tobytes()
+    pixels.getexif()[0x0112] = orientation
+    from PIL import ImageOps
+
+    seen = ImageOps.exif_transpose(pixels).getbbox()
+    assert upright(box, orientation) == pytest.approx([side / 100 for side in seen])
+    assert stored(upright(box, orientation), orientation) == pytest.approx(box)
+
+
+def test_entities_are_refused() -> None:
+    """A document type, with which a small file expands to gigabytes or reads other files, is never processed."""
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><x>&b;</x>'
+    with pytest.raises(UnsafeXmlError, match="document type"):
+        parse_xml(bomb)
+    assert regions_in(bomb) == []
+    assert regions_in(b"<not xml") == []
+
+
+def test_faces_are_named_from_sidecars(gallery: Gallery, photos: Path) -> None:
+    """A face that a region overlaps gets its name, also on a photo that is registered already; others stay unnamed."""
+    write_photo(photos / "a.png", one_face(1))
+    write_photo(photos / "b.png", one_face(2))
+    gallery.register(photos, names_from="none")
+    found = gallery.photos.at(photos / "a.png")
+    assert found is not None
+    x0, y0, x1, y1 = found.faces[0].box
+    assert found.width is not None
+    assert found.height is not None
+    box = (x0 / found.width, y0 / found.height, x1 / found.width, y1 / found.height)
+    document = with_regions(None, [Region("Ada", box)], (found.width, found.height))
+    assert document is not None
+    (photos / "a.png.xmp").write_bytes(document)
+    registration = gallery.iter_register(photos, names_from="xmp")
+    assert [result.person for result in registration] == ["Ada", None]
+    assert registration.names_in_metadata == {"Ada": 1}
+
+
+def test_tags_are_written_once_and_keep_others(gallery: Gallery, photos: Path) -> None:
+    """Originals stay as they are, other content is kept, a second run writes nothing, a new name follows."""
+    path = write_photo(photos / "a.png", one_face(1))
+    before = path.read_bytes()
+    gallery.register(path, person="Ada")
+    sidecar = photos / "a.xmp"
+    other = "Bob & co".replace("&", "&amp;")
+    sidecar.write_text(DIGIKAM.format(name=other).replace('"0.25"', '"0.95"').replace('="0.5"', '="0.05"'))
+    assert [found.status for found in gallery.photos.tag(write=False)] == ["would-write"]
+    assert [found.status for found in gallery.photos.tag()] == ["written"]
+    assert [found.status for found in gallery.photos.tag()] == ["unchanged"]
+    assert path.read_bytes() == before
+    assert {region.name for region in regions_in(sidecar.read_bytes())} == {"Ada", "Bob & co"}
+    assert "ColorLabel" in sidecar.read_text()
+    gallery.people.rename("Ada", "Ada Lovelace")
+    assert [found.status for found in gallery.photos.tag()] == ["written"]
+    assert {region.name for region in regions_in(sidecar.read_bytes())} == {"Ada Lovelace", "Bob & co"}
+    sidecar.write_text("<!DOCTYPE x><x/>")
+    assert [found.status for found in gallery.photos.tag()] == ["failed"]
+    assert sidecar.read_text() == "<!DOCTYPE x><x/>"
+
+
+def test_exiftool_reads_what_is_written(tmp_path: Path) -> None:
+    """ExifTool finds names and areas of both schemas in a sidecar."""
+    if shutil.which("exiftool") is None:
+        pytest.skip("exiftool is not installed: apt install libimage-exiftool-perl")
+    sidecar = tmp_path / "a.xmp"
+    document = with_regions(None, [Region("Ada Lovelace", (0.1, 0.2, 0.3, 0.6))], (400, 300))
+    assert document is not None
+    sidecar.write_bytes(document)
+    out = subprocess.run(["exiftool", "-json", "-struct", str(sidecar)], capture_output=True, check=True).stdout
+    (found,) = json.loads(out)
+    (region,) = found["RegionInfo"]["RegionList"]
+    assert (region["Name"], region["Type"]) == ("Ada Lovelace", "Face")
+    assert float(region["Area"]["X"]) == pytest.approx(0.2)
+    assert float(region["Area"]["H"]) == pytest.approx(0.4)
+    assert found["RegionInfo"]["AppliedToDimensions"]["W"] == 400
+    (other,) = found["RegionInfoMP"]["Regions"]
+    assert other["PersonDisplayName"] == "Ada Lovelace"
+
+
+def test_regions_that_exiftool_embeds_are_read(tmp_path: Path) -> None:
+    """Regions in the XMP of a JPEG are found, as ExifTool writes them."""
+    if shutil.which("exiftool") is None:
+        pytest.skip("exiftool is not installed: apt install libimage-exiftool-perl")
+    path = tmp_path / "a.jpg"
+    PillowImage.new("RGB", (64, 64)).save(path)
+    area = "{Area={X=0.25,Y=0.25,W=0.5,H=0.5,Unit=normalized},Name=Ada,Type=Face}"
+    region = f"-RegionInfo={{AppliedToDimensions={{W=64,H=64,Unit=pixel}},RegionList=[{area}]}}"
+    times = ["-DateTimeOriginal=2024:05:01 12:30:00", "-Make=Canon", "-Model=Canon EOS R5", "-n", "-Orientation=6"]
+    subprocess.run(["exiftool", "-q", "-overwrite_original", region, *times, str(path)], check=True)
+    metadata = read_metadata(path.read_bytes())
+    assert (metadata.taken, metadata.camera, metadata.orientation) == ("2024-05-01T12:30:00", "Canon EOS R5", 6)
+    assert named_regions(path, metadata) == (Region("Ada", (0.5, 0.0, 1.0, 0.5)),)
