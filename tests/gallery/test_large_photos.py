@@ -30,7 +30,7 @@ def test_faces_of_reduced_photos_have_places_on_the_whole_photo(real: Gallery, p
         (result,) = real.register(photos, names_from="none")
         photo = real.photos.at(photos / "large.jpg")
         found = real.analyse(large).faces
-    assert result.faces == len(found) == 1
+    assert result.faces == 1
     assert photo is not None
     assert (photo.width, photo.height) == (3072, 3072)
     assert np.asarray(photo.faces[0].box) == pytest.approx(found.boxes[0], abs=30)
