@@ -78,8 +78,8 @@ def _picasa(path: Path) -> list[Region]:
         for contact, value in parser.items(section)
     }
     text = parser.get(os.fsdecode(path.name), "faces", fallback="")
-    found = ((names.get(contact.lower()), rectangle) for rectangle, contact in _RECTANGLE.findall(text))
-    return [Region(name, box) for name, rectangle in found if name and (box := _rectangle(rectangle)) is not None]
+    pairs = ((names.get(contact.lower()), rectangle) for rectangle, contact in _RECTANGLE.findall(text))
+    return [Region(name, box) for name, rectangle in pairs if name and (box := _rectangle(rectangle)) is not None]
 
 
 def _rectangle(digits: str) -> tuple[float, float, float, float] | None:

@@ -169,7 +169,7 @@ def _scaled(faces: Faces, size: tuple[int, int] | None, image: Image, *, back: b
     if size is None or size == (image.shape[1], image.shape[0]):
         return faces
     scale = np.array([size[0] / image.shape[1], size[1] / image.shape[0]], np.float32)
-    scale = 1 / scale if back else scale
+    scale = (1 / scale).astype(np.float32) if back else scale
     return Faces(faces.boxes * np.tile(scale, 2), faces.scores, faces.landmarks * scale)
 
 

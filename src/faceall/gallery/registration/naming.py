@@ -87,7 +87,8 @@ def checked_names_from(value: str) -> NamesFrom:
 
 def refuse_urls(paths: Iterable[str | os.PathLike[str]]) -> None:
     """Raise FaceallError for a URL, which is never downloaded."""
-    for path in map(os.fspath, paths):
+    for given in paths:
+        path = os.fspath(given)
         if _URL.match(path) and not os.path.lexists(path):
             raise FaceallError(f"{path}: is a URL, which is never downloaded; download the photo and register the file")
 
