@@ -245,3 +245,37 @@ def test_what_is_nothing_known(tmp_path: Path) -> None:
     for path in (tmp_path / "photo.jpg", tmp_path, tmp_path / "absent.pkl"):
         with pytest.raises(IndexFileError, match="expected a folder that faceall exported"):
             read_foreign(path)
+
+
+def test_shared_lists_are_not_unfolded_without_end() -> None:
+    """A few bytes that refer to one list again and again are refused, and so is one array that comes 100,000 times."""
+    nested: list[Any] = [1.0]
+    for _ in range(18):
+        nested = [nested] * 10
+    for value in (nested, [np.ones(1 << 16)] * 100_000):
+        with pytest.raises(IndexDamagedError, match="repeats its parts"):
+            load_plain(pickle.dumps(value), "test")
+
+
+def test_shared_parts_within_the_size_are_read() -> None:
+    """A name that many faces have is stored once in a pickle; that is no attack."""
+    name = "Ada Lovelace" * 10
+    found = load_plain(pickle.dumps({"names": [name] * 5_000, "encodings": [[0.5]] * 5_000}), "test")
+    assert found["names"] == [name] * 5_000
+
+
+def test_the_number_of_instructions_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading stops after a number of instructions, so a large pickle cannot take minutes."""
+    monkeypatch.setattr("faceall.index.portable.pickles._MOST_READS", 1_000)
+    with pytest.raises(IndexDamagedError, match="instructions"):
+        load_plain(pickle.dumps(list(range(10_000))), "test")
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((10**11,), "<U0"), ((10**11, 1), "|S0"), ((10**12, 1), "|V0")])
+def test_arrays_of_elements_without_bytes_cost_no_memory(tmp_path: Path, shape: tuple[int, ...], kind: str) -> None:
+    """A header of 128 bytes declares any number of elements that take no room, until they are made numbers."""
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0")
+    with pytest.raises(IndexDamagedError, match="no bytes"):
+        read_foreign(path)

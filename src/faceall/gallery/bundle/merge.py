@@ -177,8 +177,8 @@ def merge(
 
 def _agree(store: Store, incoming: Incoming) -> None:
     """Refuse vectors of another model; an empty gallery adopts the model of the import."""
-    if not len(incoming.vectors) and store.model is None:
-        return
+    if not len(incoming.vectors):
+        return  # nothing is added, so neither the model nor the dimension is set
     size, fingerprint = incoming.vectors.shape[1], _FINGERPRINT.search(incoming.model)
     same = store.model == incoming.model or (fingerprint and (store.model or "").endswith(fingerprint[0]))
     if same and store.dimension in (None, size):

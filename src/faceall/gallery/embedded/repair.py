@@ -135,7 +135,7 @@ def repair_gallery(folder: Path) -> Repair:
         Nothing can be recovered.
     """
     if not (folder / DATABASE).exists():
-        raise IndexFileError(f"{folder}: holds no gallery")
+        raise IndexFileError(f"{folder}: there is no gallery in this folder")
     if not any(path.stat().st_size for path in (folder / DATABASE, folder / f"{DATABASE}-wal") if path.exists()):
         raise IndexDamagedError(f"{folder / DATABASE} is empty: restore it from a backup, or register the photos again")
     progress = _Progress(folder)

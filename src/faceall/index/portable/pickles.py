@@ -19,6 +19,9 @@ from faceall.errors import IndexDamagedError
 from faceall.types import Array
 
 _TYPE = re.compile(r"[<>|=]?([fiu][1248]|b1|[SU][0-9]{1,5})", re.ASCII)
+_MOST_READS = 8_000_000  # instructions and arguments: about ten seconds, and 350,000 arrays
+_MOST_REPEATS = 4  # what a pickle holds, counted with repetitions, by its own size
+_ALWAYS = 10_000
 _TROUBLE = (
     pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError,
     RecursionError, AssertionError, ImportError, NotImplementedError, struct.error,
@@ -46,7 +49,7 @@ def load_plain(data: bytes, name: str) -> Any:
         If it contains anything else or is damaged.
     """
     try:
-        return _plain(_Reader(data).load(), 0)
+        return _Copier(_MOST_REPEATS * len(data) + _ALWAYS).plain(_Reader(data).load(), 0)
     except _TROUBLE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise IndexDamagedError(f"{name}: is not a pickle of plain lists, names and arrays ({reason})") from error
@@ -123,11 +126,24 @@ _FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
+class _CountedFile(BytesIO):
+    """The bytes of a pickle; every instruction reads at least once."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read the next bytes, a limited number of times."""
+        self.reads += 1
+        if self.reads > _MOST_READS:
+            raise pickle.UnpicklingError(f"it has more than {_MOST_READS:,} instructions")
+        return super().read(size)
+
+
 class _Reader(pickle._Unpickler):
     """The unpickler in Python; the one in C allocates any amount of memory that a pickle requests."""
 
     def __init__(self, data: bytes) -> None:
-        super().__init__(BytesIO(data), encoding="latin1")
+        super().__init__(_CountedFile(data), encoding="latin1")
         self._size = len(data)
 
     def find_class(self, module: str, name: str) -> Any:
@@ -147,22 +163,47 @@ class _Reader(pickle._Unpickler):
             raise pickle.UnpicklingError("it is truncated")
         self.append(bytearray(self.read(size)))
 
-    dispatch: ClassVar[Any] = {**pickle._Unpickler.dispatch, pickle.BYTEARRAY8[0]: _load_bytearray}
+    def _load_frame(self: Any) -> None:
+        self.read(8)  # a frame only announces bytes; reading through it counts its instructions
+
+    dispatch: ClassVar[Any] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BYTEARRAY8[0]: _load_bytearray,
+        pickle.FRAME[0]: _load_frame,
+    }
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """Return the value with arrays instead of their descriptions."""
-    if depth > 20:
-        raise ValueError("its lists are nested too deeply")
-    if isinstance(value, _Held):
-        array = value.array()
-        return array[()] if array.ndim == 0 else array
-    if isinstance(value, dict):
-        return {_plain(key, depth + 1): _plain(one, depth + 1) for key, one in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_plain(one, depth + 1) for one in value)
-    if isinstance(value, list | set | frozenset):
-        return [_plain(one, depth + 1) for one in value]
-    if value is None or isinstance(value, bool | int | float | str | bytes):
+class _Copier:
+    """Copies plain data with arrays in the place of their descriptions, within a limit of work and memory.
+
+    A pickle of a few bytes can refer to one list many times, in lists that are referred to many times.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def plain(self, value: Any, depth: int) -> Any:
+        """Copy a value and what it holds."""
+        if depth > 20:
+            raise ValueError("its lists are nested too deeply")
+        self._spend(1)
+        if isinstance(value, _Held):
+            array = value.array()
+            self._spend(array.nbytes)
+            return array[()] if array.ndim == 0 else array
+        if isinstance(value, dict):
+            return {self.plain(key, depth + 1): self.plain(one, depth + 1) for key, one in value.items()}
+        if isinstance(value, tuple):
+            return tuple(self.plain(one, depth + 1) for one in value)
+        if isinstance(value, list | set | frozenset):
+            return [self.plain(one, depth + 1) for one in value]
+        if isinstance(value, str | bytes):
+            self._spend(len(value) // 16)
+        elif value is not None and not isinstance(value, bool | int | float):
+            raise ValueError(f"it contains a {type(value).__name__}")
         return value
-    raise ValueError(f"it contains a {type(value).__name__}")
+
+    def _spend(self, cost: int) -> None:
+        self._left -= cost
+        if self._left < 0:
+            raise ValueError("it repeats its parts to more than its size allows")

@@ -199,7 +199,12 @@ def load_array(path: Path) -> Array:
     try:
         if os.path.getsize(path) > _LARGEST:
             raise IndexFileError(f"{path}: is larger than 4 GiB")
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        if array.size and not array.dtype.itemsize:
+            raise IndexDamagedError(f"{path}: declares {array.size:,} elements of no bytes, expected numbers")
+        if 4 * array.size > _LARGEST:
+            raise IndexFileError(f"{path}: holds {array.size:,} numbers, more than 4 GiB as float32")
+        return array
     except OSError as error:
         raise IndexFileError(f"{path}: cannot be read ({error.strerror or error})") from error
     except _NO_ARRAY as error:
