@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stand_ins import ColourEmbedder, write_photo
 
 from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import Calibration, Gallery
+from faceall.gallery.people import clusters
 from faceall.gallery.people.clusters import DEFAULT_LIMIT, THRESHOLD_SHARE
 from faceall.models import ModelFolder
 
@@ -240,3 +242,28 @@ def test_a_name_that_looks_like_a_groups_is_no_obstacle(gallery: Gallery, photos
     names = {group.person for group in gallery.people.cluster(threshold=0.05).clusters}
     assert f"unnamed {row + 1}*" in names
     assert len(names) == 3
+
+
+def test_an_interrupted_run_keeps_what_it_has_stored(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups are stored in batches: those before an interruption stay, and the next run stores the others."""
+    write_people(photos)
+    register(gallery, photos)
+    monkeypatch.setattr(clusters, "_GROUPS", 1)
+    store, stored = clusters._store_group, []
+
+    def interrupted(*arguments: Any) -> Any:
+        if len(stored) == 2:
+            raise KeyboardInterrupt
+        stored.append(store(*arguments))
+        return stored[-1]
+
+    monkeypatch.setattr(clusters, "_store_group", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gallery.people.cluster()
+    assert len(list(gallery.people)) == 2
+    monkeypatch.setattr(clusters, "_store_group", store)
+    (created,) = gallery.people.cluster().clusters
+    assert created.opened
+    assert sorted(map(sorted, colours(gallery).values())) == [["b"], ["g"], ["r"]]

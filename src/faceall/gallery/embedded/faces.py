@@ -24,6 +24,8 @@ _FACE = (
     " FROM faces LEFT JOIN people ON people.id = faces.person"
 )
 
+_KEYS = 500  # per statement, below SQLite's smallest limit on parameters
+
 
 class EmbeddedFaces:
     """`FaceRecords` in SQLite and the index."""
@@ -122,15 +124,14 @@ class EmbeddedFaces:
 
     def owners(self, keys: Sequence[int]) -> dict[int, int | None]:
         """Return the person of each face; unknown keys are left out."""
-        owners: dict[int, int | None] = {}
+        wanted = [key for key in keys if -(1 << 63) <= key < 1 << 63]  # SQLite cannot hold others
+        found: dict[int, int | None] = {}
         with self._index.reading() as connection:
-            for key in keys:
-                row = None
-                if key in self._index:
-                    row = connection.execute("SELECT person FROM faces WHERE key = ?", (key,)).fetchone()
-                if row is not None:
-                    owners[key] = row[0]
-        return owners
+            for start in range(0, len(wanted), _KEYS):
+                some = wanted[start : start + _KEYS]
+                marks = ",".join("?" * len(some))
+                found.update(connection.execute(f"SELECT key, person FROM faces WHERE key IN ({marks})", some))
+        return {key: found[key] for key in wanted if key in found}
 
     def file(self, keys: Sequence[int], person: int | None) -> None:
         """Assign faces to the person with a row, or unassign them."""

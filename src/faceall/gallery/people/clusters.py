@@ -29,6 +29,9 @@ NEIGHBOURS = 32
 
 _BATCH = 1024
 
+_GROUPS = 2_000
+"""Groups that one transaction stores."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -128,33 +131,39 @@ def _edges(
     store: Store, rows: dict[int, int], vectors: Float32Array, loose: Sequence[int]
 ) -> tuple[Int64Array, Float32Array]:
     """Find the near neighbours of the unassigned faces: pairs of rows (m, 2), and their squared distances (m,)."""
-    pairs: list[tuple[int, int]] = []
-    distances: list[float] = []
+    known = np.array(sorted(rows), np.int64)
+    places = np.array([rows[key] for key in known.tolist()], np.int64)
+    pairs, distances = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
     for start in range(0, len(loose), _BATCH):
-        batch = [rows[key] for key in loose[start : start + _BATCH]]
+        batch = np.array([rows[key] for key in loose[start : start + _BATCH]], np.int64)
         found = store.faces.nearest(vectors[batch], NEIGHBOURS + 1)  # the face itself is among them
-        for row, keys, near in zip(batch, found.keys.tolist(), found.distances.tolist(), strict=True):
-            for key, distance in zip(keys, near, strict=True):
-                other = rows.get(key)
-                if other is not None and other != row:
-                    pairs.append((row, other))
-                    distances.append(distance)
-    return np.array(pairs, np.int64).reshape(-1, 2), np.array(distances, np.float32)
+        position = np.minimum(np.searchsorted(known, found.keys), len(known) - 1)
+        others, first = places[position], np.broadcast_to(batch[:, None], found.keys.shape)
+        there = (known[position] == found.keys) & (others != first)
+        pairs.append(np.stack([first[there], others[there]], axis=1))
+        distances.append(np.asarray(found.distances[there], np.float32))
+    return np.concatenate(pairs), np.concatenate(distances)
 
 
 def _store_groups(
     store: Store, participants: _Participants, groups: Sequence[Group]
 ) -> tuple[tuple[Cluster, ...], tuple[int, ...]]:
-    """Assign the unassigned faces to their groups in one transaction; return what changed, and the faces left over."""
-    clusters, alone = [], []
-    with store.changing():
-        for group in groups:
-            members = [participants.keys[row] for row in group.members]
-            new = [key for key, row in zip(members, group.members, strict=True) if participants.owners[row] is None]
-            if group.owner is None and len(members) == 1:
-                alone += new
-            elif new and (stored := _store_group(store, group.owner, members, new)):
-                clusters.append(stored)
+    """Assign the unassigned faces to their groups; return what changed, and the faces left over.
+
+    A transaction stores a limited number of groups: what it has stored remains when a later one is interrupted, and
+    the next run continues with the faces that are left.
+    """
+    clusters: list[Cluster] = []
+    alone: list[int] = []
+    for start in range(0, len(groups), _GROUPS):
+        with store.changing():
+            for group in groups[start : start + _GROUPS]:
+                members = [participants.keys[row] for row in group.members]
+                new = [key for key, row in zip(members, group.members, strict=True) if participants.owners[row] is None]
+                if group.owner is None and len(members) == 1:
+                    alone += new
+                elif new and (stored := _store_group(store, group.owner, members, new)):
+                    clusters.append(stored)
     clusters.sort(key=lambda cluster: (-len(cluster.faces), cluster.person))
     return tuple(clusters), tuple(sorted(alone))
 
