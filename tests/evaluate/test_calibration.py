@@ -102,7 +102,7 @@ def test_short_looks_agree_with_long_ones(monkeypatch: pytest.MonkeyPatch) -> No
     compared = compare_people(crowd([2] * 40))
     usual = choose_threshold(compared, 0.02, rounds=30)
     monkeypatch.setattr("faceall.evaluate.calibration._TAIL", -10_000)
-    monkeypatch.setattr("faceall.evaluate.calibration._TAIL_LEAST", 3)
+    monkeypatch.setattr("faceall.evaluate.calibration._MIN_TAIL", 3)
     assert choose_threshold(compared, 0.02, rounds=30) == usual
 
 

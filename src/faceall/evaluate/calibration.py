@@ -1,4 +1,4 @@
-"""A threshold from one's own people: how near do two of them come, and how far is one from themselves?"""
+"""Choose a match threshold for a false match rate per comparison, on the people of a gallery."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from faceall.types import Float32Array, Int64Array
 
 MOST_PEOPLE = 1000
 MOST_FACES = 5
-"""Of larger galleries a sample is compared: so many people, so many faces of each."""
+"""Sample size for larger galleries: number of people, number of faces of each."""
 
 ROUNDS = 500
-_DIGITS = 1e-4  # a threshold is rounded down to
-_TAIL = 4  # times the rate: how much of the nearest comparisons a round of the bootstrap looks at first
-_TAIL_LEAST = 1000
-_SHOWN = 3
-_EVEN = 1e-12  # differences of shares that are rounding
+_STEP = 1e-4  # thresholds are rounded down to multiples
+_TAIL = 4  # a bootstrap round first uses the nearest comparisons, this multiple of the rate
+_MIN_TAIL = 1000  # comparisons
+_SHOWN = 3  # pairs of people
+_ROUNDING = 1e-12  # relative rounding error of shares
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,16 @@ class NearPeople:
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """A calibration and what may be wrong with it.
+    """A calibration with information to check it.
 
-    nearest   the pairs of people that come nearest to each other; perhaps one person under two names
-    sampled   whether the gallery has more people or faces than were compared
+    Attributes
+    ----------
+    calibration : Calibration
+        The threshold with its rates and intervals.
+    nearest : tuple of NearPeople
+        The most similar pairs of people; each may be one person under two names.
+    sampled : bool
+        Whether the gallery has more people or faces than were compared.
     """
 
     calibration: Calibration
@@ -49,11 +55,16 @@ class CalibrationReport:
 
 @dataclass(frozen=True, eq=False)
 class Comparisons:
-    """Every face, left out of the gallery, against every person.
+    """The distances of each face, left out of the gallery, to all people.
 
-    people    (n,) int64, whose face
-    impostor  (n, p) float32, squared L2 to the nearest face of each person; inf for its own
-    genuine   (n,) float32, to the nearest other face of its own person; nan where there is none
+    Attributes
+    ----------
+    people : (n,) int64
+        The person of each face.
+    impostor : (n, p) float32
+        Squared L2 distance to the nearest face of each person; inf for the face's own person.
+    genuine : (n,) float32
+        Squared L2 distance to the nearest other face of the same person; nan if there is none.
     """
 
     people: Int64Array
@@ -64,15 +75,30 @@ class Comparisons:
 def calibrate(gallery: Gallery, *, false_accept_rate: float = 1e-3, rounds: int = ROUNDS) -> CalibrationReport:
     """Choose the threshold for a false-accept rate on the people of a gallery; nothing is stored.
 
-    false_accept_rate  how often a face may be taken for a given other person, above 0 and below 1
-    rounds             of the bootstrap over people, for the 95 % intervals
+    Every face is left out in turn and compared with the nearest face of every person. Each ordered pair of people has
+    the same weight, regardless of the number of faces. A rate needs at least 1 / rate pairs of people.
 
-    Every face is left out in turn and compared with every person's nearest face; each ordered pair of people counts
-    the same, however many faces they have. To support a rate there have to be at least 1 / rate pairs of people.
-    Raises EvaluationError that says what rate the gallery supports.
+    Parameters
+    ----------
+    gallery : Gallery
+        The gallery.
+    false_accept_rate : float
+        Share of comparisons of two people that may be accepted, above 0 and below 1.
+    rounds : int
+        Number of bootstrap samples (of people) for the 95 % intervals.
+
+    Returns
+    -------
+    CalibrationReport
+
+    Raises
+    ------
+    EvaluationError
+        The rate is out of range, or the gallery has too few people for it (the message says which rate it supports),
+        or has the same photos under several names.
     """
     if not 0 < false_accept_rate < 1:
-        raise EvaluationError(f"the false-accept rate is {false_accept_rate:g}, expected above 0 and below 1, as 0.001")
+        raise EvaluationError(f"the false-accept rate is {false_accept_rate:g}, expected above 0 and below 1")
     named = gallery.people.named_vectors(most_people=MOST_PEOPLE, most_faces=MOST_FACES)
     refuse_too_few_people(len(named.names), false_accept_rate)
     compared = compare_people(named)
@@ -92,7 +118,7 @@ def calibrate(gallery: Gallery, *, false_accept_rate: float = 1e-3, rounds: int 
 
 
 def refuse_too_few_people(people: int, rate: float) -> None:
-    """Raise EvaluationError where `people` make fewer than 1 / rate pairs."""
+    """Raise EvaluationError if `people` form fewer than 1 / rate pairs."""
     pairs = people * (people - 1) // 2
     if pairs >= 1 / rate * (1 - 1e-9):
         return
@@ -104,13 +130,13 @@ def refuse_too_few_people(people: int, rate: float) -> None:
 
 
 def _rounded_up(rate: float) -> float:
-    """A rate with two digits, not below itself."""
+    """Round a rate up to two significant digits."""
     power = 10.0 ** (math.floor(math.log10(rate)) - 1)
     return math.ceil(rate / power - 1e-9) * power
 
 
 def compare_people(named: NamedVectors) -> Comparisons:
-    """Compare every face with every person."""
+    """Compute the distances of every face to every person."""
     count, vectors = len(named.names), named.vectors
     starts = np.searchsorted(named.people, np.arange(count))
     squares = (vectors**2).sum(axis=1)
@@ -131,10 +157,34 @@ def compare_people(named: NamedVectors) -> Comparisons:
 def choose_threshold(
     compared: Comparisons, rate: float, *, rounds: int = ROUNDS, seed: int = 0
 ) -> tuple[float, Interval, float | None, Interval | None]:
-    """The threshold for a rate, its 95 % interval, the share of false rejections there, and its interval.
+    """Choose the threshold for a false-accept rate.
 
-    People are drawn with replacement for the intervals (percentiles). Raises EvaluationError where even the distance
-    0 lets more through than the rate.
+    Parameters
+    ----------
+    compared : Comparisons
+        The distances.
+    rate : float
+        Share of comparisons of two people that may be accepted.
+    rounds : int
+        Number of bootstrap samples of people; the intervals are percentiles.
+    seed : int
+        Seed of the random generator.
+
+    Returns
+    -------
+    threshold : float
+        Squared L2 distance.
+    interval : (float, float)
+        Its 95 % interval.
+    false_reject_rate : float or None
+        Share of faces that it rejects, averaged over people; None if no person has two faces.
+    false_reject_interval : (float, float) or None
+        Its 95 % interval.
+
+    Raises
+    ------
+    EvaluationError
+        Even a threshold of 0 accepts more than the rate.
     """
     ranked = _Ranked(compared)
     random = np.random.default_rng(seed)
@@ -142,7 +192,7 @@ def choose_threshold(
     threshold = _rounded_down(ranked.limit(np.ones(count), rate))
     if threshold < 0:
         raise EvaluationError(
-            f"more than {rate:g} of the comparisons of two people are at distance 0: the same photos are filed under"
+            f"more than {rate:g} of the comparisons of two people are at distance 0: the same photos belong to"
             " several names; merge these people, or remove one"
         )
     draws = random.multinomial(count, np.full(count, 1 / count), size=rounds).astype(np.float64)
@@ -157,7 +207,7 @@ def choose_threshold(
 
 
 def _rejected(compared: Comparisons, threshold: float) -> Float64Array:
-    """(p,) per person the share of their faces that lie too far from the others; nan where there is only one."""
+    """Return the share of rejected faces per person, (p,) float64; nan for people with one face."""
     usable = ~np.isnan(compared.genuine)
     people, count = compared.people[usable], compared.impostor.shape[1]
     far = np.bincount(people, compared.genuine[usable] > threshold, count)
@@ -166,7 +216,7 @@ def _rejected(compared: Comparisons, threshold: float) -> Float64Array:
 
 
 class _Ranked:
-    """The comparisons of two people, nearest first."""
+    """The comparisons of two people, in ascending order of distance."""
 
     def __init__(self, compared: Comparisons) -> None:
         faces, count = compared.impostor.shape
@@ -179,28 +229,28 @@ class _Ranked:
         self._share = 1 / np.bincount(compared.people, minlength=count)[self._first]
 
     def limit(self, people: npt.NDArray[np.float64], rate: float) -> float:
-        """The smallest distance that lets more than the rate through; 4 where none does.
+        """Return the smallest distance at which more than the rate is accepted; above 4 if there is none.
 
-        people  (p,) how often each person is drawn
+        `people` (p,) is how often each person is in the sample.
         """
         allowed = rate * (people.sum() ** 2 - (people**2).sum())
-        tail = min(len(self._distances), max(_TAIL_LEAST, math.ceil(_TAIL * rate * len(self._distances))))
+        tail = min(len(self._distances), max(_MIN_TAIL, math.ceil(_TAIL * rate * len(self._distances))))
         for length in (tail, len(self._distances)):
             first, second = self._first[:length], self._second[:length]
             passed = np.cumsum(people[first] * people[second] * self._share[:length])
-            beyond = int(np.searchsorted(passed, allowed * (1 + _EVEN), side="right"))
+            beyond = int(np.searchsorted(passed, allowed * (1 + _ROUNDING), side="right"))
             if beyond < length:
                 return float(self._distances[beyond])
-        return 4.0 + _DIGITS
+        return 4.0 + _STEP
 
 
 def _rounded_down(distance: float) -> float:
-    """The largest number of four digits that is below the distance."""
-    return round((math.ceil(distance / _DIGITS) - 1) * _DIGITS, 4)
+    """Return the largest number with four decimals that is below the distance."""
+    return round((math.ceil(distance / _STEP) - 1) * _STEP, 4)
 
 
 def _nearest(compared: Comparisons, names: tuple[str, ...]) -> tuple[NearPeople, ...]:
-    """The pairs of people whose nearest faces are nearest."""
+    """Return the pairs of people with the smallest distances."""
     count = len(names)
     starts = np.searchsorted(compared.people, np.arange(count))
     between = np.minimum.reduceat(compared.impostor, starts, axis=0)  # (p, p)

@@ -29,7 +29,7 @@ class SearchCalibration:
     Attributes
     ----------
     fpir : float
-        The wished share of searches of strangers that name a person.
+        Target share of searches of strangers that name a person.
     threshold : float
         Squared L2 distance up to which a face matches.
     interval : (float, float)
@@ -65,7 +65,7 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
     gallery : Gallery
         The gallery.
     fpir : float
-        The wished rate, above 0, at most 0.5.
+        The target rate, above 0, at most 0.5.
     model_manifest : Manifest, optional
         The manifest of the gallery's model, whose own distribution supports small galleries.
 

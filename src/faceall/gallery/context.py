@@ -1,4 +1,4 @@
-"""What the parts of a `Gallery` share: the store, the analyser, and the rules that need both."""
+"""The store and the analyser of a `Gallery`, shared by its parts, and the rules that need both."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Context:
 
     @property
     def match_threshold(self) -> MatchThreshold | None:
-        """The threshold of searches: chosen for the wished FPIR, or by a calibration; None without a distribution."""
+        """The threshold of searches: chosen for the target FPIR, or by a calibration; None without a distribution."""
         return self.decisions.threshold(self.store, self.analyser.embedder.model.manifest)
 
     @property

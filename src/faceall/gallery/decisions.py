@@ -47,7 +47,7 @@ class FittedScores:
     people, faces : int
         Number of people with faces, and of their faces, when it was fitted.
     interval : (float, float)
-        95 % interval of the threshold for the wished FPIR (squared L2).
+        95 % interval of the threshold for the target FPIR (squared L2).
     """
 
     scores: StrangerScores
@@ -56,14 +56,14 @@ class FittedScores:
     faces: int = 0
 
 
-def wished_fpir(store: Store) -> float:
+def target_fpir(store: Store) -> float:
     """Return the false-positive identification rate that the gallery is set to."""
     values = store.setting(_KEY)
     fpir = values.get("fpir") if isinstance(values, dict) else None
     return float(fpir) if isinstance(fpir, int | float) and 0 < fpir < 1 else FPIR
 
 
-def wish_fpir(store: Store, fpir: float | None) -> None:
+def set_target_fpir(store: Store, fpir: float | None) -> None:
     """Set the false-positive identification rate of the gallery; None restores the default.
 
     Raises
@@ -88,7 +88,7 @@ class Decisions:
         """Return the threshold of a search.
 
         A calibration by pairs that was stored by the user counts first. Otherwise the threshold follows from the
-        wished FPIR; without a distribution for the model it is None.
+        target FPIR; without a distribution for the model it is None.
         """
         calibration = read_calibration(store)
         if calibration is not None:
@@ -96,7 +96,7 @@ class Decisions:
         prior = prior_of(manifest)
         if prior is None:
             return threshold_in_force(None, manifest)
-        fpir, (people, faces) = wished_fpir(store), self._count(store)
+        fpir, (people, faces) = target_fpir(store), self._count(store)
         fitted = self._fit(store, prior, fpir, people, faces)
         compared = comparisons(people, faces)
         return MatchThreshold(
@@ -166,7 +166,7 @@ def fit_named(
     prior : StrangerScores or None
         The distribution of the model.
     fpir : float
-        The wished false-positive identification rate.
+        The target false-positive identification rate.
     """
     count = len(named.names)
     compared = comparisons(count, len(named.people)) * (1 - 1 / count) if count > 1 else 0.0

@@ -72,7 +72,7 @@ class GalleryFaces:
         limit: int = 100,
         offset: int = 0,
     ) -> Page[StoredFace]:
-        """List some faces, ordered by id.
+        """Return a page of faces, ordered by id.
 
         Parameters
         ----------
@@ -81,7 +81,11 @@ class GalleryFaces:
         unassigned : bool, default False
             Only faces without a person.
         limit, offset : int
-            The size of the page, and how many faces to skip.
+            The size of the page, and the number of faces to skip.
+
+        Returns
+        -------
+        Page of StoredFace
 
         Raises
         ------
@@ -130,17 +134,17 @@ class GalleryFaces:
         UnknownFaceError
             There is no such face.
         FaceallError
-            The name is empty, too long or holds control characters.
+            The name is empty, too long or has control characters.
         """
         assign_face(self._store, face_id, person)
 
     def unassign(self, face_ids: Iterable[int]) -> int:
-        """Take faces away from their people; clustering will not put them back.
+        """Unassign faces; clustering will not assign them to the same people again.
 
         Returns
         -------
         int
-            How many of the faces belonged to a person.
+            The number of faces that had a person.
 
         Raises
         ------
@@ -150,12 +154,17 @@ class GalleryFaces:
         return unassign(self._store, face_ids)
 
     def remove(self, face_ids: int | Iterable[int]) -> Removal:
-        """Remove faces for good, all or none; photos that show no other face are forgotten too.
+        """Remove faces permanently in one transaction, and photos that have no face left.
 
         Parameters
         ----------
         face_ids : int or iterable of int
             The faces to remove.
+
+        Returns
+        -------
+        Removal
+            What was removed, with a receipt.
 
         Raises
         ------
@@ -173,12 +182,12 @@ class GalleryFaces:
         directory : path-like
             A new or empty folder.
         photos : bool, default False
-            Copy the whole photos, where they still exist, instead of writing thumbnails.
+            Copy the photos that still exist instead of writing thumbnails.
 
         Returns
         -------
         int
-            How many folders were written.
+            The number of folders.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""`Gallery`: register photos and find out who is on an image."""
+"""`Gallery`: register photos, search for the people in an image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from faceall.analysis.analyser import (
 from faceall.errors import FaceallError, ImageError
 from faceall.gallery.addresses import is_address
 from faceall.gallery.context import Context
-from faceall.gallery.decisions import wish_fpir, wished_fpir
+from faceall.gallery.decisions import set_target_fpir, target_fpir
 from faceall.gallery.explanation import explain_search
 from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.index import GalleryIndex
@@ -154,9 +154,7 @@ class Gallery:
         return str(self._store.setting(_DETECTOR) or "mtcnn")
 
     def choose_detector(self, name: str) -> None:
-        """Find faces with this detector from now on, also when the gallery is opened again.
-
-        Photos that are registered already keep their faces.
+        """Set the detector of the gallery permanently; registered photos keep their faces.
 
         Raises
         ------
@@ -176,7 +174,7 @@ class Gallery:
         return f"Gallery('{self._store.name}')"
 
     def status(self) -> GalleryStatus:
-        """Count what the gallery holds, and the files that are missing."""
+        """Count faces, people, photos, files, and missing files."""
         return self._store.status()
 
     # -- registration -----------------------------------------------------------------------------------------------
@@ -194,35 +192,35 @@ class Gallery:
         progress: Progress | None = None,
         stop: Event | None = None,
     ) -> list[PhotoResult]:
-        """Register photos and return what became of each.
+        """Register photos.
 
-        Of several faces on a photo the primary one (large and central) is assigned to the person. The others are
-        stored and found by `search`, without a name. Files that have not changed since the last time are skipped.
+        The primary face of a photo (large and central) is assigned to the person. Other faces are stored unassigned;
+        `search` finds them too. Unchanged files are skipped.
 
         Parameters
         ----------
         paths : path-like, or iterable of path-like
             Files, and folders that are searched recursively.
         person : str, optional
-            Whose photos these are, known ones included.
+            The person of all these photos, including registered ones.
         names_from : {"auto", "folders", "files", "xmp", "none"}, default "auto"
             Where names come from otherwise. With "auto" a folder names its photos if it looks like a person's (no
             date, no word of a camera, program or event) and most primary faces in it agree; `iter_register` reports
             what was decided. "folders" takes the nearest folder without checking the faces, "files" the file name
             without dates, counters and copies, "xmp" the face regions in the metadata.
         unnamed : bool, default False
-            Take no names from paths, and take off names that the paths of known photos gave; the faces stay.
+            Use no names from paths, and remove names that registered photos got from their paths; the faces stay.
         strict : bool, default False
             Refuse photos whose primary face is small, blurred, turned away or cut off by the edge.
         min_face : float, optional
             Side in pixels of the smallest face to search for, at least 12. By default it follows the photo: 20 pixels,
             or a sixtieth of the shorter side in photos where that is more. It is stored with each photo.
         workers : Workers, optional
-            Processes that analyse the photos, here or on other machines; by default this process does.
+            Processes that analyse the photos, on this or other machines; by default this process.
         progress : callable, optional
-            Called now and then with the number of files done and of all files.
+            Called from time to time with the number of processed files and the total.
         stop : threading.Event, optional
-            Set it to stop early; what is finished is kept and reported.
+            Set it to stop early; finished photos are kept and reported.
 
         Returns
         -------
@@ -232,11 +230,11 @@ class Gallery:
         Raises
         ------
         IndexMismatchError
-            Another model made the gallery.
+            The gallery has vectors of another model.
         ModelNotFoundError
             No embedder is installed.
         IndexBusyError
-            Others are writing for too long.
+            Another process has been writing for too long.
         """
         return list(
             self.iter_register(
@@ -270,18 +268,18 @@ class Gallery:
         Returns
         -------
         Registration
-            An iterator of `PhotoResult`, one per file, each committed before it is yielded. Nothing happens before the
-            first is requested.
+            An iterator of `PhotoResult`, one per file, each committed before it is yielded. Photos are read only while
+            iterating.
 
         Raises
         ------
         FaceallError
-            A path is empty or a URL; and, while iterating, what `register` raises.
+            A path is empty or a URL. While iterating: the errors of `register`.
         """
         names_from = "none" if unnamed or person is not None else checked_names_from(names_from)
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         if not all(map(os.fspath, given)):
-            raise FaceallError("an empty path names no photos; write . for the current folder")
+            raise FaceallError("the path is empty; use . for the current folder")
         refuse_urls(given)
         errors: list[PhotoResult] = []
         skipped: list[tuple[Path, str]] = []
@@ -307,19 +305,24 @@ class Gallery:
         return Registration(self._context, candidates, options, errors=errors, skipped=skipped)
 
     def register_candidates(self, candidates: Iterable[Candidate], *, refile: bool = False) -> Registration:
-        """Register files while iterating over the result, each with a person of its own or without one.
+        """Register files that each have their own person or none, while iterating over the result.
 
         Parameters
         ----------
         candidates : iterable of Candidate
             The files and their people.
         refile : bool, default False
-            Assign the primary face of a known photo to its candidate's person, also if it has another one.
+            Reassign the primary face of a registered photo to the person of its candidate.
+
+        Returns
+        -------
+        Registration
+            An iterator of `PhotoResult`, as of `iter_register`.
 
         Raises
         ------
         FaceallError
-            A name is empty, too long or holds control characters; and, while iterating, what `register` raises.
+            A name is empty, too long or has control characters. While iterating: the errors of `register`.
         """
         tidy = [
             replace(candidate, person=None if candidate.person is None else validate_name(candidate.person))
@@ -330,7 +333,12 @@ class Gallery:
     # -- search -----------------------------------------------------------------------------------------------------
 
     def analyse(self, source: Image | str | os.PathLike[str]) -> AnalysedImage:
-        """Find and embed the faces of an image once, for several searches.
+        """Detect and embed the faces of an image, to reuse them in several searches.
+
+        Returns
+        -------
+        AnalysedImage
+            Can be passed to `search`, `search_people` and `explain`.
 
         Raises
         ------
@@ -339,7 +347,7 @@ class Gallery:
         ModelError
             A model is missing or damaged.
         IndexMismatchError
-            Another model made the gallery.
+            The gallery has vectors of another model.
         """
         image = as_image(source)
         self._context.require_same_model()
@@ -354,14 +362,14 @@ class Gallery:
         threshold: float | None = None,
         people: Sequence[str] | None = None,
     ) -> list[SearchResult]:
-        """Find who is on an image: the k nearest faces of the gallery for every face.
+        """Find the k nearest faces of the gallery for every face in an image.
 
         Parameters
         ----------
         source : path-like, (H, W, 3) uint8 array or AnalysedImage
             The image to search for, RGB.
         k : int, default 5
-            How many faces to return per face of the image.
+            Number of faces to return per face of the image.
         threshold : float, optional
             Only matches up to this distance (squared L2, 0..4). By default all are returned, and `match_threshold`
             decides which of them count as matches.
@@ -382,7 +390,7 @@ class Gallery:
         UnknownPersonError
             One of the people does not exist.
         IndexMismatchError
-            Another model made the gallery.
+            The gallery has vectors of another model.
         """
         return match_faces(self._store, self._query(source, k, threshold, people), k, threshold)
 
@@ -394,7 +402,7 @@ class Gallery:
         threshold: float | None = None,
         people: Sequence[str] | None = None,
     ) -> list[PersonResult]:
-        """Find who is on an image: the k nearest people for every face; as `search` otherwise."""
+        """Find the k nearest people for every face in an image; parameters and errors are those of `search`."""
         return match_people(self._store, self._query(source, k, threshold, people), k, threshold)
 
     def explain(
@@ -407,8 +415,8 @@ class Gallery:
     ) -> Image:
         """Draw a search: the image and its matches with boxes, landmarks, distances and thresholds.
 
-        The drawing also says how many of the nearest faces an exact search finds. Parameters and errors are those of
-        `search`.
+        The drawing also states how many of the nearest faces agree with an exact search. Parameters and errors are those
+        of `search`.
 
         Returns
         -------
@@ -431,12 +439,25 @@ class Gallery:
     def compare(
         self, first: Image | str | os.PathLike[str], second: Image | str | os.PathLike[str]
     ) -> Comparison | None:
-        """Compare the primary faces of two images, which need not be in the gallery; None if one shows no face."""
+        """Compare the primary faces of two images, registered or not.
+
+        Returns
+        -------
+        Comparison or None
+            None if no face was found in one of the images.
+
+        Raises
+        ------
+        ImageError
+            An image cannot be read.
+        ModelError
+            A model is missing or damaged.
+        """
         return compare_images(first, second, self._analyser)
 
     @property
     def calibration(self) -> Calibration | None:
-        """The threshold that was chosen on the gallery's own people for its model; set it to None to forget it."""
+        """The calibration by pairs, if one is stored for the gallery's model; set it to None to remove it."""
         return read_calibration(self._store)
 
     @calibration.setter
@@ -445,22 +466,22 @@ class Gallery:
 
     @property
     def fpir(self) -> float:
-        """The wished false-positive identification rate: the share of searches of strangers that return a match."""
-        return wished_fpir(self._store)
+        """The target false-positive identification rate: the share of searches of strangers that return a match."""
+        return target_fpir(self._store)
 
     def choose_fpir(self, fpir: float | None) -> None:
-        """Set the wished false-positive identification rate; None restores the default of 1 %.
+        """Set the target false-positive identification rate; None restores the default of 1 %.
 
         Raises
         ------
         ArgumentError
             If the rate is not above 0 and at most 0.5.
         """
-        wish_fpir(self._store, fpir)
+        set_target_fpir(self._store, fpir)
 
     @property
     def match_threshold(self) -> MatchThreshold | None:
-        """The threshold of searches, from the wished FPIR, the model, and the size and people of the gallery."""
+        """The threshold of searches, from the target FPIR, the model, and the size and people of the gallery."""
         return self._context.match_threshold
 
     @property
@@ -476,13 +497,13 @@ class Gallery:
 
     @property
     def pair_threshold(self) -> MatchThreshold | None:
-        """The distance up to which two given faces match; its false match rate is per comparison."""
+        """The match threshold for comparing two faces; its false match rate is per comparison."""
         return self._context.pair_threshold
 
     # -- life cycle -------------------------------------------------------------------------------------------------
 
     def warm_up(self) -> None:
-        """Load the models now rather than at the first image."""
+        """Load the models now instead of at the first image."""
         self._analyser.warm_up()
 
     def close(self) -> None:

@@ -31,11 +31,11 @@ class GalleryIndex:
         return f"<index of {self._store.name}>"
 
     def problems(self) -> list[str]:
-        """Check the records against each other and return what is wrong, one line each. Reads everything."""
+        """Read everything and return the inconsistencies, one line each."""
         return self._store.problems()
 
     def verify(self) -> Verification:
-        """Read everything and compare: database, vectors, graph, thumbnails, and recall against exact search."""
+        """Check database, vectors, graph and thumbnails, and measure the recall against an exact search."""
         return self._store.verify()
 
     def statistics(self) -> GalleryStatistics:
@@ -43,7 +43,7 @@ class GalleryIndex:
         return self._store.statistics()
 
     def remaining(self, removal: Removal) -> int:
-        """Count the rows of removed things that can still be found: 0 when everything is gone."""
+        """Count the rows of removed faces and photos that can still be found; 0 after a complete removal."""
         return self._store.remaining(removal)
 
     def compact(self) -> Compaction:
@@ -52,24 +52,24 @@ class GalleryIndex:
         Raises
         ------
         IndexBusyError
-            Others are writing.
+            Another process is writing.
         FaceallError
             The gallery is not in a folder.
         """
         return self._store.compact()
 
     def backup(self, directory: str | os.PathLike[str]) -> int:
-        """Copy a consistent snapshot of the gallery, uploads included, into a new folder while others use it.
+        """Copy a consistent snapshot of the gallery, uploads included, into a new folder; it can be in use.
 
         Returns
         -------
         int
-            The bytes of the copy.
+            Size of the copy in bytes.
 
         Raises
         ------
         IndexFileError
-            The folder exists already or cannot be written.
+            The folder exists or cannot be written.
         FaceallError
             The gallery is not in a folder.
         """
@@ -85,18 +85,18 @@ class GalleryIndex:
     ) -> Migration:
         """Switch to another model; iterate over the result to run it, one `MigratedPhoto` per photo.
 
-        Names, boxes and face ids stay. Searches use the old vectors until the end; a crash leaves all old or all new
-        vectors. Faces that others register meanwhile are included.
+        Names, boxes and face ids stay. Searches use the old vectors until all faces have new ones, and all vectors are
+        exchanged in one transaction. Faces that other processes register in the meantime are included.
 
         Parameters
         ----------
         embedder : FaceEmbedder
             The new model.
         thumbnails : bool, default False
-            Where a photo is gone, embed its stored thumbnails, which is less accurate. By default its faces become
-            stale: kept, but not found until a later registration finds the photo again.
+            Embed the stored thumbnails of missing photos, which is less accurate. By default their faces become stale:
+            kept, but not found until a later registration or migration finds the photo.
         progress : callable, optional
-            Called with the number of photos done and of all photos.
+            Called with the number of processed photos and the total.
         stop : threading.Event, optional
             Set it to stop early; a later run continues there.
 
@@ -105,7 +105,7 @@ class GalleryIndex:
         FaceallError
             No photo exists any more, or the gallery is not in a folder (while iterating).
         IndexBusyError
-            Others are writing for too long (while iterating).
+            Another process has been writing for too long (while iterating).
         """
         records = self._store.reembedding
         self._context.analyser.use(embedder)
@@ -145,23 +145,23 @@ class GalleryIndex:
     def import_bundle(
         self, path: str | os.PathLike[str], *, restore: bool = False, progress: Progress | None = None
     ) -> BundleImport:
-        """Merge the people and faces of a bundle into the gallery, all or nothing; no face is removed or doubled.
+        """Merge the people and faces of a bundle into the gallery in one transaction, without duplicates.
 
         Parameters
         ----------
         path : path-like
-            A bundle that `export_bundle` wrote.
+            A bundle, as `export_bundle` writes it.
         restore : bool, default False
-            Bring back faces that were removed from this gallery.
+            Also add faces that were removed from this gallery.
         progress : callable, optional
-            Called with the number of faces done and of all faces.
+            Called with the number of processed faces and the total.
 
         Raises
         ------
         IndexDamagedError, IndexNewerError, IndexFileError
             The bundle is damaged, written by a newer faceall, or cannot be read.
         IndexMismatchError
-            It holds vectors of another model.
+            It has vectors of another model.
         """
         return import_bundle(self._store, Path(os.path.abspath(path)), restore=restore, progress=progress)
 
@@ -171,27 +171,27 @@ class GalleryIndex:
         Raises
         ------
         IndexFileError
-            The folder exists already or cannot be written.
+            The folder exists or cannot be written.
         """
         return export_folder(self._store, Path(os.path.abspath(directory)))
 
     def import_vectors(self, source: str | os.PathLike[str], *, made_by: str | None = None) -> BundleImport:
-        """Import what `export_folder` wrote, or vectors of FaceAll, facenet or face_recognition, all or none.
+        """Import an exported folder, or vectors of FaceAll, facenet or face_recognition, in one transaction.
 
         Parameters
         ----------
         source : path-like
             The folder or file to import.
         made_by : str, optional
-            The model that made the vectors, where the source does not say. The name of an installed model makes them
-            comparable with photos.
+            The model that made the vectors, if the source does not state it. With the name of an installed model, the
+            vectors can be compared with photos.
 
         Raises
         ------
         IndexDamagedError, IndexNewerError, IndexFileError
             The source is damaged, written by a newer faceall, or cannot be read.
         IndexMismatchError
-            It holds vectors of another model.
+            It has vectors of another model.
         """
         label = None if made_by is None else known_label(made_by)
         return merge(self._store, read_vectors(Path(os.path.abspath(source)), label))

@@ -27,14 +27,18 @@ class GalleryPhotos:
         return f"<photos of {self._store.name}>"
 
     def page(self, *, person: int | None = None, limit: int = 100, offset: int = 0) -> Page[StoredPhoto]:
-        """List some photos that show a face, ordered by id.
+        """Return a page of the photos that show a face, ordered by id.
 
         Parameters
         ----------
         person : int, optional
             Only photos that show the person with this id.
         limit, offset : int
-            The size of the page, and how many photos to skip.
+            The size of the page, and the number of photos to skip.
+
+        Returns
+        -------
+        Page of StoredPhoto
 
         Raises
         ------
@@ -58,7 +62,7 @@ class GalleryPhotos:
         return stored_photo(self._store, photo_id)
 
     def at(self, path: str | os.PathLike[str]) -> StoredPhoto | None:
-        """Return the photo that a path held when it was last seen, or None."""
+        """Return the photo that a file contained when last seen, or None."""
         return self._stored(self._store.photos.held_by(Path(os.path.abspath(path))))
 
     def with_digest(self, digest: bytes) -> StoredPhoto | None:
@@ -77,12 +81,17 @@ class GalleryPhotos:
         return {photo: tuple(file.path for file in self._store.photos.files(photo)) for photo in wanted}
 
     def remove(self, photo: int | str | os.PathLike[str]) -> Removal:
-        """Remove a photo with all its faces for good, or every photo below a folder.
+        """Remove a photo and all its faces permanently, or every photo below a folder.
 
         Parameters
         ----------
         photo : int or path-like
-            A photo's id, its path, or a folder. The image files themselves are left alone.
+            A photo's id, its path, or a folder. The image files are not deleted.
+
+        Returns
+        -------
+        Removal
+            What was removed, with a receipt.
 
         Raises
         ------
@@ -92,7 +101,7 @@ class GalleryPhotos:
         if isinstance(photo, int):
             return finish_removal(self._store, remove_photo(self._store, photo))
         if not os.fspath(photo):
-            raise UnknownFaceError("an empty path names no photo")
+            raise UnknownFaceError("the path is empty, expected a photo or a folder")
         return finish_removal(self._store, remove_photos_below(self._store, Path(os.path.abspath(photo))))
 
     def tag(

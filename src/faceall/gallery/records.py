@@ -26,10 +26,20 @@ PhotoStatus = Literal[
 
 @dataclass(frozen=True)
 class Person:
-    """A person and how many faces and photos of them there are; `named` is False for a cluster of unknown faces.
+    """A person or a cluster.
 
-    id     the row, which stays the same when the person is renamed
-    cover  the face that represents them: preferably the primary face of its photo, preferably large
+    Attributes
+    ----------
+    name : str
+        The name; of a cluster, for example "unnamed 12".
+    faces, photos : int
+        Number of their faces, and of photos that show them.
+    named : bool
+        False for a cluster without a name.
+    id : int
+        The row; it stays the same when the person is renamed.
+    cover : int or None
+        The face that represents them: a primary face if possible, and a large one.
     """
 
     name: str
@@ -42,16 +52,28 @@ class Person:
 
 @dataclass(frozen=True)
 class StoredFace:
-    """One face of the gallery.
+    """A face of the gallery.
 
-    face_id  its key
-    person   the person's name, None if unassigned
-    path     a file that shows it, as last seen
-    box      x0 y0 x1 y1 in pixels
-    photo_id, person_id  the rows of its photo and person
-    named    False where the person is a cluster of unknown faces
-    primary  whether it is the primary face of its photo
-    landmarks  x y of left eye, right eye, nose, left and right corner of the mouth, in pixels
+    Attributes
+    ----------
+    face_id : int
+        Its id.
+    person : str or None
+        The person's name; None if unassigned.
+    path : Path
+        A file with its photo, as last seen.
+    box : tuple of float
+        x0, y0, x1, y1 in pixels.
+    score : float
+        Confidence of the detector, 0 to 1.
+    photo_id, person_id : int, int or None
+        Ids of its photo and person.
+    named : bool
+        False if the person is a cluster without a name.
+    primary : bool
+        Whether it is the primary face of its photo.
+    landmarks : tuple of (x, y)
+        Left eye, right eye, nose, left and right corner of the mouth, in pixels.
     """
 
     face_id: int
@@ -72,16 +94,26 @@ class StoredFace:
 
 @dataclass(frozen=True)
 class GalleryStatus:
-    """What a gallery holds.
+    """The content of a gallery in numbers.
 
-    folder     its folder, or the address of a gallery in Milvus
-    faces, people, photos, files   how many; several files may contain the same photo
-    unnamed    unassigned faces
-    without_face, unreadable, too_large   photos of that kind
-    vanished   files that are not where they were seen; their faces are kept
-    model      the embedder, None before the first face
-    dimension  length of a vector
-    size       bytes on the disk; 0 on a server, which does not report it
+    Attributes
+    ----------
+    folder : Path or str
+        Its folder, or the address of a gallery in Milvus.
+    faces, people, photos, files : int
+        Several files may contain the same photo.
+    unnamed : int
+        Number of unassigned faces.
+    without_face, unreadable, too_large : int
+        Number of photos of that kind.
+    vanished : int
+        Number of files that no longer exist; their faces are kept.
+    model : str or None
+        The embedder; None before the first face.
+    dimension : int or None
+        Length of a vector.
+    size : int
+        Bytes on the disk; 0 on a server, which does not report it.
     """
 
     folder: Path | str
@@ -101,10 +133,18 @@ class GalleryStatus:
 
 @dataclass(frozen=True)
 class GalleryStatistics:
-    """What a gallery holds and costs: its index, and what lies beside the vectors; sizes are in bytes.
+    """Statistics of a gallery and its index.
 
-    stale       faces without a vector of the current model, until their photo is found again
-    thumbnails  bytes of all thumbnails
+    Attributes
+    ----------
+    index : Statistics
+        The index and its graph.
+    faces, people, photos : int
+        How many there are.
+    stale : int
+        Number of faces without a vector of the current model.
+    thumbnails : int
+        Bytes of all thumbnails.
     """
 
     index: Statistics
@@ -125,12 +165,18 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """One photo of the gallery, identified by its content.
+    """A photo of the gallery, identified by its content.
 
-    photo_id       its row
-    paths          the files that held it when they were last seen, the first one first; they may have gone since
-    width, height  in pixels, upright; None where that is not known
-    faces          those that are stored, by their ids
+    Attributes
+    ----------
+    photo_id : int
+        Its id.
+    paths : tuple of Path
+        The files that contained it when last seen, the first one first; they may no longer exist.
+    width, height : int or None
+        In pixels, upright; None if unknown.
+    faces : tuple of StoredFace
+        Its faces, ordered by id.
     """
 
     photo_id: int
@@ -142,23 +188,33 @@ class StoredPhoto:
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """The result of one file.
+    """The result of registering one file.
 
-    path     as an absolute path
-    status   added: its faces are in the gallery now, and safe on the disk
-             changed: known under this path with other content, whose faces are replaced
-             unchanged: nothing to do
-             moved: known under a path that is gone
-             duplicate: known under another path, which is still there
-             refiled: known, its primary face is now assigned to the requested person
-             back: its stale faces were embedded with the current model and keep their ids and names
-             refused: its primary face is poor, see `notes`, and `strict` was set; nothing was stored
-             no-face: readable, but without a face
-             unreadable, too-large: see `message`
-    faces    how many faces of this photo the gallery holds
-    person   the person of its primary face, None without a face
-    message  the reason, if there is one
-    notes    of a new photo: what makes its primary face hard to recognise, and which photo it nearly equals
+    Attributes
+    ----------
+    path : Path
+        The absolute path.
+    status : PhotoStatus
+        - added: its faces are in the gallery and durable
+        - changed: the file has new content; the faces of the old content were replaced
+        - unchanged: nothing to do
+        - moved: known under a path that no longer exists
+        - duplicate: known under another path that still exists
+        - refiled: known; its primary face was assigned to the given person
+        - back: its stale faces were embedded with the current model; they keep their ids and names
+        - refused: its primary face is hard to recognise, and `strict` was set; nothing was stored
+        - no-face: readable, but without a face
+        - unreadable, too-large: see `message`
+    faces : int
+        Number of faces of this photo in the gallery.
+    person : str or None
+        The person of its primary face; None without a face.
+    message : str or None
+        The reason for the status, if there is one.
+    notes : tuple of Note
+        Of a new photo: what makes its primary face hard to recognise, and near duplicates.
+    missing : bool
+        Whether the file does not exist or cannot be reached.
     """
 
     path: Path
@@ -171,7 +227,7 @@ class PhotoResult:
 
     @property
     def usable(self) -> bool:
-        """Whether the gallery holds a face of this photo."""
+        """Whether the gallery has a face of this photo."""
         return self.status not in ("no-face", "unreadable", "too-large", "refused")
 
 
@@ -232,14 +288,26 @@ class FileInfo:
 
 @dataclass(frozen=True)
 class KnownPhoto:
-    """What is known of a registered photo.
+    """A registered photo, as a registration needs it.
 
-    id       its row
-    faces    how many it has
-    primary  1 if the primary face is still stored, else 0
-    person   the person of the primary face
-    files    how many files contain it
-    stale    whether it has stale faces, so that it has to be analysed again
+    Attributes
+    ----------
+    id : int
+        Its row.
+    state, message : PhotoState, str or None
+        Whether it could be read, and if not, why.
+    reader : str
+        Version of the image reader that read it.
+    faces : int
+        Number of its faces.
+    primary : int
+        1 if the primary face is stored, otherwise 0.
+    person : str or None
+        The person of the primary face.
+    files : int
+        Number of files that contain it.
+    stale : bool
+        Whether it has stale faces and must be analysed again.
     """
 
     id: int
@@ -261,20 +329,27 @@ class KnownPhoto:
         """Return the result for a file with this content; "unreadable" and "no-face" take precedence over `status`."""
         if self.state != "ok":
             return PhotoResult(path, self.state, message=self.message)
-        if not self.faces:  # it never had one: a photo whose last face was removed is not known any more
+        if not self.faces:  # none was found: a photo whose last face was removed is removed too
             return PhotoResult(path, "no-face", message=message)
         return PhotoResult(path, status, self.faces, self.person, message)
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What was removed.
+    """The result of a removal.
 
-    faces   the ids of the faces whose rows, vectors and thumbnails are gone
-    photos  the ids of the photos that were removed because they show no other face
-    paths   the files of those photos; they are not deleted, except uploads, which belong to the gallery
-    stale   how many stale faces were removed too
-    receipt  what was left on the disk afterwards; None before the check, and on backends that cannot check
+    Attributes
+    ----------
+    faces : tuple of int
+        The ids of the removed faces.
+    photos : tuple of int
+        The ids of the removed photos: those without other faces.
+    paths : tuple of Path
+        The files of these photos. They are not deleted, except uploads, which belong to the gallery.
+    stale : int
+        Number of stale faces that were removed too.
+    receipt : Receipt or None
+        What remains on the disk; None before the check, and for backends that cannot check.
     """
 
     faces: tuple[int, ...]
@@ -291,11 +366,18 @@ class Removal:
 
 @dataclass(frozen=True)
 class SeenFile:
-    """A file as it was when it was last seen to hold a photo.
+    """A file that contained a photo when it was last seen.
 
-    size, mtime  in bytes, and the time of its last change in ns
-    person       the name that its path gave, "" for none
-    displaced    whether its content has changed since and the photo was not found elsewhere
+    Attributes
+    ----------
+    path : Path
+        The file.
+    size, mtime : int
+        Size in bytes, time of the last change in ns.
+    person : str
+        The name that its path suggested, "" for none.
+    displaced : bool
+        Whether its content has changed and the photo was not found elsewhere.
     """
 
     path: Path

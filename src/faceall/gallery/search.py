@@ -14,26 +14,38 @@ from faceall.gallery.thresholds import MatchThreshold
 from faceall.types import Faces, Float32Array, Image, similarity
 
 _TWO = 2  # people
-_FIRST_LOOK = 16  # faces to search for at least: usually of two people
-_WIDER = 8  # times as many, where they are all of one
+_MIN_FACES = 16  # faces to search for at least: usually of two people
+_GROWTH = 8  # times as many, if all of them show one person
 _TEMPLATES = 3  # people whose template is compared
-_TEMPLATE_FACES = 32  # faces of a template, evenly spread over the person's
+_TEMPLATE_FACES = 32  # faces of a template, evenly spread over those of the person
 
 
 @dataclass(frozen=True)
 class GalleryMatch:
     """A face of the gallery that was found for a query.
 
-    person      the person's name, None if unassigned
-    path        a file that shows it, as last seen
-    distance    squared L2 of the vectors: 0 same, 4 opposite
-    similarity  their cosine: 1 same, -1 opposite
-    face_id     its key, for `thumbnail`, `name_face` and `remove_face`
-    matches     whether it is within the threshold; None without a threshold
-    photo_id, person_id  the rows of its photo and person
-    named       False where the person is a cluster of unknown faces
-    decision    what the threshold says of `judged_distance`
-    judged_distance  the mean of the distance and that to the person's template (the mean vector of their faces)
+    Attributes
+    ----------
+    person : str or None
+        The person's name; None if unassigned.
+    path : Path
+        A file with its photo, as last seen.
+    distance : float
+        Squared L2 distance of the vectors: 0 identical, 4 opposite.
+    similarity : float
+        Their cosine: 1 identical, -1 opposite.
+    face_id : int
+        Its id, for the methods of `gallery.faces`.
+    matches : bool or None
+        Whether the decision is "match"; None without a threshold.
+    photo_id, person_id : int, int or None
+        Ids of its photo and person.
+    named : bool
+        False if the person is a cluster without a name.
+    decision : {"match", "possible", "unknown"} or None
+        The decision on `judged_distance`; None without a threshold.
+    judged_distance : float or None
+        Mean of the distance and of that to the person's template, the mean vector of their faces.
     """
 
     person: str | None
@@ -51,13 +63,23 @@ class GalleryMatch:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """One face of a query image and its matches, nearest first.
+    """One face of a query image with the faces that were found.
 
-    box        x0 y0 x1 y1 in pixels of the query
-    second     the nearest face of the second-best person; None if the gallery has fewer than two people. The larger
-               its distance compared with the best one, the more certain the match
-    threshold  the threshold that was applied; None if neither the gallery nor the model has one
-    landmarks  x y of left eye, right eye, nose, left and right corner of the mouth, in pixels of the query
+    Attributes
+    ----------
+    box : tuple of float
+        x0, y0, x1, y1 in pixels of the query image.
+    score : float
+        Confidence of the detector, 0 to 1.
+    matches : tuple of GalleryMatch
+        The nearest faces, nearest first.
+    second : GalleryMatch or None
+        The nearest face of the second-best person; None if the gallery has fewer than two people. The larger its
+        distance compared with the best one, the more certain the match.
+    threshold : MatchThreshold or None
+        The threshold that was applied; None if neither the gallery nor the model has one.
+    landmarks : tuple of (x, y)
+        Left eye, right eye, nose, left and right corner of the mouth, in pixels of the query image.
     """
 
     box: tuple[float, float, float, float]
@@ -70,9 +92,20 @@ class SearchResult:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A query image with its faces, their vectors (n, size) and the threshold for matches.
+    """An analysed query image.
 
-    people  search only faces of these people (rows), None for all
+    Attributes
+    ----------
+    image : (H, W, 3) uint8
+        RGB.
+    faces : Faces
+        Its faces.
+    vectors : (n, D) float32
+        Their vectors.
+    threshold : MatchThreshold or None
+        The threshold for matches.
+    people : tuple of int or None
+        Search only faces of these people (rows); None for all.
     """
 
     image: Image
@@ -86,17 +119,30 @@ class Query:
 class PersonMatch:
     """A person of the gallery who was found for a query.
 
-    person         the name
-    distance       squared L2 to their nearest face: 0 same, 4 opposite
-    similarity     its cosine: 1 same, -1 opposite
-    mean_distance  the mean of the squared distances to all their faces
-    faces          how many these are
-    face_id, path  the nearest face, and a file that shows it
-    matches        whether the nearest face is within the threshold; None without a threshold
-    person_id      the row
-    named          False for a cluster of unknown faces
-    decision       what the threshold says of `judged_distance`
-    judged_distance  the mean of the distance and that to the person's template (the mean vector of their faces)
+    Attributes
+    ----------
+    person : str
+        The name.
+    distance : float
+        Squared L2 distance to their nearest face: 0 identical, 4 opposite.
+    similarity : float
+        Cosine to that face: 1 identical, -1 opposite.
+    mean_distance : float
+        Mean of the squared distances to all their faces.
+    faces : int
+        Number of their faces.
+    face_id, path : int, Path
+        The nearest face, and a file with its photo.
+    matches : bool or None
+        Whether the decision is "match"; None without a threshold.
+    person_id : int or None
+        The id of the person.
+    named : bool
+        False for a cluster without a name.
+    decision : {"match", "possible", "unknown"} or None
+        The decision on `judged_distance`; None without a threshold.
+    judged_distance : float or None
+        Mean of the distance and of that to the person's template, the mean vector of their faces.
     """
 
     person: str
@@ -115,11 +161,20 @@ class PersonMatch:
 
 @dataclass(frozen=True)
 class PersonResult:
-    """One face of a query image and the people it may show, nearest first.
+    """One face of a query image with the people that were found.
 
-    box        x0 y0 x1 y1 in pixels of the query
-    threshold  the threshold that was applied; None if neither the gallery nor the model has one
-    landmarks  as of `SearchResult`
+    Attributes
+    ----------
+    box : tuple of float
+        x0, y0, x1, y1 in pixels of the query image.
+    score : float
+        Confidence of the detector, 0 to 1.
+    people : tuple of PersonMatch
+        The nearest people, nearest first.
+    threshold : MatchThreshold or None
+        The threshold that was applied; None if neither the gallery nor the model has one.
+    landmarks : tuple of (x, y)
+        As in `SearchResult`.
     """
 
     box: tuple[float, float, float, float]
@@ -172,7 +227,7 @@ def match_faces(store: Store, query: Query, k: int, limit: float | None) -> list
     """Find the k nearest faces of the gallery for every face, at a distance of at most `limit`."""
     results = []
     people = len(store.people.with_faces(_TWO))
-    people = people if people == _TWO else 0  # without two there is no second-best to look for
+    people = people if people == _TWO else 0  # with fewer than two people there is no second-best
     for face, near in zip(query.faces, _neighbours(store, query, k, people=people), strict=True):
         shown = tuple(match for match in near[:k] if limit is None or match.distance <= limit)
         corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
@@ -181,12 +236,12 @@ def match_faces(store: Store, query: Query, k: int, limit: float | None) -> list
 
 
 def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list[GalleryMatch]]:
-    """Find at least k faces for every vector (fewer if there are fewer), and enough to cover so many people.
+    """Find at least k faces for every vector (if there are as many), and enough to include `people` people.
 
     A face that is removed during the search is left out.
     """
     near: list[list[GalleryMatch]] = [[] for _ in query.vectors]
-    open_ones, wanted = list(range(len(near))), max(k, _FIRST_LOOK)
+    open_ones, wanted = list(range(len(near))), max(k, _MIN_FACES)
     while open_ones:
         found, complete = store.faces.near(query.vectors[open_ones], wanted, people=query.people)
         for place, faces in zip(open_ones, found, strict=True):
@@ -194,14 +249,14 @@ def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list
         if complete:
             break
         open_ones = [place for place in open_ones if _people_among(near[place]) < people]
-        wanted *= _WIDER
+        wanted *= _GROWTH
     return [_decided(store, vector, found, query.threshold) for vector, found in zip(query.vectors, near, strict=True)]
 
 
 def _decided(
     store: Store, vector: Float32Array, near: list[GalleryMatch], threshold: MatchThreshold | None
 ) -> list[GalleryMatch]:
-    """Add the decisions; that on the nearest person takes the second-best person into account."""
+    """Add the decisions; the one on the nearest person depends on the second-best person too."""
     if threshold is None:
         return near
     templates = {} if threshold.fpir is None else _template_distances(store, vector, near)

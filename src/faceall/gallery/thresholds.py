@@ -1,4 +1,4 @@
-"""The distance up to which two faces match: calibrated on the people of the gallery, or stated by the model."""
+"""Match thresholds: calibrated on the people of the gallery, or given by the model."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class MatchThreshold:
     margin: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Return JSON values; what does not apply is left out."""
+        """Return the threshold as JSON values; fields that do not apply are omitted."""
         always = {"distance": self.distance, "false_accept_rate": self.false_accept_rate, "origin": self.origin}
         if self.fpir is None:
             return always
@@ -90,13 +90,22 @@ class MatchThreshold:
 class Calibration:
     """A threshold that was chosen on the people of a gallery.
 
-    threshold              squared L2, 0 .. 4
-    interval               its 95 % interval
-    false_accept_rate      the rate it was chosen for
-    false_reject_rate      the share of faces whose own person is farther away; None if no one has two faces
-    false_reject_interval  its 95 % interval
-    people, faces          how many were compared
-    model                  the model that made the vectors, as the gallery calls it
+    Attributes
+    ----------
+    threshold : float
+        Squared L2 distance, 0 to 4.
+    interval : (float, float)
+        Its 95 % interval.
+    false_accept_rate : float
+        The rate that it was chosen for.
+    false_reject_rate : float or None
+        Share of faces farther than that from their own person; None if no person has two faces.
+    false_reject_interval : (float, float) or None
+        Its 95 % interval.
+    people, faces : int
+        Number of people and faces that were compared.
+    model : str
+        The label of the model that made the vectors.
     """
 
     threshold: float
@@ -111,11 +120,16 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class NamedVectors:
-    """The faces of people who are known by name.
+    """The faces of people who have a name.
 
-    names    (p,) the people
-    people   (n,) int64, the number of each face's person in `names`, ascending
-    vectors  (n, D) float32
+    Attributes
+    ----------
+    names : (p,) tuple of str
+        The people.
+    people : (n,) int64
+        Index of each face's person in `names`, ascending.
+    vectors : (n, D) float32
+        The vectors of the faces.
     """
 
     names: tuple[str, ...]

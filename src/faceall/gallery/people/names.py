@@ -28,7 +28,7 @@ def rename_person(store: Store, old: str | int, new: str) -> None:
     with store.changing():
         person = find_person(store, old)
         if store.people.named(name) not in (None, person):
-            raise NameTakenError(f"another person is called {name!r}; merge {old!r} into {name!r} instead")
+            raise NameTakenError(f"another person is already called {name!r}; merge {old!r} into {name!r} instead")
         _remember(store, person, name)
         store.people.rename(person, name)
 
