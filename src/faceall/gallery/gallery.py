@@ -415,8 +415,8 @@ class Gallery:
     ) -> Image:
         """Draw a search: the image and its matches with boxes, landmarks, distances and thresholds.
 
-        The drawing also states how many of the nearest faces agree with an exact search. Parameters and errors are those
-        of `search`.
+        The drawing also states how many of the nearest faces agree with an exact search. Parameters and errors are
+        those of `search`.
 
         Returns
         -------
