@@ -19,6 +19,7 @@ FaceallError                     base class; its text is one printable line
 │   └── EngineError              an inference engine is missing or failed
 ├── ConvertError                 a model cannot be converted
 │   ├── UnsupportedGraphError    the graph has operations without a counterpart
+│   │   └── FileOnlyError        an engine can run its file as it is; has `path`, `kind` and `reason`
 │   └── ParityError              the result differs from its source by more than the tolerance
 ├── IndexFileError               a face index or gallery cannot be used
 │   ├── IndexDamagedError        its files are damaged beyond repair
@@ -37,6 +38,9 @@ FaceallError                     base class; its text is one printable line
 """
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
 
 _MAX_WORD_LENGTH = 1000
 _IN_MEMORY = "image in memory"
@@ -145,6 +149,24 @@ class ConvertError(FaceallError):
 
 class UnsupportedGraphError(ConvertError):
     """A graph has operations without a counterpart."""
+
+
+class FileOnlyError(UnsupportedGraphError):
+    """A net has operations without a counterpart, but an engine can run its file as it is.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : {"onnx", "openvino", "tflite"}
+        Its format.
+    reason : str
+        The operations.
+    """
+
+    def __init__(self, path: Path, kind: Literal["onnx", "openvino", "tflite"], reason: str) -> None:
+        super().__init__(f"{path}: {reason}; it can only be installed and run as it is: faceall models import")
+        self.path, self.kind, self.reason = path, kind, reason
 
 
 class ParityError(ConvertError):

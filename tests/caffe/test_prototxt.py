@@ -86,6 +86,83 @@ def test_layers_for_training_alone_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "state", "stays"),
+    [
+        ("include { min_level: 1 }", "", False),
+        ("include { min_level: 1 }", "state { level: 1 }", True),
+        ("include { max_level: -1 }", "", False),
+        ('include { stage: "embed" }', "", False),
+        ('include { stage: "embed" }', 'state { stage: "embed" stage: "other" }', True),
+        ('include { not_stage: "embed" }', 'state { stage: "embed" }', False),
+        ('include { phase: TEST not_stage: "embed" }', "", True),
+        ('include { stage: "a" } include { phase: TEST }', "", True),
+        ('exclude { stage: "embed" }', 'state { stage: "embed" }', False),
+        ("exclude { phase: TEST min_level: 2 }", "", True),
+    ],
+)
+def test_rules_of_level_and_stage_are_those_of_caffe(rule: str, state: str, stays: bool) -> None:
+    """One rule that is met includes or excludes; a rule is met if all its parts are."""
+    net = read_prototxt(f'{state} layer {{ name: "a" type: "ReLU" {rule} }}')
+    assert [layer.name for layer in net.layers] == (["a"] if stays else [])
+
+
+def test_both_kinds_of_rules_are_refused() -> None:
+    """Caffe stops there, too."""
+    with pytest.raises(NetFormatError, match="'a' has rules to include and to exclude it"):
+        read_prototxt('layer { name: "a" type: "ReLU" include { phase: TEST } exclude { stage: "x" } }')
+
+
+TRAINING = """
+name: "training"
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  transform_param { mirror: true crop_size: 12 } data_param { source: "train # { lmdb" batch_size: 64 } }
+layer { name: "data" type: "ImageData" top: "data" top: "label" include { phase: TEST }
+  transform_param { %s mean_value: 127.5 } image_data_param { source: "test.txt" } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  param { lr_mult: 1 } convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "vector" type: "InnerProduct" bottom: "conv" top: "vector" inner_product_param { num_output: 8 } }
+layer { name: "margin" type: "MarginInnerProduct" bottom: "vector" bottom: "label" top: "margin" top: "lambda"
+  margin_inner_product_param { num_output: 10 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "margin" bottom: "label" top: "loss" loss_param { x: 1 } }
+layer { name: "top1" type: "Accuracy" bottom: "margin" bottom: "label" top: "top1" include { phase: TEST } }
+"""
+
+
+def test_a_net_for_training_becomes_the_net_of_its_test_phase() -> None:
+    """The data layer becomes the input; layers of losses and labels go, and may have unknown fields."""
+    net = read_prototxt(TRAINING % "crop_size: 14")
+    assert [layer.name for layer in net.layers] == ["data", "conv", "vector"]
+    assert net.inputs == {"data": (1, 3, 14, 14)}
+    assert net.outputs == ("vector",)
+
+
+def test_the_size_of_training_images_is_asked_for() -> None:
+    """If the data layer does not crop, the size is not in the file."""
+    with pytest.raises(
+        NetFormatError, match=r"'data' does not state the size of its images: give it with --image-size"
+    ):
+        read_prototxt(TRAINING % "")
+    assert read_prototxt(TRAINING % "", 16).inputs == {"data": (1, 3, 16, 16)}
+
+
+def test_an_unknown_field_of_a_layer_that_stays_is_refused() -> None:
+    """With its line, although fields of training are accepted elsewhere."""
+    with pytest.raises(NetFormatError, match=r"kernel_sise"):
+        read_prototxt((TRAINING % "crop_size: 14").replace("kernel_size", "kernel_sise"))
+
+
+def test_a_net_for_training_of_the_old_format_is_reduced() -> None:
+    """V1 layers have their types as words."""
+    net = read_prototxt(
+        'layers { name: "data" type: DATA top: "data" top: "label" transform_param { crop_size: 9 } '
+        'data_param { source: "x" } }'
+        'layers { name: "relu" type: RELU bottom: "data" top: "relu" }'
+        'layers { name: "loss" type: SOFTMAX_LOSS bottom: "relu" bottom: "label" }'
+    )
+    assert [(layer.name, layer.type) for layer in net.layers] == [("data", "Input"), ("relu", "ReLU")]
+
+
+@pytest.mark.parametrize(
     ("text", "place"),
     [
         ('name: "x"\nlayer {\n  name: "a"\n  kind: "ReLU"\n}', r"4:3 .*kind"),

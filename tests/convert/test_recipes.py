@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from faceall.caffe.net import Layer, Net, input_layer
 from faceall.convert import SourceOptions
 from faceall.convert.recipes import FORMULAS, STANDARDISATIONS, alignment_of, recipe_for
-from faceall.convert.sources import Source
 from faceall.models import KNOWN_EMBEDDERS, Alignment
 
 
 def net_of(size: tuple[int, int], *, layers: tuple[Layer, ...] = ()) -> Net:
     """A net that takes images of `size` (width, height)."""
     return Net("net", (input_layer("data", (1, 3, size[1], size[0])), *layers))
-
-
-def source_of(digests: dict[str, str]) -> Source:
-    return Source("onnx", Path("net.onnx"), "net", files_sha256=digests)
 
 
 UNKNOWN = {"net.onnx": "0" * 64}
@@ -33,18 +26,18 @@ SCALE = Layer("scale", "Power", ("data",), ("scaled",), {"power_param": {"scale"
 def test_known_files_are_recognised_by_all_their_checksums(known: object) -> None:
     """The input is the published one, with the terms; one file of two is not enough."""
     files = dict(known.files)  # type: ignore[attr-defined]
-    recipe = recipe_for(source_of(files), net_of((112, 112)), SourceOptions(), 512)
+    recipe = recipe_for(files.values(), net_of((112, 112)), SourceOptions(), 512)
     assert (recipe.unknown, recipe.known) == ((), known)
     assert recipe.channels == known.channels  # type: ignore[attr-defined]
     assert known.licence in recipe.remarks[0]  # type: ignore[attr-defined]
     if len(files) > 1:
         files.popitem()
-        assert recipe_for(source_of(files), net_of((112, 112)), SourceOptions(), 512).known is None
+        assert recipe_for(files.values(), net_of((112, 112)), SourceOptions(), 512).known is None
 
 
 def test_an_unknown_net_names_every_part_that_is_assumed() -> None:
     """Nothing shows what a plain net of 160x160 expects."""
-    recipe = recipe_for(source_of(UNKNOWN), net_of((160, 160)), SourceOptions(), 64)
+    recipe = recipe_for(UNKNOWN.values(), net_of((160, 160)), SourceOptions(), 64)
     assert recipe.unknown == ("channels", "standardisation", "alignment")
     assert recipe.alignment == "none"
 
@@ -52,7 +45,7 @@ def test_an_unknown_net_names_every_part_that_is_assumed() -> None:
 def test_what_is_chosen_is_no_longer_unknown() -> None:
     """The options are taken as they are."""
     options = SourceOptions(channels="bgr", standardisation="arcface", alignment="openvino")
-    recipe = recipe_for(source_of(UNKNOWN), net_of((160, 160)), options, 64)
+    recipe = recipe_for(UNKNOWN.values(), net_of((160, 160)), options, 64)
     assert (recipe.unknown, recipe.channels, recipe.alignment) == ((), "BGR", "openvino")
     assert recipe.standardisation == STANDARDISATIONS["arcface"]
 
@@ -60,14 +53,14 @@ def test_what_is_chosen_is_no_longer_unknown() -> None:
 def test_a_choice_against_a_known_file_is_reported() -> None:
     """The choice wins, and the remark says what differs."""
     files = dict(KNOWN_EMBEDDERS[0].files)
-    recipe = recipe_for(source_of(files), net_of((128, 128)), SourceOptions(channels="rgb"), 256)
+    recipe = recipe_for(files.values(), net_of((128, 128)), SourceOptions(channels="rgb"), 256)
     assert recipe.channels == "RGB"
     assert "channels as chosen" in recipe.remarks[-1]
 
 
 def test_the_graph_of_0095_is_recognised() -> None:
     """128x128 pixels, 256 dimensions and depthwise convolutions: BGR, OpenVINO's template, pixels as they are."""
-    recipe = recipe_for(source_of(UNKNOWN), net_of((128, 128), layers=(DEPTHWISE,)), SourceOptions(), 256)
+    recipe = recipe_for(UNKNOWN.values(), net_of((128, 128), layers=(DEPTHWISE,)), SourceOptions(), 256)
     assert (recipe.unknown, recipe.channels, recipe.alignment) == ((), "BGR", "openvino")
 
 
@@ -75,14 +68,14 @@ def test_a_family_leaves_open_what_its_members_differ_in() -> None:
     """MobileFaceNets are aligned to ArcFace's template, in either channel order."""
     prelu = Layer("prelu", "PReLU", ("deep",), ("deep",))
     net = net_of((112, 112), layers=(DEPTHWISE, prelu))
-    recipe = recipe_for(source_of(UNKNOWN), net, SourceOptions(), 128)
+    recipe = recipe_for(UNKNOWN.values(), net, SourceOptions(), 128)
     assert (recipe.alignment, recipe.unknown) == ("arcface", ("channels", "standardisation"))
-    assert recipe_for(source_of(UNKNOWN), net, SourceOptions(), 512).unknown == ("channels",)
+    assert recipe_for(UNKNOWN.values(), net, SourceOptions(), 512).unknown == ("channels",)
 
 
 def test_a_net_that_rescales_takes_pixels_as_they_are() -> None:
     """The first layer is the standardisation."""
-    recipe = recipe_for(source_of(UNKNOWN), net_of((160, 160), layers=(SCALE,)), SourceOptions(), 64)
+    recipe = recipe_for(UNKNOWN.values(), net_of((160, 160), layers=(SCALE,)), SourceOptions(), 64)
     assert recipe.standardisation == STANDARDISATIONS["none"]
     assert "standardisation" not in recipe.unknown
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import re
+import sys
 import tempfile
 import zipfile
 from abc import ABC, abstractmethod
@@ -15,19 +17,20 @@ from typing import Any, ClassVar
 
 import h5py
 import numpy as np
-from fuzz_damage import TEXTS, damaged, twisted, twisted_json
+from fuzz_damage import NUMBERS, TEXTS, damaged, twisted, twisted_json
 from google.protobuf import text_format
 
 from coreml_files import small_network, small_program, small_weights, write_package
 from coreml_nets import embedder_net, manifest_of, messy_net
 from faceall.caffe import schema as caffe_schema
 from faceall.caffe.caffemodel import write_caffemodel
+from faceall.caffe.engines.openvino import import_openvino
 from faceall.caffe.net import Net
 from faceall.caffe.onnx import to_onnx
 from faceall.caffe.onnx_schema import messages as onnx_messages
 from faceall.caffe.prototxt import message_of, write_prototxt
 from faceall.caffe.shapes import infer_shapes
-from faceall.convert import ParityOptions, convert, translate
+from faceall.convert import ParityOptions, SourceOptions, convert, translate
 from faceall.convert.sources.tensorflow.savedmodel import SAVED_MODEL
 from faceall.convert.sources.tensorflow.schema import messages as source_messages
 from faceall.convert.targets.coreml import read_coreml
@@ -35,6 +38,9 @@ from faceall.convert.targets.onnx import onnx_bytes
 from faceall.convert.targets.savedmodel import Part, write_savedmodel
 from faceall.convert.tensorflow.schema import messages as tensorflow_messages
 from tensorflow_graphs import small_facenet
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "convert" / "sources"))
+from onnx_nets import NETS
 
 BYTES_SHARE = 0.5
 """The part of the cases whose bytes are damaged; in the others the message is whole, and hostile."""
@@ -272,9 +278,101 @@ class KerasFile(Format):
         return made.getvalue()
 
 
+class Exported(Format):
+    """An ONNX file of another program."""
+
+    name = "exported"
+
+    def write(self, folder: Path, chance: random.Random) -> Path:
+        path = folder / "net.onnx"
+        path.write_bytes(_spoilt(_exported(chance.choice(sorted(NETS))), onnx_messages()["ModelProto"], chance))
+        return path
+
+    def use(self, path: Path, engine: str | None) -> object:
+        return _converted(path, engine)
+
+
+class OpenvinoModel(Format):
+    name = "openvino"
+
+    def write(self, folder: Path, chance: random.Random) -> Path:
+        xml, weights = _openvino(chance.choice(sorted(NETS)))
+        if chance.random() < 0.3:
+            weights = damaged(weights, chance)
+        else:
+            xml = damaged(xml, chance) if chance.random() < BYTES_SHARE else _twisted_xml(xml, chance)
+        (folder / "net.xml").write_bytes(xml)
+        if chance.random() < 0.95:
+            (folder / "net.bin").write_bytes(weights)
+        return folder / "net.xml"
+
+    def use(self, path: Path, engine: str | None) -> object:
+        return _converted(path, engine)
+
+
+class TfliteFile(Format):
+    name = "tflite"
+
+    def write(self, folder: Path, chance: random.Random) -> Path:
+        with zipfile.ZipFile(_MADE.with_name("tflite_files.zip")) as archive:
+            names = sorted(name for name in archive.namelist() if name.endswith(".tflite"))
+            data = archive.read(chance.choice(names))
+        (folder / "net.tflite").write_bytes(damaged(data, chance))
+        return folder / "net.tflite"
+
+    def use(self, path: Path, engine: str | None) -> object:
+        return _converted(path, engine)
+
+
+def _converted(path: Path, engine: str | None) -> object:
+    """Convert an embedder whose input is known."""
+    reading = SourceOptions(channels="rgb", standardisation="unit", alignment="none")
+    return convert(path, path.with_name("made"), reading=reading, parity=ParityOptions(engine=engine))
+
+
+@cache
+def _exported(name: str) -> bytes:
+    return NETS[name]()
+
+
+@cache
+def _openvino(name: str) -> tuple[bytes, bytes]:
+    """The two files of a net."""
+    openvino = import_openvino()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "net.xml"
+        openvino.save_model(openvino.Core().read_model(_exported(name)), place, compress_to_fp16=False)
+        return place.read_bytes(), place.with_suffix(".bin").read_bytes()
+
+
+def _twisted_xml(xml: bytes, chance: random.Random) -> bytes:
+    """The layers with one to three attributes, dimensions or names changed."""
+    for _ in range(chance.randint(1, 3)):
+        places = list(re.finditer(rb'(?<=")[^"]*(?=")|(?<=<dim>)[^<]*', xml))
+        place = chance.choice(places)
+        value = str(chance.choice((*NUMBERS, "1,1,65536,65536", "u4", "Broadcast", "")))
+        xml = xml[: place.start()] + value.encode() + xml[place.end() :]
+    return xml
+
+
 _MADE = Path(__file__).parent.parent / "convert" / "sources" / "tensorflow_files.zip"
+
+SLOW = ("exported", "openvino", "tflite")
+"""Formats that a process of its own reads, about a second for each file."""
 
 FORMATS: dict[str, Format] = {
     made.name: made
-    for made in (FrozenGraph(), Prototxt(), Caffemodel(), Onnx(), Network(), Package(), SavedModelFolder(), KerasFile())
+    for made in (
+        FrozenGraph(),
+        Prototxt(),
+        Caffemodel(),
+        Onnx(),
+        Network(),
+        Package(),
+        SavedModelFolder(),
+        KerasFile(),
+        Exported(),
+        OpenvinoModel(),
+        TfliteFile(),
+    )
 }

@@ -31,8 +31,8 @@ class Verdict:
 
     outcome  "fine": there was a result; "refused": an error of faceall's own; "broke": anything else
     text     the refusal, or what broke
-    seconds  of the processor
-    memory   the largest amount that was held, in bytes
+    seconds  of the processor, with those of processes that it started
+    memory   the largest amount that it or a process that it started held, in bytes
     """
 
     outcome: Literal["fine", "refused", "broke"]
@@ -87,8 +87,9 @@ def _be_child(case: Callable[[], object], pipe: int) -> NoReturn:
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
         outcome, text = _outcome(case)
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        report = [outcome, text[:LONGEST], usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10]
+        usages = [resource.getrusage(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        seconds = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+        report = [outcome, text[:LONGEST], seconds, max(usage.ru_maxrss for usage in usages) << 10]
         os.write(pipe, json.dumps(report).encode())
     finally:
         os._exit(0)

@@ -27,15 +27,15 @@ CASES = int(variable("FACEALL_FUZZ_CASES", "60"))
 @pytest.mark.parametrize("name", sorted(fuzz_formats.FORMATS))
 def test_spoilt_files_are_read_or_refused_in_one_line(name: str) -> None:
     """Within 10 s and 2 GB each, never with a traceback, a crash or a hang."""
-    tests = Path(__file__).parent.parent
-    command = [sys.executable, str(Path(__file__).with_name("fuzz.py")), name, "--cases", str(CASES)]
+    tests, count = Path(__file__).parent.parent, CASES // 3 if name in fuzz_formats.SLOW else CASES
+    command = [sys.executable, str(Path(__file__).with_name("fuzz.py")), name, "--cases", str(count)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), *sys.path]), "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     _, cases, refused, read, broke, *_ = done.stdout.splitlines()[-1].strip("| ").split(" | ")
-    assert (int(cases), int(broke)) == (CASES, 0)
-    assert int(refused) + int(read) == CASES
-    assert int(refused) > CASES // 4
+    assert (int(cases), int(broke)) == (count, 0)
+    assert int(refused) + int(read) == count
+    assert int(refused) > count // 4
     assert int(read), "no file was read to its end: every refusal may have the same reason"
 
 

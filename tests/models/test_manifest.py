@@ -92,10 +92,10 @@ def test_parts_are_as_strict(part: str) -> None:
 
 def test_newer_is_told_from_damaged() -> None:
     """A higher schema says to upgrade, even if its fields are others; a wrong one says what was expected."""
-    with pytest.raises(ModelError, match="schema 4 is newer than this faceall, which knows 3: upgrade faceall"):
-        Manifest.from_json('{"schema": 4, "whatever": true}')
+    with pytest.raises(ModelError, match="schema 5 is newer than this faceall, which knows 4: upgrade faceall"):
+        Manifest.from_json('{"schema": 5, "whatever": true}')
     for schema in ("1", 0, None, True, 1.5):
-        with pytest.raises(ModelError, match=r"'schema' is .*, expected 1 to 3"):
+        with pytest.raises(ModelError, match=r"'schema' is .*, expected 1 to 4"):
             Manifest.from_json(changed(schema=schema))
 
 

@@ -96,7 +96,9 @@ def _verified(entry: ScannedFolder) -> Finding:
         entry.model.verify()
     except FaceallError as error:
         return Finding("model", False, str(error))
-    return Finding("model", True, f"{entry.model.name}, checksums correct, {entry.path}")
+    form = entry.model.manifest.net_file
+    runs = f"runs as {form} and cannot be converted, " if form else ""
+    return Finding("model", True, f"{entry.model.name}, {runs}checksums correct, {entry.path}")
 
 
 def _engine() -> Finding:

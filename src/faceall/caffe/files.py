@@ -11,10 +11,11 @@ from faceall.caffe.prototxt import read_prototxt, write_prototxt
 from faceall.errors import NetError, NetFormatError
 
 
-def read_net(prototxt: str | Path, caffemodel: str | Path | None = None) -> Net:
+def read_net(prototxt: str | Path, caffemodel: str | Path | None = None, *, image_size: int | None = None) -> Net:
     """Read the layers from `prototxt` and the weights, by the layers' names, from `caffemodel`.
 
-    Weights of layers that the prototxt does not have are left out, as Caffe does.
+    Weights of layers that the prototxt does not have are left out, as Caffe does. A net for training is reduced to the
+    one that Caffe runs in its test phase; `image_size` is the side of its images, if its data layer does not state it.
 
     Raises
     ------
@@ -22,7 +23,7 @@ def read_net(prototxt: str | Path, caffemodel: str | Path | None = None) -> Net:
         If one is missing or damaged. The message names the file.
     """
     try:
-        net = read_prototxt(Path(prototxt).read_text(encoding="utf-8"))
+        net = read_prototxt(Path(prototxt).read_text(encoding="utf-8"), image_size)
     except UnicodeDecodeError as error:
         raise NetFormatError(f"{prototxt}: not a readable prototxt: it is not text") from error
     except OSError as error:

@@ -8,6 +8,7 @@ from google.protobuf import text_format
 
 from faceall.caffe.net import Layer, Net, input_layer
 from faceall.caffe.schema import V1_TYPES, messages
+from faceall.caffe.training import data_inputs, layers_for_test, parse_prototxt
 from faceall.errors import NetFormatError, UnsupportedLayerError
 from faceall.protobuf import Message, from_dict, to_dict
 
@@ -16,20 +17,28 @@ _OWN_FIELDS = ("name", "type", "bottom", "top", "blobs")
 _OLD_SOLVER_FIELDS = ("blobs_lr", "weight_decay", "param")
 
 
-def read_prototxt(text: str) -> Net:
+def read_prototxt(text: str, image_size: int | None = None) -> Net:
     """Read a net from prototxt text; inputs given at the top of the file become Input layers.
+
+    A net for training is reduced to the one that Caffe runs in its test phase, without data and loss layers.
+
+    Parameters
+    ----------
+    text : str
+        The content of the file.
+    image_size : int, optional
+        Side of the images in pixels, for a data layer that does not state it.
 
     Raises
     ------
     NetFormatError
         If the text is not a prototxt. The message has line and column.
     """
-    message = messages()["NetParameter"]()
     try:
-        text_format.Parse(text, message)
+        message = parse_prototxt(text)
     except text_format.ParseError as error:
         raise NetFormatError(f"not a readable prototxt: {_shortened(error)}") from error
-    return net_of(message)
+    return net_of(message, image_size)
 
 
 def _shortened(error: Exception) -> str:
@@ -43,12 +52,12 @@ def write_prototxt(net: Net) -> str:
     return str(text_format.MessageToString(message_of(net)))
 
 
-def net_of(message: Message) -> Net:
+def net_of(message: Message, image_size: int | None = None) -> Net:
     """Return the layers of a NetParameter message (V1 or V2) as a net without weights."""
     check_names(message)
     layers = _top_level_inputs(message)
-    layers += [_layer(item) for item in message.layer if _runs_in_test(item)]
-    layers += [_old_layer(item) for item in message.layers if _runs_in_test(item)]
+    layers += [input_layer(blob, shape) for blob, shape in data_inputs(message, image_size).items()]
+    layers += [_layer(item) if isinstance(item.type, str) else _old_layer(item) for item in layers_for_test(message)]
     return Net(message.name, tuple(layers))
 
 
@@ -80,14 +89,6 @@ def _top_level_inputs(message: Message) -> list[Layer]:
     if len(shapes) != len(names):
         raise NetFormatError(f"net '{message.name}' names {len(names)} inputs but gives {len(shapes)} input shapes")
     return [input_layer(name, shape) for name, shape in zip(names, shapes, strict=True)]
-
-
-def _runs_in_test(item: Message) -> bool:
-    """Return whether Caffe would keep this layer in its test phase."""
-    test = messages()["NetState"]().phase  # TEST by default
-    if item.include:
-        return any(not rule.HasField("phase") or rule.phase == test for rule in item.include)
-    return not any(rule.HasField("phase") and rule.phase == test for rule in item.exclude)
 
 
 def _layer(item: Message) -> Layer:

@@ -62,7 +62,16 @@ _FRAME = {
         repeated NetStateRule include = 8
         repeated NetStateRule exclude = 9
         optional Phase phase = 10
-        repeated bool propagate_down = 11""",
+        repeated bool propagate_down = 11
+        optional TransformationParameter transform_param = 100""",
+    "TransformationParameter": """
+        optional float scale = 1 1
+        optional bool mirror = 2 false
+        optional uint32 crop_size = 3 0
+        optional string mean_file = 4
+        repeated float mean_value = 5
+        optional bool force_color = 6 false
+        optional bool force_gray = 7 false""",
     "V1LayerParameter": """
         enum V1LayerType = NONE 0, ACCURACY 1, BNLL 2, CONCAT 3, CONVOLUTION 4, DATA 5, DROPOUT 6, EUCLIDEAN_LOSS 7, \
 FLATTEN 8, HDF5_DATA 9, HDF5_OUTPUT 10, IM2COL 11, IMAGE_DATA 12, INFOGAIN_LOSS 13, INNER_PRODUCT 14, LRN 15, \
@@ -78,6 +87,7 @@ THRESHOLD 31, DUMMY_DATA 32, SLICE 33, MVN 34, ABSVAL 35, SILENCE 36, CONTRASTIV
         repeated float weight_decay = 8
         repeated NetStateRule include = 32
         repeated NetStateRule exclude = 33
+        optional TransformationParameter transform_param = 36
         repeated string param = 1001""",
     "NetParameter": """
         optional string name = 1

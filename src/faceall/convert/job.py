@@ -79,7 +79,7 @@ class Job:
         """
         if self._subject.file is None:
             return
-        wanted = _unit(run_source_file(self._subject.file, self._images))
+        wanted = _unit(run_source_file(self._subject.file, self._images, self._subject.file_output))
         vectors, engine = run_net(self.net, self._images, self._subject.outputs, engine=self._parity.engine)
         self._add_measured(_unit(vectors), wanted, "source", engine, reference="source")
 

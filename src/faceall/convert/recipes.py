@@ -7,14 +7,13 @@ assumption is reported, and what is still unknown is named.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from faceall.caffe.net import Net
 from faceall.caffe.shapes import infer_shapes
 from faceall.convert.options import SourceOptions, StandardisationName
-from faceall.convert.sources import Source
 from faceall.models import FACENET_CROP, Alignment, Standardisation
 from faceall.models.embedders import ARCFACE_PIXELS, RAW_PIXELS, AlignmentName, KnownEmbedder, recognise_embedder
 from faceall.models.manifest import Channels
@@ -85,6 +84,15 @@ class _Family:
     channels: Channels | None = None
 
 
+def assumptions_of(recipe: Recipe) -> dict[str, str]:
+    """Return the parts that are assumed without evidence, each with a sentence that names its option."""
+    rule: StandardisationName = next(
+        (name for name, known in STANDARDISATIONS.items() if known == recipe.standardisation), "fixed"
+    )
+    values = {"channels": recipe.channels, "standardisation": FORMULAS[rule], "alignment": recipe.alignment}
+    return {part: f"unknown file: assumed {part} {values[part]}; override with --{part}" for part in recipe.unknown}
+
+
 def alignment_of(name: AlignmentName, size: tuple[int, int]) -> Alignment:
     """Return the alignment of a name for an input of `size` (width, height)."""
     if name == "openvino":
@@ -96,15 +104,15 @@ def alignment_of(name: AlignmentName, size: tuple[int, int]) -> Alignment:
     return Alignment(template=points)
 
 
-def recipe_for(source: Source, net: Net, options: SourceOptions, size: int) -> Recipe:
+def recipe_for(digests: Iterable[str], net: Net | None, options: SourceOptions, size: int) -> Recipe:
     """Choose the input of an embedder.
 
     Parameters
     ----------
-    source : Source
-        The file that the net was read from.
-    net : Net
-        The net; its one input is (1, 3, H, W).
+    digests : iterable of str
+        The SHA-256 of every file that the net was read from.
+    net : Net or None
+        The net; its one input is (1, 3, H, W). None for a file that cannot be read as a net.
     options : SourceOptions
         What was chosen.
     size : int
@@ -115,8 +123,13 @@ def recipe_for(source: Source, net: Net, options: SourceOptions, size: int) -> R
     Recipe
         The input, with remarks and what is unknown.
     """
-    known = recognise_embedder(source.files_sha256.values())
-    found = _of_known(known) if known is not None else _of_family(net, size)
+    known = recognise_embedder(list(digests))
+    if known is not None:
+        found = _of_known(known)
+    elif net is not None:
+        found = _of_family(net, size)
+    else:
+        found = Recipe(alignment="arcface", unknown=("channels", "standardisation", "alignment"))
     chosen: dict[str, Any] = {}
     if options.channels is not None:
         chosen["channels"] = options.channels.upper()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,15 +10,18 @@ from faceall.caffe.files import read_net
 from faceall.caffe.net import Net
 from faceall.caffe.shapes import fit_weights, infer_shapes
 from faceall.convert.options import SourceOptions, StandardisationName
-from faceall.convert.passes.simplify import apply_batch_norm
-from faceall.convert.recipes import FORMULAS, STANDARDISATIONS, Recipe, recipe_for, standardises_itself
-from faceall.convert.sources import Source, open_source
+from faceall.convert.passes.simplify import apply_batch_norm, keep_output
+from faceall.convert.recipes import FORMULAS, STANDARDISATIONS, Recipe, assumptions_of, recipe_for, standardises_itself
+from faceall.convert.runnable import CLOSED_TARGETS, LARGEST_SIDE, RUNNABLE, choose_output, model_name
+from faceall.convert.sources import Source, SourceKind, open_source
 from faceall.convert.tensorflow.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation, translate
-from faceall.errors import ConvertError, ModelDamagedError, ModelError, NetError, UnsupportedGraphError
+from faceall.errors import ConvertError, FileOnlyError, ModelDamagedError, ModelError, NetError, UnsupportedGraphError
 from faceall.models import (
     CAFFEMODEL,
     FACENET_CROP,
     MANIFEST,
+    ONNX_FILE,
+    OPENVINO_FILES,
     PROTOTXT,
     KnownModel,
     Manifest,
@@ -27,11 +29,6 @@ from faceall.models import (
     Standardisation,
     recognise,
 )
-
-_RUNNABLE = ("onnx", "openvino", "tflite")
-"""The kinds of sources that OpenVINO runs."""
-
-_LARGEST_SIDE = 1024
 
 _NET_NAME = "embedder"
 """The name of an unknown graph's net in its files."""
@@ -60,6 +57,8 @@ class Subject:
         "alignment"), each with a sentence that says what is assumed.
     file : Path or None
         The file of another format that an embedder was read from and that OpenVINO can run.
+    file_output : int
+        The number of the embedding among the file's results.
     """
 
     net: Net
@@ -70,6 +69,7 @@ class Subject:
     remarks: tuple[str, ...] = ()
     assumptions: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
+    file_output: int = 0
 
 
 def open_subject(path: Path, options: SourceOptions) -> Subject:
@@ -101,11 +101,11 @@ def open_subject(path: Path, options: SourceOptions) -> Subject:
     if (folder := _model_folder(path)) is not None:
         _refuse_boundary(path, options)
         return _of_model_folder(path, folder, options)
-    source = open_source(path, output=options.output, signature=options.signature)
+    source = open_source(path, output=options.output, signature=options.signature, image_size=options.image_size)
     if options.signature is not None and source.kind != "savedmodel":
         raise ConvertError(f"{path}: --signature: a {source.kind} source has none, only a SavedModel has; leave it out")
     if source.net is not None:
-        _refuse_boundary(path, options)
+        _refuse_boundary(path, options, source.kind)
         return _of_net(source, source.net, options)
     return _of_graph(source, options)
 
@@ -117,7 +117,7 @@ def _model_folder(path: Path) -> ModelFolder | None:
         return None
     if path.is_dir():
         return ModelFolder.open(path)
-    if path.name not in (PROTOTXT, CAFFEMODEL):
+    if path.name not in (PROTOTXT, CAFFEMODEL, ONNX_FILE, *OPENVINO_FILES):
         return None
     try:
         model = ModelFolder.open(folder)
@@ -128,15 +128,16 @@ def _model_folder(path: Path) -> ModelFolder | None:
     return model if path.name in model.manifest.files else None
 
 
-def _refuse_boundary(path: Path, options: SourceOptions) -> None:
+def _refuse_boundary(path: Path, options: SourceOptions, kind: SourceKind | None = None) -> None:
     """Refuse options that name a part of a graph, for a source that is a net already."""
+    usable = ("--output-node", "--image-size") if kind in (*RUNNABLE, "caffe") else ()
     boundary = {
         "--input": options.input,
         "--output-node": options.output,
         "--image-size": options.image_size,
         "--signature": options.signature,
     }
-    if given := [option for option, value in boundary.items() if value is not None]:
+    if given := [option for option, value in boundary.items() if value is not None and option not in usable]:
         raise ConvertError(f"{path}: {' and '.join(given)}: only for TensorFlow graphs, this is a net already")
 
 
@@ -156,7 +157,7 @@ def _of_graph(source: Source, options: SourceOptions) -> Subject:
     rule, remarks = _standardisation(known, options.standardisation, size, standardises_itself(net))
     measured = known if known and known.standardisation == rule else None  # other pixels give other distances
     manifest = Manifest(
-        name=options.name or (known.model_name if known else _model_name(source.name, "facenet-")),
+        name=options.name or (known.model_name if known else model_name(source.name, "facenet-")),
         embedding_size=size,
         input_size=_input_size(path, net, INPUT_BLOB),
         standardisation=rule,
@@ -202,9 +203,27 @@ def _with_manifest(source: Source, given: Manifest, translation: Translation, op
 def _of_model_folder(path: Path, folder: ModelFolder, options: SourceOptions) -> Subject:
     """Read a model folder whose files match their checksums."""
     folder.verify()
+    if folder.net_file is not None:
+        return _of_net_file(path, folder, options)
     net = _checked(path, read_net(folder.prototxt, folder.caffemodel))
     manifest = _changed(folder.manifest, options)
     return Subject(apply_batch_norm(net, options.batch_norm), net, None, manifest, (manifest.output_blob,))
+
+
+def _of_net_file(path: Path, folder: ModelFolder, options: SourceOptions) -> Subject:
+    """Read a model folder whose net is in a file of another format; usually an operation prevents that."""
+    manifest, file = folder.manifest, folder.net_file
+    try:
+        source = open_source(str(file), image_size=manifest.input_size[0])
+    except FileOnlyError as error:
+        raise UnsupportedGraphError(
+            f"{path}: '{manifest.name}' runs as {manifest.net_file}; the targets {CLOSED_TARGETS} are closed to it: "
+            f"{error.reason}"
+        ) from error
+    output = manifest.output_blob
+    subject = _of_net(replace(source, manifest=None), source.net, replace(options, output=output))  # type: ignore[arg-type]
+    blobs = {"input_blob": subject.manifest.input_blob, "output_blob": subject.manifest.output_blob}
+    return replace(subject, manifest=replace(_changed(manifest, options), **blobs), remarks=(), assumptions={})
 
 
 def _changed(manifest: Manifest, options: SourceOptions) -> Manifest:
@@ -228,6 +247,7 @@ def _of_net(source: Source, net: Net, options: SourceOptions) -> Subject:
         raise ConvertError(f"{path}: the net has the inputs {', '.join(net.inputs) or 'none'}, expected one")
     net = _checked(path, net)
     (input_blob,) = net.inputs
+    net, place = _one_output(source, net, options)
     size = _vector_size(net, net.outputs[0]) if len(net.outputs) == 1 else None
     if source.manifest is not None:
         manifest = _changed(source.manifest, options)
@@ -235,10 +255,10 @@ def _of_net(source: Source, net: Net, options: SourceOptions) -> Subject:
             raise ConvertError(f"{path}: the net's output has {size} dimensions, its manifest says otherwise: damaged")
         return Subject(apply_batch_norm(net, options.batch_norm), net, None, manifest, net.outputs, source.remarks)
     input_size = _input_size(path, net, input_blob)
-    recipe = recipe_for(source, net, options, size) if size else Recipe()
+    recipe = recipe_for(source.files_sha256.values(), net, options, size) if size else Recipe()
     known = recipe.known
     manifest = Manifest(
-        name=options.name or (known.name if known else _model_name(source.name)),
+        name=options.name or (known.name if known else model_name(source.name)),
         kind="embedder" if size else "detector",
         embedding_size=size,
         input_size=input_size,
@@ -252,18 +272,27 @@ def _of_net(source: Source, net: Net, options: SourceOptions) -> Subject:
         licence=known.licence if known else "",
     )
     remarks = (*source.remarks, *recipe.remarks)
-    file = path if size and source.kind in _RUNNABLE else None
+    file = path if size and source.kind in RUNNABLE else None
     merged = apply_batch_norm(net, options.batch_norm)
-    return Subject(merged, net, None, manifest, net.outputs, remarks, _assumptions(recipe), file)
+    return Subject(merged, net, None, manifest, net.outputs, remarks, assumptions_of(recipe), file, place)
 
 
-def _assumptions(recipe: Recipe) -> dict[str, str]:
-    """Return the parts that are assumed without evidence, each with a sentence that names its option."""
-    rule: StandardisationName = next(
-        (name for name, known in STANDARDISATIONS.items() if known == recipe.standardisation), "fixed"
-    )
-    values = {"channels": recipe.channels, "standardisation": FORMULAS[rule], "alignment": recipe.alignment}
-    return {part: f"unknown file: assumed {part} {values[part]}; override with --{part}" for part in recipe.unknown}
+def _one_output(source: Source, net: Net, options: SourceOptions) -> tuple[Net, int]:
+    """Return a net with the one result that is the embedding, and its number; detectors stay as they are."""
+    if source.kind == "caffe" and options.output is not None:
+        if options.output not in {top for layer in net.layers for top in layer.tops}:
+            raise ConvertError(f"{source.path}: --output-node: the net has no blob '{options.output}'")
+        return keep_output(net, options.output), 0
+    if source.kind not in RUNNABLE or (len(net.outputs) == 1 and options.output is None):
+        return net, 0
+    shapes = infer_shapes(net)
+    try:
+        chosen = choose_output(source.path, {blob: shapes[blob] for blob in net.outputs}, options.output)
+    except ConvertError:
+        if options.output is not None:
+            raise
+        return net, 0  # a detector
+    return keep_output(net, chosen), net.outputs.index(chosen)
 
 
 def _checked(path: Path, net: Net) -> Net:
@@ -285,9 +314,9 @@ def _input_size(path: Path, net: Net, blob: str) -> tuple[int, int]:
     shape = net.inputs[blob]
     if len(shape) != 4 or shape[1] != 3:
         raise ConvertError(f"{path}: the net takes an input of shape {shape}, expected RGB images (1, 3, H, W)")
-    if max(shape) > _LARGEST_SIDE:
+    if max(shape) > LARGEST_SIDE:
         raise ConvertError(
-            f"{path}: the net takes images of {shape[3]}x{shape[2]}, at most {_LARGEST_SIDE} a side are supported"
+            f"{path}: the net takes images of {shape[3]}x{shape[2]}, at most {LARGEST_SIDE} a side are supported"
         )
     return shape[3], shape[2]
 
@@ -311,8 +340,3 @@ def _standardisation(
     whose = f"official {size}-dimensional FaceNet models" if size in (128, 512) else "the newer official FaceNet models"
     remark = f"unknown file: assumed {FORMULAS[guess]}, as {whose} have it; override with --standardisation {other}"
     return STANDARDISATIONS[guess], (remark,)
-
-
-def _model_name(name: str, prefix: str = "") -> str:
-    """Derive a valid model name from the source's."""
-    return f"{prefix}{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-._') or 'model'}"[:128]

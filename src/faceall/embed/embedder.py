@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from faceall.caffe.engines import CompiledNet, Precision, compile_cached, get_engine
-from faceall.caffe.files import read_net
-from faceall.caffe.net import Net
+from faceall.caffe.engines import CompiledNet, Precision, get_engine
 from faceall.embed.cutting import cut_faces
+from faceall.embed.nets import compile_model
 from faceall.embed.portrait import portraits
 from faceall.embed.precision import PrecisionChoice, choose_precision, supported_precisions
 from faceall.errors import ModelError, ModelNotFoundError, SettingError
@@ -206,18 +204,12 @@ class Embedder:
         return f"{self.model.fingerprint} {self.model.manifest.files.get(EIGHT_BIT)}"
 
     def _compiled(self, precision: Precision) -> CompiledNet:
-        output = self.model.manifest.output_blob
-        return compile_cached(get_engine(self._engine), self._identity, self._read_net, [output], precision)
+        return compile_model(self.model, get_engine(self._engine), precision=precision, identity=self._identity)
 
     def _samples(self) -> dict[str, Float32Array]:
         """Return standardised faces to measure precisions on."""
         manifest = self.model.manifest
         return {manifest.input_blob: self._blob(portraits(manifest.framing, manifest.input_size, BATCH))}
-
-    def _read_net(self) -> Net:
-        self.model.verify()
-        net = read_net(self.model.prototxt, self.model.caffemodel)
-        return replace(net, ranges=self.model.ranges)
 
 
 def _restored(path: Path, fingerprint: str, engine: str | None, precision: Precision) -> Embedder:

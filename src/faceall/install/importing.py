@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,10 @@ import numpy as np
 from faceall.caffe import get_engine, read_net
 from faceall.caffe.engines import has_eight_bit_products
 from faceall.convert import Conversion, ParityOptions, Reduction, SourceOptions, convert
+from faceall.embed.nets import compile_model
 from faceall.embed.quantisation import EightBitReport, add_eight_bit
-from faceall.errors import ConvertError, ModelError
+from faceall.errors import ConvertError, FileOnlyError, ModelError
+from faceall.install.as_file import closed, write_as_file
 from faceall.install.faces import PeopleFaces, bundled_faces
 from faceall.install.probing import ProbeReport, probe, require_decided, with_input
 from faceall.models import MANIFEST, ModelFolder, adopt, write_model_folder
@@ -38,12 +40,15 @@ class Imported:
         The inputs that were tried, if a part was unknown.
     eight_bit : EightBitReport or None
         The layers in 8 bits, if they were measured.
+    remarks : tuple of str
+        What was recognised for a model without a conversion, and which targets of a conversion are closed to it.
     """
 
     model: ModelFolder
     conversion: Conversion | None = None
     probe: ProbeReport | None = None
     eight_bit: EightBitReport | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def import_model(
@@ -58,6 +63,8 @@ def import_model(
     progress: Progress | None = None,
 ) -> Imported:
     """Install a model from a file or folder. If anything fails, nothing is installed.
+
+    An ONNX, OpenVINO or TFLite embedder with an operation that Caffe does not have is installed as its file, and runs.
 
     Parameters
     ----------
@@ -95,19 +102,25 @@ def import_model(
     with tempfile.TemporaryDirectory(prefix="faceall-") as name:
         scratch = Path(name)
         opened = unpack_graph(path, scratch) if path.suffix.lower() == ".zip" else path
-        conversion, tried = None, None
+        conversion, tried, remarks = None, None, ()
         if reading is None and parity is None and reduction is None and (opened / MANIFEST).is_file():
             model = ModelFolder.open(opened)
             model.verify()
         else:
-            target = scratch / "model"
-            conversion = convert(opened, target, reading=reading, parity=parity, reduction=reduction)
-            model = conversion.folder
-            if conversion.assumptions and model.manifest.kind == "embedder":
-                model, tried = _with_probed_input(model, conversion, faces or bundled_faces())
+            assumptions: Mapping[str, str]
+            try:
+                conversion = convert(opened, scratch / "model", reading=reading, parity=parity, reduction=reduction)
+                model, assumptions = conversion.folder, conversion.assumptions
+            except FileOnlyError as error:
+                if reduction is not None:
+                    raise
+                model, file = write_as_file(error, reading or SourceOptions(), scratch)
+                remarks, assumptions = (*file.remarks, closed(error, model)), file.assumptions
+            if assumptions and model.manifest.kind == "embedder":
+                model, tried = _with_probed_input(model, tuple(assumptions), faces or bundled_faces())
         _require_running(model)
         model, measured = _measured(model, eight_bit, scratch, progress)
-        return Imported(adopt(model, replace=replace), conversion, tried, measured)
+        return Imported(adopt(model, replace=replace), conversion, tried, measured, remarks)
 
 
 def unpack_graph(archive: Path, folder: Path) -> Path:
@@ -137,10 +150,10 @@ def _is_graph(name: str) -> bool:
 
 
 def _with_probed_input(
-    model: ModelFolder, conversion: Conversion, faces: PeopleFaces
+    model: ModelFolder, unknown: tuple[str, ...], faces: PeopleFaces
 ) -> tuple[ModelFolder, ProbeReport]:
     """Try the unknown parts of the input and write the best into the manifest."""
-    report = probe(model, tuple(conversion.assumptions), faces)
+    report = probe(model, unknown, faces)
     require_decided(report, model.manifest.source)
     best = report.best
     manifest = with_input(model.manifest, **best.parts)
@@ -152,8 +165,10 @@ def _require_running(model: ModelFolder) -> None:
     """Run the net once. Raise ModelError unless it gives finite values of the stated size."""
     manifest = model.manifest
     width, height = manifest.input_size
-    net = read_net(model.prototxt, model.caffemodel)
-    compiled = get_engine().compile(net, [manifest.output_blob])
+    if manifest.kind == "embedder":
+        compiled = compile_model(model, get_engine())
+    else:
+        compiled = get_engine().compile(read_net(model.prototxt, model.caffemodel), [manifest.output_blob])
     result = compiled({manifest.input_blob: np.zeros((1, 3, height, width), np.float32)})[manifest.output_blob]
     if not np.isfinite(result).all():
         raise ModelError(f"{manifest.name}: the net gives values that are not finite; it is not installed")
@@ -168,7 +183,13 @@ def _measured(
     model: ModelFolder, wanted: bool, scratch: Path, progress: Progress | None
 ) -> tuple[ModelFolder, EightBitReport | None]:
     """Measure the layers that can be computed in 8 bits, if that is wanted, possible and not known yet."""
-    if not wanted or model.manifest.kind != "embedder" or model.ranges or not has_eight_bit_products():
+    if (
+        not wanted
+        or model.manifest.kind != "embedder"
+        or model.net_file
+        or model.ranges
+        or not has_eight_bit_products()
+    ):
         return model, None
     contents: dict[str, bytes | Path] = {name: model.path / name for name in model.manifest.files}
     draft = write_model_folder(scratch / "measured", model.manifest, contents)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from faceall.caffe import get_engine, read_net
+from faceall.caffe import get_engine
 from faceall.convert.options import StandardisationName
 from faceall.convert.recipes import STANDARDISATIONS, Recipe
+from faceall.embed.nets import compile_model
 from faceall.errors import ConvertError
 from faceall.install.faces import PeopleFaces
 from faceall.models import Manifest, ModelFolder
@@ -108,7 +109,7 @@ def probe(model: ModelFolder, unknown: Sequence[str], faces: PeopleFaces) -> Pro
     """
     manifest = model.manifest
     choices = {"channels": ("RGB", "BGR"), "standardisation": _SCALES, "alignment": _ALIGNMENTS}
-    compiled = get_engine().compile(read_net(model.prototxt, model.caffemodel), [manifest.output_blob])
+    compiled = compile_model(model, get_engine())
     rows = []
     for values in product(*(choices[part] for part in unknown)):
         parts = dict(zip(unknown, values, strict=True))

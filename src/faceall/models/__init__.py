@@ -1,6 +1,7 @@
 """Model folders: find, write and verify models, and prepare their input.
 
-A model is a folder with model.prototxt and model.caffemodel (Caffe's formats) and manifest.json. Downloads are in
+A model is a folder with manifest.json and model.prototxt with model.caffemodel (Caffe's formats); an embedder that
+these cannot express has model.onnx, or OpenVINO's model.xml with model.bin. Downloads are in
 `faceall.models.fetch`, which is imported only when needed.
 """
 
@@ -12,6 +13,8 @@ from faceall.models.manifest import (
     CAFFEMODEL,
     EIGHT_BIT,
     MANIFEST,
+    ONNX_FILE,
+    OPENVINO_FILES,
     PROTOTXT,
     SCHEMA,
     Manifest,
@@ -39,6 +42,8 @@ __all__ = [
     "KNOWN_EMBEDDERS",
     "KNOWN_MODELS",
     "MANIFEST",
+    "ONNX_FILE",
+    "OPENVINO_FILES",
     "PROTOTXT",
     "SCHEMA",
     "TEMPLATES",

@@ -18,7 +18,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder with model.prototxt, model.caffemodel and manifest.json."""
+    """A folder with manifest.json and the net: model.prototxt with model.caffemodel, or `net_file`."""
 
     path: Path
     manifest: Manifest
@@ -68,6 +68,12 @@ class ModelFolder:
     def caffemodel(self) -> Path:
         """The path of the weights, in Caffe's binary format."""
         return self.path / CAFFEMODEL
+
+    @property
+    def net_file(self) -> Path | None:
+        """The path of the file that is run as it is, model.onnx or model.xml; None for a net in Caffe's formats."""
+        name = self.manifest.net_file
+        return None if name is None else self.path / name
 
     @property
     def ranges(self) -> dict[str, float]:
@@ -154,7 +160,8 @@ def write_model_folder(
     manifest : Manifest
         The model's description; its `files` are set from what is written.
     files : mapping of str to bytes or Path
-        File name -> contents, or the path of a file to copy. An embedder needs model.prototxt and model.caffemodel.
+        File name -> contents, or the path of a file to copy. An embedder needs model.prototxt and model.caffemodel, or
+        model.onnx, or model.xml and model.bin.
     replace_existing : bool
         Whether a model in `directory` may be replaced.
 

@@ -13,13 +13,17 @@ from faceall.errors import ModelError
 from faceall.models.alignment import Alignment
 from faceall.models.preparation import CropRule, Standardisation
 
-SCHEMA = 3
-"""The newest schema version of manifest.json. Version 2 adds `alignment`, version 3 `non_mated_scores`. A manifest is
-written in the oldest version that has its fields, which older releases can read."""
+SCHEMA = 4
+"""The newest schema version of manifest.json. Version 2 adds `alignment`, version 3 `non_mated_scores`, version 4
+embedders in other formats than Caffe's. A manifest is written in the oldest version that has what it needs, which older
+releases can read."""
 
 MANIFEST = "manifest.json"
 PROTOTXT = "model.prototxt"
 CAFFEMODEL = "model.caffemodel"
+ONNX_FILE = "model.onnx"
+OPENVINO_FILES = ("model.xml", "model.bin")
+"""The files of an embedder that Caffe's formats cannot express: ONNX, or OpenVINO's layers and weights."""
 EIGHT_BIT = "eight-bit.json"
 """The layers that can be computed in 8 bits; absent if they were not measured."""
 
@@ -195,10 +199,18 @@ class Manifest:
         """The alignment, or the crop rule of a model without one."""
         return self.alignment or self.crop or CropRule()
 
+    @property
+    def net_file(self) -> str | None:
+        """The name of the file that holds an embedder in another format than Caffe's; None for Caffe's."""
+        if self.kind != "embedder" or PROTOTXT in self.files:
+            return None
+        return next((name for name in (ONNX_FILE, OPENVINO_FILES[0]) if name in self.files), None)
+
     def to_json(self) -> str:
         """Return the text of manifest.json; `from_json` is the inverse."""
         older = 1 if self.alignment is None else 2
-        values: dict[str, Any] = {"schema": older if self.non_mated_scores is None else 3}
+        older = older if self.non_mated_scores is None else 3
+        values: dict[str, Any] = {"schema": older if self.net_file is None else 4}
         for entry in fields(self):
             value = getattr(self, entry.name)
             part = isinstance(value, Standardisation | CropRule | Alignment | NonMatedScores)
@@ -235,10 +247,18 @@ class Manifest:
         if values["crop"] is not None or values["alignment"] is None:
             values["crop"] = _part(CropRule, values["crop"], "crop")
         manifest = cls(**values)
-        needed = (PROTOTXT, CAFFEMODEL) if manifest.kind == "embedder" else ()
-        for name in needed:
+        for name in _needed(manifest):
             _check(name in manifest.files, "files", sorted(manifest.files), f"{name} among them")
         return manifest
+
+
+def _needed(manifest: Manifest) -> tuple[str, ...]:
+    """Return the names of the files that a model must have."""
+    if manifest.kind != "embedder":
+        return ()
+    if manifest.net_file is None:
+        return (PROTOTXT, CAFFEMODEL)
+    return OPENVINO_FILES if manifest.net_file in OPENVINO_FILES else (ONNX_FILE,)
 
 
 def _check_schema(schema: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from faceall.caffe import Net, get_engine, read_net, write_net
 from faceall.caffe.engines.openvino import import_openvino
 from faceall.convert import SourceOptions, convert
 from faceall.convert.sources import Source, open_source
-from faceall.errors import FaceallError
+from faceall.errors import ConvertError, FaceallError
 from faceall.types import Array, Float32Array
 
 TOLERANCE = 1e-5
@@ -138,13 +139,55 @@ def test_operations_without_a_counterpart_are_listed_at_once(tmp_path: Path) -> 
     assert "(Erf)" in text
 
 
-def test_an_open_image_size_is_assumed_and_said(tmp_path: Path) -> None:
-    """112 x 112, as most face embedders have it."""
+def test_an_open_image_size_is_asked_for(tmp_path: Path) -> None:
+    """One line names the option; with it the file is read."""
     net = Exporter(("batch", 3, "height", "width"))
     (tmp_path / "net.onnx").write_bytes(net.finish(net.node("GlobalAveragePool", [net.convolution("input.1", 4)])))
-    source, made = opened(tmp_path / "net.onnx")
-    assert list(made.inputs.values()) == [(1, 3, 112, 112)]
-    assert any("112x112" in remark for remark in source.remarks)
+    with pytest.raises(ConvertError, match=r"leaves the size of its images free: give it with --image-size N"):
+        open_source(tmp_path / "net.onnx")
+    made = open_source(tmp_path / "net.onnx", image_size=96).net
+    assert made is not None
+    assert list(made.inputs.values()) == [(1, 3, 96, 96)]
+
+
+def test_a_length_beside_the_embedding_is_left_out(tmp_path: Path) -> None:
+    """Some exports also return the length of the vector; two long vectors have to be chosen between by name."""
+    net = Exporter()
+    x = net.node("Flatten", [net.node("GlobalAveragePool", [net.convolution("input.1", 8)])], axis=1)
+    length, vector = net.gemm(x, 8, 1), net.gemm(x, 8, 16)
+    (tmp_path / "two.onnx").write_bytes(net.finish(length, vector))
+    reading = SourceOptions(channels="rgb", standardisation="fixed", alignment="none")
+    done = convert(tmp_path / "two.onnx", tmp_path / "two", reading=reading)
+    assert (done.manifest.kind, done.manifest.embedding_size, done.manifest.output_blob) == ("embedder", 16, "684")
+    net = Exporter(seed=1)
+    x = net.node("Flatten", [net.node("GlobalAveragePool", [net.convolution("input.1", 8)])], axis=1)
+    (tmp_path / "three.onnx").write_bytes(net.finish(net.gemm(x, 8, 16), net.gemm(x, 8, 24)))
+    chosen = replace(reading, output="684")
+    assert convert(tmp_path / "three.onnx", tmp_path / "three", reading=chosen).manifest.embedding_size == 24
+    with pytest.raises(ConvertError, match=r"--output-node: there is no result 'x'; the net has 683 .*, 684"):
+        convert(tmp_path / "three.onnx", tmp_path / "none", reading=replace(reading, output="x"))
+
+
+EXPECTED = {
+    "nodes": "nodes, at most 20,000 are read",
+    "value": "numbers, at most 134,217,728 are read",
+    "constant": "its constants are much larger than the file",
+}
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_files_that_grow_when_they_are_read_are_refused(tmp_path: Path, kind: str) -> None:
+    """A small file may ask for gigabytes: too many nodes, a huge image, a constant computed from a small one."""
+    net = Exporter((1, 3, 8, 8) if kind != "value" else (1, 3, 60_000, 60_000))
+    x = "input.1"
+    if kind == "nodes":
+        for _ in range(21_000):
+            x = net.node("Relu", [x])
+    elif kind == "constant":
+        large = net.graph.node("Expand", [net.graph.scalar(1.0), net.graph.integers(192, 1 << 17)])
+        x = net.node("MatMul", [net.node("Flatten", [x], axis=1), large])
+    (tmp_path / "net.onnx").write_bytes(net.finish(net.node("Relu", [x])))
+    assert EXPECTED[kind] in refusal(tmp_path / "net.onnx")
 
 
 def test_an_embedder_becomes_a_model_folder(tmp_path: Path) -> None:

@@ -149,6 +149,8 @@ def _install(
         )
     if done.conversion is not None:
         print_remarks(console, done.conversion)
+    for remark in done.remarks:
+        console.remark(shown(remark))
     if done.probe is not None:
         console.remark(done.probe.to_text())
     if done.eight_bit is not None:

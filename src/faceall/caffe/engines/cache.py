@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from faceall.caffe.engines.protocol import CompiledNet, Engine, Precision
+from faceall.caffe.engines.protocol import CompiledNet, Engine, FileEngine, NetFile, Precision
 from faceall.caffe.net import Net
 from faceall.errors import EngineError
 from faceall.files import replaced_file
@@ -53,7 +53,7 @@ class Storable(Protocol):
 
 
 def compile_cached(
-    engine: Engine, fingerprint: str, make: Callable[[], Net], outputs: Sequence[str], precision: Precision
+    engine: Engine, fingerprint: str, make: Callable[[], Net | NetFile], outputs: Sequence[str], precision: Precision
 ) -> CompiledNet:
     """Compile a net, or load it from the cache if it was compiled before.
 
@@ -61,11 +61,13 @@ def compile_cached(
     ----------
     fingerprint : str
         Names the content of the net: two nets with the same one are equal.
+    make : callable
+        Reads the net, or returns the file that the engine runs as it is.
     outputs : Sequence[str]
         The blobs that the compiled net gives.
     """
     if not isinstance(engine, Storable):
-        return engine.compile(make(), outputs, precision=precision)
+        return compile_net(engine, make(), outputs, precision)
     identity = "\n".join([__version__, fingerprint, engine.identity(precision), *outputs])
     file = cache_folder() / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.compiled"
     data = _read(file)
@@ -74,9 +76,24 @@ def compile_cached(
             return engine.restore(data, outputs, precision)
         except EngineError as error:
             _log.info("%s: %s", file, error)
-    compiled = engine.compile(make(), outputs, precision=precision)
+    compiled = compile_net(engine, make(), outputs, precision)
     _write(file, engine.export(compiled))
     return compiled
+
+
+def compile_net(engine: Engine, net: Net | NetFile, outputs: Sequence[str], precision: Precision) -> CompiledNet:
+    """Compile a net, or the file of a net that the engine runs as it is.
+
+    Raises
+    ------
+    EngineError
+        If the engine cannot run it.
+    """
+    if isinstance(net, Net):
+        return engine.compile(net, outputs, precision=precision)
+    if not isinstance(engine, FileEngine):
+        raise EngineError(f"{net.path}: the engine '{engine.name}' runs nets in Caffe's formats only; use openvino")
+    return engine.compile_file(net, precision=precision)
 
 
 def cache_folder() -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faceall.caffe.checks import checked_arrays, wanted_outputs
-from faceall.caffe.engines.protocol import Precision
+from faceall.caffe.engines.protocol import NetFile, Precision
 from faceall.caffe.net import Net
 from faceall.caffe.onnx import to_onnx
 from faceall.errors import EngineError
@@ -59,6 +59,16 @@ class OnnxruntimeEngine:
             raise EngineError(f"onnxruntime refuses the net '{name}': {' '.join(str(error).split())}") from error
         return _Compiled(session, outputs, self._errors)
 
+    def compile_file(self, file: NetFile, *, precision: Precision = "float32") -> _Compiled:
+        """Compile an ONNX file for `file.output` alone; always float32."""
+        if file.path.suffix != ".onnx":
+            raise EngineError(f"{file.path}: the engine 'onnxruntime' runs ONNX files only; use openvino")
+        try:
+            data = file.path.read_bytes()
+        except OSError as error:
+            raise EngineError(f"{file.path}: cannot be read ({error.strerror})") from error
+        return self.compile_onnx(data, [file.output], name=file.path.name, precision=precision)
+
 
 def _errors(runtime: Any) -> tuple[type[Exception], ...]:
     """Return the exceptions of onnxruntime, which have no common base of their own."""
@@ -73,14 +83,14 @@ class _Compiled:
         self._session = session
         self._errors = errors
         self._outputs = outputs
-        self._inputs = {
+        self.inputs = {
             entry.name: tuple(size if isinstance(size, int) else None for size in entry.shape)
             for entry in session.get_inputs()
         }
 
     @native_call
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
-        feeds = checked_arrays(self._inputs, inputs)
+        feeds = checked_arrays(self.inputs, inputs)
         try:
             results = self._session.run(list(self._outputs), feeds)
         except self._errors as error:

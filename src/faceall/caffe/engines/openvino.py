@@ -6,13 +6,14 @@ import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from faceall.caffe.checks import checked_arrays, wanted_outputs
-from faceall.caffe.engines.protocol import CompiledNet, Precision
+from faceall.caffe.engines.protocol import CompiledNet, NetFile, Precision
 from faceall.caffe.net import Net
 from faceall.caffe.onnx import to_onnx
 from faceall.errors import EngineError
@@ -84,6 +85,26 @@ class OpenvinoEngine:
             raise EngineError(f"OpenVINO refuses the net '{name}': {' '.join(str(error).split())}") from error
         return _Compiled(compiled, outputs, chosen)
 
+    @native_call
+    def compile_file(self, file: NetFile, *, precision: Precision = "float32") -> _Compiled:
+        """Compile an ONNX or OpenVINO file, which must have one input, for `file.output` alone."""
+        import openvino
+
+        chosen = _chosen(precision)
+        try:
+            with _loading:
+                if file.path.suffix == ".onnx":  # from memory, so that no other file is read
+                    model = self._core.read_model(file.path.read_bytes())
+                else:
+                    model = self._core.read_model(file.path, file.path.with_suffix(".bin"))
+                result = _result(model, file)
+                model = openvino.Model([result], model.get_parameters(), file.path.stem)
+                _free_batch(model)
+                compiled = self._core.compile_model(model, "CPU", properties(chosen))
+        except (RuntimeError, OSError) as error:
+            raise EngineError(f"{file.path}: OpenVINO refuses the net: {' '.join(str(error).split())[:300]}") from error
+        return _Compiled(compiled, [file.output], chosen)
+
     def identity(self, precision: Precision) -> str:
         """Return what a compiled net depends on besides the net itself."""
         import openvino
@@ -146,6 +167,37 @@ def processor_flags() -> frozenset[str]:
     return frozenset(lines[0].split(":")[1].split()) if lines else frozenset()
 
 
+def port_name(port: Any) -> str:
+    """Return the file's name of a value of a model."""
+    names = sorted(port.get_names(), key=lambda name: (len(name), name))
+    return str(names[0] if names else port.get_node().get_friendly_name())
+
+
+def _result(model: Any, file: NetFile) -> Any:
+    """Return the value of a model that has the wanted name."""
+    found = {port_name(node.input(0).get_source_output()): node for node in model.get_results()}
+    if file.output not in found:
+        raise EngineError(f"{file.path}: the net has no output '{file.output}'; it has {', '.join(found) or 'none'}")
+    return found[file.output]
+
+
+def _free_batch(model: Any) -> None:
+    """Let a model with one input take any number of images; one that does not allow it takes one at a time."""
+    if len(model.inputs) != 1:
+        raise EngineError(f"the net has {len(model.inputs)} inputs, expected one")
+    rest = [size.get_length() for size in list(model.inputs[0].get_partial_shape())[1:]]
+    model.reshape({model.inputs[0]: [1, *rest]})
+    expected = prod(size.get_length() for size in model.outputs[0].get_partial_shape())
+    try:
+        model.reshape({model.inputs[0]: [-1, *rest]})
+        first, *others = model.outputs[0].get_partial_shape()
+        free = first.is_dynamic and prod(size.get_length() for size in others) == expected
+    except RuntimeError:
+        free = False
+    if not free:
+        model.reshape({model.inputs[0]: [1, *rest]})
+
+
 class _Compiled:
     """A compiled net with as many inference requests as threads ever ran it at the same time."""
 
@@ -154,12 +206,12 @@ class _Compiled:
         self.inner = compiled
         self._outputs = outputs
         self._backing = backing  # memory that the compiled net lives in
-        self._inputs = {_name(entry): _sizes(entry) for entry in compiled.inputs}
+        self.inputs = {_name(entry): _sizes(entry) for entry in compiled.inputs}
         self._free: deque[Any] = deque()  # inference requests; of the net, as their end may not come with a thread's
 
     @native_call
     def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
-        feeds = checked_arrays(self._inputs, inputs)
+        feeds = checked_arrays(self.inputs, inputs)
         try:
             request = self._free.pop()
         except IndexError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from faceall.caffe.net import Net
@@ -35,6 +37,39 @@ class Engine(Protocol):
         self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32"
     ) -> CompiledNet:
         """Make `net` ready to give `outputs` (default: all blobs that no layer reads)."""
+
+
+@dataclass(frozen=True)
+class NetFile:
+    """A net that an engine runs as its file has it, because Caffe's formats cannot express it.
+
+    Attributes
+    ----------
+    path : Path
+        An ONNX file, or the .xml of an OpenVINO model with the .bin of the same name beside it.
+    output : str
+        The name of the result that is wanted.
+    """
+
+    path: Path
+    output: str
+
+
+class CompiledFile(_CompiledNet, Protocol):
+    """A compiled `NetFile`."""
+
+    inputs: Mapping[str, tuple[int | None, ...]]
+    """The shape of each input, None for any size."""
+
+
+@runtime_checkable
+class FileEngine(Protocol):
+    """An engine that also runs a `NetFile`."""
+
+    name: str
+
+    def compile_file(self, file: NetFile, *, precision: Precision = "float32") -> CompiledFile:
+        """Compile a net for any batch size, or, if it does not allow that, for one image."""
 
 
 @runtime_checkable

@@ -13,15 +13,17 @@ from faceall.errors import ConvertError
 from faceall.types import Float32Array
 
 
-def run_source_file(path: Path, images: Float32Array) -> Float32Array:
+def run_source_file(path: Path, images: Float32Array, output: int = 0) -> Float32Array:
     """Run an ONNX, OpenVINO IR or TFLite embedder in OpenVINO.
 
     Parameters
     ----------
     path : Path
-        The file; it has one input and its first output is the embedding.
+        The file; it has one input.
     images : (n, H, W, 3) float32
         Standardised images.
+    output : int
+        The number of the embedding among the file's results.
 
     Returns
     -------
@@ -41,11 +43,11 @@ def run_source_file(path: Path, images: Float32Array) -> Float32Array:
         feeds = images if last else channels_first(images)
         model.reshape({model.inputs[0]: [1, *feeds.shape[1:]]})
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        return np.stack([_first(compiled, feed[None]) for feed in feeds])
+        return np.stack([_vector(compiled, feed[None], output) for feed in feeds])
     except (RuntimeError, IndexError) as error:
         text = " ".join(str(error).split())[:200]
         raise ConvertError(f"{path}: OpenVINO cannot run it, so the net cannot be compared with it ({text})") from error
 
 
-def _first(compiled: Any, feed: Float32Array) -> Float32Array:
-    return np.array(compiled([feed])[0], np.float32).reshape(-1)
+def _vector(compiled: Any, feed: Float32Array, output: int) -> Float32Array:
+    return np.array(compiled([feed])[output], np.float32).reshape(-1)

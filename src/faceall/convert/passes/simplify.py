@@ -32,6 +32,24 @@ def apply_batch_norm(net: Net, style: BatchNormStyle) -> Net:
     raise ValueError(f"unknown batch norm style '{style}'; known: fold, keep")
 
 
+def keep_output(net: Net, blob: str) -> Net:
+    """Drop the layers that a blob does not depend on.
+
+    Before   x -> a -> first result, x -> b -> second result
+    After    x -> a -> first result
+    """
+    needed, kept = {blob}, []
+    for layer in reversed(net.layers):
+        if needed & set(layer.tops) or layer.type == "Input":
+            needed.update(layer.bottoms)
+            kept.append(layer)
+    names = {layer.name for layer in kept}
+    weights = {key: array for key, array in net.weights.items() if key.rpartition("/")[0] in names}
+    unread = [top for layer in kept for top in layer.tops if top not in needed and layer.type != "Input"]
+    silence = [Layer(f"{top}_unused", "Silence", (top,), ()) for top in unread]
+    return replace(net, layers=(*reversed(kept), *silence), weights=weights)
+
+
 def merge_batch_norm(net: Net) -> Net:
     """Replace each normalisation by one Scale.
 

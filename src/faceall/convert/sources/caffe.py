@@ -12,17 +12,16 @@ from faceall.convert.sources.source import Source, digests
 from faceall.convert.sources.tensorflow.tensor_bundle import read_bytes
 from faceall.errors import NetError, NetFormatError
 
-_TRAINING = ("train", "solver")
-
 
 def caffe_files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the prototxts, without those for training, and the caffemodels in `folder`."""
-    prototxts = [file for file in sorted(folder.glob("*.prototxt")) if not any(w in file.name for w in _TRAINING)]
+    """Return the prototxts, without those for training if there are others, and the caffemodels in `folder`."""
+    named = [file for file in sorted(folder.glob("*.prototxt")) if "solver" not in file.name]
+    prototxts = [file for file in named if "train" not in file.name] or named
     return prototxts, sorted(folder.glob("*.caffemodel"))
 
 
-def open_caffe_folder(folder: Path) -> Source:
-    """Read the only net in `folder`.
+def open_caffe_folder(folder: Path, image_size: int | None = None) -> Source:
+    """Read the only net in `folder`; `image_size` as in `open_prototxt`.
 
     Raises
     ------
@@ -31,15 +30,17 @@ def open_caffe_folder(folder: Path) -> Source:
     """
     prototxts, caffemodels = caffe_files(folder)
     if len(prototxts) == 1 and len(caffemodels) == 1:
-        return _source(folder, folder.name, prototxts[0], caffemodels[0])
+        return _source(folder, folder.name, prototxts[0], caffemodels[0], image_size)
     names = ", ".join(file.name for file in [*prototxts, *caffemodels][:6])
     raise NetFormatError(
         f"{folder}: expected one prototxt and one caffemodel, found {names or 'neither'}; give the path of one file"
     )
 
 
-def open_prototxt(path: Path) -> Source:
+def open_prototxt(path: Path, image_size: int | None = None) -> Source:
     """Read a net from its prototxt; the caffemodel of the same name, or the only one beside it, has the weights.
+
+    `image_size` is the side of the images, for a net for training whose data layer does not state it.
 
     Raises
     ------
@@ -50,18 +51,18 @@ def open_prototxt(path: Path) -> Source:
     others = caffe_files(path.parent)[1]
     if not beside.is_file() and len(others) != 1:
         raise NetFormatError(f"{path}: the weights are absent: there is no {beside.name} beside it")
-    return _source(path, path.stem, path, beside if beside.is_file() else others[0])
+    return _source(path, path.stem, path, beside if beside.is_file() else others[0], image_size)
 
 
-def open_caffemodel(path: Path) -> Source:
+def open_caffemodel(path: Path, image_size: int | None = None) -> Source:
     """Read a net from its caffemodel; the prototxt of the same name beside it wins over the layers in the file."""
     beside = path.with_suffix(".prototxt")
-    return _source(path, path.stem, beside if beside.is_file() else None, path)
+    return _source(path, path.stem, beside if beside.is_file() else None, path, image_size)
 
 
-def _source(path: Path, name: str, prototxt: Path | None, caffemodel: Path) -> Source:
+def _source(path: Path, name: str, prototxt: Path | None, caffemodel: Path, image_size: int | None = None) -> Source:
     if prototxt is not None:
-        net = read_net(prototxt, caffemodel)
+        net = read_net(prototxt, caffemodel, image_size=image_size)
         _refuse_lack(prototxt, net)
         return Source("caffe", path, name, net=net, files_sha256=digests([prototxt, caffemodel]))
     try:

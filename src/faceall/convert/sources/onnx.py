@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from faceall.caffe.net import Net
 from faceall.caffe.onnx_schema import messages
 from faceall.caffe.prototxt import message_of
-from faceall.convert.sources.onnx_graph import GraphReader
+from faceall.convert.sources.onnx_graph import FREE_SIZE, GraphReader
 from faceall.convert.sources.onnx_operations import NODES
 from faceall.convert.sources.openvino import open_openvino
 from faceall.convert.sources.source import MANIFEST_KEY, Source, digests, read_note
@@ -34,8 +34,15 @@ _METADATA = {
 _DAMAGE = (KeyError, IndexError, ValueError, TypeError, OverflowError)
 
 
-def open_onnx(path: Path) -> Source:
+def open_onnx(path: Path, image_size: int | None = None) -> Source:
     """Read the net in an ONNX file: one that faceall wrote directly, any other through OpenVINO.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    image_size : int, optional
+        Side of the images in pixels, for a file of another program that leaves it free.
 
     Raises
     ------
@@ -46,11 +53,11 @@ def open_onnx(path: Path) -> Source:
     """
     data = read_bytes(path)
     if _PRODUCER not in data[:64]:
-        return open_openvino(path, "onnx")
+        return open_openvino(path, "onnx", image_size)
     try:
         source = Source("onnx", path, path.stem, net=_own_net(path, data), files_sha256=digests([path]))
     except UnsupportedGraphError:  # a Normalize or a pool that rounds up, which are several nodes in ONNX
-        source = open_openvino(path, "onnx")
+        source = open_openvino(path, "onnx", image_size or FREE_SIZE)
     try:
         return replace(source, manifest=_manifest(data, source.net))
     except (ModelError, DecodeError, *_DAMAGE) as error:

@@ -35,7 +35,9 @@ _KNOWN_ELSE = {
 }
 
 
-def open_source(path: str | Path, *, output: str | None = None, signature: str | None = None) -> Source:
+def open_source(
+    path: str | Path, *, output: str | None = None, signature: str | None = None, image_size: int | None = None
+) -> Source:
     """Open a net from a file or a folder, in any of the formats of `ACCEPTED`.
 
     Parameters
@@ -44,19 +46,21 @@ def open_source(path: str | Path, *, output: str | None = None, signature: str |
         The tensor that will be read, where it is not the usual one: its variables are read.
     signature : str, optional
         The signature of a SavedModel that has several.
+    image_size : int, optional
+        Side of the images in pixels, for an ONNX, OpenVINO, TFLite or training file that leaves it free.
 
     Raises
     ------
     NetFormatError
         If it is damaged or not a net. The message says what is accepted.
     ConvertError
-        If it is a net that cannot be converted;.
+        If it is a net that cannot be converted, or leaves the size of its images free and none is given.
     MissingDependencyError
         Without h5py for Keras files.
     """
     path = Path(path)
     if path.is_dir():
-        return _open_folder(path, output, signature)
+        return _open_folder(path, output, signature, image_size)
     if not path.exists():
         if is_checkpoint(path):
             return open_checkpoint(path, output=output)
@@ -65,10 +69,10 @@ def open_source(path: str | Path, *, output: str | None = None, signature: str |
         return open_savedmodel(path.parent, output=output, signature=signature)
     if ".data-" in path.name or _is_index(path) or _meta_graph(path):
         return open_checkpoint(path, output=output)
-    return _opener(path)(path)
+    return _opener(path, image_size)(path)
 
 
-def _open_folder(folder: Path, output: str | None, signature: str | None) -> Source:
+def _open_folder(folder: Path, output: str | None, signature: str | None, image_size: int | None) -> Source:
     if (folder / SAVED_MODEL).is_file():
         return open_savedmodel(folder, output=output, signature=signature)
     if versions := _versions(folder):
@@ -76,10 +80,10 @@ def _open_folder(folder: Path, output: str | None, signature: str | None) -> Sou
     if is_checkpoint(folder):
         return open_checkpoint(folder, output=output)
     if any(caffe_files(folder)):
-        return open_caffe_folder(folder)
+        return open_caffe_folder(folder, image_size)
     files = [file for suffix in _SUFFIXES for file in sorted(folder.glob(suffix))]
     if len(files) == 1:
-        return open_source(files[0], output=output)
+        return open_source(files[0], output=output, image_size=image_size)
     found = ", ".join(file.name for file in files[:6]) or "no net"
     hint = "give the path of one" if files else f"expected {ACCEPTED}"
     raise NetFormatError(f"{folder}: the folder holds {found}; {hint}")
@@ -98,7 +102,7 @@ def _open_version(folder: Path, versions: list[Path], output: str | None, signat
     return replace(source, path=folder, name=folder.name or source.name, remarks=(*remarks, *source.remarks))
 
 
-def _opener(path: Path) -> Callable[[Path], Source]:
+def _opener(path: Path, image_size: int | None) -> Callable[[Path], Source]:
     """Return the reader of a file, chosen by its first bytes and its fields."""
     start = _start(path)
     if not start:
@@ -109,16 +113,16 @@ def _opener(path: Path) -> Callable[[Path], Source]:
         if start.startswith(magic):
             raise NetFormatError(f"{path}: this is {what}; expected {ACCEPTED}")
     if start[4:8] == b"TFL3":
-        return partial(open_openvino, kind="tflite")
+        return partial(open_openvino, kind="tflite", image_size=image_size)
     if _is_text(start):
-        return _text_opener(path, start)
+        return _text_opener(path, start, image_size)
     fields = _fields(path)
     if path.suffix == ".bin" and path.with_suffix(".xml").is_file():
-        return _open_weights
+        return partial(_open_weights, image_size=image_size)
     if path.suffix == ".onnx" or ((1, 0) in fields and (7, 2) in fields and (1, 2) not in fields):
-        return open_onnx
+        return partial(open_onnx, image_size=image_size)
     if (100, 2) in fields or path.suffix == ".caffemodel":
-        return open_caffemodel
+        return partial(open_caffemodel, image_size=image_size)
     if (1, 2) in fields or path.suffix == ".pb":
         return _open_frozen
     suffixes: dict[str, Callable[[Path], Source]] = {".keras": open_keras, ".h5": open_keras, ".hdf5": open_keras}
@@ -127,9 +131,9 @@ def _opener(path: Path) -> Callable[[Path], Source]:
     raise NetFormatError(f"{path}: no net, or a damaged one; expected {ACCEPTED}")
 
 
-def _open_weights(path: Path) -> Source:
+def _open_weights(path: Path, image_size: int | None) -> Source:
     """Open an OpenVINO model by its file of weights."""
-    return open_source(path.with_suffix(".xml"))
+    return open_source(path.with_suffix(".xml"), image_size=image_size)
 
 
 def _open_frozen(path: Path) -> Source:
@@ -137,11 +141,11 @@ def _open_frozen(path: Path) -> Source:
     return Source("frozen graph", path, path.stem, graph, files_sha256=digests([path]))
 
 
-def _text_opener(path: Path, start: bytes) -> Callable[[Path], Source]:
+def _text_opener(path: Path, start: bytes, image_size: int | None) -> Callable[[Path], Source]:
     if path.suffix == ".prototxt" or re.search(rb"^\s*(layers?|input)\s*[:{]", start, re.MULTILINE):
-        return open_prototxt
+        return partial(open_prototxt, image_size=image_size)
     if re.match(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<net\b", start, re.DOTALL):
-        return partial(open_openvino, kind="openvino")
+        return partial(open_openvino, kind="openvino", image_size=image_size)
     if b"node {" in start or b"node{" in start:
         return _open_frozen  # says that it wants the binary form
     raise NetFormatError(f"{path}: this is a text that is no prototxt; expected {ACCEPTED}")

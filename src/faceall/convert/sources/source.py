@@ -15,6 +15,9 @@ from faceall.convert.tensorflow.simplify import bind
 from faceall.errors import ModelError, NetFormatError, UnsupportedGraphError
 from faceall.models import CAFFEMODEL, PROTOTXT, Manifest, sha256_of
 
+FileKind: TypeAlias = Literal["onnx", "openvino", "tflite"]
+"""The kinds of sources that OpenVINO runs."""
+
 SourceKind: TypeAlias = Literal[
     "frozen graph", "checkpoint", "variables", "savedmodel", "keras", "caffe", "onnx", "openvino", "tflite"
 ]

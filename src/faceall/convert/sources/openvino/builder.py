@@ -15,6 +15,10 @@ from faceall.types import Array, Float32Array
 
 Shape = tuple[int, ...]
 
+_SPARE = 1 << 25
+_GROWTH = 4
+"""Weights may have 32 million numbers, and 4 times those of the file's constants."""
+
 
 class CannotReadError(Exception):
     """One operation has no counterpart in Caffe; the message says why. The reader collects these."""
@@ -95,9 +99,12 @@ class Builder:
     shapes: dict[str, Shape] = field(default_factory=dict)
     readers: dict[str, int] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
+    spent: int = 0
 
     def __post_init__(self) -> None:
         self.constants = dict(self.graph.constants)
+        self.allowed = _SPARE + _GROWTH * sum(array.size for array in self.constants.values())
 
     def declare_input(self, value: str, name: str, shape: Shape, order: tuple[int, ...]) -> None:
         """Declare an input blob of `shape` (N, C, H, W); `value` is it with its axes in `order`."""
@@ -110,9 +117,10 @@ class Builder:
     def unused(self, name: str) -> str:
         """Return `name` as the name of a layer, with a number if another layer has it."""
         plain = re.sub(r"[^\w./:-]+", "_", name).strip("_") or "layer"
-        result, number = plain, 2
+        result = plain
         while result in self.layers or result in self.reserved:
-            result, number = f"{plain}_{number}", number + 1
+            number = self.numbers[plain] = self.numbers.get(plain, 1) + 1  # goes on, as thousands may have one name
+            result = f"{plain}_{number}"
         return result
 
     def constant(self, value: str, what: str = "operand") -> Array:
@@ -183,6 +191,9 @@ class Builder:
     ) -> str:
         """Append a layer; return its output blob of `shape`, which has the layer's name."""
         name = self.unused(name)
+        self.spent += sum(array.size for array in weights)
+        if self.spent > self.allowed:
+            raise CannotReadError(f"the weights have more than {self.allowed:,} numbers, far more than the file")
         layer = Layer(name, kind, tuple(bottoms), (name,))
         self.layers[name] = layer.with_options(options) if options else layer
         self.weights[name] = [np.asarray(array, np.float64) for array in weights]

@@ -21,7 +21,7 @@ from faceall.errors import NetFormatError
 from faceall.types import Array
 
 SIDE = 112
-"""Height and width of an input whose size the file leaves free, as most face embedders have it."""
+"""Height and width for which a file with a free image size is read if none is given, as most embedders have it."""
 
 _WORKER = "faceall.convert.sources.openvino.worker"
 _SECONDS = 10
@@ -78,7 +78,7 @@ class OpenvinoGraph:
     inputs, outputs : mapping of str to str
         Value -> the file's name for it.
     free_size : bool
-        Whether the file leaves the height or width of an input free; they are `SIDE` here.
+        Whether the file leaves the height or width of an input free; they are as given to `read_graph` here.
     """
 
     nodes: tuple[Node, ...]
@@ -100,8 +100,15 @@ class OpenvinoGraph:
         return {f"{node.key}:{port}": shape for node in self.nodes for port, shape in enumerate(node.shapes)}
 
 
-def read_graph(path: Path) -> OpenvinoGraph:
+def read_graph(path: Path, side: int = SIDE) -> OpenvinoGraph:
     """Read an ONNX, OpenVINO IR (.xml) or TFLite file in a child process of limited time and memory.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    side : int
+        Height and width of an input whose size the file leaves free.
 
     Raises
     ------
@@ -110,7 +117,7 @@ def read_graph(path: Path) -> OpenvinoGraph:
     """
     with tempfile.TemporaryDirectory(prefix="faceall-") as folder:
         result = Path(folder) / "graph.npz"
-        _run_worker(path, result)
+        _run_worker(path, result, side)
         try:
             with np.load(result, allow_pickle=False) as archive:
                 return _parsed(json.loads(archive["graph"].tobytes()), archive)
@@ -118,12 +125,12 @@ def read_graph(path: Path) -> OpenvinoGraph:
             raise NetFormatError(f"{path}: OpenVINO's graph of the file is incomplete: damaged") from error
 
 
-def _run_worker(path: Path, result: Path) -> None:
+def _run_worker(path: Path, result: Path, side: int) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
     seconds = (
         _SECONDS + sum(file.stat().st_size for file in (path, path.with_suffix(".bin")) if file.is_file()) // _SLOWEST
     )
-    command = [sys.executable, "-m", _WORKER, str(path.resolve()), str(result), str(seconds), str(SIDE)]
+    command = [sys.executable, "-m", _WORKER, str(path.resolve()), str(result), str(seconds), str(side)]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_WAIT + 10 * seconds, check=False)
     except subprocess.TimeoutExpired as error:

@@ -14,8 +14,8 @@ from faceall.convert.sources.openvino.builder import Builder, CannotReadError
 from faceall.convert.sources.openvino.graph import SIDE, Node, OpenvinoGraph, read_graph
 from faceall.convert.sources.openvino.lengths import LENGTHS
 from faceall.convert.sources.openvino.products import PRODUCTS
-from faceall.convert.sources.source import Source, SourceKind, digests
-from faceall.errors import NetError, NetFormatError, UnsupportedGraphError
+from faceall.convert.sources.source import FileKind, Source, digests
+from faceall.errors import ConvertError, FileOnlyError, NetError, NetFormatError, UnsupportedGraphError
 
 OPERATIONS: Mapping[str, Writer] = {**ACTIVATIONS, **ARITHMETIC, **ARRANGEMENT, **LENGTHS, **PRODUCTS}
 """Every operation of OpenVINO that can be translated."""
@@ -23,7 +23,7 @@ OPERATIONS: Mapping[str, Writer] = {**ACTIVATIONS, **ARITHMETIC, **ARRANGEMENT, 
 _DAMAGE = (ArithmeticError, LookupError, TypeError, ValueError, StopIteration)
 
 
-def open_openvino(path: Path, kind: SourceKind) -> Source:
+def open_openvino(path: Path, kind: FileKind, image_size: int | None = None) -> Source:
     """Read an ONNX, OpenVINO IR (.xml with its .bin) or TFLite file through OpenVINO.
 
     Parameters
@@ -32,30 +32,45 @@ def open_openvino(path: Path, kind: SourceKind) -> Source:
         The file.
     kind : str
         The format, as in `Source.kind`.
+    image_size : int, optional
+        Side of the images in pixels, for a file that leaves it free.
 
     Raises
     ------
     NetFormatError
         If the file is damaged or OpenVINO cannot read it.
-    UnsupportedGraphError
+    FileOnlyError
         If an operation has no counterpart in Caffe. The message lists them.
+    ConvertError
+        If the file leaves the size of its images free and none is given.
     """
-    graph = read_graph(path)
+    graph = read_graph(path, image_size or SIDE)
     if not graph.inputs or not graph.outputs:
         raise NetFormatError(f"{path}: the file holds no net: it has no input or no output")
+    require_size(path, graph, image_size)
     try:
         net = translate(graph, path.stem)
         net = fit_weights(net)
     except UnsupportedGraphError as error:
-        raise UnsupportedGraphError(f"{path}: {error}") from error
+        raise FileOnlyError(path, kind, str(error)) from error
     except (NetError, *_DAMAGE) as error:
         raise NetFormatError(f"{path}: the graph of the file is damaged: {str(error).splitlines()[0][:160]}") from error
-    remarks: tuple[str, ...] = ()
-    if graph.free_size:
-        remarks = (f"the file leaves the image size open: {SIDE}x{SIDE} is assumed",)
+    return Source(kind, path, path.stem, net=net, files_sha256=digests(files_of(path, kind)))
+
+
+def files_of(path: Path, kind: FileKind) -> list[Path]:
+    """Return the files of a source: an OpenVINO model may have its weights in a .bin."""
     weights = path.with_suffix(".bin")
-    files = [path, weights] if kind == "openvino" and weights.is_file() else [path]
-    return Source(kind, path, path.stem, net=net, remarks=remarks, files_sha256=digests(files))
+    return [path, weights] if kind == "openvino" and weights.is_file() else [path]
+
+
+def require_size(path: Path, graph: OpenvinoGraph, image_size: int | None) -> None:
+    """Raise ConvertError if a file leaves the size of its images free and none is given."""
+    if graph.free_size and image_size is None:
+        raise ConvertError(
+            f"{path}: the file leaves the size of its images free: give it with --image-size N ({SIDE} for most face "
+            "embedders)"
+        )
 
 
 def translate(graph: OpenvinoGraph, name: str) -> Net:

@@ -2,7 +2,7 @@
 
 python -m faceall.convert.sources.openvino.worker FILE RESULT SECONDS SIDE
 
-The process ends itself after SECONDS of CPU time or above 3 GB. A free batch size becomes 1, a free height or width
+The process ends itself after SECONDS of CPU time or above 2 GB. A free batch size becomes 1, a free height or width
 SIDE. The result holds the constants "0", "1", ... and "graph", JSON with the nodes in their order of execution. A
 damaged file ends the process with one line on stderr.
 """
@@ -10,17 +10,28 @@ damaged file ends the process with one line on stderr.
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
+import time
+from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from faceall.caffe.engines.openvino import import_openvino
+from faceall.caffe.engines.openvino import import_openvino, port_name
 
-_MEMORY = 3 << 30
-_MOST_NODES = 50_000
-_LARGEST = 1 << 30
+_MEMORY = 2 << 30
+_MOST_NODES = 20_000
+_MOST_NUMBERS = 1 << 24
+"""The most numbers that a value has, for one image: what is derived from a value may have as many weights."""
+_MOST_CONSTANT_NUMBERS = 1 << 27
+"""The same for values that may turn out to be constants, whose total size is limited separately."""
+_SPARE = 64 << 20
+_GROWTH = 8
+"""Constants may have 64 MB, and 8 times the size of the file, whose weights may be bytes or half precision."""
 
 
 def _limit(seconds: int) -> None:
@@ -30,12 +41,24 @@ def _limit(seconds: int) -> None:
     import resource
 
     limits = {resource.RLIMIT_CPU: seconds}
-    if sys.platform != "darwin":  # which refuses any limit of addresses
+    if sys.platform == "darwin":  # refuses any limit of addresses
+        threading.Thread(target=_watch_memory, daemon=True).start()
+    else:
         limits[resource.RLIMIT_AS] = _MEMORY
     for kind, most in limits.items():
         soft, hard = resource.getrlimit(kind)
         stricter = [number for number in (soft, hard, most) if number != resource.RLIM_INFINITY]
         resource.setrlimit(kind, (min(stricter), hard))
+
+
+def _watch_memory() -> None:
+    """End the process when it has held too much memory; `ru_maxrss` is in bytes on macOS."""
+    import resource
+
+    while resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < _MEMORY:
+        time.sleep(0.02)
+    os.write(2, b"MemoryError: it takes more than 2 GB\n")
+    os._exit(1)
 
 
 def _sizes(shape: Any) -> list[int]:
@@ -69,11 +92,31 @@ def _attributes(node: Any) -> dict[str, Any]:
     }
 
 
-def _constant(node: Any) -> npt.NDArray[Any]:
-    array = node.get_data() if hasattr(node, "get_data") else node.data
-    if array.nbytes > _LARGEST:
-        raise ValueError(f"a constant has {array.nbytes} bytes")
-    return np.array(array)
+class _Constants:
+    """The constants of a graph, within a limit for all of them that follows from the size of the file.
+
+    OpenVINO computes what depends on constants alone, so a file of 100 bytes may have constants of many gigabytes.
+    """
+
+    def __init__(self, source: str) -> None:
+        files = [file for file in (Path(source), Path(source).with_suffix(".bin")) if file.is_file()]
+        self._left = _SPARE + _GROWTH * sum(file.stat().st_size for file in files)
+        self.arrays: dict[str, npt.NDArray[Any]] = {}
+
+    def add(self, key: str, node: Any) -> None:
+        """Copy a constant."""
+        array = node.get_data() if hasattr(node, "get_data") else node.data
+        self._left -= array.nbytes
+        if self._left < 0:
+            raise ValueError("its constants are much larger than the file")
+        self.arrays[key] = np.array(array)
+
+
+def _require_small(node: Any, shapes: list[list[int]], most: int = _MOST_NUMBERS) -> None:
+    """Refuse a value that is too large to compute with; constants have a limit of their own."""
+    largest = max((prod(shape) for shape in shapes), default=0)
+    if largest > most and node.get_type_name() != "Constant":
+        raise ValueError(f"'{node.get_friendly_name()[:80]}' has {largest:,} numbers, at most {most:,} are read")
 
 
 def read(source: str, side: int) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -89,13 +132,16 @@ def read(source: str, side: int) -> tuple[dict[str, Any], dict[str, npt.NDArray[
 
     model = openvino.Core().read_model(source)
     free = _fix_sizes(model, side)
+    operations = model.get_ordered_ops()
+    for node in operations:
+        _require_small(node, [_sizes(port.get_partial_shape()) for port in node.outputs()], _MOST_CONSTANT_NUMBERS)
+    if len(operations) > _MOST_NODES:
+        raise ValueError(f"the graph has {len(operations):,} nodes, at most {_MOST_NODES:,} are read")
     passes = Manager()
     passes.register_pass(ConstantFolding())
     passes.run_passes(model)
     operations = model.get_ordered_ops()
-    if len(operations) > _MOST_NODES:
-        raise ValueError(f"the graph has {len(operations)} nodes")
-    arrays: dict[str, npt.NDArray[Any]] = {}
+    constants = _Constants(source)
     names: dict[Any, str] = {}
     nodes = []
     for number, node in enumerate(operations):
@@ -109,20 +155,15 @@ def read(source: str, side: int) -> tuple[dict[str, Any], dict[str, npt.NDArray[
             "attributes": {} if node.get_type_name() == "Constant" else _attributes(node),
         }
         if item["type"] == "Constant":
-            arrays[key] = _constant(node)
+            constants.add(key, node)
+        _require_small(node, item["shapes"])
         nodes.append(item)
-    inputs = [{"key": names[entry.get_node()], "name": _name(entry)} for entry in model.inputs]
+    inputs = [{"key": names[entry.get_node()], "name": port_name(entry)} for entry in model.inputs]
     outputs = [
-        {"value": _reference(node.input(0), names), "name": _name(node.input(0).get_source_output())}
+        {"value": _reference(node.input(0), names), "name": port_name(node.input(0).get_source_output())}
         for node in model.get_results()
     ]
-    return {"nodes": nodes, "inputs": inputs, "outputs": outputs, "free": free}, arrays
-
-
-def _name(port: Any) -> str:
-    """Return the file's name of a value."""
-    names = sorted(port.get_names(), key=lambda name: (len(name), name))
-    return str(names[0] if names else port.get_node().get_friendly_name())
+    return {"nodes": nodes, "inputs": inputs, "outputs": outputs, "free": free}, constants.arrays
 
 
 def _reference(port: Any, names: dict[Any, str]) -> str:
@@ -142,7 +183,11 @@ def main(source: str, result: str, seconds: str, side: str) -> None:
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
+    except MemoryError:
+        sys.exit("MemoryError: it takes more than 2 GB")
     except Exception as error:  # noqa: BLE001  (OpenVINO has many; the parent needs one line)
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        if "bad_alloc" in str(error):
+            sys.exit("MemoryError: it takes more than 2 GB")
         useful = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
         sys.exit(f"{type(error).__name__}: {(useful or lines or ['no reason'])[0]}")
