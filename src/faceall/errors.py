@@ -34,6 +34,8 @@ FaceallError                     base class; its text is one printable line
 ├── UnknownPersonError           the gallery has no such person               (also LookupError)
 ├── UnknownFaceError             the gallery has no such face or photo        (also LookupError)
 ├── NameTakenError               another person already has this name
+├── UnknownChangeError           the history has no such change               (also LookupError)
+├── UndoError                    a change cannot be undone
 └── MissingDependencyError       an optional package is missing; the text names the extra
 """
 
@@ -223,6 +225,14 @@ class UnknownFaceError(FaceallError, LookupError):
 
 class NameTakenError(FaceallError):
     """Another person in the gallery already has this name."""
+
+
+class UnknownChangeError(FaceallError, LookupError):
+    """The history of a gallery has no such change."""
+
+
+class UndoError(FaceallError):
+    """A change of people cannot be undone, because what it changed was changed again or erased."""
 
 
 class MissingDependencyError(FaceallError):

@@ -46,6 +46,7 @@ def test_all_commands_are_there() -> None:
         "gallery",
         "index",
         "serve",
+        "photos",
     }
     assert set(main.commands) == wanted
 

@@ -1,7 +1,16 @@
 """The commands, in the order in which `faceall --help` lists them."""
 
 from faceall_cli.commands import doctor, faces, serve
-from faceall_cli.commands.gallery import cluster, gallery, index, people, photos, search, tag
+from faceall_cli.commands.gallery import (
+    cluster,
+    gallery,
+    index,
+    people_details,
+    photo_search,
+    photos,
+    search,
+    tag,
+)
 from faceall_cli.commands.models import calibrate, convert, evaluate, models
 from faceall_cli.commands.training import align, train
 
@@ -11,7 +20,8 @@ COMMANDS = (
     faces.detect,
     faces.embed,
     faces.compare,
-    people.people,
+    people_details.people,
+    photo_search.photos,
     cluster.cluster,
     tag.tag,
     photos.remove,

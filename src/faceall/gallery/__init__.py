@@ -13,14 +13,20 @@ from faceall.gallery.metadata.tagging import TaggedPhoto
 from faceall.gallery.opening import as_folder, default_folder, default_place, folder_of, holds_gallery
 from faceall.gallery.people.agreement import Agreement
 from faceall.gallery.people.clusters import Cluster, Clustering
+from faceall.gallery.people.history import describe_change
 from faceall.gallery.people.mixed import MixedPerson
 from faceall.gallery.people.people import GalleryPeople
+from faceall.gallery.people.recording import act_as, acting_as
+from faceall.gallery.people.suggestions import Suggestion
 from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import (
+    BinEntry,
+    Change,
     GalleryStatistics,
     GalleryStatus,
     Page,
     Person,
+    PersonDetails,
     PhotoResult,
     PhotoStatus,
     Removal,
@@ -38,10 +44,12 @@ from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors
 
 __all__ = [
     "Agreement",
+    "BinEntry",
     "BundleExport",
     "BundleImport",
     "Calibration",
     "Candidate",
+    "Change",
     "Cluster",
     "Clustering",
     "FolderName",
@@ -63,6 +71,7 @@ __all__ = [
     "Note",
     "Page",
     "Person",
+    "PersonDetails",
     "PersonMatch",
     "PersonResult",
     "PhotoResult",
@@ -74,11 +83,15 @@ __all__ = [
     "SearchResult",
     "StoredFace",
     "StoredPhoto",
+    "Suggestion",
     "TaggedPhoto",
     "Timings",
+    "act_as",
+    "acting_as",
     "as_folder",
     "default_folder",
     "default_place",
+    "describe_change",
     "find_candidates",
     "folder_of",
     "holds_gallery",

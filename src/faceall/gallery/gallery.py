@@ -28,8 +28,10 @@ from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.index import GalleryIndex
 from faceall.gallery.opening import default_place, open_store
 from faceall.gallery.people.aliases import read_aliases
+from faceall.gallery.people.history import erase_expired
 from faceall.gallery.people.names import find_person, validate_name
 from faceall.gallery.people.people import GalleryPeople
+from faceall.gallery.people.removal import finish_removal
 from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import GalleryStatus, PhotoResult
 from faceall.gallery.registration.naming import (
@@ -119,6 +121,8 @@ class Gallery:
         analyser = Analyser(
             detector, embedder, remembered=lambda: store.model, detector_name=lambda: store.setting(_DETECTOR)
         )
+        if not read_only and (expired := erase_expired(store)):
+            finish_removal(store, expired)
         gallery = cls(Context(store, analyser))
         given = default_place() if path is None else path
         place = given if is_address(given) else store.name

@@ -10,6 +10,8 @@ from faceall.errors import UnknownFaceError
 from faceall.gallery.browse import check_page, checked_id, stored_photo
 from faceall.gallery.context import Context
 from faceall.gallery.metadata.tagging import TaggedPhoto, tag_photos
+from faceall.gallery.people.missed_faces import add_drawn_face, find_missing_faces
+from faceall.gallery.people.photo_search import PhotoQuery, search_photos
 from faceall.gallery.people.removal import finish_removal, remove_photo, remove_photos_below
 from faceall.gallery.records import KnownPhoto, Page, Removal, StoredPhoto
 
@@ -18,6 +20,7 @@ class GalleryPhotos:
     """The photos of a gallery: list, look up, remove. Use it as `gallery.photos`."""
 
     def __init__(self, context: Context) -> None:
+        self._context = context
         self._store = context.store
 
     def __len__(self) -> int:
@@ -51,6 +54,38 @@ class GalleryPhotos:
         wanted = None if person is None else checked_id(person, "person")
         return self._store.photos.page(person=wanted, limit=limit, offset=offset)
 
+    def search(
+        self,
+        *,
+        people: Iterable[str | int] = (),
+        without: Iterable[str | int] = (),
+        since: str | None = None,
+        until: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Page[StoredPhoto]:
+        """Find photos that show all of some people, and none of others, of some days; ordered by id.
+
+        Parameters
+        ----------
+        people, without : iterable of str or int
+            Names or ids of people who are on the photo, and who are not.
+        since, until : str, optional
+            The first and the last day, YYYY-MM-DD; the date of a photo is that of its oldest file.
+        limit, offset : int
+            The size of the page, and how many photos to skip.
+
+        Raises
+        ------
+        UnknownPersonError
+            One of the people does not exist.
+        ArgumentError
+            A date is not one.
+        """
+        check_page(limit, offset)
+        wanted = PhotoQuery(tuple(people), tuple(without), since, until)
+        return search_photos(self._store, wanted, limit=limit, offset=offset)
+
     def get(self, photo_id: int) -> StoredPhoto:
         """Return the photo with an id.
 
@@ -79,6 +114,45 @@ class GalleryPhotos:
         """
         wanted = {checked_id(photo, "photo") for photo in photo_ids}
         return {photo: tuple(file.path for file in self._store.photos.files(photo)) for photo in wanted}
+
+    def find_faces(self, photo_id: int) -> tuple[int, ...]:
+        """Detect the faces of a photo again, and add those that were removed or that the detector found only now.
+
+        Returns
+        -------
+        tuple of int
+            The ids of the added faces, which belong to no one.
+
+        Raises
+        ------
+        UnknownFaceError
+            There is no such photo, or its file is missing or has changed.
+        """
+        return find_missing_faces(self._context, photo_id)
+
+    def add_face(self, photo_id: int, box: tuple[float, float, float, float]) -> int:
+        """Add a face that the detector missed.
+
+        Parameters
+        ----------
+        photo_id : int
+            The photo.
+        box : tuple of float
+            x0 y0 x1 y1 in pixels of the upright photo.
+
+        Returns
+        -------
+        int
+            The id of the face, which belongs to no one.
+
+        Raises
+        ------
+        UnknownFaceError
+            There is no such photo, or its file is missing or has changed.
+        ArgumentError
+            The box is not on the photo, is tiny, or is on a known face.
+        """
+        return add_drawn_face(self._context, photo_id, box)
 
     def remove(self, photo: int | str | os.PathLike[str]) -> Removal:
         """Remove a photo and all its faces permanently, or every photo below a folder.

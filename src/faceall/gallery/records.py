@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from faceall.index.maintenance.verification import Statistics
 from faceall.types import Face, Faces, Float32Array
 
 Item = TypeVar("Item")
+
+Said = Literal["yes", "no", "skip"]
+"""An answer to a suggestion."""
 
 Unusable = Literal["unreadable", "too-large"]
 PhotoState = Literal["ok", Unusable]
@@ -48,6 +51,69 @@ class Person:
     named: bool = True
     id: int = field(default=0, compare=False)
     cover: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class PersonDetails:
+    """What is noted of a person besides the name.
+
+    Attributes
+    ----------
+    hidden : bool
+        Not listed and not suggested.
+    cover : int or None
+        The face that represents them, None for the best one.
+    note : str or None
+        A text.
+    born : str or None
+        The date of birth, YYYY-MM-DD.
+    """
+
+    hidden: bool = False
+    cover: int | None = None
+    note: str | None = None
+    born: str | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of people in the journal.
+
+    Attributes
+    ----------
+    id : int
+        Its number.
+    kind : str
+        Such as "rename", "merge", "discard" or "undo".
+    made : str
+        When, in UTC: 2026-01-31T12:00:00Z.
+    author : str
+        Who made it.
+    details : dict
+        Names and numbers, depending on the kind.
+    undone : int or None
+        The change that undid it.
+    undoable : bool
+        False for a change that came with a bundle.
+    """
+
+    id: int
+    kind: str
+    made: str
+    author: str
+    details: dict[str, Any]
+    undone: int | None = None
+    undoable: bool = True
+
+
+@dataclass(frozen=True)
+class BinEntry:
+    """A deleted person in the bin: the change that deleted them, their name, when, and how many faces."""
+
+    change: int
+    person: str
+    deleted: str
+    faces: int
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from faceall.gallery.bundle.corrections import Corrections
 from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.maintenance.transfer import Transfer
 from faceall.gallery.records import (
     Analysis,
+    BinEntry,
+    Change,
     GalleryStatistics,
     GalleryStatus,
     KnownPhoto,
     Page,
     PendingFace,
     Person,
+    PersonDetails,
     Removal,
     SeenFile,
     StoredFace,
@@ -91,6 +95,12 @@ class PhotoRecords(Protocol):
 
     def stored(self, photos: Iterable[int]) -> list[StoredPhoto]:
         """Return the photos with these ids, ordered by id; unknown ids are skipped."""
+
+    def digest(self, photo: int) -> bytes:
+        """Return the SHA-256 of a photo that exists."""
+
+    def absent_boxes(self, photo: int) -> list[tuple[float, ...]]:
+        """Return the boxes (x0 y0 x1 y1) of the faces of a photo that are in the bin or stale."""
 
     def page(self, *, person: int | None, limit: int, offset: int) -> Page[StoredPhoto]:
         """Return photos that show a face, ordered by id; `person` limits them to one person."""
@@ -189,7 +199,7 @@ class PersonRecords(Protocol):
     def listed(self) -> list[Person]:
         """Return all people who have faces, ordered by name."""
 
-    def page(self, *, text: str | None, named: bool | None, limit: int, offset: int) -> Page[Person]:
+    def page(self, *, text: str | None, named: bool | None, hidden: bool, limit: int, offset: int) -> Page[Person]:
         """Return a page of people with their covers; `text` filters names, ignoring case."""
 
     def stored(self, rows: Sequence[int]) -> list[Person]:
@@ -215,6 +225,78 @@ class PersonRecords(Protocol):
 
     def refusals(self) -> dict[int, set[int]]:
         """Return for each face key the rows of people it is known not to show."""
+
+    def confirm(self, faces: Iterable[int], person: int) -> None:
+        """Record that faces show a person."""
+
+    def tell_apart(self, first: int, second: int) -> None:
+        """Record that two people (rows) are not the same."""
+
+    def distinct(self) -> set[tuple[int, int]]:
+        """Return the pairs of rows, the smaller one first, that are known not to be the same person."""
+
+    def details(self, row: int) -> PersonDetails:
+        """Return what is noted of a person besides the name."""
+
+    def put_details(self, row: int, details: PersonDetails) -> None:
+        """Store what is noted of a person.
+
+        Raises
+        ------
+        NotSupportedError
+            The backend does not keep details.
+        """
+
+    def hidden(self) -> frozenset[int]:
+        """Return the rows of the people who are hidden."""
+
+
+class JournalRecords(Protocol):
+    """The journal of changes of people, and the bin."""
+
+    def recording(self, kind: str, author: str, details: dict[str, Any]) -> AbstractContextManager[dict[str, Any]]:
+        """Group changes like `Store.changing` and record them as one; the details may be completed inside."""
+
+    def page(self, *, limit: int, offset: int) -> Page[Change]:
+        """Return changes, the last one first."""
+
+    def get(self, change: int) -> Change:
+        """Return a change; raise UnknownChangeError if there is none."""
+
+    def last(self) -> Change | None:
+        """Return the last change that can be undone and is not itself an undoing."""
+
+    def undo(self, change: int, author: str) -> Change:
+        """Undo a change, all or nothing; return the change that did it.
+
+        Raises
+        ------
+        UnknownChangeError
+            There is no such change.
+        UndoError
+            What it changed was changed again or erased.
+        """
+
+    def put_aliases(self, before: Mapping[str, str | None], after: Mapping[str, str | None]) -> None:
+        """Record a change of the names of folders as part of the present change."""
+
+    def discard(self, person: int) -> int:
+        """Move a person (row) with all faces to the bin, inside a recording; return how many faces."""
+
+    def bin(self) -> list[BinEntry]:
+        """Return what the bin holds, the last deletion first."""
+
+    def expired(self, days: int) -> list[int]:
+        """Return the changes that moved people to the bin more than `days` days ago."""
+
+    def erase(self, changes: Iterable[int]) -> Removal:
+        """Erase what changes moved to the bin."""
+
+    def exported(self) -> list[dict[str, Any]]:
+        """Return the history as bundles hold it."""
+
+    def add_imported(self, changes: Iterable[Mapping[str, Any]]) -> None:
+        """Add the history of a bundle; its changes cannot be undone here."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +325,10 @@ class GallerySnapshot(Protocol):
 
     def thumbnail(self, number: int) -> bytes:
         """Return the JPEG of a face, by its place among the faces."""
+
+    @property
+    def corrections(self) -> Corrections:
+        """Judgements and, of a whole gallery, the history."""
 
     def path(self, number: int) -> str:
         """Return the file that shows a face, as last seen."""
@@ -298,6 +384,9 @@ class BundleRecords(Protocol):
 
     def remove_empty_people(self) -> None:
         """Remove people who have no face."""
+
+    def put_judgements(self, judgements: Iterable[Mapping[str, Any]]) -> None:
+        """Store what users said on another device, by the ids of faces and people; the later word counts."""
 
 
 @dataclass(frozen=True)
@@ -406,6 +495,10 @@ class Store(Protocol):
     @property
     def people(self) -> PersonRecords:
         """People and clusters."""
+
+    @property
+    def journal(self) -> JournalRecords:
+        """Changes of people."""
 
     @property
     def name(self) -> str:

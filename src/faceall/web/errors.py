@@ -20,6 +20,9 @@ from faceall.errors import (
     ModelError,
     NameTakenError,
     NetError,
+    NotSupportedError,
+    UndoError,
+    UnknownChangeError,
     UnknownFaceError,
     UnknownPersonError,
 )
@@ -31,7 +34,10 @@ _log = logging.getLogger(__name__)
 _KINDS: tuple[tuple[type[FaceallError], int, str], ...] = (
     (UnknownPersonError, 404, "not_found"),
     (UnknownFaceError, 404, "not_found"),
+    (UnknownChangeError, 404, "not_found"),
     (NameTakenError, 409, "conflict"),
+    (UndoError, 409, "conflict"),
+    (NotSupportedError, 409, "conflict"),
     (ImageTooLargeError, 413, "too_large"),
     (ImageError, 415, "unsupported_media_type"),
     (IndexBusyError, 503, "busy"),

@@ -14,6 +14,7 @@ from faceall_cli.options import gallery_option, output_options
 
 if TYPE_CHECKING:
     from faceall.gallery import Gallery
+    from faceall.gallery.people.details import Sort
 
 
 _MAX_CHECKED = 1000  # people whose faces are compared
@@ -47,17 +48,25 @@ def open_existing(folder: Path | None) -> Gallery:
 
 @people.command("list")
 @click.argument("name", required=False)
+@click.option(
+    "--sort",
+    type=click.Choice(["name", "photos", "newest", "fit"]),
+    default="name",
+    show_default=True,
+    help="The order; fit lists faces that do not fit the rest first.",
+)
+@click.option("--hidden", is_flag=True, help="List hidden people instead.")
 @gallery_option
 @output_options
-def list_(console: Console, name: str | None, gallery: Path | None) -> None:
+def list_(console: Console, name: str | None, sort: Sort, hidden: bool, gallery: Path | None) -> None:
     """List people with their face counts, or the faces of NAME."""
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
         if name is not None:
-            _list_faces(console, opened, name)
+            _list_faces(console, opened, name, by_fit=sort == "fit")
             return
-        found = list(opened.people)
+        found = opened.people.list(sort=sort, hidden=hidden)
         mixed = opened.people.mixed(most=_MAX_CHECKED)
     for person in found:
         console.record({"person": person.name, "faces": person.faces, "photos": person.photos, "named": person.named})
@@ -70,8 +79,11 @@ def list_(console: Console, name: str | None, gallery: Path | None) -> None:
         console.remark(f"{one}; faceall people list NAME lists them, faceall people unname NAME undoes the name")
 
 
-def _list_faces(console: Console, gallery: Gallery, name: str) -> None:
+def _list_faces(console: Console, gallery: Gallery, name: str, *, by_fit: bool) -> None:
     faces = gallery.faces.find(person=name)
+    if by_fit:
+        place = {face: number for number, (face, _) in enumerate(gallery.people.fit(name))}
+        faces.sort(key=lambda face: place.get(face.face_id, len(place)))
     for face in faces:
         console.record({"face_id": face.face_id, "person": name, "path": str(face.path), "box": rounded(face.box)})
     rows = [(str(face.face_id), f"{face.score:.3f}", short_path(face.path)) for face in faces]

@@ -9,7 +9,7 @@ import numpy as np
 
 from faceall.types import Float32Array
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _LARGEST_NUMBER = 1e9
 _UNIT = 1e-3  # how far from 1 the length of a vector may be
 
@@ -28,7 +28,7 @@ def expect(fits: bool, name: str, value: object, expected: object) -> None:
 def times(values: dict[str, Any]) -> tuple[str, str]:
     """Return the fields `created` and `changed`, in seconds of UTC."""
     expected = "a time like 2026-01-31T12:00:00Z"
-    return matching(values, "created", _TIME, expected), matching(values, "changed", _TIME, expected)
+    return matching(values, "created", TIME, expected), matching(values, "changed", TIME, expected)
 
 
 def matching(values: dict[str, Any], name: str, pattern: re.Pattern[str], expected: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from faceall.errors import IndexFileError
 from faceall.gallery.bundle.archive import written_archive
 from faceall.gallery.bundle.checks import FlawError, check_vectors
+from faceall.gallery.bundle.corrections import CORRECTIONS, Corrections
 from faceall.gallery.bundle.reader import MOST_FACES
 from faceall.gallery.bundle.records import BundleFace, BundlePerson, Contents, list_json, manifest_json
 from faceall.gallery.people.names import find_person
@@ -80,6 +81,8 @@ def export_bundle(
             "faces.json": list_json(contents.faces),
             "vectors.f32": contents.vectors.astype("<f4", copy=False).tobytes(),
         }
+        if corrections := gallery.corrections.to_bytes():
+            parts[CORRECTIONS] = corrections
         _check(contents, parts, path)
         sums = {name: _sum(data) for name, data in parts.items()}
         for number, face in enumerate(contents.faces):
@@ -118,6 +121,8 @@ def _check(contents: Contents, parts: dict[str, bytes], path: Path) -> None:
         for values in json.loads(parts["faces.json"]):
             BundleFace.from_json(values)
         check_vectors(contents.vectors)
+        if CORRECTIONS in parts:
+            Corrections.from_bytes(parts[CORRECTIONS])
     except FlawError as error:
         raise IndexFileError(f"{path}: the gallery holds data that a bundle cannot: {error}") from error
 

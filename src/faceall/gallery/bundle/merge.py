@@ -18,6 +18,7 @@ import numpy as np
 from faceall.analysis.analyser import label_of
 from faceall.errors import IndexMismatchError
 from faceall.gallery.bundle.archive import Archive
+from faceall.gallery.bundle.corrections import Corrections
 from faceall.gallery.bundle.reader import BundleReader
 from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.registration.naming import fitting_name
@@ -83,6 +84,8 @@ class Incoming:
         Returns the JPEG of a face.
     places : mapping of str to str
         Known paths of photos, by SHA-256.
+    corrections : Corrections
+        Judgements and history.
     """
 
     source: Path
@@ -92,6 +95,7 @@ class Incoming:
     vectors: Float32Array
     thumbnail: Callable[[BundleFace], bytes]
     places: Mapping[str, str] = field(default_factory=dict)
+    corrections: Corrections = field(default_factory=Corrections)
 
 
 def import_bundle(
@@ -130,7 +134,15 @@ def import_bundle(
         reader = BundleReader(archive)
         found = reader.contents()
         label = label_of(found.model)
-        incoming = Incoming(path, label, found.people, found.faces, found.vectors, reader.thumbnail)
+        incoming = Incoming(
+            path,
+            label,
+            found.people,
+            found.faces,
+            found.vectors,
+            reader.thumbnail,
+            corrections=reader.corrections(),
+        )
         return merge(store, incoming, restore=restore, progress=progress)
 
 
@@ -172,6 +184,9 @@ def merge(
         )
         _Faces(store, incoming, people, result, progress).merge(restore=restore)
         store.bundles.remove_empty_people()
+        store.bundles.put_judgements(incoming.corrections.judgements)
+        if incoming.corrections.history:
+            store.journal.add_imported(incoming.corrections.history)
     return result
 
 

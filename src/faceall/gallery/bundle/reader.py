@@ -14,6 +14,7 @@ from PIL import Image as PillowImage
 from faceall.errors import IndexNewerError, ModelError
 from faceall.gallery.bundle.archive import Archive
 from faceall.gallery.bundle.checks import FlawError, check_vectors, expect, is_whole
+from faceall.gallery.bundle.corrections import CORRECTIONS, Corrections
 from faceall.gallery.bundle.records import FORMAT, KIND, BundleFace, BundlePerson, Contents
 from faceall.models import Manifest, ModelFolder
 from faceall.types import Float32Array
@@ -22,7 +23,12 @@ MOST_FACES = 60_000
 LARGEST_EMBEDDING = 4096
 LARGEST_THUMBNAIL = 256 << 10
 
-_LARGEST_TEXT = {"manifest.json": 32 << 20, "people.json": 32 << 20, "faces.json": 64 << 20}
+_LARGEST_TEXT = {
+    "manifest.json": 32 << 20,
+    "people.json": 32 << 20,
+    "faces.json": 64 << 20,
+    "corrections.json": 64 << 20,
+}
 _BRACKETS, _COMMAS = 16, 64  # per person or face in a text; a list of people or faces has no more
 
 
@@ -60,6 +66,15 @@ class BundleReader:
         except FlawError as error:
             raise self._archive.damaged(f"{part}: {error}") from error
         return Contents(model, _threshold(manifest), people, faces, vectors)
+
+    def corrections(self) -> Corrections:
+        """Return judgements and history, after `contents`; empty where the bundle has none."""
+        if CORRECTIONS not in self._parts:
+            return Corrections()
+        try:
+            return Corrections.from_bytes(self._part(CORRECTIONS, _LARGEST_TEXT[CORRECTIONS]))
+        except FlawError as error:
+            raise self._archive.damaged(f"{CORRECTIONS}: {error}") from error
 
     def thumbnail(self, face: BundleFace) -> bytes:
         """Return the JPEG of a face.

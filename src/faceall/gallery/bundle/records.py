@@ -16,7 +16,7 @@ FORMAT = 1
 KIND = "faceall-gallery-bundle"
 
 _LONGEST_NAME = 1_000
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MOST_PIXELS = 1_000_000
 
@@ -34,7 +34,7 @@ class BundlePerson:
     def from_json(cls, values: Any) -> BundlePerson:
         """Read an element of people.json."""
         expect(isinstance(values, dict), "a person", values, "an object")
-        identity = matching(values, "id", _UUID, "a UUID in lower case")
+        identity = matching(values, "id", UUID, "a UUID in lower case")
         name = text(values, "name", _LONGEST_NAME)
         return cls(identity, name, *times(values))
 
@@ -91,8 +91,8 @@ class BundleFace:
     def from_json(cls, values: Any) -> BundleFace:
         """Read an element of faces.json."""
         expect(isinstance(values, dict), "a face", values, "an object")
-        identity = matching(values, "id", _UUID, "a UUID in lower case")
-        person = None if values.get("person") is None else matching(values, "person", _UUID, "a UUID or null")
+        identity = matching(values, "id", UUID, "a UUID in lower case")
+        person = None if values.get("person") is None else matching(values, "person", UUID, "a UUID or null")
         primary, thumbnail = values.get("chief"), values.get("thumbnail")
         expect(isinstance(primary, bool), "chief", primary, "true or false")
         expect(thumbnail == f"thumbnails/{identity}.jpg", "thumbnail", thumbnail, "thumbnails/ID.jpg")

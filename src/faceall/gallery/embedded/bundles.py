@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from faceall.errors import IndexFileError
+from faceall.gallery.bundle.corrections import Corrections
 from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
-from faceall.gallery.embedded import ids, rows
+from faceall.gallery.embedded import ids, judgements, rows
 from faceall.gallery.embedded.columns import unmarked
+from faceall.gallery.embedded.journal import EmbeddedJournal
 from faceall.gallery.store import StoredChange
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
@@ -32,12 +34,17 @@ _PEOPLE = "SELECT i.id, name, created, changed FROM person_ids i JOIN people p O
 class EmbeddedSnapshot:
     """`GallerySnapshot` of SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, found: list[Any], dimension: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, found: list[Any], dimension: int, history: Iterable[dict[str, Any]] | None
+    ) -> None:
         self._connection, self._rows = connection, found
         self.faces = tuple(_face(row) for row in found)
         wanted = {face.person for face in self.faces}
         people = (BundlePerson(*row) for row in connection.execute(_PEOPLE) if row[0] in wanted)
         self.people = tuple(sorted(people, key=lambda person: person.id))
+        said = Corrections(tuple(judgements.exported(connection)), tuple(history or ()))
+        ids_here = {face.id for face in self.faces} | {person.id for person in self.people}
+        self.corrections = said.limited(ids_here) if history is None else said
         self.vectors = _vectors(connection, [row[0] for row in found], dimension)
 
     def thumbnail(self, number: int) -> bytes:
@@ -70,7 +77,8 @@ class EmbeddedBundles:
         """Read all faces, or those of some people, from one snapshot."""
         with self._index.reading() as connection:
             found = [row for row in connection.execute(_FACES) if people is None or row[-1] in people]
-            yield EmbeddedSnapshot(connection, found, self._index.dimension or 1)
+            history = EmbeddedJournal(self._index).exported() if people is None else None
+            yield EmbeddedSnapshot(connection, found, self._index.dimension or 1, history)
 
     def person(self, identity: str) -> int | None:
         """Return the row of the person with an id."""
@@ -173,6 +181,12 @@ class EmbeddedBundles:
             rows.insert_face(connection, rows.FaceRow(key, photo, person, primary, face.box, face.score, marks, jpeg))
             ids.set_id(connection, "face_ids", key, (face.id, face.created, face.changed))
             connection.execute("DELETE FROM removed_faces WHERE id = ?", (face.id,))
+
+    def put_judgements(self, judgements_: Iterable[Mapping[str, Any]]) -> None:
+        """Store what users said on another device; the later word counts."""
+        with self._index.transaction() as connection:
+            for one in judgements_:
+                judgements.put(connection, one["subject"], one["person"], same=one["same"], made=one["made"])
 
     def remove_empty_people(self) -> None:
         """Remove people who have no face."""

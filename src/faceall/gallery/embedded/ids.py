@@ -44,7 +44,10 @@ def was_removed(connection: sqlite3.Connection, identity: str) -> bool:
 
 def remember_person(connection: sqlite3.Connection, identity: str, person: int) -> None:
     """Add an alias for the id of a person."""
-    connection.execute("INSERT OR REPLACE INTO person_aliases (id, person) VALUES (?, ?)", (identity, person))
+    connection.execute(
+        "INSERT INTO person_aliases (id, person) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET person = ?2",
+        (identity, person),
+    )
 
 
 def remember_face(connection: sqlite3.Connection, identity: str, face: int) -> None:

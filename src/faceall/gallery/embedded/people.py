@@ -6,8 +6,8 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from faceall.gallery.embedded import ids, removal, rows, stale_faces
-from faceall.gallery.records import Page, Person, Removal
+from faceall.gallery.embedded import ids, judgements, removal, rows, stale_faces
+from faceall.gallery.records import Page, Person, PersonDetails, Removal
 from faceall.index import FaceIndex
 
 
@@ -41,11 +41,12 @@ class EmbeddedPeople:
             ).fetchall()
         return [Person(name, faces, photos, row not in unnamed, row) for row, name, faces, photos in found]
 
-    def page(self, *, text: str | None, named: bool | None, limit: int, offset: int) -> Page[Person]:
+    def page(self, *, text: str | None, named: bool | None, hidden: bool, limit: int, offset: int) -> Page[Person]:
         """Return one page of the people whose names contain `text`, ignoring case, each with their best face."""
         with self._index.reading() as connection:
             unnamed = "id IN (SELECT person FROM clusters)"
-            where = "" if named is None else f" WHERE NOT {unnamed}" if named else f" WHERE {unnamed}"
+            where = f" WHERE id {'' if hidden else 'NOT '}IN (SELECT person FROM person_details WHERE hidden)"
+            where += "" if named is None else f" AND NOT {unnamed}" if named else f" AND {unnamed}"
             statement = f"SELECT id, name FROM people{where} ORDER BY name COLLATE NOCASE, name"
             if text:
                 wanted = text.casefold()  # SQLite folds the letters of English only
@@ -61,8 +62,10 @@ class EmbeddedPeople:
         with self._index.reading() as connection:
             unnamed = "EXISTS (SELECT 1 FROM clusters WHERE person = people.id)"
             statement = (
-                f"SELECT name, count(key), count(DISTINCT photo), NOT {unnamed}, people.id, (SELECT key FROM faces"
-                " WHERE person = people.id ORDER BY is_primary DESC, (x1 - x0) * (y1 - y0) DESC, key LIMIT 1)"
+                f"SELECT name, count(key), count(DISTINCT photo), NOT {unnamed}, people.id,"
+                " coalesce((SELECT cover FROM person_details d JOIN faces c ON c.key = d.cover AND c.person = d.person"
+                " WHERE d.person = people.id), (SELECT key FROM faces"
+                " WHERE person = people.id ORDER BY is_primary DESC, (x1 - x0) * (y1 - y0) DESC, key LIMIT 1))"
                 " FROM people LEFT JOIN faces ON person = people.id WHERE people.id = ? GROUP BY people.id"
             )
             found = [connection.execute(statement, (row,)).fetchone() for row in people]
@@ -96,7 +99,7 @@ class EmbeddedPeople:
         """Return, by the key of a face, the rows of people that it is known not to show."""
         refused: dict[int, set[int]] = defaultdict(set)
         with self._index.reading() as connection:
-            for face, person in connection.execute("SELECT face, person FROM refusals"):
+            for face, person in connection.execute(judgements.REFUSALS):
                 refused[face].add(person)
         return dict(refused)
 
@@ -116,6 +119,7 @@ class EmbeddedPeople:
             moved = connection.execute("UPDATE faces SET person = ? WHERE person = ?", (target, source)).rowcount
             ids.pass_on_ids(connection, source, target)
             stale_faces.merge_people(connection, source, target)
+            judgements.forget_pair(connection, target)
             rows.remove_empty_people(connection, [source])
         return moved
 
@@ -136,6 +140,45 @@ class EmbeddedPeople:
 
     def refuse(self, owners: Mapping[int, int | None]) -> None:
         """Note that faces do not show the people that they were assigned to."""
-        pairs = [(face, owner) for face, owner in owners.items() if owner is not None]
         with self._index.transaction() as connection:
-            connection.executemany("INSERT OR IGNORE INTO refusals (face, person) VALUES (?, ?)", pairs)
+            for face, owner in owners.items():
+                if owner is not None:
+                    judgements.judge_face(connection, face, owner, same=False)
+
+    def confirm(self, faces: Iterable[int], person: int) -> None:
+        """Note that faces show a person."""
+        with self._index.transaction() as connection:
+            for face in faces:
+                judgements.judge_face(connection, face, person, same=True)
+
+    def tell_apart(self, first: int, second: int) -> None:
+        """Note that two people are not the same."""
+        with self._index.transaction() as connection:
+            judgements.tell_apart(connection, first, second)
+
+    def distinct(self) -> set[tuple[int, int]]:
+        """Return the pairs of people (rows, the smaller one first) that are known not to be the same."""
+        with self._index.reading() as connection:
+            return {(min(pair), max(pair)) for pair in connection.execute(judgements.DISTINCT)}
+
+    def details(self, row: int) -> PersonDetails:
+        """Return what is noted of a person besides the name."""
+        with self._index.reading() as connection:
+            found = connection.execute(
+                "SELECT hidden, cover, note, born FROM person_details WHERE person = ?", (row,)
+            ).fetchone()
+        return PersonDetails() if found is None else PersonDetails(bool(found[0]), *found[1:])
+
+    def put_details(self, row: int, details: PersonDetails) -> None:
+        """Store what is noted of a person."""
+        with self._index.transaction() as connection:
+            connection.execute(
+                "INSERT INTO person_details (person, hidden, cover, note, born) VALUES (?1, ?2, ?3, ?4, ?5)"
+                " ON CONFLICT (person) DO UPDATE SET hidden = ?2, cover = ?3, note = ?4, born = ?5",
+                (row, details.hidden, details.cover, details.note, details.born),
+            )
+
+    def hidden(self) -> frozenset[int]:
+        """Return the rows of the people who are hidden."""
+        with self._index.reading() as connection:
+            return frozenset(row[0] for row in connection.execute("SELECT person FROM person_details WHERE hidden"))

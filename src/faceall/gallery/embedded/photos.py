@@ -166,6 +166,20 @@ class EmbeddedPhotos:
             found = (_stored(connection, photo) for photo in sorted(set(photos)))
             return [photo for photo in found if photo is not None]
 
+    def digest(self, photo: int) -> bytes:
+        """Return the SHA-256 of a photo that exists."""
+        with self._index.reading() as connection:
+            return bytes(connection.execute("SELECT hash FROM photos WHERE id = ?", (photo,)).fetchone()[0])
+
+    def absent_boxes(self, photo: int) -> list[tuple[float, ...]]:
+        """Return the boxes of the faces of a photo that are in the bin or stale."""
+        boxes = "SELECT x0, y0, x1, y1 FROM {} WHERE photo = ?1"
+        with self._index.reading() as connection:
+            found = connection.execute(
+                f"{boxes.format('bin_faces')} UNION ALL {boxes.format('stale_faces')}", (photo,)
+            ).fetchall()
+        return [tuple(row) for row in found]
+
     def page(self, *, person: int | None, limit: int, offset: int) -> Page[StoredPhoto]:
         """Return one page of the photos with a face, ordered by id, optionally only those of a person."""
         where, values = ("", []) if person is None else ("WHERE person = ?", [person])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from faceall.gallery.embedded import rows, stale_faces
+from faceall.gallery.embedded.traces import forget_erased
 from faceall.gallery.records import Removal
 from faceall.index import FaceIndex
 
@@ -15,7 +16,9 @@ def delete_person(index: FaceIndex, person: int) -> Removal:
     with index.transaction() as connection:
         faces = rows.keys_of_person(connection, person)
         stale = stale_faces.remove_person(connection, person)
-        return delete_faces(index, faces, stale)
+        removal = delete_faces(index, faces, stale)
+        forget_erased(connection, faces, [person])
+        return removal
 
 
 def delete_photos(index: FaceIndex, photos: Sequence[int]) -> Removal:
@@ -24,7 +27,9 @@ def delete_photos(index: FaceIndex, photos: Sequence[int]) -> Removal:
         faces = [key for photo in photos for key in rows.keys_on_photo(connection, photo)]
         stale = sum(len(stale_faces.on_photo(connection, photo)) for photo in photos)
         paths = tuple(path for photo in photos for path in rows.paths_of(connection, photo))
+        people = {one[1] for key in faces if (one := rows.photo_and_person(connection, key)) is not None}
         forget_photos(index, photos)
+        forget_erased(connection, faces, people - {None})
     return Removal(tuple(faces), tuple(photos), paths, stale)
 
 
@@ -32,8 +37,10 @@ def delete_faces(index: FaceIndex, faces: Sequence[int], stale: int = 0) -> Remo
     """Remove faces, and photos without another face; return what was removed, with `stale` stale faces."""
     with index.transaction() as connection:
         found = (rows.photo_and_person(connection, face) for face in faces)
-        photos = {one[0]: rows.paths_of(connection, one[0]) for one in found if one is not None}
+        there = [one for one in found if one is not None]
+        photos = {photo: rows.paths_of(connection, photo) for photo, _ in there}
         forget_faces(index, faces)
+        forget_erased(connection, faces, {person for _, person in there} - {None})
         gone = [photo for photo in photos if not rows.has_photo(connection, photo)]
     paths: tuple[Path, ...] = tuple(path for photo in gone for path in photos[photo])
     return Removal(tuple(faces), tuple(gone), paths, stale)
@@ -70,7 +77,8 @@ def forget_faces(index: FaceIndex, keys: Sequence[int]) -> None:
         found = {one for key in keys if (one := rows.photo_and_person(connection, key)) is not None}
         index.remove(list(keys))
         connection.executemany(
-            "DELETE FROM photos WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = ?1)",
+            "DELETE FROM photos WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = ?1)"
+            " AND NOT EXISTS (SELECT 1 FROM bin_faces WHERE photo = ?1)",
             [(photo,) for photo in {photo for photo, _ in found}],
         )
         rows.remove_empty_people(connection, [person for _, person in found])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from faceall.errors import IndexDamagedError, IndexNewerError
+from faceall.gallery.embedded import people_schema
 from faceall.gallery.identifiers import derived_id
 from faceall.index.maintenance.schema_text import SchemaRow
 from faceall.index.maintenance.schema_text import known_rows as known_rows_of
@@ -97,6 +98,7 @@ def _show_as_second(connection: sqlite3.Connection) -> None:
             "CREATE VIEW temp.person_ids AS SELECT id AS person, derived_id('person', name, id) AS id,"
             f" {_LONG_AGO} AS created, {_LONG_AGO} AS changed FROM main.people"
         )
+    if not columns_of(connection, "face_ids"):
         connection.execute(
             "CREATE VIEW temp.face_ids AS SELECT key AS face, derived_id('face', hex(hash), key) AS id,"
             f" {_LONG_AGO} AS created, {_LONG_AGO} AS changed FROM main.faces f JOIN main.photos p ON p.id = f.photo"
@@ -216,7 +218,9 @@ _SECOND = Migration(
     _show_as_second,
 )
 
-MIGRATIONS = (_FIRST, _SECOND)
+_THIRD = Migration(people_schema.STEPS, people_schema.show)
+
+MIGRATIONS = (_FIRST, _SECOND, _THIRD)
 SCHEMA = len(MIGRATIONS)
 """The current format."""
 
@@ -331,7 +335,8 @@ def restore_version(connection: sqlite3.Connection) -> None:
         return
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (_VERSION_KEY,)).fetchone()
     if row is None or not isinstance(row[0], int) or not 0 < row[0] <= SCHEMA:
-        _note_version(connection, SCHEMA if "is_primary" in columns_of(connection, "faces") else 1)
+        format_ = 1 if "is_primary" not in columns_of(connection, "faces") else 2
+        _note_version(connection, SCHEMA if columns_of(connection, "changes") else format_)
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:

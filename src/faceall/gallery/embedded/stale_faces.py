@@ -88,14 +88,19 @@ def make_stale(index: FaceIndex, keys: Sequence[int], model: str, *, keep_vector
             [(model, key) for key in keys],
         )
         index.remove(np.array(keys, np.int64))
-        connection.execute(
-            "UPDATE photos SET state = 'unreadable', message = ?, reader = ''"
-            " WHERE id IN (SELECT photo FROM stale_faces)"
-            " AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = photos.id)",
-            (why,),
-        )
+        mark_photos(connection, why)
         # a bundle may add them again: they were not removed by a user
         connection.execute("DELETE FROM removed_faces WHERE id IN (SELECT uuid FROM stale_faces)")
+
+
+def mark_photos(connection: sqlite3.Connection, why: str = _WHY) -> None:
+    """Let photos all of whose faces are stale be analysed again when they are found."""
+    connection.execute(
+        "UPDATE photos SET state = 'unreadable', message = ?, reader = ''"
+        " WHERE id IN (SELECT photo FROM stale_faces)"
+        " AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = photos.id)",
+        (why,),
+    )
 
 
 def restore(index: FaceIndex, stale: Sequence[int], vectors: Float32Array) -> int:

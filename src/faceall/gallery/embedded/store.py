@@ -17,6 +17,7 @@ from faceall.gallery.embedded import schema
 from faceall.gallery.embedded.bundles import EmbeddedBundles
 from faceall.gallery.embedded.faces import EmbeddedFaces
 from faceall.gallery.embedded.health import find_problems
+from faceall.gallery.embedded.journal import EmbeddedJournal
 from faceall.gallery.embedded.people import EmbeddedPeople
 from faceall.gallery.embedded.photos import EmbeddedPhotos
 from faceall.gallery.embedded.reembedding import EmbeddedReembedding
@@ -40,7 +41,7 @@ class EmbeddedStore:
         self.index = index
         self.photos, self.faces, self.people = EmbeddedPhotos(index), EmbeddedFaces(index), EmbeddedPeople(index)
         self.transfer, self.bundles = EmbeddedTransfer(index), EmbeddedBundles(index)
-        self.reembedding = EmbeddedReembedding(index)
+        self.reembedding, self.journal = EmbeddedReembedding(index), EmbeddedJournal(index)
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False) -> EmbeddedStore:

@@ -30,6 +30,12 @@ _KEPT = {
     "face_ids": ("face_ids", "*"),
     "face_aliases": ("face_aliases", "*"),
     "removed_faces": ("removed_faces", "*"),
+    "judgements": ("judgements", "*"),
+    "person_details": ("person_details", "*"),
+    "hidden_faces": ("hidden_faces", "*"),
+    "changes": ("changes", "*"),
+    "change_rows": ("change_rows", "*"),
+    "bin_faces": ("bin_faces", "*"),
     _STALE: (
         "stale_faces",
         "id, photo, person, is_primary AS chief, x0, y0, x1, y1, score, landmarks, jpeg, model, vector, uuid, created,"
@@ -130,7 +136,7 @@ class EmbeddedTransfer:
                 cursor = connection.execute(f"SELECT {columns} FROM {table}")
                 names = [column[0] for column in cursor.description]
                 found[name] = [dict(zip(names, map(_as_json, row), strict=True)) for row in cursor]
-            for row in found[_STALE]:
+            for row in [*found[_STALE], *found["bin_faces"]]:
                 (digest,) = connection.execute("SELECT hash FROM photos WHERE id = ?", (row["photo"],)).fetchone()
                 row["photo"] = digest.hex()
         return {name: values for name, values in found.items() if values}
@@ -150,7 +156,17 @@ class EmbeddedTransfer:
             if photo is None:
                 return
             row["photo"], row["is_primary"] = photo, row.pop("chief")
-        owner = {"person_ids": "people", "person_aliases": "people", "face_ids": "faces", "face_aliases": "faces"}
+        if name == "bin_faces":
+            row["photo"] = rows.photo_with(connection, bytes.fromhex(row["photo"]))
+            if row["photo"] is None:
+                return
+        owner = {
+            "person_ids": "people",
+            "person_aliases": "people",
+            "person_details": "people",
+            "face_ids": "faces",
+            "face_aliases": "faces",
+        }
         if table in owner:
             column, key = ("person", "id") if owner[table] == "people" else ("face", "key")
             there = f"SELECT 1 FROM {owner[table]} WHERE {key} = ?"

@@ -179,10 +179,11 @@ class _Mover:
         self._target.transfer.put_people(self._source.transfer.people())
         for key in _SETTINGS:
             self._target.put_setting(key, self._source.setting(key))
-        for face, people in self._source.people.refusals().items():
-            for person in people:
-                self._target.people.refuse({face: person})
         self._target.transfer.put_kept(self._source.transfer.kept())
+        there = self._target.people.refusals()
+        for face, people in self._source.people.refusals().items():
+            for person in people - there.get(face, set()):
+                self._target.people.refuse({face: person})
 
     def _compared(self) -> Sums:
         """Return the sums of the source; raise IndexFileError if those of the target differ."""

@@ -7,16 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from faceall.errors import NotSupportedError
 from faceall.gallery.milvus import rows, stale_faces
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.faces import count_by_person
 from faceall.gallery.milvus.identity import condition_begins, ids_of_person, quoted, random_id, unquoted
-from faceall.gallery.records import Page, Person, Removal, StoredFace
+from faceall.gallery.records import Page, Person, PersonDetails, Removal, StoredFace
 
 if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore
 
 _REFUSAL = "refusal/"
+_DISTINCT = "distinct/"
 _LEAST_NUMBERS = 1_000  # the number of a cluster is drawn from at least as many
 _SPARSE = 100  # ... and from this many per person, so that collisions are rare
 
@@ -54,9 +56,11 @@ class MilvusPeople:
             if row["id"] in counted
         ]
 
-    def page(self, *, text: str | None, named: bool | None, limit: int, offset: int) -> Page[Person]:
+    def page(self, *, text: str | None, named: bool | None, hidden: bool, limit: int, offset: int) -> Page[Person]:
         """Return a page of people with their covers; `text` filters names, ignoring case."""
         found = [row for row in _by_name(self._all()) if named in (None, not row["cluster"])]
+        if hidden:
+            found = []
         if text:
             wanted = text.casefold()
             found = [row for row in found if wanted in unquoted(row["name"]).casefold()]
@@ -172,6 +176,36 @@ class MilvusPeople:
             for face, owner in owners.items():
                 if owner is not None:
                     work.notes.put({"key": f"{_REFUSAL}{face}/{owner}", "value": {}})
+
+    def confirm(self, faces: Iterable[int], person: int) -> None:
+        """Forget that faces do not show a person; that they do is what they are assigned to."""
+        with self._store.changing() as work:
+            for face in faces:
+                work.notes.drop(f"{_REFUSAL}{face}/{person}")
+
+    def tell_apart(self, first: int, second: int) -> None:
+        """Note that two people are not the same."""
+        with self._store.changing() as work:
+            work.notes.put({"key": f"{_DISTINCT}{min(first, second)}/{max(first, second)}", "value": {}})
+
+    def distinct(self) -> set[tuple[int, int]]:
+        """Return the pairs of rows, the smaller one first, that are known not to be the same person."""
+        notes = self._store.view().notes
+        rows_ = notes.where(condition_begins("key", _DISTINCT), lambda row: str(row["key"]).startswith(_DISTINCT))
+        found = (str(row["key"]).removeprefix(_DISTINCT).split("/") for row in rows_)
+        return {(int(first), int(second)) for first, second in found}
+
+    def details(self, row: int) -> PersonDetails:
+        """Return no details: Milvus keeps none."""
+        return PersonDetails()
+
+    def put_details(self, row: int, details: PersonDetails) -> None:
+        """Raise NotSupportedError."""
+        raise NotSupportedError(f"{self._store.name}: Milvus keeps no notes, covers and hidden people; use a folder")
+
+    def hidden(self) -> frozenset[int]:
+        """Return no rows: people cannot be hidden."""
+        return frozenset()
 
 
 def _by_name(found: Iterable[Row]) -> list[Row]:

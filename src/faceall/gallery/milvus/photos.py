@@ -110,6 +110,14 @@ class MilvusPhotos:
             for id_, row in sorted(found.items())
         ]
 
+    def digest(self, photo: int) -> bytes:
+        """Return the SHA-256 of a photo that exists."""
+        return bytes.fromhex(self._store.view().photos.get([photo])[photo]["hash"])
+
+    def absent_boxes(self, photo: int) -> list[tuple[float, ...]]:
+        """Return the boxes of the stale faces of a photo; there is no bin."""
+        return [tuple(one.face.box.tolist()) for one in self.pending(self.digest(photo))]
+
     def page(self, *, person: int | None, limit: int, offset: int) -> Page[StoredPhoto]:
         """Return photos that show a face, ordered by id; `person` limits them to one person."""
         if person is not None:

@@ -18,6 +18,7 @@ from faceall.gallery.milvus.address import Address
 from faceall.gallery.milvus.connection import Connection
 from faceall.gallery.milvus.faces import MilvusFaces
 from faceall.gallery.milvus.identity import FaceIds
+from faceall.gallery.milvus.journal import MilvusJournal
 from faceall.gallery.milvus.layout import FACES, FORMAT, NOTES, PEOPLE, PHOTOS, SMALL, THUMBNAILS
 from faceall.gallery.milvus.people import MilvusPeople
 from faceall.gallery.milvus.photos import MilvusPhotos
@@ -71,6 +72,7 @@ class MilvusStore:
         self.address, self.read_only = address, read_only
         self.photos, self.faces, self.people = MilvusPhotos(self), MilvusFaces(self), MilvusPeople(self)
         self.transfer = MilvusTransfer(self)
+        self.journal = MilvusJournal(self.changing, self._not_supported)
         self._face_ids = FaceIds(self.connection)
         self._lock, self._making = threading.RLock(), threading.Lock()
         self._work: Work | None = None

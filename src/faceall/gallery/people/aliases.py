@@ -5,6 +5,8 @@ Photos that are added to such a folder later belong to the person's current name
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from faceall.gallery.store import Store
 
 _KEY = "aliases"
@@ -18,10 +20,20 @@ def read_aliases(store: Store) -> dict[str, str | None]:
     return {str(old): None if new is None else str(new) for old, new in values.items()}
 
 
+def forget_aliases(store: Store, names: Collection[str]) -> None:
+    """Forget erased names, as a part of a change of `store`."""
+    before = read_aliases(store)
+    kept = {old: new for old, new in before.items() if old not in names and new not in names}
+    if kept != before:
+        store.put_setting(_KEY, kept or None)
+
+
 def add_alias(store: Store, old: str, new: str | None) -> None:
     """Record that a person was renamed, or lost the name (None). Call it inside `store.changing()`."""
-    aliases = {former: new if current == old else current for former, current in read_aliases(store).items()}
+    before = read_aliases(store)
+    aliases = {former: new if current == old else current for former, current in before.items()}
     aliases[old] = new
     if new is not None:
         aliases.pop(new, None)
     store.put_setting(_KEY, aliases)
+    store.journal.put_aliases(before, aliases)

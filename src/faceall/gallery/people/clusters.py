@@ -13,6 +13,7 @@ import numpy as np
 from faceall.errors import FaceallError
 from faceall.gallery.people.grouping import Group, group_faces
 from faceall.gallery.people.names import find_person, unknown_face, validate_name
+from faceall.gallery.people.recording import recording
 from faceall.gallery.store import Store
 from faceall.types import Float32Array, Int64Array
 
@@ -156,7 +157,8 @@ def _store_groups(
     clusters: list[Cluster] = []
     alone: list[int] = []
     for start in range(0, len(groups), _GROUPS):
-        with store.changing():
+        with recording(store, "cluster") as details:
+            before = len(clusters)
             for group in groups[start : start + _GROUPS]:
                 members = [participants.keys[row] for row in group.members]
                 new = [key for key, row in zip(members, group.members, strict=True) if participants.owners[row] is None]
@@ -164,6 +166,7 @@ def _store_groups(
                     alone += new
                 elif new and (stored := _store_group(store, group.owner, members, new)):
                     clusters.append(stored)
+            details["faces"] = sum(len(cluster.joined) for cluster in clusters[before:])
     clusters.sort(key=lambda cluster: (-len(cluster.faces), cluster.person))
     return tuple(clusters), tuple(sorted(alone))
 
@@ -197,10 +200,11 @@ def unassign(store: Store, faces: Iterable[int]) -> int:
     FaceallError
         No face was given.
     """
-    with store.changing():
+    with recording(store, "unassign") as details:
         owners = _owners_of(store, faces)
         store.people.refuse(owners)
         store.faces.file(list(owners), None)
+        details["faces"] = sum(owner is not None for owner in owners.values())
     return sum(owner is not None for owner in owners.values())
 
 
@@ -232,7 +236,7 @@ def split(store: Store, person: str | int, faces: Iterable[int], to: str | None)
         changed.
     """
     name = None if to is None else validate_name(to)
-    with store.changing():
+    with recording(store, "split") as details:
         source = find_person(store, person)
         owners = _owners_of(store, faces)
         for face, owner in owners.items():
@@ -241,9 +245,12 @@ def split(store: Store, person: str | int, faces: Iterable[int], to: str | None)
         target = store.people.open_cluster() if name is None else store.people.make(name)
         if target == source:
             raise FaceallError(f"{person!r} cannot be split from itself; give another name")
+        names = store.people.names([source, target])
         store.people.refuse(owners)
+        store.people.confirm(owners, target)
         store.faces.file(list(owners), target)
-        return store.people.names([target])[target]
+        details.update(person=names[source], to=names[target], faces=len(owners))
+        return names[target]
 
 
 def _owners_of(store: Store, faces: Iterable[int]) -> dict[int, int | None]:

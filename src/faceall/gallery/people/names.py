@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from faceall.errors import FaceallError, NameTakenError, UnknownFaceError, UnknownPersonError
 from faceall.gallery.people.aliases import add_alias
+from faceall.gallery.people.recording import recording
 from faceall.gallery.registration.naming import MAX_NAME_LENGTH, is_control, tidy_name
 from faceall.gallery.store import Store
 
@@ -25,8 +26,9 @@ def rename_person(store: Store, old: str | int, new: str) -> None:
         The name is empty, too long or has control characters.
     """
     name = validate_name(new)
-    with store.changing():
+    with recording(store, "rename", new=name) as details:
         person = find_person(store, old)
+        details["old"] = store.people.names([person])[person]
         if store.people.named(name) not in (None, person):
             raise NameTakenError(f"another person is already called {name!r}; merge {old!r} into {name!r} instead")
         _remember(store, person, name)
@@ -48,12 +50,15 @@ def merge_people(store: Store, old: str | int, into: str | int) -> int:
     FaceallError
         Both are the same person.
     """
-    with store.changing():
+    with recording(store, "merge") as details:
         source, target = find_person(store, old), find_person(store, into)
         if source == target:
             raise FaceallError(f"{old!r} cannot be merged with itself")
-        _remember(store, source, store.people.names([target])[target])
-        return store.people.merge(source, target)
+        names = store.people.names([source, target])
+        _remember(store, source, names[target])
+        faces = store.people.merge(source, target)
+        details.update(old=names[source], into=names[target], faces=faces)
+    return faces
 
 
 def unname_people(store: Store, people: Iterable[str | int]) -> int:
@@ -70,12 +75,15 @@ def unname_people(store: Store, people: Iterable[str | int]) -> int:
         One of the people does not exist; nothing was changed.
     """
     faces = 0
-    with store.changing():
-        for person in dict.fromkeys(find_person(store, person) for person in people):
+    with recording(store, "unname") as details:
+        rows = list(dict.fromkeys(find_person(store, person) for person in people))
+        details["people"] = list(store.people.names(rows).values())
+        for person in rows:
             _remember(store, person, None)
             keys = store.people.faces(person)
             store.faces.file(keys, None)
             faces += len(keys)
+        details["faces"] = faces
     return faces
 
 
@@ -97,10 +105,12 @@ def assign_face(store: Store, face_id: int, person: str) -> None:
         The name is empty, too long or has control characters.
     """
     name = validate_name(person)
-    with store.changing():
+    with recording(store, "assign", faces=1, person=name):
         if face_id not in store.faces.owners([face_id]):
             raise unknown_face(store, face_id)
-        store.faces.file([face_id], store.people.make(name))
+        row = store.people.make(name)
+        store.people.confirm([face_id], row)
+        store.faces.file([face_id], row)
 
 
 def find_person(store: Store, name: str | int) -> int:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Iterator
 
 from faceall.errors import FaceallError, ModelNotFoundError
 from faceall.gallery.browse import check_page
 from faceall.gallery.context import Context
 from faceall.gallery.people.clusters import DEFAULT_LIMIT, THRESHOLD_SHARE, Clustering, cluster_faces, split
+from faceall.gallery.people.details import Sort, fit_of, hide_people, set_details, sorted_people
+from faceall.gallery.people.history import (
+    bin_days,
+    discard_person,
+    erase_from_bin,
+    history,
+    restore_person,
+    set_bin_days,
+    undo,
+)
 from faceall.gallery.people.mixed import MixedPerson, find_mixed_people
 from faceall.gallery.people.names import find_person, merge_people, rename_person, unname_people
 from faceall.gallery.people.removal import finish_removal, remove_person
-from faceall.gallery.records import Page, Person, Removal
+from faceall.gallery.people.suggestions import Suggestion, answer, suggest
+from faceall.gallery.records import BinEntry, Change, Page, Person, PersonDetails, Removal, Said
 from faceall.gallery.registration.naming import tidy_name
 from faceall.gallery.thresholds import NamedVectors, read_named_vectors
 
@@ -37,7 +49,13 @@ class GalleryPeople:
         return f"<{len(self)} people of {self._store.name}>"
 
     def page(
-        self, *, text: str | None = None, named: bool | None = None, limit: int = 100, offset: int = 0
+        self,
+        *,
+        text: str | None = None,
+        named: bool | None = None,
+        hidden: bool = False,
+        limit: int = 100,
+        offset: int = 0,
     ) -> Page[Person]:
         """Return a page of people, ordered by name, each with a cover face.
 
@@ -47,6 +65,8 @@ class GalleryPeople:
             Only people whose name contains this, ignoring case.
         named : bool, optional
             True for people with a name, False for clusters, None for both.
+        hidden : bool, default False
+            List those who are hidden instead of the others.
         limit, offset : int
             The size of the page, and the number of people to skip.
 
@@ -60,7 +80,7 @@ class GalleryPeople:
             `limit` or `offset` is negative.
         """
         check_page(limit, offset)
-        return self._store.people.page(text=text, named=named, limit=limit, offset=offset)
+        return self._store.people.page(text=text, named=named, hidden=hidden, limit=limit, offset=offset)
 
     def get(self, person: str | int) -> Person:
         """Return a person by name or id.
@@ -151,7 +171,7 @@ class GalleryPeople:
         """
         return unname_people(self._store, [people] if isinstance(people, str | int) else people)
 
-    def mixed(self, *, most: int | None = None) -> list[MixedPerson]:
+    def mixed(self, *, most: int | None = None) -> builtins.list[MixedPerson]:
         """Find people whose faces seem to show several people.
 
         Parameters
@@ -182,6 +202,228 @@ class GalleryPeople:
             There is no such person.
         """
         return finish_removal(self._store, remove_person(self._store, person))
+
+    def list(self, *, sort: Sort = "name", hidden: bool = False) -> builtins.list[Person]:
+        """List all people who are not hidden.
+
+        Parameters
+        ----------
+        sort : {"name", "photos", "newest", "fit"}
+            By name, most photos, last registered, or people whose faces fit together worst first.
+        hidden : bool, default False
+            List those who are hidden instead.
+
+        Raises
+        ------
+        ArgumentError
+            The order is unknown.
+        """
+        return sorted_people(self._store, sort, hidden=hidden)
+
+    def fit(self, person: str | int) -> builtins.list[tuple[int, float]]:
+        """List the faces of a person with their mean squared distance (0..4) to the others, the worst first.
+
+        Raises
+        ------
+        UnknownPersonError
+            There is no such person.
+        """
+        with self._store.reading():
+            return fit_of(self._store, find_person(self._store, person))
+
+    def hide(self, people: str | int | Iterable[str | int]) -> int:
+        """Hide people, by name or id: they are not listed and not suggested, but still found; return how many.
+
+        Raises
+        ------
+        UnknownPersonError
+            One of them does not exist; nothing was changed.
+        """
+        return hide_people(self._store, [people] if isinstance(people, str | int) else people, hidden=True)
+
+    def show(self, people: str | int | Iterable[str | int]) -> int:
+        """Show hidden people again; return how many were hidden."""
+        return hide_people(self._store, [people] if isinstance(people, str | int) else people, hidden=False)
+
+    def details(self, person: str | int) -> PersonDetails:
+        """Return the note, birth date and cover of a person, and whether the person is hidden."""
+        return self._store.people.details(find_person(self._store, person))
+
+    def set_details(
+        self, person: str | int, *, note: str | None = None, born: str | None = None, cover: int | None = None
+    ) -> PersonDetails:
+        """Set details of a person; what is not given stays.
+
+        Parameters
+        ----------
+        person : str or int
+            A name or id.
+        note : str, optional
+            A text of up to 2,000 characters; "" removes it.
+        born : str, optional
+            YYYY-MM-DD; "" removes it.
+        cover : int, optional
+            The id of the face that represents the person; -1 chooses the best one again.
+
+        Raises
+        ------
+        ArgumentError
+            The date is not one, the note is too long, or the face belongs to someone else.
+        UnknownPersonError
+            There is no such person.
+        """
+        return set_details(self._store, person, note=note, born=born, cover=cover)
+
+    def discard(self, person: str | int) -> int:
+        """Move a person, by name or id, with all their faces to the bin.
+
+        They are found in no list and no search, until `restore` brings them back. After `bin_days` days, or with
+        `erase`, they are erased.
+
+        Returns
+        -------
+        int
+            How many faces that were.
+
+        Raises
+        ------
+        UnknownPersonError
+            There is no such person.
+        NotSupportedError
+            The gallery is in Milvus, which has no bin.
+        """
+        return discard_person(self._store, person)
+
+    def bin(self) -> builtins.list[BinEntry]:
+        """Return the deleted people in the bin, the last deletion first."""
+        return self._store.journal.bin()
+
+    def restore(self, name: str) -> Change:
+        """Bring a person back from the bin, with all their faces.
+
+        Returns
+        -------
+        Change
+            The change that did it, which can be undone.
+
+        Raises
+        ------
+        UnknownPersonError
+            No one in the bin has this name.
+        UndoError
+            Another person has the name now.
+        """
+        return restore_person(self._store, name)
+
+    def erase(self, names: Iterable[str] | None = None) -> Removal:
+        """Erase people in the bin for good, with every change that names them.
+
+        Parameters
+        ----------
+        names : iterable of str, optional
+            Whom to erase; by default all people in the bin.
+
+        Returns
+        -------
+        Removal
+            What was erased, with a receipt.
+
+        Raises
+        ------
+        UnknownPersonError
+            No one in the bin has one of the names; nothing was erased.
+        """
+        return finish_removal(self._store, erase_from_bin(self._store, None if names is None else list(names)))
+
+    @property
+    def bin_days(self) -> int:
+        """How many days the bin keeps deleted people; then they are erased when the gallery is opened next."""
+        return bin_days(self._store)
+
+    @bin_days.setter
+    def bin_days(self, days: int) -> None:
+        set_bin_days(self._store, days)
+
+    def history(self, *, limit: int = 100, offset: int = 0) -> Page[Change]:
+        """List the changes of people, the last one first.
+
+        Parameters
+        ----------
+        limit, offset : int
+            The size of the page, and how many changes to skip.
+
+        Raises
+        ------
+        FaceallError
+            `limit` or `offset` is negative.
+        """
+        return history(self._store, limit=limit, offset=offset)
+
+    def undo(self, change: int | None = None) -> Change:
+        """Undo a change of people, all or nothing.
+
+        Parameters
+        ----------
+        change : int, optional
+            The number of the change; by default the last one that is not itself an undoing. Undoing an undoing makes
+            the change again.
+
+        Returns
+        -------
+        Change
+            The change that did it.
+
+        Raises
+        ------
+        UnknownChangeError
+            There is no such change.
+        UndoError
+            There is nothing to undo, or what the change touched was changed again or erased.
+        """
+        return undo(self._store, change)
+
+    def suggestions(self, *, limit: int = 20) -> builtins.list[Suggestion]:
+        """Suggest people, groups and faces that may be the same person, the most certain first.
+
+        Hidden people, pairs on one photo and what was answered with no before are left out.
+
+        Parameters
+        ----------
+        limit : int
+            How many.
+        """
+        check_page(limit, 0)
+        return suggest(self._store, limit=self._suggestion_limit, most=limit)
+
+    def answer(self, suggestion: str, said: Said) -> None:
+        """Answer a suggestion; the answer can be undone, and improves the order of later ones.
+
+        Parameters
+        ----------
+        suggestion : str
+            The id of a suggestion.
+        said : {"yes", "no", "skip"}
+            Yes merges or assigns, no is remembered for ever, skip moves the question to the end.
+
+        Raises
+        ------
+        ArgumentError
+            The id or the answer is not valid.
+        UnknownPersonError, UnknownFaceError
+            One of the two was merged, assigned or removed meanwhile.
+        """
+        answer(self._store, suggestion, said, limit=self._suggestion_limit)
+
+    @property
+    def _suggestion_limit(self) -> float:
+        """The larger one of the thresholds of searches and of clustering: pairs below it are likely the same person."""
+        context = self._context
+        try:
+            if self._store.model in (None, context.analyser.model_label) and (found := context.match_threshold):
+                return max(found.distance, self.cluster_threshold)
+        except ModelNotFoundError:
+            pass
+        return self.cluster_threshold
 
     def cluster(self, *, threshold: float | None = None, known: bool = False) -> Clustering:
         """Group the unassigned faces by person.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from faceall.errors import UnknownFaceError
 from faceall.gallery.browse import stored_photo
+from faceall.gallery.people.aliases import forget_aliases
 from faceall.gallery.people.names import find_person, unknown_face
 from faceall.gallery.records import Removal
 from faceall.gallery.store import Store
@@ -24,7 +25,9 @@ UPLOAD = re.compile(r"[0-9a-f]{64}")
 def remove_person(store: Store, person: int | str) -> Removal:
     """Remove a person, given by id or name, and all their faces. Raises UnknownPersonError."""
     with store.changing():
-        return store.people.remove(find_person(store, person))
+        row = find_person(store, person)
+        forget_aliases(store, {store.people.names([row])[row]})
+        return store.people.remove(row)
 
 
 def remove_faces(store: Store, faces: Iterable[int]) -> Removal:

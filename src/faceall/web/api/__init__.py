@@ -1,6 +1,7 @@
 """The JSON API under /api/v1, used by programs and by the pages; and the three legacy routes of FaceAll.
 
 ====================  ==========================================================
+`history`             changes of people, undo, the bin, suggestions
 `people`              list, rename, merge, split and remove people
 `faces`               list, assign and remove faces; thumbnails
 `photos`              list and remove photos; their images
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from faceall.web.api import faces, jobs, people, photos, register, search, status
+from faceall.web.api import faces, history, jobs, people, photos, register, search, status
 
 PREFIX = "/api/v1"
 
@@ -26,6 +27,6 @@ PREFIX = "/api/v1"
 def make_blueprint() -> Blueprint:
     """Make the blueprint with all routes of the API."""
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
-    for module in (status, people, faces, photos, register, jobs, search):
+    for module in (status, people, history, faces, photos, register, jobs, search):
         module.add_routes(blueprint)
     return blueprint

@@ -45,6 +45,11 @@ def whole(
     return int(text)
 
 
+def id_of(text: str, name: str) -> int:
+    """Return an id from the text of a field that may occur several times."""
+    return whole({name: text}, name) or 0
+
+
 def number(values: Mapping[str, str], name: str, *, low: float, high: float) -> float | None:
     """Return a number of the query or form; None if it is absent.
 

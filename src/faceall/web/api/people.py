@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, request
 
-from faceall.web.api.inputs import MAX_PAGE_SIZE, choice, id_in, ids_in, json_object, page, text_in
+from faceall.web.api.inputs import MAX_PAGE_SIZE, choice, flag, id_in, ids_in, json_object, page, text_in
 from faceall.web.api.receipts import receipt_of
 from faceall.web.errors import refused
 from faceall.web.serializers import Json
@@ -22,13 +22,19 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.post("/people/<int:person_id>/split")(split)
     blueprint.post("/people/<int:person_id>/unassign")(unassign)
     blueprint.delete("/people/<int:person_id>")(remove)
+    blueprint.post("/people/hide")(hide)
+    blueprint.post("/people/show")(show_again)
+    blueprint.get("/people/<int:person_id>/details")(details)
+    blueprint.patch("/people/<int:person_id>/details")(set_details)
 
 
 def list_people() -> Json:
-    """List people by name; `unnamed` includes or excludes clusters without a name, `q` is a part of the name."""
+    """List people by name; `unnamed` chooses clusters, `hidden` those who are hidden, `q` is a part of the name."""
     limit, offset = page()
     named = _NAMED[choice(request.args, "unnamed", ("all", "only", "none"))]
-    found = services().gallery.people.page(text=request.args.get("q"), named=named, limit=limit, offset=offset)
+    found = services().gallery.people.page(
+        text=request.args.get("q"), named=named, hidden=flag(request.args, "hidden"), limit=limit, offset=offset
+    )
     return {"people": [services().serializer.person(person) for person in found.items], "total": found.total}
 
 
@@ -77,6 +83,32 @@ def unassign(person_id: int) -> Json:
     while found := gallery.faces.page(person=person_id, limit=MAX_PAGE_SIZE).items:
         count += gallery.faces.unassign([face.face_id for face in found])
     return {"faces": count}
+
+
+def hide() -> Json:
+    """Hide people: they are not listed and not suggested, but still found."""
+    return {"people": services().gallery.people.hide(ids_in(json_object("people", needed=("people",)), "people"))}
+
+
+def show_again() -> Json:
+    """Show hidden people again."""
+    return {"people": services().gallery.people.show(ids_in(json_object("people", needed=("people",)), "people"))}
+
+
+def details(person_id: int) -> Json:
+    """Return the note, birth date and cover of a person, and whether the person is hidden."""
+    return vars(services().gallery.people.details(person_id))
+
+
+def set_details(person_id: int) -> Json:
+    """Set the note, birth date or cover of a person; null removes it, an absent field stays."""
+    fields = json_object("note", "born", "cover")
+    given = {name: text_in(fields, name, optional=True) or "" for name in ("note", "born") if name in fields}
+    cover = None
+    if "cover" in fields:
+        cover = -1 if fields["cover"] is None else id_in(fields, "cover")
+    people = services().gallery.people
+    return vars(people.set_details(person_id, note=given.get("note"), born=given.get("born"), cover=cover))
 
 
 def remove(person_id: int) -> Json:

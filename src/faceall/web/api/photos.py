@@ -12,7 +12,7 @@ from faceall.gallery import StoredFace, StoredPhoto
 from faceall.images import draw_faces, encode_jpeg, resize
 from faceall.types import Faces, Image
 from faceall.web.api.faces import jpeg_response
-from faceall.web.api.inputs import page, whole
+from faceall.web.api.inputs import id_of, page, whole
 from faceall.web.api.receipts import receipt_of
 from faceall.web.errors import refused
 from faceall.web.security.limits import too_large
@@ -32,12 +32,24 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def list_photos() -> Json:
-    """List photos with a face by id: all, or those of a person."""
+    """List photos with a face by id: all, those of a person, or by who is on them and when they were made."""
     limit, offset = page()
+    if any(name in request.args for name in ("with", "without", "since", "until")):
+        return _found_photos(limit, offset)
     person = whole(request.args, "person")
     if person is not None:
         services().gallery.people.get(person)  # raises an error for an unknown id
     found = services().gallery.photos.page(person=person, limit=limit, offset=offset)
+    return {"photos": [services().serializer.photo(photo) for photo in found.items], "total": found.total}
+
+
+def _found_photos(limit: int, offset: int) -> Json:
+    """Return photos that show all people of `with` and no one of `without`."""
+    chosen = {name: [id_of(text, name) for text in request.args.getlist(name)] for name in ("with", "without")}
+    since, until = request.args.get("since"), request.args.get("until")
+    found = services().gallery.photos.search(
+        people=chosen["with"], without=chosen["without"], since=since, until=until, limit=limit, offset=offset
+    )
     return {"photos": [services().serializer.photo(photo) for photo in found.items], "total": found.total}
 
 

@@ -21,6 +21,7 @@ def build(*, max_urls: int, max_matches: int) -> dict[str, Any]:
     paths = {
         **_general(),
         **_people(),
+        **_history(),
         **_faces(),
         **_photos(),
         **_registrations(max_urls),
@@ -81,19 +82,63 @@ def _people() -> Schema:
         body=record({"to": maybe(_NAME)}, faces=many(ID, minItems=1)),
         errors=CHANGES,
     )
+    some = record(people=many(ID, minItems=1))
     return {
         "/api/v1/people": {
-            "get": operation("List people by name", ref("People"), parameters=[unnamed, in_query("q", TEXT), *PAGE])
+            "get": operation(
+                "List people by name",
+                ref("People"),
+                parameters=[unnamed, in_query("hidden", FLAG), in_query("q", TEXT), *PAGE],
+            )
         },
         "/api/v1/people/{person_id}": {
             "get": operation("Get a person", ref("Person"), parameters=person),
             "patch": rename,
             "delete": operation("Remove a person and all their faces", ref("Removal"), parameters=person),
         },
+        "/api/v1/people/hide": {"post": operation("Hide people", record(people=COUNT), body=some, errors=CHANGES)},
+        "/api/v1/people/show": {
+            "post": operation("Show hidden people again", record(people=COUNT), body=some, errors=CHANGES)
+        },
+        "/api/v1/people/{person_id}/details": {
+            "get": operation("Get the details of a person", ref("Details"), parameters=person),
+            "patch": operation(
+                "Set details of a person",
+                ref("Details"),
+                parameters=person,
+                body=record({"note": maybe(TEXT), "born": maybe(_DAY), "cover": maybe(ID)}),
+                errors=CHANGES,
+            ),
+        },
         "/api/v1/people/{person_id}/merge": {"post": merge},
         "/api/v1/people/{person_id}/split": {"post": split},
         "/api/v1/people/{person_id}/unassign": {
             "post": operation("Remove the name from all faces of a person", record(faces=COUNT), parameters=person)
+        },
+    }
+
+
+def _history() -> Schema:
+    change = ref("Change")
+    who = record(person=TEXT)
+    answer = record(id=TEXT, answer={"type": "string", "enum": ["yes", "no", "skip"]})
+    most = in_query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20})
+    return {
+        "/api/v1/history": {"get": operation("List the changes of people", ref("Changes"), parameters=[*PAGE])},
+        "/api/v1/history/undo": {
+            "post": operation("Undo a change", change, body=record({"change": ID}), errors=CHANGES)
+        },
+        "/api/v1/people/{person_id}/discard": {
+            "post": operation("Move a person to the bin", change, parameters=[in_path("person_id", 1)], errors=(409,))
+        },
+        "/api/v1/bin": {"get": operation("List the bin", ref("Bin"))},
+        "/api/v1/bin/restore": {"post": operation("Restore a person", change, body=who, errors=CHANGES)},
+        "/api/v1/bin/erase": {"post": operation("Erase a person for good", ref("Removal"), body=who, errors=CHANGES)},
+        "/api/v1/suggestions": {
+            "get": operation("List pairs that may be the same person", ref("Suggestions"), parameters=[most])
+        },
+        "/api/v1/suggestions/answer": {
+            "post": operation("Answer a suggestion", record(change=maybe(change)), body=answer, errors=CHANGES)
         },
     }
 
@@ -124,12 +169,23 @@ def _faces() -> Schema:
     }
 
 
+_DAY: Schema = {"type": "string", "format": "date"}
+_PHOTO_QUERY = [
+    in_query("with", {**many(ID), "description": "people who are all on the photo"}),
+    in_query("without", {**many(ID), "description": "people who are not on the photo"}),
+    in_query("since", _DAY),
+    in_query("until", _DAY),
+]
+
+
 def _photos() -> Schema:
     photo = [in_path("photo_id", 3)]
     size = in_query("max", {"type": "integer", "minimum": 16, "maximum": 4096, "default": 1600})
     return {
         "/api/v1/photos": {
-            "get": operation("List photos by id", ref("Photos"), parameters=[in_query("person", ID), *PAGE])
+            "get": operation(
+                "List photos by id", ref("Photos"), parameters=[in_query("person", ID), *_PHOTO_QUERY, *PAGE]
+            )
         },
         "/api/v1/photos/{photo_id}": {
             "get": operation("Get a photo", ref("Photo"), parameters=photo),

@@ -77,6 +77,33 @@ SCHEMAS: dict[str, Schema] = {
         available={**FLAG, "description": "whether its file exists"},
     ),
     "Photos": record(photos=many(ref("Photo")), total=COUNT),
+    "Details": record(hidden=FLAG, cover=maybe(ID), note=maybe(TEXT), born=maybe({"type": "string", "format": "date"})),
+    "Change": record(
+        id=ID,
+        kind=TEXT,
+        made={"type": "string", "format": "date-time"},
+        author=TEXT,
+        text=TEXT,
+        undone={**maybe(ID), "description": "the change that undid it"},
+        undoable=FLAG,
+    ),
+    "Changes": record(changes=many(ref("Change")), total=COUNT),
+    "Bin": record(
+        days=COUNT,
+        people=many(record(change=ID, person=TEXT, deleted={"type": "string", "format": "date-time"}, faces=COUNT)),
+    ),
+    "Suggestions": record(
+        suggestions=many(
+            record(
+                id=TEXT,
+                certainty={"type": "number", "minimum": 0, "maximum": 1},
+                distance=DISTANCE,
+                subject=ref("SuggestionSide"),
+                target=ref("SuggestionSide"),
+            )
+        )
+    ),
+    "SuggestionSide": record(person=maybe(ref("Person")), name=maybe(TEXT), face=ID),
     "Receipt": record(
         {
             "generation": COUNT,

@@ -16,7 +16,7 @@ from faceall.errors import FaceallError
 from faceall.gallery import StoredFace, StoredPhoto
 from faceall.gallery.people.names import validate_name
 from faceall.web import api
-from faceall.web.api.inputs import checked_urls, choice, name_of, whole
+from faceall.web.api.inputs import checked_urls, choice, id_of, name_of, whole
 from faceall.web.errors import describe, refused
 from faceall.web.pages.context import add_filters, duration, keep_preferences, render, shown_name, texts, wants_page
 from faceall.web.pages.results import problem_text, registered, searched, strictness_levels, usual_distance
@@ -26,6 +26,7 @@ from faceall.web.work.jobs import Job
 
 PEOPLE_PER_PAGE = 60
 FACES_PER_PAGE = 120
+CHANGES_PER_PAGE = 100
 RESULTS = 12
 
 _MAX_NAMES = 2000  # that are offered for completion
@@ -190,6 +191,54 @@ def _photo_url(photo_id: int, person: int | None) -> str:
     return url_for("pages.photo", photo_id=photo_id, person=person)
 
 
+@blueprint.get("/photos")
+def photos() -> Response:
+    """List the photos that show all of some people (`with`), optionally of some days."""
+    shared = services()
+    people = [shared.gallery.people.get(id_of(text, "with")) for text in request.args.getlist("with")]
+    since, until = request.args.get("since", ""), request.args.get("until", "")
+    number, offset = _page_number(PEOPLE_PER_PAGE)
+    found = shared.gallery.photos.search(
+        people=[one.id for one in people],
+        since=since or None,
+        until=until or None,
+        limit=PEOPLE_PER_PAGE,
+        offset=offset,
+    )
+    return render(
+        "photos.html",
+        "people",
+        photos=[shared.serializer.photo(one) for one in found.items],
+        people=[{"id": one.id, "name": shown_name(texts(), shared.serializer.person(one))} for one in people],
+        total=found.total,
+        since=since,
+        until=until,
+        **_pages(number, found.total, PEOPLE_PER_PAGE),
+    )
+
+
+@blueprint.get("/review")
+def review() -> Response:
+    """Show the page that asks whether two faces are one person."""
+    return render("review.html", "review")
+
+
+@blueprint.get("/history")
+def history() -> Response:
+    """List the changes of people, with undo, and the people in the bin."""
+    people = services().gallery.people
+    number, offset = _page_number(CHANGES_PER_PAGE)
+    found = people.history(limit=CHANGES_PER_PAGE, offset=offset)
+    return render(
+        "history.html",
+        "review",
+        changes=[api.history.change_record(change) for change in found.items],
+        bin=people.bin(),
+        days=people.bin_days,
+        **_pages(number, found.total, CHANGES_PER_PAGE),
+    )
+
+
 @blueprint.get("/status")
 def status() -> Response:
     """Show the counts and the state of the gallery."""
@@ -280,7 +329,7 @@ def _pages(number: int, total: int, size: int) -> Json:
     """Return the values of the pagination template."""
 
     def page_url(page: int) -> str:
-        kept = {key: value for key, value in request.args.items() if key != "page"}
+        kept: Json = {key: values for key, values in request.args.lists() if key != "page"}
         return url_for(request.endpoint or "", **{**kept, **(request.view_args or {}), "page": page})
 
     return {"page": number, "pages": max(1, -(-total // size)), "page_url": page_url}

@@ -59,7 +59,10 @@ class Texts:
 
     def for_scripts(self) -> dict[str, Any]:
         """Return the texts that scripts need."""
-        return {section: self.entries[section] for section in ("common", "notes", "outcome", "problems", "script")}
+        return {
+            section: self.entries[section]
+            for section in ("changes", "common", "notes", "outcome", "problems", "script")
+        }
 
     def _find(self, key: str) -> object:
         found = _look_up(self.entries, key)

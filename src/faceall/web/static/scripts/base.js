@@ -2,6 +2,7 @@
 
 import { explain } from "./request.js";
 import { text } from "./texts.js";
+import { showToast } from "./toast.js";
 
 const theme = document.getElementById("theme");
 const root = document.documentElement;
@@ -19,8 +20,10 @@ for (const closer of document.querySelectorAll("[data-closes]")) {
   closer.addEventListener("click", () => closer.closest("dialog").close());
 }
 
+showToast();
+
 // Keyboard shortcuts, unless one types or a dialog is open. The dialog "shortcuts" lists them.
-const PAGES = { r: "register", s: "search", p: "people", t: "status" };
+const PAGES = { r: "register", s: "search", p: "people", v: "review", t: "status" };
 const CLICKS = { ArrowLeft: "#previous", ArrowRight: "#next", z: "#zoom", "?": "[data-opens=shortcuts]" };
 document.addEventListener("keydown", (event) => {
   const busy = event.target.closest?.("input, textarea, select, dialog, summary, [contenteditable]") || document.querySelector("dialog[open]");

@@ -35,6 +35,15 @@ if (at("people")) {
     offerNames(list.records(selection.ids));
     openDialog(at("merge"));
   });
+  at("photos-selected").addEventListener("click", () => {
+    location.assign(`${root}/photos?${selection.ids.map((id) => `with=${id}`).join("&")}`);
+  });
+  at("hide-selected").addEventListener("click", () =>
+    attempt(async () => {
+      await ask("POST", "/people/hide", { people: selection.ids.map(Number) });
+      location.reload();
+    }),
+  );
   at("unname-selected").addEventListener("click", () =>
     attempt(async () => {
       for (const id of selection.ids) await ask("POST", `/people/${id}/unassign`);

@@ -1,6 +1,6 @@
 // The page of a person: rename, merge, move faces, delete with a receipt.
 
-import { copyOf, onSubmit } from "./base.js";
+import { attempt, copyOf, onSubmit } from "./base.js";
 import { rename } from "./naming.js";
 import { ask } from "./request.js";
 import { Selection } from "./selection.js";
@@ -28,6 +28,13 @@ onSubmit(at("split-form"), async (form) => {
   const answer = await ask("POST", `/people/${person}/split`, { faces, to });
   location.assign(all && answer?.id ? `${root}/people/${answer.id}` : location.href);
 });
+
+at("discard").addEventListener("click", () =>
+  attempt(async () => {
+    await ask("POST", `/people/${person}/discard`);
+    location.assign(`${root}/people`);
+  }),
+);
 
 onSubmit(at("delete-form"), async () => {
   const receipt = await ask("DELETE", `/people/${person}`);

@@ -1,6 +1,7 @@
 // Requests to the server; error responses become `RequestError`.
 
 import { language, root, text } from "./texts.js";
+import { noteChange } from "./toast.js";
 
 const API = `${root}/api/v1`;
 
@@ -20,6 +21,7 @@ export async function ask(method, path, body) {
     body: body === undefined || form ? body : JSON.stringify(body),
     headers: { Accept: "application/json", ...(body === undefined || form ? {} : { "Content-Type": "application/json" }) },
   });
+  noteChange(method, path);
   return answer.status === 204 ? null : answer.json();
 }
 

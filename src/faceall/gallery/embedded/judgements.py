@@ -1,0 +1,84 @@
+"""What users said: a face is or is not a person, two people are not the same.
+
+Judgements refer to the ids that are the same on every device, so they outlive changes of the model, stale faces,
+merged people (whose ids become aliases) and moves to another device.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from faceall.gallery.embedded.schema import NOW
+
+_FACES = "SELECT face AS row, id FROM face_ids UNION ALL SELECT face, id FROM face_aliases"
+_PEOPLE = "SELECT person AS row, id FROM person_ids UNION ALL SELECT person, id FROM person_aliases"
+
+REFUSALS = (
+    f"SELECT f.row, p.row FROM judgements j JOIN ({_FACES}) f ON f.id = j.subject"
+    f" JOIN ({_PEOPLE}) p ON p.id = j.person WHERE NOT j.same"
+)
+"""SQL: key of a face, row of a person whom it does not show."""
+
+DISTINCT = (
+    f"SELECT a.row, b.row FROM judgements j JOIN ({_PEOPLE}) a ON a.id = j.subject"
+    f" JOIN ({_PEOPLE}) b ON b.id = j.person WHERE NOT j.same AND a.row <> b.row"
+)
+"""SQL: rows of two people who are not the same."""
+
+
+def judge_face(connection: sqlite3.Connection, face: int, person: int, *, same: bool) -> None:
+    """Note whether a face shows a person; the last word counts."""
+    _judge(connection, _id(connection, "face_ids", "face", face), _id_of_person(connection, person), same)
+
+
+def tell_apart(connection: sqlite3.Connection, first: int, second: int) -> None:
+    """Note that two people are not the same."""
+    one, other = sorted((_id_of_person(connection, first) or "", _id_of_person(connection, second) or ""))
+    _judge(connection, one or None, other or None, False)
+
+
+def forget_pair(connection: sqlite3.Connection, person: int) -> None:
+    """Forget that two people are not the same where both are one person now, by its id and aliases."""
+    names = f"SELECT id FROM ({_PEOPLE}) WHERE row = ?1"
+    connection.execute(f"DELETE FROM judgements WHERE subject IN ({names}) AND person IN ({names})", (person,))
+
+
+def exported(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Return all judgements as bundles hold them."""
+    found = connection.execute("SELECT subject, person, same, made FROM judgements ORDER BY subject, person")
+    return [{"subject": one, "person": who, "same": bool(same), "made": made} for one, who, same, made in found]
+
+
+def put(connection: sqlite3.Connection, subject: str, person: str, *, same: bool, made: str) -> None:
+    """Store a judgement of another device unless there is a later one."""
+    connection.execute(
+        "INSERT INTO judgements (pair, subject, person, same, made) VALUES (?1 || ' ' || ?2, ?1, ?2, ?3, ?4)"
+        " ON CONFLICT (pair) DO UPDATE SET same = ?3, made = ?4 WHERE made < ?4",
+        (subject, person, same, made),
+    )
+
+
+def _judge(connection: sqlite3.Connection, subject: str | None, person: str | None, same: bool) -> None:
+    if subject is None or person is None:
+        return
+    connection.execute(
+        f"INSERT INTO judgements (pair, subject, person, same, made) VALUES (?1 || ' ' || ?2, ?1, ?2, ?3, {NOW})"
+        " ON CONFLICT (pair) DO UPDATE SET same = ?3, made = excluded.made",
+        (subject, person, same),
+    )
+    if same:  # what was said of an id that the person had before a merge does not count any more
+        connection.execute(
+            "DELETE FROM judgements WHERE subject = ?1 AND NOT same AND person IN (SELECT a.id FROM person_aliases a"
+            " JOIN person_ids p ON p.person = a.person WHERE p.id = ?2)",
+            (subject, person),
+        )
+
+
+def _id_of_person(connection: sqlite3.Connection, person: int) -> str | None:
+    return _id(connection, "person_ids", "person", person)
+
+
+def _id(connection: sqlite3.Connection, table: str, column: str, row: int) -> str | None:
+    found = connection.execute(f"SELECT id FROM {table} WHERE {column} = ?", (row,)).fetchone()
+    return None if found is None else str(found[0])

@@ -1,0 +1,50 @@
+"""Photos by who is on them and when they were made."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from faceall.gallery.people.details import checked_date
+from faceall.gallery.people.names import find_person
+from faceall.gallery.records import Page, StoredPhoto
+from faceall.gallery.store import Store
+
+
+@dataclass(frozen=True)
+class PhotoQuery:
+    """Names or ids of people on a photo and not on it, and its first and last day as YYYY-MM-DD."""
+
+    people: tuple[str | int, ...] = ()
+    without: tuple[str | int, ...] = ()
+    since: str | None = None
+    until: str | None = None
+
+
+def search_photos(store: Store, query: PhotoQuery, *, limit: int, offset: int) -> Page[StoredPhoto]:
+    """Return the photos that fit a query, ordered by id."""
+    first, last = (
+        None if text is None else date.fromisoformat(checked_date(text, name))
+        for name, text in (("since", query.since), ("until", query.until))
+    )
+    with store.reading():
+        wanted = {find_person(store, person) for person in query.people}
+        unwanted = {find_person(store, person) for person in query.without}
+        shown: dict[int, set[int | None]] = defaultdict(set)
+        for _, photo, person in store.faces.places():
+            shown[photo].add(person)
+        found = [photo for photo in sorted(shown) if wanted <= shown[photo] and unwanted.isdisjoint(shown[photo])]
+        if first is not None or last is not None:
+            found = [photo for photo in found if _is_between(_day_of(store, photo), first, last)]
+        return Page(tuple(store.photos.stored(found[offset : offset + limit])), len(found))
+
+
+def _day_of(store: Store, photo: int) -> date | None:
+    """Return the day on which the oldest file of a photo was last changed, None if unknown."""
+    times = [file.mtime for file in store.photos.files(photo) if file.mtime > 0]
+    return datetime.fromtimestamp(min(times) / 1e9).date() if times else None
+
+
+def _is_between(day: date | None, first: date | None, last: date | None) -> bool:
+    return day is not None and (first is None or day >= first) and (last is None or day <= last)

@@ -1,0 +1,97 @@
+"""Suggestions: who may be the same person, the most certain first; answers are remembered and improve the order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stand_ins import write_photo
+
+from faceall.errors import ArgumentError, UnknownPersonError
+from faceall.gallery import Gallery
+from faceall.gallery.people.suggestions import features, fitted
+
+Opener = Callable[..., Gallery]
+
+
+@pytest.fixture
+def filled(gallery: Gallery, photos: Path) -> Gallery:
+    """Ada twice under two names, Bob, and a face of Bob without a name."""
+    colours = {"Ada": (200, 10, 10), "Adele": (198, 12, 10), "Bob": (10, 10, 200)}
+    for name, colour in colours.items():
+        for number in range(2):
+            shade = (colour[0] + number, colour[1], colour[2])
+            write_photo(photos / name / f"{number}.png", [(40, 25, 40, shade)])
+    list(gallery.register(photos))
+    write_photo(photos / "more" / "x.png", [(40, 25, 40, (12, 11, 199))])
+    list(gallery.register(photos / "more", unnamed=True))
+    return gallery
+
+
+def pairs(gallery: Gallery) -> list[tuple[str | None, str | None]]:
+    return [one.names for one in gallery.people.suggestions()]
+
+
+def test_the_likeliest_pairs_come_first(filled: Gallery) -> None:
+    """Certainties fall, a face without a person is the subject, and strangers are not suggested."""
+    found = filled.people.suggestions()
+    assert {one.names for one in found[:2]} == {("Adele", "Ada"), (None, "Bob")} or {
+        one.names for one in found[:2]
+    } == {("Ada", "Adele"), (None, "Bob")}
+    certainties = [one.certainty for one in found]
+    assert certainties == sorted(certainties, reverse=True)
+    assert all(0 <= one.certainty <= 1 for one in found)
+
+
+def test_yes_joins_and_is_undone(filled: Gallery) -> None:
+    """The face is assigned, the people are merged, and undo separates them again."""
+    for one in filled.people.suggestions()[:2]:
+        filled.people.answer(one.id, "yes")
+    assert sorted(person.faces for person in filled.people) == [3, 4]
+    filled.people.undo()
+    filled.people.undo()
+    assert sorted(person.faces for person in filled.people) == [2, 2, 2]
+
+
+def test_no_is_remembered(filled: Gallery, open_gallery: Opener) -> None:
+    """What was declined is not suggested again, also after opening the gallery again, and clustering obeys."""
+    for _ in range(20):
+        found = filled.people.suggestions()
+        if not found:
+            break
+        filled.people.answer(found[0].id, "no")
+    assert pairs(filled) == []
+    filled.people.cluster(threshold=3.9, known=True)
+    assert filled.people.get("Bob").faces == 2
+    filled.close()
+    assert pairs(open_gallery()) == []
+
+
+def test_skip_moves_to_the_end(filled: Gallery) -> None:
+    """The first suggestion becomes the last one, and nothing else changes."""
+    first = filled.people.suggestions()[0]
+    filled.people.answer(first.id, "skip")
+    after = filled.people.suggestions()
+    assert after[-1].id == first.id
+    assert after[0].id != first.id
+
+
+def test_bad_answers_are_refused(filled: Gallery) -> None:
+    """An unknown id, an unknown answer, and people who are gone: one line each, nothing changed."""
+    with pytest.raises(ArgumentError, match="id of a suggestion"):
+        filled.people.answer("x", "yes")
+    with pytest.raises(ArgumentError, match="yes, no or skip"):
+        filled.people.answer("p1-p2", "perhaps")  # type: ignore[arg-type]
+    with pytest.raises(UnknownPersonError, match="id 77"):
+        filled.people.answer("p77-p1", "yes")
+
+
+def test_answers_move_the_weights() -> None:
+    """Declined pairs at a distance lower the certainty there; accepted ones raise it."""
+    row = features(0.9, [3, 4], 1.0)
+
+    def certainty(said: int) -> float:
+        return float(fitted({"said": [[*row, said]] * 20}) @ row)
+
+    assert certainty(0) < float(fitted({}) @ row) < certainty(1)
