@@ -1,6 +1,6 @@
 """What users said: a face is or is not a person, two people are not the same.
 
-Judgements refer to the ids that are the same on every device, so they outlive changes of the model, stale faces,
+Judgements refer to the ids that are the same on every device, so they stay valid after changes of the model, stale faces,
 merged people (whose ids become aliases) and moves to another device.
 """
 
@@ -18,7 +18,7 @@ REFUSALS = (
     f"SELECT f.row, p.row FROM judgements j JOIN ({_FACES}) f ON f.id = j.subject"
     f" JOIN ({_PEOPLE}) p ON p.id = j.person WHERE NOT j.same"
 )
-"""SQL: key of a face, row of a person whom it does not show."""
+"""SQL: key of a face, row of a person that it does not show."""
 
 DISTINCT = (
     f"SELECT a.row, b.row FROM judgements j JOIN ({_PEOPLE}) a ON a.id = j.subject"

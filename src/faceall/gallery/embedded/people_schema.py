@@ -83,7 +83,7 @@ def _keep_refusals(connection: sqlite3.Connection) -> None:
 
 
 STEPS = (
-    # a change of people: when, by whom, and what it was, as JSON; `undone` is the change that took it back
+    # a change of people: when, the author, and what it was, as JSON; `undone` is the change that took it back
     "CREATE TABLE changes (id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
     " made TEXT NOT NULL, author TEXT NOT NULL, details TEXT NOT NULL, imported INTEGER NOT NULL DEFAULT 0,"
     " undone INTEGER)",

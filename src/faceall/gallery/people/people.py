@@ -321,7 +321,7 @@ class GalleryPeople:
         Parameters
         ----------
         names : iterable of str, optional
-            Whom to erase; by default all people in the bin.
+            Names of the people; by default all people in the bin.
 
         Returns
         -------

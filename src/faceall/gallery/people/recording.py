@@ -1,4 +1,4 @@
-"""Recording changes of people under the name of whoever makes them."""
+"""Recording changes of people with the name of their author."""
 
 from __future__ import annotations
 
