@@ -1,7 +1,7 @@
 """What users said: a face is or is not a person, two people are not the same.
 
-Judgements refer to the ids that are the same on every device, so they stay valid after changes of the model, stale faces,
-merged people (whose ids become aliases) and moves to another device.
+Judgements refer to the ids that are the same on every device, so they stay valid after changes of the model, for
+stale faces, for merged people (whose ids become aliases) and on other devices.
 """
 
 from __future__ import annotations
