@@ -14,7 +14,7 @@ from faceall.embed.cutting import cut_faces
 from faceall.embed.nets import compile_model
 from faceall.embed.portrait import portraits
 from faceall.embed.precision import PrecisionChoice, choose_precision, supported_precisions
-from faceall.errors import ModelError, ModelNotFoundError, SettingError
+from faceall.errors import ArgumentError, ModelError, SettingError
 from faceall.models import EIGHT_BIT, ModelFolder, find_by_fingerprint, find_model
 from faceall.native import ForkSafeLock, native_call
 from faceall.types import Faces, Float32Array, Image
@@ -49,7 +49,9 @@ class Embedder:
     ModelError
         If the model folder is invalid, or the model has another dimension than `size`.
     SettingError
-        If EMBEDDING_SIZE is not a positive integer.
+        If the environment variable EMBEDDING_SIZE is not a positive integer.
+    ArgumentError
+        If `size` is not a positive integer.
     EngineError
         If the engine is missing.
     """
@@ -62,6 +64,8 @@ class Embedder:
         engine: str | None = None,
         precision: Precision = "auto",
     ) -> None:
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1):
+            raise ArgumentError(f"size is {size!r} ({type(size).__name__}), expected a positive integer such as 128")
         wanted = size if size is not None or model is not None else _size_of_environment()
         self.model: ModelFolder = find_model(model, kind="embedder", size=wanted)
         self._engine = engine
@@ -123,6 +127,11 @@ class Embedder:
         (n, height, width, 3) uint8
             RGB, in the input size of the model.
         """
+        if getattr(image, "ndim", 0) != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+            raise ArgumentError(f"image is {found}, expected uint8 (H, W, 3) in RGB; images.as_image converts others")
+        if not isinstance(faces, Faces):
+            raise ArgumentError(f"faces is {type(faces).__name__}, expected Faces, as a detector returns them")
         manifest = self.model.manifest
         return cut_faces(image, faces.boxes, faces.landmarks, manifest.framing, size=manifest.input_size)
 

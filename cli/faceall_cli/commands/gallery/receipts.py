@@ -32,4 +32,6 @@ def proof_of(removal: Removal) -> str:
         if receipt.log == "empty"
         else "another program is using the gallery, so the log still holds them until a writer closes it"
     )
+    if receipt.damaged_copies:
+        parts.append(f"NOT removed from {', '.join(receipt.damaged_copies)}, which a repair kept: delete it")
     return f" ({'; '.join(parts)}; generation {receipt.generation:,})"

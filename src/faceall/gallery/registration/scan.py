@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError
+from faceall.files import open_regular
 from faceall.gallery.metadata.regions import Region
 from faceall.gallery.metadata.sources import named_regions
 from faceall.gallery.records import Analysis, FileInfo, KnownPhoto, PhotoResult, PhotoState
@@ -153,7 +154,7 @@ def read_file(
 ) -> ScannedFile:
     """Read and hash a file, and decode it unless content with its SHA-256 is `known`; uses no database itself."""
     try:
-        with open(candidate.path, "rb") as file:
+        with open_regular(candidate.path) as file:
             status = os.fstat(file.fileno())  # before the content: a later change is noticed the next time
             content = file.read()
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from faceall.index.graph import graph_file
 from faceall.index.storage import rows, schema
+from faceall.index.storage.connection import DATABASE
 from faceall.index.storage.database import Storage
 
 
@@ -26,17 +27,22 @@ class Receipt:
     graph : {"none", "rewritten", "outdated"}
         "none": there is no graph file; "rewritten": it contains no removed vector; "outdated": it does, until it is
         saved again.
+    damaged_copies : tuple of str
+        Names of the files in the folder that a repair has kept; they contain what was removed since, until they are
+        deleted.
     """
 
     generation: int
     secure_delete: bool
     log: Literal["empty", "held"]
     graph: Literal["none", "rewritten", "outdated"]
+    damaged_copies: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether no byte of a removed vector is left in the folder."""
-        return self.secure_delete and self.log == "empty" and self.graph != "outdated"
+        erased = self.secure_delete and self.log == "empty" and self.graph != "outdated"
+        return erased and not self.damaged_copies
 
 
 def read_receipt(storage: Storage) -> Receipt:
@@ -49,4 +55,6 @@ def read_receipt(storage: Storage) -> Receipt:
     graph: Literal["none", "rewritten", "outdated"] = "none" if settings.graph is None else "rewritten"
     if stray or (settings.graph is not None and went):
         graph = "outdated"
-    return Receipt(settings.generation, storage.secure_delete, "held" if storage.has_log else "empty", graph)
+    kept = [] if folder is None else sorted(path.name for path in folder.glob(f"{DATABASE}.damaged-*"))
+    log: Literal["empty", "held"] = "held" if storage.has_log else "empty"
+    return Receipt(settings.generation, storage.secure_delete, log, graph, tuple(kept))

@@ -108,6 +108,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "generation": COUNT,
             "secure_delete": FLAG,
+            "damaged_copies": {"type": "array", "items": {"type": "string"}},
             "log": {"type": "string", "enum": ["empty", "held"]},
             "graph": {"type": "string", "enum": ["none", "rewritten", "outdated"]},
             "complete": {**FLAG, "description": "no byte of a removed embedding is left in the gallery's files"},
