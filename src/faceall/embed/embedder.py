@@ -14,7 +14,7 @@ from faceall.embed.cutting import cut_faces
 from faceall.embed.nets import compile_model
 from faceall.embed.portrait import portraits
 from faceall.embed.precision import PrecisionChoice, choose_precision, supported_precisions
-from faceall.errors import ArgumentError, ModelError, SettingError
+from faceall.errors import ArgumentError, ModelError, ModelNotFoundError, SettingError
 from faceall.models import EIGHT_BIT, ModelFolder, find_by_fingerprint, find_model
 from faceall.native import ForkSafeLock, native_call
 from faceall.types import Faces, Float32Array, Image
