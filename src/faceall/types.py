@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from faceall.errors import MissingDependencyError
+from faceall.errors import ArgumentError, MissingDependencyError
 
 Array: TypeAlias = npt.NDArray[Any]
 Float32Array: TypeAlias = npt.NDArray[np.float32]
@@ -22,7 +22,7 @@ Image: TypeAlias = npt.NDArray[np.uint8]
 def _checked(name: str, array: Array, shape: tuple[int, ...], dtype: type[np.generic]) -> Array:
     """Check the shape of `array` and return it as a read-only C-contiguous array of `dtype`."""
     if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+        raise ArgumentError(f"{name} has shape {array.shape}, expected {shape}")
     result = np.ascontiguousarray(array, dtype=dtype)
     if result is array:
         result = array.view()
@@ -122,7 +122,7 @@ class Face:
             If `image` is not an array (H, W, 3).
         """
         if np.ndim(image) != 3:
-            raise ValueError(f"image has shape {np.shape(image)}, expected (H, W, 3)")
+            raise ArgumentError(f"image has shape {np.shape(image)}, expected (H, W, 3)")
         size = self.box[2:] - self.box[:2]
         grown = np.concatenate([self.box[:2] - margin * size, self.box[2:] + margin * size])
         x0, y0, x1, y1 = Face(grown, self.score, self.landmarks).clipped_box(image.shape)
@@ -199,7 +199,12 @@ class Faces:
         chosen = np.asarray(numbers)
         if not chosen.size:  # an empty list becomes an array of floats
             chosen = chosen.astype(np.int64) if chosen.dtype != bool else chosen
-        return Faces(self.boxes[chosen], self.scores[chosen], self.landmarks[chosen])
+        try:
+            return Faces(self.boxes[chosen], self.scores[chosen], self.landmarks[chosen])
+        except IndexError as error:
+            raise ArgumentError(
+                f"numbers is {chosen.dtype} {chosen.shape}, expected indices below {len(self)} or a mask of that length"
+            ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +230,7 @@ class Matches:
     def __post_init__(self) -> None:
         shape = np.shape(self.keys)
         if len(shape) != 2:
-            raise ValueError(f"keys has shape {shape}, expected (queries, k)")
+            raise ArgumentError(f"keys has shape {shape}, expected (queries, k)")
         object.__setattr__(self, "keys", _checked("keys", np.asarray(self.keys), shape, np.int64))
         object.__setattr__(self, "distances", _checked("distances", np.asarray(self.distances), shape, np.float32))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from faceall.caffe.engines import Precision
 from faceall.detect.size_rule import smallest_face
-from faceall.errors import ModelNotFoundError
+from faceall.errors import ArgumentError, ModelNotFoundError
 from faceall.native import native_call
 from faceall.types import Faces, Image
 
@@ -83,7 +83,7 @@ class Detector:
         precision: Precision = "auto",
     ) -> None:
         if min_face is not None and not 12 <= min_face < math.inf:
-            raise ValueError(f"min_face is {min_face}, expected at least 12")
+            raise ArgumentError(f"min_face is {min_face}, expected at least 12")
         self.rotate = rotate
         self._model = model if isinstance(model, str) else Path(os.path.abspath(model))
         self._options = {"min_face": min_face, "engine": engine, "precision": precision}
@@ -170,7 +170,7 @@ def checked_image(image: Image) -> Image:
     """
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise ValueError(f"expected an image (H, W, 3) uint8 RGB; this array is {array.shape} {array.dtype}")
+        raise ArgumentError(f"expected an image (H, W, 3) uint8 RGB; this array is {array.shape} {array.dtype}")
     return array
 
 

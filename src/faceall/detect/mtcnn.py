@@ -17,6 +17,7 @@ from faceall.detect.proposals import propose
 from faceall.detect.pyramid import Pyramid, plan_pyramid
 from faceall.detect.size_rule import smallest_face
 from faceall.detect.weights import OUTPUT, net_sources
+from faceall.errors import ArgumentError
 from faceall.types import Array, Faces, Float32Array, Image, Int64Array
 
 _REFINED, _FINAL = 24, 48  # input sides of R-Net and O-Net
@@ -90,7 +91,7 @@ class MtcnnDetector:
         self.min_face = None if min_face is None else _in_range("min_face", min_face, 12, math.inf)
         self.thresholds = tuple(_in_range("each of the thresholds", value, 0, 1) for value in thresholds)
         if len(self.thresholds) != 3:
-            raise ValueError(f"thresholds has {len(self.thresholds)} numbers, expected 3")
+            raise ArgumentError(f"thresholds has {len(self.thresholds)} numbers, expected 3")
         self.factor = _in_range("factor", factor, 0.1, 0.95)
         self.max_proposals = int(_in_range("max_proposals", min(max_proposals, _MAX_PROPOSALS), 1, math.inf))
         self.lenient = lenient
@@ -293,5 +294,5 @@ def _in_range(name: str, value: float, least: float, most: float) -> float:
     """Return `value`; raise ValueError if it is out of range."""
     if not least <= value <= most:
         bounds = f"at least {least}" if most == math.inf else f"{least} .. {most}"
-        raise ValueError(f"{name} is {value}, expected {bounds}")
+        raise ArgumentError(f"{name} is {value}, expected {bounds}")
     return float(value)

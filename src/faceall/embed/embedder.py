@@ -158,7 +158,7 @@ class Embedder:
         """
         width, height = self.model.manifest.input_size
         if crops.ndim != 4 or crops.shape[1:] != (height, width, 3) or crops.dtype != np.uint8:
-            raise ValueError(f"crops is {crops.dtype} {crops.shape}, expected uint8 (n, {height}, {width}, 3)")
+            raise ArgumentError(f"crops is {crops.dtype} {crops.shape}, expected uint8 (n, {height}, {width}, 3)")
         vectors = np.empty((len(crops), self.size), np.float32)
         for start in range(0, len(crops), BATCH):
             vectors[start : start + BATCH] = self._embed_batch(crops[start : start + BATCH])

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
+from faceall.errors import ArgumentError
 from faceall.types import Array, Faces, Image
 
 _RED = (255, 0, 0)
@@ -38,7 +39,7 @@ def draw_faces(image: Image, faces: Faces, labels: Sequence[str | None] | None =
     """
     texts = [None] * len(faces) if labels is None else list(labels)
     if len(texts) != len(faces):
-        raise ValueError(f"{len(texts)} labels for {len(faces)} faces")
+        raise ArgumentError(f"{len(texts)} labels for {len(faces)} faces")
     drawing = PillowImage.fromarray(image)
     canvas = ImageDraw.Draw(drawing)
     width = max(1, round(max(drawing.size) / 400))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
-from faceall.errors import ImageError
+from faceall.errors import ArgumentError, ImageError
 from faceall.files import write_file
 from faceall.types import Image
 
@@ -47,7 +47,7 @@ def encode_jpeg(image: Image, quality: int = 90) -> bytes:
         If the image is too large for the format.
     """
     if not 1 <= quality <= 95:
-        raise ValueError(f"quality is {quality}, expected 1..95")
+        raise ArgumentError(f"quality is {quality}, expected 1..95")
     return _encode(image, "JPEG", {"quality": quality}, None)
 
 
@@ -85,7 +85,7 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
 def _encode(image: Image, kind: str, options: dict[str, int], path: str | None) -> bytes:
     """Return the bytes of a file in one of Pillow's formats."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
+        raise ArgumentError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
     buffer = io.BytesIO()
     try:
         PillowImage.fromarray(image).save(buffer, kind, **options)

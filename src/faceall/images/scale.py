@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from faceall.errors import ArgumentError
 from faceall.native import native_call
 from faceall.types import Array, Image
 
@@ -145,10 +146,10 @@ def _checked_box(box: npt.ArrayLike) -> Array:
     """Return the box as (4,) float64; raise unless it has a positive width and height."""
     edges = np.asarray(box, np.float64)
     if edges.shape != (4,):
-        raise ValueError(f"box has shape {edges.shape}, expected (4,): x0 y0 x1 y1")
+        raise ArgumentError(f"box has shape {edges.shape}, expected (4,): x0 y0 x1 y1")
     if not (np.abs(edges) <= _MAX_COORDINATE).all() or edges[2] <= edges[0] or edges[3] <= edges[1]:
         limit = f"{_MAX_COORDINATE:.0f} pixels"
-        raise ValueError(f"box is {edges.tolist()}, expected finite x0 < x1 and y0 < y1 within {limit}")
+        raise ArgumentError(f"box is {edges.tolist()}, expected finite x0 < x1 and y0 < y1 within {limit}")
     return edges
 
 
@@ -156,12 +157,12 @@ def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return (width, height) as integers; raise unless both are at least 1."""
     width, height = size
     if width != int(width) or height != int(height) or width < 1 or height < 1:
-        raise ValueError(f"size is {size}, expected a width and a height of at least 1")
+        raise ArgumentError(f"size is {size}, expected a width and a height of at least 1")
     return int(width), int(height)
 
 
 def _checked_image(image: Image) -> Image:
     """Return the image; raise unless it has pixels and is uint8."""
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
-        raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
+        raise ArgumentError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
     return image

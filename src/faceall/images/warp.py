@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from faceall.errors import ArgumentError
 from faceall.native import native_call
 from faceall.types import Array, Image
 
@@ -48,9 +49,9 @@ def warp(image: Image, matrix: npt.ArrayLike, *, size: tuple[int, int], border: 
     """
     forward = _checked_matrix(matrix)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
+        raise ArgumentError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
     if border not in get_args(WarpBorder):
-        raise ValueError(f"border is {border!r}, known are {', '.join(get_args(WarpBorder))}")
+        raise ArgumentError(f"border is {border!r}, known are {', '.join(get_args(WarpBorder))}")
     backward = np.linalg.inv(np.vstack([forward, [0, 0, 1]]))[:2]
     factor = _reduction(forward)
     left, top, right, bottom = _shown_part(backward, size, image.shape, factor)
@@ -121,7 +122,7 @@ def _checked_matrix(matrix: npt.ArrayLike) -> Array:
     """Return the map as (2, 3) float64; raise unless it is finite and can be inverted."""
     values = np.asarray(matrix, np.float64)
     if values.shape != (2, 3):
-        raise ValueError(f"matrix has shape {values.shape}, expected (2, 3)")
+        raise ArgumentError(f"matrix has shape {values.shape}, expected (2, 3)")
     if not np.isfinite(values).all() or abs(np.linalg.det(values[:, :2])) < 1e-12:
-        raise ValueError(f"matrix is {values.tolist()}, expected finite numbers and a map that can be inverted")
+        raise ArgumentError(f"matrix is {values.tolist()}, expected finite numbers and a map that can be inverted")
     return values
