@@ -103,6 +103,7 @@ def test_deleting_goes_to_the_bin_and_back(browser: Browser, served: Served, fam
     browser.go(f"/people/{family['Larry']}")
     browser.click("#discard")
     browser.wait(lambda: served.person("Larry") is None, "the deletion")
+    browser.wait(lambda: browser.driver.current_url.endswith("/people"), "the list of people")
     browser.go("/history")
     browser.click("[data-restore=Larry]")
     browser.wait(lambda: served.person("Larry") is not None, "the restoration")
