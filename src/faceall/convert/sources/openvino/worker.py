@@ -189,5 +189,5 @@ if __name__ == "__main__":
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         if "bad_alloc" in str(error):
             sys.exit("MemoryError: it takes more than 2 GB")
-        useful = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
+        useful = [line for line in lines if not line.startswith(("Exception from", "Check '", "Loading input model"))]
         sys.exit(f"{type(error).__name__}: {(useful or lines or ['no reason'])[0]}")
