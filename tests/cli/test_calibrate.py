@@ -86,7 +86,7 @@ def test_models_threshold(run: Run, registered: Path, models: Path) -> None:
         assert found["threshold"] == {"distance": 4.0, "false_accept_rate": 0.5, "origin": "model"}
         assert [match["match"] for match in found["matches"]] == [True, True, True]
         assert (
-            "threshold 4, the model's own, for a false match rate of 0.5 per comparison" in run("search", photo).stderr
+            "threshold 4, from the model, for a false match rate of 0.5 per comparison" in run("search", photo).stderr
         )
     finally:
         manifest.write_text(before)

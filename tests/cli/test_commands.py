@@ -138,7 +138,7 @@ def test_looking_after_people(run: Run, portraits: Path) -> None:
     (person,) = records(run("people", "list", "--json").stdout)
     assert (person["person"], person["faces"], person["photos"]) == ("Eileen Collins", 2, 2)
     assert "did you mean" in run("people", "remove", "Eileen", exit_code=1).stderr
-    assert "2 faces and 2 photos gone; freed space overwritten" in run("people", "remove", "Eileen Collins").stdout
+    assert "2 faces and 2 photos erased; freed space overwritten" in run("people", "remove", "Eileen Collins").stdout
     assert run("people", "list", "--json").stdout == ""
 
 
@@ -150,7 +150,7 @@ def test_removing(run: Run, portraits: Path) -> None:
     proof = {"secure_delete": True, "log": "empty", "graph": "none", "complete": True}
     assert gone["receipt"] == {"faces": 1, "aside": 0, "photos": 1, "generation": 2, **proof}
     text = run("remove", portraits / "Mirror").stdout
-    assert "(1 face and 1 photo gone; freed space overwritten; no graph file; log empty; generation 3)" in text
+    assert "(1 face and 1 photo erased; freed space overwritten; no graph file; log empty; generation 3)" in text
     (status,) = records(run("status", "--json").stdout)
     assert (status["faces"], status["people"], status["photos"], status["without_face"]) == (0, 0, 1, 1)
     assert "no photo" in run("remove", portraits / "Mirror", exit_code=1).stderr
@@ -322,4 +322,4 @@ def test_photos_that_disappear_midway_are_an_error(run: Run, portraits: Path, mo
 
     monkeypatch.setattr("faceall.gallery.registration.naming.find_images", then_gone)
     result = run("register", portraits, exit_code=1)
-    assert "1 photo disappeared meanwhile; is the drive still connected?" in result.stderr
+    assert "1 photo disappeared during the registration; is the drive still connected?" in result.stderr

@@ -33,7 +33,7 @@ def test_import_into_another_gallery(run: Run, bundle: Path, tmp_path: Path) -> 
     other = tmp_path / "other"
     (first,) = records(run("gallery", "import", bundle, "--gallery", other, "--json").stdout)
     assert (first["added"], sorted(first["new_people"])) == (2, ["Eileen", "Mirror"])
-    assert "0 faces added, 2 known already" in run("gallery", "import", bundle, "--gallery", other).stdout
+    assert "0 faces added, 2 already known" in run("gallery", "import", bundle, "--gallery", other).stdout
     people = records(run("people", "list", "--gallery", other, "--json").stdout)
     assert [person["person"] for person in people] == ["Eileen", "Mirror"]
 

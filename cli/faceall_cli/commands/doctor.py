@@ -143,7 +143,7 @@ def _gallery(folder: Path | None) -> Iterator[Finding]:
             return
         with Gallery.open(place, read_only=True) as gallery:
             problems, where = gallery.index.problems(), gallery.place
-            made = f"made with {gallery.model}{_way_out(gallery.model)}"
+            made = f"made with {gallery.model}{_advice(gallery.model)}"
             yield Finding("gallery", True, f"{where}: {len(gallery):,} faces, {made}")
             yield from (Finding("gallery", True, str(mixed)) for mixed in gallery.people.mixed())
         for problem in problems:
@@ -152,11 +152,11 @@ def _gallery(folder: Path | None) -> Iterator[Finding]:
         yield Finding("gallery", False, str(error))
 
 
-def _way_out(label: str | None) -> str:
+def _advice(label: str | None) -> str:
     """Return what to do if the model that made a gallery is no longer installed."""
     from faceall.analysis.analyser import label_of
     from faceall.models import installed_models
 
     if label is None or label in map(label_of, installed_models()):
         return ""
-    return ", which is not installed: put it back, or switch to another model with faceall index migrate"
+    return ", which is not installed: install it, or switch to another model with faceall index migrate"

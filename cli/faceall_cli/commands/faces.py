@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def detect(
     console: Console, images: tuple[Path, ...], draw: Path | None, min_face: int | None, detector: str | None
 ) -> None:
-    """Find the faces in images: box, score and landmarks of each."""
+    """Find the faces in images: boxes, scores and landmarks."""
     from faceall.detect import Detector
     from faceall.images import draw_faces
 

@@ -27,7 +27,7 @@ def gallery() -> None:
 def export(console: Console, bundle: Path, people: tuple[str, ...], replace: bool, gallery: Path | None) -> None:
     """Export vectors, people and thumbnails to one file.
 
-    BUNDLE, usually NAME.faceall, also holds the model's manifest, but no photos and no paths. It is not encrypted:
+    BUNDLE, usually NAME.faceall, also has the model's manifest, but no photos and no paths. It is not encrypted:
     keep it as safe as the photos.
     """
     with open_to_export(gallery) as opened:
@@ -39,7 +39,7 @@ def export(console: Console, bundle: Path, people: tuple[str, ...], replace: boo
 
 @gallery.command("import")
 @click.argument("bundle", metavar="BUNDLE", type=click.Path(path_type=Path))
-@click.option("--restore", is_flag=True, help="Bring back faces that were removed from this gallery.")
+@click.option("--restore", is_flag=True, help="Also add faces that were removed from this gallery.")
 @gallery_option
 @output_options
 def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None) -> None:
@@ -74,5 +74,9 @@ def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None)
         more = len(done.new_people) - _NAMES
         console.line(f"new: {first}" + (f" and {more:,} more" if more > 0 else ""))
     if done.left_out:
-        console.remark(f"{counted(done.left_out, 'face')} removed here before; --restore brings them back")
-    console.line(f"{counted(done.added, 'face')} added, {done.known:,} known already, {done.refiled:,} of them refiled")
+        console.remark(
+            f"{counted(done.left_out, 'face')} skipped: removed from this gallery before; add them with --restore"
+        )
+    console.line(
+        f"{counted(done.added, 'face')} added, {done.known:,} already known, {done.refiled:,} of them reassigned"
+    )

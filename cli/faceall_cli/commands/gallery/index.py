@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def index() -> None:
-    """Maintain the gallery: verify, repair, compact, migrate, back up."""
+    """Maintain the gallery: verify, repair, migrate, back up."""
 
 
 @index.command()
@@ -40,16 +40,16 @@ def verify(console: Console, gallery: Path | None) -> None:
     for problem in found.problems:
         console.complain(f"faceall: {shown(problem)}")
     if found.recall is not None:
-        asked = counted(found.sample, "stored vector")
-        console.line(f"recall {found.recall:.4f} of the {found.neighbours} nearest of {asked}, against exact search")
+        sample = counted(found.sample, "stored vector")
+        console.line(f"recall {found.recall:.4f} of the {found.neighbours} nearest of {sample}, against exact search")
     if found.shortfall is not None:
         console.complain(f"faceall: {found.shortfall}")
-    words = {"none": "no graph file", "current": "graph current", "behind": "graph behind, caught up when it is used"}
+    words = {"none": "no graph file", "current": "graph current", "behind": "graph outdated, updated at the next use"}
     console.line(f"{counted(found.vectors, 'vector')}, {words.get(found.graph, 'graph damaged')}")
     if found.problems:
         console.complain("faceall: run faceall index repair")
         raise click.exceptions.Exit(MISTAKE)
-    console.line("sound")
+    console.line("no damage found")
 
 
 @index.command()
@@ -58,9 +58,9 @@ def verify(console: Console, gallery: Path | None) -> None:
 def repair(console: Console, gallery: Path | None) -> None:
     """Repair what can be repaired and report what is lost.
 
-    No other process may use the gallery meanwhile. The graph is rebuilt, missing thumbnails are made again from the
-    photos, and every readable row of a damaged database is kept; the damaged file stays beside the new one. Register
-    the photos again to restore lost faces. The exit code is 1 if something is lost.
+    No other process may use the gallery at the same time. The graph is rebuilt, missing thumbnails are created again
+    from the photos, and every readable row of a damaged database is kept; the damaged file stays next to the new one.
+    Register the photos again to restore lost faces. The exit code is 1 if something is lost.
     """
     from faceall.gallery import as_folder, default_place, repair_gallery
 
@@ -73,7 +73,7 @@ def repair(console: Console, gallery: Path | None) -> None:
     if done.lost:
         raise click.exceptions.Exit(MISTAKE)
     if not done.done:
-        console.line("nothing was wrong")
+        console.line("nothing to repair")
 
 
 @index.command()
@@ -113,7 +113,7 @@ def migrate(console: Console, thumbnails: bool, model: str | None, gallery: Path
     console.record({"switched": migration.switched, "model": label, "faces": faces})
     console.line(f"{parts}; {counted(faces, 'face')} of {label}")
     if not migration.switched:
-        console.complain("faceall: stopped; the old vectors stay in use, the next run goes on where this one was")
+        console.complain("faceall: stopped; the old vectors stay in use; run the command again to continue")
         raise click.exceptions.Exit(INTERRUPTED)
 
 
@@ -148,14 +148,14 @@ def move(console: Console, source: Path | str, target: Path | str, remove_source
     with stopped_by_ctrl_c() as stop, console.progress(0, "photos") as bar:
         done = move_gallery(source, target, remove_source=remove_source, progress=bar.move_to, stop=stop)
     console.record(asdict(done))
-    photos = f"{counted(done.copied, 'photo')} copied, {done.there:,} there already"
+    photos = f"{counted(done.copied, 'photo')} copied, {done.there:,} already copied"
     if done.sums is None:
         console.line(photos)
-        console.complain("faceall: stopped; the next run goes on where this one was")
+        console.complain("faceall: stopped; run the command again to continue")
         raise click.exceptions.Exit(INTERRUPTED)
     faces, people = counted(done.sums.faces, "face"), counted(done.sums.people, "person", "people")
     console.line(f"{shown(done.target)}: {photos}; {faces} of {people}, checksums agree")
-    console.line(f"{shown(done.source)} was removed" if done.removed else f"{shown(done.source)} was left as it is")
+    console.line(f"{shown(done.source)} was removed" if done.removed else f"{shown(done.source)} is unchanged")
 
 
 @index.command()
@@ -174,7 +174,7 @@ def stats(console: Console, gallery: Path | None) -> None:
             "faces",
             f"{found.faces:,} of {counted(found.people, 'person', 'people')} on {counted(found.photos, 'photo')}",
         ),
-        ("model", f"{one.model or '-'}, {one.dimension or 0} numbers per face, distance {one.metric}"),
+        ("model", f"{one.model or '-'}, {one.dimension or 0} dimensions, distance {one.metric}"),
         ("database", _each(one.database, found.faces)),
         ("  vectors", _each(one.payload, found.faces)),
         ("  thumbnails", _each(found.thumbnails, found.faces)),
@@ -184,7 +184,9 @@ def stats(console: Console, gallery: Path | None) -> None:
     if one.links is not None:
         effort = "not measured" if one.effort is None else f"ef {one.effort}, recall {one.recall:.4f} measured"
         rows.append(("  built with", f"M {one.links}, ef_construction {one.build_effort}; searched with {effort}"))
-        rows.append(("  removed", f"{counted(one.tombstones, 'vector')} still in it; faceall index compact drops them"))
+        rows.append(
+            ("  removed", f"{counted(one.tombstones, 'vector')} still in the graph; faceall index compact drops them")
+        )
     if one.shortfall is not None:
         rows.append(("  recall", one.shortfall))
     if found.stale:
@@ -249,7 +251,7 @@ def import_(console: Console, source: Path, made_by: str | None, gallery: Path |
         done = opened.index.import_vectors(source, made_by=made_by)
         model = opened.model
     console.record({"source": str(source), "added": done.added, "known": done.known, "model": model})
-    console.line(f"{counted(done.added, 'face')} added, {done.known:,} known already; made by {model}")
+    console.line(f"{counted(done.added, 'face')} added, {done.known:,} already known; made by {model}")
 
 
 def _size(count: int) -> str:

@@ -39,7 +39,7 @@ def open_to_export(folder: Path | None) -> Gallery:
 
 
 def open_existing(folder: Path | None) -> Gallery:
-    """Open a gallery that exists already, to change it."""
+    """Open an existing gallery to change it."""
     from faceall.gallery import Gallery
 
     Gallery.open(folder, read_only=True).close()  # raises if there is none; does not create one
@@ -76,7 +76,7 @@ def list_(console: Console, name: str | None, sort: Sort, hidden: bool, gallery:
     else:
         console.remark("no people yet")
     for one in mixed:
-        console.remark(f"{one}; faceall people list NAME lists them, faceall people unname NAME undoes the name")
+        console.remark(f"{one}; faceall people list NAME lists them, faceall people unname NAME removes the name")
 
 
 def _list_faces(console: Console, gallery: Gallery, name: str, *, by_fit: bool) -> None:
@@ -139,7 +139,7 @@ def remove(console: Console, name: str, gallery: Path | None) -> None:
 def unname(console: Console, names: tuple[str, ...], gallery: Path | None) -> None:
     """Remove the names of people but keep their faces.
 
-    If one NAME is unknown, nothing is changed. New photos of folders with these names are left unnamed, too.
+    If one NAME is unknown, nothing is changed. New photos of folders with these names get no name either.
     `faceall cluster` groups the faces by person.
     """
     with open_existing(gallery) as opened:

@@ -31,7 +31,7 @@ from faceall_cli.options import (
 if TYPE_CHECKING:
     from faceall.gallery import NamesFrom, PhotoResult, Registration
 
-_FINE = frozenset(("added", "unchanged"))
+_DONE = frozenset(("added", "unchanged"))
 _UNREADABLE = frozenset(("unreadable", "too-large"))
 _MAX_NAMES = 20
 _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
@@ -79,8 +79,8 @@ def register(
 
     Faces that are hard to recognise and near-duplicates of registered photos are reported.
 
-    Registering again costs only what is new: unchanged files are skipped, moved ones recognised, changed ones analysed
-    again. What has been reported is safe on the disk; Ctrl-C keeps everything that is finished. The exit code is 1 if
+    When you register again, unchanged files are skipped, moved files are recognised, and changed files are analysed
+    again. Reported photos are safe on the disk; Ctrl-C keeps everything that is finished. The exit code is 1 if
     a PATH itself is missing or cannot be read, after everything else was done.
     """
     from faceall.gallery import Gallery
@@ -110,13 +110,15 @@ def register(
     if stop.is_set():
         raise click.exceptions.Exit(INTERRUPTED)
     if missing:
-        console.complain(f"faceall: {counted(missing, 'photo')} disappeared meanwhile; is the drive still connected?")
+        console.complain(
+            f"faceall: {counted(missing, 'photo')} disappeared during the registration; is the drive still connected?"
+        )
     if missing or not set(statuses) - _UNUSABLE or trouble & given:
         raise click.exceptions.Exit(MISTAKE)
 
 
 def _make_workers(workers: str | None) -> Any:
-    """Return the processes that analyse photos; None for this one."""
+    """Return the workers that analyse photos; None for this process."""
     if workers is None:
         return None
     if workers == "ray":
@@ -131,7 +133,7 @@ def _make_workers(workers: str | None) -> Any:
 
 
 def make_embedder(model: str | None) -> Any:
-    """Return the embedder with a name; None, the gallery's own choice, without one."""
+    """Return the embedder with a name; None, for the default of the gallery, without a name."""
     if model is None:
         return None
     from faceall.embed import Embedder
@@ -175,7 +177,7 @@ def _print_results(
             if result.status in _UNREADABLE:
                 trouble.add(result.path)
             console.record(_as_record(result))
-            if console.verbose or result.notes or result.status not in _FINE:
+            if console.verbose or result.notes or result.status not in _DONE:
                 console.line(_as_line(result))
             bar.step()
     return statuses, trouble, missing
@@ -206,9 +208,9 @@ def _print_summary(console: Console, registration: Registration, statuses: Count
     done = sum(statuses.values())
     parts = ", ".join(f"{number:,} {status}" for status, number in statuses.most_common())
     rate = f" ({done / seconds:,.0f} photos/s)" if done and seconds >= 0.1 else ""
-    text = f"{counted(done, 'photo')} in {seconds:.1f} s{rate}: {parts}" if done else "no photo found there"
+    text = f"{counted(done, 'photo')} in {seconds:.1f} s{rate}: {parts}" if done else "no photo found"
     if done < registration.total:
-        text += f"; stopped, {registration.total - done:,} left for next time"
+        text += f"; stopped, {registration.total - done:,} left for the next run"
     if done == 0 and registration.total == 0:
         console.complain(f"faceall: {text}")
     elif not console.quiet:
@@ -219,7 +221,7 @@ def _print_summary(console: Console, registration: Registration, statuses: Count
 
 
 def _print_skipped(console: Console, registration: Registration) -> None:
-    """Count what is not a photo by its kind; with -v list it."""
+    """Report the skipped files by kind; with -v list them."""
     if not registration.skipped or console.quiet:
         return
     kinds = Counter(kind for _, kind in registration.skipped)
@@ -230,7 +232,7 @@ def _print_skipped(console: Console, registration: Registration) -> None:
 
 
 def _print_names(console: Console, registration: Registration) -> None:
-    """Report what the names of folders became."""
+    """Report which folders gave names."""
     if registration.names_in_metadata and not console.quiet:
         named = registration.names_in_metadata.most_common(_MAX_NAMES)
         console.line("named from metadata: " + ", ".join(f"{shown(name)} ({faces})" for name, faces in named))
@@ -293,7 +295,7 @@ def _is_face(target: str) -> bool:
 @gallery_option
 @output_options
 def status(console: Console, gallery: Path | None) -> None:
-    """Show what the gallery holds and which files are missing."""
+    """Show the size of the gallery and missing files."""
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:

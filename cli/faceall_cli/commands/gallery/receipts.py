@@ -24,13 +24,13 @@ def proof_of(removal: Removal) -> str:
     receipt = removal.receipt
     if receipt is None:
         return ""
-    parts = [f"{counted(removal.count, 'face')} and {counted(len(removal.photos), 'photo')} gone"]
+    parts = [f"{counted(removal.count, 'face')} and {counted(len(removal.photos), 'photo')} erased"]
     parts.append("freed space overwritten" if receipt.secure_delete else "freed space NOT overwritten")
-    parts.append({"none": "no graph file", "rewritten": "graph rewritten"}.get(receipt.graph, "graph still holds them"))
+    parts.append({"none": "no graph file", "rewritten": "graph rewritten"}.get(receipt.graph, "graph still has them"))
     parts.append(
         "log empty"
         if receipt.log == "empty"
-        else "another program is using the gallery, so the log still holds them until a writer closes it"
+        else "another program is using the gallery, so the log still has them until a writer closes it"
     )
     if receipt.damaged_copies:
         parts.append(f"NOT removed from {', '.join(receipt.damaged_copies)}, which a repair kept: delete it")

@@ -67,15 +67,15 @@ def search(
 
     found = 0
     drawings = None if explain is None else Drawings(console, explain, images)
-    judged: list[MatchThreshold | None] = []
-    asked: dict[str, Any] = {"k": k, "threshold": threshold, "people": people or None}
+    thresholds: list[MatchThreshold | None] = []
+    options: dict[str, Any] = {"k": k, "threshold": threshold, "people": people or None}
     with Gallery.open(gallery, embedder=make_embedder(model), read_only=True) as opened:
         if not len(opened):
             raise click.ClickException(f"{opened.place}: the gallery is empty; register photos first")
         opened.warm_up()
         for path, image in read_images(console, images):
             analysed = opened.analyse(image)
-            results = _ask(opened, analysed, by, **asked)
+            results = _search(opened, analysed, by, **options)
             if not results:
                 console.complain(f"faceall: {shown(path)}: no face found")
             for number, result in enumerate(results, 1):
@@ -83,30 +83,30 @@ def search(
                 console.line(f"{shown(path)}{which} at {place(result.box)}:")
                 _print_result(console, path, result)
             if drawings is not None:
-                drawings.write(path, opened.explain(analysed, **asked))
+                drawings.write(path, opened.explain(analysed, **options))
             found += len(results)
-            judged += [result.threshold for result in results]
+            thresholds += [result.threshold for result in results]
     if not found:
         raise click.exceptions.Exit(MISTAKE)
-    console.remark(_explained(judged[0]))
+    console.remark(_describe(thresholds[0]))
 
 
-def _ask(opened: Gallery, image: AnalysedImage, by: str, **options: Any) -> Sequence[SearchResult | PersonResult]:
+def _search(opened: Gallery, image: AnalysedImage, by: str, **options: Any) -> Sequence[SearchResult | PersonResult]:
     """Search a gallery for faces or for people."""
     return opened.search_people(image, **options) if by == "person" else opened.search(image, **options)
 
 
-def _explained(threshold: MatchThreshold | None) -> str:
+def _describe(threshold: MatchThreshold | None) -> str:
     """Describe the threshold that was used."""
     if threshold is None:
         return "no threshold: the model has none; faceall calibrate chooses one from your own people"
     if threshold.fpir is not None:
         people = counted(threshold.people or 0, "person", "people")
         return (
-            f"match: distance up to {threshold.distance:.3f}, so that {threshold.fpir:.2%} of strangers are named among"
-            f" {people}; possible: up to {threshold.possible:.3f}"
+            f"match: distance up to {threshold.distance:.3f} (FPIR {threshold.fpir:.2%} with {people}); "
+            f"possible: up to {threshold.possible:.3f}"
         )
-    source = {"calibration": "calibrated on this gallery", "model": "the model's own", "given": "as given"}
+    source = {"calibration": "calibrated on this gallery", "model": "from the model", "given": "from --threshold"}
     rate = threshold.false_accept_rate
     aim = "" if rate is None else f", for a false match rate of {rate:g} per comparison"
     return f"threshold {threshold.distance:g}, {source.get(threshold.origin, '')}{aim}"

@@ -40,8 +40,8 @@ def tag(console: Console, paths: tuple[Path, ...], write: str, dry_run: bool, ga
             record = {"path": str(found.path), "sidecar": str(found.sidecar), "status": found.status}
             console.record({**record, "people": list(found.people), "message": found.message})
             if console.verbose or found.status != "unchanged":
-                told = found.message or ", ".join(found.people)
-                console.line(f"{found.status:<11} {short_path(found.sidecar)}: {shown(told)}")
+                text = found.message or ", ".join(found.people)
+                console.line(f"{found.status:<11} {short_path(found.sidecar)}: {shown(text)}")
     parts = ", ".join(f"{number:,} {status}" for status, number in statuses.most_common())
     console.remark(f"{counted(sum(statuses.values()), 'photo')} with named faces" + (f": {parts}" if parts else ""))
     if statuses["failed"]:

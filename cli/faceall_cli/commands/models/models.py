@@ -27,7 +27,7 @@ eight_bit_option = click.option(
 
 @click.group()
 def models() -> None:
-    """Manage installed models: list, info, import, fetch, verify, remove."""
+    """Manage models: list, info, import, fetch, verify, remove."""
 
 
 @models.command("list")
@@ -110,7 +110,7 @@ def import_(
     The model is converted and compared with its source first; if a difference exceeds 1e-5, nothing is installed. Known
     files are recognised by their checksum and known families by their graph; every assumption is printed. If the
     channel order, the scaling of pixels or the alignment of an embedder is unknown, all of them are tried on faces, and
-    what does not show clearly has to be given.
+    unclear ones must be given as options.
 
     A face detector in ONNX format (YuNet, SCRFD) is installed as it is; see `faceall detect --detector`.
     """

@@ -171,7 +171,7 @@ def _params(options: tuple[Any, ...]) -> list[click.Parameter]:
 
 @click.group()
 def train() -> None:
-    """Train an embedder, from a teacher or from images of known people.
+    """Train an embedder from a teacher or from people.
 
     \b
     faceall align PHOTOS FACES                        cut out faces

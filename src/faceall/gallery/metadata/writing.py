@@ -145,7 +145,7 @@ def _same_place(
 
 
 def _rename(item: ElementTree.Element, space: str, name: str, value: str) -> bool:
-    """Rename an entry that faceall wrote and nobody has changed since; returns whether it was renamed."""
+    """Rename an entry that faceall wrote and no other program changed; return whether it was renamed."""
     holder = next((one for one in item.iter(_DESCRIPTION) if _MARK in one.attrib), None)
     current = field(item, space, name)
     if holder is None or current == value or holder.attrib[_MARK] != current:
