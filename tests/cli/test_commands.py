@@ -246,7 +246,7 @@ def test_an_empty_path_removes_and_registers_nothing(
     """A script's unset variable is not the current folder."""
     run("register", portraits)
     monkeypatch.chdir(portraits)
-    assert "empty path" in run("remove", "", exit_code=1).stderr
+    assert "path is empty" in run("remove", "", exit_code=1).stderr
     assert "the path is empty" in run("register", "", exit_code=1).stderr
     assert run("status", "--json").stdout.count('"faces": 2') == 1
 
