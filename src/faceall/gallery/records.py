@@ -265,6 +265,7 @@ class PhotoResult:
         - changed: the file has new content; the faces of the old content were replaced
         - unchanged: nothing to do
         - moved: known under a path that no longer exists
+        - removed: the file is gone, its faces are kept (only while folders are watched)
         - duplicate: known under another path that still exists
         - refiled: known; its primary face was assigned to the given person
         - back: its stale faces were embedded with the current model; they keep their ids and names
