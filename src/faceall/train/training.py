@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
 
+from faceall.signals import stoppable
 from faceall.train.checkpoints import Checkpoint, write_checkpoint
 from faceall.train.data.loader import batches
 from faceall.train.events import Events
@@ -122,7 +120,7 @@ def train(
         save()
     end = loop.schedule.length
     with (
-        _stoppable() as stopped,
+        stoppable() as stopped,
         tqdm(total=end, initial=step, unit="step", disable=not loop.progress, file=sys.stderr, mininterval=2.0) as bar,
     ):
         started, begun = time.monotonic(), step
@@ -178,24 +176,3 @@ def _measured(learner: Learner, averages: Averages, measure: Measure | None) -> 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:
     """Round figures to six digits."""
     return {name: value if isinstance(value, int) else float(f"{value:.6g}") for name, value in values.items()}
-
-
-@contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """Set the event at SIGINT or SIGTERM instead of ending the process; a second signal ends it."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        stopped.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import signal
 import socket
 import threading
 import time
@@ -17,6 +16,7 @@ from waitress.server import create_server
 
 from faceall.analysis.analyser import FaceEmbedder
 from faceall.errors import FaceallError
+from faceall.signals import stoppable
 from faceall.web.app import close_app, create_app
 from faceall.web.metrics import Metrics
 from faceall.web.options import ServerOptions
@@ -186,7 +186,7 @@ def serve(
             server.stop()
             server.run()
             raise
-        with _signals(server.stop):
+        with stoppable(call=server.stop):
             announce(f"serving {gallery.place} at {server.address} (press Ctrl-C to stop)")
             done = server.run()
         announce("stopped" if done else "stopped before all accepted work was finished")
@@ -210,25 +210,3 @@ def _access_log(announce: Callable[[str], None]) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.setLevel(before)
-
-
-@contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Make SIGTERM and Ctrl-C call `stop`; a second signal ends the process as usual."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def once(number: int, frame: object) -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        stop()
-
-    for number in before:
-        signal.signal(number, once)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
