@@ -26,7 +26,7 @@ def test_first_signal_sets_the_event_and_calls(number: int) -> None:
 
 def test_second_ctrl_c_interrupts() -> None:
     """The second SIGINT raises KeyboardInterrupt, as without `stoppable`."""
-    with pytest.raises(KeyboardInterrupt), stoppable() as stopped:
+    with pytest.raises(KeyboardInterrupt), stoppable() as stopped:  # noqa: PT012 - the signal comes later
         os.kill(os.getpid(), signal.SIGINT)
         assert stopped.wait(5)
         os.kill(os.getpid(), signal.SIGINT)

@@ -36,7 +36,7 @@ def test_no_thread_outlives_the_loop() -> None:
     """Leaving the loop ends the threads."""
     source = batches(lambda number: number, start=0, threads=2)
     next(source)
-    source.close()
+    source.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("faceall-batches")]
 
 

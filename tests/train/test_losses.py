@@ -132,7 +132,7 @@ def test_centers_follow_their_faces() -> None:
     loss = make_loss("center", classes=3, size=4, center_rate=0.25)
     x, labels = unit((5, 4), 0), np.array([0, 0, 2, 0, 2])
     loss(labels, x)
-    first = np.asarray(loss.centers)
+    first = np.asarray(loss.centers)  # type: ignore[attr-defined]
     expected = np.zeros((3, 4))
     for row, label in zip(x, labels, strict=True):
         expected[label] += 0.25 * row
@@ -140,16 +140,16 @@ def test_centers_follow_their_faces() -> None:
     loss(labels, x)
     for row, label in zip(x, labels, strict=True):
         expected[label] += 0.25 * (row - first[label])
-    np.testing.assert_allclose(np.asarray(loss.centers), expected, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(loss.centers), expected, atol=1e-6)  # type: ignore[attr-defined]
 
 
 def test_center_loss_is_softmax_and_the_distance_to_the_centers() -> None:
     """With the same directions, the difference is the factor times the mean squared difference."""
     loss = make_loss("center", classes=3, size=4, center_factor=0.5, scale=8.0)
     plain = make_loss("softmax", classes=3, size=4, scale=8.0)
-    plain.directions.assign(loss.directions)
+    plain.directions.assign(loss.directions)  # type: ignore[attr-defined]
     x, labels = unit((5, 4), 0), np.array([0, 0, 2, 1, 2])
-    centers = np.asarray(loss.centers)[labels]
+    centers = np.asarray(loss.centers)[labels]  # type: ignore[attr-defined]
     assert float(loss(labels, x) - plain(labels, x)) == pytest.approx(0.5 * np.mean((x - centers) ** 2), rel=1e-3)
 
 

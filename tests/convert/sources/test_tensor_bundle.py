@@ -78,9 +78,9 @@ def test_bundle_gives_back_its_variables(tmp_path: Path) -> None:
     bundle = Bundle(write_checkpoint(tmp_path / "model.ckpt-1", variables))
     assert sorted(bundle) == sorted(variables)
     for name, array in variables.items():
-        assert bundle[name].dtype == array.dtype
+        assert bundle[name].dtype == array.dtype  # type: ignore[attr-defined]
         np.testing.assert_array_equal(bundle[name], array)
-        assert bundle.shape(name) == array.shape
+        assert bundle.shape(name) == array.shape  # type: ignore[attr-defined]
 
 
 def test_damaged_numbers_are_noticed(tmp_path: Path) -> None:
