@@ -100,3 +100,17 @@ def test_temporary_data_stays_in_memory(folder: Path) -> None:
     """SQLite writes no removed thumbnail into a temporary file."""
     with FaceIndex(folder) as index, index.transaction() as database:
         assert database.execute("PRAGMA temp_store").fetchone() == (2,)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_only_the_owner_may_read_the_files_of_a_folder_that_existed(tmp_path: Path) -> None:
+    """The database and its log are private whatever the permissions of their folder and the umask are."""
+    before = os.umask(0)
+    try:
+        with FaceIndex(tmp_path) as index:
+            index.add(VECTORS)
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert set(modes) >= {"faces.db", "faces.db-wal"}
+    assert set(modes.values()) == {0o600}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -87,6 +88,8 @@ class Storage:
             raise IndexFileError(f"{self.name} holds no face index: {DATABASE} is not there")
         try:
             make_folder(self.folder.absolute(), mode=0o700)  # readable by the owner only
+            # SQLite gives its log the permissions of the database
+            os.close(os.open(self.folder / DATABASE, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             raise IndexFileError(f"{self.name} cannot be made: {error.strerror}") from error
 
