@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from stand_ins import BACKEND, one_face, write_photo
 
-from faceall.errors import ArgumentError, UnknownPersonError
+from faceall.errors import ArgumentError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import Gallery
 
 pytestmark = pytest.mark.skipif(BACKEND != "folder", reason="Milvus keeps no details of people")
@@ -53,7 +53,7 @@ def test_details_are_kept_checked_and_undone(filled: Gallery) -> None:
     assert filled.people.get("Ada").cover == face
     with pytest.raises(ArgumentError, match=r"born is '10\.12\.1815', expected a date"):
         filled.people.set_details("Ada", born="10.12.1815")
-    with pytest.raises(ArgumentError, match="is not a face of 'Bob'"):
+    with pytest.raises(UnknownFaceError, match="is not a face of 'Bob'"):
         filled.people.set_details("Bob", cover=face)
     filled.people.undo()
     assert filled.people.details("Ada").cover is None

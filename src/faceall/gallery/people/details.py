@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from faceall.errors import ArgumentError
+from faceall.errors import ArgumentError, UnknownFaceError
 from faceall.gallery.people.agreement import sample
 from faceall.gallery.people.names import find_person
 from faceall.gallery.people.recording import recording
@@ -55,7 +55,7 @@ def set_details(
             found = replace(found, born=checked_date(born, "born") if born else None)
         if cover is not None:
             if cover >= 0 and store.faces.owners([cover]).get(cover, 0) != row:
-                raise ArgumentError(f"face {cover} is not a face of {person!r}; faceall people list NAME lists them")
+                raise UnknownFaceError(f"face {cover} is not a face of {person!r}; faceall people list NAME lists them")
             found = replace(found, cover=cover if cover >= 0 else None)
         store.people.put_details(row, found)
     return found

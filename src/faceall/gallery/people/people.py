@@ -268,7 +268,9 @@ class GalleryPeople:
         Raises
         ------
         ArgumentError
-            The date is not one, the note is too long, or the face belongs to someone else.
+            The date is not one, or the note is too long.
+        UnknownFaceError
+            The cover is not a face of this person.
         UnknownPersonError
             There is no such person.
         """

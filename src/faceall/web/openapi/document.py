@@ -106,7 +106,13 @@ def _people() -> Schema:
                 "Set details of a person",
                 ref("Details"),
                 parameters=person,
-                body=record({"note": maybe(TEXT), "born": maybe(_DAY), "cover": maybe(ID)}),
+                body=record(
+                    {
+                        "note": maybe({"type": "string", "pattern": r"^[^\x00]{0,2000}$"}),
+                        "born": maybe(_DAY),
+                        "cover": maybe(ID),
+                    }
+                ),
                 errors=CHANGES,
             ),
         },
@@ -121,7 +127,8 @@ def _people() -> Schema:
 def _history() -> Schema:
     change = ref("Change")
     who = record(person=TEXT)
-    answer = record(id=TEXT, answer={"type": "string", "enum": ["yes", "no", "skip"]})
+    suggestion: Schema = {"type": "string", "pattern": "^[fp][0-9]{1,18}-[fp][0-9]{1,18}$"}
+    answer = record(id=suggestion, answer={"type": "string", "enum": ["yes", "no", "skip"]})
     most = in_query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20})
     return {
         "/api/v1/history": {"get": operation("List the changes of people", ref("Changes"), parameters=[*PAGE])},
