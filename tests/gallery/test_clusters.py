@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from stand_ins import ColourEmbedder, write_photo
 
+from faceall.analysis.open_set import StrangerScores
 from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import Calibration, Gallery
 from faceall.gallery.people import clusters
-from faceall.gallery.people.clusters import DEFAULT_LIMIT, THRESHOLD_SHARE
-from faceall.models import ModelFolder
+from faceall.gallery.people.clusters import DEFAULT_LIMIT, THRESHOLD_SHARE, WRONG_NEIGHBOURS
+from faceall.models import ModelFolder, NonMatedScores
 
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
 SHADES = 6
@@ -93,6 +94,13 @@ def test_the_limit_follows_what_counts_as_a_match(open_gallery: Callable[..., Ga
     gallery.calibration = Calibration(0.5, (0.4, 0.6), 0.01, None, None, 3, 9, gallery.model)
     assert with_threshold.people.cluster_threshold == pytest.approx(THRESHOLD_SHARE * 0.5)
     assert gallery.people.cluster(threshold=0.3).limit == 0.3
+    gallery.calibration = None
+    scores = NonMatedScores(mean=0.0, deviation=0.1, bend=0.05, people=300)
+    measured = replace(strict.model.manifest, match_threshold=1.9, non_mated_scores=scores)
+    strict.model = ModelFolder(strict.model.path, measured)
+    assert with_threshold.people.cluster_threshold == pytest.approx(
+        StrangerScores(0.0, 0.1, 300, 0.05).threshold(WRONG_NEIGHBOURS, len(gallery))
+    )
 
 
 def test_new_photos_join_or_open(gallery: Gallery, photos: Path) -> None:

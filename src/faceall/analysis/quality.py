@@ -86,6 +86,12 @@ def notes_on(image: Image, face: Face) -> tuple[Note, ...]:
 
 
 @native_call
+def is_poor(face: Face) -> bool:
+    """Return whether a face is small or turned away, as far as its box and landmarks tell."""
+    x0, y0, x1, y1 = face.box.tolist()
+    return (x1 - x0 + y1 - y0) / 2 < MIN_SIZE or abs(turn(face)) > MAX_TURN
+
+
 def sharpness(image: Image, face: Face) -> float:
     """Measure the sharpness of a face: standard deviation of its Laplacian relative to that of its gray values.
 

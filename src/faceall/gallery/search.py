@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from faceall.analysis.open_set import Decision
+from faceall.analysis.quality import Note, notes_on
 from faceall.gallery.records import StoredFace
 from faceall.gallery.store import Store
 from faceall.gallery.thresholds import MatchThreshold
@@ -80,6 +82,8 @@ class SearchResult:
         The threshold that was applied; None if neither the gallery nor the model has one.
     landmarks : tuple of (x, y)
         Left eye, right eye, nose, left and right corner of the mouth, in pixels of the query image.
+    notes : tuple of Note
+        What makes the face hard to recognise (small, blurred, ...); then it is at most a possible match.
     """
 
     box: tuple[float, float, float, float]
@@ -88,6 +92,7 @@ class SearchResult:
     second: GalleryMatch | None = None
     threshold: MatchThreshold | None = None
     landmarks: tuple[tuple[float, float], ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +118,11 @@ class Query:
     vectors: Float32Array
     threshold: MatchThreshold | None
     people: tuple[int, ...] | None = None
+
+    @cached_property
+    def notes(self) -> tuple[tuple[Note, ...], ...]:
+        """What makes each face hard to recognise; empty for a good one."""
+        return tuple(notes_on(self.image, face) for face in self.faces)
 
 
 @dataclass(frozen=True)
@@ -175,6 +185,8 @@ class PersonResult:
         The threshold that was applied; None if neither the gallery nor the model has one.
     landmarks : tuple of (x, y)
         As in `SearchResult`.
+    notes : tuple of Note
+        As in `SearchResult`.
     """
 
     box: tuple[float, float, float, float]
@@ -182,13 +194,14 @@ class PersonResult:
     people: tuple[PersonMatch, ...]
     threshold: MatchThreshold | None = None
     landmarks: tuple[tuple[float, float], ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def match_people(store: Store, query: Query, k: int, limit: float | None) -> list[PersonResult]:
     """Find the k nearest people of the gallery for every face, at a distance of at most `limit`."""
     results = []
     near = _neighbours(store, query, k, people=len(store.people.with_faces(k)))
-    for face, vector, matches in zip(query.faces, query.vectors, near, strict=True):
+    for face, notes, vector, matches in zip(query.faces, query.notes, query.vectors, near, strict=True):
         best: dict[str, GalleryMatch] = {}
         for match in matches:
             if match.person is not None and (limit is None or match.distance <= limit):
@@ -197,7 +210,7 @@ def match_people(store: Store, query: Query, k: int, limit: float | None) -> lis
         people = (_person_match(store, vector, match) for match in nearest)
         shown = tuple(person for person in people if person is not None)
         corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
-        results.append(PersonResult(corners, face.score, shown, query.threshold, points))
+        results.append(PersonResult(corners, face.score, shown, query.threshold, points, notes))
     return results
 
 
@@ -231,7 +244,7 @@ def match_faces(store: Store, query: Query, k: int, limit: float | None) -> list
     for face, near in zip(query.faces, _neighbours(store, query, k, people=people), strict=True):
         shown = tuple(match for match in near[:k] if limit is None or match.distance <= limit)
         corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
-        results.append(SearchResult(corners, face.score, shown, _second(near), query.threshold, points))
+        results.append(SearchResult(corners, face.score, shown, _second(near), query.threshold, points, notes))
     return results
 
 
@@ -254,7 +267,7 @@ def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list
 
 
 def _decided(
-    store: Store, vector: Float32Array, near: list[GalleryMatch], threshold: MatchThreshold | None
+    store: Store, vector: Float32Array, near: list[GalleryMatch], threshold: MatchThreshold | None, *, poor: bool
 ) -> list[GalleryMatch]:
     """Add the decisions; the one on the nearest person depends on the second-best person too."""
     if threshold is None:
@@ -274,6 +287,8 @@ def _decided(
     for match, distance in zip(near, judged, strict=True):
         rival = second if ranked and match.person == ranked[0] else None
         decision = threshold.decide(distance, rival)
+        if poor and decision == "match" and threshold.fpir is not None:
+            decision = "possible"
         decided.append(replace(match, matches=decision == "match", decision=decision, judged_distance=distance))
     return decided
 

@@ -17,7 +17,7 @@ from faceall_cli.options import gallery_option, output_options
     type=float,
     metavar="D",
     help="The largest mean distance (squared L2, 0..4) between faces of one person; smaller is stricter. Default:"
-    " 0.78 times the match threshold.",
+    " follows from the model and the number of faces.",
 )
 @click.option("--known", is_flag=True, help="Also add faces to people who have a name.")
 @click.option(

@@ -132,6 +132,8 @@ def _print_result(console: Console, path: Path, result: SearchResult | PersonRes
         console.line("  no face of the gallery has a name; faceall cluster groups them")
     else:
         console.line("  no one within the threshold")
+    if result.notes and result.threshold is not None and result.threshold.fpir is not None:
+        console.line(f"  the face is {', '.join(map(str, result.notes))}: at most a possible match")
     if isinstance(result, SearchResult) and result.second is not None:
         console.line(f"  second-best person: {shown(result.second.person or '-')} at {result.second.distance:.3f}")
 

@@ -6,10 +6,12 @@ A cluster is a person without a name, called "unnamed 12" until it is renamed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
+from faceall.analysis.quality import is_poor
 from faceall.errors import FaceallError
 from faceall.gallery.people.grouping import Group, group_faces
 from faceall.gallery.people.names import find_person, unknown_face, validate_name
@@ -24,6 +26,15 @@ Measured on LFW view 1 with 128- and 512-dimensional models (`benchmarks/cluster
 
 DEFAULT_LIMIT = 0.8
 """Limit of a person's mean squared distance if the match threshold is unknown."""
+
+WRONG_NEIGHBOURS = 0.1
+"""Share of faces of people without another face that find a wrong neighbour within the default limit.
+
+Measured on 300 people of CelebA: the groups have a BCubed precision of 0.998, 0.96 on LFW view 1, whose 963 people have
+1.6 photos each."""
+
+CLOSE = 0.6
+"""Share of the limit up to which a face that is small or turned away joins a group."""
 
 NEIGHBOURS = 32
 """Number of neighbours of each face that are compared."""
@@ -108,15 +119,43 @@ def cluster_faces(store: Store, *, limit: float, known: bool) -> Clustering:
     rows = {key: row for row, key in enumerate(participants.keys)}
     loose = [key for key, owner in zip(participants.keys, participants.owners, strict=True) if owner is None]
     vectors = store.faces.vectors(participants.keys)
+    poor = _poor_rows(store, rows, loose)
     groups = group_faces(
         vectors,
-        _edges(store, rows, vectors, loose),
+        _without_poor(_edges(store, rows, vectors, loose), poor, CLOSE * limit),
         photos=participants.photos,
         owners=participants.owners,
         refused=participants.refused,
         limit=limit,
     )
-    return Clustering(*_store_groups(store, participants, groups), limit)
+    founded = [part for group in groups for part in _founded(group, poor)]
+    return Clustering(*_store_groups(store, participants, founded), limit)
+
+
+def _poor_rows(store: Store, rows: dict[int, int], loose: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Return which rows are unassigned faces that are small or turned away."""
+    poor = np.zeros(len(rows), bool)
+    for start in range(0, len(loose), _BATCH):
+        for key, face in store.faces.stored(loose[start : start + _BATCH]).items():
+            poor[rows[key]] = is_poor(face.as_face())
+    return poor
+
+
+def _without_poor(
+    edges: tuple[Int64Array, Float32Array], poor: npt.NDArray[np.bool_], limit: float
+) -> tuple[Int64Array, Float32Array]:
+    """Drop the edges between two poor faces, and those of one poor face that are longer than `limit`."""
+    pairs, distances = edges
+    count = poor[pairs].sum(axis=1)
+    keep = (count == 0) | ((count == 1) & (distances <= limit))
+    return pairs[keep], distances[keep]
+
+
+def _founded(group: Group, poor: npt.NDArray[np.bool_]) -> list[Group]:
+    """Take a new group apart if it has fewer than two good faces: poor faces found no people."""
+    if group.owner is not None or len(group.members) < 2 or (~poor[group.members]).sum() > 1:
+        return [group]
+    return [replace(group, members=[row]) for row in group.members]
 
 
 def _read_participants(store: Store, *, known: bool) -> _Participants:
