@@ -241,7 +241,8 @@ def match_faces(store: Store, query: Query, k: int, limit: float | None) -> list
     results = []
     people = len(store.people.with_faces(_TWO))
     people = people if people == _TWO else 0  # with fewer than two people there is no second-best
-    for face, near in zip(query.faces, _neighbours(store, query, k, people=people), strict=True):
+    found = _neighbours(store, query, k, people=people)
+    for face, notes, near in zip(query.faces, query.notes, found, strict=True):
         shown = tuple(match for match in near[:k] if limit is None or match.distance <= limit)
         corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
         results.append(SearchResult(corners, face.score, shown, _second(near), query.threshold, points, notes))
@@ -263,7 +264,10 @@ def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list
             break
         open_ones = [place for place in open_ones if _people_among(near[place]) < people]
         wanted *= _GROWTH
-    return [_decided(store, vector, found, query.threshold) for vector, found in zip(query.vectors, near, strict=True)]
+    return [
+        _decided(store, vector, found, query.threshold, poor=bool(notes))
+        for vector, found, notes in zip(query.vectors, near, query.notes, strict=True)
+    ]
 
 
 def _decided(
