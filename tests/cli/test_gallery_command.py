@@ -52,7 +52,7 @@ def test_removed_faces_are_told(run: Run, bundle: Path) -> None:
     run("people", "remove", "Eileen")
     done = run("gallery", "import", bundle)
     assert "--restore" in done.output
-    assert "0 faces added, 1 known" in done.output
+    assert "0 faces added, 1 already known" in done.output
     assert "1 face added" in run("gallery", "import", bundle, "--restore").output
 
 

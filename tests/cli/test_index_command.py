@@ -123,7 +123,7 @@ def test_export_and_import(run: Run, gallery: Path, tmp_path: Path) -> None:
     assert np.load(folder / "vectors.npy").shape == (2, 128)
     assert json.loads((folder / "index.json").read_text())["faces"] == 2
     assert "2 faces added" in run("index", "import", folder, "--gallery", other).stdout
-    assert "0 faces added, 2 known" in run("index", "import", folder, "--gallery", other).stdout
+    assert "0 faces added, 2 already known" in run("index", "import", folder, "--gallery", other).stdout
 
 
 def test_import_of_other_programs(run: Run, tmp_path: Path) -> None:
