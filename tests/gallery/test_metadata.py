@@ -195,3 +195,21 @@ def test_regions_that_exiftool_embeds_are_read(tmp_path: Path) -> None:
     metadata = read_metadata(path.read_bytes())
     assert (metadata.taken, metadata.camera, metadata.orientation) == ("2024-05-01T12:30:00", "Canon EOS R5", 6)
     assert named_regions(path, metadata) == (Region("Ada", (0.5, 0.0, 1.0, 0.5)),)
+
+
+def test_time_and_camera_are_stored(gallery: Gallery, photos: Path) -> None:
+    """The camera's time and model are kept with the photo; nonsense and absence are None."""
+    write_photo(photos / "a.png", one_face(1))
+    exif = PillowImage.Exif()
+    exif[0x010F], exif[0x0110] = "Canon", "Canon EOS R5"
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:01 12:30:00"
+    PillowImage.open(write_photo(photos / "b.png", one_face(2))).save(photos / "b.png", exif=exif)
+    exif.get_ifd(0x8769)[0x9003] = "0000:00:00 00:00:00"
+    PillowImage.open(write_photo(photos / "c.png", one_face(3))).save(photos / "c.png", exif=exif)
+    gallery.register(photos)
+    found = [gallery.photos.at(photos / name) for name in ("a.png", "b.png", "c.png")]
+    assert [(photo.taken, photo.camera) for photo in found if photo] == [
+        (None, None),
+        ("2024-05-01T12:30:00", "Canon EOS R5"),
+        (None, "Canon EOS R5"),
+    ]

@@ -243,6 +243,12 @@ class StoredPhoto:
         In pixels, upright; None if unknown.
     faces : tuple of StoredFace
         Its faces, ordered by id.
+    smallest_face : float or None
+        The side in pixels of the smallest face that was searched for; None if unknown.
+    taken : str or None
+        When the photo was taken, as the camera noted it: 2024-05-01T12:00:00; None if unknown.
+    camera : str or None
+        Its maker and model; None if unknown.
     """
 
     photo_id: int
@@ -250,6 +256,9 @@ class StoredPhoto:
     width: int | None
     height: int | None
     faces: tuple[StoredFace, ...]
+    smallest_face: float | None = None
+    taken: str | None = None
+    camera: str | None = None
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,9 @@ class Serializer:
             **self.photo_of(photo.photo_id, first),
             "width": photo.width,
             "height": photo.height,
+            "smallest_face": None if photo.smallest_face is None else round(photo.smallest_face, 1),
+            "taken": photo.taken,
+            "camera": photo.camera,
             "faces": [self.face(face) for face in photo.faces],
             "available": self.file_of(photo) is not None,
         }

@@ -93,7 +93,7 @@ class EmbeddedPhotos:
         """Add a photo without faces; it replaces an unreadable one of the same content. Return its row."""
         with self._index.transaction() as connection:
             connection.execute("DELETE FROM photos WHERE hash = ?", (digest,))
-            return rows.insert_photo(
+            photo = rows.insert_photo(
                 connection,
                 digest,
                 state=analysis.state,
@@ -102,6 +102,8 @@ class EmbeddedPhotos:
                 width=analysis.width,
                 height=analysis.height,
             )
+            rows.put_shot(connection, photo, analysis.smallest_face, analysis.taken, analysis.camera)
+            return photo
 
     def add_faces(self, photo: int, analysis: Analysis, person: str | None) -> None:
         """Store the faces of a new photo; the primary one is assigned to `person`, the others are unassigned."""
@@ -197,4 +199,6 @@ def _stored(connection: sqlite3.Connection, photo: int) -> StoredPhoto | None:
         return None
     shown = faces.select_faces(connection, "WHERE faces.photo = ? ORDER BY key", (photo,))
     width, height = row
-    return StoredPhoto(photo, rows.paths_of(connection, photo), width, height, tuple(shown))
+    return StoredPhoto(
+        photo, rows.paths_of(connection, photo), width, height, tuple(shown), *rows.shot_of(connection, photo)
+    )

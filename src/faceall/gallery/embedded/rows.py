@@ -73,6 +73,23 @@ def insert_photo(
     return row
 
 
+def put_shot(
+    connection: sqlite3.Connection, photo: int, smallest_face: float | None, taken: str | None, camera: str | None
+) -> None:
+    """Store how a photo was searched and taken, if anything is known of it."""
+    if (smallest_face, taken, camera) != (None, None, None):
+        connection.execute(
+            "INSERT OR REPLACE INTO shots (photo, smallest_face, taken, camera) VALUES (?, ?, ?, ?)",
+            (photo, smallest_face, taken, camera),
+        )
+
+
+def shot_of(connection: sqlite3.Connection, photo: int) -> tuple[float | None, str | None, str | None]:
+    """Return the smallest face, the time and the camera of a photo; None for what is not known."""
+    row = connection.execute("SELECT smallest_face, taken, camera FROM shots WHERE photo = ?", (photo,)).fetchone()
+    return (None, None, None) if row is None else (row[0], row[1], row[2])
+
+
 def insert_file(connection: sqlite3.Connection, path: bytes, photo: int, *, size: int, mtime: int, person: str) -> int:
     """Note that a path now holds a photo, in the place of any earlier one; return the row."""
     connection.execute(

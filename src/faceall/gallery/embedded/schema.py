@@ -220,7 +220,23 @@ _SECOND = Migration(
 
 _THIRD = Migration(people_schema.STEPS, people_schema.show)
 
-MIGRATIONS = (_FIRST, _SECOND, _THIRD)
+
+def _show_shots(connection: sqlite3.Connection) -> None:
+    """Show a gallery without notes on how photos were taken as one with an empty table of them."""
+    if not columns_of(connection, "shots"):
+        connection.execute("CREATE TABLE temp.shots (photo, smallest_face, taken, camera)")
+
+
+_SHOTS = Migration(
+    (
+        # how a photo was searched and taken: the smallest face in pixels, the camera's time (ISO 8601) and model
+        "CREATE TABLE IF NOT EXISTS shots (photo INTEGER PRIMARY KEY REFERENCES photos (id) ON DELETE CASCADE,"
+        " smallest_face REAL, taken TEXT, camera TEXT)",
+    ),
+    _show_shots,
+)
+
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _SHOTS)
 SCHEMA = len(MIGRATIONS)
 """The current format."""
 
@@ -335,8 +351,16 @@ def restore_version(connection: sqlite3.Connection) -> None:
         return
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (_VERSION_KEY,)).fetchone()
     if row is None or not isinstance(row[0], int) or not 0 < row[0] <= SCHEMA:
-        format_ = 1 if "is_primary" not in columns_of(connection, "faces") else 2
-        _note_version(connection, SCHEMA if columns_of(connection, "changes") else format_)
+        _note_version(connection, _recognised_version(connection))
+
+
+def _recognised_version(connection: sqlite3.Connection) -> int:
+    """Return the format of the tables by the names in them."""
+    if "is_primary" not in columns_of(connection, "faces"):
+        return 1
+    if not columns_of(connection, "changes"):
+        return 2
+    return SCHEMA if columns_of(connection, "shots") else 3
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:

@@ -79,6 +79,7 @@ class EmbeddedTransfer:
             width=photo.width,
             height=photo.height,
         )
+        rows.put_shot(connection, row, photo.smallest_face, photo.taken, photo.camera)
         for file in photo.files:
             path = os.fsencode(file.path)
             id_ = rows.insert_file(connection, path, row, size=file.size, mtime=file.mtime, person=file.person)
@@ -217,7 +218,8 @@ def _photo(connection: sqlite3.Connection, digest: bytes) -> PhotoCopy | None:
     )
     found = connection.execute("SELECT bits FROM prints WHERE photo = ?", (photo,)).fetchone()
     bits = None if found is None else bytes(found[0])
-    return PhotoCopy(digest, state, message, reader, width, height, bits, seen, tuple(map(_face, faces)))
+    copies, shot = tuple(map(_face, faces)), rows.shot_of(connection, photo)
+    return PhotoCopy(digest, state, message, reader, width, height, bits, seen, copies, *shot)
 
 
 def _face(row: Sequence[Any]) -> FaceCopy:

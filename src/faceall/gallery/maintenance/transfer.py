@@ -43,6 +43,9 @@ class PhotoCopy:
     print: bytes | None
     files: tuple[SeenFile, ...]
     faces: tuple[FaceCopy, ...]
+    smallest_face: float | None = None
+    taken: str | None = None
+    camera: str | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,7 @@ def records_of(photo: PhotoCopy, names: dict[int, str] | None) -> bytes:
         for face in _by_key(photo)
     ]
     facts = [photo.digest.hex(), photo.state, photo.message, photo.reader, photo.width, photo.height]
+    facts += [photo.smallest_face, photo.taken, photo.camera]
     return json.dumps([facts, (photo.print or b"").hex(), files, faces]).encode()
 
 

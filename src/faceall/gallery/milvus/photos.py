@@ -106,6 +106,7 @@ class MilvusPhotos:
                 row["record"]["width"],
                 row["record"]["height"],
                 tuple(faces[face] for face in sorted(listed(row)) if face in faces),
+                *rows.shot_of(row["record"]),
             )
             for id_, row in sorted(found.items())
         ]

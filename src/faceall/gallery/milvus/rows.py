@@ -12,6 +12,7 @@ import numpy as np
 
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import quoted, unquoted
+from faceall.gallery.maintenance.transfer import PhotoCopy
 from faceall.gallery.records import Analysis, SeenFile, StoredFace
 from faceall.images import reader_version
 from faceall.types import Face, Float32Array
@@ -33,12 +34,23 @@ def photo_row(photo: int, digest: bytes, analysis: Analysis) -> Row:
         "reader": reader_version(),
         "width": analysis.width,
         "height": analysis.height,
+        **shot_record(analysis),
         "files": [],
         "faces": [],
         PRIMARY: None,
         "print": None if analysis.print is None else analysis.print.tobytes().hex(),
     }
     return {"id": photo, "hash": digest.hex(), "state": analysis.state, "displaced": False, "record": record}
+
+
+def shot_record(photo: Analysis | PhotoCopy) -> dict[str, Any]:
+    """Return how a photo was searched and taken, for its record."""
+    return {"smallest_face": photo.smallest_face, "taken": photo.taken, "camera": photo.camera}
+
+
+def shot_of(record: Mapping[str, Any]) -> tuple[float | None, str | None, str | None]:
+    """Return the smallest face, the time and the camera in a photo's record; older records have none."""
+    return record.get("smallest_face"), record.get("taken"), record.get("camera")
 
 
 def with_files(row: Row, files: Iterable[SeenFile]) -> Row:

@@ -72,6 +72,7 @@ class MilvusTransfer:
             "reader": photo.reader,
             "width": photo.width,
             "height": photo.height,
+            **rows.shot_record(photo),
             "files": [],
             "faces": [face.key for face in photo.faces],
             rows.PRIMARY: next((face.key for face in photo.faces if face.primary), None),
@@ -154,6 +155,7 @@ def _photo(row: Row, faces: dict[int, Row], thumbnails: dict[int, Row]) -> Photo
         None if record["print"] is None else bytes.fromhex(record["print"]),
         tuple(rows.files_of(row)),
         tuple(_face(faces[key], thumbnails.get(key)) for key in sorted(listed(row)) if key in faces),
+        *rows.shot_of(record),
     )
 
 
