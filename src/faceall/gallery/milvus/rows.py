@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from faceall.gallery.maintenance.transfer import PhotoCopy
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import quoted, unquoted
-from faceall.gallery.maintenance.transfer import PhotoCopy
 from faceall.gallery.records import Analysis, SeenFile, StoredFace
 from faceall.images import reader_version
 from faceall.types import Face, Float32Array
