@@ -43,6 +43,8 @@ def test_all_commands_are_there() -> None:
         "train",
         "cluster",
         "tag",
+        "export-faces",
+        "watch",
         "gallery",
         "index",
         "serve",

@@ -10,12 +10,14 @@ from faceall_cli.commands.gallery import (
     photos,
     search,
     tag,
+    watch,
 )
 from faceall_cli.commands.models import calibrate, convert, evaluate, models
 from faceall_cli.commands.training import align, train
 
 COMMANDS = (
     photos.register,
+    watch.watch,
     search.search,
     faces.detect,
     faces.embed,
@@ -23,6 +25,7 @@ COMMANDS = (
     people_details.people,
     photo_search.photos,
     cluster.cluster,
+    cluster.export_faces,
     tag.tag,
     photos.remove,
     photos.status,

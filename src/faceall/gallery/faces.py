@@ -174,7 +174,7 @@ class GalleryFaces:
         chosen = [face_ids] if isinstance(face_ids, int) else face_ids
         return finish_removal(self._store, remove_faces(self._store, chosen))
 
-    def write_folders(self, directory: str | os.PathLike[str], *, photos: bool = False) -> int:
+    def write_folders(self, directory: str | os.PathLike[str], *, photos: bool = False, min_faces: int = 1) -> int:
         """Write every face into a folder per person or cluster; a face without one gets its own folder.
 
         Parameters
@@ -183,6 +183,8 @@ class GalleryFaces:
             A new or empty folder.
         photos : bool, default False
             Copy the photos that still exist instead of writing thumbnails.
+        min_faces : int, default 1
+            People with fewer faces get no folder; with 2 or more, faces without a person are left out too.
 
         Returns
         -------
@@ -195,7 +197,7 @@ class GalleryFaces:
             The folder is not empty or cannot be written.
         """
         content = self._photo_of if photos else None
-        return write_folders(self, Path(directory), thumbnail=self.thumbnail, content=content)
+        return write_folders(self, Path(directory), thumbnail=self.thumbnail, content=content, min_faces=min_faces)
 
     def _photo_of(self, face: StoredFace) -> bytes | None:
         """Read the photo of a face; None if the file is missing or its content has changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -43,6 +43,7 @@ from faceall.gallery.registration.naming import (
 )
 from faceall.gallery.registration.options import Progress, RegistrationOptions
 from faceall.gallery.registration.registration import Registration
+from faceall.gallery.registration.watching import watch_folders
 from faceall.gallery.registration.workers import Workers
 from faceall.gallery.search import PersonResult, Query, SearchResult, match_faces, match_people
 from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibration, write_calibration
@@ -307,6 +308,41 @@ class Gallery:
             refile=unnamed or person is not None, strict=strict, workers=workers, progress=progress, stop=stop
         )
         return Registration(self._context, candidates, options, errors=errors, skipped=skipped)
+
+    def watch(
+        self,
+        folders: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        names_from: NamesFrom = "auto",
+        poll: float | None = None,
+        stop: Event | None = None,
+    ) -> Iterator[PhotoResult]:
+        """Register the photos of folders, and then each one that appears, while iterating over the result.
+
+        Parameters
+        ----------
+        folders : path-like or iterable of path-like
+            Existing folders.
+        names_from : str, default "auto"
+            As for `register`.
+        poll : float, optional
+            Look every so many seconds instead of waiting for events of the file system (package watchfiles).
+        stop : threading.Event, optional
+            Set it to end.
+
+        Yields
+        ------
+        PhotoResult
+            What changed, each after it was committed; a file that is gone has the status "removed" and keeps its
+            faces.
+
+        Raises
+        ------
+        FaceallError
+            A path is not a folder; and what `register` raises.
+        """
+        given = [folders] if isinstance(folders, str | os.PathLike) else folders
+        return watch_folders(self, [Path(one) for one in given], names_from=names_from, poll=poll, stop=stop)
 
     def register_candidates(self, candidates: Iterable[Candidate], *, refile: bool = False) -> Registration:
         """Register files that each have their own person or none, while iterating over the result.

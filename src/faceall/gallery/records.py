@@ -23,7 +23,7 @@ Said = Literal["yes", "no", "skip"]
 Unusable = Literal["unreadable", "too-large"]
 PhotoState = Literal["ok", Unusable]
 PhotoStatus = Literal[
-    "added", "changed", "unchanged", "moved", "duplicate", "refiled", "back", "refused", "no-face", Unusable
+    "added", "changed", "unchanged", "moved", "removed", "duplicate", "refiled", "back", "refused", "no-face", Unusable
 ]
 
 

@@ -10,6 +10,15 @@ from faceall_cli.commands.gallery.people import open_existing
 from faceall_cli.console import Console, counted, shown
 from faceall_cli.options import gallery_option, output_options
 
+min_faces_option = click.option(
+    "--min-faces",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="No folder for people and groups with fewer faces; 1 also writes a folder per face on its own.",
+)
+
 
 @click.command()
 @click.option(
@@ -24,13 +33,20 @@ from faceall_cli.options import gallery_option, output_options
     "--to",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Then write every face into a folder per person; a face without a group gets its own folder.",
+    help="Then write the faces into a folder per person or group.",
 )
+@min_faces_option
 @click.option("--photos", is_flag=True, help="With --to: copy the photos instead of the thumbnails.")
 @gallery_option
 @output_options
 def cluster(
-    console: Console, threshold: float | None, known: bool, to: Path | None, photos: bool, gallery: Path | None
+    console: Console,
+    threshold: float | None,
+    known: bool,
+    to: Path | None,
+    min_faces: int,
+    photos: bool,
+    gallery: Path | None,
 ) -> None:
     """Group the faces without a name by person.
 
@@ -42,7 +58,7 @@ def cluster(
         raise click.UsageError("--photos: only with --to DIR")
     with open_existing(gallery) as opened:
         found = opened.people.cluster(threshold=threshold, known=known)
-        written = None if to is None else opened.faces.write_folders(to, photos=photos)
+        written = None if to is None else opened.faces.write_folders(to, photos=photos, min_faces=min_faces)
     for group in found.clusters:
         console.record(
             {
@@ -64,3 +80,19 @@ def cluster(
     )
     if to is not None:
         console.line(f"wrote {counted(written or 0, 'folder')}: {shown(to)}")
+
+
+@click.command("export-faces")
+@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@min_faces_option
+@click.option("--photos", is_flag=True, help="Copy the photos instead of the thumbnails.")
+@gallery_option
+@output_options
+def export_faces(console: Console, directory: Path, min_faces: int, photos: bool, gallery: Path | None) -> None:
+    """Write the faces of the gallery into DIR, a new folder, with a folder per person."""
+    from faceall.gallery import Gallery
+
+    with Gallery.open(gallery, read_only=True) as opened:
+        written = opened.faces.write_folders(directory, photos=photos, min_faces=min_faces)
+    console.record({"path": str(directory), "folders": written})
+    console.line(f"wrote {counted(written, 'folder')}: {shown(directory)}")

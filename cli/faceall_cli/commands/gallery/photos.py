@@ -162,14 +162,15 @@ def _print_results(
             missing += result.missing and result.path not in given
             if result.status in _UNREADABLE:
                 trouble.add(result.path)
-            console.record(_as_record(result))
+            console.record(result_record(result))
             if console.verbose or result.notes or result.status not in _DONE:
-                console.line(_as_line(result))
+                console.line(result_line(result))
             bar.step()
     return statuses, trouble, missing
 
 
-def _as_record(result: PhotoResult) -> dict[str, Any]:
+def result_record(result: PhotoResult) -> dict[str, Any]:
+    """Return the result of one file as JSON."""
     record: dict[str, Any] = {
         "path": str(result.path),
         "status": result.status,
@@ -183,7 +184,8 @@ def _as_record(result: PhotoResult) -> dict[str, Any]:
     return record
 
 
-def _as_line(result: PhotoResult) -> str:
+def result_line(result: PhotoResult) -> str:
+    """Return the result of one file as a line."""
     facts = [shown(result.person)] if result.person else []
     facts += [counted(result.faces, "face")] if result.faces > 1 else []
     facts += [shown(result.message)] if result.message else [shown(note.text) for note in result.notes]

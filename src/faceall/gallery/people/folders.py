@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def write_folders(
     *,
     thumbnail: Callable[[int], bytes],
     content: Callable[[StoredFace], bytes | None] | None,
+    min_faces: int = 1,
 ) -> int:
     """Write every face into the folder of its person.
 
@@ -33,6 +35,8 @@ def write_folders(
         Returns the JPEG of a face by its id.
     content : callable or None
         Returns the registered photo of a face, None if it no longer exists. Without it thumbnails are written.
+    min_faces : int
+        People with fewer faces, and with 2 or more also faces without a person, get no folder.
 
     Returns
     -------
@@ -50,13 +54,22 @@ def write_folders(
             raise FaceallError(f"{directory}: is not empty; give a new folder")
         refuse_gallery(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        for face in faces:
+        for face in _of_people_with(min_faces, faces):
             folder = directory / _folder_of(face, names)
             folder.mkdir(exist_ok=True)
             _write(face, folder, thumbnail, None if content is None else content(face))
     except OSError as error:
         raise FaceallError(f"{directory}: cannot be written ({error.strerror or error})") from error
     return len(names)
+
+
+def _of_people_with(least: int, faces: Iterable[StoredFace]) -> Iterable[StoredFace]:
+    """Return the faces of people who have at least that many."""
+    if least <= 1:
+        return faces
+    listed = list(faces)
+    counts = Counter(face.person for face in listed if face.person is not None)
+    return [face for face in listed if counts[face.person] >= least]
 
 
 def _folder_of(face: StoredFace, names: dict[str, str | None]) -> str:

@@ -86,7 +86,7 @@ class ScannedFile:
 class Scanner:
     """Scans candidates in order, ahead of the consumer, with bounded memory."""
 
-    def __init__(self, store: Store, *, refile: bool, reduction: Reduction) -> None:
+    def __init__(self, store: Store, *, refile: bool, reduction: Reduction = lambda width, height: 1) -> None:
         self._store = store
         self._refile = refile
         self._reduction = reduction

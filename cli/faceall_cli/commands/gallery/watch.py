@@ -1,0 +1,58 @@
+"""`faceall watch`: keep the gallery up to date with folders."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from faceall_cli.commands.gallery.photos import result_line, result_record, stopped_by_ctrl_c
+from faceall_cli.console import Console
+from faceall_cli.options import PhotosPath, gallery_option, output_options
+
+if TYPE_CHECKING:
+    from faceall.gallery import NamesFrom
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=PhotosPath(path_type=Path))
+@click.option(
+    "--names-from",
+    type=click.Choice(["auto", "folders", "files", "xmp", "none"]),
+    default="auto",
+    show_default=True,
+    help="Where names come from, as for register.",
+)
+@click.option(
+    "--poll",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Look every so many seconds: for network drives, which send no events.",
+)
+@gallery_option
+@output_options
+def watch(
+    console: Console, folders: tuple[Path, ...], names_from: NamesFrom, poll: float | None, gallery: Path | None
+) -> None:
+    """Register the photos of folders, and each new, changed or moved one as it appears, until Ctrl-C.
+
+    Only the folders that you name are watched. What is printed is on the disk. Photos that are removed are reported and
+    keep their faces; `faceall remove` removes them. Events need faceall[watch]; without it the folders are searched
+    every ten seconds.
+    """
+    from faceall.gallery import Gallery
+
+    with Gallery.open(gallery) as opened, stopped_by_ctrl_c() as stop:
+
+        def end(number: int, frame: Any) -> None:
+            stop.set()
+
+        before = signal.signal(signal.SIGTERM, end)
+        try:
+            for result in opened.watch(folders, names_from=names_from, poll=poll, stop=stop):
+                console.record(result_record(result))
+                console.line(result_line(result))
+        finally:
+            signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,121 @@
+"""Keep a gallery up to date with folders: register new, changed and moved photos as they appear.
+
+Every change triggers a registration of the folder it lies in, so what is reported is the same as that of a registration
+by hand, is committed before it is reported, and is caught up with after a crash by the first pass.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from faceall.errors import FaceallError
+from faceall.gallery.records import PhotoResult
+
+if TYPE_CHECKING:
+    from faceall.gallery.gallery import Gallery
+    from faceall.gallery.registration.naming import NamesFrom
+
+_DEBOUNCE = 1600  # milliseconds within which changes are handled together
+_CHECK = 1000  # milliseconds between looks at `stop`
+_QUIET = frozenset(("unchanged", "duplicate", "no-face", "unreadable", "too-large"))
+
+
+def watch_folders(
+    gallery: Gallery,
+    folders: Sequence[Path],
+    *,
+    names_from: NamesFrom = "auto",
+    poll: float | None = None,
+    stop: Event | None = None,
+) -> Iterator[PhotoResult]:
+    """Register the photos of folders, and then each one that appears, until `stop` is set.
+
+    Parameters
+    ----------
+    gallery : Gallery
+        Is filled.
+    folders : sequence of Path
+        Existing folders.
+    names_from : str
+        As for `Gallery.register`.
+    poll : float, optional
+        Look every so many seconds instead of waiting for events, which network file systems lack. Also used, with 10
+        seconds, if the package watchfiles is not installed.
+    stop : threading.Event, optional
+        Ends the iteration.
+
+    Yields
+    ------
+    PhotoResult
+        What changed, each after it was committed; a file that is gone has the status "removed". The faces of photos
+        that are gone are kept, so a drive that is disconnected loses nothing.
+
+    Raises
+    ------
+    FaceallError
+        A path is not a folder.
+    """
+    roots = [Path(os.path.abspath(folder)) for folder in folders]
+    for root in roots:
+        if not root.is_dir():
+            raise FaceallError(f"{root}: is not a folder; watch takes folders, register takes files")
+    ended = stop or Event()
+    seen: dict[Path, dict[Path, str]] = {root: {} for root in roots}
+    yield from _pass(gallery, roots, seen, names_from, ended)
+    for changed in _changes(roots, poll, ended):
+        yield from _pass(gallery, changed, seen, names_from, ended)
+
+
+def _pass(
+    gallery: Gallery, roots: Iterable[Path], seen: dict[Path, dict[Path, str]], names_from: NamesFrom, stop: Event
+) -> Iterator[PhotoResult]:
+    """Register some folders; yield what is new or different since the last pass."""
+    for root in roots:
+        if stop.is_set() or not root.is_dir():
+            continue
+        before = seen[root]
+        now: dict[Path, str] = {}
+        moved: set[Path] = set()
+        for result in gallery.iter_register(root, names_from=names_from, stop=stop):
+            now[result.path] = result.status
+            if result.status == "moved" and result.message:
+                moved.add(Path(result.message.removeprefix("was ")))
+            if result.status not in _QUIET or (result.status != "unchanged" and before.get(result.path) is None):
+                yield result
+        if stop.is_set():
+            return
+        for path in sorted(set(before) - set(now) - moved):
+            if root.is_dir() and not os.path.lexists(path):
+                yield PhotoResult(path, "removed")
+        seen[root] = now
+
+
+def _changes(roots: Sequence[Path], poll: float | None, stop: Event) -> Iterator[list[Path]]:
+    """Yield the folders to register again: those with changes, or all of them every `poll` seconds."""
+    wait = _watcher() if poll is None else None
+    if wait is None:
+        while not stop.wait(poll or 10.0):
+            yield list(roots)
+        return
+    for paths in wait(roots, stop):
+        yield [root for root in roots if any(root == path or root in path.parents for path in paths)]
+
+
+def _watcher() -> Callable[[Sequence[Path], Event], Iterator[list[Path]]] | None:
+    """Return what waits for events of the file system; None without watchfiles."""
+    try:
+        from watchfiles import watch
+    except ImportError:
+        return None
+
+    def wait(roots: Sequence[Path], stop: Event) -> Iterator[list[Path]]:
+        for changes in watch(
+            *roots, watch_filter=None, stop_event=stop, debounce=_DEBOUNCE, rust_timeout=_CHECK, raise_interrupt=False
+        ):
+            yield [Path(path) for _, path in changes]
+
+    return wait

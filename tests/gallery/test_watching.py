@@ -1,0 +1,44 @@
+"""Folders that are watched: new, moved and removed photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event, Timer
+
+import pytest
+from stand_ins import one_face, write_photo
+
+from faceall.errors import FaceallError
+from faceall.gallery import Gallery
+
+
+@pytest.mark.parametrize("poll", [0.2, None])
+def test_changes_are_reported_as_they_appear(gallery: Gallery, photos: Path, poll: float | None) -> None:
+    """What is there, what comes, what is moved, what goes: one result each; the faces of removed photos stay."""
+    if poll is None:
+        pytest.importorskip("watchfiles", reason="events need watchfiles")
+    write_photo(photos / "a.png", one_face(1))
+    stop = Event()
+    Timer(60, stop.set).start()
+    results = gallery.watch(photos, names_from="none", poll=poll, stop=stop)
+    assert [next(results).status] == ["added"]
+    timer = Timer(0.5, lambda: write_photo(photos / "b.png", one_face(2)))
+    timer.start()
+    found = next(results)
+    assert (found.path, found.status) == (photos / "b.png", "added")
+    (photos / "b.png").rename(photos / "c.png")
+    Timer(0.5, lambda: (photos / "c.png").touch()).start()
+    found = next(results)
+    assert (found.path, found.status) == (photos / "c.png", "moved")
+    Timer(0.5, (photos / "a.png").unlink).start()
+    found = next(results)
+    assert (found.path, found.status) == (photos / "a.png", "removed")
+    stop.set()
+    assert list(results) == []
+    assert len(gallery) == 2
+
+
+def test_only_folders_are_watched(gallery: Gallery, photos: Path) -> None:
+    """A file, or nothing, is refused with what to do."""
+    with pytest.raises(FaceallError, match="register takes files"):
+        next(gallery.watch(photos / "none"))
