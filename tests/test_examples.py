@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from places import GRAPH, ROOT, SHARED
-from tiny_model import write_tiny_model
+import faceall
+from places import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """A folder with an embedder: the real FaceNet where its file is present, else a tiny one."""
-    if (SHARED / GRAPH).is_file():
-        return Path(request.getfixturevalue("facenet").path)
-    return write_tiny_model(tmp_path_factory.mktemp("models")).path
+@pytest.fixture
+def bundled_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedder of the package is installed."""
+    monkeypatch.setattr("faceall.models.store.BUNDLED", Path(faceall.__file__).parent / "models" / "bundled")
+    monkeypatch.setattr("faceall.quick._analysers", {})
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_example_runs(example: Path, tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends without an error and says something."""
-    monkeypatch.setenv("FACEALL_MODELS", str(models))
+def test_example_runs(example: Path, tmp_path: Path) -> None:
+    """It ends without an error and prints something, with the model of the package."""
     done = subprocess.run([sys.executable, str(example)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 
 
-def test_there_are_five() -> None:
+def test_examples_are_listed() -> None:
     """A new example has to be listed in the examples' README."""
     text = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
-    assert len(EXAMPLES) == 5
-    assert all(f"`{example.name}`" in text for example in EXAMPLES)
+    assert all(f"`{example.name}`" in text for example in [*EXAMPLES, ROOT / "examples" / "notebook.ipynb"])
+
+
+def test_notebook_runs(monkeypatch: pytest.MonkeyPatch, bundled_model: None) -> None:
+    """The code of the notebook runs, cell by cell, and its results show themselves."""
+    monkeypatch.chdir(ROOT / "examples")
+    names: dict[str, object] = {}
+    for cell in json.loads(Path("notebook.ipynb").read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert names["face"]._repr_png_()  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+
+from faceall_cli.records import as_line, error_line
 
 _DELAY = 1.0  # seconds before a progress bar appears
 
@@ -46,7 +49,14 @@ class Console:
     def record(self, values: dict[str, Any]) -> None:
         """Print a JSON object on one line of stdout; only with --json."""
         if self.as_json:
-            self._print(_as_json(values))
+            self._print(_as_json(as_line(command_name(), values)))
+
+    def error(self, message: str, path: str | os.PathLike[str] | None = None) -> None:
+        """Report an error that does not end the command, on stderr and with --json on stdout; `path` is its file."""
+        self.complain(f"faceall: {shown(message)}")
+        if self.as_json:
+            where = None if path is None else os.fspath(path)
+            self._print(_as_json(error_line(command_name(), "ItemError", message, where)))
 
     def line(self, text: str = "") -> None:
         """Print one line on stdout; only without --json."""
@@ -57,12 +67,18 @@ class Console:
         """Print rows as aligned columns; the columns with the numbers `right` are aligned right."""
         cells = [[shown(cell) for cell in row] for row in rows]
         widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+        room = _terminal_width()
         for row in cells:
             padded = [
                 " " * (width - _width(cell)) + cell if number in right else cell + " " * (width - _width(cell))
                 for number, (cell, width) in enumerate(zip(row, widths, strict=True))
             ]
-            self.line((indent + "  ".join(padded)).rstrip())
+            self.line(_cut((indent + "  ".join(padded)).rstrip(), room))
+
+    def styled(self, text: str, colour: str) -> str:
+        """Return a text in a colour if stdout is a terminal and NO_COLOR is not set."""
+        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
+        return text if plain else click.style(text, fg=colour)
 
     def remark(self, text: str) -> None:
         """Print one line on stderr, unless --quiet."""
@@ -98,6 +114,31 @@ class Console:
         else:
             self._bar.write(text, file=sys.stdout)
         sys.stdout.flush()  # so that the reader of a pipe sees every result at once
+
+
+def command_name() -> str | None:
+    """Return the running command without the program's name, as "people list"."""
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.command_path.partition(" ")[2] or None
+
+
+def error_text(command: str | None, kind: str, message: str) -> str:
+    """Format an error that ended a command as a line of JSON."""
+    return _as_json(error_line(command, kind, message))
+
+
+def _terminal_width() -> int | None:
+    """Return the columns of the terminal, None if stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _cut(text: str, room: int | None) -> str:
+    """Cut a line that is wider than the terminal at its end."""
+    if room is None or _width(text) <= room:
+        return text
+    while text and _width(text) > room - 1:
+        text = text[:-1]
+    return text + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def shown(text: str | os.PathLike[str]) -> str:

@@ -10,10 +10,42 @@ from typing import Any
 import click
 
 from faceall.errors import FaceallError
-from faceall_cli.console import shown
+from faceall_cli.console import error_text, shown
 
 MISTAKE = 1
 INTERRUPTED = 130
+
+
+OTHER_WORDS = {
+    "add": "To register photos: faceall register PHOTOS",
+    "analyze": "To find faces: faceall detect IMG; to find people: faceall search IMG",
+    "backup": "To copy a gallery: faceall index backup DIR",
+    "delete": "To remove photos or faces: faceall remove; people: faceall people remove",
+    "enroll": "To register photos: faceall register PHOTOS",
+    "enrol": "To register photos: faceall register PHOTOS",
+    "export": "To export a gallery: faceall gallery export; a model: faceall convert",
+    "extract": "To find faces: faceall detect IMG; to cut them out: faceall align",
+    "find": "To find people: faceall search IMG",
+    "group": "To group unnamed faces: faceall cluster",
+    "identify": "To find people: faceall search IMG",
+    "import": "To register photos: faceall register; a bundle: faceall gallery import; a model: faceall models import",
+    "info": "To show the gallery: faceall status; a model: faceall models info",
+    "install": "To install a model: faceall models import FILE",
+    "list": "To list people: faceall people list; models: faceall models list",
+    "ls": "To list people: faceall people list; models: faceall models list",
+    "match": "To find people: faceall search IMG; to compare two images: faceall compare A B",
+    "recognize": "To find people: faceall search IMG",
+    "rename": "To rename a person: faceall people rename OLD NEW",
+    "represent": "To compute vectors: faceall embed IMG -o FILE.npy",
+    "rm": "To remove photos or faces: faceall remove; people: faceall people remove",
+    "scan": "To register photos: faceall register PHOTOS",
+    "server": "To run the web app: faceall serve",
+    "stats": "To show the gallery: faceall status; its index: faceall index stats",
+    "stream": "To analyse images as they come, pipe their paths: faceall search --files-from -",
+    "verify": "To compare two images: faceall compare A B; to check a gallery: faceall index verify",
+    "web": "To run the web app: faceall serve",
+}
+"""Words of other tools, and the commands that do the same."""
 
 
 class FaceallGroup(click.Group):
@@ -21,6 +53,18 @@ class FaceallGroup(click.Group):
 
     A FaceallError becomes one line on stderr; a bug keeps its traceback.
     """
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for a word of another tool, name the command that does it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            hint = OTHER_WORDS.get(args[0].lower())
+            if hint is None or ctx.parent is not None:
+                raise
+            raise click.UsageError(f"No such command '{args[0]}'. {hint}", ctx) from error
 
     def main(
         self,
@@ -36,20 +80,31 @@ class FaceallGroup(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **options)
         _never_fail_to_print()
+        given = sys.argv[1:] if args is None else list(args)
+        as_json = "--json" in given[: given.index("--") if "--" in given else None]
         try:
             sys.exit(super().main(args, prog_name, standalone_mode=False, **options))
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(MISTAKE)
         except click.ClickException as error:
-            _complain(_one_line(error))
+            _report(error, _one_line(error), as_json)
             sys.exit(MISTAKE)
         except (click.Abort, KeyboardInterrupt):
             _complain("interrupted")
             sys.exit(INTERRUPTED)
         except FaceallError as error:
-            _complain(str(error))
+            _report(error, str(error), as_json)
             sys.exit(MISTAKE)
+
+
+def _report(error: Exception, message: str, as_json: bool) -> None:
+    """Print an error on stderr, and with --json as a line of JSON on stdout."""
+    _complain(message)
+    if as_json:
+        context = getattr(error, "ctx", None)
+        command = None if context is None else context.command_path.partition(" ")[2] or None
+        click.echo(error_text(command, type(error).__name__, message))
 
 
 def _one_line(error: click.ClickException) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceall_cli.console import Console, shown
+from faceall_cli.sources import STDIN, read_stdin
 
 if TYPE_CHECKING:
     from faceall.types import Image
@@ -18,18 +19,36 @@ def read_images(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Pat
     from faceall.errors import ImageError
     from faceall.images import find_images, read_image
 
-    files = find_images(paths, on_error=lambda error: console.complain(f"faceall: {shown(str(error))}"))
+    if STDIN in map(str, paths):
+        yield from _piped(console)
+        paths = tuple(path for path in paths if str(path) != STDIN)
+        if not paths:
+            return
+    files = find_images(paths, on_error=lambda error: console.error(str(error), error.path))
     if not files:
-        console.complain("faceall: no image found there")
+        console.error("no image found there")
     with console.progress(len(files), "images") as bar:
         for file in files:
             try:
                 image = read_image(file)
             except ImageError as error:
-                console.complain(f"faceall: {shown(str(error))}")
+                console.error(str(error), file)
             else:
                 yield file, image
             bar.step()
+
+
+def _piped(console: Console) -> Iterator[tuple[Path, Image]]:
+    """Yield the image that is piped into the command."""
+    from faceall.errors import ImageError
+    from faceall.images import read_image
+
+    try:
+        image = read_image(read_stdin())
+    except ImageError as error:
+        console.error(f"standard input: {error.reason}", STDIN)
+    else:
+        yield Path(STDIN), image
 
 
 def place(box: Any) -> str:

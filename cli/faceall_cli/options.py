@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,13 +67,6 @@ def gallery_option(command: Command) -> Command:
     )(command)
 
 
-def images_argument(command: Command) -> Command:
-    """Add IMG..., images and folders of images, as `images`."""
-    return click.argument(
-        "images", nargs=-1, required=True, metavar="IMG...", type=PhotosPath(path_type=Path, dir_okay=True)
-    )(command)
-
-
 def min_face_option(command: Command) -> Command:
     """Add --min-face, the side of the smallest face in pixels, as `min_face`; None lets it follow the photo."""
     return click.option(
@@ -99,3 +93,16 @@ def model_option(command: Command) -> Command:
         metavar="NAME",
         help="Embedder: the name of an installed model, or a model folder. Default: the first installed one.",
     )(command)
+
+
+def yes_option(command: Command) -> Command:
+    """Add --yes as `yes`, for commands that remove something."""
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask; needed only on a terminal.")(command)
+
+
+def confirm(what: str, yes: bool) -> None:
+    """Ask on a terminal whether to go on; in scripts, where stdin is none, go on without asking."""
+    if yes or not sys.stdin.isatty():
+        return
+    if not click.confirm(f"{what}: go on?", err=True):
+        raise click.ClickException("nothing was removed")

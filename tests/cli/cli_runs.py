@@ -12,5 +12,6 @@ Run = Callable[..., Result]
 
 
 def records(text: str) -> list[dict[str, Any]]:
-    """The objects of JSON lines."""
-    return [json.loads(line) for line in text.splitlines()]
+    """The objects of JSON lines without what all have, the version and the command, and without errors."""
+    lines = [line for line in map(json.loads, text.splitlines()) if "error" not in line]
+    return [{name: value for name, value in line.items() if name not in ("version", "command")} for line in lines]

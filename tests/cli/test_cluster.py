@@ -12,7 +12,7 @@ def test_unknown_faces_are_grouped_and_corrected(run: Run, portraits: Path, tmp_
     run("register", portraits, "--unnamed")
     assert run("people", "list", "--json").stdout == ""
     picture = next(path for path in sorted(portraits.rglob("*.png")))
-    assert "has a name; faceall cluster" in run("search", picture, "--by", "person").stdout
+    assert "has a name; faceall cluster" in run("search", picture, "--by", "person", "-v").stdout
     assert "no one within the threshold" in run("search", picture, "--by", "person", "--threshold", "4").stdout
     *groups, last = records(run("cluster", "--json", "--threshold", "4").stdout)
     (group,) = groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -19,17 +20,17 @@ def test_register_and_search(run: Run, portraits: Path) -> None:
     added = records(run("register", portraits, "--json").stdout)
     first, second, wall = portraits / "Eileen/1.png", portraits / "Mirror/1.png", portraits / "wall.png"
     assert added == [
-        {"path": str(wall), "status": "no-face", "faces": 0, "person": None},
-        {"path": str(first), "status": "added", "faces": 1, "person": "Eileen"},
-        {"path": str(second), "status": "added", "faces": 1, "person": "Mirror"},
+        {"path": str(wall), "status": "no-face", "face_count": 0, "person": None},
+        {"path": str(first), "status": "added", "face_count": 1, "person": "Eileen"},
+        {"path": str(second), "status": "added", "face_count": 1, "person": "Mirror"},
     ]
     assert {record["status"] for record in records(run("register", portraits, "--json").stdout)} == {
         "no-face",
         "unchanged",
     }
     (found,) = records(run("search", first, "-k", 1, "--json").stdout)
-    assert list(found) == ["query", "box", "score", "matches", "second", "threshold"]
-    assert found["query"] == str(first)
+    assert list(found) == ["path", "box", "score", "matches", "second", "threshold"]
+    assert found["path"] == str(first)
     assert len(found["box"]) == 4
     assert 0.7 < found["score"] <= 1
     (match,) = found["matches"]
@@ -64,9 +65,11 @@ def test_register_for_people(run: Run, portraits: Path) -> None:
 
 
 def test_search_for_people(run: Run, portraits: Path) -> None:
-    """A table per face, best first; a threshold that nobody meets is told."""
+    """A line per face, with -v a table, best first; a threshold that nobody meets is reported."""
     run("register", portraits)
-    result = run("search", portraits / "Eileen/1.png")
+    (line,) = run("search", portraits / "Eileen/1.png").stdout.splitlines()
+    assert line.endswith("1.png: Eileen, distance 0.000")
+    result = run("search", portraits / "Eileen/1.png", "-v")
     lines = result.stdout.splitlines()
     assert lines[1].split() == ["person", "distance", "similarity", "face", "photo"]
     assert [line.split()[0] for line in lines[2:-1]] == ["Eileen", "Mirror"]
@@ -79,11 +82,12 @@ def test_search_for_people(run: Run, portraits: Path) -> None:
 
 
 def test_search_without_a_face(run: Run, portraits: Path) -> None:
-    """No face in any query: a line each on stderr, nothing on stdout, exit code 1; one usable query is enough."""
+    """No face in any query: an error each on stderr and in JSON, exit code 1; one usable query is enough."""
     run("register", portraits)
     wall = portraits / "wall.png"
     result = run("search", wall, "--json", exit_code=1)
-    assert (result.stdout, result.stderr) == ("", f"faceall: {wall}: no face found\n")
+    assert (records(result.stdout), result.stderr) == ([], f"faceall: {wall}: no face found\n")
+    assert json.loads(result.stdout)["error"]["message"] == f"{wall}: no face found"
     result = run("search", wall, portraits / "missing.jpg", portraits / "Eileen/1.png", "--json")
     assert len(records(result.stdout)) == 1
     assert f"faceall: {portraits / 'missing.jpg'}: no such file" in result.stderr
@@ -119,7 +123,14 @@ def test_compare(run: Run, portraits: Path) -> None:
     """The same picture is at distance 0; a picture without a face is an error."""
     first = portraits / "Eileen/1.png"
     (same,) = records(run("compare", first, first, "--json").stdout)
-    assert same == {"a": str(first), "b": str(first), "distance": 0.0, "similarity": 1.0}
+    assert same == {
+        "path": str(first),
+        "other_path": str(first),
+        "distance": 0.0,
+        "similarity": 1.0,
+        "match": None,
+        "threshold": None,
+    }
     assert "shows no face" in run("compare", first, portraits / "wall.png", exit_code=1).stderr
 
 
@@ -129,14 +140,14 @@ def test_looking_after_people(run: Run, portraits: Path) -> None:
     run("people", "rename", "Eileen", "Eileen Collins")
     listed = records(run("people", "list", "--json").stdout)
     assert listed == [
-        {"person": "Eileen Collins", "faces": 1, "photos": 1, "named": True},
-        {"person": "Mirror", "faces": 1, "photos": 1, "named": True},
+        {"person": "Eileen Collins", "face_count": 1, "photo_count": 1, "named": True},
+        {"person": "Mirror", "face_count": 1, "photo_count": 1, "named": True},
     ]
     (face,) = records(run("people", "list", "Mirror", "--json").stdout)
     run("people", "name", face["face_id"], "Twin")
     run("people", "merge", "Twin", "Eileen Collins")
     (person,) = records(run("people", "list", "--json").stdout)
-    assert (person["person"], person["faces"], person["photos"]) == ("Eileen Collins", 2, 2)
+    assert (person["person"], person["face_count"], person["photo_count"]) == ("Eileen Collins", 2, 2)
     assert "did you mean" in run("people", "remove", "Eileen", exit_code=1).stderr
     assert "2 faces and 2 photos erased; freed space overwritten" in run("people", "remove", "Eileen Collins").stdout
     assert run("people", "list", "--json").stdout == ""
@@ -148,11 +159,11 @@ def test_removing(run: Run, portraits: Path) -> None:
     (found,) = records(run("search", portraits / "Eileen/1.png", "-k", 1, "--json").stdout)
     (gone,) = records(run("remove", found["matches"][0]["face_id"], "--json").stdout)
     proof = {"secure_delete": True, "log": "empty", "graph": "none", "complete": True}
-    assert gone["receipt"] == {"faces": 1, "aside": 0, "photos": 1, "generation": 2, **proof}
+    assert gone["receipt"] == {"face_count": 1, "aside": 0, "photo_count": 1, "generation": 2, **proof}
     text = run("remove", portraits / "Mirror").stdout
     assert "(1 face and 1 photo erased; freed space overwritten; no graph file; log empty; generation 3)" in text
     (status,) = records(run("status", "--json").stdout)
-    assert (status["faces"], status["people"], status["photos"], status["without_face"]) == (0, 0, 1, 1)
+    assert (status["face_count"], status["person_count"], status["photo_count"], status["without_face"]) == (0, 0, 1, 1)
     assert "no photo" in run("remove", portraits / "Mirror", exit_code=1).stderr
     assert "gallery is empty" in run("search", portraits / "Eileen/1.png", exit_code=1).stderr
 
@@ -163,7 +174,7 @@ def test_status_tells_of_vanished_files(run: Run, portraits: Path) -> None:
     (portraits / "Eileen/1.png").unlink()
     assert "1 missing files" in run("status").stdout
     (status,) = records(run("status", "--json").stdout)
-    assert (status["faces"], status["vanished"], status["dimension"]) == (2, 1, 128)
+    assert (status["face_count"], status["vanished"], status["dimension"]) == (2, 1, 128)
 
 
 def test_models(run: Run, models: Path, tmp_path: Path) -> None:
@@ -248,7 +259,7 @@ def test_an_empty_path_removes_and_registers_nothing(
     monkeypatch.chdir(portraits)
     assert "path is empty" in run("remove", "", exit_code=1).stderr
     assert "the path is empty" in run("register", "", exit_code=1).stderr
-    assert run("status", "--json").stdout.count('"faces": 2') == 1
+    assert run("status", "--json").stdout.count('"face_count": 2') == 1
 
 
 def test_a_number_that_is_also_a_file_is_ambiguous(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +316,7 @@ def test_search_by_person_and_explained(run: Run, portraits: Path, tmp_path: Pat
     assert record["people"][0]["distance"] == record["people"][0]["mean_distance"] < 1e-3
     (picture,) = out.iterdir()
     assert read_image(picture).shape[2] == 3
-    assert "nearest" in run("search", query, "--by", "person").stdout
+    assert "nearest" in run("search", query, "--by", "person", "-v").stdout
     (record,) = records(run("search", query, "--person", "Mirror", "--json").stdout)
     assert {match["person"] for match in record["matches"]} == {"Mirror"}
     assert "is called 'Ghost'" in run("search", query, "--person", "Ghost", exit_code=1).stderr

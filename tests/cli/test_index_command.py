@@ -62,7 +62,7 @@ def test_compact_and_stats(run: Run, gallery: Path) -> None:
     assert "1 of 1 person on 2 photos" in text
     assert "bytes per face" in text
     (found,) = records(run("index", "stats", "--json").stdout)
-    assert (found["faces"], found["index"]["vectors"], found["index"]["dimension"]) == (1, 1, 128)
+    assert (found["face_count"], found["index"]["vectors"], found["index"]["dimension"]) == (1, 1, 128)
     assert found["index"]["database"] == (gallery / "faces.db").stat().st_size
 
 

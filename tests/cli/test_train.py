@@ -41,7 +41,7 @@ def test_prepare_makes_a_shard_of_crops_and_vectors(run: Run, crops: Path, tmp_p
     """A vector of the teacher for each crop and its mirror image; running again makes the same."""
     for _ in range(2):
         done = run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny", "--json")
-        assert records(done.stdout)[0]["faces"] == 3
+        assert records(done.stdout)[0]["face_count"] == 3
     vectors = np.load(tmp_path / "shard" / "tiny.npy")
     assert vectors.shape[:2] == (3, 2)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, atol=1e-5)
@@ -57,7 +57,7 @@ def test_prepare_continues_a_shard_of_an_earlier_version(run: Run, crops: Path, 
     record.write_text(record.read_text().replace('"images"', '"pictures"'))
     (tmp_path / "shard" / "tiny.npy").unlink()
     done = run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny", "--json")
-    assert records(done.stdout)[0]["faces"] == 3
+    assert records(done.stdout)[0]["face_count"] == 3
     assert "pictures" in record.read_text()
 
 

@@ -36,7 +36,7 @@ def test_move_between_folders(filled: Path, tmp_path: Path) -> None:
     assert f"{filled} is unchanged" in done.output
     again = run("index", "move", "--json", "--remove-source", filled, tmp_path / "other")
     record = json.loads(again.output)
-    assert (record["copied"], record["finished"], record["removed"], record["sums"]["faces"]) == (3, True, True, 3)
+    assert (record["copied"], record["finished"], record["removed"], record["sums"]["face_count"]) == (3, True, True, 3)
     assert not filled.exists()
     with Gallery.open(tmp_path / "new") as one, Gallery.open(tmp_path / "other") as other:
         assert one.faces.find() == other.faces.find() != []
@@ -69,7 +69,7 @@ def test_commands_on_milvus(filled: Path, tmp_path: Path) -> None:
     pytest.importorskip("milvus_lite", reason="needs milvus-lite: scripts/test-milvus")
     address = f"milvus-lite://{tmp_path}/x.db"
     assert run("index", "move", filled, address).exit_code == 0
-    assert json.loads(run("status", "--json", "--gallery", address).output)["faces"] == 3
+    assert json.loads(run("status", "--json", "--gallery", address).output)["face_count"] == 3
     listed = run("people", "list", "--json", "--gallery", address).output.splitlines()
     assert [json.loads(line)["person"] for line in listed] == ["P0", "P1", "P2"]
     assert run("people", "rename", "P0", "Ada", "--gallery", address).exit_code == 0

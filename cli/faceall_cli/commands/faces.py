@@ -11,7 +11,9 @@ from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console, counted, rounded, shown
 from faceall_cli.group import MISTAKE
 from faceall_cli.images import Drawings, place, read_images
-from faceall_cli.options import detector_option, images_argument, min_face_option, model_option, output_options
+from faceall_cli.options import detector_option, min_face_option, model_option, output_options
+from faceall_cli.records import threshold_of
+from faceall_cli.sources import sources_argument
 
 if TYPE_CHECKING:
     from faceall.analysis import Analyser
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@images_argument
+@sources_argument("images", "IMG...")
 @click.option(
     "--draw",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write copies of the images there, with boxes and landmarks drawn in.",
+    help="Write copies of the images there, with numbered boxes and landmarks.",
 )
 @min_face_option
 @detector_option
@@ -44,7 +46,7 @@ def detect(
         total += len(faces)
         _print_faces(console, path, image, faces, finder.smallest_face(image.shape[1], image.shape[0]))
         if drawings is not None:
-            drawings.write(path, draw_faces(image, faces))
+            drawings.write(path, draw_faces(image, faces, [str(number) for number in range(1, len(faces) + 1)]))
     if not total:
         console.complain("faceall: no face found")
         raise click.exceptions.Exit(MISTAKE)
@@ -62,12 +64,12 @@ def _print_faces(console: Console, path: Path, image: Image, faces: Faces, small
     size = {"width": image.shape[1], "height": image.shape[0], "smallest_face": round(smallest, 1)}
     console.record({"path": str(path), **size, "faces": listed})
     console.line(f"{shown(path)}: {counted(len(faces), 'face')}")
-    for face in faces:
-        console.line(f"  {place(face.box)}  score {face.score:.3f}")
+    for number, face in enumerate(faces, 1):
+        console.line(f"  {number}  {place(face.box)}  score {face.score:.3f}")
 
 
 @click.command()
-@images_argument
+@sources_argument("images", "IMG...")
 @click.option(
     "-o",
     "--output",
@@ -95,12 +97,12 @@ def embed(console: Console, images: tuple[Path, ...], output: Path, model: str |
         faces, vectors = analyser.find(image)
         for face, vector in zip(faces, vectors, strict=True):
             console.record(
-                {"row": len(rows), "path": str(path), "box": rounded(face.box), "score": round(face.score, 6)}
+                {"path": str(path), "row": len(rows), "box": rounded(face.box), "score": round(face.score, 6)}
             )
             console.line(f"{len(rows):>5}  {shown(path)} at {place(face.box)}")
             rows.append(vector)
         if not len(faces):
-            console.complain(f"faceall: {shown(path)}: no face found")
+            console.error(f"{path}: no face found", path)
     if not rows:
         raise click.ClickException(f"no face to embed; {output} is not written")
     _save(output, np.stack(rows))
@@ -142,15 +144,17 @@ def compare(console: Console, first: Path, second: Path, model: str | None) -> N
     if found is None:
         raise click.ClickException(f"{_names_without_face(analyser, (first, second))} no face, so there is no distance")
     limit = analyser.embedder.model.manifest.match_threshold
-    verdict = {} if limit is None else {"same": found.distance <= limit, "threshold": limit}
+    rate = analyser.embedder.model.manifest.match_threshold_false_accept_rate
+    same = None if limit is None else found.distance <= limit
     console.record(
         {
-            "a": str(first),
-            "b": str(second),
+            "path": str(first),
+            "other_path": str(second),
             "distance": round(found.distance, 6),
             "similarity": round(found.similarity, 6),
-            **verdict,
+            "match": same,
+            "threshold": None if limit is None else threshold_of(limit, "model", rate),
         }
     )
-    words = "" if limit is None else f": {'the same person' if verdict['same'] else 'two people'} (limit {limit:g})"
+    words = "" if limit is None else f": {'the same person' if same else 'two people'} (limit {limit:g})"
     console.line(f"distance {found.distance:.3f}, similarity {found.similarity:.3f}{words}")

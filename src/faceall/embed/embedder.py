@@ -89,15 +89,26 @@ class Embedder:
         """Precision of the net on this machine: "float32", "bfloat16" or "int8" (some layers in 8 bits)."""
         return self._net.precision
 
-    def __call__(self, image: Image, faces: Faces) -> Float32Array:
-        """Embed the faces of one image.
+    def __call__(
+        self,
+        image: Image,
+        faces: Faces | None = None,
+        *,
+        boxes: npt.ArrayLike | None = None,
+        landmarks: npt.ArrayLike | None = None,
+    ) -> Float32Array:
+        """Embed the faces of one image: those of a detector, or boxes of your own.
 
         Parameters
         ----------
         image : (H, W, 3) uint8
             RGB.
-        faces : Faces
+        faces : Faces, optional
             n faces, as returned by a detector.
+        boxes : (n, 4) array, optional
+            Instead of `faces`: x0, y0, x1, y1 in pixels.
+        landmarks : (n, 5, 2) array, optional
+            With `boxes`: x, y in the order of `Face.landmarks`. A model that aligns faces needs them.
 
         Returns
         -------
@@ -106,10 +117,27 @@ class Embedder:
 
         Raises
         ------
+        ArgumentError
+            If there are neither faces nor boxes, or both, or landmarks that the model needs are missing.
         ModelError
             If the model is damaged or does not match its manifest.
         """
+        if (faces is None) == (boxes is None):
+            raise ArgumentError("expected the faces of the image, or boxes= (n, 4) of your own: one of them")
+        if faces is None:
+            faces = self._faces_of(np.asarray(boxes, np.float32), landmarks)
         return self.embed_crops(self.crop(image, faces))
+
+    def _faces_of(self, boxes: Float32Array, landmarks: npt.ArrayLike | None) -> Faces:
+        """Return boxes of the caller as faces."""
+        boxes = boxes[None] if boxes.ndim == 1 else boxes
+        if landmarks is None:
+            if self.model.manifest.alignment is not None:
+                name = self.model.manifest.name
+                raise ArgumentError(f"{name} aligns faces by their landmarks: pass landmarks= (n, 5, 2) beside boxes=")
+            landmarks = np.zeros((len(boxes), 5, 2), np.float32)
+        points = np.asarray(landmarks, np.float32).reshape(-1, 5, 2)
+        return Faces(boxes, np.ones(len(boxes), np.float32), points)
 
     @native_call
     def crop(self, image: Image, faces: Faces) -> npt.NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from faceall.gallery.people.names import unknown_face
 from faceall.gallery.search import GalleryMatch, Query, SearchResult, match_faces
 from faceall.gallery.store import Store
 from faceall.images import crop, draw_faces, read_image, resize
-from faceall.types import Faces, Float32Array, Image
+from faceall.types import Face, Faces, Float32Array, Image
 
 _QUERY = 480  # pixels, the longer side of the query
 _TILE = 240
@@ -98,10 +98,10 @@ def draw_explanation(
         photos, or the thumbnails of missing photos.
     """
     numbers = [str(number) for number in range(1, len(faces) + 1)]
-    left = _fitted(draw_faces(image, faces, numbers if len(faces) > 1 else None), _QUERY)
+    left = _fitted(draw_faces(image, faces, numbers), _QUERY)
     rows = [
-        _row(f"face {number}" if len(faces) > 1 else "", result, agreement, face_of)
-        for number, result, agreement in zip(numbers, results, agreements, strict=True)
+        _row(f"face {number}", _query_tile(image, face, number), result, agreement, face_of)
+        for number, face, result, agreement in zip(numbers, faces, results, agreements, strict=True)
     ]
     right = _stack(rows) if rows else _text_block(["no face found"], _TILE)
     height = max(left.shape[0], right.shape[0]) + 2 * _GAP
@@ -113,14 +113,18 @@ def draw_explanation(
 
 
 def _row(
-    title: str, result: SearchResult, agreement: Agreement, face_of: Callable[[int], tuple[Faces, bytes]]
+    title: str,
+    query: Image,
+    result: SearchResult,
+    agreement: Agreement,
+    face_of: Callable[[int], tuple[Faces, bytes]],
 ) -> Image:
-    """Draw a line of text with a tile per match below it."""
+    """Draw a line of text, and below it a tile of the query's face and one per match."""
     limit = "no threshold" if result.threshold is None else f"threshold {result.threshold.distance:g}"
     heading = ", ".join(part for part in (title, limit, agreement.text) if part)
-    tiles = [_tile(match, *face_of(match.face_id)) for match in result.matches]
-    if not tiles:
-        return _text_block([heading, "no face within the threshold"], 2 * _TILE)
+    tiles = [query, *(_tile(match, *face_of(match.face_id)) for match in result.matches)]
+    if len(tiles) == 1:
+        heading = f"{heading}: no face within the threshold"
     width = max(len(tiles) * (_TILE + _GAP), 2 * _TILE)
     block = np.full((tiles[0].shape[0], width, 3), 255, np.uint8)
     for number, tile in enumerate(tiles):
@@ -140,6 +144,15 @@ def _tile(match: GalleryMatch, faces: Faces, thumbnail: bytes) -> Image:
         f"similarity {match.similarity:.3f}  face {match.face_id}",
     ]
     return _stack([tile, _text_block(lines, _TILE, color=_GRAY if match.matches is False else _BLACK)], gap=0)
+
+
+def _query_tile(image: Image, face: Face, number: str) -> Image:
+    """Draw a face of the query as large as those of the matches."""
+    tile = np.full((_TILE, _TILE, 3), 245, np.uint8)
+    cut = _fitted(face.crop(image, margin=_AROUND), _TILE)
+    top, left = (_TILE - cut.shape[0]) // 2, (_TILE - cut.shape[1]) // 2
+    tile[top : top + cut.shape[0], left : left + cut.shape[1]] = cut
+    return _stack([tile, _text_block([f"face {number} of the query", "", ""], _TILE)], gap=0)
 
 
 def _photo(match: GalleryMatch, faces: Faces, thumbnail: bytes) -> Image:

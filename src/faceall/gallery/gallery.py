@@ -50,7 +50,7 @@ from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibra
 from faceall.images import as_image
 from faceall.index import FaceIndex
 from faceall.models import Manifest
-from faceall.types import Image
+from faceall.types import Image, Results
 
 _DETECTOR = "detector"  # the setting that names the gallery's detector; absent for MTCNN
 
@@ -401,7 +401,7 @@ class Gallery:
         k: int = 5,
         threshold: float | None = None,
         people: Sequence[str] | None = None,
-    ) -> list[SearchResult]:
+    ) -> Results[SearchResult]:
         """Find the k nearest faces of the gallery for every face in an image.
 
         Parameters
@@ -418,8 +418,9 @@ class Gallery:
 
         Returns
         -------
-        list of SearchResult
-            One per face of the image, most certain detection first; empty if there is no face.
+        Results of SearchResult
+            One per face of the image, most certain detection first; empty if there is no face. A list with `to_dicts`
+            and `to_pandas`.
 
         Raises
         ------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from faceall.analysis.quality import Note, notes_on
 from faceall.gallery.records import StoredFace
 from faceall.gallery.store import Store
 from faceall.gallery.thresholds import MatchThreshold
-from faceall.types import Faces, Float32Array, Image, similarity
+from faceall.types import Faces, Float32Array, Image, Results, similarity
 
 _TWO = 2  # people
 _MIN_FACES = 16  # faces to search for at least: usually of two people
@@ -93,6 +94,30 @@ class SearchResult:
     threshold: MatchThreshold | None = None
     landmarks: tuple[tuple[float, float], ...] = ()
     notes: tuple[Note, ...] = ()
+
+    def __repr__(self) -> str:
+        best = f", best={self.matches[0].person!r} at {self.matches[0].distance:.3f}" if self.matches else ""
+        return f"SearchResult({len(self.matches)} matches{best})"
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return one row of plain values per match."""
+        return [
+            {
+                "query_box": list(self.box),
+                "person": match.person,
+                "path": str(match.path),
+                "distance": match.distance,
+                "similarity": match.similarity,
+                "face_id": match.face_id,
+                "match": match.matches,
+                "decision": match.decision,
+            }
+            for match in self.matches
+        ]
+
+    def _repr_html_(self) -> str:
+        """Show the matches as a table in a notebook."""
+        return Results([self])._repr_html_()
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,9 +261,9 @@ def _person_match(store: Store, vector: Float32Array, best: GalleryMatch) -> Per
     )
 
 
-def match_faces(store: Store, query: Query, k: int, limit: float | None) -> list[SearchResult]:
+def match_faces(store: Store, query: Query, k: int, limit: float | None) -> Results[SearchResult]:
     """Find the k nearest faces of the gallery for every face, at a distance of at most `limit`."""
-    results = []
+    results: Results[SearchResult] = Results()
     people = len(store.people.with_faces(_TWO))
     people = people if people == _TWO else 0  # with fewer than two people there is no second-best
     found = _neighbours(store, query, k, people=people)

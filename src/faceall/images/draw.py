@@ -42,7 +42,7 @@ def draw_faces(image: Image, faces: Faces, labels: Sequence[str | None] | None =
         raise ArgumentError(f"{len(texts)} labels for {len(faces)} faces")
     drawing = PillowImage.fromarray(image)
     canvas = ImageDraw.Draw(drawing)
-    width = max(1, round(max(drawing.size) / 400))
+    width = max(1, round(max(drawing.size) / 900))
     for face, text in zip(faces, texts, strict=True):
         box = _clip(face.box.reshape(2, 2), drawing.size).reshape(4)
         canvas.rectangle(box.tolist(), outline=_RED, width=width)
@@ -61,7 +61,7 @@ def _clip(points: Array, size: tuple[int, int]) -> Array:
 
 def _draw_label(canvas: ImageDraw.ImageDraw, text: str, box: Array, size: tuple[int, int]) -> None:
     """Write white text on red above the box, or inside it if there is no space above."""
-    font = ImageFont.load_default(max(10, round(max(size) / 45)))
+    font = ImageFont.load_default(max(11, round(max(size) / 60)))
     left, top, right, bottom = canvas.textbbox((0, 0), text, font=font)
     x = max(0.0, min(float(box[0]), size[0] - right))
     y = float(box[1]) - bottom if box[1] >= bottom else float(box[1])

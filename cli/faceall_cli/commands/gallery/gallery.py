@@ -32,7 +32,7 @@ def export(console: Console, bundle: Path, people: tuple[str, ...], replace: boo
     """
     with open_to_export(gallery) as opened:
         done = opened.index.export_bundle(bundle, people=list(people) or None, replace=replace)
-    console.record({"bundle": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
+    console.record({"path": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
     what = f"{counted(done.faces, 'face')} of {counted(done.people, 'person', 'people')}"
     console.line(f"{short_path(done.path)}: {what}, {done.size / 1e6:,.1f} MB")
 
@@ -55,7 +55,7 @@ def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None)
         done = opened.index.import_bundle(bundle, restore=restore, progress=bar.move_to)
     console.record(
         {
-            "bundle": str(done.path),
+            "path": str(done.path),
             "added": done.added,
             "known": done.known,
             "refiled": done.refiled,

@@ -208,7 +208,7 @@ def backup(console: Console, directory: Path, gallery: Path | None) -> None:
     with Gallery.open(gallery, read_only=True) as opened:
         size = opened.index.backup(directory)
         faces = len(opened)
-    console.record({"directory": str(directory.absolute()), "bytes": size})
+    console.record({"path": str(directory.absolute()), "bytes": size})
     console.line(f"{short_path(directory)}: {counted(faces, 'face')}, {_size(size)}")
 
 
@@ -223,7 +223,7 @@ def export(console: Console, directory: Path, gallery: Path | None) -> None:
     """
     with open_to_export(gallery) as opened:
         done = opened.index.export_folder(directory)
-    console.record({"directory": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
+    console.record({"path": str(done.path), "people": done.people, "faces": done.faces, "bytes": done.size})
     console.line(f"{short_path(done.path)}: {counted(done.faces, 'face')}, {_size(done.size)}")
 
 
@@ -250,7 +250,7 @@ def import_(console: Console, source: Path, made_by: str | None, gallery: Path |
     with open_to_fill(gallery) as opened:
         done = opened.index.import_vectors(source, made_by=made_by)
         model = opened.model
-    console.record({"source": str(source), "added": done.added, "known": done.known, "model": model})
+    console.record({"path": str(source), "added": done.added, "known": done.known, "model": model})
     console.line(f"{counted(done.added, 'face')} added, {done.known:,} already known; made by {model}")
 
 

@@ -10,7 +10,7 @@ import click
 
 from faceall_cli.commands.gallery.receipts import proof_of, receipt_of
 from faceall_cli.console import Console, counted, rounded, short_path, shown
-from faceall_cli.options import gallery_option, output_options
+from faceall_cli.options import confirm, gallery_option, output_options, yes_option
 
 if TYPE_CHECKING:
     from faceall.gallery import Gallery
@@ -118,15 +118,18 @@ def merge(console: Console, old: str, into: str, gallery: Path | None) -> None:
 
 @people.command()
 @click.argument("name", metavar="NAME")
+@yes_option
 @gallery_option
 @output_options
-def remove(console: Console, name: str, gallery: Path | None) -> None:
+def remove(console: Console, name: str, yes: bool, gallery: Path | None) -> None:
     """Remove a person and all faces of that person permanently.
 
     Vectors and thumbnails are deleted. Photos without faces of other people are removed from the gallery, too; register
     them again to restore them.
     """
     with open_existing(gallery) as opened:
+        person = opened.people.get(name)
+        confirm(f"remove {shown(name)} with {counted(person.faces, 'face')}, permanently", yes)
         removal = opened.people.remove(name)
     console.record({"person": name, "faces": removal.count, "receipt": receipt_of(removal)})
     console.line(f"removed {shown(name)}: {counted(removal.count, 'face')}{proof_of(removal)}")

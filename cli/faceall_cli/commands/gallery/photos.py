@@ -18,13 +18,15 @@ from faceall_cli.commands.gallery.receipts import proof_of, receipt_of
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
 from faceall_cli.options import (
-    PhotosPath,
+    confirm,
     detector_option,
     gallery_option,
     min_face_option,
     model_option,
     output_options,
+    yes_option,
 )
+from faceall_cli.sources import sources_argument
 
 if TYPE_CHECKING:
     from faceall.gallery import NamesFrom, PhotoResult, Registration
@@ -36,7 +38,7 @@ _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PhotosPath(path_type=Path))
+@sources_argument("paths", "PATH...")
 @click.option("--person", metavar="NAME", help="The person on all these photos, including registered ones.")
 @click.option(
     "--names-from",
@@ -200,7 +202,7 @@ def _print_summary(console: Console, registration: Registration, statuses: Count
     if done < registration.total:
         text += f"; stopped, {registration.total - done:,} left for the next run"
     if done == 0 and registration.total == 0:
-        console.complain(f"faceall: {text}")
+        console.error(text)
     elif not console.quiet:
         console.remark(text) if console.as_json else console.line(text)
     if console.verbose:
@@ -241,9 +243,10 @@ def _print_names(console: Console, registration: Registration) -> None:
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="PATH|FACE_ID...")
+@yes_option
 @gallery_option
 @output_options
-def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> None:
+def remove(console: Console, targets: tuple[str, ...], yes: bool, gallery: Path | None) -> None:
     """Remove photos (by path or folder) or faces (by id).
 
     Vectors and thumbnails are deleted permanently. The photo files are kept. `faceall search` prints the ids of faces.
@@ -251,6 +254,7 @@ def remove(console: Console, targets: tuple[str, ...], gallery: Path | None) -> 
     """
     removed: dict[Path, str] = {}
     with open_existing(gallery) as opened:
+        confirm(f"remove from the gallery, permanently: {', '.join(map(shown, targets))}", yes)
         for target in targets:
             if _is_face(target):
                 removal = opened.faces.remove([int(target)])
@@ -288,7 +292,7 @@ def status(console: Console, gallery: Path | None) -> None:
 
     with Gallery.open(gallery, read_only=True) as opened:
         found = opened.status()
-    console.record({**asdict(found), "folder": str(found.folder)})
+    console.record({"path": str(found.folder), **{k: v for k, v in asdict(found).items() if k != "folder"}})
     console.line(f"{shown(found.folder)}: " + (f"{found.size / 1e6:,.1f} MB" if found.size else "on a server"))
     console.line(f"{counted(found.faces, 'face')} of {counted(found.people, 'person', 'people')}")
     console.line(f"{counted(found.photos, 'photo')} in {counted(found.files, 'file')}")

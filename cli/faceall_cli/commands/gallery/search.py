@@ -12,7 +12,8 @@ from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console, counted, rounded, short_path, shown
 from faceall_cli.group import MISTAKE
 from faceall_cli.images import Drawings, place, read_images
-from faceall_cli.options import gallery_option, images_argument, model_option, output_options
+from faceall_cli.options import gallery_option, model_option, output_options
+from faceall_cli.sources import sources_argument
 
 if TYPE_CHECKING:
     from faceall.analysis import AnalysedImage
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@images_argument
-@click.option("-k", type=click.IntRange(min=1), default=5, show_default=True, help="How many matches per face.")
+@sources_argument("images", "IMG...")
+@click.option(
+    "-k",
+    type=click.IntRange(min=1),
+    help="How many matches per face, as a table. Default: one line with the nearest; with -v or --json 5.",
+)
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 4),
@@ -49,7 +54,7 @@ if TYPE_CHECKING:
 def search(
     console: Console,
     images: tuple[Path, ...],
-    k: int,
+    k: int | None,
     threshold: float | None,
     by: str,
     people: tuple[str, ...],
@@ -57,7 +62,7 @@ def search(
     model: str | None,
     gallery: Path | None,
 ) -> None:
-    """Find the most similar faces of the gallery for every face.
+    """Find who is in an image: one line per face with the nearest person.
 
     The distance is squared Euclidean between unit vectors, 0 to 4; the similarity is their cosine. A match lies within
     the gallery's threshold (`faceall calibrate` chooses one) or else the model's; the distance to the second-best
@@ -68,7 +73,7 @@ def search(
     found = 0
     drawings = None if explain is None else Drawings(console, explain, images)
     thresholds: list[MatchThreshold | None] = []
-    options: dict[str, Any] = {"k": k, "threshold": threshold, "people": people or None}
+    options: dict[str, Any] = {"k": k or 5, "threshold": threshold, "people": people or None}
     with Gallery.open(gallery, embedder=make_embedder(model), read_only=True) as opened:
         if not len(opened):
             raise click.ClickException(f"{opened.place}: the gallery is empty; register photos first")
@@ -77,8 +82,11 @@ def search(
             analysed = opened.analyse(image)
             results = _search(opened, analysed, by, **options)
             if not results:
-                console.complain(f"faceall: {shown(path)}: no face found")
+                console.error(f"{path}: no face found", path)
             for number, result in enumerate(results, 1):
+                if k is None and not console.verbose and not console.as_json:
+                    console.line(_one_line(console, path, number if len(results) > 1 else None, result))
+                    continue
                 which = f", face {number} of {len(results)}" if len(results) > 1 else ""
                 console.line(f"{shown(path)}{which} at {place(result.box)}:")
                 _print_result(console, path, result)
@@ -112,11 +120,27 @@ def _describe(threshold: MatchThreshold | None) -> str:
     return f"threshold {threshold.distance:g}, {source.get(threshold.origin, '')}{aim}"
 
 
+def _one_line(console: Console, path: Path, number: int | None, result: SearchResult | PersonResult) -> str:
+    """Say who a face is, how sure that is, and how far the nearest face of the person is."""
+    from faceall.gallery import SearchResult
+
+    start = f"{shown(path)}{'' if number is None else f', face {number}'}: "
+    found = result.matches if isinstance(result, SearchResult) else result.people
+    if not found:
+        return start + "no one within the threshold"
+    best = found[0]
+    name = shown(best.person or "a face without a name")
+    if best.decision == "unknown":
+        return start + console.styled("unknown", "red") + f" (nearest: {name}, distance {best.distance:.3f})"
+    sure = f", {best.decision}" if best.decision else ""
+    return start + console.styled(name, "green" if best.matches else "yellow") + f"{sure}, distance {best.distance:.3f}"
+
+
 def _print_result(console: Console, path: Path, result: SearchResult | PersonResult) -> None:
     """Print the matches of one face as a record and as a table."""
     from faceall.gallery import PersonResult, SearchResult
 
-    record: dict[str, Any] = {"query": str(path), "box": rounded(result.box), "score": round(result.score, 6)}
+    record: dict[str, Any] = {"path": str(path), "box": rounded(result.box), "score": round(result.score, 6)}
     threshold = None if result.threshold is None else result.threshold.to_json()
     if isinstance(result, SearchResult):
         matches = [_match_record(match) for match in result.matches]

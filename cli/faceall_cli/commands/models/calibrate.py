@@ -11,6 +11,7 @@ import click
 from faceall_cli.commands.gallery.people import open_existing
 from faceall_cli.console import Console, counted, shown
 from faceall_cli.options import gallery_option, output_options
+from faceall_cli.records import threshold_of
 
 if TYPE_CHECKING:
     from faceall.evaluate import CalibrationReport
@@ -74,7 +75,8 @@ def _calibrate_searches(console: Console, opened: Gallery, fpir: float, dry_run:
     if not dry_run:
         opened.calibration = None
         opened.choose_fpir(fpir)
-    console.record({**asdict(found), "stored": not dry_run})
+    threshold = threshold_of(found.threshold, "calibration")
+    console.record({**asdict(found), "threshold": threshold | {"fpir": found.fpir}, "stored": not dry_run})
     low, high = found.interval
     console.line(f"threshold {found.threshold:.4f} [{low:.4f}, {high:.4f}] for an FPIR of {found.fpir:.2%}")
     if found.fnir is None or found.fnir_interval is None:
@@ -91,7 +93,9 @@ def _print_report(console: Console, report: CalibrationReport, *, stored: bool) 
     """Print a calibration per comparison."""
     found = report.calibration
     nearest = [asdict(pair) for pair in report.nearest]
-    console.record({**asdict(found), "sampled": report.sampled, "nearest": nearest, "stored": stored})
+    threshold = threshold_of(found.threshold, "calibration", found.false_accept_rate)
+    values = {"sampled": report.sampled, "nearest": nearest, "stored": stored}
+    console.record({**asdict(found), "threshold": threshold, **values})
     low, high = found.interval
     rate = f"a false match rate of {found.false_accept_rate:g} per comparison"
     console.line(f"threshold {found.threshold:.4f} [{low:.4f}, {high:.4f}] for {rate}")

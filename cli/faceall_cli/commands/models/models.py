@@ -39,7 +39,7 @@ def list_(console: Console) -> None:
     rows = []
     for entry in scan():
         if entry.model is None:
-            console.complain(f"faceall: {shown(str(entry.error))}")
+            console.error(str(entry.error), entry.path)
             continue
         manifest = entry.model.manifest
         console.record(

@@ -209,7 +209,7 @@ def prepare(console: Console, faces: Path, shard: Path, teachers: tuple[str, ...
     embedders = {Path(name).name: Embedder(name) for name in teachers}
     with console.progress(1, "vectors") as bar:
         made = prepare_shard(faces, shard, embedders, progress=bar.move_to)
-    console.record({"shard": str(shard), "faces": len(made.crops), "teachers": sorted(made.teachers)})
+    console.record({"path": str(shard), "faces": len(made.crops), "teachers": sorted(made.teachers)})
     console.line(f"{len(made.crops)} faces, vectors by {', '.join(sorted(made.teachers))}: {shown(shard)}")
 
 
@@ -423,6 +423,6 @@ def _print_end(console: Console, run: Path) -> None:
 
     results = RunFolder(run).results()
     last = results[-1] if results else {}
-    console.record({"run": str(run), **last})
+    console.record({"path": str(run), **last})
     figures = ", ".join(f"{name} {value}" for name, value in last.items() if name != "time")
     console.line(f"{shown(run)}: {figures or 'no measurement yet'}")

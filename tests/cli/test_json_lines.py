@@ -1,0 +1,115 @@
+"""The JSON lines of the commands, validated against the schemas in docs/reference/json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_runs import Run
+from test_help import LEAVES
+
+jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema")
+referencing = pytest.importorskip("referencing", reason="needs jsonschema")
+
+FOLDER = Path(__file__).parents[2] / "docs" / "reference" / "json"
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="needs the source tree: docs is absent")
+
+
+@pytest.fixture(scope="module")
+def schemas() -> dict[str, Any]:
+    return {path.name: json.loads(path.read_text()) for path in FOLDER.glob("*.schema.json")}
+
+
+@pytest.fixture
+def validated(run: Run, schemas: dict[str, Any]):
+    """Run a command with --json, validate every line against the schema of the command; return the lines."""
+    resources = [(name, referencing.Resource.from_contents(schema)) for name, schema in schemas.items()]
+    registry = referencing.Registry().with_resources(resources)
+
+    def check(*arguments: str | Path, exit_code: int = 0) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in run(*arguments, "--json", exit_code=exit_code).stdout.splitlines()]
+        assert lines
+        for line in lines:
+            name = "error" if "error" in line else line["command"].replace(" ", "-")
+            schema = schemas[f"{name}.schema.json"]
+            jsonschema.Draft202012Validator(schema, registry=registry).validate(line)
+        return lines
+
+    return check
+
+
+def test_every_command_has_a_schema(schemas: dict[str, Any]) -> None:
+    """Each command has its file, the commands of training share one, and all are listed in line.schema.json."""
+    commands = {name.partition(" ")[2] for name in LEAVES}
+    files = {command.replace(" ", "-") for command in commands if not command.startswith("train")} | {"train"}
+    assert {f"{name}.schema.json" for name in files} <= set(schemas)
+    listed = {branch["$ref"] for branch in schemas["line.schema.json"]["anyOf"]}
+    assert listed == set(schemas) - {"line.schema.json", "common.schema.json"}
+
+
+def test_commands_on_images(validated, portraits: Path, tmp_path: Path) -> None:
+    """detect, embed and compare."""
+    photo = portraits / "Eileen" / "1.png"
+    (line,) = validated("detect", photo)
+    assert (line["path"], len(line["faces"])) == (str(photo), 1)
+    validated("embed", photo, "-o", tmp_path / "vectors.npy")
+    validated("compare", photo, photo)
+
+
+def test_commands_on_a_gallery(validated, portraits: Path, tmp_path: Path) -> None:
+    """Registering, searching, correcting, maintaining and removing."""
+    photo = portraits / "Eileen" / "1.png"
+    registered = validated("register", portraits, "--names-from", "folders")
+    assert {line["version"] for line in registered} == {1}
+    (found,) = validated("search", photo)
+    assert found["command"] == "search"
+    validated("search", photo, "--by", "person")
+    (face, *_) = validated("people", "list", "Eileen")
+    for command in (
+        ("status",),
+        ("people", "list"),
+        ("people", "rename", "Eileen", "Ada"),
+        ("people", "name", face["face_id"], "Bo"),
+        ("people", "split", "Bo", face["face_id"]),
+        ("people", "unassign", face["face_id"]),
+        ("people", "unname", "Mirror"),
+        ("cluster",),
+        ("index", "verify"),
+        ("index", "stats"),
+        ("index", "compact"),
+        ("index", "backup", tmp_path / "backup"),
+        ("index", "export", tmp_path / "export"),
+        ("index", "import", tmp_path / "export"),
+        ("index", "migrate"),
+        ("index", "repair"),
+        ("gallery", "export", tmp_path / "all.faceall"),
+        ("gallery", "import", tmp_path / "all.faceall"),
+        ("register", photo, "--person", "Eve"),
+        ("register", portraits / "Mirror", "--person", "Max"),
+        ("people", "merge", "Eve", "Max"),
+        ("people", "remove", "Max"),
+        ("remove", portraits / "wall.png"),
+    ):
+        validated(*command)
+
+
+def test_commands_on_models(validated, tmp_path: Path) -> None:
+    """models, convert and doctor."""
+    (model, *_) = validated("models", "list")
+    validated("models", "info")
+    validated("models", "verify")
+    validated("convert", model["path"], "--to", "onnx", "-o", tmp_path / "tiny.onnx")
+    validated("doctor")
+
+
+def test_errors_are_lines(validated, tmp_path: Path) -> None:
+    """A command that fails, one that is called wrongly, and an unreadable file print an error on stdout."""
+    (broken := tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
+    (line,) = validated("search", broken, exit_code=1)
+    assert "no gallery" in line["error"]["message"]
+    (line,) = validated("compare", broken, exit_code=1)
+    assert line["command"] == "compare"
+    first, *_ = validated("detect", broken, exit_code=1)
+    assert first["path"] == str(broken)
