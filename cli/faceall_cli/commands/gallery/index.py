@@ -239,8 +239,8 @@ def import_(console: Console, source: Path, made_by: str | None, gallery: Path |
 
     \b
     FaceAll          faceSearchData, with faceSearchData.pkl beside it
-    facenet          a folder with embeddings.npy and labels.npy (label_strings.npy)
-    face_recognition a pickle of {"encodings": [...], "names": [...]} or of a list; or .npy
+    facenet          a folder with embeddings.npy and labels.npy
+    face_recognition a pickle of {"encodings": [], "names": []} or a list; .npy
 
     Pickles are parsed without executing them. Name the model of the vectors with --made-by. Vectors of different models
     are never mixed; if the model is installed, the vectors can be searched with photos.
