@@ -21,7 +21,7 @@ def bundle(run: Run, portraits: Path, tmp_path: Path) -> Path:
 def test_export_says_what_is_in_it(run: Run, bundle: Path, tmp_path: Path) -> None:
     """Counts and size for people and as JSON; the file is a zip; a second one needs --replace."""
     (record,) = records(run("gallery", "export", bundle, "--replace", "--json").stdout)
-    assert record == {"bundle": str(bundle), "people": 2, "faces": 2, "bytes": bundle.stat().st_size}
+    assert record == {"path": str(bundle), "person_count": 2, "face_count": 2, "bytes": bundle.stat().st_size}
     assert zipfile.is_zipfile(bundle)
     assert "exists already" in run("gallery", "export", bundle, exit_code=1).output
     text = run("gallery", "export", tmp_path / "one.faceall", "--people", "Eileen").stdout

@@ -15,7 +15,7 @@ def test_copies_are_removed_with_their_photo(run: Run, portraits: Path) -> None:
     shutil.copy(first, copy)
     run("register", first, copy)
     lines = [json.loads(line) for line in run("remove", first, copy, "--json").stdout.splitlines()]
-    assert [line["photos"] for line in lines] == [1, 0]
+    assert [line["photo_count"] for line in lines] == [1, 0]
     assert lines[1]["removed_with"] == str(first)
 
 
