@@ -272,6 +272,14 @@ def test_another_embedder_is_refused_by_name(tmp_path: Path, faces: Clusters) ->
                 action(faces(1, dimension=128))
 
 
+def test_another_version_of_the_model_is_refused_as_such(tmp_path: Path, faces: Clusters) -> None:
+    """Two fingerprints of one name have the same dimensions, so the message does not compare those."""
+    with FaceIndex(tmp_path, model="faceall-128 (aaaa)") as index:
+        index.add(faces(2, dimension=128))
+    with pytest.raises(IndexMismatchError, match=r"this embedder, 'faceall-128 \(bbbb\)', is another version of it"):
+        FaceIndex(tmp_path, model="faceall-128 (bbbb)", dimension=128)
+
+
 def test_metric_is_kept_and_defended(tmp_path: Path, faces: Clusters) -> None:
     """A folder of cosines opens without saying so, and refuses l2."""
     with FaceIndex(tmp_path, metric="cosine") as index:

@@ -28,6 +28,7 @@ from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
 from faceall.gallery.store import BundleRecords, ReembeddingRecords
 from faceall.index.maintenance.compaction import Compaction
 from faceall.index.maintenance.verification import Statistics, Verification
+from faceall.index.storage.agreement import describe_mismatch
 from faceall.types import Float32Array
 from faceall.version import __version__
 
@@ -189,11 +190,8 @@ class MilvusStore:
 
     def _mismatch(self, dimension: int, model: str | None) -> IndexMismatchError:
         found, size = self._head.get("model"), self._head.get("dimension")
-        made = f"was made with {found!r}" if found else "was made without naming its embedder"
-        who = f"this embedder, {model!r}," if model and model != found else "this embedder"
-        return IndexMismatchError(
-            f"{self.name} {made} ({size} dimensions); {who} makes {dimension}: use that model or another gallery"
-        )
+        text = describe_mismatch(found, size, model, dimension)
+        return IndexMismatchError(f"{self.name} {text}: use that model or another gallery")
 
     def _read_head(self) -> None:
         found = self.connection.get(NOTES.name, [_HEAD], ["key", "value"])

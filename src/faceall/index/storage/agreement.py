@@ -36,12 +36,22 @@ def agree(storage: Storage, *, dimension: int | None, metric: str | None, model:
 
 
 def mismatch(name: str, found: schema.Settings, dimension: int | None, model: str | None = None) -> IndexMismatchError:
-    """Return the error for vectors of another embedder."""
-    made = f"was made with {found.model!r}" if found.model else "was made without naming its embedder"
-    size = f" ({found.dimension} dimensions)" if found.dimension else ""
-    who = f"this embedder, {model!r}," if model and model != found.model else "this embedder"
-    does = f"makes {dimension}" if dimension else "is another one"
-    return IndexMismatchError(f"{name} {made}{size}; {who} {does}: use that model or another folder")
+    """Return the error of vectors that another embedder made."""
+    text = describe_mismatch(found.model, found.dimension, model, dimension)
+    return IndexMismatchError(f"{name} {text}: use that model or another folder")
+
+
+def describe_mismatch(found: str | None, found_dimension: int | None, model: str | None, dimension: int | None) -> str:
+    """Say which model made the vectors that are stored, and which one made those that were given.
+
+    Labels of models are "NAME (FINGERPRINT)". Two versions of one model differ in the fingerprint only.
+    """
+    made = f"was made with {found!r}" if found else "was made without naming its embedder"
+    size = f" ({found_dimension} dimensions)" if found_dimension else ""
+    who = f"this embedder, {model!r}," if model and model != found else "this embedder"
+    if found and model and found != model and found.split(" (")[0] == model.split(" (")[0]:
+        return f"{made}{size}; {who} is another version of it, whose vectors cannot be compared with those"
+    return f"{made}{size}; {who} {f'makes {dimension}' if dimension else 'is another one'}"
 
 
 def _news(
