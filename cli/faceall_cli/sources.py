@@ -18,7 +18,7 @@ STDIN = "-"
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-class Since(click.ParamType):
+class Since(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions of click
     """A moment: a date, a date with a time, or so many hours, days or weeks ago; seconds since 1970."""
 
     name = "moment"

@@ -174,7 +174,7 @@ def test_the_bin_is_emptied_after_some_days(filled: Gallery, open_gallery: Opene
     """The next opening erases what has been there for longer than the gallery keeps it."""
     filled.people.discard("Ada")
     filled.people.bin_days = 3
-    with filled._store.index.transaction() as connection:
+    with filled._store.index.transaction() as connection:  # type: ignore[attr-defined]
         connection.execute("UPDATE changes SET made = strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-4 days')")
     filled.close()
     with open_gallery() as again:

@@ -5,7 +5,9 @@ from faceall_cli.commands.gallery import (
     cluster,
     gallery,
     index,
-    people_details,
+    people,
+    people_details,  # noqa: F401  # adds commands to `people`
+    people_history,  # noqa: F401  # adds commands to `people`
     photo_search,
     photos,
     search,
@@ -22,7 +24,7 @@ COMMANDS = (
     faces.detect,
     faces.embed,
     faces.compare,
-    people_details.people,
+    people.people,
     photo_search.photos,
     cluster.cluster,
     cluster.export_faces,

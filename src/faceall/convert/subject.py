@@ -222,8 +222,12 @@ def _of_net_file(path: Path, folder: ModelFolder, options: SourceOptions) -> Sub
         ) from error
     output = manifest.output_blob
     subject = _of_net(replace(source, manifest=None), source.net, replace(options, output=output))  # type: ignore[arg-type]
-    blobs = {"input_blob": subject.manifest.input_blob, "output_blob": subject.manifest.output_blob}
-    return replace(subject, manifest=replace(_changed(manifest, options), **blobs), remarks=(), assumptions={})
+    changed = replace(
+        _changed(manifest, options),
+        input_blob=subject.manifest.input_blob,
+        output_blob=subject.manifest.output_blob,
+    )
+    return replace(subject, manifest=changed, remarks=(), assumptions={})
 
 
 def _changed(manifest: Manifest, options: SourceOptions) -> Manifest:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -86,7 +86,7 @@ class Detector:
             raise ArgumentError(f"min_face is {min_face}, expected at least 12")
         self.rotate = rotate
         self._model = model if isinstance(model, str) else Path(os.path.abspath(model))
-        self._options = {"min_face": min_face, "engine": engine, "precision": precision}
+        self._options: dict[str, Any] = {"min_face": min_face, "engine": engine, "precision": precision}
         self._finder = _make_finder(model, min_face, engine, precision)
 
     def __reduce__(self) -> tuple[object, ...]:

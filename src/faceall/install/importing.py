@@ -102,7 +102,8 @@ def import_model(
     with tempfile.TemporaryDirectory(prefix="faceall-") as name:
         scratch = Path(name)
         opened = unpack_graph(path, scratch) if path.suffix.lower() == ".zip" else path
-        conversion, tried, remarks = None, None, ()
+        conversion, tried = None, None
+        remarks: tuple[str, ...] = ()
         if reading is None and parity is None and reduction is None and (opened / MANIFEST).is_file():
             model = ModelFolder.open(opened)
             model.verify()

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from faceall_cli.commands.gallery.people import open_existing
-from faceall_cli.commands.gallery.people_history import people
+from faceall_cli.commands.gallery.people import open_existing, people
 from faceall_cli.console import Console, counted, shown
 from faceall_cli.options import gallery_option, output_options
 

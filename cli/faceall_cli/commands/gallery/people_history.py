@@ -124,7 +124,7 @@ def suggestions(console: Console, limit: int, gallery: Path | None) -> None:
 
     with Gallery.open(gallery, read_only=True) as opened:
         found = opened.people.suggestions(limit=limit)
-    rows = [("suggestion", "certainty", "this", "is")]
+    rows: list[tuple[str, ...]] = [("suggestion", "certainty", "this", "is")]
     for one in found:
         console.record({"id": one.id, "certainty": one.certainty, "distance": one.distance, "names": list(one.names)})
         names = (name or f"face {face}" for name, face in zip(one.names, one.faces, strict=True))

@@ -81,7 +81,7 @@ def take(index: FaceIndex, connection: sqlite3.Connection, uuids: Sequence[str])
 def _take_one(index: FaceIndex, connection: sqlite3.Connection, row: Sequence[object]) -> None:
     photo, person, primary, *box, score, landmarks, jpeg, _, vector, uuid, created, changed, face = row
     numbers = np.frombuffer(vector, "<f4").astype(np.float32)  # type: ignore[call-overload]
-    (key,) = index.add(numbers, None if face in index else face).tolist()
+    (key,) = index.add(numbers, None if face in index else face).tolist()  # type: ignore[arg-type]
     another = connection.execute("SELECT 1 FROM faces WHERE photo = ? AND is_primary", (photo,)).fetchone()
     is_primary = bool(primary) and another is None
     place = rows.FaceRow(key, photo, person, is_primary, box, score, landmarks, jpeg)  # type: ignore[arg-type]

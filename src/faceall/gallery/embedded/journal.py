@@ -147,7 +147,7 @@ class _Undo:
             if table == "bin":
                 self._move_bin(restoring=old is None)
             elif table == _ALIASES:
-                self._put_aliases(old, new)
+                self._put_aliases(old or {}, new or {})
             else:
                 self._put_row(table, key, old, new)
 

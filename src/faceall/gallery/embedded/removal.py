@@ -29,7 +29,7 @@ def delete_photos(index: FaceIndex, photos: Sequence[int]) -> Removal:
         paths = tuple(path for photo in photos for path in rows.paths_of(connection, photo))
         people = {one[1] for key in faces if (one := rows.photo_and_person(connection, key)) is not None}
         forget_photos(index, photos)
-        forget_erased(connection, faces, people - {None})
+        forget_erased(connection, faces, people)
     return Removal(tuple(faces), tuple(photos), paths, stale)
 
 
@@ -40,7 +40,7 @@ def delete_faces(index: FaceIndex, faces: Sequence[int], stale: int = 0) -> Remo
         there = [one for one in found if one is not None]
         photos = {photo: rows.paths_of(connection, photo) for photo, _ in there}
         forget_faces(index, faces)
-        forget_erased(connection, faces, {person for _, person in there} - {None})
+        forget_erased(connection, faces, {person for _, person in there})
         gone = [photo for photo in photos if not rows.has_photo(connection, photo)]
     paths: tuple[Path, ...] = tuple(path for photo in gone for path in photos[photo])
     return Removal(tuple(faces), tuple(gone), paths, stale)

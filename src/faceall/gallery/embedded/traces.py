@@ -6,12 +6,13 @@ import sqlite3
 from collections.abc import Iterable
 
 
-def forget_erased(connection: sqlite3.Connection, faces: Iterable[int], people: Iterable[int]) -> None:
+def forget_erased(connection: sqlite3.Connection, faces: Iterable[int], people: Iterable[int | None]) -> None:
     """Remove the changes that touched erased faces or people, and what was said about them."""
     for table, keys in (("faces", faces), ("people", people)):
         column = {"faces": "key", "people": "id"}[table]
         for key in keys:
-            if connection.execute(f"SELECT 1 FROM {table} WHERE {column} = ?", (key,)).fetchone():
+            exists = f"SELECT 1 FROM {table} WHERE {column} = ?"
+            if key is None or connection.execute(exists, (key,)).fetchone():
                 continue
             person = " OR json_extract(before, '$.person') = ?1 OR json_extract(after, '$.person') = ?1"
             connection.execute(

@@ -179,8 +179,8 @@ def records_of(photo: PhotoCopy, names: dict[int, str] | None) -> bytes:
         ]
         for face in _by_key(photo)
     ]
-    facts = [photo.digest.hex(), photo.state, photo.message, photo.reader, photo.width, photo.height]
-    facts += [photo.smallest_face, photo.taken, photo.camera]
+    content = [photo.digest.hex(), photo.state, photo.message, photo.reader, photo.width, photo.height]
+    facts = [*content, photo.smallest_face, photo.taken, photo.camera]
     return json.dumps([facts, (photo.print or b"").hex(), files, faces]).encode()
 
 

@@ -87,7 +87,7 @@ class MilvusPeople:
         """Count the people with faces, and their faces."""
         counts = count_by_person(self._store.faces.places())
         known = [counts[row["id"]] for row in self._all() if row["id"] in counts]
-        return len(known), sum(known)
+        return len(known), sum(faces for faces, _ in known)
 
     def with_faces(self, at_most: int | None = None) -> list[int]:
         """Return the rows of people who have a face, ascending, at most `at_most`."""

@@ -69,7 +69,7 @@ def _of_people_with(least: int, faces: Iterable[StoredFace]) -> Iterable[StoredF
         return faces
     listed = list(faces)
     counts = Counter(face.person for face in listed if face.person is not None)
-    return [face for face in listed if counts[face.person] >= least]
+    return [face for face in listed if face.person is not None and counts[face.person] >= least]
 
 
 def _folder_of(face: StoredFace, names: dict[str, str | None]) -> str:

@@ -162,7 +162,8 @@ def fitted(answers: Mapping[str, Any]) -> Float64Array:
 
 def _read_nodes(store: Store) -> _Nodes:
     """Read the vectors of all people who are not hidden, the largest groups first."""
-    hidden, groups = store.people.hidden(), {}
+    hidden = store.people.hidden()
+    groups: dict[tuple[str, int], tuple[list[int], set[int]]] = {}
     for key, photo, person in store.faces.places():
         if person in hidden:
             continue
