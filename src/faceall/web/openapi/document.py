@@ -113,6 +113,7 @@ def _people() -> Schema:
                         "cover": maybe(ID),
                     }
                 ),
+                example={"note": "Ada's sister", "born": "1990-05-17"},
                 errors=CHANGES,
             ),
         },

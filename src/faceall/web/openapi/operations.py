@@ -33,10 +33,11 @@ def operation(
     errors: tuple[int, ...] = (),
     parameters: list[Schema] | None = None,
     body: Schema | None = None,
+    example: Schema | None = None,
     kind: str = "application/json",
     status: int = 200,
 ) -> Schema:
-    """Return an operation; `answer` is the schema of its JSON, or another media type."""
+    """Return an operation; `answer` is the schema of its JSON, or another media type; `example` is one body."""
     content = {answer: {}} if isinstance(answer, str) else {"application/json": {"schema": answer}}
     responses: Schema = {str(status): {"description": "success", "content": content}}
     for code in sorted({*_ALWAYS, *errors}):
@@ -48,7 +49,8 @@ def operation(
     if parameters:
         described["parameters"] = parameters
     if body is not None:
-        described["requestBody"] = {"required": True, "content": {kind: {"schema": body}}}
+        shown = {} if example is None else {"example": example}
+        described["requestBody"] = {"required": True, "content": {kind: {"schema": body, **shown}}}
     return described
 
 
