@@ -91,15 +91,6 @@ def _people() -> Schema:
                 parameters=[unnamed, in_query("hidden", FLAG), in_query("q", TEXT), *PAGE],
             )
         },
-        "/api/v1/people/{person_id}": {
-            "get": operation("Get a person", ref("Person"), parameters=person),
-            "patch": rename,
-            "delete": operation("Remove a person and all their faces", ref("Removal"), parameters=person),
-        },
-        "/api/v1/people/hide": {"post": operation("Hide people", record(people=COUNT), body=some, errors=CHANGES)},
-        "/api/v1/people/show": {
-            "post": operation("Show hidden people again", record(people=COUNT), body=some, errors=CHANGES)
-        },
         "/api/v1/people/{person_id}/details": {
             "get": operation("Get the details of a person", ref("Details"), parameters=person),
             "patch": operation(
@@ -116,6 +107,15 @@ def _people() -> Schema:
                 example={"note": "Ada's sister", "born": "1990-05-17"},
                 errors=CHANGES,
             ),
+        },
+        "/api/v1/people/{person_id}": {
+            "get": operation("Get a person", ref("Person"), parameters=person),
+            "patch": rename,
+            "delete": operation("Remove a person and all their faces", ref("Removal"), parameters=person),
+        },
+        "/api/v1/people/hide": {"post": operation("Hide people", record(people=COUNT), body=some, errors=CHANGES)},
+        "/api/v1/people/show": {
+            "post": operation("Show hidden people again", record(people=COUNT), body=some, errors=CHANGES)
         },
         "/api/v1/people/{person_id}/merge": {"post": merge},
         "/api/v1/people/{person_id}/split": {"post": split},
