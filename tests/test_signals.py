@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -24,6 +25,15 @@ def test_first_signal_sets_the_event_and_calls(number: int) -> None:
     assert calls == ["called"]
 
 
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    """Python's own handler, which a process that was started in the background does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_second_ctrl_c_interrupts() -> None:
     """The second SIGINT raises KeyboardInterrupt, as without `stoppable`."""
     with pytest.raises(KeyboardInterrupt), stoppable() as stopped:  # noqa: PT012 - the signal comes later

@@ -42,7 +42,7 @@ def test_spoilt_files_are_read_or_refused_in_one_line(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(fuzz_formats.FORMATS))
 def test_a_whole_file_is_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refusals come from the damage: without it, every format's files are used to the end."""
-    for change in ("damaged", "twisted", "twisted_json", "_hostile_text"):
+    for change in ("damaged", "twisted", "twisted_json", "_twisted_xml", "_hostile_text"):
         monkeypatch.setattr(fuzz_formats, change, lambda whole, _: whole)
     monkeypatch.setattr(fuzz_formats, "damaged", lambda whole, _: whole)
     made = fuzz_formats.FORMATS[name]

@@ -11,6 +11,8 @@ from stand_ins import one_face, write_photo
 
 from faceall.gallery import Gallery
 
+pytestmark = pytest.mark.embedded("Milvus imports no vectors")
+
 
 @pytest.mark.parametrize("kind", ["npy", "flat.npy", "list.pkl", "dict.pkl"])
 def test_an_empty_import_sets_no_dimension(gallery: Gallery, tmp_path: Path, kind: str) -> None:

@@ -50,7 +50,8 @@ def test_every_route_that_works_on_images_needs_a_place(app: Any) -> None:
     """All others that change something are listed here, so that a new route is thought about."""
     light = {
         "api.merge", "api.remove", "api.remove_face", "api.remove_photo", "api.rename", "api.split",
-    "api.unassign", "api.assign_face",
+    "api.unassign", "api.assign_face", "api.answer", "api.discard", "api.erase", "api.hide", "api.restore",
+        "api.set_details", "api.show_again", "api.undo",
         "login.sign_in", "pages.preferences",
     }  # fmt: skip
     writing = {endpoint for method, _, endpoint in addresses(app) if method != "GET"}

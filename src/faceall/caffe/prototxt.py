@@ -38,6 +38,8 @@ def read_prototxt(text: str, image_size: int | None = None) -> Net:
         message = parse_prototxt(text)
     except text_format.ParseError as error:
         raise NetFormatError(f"not a readable prototxt: {_shortened(error)}") from error
+    except RecursionError as error:  # protobuf's parser of unknown fields recurses without a limit
+        raise NetFormatError("not a readable prototxt: its fields are nested too deeply") from error
     return net_of(message, image_size)
 
 

@@ -256,6 +256,6 @@ def test_the_window_is_large_again(browser: Browser, pages: list[str]) -> None:
     """On a desktop the navigation is at the top, with all four pages."""
     browser.go("/status")
     links = browser.all(".navigation a")
-    assert [link.text for link in links] == ["Register", "Search", "People", "Status"]
+    assert [link.text for link in links] == ["Register", "Search", "People", "Review", "Status"]
     assert all(link.location["y"] < 100 for link in links)
     assert browser.run("return innerWidth") == DESKTOP[0]

@@ -30,7 +30,7 @@ def add_routes(blueprint: Blueprint) -> None:
 def name_author() -> None:
     """Record changes of this request under the name of its API key."""
     key = g.get("key")
-    act_as("web" if key is None else f"web: {key.name}")
+    act_as("web" if key is None else f"web: {key}")
 
 
 def list_changes() -> Json:
