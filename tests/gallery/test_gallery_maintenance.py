@@ -21,6 +21,7 @@ pytestmark = pytest.mark.embedded("repairs SQLite and the graph")
 
 Opener = Callable[..., Gallery]
 PHOTOS = 120
+PHOTOS_OF_LARGE = 600
 FUZZ = int(os.environ.get("FACEALL_FUZZ", "60"))
 
 
@@ -206,10 +207,13 @@ def test_random_damage(server: Gallery) -> None:
     assert np.mean(kept) > PHOTOS * 0.5
 
 
-@pytest.mark.parametrize("share", [0.95, 0.7, 0.5])
+@pytest.mark.parametrize("share", [0.95, 0.5, 0.3])
 def test_database_that_lost_its_end(folder: Path, photos: Path, open_gallery: Opener, share: float) -> None:
-    """What stood before the cut is kept, the cut file too; registering again brings the rest back."""
-    for number in range(300):
+    """What stood before the cut is kept, the cut file too; registering again brings the rest back.
+
+    The schema is in the first 400 kB, and without it nothing can be read.
+    """
+    for number in range(PHOTOS_OF_LARGE):
         write_photo(photos / f"Pat {number % 10}x" / f"{number}.png", one_face(number))
     with open_gallery() as gallery:
         list(gallery.register(photos))
@@ -224,4 +228,4 @@ def test_database_that_lost_its_end(folder: Path, photos: Path, open_gallery: Op
     with open_gallery() as gallery:
         assert gallery.index.problems() == []
         list(gallery.register(photos))
-        assert (len(gallery), gallery.index.problems()) == (300, [])
+        assert (len(gallery), gallery.index.problems()) == (PHOTOS_OF_LARGE, [])

@@ -33,6 +33,12 @@ def pairs(gallery: Gallery) -> list[tuple[str | None, str | None]]:
     return [one.names for one in gallery.people.suggestions()]
 
 
+def test_people_and_their_faces_are_counted(filled: Gallery) -> None:
+    """Thresholds of searches depend on both numbers; a face without a person is not counted."""
+    assert filled._store.people.assigned() == (3, 6)
+    assert len(filled) == 7
+
+
 def test_the_likeliest_pairs_come_first(filled: Gallery) -> None:
     """Certainties fall, a face without a person is the subject, and strangers are not suggested."""
     found = filled.people.suggestions()

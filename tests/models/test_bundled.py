@@ -72,7 +72,7 @@ def test_the_card_gives_the_same_figures(bundled: ModelFolder, recipe: dict[str,
     if not card.exists():
         pytest.skip("needs the source tree: docs/explanation/model-card.md is absent")
     text = card.read_text()
-    assert f"{recipe['results']['lfw-dev']['accuracy']:.3f}" in text
+    assert f"{recipe['results']['lfw-dev']['accuracy']:.4f}" in text
     assert f"{bundled.manifest.match_threshold}" in text
     assert f"{recipe['weights']:,}" in text
     assert bundled.manifest.files["model.caffemodel"] in text

@@ -313,7 +313,7 @@ def _decode_leniently(file: BinaryIO, max_pixels: int, reduction: Reduction) -> 
     """Decode an open file; a JPEG without its end is decoded as if it ended there."""
     try:
         return _decode(file, max_pixels, reduction)
-    except _UnreadableError:
+    except _UnreadableError as unreadable:
         file.seek(0)
         content = file.read()
         if _known_format(content) != JPEG or _END_OF_JPEG in content[-32:]:
@@ -322,8 +322,7 @@ def _decode_leniently(file: BinaryIO, max_pixels: int, reduction: Reduction) -> 
         try:
             return replace(_decode(completed, max_pixels, reduction), truncated=True)
         except _UnreadableError:
-            pass
-        raise
+            raise unreadable from None  # the reason is that of the file as it is
 
 
 def _known_format(content: bytes) -> str | None:

@@ -427,13 +427,13 @@ class GalleryPeople:
     @property
     def _suggestion_limit(self) -> float:
         """The larger one of the thresholds of searches and of clustering: pairs below it are likely the same person."""
-        context = self._context
+        context, limit = self._context, self.cluster_threshold
         try:
-            if self._store.model in (None, context.analyser.model_label) and (found := context.match_threshold):
-                return max(found.distance, self.cluster_threshold)
-        except ModelNotFoundError:
-            pass
-        return self.cluster_threshold
+            same_model = self._store.model in (None, context.analyser.model_label)
+        except ModelNotFoundError:  # suggestions need stored vectors only
+            return limit
+        found = context.match_threshold if same_model else None
+        return limit if found is None else max(found.distance, limit)
 
     def cluster(self, *, threshold: float | None = None, known: bool = False) -> Clustering:
         """Group the unassigned faces by person.
