@@ -10,8 +10,8 @@ import numpy.typing as npt
 from faceall.caffe import Net, get_engine
 from faceall.convert.parity.report import DEFAULT_THRESHOLD, ParityReport, measure
 from faceall.convert.targets.coreml.options import Precision
-from faceall.convert.targets.coreml.plan import EMBEDDING, feature_name, is_embedder
 from faceall.convert.targets.coreml.read import read_coreml
+from faceall.convert.targets.plan import EMBEDDING, feature_name, is_embedder
 from faceall.errors import ConvertError
 from faceall.models import Manifest
 from faceall.types import Array, Float32Array

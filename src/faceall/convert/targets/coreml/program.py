@@ -26,7 +26,7 @@ from faceall.caffe.layers import (
 from faceall.caffe.net import Layer
 from faceall.convert.targets.coreml.activations import ACTIVATIONS
 from faceall.convert.targets.coreml.context import Context, Variable
-from faceall.convert.targets.coreml.plan import LARGEST, SMALLEST, Plan, feature_name
+from faceall.convert.targets.plan import LARGEST, SMALLEST, Plan, feature_name
 from faceall.errors import UnsupportedLayerError
 
 KEEP = "float32_"

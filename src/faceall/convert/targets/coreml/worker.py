@@ -16,7 +16,7 @@ from typing import Any
 
 from faceall.caffe.files import read_net
 from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
-from faceall.convert.targets.coreml.plan import Pixels, Plan
+from faceall.convert.targets.plan import Pixels, Plan
 from faceall.errors import FaceallError, MissingDependencyError
 from faceall.types import Array
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from faceall import errors, files
 from faceall.caffe import Net, write_net
 from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
-from faceall.convert.targets.coreml.plan import EMBEDDING, IMAGE, is_embedder, make_plan
+from faceall.convert.targets.plan import EMBEDDING, IMAGE, is_embedder, make_plan
 from faceall.errors import ConvertError
 from faceall.models import Manifest
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from faceall.caffe.layers import LAYERS, Shape, window
 from faceall.caffe.net import Layer, Net
 from faceall.caffe.shapes import fit_weights, infer_shapes
-from faceall.convert.targets.coreml.plan import complete_batch_norm, single_writers, unit_tail
+from faceall.convert.targets.plan import complete_batch_norm, single_writers, unit_tail
 from faceall.convert.targets.savedmodel.pools import always_same
 from faceall.errors import ShapeError
 

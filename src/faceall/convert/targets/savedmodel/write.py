@@ -16,7 +16,7 @@ from faceall.caffe.net import Net
 from faceall.caffe.shapes import infer_shapes
 from faceall.convert.sources.tensorflow.savedmodel import EXTRA, MANIFEST_FILE, SAVED_MODEL, is_version
 from faceall.convert.sources.tensorflow.schema import messages
-from faceall.convert.targets.coreml.plan import feature_name
+from faceall.convert.targets.plan import feature_name
 from faceall.convert.targets.savedmodel.cascade import Role, names_of_results
 from faceall.convert.targets.savedmodel.encode import FLOAT, TEXT, fill_shape, graph_bytes, tensor_number
 from faceall.convert.targets.savedmodel.images import decode, standardise

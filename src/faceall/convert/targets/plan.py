@@ -1,4 +1,4 @@
-"""Prepare a net for Core ML: one writer per blob, folded normalisation, names that Core ML allows."""
+"""Prepare a net for Apple's formats: one writer per blob, folded normalisation, names that the formats allow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from faceall.caffe.net import Layer, Net, weight_keys
 from faceall.caffe.schema import PARAMETER_FIELDS
 from faceall.caffe.shapes import fit_weights, infer_shapes
 from faceall.convert.passes.simplify import apply_batch_norm
-from faceall.convert.targets.coreml.options import CoremlOptions
 from faceall.errors import ConvertError
 from faceall.models import Manifest
 
@@ -29,6 +28,22 @@ SMALLEST_COMPRESSED = 2048
 
 _LINEAR = ("Convolution", "ConvolutionDepthwise", "InnerProduct")
 _FIXED_SIZE = ("Crop", "Flatten", "InnerProduct", "Reshape", "Slice")
+
+
+class PlanOptions(Protocol):
+    """The options of a target that a plan depends on."""
+
+    @property
+    def precision(self) -> str:
+        """The precision of weights and arithmetic."""
+
+    @property
+    def input(self) -> str:
+        """The kind of the input: "image", standardised inside the model, or "array"."""
+
+    @property
+    def unit_length(self) -> bool:
+        """Whether an embedder ends in vectors of length 1."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,7 @@ class Plan:
 
 
 def feature_name(blob: str) -> str:
-    """Return a blob's name in a Core ML file, of letters, digits and underscores: conv4-2 -> conv4_2."""
+    """Return a blob's name in a file, of letters, digits and underscores: conv4-2 -> conv4_2."""
     name = re.sub(r"\W", "_", blob, flags=re.ASCII)
     return f"_{name}" if name[:1].isdigit() else name
 
@@ -95,7 +110,7 @@ def is_embedder(net: Net, manifest: Manifest | None) -> bool:
     return len(net.outputs) == 1 and writers[net.outputs[0]] not in ("Softmax", "Sigmoid")
 
 
-def make_plan(net: Net, options: CoremlOptions, manifest: Manifest | None) -> Plan:
+def make_plan(net: Net, options: PlanOptions, manifest: Manifest | None) -> Plan:
     """Prepare a net.
 
     Raises
@@ -115,7 +130,7 @@ def make_plan(net: Net, options: CoremlOptions, manifest: Manifest | None) -> Pl
     outputs = {blob: EMBEDDING if embedder else feature_name(blob) for blob in ready.outputs}
     names = [*inputs.values(), *outputs.values()]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise ConvertError(f"net '{net.name}': two inputs or results would be called '{twice[0]}' in a Core ML file")
+        raise ConvertError(f"net '{net.name}': two inputs or results would be called '{twice[0]}' in the file")
     return Plan(ready, inputs, outputs, not embedder and _is_flexible(ready), pixels)
 
 
@@ -128,7 +143,7 @@ def _is_flexible(net: Net) -> bool:
 
 def _pixels(net: Net, manifest: Manifest | None) -> Pixels:
     if manifest is None:
-        raise ConvertError("Core ML input 'image' needs the model's manifest, which says how pixels are scaled")
+        raise ConvertError("the input 'image' needs the model's manifest, which says how pixels are scaled")
     shape = next(iter(net.inputs.values()), ())
     if len(net.inputs) != 1 or len(shape) != 4 or shape[1] != 3:
         raise ConvertError(f"net '{net.name}' takes {dict(net.inputs)}, which is not one image; use the input 'array'")
@@ -143,7 +158,7 @@ def _pixels(net: Net, manifest: Manifest | None) -> Pixels:
     return Pixels(manifest.channels, rule.scale, -rule.mean * rule.scale)
 
 
-def _as_embedder(net: Net, options: CoremlOptions, manifest: Manifest | None) -> Net:
+def _as_embedder(net: Net, options: PlanOptions, manifest: Manifest | None) -> Net:
     """Give the net one result, a row of values, of unit length if that is wanted."""
     blob = manifest.output_blob if manifest else net.outputs[0]
     shapes = infer_shapes(net)
@@ -152,11 +167,11 @@ def _as_embedder(net: Net, options: CoremlOptions, manifest: Manifest | None) ->
     writer = next(layer for layer in reversed(net.layers) if blob in layer.tops)
     layers = list(net.layers)
     if len(shapes[blob]) != 2:
-        layers.append(Layer("coreml_row", "Flatten", (blob,), ("coreml_row",)))
-        blob = "coreml_row"
+        layers.append(Layer("plan_row", "Flatten", (blob,), ("plan_row",)))
+        blob = "plan_row"
     if options.unit_length and writer.type != "Normalize":
-        layers.append(_normalize("coreml_unit", blob, "coreml_unit"))
-        blob = "coreml_unit"
+        layers.append(_normalize("plan_unit", blob, "plan_unit"))
+        blob = "plan_unit"
     return _only(replace(net, layers=tuple(layers)), [blob])
 
 

@@ -1,4 +1,4 @@
-"""What is done to a net before it is spelled for Core ML, and which options are refused."""
+"""Preparation of nets for Apple's formats, and the options that are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faceall.caffe.net import weight_keys
 from faceall.caffe.reference import run_all
 from faceall.convert.targets.coreml import CoremlOptions
 from faceall.convert.targets.coreml.palette import palette
-from faceall.convert.targets.coreml.plan import (
+from faceall.convert.targets.plan import (
     complete_batch_norm,
     even_channels,
     feature_name,
