@@ -9,14 +9,12 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
 from faceall.errors import FaceallError, IndexMismatchError
 from faceall.gallery import Gallery
 from faceall.gallery.registration.local_workers import local_workers
-from faceall.gallery.registration.processes import core_shares
 from faceall.gallery.registration.worker_task import Make
 from faceall.gallery.registration.workers import TeamWorkers
 from faceall.types import Faces, Image
@@ -213,14 +211,3 @@ def test_what_workers_cannot_do_is_said_before_they_start(gallery: Gallery, phot
         local_workers(0)
     with pytest.raises(FaceallError, match="workers use the default detector"):
         list(gallery.register(photos, workers=local_workers(1)))
-
-
-def test_cores_are_shared_out_once_each() -> None:
-    """Each process gets its own, or all of them where there are more processes than cores."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-    if not count:
-        pytest.skip("the system does not tell its cores")
-    shares = core_shares(count)
-    assert sorted(core for share in shares for core in share) == sorted(os.sched_getaffinity(0))
-    assert core_shares(count + 1) == [frozenset()] * (count + 1)
-    assert np.ptp([len(share) for share in shares]) == 0

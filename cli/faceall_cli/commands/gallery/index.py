@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from faceall.signals import stoppable
 from faceall_cli.commands.gallery.people import open_existing, open_to_export
-from faceall_cli.commands.gallery.photos import make_embedder, stopped_by_ctrl_c
+from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
 from faceall_cli.options import GalleryPlace, gallery_option, model_option, output_options
@@ -105,7 +106,7 @@ def migrate(console: Console, thumbnails: bool, model: str | None, gallery: Path
     from faceall.embed import Embedder
 
     embedder = make_embedder(model) or Embedder()
-    with open_existing(gallery) as opened, stopped_by_ctrl_c() as stop:
+    with open_existing(gallery) as opened, stoppable(terminate=False) as stop:
         migration = opened.index.migrate(embedder, thumbnails=thumbnails, stop=stop)
         statuses = _print_photos(console, migration)
         faces, label = len(opened), opened.model
@@ -145,7 +146,7 @@ def move(console: Console, source: Path | str, target: Path | str, remove_source
     """
     from faceall.gallery import move_gallery
 
-    with stopped_by_ctrl_c() as stop, console.progress(0, "photos") as bar:
+    with stoppable(terminate=False) as stop, console.progress(0, "photos") as bar:
         done = move_gallery(source, target, remove_source=remove_source, progress=bar.move_to, stop=stop)
     console.record(asdict(done))
     photos = f"{counted(done.copied, 'photo')} copied, {done.there:,} already copied"

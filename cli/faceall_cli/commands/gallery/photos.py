@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import Counter
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceall.signals import stoppable
 from faceall_cli.commands.gallery.people import open_existing
 from faceall_cli.commands.gallery.receipts import proof_of, receipt_of
 from faceall_cli.console import Console, counted, short_path, shown
@@ -89,7 +88,7 @@ def register(
         raise click.UsageError("--unnamed and --person exclude each other")
     team = _make_workers(workers)
     start = time.monotonic()
-    with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stopped_by_ctrl_c() as stop:
+    with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stoppable(terminate=False) as stop:
         if detector is not None:
             opened.choose_detector(detector)
         registration = opened.iter_register(
@@ -139,13 +138,6 @@ def make_embedder(model: str | None) -> Any:
     from faceall.embed import Embedder
 
     return Embedder(model)
-
-
-def stopped_by_ctrl_c() -> AbstractContextManager[threading.Event]:
-    """Provide an event that the first Ctrl-C sets; the second one ends the command at once."""
-    from faceall.signals import stoppable
-
-    return stoppable(terminate=False)
 
 
 def _print_results(

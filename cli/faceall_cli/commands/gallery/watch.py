@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from faceall_cli.commands.gallery.photos import result_line, result_record, stopped_by_ctrl_c
+from faceall.signals import stoppable
+from faceall_cli.commands.gallery.photos import result_line, result_record
 from faceall_cli.console import Console
 from faceall_cli.options import PhotosPath, gallery_option, output_options
 
@@ -44,15 +44,7 @@ def watch(
     """
     from faceall.gallery import Gallery
 
-    with Gallery.open(gallery) as opened, stopped_by_ctrl_c() as stop:
-
-        def end(number: int, frame: Any) -> None:
-            stop.set()
-
-        before = signal.signal(signal.SIGTERM, end)
-        try:
-            for result in opened.watch(folders, names_from=names_from, poll=poll, stop=stop):
-                console.record(result_record(result))
-                console.line(result_line(result))
-        finally:
-            signal.signal(signal.SIGTERM, before)
+    with Gallery.open(gallery) as opened, stoppable() as stop:
+        for result in opened.watch(folders, names_from=names_from, poll=poll, stop=stop):
+            console.record(result_record(result))
+            console.line(result_line(result))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from faceall_cli.commands.gallery.photos import stopped_by_ctrl_c
+from faceall.signals import stoppable
 from faceall_cli.console import Console, counted, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
 from faceall_cli.options import PhotosPath, output_options
@@ -74,7 +74,7 @@ def align(console: Console, photos: Path, target: Path, workers: int | None, **s
     from faceall.train import Alignment
 
     start = time.monotonic()
-    with stopped_by_ctrl_c() as stop:
+    with stoppable(terminate=False) as stop:
         alignment = Alignment(
             photos, target, options=_make_options(**settings), workers=workers or os.cpu_count() or 1, stop=stop
         )

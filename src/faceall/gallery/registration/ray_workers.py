@@ -12,7 +12,8 @@ from typing import Any
 from faceall.errors import FaceallError, MissingDependencyError
 from faceall.gallery.registration.naming import Candidate
 from faceall.gallery.registration.worker_task import Answer, Make, WorkerSetup, analyse_files
-from faceall.gallery.registration.workers import Team, TeamWorkers, WorkerLostError
+from faceall.gallery.registration.workers import Team, TeamWorkers
+from faceall.processes import WorkerLostError
 
 
 def ray_workers(address: str | None = None, *, make: Make | None = None) -> TeamWorkers:

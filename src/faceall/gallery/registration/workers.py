@@ -20,6 +20,7 @@ from faceall.gallery.records import PhotoResult
 from faceall.gallery.registration.naming import Candidate
 from faceall.gallery.registration.scan import ScannedFile
 from faceall.gallery.registration.worker_task import Answer, Make, WorkerSetup, setup_for
+from faceall.processes import WorkerLostError
 
 Analysed: TypeAlias = Generator[ScannedFile, None, None]
 """Files in order, without their images."""
@@ -40,10 +41,6 @@ class Workers(Protocol):
 
         The faces are embedded with the model of `analyser`.
         """
-
-
-class WorkerLostError(Exception):
-    """A worker died with unfinished work."""
 
 
 class Team(Protocol):

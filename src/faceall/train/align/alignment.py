@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Event
 
@@ -15,9 +16,9 @@ from faceall.analysis.analyser import FaceDetector, primary_face
 from faceall.errors import AlignError, ImageError, ImageTooLargeError
 from faceall.files import write_file
 from faceall.images import find_images, read_image, write_image
+from faceall.processes import ProcessTeam, WorkerLostError
 from faceall.train.align.journal import JOURNAL, AlignedPhoto, FaceCrop, Journal, read_report, remove_drafts
 from faceall.train.align.options import OPTIONS, AlignOptions, read_options
-from faceall.train.align.workers import Workers
 from faceall.types import Face, Faces, Image
 
 __all__ = ["AlignOptions", "AlignedPhoto", "Aligner", "Alignment", "FaceCrop", "Task", "read_options", "read_report"]
@@ -135,8 +136,14 @@ class Alignment(Iterator[AlignedPhoto]):
                     return
                 yield aligner.align(batch)
             return
-        with Workers(min(self._workers, len(batches)), Aligner, self.options) as workers:
-            yield from workers.run(Aligner.align, batches, self._stop)
+        try:
+            with ProcessTeam(min(self._workers, len(batches))) as team:
+                yield from team.map(partial(_align_in_worker, self.options), batches, self._stop)
+        except WorkerLostError as error:
+            raise AlignError(
+                "a worker process has died, perhaps because memory ran out: run again with fewer workers; "
+                "finished photos are kept"
+            ) from error
 
 
 class Aligner:
@@ -192,6 +199,17 @@ class Aligner:
             _write(path, cut)
         crops = tuple(_record(file, face) for (_, file), face in zip(files, chosen, strict=True))
         return replace(photo, status="aligned", faces=len(faces), crops=crops)
+
+
+def _align_in_worker(options: AlignOptions, tasks: Sequence[Task]) -> list[AlignedPhoto]:
+    """In a worker process: align photos."""
+    return _aligner(options).align(tasks)
+
+
+@lru_cache(maxsize=1)
+def _aligner(options: AlignOptions) -> Aligner:
+    """In a worker process: make the aligner for the first photos."""
+    return Aligner(options)
 
 
 def _read(task: Task) -> tuple[AlignedPhoto, Image | None]:
