@@ -195,7 +195,13 @@ class Faces:
         return (self[number] for number in range(len(self)))
 
     def take(self, numbers: npt.ArrayLike) -> Faces:
-        """Select faces by indices (in that order) or by a boolean mask."""
+        """Select faces by indices (in that order) or by a boolean mask.
+
+        Raises
+        ------
+        ArgumentError
+            If an index or the length of the mask does not fit.
+        """
         chosen = np.asarray(numbers)
         if not chosen.size:  # an empty list becomes an array of floats
             chosen = chosen.astype(np.int64) if chosen.dtype != bool else chosen

@@ -154,6 +154,11 @@ class Embedder:
         -------
         (n, height, width, 3) uint8
             RGB, in the input size of the model.
+
+        Raises
+        ------
+        ArgumentError
+            If the image is not uint8 RGB, or `faces` is no `Faces`.
         """
         if getattr(image, "ndim", 0) != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__

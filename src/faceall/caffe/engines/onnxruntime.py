@@ -60,7 +60,13 @@ class OnnxruntimeEngine:
         return _Compiled(session, outputs, self._errors)
 
     def compile_file(self, file: NetFile, *, precision: Precision = "float32") -> _Compiled:
-        """Compile an ONNX file for `file.output` alone; always float32."""
+        """Compile an ONNX file for `file.output` alone; always float32.
+
+        Raises
+        ------
+        EngineError
+            If it is not an ONNX file, cannot be read, or is refused by ONNX Runtime.
+        """
         if file.path.suffix != ".onnx":
             raise EngineError(f"{file.path}: the engine 'onnxruntime' runs ONNX files only; use openvino")
         try:

@@ -76,7 +76,13 @@ class OpenvinoEngine:
     def compile_onnx(
         self, model: bytes, outputs: Sequence[str], *, name: str, precision: Precision = "float32"
     ) -> _Compiled:
-        """Compile an ONNX model, given as the content of its file and the names of its outputs in their order."""
+        """Compile an ONNX model, given as the content of its file and the names of its outputs in their order.
+
+        Raises
+        ------
+        EngineError
+            If OpenVINO refuses the net.
+        """
         chosen = _chosen(precision)
         try:
             with _loading:
@@ -87,7 +93,13 @@ class OpenvinoEngine:
 
     @native_call
     def compile_file(self, file: NetFile, *, precision: Precision = "float32") -> _Compiled:
-        """Compile an ONNX or OpenVINO file, which must have one input, for `file.output` alone."""
+        """Compile an ONNX or OpenVINO file, which must have one input, for `file.output` alone.
+
+        Raises
+        ------
+        EngineError
+            If a file cannot be read, or OpenVINO refuses the net.
+        """
         import openvino
 
         chosen = _chosen(precision)
@@ -120,7 +132,13 @@ class OpenvinoEngine:
 
     @native_call
     def restore(self, data: npt.NDArray[np.uint8], outputs: Sequence[str], precision: Precision) -> CompiledNet:
-        """Return the net that `export` made bytes of; `data` is used in place and stays alive with it."""
+        """Return the net that `export` made bytes of; `data` is used in place and stays alive with it.
+
+        Raises
+        ------
+        EngineError
+            If the bytes are no net, or come from another version of OpenVINO.
+        """
         import openvino
 
         try:

@@ -66,7 +66,13 @@ class EmbeddedJournal:
         return None if row is None else _change(row)
 
     def undo(self, change: int, author: str) -> Change:
-        """Undo a change, all or nothing; return the new change that did it."""
+        """Undo a change, all or nothing; return the new change that did it.
+
+        Raises
+        ------
+        UndoError
+            If the change is unknown, was undone already, or comes from another device.
+        """
         with self._index.transaction() as connection:
             wanted = _known(connection, change)
             if wanted.undone is not None:

@@ -40,7 +40,15 @@ def hide_people(store: Store, people: Iterable[str | int], *, hidden: bool) -> i
 def set_details(
     store: Store, person: str | int, *, note: str | None, born: str | None, cover: int | None
 ) -> PersonDetails:
-    """Set the note, birth date or cover of a person; None keeps it, an empty text or -1 removes it."""
+    """Set the note, birth date or cover of a person; None keeps it, an empty text or -1 removes it.
+
+    Raises
+    ------
+    ArgumentError
+        If the note is too long or not valid Unicode, or the date is not YYYY-MM-DD.
+    UnknownFaceError
+        If the cover is not a face of the person.
+    """
     with recording(store, "details") as details:
         row = find_person(store, person)
         details["person"] = store.people.names([row])[row]

@@ -26,7 +26,13 @@ def history(store: Store, *, limit: int, offset: int) -> Page[Change]:
 
 
 def undo(store: Store, change: int | None) -> Change:
-    """Undo a change, by default the last one that is no undoing; return the new change."""
+    """Undo a change, by default the last one that is no undoing; return the new change.
+
+    Raises
+    ------
+    UndoError
+        If there is nothing to undo, or the change cannot be undone.
+    """
     if change is None:
         last = store.journal.last()
         if last is None:

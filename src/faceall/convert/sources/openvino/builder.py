@@ -189,7 +189,13 @@ class Builder:
         options: Mapping[str, Any] | None = None,
         weights: Sequence[Array] = (),
     ) -> str:
-        """Append a layer; return its output blob of `shape`, which has the layer's name."""
+        """Append a layer; return its output blob of `shape`, which has the layer's name.
+
+        Raises
+        ------
+        CannotReadError
+            If the weights have become far more than the file can hold.
+        """
         name = self.unused(name)
         self.spent += sum(array.size for array in weights)
         if self.spent > self.allowed:
