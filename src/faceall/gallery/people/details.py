@@ -84,7 +84,13 @@ def checked_date(text: str, what: str) -> str:
 
 
 def sorted_people(store: Store, sort: Sort, *, hidden: bool) -> list[Person]:
-    """Return people in an order; `hidden` chooses those who are hidden instead of the others."""
+    """Return people in an order; `hidden` chooses those who are hidden instead of the others.
+
+    Raises
+    ------
+    ArgumentError
+        If `sort` is no known order.
+    """
     if sort not in get_args(Sort):
         raise ArgumentError(f"sort is {sort!r}, expected one of {', '.join(get_args(Sort))}")
     with store.reading():
