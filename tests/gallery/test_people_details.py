@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from stand_ins import BACKEND, one_face, write_photo
+from PIL import Image
+from stand_ins import BACKEND, one_face, paint, write_photo
 
 from faceall.errors import ArgumentError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import Gallery
@@ -125,3 +126,85 @@ def test_a_drawn_face_is_added(filled: Gallery, photos: Path) -> None:
         filled.photos.add_face(photo.photo_id, (1, 1, 20, 20))
     with pytest.raises(ArgumentError, match="expected x0 y0 x1 y1"):
         filled.photos.add_face(photo.photo_id, (500, 500, 600, 600))
+
+
+def test_the_camera_s_date_counts_before_that_of_the_file(filled: Gallery, photos: Path) -> None:
+    """A photo whose EXIF names a day is found by that day, whatever the time of its file."""
+    image = Image.fromarray(paint(one_face(77)))
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2011:06:15 10:00:00"
+    image.save(photos / "dated.jpg", quality=98, exif=exif)
+    list(filled.register(photos / "dated.jpg"))
+    found = filled.photos.search(since="2011-06-15", until="2011-06-15").items
+    assert [photo.paths[0].name for photo in found] == ["dated.jpg"]
+
+
+def test_hidden_faces_are_not_listed_grouped_or_suggested(filled: Gallery, photos: Path) -> None:
+    """They are left out of lists, groups and questions, but found by their id and by search; hiding is undone."""
+    for number in (1, 2):
+        write_photo(photos / "x" / f"{number}.png", [(40, 25, 40, (0, 200 + number, 0))])
+    list(filled.register(photos / "x", unnamed=True))
+    loose = [face.face_id for face in filled.faces.page(unassigned=True).items]
+    assert len(loose) == 2
+    assert filled.faces.hide(loose[0]) == 1
+    assert [face.face_id for face in filled.faces.page(unassigned=True).items] == loose[1:]
+    assert [face.face_id for face in filled.faces.page(hidden=True).items] == loose[:1]
+    assert filled.faces.get(loose[0]).hidden
+    assert filled.people.cluster(threshold=0.5).clusters == ()
+    assert all(("f", loose[0]) not in (one.subject, one.target) for one in filled.people.suggestions())
+    assert loose[0] in {match.face_id for match in filled.search(photos / "x" / "1.png", k=3)[0].matches}
+    with pytest.raises(UnknownFaceError):
+        filled.faces.hide([loose[1], 999])
+    assert not filled.faces.get(loose[1]).hidden
+    filled.people.undo()
+    assert len(filled.faces.page(unassigned=True).items) == 2
+
+
+def test_unassigned_faces_are_listed_by_size(filled: Gallery, photos: Path) -> None:
+    """The largest one first with sort="size"; an unknown order is refused."""
+    for side in (20, 60, 30):
+        write_photo(photos / "sizes" / f"{side}.png", [(10, 10, side, (0, 0, 100 + side))])
+    list(filled.register(photos / "sizes", unnamed=True))
+    sides = [face.box[2] - face.box[0] for face in filled.faces.page(unassigned=True, sort="size").items]
+    assert sides == [60, 30, 20]
+    with pytest.raises(ArgumentError, match="expected one of id, size"):
+        filled.faces.page(sort="age")  # type: ignore[arg-type]
+
+
+def test_clusters_follow_people_largest_first(filled: Gallery, photos: Path) -> None:
+    """On pages people come by name, then groups by their number of faces; their numbers stay."""
+    for number in range(5):
+        colour = (0, 0, 240 + number) if number < 3 else (240 + number, 240, 0)
+        write_photo(photos / "groups" / f"{number}.png", [(40, 25, 40, colour)])
+    list(filled.register(photos / "groups", unnamed=True))
+    filled.people.cluster(threshold=0.05)
+    listed = filled.people.page().items
+    assert [(one.named, one.faces) for one in listed] == [(True, 3), (True, 2), (False, 3), (False, 2)]
+    clusters = filled.people.page(named=False).items
+    assert [one.faces for one in clusters] == [3, 2]
+    filled.people.rename(clusters[0].id, "Zoe")
+    assert [one.name for one in filled.people.page(named=False).items] == [clusters[1].name]
+
+
+def test_names_that_differ_in_form_are_noticed(filled: Gallery) -> None:
+    """Case, width, hyphens and underscores do not count; an exact name and another word do."""
+    assert filled.people.similar_name("ADA") == "Ada"
+    assert filled.people.similar_name("Ａｄａ") == "Ada"
+    assert filled.people.similar_name("Ada") is None
+    assert filled.people.similar_name("Adam") is None
+    face = filled.faces.find(person="Bob")[0].face_id
+    filled.faces.assign(face, "bob")
+    assert filled.people.similar_names() == [("Bob", "bob")]
+
+
+def test_many_people_are_merged_as_one_change(filled: Gallery) -> None:
+    """All or none, and one undo separates them again."""
+    face = filled.faces.find(person="Ada")[0].face_id
+    filled.faces.assign(face, "Adele")
+    before = {person.name: person.faces for person in filled.people}
+    with pytest.raises(UnknownPersonError):
+        filled.people.merge(["Adele", "Zoe"], "Ada")
+    assert filled.people.merge(["Adele", "Bob"], "Ada") == before["Adele"] + before["Bob"]
+    assert [person.name for person in filled.people] == ["Ada"]
+    filled.people.undo()
+    assert {person.name: person.faces for person in filled.people} == before

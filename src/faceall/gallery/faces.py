@@ -6,14 +6,20 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
+from faceall.errors import ArgumentError
 from faceall.gallery.browse import check_page, checked_id
 from faceall.gallery.context import Context
 from faceall.gallery.people.clusters import unassign
+from faceall.gallery.people.details import hide_faces
 from faceall.gallery.people.folders import write_folders
 from faceall.gallery.people.names import assign_face, find_person, unknown_face
 from faceall.gallery.people.removal import finish_removal, remove_faces
 from faceall.gallery.records import Page, Removal, StoredFace
+
+FaceSort: TypeAlias = Literal["id", "size"]
+"""An order of faces: by id, or the largest one first."""
 
 
 class GalleryFaces:
@@ -69,10 +75,12 @@ class GalleryFaces:
         person: int | None = None,
         photo: int | None = None,
         unassigned: bool = False,
+        hidden: bool = False,
+        sort: FaceSort = "id",
         limit: int = 100,
         offset: int = 0,
     ) -> Page[StoredFace]:
-        """Return a page of faces, ordered by id.
+        """Return a page of faces.
 
         Parameters
         ----------
@@ -80,6 +88,10 @@ class GalleryFaces:
             Only faces of the person or on the photo with this id.
         unassigned : bool, default False
             Only faces without a person.
+        hidden : bool, default False
+            List the hidden faces instead of the others.
+        sort : {"id", "size"}
+            By id, or the largest face (in pixels) first.
         limit, offset : int
             The size of the page, and the number of faces to skip.
 
@@ -92,13 +104,23 @@ class GalleryFaces:
         UnknownFaceError
             An id is out of range.
         FaceallError
-            `limit` or `offset` is negative.
+            `limit` or `offset` is negative, or the order is unknown.
         """
         check_page(limit, offset)
+        if sort not in get_args(FaceSort):
+            raise ArgumentError(f"sort is {sort!r}, expected one of {', '.join(get_args(FaceSort))}")
         for number, what in ((person, "person"), (photo, "photo")):
             if number is not None:
                 checked_id(number, what)
-        return self._store.faces.page(person=person, photo=photo, unassigned=unassigned, limit=limit, offset=offset)
+        return self._store.faces.page(
+            person=person,
+            photo=photo,
+            unassigned=unassigned,
+            hidden=hidden,
+            largest_first=sort == "size",
+            limit=limit,
+            offset=offset,
+        )
 
     def get(self, face_id: int) -> StoredFace:
         """Return the face with an id.
@@ -152,6 +174,22 @@ class GalleryFaces:
             One of the faces does not exist; nothing was changed.
         """
         return unassign(self._store, face_ids)
+
+    def hide(self, face_ids: int | Iterable[int]) -> int:
+        """Hide faces: they are not listed, grouped or suggested, but still found; return how many were changed.
+
+        Raises
+        ------
+        UnknownFaceError
+            One of the faces does not exist; nothing was changed.
+        NotSupportedError
+            The gallery is in Milvus.
+        """
+        return hide_faces(self._store, [face_ids] if isinstance(face_ids, int) else face_ids, hidden=True)
+
+    def show(self, face_ids: int | Iterable[int]) -> int:
+        """Show hidden faces again; return how many were hidden. Errors are those of `hide`."""
+        return hide_faces(self._store, [face_ids] if isinstance(face_ids, int) else face_ids, hidden=False)
 
     def remove(self, face_ids: int | Iterable[int]) -> Removal:
         """Remove faces permanently in one transaction, and photos that have no face left.

@@ -71,7 +71,8 @@ class GalleryPhotos:
         people, without : iterable of str or int
             Names or ids of people who are on the photo, and who are not.
         since, until : str, optional
-            The first and the last day, YYYY-MM-DD; the date of a photo is that of its oldest file.
+            The first and the last day, YYYY-MM-DD. The date of a photo is the one that the camera noted (EXIF), else
+            that of its oldest file.
         limit, offset : int
             The size of the page, and how many photos to skip.
 

@@ -140,6 +140,8 @@ class StoredFace:
         Whether it is the primary face of its photo.
     landmarks : tuple of (x, y)
         Left eye, right eye, nose, left and right corner of the mouth, in pixels.
+    hidden : bool
+        Whether a user has hidden it.
     """
 
     face_id: int
@@ -152,6 +154,7 @@ class StoredFace:
     named: bool = True
     primary: bool = False
     landmarks: tuple[tuple[float, float], ...] = ()
+    hidden: bool = False
 
     def as_face(self) -> Face:
         """Return the face as it was detected."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from faceall.analysis.open_set import Decision
 from faceall.analysis.quality import Note, notes_on
+from faceall.gallery.people.judged import judge
 from faceall.gallery.records import StoredFace
 from faceall.gallery.store import Store
 from faceall.gallery.thresholds import MatchThreshold
@@ -49,6 +50,8 @@ class GalleryMatch:
         The decision on `judged_distance`; None without a threshold.
     judged_distance : float or None
         Mean of the distance and of that to the person's template, the mean vector of their faces.
+    excluded : bool
+        Whether users said of a face like the query that it is not this person; the decision is then "unknown".
     """
 
     person: str | None
@@ -62,6 +65,7 @@ class GalleryMatch:
     named: bool = True
     decision: Decision | None = None
     judged_distance: float | None = None
+    excluded: bool = False
 
 
 @dataclass(frozen=True)
@@ -223,13 +227,16 @@ class PersonResult:
 
 
 def match_people(store: Store, query: Query, k: int, limit: float | None) -> list[PersonResult]:
-    """Find the k nearest people of the gallery for every face, at a distance of at most `limit`."""
+    """Find the k nearest people of the gallery for every face, at a distance of at most `limit`.
+
+    People that users excluded for a face are left out.
+    """
     results = []
     near = _neighbours(store, query, k, people=len(store.people.with_faces(k)))
     for face, notes, vector, matches in zip(query.faces, query.notes, query.vectors, near, strict=True):
         best: dict[str, GalleryMatch] = {}
         for match in matches:
-            if match.person is not None and (limit is None or match.distance <= limit):
+            if match.person is not None and not match.excluded and (limit is None or match.distance <= limit):
                 best.setdefault(match.person, match)
         nearest = sorted(list(best.values())[:k], key=lambda match: match.judged_distance or match.distance)
         people = (_person_match(store, vector, match) for match in nearest)
@@ -298,7 +305,16 @@ def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list
 def _decided(
     store: Store, vector: Float32Array, near: list[GalleryMatch], threshold: MatchThreshold | None, *, poor: bool
 ) -> list[GalleryMatch]:
-    """Add the decisions; the one on the nearest person depends on the second-best person too."""
+    """Add the decisions; the one on the nearest person depends on the second-best person too.
+
+    What users said about the nearest faces has priority.
+    """
+    said = judge(
+        store,
+        [(match.face_id, match.person_id, match.distance) for match in near],
+        None if threshold is None else threshold.distance,
+    )
+    near = [replace(match, excluded=match.person_id in said.excluded) for match in near] if said.excluded else near
     if threshold is None:
         return near
     templates = {} if threshold.fpir is None else _template_distances(store, vector, near)
@@ -308,7 +324,7 @@ def _decided(
     ]
     people: dict[str, float] = {}
     for match, distance in zip(near, judged, strict=True):
-        if match.person is not None:
+        if match.person is not None and not match.excluded:
             people.setdefault(match.person, distance)
     ranked = sorted(people, key=people.__getitem__)
     second = people[ranked[1]] if len(ranked) > 1 else None
@@ -318,6 +334,10 @@ def _decided(
         decision = threshold.decide(distance, rival)
         if poor and decision == "match" and threshold.fpir is not None:
             decision = "possible"
+        if match.excluded:
+            decision = "unknown"
+        elif match.person_id in said.confirmed and match.distance <= threshold.distance:
+            decision = "match"
         decided.append(replace(match, matches=decision == "match", decision=decision, judged_distance=distance))
     return decided
 
@@ -359,7 +379,7 @@ def _people_among(near: list[GalleryMatch]) -> int:
 
 def _second(near: list[GalleryMatch]) -> GalleryMatch | None:
     """Return the nearest face of a person other than that of the nearest assigned face."""
-    named = [match for match in near if match.person is not None]
+    named = [match for match in near if match.person is not None and not match.excluded]
     return next((match for match in named if match.person != named[0].person), None)
 
 

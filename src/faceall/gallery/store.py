@@ -99,6 +99,9 @@ class PhotoRecords(Protocol):
     def digest(self, photo: int) -> bytes:
         """Return the SHA-256 of a photo that exists."""
 
+    def taken(self) -> dict[int, str]:
+        """Return when photos were taken, as the camera noted it (ISO 8601), by id; unknown ones are left out."""
+
     def absent_boxes(self, photo: int) -> list[tuple[float, ...]]:
         """Return the boxes (x0 y0 x1 y1) of the faces of a photo that are in the bin or stale."""
 
@@ -155,9 +158,29 @@ class FaceRecords(Protocol):
         """Return faces ordered by key, optionally only those of a person, on a photo, or unassigned."""
 
     def page(
-        self, *, person: int | None, photo: int | None, unassigned: bool, limit: int, offset: int
+        self,
+        *,
+        person: int | None,
+        photo: int | None,
+        unassigned: bool,
+        hidden: bool,
+        largest_first: bool,
+        limit: int,
+        offset: int,
     ) -> Page[StoredFace]:
-        """Return a page of what `listed` returns."""
+        """Return a page of the hidden faces, or of the others, ordered by key or by size."""
+
+    def hidden(self) -> frozenset[int]:
+        """Return the keys of the hidden faces."""
+
+    def set_hidden(self, keys: Iterable[int], *, hidden: bool) -> int:
+        """Hide faces, or show them again; return how many were changed.
+
+        Raises
+        ------
+        NotSupportedError
+            The backend does not keep this.
+        """
 
     def thumbnail(self, key: int) -> bytes | None:
         """Return the thumbnail of a face (JPEG), or None."""
@@ -200,7 +223,11 @@ class PersonRecords(Protocol):
         """Return all people who have faces, ordered by name."""
 
     def page(self, *, text: str | None, named: bool | None, hidden: bool, limit: int, offset: int) -> Page[Person]:
-        """Return a page of people with their covers; `text` filters names, ignoring case."""
+        """Return a page of people with their covers; `text` filters names, ignoring case.
+
+        People with a name come first, by name, then clusters: those with the most faces, and among these those with the
+        largest face, first.
+        """
 
     def stored(self, rows: Sequence[int]) -> list[Person]:
         """Return the people with these rows, in that order, with their covers."""
@@ -223,8 +250,11 @@ class PersonRecords(Protocol):
     def refuse(self, owners: Mapping[int, int | None]) -> None:
         """Record that faces do not show the people they were assigned to."""
 
-    def refusals(self) -> dict[int, set[int]]:
-        """Return for each face key the rows of people it is known not to show."""
+    def refusals(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
+        """Return for each face key, of some faces or of all, the rows of people it is known not to show."""
+
+    def confirmations(self, faces: Sequence[int]) -> dict[int, set[int]]:
+        """Return for each of some face keys the rows of people that users said it shows."""
 
     def confirm(self, faces: Iterable[int], person: int) -> None:
         """Record that faces show a person."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _MAX_CHECKED = 1000  # people whose faces are compared
+_MAX_REMARKS = 20
 
 
 @click.group()
@@ -59,7 +61,11 @@ def open_existing(folder: Path | None) -> Gallery:
 @gallery_option
 @output_options
 def list_(console: Console, name: str | None, sort: Sort, hidden: bool, gallery: Path | None) -> None:
-    """List people with their face counts, or the faces of NAME."""
+    """List people with their face counts, or the faces of NAME.
+
+    The distance of a face is the mean squared distance to the other faces of NAME: those far from the rest may be
+    of another person.
+    """
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
@@ -68,6 +74,7 @@ def list_(console: Console, name: str | None, sort: Sort, hidden: bool, gallery:
             return
         found = opened.people.list(sort=sort, hidden=hidden)
         mixed = opened.people.mixed(most=_MAX_CHECKED)
+        remark_on_names(console, opened)
     for person in found:
         console.record({"person": person.name, "faces": person.faces, "photos": person.photos, "named": person.named})
     if found:
@@ -80,14 +87,43 @@ def list_(console: Console, name: str | None, sort: Sort, hidden: bool, gallery:
 
 
 def _list_faces(console: Console, gallery: Gallery, name: str, *, by_fit: bool) -> None:
+    """List the faces of a person with the mean distance of each to the others."""
     faces = gallery.faces.find(person=name)
+    distances = dict(gallery.people.fit(name))
     if by_fit:
-        place = {face: number for number, (face, _) in enumerate(gallery.people.fit(name))}
-        faces.sort(key=lambda face: place.get(face.face_id, len(place)))
+        faces.sort(key=lambda face: -distances.get(face.face_id, -1.0))
     for face in faces:
-        console.record({"face_id": face.face_id, "person": name, "path": str(face.path), "box": rounded(face.box)})
-    rows = [(str(face.face_id), f"{face.score:.3f}", short_path(face.path)) for face in faces]
-    console.table([("face", "score", "photo"), *rows], right=frozenset((0, 1)))
+        distance = distances.get(face.face_id)
+        values = {"face_id": face.face_id, "person": name, "path": str(face.path), "box": rounded(face.box)}
+        console.record({**values, "distance": None if distance is None else round(distance, 6), "hidden": face.hidden})
+    rows = [
+        (
+            str(face.face_id),
+            f"{face.score:.3f}",
+            f"{distances[face.face_id]:.3f}" if face.face_id in distances else "-",
+            short_path(face.path) + (" (hidden)" if face.hidden else ""),
+        )
+        for face in faces
+    ]
+    console.table([("face", "score", "distance", "photo"), *rows], right=frozenset((0, 1, 2)))
+
+
+def remark_on_names(console: Console, gallery: Gallery) -> None:
+    """Remark on people whose names differ in case or form only."""
+    for group in gallery.people.similar_names()[:_MAX_REMARKS]:
+        names = ", ".join(map(shown, group))
+        console.remark(f"{names}: the same person? faceall people merge OLD INTO makes one of them")
+
+
+def name_to_use(console: Console, gallery: Gallery, name: str, *, but: str | None = None) -> str:
+    """Ask on a terminal whether a name that differs from an existing one in case or form only is that one."""
+    similar = gallery.people.similar_name(name)
+    if similar is None or similar == but:
+        return name
+    if sys.stdin.isatty() and not console.quiet:
+        return similar if click.confirm(f"there is {shown(similar)}: use that name?", default=True, err=True) else name
+    console.remark(f"{shown(similar)} differs from {shown(name)} in case or form only")
+    return name
 
 
 @people.command()
@@ -98,6 +134,7 @@ def _list_faces(console: Console, gallery: Gallery, name: str, *, by_fit: bool) 
 def rename(console: Console, old: str, new: str, gallery: Path | None) -> None:
     """Rename a person."""
     with open_existing(gallery) as opened:
+        new = name_to_use(console, opened, new, but=old)
         opened.people.rename(old, new)
     console.record({"person": new, "was": old})
     console.line(f"{shown(old)} was renamed to {shown(new)}")
@@ -162,6 +199,7 @@ def name_face(console: Console, face_id: int, person: str, gallery: Path | None)
     `faceall search` prints the ids of faces. The person is created if there is none with this NAME.
     """
     with open_existing(gallery) as opened:
+        person = name_to_use(console, opened, person)
         opened.faces.assign(face_id, person)
     console.record({"face_id": face_id, "person": person})
     console.line(f"face {face_id} assigned to {shown(person)}")
@@ -179,6 +217,7 @@ def split(console: Console, name: str, face_ids: tuple[int, ...], to: str | None
     Clustering never assigns them to NAME again.
     """
     with open_existing(gallery) as opened:
+        to = to if to is None else name_to_use(console, opened, to)
         target = opened.people.split(name, face_ids, to=to)
     console.record({"person": target, "was": name, "faces": list(face_ids)})
     console.line(f"{counted(len(face_ids), 'face')} of {shown(name)} assigned to {shown(target)}")

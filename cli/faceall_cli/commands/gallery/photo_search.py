@@ -29,7 +29,7 @@ def photos(
 ) -> None:
     """List the photos that show all of some people and none of others.
 
-    The date of a photo is that of its oldest file.
+    The date of a photo is the one that the camera noted, else that of its oldest file.
     """
     from faceall.gallery import Gallery
 

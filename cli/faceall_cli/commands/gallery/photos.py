@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from faceall.signals import stoppable
-from faceall_cli.commands.gallery.people import open_existing
+from faceall_cli.commands.gallery.people import name_to_use, open_existing, remark_on_names
 from faceall_cli.commands.gallery.receipts import proof_of, receipt_of
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
@@ -91,6 +91,8 @@ def register(
     with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stoppable(terminate=False) as stop:
         if detector is not None:
             opened.choose_detector(detector)
+        if person is not None:
+            person = name_to_use(console, opened, person)
         registration = opened.iter_register(
             paths,
             person=person,
@@ -106,6 +108,7 @@ def register(
         _print_summary(console, registration, statuses, time.monotonic() - start)
         _print_names(console, registration)
         _print_skipped(console, registration)
+        remark_on_names(console, opened)
     if stop.is_set():
         raise click.exceptions.Exit(INTERRUPTED)
     if missing:
@@ -231,6 +234,10 @@ def _print_names(console: Console, registration: Registration) -> None:
         if not console.quiet:
             agreeing = f"{found.agreement.agreeing} of {found.agreement.faces} faces agree"
             console.line(f"left unnamed: {short_path(found.folder)} shows several people ({agreeing})")
+    for folder in registration.joint_folders:
+        console.remark(
+            f"left unnamed: {short_path(folder)} names two people; name their faces with faceall people name"
+        )
 
 
 @click.command()

@@ -20,9 +20,13 @@ from faceall.types import Float32Array, Int64Array, Matches
 _FACE = (
     "SELECT faces.key, people.name, (SELECT path FROM files WHERE files.photo = faces.photo ORDER BY id LIMIT 1),"
     " x0, y0, x1, y1, score, faces.photo, faces.person,"
-    " EXISTS (SELECT 1 FROM clusters WHERE clusters.person = faces.person), is_primary, landmarks"
+    " EXISTS (SELECT 1 FROM clusters WHERE clusters.person = faces.person), is_primary, landmarks,"
+    " (SELECT id FROM face_ids WHERE face_ids.face = faces.key) IN (SELECT face FROM hidden_faces)"
     " FROM faces LEFT JOIN people ON people.id = faces.person"
 )
+
+_HIDDEN = "SELECT f.face FROM hidden_faces h JOIN face_ids f ON f.id = h.face"
+"""SQL: the keys of the hidden faces."""
 
 _KEYS = 500  # per statement, below SQLite's smallest limit on parameters
 
@@ -95,14 +99,39 @@ class EmbeddedFaces:
             return select_faces(connection, f"{where} ORDER BY key", values)
 
     def page(
-        self, *, person: int | None, photo: int | None, unassigned: bool, limit: int, offset: int
+        self,
+        *,
+        person: int | None,
+        photo: int | None,
+        unassigned: bool,
+        hidden: bool,
+        largest_first: bool,
+        limit: int,
+        offset: int,
     ) -> Page[StoredFace]:
-        """Return one page of the faces that `listed` returns."""
+        """Return one page of the hidden faces, or of the others, ordered by key or by size."""
         where, values = _rules(person, photo, unassigned)
+        where += f"{' AND' if where else 'WHERE'} faces.key {'' if hidden else 'NOT '}IN ({_HIDDEN})"
+        order = "(x1 - x0) * (y1 - y0) DESC, key" if largest_first else "key"
         with self._index.reading() as connection:
             (total,) = connection.execute(f"SELECT count(*) FROM faces {where}", values).fetchone()
-            found = select_faces(connection, f"{where} ORDER BY key LIMIT ? OFFSET ?", (*values, limit, offset))
+            found = select_faces(connection, f"{where} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset))
         return Page(tuple(found), total)
+
+    def hidden(self) -> frozenset[int]:
+        """Return the keys of the hidden faces."""
+        with self._index.reading() as connection:
+            return frozenset(row[0] for row in connection.execute(_HIDDEN))
+
+    def set_hidden(self, keys: Iterable[int], *, hidden: bool) -> int:
+        """Hide faces, or show them again; return how many were changed."""
+        statement = (
+            "INSERT OR IGNORE INTO hidden_faces SELECT id FROM face_ids WHERE face = ?"
+            if hidden
+            else "DELETE FROM hidden_faces WHERE face = (SELECT id FROM face_ids WHERE face = ?)"
+        )
+        with self._index.transaction() as connection:
+            return sum(connection.execute(statement, (key,)).rowcount for key in keys)
 
     def thumbnail(self, key: int) -> bytes | None:
         """Return the thumbnail of a face as a JPEG.
@@ -170,7 +199,7 @@ def _stored(row: Sequence[Any]) -> StoredFace:
 
 
 def _as_face(row: Sequence[Any]) -> StoredFace:
-    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, primary, landmarks = row
+    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, primary, landmarks, hidden = row
     return StoredFace(
         key,
         person,
@@ -182,4 +211,5 @@ def _as_face(row: Sequence[Any]) -> StoredFace:
         not unnamed,
         bool(primary),
         points_of(landmarks),
+        bool(hidden),
     )

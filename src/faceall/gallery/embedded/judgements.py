@@ -7,6 +7,7 @@ stale faces, for merged people (whose ids become aliases) and on other devices.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
 from faceall.gallery.embedded.schema import NOW
@@ -25,6 +26,23 @@ DISTINCT = (
     f" JOIN ({_PEOPLE}) b ON b.id = j.person WHERE NOT j.same AND a.row <> b.row"
 )
 """SQL: rows of two people who are not the same."""
+
+
+def of_faces(connection: sqlite3.Connection, faces: Iterable[int], *, same: bool) -> dict[int, set[int]]:
+    """Return the rows of the people that some faces (keys) were said to show, or not to show."""
+    found: dict[int, set[int]] = {}
+    if connection.execute("SELECT 1 FROM judgements LIMIT 1").fetchone() is None:
+        return found
+    statement = (
+        "SELECT p.row FROM (SELECT id FROM face_ids WHERE face = ?1 UNION ALL SELECT id FROM face_aliases"
+        " WHERE face = ?1) f JOIN judgements j ON j.subject = f.id AND j.same = ?2"
+        f" JOIN ({_PEOPLE}) p ON p.id = j.person"
+    )
+    for face in faces:
+        people = {row[0] for row in connection.execute(statement, (face, same))}
+        if people:
+            found[face] = people
+    return found
 
 
 def judge_face(connection: sqlite3.Connection, face: int, person: int, *, same: bool) -> None:

@@ -10,6 +10,14 @@ from faceall.gallery.embedded import ids, judgements, removal, rows, stale_faces
 from faceall.gallery.records import Page, Person, PersonDetails, Removal
 from faceall.index import FaceIndex
 
+_OF_CLUSTER = "FROM faces WHERE faces.person = people.id AND people.id IN (SELECT person FROM clusters)"
+
+_ORDER = (
+    f"id IN (SELECT person FROM clusters), -(SELECT count(*) {_OF_CLUSTER}),"
+    f" -(SELECT max((x1 - x0) * (y1 - y0)) {_OF_CLUSTER}), name COLLATE NOCASE, name"
+)
+"""SQL: people by name, then clusters, those with many faces and a large one first."""
+
 
 class EmbeddedPeople:
     """`PersonRecords` in SQLite."""
@@ -47,7 +55,7 @@ class EmbeddedPeople:
             unnamed = "id IN (SELECT person FROM clusters)"
             where = f" WHERE id {'' if hidden else 'NOT '}IN (SELECT person FROM person_details WHERE hidden)"
             where += "" if named is None else f" AND NOT {unnamed}" if named else f" AND {unnamed}"
-            statement = f"SELECT id, name FROM people{where} ORDER BY name COLLATE NOCASE, name"
+            statement = f"SELECT id, name FROM people{where} ORDER BY {_ORDER}"
             if text:
                 wanted = text.casefold()  # SQLite folds the letters of English only
                 found = [row[0] for row in connection.execute(statement) if wanted in row[1].casefold()]
@@ -65,7 +73,8 @@ class EmbeddedPeople:
                 f"SELECT name, count(key), count(DISTINCT photo), NOT {unnamed}, people.id,"
                 " coalesce((SELECT cover FROM person_details d JOIN faces c ON c.key = d.cover AND c.person = d.person"
                 " WHERE d.person = people.id), (SELECT key FROM faces"
-                " WHERE person = people.id ORDER BY is_primary DESC, (x1 - x0) * (y1 - y0) DESC, key LIMIT 1))"
+                " WHERE person = people.id ORDER BY (SELECT id FROM face_ids WHERE face = faces.key)"
+                " IN (SELECT face FROM hidden_faces), is_primary DESC, (x1 - x0) * (y1 - y0) DESC, key LIMIT 1))"
                 " FROM people LEFT JOIN faces ON person = people.id WHERE people.id = ? GROUP BY people.id"
             )
             found = [connection.execute(statement, (row,)).fetchone() for row in people]
@@ -95,13 +104,20 @@ class EmbeddedPeople:
         with self._index.reading() as connection:
             return frozenset(row[0] for row in connection.execute("SELECT person FROM clusters"))
 
-    def refusals(self) -> dict[int, set[int]]:
-        """Return, by the key of a face, the rows of people that it is known not to show."""
+    def refusals(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
+        """Return, by the key of a face, of some or of all, the rows of people that it is known not to show."""
         refused: dict[int, set[int]] = defaultdict(set)
         with self._index.reading() as connection:
+            if faces is not None:
+                return judgements.of_faces(connection, faces, same=False)
             for face, person in connection.execute(judgements.REFUSALS):
                 refused[face].add(person)
         return dict(refused)
+
+    def confirmations(self, faces: Sequence[int]) -> dict[int, set[int]]:
+        """Return, by the key of each of some faces, the rows of people that users said it shows."""
+        with self._index.reading() as connection:
+            return judgements.of_faces(connection, faces, same=True)
 
     def make(self, name: str) -> int:
         """Return the row of the person with a name; add the person if there is none."""

@@ -173,6 +173,11 @@ class EmbeddedPhotos:
         with self._index.reading() as connection:
             return bytes(connection.execute("SELECT hash FROM photos WHERE id = ?", (photo,)).fetchone()[0])
 
+    def taken(self) -> dict[int, str]:
+        """Return when photos were taken, as the camera noted it, by row; unknown ones are left out."""
+        with self._index.reading() as connection:
+            return dict(connection.execute("SELECT photo, taken FROM shots WHERE taken NOTNULL").fetchall())
+
     def absent_boxes(self, photo: int) -> list[tuple[float, ...]]:
         """Return the boxes of the faces of a photo that are in the bin or stale."""
         boxes = "SELECT x0, y0, x1, y1 FROM {} WHERE photo = ?1"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from faceall.errors import NotSupportedError
 from faceall.gallery.milvus import rows
 from faceall.gallery.milvus.connection import MOST, Row
 from faceall.gallery.milvus.identity import condition_in
@@ -130,11 +131,32 @@ class MilvusFaces:
         return self._in_order(keys)
 
     def page(
-        self, *, person: int | None, photo: int | None, unassigned: bool, limit: int, offset: int
+        self,
+        *,
+        person: int | None,
+        photo: int | None,
+        unassigned: bool,
+        hidden: bool,
+        largest_first: bool,
+        limit: int,
+        offset: int,
     ) -> Page[StoredFace]:
-        """Return a page of what `listed` returns."""
+        """Return a page of what `listed` returns, ordered by key or by size; no face is hidden."""
+        if hidden:
+            return Page((), 0)
         keys = [key for key, _, _ in self.places(person, photo=photo, unassigned=unassigned)]
+        if largest_first:
+            faces = sorted(self._in_order(keys), key=lambda face: (-_area(face), face.face_id))
+            return Page(tuple(faces[offset : offset + limit]), len(keys))
         return Page(tuple(self._in_order(keys[offset : offset + limit])), len(keys))
+
+    def hidden(self) -> frozenset[int]:
+        """Return no keys: faces cannot be hidden."""
+        return frozenset()
+
+    def set_hidden(self, keys: Iterable[int], *, hidden: bool) -> int:
+        """Raise NotSupportedError."""
+        raise NotSupportedError(f"{self._store.name}: Milvus keeps no hidden faces; use a folder")
 
     def _in_order(self, keys: Sequence[int]) -> list[StoredFace]:
         found: list[StoredFace] = []
@@ -246,3 +268,8 @@ def _among(people: Sequence[int] | None) -> str:
 def _groups(found: Iterator[Row]) -> Iterator[list[Row]]:
     while group := list(islice(found, _GROUP)):
         yield group
+
+
+def _area(face: StoredFace) -> float:
+    x0, y0, x1, y1 = face.box
+    return (x1 - x0) * (y1 - y0)

@@ -59,6 +59,9 @@ class MilvusPeople:
     def page(self, *, text: str | None, named: bool | None, hidden: bool, limit: int, offset: int) -> Page[Person]:
         """Return a page of people with their covers; `text` filters names, ignoring case."""
         found = [row for row in _by_name(self._all()) if named in (None, not row["cluster"])]
+        if any(row["cluster"] for row in found):
+            counted = count_by_person(self._store.faces.places())
+            found.sort(key=lambda row: (bool(row["cluster"]), row["cluster"] and -counted.get(row["id"], (0, 0))[0]))
         if hidden:
             found = []
         if text:
@@ -106,14 +109,18 @@ class MilvusPeople:
         found = self._store.view().people.where("cluster == true", lambda row: bool(row["cluster"]))
         return frozenset(row["id"] for row in found)
 
-    def refusals(self) -> dict[int, set[int]]:
-        """Return for each face key the rows of people it is known not to show."""
+    def refusals(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
+        """Return for each face key, of some faces or of all, the rows of people it is known not to show."""
         found: dict[int, set[int]] = {}
         notes = self._store.view().notes
         for row in notes.where(condition_begins("key", _REFUSAL), lambda row: str(row["key"]).startswith(_REFUSAL)):
             _, face, person = row["key"].split("/")
             found.setdefault(int(face), set()).add(int(person))
-        return found
+        return found if faces is None else {face: found[face] for face in faces if face in found}
+
+    def confirmations(self, faces: Sequence[int]) -> dict[int, set[int]]:
+        """Return nothing: what is confirmed in Milvus is what is assigned."""
+        return {}
 
     def _all(self) -> list[Row]:
         return self._store.view().people.where("id > 0", lambda _: True)

@@ -115,6 +115,12 @@ class MilvusPhotos:
         """Return the SHA-256 of a photo that exists."""
         return bytes.fromhex(self._store.view().photos.get([photo])[photo]["hash"])
 
+    def taken(self) -> dict[int, str]:
+        """Return when photos were taken, as the camera noted it (ISO 8601), by id; unknown ones are left out."""
+        found = self._store.view().photos.where('state == "ok"', lambda row: bool(row["state"] == "ok"))
+        times = {row["id"]: rows.shot_of(row["record"])[1] for row in found}
+        return {photo: time for photo, time in times.items() if time is not None}
+
     def absent_boxes(self, photo: int) -> list[tuple[float, ...]]:
         """Return the boxes of the stale faces of a photo; there is no bin."""
         return [tuple(one.face.box.tolist()) for one in self.pending(self.digest(photo))]

@@ -159,9 +159,13 @@ def _founded(group: Group, poor: npt.NDArray[np.bool_]) -> list[Group]:
 
 
 def _read_participants(store: Store, *, known: bool) -> _Participants:
-    """Read the unassigned faces, those in clusters, and with `known` those of people with a name."""
-    clusters = store.people.clusters()
-    rows = [row for row in store.faces.places() if known or row[2] is None or row[2] in clusters]
+    """Read the unassigned faces that are not hidden, those in clusters, with `known` also those of named people."""
+    clusters, hidden = store.people.clusters(), store.faces.hidden()
+    rows = [
+        (key, photo, person)
+        for key, photo, person in store.faces.places()
+        if (known or person is None or person in clusters) and not (person is None and key in hidden)
+    ]
     numbers = {row[0]: number for number, row in enumerate(rows)}
     refused = {numbers[face]: people for face, people in store.people.refusals().items() if face in numbers}
     return _Participants([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], refused)

@@ -11,7 +11,7 @@ import numpy as np
 
 from faceall.errors import ArgumentError, UnknownFaceError
 from faceall.gallery.people.agreement import sample
-from faceall.gallery.people.names import find_person
+from faceall.gallery.people.names import find_person, unknown_face
 from faceall.gallery.people.recording import recording
 from faceall.gallery.records import Person, PersonDetails
 from faceall.gallery.store import Store
@@ -35,6 +35,18 @@ def hide_people(store: Store, people: Iterable[str | int], *, hidden: bool) -> i
                 store.people.put_details(row, replace(before, hidden=hidden))
                 changed += 1
     return changed
+
+
+def hide_faces(store: Store, faces: Iterable[int], *, hidden: bool) -> int:
+    """Hide faces, or show them again, all or none; return how many were changed."""
+    with recording(store, "hide-faces" if hidden else "show-faces") as details:
+        keys = list(dict.fromkeys(faces))
+        known = store.faces.owners(keys)
+        for key in keys:
+            if key not in known:
+                raise unknown_face(store, key)
+        details["faces"] = store.faces.set_hidden(keys, hidden=hidden)
+    return int(details["faces"])
 
 
 def set_details(
@@ -96,7 +108,9 @@ def sorted_people(store: Store, sort: Sort, *, hidden: bool) -> list[Person]:
     with store.reading():
         hides = store.people.hidden()
         people = [person for person in store.people.listed() if (person.id in hides) == hidden]
-        if sort == "photos":
+        if sort == "name":
+            people.sort(key=lambda person: (not person.named, 0 if person.named else -person.faces))
+        elif sort == "photos":
             people.sort(key=lambda person: -person.photos)
         elif sort == "newest":
             people.sort(key=lambda person: -max(store.people.faces(person.id), default=0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 
 from faceall.errors import FaceallError, NameTakenError, UnknownFaceError, UnknownPersonError
@@ -35,8 +37,8 @@ def rename_person(store: Store, old: str | int, new: str) -> None:
         store.people.rename(person, name)
 
 
-def merge_people(store: Store, old: str | int, into: str | int) -> int:
-    """Assign all faces of one person to another existing one.
+def merge_people(store: Store, old: Iterable[str | int], into: str | int) -> int:
+    """Assign all faces of some people to another existing one, all or none.
 
     Returns
     -------
@@ -48,16 +50,20 @@ def merge_people(store: Store, old: str | int, into: str | int) -> int:
     UnknownPersonError
         One of the people does not exist.
     FaceallError
-        Both are the same person.
+        Two of them are the same person.
     """
+    faces = 0
     with recording(store, "merge") as details:
-        source, target = find_person(store, old), find_person(store, into)
-        if source == target:
-            raise FaceallError(f"{old!r} cannot be merged with itself")
-        names = store.people.names([source, target])
-        _remember(store, source, names[target])
-        faces = store.people.merge(source, target)
-        details.update(old=names[source], into=names[target], faces=faces)
+        target = find_person(store, into)
+        sources = {find_person(store, person): person for person in old}
+        if target in sources:
+            raise FaceallError(f"{sources[target]!r} cannot be merged with itself")
+        names = store.people.names([*sources, target])
+        for source in sources:
+            _remember(store, source, names[target])
+            faces += store.people.merge(source, target)
+        merged = [names[source] for source in sources]
+        details.update(old=merged[0] if len(merged) == 1 else merged, into=names[target], faces=faces)
     return faces
 
 
@@ -138,6 +144,33 @@ def suggest_names(name: str, names: list[str]) -> str:
 
     found = difflib.get_close_matches(name, names, _SUGGESTIONS)
     return f"did you mean {' or '.join(map(repr, found))}?" if found else f"it has {len(names)} people"
+
+
+def similar_name(store: Store, name: str) -> str | None:
+    """Return the name of a person that differs from `name` only in case or form; None if there is none."""
+    if store.people.named(tidy_name(name)) is not None:
+        return None
+    wanted = _form_free(name)
+    return min((other for other in _given_names(store) if _form_free(other) == wanted), default=None)
+
+
+def similar_names(store: Store) -> list[tuple[str, ...]]:
+    """Return groups of names that differ only in case or form."""
+    groups: dict[str, list[str]] = {}
+    for name in _given_names(store):
+        groups.setdefault(_form_free(name), []).append(name)
+    return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
+
+
+def _given_names(store: Store) -> list[str]:
+    """Return the names of the people who are not clusters."""
+    clusters = store.people.clusters()
+    return [name for row, name in store.people.names().items() if row not in clusters]
+
+
+def _form_free(name: str) -> str:
+    """Return a name without case, width of letters, and what separates words."""
+    return " ".join(re.split(r"[\s_\-\u2010-\u2015]+", unicodedata.normalize("NFKC", name).casefold())).strip()
 
 
 def validate_name(name: str) -> str:

@@ -28,7 +28,14 @@ from faceall.gallery.people.history import (
     undo,
 )
 from faceall.gallery.people.mixed import MixedPerson, find_mixed_people
-from faceall.gallery.people.names import find_person, merge_people, rename_person, unname_people
+from faceall.gallery.people.names import (
+    find_person,
+    merge_people,
+    rename_person,
+    similar_name,
+    similar_names,
+    unname_people,
+)
 from faceall.gallery.people.removal import finish_removal, remove_person
 from faceall.gallery.people.suggestions import Suggestion, answer, suggest
 from faceall.gallery.records import BinEntry, Change, Page, Person, PersonDetails, Removal, Said
@@ -65,7 +72,7 @@ class GalleryPeople:
         limit: int = 100,
         offset: int = 0,
     ) -> Page[Person]:
-        """Return a page of people, ordered by name, each with a cover face.
+        """Return a page of people, each with a cover face: people by name, then clusters, largest first.
 
         Parameters
         ----------
@@ -114,8 +121,8 @@ class GalleryPeople:
         """
         rename_person(self._store, old, new)
 
-    def merge(self, old: str | int, into: str | int) -> int:
-        """Assign all faces of one person to another, both given by name or id.
+    def merge(self, old: str | int | Iterable[str | int], into: str | int) -> int:
+        """Assign all faces of one or more people to another person, all given by name or id.
 
         Returns
         -------
@@ -127,9 +134,23 @@ class GalleryPeople:
         UnknownPersonError
             One of them does not exist.
         FaceallError
-            Both are the same person.
+            Two of them are the same person; nothing was changed.
         """
-        return merge_people(self._store, old, into)
+        return merge_people(self._store, [old] if isinstance(old, str | int) else old, into)
+
+    def similar_name(self, name: str) -> str | None:
+        """Return a person whose name differs from `name` only in case, width, spaces, hyphens or underscores.
+
+        Returns
+        -------
+        str or None
+            The name as the gallery has it; None if there is no such person, or one has exactly this name.
+        """
+        return similar_name(self._store, name)
+
+    def similar_names(self) -> builtins.list[tuple[str, ...]]:
+        """List names that differ only in case, width, spaces, hyphens or underscores, in groups of two or more."""
+        return similar_names(self._store)
 
     def split(self, person: str | int, face_ids: Iterable[int], *, to: str | None = None) -> str:
         """Move faces of one person to another person or to a new cluster.

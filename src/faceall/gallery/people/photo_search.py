@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -36,12 +37,18 @@ def search_photos(store: Store, query: PhotoQuery, *, limit: int, offset: int) -
             shown[photo].add(person)
         found = [photo for photo in sorted(shown) if wanted <= shown[photo] and unwanted.isdisjoint(shown[photo])]
         if first is not None or last is not None:
-            found = [photo for photo in found if _is_between(_day_of(store, photo), first, last)]
+            taken = store.photos.taken()
+            found = [photo for photo in found if _is_between(_day_of(store, photo, taken), first, last)]
         return Page(tuple(store.photos.stored(found[offset : offset + limit])), len(found))
 
 
-def _day_of(store: Store, photo: int) -> date | None:
-    """Return the day on which the oldest file of a photo was last changed, None if unknown."""
+def _day_of(store: Store, photo: int, taken: Mapping[int, str]) -> date | None:
+    """Return the day on which the camera took a photo, else that of the last change of its oldest file."""
+    if photo in taken:
+        try:
+            return date.fromisoformat(taken[photo][:10])
+        except ValueError:
+            pass
     times = [file.mtime for file in store.photos.files(photo) if file.mtime > 0]
     return datetime.fromtimestamp(min(times) / 1e9).date() if times else None
 

@@ -161,11 +161,11 @@ def fitted(answers: Mapping[str, Any]) -> Float64Array:
 
 
 def _read_nodes(store: Store) -> _Nodes:
-    """Read the vectors of all people who are not hidden, the largest groups first."""
-    hidden = store.people.hidden()
+    """Read the vectors of all people and faces that are not hidden, the largest groups first."""
+    hidden, hidden_faces = store.people.hidden(), store.faces.hidden()
     groups: dict[tuple[str, int], tuple[list[int], set[int]]] = {}
     for key, photo, person in store.faces.places():
-        if person in hidden:
+        if person in hidden or key in hidden_faces:
             continue
         node = ("f", key) if person is None else ("p", person)
         members = groups.setdefault(node, ([], set()))

@@ -33,6 +33,7 @@ _DATE = re.compile(
     r"|(?<!\d)(?:19|20)\d{6}(?!\d)"  # 20240115
     r"|(?<!\d)\d{1,2}[.\-]\d{1,2}[.\-]\d{2,4}(?!\d)"  # 15.1.2024
 )
+_JOINED = re.compile(r"\s+(?:and|und|et|og|och|en|with|mit)\s+|\s*[&+＆＋]\s*|\s+[和与與]\s+", re.IGNORECASE)
 _URL = re.compile(r"(?:https?|ftp|file|s3|data):/", re.IGNORECASE)  # one slash: pathlib removes the second
 _DCF_FOLDER = re.compile(r"\d{3}[A-Z0-9_]{5}")  # 100APPLE, 101_PANA (the DCF standard of cameras)
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -209,9 +210,16 @@ def person_in_stem(stem: str) -> str | None:
 
 
 def looks_like_person(name: str) -> bool:
-    """Return whether a folder's name looks like that of a person: no date, no camera, no program, no event."""
+    """Return whether a folder's name looks like that of one person: no date, no camera, no program, no event."""
     words = _words(name)
-    return _says_something(name) and len(name.split()) <= _MAX_WORDS and not words & EVENT_WORDS
+    looks_right = _says_something(name) and len(name.split()) <= _MAX_WORDS and not words & EVENT_WORDS
+    return looks_right and not _JOINED.search(name)
+
+
+def names_two_people(name: str) -> bool:
+    """Return whether a folder's name joins the names of two people: "Ada and Bob", "Ada + Bob", "Ada & Bob"."""
+    parts = _JOINED.split(name)
+    return len(parts) > 1 and all(map(looks_like_person, parts))
 
 
 def _says_something(name: str) -> bool:

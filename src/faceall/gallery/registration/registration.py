@@ -27,7 +27,7 @@ from faceall.gallery.registration.filing import (
     restore_stale_faces,
 )
 from faceall.gallery.registration.folder_names import FolderName, FolderNames
-from faceall.gallery.registration.naming import Candidate
+from faceall.gallery.registration.naming import Candidate, names_two_people
 from faceall.gallery.registration.options import RegistrationOptions
 from faceall.gallery.registration.scan import ScannedFile, Scanner
 from faceall.gallery.registration.workers import Workers
@@ -54,6 +54,8 @@ class Registration(Iterator[PhotoResult]):
         How many faces got each name from the metadata of photos.
     folder_names : list of FolderName
         What became of the names that folders suggested; complete after the last result.
+    joint_folders : list of Path
+        Folders of new photos without a name that join the names of two people, such as "Ada and Bob".
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Registration(Iterator[PhotoResult]):
         self.skipped = tuple(skipped)
         self.timings = Timings()
         self.folder_names: list[FolderName] = []
+        self.joint_folders: list[Path] = []
         self.names_in_metadata: Counter[str] = Counter()
         self._context, self._store, self._analyser = context, context.store, context.analyser
         self._candidates, self._options, self._errors = candidates, options, errors
@@ -172,7 +175,13 @@ class Registration(Iterator[PhotoResult]):
             folder, person = file.candidate.folder, result.person
             if folder is not None and person is not None and result.status in ("added", "changed"):
                 self._names.add(folder, person, result.path)
+            elif person is None and result.status in ("added", "changed"):
+                self._note_joint(result.path.parent)
         return results
+
+    def _note_joint(self, folder: Path) -> None:
+        if folder not in self.joint_folders and names_two_people(folder.name):
+            self.joint_folders.append(folder)
 
     def _finish(self) -> list[PhotoResult]:
         """Store the rest and check folder names; forget displaced photos unless more files may follow."""
