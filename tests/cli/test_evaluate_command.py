@@ -51,10 +51,12 @@ def test_table_for_people(run: Run, faces: Path, models: Path, tmp_path: Path) -
     other = write_tiny_model(tmp_path / "more", "other", size=16)
     arguments = ("evaluate", faces, "--pairs", faces / "pairs.csv", "--model", "tiny", "--model", other.path)
     lines = run(*arguments, "--speed").stdout.splitlines()
-    assert lines[0].split()[:3] == ["model", "precision", "dimensions"]
-    assert lines[0].endswith("16 at once")
+    assert lines[0].split()[:3] == ["model", "precision", "FTA"]
     assert [line.split()[0] for line in lines[1:3]] == ["tiny", "other"]
-    assert lines[3].startswith("8 pairs (4 of one person, 4 of two), 4 folds")
+    assert lines[3].split()[:3] == ["model", "precision", "dimensions"]
+    assert lines[3].endswith("16 at once")
+    assert [line.split()[0] for line in lines[4:6]] == ["tiny", "other"]
+    assert lines[6].startswith("8 pairs (4 of one person, 4 of two), 4 folds")
     both = run("evaluate", faces, "--pairs", faces / "pairs.csv", "--precision", "auto", "--precision", "float32")
     assert [line.split()[0] for line in both.stdout.splitlines()[1:3]] == ["tiny"] * 2
     assert both.stdout.splitlines()[2].split()[1] == "float32"
@@ -98,3 +100,25 @@ def test_mistakes(run: Run, faces: Path, tmp_path: Path) -> None:
     assert "wrong.csv:2: expected path,path,same" in complaint(faces, "--pairs", wrong)
     wrong.write_text("0.png,1.png,1\n1.png,2.png,1\n")
     assert "0 pairs of two people; expected 2" in complaint(faces, "--pairs", wrong)
+
+
+def test_rates_of_the_standard(run: Run, faces: Path) -> None:
+    """FTA, EER and the FNMR at three false match rates, in the table and as JSON."""
+    arguments = ("evaluate", faces, "--pairs", faces / "pairs.csv")
+    heading = run(*arguments).stdout.splitlines()[0].split()
+    assert heading == ["model", "precision", "FTA", "EER", "FMR100", "FMR1000", "FMR10000"]
+    (values,) = records(run(*arguments, "--json").stdout)
+    rates = values["verification"]
+    assert rates["eer"] == 0
+    assert [point["name"] for point in rates["operating_points"]] == ["FMR100", "FMR1000", "FMR10000"]
+    assert {point["supported"] for point in rates["operating_points"]} == {False}
+    assert rates["det"]["fmr"][-1] == 1
+
+
+def test_other_protocols(run: Run, faces: Path, tmp_path: Path) -> None:
+    """A .bin file is a list and its images; without CFP's folders the error says what is expected."""
+    (tmp_path / "lfw.bin").write_bytes(b"no pickle")
+    assert "expected insightface's form" in run("evaluate", tmp_path / "lfw.bin", exit_code=1).stderr
+    complaint = run("evaluate", faces, "--protocol", "cfp-fp", exit_code=1).stderr
+    assert "Pair_list_F.txt: cannot be read" in complaint
+    assert complaint.count("\n") == 1

@@ -170,7 +170,7 @@ def test_report_shows_the_worst_pairs_and_needs_nothing_else(pairs: list[Pair], 
     assert text.count("data:image/jpeg;base64,") >= 16
     first = text.index("One person, largest distances")
     assert first < text.index("line 99") < text.index("Two people, smallest")
-    assert text.count("<svg") == text.count("</svg>") == 3  # the ROC of both, and distances of each
+    assert text.count("<svg") == text.count("</svg>") == 4  # DET and ROC of both, and distances of each
 
 
 def test_report_of_images_that_have_gone(pairs: list[Pair]) -> None:

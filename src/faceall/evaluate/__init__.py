@@ -14,13 +14,17 @@ from faceall.evaluate.identification import (
     read_people,
 )
 from faceall.evaluate.identification_report import identification_html
+from faceall.evaluate.inputs.cfp import CfpProtocol, read_cfp
+from faceall.evaluate.inputs.packed import PackedPairs, TemplateDetector, read_packed_pairs
 from faceall.evaluate.pairs import Pair, read_pairs
 from faceall.evaluate.report import report_html
 from faceall.evaluate.speed import Speed
+from faceall.evaluate.verification.rates import OperatingPoint, Verification
 
 __all__ = [
     "MEASURES",
     "CalibrationReport",
+    "CfpProtocol",
     "Evaluation",
     "Identification",
     "IdentificationPoint",
@@ -28,13 +32,17 @@ __all__ = [
     "Measure",
     "ModelResult",
     "NearPeople",
+    "OperatingPoint",
+    "PackedPairs",
     "Pair",
     "Roc",
     "Scores",
     "SearchCalibration",
     "Speed",
+    "TemplateDetector",
     "UnusableImage",
     "Validation",
+    "Verification",
     "area_under",
     "assign_folds",
     "bootstrap",
@@ -45,6 +53,8 @@ __all__ = [
     "evaluate_pairs",
     "identification_html",
     "model_as_json",
+    "read_cfp",
+    "read_packed_pairs",
     "read_pairs",
     "read_people",
     "report_html",

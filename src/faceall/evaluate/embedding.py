@@ -15,6 +15,9 @@ from faceall.errors import ImageError, ImageTooLargeError
 from faceall.images import read_image
 from faceall.types import Face, Faces, Float32Array, Image
 
+Read: TypeAlias = Callable[[Path], Image]
+"""Reads an image file, such as `read_image`; raises `ImageError`."""
+
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of processed images and the total."""
 
@@ -85,6 +88,7 @@ def embed_images(
     models: Sequence[MeasuredEmbedder],
     *,
     flip: bool = False,
+    read: Read = read_image,
     progress: Progress | None = None,
 ) -> EmbeddedImages:
     """Detect the primary face of every image and embed it with every model.
@@ -99,6 +103,8 @@ def embed_images(
         Each crops the same face in its own way.
     flip : bool
         Average the vectors of the crop and of its mirror image.
+    read : callable
+        Reads an image; raises `ImageError` if that is impossible.
     progress : callable, optional
         Called with the number of processed images and the total.
 
@@ -116,7 +122,7 @@ def embed_images(
     found: list[tuple[Path, Face]] = []
     parts: list[list[Float32Array]] = [[] for _ in models]
     samples: list[list[Crops]] = [[] for _ in models]
-    for batch, done in _batches(wanted, unusable):
+    for batch, done in _batches(wanted, unusable, read):
         detected = _primary_faces(batch, detector, unusable)
         found += [(path, faces[0]) for path, _, faces in detected]
         for number, model in enumerate(models if detected else ()):
@@ -148,15 +154,17 @@ def embed(model: MeasuredEmbedder, crops: Crops, *, flip: bool = False) -> Float
     return np.asarray(both / np.maximum(lengths, np.float32(1e-10)), np.float32)
 
 
-def _batches(paths: Sequence[Path], unusable: list[UnusableImage]) -> Iterator[tuple[list[tuple[Path, Image]], int]]:
+def _batches(
+    paths: Sequence[Path], unusable: list[UnusableImage], read: Read
+) -> Iterator[tuple[list[tuple[Path, Image]], int]]:
     """Yield batches of readable images, and how many paths are processed after each."""
     batch: list[tuple[Path, Image]] = []
     pixels = 0
     for number, path in enumerate(paths, 1):
         try:
-            image = read_image(path)
+            image = read(path)
         except ImageError as error:
-            unusable.append(UnusableImage(path, _problem(path, error), str(error)))
+            unusable.append(UnusableImage(path, _problem(path, error, read), str(error)))
         else:
             batch.append((path, image))
             pixels += image.shape[0] * image.shape[1]
@@ -165,11 +173,11 @@ def _batches(paths: Sequence[Path], unusable: list[UnusableImage]) -> Iterator[t
             batch, pixels = [], 0
 
 
-def _problem(path: Path, error: ImageError) -> Problem:
+def _problem(path: Path, error: ImageError, read: Read) -> Problem:
     """Return the kind of an error."""
     if isinstance(error, ImageTooLargeError):
         return "too-large"
-    return "unreadable" if os.path.lexists(path) else "missing"
+    return "missing" if read is read_image and not os.path.lexists(path) else "unreadable"
 
 
 def _primary_faces(

@@ -13,11 +13,14 @@ import numpy as np
 from faceall.analysis.analyser import FaceDetector
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Bools, Float64Array, Roc, roc
-from faceall.evaluate.embedding import EmbeddedImages, MeasuredEmbedder, Progress, UnusableImage, embed_images
+from faceall.evaluate.embedding import EmbeddedImages, MeasuredEmbedder, Progress, Read, UnusableImage, embed_images
 from faceall.evaluate.folds import MEASURES, Measure, Scores, assign_folds, measure_distances, score
 from faceall.evaluate.pairs import Pair
 from faceall.evaluate.speed import Speed, measure_speed
-from faceall.types import Face, Float32Array
+from faceall.evaluate.verification.rates import Acquisition, Verification, measure_verification
+from faceall.evaluate.verification.resampling import label_people
+from faceall.images import read_image
+from faceall.types import Face, Float32Array, Int64Array
 
 _KINDS = {True: "of one person", False: "of two people"}
 _LEAST = 2  # pairs of each kind: one to choose a threshold on, one to test it on
@@ -41,6 +44,8 @@ class ModelResult:
         Squared L2 distance of every usable pair.
     curve : Roc
         The ROC of these distances.
+    verification : Verification
+        FMR, FNMR, FTA and EER with intervals over people.
     speed : Speed or None
         Faces per second, if it was measured.
     """
@@ -53,6 +58,7 @@ class ModelResult:
     accuracy_of_all: float
     distances: Float64Array
     curve: Roc
+    verification: Verification
     speed: Speed | None = None
 
 
@@ -66,6 +72,8 @@ class Evaluation:
         The usable pairs.
     same : (n,) bool
         Which of them show one person.
+    people : (n, 2) int64
+        The people of their images, numbered from 0.
     folds : int
         Number of folds.
     faces : mapping of Path to Face
@@ -78,10 +86,13 @@ class Evaluation:
         The options of the evaluation.
     results : tuple of ModelResult
         One per model, in the given order.
+    read : callable
+        Reads an image of the pairs.
     """
 
     pairs: tuple[Pair, ...]
     same: Bools
+    people: Int64Array
     folds: int
     faces: Mapping[Path, Face]
     left_out: tuple[Pair, ...]
@@ -89,6 +100,7 @@ class Evaluation:
     flip: bool
     subtract_mean: bool
     results: tuple[ModelResult, ...]
+    read: Read = read_image
 
     def to_json(self) -> dict[str, Any]:
         """Return everything except the individual distances as JSON values."""
@@ -122,6 +134,7 @@ def model_as_json(result: ModelResult) -> dict[str, Any]:
         "embedding_size": result.size,
         **{measure: _plain(asdict(found)) for measure, found in result.scores.items()},
         "accuracy_of_all": _plain(result.accuracy_of_all),
+        "verification": result.verification.to_json(),
         "faces_per_second": None if result.speed is None else _plain(asdict(result.speed)),
     }
 
@@ -143,6 +156,7 @@ def evaluate_pairs(
     flip: bool = False,
     subtract_mean: bool = False,
     speed: bool = False,
+    read: Read = read_image,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate models on pairs of images with ten-fold cross-validation, as facenet does for LFW.
@@ -163,6 +177,8 @@ def evaluate_pairs(
         Subtract the mean vector of the other folds, as facenet's option of that name does.
     speed : bool
         Also measure faces per second.
+    read : callable
+        Reads an image; raises `ImageError` if that is impossible.
     progress : callable, optional
         Called with the number of processed images and the total.
 
@@ -181,10 +197,15 @@ def evaluate_pairs(
     """
     refuse_too_few(pairs, "the list has")
     names = [path for pair in pairs for path in (pair.first, pair.second)]
-    embedded = embed_images(names, detector, models, flip=flip, progress=progress)
+    embedded = embed_images(names, detector, models, flip=flip, read=read, progress=progress)
     usable = [pair for pair in pairs if pair.first in embedded.rows and pair.second in embedded.rows]
     refuse_too_few(usable, f"of {len(pairs)} pairs, {len(pairs) - len(usable)} cannot be used, which leaves")
     same = np.array([pair.same for pair in usable])
+    left_out = tuple(pair for pair in pairs if pair.first not in embedded.rows or pair.second not in embedded.rows)
+    people = label_people(usable)
+    acquisition = Acquisition(
+        len(embedded.rows) + len(embedded.unusable), len(embedded.unusable), sum(pair.same for pair in left_out)
+    )
     folds = assign_folds(same, [pair.set for pair in usable])
     speeds = measure_speed(models, embedded.samples) if speed else [None] * len(models)
     results = []
@@ -193,17 +214,21 @@ def evaluate_pairs(
         scores = {
             measure: score(first, second, same, folds, measure, subtract_mean=subtract_mean) for measure in MEASURES
         }
-        results.append(_result(model, scores, first, second, same, len(pairs), faces_per_second))
+        distances = measure_distances(first, second, "squared_l2")
+        rates = measure_verification(distances, same, people, acquisition)
+        results.append(_result(model, scores, distances, rates, same, len(pairs), faces_per_second))
     return Evaluation(
         tuple(usable),
         same,
+        people,
         int(folds.max()) + 1,
         {path: embedded.faces[row] for path, row in embedded.rows.items()},
-        tuple(pair for pair in pairs if pair.first not in embedded.rows or pair.second not in embedded.rows),
+        left_out,
         embedded.unusable,
         flip,
         subtract_mean,
         tuple(results),
+        read,
     )
 
 
@@ -226,14 +251,13 @@ def _paired(
 def _result(
     model: MeasuredEmbedder,
     scores: Mapping[Measure, Scores],
-    first: Float32Array,
-    second: Float32Array,
+    distances: Float64Array,
+    rates: Verification,
     same: Bools,
     total: int,
     speed: Speed | None,
 ) -> ModelResult:
     """Collect the results of one model."""
-    distances = measure_distances(first, second, "squared_l2")
     return ModelResult(
         name=model.model.manifest.name,
         fingerprint=model.model.fingerprint,
@@ -243,5 +267,6 @@ def _result(
         accuracy_of_all=scores["squared_l2"].accuracy * len(same) / total,
         distances=distances,
         curve=roc(distances, same),
+        verification=rates,
         speed=speed,
     )

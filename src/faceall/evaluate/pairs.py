@@ -6,7 +6,7 @@ import csv
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from faceall.errors import EvaluationError
@@ -34,6 +34,8 @@ class Pair:
         Line number in the list, from 1.
     set : int or None
         The part of the list that the pair belongs to, from 0; None if the list is not divided.
+    people : (str, str) or None
+        The people of the images, if the format of the list names them.
     """
 
     first: Path
@@ -41,6 +43,7 @@ class Pair:
     same: bool
     line: int
     set: int | None = None
+    people: tuple[str, str] | None = field(default=None, compare=False)
 
 
 def read_pairs(path: str | os.PathLike[str], *, folder: str | os.PathLike[str] | None = None) -> list[Pair]:
@@ -114,7 +117,8 @@ def _lfw_pair(number: int, line: str, find: Callable[[str, str], Path]) -> Pair:
     if not fits:
         raise _LineError(number, f"expected {_LFW_LINE}, got {_short(line)}")
     other = words[0] if len(words) == 3 else words[2]
-    return _checked(Pair(find(words[0], words[1]), find(other, words[-1]), len(words) == 3, number))
+    people = (words[0], other)
+    return _checked(Pair(find(words[0], words[1]), find(other, words[-1]), len(words) == 3, number, people=people))
 
 
 def _finder(root: Path) -> Callable[[str, str], Path]:

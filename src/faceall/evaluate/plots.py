@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from faceall.evaluate.curves import Roc
 _WIDTH, _HEIGHT = 560, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 14, 44
 _BINS = 48
+_NORMAL = NormalDist()
+_DET_TICKS = (1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.1, 0.2, 0.4)
 
 
 class _Axes:
@@ -95,6 +98,43 @@ def roc_svg(curves: Sequence[Roc]) -> str:
         points = [(axes.x(a), axes.y((b - bottom) / (1 - bottom))) for a, b in zip(across, up, strict=True)]
         axes.draw(f'<path class="curve c{number % 6}" d="{_stairs(points)}"/>')
     return axes.svg("ROC")
+
+
+def det_svg(curves: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> str:
+    """Draw detection error trade-off (DET) curves: FNMR over FMR, both on normal-deviate axes.
+
+    Parameters
+    ----------
+    curves : sequence of (FMR, FNMR)
+        One per model, FMR ascending.
+
+    Returns
+    -------
+    str
+        SVG.
+
+    References
+    ----------
+    A. Martin et al.: The DET curve in assessment of detection task performance. Eurospeech (1997).
+    """
+    drawn = [(np.asarray(across, np.float64), np.asarray(up, np.float64)) for across, up in curves]
+    rates = np.concatenate([rate for curve in drawn for rate in curve])
+    least = min((float(rate) for rate in rates if rate > 0), default=1e-2)
+    low = max((tick for tick in _DET_TICKS[:4] if tick <= least), default=_DET_TICKS[0])
+    ticks = [tick for tick in _DET_TICKS if tick >= low]
+    left, right = _NORMAL.inv_cdf(low), _NORMAL.inv_cdf(_DET_TICKS[-1])
+
+    def share(rate: float) -> float:
+        return (_NORMAL.inv_cdf(min(max(rate, low), _DET_TICKS[-1])) - left) / (right - left)
+
+    axes = _Axes("FMR (per comparison)", "FNMR")
+    for tick in ticks:
+        axes.tick_across(share(tick), f"{100 * tick:g} %")
+        axes.tick_up(share(tick), f"{100 * tick:g} %")
+    for number, (across, up) in enumerate(drawn):
+        points = [(axes.x(share(x)), axes.y(share(y))) for x, y in zip(across.tolist(), up.tolist(), strict=True)]
+        axes.draw(f'<path class="curve c{number % 6}" d="{_stairs(points)}"/>')
+    return axes.svg("DET")
 
 
 def misses_svg(curves: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> str:

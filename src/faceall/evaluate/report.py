@@ -14,9 +14,8 @@ from faceall.errors import ImageError
 from faceall.evaluate.evaluation import Evaluation, ModelResult
 from faceall.evaluate.folds import Scores
 from faceall.evaluate.pairs import Pair
-from faceall.evaluate.plots import histogram_svg, roc_svg
+from faceall.evaluate.plots import det_svg, histogram_svg, roc_svg
 from faceall.evaluate.style import STYLE
-from faceall.images import read_image
 from faceall.types import Int64Array
 from faceall.version import __version__
 
@@ -44,6 +43,7 @@ def report_html(found: Evaluation, *, title: str = "Face verification report") -
     thumbnails = _Thumbnails(found)
     sections = [
         f"<header><h1>{escape(title)}</h1>{_facts(found)}</header>",
+        f"<section>{_error_rates(found)}</section>",
         f"<section>{_figures(found)}</section>",
         _curves(found),
         *(_worst_pairs(found, result, thumbnails) for result in found.results),
@@ -97,6 +97,35 @@ def _figures(found: Evaluation) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def _error_rates(found: Evaluation) -> str:
+    """Render the error rates in the terms of ISO/IEC 19795-1."""
+    first = found.results[0].verification
+    heads = [
+        "model",
+        "FTA",
+        "EER",
+        *(f"{point.name}<small>FNMR at FMR {point.fmr:.2%}</small>" for point in first.points),
+    ]
+    rows = []
+    for number, result in enumerate(found.results):
+        rates = result.verification
+        cells = [f"<th>{_swatch(number)}{_name(result)}</th>"]
+        cells.append(_share(rates.failure_to_acquire, rates.failure_to_acquire_interval))
+        cells.append(_share(rates.equal_error_rate, rates.equal_error_interval))
+        for point in rates.points:
+            mark = "" if point.supported else " <b title='too few non-mated pairs for this rate'>?</b>"
+            cells.append(_share(point.fnmr, point.interval, mark))
+        rows.append("".join(cells))
+    head = "".join(f"<th>{head}</th>" for head in heads)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _share(value: float, interval: tuple[float, float], mark: str = "") -> str:
+    """Render a rate in percent with its interval in small print."""
+    return f"<td>{value:.2%}{mark}<small>{interval[0]:.2%} to {interval[1]:.2%}</small></td>"
+
+
 def _cells(found: Evaluation, result: ModelResult, number: int) -> Iterator[str]:
     """Render the cells of one row."""
     scores: Scores = result.scores["squared_l2"]
@@ -123,7 +152,10 @@ def _cell(text: str, interval: tuple[float, float] | None = None) -> str:
 def _curves(found: Evaluation) -> str:
     """Render the ROC and the histograms."""
     legend = "".join(f"<span>{_swatch(number)}{_name(result)}</span>" for number, result in enumerate(found.results))
-    figures = [_figure("ROC", roc_svg([result.curve for result in found.results]), legend)]
+    figures = [
+        _figure("DET", det_svg([(r.verification.fmr, r.verification.fnmr) for r in found.results]), legend),
+        _figure("ROC", roc_svg([result.curve for result in found.results]), legend),
+    ]
     kinds = '<span><i class="swatch same"></i>one person</span><span><i class="swatch other"></i>two people</span>'
     for result in found.results:
         drawing = histogram_svg(result.distances, found.same, result.scores["squared_l2"].threshold)
@@ -169,6 +201,7 @@ class _Thumbnails:
 
     def __init__(self, found: Evaluation) -> None:
         self._faces = found.faces
+        self._read = found.read
         self._made: dict[Path, str] = {}
 
     def show(self, path: Path) -> str:
@@ -181,7 +214,7 @@ class _Thumbnails:
         """Read the image and render its face."""
         name = escape(path.name)
         try:
-            jpeg = make_thumbnail(read_image(path), self._faces[path])
+            jpeg = make_thumbnail(self._read(path), self._faces[path])
         except ImageError as error:
             return f'<span class="gone" title="{escape(str(error))}">{name}</span>'
         return f'<img alt="{name}" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'
@@ -216,6 +249,9 @@ def _method(found: Evaluation) -> str:
         f"{vectors}{mean}. Distances are squared L2. Accuracy: the threshold is chosen on the other folds. VAL: the "
         "share of pairs of one person below a threshold that accepts the given share (FAR) of the pairs of two people "
         "in the other folds; ? marks a rate for which there are too few pairs. Small print: 95 % intervals, of "
-        "proportions by Wilson, of AUC and EER by resampling pairs 1,000 times.</p>"
+        "proportions by Wilson, of AUC and of the EER in the second table by resampling pairs 1,000 times.</p>"
+        "<p>First table (ISO/IEC 19795-1): FTA, images without a face; FMR, share of the comparisons of two people "
+        "that are accepted, a rate per comparison; FNMR, share of the comparisons of one person that are rejected; "
+        "EER, where both are equal. One threshold for all pairs. Intervals by resampling people 500 times.</p>"
         f"<p>faceall {__version__}</p>"
     )

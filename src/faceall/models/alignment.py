@@ -46,7 +46,7 @@ Left and right are those of the viewer. ``arcface-112`` is the template of ArcFa
 embedders since; ``openvino-0095`` that of face-reidentification-retail-0095 (OpenVINO).
 """
 
-_IN_BOX = ((0.27, 0.39), (0.73, 0.39), (0.5, 0.584), (0.29, 0.754), (0.71, 0.754))
+LANDMARKS_IN_BOX = ((0.27, 0.39), (0.73, 0.39), (0.5, 0.584), (0.29, 0.754), (0.71, 0.754))
 """Where MTCNN's landmarks lie in its boxes, as shares of the box: medians over frontal faces."""
 
 _SMALLEST_SPREAD = 0.1
@@ -162,7 +162,7 @@ class Alignment:
             raise ValueError(f"there are {len(points)} rows of landmarks and {len(corners)} boxes, expected as many")
         usable = _are_usable(points, corners)
         sides = corners[:, 1:] - corners[:, :1]
-        points = np.where(usable[:, None, None], points, corners[:, :1] + np.array(_IN_BOX) * sides)
+        points = np.where(usable[:, None, None], points, corners[:, :1] + np.array(LANDMARKS_IN_BOX) * sides)
         target = self.points * size + room
         matrices = fit_similarities(points, target)
         mapped = points @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2]
