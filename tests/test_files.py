@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,7 +60,7 @@ def test_names_of_the_greatest_length_can_be_written(tmp_path: Path) -> None:
 def test_replacing_exchanges_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, exchange: bool) -> None:
     """A folder takes the place of another with different files, with and without the system's exchange."""
     if not exchange:
-        monkeypatch.setattr(files, "_renameat2", lambda: None)
+        monkeypatch.setattr(files.writing, "_renameat2", lambda: None)
     target = tmp_path / "model"
     target.mkdir()
     (target / "old").write_text("old")
@@ -208,3 +210,78 @@ def test_no_output_goes_into_a_gallery(tmp_path: Path, place: str) -> None:
     assert (gallery / "faces.db").read_text() == "faces"
     files.write_file(tmp_path / "beside.json", "x")
     files.write_file(gallery / "keys.json", "x", internal=True)
+
+
+def test_put_in_place_moves_a_folder_onto_another(tmp_path: Path) -> None:
+    """A complete folder takes the place of one with other files, and is gone from where it was."""
+    for name in ("staged", "target"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"from-{name}").write_text(name)
+    files.put_in_place(tmp_path / "staged", tmp_path / "target")
+    assert names(tmp_path) == ["target"]
+    assert names(tmp_path / "target") == ["from-staged"]
+
+
+def test_put_in_place_refuses_a_gallery(tmp_path: Path) -> None:
+    """Only faceall's own data is moved into one."""
+    (tmp_path / "faces.db").write_text("faces")
+    (tmp_path / "new").write_text("new")
+    with pytest.raises(PermissionError, match="inside a gallery"):
+        files.put_in_place(tmp_path / "new", tmp_path / "faces.db")
+    files.put_in_place(tmp_path / "new", tmp_path / "faces.db", internal=True)
+    assert (tmp_path / "faces.db").read_text() == "new"
+
+
+def test_put_in_place_keeps_a_folder_where_a_file_belongs(tmp_path: Path) -> None:
+    """A folder that somebody has put there is not removed for a file."""
+    (tmp_path / "target").mkdir()
+    (tmp_path / "new").write_text("new")
+    with pytest.raises(OSError, match="irectory"):
+        files.put_in_place(tmp_path / "new", tmp_path / "target")
+    assert names(tmp_path) == ["new", "target"]
+
+
+def test_remove_folder_removes_it_with_its_contents(tmp_path: Path) -> None:
+    """Nothing is left, hidden names included; an absent folder is an error."""
+    (tmp_path / "model" / "sub").mkdir(parents=True)
+    (tmp_path / "model" / "sub" / "x").write_text("x")
+    files.remove_folder(tmp_path / "model")
+    assert names(tmp_path) == []
+    with pytest.raises(FileNotFoundError):
+        files.remove_folder(tmp_path / "model")
+
+
+def renames_by_hand(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that rename, move or sync a file, or choose the name of a temporary one."""
+    functions = {"move", "fsync", "fdatasync", "mkstemp", "mktemp", "NamedTemporaryFile", "renames"}
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+        name, count = node.func.attr, len(node.args)
+        of_a_path = name in ("rename", "replace") and count == 1 and not node.keywords and owner != "dataclasses"
+        of_a_module = owner in ("os", "shutil", "tempfile") and (name in functions or name in ("rename", "replace"))
+        if of_a_path or of_a_module:
+            yield node.lineno
+
+
+@pytest.mark.parametrize("line", ["os.replace(a, b)", "draft.rename(path)", "draft.replace(path)", "os.fsync(file)"])
+def test_renames_by_hand_are_recognised(line: str) -> None:
+    """Methods of paths count; those of texts, dataclasses and people do not."""
+    assert list(renames_by_hand(ast.parse(line))) == [1]
+    others = "text.replace('a', 'b'); replace(options, a=1); people.rename(a, b); moment.replace(hour=1)"
+    assert list(renames_by_hand(ast.parse(others))) == []
+
+
+def test_only_this_package_renames_and_syncs_files() -> None:
+    """Every other module uses it, so that all files are written with one promise."""
+    root = Path(files.__file__).parents[2]
+    modules = [*(root / "faceall").rglob("*.py"), *(root.parent / "cli" / "faceall_cli").rglob("*.py")]
+    found = [
+        f"{module.relative_to(root.parent)}:{line}"
+        for module in modules
+        if module.parent != Path(files.__file__).parent
+        for line in renames_by_hand(ast.parse(module.read_text(encoding="utf-8")))
+    ]
+    assert len(modules) > 300
+    assert found == []

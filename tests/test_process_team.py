@@ -125,7 +125,7 @@ def test_a_dead_process_is_reported_and_replaced() -> None:
     with ProcessTeam(1) as team:
         with pytest.raises(WorkerLostError):
             list(team.map(end, [1], Event()))
-        team.replace(0)
+        team.restart(0)
         assert team.result(team.submit(0, add, 1))[0] == 101
 
 

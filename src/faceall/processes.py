@@ -125,7 +125,7 @@ class ProcessTeam:
         while waiting and not stop.is_set():
             yield self.result(waiting.popleft())
 
-    def replace(self, worker: int) -> None:
+    def restart(self, worker: int) -> None:
         """Start a new process in the place of one that has died."""
         self._pools[worker].shutdown(wait=False, cancel_futures=True)
         self._pools[worker] = self._pool(worker)

@@ -124,7 +124,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     if moment == "fsync":
         monkeypatch.setattr(os, "fsync", full)
     else:
-        monkeypatch.setattr("faceall.files._renameat2", lambda: None)
+        monkeypatch.setattr("faceall.files.writing._renameat2", lambda: None)
         rename = Path.rename
         monkeypatch.setattr(
             Path, "rename", lambda path, to: full() if path.name.endswith(".part") else rename(path, to)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -152,7 +151,7 @@ def _report(model: ModelFolder, reports: Sequence[ParityReport]) -> dict[str, An
 def _with_report(error: ParityError, report: Path, place: Path) -> ParityError:
     """Move the report out of the draft and name its new path in the error."""
     kept = place.with_name(f"{place.name}.parity.json")
-    shutil.move(report, kept)
+    files.put_in_place(report, kept)
     return ParityError(str(error).replace(str(report), str(kept)))
 
 
@@ -166,4 +165,5 @@ def _staged(place: Path) -> Iterator[Path]:
     except OSError as error:
         raise ConvertError(f"{place}: cannot be written ({error.strerror or error})") from error
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        with suppress(OSError):
+            files.remove_path(staged)

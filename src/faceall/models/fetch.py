@@ -12,7 +12,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from faceall.errors import DownloadError
-from faceall.files import replacing, sync_folder
+from faceall.files import put_in_place, replacing
 from faceall.models.embedders import KNOWN_EMBEDDERS, KnownEmbedder
 from faceall.models.folder import sha256_of
 from faceall.models.known import KNOWN_MODELS, KnownModel
@@ -105,8 +105,7 @@ def _fetch_files(known: KnownEmbedder, url: str | None, folder: Path, progress: 
         partial = folder / f"{name}.part"
         addresses = [f"{base}{name}"] if url else _addresses(f"{known.name}/{name}", f"{base}{name}")
         _fetch_from_first(addresses, partial, digest, progress)
-        os.replace(partial, folder / name)
-    sync_folder(folder)
+        put_in_place(partial, folder / name)
     return folder / known.file_name
 
 
@@ -168,8 +167,6 @@ def _receive(response: HTTPResponse, partial: Path, url: str, progress: Progress
             done += len(block)
             if progress is not None:
                 progress(done, total)
-        file.flush()
-        os.fsync(file.fileno())
     if total is not None and done < total:
         raise DownloadError(f"{url}: stopped after {done:,} of {total:,} bytes; run it again to go on")
 

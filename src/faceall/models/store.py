@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from faceall.errors import ModelError, ModelNotFoundError
+from faceall.files import remove_folder
 from faceall.models.folder import ModelFolder, write_model_folder
 from faceall.models.known import KNOWN_MODELS, recommended
 from faceall.models.manifest import EIGHT_BIT, MANIFEST, PROTOTXT, Manifest, ModelKind
@@ -176,8 +175,7 @@ def remove(name: str) -> None:
         if (folder / name).is_symlink():
             (folder / name).unlink()
             return
-        doomed = (folder / name).rename(folder / f".{name}.{secrets.token_hex(4)}.old")  # gone at once, or not at all
-        shutil.rmtree(doomed)
+        remove_folder(folder / name)
     except OSError as error:
         raise ModelError(f"{folder / name}: cannot be removed ({error.strerror or error})") from error
 

@@ -56,5 +56,5 @@ class _LocalTeam:
         answer: Answer = self._processes.result(ticket)
         return answer
 
-    def replace(self, worker: int) -> None:
-        self._processes.replace(worker)
+    def restart(self, worker: int) -> None:
+        self._processes.restart(worker)

@@ -103,7 +103,7 @@ class _Actors:
             raise WorkerLostError from error
         return answer
 
-    def replace(self, worker: int) -> None:
+    def restart(self, worker: int) -> None:
         self._ray.kill(self._actors[worker])
         self._actors[worker] = self._remote.remote()
         self._settle(self._actors[worker])

@@ -57,7 +57,7 @@ class Team(Protocol):
     def answer(self, ticket: Hashable) -> Answer:
         """Return the answer of a worker. Raises WorkerLostError."""
 
-    def replace(self, worker: int) -> None:
+    def restart(self, worker: int) -> None:
         """Replace a worker that has died."""
 
 
@@ -196,7 +196,7 @@ class _Schedule:
         if lost:
             self._suspect(lost[0])
         self._again.extendleft(chunk for chunk in reversed(lost) if chunk.answers is None)
-        self._team.replace(worker)
+        self._team.restart(worker)
 
     def _suspect(self, chunk: _Chunk) -> None:
         """Split a chunk on which workers die; give up a single photo on which too many die."""

@@ -20,7 +20,6 @@ import hashlib
 import os
 import struct
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,7 +30,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from faceall.errors import IndexFileError
-from faceall.files import sync_folder
+from faceall.files import draft_file, put_in_place, sync_file, sync_folder
 from faceall.index.graph.tuning import Tuning
 
 GRAPH = "faces.hnsw"
@@ -111,13 +110,8 @@ def scratch_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
         with os.fdopen(os.memfd_create("faceall-graph"), "w+b") as file:
             yield Path(f"/proc/self/fd/{file.fileno()}"), file
         return
-    descriptor, name = tempfile.mkstemp(prefix=f".{GRAPH}.", dir=folder)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            yield Path(name), file
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+    with draft_file(folder / GRAPH, mode=0o600) as (path, file):
+        yield path, file
 
 
 def digest(folder: Path) -> bytes | None:
@@ -191,9 +185,8 @@ def written(folder: Path, header: Header, graph: BinaryIO) -> Iterator[tuple[Pat
     IndexFileError
         If it cannot be written.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{GRAPH}.", dir=folder)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with draft_file(folder / GRAPH, mode=0o600) as (draft, file):
             fields = header.pack()
             found = hashlib.sha256(fields)
             file.write(fields + bytes(_DIGEST))
@@ -203,23 +196,19 @@ def written(folder: Path, header: Header, graph: BinaryIO) -> Iterator[tuple[Pat
                 file.write(chunk)
             file.seek(len(fields))
             file.write(found.digest())
-            file.flush()
-            os.fsync(file.fileno())
-        yield Path(name), found.digest()
+            file.close()
+            sync_file(draft)  # here, as `publish` is called under the lock of the database
+            yield draft, found.digest()
     except OSError as error:
         raise IndexFileError(f"{folder / GRAPH} cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
 
 
 def publish(temporary: Path, folder: Path) -> bool:
     """Rename a written file to faces.hnsw and sync the folder; return False if another process has removed it."""
     try:
-        os.replace(temporary, folder / GRAPH)
+        put_in_place(temporary, folder / GRAPH, internal=True)
     except FileNotFoundError:
         return False
-    sync_folder(folder)
     return True
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceall.errors import IndexDamagedError, IndexFileError
-from faceall.files import replacing, sync_file, sync_folder
+from faceall.files import draft_path, put_in_place, replacing, sync_file, sync_folder
 from faceall.index.graph import graph_file
 from faceall.index.maintenance.schema_text import SchemaRow, damaged_rows, rewrite
 from faceall.index.storage import schema
@@ -86,7 +86,7 @@ def salvage(folder: Path, known: Collection[SchemaRow] = ()) -> Salvage:
     IndexFileError
         The disk cannot hold the new database.
     """
-    draft = folder / f".{DATABASE}.{secrets.token_hex(4)}.part"
+    draft = draft_path(folder / DATABASE)
     try:
         with (
             _readable(folder, known) as source,
@@ -118,7 +118,7 @@ def _readable(folder: Path, known: Collection[SchemaRow]) -> Iterator[Path]:
     if not torn and not _has_damaged_schema(path, known):
         yield path
         return
-    copy = folder / f".{DATABASE}.{secrets.token_hex(4)}.part"
+    copy = draft_path(path)
     log = folder / f"{DATABASE}-wal"
     try:
         shutil.copyfile(path, copy)
@@ -298,7 +298,6 @@ def _put_in_place(draft: Path, folder: Path) -> Path:
         with contextlib.suppress(FileNotFoundError):
             (folder / name).unlink()
     sync_folder(folder)
-    os.replace(draft, folder / DATABASE)
-    sync_folder(folder)
+    put_in_place(draft, folder / DATABASE, internal=True)
     graph_file.discard(folder)
     return kept

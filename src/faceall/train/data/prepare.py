@@ -12,6 +12,7 @@ import numpy as np
 
 from faceall.embed import Embedder
 from faceall.errors import ImageError, TrainError
+from faceall.files import write_file
 from faceall.images import find_images, read_image, resize
 from faceall.train.align.options import OPTIONS, AlignOptions, read_options
 from faceall.train.data.shards import CROPS, SHARD, Shard, open_shard
@@ -92,9 +93,7 @@ def _crops(files: list[Path], target: Path, about: dict[str, Any]) -> Array:
         for number, file in enumerate(files):
             crops[number] = resize(read_image(file), (side, side))
         crops.flush()
-        draft = target / f".{SHARD}.part"
-        draft.write_text(json.dumps(about), encoding="utf-8")
-        draft.replace(target / SHARD)
+        write_file(target / SHARD, json.dumps(about))
     except ImageError as error:
         raise TrainError(f"{error}; fix or remove it and start again") from error
     except (OSError, ValueError) as error:

@@ -87,7 +87,7 @@ def write_coreml(
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         write_net(plan.net, folder / "net.prototxt", folder / "net.caffemodel")
         _run_worker(folder)
-        _move(folder / f"model{suffix}", target)
+        _put_in_place(folder / f"model{suffix}", target)
     return target
 
 
@@ -140,12 +140,12 @@ def _raise(refusal: Mapping[str, str]) -> None:
     raise kind(refusal["text"])
 
 
-def _move(made: Path, target: Path) -> None:
-    """Move what the worker made to `target`, with modes that every program can read."""
+def _put_in_place(made: Path, target: Path) -> None:
+    """Copy what the worker made to `target`, with modes that every program can read."""
     try:
         files.make_folder(target.parent)
         with files.replacing(target) as draft:
-            shutil.move(made, draft)
+            shutil.copytree(made, draft) if made.is_dir() else shutil.copyfile(made, draft)
             for part in (draft, *draft.rglob("*")):
                 part.chmod(0o755 if part.is_dir() else 0o644)
     except OSError as error:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from faceall.errors import ConvertError
-from faceall.files import replacing, sync_tree, write_file
+from faceall.files import make_folder, put_in_place, write_file
 from faceall.models import sha256_of
 from faceall.version import __version__
 
@@ -87,16 +87,14 @@ def place_package(staged: Path, destination: Path) -> Placed:
     checksums = dict(_checksums(staged))
     if not (destination / MARKER).is_file():
         _write_marker(staged, checksums)
-        with replacing(destination) as draft:  # absent or empty, as `refuse_foreign` saw
-            staged.rename(draft)
+        put_in_place(staged, destination)  # absent or empty, as `refuse_foreign` saw
         return Placed("written")
     known = _known_files(destination)
     kept = [name for name, digest in checksums.items() if _is_changed(destination / name, known.get(name), digest)]
-    sync_tree(staged)
     for name in checksums:
         target = destination / (f"{name}.new" if name in kept else name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staged / name, target)
+        make_folder(target.parent)
+        put_in_place(staged / name, target)
     for name in known.keys() - checksums.keys():
         _remove_ours(destination, name, known[name])
     _write_marker(destination, checksums)
