@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +86,40 @@ def test_a_model_that_does_not_run_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="gives 8 values, its manifest says 9; it is not installed"):
         import_model(folder.path, eight_bit=False)
     assert installed_models() == []
+
+
+def _wide_files(folder: Path) -> list[Path]:
+    """Files of nets whose images are 100,000 pixels wide: a prototxt, ONNX, a model folder."""
+    net = small_net()
+    (matrix,) = net.blobs("fc")
+    layers = (input_layer("data", (1, 3, 1, 100_000)), *net.layers[1:])
+    wide = replace(net, layers=layers, weights=weight_keys("fc", [np.resize(matrix, (8, 300_000))]))
+    write_net(wide, folder / "wide.prototxt", folder / "wide.caffemodel")
+    (folder / "wide.onnx").write_bytes(to_onnx(wide, ["vector"]))
+    manifest = Manifest(
+        name="wide", embedding_size=8, input_size=(100_000, 1), input_blob="data", output_blob="vector", source="x"
+    )
+    pairs = {"model.prototxt": folder / "wide.prototxt", "model.caffemodel": folder / "wide.caffemodel"}
+    model = write_model_folder(folder / "wide", manifest, {name: path.read_bytes() for name, path in pairs.items()})
+    return [folder / "wide.prototxt", folder / "wide.onnx", model.path]
+
+
+def test_a_failed_import_changes_nothing(tmp_path: Path, data: Path) -> None:
+    """Nets for images 100,000 pixels wide are refused; what was installed stays, in its order, and nothing is added."""
+    import_model(write_tiny_model(tmp_path / "models").path, eight_bit=False)
+    before = [model.manifest.name for model in installed_models()]
+    files = sorted(path.relative_to(data) for path in data.rglob("*"))
+    for path in _wide_files(tmp_path):
+        reading = None if path.is_dir() else SourceOptions(channels="rgb", standardisation="unit", alignment="none")
+        with pytest.raises(FaceallError, match=r"100000x1|100,000|takes an input of shape"):
+            import_model(path, reading=reading, eight_bit=False)
+        assert [model.manifest.name for model in installed_models()] == before
+        assert sorted(path.relative_to(data) for path in data.rglob("*")) == files
+
+
+def test_an_archive_that_unfolds_is_refused(tmp_path: Path) -> None:
+    """A zip of 1 MB that holds a graph of 1 GB is not unpacked."""
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("net.pb", bytes(1 << 28))
+    with pytest.raises(ConvertError, match="at most"):
+        import_model(tmp_path / "bomb.zip")

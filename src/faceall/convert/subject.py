@@ -15,7 +15,15 @@ from faceall.convert.recipes import FORMULAS, STANDARDISATIONS, Recipe, assumpti
 from faceall.convert.runnable import CLOSED_TARGETS, LARGEST_SIDE, RUNNABLE, choose_output, model_name
 from faceall.convert.sources import Source, SourceKind, open_source
 from faceall.convert.tensorflow.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation, translate
-from faceall.errors import ConvertError, FileOnlyError, ModelDamagedError, ModelError, NetError, UnsupportedGraphError
+from faceall.errors import (
+    ConvertError,
+    FileOnlyError,
+    ModelDamagedError,
+    ModelError,
+    NetError,
+    NetFormatError,
+    UnsupportedGraphError,
+)
 from faceall.models import (
     CAFFEMODEL,
     FACENET_CROP,
@@ -186,8 +194,8 @@ def _translated(source: Source, known: KnownModel | None, options: SourceOptions
             image_size=options.image_size,
             floor_pool="round-mode",
         )
-    except UnsupportedGraphError as error:
-        raise UnsupportedGraphError(f"{source.path}: {error}") from error
+    except (UnsupportedGraphError, NetFormatError) as error:
+        raise type(error)(f"{source.path}: {error}") from error
 
 
 def _with_manifest(source: Source, given: Manifest, translation: Translation, options: SourceOptions) -> Subject:

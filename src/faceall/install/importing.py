@@ -15,6 +15,8 @@ import numpy as np
 from faceall.caffe import get_engine, read_net
 from faceall.caffe.engines import has_eight_bit_products
 from faceall.convert import Conversion, ParityOptions, Reduction, SourceOptions, convert
+from faceall.convert.budget import allowed_bytes
+from faceall.convert.runnable import LARGEST_SIDE
 from faceall.embed.nets import compile_model
 from faceall.embed.quantisation import EightBitReport, add_eight_bit
 from faceall.errors import ConvertError, FileOnlyError, ModelError
@@ -137,6 +139,9 @@ def unpack_graph(archive: Path, folder: Path) -> Path:
             graphs = [name for name in opened.namelist() if _is_graph(name)]
             if len(graphs) != 1:
                 raise ConvertError(f"{archive}: holds {len(graphs)} .pb files, expected one")
+            size, most = opened.getinfo(graphs[0]).file_size, allowed_bytes(archive.stat().st_size)
+            if size > most:
+                raise ConvertError(f"{archive}: {graphs[0]} declares {size:,} bytes, at most {most:,} are read")
             target = folder / Path(graphs[0]).name
             with opened.open(graphs[0]) as member, target.open("wb") as copy:
                 shutil.copyfileobj(member, copy)
@@ -166,6 +171,11 @@ def _require_running(model: ModelFolder) -> None:
     """Run the net once. Raise ModelError unless it gives finite values of the stated size."""
     manifest = model.manifest
     width, height = manifest.input_size
+    if max(width, height) > LARGEST_SIDE:
+        raise ModelError(
+            f"{manifest.name}: takes images of {width}x{height}, at most {LARGEST_SIDE} a side are supported; it is "
+            "not installed"
+        )
     if manifest.kind == "embedder":
         compiled = compile_model(model, get_engine())
     else:

@@ -24,6 +24,9 @@ from faceall.errors import NetFormatError
 _SUFFIXES = ("*.pb", "*.keras", "*.h5", "*.hdf5", "*.onnx", "*.xml", "*.tflite")
 """Files of a folder that may be its only net."""
 
+_MOST_FIELDS = 200_000
+"""Fields of a file's outermost message; one for each node of a graph."""
+
 _KNOWN_ELSE = {
     b"\xff\xd8\xff": "a JPEG image",
     b"\x89PNG": "a PNG image",
@@ -192,14 +195,15 @@ def _fields(path: Path) -> Counter[tuple[int, int]]:
     found: Counter[tuple[int, int]] = Counter()
     try:
         with path.open("rb") as file:
-            size = file.seek(0, 2)
+            size, count = file.seek(0, 2), 0
             file.seek(0)
             while file.tell() < size:
                 tag = _varint(file.read)
                 found[(tag >> 3, tag & 7)] += 1
                 number = _varint(file.read) if tag & 7 in (0, 2) else 0
                 file.seek({0: 0, 1: 8, 2: number, 5: 4}[tag & 7], 1)
-                if file.tell() > size or sum(found.values()) > 1_000_000:
+                count += 1
+                if file.tell() > size or count > _MOST_FIELDS:
                     return Counter()
     except (OSError, KeyError, ValueError, IndexError, OverflowError):
         return Counter()

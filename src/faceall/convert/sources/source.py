@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from faceall.caffe.net import Net
+from faceall.convert.budget import limited
 from faceall.convert.tensorflow.graph import Graph
 from faceall.convert.tensorflow.simplify import bind
 from faceall.errors import ModelError, NetFormatError, UnsupportedGraphError
@@ -89,9 +90,10 @@ class Source:
         if self.graph is None:
             raise UnsupportedGraphError(f"{self.path}: a {self.kind} source is a net already; it has no graph")
         try:
-            return bind(self.graph, input=input or self.input, output=output or self.output)
-        except UnsupportedGraphError as error:
-            raise UnsupportedGraphError(f"{self.path}: {error}") from error
+            with limited():
+                return bind(self.graph, input=input or self.input, output=output or self.output)
+        except (UnsupportedGraphError, NetFormatError) as error:
+            raise type(error)(f"{self.path}: {error}") from error
 
 
 def digests(paths: Iterable[Path]) -> dict[str, str]:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from faceall.convert.budget import charge
+from faceall.convert.tensorflow.cost import cost
 from faceall.convert.tensorflow.graph import Graph, Node, needed_nodes, node_of, ordered, split_tensor
 from faceall.convert.tensorflow.operations import OPERATIONS
 from faceall.errors import FaceallError, UnsupportedGraphError
@@ -100,8 +102,15 @@ class _Run:
             self.problems[node.name] = f"node '{node.name}' ({node.op}) has no counterpart in the evaluator"
             return {}
         try:
+            operands = [self.values[tensor] for tensor in node.inputs]
+            numbers, steps = cost(node, operands)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            self.problems[node.name] = f"node '{node.name}' ({node.op}) cannot be computed: {error}"
+            return {}
+        charge(size=numbers * max((part.dtype.itemsize for part in operands), default=0), parts=steps)
+        try:
             with np.errstate(all="ignore"):
-                return {node.name: OPERATIONS[node.op](node, [self.values[tensor] for tensor in node.inputs])}
+                return {node.name: OPERATIONS[node.op](node, operands)}
         except (
             ArithmeticError,
             AttributeError,

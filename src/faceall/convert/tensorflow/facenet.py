@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from faceall.caffe.net import Net
+from faceall.convert.budget import LARGEST, charge, limited
 from faceall.convert.passes.pools import FloorPool, write_floor_pools
 from faceall.convert.passes.simplify import BatchNormStyle, apply_batch_norm, blobs_after_layers, layer_after_blob
 from faceall.convert.tensorflow.builder import Builder, CannotConvertError
@@ -23,6 +25,9 @@ INPUT_BLOB = "input"
 OUTPUT_BLOB = "embeddings"
 DEFAULT_SIZE = 160
 """The side of FaceNet's images, in pixels, for a graph that does not say."""
+
+_USUAL_SIZE = 256
+"""The side of images, in pixels, up to which the usual limits hold; a larger one is asked for."""
 
 _SHAPE_OPERAND = {"Reshape": 1, "ExpandDims": 1, "Squeeze": 1}
 """The number of operands that are values; the others only describe a shape."""
@@ -129,9 +134,18 @@ def translate(
     ------
     UnsupportedGraphError
         The message lists every operation without a counterpart.
+    NetFormatError
+        If it takes more memory or steps than a net does.
     """
     if graph.input not in graph.nodes:
         raise UnsupportedGraphError(f"the output '{graph.output}' does not depend on the input '{graph.input}'")
+    with limited(LARGEST * max(1, (image_size or 0) // _USUAL_SIZE) ** 2):
+        return _translated(graph, name, batch_norm, image_size, floor_pool)
+
+
+def _translated(
+    graph: Graph, name: str, batch_norm: BatchNormStyle, image_size: int | None, floor_pool: FloorPool
+) -> Translation:
     simple = run(graph, SIMPLIFY)
     image = image_shape(simple, image_size)
     fixed = {node.name: np.asarray(node.attrs["value"]) for node in simple.nodes.values() if node.op == "Const"}
@@ -172,6 +186,7 @@ def _kernel_depth(graph: Graph, node: Node) -> int:
 def _shapes(graph: Graph, image: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
     """Return the shape of each tensor without its batch axis, found by running two black images."""
     batch = 2
+    charge(size=batch * 4 * prod(image))
     values = evaluate(graph, {graph.input: np.zeros((batch, *image), np.float32)}, partly=True)
     return {tensor: value.shape[1:] for tensor, value in values.items() if value.shape[:1] == (batch,)}
 

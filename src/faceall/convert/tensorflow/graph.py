@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from faceall.convert.budget import charge
 from faceall.errors import UnsupportedGraphError
 from faceall.types import Array
 
@@ -96,12 +97,25 @@ def constant(name: str, value: Array) -> Node:
 
 
 def substitute(graph: Graph, aliases: Mapping[str, str]) -> Graph:
-    """Read `aliases[tensor]` wherever `tensor` is read, through chains of aliases."""
+    """Read `aliases[tensor]` wherever `tensor` is read, through chains of aliases.
+
+    Raises
+    ------
+    UnsupportedGraphError
+        If aliases lead back to themselves.
+    """
+    ends: dict[str, str] = {}
 
     def final(tensor: str) -> str:
-        while tensor in aliases:
+        chain = []
+        while tensor in aliases and tensor not in ends:
+            chain.append(tensor)
             tensor = aliases[tensor]
-        return tensor
+            if len(chain) > len(aliases):
+                raise UnsupportedGraphError(f"the graph has a cycle through node '{node_of(tensor)}'")
+        end = ends.get(tensor, tensor)
+        ends.update(dict.fromkeys(chain, end))
+        return end
 
     nodes = {
         name: replace(node, inputs=tuple(final(tensor) for tensor in node.inputs)) for name, node in graph.nodes.items()
@@ -143,6 +157,7 @@ def ordered(graph: Graph, needs: Callable[[Node], tuple[str, ...]] = needed_node
             done.add(name)
             open_nodes.discard(name)
             result.append(node)
+            charge(parts=1 + len(node.inputs))
             continue
         if name in open_nodes:
             raise UnsupportedGraphError(

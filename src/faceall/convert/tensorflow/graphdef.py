@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from faceall.convert.budget import allowed_bytes, charge, limited, require_few_fields
 from faceall.convert.tensorflow.contracts import check_contract
 from faceall.convert.tensorflow.graph import Graph, Node, node_of
 from faceall.convert.tensorflow.schema import NUMPY_TYPES, VALUE_FIELDS, messages
@@ -18,6 +19,12 @@ from faceall.types import Array
 
 _WANTED = "expected a frozen TensorFlow graph (.pb)"
 _MOST_AXES = 32
+_MOST_NODES = 200_000
+_MOST_NUMBERS = 1 << 26
+"""Numbers of a constant that repeats one value; the largest layers of face nets have 50 million."""
+_MOST_LISTED = 1 << 25
+"""Numbers of a constant that are written one by one."""
+_NESTED: Any = {1: {5: {2: {}}}}  # node -> attr -> its value
 _SINGLE_ATTRIBUTES = ("s", "i", "f", "b", "type", "placeholder")
 
 
@@ -37,7 +44,8 @@ def read_graph(source: str | Path) -> Graph:
     except OSError as error:
         raise NetFormatError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        return parse_graph(data)
+        with limited(allowed_bytes(len(data))):
+            return parse_graph(data)
     except NetFormatError as error:
         raise NetFormatError(f"{path}: {error}") from error
 
@@ -52,7 +60,9 @@ def parse_graph(data: bytes) -> Graph:
     """
     _refuse_other_formats(data)
     try:
+        require_few_fields(data, _NESTED)
         message = messages()["GraphDef"].FromString(data)
+        _refuse_many(len(message.node))
         nodes = [_node(item) for item in message.node]
     except DecodeError as error:
         raise NetFormatError(f"{_WANTED}, the bytes are damaged or of another format") from error
@@ -80,6 +90,11 @@ def _refuse_other_formats(data: bytes) -> None:
         raise NetFormatError(f"{_WANTED}, this is a graph in text form; save it in binary form")
 
 
+def _refuse_many(nodes: int) -> None:
+    if nodes > _MOST_NODES:
+        raise NetFormatError(f"it has {nodes:,} nodes, at most {_MOST_NODES:,} are read")
+
+
 def _refuse_dangling(graph: Graph) -> None:
     for node in graph.nodes.values():
         for other in (*(node_of(tensor) for tensor in node.inputs), *node.controls):
@@ -92,6 +107,7 @@ def _node(item: Message) -> Node:
         raise NetFormatError(f"{_WANTED}, a node has no name or no operation: damaged or of another format")
     if any(isinstance(text, bytes) for text in (item.name, item.op, *item.input, *item.attr)):
         raise NetFormatError(f"{_WANTED}, a name in it is not text: damaged")
+    charge(parts=1 + len(item.input) + 2 * len(item.attr))
     inputs = tuple(_tensor_name(text) for text in item.input if not text.startswith("^"))
     controls = tuple(text[1:] for text in item.input if text.startswith("^"))
     try:
@@ -120,8 +136,10 @@ def _attribute(value: Message) -> Any:
 
 def _list(value: Message) -> tuple[Any, ...]:
     for name in ("s", "i", "f", "b", "type"):
-        if len(getattr(value, name)):
+        if count := len(getattr(value, name)):
+            charge(parts=count)
             return tuple(getattr(value, name))
+    charge(parts=len(value.shape) + len(value.func) + len(value.tensor))
     if value.shape:
         return tuple(_shape(shape) for shape in value.shape)
     if value.func:
@@ -130,6 +148,7 @@ def _list(value: Message) -> tuple[Any, ...]:
 
 
 def _shape(value: Message) -> tuple[int, ...] | None:
+    charge(parts=len(value.dim))
     return None if value.unknown_rank else tuple(dim.size for dim in value.dim)
 
 
@@ -157,10 +176,15 @@ def tensor_value(value: Message) -> Array:
         if len(raw) != count * dtype.itemsize:
             raise NetFormatError(f"a constant of shape {shape} holds {len(raw)} bytes, not {count * dtype.itemsize}")
         return np.frombuffer(raw, dtype.newbyteorder("<")).reshape(shape)
+    if count > _MOST_NUMBERS:
+        raise NetFormatError(f"a constant of shape {shape} declares {count:,} numbers and does not hold them: damaged")
     return _listed(getattr(value, VALUE_FIELDS[value.dtype]), dtype, shape, count)
 
 
 def _listed(numbers: Any, dtype: np.dtype[Any], shape: tuple[int, ...], count: int) -> Array:
+    if len(numbers) > _MOST_LISTED:
+        raise NetFormatError(f"a constant lists {len(numbers):,} numbers, at most {_MOST_LISTED:,} are read")
+    charge(size=len(numbers) * max(dtype.itemsize, 8), parts=len(numbers) // 64)
     if dtype == np.float16:
         array = np.array(numbers, np.uint16).view(np.float16)
     elif dtype.kind == "O":
@@ -185,8 +209,7 @@ def _repeated(array: Array, dtype: np.dtype[Any], shape: tuple[int, ...], count:
             return np.broadcast_to(np.asarray(last, dtype), shape)
         except ValueError as error:
             raise NetFormatError(f"a constant has the shape {shape}: damaged") from error
-    if count > 1 << 28:
-        raise NetFormatError(f"a constant has the shape {shape}: damaged")
+    charge(size=count * max(dtype.itemsize, 8))
     return np.concatenate([array, np.full(count - len(array), last, dtype)]).reshape(shape)
 
 

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from faceall.convert.budget import allowed_bytes
 from faceall.errors import MissingDependencyError, NetFormatError
 from faceall.types import Array
 
@@ -27,8 +28,8 @@ LayerWeights: TypeAlias = dict[str, list[Array]]
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
 
-_LARGEST_WEIGHTS = 1 << 30
-_LARGEST_CONFIG = 1 << 26
+_LARGEST_CONFIG = 8 << 20
+"""Bytes of a description; that of 500 layers has 1 MB, and as objects it takes 30 times as much."""
 _READER = "faceall.convert.sources.keras.hdf5"
 _SECONDS = 4
 """The CPU seconds for reading any file, in addition to those by size."""
@@ -84,7 +85,7 @@ def _archive(path: Path) -> KerasFile:
         if missing:
             raise NetFormatError(f"{path}: expected a Keras file (.keras), the archive lacks {' and '.join(missing)}")
         text = _member(path, archive, "config.json", _LARGEST_CONFIG)
-        data = _member(path, archive, "model.weights.h5", _LARGEST_WEIGHTS)
+        data = _member(path, archive, "model.weights.h5", allowed_bytes(path.stat().st_size))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.weights.h5"
         file.write_bytes(data)
@@ -94,7 +95,7 @@ def _archive(path: Path) -> KerasFile:
 def _member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     info = archive.getinfo(name)
     if info.file_size > limit:
-        raise NetFormatError(f"{path}: {name} declares {info.file_size} bytes, more than a net has: damaged")
+        raise NetFormatError(f"{path}: {name} declares {info.file_size:,} bytes, at most {limit:,} are read")
     try:
         with archive.open(info) as file:
             return file.read(info.file_size + 1)[: info.file_size]
@@ -113,7 +114,9 @@ def _hdf5(path: Path, file: Path, *, numbered: bool) -> tuple[Any, LayerWeights]
         result = Path(folder) / "weights.npz"
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
         seconds = _SECONDS + file.stat().st_size // _SLOWEST
-        command = [sys.executable, "-m", _READER, str(file), str(result), "1" if numbered else "0", str(seconds)]
+        most = allowed_bytes(path.stat().st_size)
+        options = ["1" if numbered else "0", str(seconds), str(most)]
+        command = [sys.executable, "-m", _READER, str(file), str(result), *options]
         try:
             wait = _WAIT + 10 * seconds
             child = subprocess.run(command, env=environment, capture_output=True, timeout=wait, check=False)
@@ -130,11 +133,14 @@ def _hdf5(path: Path, file: Path, *, numbered: bool) -> tuple[Any, LayerWeights]
 def _unpacked(result: Path) -> tuple[Any, LayerWeights]:
     with np.load(result, allow_pickle=False) as archive:
         listed = json.loads(archive["listed"].tobytes())
-        weights = {name: [archive[str(number)] for number in numbers] for name, numbers in listed["weights"].items()}
+        arrays = {number: archive[number] for number in archive.files if number != "listed"}
+        weights = {name: [arrays[str(number)] for number in numbers] for name, numbers in listed["weights"].items()}
     return listed["config"], weights
 
 
 def _json(path: Path, text: Any) -> Mapping[str, Any]:
+    if isinstance(text, str | bytes) and len(text) > _LARGEST_CONFIG:
+        raise NetFormatError(f"{path}: its description has {len(text):,} bytes, at most {_LARGEST_CONFIG:,} are read")
     try:
         config = json.loads(text)
     except (ValueError, TypeError) as error:

@@ -1,8 +1,9 @@
 """Read the weights in a Keras HDF5 file and write them as an .npz: run as a process of its own.
 
-python -m faceall.convert.sources.keras.hdf5 FILE RESULT 0|1 SECONDS
+python -m faceall.convert.sources.keras.hdf5 FILE RESULT 0|1 SECONDS BYTES
 
-1: Keras 3's numbered weights, 0: named ones. The process ends itself after SECONDS of CPU time or above 4 GB.
+1: Keras 3's numbered weights, 0: named ones. The process ends itself after SECONDS of CPU time or above 2 GB, or
+when the arrays declare more than BYTES.
 
 The result holds the arrays "0", "1", ... and "listed", JSON: the model's description and each layer's numbers.
 The process imports no other module of the package; a damaged file ends it with one line on stderr.
@@ -18,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_LARGEST = 1 << 30
-_MEMORY = 4 << 30
+_MEMORY = 2 << 30
+_LARGEST_CONFIG = 8 << 20
 
 
 def _datasets(group: Any) -> dict[str, Any]:
@@ -31,10 +32,27 @@ def _datasets(group: Any) -> dict[str, Any]:
             found[name] = item
 
     group.visititems(visit)
-    total = sum(item.nbytes for item in found.values())
-    if total > _LARGEST:
-        raise ValueError(f"its arrays declare {total} bytes")
     return found
+
+
+class _Reader:
+    """Reads arrays until they have `most` bytes together."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.left = most
+
+    def array(self, item: Any) -> npt.NDArray[Any]:
+        """Return the array of a dataset.
+
+        Raises
+        ------
+        ValueError
+            If it holds no numbers of its own, or the arrays have too many bytes.
+        """
+        self.left -= item.nbytes
+        if self.left < 0:
+            raise ValueError(f"its arrays declare more than {self.most:,} bytes, far more than the file has")
+        return _array(item)
 
 
 def _array(item: Any) -> npt.NDArray[Any]:
@@ -43,7 +61,7 @@ def _array(item: Any) -> npt.NDArray[Any]:
     return np.asarray(item[()])
 
 
-def _numbered_weights(file: Any) -> dict[str, list[npt.NDArray[Any]]]:
+def _numbered_weights(file: Any, reader: _Reader) -> dict[str, list[npt.NDArray[Any]]]:
     """Read the weights of Keras 3: LAYER/vars/0, 1, ...; the group `vars` has the layer's name."""
     found: dict[str, dict[int, npt.NDArray[Any]]] = {}
     for path, item in _datasets(file).items():
@@ -52,18 +70,18 @@ def _numbered_weights(file: Any) -> dict[str, list[npt.NDArray[Any]]]:
             name = file[group].attrs.get("name") or group.split("/")[-2]
             if int(number) in found.setdefault(str(name), {}):
                 raise ValueError(f"two layers are called '{name}'")
-            found[str(name)][int(number)] = _array(item)
+            found[str(name)][int(number)] = reader.array(item)
     return {name: [arrays[number] for number in sorted(arrays)] for name, arrays in found.items()}
 
 
-def _named_weights(group: Any) -> dict[str, list[npt.NDArray[Any]]]:
+def _named_weights(group: Any, reader: _Reader) -> dict[str, list[npt.NDArray[Any]]]:
     """Read the weights of Keras 2: LAYER with the attribute weight_names, "SCOPE/LAYER/kernel:0"."""
     datasets = _datasets(group)
     found: dict[str, list[npt.NDArray[Any]]] = {}
     layers = list(_texts(group.attrs, "layer_names"))
     for layer in layers:
         for name in _texts(group[layer].attrs, "weight_names"):
-            array = _array(datasets[f"{layer}/{name}"])
+            array = reader.array(datasets[f"{layer}/{name}"])
             found.setdefault(layer, []).append(array)
             inner = name.split("/")[-2:][0]
             if inner not in layers:  # a layer of a model that is a layer
@@ -83,6 +101,8 @@ def _texts(attributes: Any, name: str) -> Iterator[str]:
 
 def _config(file: Any) -> str | None:
     config = file.attrs.get("model_config")
+    if isinstance(config, bytes | str) and len(config) > _LARGEST_CONFIG:
+        raise ValueError(f"its description has {len(config):,} bytes, at most {_LARGEST_CONFIG:,} are read")
     return config.decode() if isinstance(config, bytes) else config
 
 
@@ -101,19 +121,22 @@ def _limit(seconds: int) -> None:
         resource.setrlimit(kind, (min(stricter), hard))
 
 
-def main(source: str, result: str, numbered: str, seconds: str) -> None:
+def main(source: str, result: str, numbered: str, seconds: str, most: str) -> None:
     """Read `source`, write `result`."""
     _limit(int(seconds))
     import h5py
 
     with h5py.File(source, "r") as file:
-        weights = _numbered_weights(file) if numbered == "1" else _named_weights(file.get("model_weights", file))
+        reader = _Reader(int(most))
+        read = _numbered_weights if numbered == "1" else _named_weights
+        weights = read(file if numbered == "1" else file.get("model_weights", file), reader)
         config = _config(file)
     arrays: dict[str, npt.NDArray[Any]] = {}
     places: dict[str, list[int]] = {}
+    numbers: dict[int, int] = {}
     for name, found in weights.items():
-        places[name] = list(range(len(arrays), len(arrays) + len(found)))
-        arrays |= {str(len(arrays) + number): array for number, array in enumerate(found)}
+        places[name] = [numbers.setdefault(id(array), len(numbers)) for array in found]
+        arrays |= {str(numbers[id(array)]): array for array in found}
     listed = json.dumps({"config": config, "weights": places}).encode()
     arrays["listed"] = np.frombuffer(listed, np.uint8)
     with open(result, "wb") as out:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from faceall.convert.budget import charge
 from faceall.convert.tensorflow.graph_writer import GraphWriter
 from faceall.types import Array
 
@@ -61,6 +62,7 @@ class KerasLayer:
         found = [weight.ndim for weight in self.weights]
         if found != list(shapes):
             raise CannotReadLayerError(f"its weights have {found} axes, expected {list(shapes)}")
+        charge(size=sum(4 * weight.size for weight in self.weights if weight.dtype != np.float32))
         return [np.asarray(weight, np.float32) for weight in self.weights]
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from faceall.convert.architectures.definitions import facenet_graph, mobile_facenet_graph
 from faceall.convert.architectures.weights import STATISTICS
+from faceall.convert.budget import allowed_bytes, charge, limited
 from faceall.convert.sources.keras.files import KerasFile, LayerWeights, read_keras
 from faceall.convert.sources.keras.layers import LAYERS, CannotReadLayerError, KerasLayer
 from faceall.convert.sources.source import Source, digests
@@ -38,6 +39,14 @@ def open_keras(path: Path) -> Source:
         The message lists every layer without a counterpart.
     """
     file = read_keras(path)
+    try:
+        with limited(allowed_bytes(path.stat().st_size)):
+            return _open(path, file)
+    except NetFormatError as error:
+        raise NetFormatError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+
+
+def _open(path: Path, file: KerasFile) -> Source:
     files = digests([path])
     definition = next((own for layer, own in _OWN.items() if layer in file.weights), None)
     if definition and (file.config is None or _has_code(file.config)):
@@ -125,9 +134,9 @@ class _Model:
     ) -> tuple[list[str], list[str]]:
         tensors: dict[Key, str] = {}
         inputs = []
+        named = {layer["name"]: layer for layer in config["layers"]}
         for number, key in enumerate(_keys(config["input_layers"])):
-            layer = next(layer for layer in config["layers"] if layer["name"] == key[0])
-            tensors[key] = feeds[number] if feeds is not None else self._image(layer["config"], key[0])
+            tensors[key] = feeds[number] if feeds is not None else self._image(named[key[0]]["config"], key[0])
             inputs.append(tensors[key])
         waiting = [
             (layer, call, _reads(node))
@@ -136,14 +145,18 @@ class _Model:
             for call, node in enumerate(layer["inbound_nodes"])
         ]
         while waiting:
-            ready = [item for item in waiting if all(key in tensors for key in item[2])]
-            if not ready:
-                raise ValueError("layers wait for each other")
-            for layer, call, keys in ready:
+            charge(parts=len(waiting))
+            later = []
+            for layer, call, keys in waiting:
+                if not all(key in tensors for key in keys):
+                    later.append((layer, call, keys))
+                    continue
                 name = f"{layer['name']}_call_{call}" if call else layer["name"]
                 made = self._call(layer, name, [tensors[key] for key in keys], depth)
-                tensors |= {(layer["name"], call, place): tensor for place, tensor in enumerate(made)}
-            waiting = [item for item in waiting if item not in ready]
+                tensors.update(((layer["name"], call, place), tensor) for place, tensor in enumerate(made))
+            if len(later) == len(waiting):
+                raise ValueError("layers wait for each other")
+            waiting = later
         return inputs, [tensors[key] for key in _keys(config["output_layers"])]
 
     def _image(self, config: Mapping[str, Any], name: str) -> str:
@@ -156,6 +169,7 @@ class _Model:
     def _call(self, layer: Mapping[str, Any], name: str, inputs: Sequence[str], depth: int) -> list[str]:
         """Write one call of a layer; its results."""
         kind, config = layer["class_name"], layer["config"]
+        charge(parts=1 + len(inputs))
         if kind in _MODELS:
             return self.build(layer, inputs, depth + 1)[1]
         if kind not in LAYERS:

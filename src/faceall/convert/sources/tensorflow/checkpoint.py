@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from faceall.convert.architectures.definitions import facenet_graph
 from faceall.convert.architectures.weights import facenet_weights
+from faceall.convert.budget import allowed_bytes, limited, require_few_fields
 from faceall.convert.sources.source import Source, digests
 from faceall.convert.sources.tensorflow.freeze import freeze
 from faceall.convert.sources.tensorflow.functions import inline_calls
@@ -17,7 +18,7 @@ from faceall.convert.sources.tensorflow.schema import messages
 from faceall.convert.sources.tensorflow.tensor_bundle import Bundle, read_bytes
 from faceall.convert.tensorflow.graph import Graph, node_of
 from faceall.convert.tensorflow.graphdef import parse_graph
-from faceall.errors import ConvertError, NetError, NetFormatError
+from faceall.errors import ConvertError, NetError, NetFormatError, UnsupportedGraphError
 
 _STEP = re.compile(r"(\.ckpt)?-\d+$")
 
@@ -54,14 +55,17 @@ def open_checkpoint(path: Path, *, output: str | None = None) -> Source:
         If faceall does not know the net.
     """
     found = _find(path)
-    bundle = Bundle(found.prefix)
+    with limited():
+        bundle = Bundle(found.prefix)
     files = [bundle.index, *bundle.files]
     if found.meta is None:
         return _variables(path, found, bundle, files)
     try:
-        graph = parse_graph(inline_calls(_graph_def(read_bytes(found.meta))))
-    except NetFormatError as error:
-        raise NetFormatError(f"{found.meta}: {str(error).removeprefix(f'{found.meta}: ')}") from error
+        data = read_bytes(found.meta)
+        with limited(allowed_bytes(len(data))):
+            graph = parse_graph(inline_calls(_graph_def(data)))
+    except (NetFormatError, UnsupportedGraphError) as error:
+        raise type(error)(f"{found.meta}: {str(error).removeprefix(f'{found.meta}: ')}") from error
     graph = freeze_for(found.prefix, graph, bundle, output)
     name = found.prefix.name.removeprefix("model-")
     files_sha256 = digests([found.meta, *files])
@@ -95,6 +99,7 @@ def _ends(graph: Graph) -> list[str]:
 
 
 def _graph_def(data: bytes) -> bytes:
+    require_few_fields(data)
     try:
         message = messages()["MetaGraphDef"].FromString(data)
     except DecodeError as error:

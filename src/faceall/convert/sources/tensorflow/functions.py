@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from faceall.convert.budget import charge, require_few_fields
 from faceall.convert.sources.tensorflow.schema import messages
 from faceall.convert.tensorflow.schema import messages as graph_messages
 from faceall.errors import NetFormatError, UnsupportedGraphError
@@ -14,6 +16,7 @@ from faceall.protobuf import Message
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _MOST_NODES = 200_000
 _DEEPEST = 40
+_LIBRARY: Any = {1: {1: {2: {}, 3: {}}, 4: {}}}  # function -> signature -> arguments; results
 
 _NORM = ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2", "reserve_space_3")
 _OUTPUTS = {
@@ -40,9 +43,11 @@ def inline_calls(graph_def: bytes) -> bytes:
         If the bytes are damaged.
     """
     try:
+        require_few_fields(graph_def, {1: {5: {}}})
         graph = graph_messages()["GraphDef"].FromString(graph_def)
         if not any(node.op in _CALLS for node in graph.node):
             return graph_def
+        require_few_fields(graph.library, _LIBRARY)
         library = messages()["FunctionDefLibrary"].FromString(graph.library)
         inliner = _Inliner({function.signature.name: function for function in library.function})
         for node in graph.node:
@@ -61,21 +66,34 @@ class _Inliner:
         self.results: dict[str, str] = {}
         """Result of a call, "CALL" or "CALL:1" -> its tensor."""
         self.calls: set[str] = set()
+        self.added = 0
 
     def add(self, node: Message, depth: int) -> None:
         """Take over one node whose inputs are tensors of the whole graph."""
+        self._count(node)
         name = node.attr["f"].func.name if node.op in _CALLS and "f" in node.attr else ""
         if name in self.functions:
             self._call(node.name, self.functions[name], [text for text in node.input if text[:1] != "^"], depth + 1)
         else:
             self.graph.node.add().CopyFrom(node)
-        if len(self.graph.node) > _MOST_NODES:
-            raise UnsupportedGraphError(f"the graph has more than {_MOST_NODES} nodes once its functions are unfolded")
+
+    def _count(self, node: Message) -> None:
+        """Count a node before it is added; calls count too, as a function may hold nothing but calls."""
+        self.added += 1
+        if self.added > _MOST_NODES:
+            raise UnsupportedGraphError(
+                f"the graph has more than {_MOST_NODES:,} nodes once its functions are unfolded"
+            )
+        charge(size=node.ByteSize(), parts=1 + len(node.input))
 
     def _call(self, call: str, function: Message, operands: Sequence[str], depth: int) -> None:
         if depth > _DEEPEST:
             raise UnsupportedGraphError(f"the graph's functions call each other without end, at '{call}'")
         self.calls.add(call)
+        charge(
+            size=sum(map(len, function.node_def)) + len(call) * len(function.node_def),
+            parts=len(function.node_def) + len(function.signature.input_arg) + len(function.signature.output_arg),
+        )
         body = [graph_messages()["NodeDef"].FromString(data) for data in function.node_def]
         operations = {node.name: node.op for node in body}
         arguments = dict(zip([item.name for item in function.signature.input_arg], operands, strict=False))

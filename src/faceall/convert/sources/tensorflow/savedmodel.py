@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from faceall.convert.budget import allowed_bytes, limited, require_few_fields
 from faceall.convert.sources.source import Source, digests, read_note
 from faceall.convert.sources.tensorflow.checkpoint import freeze_for
 from faceall.convert.sources.tensorflow.functions import inline_calls
@@ -29,6 +30,7 @@ STANDARDISED = "standardised"
 
 _DEFAULT = "serving_default"
 _SERVE = "serve"
+_NESTED: Any = {2: {1: {4: {}}, 5: {2: {1: {}, 2: {}}}}}  # meta graph -> tags; signatures -> inputs, outputs
 _FLOAT = 1
 _KINDS = {_FLOAT: "float32", 2: "float64", 3: "int32", 4: "uint8", 7: "text", 9: "int64", BOOL: "bool", 19: "float16"}
 """Data type -> its name in messages."""
@@ -56,6 +58,17 @@ def open_savedmodel(folder: Path, *, output: str | None = None, signature: str |
     UnsupportedGraphError
         If no signature takes images as numbers.
     """
+    path = folder / SAVED_MODEL
+    try:
+        with limited(allowed_bytes(path.stat().st_size if path.is_file() else 0)):
+            return _open(folder, output, signature)
+    except (NetFormatError, UnsupportedGraphError) as error:
+        if str(error).startswith(str(folder)):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _open(folder: Path, output: str | None, signature: str | None) -> Source:
     path = folder / SAVED_MODEL
     meta, remarks = _meta_graph(path)
     manifest = _manifest(folder)
@@ -145,7 +158,9 @@ def _manifest(folder: Path) -> Manifest | None:
 def _meta_graph(path: Path) -> tuple[Message, tuple[str, ...]]:
     """Choose the graph for serving; return it and remarks on the choice."""
     try:
-        model = messages()["SavedModel"].FromString(read_bytes(path))
+        data = read_bytes(path)
+        require_few_fields(data, _NESTED)
+        model = messages()["SavedModel"].FromString(data)
         metas = list(model.meta_graphs)
         tags = [sorted(meta.meta_info_def.tags) for meta in metas]
     except (DecodeError, UnicodeDecodeError, TypeError) as error:

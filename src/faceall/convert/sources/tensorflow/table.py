@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from faceall.convert.budget import charge
 from faceall.convert.sources.tensorflow.checksum import crc32c, unmask
 from faceall.errors import NetFormatError
 
@@ -13,7 +14,12 @@ TABLE_MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
 
 _FOOTER = 48
 _TRAILER = 5
-_LARGEST_BLOCK = 1 << 28
+_LARGEST_TABLE = 16 << 20
+"""Bytes of a table; that of 10,000 variables has 1 MB."""
+_LONGEST_KEY = 4096
+_MOST_ENTRIES = 200_000
+_SNAPPY = 22
+"""The most bytes that one byte of Snappy's format stands for: three bytes copy 64."""
 
 
 def read_table(data: bytes) -> dict[bytes, bytes]:
@@ -26,14 +32,22 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
     """
     if len(data) < _FOOTER or not data.endswith(TABLE_MAGIC):
         raise NetFormatError("expected a checkpoint's index (.index), it does not end like one: cut short or another")
+    if len(data) > _LARGEST_TABLE:
+        raise NetFormatError(f"the checkpoint's index has {len(data):,} bytes, at most {_LARGEST_TABLE:,} are read")
     try:
         footer = data[-_FOOTER:]
         _, _, position = _handle(footer, 0)
         start, size, _ = _handle(footer, position)
         entries: dict[bytes, bytes] = {}
+        left = len(data)
         for _, handle in _entries(_block(data, start, size)):
             start, size, _ = _handle(handle, 0)
+            left -= size + _TRAILER
+            if left < 0:
+                raise NetFormatError("the checkpoint's index is damaged: its blocks overlap")
             entries.update(_entries(_block(data, start, size)))
+            if len(entries) > _MOST_ENTRIES:
+                raise NetFormatError(f"the checkpoint's index has more than {_MOST_ENTRIES:,} entries")
     except (IndexError, struct.error) as error:
         raise NetFormatError("the checkpoint's index is damaged: it ends inside an entry") from error
     return entries
@@ -86,6 +100,9 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         size, position = _varint(block, position)
         if shared > len(key) or position + own + size > end:
             raise NetFormatError("the checkpoint's index is damaged: an entry does not fit its block")
+        if shared + own > _LONGEST_KEY:
+            raise NetFormatError(f"the checkpoint's index is damaged: a name has {shared + own:,} bytes")
+        charge(size=shared + own + size, parts=1)
         key = key[:shared] + block[position : position + own]
         position += own
         yield key, block[position : position + size]
@@ -101,7 +118,7 @@ def unpack_snappy(data: bytes) -> bytes:
         If it is damaged.
     """
     size, position = _varint(data, 0)
-    if size > _LARGEST_BLOCK:
+    if size > _SNAPPY * len(data):
         raise NetFormatError("the checkpoint's index is damaged: a block declares too large a size")
     out = bytearray()
     while position < len(data) and len(out) <= size:

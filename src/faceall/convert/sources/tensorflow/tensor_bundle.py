@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from faceall.convert.budget import LARGEST, charge
 from faceall.convert.sources.tensorflow.checksum import crc32c, unmask
 from faceall.convert.sources.tensorflow.schema import messages
 from faceall.convert.sources.tensorflow.table import read_table
@@ -17,6 +18,8 @@ from faceall.convert.tensorflow.schema import NUMPY_TYPES
 from faceall.errors import NetFormatError
 from faceall.protobuf import Message
 from faceall.types import Array
+
+_MOST_AXES = 32
 
 
 class Bundle(Mapping[str, Array]):
@@ -42,6 +45,7 @@ class Bundle(Mapping[str, Array]):
         if header.endianness:
             raise NetFormatError(f"{self.index}: written on a big-endian machine, which faceall does not read")
         self._shards = header.num_shards
+        self._read_bytes = 0
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -71,6 +75,8 @@ class Bundle(Mapping[str, Array]):
         return len(self._entries)
 
     def _read(self, entry: Message) -> Array:
+        if len(entry.shape.dim) > _MOST_AXES:
+            raise NetFormatError(f"it has {len(entry.shape.dim)} axes: the index is damaged")
         shape = tuple(dim.size for dim in entry.shape.dim)
         if entry.slices:
             raise NetFormatError("it is stored in slices (a partitioned variable), which faceall does not read")
@@ -93,6 +99,10 @@ class Bundle(Mapping[str, Array]):
             room = path.stat().st_size
             if not 0 <= entry.offset <= room - entry.size:
                 raise NetFormatError(f"{path.name} is cut short: {room} bytes")
+            self._read_bytes += entry.size
+            if self._read_bytes > LARGEST:
+                raise NetFormatError(f"its variables have more than {LARGEST >> 20} MB, no net for faces does")
+            charge(parts=1 + entry.size // 1000)
             with path.open("rb") as file:
                 file.seek(entry.offset)
                 data: bytes = file.read(entry.size)
