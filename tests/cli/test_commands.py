@@ -331,6 +331,6 @@ def test_photos_that_disappear_midway_are_an_error(run: Run, portraits: Path, mo
         found[0].unlink()
         return found
 
-    monkeypatch.setattr("faceall.gallery.registration.naming.find_images", then_gone)
+    monkeypatch.setattr("faceall.gallery.naming.paths.find_images", then_gone)
     result = run("register", portraits, exit_code=1)
     assert "1 photo disappeared during the registration; is the drive still connected?" in result.stderr

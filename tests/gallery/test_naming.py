@@ -10,7 +10,7 @@ from stand_ins import Colour, ColourEmbedder, write_photo
 
 from faceall.errors import FaceallError, UnknownPersonError
 from faceall.gallery import Gallery, NamesFrom, find_candidates
-from faceall.gallery.registration.naming import looks_like_person, person_in_name, person_in_stem
+from faceall.gallery.naming import looks_like_person, person_in_name, person_in_stem
 
 RED, BLUE, GREEN = (250, 10, 10), (10, 10, 250), (10, 250, 10)
 

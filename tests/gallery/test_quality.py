@@ -11,7 +11,7 @@ from stand_ins import write_photo
 
 from faceall.analysis.quality import MIN_SHARPNESS, Note, cut, notes_on, sharpness, turn
 from faceall.gallery import Gallery
-from faceall.gallery.registration.near_duplicates import NEAR, print_of
+from faceall.gallery.records.near_duplicates import NEAR, print_of
 from faceall.images import read_image, write_image
 from faceall.types import Face, Image
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from stand_ins import one_face, write_photo
 
+from faceall.gallery.naming import Candidate
 from faceall.gallery.registration import scan as reading
-from faceall.gallery.registration.naming import Candidate
-from faceall.gallery.registration.scan import ScannedFile, Scanner
+from faceall.gallery.registration.scan import Scanner
+from faceall.gallery.registration.scanned_file import ScannedFile
 
 
 @pytest.fixture

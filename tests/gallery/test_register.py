@@ -17,7 +17,7 @@ from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_pho
 from faceall.errors import IndexMismatchError
 from faceall.gallery import Gallery, PhotoResult
 from faceall.gallery.registration.batch_analysis import BatchAnalyzer
-from faceall.gallery.registration.scan import ScannedFile
+from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.images import DecodedImage
 
 Opener = Callable[..., Gallery]

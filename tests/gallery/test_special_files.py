@@ -15,7 +15,7 @@ from faceall.gallery import Gallery
 _READ = """
 import sys
 from pathlib import Path
-from faceall.gallery.registration.naming import Candidate
+from faceall.gallery.naming import Candidate
 from faceall.gallery.registration.scan import read_file
 print(read_file(Candidate(Path(sys.argv[1]), None)).result.message)
 """

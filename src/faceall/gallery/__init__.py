@@ -3,6 +3,7 @@
 from faceall.analysis import Note
 from faceall.gallery.bundle.export import BundleExport
 from faceall.gallery.bundle.merge import BundleImport
+from faceall.gallery.drafts import open_to_fill
 from faceall.gallery.embedded.repair import Repair, repair_gallery
 from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.gallery import Gallery
@@ -10,6 +11,7 @@ from faceall.gallery.index import GalleryIndex
 from faceall.gallery.maintenance.migration import MigratedPhoto, Migration
 from faceall.gallery.maintenance.move import Move, move_gallery
 from faceall.gallery.metadata.tagging import TaggedPhoto
+from faceall.gallery.naming import Candidate, NamesFrom, find_candidates, person_in_name
 from faceall.gallery.opening import as_folder, default_folder, default_place, folder_of, holds_gallery
 from faceall.gallery.people.agreement import Agreement
 from faceall.gallery.people.clusters import Cluster, Clustering
@@ -34,9 +36,7 @@ from faceall.gallery.records import (
     StoredPhoto,
 )
 from faceall.gallery.registration.batch_analysis import Timings
-from faceall.gallery.registration.drafts import open_to_fill
 from faceall.gallery.registration.folder_names import FolderName
-from faceall.gallery.registration.naming import Candidate, NamesFrom, find_candidates, person_in_name
 from faceall.gallery.registration.options import RegistrationOptions
 from faceall.gallery.registration.registration import Registration
 from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, SearchResult

@@ -26,6 +26,13 @@ from faceall.gallery.decisions import set_target_fpir, target_fpir
 from faceall.gallery.explanation import explain_search
 from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.index import GalleryIndex
+from faceall.gallery.naming import (
+    Candidate,
+    NamesFrom,
+    checked_names_from,
+    find_candidates,
+    refuse_urls,
+)
 from faceall.gallery.opening import default_place, open_store
 from faceall.gallery.people.aliases import read_aliases
 from faceall.gallery.people.history import erase_expired
@@ -34,13 +41,6 @@ from faceall.gallery.people.people import GalleryPeople
 from faceall.gallery.people.removal import finish_removal
 from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import GalleryStatus, PhotoResult
-from faceall.gallery.registration.naming import (
-    Candidate,
-    NamesFrom,
-    checked_names_from,
-    find_candidates,
-    refuse_urls,
-)
 from faceall.gallery.registration.options import Progress, RegistrationOptions
 from faceall.gallery.registration.registration import Registration
 from faceall.gallery.registration.watching import watch_folders

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from faceall.errors import IndexFileError
 from faceall.gallery.bundle.archive import written_archive
-from faceall.gallery.bundle.checks import FlawError, check_vectors
-from faceall.gallery.bundle.corrections import CORRECTIONS, Corrections
 from faceall.gallery.bundle.reader import MOST_FACES
-from faceall.gallery.bundle.records import BundleFace, BundlePerson, Contents, list_json, manifest_json
 from faceall.gallery.people.names import find_person
+from faceall.gallery.records.bundles import BundleFace, BundlePerson, Contents, list_json, manifest_json
+from faceall.gallery.records.checks import FlawError, check_vectors
+from faceall.gallery.records.corrections import CORRECTIONS, Corrections
 from faceall.gallery.store import GallerySnapshot, Store
 from faceall.models import ModelFolder
 from faceall.version import __version__

@@ -18,10 +18,10 @@ import numpy as np
 from faceall.analysis.analyser import label_of
 from faceall.errors import IndexMismatchError
 from faceall.gallery.bundle.archive import Archive
-from faceall.gallery.bundle.corrections import Corrections
 from faceall.gallery.bundle.reader import BundleReader
-from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto
-from faceall.gallery.registration.naming import fitting_name
+from faceall.gallery.naming import fitting_name
+from faceall.gallery.records.bundles import BundleFace, BundlePerson, BundlePhoto
+from faceall.gallery.records.corrections import Corrections
 from faceall.gallery.store import Store
 from faceall.types import Float32Array
 

@@ -13,9 +13,9 @@ from PIL import Image as PillowImage
 
 from faceall.errors import IndexNewerError, ModelError
 from faceall.gallery.bundle.archive import Archive
-from faceall.gallery.bundle.checks import FlawError, check_vectors, expect, is_whole
-from faceall.gallery.bundle.corrections import CORRECTIONS, Corrections
-from faceall.gallery.bundle.records import FORMAT, KIND, BundleFace, BundlePerson, Contents
+from faceall.gallery.records.bundles import FORMAT, KIND, BundleFace, BundlePerson, Contents
+from faceall.gallery.records.checks import FlawError, check_vectors, expect, is_whole
+from faceall.gallery.records.corrections import CORRECTIONS, Corrections
 from faceall.models import Manifest, ModelFolder
 from faceall.types import Float32Array
 

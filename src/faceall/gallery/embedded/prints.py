@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall.gallery.embedded import rows
-from faceall.gallery.registration.near_duplicates import BYTES, NEAR, Print, distances_to
+from faceall.gallery.records.near_duplicates import BYTES, NEAR, Print, distances_to
 
 _GROWTH = 1024
 

@@ -17,7 +17,7 @@ from faceall.gallery.embedded import rows as gallery_rows
 from faceall.gallery.embedded import schema, stale_faces
 from faceall.gallery.embedded.health import UNPLACED, find_problems
 from faceall.gallery.embedded.removal import forget_faces
-from faceall.gallery.maintenance.migration import find_image
+from faceall.gallery.photo_files import find_image
 from faceall.gallery.records import GalleryStatistics
 from faceall.images import encode_jpeg, read_image
 from faceall.index import FaceIndex

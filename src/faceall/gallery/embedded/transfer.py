@@ -15,8 +15,8 @@ from faceall.errors import IndexFileError
 from faceall.gallery.embedded import rows
 from faceall.gallery.embedded.columns import MARK, path_of, points_of
 from faceall.gallery.embedded.removal import forget_photos
-from faceall.gallery.maintenance.transfer import FaceCopy, PersonCopy, PhotoCopy
 from faceall.gallery.records import SeenFile
+from faceall.gallery.store.transfer import FaceCopy, PersonCopy, PhotoCopy
 from faceall.index import FaceIndex
 from faceall.index.graph.graph_file import GRAPH
 from faceall.index.storage.connection import DATABASE

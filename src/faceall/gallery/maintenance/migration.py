@@ -10,7 +10,6 @@ old model.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from typing import Literal
 import numpy as np
 
 from faceall.analysis.analyser import THUMBNAIL, THUMBNAIL_MARGIN, Crops, FaceEmbedder, label_of
-from faceall.errors import ImageError, IndexFileError
+from faceall.errors import IndexFileError
+from faceall.gallery.photo_files import find_image
 from faceall.gallery.store import PhotoToEmbed, ReembeddingRecords, StaleFace
 from faceall.images import read_image
 from faceall.types import Face, Faces, Float32Array, Image
@@ -215,31 +215,6 @@ def faces_of(faces: Sequence[Face]) -> Faces:
         return Faces.empty()
     scores = np.array([face.score for face in faces], np.float32)
     return Faces(np.stack([face.box for face in faces]), scores, np.stack([face.landmarks for face in faces]))
-
-
-def find_image(digest: bytes, paths: Sequence[Path]) -> tuple[Path, Image | None, str | None]:
-    """Return the file that holds the photo with a SHA-256 and its pixels, or None and the reason."""
-    reason: str | None = "no file is known"
-    for path in paths:
-        image, reason = _read(path, digest)
-        if image is not None:
-            return path, image, None
-    return (paths[0] if paths else Path()), None, reason
-
-
-def _read(path: Path, digest: bytes) -> tuple[Image | None, str | None]:
-    """Return the image in a file if it has a SHA-256, else None and the reason."""
-    try:
-        content = path.read_bytes()
-        if hashlib.sha256(content).digest() != digest:
-            return None, "the file holds another photo now"
-        return read_image(content), None
-    except (FileNotFoundError, NotADirectoryError):
-        return None, "the file is gone"
-    except OSError as error:
-        return None, f"the file cannot be read ({error.strerror})"
-    except ImageError as error:
-        return None, str(error)
 
 
 def in_thumbnail(face: Faces) -> Faces:

@@ -10,9 +10,9 @@ from threading import Event
 
 from faceall.errors import FaceallError, IndexFileError
 from faceall.gallery.addresses import is_address
-from faceall.gallery.maintenance.transfer import Summing, Sums, fingerprint_of
 from faceall.gallery.opening import open_store
 from faceall.gallery.store import Store
+from faceall.gallery.store.transfer import Summing, Sums, fingerprint_of
 
 Progress = Callable[[int, int], None]
 

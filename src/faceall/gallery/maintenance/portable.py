@@ -23,12 +23,12 @@ import numpy as np
 from faceall.analysis.analyser import THUMBNAIL
 from faceall.errors import IndexDamagedError, IndexFileError, IndexNewerError
 from faceall.files import new_folder
-from faceall.gallery.bundle.checks import FlawError, expect, is_whole
 from faceall.gallery.bundle.export import BundleExport, read_gallery
 from faceall.gallery.bundle.merge import Incoming
 from faceall.gallery.bundle.reader import LARGEST_THUMBNAIL, is_small_jpeg
-from faceall.gallery.bundle.records import BundleFace, BundlePerson, BundlePhoto, as_json, list_json
 from faceall.gallery.identifiers import derived_id
+from faceall.gallery.records.bundles import BundleFace, BundlePerson, BundlePhoto, as_json, list_json
+from faceall.gallery.records.checks import FlawError, expect, is_whole
 from faceall.gallery.store import Store
 from faceall.images import encode_jpeg
 from faceall.index.portable.vectors import ForeignVectors, load_array, read_foreign

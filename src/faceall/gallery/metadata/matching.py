@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from faceall.gallery.metadata.regions import Region, overlap
+from faceall.gallery.naming import fitting_name
 from faceall.gallery.records import StoredFace, StoredPhoto
-from faceall.gallery.registration.naming import fitting_name
 from faceall.gallery.store import Store
 
 LEAST_OVERLAP = 0.2

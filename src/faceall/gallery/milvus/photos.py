@@ -16,7 +16,7 @@ from faceall.gallery.milvus.identity import condition_begins, file_key, ids_of_p
 from faceall.gallery.milvus.layout import FACES
 from faceall.gallery.milvus.work import Work, listed
 from faceall.gallery.records import Analysis, KnownPhoto, Page, PendingFace, Removal, SeenFile, StoredPhoto
-from faceall.gallery.registration.near_duplicates import NEAR, Print, bits_apart
+from faceall.gallery.records.near_duplicates import NEAR, Print, bits_apart
 from faceall.types import Float32Array
 
 if TYPE_CHECKING:

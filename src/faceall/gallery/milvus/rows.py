@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from faceall.gallery.maintenance.transfer import PhotoCopy
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import quoted, unquoted
 from faceall.gallery.records import Analysis, SeenFile, StoredFace
+from faceall.gallery.store.transfer import PhotoCopy
 from faceall.images import reader_version
 from faceall.types import Face, Float32Array
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faceall.gallery.maintenance.transfer import FaceCopy, PersonCopy, PhotoCopy
 from faceall.gallery.milvus import rows
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import file_key, ids_of_photo, quoted, unquoted
 from faceall.gallery.milvus.layout import COLLECTIONS, FACES, PHOTOS
 from faceall.gallery.milvus.stale_faces import KEPT, STALE, STALE_TABLE, notes_of
 from faceall.gallery.milvus.work import Work, listed
+from faceall.gallery.store.transfer import FaceCopy, PersonCopy, PhotoCopy
 
 if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore

@@ -6,11 +6,11 @@ from typing import Any
 
 from faceall.errors import ArgumentError, UndoError, UnknownPersonError
 from faceall.gallery.browse import check_page
+from faceall.gallery.naming import tidy_name
 from faceall.gallery.people.aliases import forget_aliases
 from faceall.gallery.people.names import find_person, suggest_names
 from faceall.gallery.people.recording import author, recording
 from faceall.gallery.records import BinEntry, Change, Page, Removal
-from faceall.gallery.registration.naming import tidy_name
 from faceall.gallery.store import Store
 
 BIN_DAYS = 30

@@ -8,7 +8,7 @@ from faceall.analysis.analyser import make_thumbnail
 from faceall.errors import ArgumentError, UnknownFaceError
 from faceall.gallery.browse import stored_photo
 from faceall.gallery.context import Context
-from faceall.gallery.maintenance.migration import find_image
+from faceall.gallery.photo_files import find_image
 from faceall.gallery.records import Analysis, StoredPhoto
 from faceall.images import crop
 from faceall.types import Faces, Float32Array, Image

@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Iterable
 
 from faceall.errors import FaceallError, NameTakenError, UnknownFaceError, UnknownPersonError
+from faceall.gallery.naming import MAX_NAME_LENGTH, is_control, tidy_name
 from faceall.gallery.people.aliases import add_alias
 from faceall.gallery.people.recording import recording
-from faceall.gallery.registration.naming import MAX_NAME_LENGTH, is_control, tidy_name
 from faceall.gallery.store import Store
 
 _SUGGESTIONS = 3

@@ -9,6 +9,7 @@ from faceall.errors import FaceallError, ModelNotFoundError
 from faceall.gallery.browse import check_page
 from faceall.gallery.context import Context
 from faceall.gallery.decisions import prior_of
+from faceall.gallery.naming import tidy_name
 from faceall.gallery.people.clusters import (
     DEFAULT_LIMIT,
     THRESHOLD_SHARE,
@@ -39,7 +40,6 @@ from faceall.gallery.people.names import (
 from faceall.gallery.people.removal import finish_removal, remove_person
 from faceall.gallery.people.suggestions import Suggestion, answer, suggest
 from faceall.gallery.records import BinEntry, Change, Page, Person, PersonDetails, Removal, Said
-from faceall.gallery.registration.naming import tidy_name
 from faceall.gallery.thresholds import NamedVectors, read_named_vectors
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from faceall.analysis import Analyser, Note, make_thumbnail, notes_on, primary_face
 from faceall.gallery.records import Analysis
-from faceall.gallery.registration.near_duplicates import print_of
-from faceall.gallery.registration.scan import ScannedFile
+from faceall.gallery.records.near_duplicates import print_of
+from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.images import Reduction, decode_image
 from faceall.types import Faces, Image
 

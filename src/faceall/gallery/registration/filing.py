@@ -11,15 +11,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from faceall.analysis.quality import Note
 from faceall.gallery.records import Analysis, FileInfo, KnownPhoto, PhotoResult, PhotoStatus, SeenFile, Unusable
+from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.store import Store
 from faceall.types import Float32Array
-
-if TYPE_CHECKING:
-    from faceall.gallery.registration.scan import ScannedFile
 
 
 def unchanged_photo(store: Store, path: Path, size: int, mtime: int) -> KnownPhoto | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from faceall.errors import FaceallError, MissingDependencyError
-from faceall.gallery.registration.naming import Candidate
+from faceall.gallery.naming import Candidate
 from faceall.gallery.registration.worker_task import Answer, Make, WorkerSetup, analyse_files
 from faceall.gallery.registration.workers import Team, TeamWorkers
 from faceall.processes import WorkerLostError

@@ -17,6 +17,7 @@ from threading import Event
 
 from faceall.gallery.context import Context
 from faceall.gallery.metadata.matching import name_faces
+from faceall.gallery.naming import Candidate, names_two_people
 from faceall.gallery.records import FileInfo, PhotoResult
 from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches
 from faceall.gallery.registration.filing import (
@@ -27,9 +28,9 @@ from faceall.gallery.registration.filing import (
     restore_stale_faces,
 )
 from faceall.gallery.registration.folder_names import FolderName, FolderNames
-from faceall.gallery.registration.naming import Candidate, names_two_people
 from faceall.gallery.registration.options import RegistrationOptions
-from faceall.gallery.registration.scan import ScannedFile, Scanner
+from faceall.gallery.registration.scan import Scanner
+from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.registration.workers import Workers
 from faceall.types import Faces
 

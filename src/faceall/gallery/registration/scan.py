@@ -9,78 +9,23 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 
 from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError
 from faceall.files import open_regular
-from faceall.gallery.metadata.regions import Region
 from faceall.gallery.metadata.sources import named_regions
-from faceall.gallery.records import Analysis, FileInfo, KnownPhoto, PhotoResult, PhotoState
+from faceall.gallery.naming import Candidate
+from faceall.gallery.records import FileInfo, KnownPhoto, PhotoResult, PhotoState
 from faceall.gallery.registration.filing import known_photo, named_by_path, unchanged_photo
-from faceall.gallery.registration.naming import Candidate
+from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.store import Store
 from faceall.images import Reduction, decode_image
-from faceall.images.metadata import Metadata, read_metadata
-from faceall.types import Image
+from faceall.images.metadata import read_metadata
 
 MAX_FILE_SIZE = 1 << 30  # bytes
 _AHEAD = 32  # files
 _AHEAD_BYTES = 256 << 20  # of decoded pixels, estimated
 _MISSING = (errno.ENOENT, errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ENODEV, errno.ENXIO)  # as of a lost mount
 _EXPANSION = 16  # decoded bytes per byte of file, as for typical JPEGs
-
-
-@dataclass(eq=False)
-class ScannedFile:
-    """One file on its way through a registration.
-
-    Attributes
-    ----------
-    candidate : Candidate
-        Its path and person.
-    result : PhotoResult or None
-        Set as soon as nothing more is to be done.
-    info : FileInfo or None
-        Its size, time and hash, once it was read.
-    known : bool
-        Its content was in the gallery when it was read, so it was not decoded.
-    state, message : PhotoState, str or None
-        Whether it could be decoded, and if not, why.
-    image : (H, W, 3) uint8 or None
-        Its pixels, until they were analysed.
-    content : bytes or None
-        The file, if its pixels were reduced, until it was analysed.
-    size : (width, height) or None
-        Of the photo, upright; the pixels may be reduced.
-    truncated : bool
-        The end of the file is missing.
-    analysis : Analysis or None
-        The faces on it.
-    metadata : Metadata
-        What the metadata of the file say.
-    regions : tuple of Region
-        The named faces in them, relative to the upright image, if these are wanted.
-    stale : tuple of int
-        The ids of its stale faces, if the analysis is about these.
-    pending : int
-        How many faces of the analysis have no vector yet.
-    """
-
-    candidate: Candidate
-    result: PhotoResult | None = None
-    info: FileInfo | None = None
-    known: bool = False
-    state: PhotoState = "ok"
-    message: str | None = None
-    image: Image | None = None
-    content: bytes | None = None
-    size: tuple[int, int] | None = None
-    truncated: bool = False
-    analysis: Analysis | None = None
-    metadata: Metadata = field(default_factory=Metadata)
-    regions: tuple[Region, ...] = ()
-    stale: tuple[int, ...] = ()
-    pending: int = 0
 
 
 class Scanner:

@@ -10,22 +10,26 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from faceall.errors import FaceallError
+from faceall.gallery.naming import NamesFrom
 from faceall.gallery.records import PhotoResult
-
-if TYPE_CHECKING:
-    from faceall.gallery.gallery import Gallery
-    from faceall.gallery.registration.naming import NamesFrom
 
 _DEBOUNCE = 1600  # milliseconds within which changes are handled together
 _CHECK = 1000  # milliseconds between looks at `stop`
 _QUIET = frozenset(("unchanged", "duplicate", "no-face", "unreadable", "too-large"))
 
 
+class Registers(Protocol):
+    """A gallery that photos can be registered in."""
+
+    def iter_register(self, paths: Path, /, *, names_from: NamesFrom, stop: Event | None) -> Iterator[PhotoResult]:
+        """Register photos."""
+
+
 def watch_folders(
-    gallery: Gallery,
+    gallery: Registers,
     folders: Sequence[Path],
     *,
     names_from: NamesFrom = "auto",
@@ -71,7 +75,7 @@ def watch_folders(
 
 
 def _pass(
-    gallery: Gallery, roots: Iterable[Path], seen: dict[Path, dict[Path, str]], names_from: NamesFrom, stop: Event
+    gallery: Registers, roots: Iterable[Path], seen: dict[Path, dict[Path, str]], names_from: NamesFrom, stop: Event
 ) -> Iterator[PhotoResult]:
     """Register some folders; yield what is new or different since the last pass."""
     for root in roots:

@@ -10,9 +10,10 @@ from typing import TypeAlias
 
 from faceall.analysis import Analyser, FaceDetector, FaceEmbedder, label_of
 from faceall.errors import FaceallError, ModelNotFoundError
+from faceall.gallery.naming import Candidate
 from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches
-from faceall.gallery.registration.naming import Candidate
-from faceall.gallery.registration.scan import ScannedFile, read_file
+from faceall.gallery.registration.scan import read_file
+from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.version import __version__
 
 Answer: TypeAlias = list[ScannedFile] | FaceallError

@@ -16,9 +16,9 @@ from typing import Protocol, TypeAlias
 
 from faceall.analysis import Analyser
 from faceall.errors import FaceallError
+from faceall.gallery.naming import Candidate
 from faceall.gallery.records import PhotoResult
-from faceall.gallery.registration.naming import Candidate
-from faceall.gallery.registration.scan import ScannedFile
+from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.registration.worker_task import Answer, Make, WorkerSetup, setup_for
 from faceall.processes import WorkerLostError
 

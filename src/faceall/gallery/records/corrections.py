@@ -8,8 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from faceall.gallery.bundle.checks import TIME, expect, matching, text
-from faceall.gallery.bundle.records import UUID, as_json
+from faceall.gallery.records.bundles import UUID, as_json
+from faceall.gallery.records.checks import TIME, expect, matching, text
 
 CORRECTIONS = "corrections.json"
 """The entry; a bundle without judgements and history has none."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from faceall.gallery.bundle.checks import expect, is_whole, matching, numbers, text, times
+from faceall.gallery.records.checks import expect, is_whole, matching, numbers, text, times
 from faceall.models import ModelFolder
 from faceall.types import Float32Array
 

@@ -1,235 +1,26 @@
-"""Records of a gallery: photos, faces, people and results, the same for every backend."""
+"""Photos and files as they are stored, and what analysing and registering them found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
 from faceall.analysis.quality import Note
-from faceall.gallery.registration.near_duplicates import Print
+from faceall.gallery.records.faces import StoredFace
+from faceall.gallery.records.near_duplicates import Print
 from faceall.images import reader_version
-from faceall.index.maintenance.receipt import Receipt
-from faceall.index.maintenance.verification import Statistics
-from faceall.types import Face, Faces, Float32Array
-
-Item = TypeVar("Item")
-
-Said = Literal["yes", "no", "skip"]
-"""An answer to a suggestion."""
+from faceall.types import Faces, Float32Array
 
 Unusable = Literal["unreadable", "too-large"]
+
 PhotoState = Literal["ok", Unusable]
+
 PhotoStatus = Literal[
     "added", "changed", "unchanged", "moved", "removed", "duplicate", "refiled", "back", "refused", "no-face", Unusable
 ]
-
-
-@dataclass(frozen=True)
-class Person:
-    """A person or a cluster.
-
-    Attributes
-    ----------
-    name : str
-        The name; of a cluster, for example "unnamed 12".
-    faces, photos : int
-        Number of their faces, and of photos that show them.
-    named : bool
-        False for a cluster without a name.
-    id : int
-        The row; it stays the same when the person is renamed.
-    cover : int or None
-        The face that represents them: a primary face if possible, and a large one.
-    """
-
-    name: str
-    faces: int
-    photos: int
-    named: bool = True
-    id: int = field(default=0, compare=False)
-    cover: int | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class PersonDetails:
-    """What is noted of a person besides the name.
-
-    Attributes
-    ----------
-    hidden : bool
-        Not listed and not suggested.
-    cover : int or None
-        The face that represents them, None for the best one.
-    note : str or None
-        A text.
-    born : str or None
-        The date of birth, YYYY-MM-DD.
-    """
-
-    hidden: bool = False
-    cover: int | None = None
-    note: str | None = None
-    born: str | None = None
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change of people in the journal.
-
-    Attributes
-    ----------
-    id : int
-        Its number.
-    kind : str
-        Such as "rename", "merge", "discard" or "undo".
-    made : str
-        When, in UTC: 2026-01-31T12:00:00Z.
-    author : str
-        Who made it.
-    details : dict
-        Names and numbers, depending on the kind.
-    undone : int or None
-        The change that undid it.
-    undoable : bool
-        False for a change that came with a bundle.
-    """
-
-    id: int
-    kind: str
-    made: str
-    author: str
-    details: dict[str, Any]
-    undone: int | None = None
-    undoable: bool = True
-
-
-@dataclass(frozen=True)
-class BinEntry:
-    """A deleted person in the bin: the change that deleted them, their name, when, and how many faces."""
-
-    change: int
-    person: str
-    deleted: str
-    faces: int
-
-
-@dataclass(frozen=True)
-class StoredFace:
-    """A face of the gallery.
-
-    Attributes
-    ----------
-    face_id : int
-        Its id.
-    person : str or None
-        The person's name; None if unassigned.
-    path : Path
-        A file with its photo, as last seen.
-    box : tuple of float
-        x0, y0, x1, y1 in pixels.
-    score : float
-        Confidence of the detector, 0 to 1.
-    photo_id, person_id : int, int or None
-        Ids of its photo and person.
-    named : bool
-        False if the person is a cluster without a name.
-    primary : bool
-        Whether it is the primary face of its photo.
-    landmarks : tuple of (x, y)
-        Left eye, right eye, nose, left and right corner of the mouth, in pixels.
-    hidden : bool
-        Whether a user has hidden it.
-    """
-
-    face_id: int
-    person: str | None
-    path: Path
-    box: tuple[float, float, float, float]
-    score: float
-    photo_id: int = 0
-    person_id: int | None = None
-    named: bool = True
-    primary: bool = False
-    landmarks: tuple[tuple[float, float], ...] = ()
-    hidden: bool = False
-
-    def as_face(self) -> Face:
-        """Return the face as it was detected."""
-        return Face(np.array(self.box, np.float32), self.score, np.array(self.landmarks, np.float32))
-
-
-@dataclass(frozen=True)
-class GalleryStatus:
-    """The content of a gallery in numbers.
-
-    Attributes
-    ----------
-    folder : Path or str
-        Its folder, or the address of a gallery in Milvus.
-    faces, people, photos, files : int
-        Several files may contain the same photo.
-    unnamed : int
-        Number of unassigned faces.
-    without_face, unreadable, too_large : int
-        Number of photos of that kind.
-    vanished : int
-        Number of files that no longer exist; their faces are kept.
-    model : str or None
-        The embedder; None before the first face.
-    dimension : int or None
-        Length of a vector.
-    size : int
-        Bytes on the disk; 0 on a server, which does not report it.
-    """
-
-    folder: Path | str
-    faces: int
-    people: int
-    photos: int
-    files: int
-    unnamed: int
-    without_face: int
-    unreadable: int
-    too_large: int
-    vanished: int
-    model: str | None
-    dimension: int | None
-    size: int
-
-
-@dataclass(frozen=True)
-class GalleryStatistics:
-    """Statistics of a gallery and its index.
-
-    Attributes
-    ----------
-    index : Statistics
-        The index and its graph.
-    faces, people, photos : int
-        How many there are.
-    stale : int
-        Number of faces without a vector of the current model.
-    thumbnails : int
-        Bytes of all thumbnails.
-    """
-
-    index: Statistics
-    faces: int
-    people: int
-    photos: int
-    stale: int
-    thumbnails: int
-
-
-@dataclass(frozen=True)
-class Page(Generic[Item]):
-    """A part of a list, and the length of the whole list."""
-
-    items: tuple[Item, ...]
-    total: int
 
 
 @dataclass(frozen=True)
@@ -414,36 +205,6 @@ class KnownPhoto:
 
 
 @dataclass(frozen=True)
-class Removal:
-    """The result of a removal.
-
-    Attributes
-    ----------
-    faces : tuple of int
-        The ids of the removed faces.
-    photos : tuple of int
-        The ids of the removed photos: those without other faces.
-    paths : tuple of Path
-        The files of these photos. They are not deleted, except uploads, which belong to the gallery.
-    stale : int
-        Number of stale faces that were removed too.
-    receipt : Receipt or None
-        What remains on the disk; None before the check, and for backends that cannot check.
-    """
-
-    faces: tuple[int, ...]
-    photos: tuple[int, ...]
-    paths: tuple[Path, ...]
-    stale: int = 0
-    receipt: Receipt | None = field(default=None, compare=False)
-
-    @property
-    def count(self) -> int:
-        """Number of removed faces, stale ones included."""
-        return len(self.faces) + self.stale
-
-
-@dataclass(frozen=True)
 class SeenFile:
     """A file that contained a photo when it was last seen.
 
@@ -464,11 +225,3 @@ class SeenFile:
     mtime: int
     person: str
     displaced: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class PendingFace:
-    """A stale face of a photo: its id, and where it is on the photo."""
-
-    id: int
-    face: Face

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,37 +16,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from faceall.errors import FaceallError, ImageError
-from faceall.gallery.registration.words import COLLECTION_WORDS, EVENT_WORDS, PROGRAM_WORDS
+from faceall.gallery.naming.form import fitting_name
+from faceall.gallery.naming.guessing import can_be_name, looks_like_person, person_in_stem
 from faceall.images import find_images
 
 NamesFrom: TypeAlias = Literal["auto", "folders", "files", "xmp", "none"]
 """Where the names of people come from."""
 
-MAX_NAME_LENGTH = 200
-"""The largest number of characters in a person's name."""
-
-_MAX_WORDS = 5  # in the name of a person's folder
-
-_DATE = re.compile(
-    r"(?<!\d)(?:19|20)\d\d(?!\d)"  # 2024
-    r"|(?<!\d)(?:19|20)\d{6}(?!\d)"  # 20240115
-    r"|(?<!\d)\d{1,2}[.\-]\d{1,2}[.\-]\d{2,4}(?!\d)"  # 15.1.2024
-)
-_JOINED = re.compile(r"\s+(?:and|und|et|og|och|en|with|mit)\s+|\s*[&+＆＋]\s*|\s+[和与與]\s+", re.IGNORECASE)
 _URL = re.compile(r"(?:https?|ftp|file|s3|data):/", re.IGNORECASE)  # one slash: pathlib removes the second
-_DCF_FOLDER = re.compile(r"\d{3}[A-Z0-9_]{5}")  # 100APPLE, 101_PANA (the DCF standard of cameras)
-_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
-_HASH = re.compile(r"(?=.*\d)[0-9a-f]{8,}", re.IGNORECASE)
-
-# What follows a name in a file: copies, edits, dates, times, counters. Removed from the end until nothing changes.
-_ENDINGS = tuple(re.compile(rf"[\s_.\-~]*(?:{ending})$", re.IGNORECASE) for ending in (
-    r"[(\[]?(?:copy|kopie|copie|copia|kopia|副本|コピー)(?:[\s_]*(?:of|von|de)?)[\s_]*[(\[]?\d*[)\]]*",
-    r"edit|edited|bearbeitet|modified|retouch(?:ed)?|hdr|bw|collage|animation|effects|portrait|mp|burst|cover|\d+x\d+",
-    r"(?:at|um|à)?[\s_]*\d{1,2}[.\-_:h]\d{2}(?:[.\-_:m]\d{2}s?)?(?:[\s_]*[ap]m)?",
-    r"(?:19|20)\d\d(?:[\s_.\-]?\d\d){0,2}",
-    r"\d{1,2}[.\-_]\d{1,2}[.\-_](?:\d{4}|\d\d)",
-    r"[(\[]?\d+[)\]]?",
-))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -147,7 +123,7 @@ def _candidate(path: Path, root: Path, names_from: NamesFrom, known: frozenset[s
         return Candidate(path, person_in_stem(path.stem))
     if names_from in ("none", "xmp"):
         return Candidate(path, None, xmp=names_from == "xmp")
-    looks_right = _says_something if names_from == "folders" else looks_like_person
+    looks_right = can_be_name if names_from == "folders" else looks_like_person
     for folder in _folders(path, root):
         name = fitting_name(folder.name)
         if name in known or looks_right(name):
@@ -183,78 +159,3 @@ def _with_alias(candidate: Candidate, known: frozenset[str], aliases: Mapping[st
     if person == candidate.person:
         return candidate
     return replace(candidate, person=person, folder=candidate.folder if person else None)
-
-
-def person_in_name(name: str) -> str | None:
-    """Return the person that the name of an uploaded file suggests, with the folders in it; None if it suggests none.
-
-    `Ada/1.jpg` and `ada_2.jpg` suggest a person, `IMG_0042.jpg` and `1.jpg` do not.
-    """
-    *folders, file = [fitting_name(part) for part in re.split(r"[/\\]", name) if part.strip()] or [""]
-    named = next(filter(looks_like_person, reversed(folders)), None)
-    return named or person_in_stem(os.path.splitext(file)[0])
-
-
-def person_in_stem(stem: str) -> str | None:
-    """Return the person that a file's stem names, without dates, counters, copies and edits; None for none."""
-    name = fitting_name(stem)
-    if _UUID.search(name) or _HASH.fullmatch(name):
-        return None
-    before = None
-    while before != name:
-        before = name
-        for ending in _ENDINGS:
-            name = ending.sub("", name)
-    name = name.strip(" _.-~")
-    return name if _says_something(name) and not re.search(r"\d", name) else None
-
-
-def looks_like_person(name: str) -> bool:
-    """Return whether a folder's name looks like that of one person: no date, no camera, no program, no event."""
-    words = _words(name)
-    looks_right = _says_something(name) and len(name.split()) <= _MAX_WORDS and not words & EVENT_WORDS
-    return looks_right and not _JOINED.search(name)
-
-
-def names_two_people(name: str) -> bool:
-    """Return whether a folder's name joins the names of two people: "Ada and Bob", "Ada + Bob", "Ada & Bob"."""
-    parts = _JOINED.split(name)
-    return len(parts) > 1 and all(map(looks_like_person, parts))
-
-
-def _says_something(name: str) -> bool:
-    """Return whether a name can be a person's: letters, no date, not of a camera or a program."""
-    words = _words(name)
-    return (
-        bool(words)
-        and (sum(map(str.isalnum, name)) >= 2 or not name.isascii())
-        and not words & PROGRAM_WORDS
-        and not words <= COLLECTION_WORDS
-        and not _DATE.search(name)
-        and not _DCF_FOLDER.fullmatch(name)
-        and not _UUID.search(name)
-        and not _HASH.fullmatch(name)
-    )
-
-
-def _words(name: str) -> frozenset[str]:
-    """Return the words of a name in lower case, those in camel case as a whole and in parts: WhatsAppImage."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return frozenset(re.findall(r"[^\W\d_]+", f"{name} {spaced}".casefold()))
-
-
-def fitting_name(name: str) -> str:
-    """Make a valid name: without line breaks and control characters, not too long."""
-    one_line = "".join(" " if is_control(letter) else letter for letter in tidy_name(name))
-    return tidy_name(one_line[:MAX_NAME_LENGTH])
-
-
-def is_control(letter: str) -> bool:
-    """Return whether a character cannot be in a name: it ends a line or controls a terminal."""
-    return unicodedata.category(letter) in ("Cc", "Zl", "Zp")
-
-
-def tidy_name(name: str) -> str:
-    """Normalise a name: composed accents (NFC), no white space around it, question marks for undecodable bytes."""
-    readable = name.encode("utf-8", "replace").decode("utf-8")
-    return unicodedata.normalize("NFC", readable).strip()

@@ -1,0 +1,28 @@
+"""Names of people: their form, and those that paths suggest."""
+
+from faceall.gallery.naming.form import MAX_NAME_LENGTH, fitting_name, is_control, tidy_name
+from faceall.gallery.naming.guessing import (
+    can_be_name,
+    looks_like_person,
+    names_two_people,
+    person_in_name,
+    person_in_stem,
+)
+from faceall.gallery.naming.paths import Candidate, NamesFrom, checked_names_from, find_candidates, refuse_urls
+
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "Candidate",
+    "NamesFrom",
+    "can_be_name",
+    "checked_names_from",
+    "find_candidates",
+    "fitting_name",
+    "is_control",
+    "looks_like_person",
+    "names_two_people",
+    "person_in_name",
+    "person_in_stem",
+    "refuse_urls",
+    "tidy_name",
+]
