@@ -44,6 +44,7 @@ def test_all_commands_are_there() -> None:
         "cluster",
         "tag",
         "export-faces",
+        "video",
         "watch",
         "gallery",
         "index",

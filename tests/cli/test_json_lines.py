@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_runs import Run
 from test_help import LEAVES
+
+from faceall.types import Image
+
+sys.path.append(str(Path(__file__).parents[1] / "video"))
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema")
 referencing = pytest.importorskip("referencing", reason="needs jsonschema")
@@ -93,6 +98,18 @@ def test_commands_on_a_gallery(validated, portraits: Path, tmp_path: Path) -> No
         ("remove", portraits / "wall.png"),
     ):
         validated(*command)
+
+
+def test_commands_on_videos(validated, portraits: Path, astronaut: Image, tmp_path: Path) -> None:
+    """video, with and without registering."""
+    from videos import write_video
+
+    validated("register", portraits, "--names-from", "folders")
+    video = write_video(tmp_path / "clip.mp4", [astronaut] * 8)
+    (found,) = validated("video", video)
+    assert (found["from"], found["to"], found["person"]) == (0.0, 0.5, None)  # the tiny model has no threshold
+    validated("video", video, "--register", "--thumbnails", tmp_path / "faces")
+    assert (tmp_path / "faces" / "clip-contact-sheet.jpg").is_file()
 
 
 def test_commands_on_models(validated, tmp_path: Path) -> None:

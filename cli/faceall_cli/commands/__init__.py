@@ -12,6 +12,7 @@ from faceall_cli.commands.gallery import (
     photos,
     search,
     tag,
+    video,
     watch,
 )
 from faceall_cli.commands.models import calibrate, convert, evaluate, models
@@ -21,6 +22,7 @@ COMMANDS = (
     photos.register,
     watch.watch,
     search.search,
+    video.video,
     faces.detect,
     faces.embed,
     faces.compare,

@@ -26,6 +26,7 @@ from faceall.gallery.records import (
     Change,
     GalleryStatistics,
     GalleryStatus,
+    Moment,
     Page,
     Person,
     PersonDetails,
@@ -41,9 +42,11 @@ from faceall.gallery.registration.options import RegistrationOptions
 from faceall.gallery.registration.registration import Registration
 from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, SearchResult
 from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors
+from faceall.gallery.videos import Appearance, VideoResult
 
 __all__ = [
     "Agreement",
+    "Appearance",
     "BinEntry",
     "BundleExport",
     "BundleImport",
@@ -65,6 +68,7 @@ __all__ = [
     "MigratedPhoto",
     "Migration",
     "MixedPerson",
+    "Moment",
     "Move",
     "NamedVectors",
     "NamesFrom",
@@ -86,6 +90,7 @@ __all__ = [
     "Suggestion",
     "TaggedPhoto",
     "Timings",
+    "VideoResult",
     "act_as",
     "acting_as",
     "as_folder",

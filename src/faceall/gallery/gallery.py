@@ -47,10 +47,19 @@ from faceall.gallery.registration.watching import watch_folders
 from faceall.gallery.registration.workers import Workers
 from faceall.gallery.search import PersonResult, Query, SearchResult, match_faces, match_people
 from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibration, write_calibration
+from faceall.gallery.videos import (
+    Appearance,
+    VideoResult,
+    identify_tracks,
+    known_video,
+    register_tracks,
+    registered_appearances,
+)
 from faceall.images import as_image
 from faceall.index import FaceIndex
 from faceall.models import Manifest
 from faceall.types import Image, Results
+from faceall.video import EVERY, VideoProgress, track_faces
 
 _DETECTOR = "detector"  # the setting that names the gallery's detector; absent for MTCNN
 
@@ -369,6 +378,90 @@ class Gallery:
             for candidate in candidates
         ]
         return Registration(self._context, tidy, RegistrationOptions(refile=refile))
+
+    # -- videos -----------------------------------------------------------------------------------------------------
+
+    def search_video(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: float = EVERY,
+        min_face: float | None = None,
+        progress: VideoProgress | None = None,
+    ) -> list[Appearance]:
+        """Find who appears in a video and when.
+
+        Parameters
+        ----------
+        path : path-like
+            A video, in a format and codec that OpenCV's decoder knows.
+        every : float, default 0.5
+            Seconds between two frames that are searched; the first frame of each scene is searched too.
+        min_face : float, optional
+            Side in pixels of the smallest face; by default 32, or a thirtieth of the shorter side of a frame.
+        progress : callable, optional
+            Called with the time of the present frame and the duration in seconds, None if unknown.
+
+        Returns
+        -------
+        list of Appearance
+            Every face, followed from its first to its last frame, in order of time.
+
+        Raises
+        ------
+        UnreadableImageError
+            The video cannot be read.
+        IndexMismatchError
+            The gallery has vectors of another model.
+        """
+        video = Path(os.path.abspath(path))
+        self._context.require_same_model()
+        tracks = track_faces(video, every=every, min_face=min_face, analyser=self._analyser, progress=progress)
+        return identify_tracks(self._context, video, list(tracks))
+
+    def register_video(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        new_people: bool = False,
+        every: float = EVERY,
+        min_face: float | None = None,
+        progress: VideoProgress | None = None,
+    ) -> VideoResult:
+        """Register the faces of a video: the best view of each, with the times at which it is seen.
+
+        Faces that match a person of the gallery join that person; the others are stored without a person, and
+        `people.cluster` makes no new people of them.
+
+        Parameters
+        ----------
+        path : path-like
+            A video.
+        new_people : bool, default False
+            Make people of the faces that match no one: one without a name per group of similar faces.
+        every, min_face, progress
+            As for `search_video`.
+
+        Returns
+        -------
+        VideoResult
+            The status is "unchanged" for a video that is registered already; it is not searched again.
+
+        Raises
+        ------
+        UnreadableImageError
+            The video cannot be read; nothing is stored.
+        IndexMismatchError
+            The gallery has vectors of another model.
+        """
+        video = Path(os.path.abspath(path))
+        info, known = known_video(self._context, video)
+        if known is not None:
+            return VideoResult(known, tuple(registered_appearances(self._store, video, info.digest)))
+        self._context.require_same_model()
+        tracks = track_faces(video, every=every, min_face=min_face, analyser=self._analyser, progress=progress)
+        limit = self.people.cluster_threshold if new_people else None
+        return register_tracks(self._context, info, list(tracks), limit=limit)
 
     # -- search -----------------------------------------------------------------------------------------------------
 

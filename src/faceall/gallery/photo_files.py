@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from faceall.errors import ImageError
+from faceall.files import open_regular
 from faceall.images import read_image
 from faceall.types import Image
+
+_BLOCK = 1 << 20  # bytes
 
 
 def find_image(digest: bytes, paths: Sequence[Path]) -> tuple[Path, Image | None, str | None]:
@@ -34,3 +37,38 @@ def _read(path: Path, digest: bytes) -> tuple[Image | None, str | None]:
         return None, f"the file cannot be read ({error.strerror})"
     except ImageError as error:
         return None, str(error)
+
+
+def digest_of(path: Path) -> bytes:
+    """Return the SHA-256 of a file of any size.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.digest()
+
+
+def find_file(digest: bytes, paths: Sequence[Path]) -> tuple[Path, str | None]:
+    """Return the file with a SHA-256, or the first path and the reason why there is none."""
+    reason: str | None = "no file is known"
+    for path in paths:
+        reason = _difference(path, digest)
+        if reason is None:
+            return path, None
+    return (paths[0] if paths else Path()), reason
+
+
+def _difference(path: Path, digest: bytes) -> str | None:
+    """Return why a file is not the one with a SHA-256; None if it is."""
+    try:
+        return None if digest_of(path) == digest else "the file has other content now"
+    except FileNotFoundError:
+        return "the file is gone"
+    except OSError as error:
+        return f"the file cannot be read ({error.strerror})"

@@ -61,6 +61,7 @@ class Serializer:
             "person": person_of(face.person_id, face.person, face.named),
             "photo": self.photo_of(face.photo_id, face.path),
             "primary": face.primary,
+            "seconds": None if face.moment is None else round(face.moment.seconds, 3),
             **geometry(face.box, face.landmarks, face.score),
         }
 
@@ -74,8 +75,9 @@ class Serializer:
             "smallest_face": None if photo.smallest_face is None else round(photo.smallest_face, 1),
             "taken": photo.taken,
             "camera": photo.camera,
+            "source": photo.source,
             "faces": [self.face(face) for face in photo.faces],
-            "available": self.file_of(photo) is not None,
+            "available": photo.source == "photo" and self.file_of(photo) is not None,
         }
 
     def photo_of(self, photo_id: int, path: Path) -> Json:

@@ -12,7 +12,7 @@ import numpy as np
 from faceall.errors import IndexDamagedError
 from faceall.gallery.embedded import removal, rows
 from faceall.gallery.embedded.columns import path_of, points_of
-from faceall.gallery.records import Page, Removal, StoredFace
+from faceall.gallery.records import Moment, Page, Removal, StoredFace
 from faceall.gallery.store import Near
 from faceall.index import FaceIndex
 from faceall.types import Float32Array, Int64Array, Matches
@@ -21,8 +21,9 @@ _FACE = (
     "SELECT faces.key, people.name, (SELECT path FROM files WHERE files.photo = faces.photo ORDER BY id LIMIT 1),"
     " x0, y0, x1, y1, score, faces.photo, faces.person,"
     " EXISTS (SELECT 1 FROM clusters WHERE clusters.person = faces.person), is_primary, landmarks,"
-    " (SELECT id FROM face_ids WHERE face_ids.face = faces.key) IN (SELECT face FROM hidden_faces)"
-    " FROM faces LEFT JOIN people ON people.id = faces.person"
+    " (SELECT id FROM face_ids WHERE face_ids.face = faces.key) IN (SELECT face FROM hidden_faces),"
+    " moments.seconds, moments.first, moments.last"
+    " FROM faces LEFT JOIN people ON people.id = faces.person LEFT JOIN moments ON moments.face = faces.key"
 )
 
 _HIDDEN = "SELECT f.face FROM hidden_faces h JOIN face_ids f ON f.id = h.face"
@@ -178,6 +179,11 @@ class EmbeddedFaces:
         with self._index.reading() as connection:
             return iter(connection.execute("SELECT key, photo, person FROM faces ORDER BY key").fetchall())
 
+    def of_videos(self) -> frozenset[int]:
+        """Return the faces that were found in videos."""
+        with self._index.reading() as connection:
+            return frozenset(row[0] for row in connection.execute("SELECT face FROM moments"))
+
 
 def select_faces(connection: sqlite3.Connection, rest: str, values: Sequence[object] = ()) -> list[StoredFace]:
     """Return the faces that the rest of a statement after FROM selects."""
@@ -199,7 +205,7 @@ def _stored(row: Sequence[Any]) -> StoredFace:
 
 
 def _as_face(row: Sequence[Any]) -> StoredFace:
-    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, primary, landmarks, hidden = row
+    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, primary, landmarks, hidden, *times = row
     return StoredFace(
         key,
         person,
@@ -212,4 +218,5 @@ def _as_face(row: Sequence[Any]) -> StoredFace:
         bool(primary),
         points_of(landmarks),
         bool(hidden),
+        None if times[0] is None else Moment(*times),
     )

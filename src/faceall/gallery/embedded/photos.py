@@ -115,6 +115,7 @@ class EmbeddedPhotos:
                 who, jpeg = owner if primary else None, analysis.thumbnails[number]
                 row = rows.FaceRow(key, photo, who, primary, box, face.score, marks_of(face), jpeg)
                 rows.insert_face(connection, row)
+                rows.put_moment(connection, key, analysis.moments[number] if analysis.moments else None)
 
     def lookalike(self, photo: int, analysis: Analysis) -> int | None:
         """Store the difference hash of a new photo; return a near duplicate of it, None if there is none."""

@@ -53,11 +53,13 @@ class EmbeddedReembedding:
 
     def _photo(self, connection: sqlite3.Connection, photo: int) -> PhotoToEmbed:
         found = connection.execute(
-            f"SELECT key, x0, y0, x1, y1, score, landmarks {_LEFT} AND photo = ? ORDER BY key", (photo,)
+            "SELECT key, x0, y0, x1, y1, score, landmarks, (SELECT seconds FROM moments WHERE face = key)"
+            f" {_LEFT} AND photo = ? ORDER BY key",
+            (photo,),
         ).fetchall()
-        faces = faces_in([row[1:] for row in found])
+        faces = faces_in([row[1:7] for row in found])
         (digest,) = connection.execute("SELECT hash FROM photos WHERE id = ?", (photo,)).fetchone()
-        listed = tuple(FaceToEmbed(row[0], face) for row, face in zip(found, faces, strict=True))
+        listed = tuple(FaceToEmbed(row[0], face, row[7]) for row, face in zip(found, faces, strict=True))
         return PhotoToEmbed(photo, digest, rows.paths_of(connection, photo), listed)
 
     def thumbnail(self, key: int) -> bytes | None:
@@ -112,7 +114,9 @@ class EmbeddedReembedding:
             (digest,) = connection.execute("SELECT hash FROM photos WHERE id = ?", (photo,)).fetchone()
             paths = rows.paths_of(connection, photo)
         faces = faces_in([one.place for one in found])
-        listed = (StaleFace(one.id, face, one.model, one.vector) for one, face in zip(found, faces, strict=True))
+        listed = (
+            StaleFace(one.id, face, one.model, one.vector, one.seconds) for one, face in zip(found, faces, strict=True)
+        )
         return StalePhoto(digest, paths, tuple(listed))
 
     def restore(self, stale: Sequence[int], vectors: Float32Array) -> int:

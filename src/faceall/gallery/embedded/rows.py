@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceall.gallery.embedded.columns import path_of
+from faceall.gallery.records import Moment
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,15 @@ def shot_of(connection: sqlite3.Connection, photo: int) -> tuple[float | None, s
     """Return the smallest face, the time and the camera of a photo; None for what is not known."""
     row = connection.execute("SELECT smallest_face, taken, camera FROM shots WHERE photo = ?", (photo,)).fetchone()
     return (None, None, None) if row is None else (row[0], row[1], row[2])
+
+
+def put_moment(connection: sqlite3.Connection, face: int, moment: Moment | None) -> None:
+    """Store when a video shows a face; nothing for a face of a photo."""
+    if moment is not None:
+        connection.execute(
+            "INSERT OR REPLACE INTO moments (face, seconds, first, last) VALUES (?, ?, ?, ?)",
+            (face, moment.seconds, moment.first, moment.last),
+        )
 
 
 def insert_file(connection: sqlite3.Connection, path: bytes, photo: int, *, size: int, mtime: int, person: str) -> int:

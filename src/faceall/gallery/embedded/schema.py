@@ -236,7 +236,38 @@ _SHOTS = Migration(
     _show_shots,
 )
 
-MIGRATIONS = (_FIRST, _SECOND, _THIRD, _SHOTS)
+
+def _show_moments(connection: sqlite3.Connection) -> None:
+    """Show a gallery without faces of videos as one with an empty table of them."""
+    if not columns_of(connection, "moments"):
+        connection.execute("CREATE TABLE temp.moments (face, seconds, first, last)")
+
+
+def _forget_moments(table: str, column: str) -> str:
+    """Return a trigger that forgets the moment of a face that is nowhere any more."""
+    others = " AND ".join(
+        f"NOT EXISTS (SELECT 1 FROM {name} WHERE {key} = old.{column})"
+        for name, key in (("faces", "key"), ("stale_faces", "face"), ("bin_faces", "face"))
+    )
+    return (
+        f"CREATE TRIGGER IF NOT EXISTS moments_{table} AFTER DELETE ON {table} BEGIN"
+        f" DELETE FROM moments WHERE face = old.{column} AND {others}; END"
+    )
+
+
+_MOMENTS = Migration(
+    (
+        # faces of videos: the time of the best frame, and of the first and the last one that show the face, in seconds
+        "CREATE TABLE IF NOT EXISTS moments (face INTEGER PRIMARY KEY, seconds REAL NOT NULL, first REAL NOT NULL,"
+        " last REAL NOT NULL)",
+        _forget_moments("faces", "key"),
+        _forget_moments("stale_faces", "face"),
+        _forget_moments("bin_faces", "face"),
+    ),
+    _show_moments,
+)
+
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _SHOTS, _MOMENTS)
 SCHEMA = len(MIGRATIONS)
 """The current format."""
 
@@ -360,7 +391,9 @@ def _recognised_version(connection: sqlite3.Connection) -> int:
         return 1
     if not columns_of(connection, "changes"):
         return 2
-    return SCHEMA if columns_of(connection, "shots") else 3
+    if not columns_of(connection, "shots"):
+        return 3
+    return SCHEMA if columns_of(connection, "moments") else 4
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:

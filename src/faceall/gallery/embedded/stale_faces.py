@@ -24,12 +24,13 @@ _COLUMNS = "photo, person, is_primary, x0, y0, x1, y1, score, landmarks"
 
 @dataclass(frozen=True, eq=False)
 class StaleRow:
-    """A stale face: its row, its old model and vector, and x0 y0 x1 y1 score landmarks."""
+    """A stale face: its row, its old model and vector, x0 y0 x1 y1 score landmarks, and when a video shows it."""
 
     id: int
     model: str
     vector: Float32Array
     place: tuple[object, ...]
+    seconds: float | None = None
 
 
 def count(connection: sqlite3.Connection) -> int:
@@ -50,10 +51,14 @@ def photos(connection: sqlite3.Connection) -> list[int]:
 def on_photo(connection: sqlite3.Connection, photo: int) -> list[StaleRow]:
     """Return the stale faces of a photo."""
     found = connection.execute(
-        "SELECT id, model, vector, x0, y0, x1, y1, score, landmarks FROM stale_faces WHERE photo = ? ORDER BY id",
+        "SELECT id, model, vector, (SELECT seconds FROM moments m WHERE m.face = stale_faces.face),"
+        " x0, y0, x1, y1, score, landmarks FROM stale_faces WHERE photo = ? ORDER BY id",
         (photo,),
     )
-    return [StaleRow(row[0], row[1], np.frombuffer(row[2], "<f4").astype(np.float32), tuple(row[3:])) for row in found]
+    return [
+        StaleRow(row[0], row[1], np.frombuffer(row[2], "<f4").astype(np.float32), tuple(row[4:]), row[3])
+        for row in found
+    ]
 
 
 def on_photo_with(connection: sqlite3.Connection, digest: bytes) -> list[StaleRow]:

@@ -15,7 +15,7 @@ from faceall.errors import IndexFileError
 from faceall.gallery.embedded import rows
 from faceall.gallery.embedded.columns import MARK, path_of, points_of
 from faceall.gallery.embedded.removal import forget_photos
-from faceall.gallery.records import SeenFile
+from faceall.gallery.records import Moment, SeenFile
 from faceall.gallery.store.transfer import FaceCopy, PersonCopy, PhotoCopy
 from faceall.index import FaceIndex
 from faceall.index.graph.graph_file import GRAPH
@@ -92,6 +92,7 @@ class EmbeddedTransfer:
             marks = np.array(face.landmarks, "<f4").tobytes()
             copy = rows.FaceRow(face.key, row, face.person, face.primary, face.box, face.score, marks, face.jpeg)
             rows.insert_face(connection, copy)
+            rows.put_moment(connection, face.key, face.moment)
         if photo.print is not None:
             rows.put_print(connection, row, photo.print)
 
@@ -211,8 +212,9 @@ def _photo(connection: sqlite3.Connection, digest: bytes) -> PhotoCopy | None:
     files = connection.execute("SELECT path, size, mtime, person FROM files WHERE photo = ? ORDER BY id", (photo,))
     seen = tuple(SeenFile(path_of(path), size, time, who, path.startswith(MARK)) for path, size, time, who in files)
     faces = connection.execute(
-        "SELECT faces.key, person, is_primary, x0, y0, x1, y1, score, landmarks, vector, jpeg FROM faces"
-        " JOIN vectors ON vectors.key = faces.key LEFT JOIN thumbnails ON face = faces.key WHERE photo = ?"
+        "SELECT faces.key, person, is_primary, x0, y0, x1, y1, score, landmarks, vector, jpeg, seconds, first,"
+        " last FROM faces JOIN vectors ON vectors.key = faces.key LEFT JOIN thumbnails t ON t.face = faces.key"
+        " LEFT JOIN moments m ON m.face = faces.key WHERE photo = ?"
         " ORDER BY faces.key",
         (photo,),
     )
@@ -223,10 +225,11 @@ def _photo(connection: sqlite3.Connection, digest: bytes) -> PhotoCopy | None:
 
 
 def _face(row: Sequence[Any]) -> FaceCopy:
-    key, person, primary, x0, y0, x1, y1, score, landmarks, vector, jpeg = row
+    key, person, primary, x0, y0, x1, y1, score, landmarks, vector, jpeg, *times = row
     points = tuple(number for point in points_of(landmarks) for number in point)
     numbers = np.frombuffer(vector, "<f4").astype(np.float32)
-    return FaceCopy(key, person, bool(primary), (x0, y0, x1, y1), score, points, numbers, bytes(jpeg or b""))
+    moment = None if times[0] is None else Moment(*times)
+    return FaceCopy(key, person, bool(primary), (x0, y0, x1, y1), score, points, numbers, bytes(jpeg or b""), moment)
 
 
 def _as_json(value: Any) -> Any:

@@ -20,11 +20,12 @@ from typing import Literal
 import numpy as np
 
 from faceall.analysis.analyser import THUMBNAIL, THUMBNAIL_MARGIN, Crops, FaceEmbedder, label_of
-from faceall.errors import IndexFileError
-from faceall.gallery.photo_files import find_image
-from faceall.gallery.store import PhotoToEmbed, ReembeddingRecords, StaleFace
+from faceall.errors import ImageError, IndexFileError
+from faceall.gallery.photo_files import find_file, find_image
+from faceall.gallery.store import FaceToEmbed, PhotoToEmbed, ReembeddingRecords, StaleFace, StalePhoto
 from faceall.images import read_image
-from faceall.types import Face, Faces, Float32Array, Image
+from faceall.types import Face, Faces, Float32Array
+from faceall.video import read_frame
 
 MigrationStatus = Literal["embedded", "thumbnail", "stale", "back"]
 Progress = Callable[[int, int], None]
@@ -145,10 +146,41 @@ class Migration(Iterator[MigratedPhoto]):
     def _crop(self, photo: PhotoToEmbed) -> _Found:
         """Crop the faces of a photo, from the image or from their thumbnails."""
         keys = tuple(face.key for face in photo.faces)
+        if any(face.seconds is not None for face in photo.faces):
+            return self._crop_from_video(photo)
         path, image, reason = find_image(photo.digest, photo.paths)
         if image is not None:
             crops = self._embedder.crop(image, faces_of([one.face for one in photo.faces]))
             return _Found(MigratedPhoto(path, "embedded", len(keys)), keys, crops)
+        return self._without_photo(photo, path, reason)
+
+    def _crop_from_video(self, photo: PhotoToEmbed) -> _Found:
+        """Crop the faces of a video from their frames."""
+        path, crops, reason = self._crops_in_video(photo.digest, photo.paths, photo.faces)
+        if crops is None:
+            return self._without_photo(photo, path, reason)
+        keys = tuple(face.key for face in photo.faces)
+        return _Found(MigratedPhoto(path, "embedded", len(keys)), keys, crops)
+
+    def _crops_in_video(
+        self, digest: bytes, paths: Sequence[Path], faces: Sequence[FaceToEmbed | StaleFace]
+    ) -> tuple[Path, Crops | None, str | None]:
+        """Return the file of a video and the crops of its faces, or None and the reason."""
+        path, reason = find_file(digest, paths)
+        if reason is not None:
+            return path, None, reason
+        try:
+            frames = (read_frame(path, face.seconds or 0.0) for face in faces)
+            crops = [
+                self._embedder.crop(frame, faces_of([face.face])) for frame, face in zip(frames, faces, strict=True)
+            ]
+        except ImageError as error:
+            return path, None, error.reason
+        return path, np.concatenate(crops), None
+
+    def _without_photo(self, photo: PhotoToEmbed, path: Path, reason: str | None) -> _Found:
+        """Crop the faces of a photo that cannot be read from their thumbnails, if that is wanted."""
+        keys = tuple(face.key for face in photo.faces)
         if self._thumbnails:
             crops = np.concatenate([self._crop_thumbnail(one.key, faces_of([one.face])) for one in photo.faces])
             return _Found(MigratedPhoto(path, "thumbnail", len(keys), reason), keys, crops)
@@ -192,8 +224,8 @@ class Migration(Iterator[MigratedPhoto]):
             if self._stop.is_set():
                 return
             found = self._records.stale(photo)
-            path, image, _ = find_image(found.digest, found.paths)
-            vectors = self._old_vectors(found.faces) if image is None else self._embed(image, found.faces)
+            path, crops = self._crops_of_stale(found)
+            vectors = self._old_vectors(found.faces) if crops is None else self._embedder.embed_crops(crops)
             if vectors is not None:
                 count = self._records.restore([one.id for one in found.faces], vectors)
                 if count:
@@ -205,8 +237,13 @@ class Migration(Iterator[MigratedPhoto]):
             return None
         return np.stack([one.vector for one in stale])
 
-    def _embed(self, image: Image, stale: Sequence[StaleFace]) -> Float32Array:
-        return self._embedder.embed_crops(self._embedder.crop(image, faces_of([one.face for one in stale])))
+    def _crops_of_stale(self, found: StalePhoto) -> tuple[Path, Crops | None]:
+        """Return the file of a photo or video with stale faces, and their crops; None if it cannot be read."""
+        if any(one.seconds is not None for one in found.faces):
+            return self._crops_in_video(found.digest, found.paths, found.faces)[:2]
+        path, image, _ = find_image(found.digest, found.paths)
+        faces = faces_of([one.face for one in found.faces])
+        return path, None if image is None else self._embedder.crop(image, faces)
 
 
 def faces_of(faces: Sequence[Face]) -> Faces:

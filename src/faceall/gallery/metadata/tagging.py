@@ -71,7 +71,9 @@ def tag_photos(store: Store, *, below: Sequence[Path] = (), write: bool = True) 
 
 
 def _tag(photo: StoredPhoto, path: Path, *, write: bool) -> TaggedPhoto | None:
-    """Write one sidecar; None for a photo without named faces."""
+    """Write one sidecar; None for a photo without named faces, and for a video."""
+    if photo.source == "video":
+        return None  # a region has no time
     named = [(face.person, relative_box(face, photo)) for face in photo.faces if face.person and face.named]
     if not named:
         return None

@@ -195,6 +195,12 @@ class MilvusFaces:
         places = ((row["id"], row["photo"], row["person"] or None) for row in found if row["id"] not in stray)
         return iter(sorted(places))
 
+    def of_videos(self) -> frozenset[int]:
+        """Return the keys of the faces that were found in videos."""
+        condition = f'record["{rows.SOURCE}"] == "video"'
+        found = self._store.view().photos.where(condition, lambda row: row["record"].get(rows.SOURCE) == "video")
+        return frozenset(key for row in found for key in listed(row))
+
     # -- changes ----------------------------------------------------------------------------------------------------
 
     def file(self, keys: Sequence[int], person: int | None) -> None:

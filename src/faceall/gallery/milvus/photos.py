@@ -191,7 +191,8 @@ class MilvusPhotos:
             for number, (key, face) in enumerate(zip(keys, analysis.faces, strict=True)):
                 primary = number == analysis.primary
                 vector = analysis.vectors[number]
-                work.faces.put(rows.face_row(key, photo, owner if primary else None, face, vector, primary=primary))
+                who, moment = owner if primary else None, analysis.moments[number] if analysis.moments else None
+                work.faces.put(rows.face_row(key, photo, who, face, vector, primary=primary, moment=moment))
                 work.thumbnails.put(rows.thumbnail_row(key, analysis.thumbnails[number]))
             primary_key = None if analysis.primary is None else keys[analysis.primary]
             work.photos.put(rows.with_faces(work.photos.get([photo])[photo], keys, primary_key))

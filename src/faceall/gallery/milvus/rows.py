@@ -12,7 +12,7 @@ import numpy as np
 
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import quoted, unquoted
-from faceall.gallery.records import Analysis, SeenFile, StoredFace
+from faceall.gallery.records import Analysis, Moment, SeenFile, StoredFace
 from faceall.gallery.store.transfer import PhotoCopy
 from faceall.images import reader_version
 from faceall.types import Face, Float32Array
@@ -22,6 +22,12 @@ UNASSIGNED = 0
 
 PRIMARY = "chief"
 """Stored key: the primary face in a photo's record; whether a face is primary in a face's record."""
+
+MOMENT = "moment"
+"""Key in the record of a face of a video: the seconds of its frame, and of the first and the last one."""
+
+SOURCE = "source"
+"""Key in the record of a video, where it is "video"; a photo has none."""
 
 HAS_STALE = "aside"
 """Stored key in a photo's record: whether the photo has stale faces."""
@@ -38,6 +44,7 @@ def photo_row(photo: int, digest: bytes, analysis: Analysis) -> Row:
         "files": [],
         "faces": [],
         PRIMARY: None,
+        **({SOURCE: "video"} if analysis.moments else {}),
         "print": None if analysis.print is None else analysis.print.tobytes().hex(),
     }
     return {"id": photo, "hash": digest.hex(), "state": analysis.state, "displaced": False, "record": record}
@@ -101,9 +108,30 @@ def path_of(text: str) -> Path:
     return Path(os.fsdecode(unquote_to_bytes(text)))
 
 
-def face_row(key: int, photo: int, person: int | None, face: Face, vector: Float32Array, *, primary: bool) -> Row:
+def moment_record(moment: Moment | None) -> dict[str, Any]:
+    """Return when a video shows a face, for its record; nothing for a face of a photo."""
+    return {} if moment is None else {MOMENT: [moment.seconds, moment.first, moment.last]}
+
+
+def moment_of(record: Mapping[str, Any]) -> Moment | None:
+    """Return when a video shows the face of a record; None for a face of a photo."""
+    times = record.get(MOMENT)
+    return None if times is None else Moment(*times)
+
+
+def face_row(
+    key: int,
+    photo: int,
+    person: int | None,
+    face: Face,
+    vector: Float32Array,
+    *,
+    primary: bool,
+    moment: Moment | None = None,
+) -> Row:
     """Make the row of a face with its vector."""
-    record = {
+    record: dict[str, Any] = {
+        **moment_record(moment),
         "box": [float(number) for number in face.box],
         "score": float(face.score),
         "landmarks": [float(number) for number in face.landmarks.reshape(-1)],
@@ -129,6 +157,7 @@ def stored_face(row: Row, photo: Row | None, people: Mapping[int, Row]) -> Store
         named=person is None or not person["cluster"],
         primary=record[PRIMARY],
         landmarks=tuple(zip(marks[::2], marks[1::2], strict=True)),
+        moment=moment_of(record),
     )
 
 

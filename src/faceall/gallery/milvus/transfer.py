@@ -77,6 +77,7 @@ class MilvusTransfer:
             "faces": [face.key for face in photo.faces],
             rows.PRIMARY: next((face.key for face in photo.faces if face.primary), None),
             "print": None if photo.print is None else photo.print.hex(),
+            **({rows.SOURCE: "video"} if any(face.moment for face in photo.faces) else {}),
             rows.HAS_STALE: bool(before and before["record"].get(rows.HAS_STALE)),
         }
         row: Row = {"id": id_, "hash": photo.digest.hex(), "state": photo.state, "displaced": False, "record": record}
@@ -170,11 +171,13 @@ def _face(row: Row, thumbnail: Row | None) -> FaceCopy:
         tuple(record["landmarks"]),
         np.asarray(row[FACES.vector], np.float32),
         b"" if thumbnail is None else rows.jpeg_of(thumbnail),
+        rows.moment_of(record),
     )
 
 
 def _face_row(face: FaceCopy, photo: int) -> Row:
     record = {
+        **rows.moment_record(face.moment),
         "box": list(face.box),
         "score": face.score,
         "landmarks": list(face.landmarks),

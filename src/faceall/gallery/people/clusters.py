@@ -94,6 +94,7 @@ class _Participants:
     photos: list[int]
     owners: list[int | None]
     refused: dict[int, set[int]]
+    of_videos: frozenset[int]
 
 
 def cluster_faces(store: Store, *, limit: float, known: bool) -> Clustering:
@@ -120,6 +121,8 @@ def cluster_faces(store: Store, *, limit: float, known: bool) -> Clustering:
     loose = [key for key, owner in zip(participants.keys, participants.owners, strict=True) if owner is None]
     vectors = store.faces.vectors(participants.keys)
     poor = _poor_rows(store, rows, loose)
+    founds_none = poor.copy()
+    founds_none[[rows[key] for key in participants.of_videos if key in rows]] = True
     groups = group_faces(
         vectors,
         _without_poor(_edges(store, rows, vectors, loose), poor, CLOSE * limit),
@@ -128,7 +131,7 @@ def cluster_faces(store: Store, *, limit: float, known: bool) -> Clustering:
         refused=participants.refused,
         limit=limit,
     )
-    founded = [part for group in groups for part in _founded(group, poor)]
+    founded = [part for group in groups for part in _founded(group, founds_none)]
     return Clustering(*_store_groups(store, participants, founded), limit)
 
 
@@ -151,9 +154,9 @@ def _without_poor(
     return pairs[keep], distances[keep]
 
 
-def _founded(group: Group, poor: npt.NDArray[np.bool_]) -> list[Group]:
-    """Take a new group apart if it has fewer than two good faces: poor faces found no people."""
-    if group.owner is not None or len(group.members) < 2 or (~poor[group.members]).sum() > 1:
+def _founded(group: Group, founds_none: npt.NDArray[np.bool_]) -> list[Group]:
+    """Take a new group apart if it has fewer than two good faces: poor faces and those of videos found no people."""
+    if group.owner is not None or len(group.members) < 2 or (~founds_none[group.members]).sum() > 1:
         return [group]
     return [replace(group, members=[row]) for row in group.members]
 
@@ -168,7 +171,10 @@ def _read_participants(store: Store, *, known: bool) -> _Participants:
     ]
     numbers = {row[0]: number for number, row in enumerate(rows)}
     refused = {numbers[face]: people for face, people in store.people.refusals().items() if face in numbers}
-    return _Participants([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], refused)
+    of_videos = store.faces.of_videos()
+    keys, owners = [row[0] for row in rows], [row[2] for row in rows]
+    photos = [-key if key in of_videos else photo for key, photo, _ in rows]  # a video may show a person often
+    return _Participants(keys, photos, owners, refused, of_videos)
 
 
 def _edges(

@@ -62,6 +62,8 @@ def _read(context: Context, photo_id: int) -> tuple[StoredPhoto, Image]:
     """Return a photo and its pixels; its file must be unchanged."""
     context.require_same_model()
     photo = stored_photo(context.store, photo_id)
+    if photo.source == "video":
+        raise UnknownFaceError(f"photo {photo_id} is a video; faceall video --register finds its faces")
     digest = context.store.photos.digest(photo_id)
     _, image, reason = find_image(digest, photo.paths)
     if image is None:

@@ -164,13 +164,14 @@ def _read_nodes(store: Store) -> _Nodes:
     """Read the vectors of all people and faces that are not hidden, the largest groups first."""
     hidden, hidden_faces = store.people.hidden(), store.faces.hidden()
     groups: dict[tuple[str, int], tuple[list[int], set[int]]] = {}
+    of_videos = store.faces.of_videos()
     for key, photo, person in store.faces.places():
         if person in hidden or key in hidden_faces:
             continue
         node = ("f", key) if person is None else ("p", person)
         members = groups.setdefault(node, ([], set()))
         members[0].append(key)
-        members[1].add(photo)
+        members[1].add(-key if key in of_videos else photo)  # a video may show a person often
     nodes = sorted(groups, key=lambda node: (-len(groups[node][0]), node))[:MOST]
     sums = [store.faces.vectors(groups[node][0]).sum(axis=0) for node in nodes]
     counts = np.array([len(groups[node][0]) for node in nodes], np.float64)

@@ -1,6 +1,6 @@
 """Records of a gallery: photos, faces, people and results, the same for every backend."""
 
-from faceall.gallery.records.faces import PendingFace, StoredFace
+from faceall.gallery.records.faces import Moment, PendingFace, StoredFace
 from faceall.gallery.records.people import BinEntry, Change, Person, PersonDetails, Said
 from faceall.gallery.records.photos import (
     Analysis,
@@ -23,6 +23,7 @@ __all__ = [
     "GalleryStatistics",
     "GalleryStatus",
     "KnownPhoto",
+    "Moment",
     "Page",
     "PendingFace",
     "Person",

@@ -11,6 +11,23 @@ from faceall.types import Face
 
 
 @dataclass(frozen=True)
+class Moment:
+    """When a video shows a face, in seconds from its start.
+
+    Attributes
+    ----------
+    seconds : float
+        The frame in which the face was cut out.
+    first, last : float
+        The first and the last frame that show it.
+    """
+
+    seconds: float
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
 class StoredFace:
     """A face of the gallery.
 
@@ -36,6 +53,8 @@ class StoredFace:
         Left eye, right eye, nose, left and right corner of the mouth, in pixels.
     hidden : bool
         Whether a user has hidden it.
+    moment : Moment or None
+        When the video shows it; None for a photo. Then `path` is a video, and the box is on the frame.
     """
 
     face_id: int
@@ -49,6 +68,7 @@ class StoredFace:
     primary: bool = False
     landmarks: tuple[tuple[float, float], ...] = ()
     hidden: bool = False
+    moment: Moment | None = None
 
     def as_face(self) -> Face:
         """Return the face as it was detected."""

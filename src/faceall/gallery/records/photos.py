@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from faceall.analysis.quality import Note
-from faceall.gallery.records.faces import StoredFace
+from faceall.gallery.records.faces import Moment, StoredFace
 from faceall.gallery.records.near_duplicates import Print
 from faceall.images import reader_version
 from faceall.types import Faces, Float32Array
@@ -53,6 +53,11 @@ class StoredPhoto:
     smallest_face: float | None = None
     taken: str | None = None
     camera: str | None = None
+
+    @property
+    def source(self) -> Literal["photo", "video"]:
+        """Whether the faces were found on a photo or in a video."""
+        return "video" if any(face.moment is not None for face in self.faces) else "photo"
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,8 @@ class Analysis:
         When the photo was taken, as the camera noted it: 2024-05-01T12:00:00, without a time zone.
     camera : str or None
         Its maker and model.
+    moments : tuple of Moment
+        Of a video: one per face, whose box is on its own frame.
     """
 
     state: PhotoState = "ok"
@@ -144,6 +151,7 @@ class Analysis:
     smallest_face: float | None = None
     taken: str | None = None
     camera: str | None = None
+    moments: tuple[Moment, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -99,3 +99,6 @@ class FaceRecords(Protocol):
 
     def places(self) -> Iterator[tuple[int, int, int | None]]:
         """Yield key, photo and person of every face, ordered by key."""
+
+    def of_videos(self) -> frozenset[int]:
+        """Return the keys of the faces that were found in videos, which include stale ones."""

@@ -12,10 +12,11 @@ from faceall.types import Face, Float32Array
 
 @dataclass(frozen=True)
 class FaceToEmbed:
-    """A face without a vector of the new model: its key, and where it is on its photo."""
+    """A face without a vector of the new model: its key, where it is on its photo, and when in a video."""
 
     key: int
     face: Face
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,13 @@ class PhotoToEmbed:
 
 @dataclass(frozen=True, eq=False)
 class StaleFace:
-    """A stale face: its row, where it is on its photo, and the model and vector (dimension,) that it had."""
+    """A stale face: its row, where it is on its photo (or when in a video), and its former model and vector."""
 
     id: int
     face: Face
     model: str
     vector: Float32Array
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, Protocol
 
-from faceall.gallery.records import PhotoState, SeenFile
+from faceall.gallery.records import Moment, PhotoState, SeenFile
 from faceall.types import Float32Array
 
 
@@ -28,6 +28,7 @@ class FaceCopy:
     landmarks: tuple[float, ...]
     vector: Float32Array
     jpeg: bytes
+    moment: Moment | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +177,7 @@ def records_of(photo: PhotoCopy, names: dict[int, str] | None) -> bytes:
             list(face.box),
             face.score,
             list(face.landmarks),
+            *(() if face.moment is None else astuple(face.moment)),
         ]
         for face in _by_key(photo)
     ]

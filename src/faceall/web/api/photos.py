@@ -79,6 +79,8 @@ def remove_photo(photo_id: int) -> Json:
 
 def _content(photo: StoredPhoto) -> bytes:
     """Read the photo's file, which must have the content that was registered."""
+    if photo.source == "video":
+        raise refused("this is a video, which is not shown; use the thumbnails of its faces", 404)
     path = services().serializer.file_of(photo)
     max_bytes = services().options.max_file_bytes
     try:

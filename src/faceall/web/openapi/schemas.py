@@ -66,7 +66,14 @@ SCHEMAS: dict[str, Schema] = {
     "PhotoName": record(id=ID, name=TEXT),
     "Person": record(**_PERSON_REF, faces=COUNT, photos=COUNT, cover=maybe(ID)),
     "People": record(people=many(ref("Person")), total=COUNT),
-    "Face": record(id=ID, person=maybe(ref("PersonName")), photo=ref("PhotoName"), primary=FLAG, **_GEOMETRY),
+    "Face": record(
+        id=ID,
+        person=maybe(ref("PersonName")),
+        photo=ref("PhotoName"),
+        primary=FLAG,
+        seconds=maybe({"type": "number", "description": "of a face of a video: the time of its frame"}),
+        **_GEOMETRY,
+    ),
     "Faces": record(faces=many(ref("Face")), total=COUNT),
     "Photo": record(
         id=ID,
@@ -76,6 +83,7 @@ SCHEMAS: dict[str, Schema] = {
         smallest_face=maybe({"type": "number", "description": "side of the smallest face that was searched for"}),
         taken=maybe({"type": "string", "description": "when it was taken, as the camera noted it, without time zone"}),
         camera=maybe(TEXT),
+        source={"type": "string", "enum": ["photo", "video"]},
         faces=many(ref("Face")),
         available={**FLAG, "description": "whether its file exists"},
     ),
