@@ -423,3 +423,18 @@ def test_a_failing_gallery_fails_each_image_and_keeps_no_upload(
     results = register(client, (image_file(1), "a.png"), (image_file(2), "b.png"))
     assert [result["error"]["code"] for result in results] == ["internal", "internal"]
     assert uploads_in(folder) == []
+
+
+def test_names_are_proposed_and_given(client: Any) -> None:
+    """Uploads with folders in their names propose a person; giving names assigns the faces; wrong bodies are 400."""
+    files = [sent(image_file(1), "Ada/1.png"), sent(image_file(2), "Ada/2.png")]
+    job = client.post("/api/v1/register?wait=true", data={"files": files, "unnamed": "true"}).json["job"]
+    photos = [result["photo"] for result in job["results"]]
+    (found,) = client.post("/api/v1/names/proposals", json={"photos": photos}).json["proposals"]
+    assert (found["name"], found["source"], found["person"], len(found["faces"])) == ("Ada", "Ada", True, 2)
+    given = client.post("/api/v1/names", json={"names": [{"name": "Adele", "faces": found["faces"]}]})
+    assert given.json == {"faces": 2}
+    assert [person["name"] for person in client.get("/api/v1/people").json["people"]] == ["Adele"]
+    assert client.get("/api/v1/jobs").json == {"running": 0, "waiting": 0}
+    for wrong in ([], [1], [{"name": "Ada"}], [{"name": 7, "faces": [1]}], [{"name": "Ada", "faces": [1], "x": 1}]):
+        assert client.post("/api/v1/names", json={"names": wrong}).status_code == 400

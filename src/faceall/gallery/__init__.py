@@ -39,6 +39,7 @@ from faceall.gallery.records import (
 from faceall.gallery.registration.batch_analysis import Timings
 from faceall.gallery.registration.folder_names import FolderName
 from faceall.gallery.registration.options import RegistrationOptions
+from faceall.gallery.registration.proposals import NameProposal
 from faceall.gallery.registration.registration import Registration
 from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, SearchResult
 from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors
@@ -70,6 +71,7 @@ __all__ = [
     "MixedPerson",
     "Moment",
     "Move",
+    "NameProposal",
     "NamedVectors",
     "NamesFrom",
     "Note",

@@ -17,6 +17,7 @@ from faceall.gallery.people.folders import write_folders
 from faceall.gallery.people.names import assign_face, find_person, unknown_face
 from faceall.gallery.people.removal import finish_removal, remove_faces
 from faceall.gallery.records import Page, Removal, StoredFace
+from faceall.gallery.registration.proposals import give_names
 
 FaceSort: TypeAlias = Literal["id", "size"]
 """An order of faces: by id, or the largest one first."""
@@ -159,6 +160,23 @@ class GalleryFaces:
             The name is empty, too long or has control characters.
         """
         assign_face(self._store, face_id, person)
+
+    def assign_many(self, names: Iterable[tuple[str, Iterable[int]]]) -> int:
+        """Assign faces to people, who are created if new, as one change; return how many faces.
+
+        Parameters
+        ----------
+        names : iterable of (str, iterable of int)
+            Names, and the faces of each.
+
+        Raises
+        ------
+        UnknownFaceError
+            One of the faces does not exist; nothing was changed.
+        FaceallError
+            A name is empty, too long or has control characters; or there is none.
+        """
+        return give_names(self._store, names)
 
     def unassign(self, face_ids: Iterable[int]) -> int:
         """Unassign faces; clustering will not assign them to the same people again.

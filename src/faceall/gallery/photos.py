@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from faceall.errors import UnknownFaceError
@@ -14,6 +14,7 @@ from faceall.gallery.people.missed_faces import add_drawn_face, find_missing_fac
 from faceall.gallery.people.photo_search import PhotoQuery, search_photos
 from faceall.gallery.people.removal import finish_removal, remove_photo, remove_photos_below
 from faceall.gallery.records import KnownPhoto, Page, Removal, StoredPhoto
+from faceall.gallery.registration.proposals import NameProposal, propose_names
 
 
 class GalleryPhotos:
@@ -154,6 +155,33 @@ class GalleryPhotos:
             The box is not on the photo, is tiny, or is on a known face.
         """
         return add_drawn_face(self._context, photo_id, box)
+
+    def propose_names(
+        self, photo_ids: Iterable[int], *, named: Callable[[Path], str] = os.fspath
+    ) -> list[NameProposal]:
+        """Propose names for photos from the names of their folders and files; nothing is changed.
+
+        Parameters
+        ----------
+        photo_ids : iterable of int
+            The photos; unknown ones are left out.
+        named : callable, optional
+            Returns the name of a file with its folders; by default its path.
+
+        Returns
+        -------
+        list of NameProposal
+            Those that look like people first, the largest first.
+
+        Raises
+        ------
+        UnknownFaceError
+            An id is out of range.
+        """
+        photos = self._store.photos.stored({checked_id(photo, "photo") for photo in photo_ids})
+        names = {photo.photo_id: named(photo.paths[0]) for photo in photos if photo.paths}
+        threshold = self._context.pair_threshold if photos else None
+        return propose_names(self._store, photos, names, None if threshold is None else threshold.distance)
 
     def remove(self, photo: int | str | os.PathLike[str]) -> Removal:
         """Remove a photo and all its faces permanently, or every photo below a folder.

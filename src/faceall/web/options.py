@@ -60,9 +60,9 @@ class ServerOptions:
     threads: int = 96
     max_concurrent: int = 64
     register_threads: int = 8
-    max_file_bytes: int = 20 << 20
+    max_file_bytes: int = 64 << 20
     max_request_bytes: int = 256 << 20
-    max_pixels: int = 60_000_000
+    max_pixels: int = 200_000_000
     max_files: int = 500
     max_urls: int = 100
     max_waiting: int = 2000

@@ -233,13 +233,23 @@ def results_of(browser: Browser) -> list[dict[str, Any]]:
 
 
 def register(browser: Browser, files: Sequence[Path], *, person: str = "") -> list[dict[str, Any]]:
-    """Register files through the page, from its opening to the last answer."""
+    """Register files through the page, from its opening to the last answer; keep the names that are proposed."""
     browser.go("/")
     if person:
         browser.one("#person").send_keys(person)
     browser.choose("#files", files)
-    browser.visible("#see-people")
+    finish_registration(browser)
     return results_of(browser)
+
+
+def finish_registration(browser: Browser, *, names: bool = True) -> list[str]:
+    """Wait for the end of a registration and answer the question for names; return the proposed ones."""
+    browser.visible("#see-people, #name-question")
+    proposed = browser.run("return [...document.querySelectorAll('#proposals [name=name]')].map((one) => one.value)")
+    if browser.all("#name-question:not([hidden])"):
+        browser.click("#save-names" if names else "#no-names")
+    browser.visible("#see-people")
+    return list(proposed)
 
 
 _READ_CARDS = """

@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from driving import Browser, Served, register, results_of
+from driving import Browser, Served, finish_registration, register, results_of
 from selenium.webdriver.common.keys import Keys
 
 if TYPE_CHECKING:
     from conftest import Photos
 
 pytestmark = pytest.mark.slow
+
+_UPLOADED = (
+    "const said = [...document.querySelectorAll('[data-status]')].map((one) => one.textContent);"
+    "return said.length === 12 && !said.some((one) => ['Waiting', 'Uploading'].includes(one))"
+)
 
 RED, GREEN = "rgb(229, 50, 45)", "rgb(34, 197, 94)"
 
@@ -60,12 +65,14 @@ def test_faces_are_framed(filled: list[dict[str, Any]], photos: Photos, served: 
     assert group["boxes"] == 6
 
 
-def test_people_are_named_after_their_photos(filled: list[dict[str, Any]], photos: Photos) -> None:
-    """The card says whom the photo was filed under; a name that says nothing files it under nobody."""
-    said = {card["name"]: card["people"] for card in filled}
+def test_people_are_named_after_their_photos(filled: list[dict[str, Any]], photos: Photos, served: Served) -> None:
+    """The names that files suggest were asked for and kept; a name that says nothing names no one."""
+    named = {photo["name"]: photo["faces"] for photo in served.ask("/photos?limit=500")["photos"]}
     for name, files in photos.people.items():
-        assert all(f"Registered as {name}" in said[file.name] for file in files)
-    assert all(said[file.name] == [] for file in photos.strangers)
+        for file in files:
+            assert name in {face["person"]["name"] for face in named[file.name] if face["person"]}
+    for file in photos.strangers:
+        assert all(face["person"] is None or face["person"]["unnamed"] for face in named[file.name])
 
 
 def test_boxes_are_red_and_landmarks_green_and_lie_on_the_face(at_home: Browser, photos: Photos) -> None:
@@ -88,31 +95,83 @@ def test_photos_can_be_dropped(at_home: Browser, photos: Photos) -> None:
     note = photos.broken.with_name("note.txt")
     note.write_text("no image at all")
     at_home.drop("#drop", [photos.people["Bill_Gates"][0]])
-    at_home.visible("#see-people")
+    finish_registration(at_home)
     assert [card["status"] for card in results_of(at_home)] == ["Already in the gallery"]
     at_home.choose("#files", [photos.people["Bill_Gates"][1], note])
     assert at_home.visible("#problem").text == "1 file is not an image and was skipped."
 
 
-def test_a_folder_names_people(at_home: Browser, photos: Photos, served: Served, tmp_path: Path) -> None:
-    """Photos of a chosen folder are filed under the folder that they lie in."""
-    folder = tmp_path / "photos" / "Ada"
-    folder.mkdir(parents=True)
-    (folder / "1.jpg").write_bytes(photos.strangers[0].read_bytes() + b"another file")
+def test_names_of_folders_are_asked_for_after_the_photos(
+    at_home: Browser, photos: Photos, served: Served, tmp_path: Path
+) -> None:
+    """A person's folder proposes a name, which can be changed; an event's names no one; unchecked ones are dropped."""
+    for name, number in (("Ada", 0), ("Eve", 1), ("Summer party 2019", 2)):
+        folder = tmp_path / "photos" / name
+        folder.mkdir(parents=True)
+        (folder / "1.jpg").write_bytes(photos.strangers[number].read_bytes() + b"another file")
     at_home.go("/")
     at_home.one("#folder").send_keys(str(tmp_path / "photos"))
+    at_home.visible("#name-question")
+    assert served.person("Ada") is None
+    assert "2 folders or file names look like people" in at_home.text("#name-question")
+    assert "1 folder looks like an event" in at_home.text("#name-question")
+    assert "Summer party 2019" in at_home.text("#events")
+    fields = at_home.all("#proposals [name=name]")
+    assert [field.get_attribute("value") for field in fields] == ["Ada", "Eve"]
+    fields[0].clear()
+    fields[0].send_keys("Adele")
+    at_home.click_on(at_home.all("#proposals [type=checkbox]")[1])
+    at_home.click("#save-names")
     at_home.visible("#see-people")
-    [card] = results_of(at_home)
-    assert card["people"] == ["Registered as Ada"]
-    assert served.person("Ada")
+    assert served.person("Adele")
+    assert served.person("Ada") is None
+    assert served.person("Eve") is None
+
+
+def test_registration_is_seen_on_other_pages(at_home: Browser, photos: Photos, tmp_path: Path) -> None:
+    """Another page shows how many photos are left; Register asks for their names when it is opened again."""
+    folder = tmp_path / "Zoe"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number}.jpg").write_bytes(photos.people["Larry_Page"][0].read_bytes() + bytes([number]))
+    at_home.go("/")
+    at_home.one("#folder").send_keys(str(folder))
+    at_home.wait(lambda: at_home.run(_UPLOADED), "all uploads")
+    at_home.go("/people")
+    if at_home.all("#working:not([hidden])"):
+        assert "being registered" in at_home.text("#working")
+    at_home.wait(lambda: not at_home.all("#working:not([hidden])"), "the end")
+    at_home.go("/")
+    at_home.visible("#name-question")
+    assert [field.get_attribute("value") for field in at_home.all("#proposals [name=name]")] == ["Zoe"]
+    at_home.click("#no-names")
+    at_home.visible("#see-people")
+    at_home.go("/")
+    assert not at_home.all("#progress:not([hidden])")
+
+
+def test_only_problems_are_shown(at_home: Browser, photos: Photos) -> None:
+    """The filter hides the cards of photos that were registered."""
+    at_home.go("/")
+    at_home.choose("#files", [photos.people["Bill_Gates"][0], photos.broken])
+    finish_registration(at_home, names=False)
+    at_home.click("#only-problems")
+    shown = [card.text for card in at_home.all(".card") if card.is_displayed()]
+    assert len(shown) == 1
+    assert photos.broken.name in shown[0]
 
 
 def test_the_camera_takes_a_photo(at_home: Browser) -> None:
-    """The dialog shows the camera, and its image is registered like any; the test image of Chromium has no face."""
+    """The photo is looked at before it is kept, and registered like any; the test image of Chromium has no face."""
     at_home.go("/")
     at_home.click("#shoot")
     at_home.wait(lambda: at_home.run("return document.querySelector('#camera video').videoWidth > 0"), "the camera")
     at_home.click("#camera [data-shoot]")
+    at_home.wait(lambda: at_home.visible("#camera .shot").get_property("naturalWidth") > 1, "the photo that was taken")
+    at_home.click("#camera [data-again]")
+    assert not at_home.one("#camera .shot").is_displayed()
+    at_home.click("#camera [data-shoot]")
+    at_home.click("#camera [data-keep]")
     at_home.visible("#see-people")
     [card] = results_of(at_home)
     assert card["name"].startswith("camera-")

@@ -176,15 +176,15 @@ def test_a_person_is_deleted_with_a_receipt(browser: Browser, served: Served, ma
 
 
 def test_unknown_faces_are_grouped_and_named(browser: Browser, served: Served, photos: Photos, tmp_path: Path) -> None:
-    """The button groups the faces of nobody; a group gets a name in its tile."""
+    """After a registration the faces without a name are grouped; a group gets a name in its tile."""
     copies = []
     for number, name in enumerate(("Bill_Gates", "Mark_Zuckerberg")):
         for place, image in enumerate(photos.people[name]):
             copies.append(tmp_path / f"img_{number}{place}.jpg")
             copies[-1].write_bytes(image.read_bytes() + b"unknown")
     register(browser, copies)
-    browser.go("/people")
-    go_on(browser, "#group")
+    assert "form" in browser.text("#group-text")
+    browser.go("/people?unnamed=only")
     tiles = browser.all("#people > li")
     assert len(tiles) >= 2
     before = len(tiles)

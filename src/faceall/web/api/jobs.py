@@ -11,8 +11,14 @@ from faceall.web.services import services
 
 def add_routes(blueprint: Blueprint) -> None:
     """Add the routes under /jobs."""
+    blueprint.get("/jobs")(list_jobs)
     blueprint.get("/jobs/<job_id>")(show_job)
     blueprint.get("/jobs/<job_id>/events")(events)
+
+
+def list_jobs() -> Json:
+    """Count the registrations that are running and their photos that are not done; ids stay with their clients."""
+    return {"running": services().jobs.running, "waiting": services().jobs.waiting}
 
 
 def show_job(job_id: str) -> Json:

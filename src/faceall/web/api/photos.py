@@ -66,8 +66,9 @@ def image(photo_id: int) -> Response:
     faces = [face for face in photo.faces if face.face_id == marked]
     if marked is not None and not faces:
         raise refused(f"the photo {photo_id} has no face {marked}", 404)
-    with services().decoding.open(_content(photo)) as pixels:
-        return jpeg_response(encode_jpeg(_scaled(pixels, max_side or 1, faces), _QUALITY))
+    side = max_side or 1
+    with services().decoding.open(_content(photo), lambda width, height: _shrink(width, height, side)) as pixels:
+        return jpeg_response(encode_jpeg(_scaled(pixels, side, faces, photo.width), _QUALITY))
 
 
 def remove_photo(photo_id: int) -> Json:
@@ -95,13 +96,19 @@ def _content(photo: StoredPhoto) -> bytes:
     return content
 
 
-def _scaled(pixels: Image, max_side: int, faces: list[StoredFace]) -> Image:
-    """Return an image scaled down, with some of its faces marked."""
+def _shrink(width: int, height: int, max_side: int) -> int:
+    """Return by which factor a JPEG may be reduced while it is decoded and still has `max_side` pixels."""
+    return next((factor for factor in (8, 4, 2) if max(width, height) >= factor * max_side), 1)
+
+
+def _scaled(pixels: Image, max_side: int, faces: list[StoredFace], full_width: int | None) -> Image:
+    """Return an image scaled down, with some of its faces marked; their boxes are in pixels of the full width."""
     height, width = pixels.shape[:2]
     scale = min(1.0, max_side / max(height, width))
     small = resize(pixels, (max(1, round(width * scale)), max(1, round(height * scale))))
     if not faces:
         return small
+    scale = small.shape[1] / (full_width or width)
     boxes = np.array([face.box for face in faces], np.float32) * scale
     landmarks = np.array([face.landmarks for face in faces], np.float32) * scale
     return draw_faces(small, Faces(boxes, np.array([face.score for face in faces], np.float32), landmarks))

@@ -57,7 +57,7 @@ class FetchLimits:
     """
 
     max_bytes: int = 20 << 20
-    max_pixels: int = 60_000_000
+    max_pixels: int = 200_000_000
     seconds: float = 20.0
     connect_seconds: float = 5.0
     redirects: int = 3

@@ -245,6 +245,23 @@ def _registrations(max_urls: int) -> Schema:
     }
     return {
         "/api/v1/register": {"post": register},
+        "/api/v1/names/proposals": {
+            "post": operation(
+                "Propose names for photos from their folders and files",
+                record(proposals=many(ref("NameProposal"))),
+                body=record(photos=many(ID, minItems=1)),
+                errors=CHANGES,
+            )
+        },
+        "/api/v1/names": {
+            "post": operation(
+                "Assign faces to people by name, as one change",
+                record(faces=COUNT),
+                body=record(names=many(record(name=_NAME, faces=many(ID, minItems=1)), minItems=1)),
+                errors=CHANGES,
+            )
+        },
+        "/api/v1/jobs": {"get": operation("Count running registrations", record(running=COUNT, waiting=COUNT))},
         "/api/v1/jobs/{job_id}": {"get": operation("Get the progress of a registration", ref("Job"), parameters=job)},
         "/api/v1/jobs/{job_id}/events": {
             "get": operation(

@@ -115,6 +115,15 @@ SCHEMAS: dict[str, Schema] = {
         )
     ),
     "SuggestionSide": record(person=maybe(ref("Person")), name=maybe(TEXT), face=ID),
+    "NameProposal": record(
+        name=TEXT,
+        source={**TEXT, "description": "the folder, or the name if files suggest it"},
+        person={**FLAG, "description": "whether the name and the faces look like one person"},
+        faces=many(ID),
+        agreeing={**COUNT, "description": "how many of the faces show one person"},
+        shown={**many(ID), "description": "some of the faces, for display"},
+        known={**maybe(TEXT), "description": "an existing person whose name is the same or differs in form only"},
+    ),
     "Receipt": record(
         {
             "generation": COUNT,

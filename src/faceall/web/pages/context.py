@@ -50,6 +50,7 @@ def render(template: str, section: str = "", *, status: int = 200, **values: Any
         "shown_name": lambda person: shown_name(words, person),
         "signed_in": guard.locked and guard.signed_in,
         "locked": False,
+        "waiting": services().jobs.waiting,
     }
     response = make_response(render_template(template, **{**shared, **values}), status)
     response.headers["Cache-Control"] = "no-store"  # faces are private, and pages change with the gallery

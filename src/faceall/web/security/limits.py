@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from faceall.detect import reduction
 from faceall.errors import ImageTooLargeError
 from faceall.images import decode_image, read_header
 from faceall.types import Image
@@ -24,6 +25,15 @@ JSON_BYTES = 1 << 20
 JSON_DEPTH = 20
 
 _WAIT_SECONDS = 20.0
+
+
+Reduction = Callable[[int, int], int]
+"""Returns by which factor an image of a width and a height is reduced while it is decoded."""
+
+
+def whole(width: int, height: int) -> int:
+    """Return 1: no reduction."""
+    return 1
 
 
 class DecodeBudget:
@@ -56,7 +66,9 @@ class DecodeBudget:
         self._changed = threading.Condition()
 
     def check(self, data: bytes) -> int:
-        """Check the header of an image file and return its number of pixels.
+        """Check the header of an image file; return the number of pixels that a registration decodes of it.
+
+        A large JPEG is registered at a reduced scale.
 
         Raises
         ------
@@ -65,11 +77,18 @@ class DecodeBudget:
         RefusedError
             413 if the file is too large.
         """
-        return self._pixels_of(data)
+        return self._pixels_of(data, reduction)
 
     @contextmanager
-    def open(self, data: bytes) -> Iterator[Image]:
+    def open(self, data: bytes, shrink: Reduction = whole) -> Iterator[Image]:
         """Decode an image to (H, W, 3) uint8 RGB; it counts against the budget until the block ends.
+
+        Parameters
+        ----------
+        data : bytes
+            An image file.
+        shrink : callable, optional
+            By which factor (1, 2, 4 or 8) a JPEG of a width and height is reduced while it is decoded.
 
         Raises
         ------
@@ -78,8 +97,8 @@ class DecodeBudget:
         RefusedError
             413 if the file is too large, 503 if the budget stays used up.
         """
-        with self.hold(self._pixels_of(data), self._timeout):
-            yield decode_image(data, max_pixels=self._max_pixels).pixels
+        with self.hold(self._pixels_of(data, shrink), self._timeout):
+            yield decode_image(data, max_pixels=self._max_pixels, reduction=shrink).pixels
 
     @contextmanager
     def hold(self, pixels: int, timeout: float | None = None) -> Iterator[None]:
@@ -114,7 +133,7 @@ class DecodeBudget:
                 self._free += pixels
                 self._changed.notify_all()
 
-    def _pixels_of(self, data: bytes) -> int:
+    def _pixels_of(self, data: bytes, shrink: Reduction) -> int:
         if len(data) > self._max_bytes:
             raise too_large(f"the image file has {len(data):,} bytes, the limit is {self._max_bytes:,}")
         header = read_header(data, max_pixels=1 << 62)
@@ -125,7 +144,7 @@ class DecodeBudget:
                 f"has {header.width} x {header.height} = {pixels:,} pixels, the limit is {self._max_pixels:,}; "
                 "scale it down first",
             )
-        return pixels
+        return pixels // shrink(header.width, header.height) ** 2 if header.kind == "JPEG" else pixels
 
 
 class RateLimit:

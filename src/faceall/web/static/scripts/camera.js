@@ -35,6 +35,8 @@ async function shoot(first) {
   let stream = first;
   let side = "user";
   let shot = null;
+  let kept = null;
+  const image = dialog.querySelector(".shot");
   const show = () => {
     video.srcObject = stream;
     return video.play();
@@ -45,23 +47,37 @@ async function shoot(first) {
     stream = (await openCamera(side)) ?? (await openCamera("user"));
     if (stream) await show();
   };
-  const take = async () => {
-    shot = await frameOf(video);
-    dialog.close();
-  };
   const turner = dialog.querySelector("[data-turn]");
   const shooter = dialog.querySelector("[data-shoot]");
-  turner.hidden = (await countCameras()) < 2;
+  const again = dialog.querySelector("[data-again]");
+  const keeper = dialog.querySelector("[data-keep]");
+  const several = (await countCameras()) > 1;
+  /** Show the live image, or the photo that was taken. */
+  const look = (file) => {
+    URL.revokeObjectURL(image.src);
+    shot = file;
+    if (file) image.src = URL.createObjectURL(file);
+    video.hidden = shooter.hidden = Boolean(file);
+    image.hidden = again.hidden = keeper.hidden = !file;
+    turner.hidden = Boolean(file) || !several;
+    (file ? keeper : shooter).focus();
+  };
   turner.onclick = turn;
-  shooter.onclick = take;
+  shooter.onclick = async () => look(await frameOf(video));
+  again.onclick = () => look(null);
+  keeper.onclick = () => {
+    kept = shot;
+    dialog.close();
+  };
   dialog.showModal();
-  shooter.focus();
+  look(null);
   const closed = new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   await show();
   await closed;
   stopCamera(stream);
   video.srcObject = null;
-  return shot;
+  URL.revokeObjectURL(image.src);
+  return kept;
 }
 
 async function frameOf(video) {

@@ -10,7 +10,7 @@ const TONES = { "no-face": "warn", refused: "warn", unreadable: "bad", "too-larg
 export class Card {
   /** Add a card to `list` for a file or a URL; `onSettled` is called with its result. */
   constructor(list, { file, url, name, person, unnamed, sent = false, onSettled }) {
-    Object.assign(this, { file, url, name, person, unnamed, sent, onSettled, settled: false, bad: false });
+    Object.assign(this, { file, url, name, person, unnamed, sent, onSettled, settled: false, bad: false, photo: null, faces: 0, people: [] });
     list.append(copyOf("card"));
     this.element = list.lastElementChild;
     this.frame = this.part("frame");
@@ -39,6 +39,9 @@ export class Card {
   /** Show a result of the server: {status, photo, width, height, faces, error?, message?}. */
   finish(result) {
     const faces = result.faces ?? [];
+    this.photo = result.photo;
+    this.faces = faces.length;
+    this.people = faces.flatMap(({ person }) => (person ? [person.id] : []));
     if (!this.name) this.part("name").textContent = this.part("name").title = this.name = result.name;
     if (result.photo && (this.url || this.element.classList.contains("blank"))) this.show(imageOf(result.photo));
     if (faces.length) {
@@ -91,6 +94,7 @@ export class Card {
     this.element.classList.remove("working");
     this.settled = true;
     this.bad = tone === "bad";
+    this.element.classList.toggle("problem", tone !== "good");
     this.onSettled();
   }
 

@@ -71,21 +71,26 @@ async function post(form) {
   }
 }
 
-/** The jobs of this tab that are not done: {id, total}. */
-export async function unfinishedJobs() {
-  const jobs = await Promise.all(rememberedJobs().map((id) => ask("GET", `/jobs/${id}`).catch(() => null)));
-  const open = jobs.filter((job) => job && job.state !== "done");
-  sessionStorage.setItem(JOBS, JSON.stringify(open.map(({ id }) => id)));
-  return open;
+/** The jobs of this tab whose names were not asked for yet: {id, total}. */
+export async function rememberedJobs() {
+  const jobs = await Promise.all(rememberedIds().map((id) => ask("GET", `/jobs/${id}`).catch(() => null)));
+  const known = jobs.filter(Boolean);
+  sessionStorage.setItem(JOBS, JSON.stringify(known.map(({ id }) => id)));
+  return known;
 }
 
-function rememberedJobs() {
+/** Forget the jobs of this tab. */
+export function forgetJobs() {
+  sessionStorage.removeItem(JOBS);
+}
+
+function rememberedIds() {
   return JSON.parse(sessionStorage.getItem(JOBS) ?? "[]");
 }
 
 /** Give each card its result. Results arrive in the order of the photos, numbered from 1. */
 export async function followJob(id, cards) {
-  sessionStorage.setItem(JOBS, JSON.stringify([...new Set([...rememberedJobs(), id])]));
+  sessionStorage.setItem(JOBS, JSON.stringify([...new Set([...rememberedIds(), id])]));
   const finish = (result, place) => cards[place].settled || cards[place].finish(result);
   await listen(id, finish);
   while (cards.some((card) => !card.settled)) {

@@ -1,6 +1,7 @@
 // Ways to add photos: drop files and folders, paste, choose.
 
-const IMAGE = /\.(jpe?g|png|webp|tiff?|bmp|gif|jp2|ppm|pgm)$/i;
+const IMAGE = /\.(jpe?g|png|webp|tiff?|bmp|gif|jp2|ppm|pgm|hei[cf]|avif|jxl|dng|cr[23w]|nef|arw|orf|rw2|raf)$/i;
+const { compare } = new Intl.Collator(undefined, { numeric: true });
 
 /** Whether a file is an image by its type or name. */
 export function isImage(file) {
@@ -38,7 +39,7 @@ export function onPaste(take) {
 /** Call `take(files)` with the files of an <input type=file>, and reset it so that they can be chosen again. */
 export function onChoice(input, take) {
   input.addEventListener("change", () => {
-    const files = [...input.files];
+    const files = input.webkitdirectory ? [...input.files].sort((a, b) => compare(a.webkitRelativePath, b.webkitRelativePath)) : [...input.files];
     input.value = "";
     if (files.length) take(files);
   });
@@ -53,7 +54,6 @@ async function droppedFiles(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return [...transfer.files];
   const files = (await Promise.all(entries.map((entry) => filesBelow(entry, "")))).flat();
-  const { compare } = new Intl.Collator(undefined, { numeric: true });
   return files.sort((a, b) => compare(a.path, b.path));
 }
 

@@ -1,17 +1,20 @@
 // The page Register: photos are shown, uploaded, and their faces outlined as results arrive.
 
-import { attempt, showMessage } from "./base.js";
+import { showMessage } from "./base.js";
 import { onShot } from "./camera.js";
 import { Card } from "./card.js";
-import { groupFaces } from "./grouping.js";
-import { followJob, makeBatches, sendBatches, unfinishedJobs } from "./jobs.js";
+import { followJob, forgetJobs, makeBatches, rememberedJobs, sendBatches } from "./jobs.js";
 import { isImage, onChoice, onDrop, onPaste } from "./picking.js";
+import { askForNames } from "./proposals.js";
+import { explain } from "./request.js";
 import { text, textFor } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
 const cards = [];
 let stopped = false;
 let running = 0;
+let begun = 0; // when the present photos were chosen, and how many were done then
+let doneBefore = 0;
 
 onDrop(at("drop"), takeFiles);
 onPaste(takeFiles);
@@ -33,7 +36,7 @@ at("register").addEventListener("submit", (event) => {
 at("stop").addEventListener("click", () => {
   stopped = true;
 });
-at("group").addEventListener("click", () => attempt(() => groupFaces(at("group-text"))));
+at("only-problems").addEventListener("change", () => at("cards").classList.toggle("only-problems", at("only-problems").checked));
 
 // What is being uploaded is lost when the page is left; what was uploaded goes on in the server.
 addEventListener("beforeunload", (event) => {
@@ -41,16 +44,46 @@ addEventListener("beforeunload", (event) => {
 });
 resumeJobs();
 
-/** Show registrations that were started before the page was left. */
+/** Show registrations that were started before the page was left, and ask for their names. */
 async function resumeJobs() {
-  const jobs = await unfinishedJobs();
-  for (const job of jobs) {
+  const jobs = await rememberedJobs();
+  if (!jobs.length) return;
+  const followed = jobs.map((job) => {
     const old = Array.from({ length: job.total }, () => new Card(at("cards"), { name: "", sent: true, onSettled: showProgress }));
     cards.push(...old);
-    at("progress").hidden = false;
+    return followJob(job.id, old);
+  });
+  await whileRunning(() => Promise.all(followed));
+}
+
+/** Run `work` while photos are registered; at the end the names are asked for. */
+async function whileRunning(work) {
+  running++;
+  begun = Date.now();
+  doneBefore = cards.filter((card) => card.settled).length;
+  at("progress").hidden = false;
+  showProgress();
+  try {
+    await work();
+  } finally {
+    running--;
     showProgress();
-    followJob(job.id, old);
   }
+  if (running) return;
+  const photos = [...new Set(cards.map((card) => card.photo).filter(Boolean))];
+  try {
+    await askForNames(photos, settled);
+  } catch (problem) {
+    if (problem.code === undefined) throw problem;
+    showMessage(at("problem"), explain(problem));
+    settled();
+  }
+}
+
+/** The names were given or left out, and the faces are grouped. */
+function settled() {
+  forgetJobs();
+  at("see-people").hidden = false;
 }
 
 function takeFiles(files) {
@@ -58,8 +91,7 @@ function takeFiles(files) {
   const others = files.length - images.length;
   showMessage(at("problem"), !images.length ? text("script.no_photos") : others ? textFor("script.left_out", others) : "");
   const person = at("person").value.trim();
-  const unnamed = !at("by-name").checked;
-  take(images.map((file) => ({ file, name: pathOf(file), person, unnamed })));
+  take(images.map((file) => ({ file, name: pathOf(file), person, unnamed: true }))); // names are asked for at the end
 }
 
 function takeAddresses() {
@@ -84,16 +116,11 @@ async function take(wanted) {
   const fresh = wanted.map((one) => new Card(at("cards"), { ...one, onSettled: showProgress }));
   cards.push(...fresh);
   stopped = false;
-  running++;
-  at("progress").hidden = false;
-  showProgress();
+  at("see-people").hidden = true;
+  at("group-text").textContent = "";
+  const work = whileRunning(() => sendBatches(makeBatches(fresh), () => stopped));
   at("photos-title").scrollIntoView({ block: "start" });
-  try {
-    await sendBatches(makeBatches(fresh), () => stopped);
-  } finally {
-    running--;
-    showProgress();
-  }
+  await work;
 }
 
 function showProgress() {
@@ -106,6 +133,20 @@ function showProgress() {
   at("progress-text").textContent = over
     ? bad ? textFor("script.finished_problems", bad, { total }) : textFor("script.finished", total)
     : bad ? textFor("script.progress_problems", bad, { done, total }) : text("script.progress", { done, total });
+  at("found-text").textContent = foundSoFar(done, total, over);
   at("stop").hidden = over;
-  at("see-people").hidden = at("group").hidden = !over;
+}
+
+/** How many faces were found so far, and how long the rest will take. */
+function foundSoFar(done, total, over) {
+  const faces = cards.reduce((sum, card) => sum + card.faces, 0);
+  const parts = [textFor("common.faces", faces)];
+  const people = new Set(cards.flatMap((card) => card.people)).size;
+  if (people) parts.push(textFor("script.people_found", people));
+  const fresh = done - doneBefore;
+  if (!over && fresh >= 3) {
+    const seconds = ((Date.now() - begun) / 1000 / fresh) * (total - done);
+    parts.push(seconds < 60 ? text("script.less_than_a_minute") : textFor("script.minutes_left", Math.round(seconds / 60)));
+  }
+  return parts.join(" · ");
 }
