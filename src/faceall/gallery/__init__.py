@@ -18,6 +18,7 @@ from faceall.gallery.people.clusters import Cluster, Clustering
 from faceall.gallery.people.history import describe_change
 from faceall.gallery.people.mixed import MixedPerson
 from faceall.gallery.people.people import GalleryPeople
+from faceall.gallery.people.proposals import NameProposal
 from faceall.gallery.people.recording import act_as, acting_as
 from faceall.gallery.people.suggestions import Suggestion
 from faceall.gallery.photos import GalleryPhotos
@@ -39,7 +40,6 @@ from faceall.gallery.records import (
 from faceall.gallery.registration.batch_analysis import Timings
 from faceall.gallery.registration.folder_names import FolderName
 from faceall.gallery.registration.options import RegistrationOptions
-from faceall.gallery.registration.proposals import NameProposal
 from faceall.gallery.registration.registration import Registration
 from faceall.gallery.search import GalleryMatch, PersonMatch, PersonResult, SearchResult
 from faceall.gallery.thresholds import Calibration, MatchThreshold, NamedVectors

@@ -15,9 +15,9 @@ from faceall.gallery.people.clusters import unassign
 from faceall.gallery.people.details import hide_faces
 from faceall.gallery.people.folders import write_folders
 from faceall.gallery.people.names import assign_face, find_person, unknown_face
+from faceall.gallery.people.proposals import give_names
 from faceall.gallery.people.removal import finish_removal, remove_faces
 from faceall.gallery.records import Page, Removal, StoredFace
-from faceall.gallery.registration.proposals import give_names
 
 FaceSort: TypeAlias = Literal["id", "size"]
 """An order of faces: by id, or the largest one first."""

@@ -12,9 +12,9 @@ from faceall.gallery.context import Context
 from faceall.gallery.metadata.tagging import TaggedPhoto, tag_photos
 from faceall.gallery.people.missed_faces import add_drawn_face, find_missing_faces
 from faceall.gallery.people.photo_search import PhotoQuery, search_photos
+from faceall.gallery.people.proposals import NameProposal, propose_names
 from faceall.gallery.people.removal import finish_removal, remove_photo, remove_photos_below
 from faceall.gallery.records import KnownPhoto, Page, Removal, StoredPhoto
-from faceall.gallery.registration.proposals import NameProposal, propose_names
 
 
 class GalleryPhotos:
