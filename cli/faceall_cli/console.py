@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from faceall.characters import invisible, is_control
 from faceall_cli.records import as_line, error_line
 
 _DELAY = 1.0  # seconds before a progress bar appears
@@ -142,11 +143,14 @@ def _cut(text: str, room: int | None) -> str:
 
 
 def shown(text: str | os.PathLike[str]) -> str:
-    """Escape control characters and undecodable bytes, so that a text stays on one line."""
+    """Escape control, direction and invisible characters and undecodable bytes, so that a text shows what it is."""
     readable = os.fspath(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    if readable.isascii() and readable.isprintable():
+        return readable
+    hidden = invisible(readable)
     return "".join(
-        character.encode("unicode_escape").decode() if unicodedata.category(character) == "Cc" else character
-        for character in readable
+        character.encode("unicode_escape").decode() if place in hidden or is_control(character) else character
+        for place, character in enumerate(readable)
     )
 
 

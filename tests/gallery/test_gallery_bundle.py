@@ -418,3 +418,18 @@ def test_failed_import_changes_nothing(server: Gallery, bundle: Path, tmp_path: 
         other.index.import_bundle(write_parts(tmp_path / "bad.faceall", parts))
     assert (len(other), other.model, list(other.people)) == (0, None, [])
     assert other._index.connection.execute("SELECT count(*) FROM person_ids").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(("sent", "name"), [("An\u202en\u200ba", "Anna"), ("   \u2060", None), ("Ann\na", "Ann a")])
+def test_names_in_a_bundle_are_made_valid(
+    server: Gallery, bundle: Path, tmp_path: Path, sent: str, name: str | None
+) -> None:
+    """Invisible letters, bidi overrides and control characters are left out; a name of nothing else is damage."""
+
+    def change(people: Any) -> None:
+        (ann,) = [person for person in people if person["name"] == "Ann"]
+        ann.update(name=sent, changed=LATER)
+
+    path = write_parts(tmp_path / "phone.faceall", changed_json(read_parts(bundle), "people.json", change))
+    server.index.import_bundle(path)
+    assert [person.name for person in server.people] == sorted([name or "unnamed", "Bo"])

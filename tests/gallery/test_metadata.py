@@ -141,6 +141,17 @@ def test_faces_are_named_from_sidecars(gallery: Gallery, photos: Path) -> None:
     assert registration.names_in_metadata == {"Ada": 1}
 
 
+def test_names_in_sidecars_are_made_valid(gallery: Gallery, photos: Path) -> None:
+    """Invisible letters and bidi overrides are left out; a name that has nothing else names no one."""
+    for number, name in enumerate(("A\u200bd\u202ea", "\u2066\u3164")):
+        write_photo(photos / f"{number}.png", one_face(1 + number))
+        document = with_regions(None, [Region(name, (0.0, 0.0, 1.0, 1.0))], (64, 64))
+        assert document is not None
+        (photos / f"{number}.png.xmp").write_bytes(document)
+    assert {result.person for result in gallery.register(photos, names_from="xmp")} <= {"Ada", None}
+    assert [person.name for person in gallery.people] in (["Ada"], [])
+
+
 def test_tags_are_written_once_and_keep_others(gallery: Gallery, photos: Path) -> None:
     """Originals stay as they are, other content is kept, a second run writes nothing, a new name follows."""
     path = write_photo(photos / "a.png", one_face(1))

@@ -56,6 +56,9 @@ def test_renaming(filled: Gallery) -> None:
         ("Ada\x1b[31m", "one line without control characters"),
         ("Ada\u2028", None),
         ("Ada \u2028 Eve", "one line without control characters"),
+        ("Ada\u202eevE", r"no invisible characters \(U\+202E\)"),
+        ("A\u200bda", r"no invisible characters \(U\+200B\)"),
+        ("\u2066\u3164", "no invisible characters"),
     ],
 )
 def test_names_that_nobody_has(filled: Gallery, photos: Path, name: str, reason: str | None) -> None:
@@ -75,6 +78,25 @@ def test_names_that_nobody_has(filled: Gallery, photos: Path, name: str, reason:
             attempt()
         assert len(str(caught.value)) < 200
     assert names(filled) == ["Ada", "Eve"]
+
+
+def test_joiners_of_scripts_that_need_them(filled: Gallery) -> None:
+    """Persian and Hindi names have joiners between letters; in a Latin name they are refused."""
+    for name in ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647", "\u0936\u094d\u200d\u0930\u0940"):
+        filled.people.rename("Ada", name)
+        filled.people.rename(name, "Ada")
+    with pytest.raises(FaceallError, match="invisible"):
+        filled.people.rename("Ada", "A\u200dda")
+
+
+def test_folders_whose_names_cannot_be_seen(gallery: Gallery, photos: Path) -> None:
+    """A folder of spaces or invisible letters names no one; others lose these letters."""
+    for number, folder in enumerate(("   ", "\u200b\u2060", "Zo\u202e\u00eb")):
+        write_photo(photos / folder / "1.png", one_face(30 + number))
+    gallery.register(photos, names_from="folders")
+    found = names(gallery)
+    assert "Zo\u00eb" in found
+    assert all(name.strip() and name.isprintable() for name in found)
 
 
 def test_longest_name(filled: Gallery) -> None:

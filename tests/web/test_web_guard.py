@@ -209,6 +209,7 @@ def test_every_answer_has_the_headers_errors_too(keys: Keys) -> None:
                    client.get("/people", headers={"Host": "evil.example"}), client.get("/metrics")):  # fmt: skip
         assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["X-Permitted-Cross-Domain-Policies"] == "none"
 
 
 def test_the_log_tells_no_names_and_no_keys(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:

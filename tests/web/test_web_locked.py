@@ -100,7 +100,8 @@ def test_the_login_leads_to_where_one_was_going(locked: Any, key: str) -> None:
     assert (right.status_code, right.headers["Location"]) == (303, "/people?q=x")
     assert client.get("/people?q=x", headers=PAGE).status_code == 200
     assert client.get("/login").status_code == 303
-    client.post("/preferences", data={"sign_out": "yes", "next": "/"})
+    left = client.post("/preferences", data={"sign_out": "yes", "next": "/"})
+    assert left.headers["Clear-Site-Data"] == '"cache", "storage"'  # photos in the browser's cache too
     assert client.get("/people").status_code == 303
 
 

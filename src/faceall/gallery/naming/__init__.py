@@ -1,6 +1,6 @@
 """Names of people: their form, and those that paths suggest."""
 
-from faceall.gallery.naming.form import MAX_NAME_LENGTH, fitting_name, is_control, tidy_name
+from faceall.gallery.naming.form import MAX_NAME_LENGTH, fitting_name, tidy_name
 from faceall.gallery.naming.guessing import (
     can_be_name,
     looks_like_person,
@@ -18,7 +18,6 @@ __all__ = [
     "checked_names_from",
     "find_candidates",
     "fitting_name",
-    "is_control",
     "looks_like_person",
     "names_two_people",
     "person_in_name",

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 
+from faceall.characters import invisible, is_control
+
 MAX_NAME_LENGTH = 200
 """The largest number of characters in a person's name."""
 
 
 def fitting_name(name: str) -> str:
-    """Make a valid name: without line breaks and control characters, not too long."""
+    """Make a valid name: without line breaks, control and invisible characters, not too long; "" if nothing is left."""
     one_line = "".join(" " if is_control(letter) else letter for letter in tidy_name(name))
-    return tidy_name(one_line[:MAX_NAME_LENGTH])
-
-
-def is_control(letter: str) -> bool:
-    """Return whether a character cannot be in a name: it ends a line or controls a terminal."""
-    return unicodedata.category(letter) in ("Cc", "Zl", "Zp")
+    hidden = invisible(one_line)
+    visible = "".join(letter for place, letter in enumerate(one_line) if place not in hidden)
+    return tidy_name(visible[:MAX_NAME_LENGTH])
 
 
 def tidy_name(name: str) -> str:

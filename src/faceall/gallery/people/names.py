@@ -6,8 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from faceall.characters import invisible, is_control
 from faceall.errors import FaceallError, NameTakenError, UnknownFaceError, UnknownPersonError
-from faceall.gallery.naming import MAX_NAME_LENGTH, is_control, tidy_name
+from faceall.gallery.naming import MAX_NAME_LENGTH, tidy_name
 from faceall.gallery.people.aliases import add_alias
 from faceall.gallery.people.recording import recording
 from faceall.gallery.store import Store
@@ -179,7 +180,7 @@ def validate_name(name: str) -> str:
     Raises
     ------
     FaceallError
-        The name is empty, too long, or has a line break or another control character.
+        The name is empty, too long, or has a line break, another control character or an invisible one.
     """
     tidy = tidy_name(name)
     if not tidy:
@@ -190,6 +191,10 @@ def validate_name(name: str) -> str:
         )
     if any(map(is_control, tidy)):
         raise FaceallError(f"a person's name is one line without control characters; {tidy[:40]!r} is not")
+    if hidden := invisible(tidy):
+        codes = ", ".join(f"U+{ord(tidy[place]):04X}" for place in sorted(hidden)[:3])
+        shown = "".join(letter for place, letter in enumerate(tidy) if place not in hidden).strip()
+        raise FaceallError(f"a person's name has no invisible characters ({codes}); leave them out: {shown[:40]!r}")
     return tidy
 
 
