@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from faceall.version import __version__
 
 if TYPE_CHECKING:
+    from faceall.classify import Classifier
     from faceall.detect import Detector
     from faceall.embed import Embedder
     from faceall.errors import FaceallError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from faceall.types import Face, Faces, Matches, Results
 
 __all__ = [
+    "Classifier",
     "Detector",
     "Embedder",
     "Face",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 _PACKAGES = {
+    "Classifier": "faceall.classify",
     "Detector": "faceall.detect",
     "Embedder": "faceall.embed",
     "Face": "faceall.types",

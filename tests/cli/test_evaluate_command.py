@@ -122,3 +122,32 @@ def test_other_protocols(run: Run, faces: Path, tmp_path: Path) -> None:
     complaint = run("evaluate", faces, "--protocol", "cfp-fp", exit_code=1).stderr
     assert "Pair_list_F.txt: cannot be read" in complaint
     assert complaint.count("\n") == 1
+
+
+def test_groups_properties_and_comparisons(run: Run, faces: Path, tmp_path: Path) -> None:
+    """Rates per group with their ratio, rates by size, and the comparison of a report with itself."""
+    listed = ["first,second,same"]
+    for number in range(4):
+        listed += [f"{number}.png,{other}.png,1" for other in range(4) if other != number] * 2
+        listed += [f"{number}.png,{other}-mirror.png,0" for other in range(4)] * 2
+    (faces / "many.csv").write_text("\n".join(listed))
+    groups = tmp_path / "groups.csv"
+    groups.write_text(
+        "\n".join(f"{n}{kind}.png,{'light' if n > 1 else 'dark'}" for n in range(4) for kind in ("", "-mirror"))
+    )
+    arguments = ("evaluate", faces, "--pairs", faces / "many.csv", "--groups", groups, "--by", "size")
+    out = tmp_path / "report"
+    (values,) = records(run(*arguments, "--json", "--out", out).stdout)
+    assert [part["by"] for part in values["parts"]] == ["group", "size"]
+    assert [part["name"] for part in values["parts"][0]["parts"]] == ["dark", "light"]
+    assert "distances" not in values
+    text = run(*arguments, "--compare", out).stdout
+    assert "FMR, worst to best group" in text
+    assert "no significant difference; McNemar 0 to 0, p 1.000" in text
+    assert "By group" in (out / "report.html").read_text()
+
+
+def test_open_set_has_options_of_its_own(run: Run, faces: Path, tmp_path: Path) -> None:
+    """Options of pairs are refused with the open-set protocol."""
+    complaint = run("evaluate", faces, "--protocol", "open-set", "--compare", tmp_path, exit_code=1).stderr
+    assert "--groups, --by and --compare: not with --protocol open-set" in complaint

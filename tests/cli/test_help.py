@@ -40,6 +40,7 @@ def test_all_commands_are_there() -> None:
         "align",
         "evaluate",
         "calibrate",
+        "classifier",
         "train",
         "cluster",
         "tag",

@@ -10,6 +10,7 @@ import pytest
 from faceall.errors import EvaluationError
 from faceall.evaluate import read_people
 from faceall.evaluate.identification import _search
+from faceall.evaluate.worst_searches import worst_searches
 
 DIMENSIONS = np.eye(6, dtype=np.float32)
 
@@ -52,3 +53,19 @@ def test_folders_without_people_are_refused(tmp_path: Path) -> None:
         read_people(tmp_path)
     with pytest.raises(EvaluationError, match="cannot be read"):
         read_people(tmp_path / "absent")
+
+
+def test_the_worst_searches_are_kept() -> None:
+    """The known person with a nearer rival comes first; of strangers the one who is nearest to somebody."""
+    mixed = (DIMENSIONS[0] * 0.8 + DIMENSIONS[1] * 0.6)[None]
+    near = DIMENSIONS[2:3] * 0.6 + DIMENSIONS[1:2] * 0.8
+    vectors = np.concatenate([DIMENSIONS[:2], DIMENSIONS[:1], mixed, near, DIMENSIONS[4:5]])
+    rows = np.array([[0, 2], [1, 3], [4, -1], [5, -1]])
+    images = [Path(f"{number}.jpg") for number in range(6)]
+    first, second, third, fourth = worst_searches(vectors, rows, [np.array([0, 1])], images)
+    assert (first.kind, first.query, first.own, first.found) == ("missed", images[3], images[1], images[0])
+    assert first.own_distance == pytest.approx(0.8)
+    assert first.distance == pytest.approx(0.4, abs=1e-6)
+    assert (second.kind, second.query) == ("missed", images[2])
+    assert [(search.kind, search.query) for search in (third, fourth)] == [("named", images[4]), ("named", images[5])]
+    assert third.own is None

@@ -15,7 +15,7 @@ from faceall_cli.commands.gallery import (
     video,
     watch,
 )
-from faceall_cli.commands.models import calibrate, convert, evaluate, models
+from faceall_cli.commands.models import calibrate, classifier, convert, evaluate, models
 from faceall_cli.commands.training import align, train
 
 COMMANDS = (
@@ -39,6 +39,7 @@ COMMANDS = (
     convert.convert,
     evaluate.evaluate,
     calibrate.calibrate,
+    classifier.classifier,
     align.align,
     train.train,
     serve.serve,

@@ -89,8 +89,11 @@ class StrangerScores:
         compared : float
             Number of independent comparisons of a search: people with one face each, or `comparisons` of them.
         """
-        similarity = self.mean + self.deviation * _bent(_quantile(1 - min(fpir, _MAX_RATE), compared), self.bend)
-        return float(min(max(2 - 2 * similarity, 0.0), 4.0))
+        return float(min(max(2 - 2 * self.similarity(fpir, compared), 0.0), 4.0))
+
+    def similarity(self, fpir: float, compared: float) -> float:
+        """Return the similarity from which strangers get a name with probability `fpir`; see `threshold`."""
+        return self.mean + self.deviation * _bent(_quantile(1 - min(fpir, _MAX_RATE), compared), self.bend)
 
     def fpir(self, distance: float, compared: float) -> float:
         """Return the false-positive identification rate of a threshold (squared L2 distance)."""

@@ -2,6 +2,7 @@
 
 from faceall.evaluate.calibration import CalibrationReport, NearPeople, calibrate
 from faceall.evaluate.curves import Roc, area_under, bootstrap, equal_error_rate, roc, wilson
+from faceall.evaluate.differences import add_comparisons, add_factors, add_groups
 from faceall.evaluate.embedding import UnusableImage
 from faceall.evaluate.evaluation import Evaluation, ModelResult, evaluate_pairs, model_as_json
 from faceall.evaluate.folds import MEASURES, Measure, Scores, Validation, assign_folds, score
@@ -19,13 +20,19 @@ from faceall.evaluate.inputs.packed import PackedPairs, TemplateDetector, read_p
 from faceall.evaluate.pairs import Pair, read_pairs
 from faceall.evaluate.report import report_html
 from faceall.evaluate.speed import Speed
+from faceall.evaluate.verification.comparison import PairedComparison, RateDifference, StoredResult, read_report
+from faceall.evaluate.verification.groups import PartedRates, PartRates, Ratio
+from faceall.evaluate.verification.images import FACTORS, Factor, read_groups
 from faceall.evaluate.verification.rates import OperatingPoint, Verification
+from faceall.evaluate.worst_searches import WorstSearch
 
 __all__ = [
+    "FACTORS",
     "MEASURES",
     "CalibrationReport",
     "CfpProtocol",
     "Evaluation",
+    "Factor",
     "Identification",
     "IdentificationPoint",
     "IdentificationResult",
@@ -35,14 +42,24 @@ __all__ = [
     "OperatingPoint",
     "PackedPairs",
     "Pair",
+    "PairedComparison",
+    "PartRates",
+    "PartedRates",
+    "RateDifference",
+    "Ratio",
     "Roc",
     "Scores",
     "SearchCalibration",
     "Speed",
+    "StoredResult",
     "TemplateDetector",
     "UnusableImage",
     "Validation",
     "Verification",
+    "WorstSearch",
+    "add_comparisons",
+    "add_factors",
+    "add_groups",
     "area_under",
     "assign_folds",
     "bootstrap",
@@ -54,9 +71,11 @@ __all__ = [
     "identification_html",
     "model_as_json",
     "read_cfp",
+    "read_groups",
     "read_packed_pairs",
     "read_pairs",
     "read_people",
+    "read_report",
     "report_html",
     "roc",
     "score",

@@ -17,6 +17,8 @@ from faceall.evaluate.embedding import EmbeddedImages, MeasuredEmbedder, Progres
 from faceall.evaluate.folds import MEASURES, Measure, Scores, assign_folds, measure_distances, score
 from faceall.evaluate.pairs import Pair
 from faceall.evaluate.speed import Speed, measure_speed
+from faceall.evaluate.verification.comparison import PairedComparison, pair_key
+from faceall.evaluate.verification.groups import PartedRates
 from faceall.evaluate.verification.rates import Acquisition, Verification, measure_verification
 from faceall.evaluate.verification.resampling import label_people
 from faceall.images import read_image
@@ -48,6 +50,12 @@ class ModelResult:
         FMR, FNMR, FTA and EER with intervals over people.
     speed : Speed or None
         Faces per second, if it was measured.
+    vectors : (m, D) float32
+        The vectors of the images, in the order of `Evaluation.faces`.
+    parts : tuple of PartedRates
+        Error rates by group and by properties of the faces, if they were measured.
+    comparisons : tuple of PairedComparison
+        Comparisons with earlier results, if they were made.
     """
 
     name: str
@@ -59,7 +67,10 @@ class ModelResult:
     distances: Float64Array
     curve: Roc
     verification: Verification
-    speed: Speed | None = None
+    speed: Speed | None
+    vectors: Float32Array
+    parts: tuple[PartedRates, ...] = ()
+    comparisons: tuple[PairedComparison, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +113,17 @@ class Evaluation:
     results: tuple[ModelResult, ...]
     read: Read = read_image
 
-    def to_json(self) -> dict[str, Any]:
-        """Return everything except the individual distances as JSON values."""
+    def to_json(self, *, distances: bool = False) -> dict[str, Any]:
+        """Return JSON values; with `distances` also those of the pairs, with which a later evaluation can compare."""
+        models = [model_as_json(result) for result in self.results]
+        if not distances:
+            return self._summary() | {"models": models}
+        for values, result in zip(models, self.results, strict=True):
+            values["distances"] = result.distances.round(6).tolist()
+        return self._summary() | {"models": models, "compared": [list(pair_key(pair)) for pair in self.pairs]}
+
+    def _summary(self) -> dict[str, Any]:
+        """Return what is not of one model."""
         return {
             "pairs": {
                 "all": len(self.pairs) + len(self.left_out),
@@ -121,7 +141,6 @@ class Evaluation:
             "folds": self.folds,
             "flip": self.flip,
             "subtract_mean": self.subtract_mean,
-            "models": [model_as_json(result) for result in self.results],
         }
 
 
@@ -135,6 +154,8 @@ def model_as_json(result: ModelResult) -> dict[str, Any]:
         **{measure: _plain(asdict(found)) for measure, found in result.scores.items()},
         "accuracy_of_all": _plain(result.accuracy_of_all),
         "verification": result.verification.to_json(),
+        "parts": [_plain(part.to_json()) for part in result.parts],
+        "comparisons": [_plain(comparison.to_json()) for comparison in result.comparisons],
         "faces_per_second": None if result.speed is None else _plain(asdict(result.speed)),
     }
 
@@ -216,7 +237,7 @@ def evaluate_pairs(
         }
         distances = measure_distances(first, second, "squared_l2")
         rates = measure_verification(distances, same, people, acquisition)
-        results.append(_result(model, scores, distances, rates, same, len(pairs), faces_per_second))
+        results.append(_result(model, scores, distances, rates, same, len(pairs), faces_per_second, vectors))
     return Evaluation(
         tuple(usable),
         same,
@@ -256,6 +277,7 @@ def _result(
     same: Bools,
     total: int,
     speed: Speed | None,
+    vectors: Float32Array,
 ) -> ModelResult:
     """Collect the results of one model."""
     return ModelResult(
@@ -269,4 +291,5 @@ def _result(
         curve=roc(distances, same),
         verification=rates,
         speed=speed,
+        vectors=vectors,
     )

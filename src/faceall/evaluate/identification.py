@@ -8,8 +8,8 @@ ISO/IEC 19795-1:2021, Biometric performance testing and reporting (FPIR, FNIR, C
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from faceall.analysis.analyser import FaceDetector
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Float64Array, Interval, percentiles
 from faceall.evaluate.embedding import MeasuredEmbedder, Progress, UnusableImage, embed_images
+from faceall.evaluate.worst_searches import WorstSearch, worst_searches
 from faceall.images import is_image_path
-from faceall.types import Float32Array, Int64Array
+from faceall.types import Face, Float32Array, Int64Array
 
 FPIRS = (1e-1, 1e-2, 1e-3)
 """The false-positive identification rates at which misses are reported."""
@@ -74,6 +75,8 @@ class IdentificationResult:
         Share of known people who are among the 1, 2, ... nearest, whatever the distance.
     fpir, fnir : (m,) float64
         The curve, FPIR ascending.
+    worst : tuple of WorstSearch
+        The worst searches of each kind, worst first.
     """
 
     name: str
@@ -83,6 +86,7 @@ class IdentificationResult:
     cmc: tuple[float, ...]
     fpir: Float64Array
     fnir: Float64Array
+    worst: tuple[WorstSearch, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -113,6 +117,8 @@ class Identification:
         How many images were read.
     results : tuple of IdentificationResult
         One per model.
+    faces : mapping of Path to Face
+        The face that represents each usable image.
     """
 
     people: int
@@ -121,6 +127,7 @@ class Identification:
     unusable: tuple[UnusableImage, ...]
     images: int
     results: tuple[IdentificationResult, ...]
+    faces: Mapping[Path, Face]
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -211,16 +218,22 @@ def evaluate_identification(
         )
     wanted = [path for name in names for path in people[name][:2]]
     embedded = embed_images(wanted, detector, models, flip=flip, progress=progress)
-    rows = np.full((len(names), 2), -1, np.int64)
-    for number, name in enumerate(names):
-        for place, path in enumerate(people[name][:2]):
-            rows[number, place] = embedded.rows.get(path, -1)
+    rows = np.array([_pair_of_rows(people[name], embedded.rows) for name in names], np.int64)
     random = np.random.default_rng(seed)
     galleries = [np.sort(random.choice(several, chosen, replace=False)) for _ in range(repeat)]
+    images = list(embedded.rows)
     results = [
-        _measure(model, vectors, rows, galleries) for model, vectors in zip(models, embedded.vectors, strict=True)
+        replace(_measure(model, vectors, rows, galleries), worst=worst_searches(vectors, rows, galleries, images))
+        for model, vectors in zip(models, embedded.vectors, strict=True)
     ]
-    return Identification(chosen, len(names) - chosen, repeat, embedded.unusable, len(wanted), tuple(results))
+    faces = {path: embedded.faces[row] for path, row in embedded.rows.items()}
+    return Identification(chosen, len(names) - chosen, repeat, embedded.unusable, len(wanted), tuple(results), faces)
+
+
+def _pair_of_rows(paths: Sequence[Path], rows: Mapping[Path, int]) -> list[int]:
+    """Return the rows of a person's first and second image, -1 where there is none."""
+    found = [rows.get(path, -1) for path in paths[:2]]
+    return [*found, -1][:2]
 
 
 @dataclass(frozen=True, eq=False)

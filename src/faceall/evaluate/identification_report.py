@@ -7,11 +7,32 @@ from html import escape
 from faceall.evaluate.identification import Identification, IdentificationResult
 from faceall.evaluate.plots import cmc_svg, misses_svg
 from faceall.evaluate.style import STYLE
+from faceall.evaluate.thumbnails import Thumbnails
+from faceall.evaluate.worst_searches import WorstSearch
+from faceall.images import read_image
 from faceall.version import __version__
 
+WORST = 8
+"""Default number of searches of each kind that are shown per model."""
 
-def identification_html(found: Identification) -> str:
-    """Render the results with the curves of FNIR over FPIR and the CMC."""
+
+def identification_html(found: Identification, *, worst: int = WORST) -> str:
+    """Render the results with the curves of FNIR over FPIR and the CMC, and the worst searches.
+
+    Parameters
+    ----------
+    found : Identification
+        The results. The image files are read again for thumbnails; missing files are left blank.
+    worst : int
+        Number of searches of each kind that are shown per model.
+
+    Returns
+    -------
+    str
+        The text of the HTML file.
+    """
+    thumbnails = Thumbnails(found.faces, read_image)
+    searches = "".join(_worst(result, thumbnails, worst) for result in found.results)
     facts = {
         "people in the gallery": found.people,
         "strangers": found.strangers,
@@ -31,7 +52,7 @@ def identification_html(found: Identification) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Open-set evaluation</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body><main>'
         f'<h1>Open-set evaluation</h1><dl class="facts">{tiles}</dl>{_table(found)}'
-        f'<section class="figures">{figures}</section><footer>{_METHOD}<p>faceall {__version__}</p></footer>'
+        f'<section class="figures">{figures}</section>{searches}<footer>{_METHOD}<p>faceall {__version__}</p></footer>'
         "</main></body></html>\n"
     )
 
@@ -60,6 +81,30 @@ def _row(result: IdentificationResult) -> str:
         mark = "" if point.supported else " <b title='too few strangers for this rate'>?</b>"
         cells.append(f"<td>{point.fnir:.2%}{mark}<small>{low:.2%} to {high:.2%}</small></td>")
     return "".join([*cells, f"<td>{result.cmc[0]:.2%}</td>"])
+
+
+def _worst(result: IdentificationResult, thumbnails: Thumbnails, count: int) -> str:
+    """Render the worst searches of one model."""
+    titles = {"missed": "Known people, worst first", "named": "Strangers, nearest first"}
+    groups = []
+    for kind, title in titles.items():
+        cards = "".join(
+            _card(search, thumbnails) for search in [one for one in result.worst if one.kind == kind][:count]
+        )
+        groups.append(f'<h3>{title}</h3><div class="cards">{cards}</div>' if cards else "")
+    return f"<section><h2>Worst searches: {escape(result.name)} ({result.precision})</h2>{''.join(groups)}</section>"
+
+
+def _card(search: WorstSearch, thumbnails: Thumbnails) -> str:
+    """Render one search: the query, the enrolled image of the person, and the nearest of another person."""
+    images = [path for path in (search.query, search.own, search.found) if path is not None]
+    wrong = search.own_distance is None or search.own_distance > search.distance
+    own = "" if search.own_distance is None else f"own {search.own_distance:.3f}, "
+    names = "<br>".join(escape("/".join(path.parts[-2:])) for path in images)
+    return (
+        f'<div class="card {"wrong" if wrong else "right"}"><div class="two">{"".join(map(thumbnails.show, images))}'
+        f"</div><p>{own}other <b>{search.distance:.3f}</b></p><p><small>{names}</small></p></div>"
+    )
 
 
 def _figure(title: str, drawing: str, legend: str) -> str:

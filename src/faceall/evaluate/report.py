@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from html import escape
-from pathlib import Path
 
 import numpy as np
 
-from faceall.analysis.analyser import make_thumbnail
-from faceall.errors import ImageError
+from faceall.evaluate.differences_report import differences_html
 from faceall.evaluate.evaluation import Evaluation, ModelResult
 from faceall.evaluate.folds import Scores
 from faceall.evaluate.pairs import Pair
 from faceall.evaluate.plots import det_svg, histogram_svg, roc_svg
 from faceall.evaluate.style import STYLE
+from faceall.evaluate.thumbnails import Thumbnails
 from faceall.types import Int64Array
 from faceall.version import __version__
 
 WORST = 8
-"""Number of pairs of each kind that are shown per model."""
+"""Default number of pairs of each kind that are shown per model."""
 
 _LISTED = 100  # unusable images
 
 
-def report_html(found: Evaluation, *, title: str = "Face verification report") -> str:
+def report_html(found: Evaluation, *, title: str = "Face verification report", worst: int = WORST) -> str:
     """Render the report of an evaluation.
 
     Parameters
@@ -34,19 +32,22 @@ def report_html(found: Evaluation, *, title: str = "Face verification report") -
         The evaluation. Its image files are read again for thumbnails; missing files are left blank.
     title : str
         Title of the page.
+    worst : int
+        Number of pairs of each kind that are shown per model.
 
     Returns
     -------
     str
         The text of the HTML file.
     """
-    thumbnails = _Thumbnails(found)
+    thumbnails = Thumbnails(found.faces, found.read)
     sections = [
         f"<header><h1>{escape(title)}</h1>{_facts(found)}</header>",
         f"<section>{_error_rates(found)}</section>",
         f"<section>{_figures(found)}</section>",
         _curves(found),
-        *(_worst_pairs(found, result, thumbnails) for result in found.results),
+        *map(differences_html, found.results),
+        *(_worst_pairs(found, result, thumbnails, worst) for result in found.results),
         _unusable(found),
         f"<footer>{_method(found)}</footer>",
     ]
@@ -168,7 +169,7 @@ def _figure(title: str, drawing: str, legend: str) -> str:
     return f'<figure><figcaption>{title}</figcaption>{drawing}<div class="legend">{legend}</div></figure>'
 
 
-def _worst_pairs(found: Evaluation, result: ModelResult, thumbnails: _Thumbnails) -> str:
+def _worst_pairs(found: Evaluation, result: ModelResult, thumbnails: Thumbnails, worst: int) -> str:
     """Render the pairs that one model gets most wrong."""
     threshold = result.scores["squared_l2"].threshold
     groups = []
@@ -176,7 +177,7 @@ def _worst_pairs(found: Evaluation, result: ModelResult, thumbnails: _Thumbnails
         ("One person, largest distances", found.same, np.argsort(-result.distances, kind="stable")),
         ("Two people, smallest distances", ~found.same, np.argsort(result.distances, kind="stable")),
     ):
-        chosen: Int64Array = order[kind[order]][:WORST]
+        chosen: Int64Array = order[kind[order]][:worst]
         cards = "".join(
             _card(found.pairs[place], float(result.distances[place]), threshold, thumbnails) for place in chosen
         )
@@ -184,7 +185,7 @@ def _worst_pairs(found: Evaluation, result: ModelResult, thumbnails: _Thumbnails
     return f"<section><h2>Worst pairs: {_name(result)}</h2>{''.join(groups)}</section>"
 
 
-def _card(pair: Pair, distance: float, threshold: float, thumbnails: _Thumbnails) -> str:
+def _card(pair: Pair, distance: float, threshold: float, thumbnails: Thumbnails) -> str:
     """Render one pair."""
     wrong = (distance < threshold) != pair.same
     faces = "".join(map(thumbnails.show, (pair.first, pair.second)))
@@ -194,30 +195,6 @@ def _card(pair: Pair, distance: float, threshold: float, thumbnails: _Thumbnails
         f'<div class="card {verdict}"><div class="two">{faces}</div><p><b>{distance:.3f}</b> {verdict}</p>'
         f"<p><small>{names}<br>line {pair.line}</small></p></div>"
     )
-
-
-class _Thumbnails:
-    """Face thumbnails as data URIs, each made once."""
-
-    def __init__(self, found: Evaluation) -> None:
-        self._faces = found.faces
-        self._read = found.read
-        self._made: dict[Path, str] = {}
-
-    def show(self, path: Path) -> str:
-        """Return an <img>, or an empty box if the file no longer exists."""
-        if path not in self._made:
-            self._made[path] = self._make(path)
-        return self._made[path]
-
-    def _make(self, path: Path) -> str:
-        """Read the image and render its face."""
-        name = escape(path.name)
-        try:
-            jpeg = make_thumbnail(self._read(path), self._faces[path])
-        except ImageError as error:
-            return f'<span class="gone" title="{escape(str(error))}">{name}</span>'
-        return f'<img alt="{name}" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'
 
 
 def _unusable(found: Evaluation) -> str:

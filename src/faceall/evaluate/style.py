@@ -51,7 +51,7 @@ background:var(--sheet)}
 .card p{margin:6px 0 0}
 .card small{color:var(--soft);overflow-wrap:anywhere;line-height:1.35;display:block}
 .card.wrong b{color:var(--bad)}
-.two{display:grid;grid-template-columns:1fr 1fr;gap:4px}
+.two{display:grid;grid-auto-flow:column;grid-auto-columns:1fr;gap:4px}
 .two img,.gone{display:block;width:100%;aspect-ratio:1;object-fit:cover;border-radius:5px;background:var(--rule)}
 .gone{font-size:11px;padding:6px;overflow:hidden}
 footer{margin-top:40px;border-top:1px solid var(--rule);padding-top:14px;

@@ -15,6 +15,7 @@ from faceall_cli.options import output_options
 
 if TYPE_CHECKING:
     from faceall.embed import Embedder
+    from faceall.evaluate import Factor
 
 JSON_FILE, HTML_FILE = "evaluation.json", "report.html"
 
@@ -48,6 +49,34 @@ JSON_FILE, HTML_FILE = "evaluation.json", "report.html"
 )
 @click.option("--flip", is_flag=True, help="Average the vectors of a face and of its mirror image.")
 @click.option("--subtract-mean", is_flag=True, help="Subtract the mean vector of the other folds, as facenet does.")
+@click.option(
+    "--groups",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.csv",
+    help="Lines of `path or person,group`: FMR and FNMR of each group at one threshold, and the worst-to-best ratio.",
+)
+@click.option(
+    "--by",
+    "factors",
+    type=click.Choice(("age-gap", "size", "pose", "blur")),
+    multiple=True,
+    help="FMR and FNMR by the time between two photos (EXIF), or by the poorer of two faces; repeatable.",
+)
+@click.option(
+    "--compare",
+    "earlier",
+    type=click.Path(path_type=Path),
+    metavar="REPORT",
+    help="Tell whether a model is better than those of an earlier report (its folder or JSON file), by paired tests.",
+)
+@click.option(
+    "--errors",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Number of worst pairs or searches of each kind in the report.",
+)
 @click.option("--speed", is_flag=True, help="Also measure faces per second, one and sixteen at a time.")
 @click.option(
     "--out",
@@ -68,6 +97,10 @@ def evaluate(
     precisions: tuple[str, ...],
     flip: bool,
     subtract_mean: bool,
+    groups: Path | None,
+    factors: tuple[Factor, ...],
+    earlier: Path | None,
+    errors: int,
     speed: bool,
     out: Path | None,
 ) -> None:
@@ -85,20 +118,30 @@ def evaluate(
     returns a person for the share FPIR of the strangers.
     """
     from faceall.detect import Detector
-    from faceall.evaluate import evaluate_pairs
+    from faceall.evaluate import (
+        add_comparisons,
+        add_factors,
+        add_groups,
+        evaluate_pairs,
+        read_groups,
+        read_report,
+    )
 
     if protocol == "open-set":
-        if pairs is not None or subtract_mean or speed:
-            raise click.UsageError("--pairs, --subtract-mean and --speed: not with --protocol open-set")
+        if pairs is not None or subtract_mean or speed or groups is not None or factors or earlier is not None:
+            options = "--pairs, --subtract-mean, --speed, --groups, --by and --compare"
+            raise click.UsageError(f"{options}: not with --protocol open-set")
         _make_folder(out)
         chosen = list(_embedders(models, every, precisions or ("auto",)))
         result = evaluate_open_set(console, folder, chosen, people=people, repeat=repeat or 10, flip=flip)
         if out is not None:
-            write_open_set(console, out, result, json_file=JSON_FILE, html_file=HTML_FILE)
+            write_open_set(console, out, result, json_file=JSON_FILE, html_file=HTML_FILE, worst=errors)
         return
     if people is not None or repeat is not None:
         raise click.UsageError("--people and --repeat: only with --protocol open-set")
     listed = list_pairs(folder, pairs, protocol)
+    known_groups = None if groups is None else read_groups(groups)
+    stored = () if earlier is None else read_report(earlier)
     embedders = list(_embedders(models, every, precisions or ("auto",)))
     _make_folder(out)
     with console.progress(0, "images") as bar:
@@ -112,9 +155,12 @@ def evaluate(
             read=listed.read,
             progress=bar.move_to,
         )
+    if known_groups is not None:
+        found = add_groups(found, known_groups, folder=folder)
+    found = add_comparisons(add_factors(found, factors), stored)
     print_verification(console, found)
     if out is not None:
-        write_verification(console, out, found, json_file=JSON_FILE, html_file=HTML_FILE)
+        write_verification(console, out, found, json_file=JSON_FILE, html_file=HTML_FILE, worst=errors)
 
 
 def _embedders(models: tuple[str, ...], every: bool, precisions: tuple[Any, ...]) -> Iterator[Embedder]:

@@ -54,12 +54,14 @@ def evaluate_open_set(
     return found
 
 
-def write_open_set(console: Console, folder: Path, found: Identification, *, json_file: str, html_file: str) -> None:
+def write_open_set(
+    console: Console, folder: Path, found: Identification, *, json_file: str, html_file: str, worst: int
+) -> None:
     """Write the JSON and HTML files."""
     from faceall.evaluate import identification_html
     from faceall_cli.files import write_whole
 
     text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
     write_whole(folder / json_file, text.encode("utf-8", "backslashreplace"))
-    write_whole(folder / html_file, identification_html(found).encode("utf-8", "backslashreplace"))
+    write_whole(folder / html_file, identification_html(found, worst=worst).encode("utf-8", "backslashreplace"))
     console.remark(f"wrote {shown(folder / json_file)} and {shown(folder / html_file)}")

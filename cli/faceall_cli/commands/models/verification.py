@@ -12,7 +12,7 @@ from faceall_cli.console import Console, counted, shown
 
 if TYPE_CHECKING:
     from faceall.analysis import FaceDetector
-    from faceall.evaluate import Evaluation, ModelResult, Pair, Validation
+    from faceall.evaluate import Evaluation, ModelResult, Pair, PairedComparison, PartedRates, Validation
     from faceall.types import Image
 
 _PACKED = ".bin"
@@ -62,6 +62,11 @@ def print_verification(console: Console, found: Evaluation) -> None:
         f"{counted(len(found.pairs), 'pair')} ({same:,} of one person, {len(found.pairs) - same:,} of two),"
         f" {counted(found.folds, 'fold')}; 95 % intervals in brackets"
     )
+    for result in found.results:
+        for part in result.parts:
+            _print_parts(console, result.name, part)
+        for comparison in result.comparisons:
+            _print_comparison(console, comparison)
     _print_unusable(console, found)
     for validation in found.results[0].scores["squared_l2"].validations:
         if not validation.supported:
@@ -80,6 +85,43 @@ def _rates_table(found: Evaluation) -> list[tuple[str, ...]]:
             row += [f"{point.fnmr:.2%}{'' if point.supported else ' ?'}", _bracketed(point.interval)]
         rows.append(tuple(row))
     return rows
+
+
+def _print_parts(console: Console, model: str, found: PartedRates) -> None:
+    """Print the rates of groups, or by a property of the faces."""
+    rows: list[tuple[str, ...]] = [(found.by, "people", "pairs of two", "FMR", "", "pairs of one", "FNMR", "")]
+    for part in found.parts:
+        cells = [part.name, f"{part.people:,}", f"{part.non_mated:,}", *_rate(part.fmr, part.fmr_interval)]
+        rows.append((*cells, f"{part.mated:,}", *_rate(part.fnmr, part.fnmr_interval)))
+    console.line(f"{shown(model)}, threshold {found.threshold:.3f} (FMR {found.fmr:.2%} per comparison):")
+    console.table(rows, indent="  ", right=frozenset(range(1, 8)))
+    for ratio in found.ratios:
+        value = "no errors in the best group" if ratio.value is None else f"{ratio.value:.2f}"
+        high = "inf" if ratio.interval[1] is None else f"{ratio.interval[1]:.2f}"
+        groups = f"{shown(ratio.worst)} to {shown(ratio.best)}"
+        console.line(f"  {ratio.rate}, worst to best group: {value} [{ratio.interval[0]:.2f}, {high}] ({groups})")
+    if found.unknown:
+        what = counted(found.unknown, "image" if found.by == "group" else "pair")
+        console.remark(f"{what} without a known {found.by}")
+
+
+def _rate(value: float | None, interval: tuple[float, float] | None) -> tuple[str, str]:
+    """Return a rate in percent and its interval."""
+    return ("-" if value is None else f"{value:.2%}", "" if interval is None else _bracketed(interval))
+
+
+def _print_comparison(console: Console, found: PairedComparison) -> None:
+    """Print the comparison with an earlier result."""
+    rows = [("rate", shown(found.model), shown(found.other), "difference", "", "p")]
+    for row in found.differences:
+        difference = f"{100 * (row.value - row.other):+.2f}"
+        rows.append(
+            (row.rate, f"{row.value:.2%}", f"{row.other:.2%}", difference, _bracketed(row.interval), f"{row.p:.3f}")
+        )
+    console.line(f"compared with {shown(found.other)} on {counted(found.pairs, 'pair')}:")
+    console.table(rows, indent="  ", right=frozenset(range(1, 6)))
+    verdict = "no significant difference" if found.better is None else f"{shown(found.better)} is better"
+    console.line(f"  {verdict}; McNemar {found.only_model} to {found.only_other}, p {found.mcnemar_p:.3f}")
 
 
 def _bracketed(interval: tuple[float, float]) -> str:
@@ -127,12 +169,14 @@ def _print_unusable(console: Console, found: Evaluation) -> None:
         console.line(text if len(found.results) == 1 else f"{text} ({result.name}, {result.precision})")
 
 
-def write_verification(console: Console, folder: Path, found: Evaluation, *, json_file: str, html_file: str) -> None:
+def write_verification(
+    console: Console, folder: Path, found: Evaluation, *, json_file: str, html_file: str, worst: int
+) -> None:
     """Write the JSON and HTML files."""
     from faceall.evaluate import report_html
     from faceall_cli.files import write_whole
 
-    text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(found.to_json(distances=True), indent=1, ensure_ascii=False) + "\n"
     write_whole(folder / json_file, text.encode("utf-8", "backslashreplace"))
-    write_whole(folder / html_file, report_html(found).encode("utf-8", "backslashreplace"))
+    write_whole(folder / html_file, report_html(found, worst=worst).encode("utf-8", "backslashreplace"))
     console.remark(f"wrote {shown(folder / json_file)} and {shown(folder / html_file)}")
