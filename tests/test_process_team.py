@@ -1,4 +1,4 @@
-"""A team of processes: order, errors, shares of the cores, and no process that outlives it."""
+"""A team of processes: order, errors, shares of the cores, and no process that stays behind."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_closing_ends_the_processes_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-def test_no_process_outlives_its_parent(tmp_path: Path) -> None:
+def test_processes_end_with_their_parent(tmp_path: Path) -> None:
     """A worker of a parent that is killed ends, whatever it is doing."""
     program = (
         "import sys; from pathlib import Path; from faceall.processes import ProcessTeam\n"

@@ -42,7 +42,9 @@ FaceallError                     base class; its text is one printable line
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
+
+ErrorT = TypeVar("ErrorT", bound="FaceallError")
 
 _MAX_WORD_LENGTH = 1000
 _IN_MEMORY = "image in memory"
@@ -55,6 +57,8 @@ class FaceallError(Exception):
     names taken from a damaged file cannot break a terminal or a log.
     """
 
+    _located = False
+
     def __str__(self) -> str:
         """Return the message as one printable line."""
         message = super().__str__()
@@ -62,6 +66,19 @@ class FaceallError(Exception):
         if len(text) <= _MAX_WORD_LENGTH:
             return text
         return " ".join(word if len(word) <= _MAX_WORD_LENGTH else f"{word[:100]}..." for word in text.split(" "))
+
+    def at(self: ErrorT, place: object) -> ErrorT:
+        """Return a copy of the error with a file in front of its message, unless one is there already.
+
+        Parameters
+        ----------
+        place : object
+            The file.
+        """
+        message = super().__str__()
+        copy = type(self)(message if self._located else f"{place}: {message}")
+        copy._located = True
+        return copy
 
 
 class ArgumentError(FaceallError, ValueError):
@@ -172,7 +189,19 @@ class FileOnlyError(UnsupportedGraphError):
 
 
 class ParityError(ConvertError):
-    """The converted net differs from its source by more than the tolerance."""
+    """The converted net differs from its source by more than the tolerance.
+
+    Parameters
+    ----------
+    reason : str
+        The difference, without the report.
+    report : Path or None
+        The file of the parity report, if it was written.
+    """
+
+    def __init__(self, reason: str, report: Path | None = None) -> None:
+        super().__init__(f"{reason}; no model was written" + (f", only the report {report}" if report else ""))
+        self.reason, self.report = reason, report
 
 
 class IndexFileError(FaceallError):

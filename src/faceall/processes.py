@@ -1,8 +1,8 @@
 """A team of worker processes on this machine.
 
 The team keeps one promise. Each process uses its share of the cores and leaves Ctrl-C to its parent, which decides when
-to stop. What a call returns or raises is handed back. A process that dies is reported and can be replaced. No process
-outlives its team or its parent.
+to stop. What a call returns or raises is handed back. A process that dies is reported and can be replaced. Every
+process ends with its team, or with its parent if that is killed.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def _write_models(
     try:
         done = convert(model.path, folder / models.EMBEDDER, target="coreml", coreml=options, parity=parity)
     except ParityError as error:
-        raise _with_report(error, folder / f"{models.EMBEDDER}.parity.json", place) from error
+        raise ParityError(error.reason, _kept_report(error.report, place)) from error
     done.report_path.unlink()  # its contents are in the package's own report
     reports = list(done.reports)
     if detector is not None:
@@ -148,11 +148,13 @@ def _report(model: ModelFolder, reports: Sequence[ParityReport]) -> dict[str, An
     }
 
 
-def _with_report(error: ParityError, report: Path, place: Path) -> ParityError:
-    """Move the report out of the draft and name its new path in the error."""
+def _kept_report(report: Path | None, place: Path) -> Path | None:
+    """Move a report out of the draft; return its new path."""
+    if report is None:
+        return None
     kept = place.with_name(f"{place.name}.parity.json")
     files.put_in_place(report, kept)
-    return ParityError(str(error).replace(str(report), str(kept)))
+    return kept
 
 
 @contextmanager

@@ -138,9 +138,8 @@ class ParityReport:
         amount = f"differs from its source by {self.maximum:.1e} (allowed: {self.tolerance:.0e})"
         if self.cosine_minimum is not None:
             amount = f"has a cosine of {self.cosine_min:.6f} to its source (at least: {self.cosine_minimum:g})"
-        where = f", only the report {report}" if report else ""
         what = "net" if self.step == "net" else f"{self.step} model"
-        raise ParityError(f"the converted {what} {amount}{place}; no model was written{where}")
+        raise ParityError(f"the converted {what} {amount}{place}", report)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""

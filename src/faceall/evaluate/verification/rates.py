@@ -39,7 +39,7 @@ class OperatingPoint:
     fnmr : float
         False non-match rate: share of the mated comparisons beyond the threshold.
     interval : (float, float)
-        95 % interval of the FNMR (bootstrap over people; the threshold is chosen anew in every sample).
+        95 % interval of the FNMR (bootstrap over people; the threshold is chosen again in every sample).
     frr : float
         False reject rate: like the FNMR, but mated pairs with a failure to acquire count as rejected.
     supported : bool

@@ -242,10 +242,9 @@ class _Undo:
         try:
             self._connection.execute(statement, tuple(values))
         except sqlite3.IntegrityError as error:
-            if "people.name" in str(error):
-                reason = f"there is another person called {old.get('name')!r} now: rename that person first"
-            else:
-                reason = "what it refers to is not there any more"
+            reason = "what it refers to is not there any more"
+            if self._connection.execute("SELECT 1 FROM people WHERE name = ?", (old.get("name"),)).fetchone():
+                reason = f"there is another person called {old['name']!r} now: rename that person first"
             raise UndoError(f"change {self._change.id} cannot be undone: {reason}") from error
 
     def _conflict(self, table: str, key: Any) -> UndoError:

@@ -90,11 +90,7 @@ class Address:
         FaceallError
             If the URL is invalid; the message does not contain credentials.
         """
-        try:
-            parts = urlsplit(text)
-            port = parts.port
-        except ValueError as error:
-            raise FaceallError(f"the gallery's address is not a URL ({_harmless(error)}); {_EXPECTED}") from error
+        parts, port = _parsed(text)
         if parts.scheme not in SCHEMES:
             raise FaceallError(f"the gallery's address begins with {parts.scheme!r}; {_EXPECTED}, or a folder")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -104,8 +100,15 @@ class Address:
 _EXPECTED = "expected milvus://HOST:PORT/NAME, milvuss://HOST:PORT/NAME or milvus-lite:///PATH.db"
 
 
-def _harmless(error: ValueError) -> str:
-    return "its port is not a number from 0 to 65535" if "ort" in str(error) else "its syntax is invalid"
+def _parsed(text: str) -> tuple[SplitResult, int | None]:
+    """Return the parts of a URL and its port; the errors quote nothing of it, as it can have a password."""
+    reason = "its syntax is invalid"
+    try:
+        parts = urlsplit(text)
+        reason = "its port is not a number from 0 to 65535"
+        return parts, parts.port
+    except ValueError as error:
+        raise FaceallError(f"the gallery's address is not a URL ({reason}); {_EXPECTED}") from error
 
 
 def _server(parts: SplitResult, port: int | None, options: dict[str, str]) -> Address:

@@ -90,6 +90,8 @@ class PhotoResult:
         Of a new photo: what makes its primary face hard to recognise, and near duplicates.
     missing : bool
         Whether the file does not exist or cannot be reached.
+    moved_from : Path or None
+        Of a moved photo: the path at which it was seen before.
     """
 
     path: Path
@@ -99,6 +101,7 @@ class PhotoResult:
     message: str | None = None
     notes: tuple[Note, ...] = ()
     missing: bool = False
+    moved_from: Path | None = None
 
     @property
     def usable(self) -> bool:
@@ -203,13 +206,15 @@ class KnownPhoto:
         """Whether analysing it again would change nothing."""
         return not self.stale and (self.state == "ok" or self.reader == reader_version())
 
-    def result(self, path: Path, status: PhotoStatus, message: str | None = None) -> PhotoResult:
+    def result(
+        self, path: Path, status: PhotoStatus, message: str | None = None, *, moved_from: Path | None = None
+    ) -> PhotoResult:
         """Return the result for a file with this content; "unreadable" and "no-face" take precedence over `status`."""
         if self.state != "ok":
             return PhotoResult(path, self.state, message=self.message)
         if not self.faces:  # none was found: a photo whose last face was removed is removed too
             return PhotoResult(path, "no-face", message=message)
-        return PhotoResult(path, status, self.faces, self.person, message)
+        return PhotoResult(path, status, self.faces, self.person, message, moved_from=moved_from)
 
 
 @dataclass(frozen=True)

@@ -78,18 +78,17 @@ def file_known_photo(
         if known.state != "ok" and _holds_faces(store, path):
             return _damaged(path, known.state, known.message)
         takes_name_off = person is None and named_by_path(store, known)
-        status, message, old_name = _whereabouts(store, path, known.id)
+        status, message, old = _whereabouts(store, path, known.id)
         _put_file(store, info, known.id, person)
-        follow = status == "moved" and old_name == known.person  # it was moved to another person's folder on purpose
+        follow = old is not None and old.person == known.person  # it was moved to another person's folder on purpose
         if takes_name_off and refile:
             _take_name_off(store, known.id)
         elif person is not None and known.primary and known.person != person and (refile or follow):
             store.photos.assign_primary(known.id, person)
         else:
-            return known.result(path, status, message)
+            return known.result(path, status, message, moved_from=old and old.path)
         known = replace(known, person=person)
-        status = "moved" if status == "moved" else "refiled"
-    return known.result(path, status, message)
+    return known.result(path, "refiled" if old is None else "moved", message, moved_from=old and old.path)
 
 
 def named_by_path(store: Store, known: KnownPhoto) -> bool:
@@ -141,8 +140,8 @@ def _damaged(path: Path, state: Unusable, message: str | None) -> PhotoResult:
     return PhotoResult(path, state, message=f"{message}; the faces that it showed before are kept")
 
 
-def _whereabouts(store: Store, path: Path, photo: int) -> tuple[PhotoStatus, str | None, str | None]:
-    """Compare a file with the other files of the same content: status, message, and the person of a moved one.
+def _whereabouts(store: Store, path: Path, photo: int) -> tuple[PhotoStatus, str | None, SeenFile | None]:
+    """Compare a file with the other files of the same content: status, message, and where a moved one was.
 
     Files that no longer exist are forgotten when the content is found elsewhere.
     """
@@ -155,7 +154,7 @@ def _whereabouts(store: Store, path: Path, photo: int) -> tuple[PhotoStatus, str
         first = next(file.path for file in others if file not in gone)
         return "duplicate", f"the same image as {first}", None
     if gone and gone[0].path != path:
-        return "moved", f"was {gone[0].path}", gone[0].person
+        return "moved", f"was {gone[0].path}", gone[0]
     return "unchanged", None, None
 
 

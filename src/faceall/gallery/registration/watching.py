@@ -86,8 +86,8 @@ def _pass(
         moved: set[Path] = set()
         for result in gallery.iter_register(root, names_from=names_from, stop=stop):
             now[result.path] = result.status
-            if result.status == "moved" and result.message:
-                moved.add(Path(result.message.removeprefix("was ")))
+            if result.moved_from is not None:
+                moved.add(result.moved_from)
             if result.status not in _QUIET or (result.status != "unchanged" and before.get(result.path) is None):
                 yield result
         if stop.is_set():

@@ -217,9 +217,9 @@ class Graph:
         try:
             keys, distances = self._graph.knn_query(queries, k)
         except RuntimeError as error:
-            if "contiguous 2D array" in str(error):  # hnswlib's error if it finds fewer
-                return None
-            raise
+            if not _found_fewer(error):
+                raise
+            return None
         return Matches(keys.view(np.int64), distances)
 
     @native_call
@@ -227,6 +227,11 @@ class Graph:
         """Write the graph in hnswlib's file format; it still contains removed vectors, see `graph_file.scrub`."""
         with self._lock.shared():
             self._graph.save_index(str(path))
+
+
+def _found_fewer(error: RuntimeError) -> bool:
+    """Return whether a search of hnswlib found fewer than k neighbours."""
+    return "contiguous 2D array" in str(error)
 
 
 def _new(dimension: int) -> Any:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from faceall.errors import FaceallError, IndexBusyError, IndexDamagedError, IndexFileError
 
@@ -19,9 +19,35 @@ PAGE = 8192  # bytes; three 512-D vectors fit a page, of 4096 a half would stay 
 
 Result = TypeVar("Result")
 
-_DAMAGED = ("not a database", "malformed", "corrupt", "unsupported file format", "Could not decode to UTF-8")
-_DAMAGED_SCHEMA = ("no such table", "no such column", "has no column named", "no such index")
-_UNUSABLE = ("disk is full", "readonly", "unable to open", "disk I/O error", "authorization denied")
+Fault: TypeAlias = Literal["busy", "damaged", "full", "failing", "read-only", "forbidden", "missing"]
+"""What is wrong with a database, as far as SQLite's error says."""
+
+_FAULTS: dict[str, Fault] = {
+    "locked": "busy",
+    "busy": "busy",
+    "not a database": "damaged",
+    "malformed": "damaged",
+    "corrupt": "damaged",
+    "unsupported file format": "damaged",
+    "Could not decode to UTF-8": "damaged",
+    "no such table": "damaged",
+    "no such column": "damaged",
+    "has no column named": "damaged",
+    "no such index": "damaged",
+    "disk is full": "full",
+    "disk I/O error": "failing",
+    "readonly": "read-only",
+    "unable to open": "missing",
+    "authorization denied": "forbidden",
+}
+"""Parts of SQLite's messages: Python 3.10 has no codes of errors."""
+
+_CAUSES: dict[Fault, str] = {
+    "full": "the disk is full",
+    "failing": "the disk is full, fails, or does not lock files",
+    "read-only": "it may only be read",
+    "missing": "it, or its log, may not be read or made here",
+}
 
 
 @contextmanager
@@ -40,26 +66,23 @@ def translated(name: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        text = str(error)
-        if is_busy(error):
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        if fault == "busy":
             raise IndexBusyError(f"{name}: another process is writing; try again when it is done") from error
-        if any(part in text for part in (*_DAMAGED, *_DAMAGED_SCHEMA)):
+        if fault == "damaged":
             advice = "save what can be read (faceall index repair), or restore it from a backup"
-            raise IndexDamagedError(f"{name}/{DATABASE} is damaged ({text}): {advice}") from error
-        if any(part in text for part in _UNUSABLE):
-            raise IndexFileError(f"{name}/{DATABASE} cannot be used: {_explained(text)}") from error
-        raise
+            raise IndexDamagedError(f"{name}/{DATABASE} is damaged ({error}): {advice}") from error
+        reason = f"{_CAUSES[fault]} ({error})" if fault in _CAUSES else str(error)
+        raise IndexFileError(f"{name}/{DATABASE} cannot be used: {reason}") from error
 
 
-def _explained(text: str) -> str:
-    """Return SQLite's message with an explanation."""
-    causes = {
-        "disk is full": "the disk is full",
-        "disk I/O error": "the disk is full, fails, or does not lock files",
-        "readonly": "it may only be read",
-        "unable to open": "it, or its log, may not be read or made here",
-    }
-    return next((f"{cause} ({text})" for part, cause in causes.items() if part in text), text)
+def fault_of(error: sqlite3.Error) -> Fault | None:
+    """Return what is wrong with the database; None if the statement is wrong (a bug)."""
+    text = str(error)
+    fault = next((fault for part, fault in _FAULTS.items() if part in text), None)
+    return None if fault == "busy" and not isinstance(error, sqlite3.OperationalError) else fault
 
 
 def raise_if_damaged(connection: sqlite3.Connection, name: str, error: Exception) -> None:
@@ -83,7 +106,7 @@ def raise_if_damaged(connection: sqlite3.Connection, name: str, error: Exception
 
 def is_busy(error: sqlite3.Error) -> bool:
     """Return whether the lock of another connection is the cause."""
-    return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "busy" in str(error))
+    return fault_of(error) == "busy"
 
 
 def retry_while_busy(action: Callable[[], Result], name: str, timeout: float) -> Result:
@@ -159,7 +182,7 @@ def _open_read_only(folder: Path) -> sqlite3.Connection:
         connection.execute("SELECT 1 FROM sqlite_master").fetchall()
     except sqlite3.OperationalError as error:
         connection.close()
-        if not any(part in str(error) for part in ("unable to open", "readonly", "disk I/O error", "disk is full")):
+        if fault_of(error) not in ("missing", "read-only", "failing", "full"):
             raise
         log = folder / f"{DATABASE}-wal"
         if not log.exists() or not log.stat().st_size:

@@ -43,7 +43,7 @@ def open_keras(path: Path) -> Source:
         with limited(allowed_bytes(path.stat().st_size)):
             return _open(path, file)
     except NetFormatError as error:
-        raise NetFormatError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+        raise error.at(path) from error
 
 
 def _open(path: Path, file: KerasFile) -> Source:
@@ -58,12 +58,12 @@ def _open(path: Path, file: KerasFile) -> Source:
         remark = f"{why}: the weights were put into faceall's own definition, which ends in vectors of unit length"
         return Source("keras", path, path.stem, graph, remarks=(remark,), files_sha256=files)
     if file.config is None:
-        raise NetFormatError(f"{path}: a Keras file with weights alone, of no net that faceall knows; save the model")
+        raise NetFormatError("a Keras file with weights alone, of no net that faceall knows; save the model")
     model = _Model(file)
     try:
         inputs, outputs = model.build(file.config, None, 0)
     except _DAMAGE as error:
-        raise NetFormatError(f"{path}: the Keras file is damaged: its description does not add up") from error
+        raise NetFormatError("the Keras file is damaged: its description does not add up") from error
     if model.problems:
         listed = ", ".join(model.problems)
         raise UnsupportedGraphError(f"{path}: {len(model.problems)} layers have no counterpart: {listed}")

@@ -60,12 +60,12 @@ def open_checkpoint(path: Path, *, output: str | None = None) -> Source:
     files = [bundle.index, *bundle.files]
     if found.meta is None:
         return _variables(path, found, bundle, files)
+    data = read_bytes(found.meta)
     try:
-        data = read_bytes(found.meta)
         with limited(allowed_bytes(len(data))):
             graph = parse_graph(inline_calls(_graph_def(data)))
     except (NetFormatError, UnsupportedGraphError) as error:
-        raise type(error)(f"{found.meta}: {str(error).removeprefix(f'{found.meta}: ')}") from error
+        raise error.at(found.meta) from error
     graph = freeze_for(found.prefix, graph, bundle, output)
     name = found.prefix.name.removeprefix("model-")
     files_sha256 = digests([found.meta, *files])
@@ -88,7 +88,7 @@ def freeze_for(path: Path, graph: Graph, bundle: Bundle, output: str | None) -> 
     try:
         return freeze(graph, bundle, known or _ends(graph), strict=bool(known))
     except NetError as error:
-        raise type(error)(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+        raise error.at(path) from error
 
 
 def _ends(graph: Graph) -> list[str]:
@@ -113,6 +113,8 @@ def _variables(path: Path, found: _Found, bundle: Bundle, files: list[Path]) -> 
     """Build FaceNet from variables without a graph, with faceall's own definition of the net."""
     try:
         graph = facenet_graph(facenet_weights(bundle))
+    except NetFormatError as error:
+        raise error.at(found.prefix) from error
     except ConvertError as error:
         raise ConvertError(f"{found.prefix}: no .meta lies beside it, and {error}") from error
     remark = "no graph (.meta) lies beside the variables: put into faceall's own definition of Inception-ResNet-v1"

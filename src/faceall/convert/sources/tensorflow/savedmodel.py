@@ -63,9 +63,7 @@ def open_savedmodel(folder: Path, *, output: str | None = None, signature: str |
         with limited(allowed_bytes(path.stat().st_size if path.is_file() else 0)):
             return _open(folder, output, signature)
     except (NetFormatError, UnsupportedGraphError) as error:
-        if str(error).startswith(str(folder)):
-            raise
-        raise type(error)(f"{path}: {error}") from error
+        raise error.at(path) from error
 
 
 def _open(folder: Path, output: str | None, signature: str | None) -> Source:
@@ -78,12 +76,12 @@ def _open(folder: Path, output: str | None, signature: str | None) -> Source:
     if result is None and len(chosen.outputs) > 1:
         listed = ", ".join(f"{_tensor(info)} ({key})" for key, info in sorted(chosen.outputs.items()))
         raise UnsupportedGraphError(
-            f"{path}: signature '{name}' has {len(chosen.outputs)} results; name one with --output-node: {listed}"
-        )
+            f"signature '{name}' has {len(chosen.outputs)} results; name one with --output-node: {listed}"
+        ).at(path)
     files = [path]
     graph = _graph(path, meta)
     if source is None or node_of(source) not in graph.nodes:
-        raise NetFormatError(f"{path}: the input of signature '{name}' is not in the graph: damaged")
+        raise NetFormatError(f"the input of signature '{name}' is not in the graph: damaged").at(path)
     if manifest is not None:
         graph, source = _behind_standardising(path, graph, source)
     prefix = folder / "variables" / "variables"
@@ -117,8 +115,8 @@ def read_signature(folder: Path, signature: str) -> tuple[Graph, dict[str, str],
     path = folder / SAVED_MODEL
     meta, _ = _meta_graph(path)
     if signature not in meta.signature_def:
-        raise UnsupportedGraphError(
-            f"{path}: no signature '{signature}'; its signatures: {_listed(meta.signature_def)}"
+        raise UnsupportedGraphError(f"no signature '{signature}'; its signatures: {_listed(meta.signature_def)}").at(
+            path
         )
     chosen = meta.signature_def[signature]
     inputs, outputs = ({key: _tensor(info) for key, info in side.items()} for side in (chosen.inputs, chosen.outputs))
@@ -129,7 +127,7 @@ def _graph(path: Path, meta: Message) -> Graph:
     try:
         return parse_graph(inline_calls(meta.graph_def))
     except NetFormatError as error:
-        raise NetFormatError(f"{path}: {error}") from error
+        raise error.at(path) from error
 
 
 def _behind_standardising(path: Path, graph: Graph, images: str) -> tuple[Graph, str]:
@@ -139,7 +137,7 @@ def _behind_standardising(path: Path, graph: Graph, images: str) -> tuple[Graph,
     After    standardised (Placeholder) -> net
     """
     if STANDARDISED not in graph.nodes:
-        raise NetFormatError(f"{path}: has no tensor '{STANDARDISED}', though faceall wrote it: damaged")
+        raise NetFormatError(f"has no tensor '{STANDARDISED}', though faceall wrote it: damaged").at(path)
     shape = graph.producer(images).attrs.get("shape")
     return graph.with_nodes([Node(STANDARDISED, "Placeholder", attrs={"dtype": _FLOAT, "shape": shape})]), STANDARDISED
 
@@ -152,7 +150,7 @@ def _manifest(folder: Path) -> Manifest | None:
     try:
         return read_note(read_bytes(path))
     except ModelError as error:
-        raise NetFormatError(f"{path}: {error}") from error
+        raise NetFormatError(str(error)).at(path) from error
 
 
 def _meta_graph(path: Path) -> tuple[Message, tuple[str, ...]]:
@@ -164,9 +162,9 @@ def _meta_graph(path: Path) -> tuple[Message, tuple[str, ...]]:
         metas = list(model.meta_graphs)
         tags = [sorted(meta.meta_info_def.tags) for meta in metas]
     except (DecodeError, UnicodeDecodeError, TypeError) as error:
-        raise NetFormatError(f"{path}: the SavedModel is damaged") from error
+        raise NetFormatError("the SavedModel is damaged").at(path) from error
     if not metas:
-        raise NetFormatError(f"{path}: expected a SavedModel, it holds no graph: damaged or of another format")
+        raise NetFormatError("expected a SavedModel, it holds no graph: damaged or of another format").at(path)
     number = next((n for n, found in enumerate(tags) if found == [_SERVE]), 0)
     if len(metas) == 1:
         return metas[0], ()
@@ -183,12 +181,12 @@ def _signature(
     if not fitting or (wanted is not None and wanted not in signatures):
         missing = f"no signature '{wanted}'" if wanted is not None and wanted not in signatures else ""
         reason = missing or "no signature that takes one batch of images as float32 (N, H, W, C)"
-        raise UnsupportedGraphError(f"{path}: {reason}; its signatures: {_listed(signatures)}")
+        raise UnsupportedGraphError(f"{reason}; its signatures: {_listed(signatures)}").at(path)
     tensors = {(_only(item.inputs, images=True), _only(item.outputs, images=False)) for item in fitting.values()}
     if len(tensors) > 1 and _DEFAULT not in fitting:
         raise UnsupportedGraphError(
-            f"{path}: {len(fitting)} signatures take images; choose one with --signature: {_listed(fitting)}"
-        )
+            f"{len(fitting)} signatures take images; choose one with --signature: {_listed(fitting)}"
+        ).at(path)
     name = _DEFAULT if _DEFAULT in fitting else next(iter(fitting))
     remark = f"signatures {', '.join(map(repr, fitting))}: '{name}' is used; choose another with --signature"
     return name, fitting[name], (remark,) if len(tensors) > 1 else ()

@@ -34,16 +34,17 @@ class Bundle(Mapping[str, Array]):
     def __init__(self, prefix: Path) -> None:
         self.prefix = prefix
         self.index = Path(f"{prefix}.index")
+        data = read_bytes(self.index)
         try:
-            entries = read_table(read_bytes(self.index))
+            entries = read_table(data)
             self._entries = {key.decode(): _entry(value) for key, value in entries.items() if key}
             header = messages()["BundleHeaderProto"].FromString(entries.get(b"", b""))
         except NetFormatError as error:
-            raise NetFormatError(f"{self.index}: {str(error).removeprefix(f'{self.index}: ')}") from error
+            raise error.at(self.index) from error
         except (DecodeError, UnicodeDecodeError) as error:
-            raise NetFormatError(f"{self.index}: the checkpoint's index is damaged") from error
+            raise NetFormatError("the checkpoint's index is damaged").at(self.index) from error
         if header.endianness:
-            raise NetFormatError(f"{self.index}: written on a big-endian machine, which faceall does not read")
+            raise NetFormatError("written on a big-endian machine, which faceall does not read").at(self.index)
         self._shards = header.num_shards
         self._read_bytes = 0
 
@@ -63,7 +64,7 @@ class Bundle(Mapping[str, Array]):
         try:
             return self._read(entry)
         except NetFormatError as error:
-            raise NetFormatError(f"{self.prefix}: variable '{name}': {error}") from error
+            raise NetFormatError(f"variable '{name}': {error}") from error
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
@@ -122,7 +123,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise NetFormatError(f"{path}: cannot be read: {error.strerror}") from error
+        raise NetFormatError(f"cannot be read: {error.strerror}").at(path) from error
 
 
 def _entry(value: bytes) -> Any:
