@@ -1,7 +1,7 @@
 """Convert the real nets and check each on face crops: the table in docs/guides/conversion.md.
 
-FaceNet goes to every kind of Caffe file, to ONNX, and to Core ML in every precision where coremltools is installed;
-MTCNN's three nets to Caffe, ONNX and both formats of Core ML.
+FaceNet goes to every kind of Caffe file, to ONNX, and to Core ML and Core AI in every precision where their packages
+are installed; MTCNN's three nets to Caffe, ONNX, both formats of Core ML and Core AI.
 Usage: python benchmarks/conversion.py SHARED [--docs docs/guides/conversion.md] [--only TEXT]
   SHARED  holds models/facenet/20180408-102900.pb, models/facenet/golden.npz and models/mtcnn/det1.prototxt and so on
   --docs  put the rows into the table between the markers of this file, each as soon as it is measured
@@ -18,10 +18,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from faceall.convert import CaffeOptions, Conversion, CoremlOptions, FloorPool, ParityOptions, SourceOptions, convert
+from faceall.convert import (
+    CaffeOptions,
+    Conversion,
+    CoreaiOptions,
+    CoremlOptions,
+    FloorPool,
+    ParityOptions,
+    SourceOptions,
+    convert,
+)
 from faceall.convert.targets.coreml.options import SUFFIXES, InputKind, Precision
+from faceall.models import find_model
 
-HAS_COREML = find_spec("coremltools") is not None
+PACKAGES = {"coreml": "coremltools", "coreai": "coreai"}
+"""Target -> the package without which its rows are not measured, and stay as they are."""
 HEAD = "| source | target | compared with | max abs | mean abs | cosine, smallest | decisions flipped | MB | s |"
 RULE = "|---|---|---|---:|---:|---:|---:|---:|---:|"
 START, END = "<!-- table: python benchmarks/conversion.py -->", "<!-- end of table -->"
@@ -51,21 +62,29 @@ def cases(shared: Path) -> Iterator[Case]:
     )
     yield Case("FaceNet", graph, "onnx", golden, ".onnx")
     yield from coreml_cases("FaceNet", graph, golden)
+    yield from coreai_cases("FaceNet", graph, golden)
+    yield from coreai_cases("faceall-128", find_model("faceall-128").path, {})
     for number, name in enumerate(("P-Net", "R-Net", "O-Net"), 1):
         source = shared / f"models/mtcnn/det{number}.prototxt"
         yield Case(f"MTCNN's {name}", source, "caffe", {})
         yield Case(f"MTCNN's {name}", source, "onnx", {}, ".onnx")
         yield from coreml_cases(f"MTCNN's {name}", source, {}, input="array")
+        yield from coreai_cases(f"MTCNN's {name}", source, {}, input="array")
+    yield from coreai_cases("0095", shared / "models/omz/face-reidentification-retail-0095.xml", {})
 
 
 def coreml_cases(title: str, source: Path, options: dict[str, Any], *, input: InputKind = "image") -> Iterator[Case]:
-    if not HAS_COREML:
-        return
     detector = input == "array"
     for format, suffix in SUFFIXES.items():
         for precision in ("float32", "float16") if detector else get_args(Precision):
             coreml = CoremlOptions(format=format, precision=precision, input=input)
             yield Case(f"{title}, {precision}", source, "coreml", {**options, "coreml": coreml}, suffix)
+
+
+def coreai_cases(title: str, source: Path, options: dict[str, Any], *, input: InputKind = "image") -> Iterator[Case]:
+    for precision in ("float32", "float16"):
+        coreai = CoreaiOptions(precision=precision, input=input)
+        yield Case(f"{title}, {precision}", source, "coreai", {**options, "coreai": coreai}, ".aimodel")
 
 
 def size_of(path: Path) -> int:
@@ -113,7 +132,8 @@ def main() -> None:
     order = [(case.title, target_of(case)) for case in every]
     print(f"{HEAD}\n{RULE}")
     for case, name in zip(every, order, strict=True):
-        if options.only not in " ".join(name):
+        package = PACKAGES.get(case.target)
+        if options.only not in " ".join(name) or (package and find_spec(package) is None):
             continue
         with tempfile.TemporaryDirectory() as folder:
             line = row(case, Path(folder))

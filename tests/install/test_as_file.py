@@ -111,14 +111,20 @@ def test_every_target_is_closed_by_name(tmp_path: Path) -> None:
     """The refusal names the model, the targets and the operations; so does the import, as a remark."""
     path = write(tmp_path, "free")
     done = import_model(path, reading=READING)
-    assert "caffe, onnx, coreml, savedmodel and ios are closed to it" in done.remarks[-1]
+    assert "caffe, onnx, coreml, coreai, savedmodel and ios are closed to it" in done.remarks[-1]
     with pytest.raises(
         UnsupportedGraphError, match=r"'edge' runs as model\.onnx; the targets .* are closed .*\(MatMul"
     ):
         convert(done.model.path, tmp_path / "made")
     with pytest.raises(UnsupportedGraphError, match=r"\(MatMul.*faceall models import"):
         convert(path, tmp_path / "made", reading=READING)
-    for target, name in {"onnx": "made.onnx", "coreml": "made.mlpackage", "savedmodel": "made", "ios": "made"}.items():
+    for target, name in {
+        "onnx": "made.onnx",
+        "coreml": "made.mlpackage",
+        "coreai": "made.aimodel",
+        "savedmodel": "made",
+        "ios": "made",
+    }.items():
         ran = CliRunner().invoke(main, ["convert", "edge", "--to", target, "-o", str(tmp_path / name)])
         assert ran.exit_code == 1, target
         assert "are closed to it" in ran.output

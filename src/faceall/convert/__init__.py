@@ -14,6 +14,7 @@ from faceall.convert.passes.pools import FloorPool
 from faceall.convert.passes.projection import Projection, ProjectionReport, fit_projection, project
 from faceall.convert.passes.simplify import BatchNormStyle
 from faceall.convert.targets import Target
+from faceall.convert.targets.coreai import CoreaiOptions
 from faceall.convert.targets.coreml import CoremlOptions
 from faceall.convert.tensorflow.facenet import Translation, facenet_net, translate
 from faceall.convert.tensorflow.graph import Graph, Node
@@ -25,6 +26,7 @@ __all__ = [
     "BottleneckStyle",
     "CaffeOptions",
     "Conversion",
+    "CoreaiOptions",
     "CoremlOptions",
     "CropReader",
     "FaceCrops",

@@ -18,6 +18,9 @@ from faceall.convert.passes.projection import ProjectionReport
 from faceall.convert.sources.tensorflow.savedmodel import SAVED_MODEL, is_version
 from faceall.convert.subject import open_subject
 from faceall.convert.targets import Target
+from faceall.convert.targets.coreai import SUFFIX as COREAI_SUFFIX
+from faceall.convert.targets.coreai import CoreaiOptions
+from faceall.convert.targets.coreai.read import PROGRAM
 from faceall.convert.targets.coreml import SUFFIXES, CoremlOptions
 from faceall.convert.targets.savedmodel import cascade_files
 from faceall.errors import ConvertError
@@ -91,6 +94,7 @@ def convert(
     reading: SourceOptions | None = None,
     caffe: CaffeOptions | None = None,
     coreml: CoremlOptions | None = None,
+    coreai: CoreaiOptions | None = None,
     parity: ParityOptions | None = None,
     reduction: Reduction | None = None,
     replace_existing: bool = False,
@@ -106,9 +110,9 @@ def convert(
         A frozen TensorFlow graph (.pb), a checkpoint, a SavedModel, a Keras file, Caffe's files, an ONNX file or a
         model folder. For the target "savedmodel" also a folder with MTCNN's three nets det1, det2 and det3.
     destination : str or Path
-        The model folder ("caffe"), a file ("onnx", "coreml" as .mlmodel), an .mlpackage ("coreml") or a folder for
-        TensorFlow Serving ("savedmodel").
-    target : {"caffe", "onnx", "coreml", "savedmodel"}
+        The model folder ("caffe"), a file ("onnx", "coreml" as .mlmodel), an .mlpackage ("coreml"), an
+        .aimodel ("coreai") or a folder for TensorFlow Serving ("savedmodel").
+    target : {"caffe", "onnx", "coreml", "coreai", "savedmodel"}
         The format to write.
     reading : SourceOptions, optional
         How the source is read.
@@ -116,6 +120,8 @@ def convert(
         How Caffe's files are written.
     coreml : CoremlOptions, optional
         How Core ML's files are written. Default: an ML Program in float32 that takes images.
+    coreai : CoreaiOptions, optional
+        How a Core AI model is written. Default: in float32, for images.
     parity : ParityOptions, optional
         How the conversion is verified.
     reduction : Reduction, optional
@@ -158,6 +164,8 @@ def convert(
         job.write_onnx()
     elif target == "savedmodel":
         job.write_savedmodel(others)
+    elif target == "coreai":
+        job.write_coreai(coreai or CoreaiOptions())
     else:
         job.write_coreml(coreml)
     remarks = tuple(dict.fromkeys(remark for subject in subjects for remark in subject.remarks))
@@ -212,14 +220,16 @@ def _refuse_place(place: Path, source: Path, target: Target, coreml: CoremlOptio
     if target == "savedmodel":
         _refuse_served(place, replace_existing)
         return
-    suffix = SUFFIXES[coreml.format] if target == "coreml" else ".onnx"
-    if target == "coreml" and place.suffix != suffix:
-        raise ConvertError(f"{place}: a Core ML {coreml.format} ends in {suffix}, as {place.name}{suffix}")
+    suffix = {"coreml": SUFFIXES[coreml.format], "coreai": COREAI_SUFFIX}.get(target, ".onnx")
+    if target in ("coreml", "coreai") and place.suffix != suffix:
+        what = f"Core ML {coreml.format}" if target == "coreml" else "Core AI model"
+        raise ConvertError(f"{place}: a {what} ends in {suffix}, as {place.name}{suffix}")
     if not os.path.lexists(place):
         return
     if not replace_existing:
         raise ConvertError(f"{place}: exists already; choose another place or replace it")
-    is_model = (place / "Manifest.json").is_file() if suffix == ".mlpackage" else place.is_file()
+    inside = {".mlpackage": "Manifest.json", COREAI_SUFFIX: PROGRAM}.get(suffix, "")
+    is_model = (place / inside).is_file()
     if not is_model or place.suffix != suffix:
         raise ConvertError(f"{place}: is not replaced, as it is not a model ({suffix}); choose another place")
 

@@ -21,6 +21,8 @@ from faceall.convert.passes.head import find_head
 from faceall.convert.passes.projection import ProjectionReport, fit_projection, project, report_projection
 from faceall.convert.subject import Subject
 from faceall.convert.targets.caffe import caffe_files, for_caffe, read_caffe_files
+from faceall.convert.targets.coreai import SUFFIX as COREAI_SUFFIX
+from faceall.convert.targets.coreai import CoreaiOptions, coreai_parity, write_coreai
 from faceall.convert.targets.coreml import SUFFIXES, CoremlOptions, coreml_parity, write_coreml
 from faceall.convert.targets.onnx import onnx_bytes, open_onnx
 from faceall.convert.targets.savedmodel import Part, Role, role_of, savedmodel_parity, version_folder, write_savedmodel
@@ -157,6 +159,15 @@ class Job:
             write_coreml(self.net, draft, options, manifest=self.manifest)
             inputs = self._crops.crops if options.input == "image" else channels_first(self._images)
             self._add(coreml_parity(self.net, draft, inputs, precision=options.precision, manifest=self.manifest))
+        self._write_report()
+
+    def write_coreai(self, options: CoreaiOptions) -> None:
+        """Write the model, run it in Apple's runtime, and move it to its place."""
+        self._compare_source()
+        with self._replacing(self._place, COREAI_SUFFIX) as draft:
+            write_coreai(self.net, draft, options, manifest=self.manifest)
+            inputs = self._crops.crops if options.input == "image" else channels_first(self._images)
+            self._add(coreai_parity(self.net, draft, inputs, precision=options.precision, manifest=self.manifest))
         self._write_report()
 
     def write_savedmodel(self, others: Sequence[Job] = ()) -> None:

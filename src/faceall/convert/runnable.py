@@ -23,7 +23,7 @@ from faceall.models import ONNX_FILE, OPENVINO_FILES, Manifest
 RUNNABLE: tuple[FileKind, ...] = get_args(FileKind)
 """The kinds of sources that OpenVINO runs."""
 
-CLOSED_TARGETS = "caffe, onnx, coreml, savedmodel and ios"
+CLOSED_TARGETS = "caffe, onnx, coreml, coreai, savedmodel and ios"
 """The targets of a conversion that an embedder without a form in Caffe does not have."""
 
 LARGEST_SIDE = 1024

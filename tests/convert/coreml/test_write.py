@@ -11,8 +11,8 @@ import pytest
 from coreml_nets import embedder_net, manifest_of, messy_net
 from faceall.caffe.reference import run_all
 from faceall.convert import CoremlOptions
+from faceall.convert.sources.source import MANIFEST_KEY
 from faceall.convert.targets.coreml import coreml_parity, read_coreml, write_coreml
-from faceall.convert.targets.coreml.write import MANIFEST_KEY
 from faceall.errors import ConvertError, MissingDependencyError, NetFormatError, ParityError
 from faceall.models import Manifest
 from faceall.types import Array

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from faceall.caffe.layers import LAYERS
+from faceall.convert.targets.coreai.program import WRITERS as COREAI
 from faceall.convert.targets.coreml.program import WRITERS as COREML
 from faceall.convert.targets.savedmodel.layers import LAYERS as SAVEDMODEL
 
-TARGETS: dict[str, Mapping[str, Any]] = {"coreml": COREML, "savedmodel": SAVEDMODEL}
+TARGETS: dict[str, Mapping[str, Any]] = {"coreai": COREAI, "coreml": COREML, "savedmodel": SAVEDMODEL}
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -15,15 +15,22 @@ if TYPE_CHECKING:
     from faceall.convert import Conversion
 
 _ONLY_FOR = {
-    "precision": ("--precision", ("coreml", "ios")),
-    "input_kind": ("--input-kind", ("coreml",)),
+    "precision": ("--precision", ("coreml", "coreai", "ios")),
+    "input_kind": ("--input-kind", ("coreml", "coreai")),
     "minimum_ios": ("--minimum-ios", ("coreml", "ios")),
     "floor_pool": ("--floor-pool", ("caffe",)),
     "bottleneck": ("--bottleneck", ("caffe",)),
 }
 """Options that only some formats have."""
 
-_SUFFIXES = {"caffe": "-caffe", "onnx": ".onnx", "coreml": ".mlpackage", "savedmodel": "-savedmodel", "ios": "-ios"}
+_SUFFIXES = {
+    "caffe": "-caffe",
+    "onnx": ".onnx",
+    "coreml": ".mlpackage",
+    "coreai": ".aimodel",
+    "savedmodel": "-savedmodel",
+    "ios": "-ios",
+}
 """Format -> the end of the name of what is written without -o."""
 
 
@@ -32,10 +39,11 @@ _SUFFIXES = {"caffe": "-caffe", "onnx": ".onnx", "coreml": ".mlpackage", "savedm
 @click.option(
     "--to",
     "target",
-    type=click.Choice(["caffe", "onnx", "coreml", "savedmodel", "ios"]),
+    type=click.Choice(["caffe", "onnx", "coreml", "coreai", "savedmodel", "ios"]),
     default="caffe",
     show_default=True,
-    help="The format: caffe, a model folder; onnx, one file for any batch size; coreml, for phones; savedmodel, a "
+    help="The format: caffe, a model folder; onnx, one file for any batch size; coreml, for phones; coreai, for "
+    "phones from iOS 27 on; savedmodel, a "
     "folder for TensorFlow Serving; ios, a Swift package with the models in it.",
 )
 @click.option(
@@ -44,9 +52,9 @@ _SUFFIXES = {"caffe": "-caffe", "onnx": ".onnx", "coreml": ".mlpackage", "savedm
     "destination",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="The folder (caffe, savedmodel, ios) or file (onnx, coreml as .mlpackage or .mlmodel) to write. A file goes "
-    "into PATH if that is a folder. DIR of a savedmodel gets DIR/1; a name as DIR/2 is that version. Default: a name "
-    "beside SRC. The report is written beside it, as PATH.parity.json.",
+    help="The folder (caffe, savedmodel, ios) or file (onnx, coreml as .mlpackage or .mlmodel, coreai as .aimodel) to "
+    "write. A file goes into PATH if that is a folder. DIR of a savedmodel gets DIR/1; a name as DIR/2 is that "
+    "version. Default: a name beside SRC. The report is written beside it, as PATH.parity.json.",
 )
 @click.option(
     "--batch-norm",
@@ -71,14 +79,15 @@ _SUFFIXES = {"caffe": "-caffe", "onnx": ".onnx", "coreml": ".mlpackage", "savedm
 @click.option(
     "--precision",
     type=click.Choice(["float32", "float16", "int8", "palette8", "palette6"]),
-    help="Core ML: the precision; int8 and the palettes compress the weights alone. Default: float32, for ios float16.",
+    help="Core ML: the precision; int8 and the palettes compress the weights alone. Core AI: float32 or float16. "
+    "Default: float32, for ios float16.",
 )
 @click.option(
     "--input-kind",
     type=click.Choice(["image", "array"]),
     default="image",
     show_default=True,
-    help="Core ML: whether the model takes images, which it standardises itself, or standardised arrays.",
+    help="Core ML, Core AI: whether the model takes images, which it standardises itself, or standardised arrays.",
 )
 @click.option(
     "--minimum-ios", type=int, metavar="N", help="Core ML: the oldest iOS, as 16. Default: the oldest possible."
@@ -110,11 +119,11 @@ def convert(
       a SavedModel folder, a Keras file (.keras, .h5)
       Caffe's .prototxt beside its .caffemodel, a model folder
 
-    Every step is compared with the step before. If a difference exceeds 1e-5 (for Core ML's lower precisions: if a
-    cosine falls below a limit), no model is written, only the report. TensorFlow is not needed; Core ML needs
-    coremltools.
+    Every step is compared with the step before. If a difference exceeds 1e-5 (for lower precisions: if a cosine falls
+    below a limit), no model is written, only the report. TensorFlow is not needed; Core ML needs coremltools, Core AI
+    coreai-core.
     """
-    from faceall.convert import CaffeOptions, CoremlOptions
+    from faceall.convert import CaffeOptions, CoreaiOptions, CoremlOptions
 
     _refuse_idle(target)
     path = _source_path(source)
@@ -125,14 +134,15 @@ def convert(
         half = CoremlOptions(precision=precision or "float16", minimum_ios=minimum_ios)
         write_package(console, path, place, choices, half, batch_norm)
         return
-    coreml = CoremlOptions(
-        format="neuralnetwork" if place.suffix == ".mlmodel" else "mlprogram",
-        precision=precision or "float32",
-        input=input_kind,
-        minimum_ios=minimum_ios,
-    )
-    caffe = CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck)
-    options = {"target": target, "caffe": caffe, "coreml": coreml, "replace_existing": replace}
+    options: dict[str, Any] = {"target": target, "replace_existing": replace}
+    common: dict[str, Any] = {"precision": precision or "float32", "input": input_kind}
+    if target == "coreml":
+        form: Any = "neuralnetwork" if place.suffix == ".mlmodel" else "mlprogram"
+        options["coreml"] = CoremlOptions(format=form, minimum_ios=minimum_ios, **common)
+    elif target == "coreai":
+        options["coreai"] = CoreaiOptions(**common)
+    elif target == "caffe":
+        options["caffe"] = CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck)
     _print(console, run_conversion(console, path, place, choices, batch_norm=batch_norm, **options))
 
 
@@ -173,6 +183,7 @@ def _destination(source: str, path: Path, target: str, given: Path | None) -> Pa
     name = f"{stem}{_SUFFIXES[target]}"
     if given is None:
         return Path(name) if named else path.with_name(name)
-    if target in ("onnx", "coreml") and given.is_dir() and given.suffix not in (".mlpackage", ".mlmodel"):
+    packages = (".mlpackage", ".mlmodel", ".aimodel")
+    if target in ("onnx", "coreml", "coreai") and given.is_dir() and given.suffix not in packages:
         return given / name
     return given

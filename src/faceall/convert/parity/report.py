@@ -78,7 +78,7 @@ class ParityReport:
     stages : tuple of Stage
         Every stage of the first image, in the order of execution; empty if stages were not compared.
     step : str
-        The result: "caffe", "onnx", "coreml", or "net", from which those are written.
+        The result: "caffe", "onnx", "coreml", "coreai", "savedmodel", or "net", from which those are written.
     cosine_minimum : float, optional
         The smallest allowed cosine, for results that are not float32.
     threshold : float, optional

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-Target: TypeAlias = Literal["caffe", "onnx", "coreml", "savedmodel"]
+Target: TypeAlias = Literal["caffe", "onnx", "coreml", "coreai", "savedmodel"]

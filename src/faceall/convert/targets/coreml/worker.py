@@ -17,7 +17,8 @@ from typing import Any
 from faceall.caffe.files import read_net
 from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
 from faceall.convert.targets.plan import Pixels, Plan
-from faceall.errors import FaceallError, MissingDependencyError
+from faceall.convert.targets.process import refused
+from faceall.errors import MissingDependencyError
 from faceall.types import Array
 
 _PACKAGE = "com.apple.CoreML"
@@ -187,13 +188,7 @@ def main() -> int:
     """Run the job in the folder of the command line; exit code 3 is a refusal, which error.json explains."""
     folder = Path(sys.argv[1])
     warnings.simplefilter("ignore")
-    try:
-        work(folder)
-    except FaceallError as error:
-        text = json.dumps({"kind": type(error).__name__, "text": str(error)})
-        (folder / "error.json").write_text(text, encoding="utf-8")
-        return 3
-    return 0
+    return refused(folder, lambda: work(folder))
 
 
 if __name__ == "__main__":

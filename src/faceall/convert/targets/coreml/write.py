@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
-from faceall import errors, files
 from faceall.caffe import Net, write_net
 from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
-from faceall.convert.targets.plan import EMBEDDING, IMAGE, is_embedder, make_plan
+from faceall.convert.targets.description import AUTHOR, describe, describe_features
+from faceall.convert.targets.plan import make_plan
+from faceall.convert.targets.process import put_in_place, run_worker
 from faceall.errors import ConvertError
 from faceall.models import Manifest
 
-AUTHOR = "faceall"
-MANIFEST_KEY = "faceall.manifest"
-"""The metadata key of the model's manifest, stored as JSON."""
-
-_TIMEOUT_S = 1800
-"""The most seconds the worker may take; a large net takes about a minute."""
+_WORKER = "faceall.convert.targets.coreml.worker"
 
 
 def write_coreml(
@@ -74,79 +65,13 @@ def write_coreml(
     if target.suffix != suffix:
         raise ConvertError(f"{target}: Core ML {options.format} files end in {suffix}")
     plan = make_plan(net, options, manifest)
-    metadata = {
-        "author": author,
-        "licence": manifest.licence if manifest else "",
-        "description": _description(net, manifest),
-        "more": _more(manifest, options),
-        "features": _features(net, manifest, options, [*plan.outputs.values()]),
-    }
+    metadata = describe(net, manifest, options.precision, author)
+    metadata["features"] = describe_features(net, manifest, options.input, [*plan.outputs.values()])
     with tempfile.TemporaryDirectory(prefix="faceall-coreml-") as name:
         folder = Path(name)
         job = {"options": options.to_json(), "plan": plan.to_json(), "metadata": metadata}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         write_net(plan.net, folder / "net.prototxt", folder / "net.caffemodel")
-        _run_worker(folder)
-        _put_in_place(folder / f"model{suffix}", target)
+        run_worker(_WORKER, [], folder, tool="coremltools", task="write this net")
+        put_in_place(folder / f"model{suffix}", target)
     return target
-
-
-def _description(net: Net, manifest: Manifest | None) -> str:
-    if manifest is None:
-        return f"The net '{net.name}'."
-    if manifest.kind == "detector":
-        return f"Face detector '{manifest.name}'."
-    return f"Face embedder '{manifest.name}': a face becomes a {manifest.embedding_size}-dimensional unit vector."
-
-
-def _more(manifest: Manifest | None, options: CoremlOptions) -> dict[str, str]:
-    more: dict[str, str] = {"faceall.precision": options.precision}
-    if manifest is not None:
-        more |= {"faceall.source": manifest.source, MANIFEST_KEY: manifest.to_json()}
-    return more
-
-
-def _features(net: Net, manifest: Manifest | None, options: CoremlOptions, outputs: list[str]) -> dict[str, str]:
-    features = dict.fromkeys(outputs, "An output of the net.")
-    if is_embedder(net, manifest):
-        features[EMBEDDING] = "The face's embedding; compare by squared distance."
-    if options.input == "image":
-        features[IMAGE] = "The RGB image as it is; pixels are standardised inside the model."
-    return features
-
-
-def _run_worker(folder: Path) -> None:
-    """Run the worker in its own process, with a fixed hash seed and this faceall on its path."""
-    home = str(Path(errors.__file__).parent.parent)
-    paths = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
-    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
-    command = [sys.executable, "-m", "faceall.convert.targets.coreml.worker", str(folder)]
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise ConvertError(f"writing Core ML took longer than {_TIMEOUT_S} s and was stopped") from error
-    except OSError as error:
-        raise ConvertError(f"the writer of Core ML files cannot be started ({error.strerror})") from error
-    refusal = folder / "error.json"
-    if refusal.is_file():
-        _raise(json.loads(refusal.read_text(encoding="utf-8")))
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise ConvertError(f"coremltools cannot write this net: {last[:500]}")
-
-
-def _raise(refusal: Mapping[str, str]) -> None:
-    kind = getattr(errors, refusal["kind"], ConvertError)
-    raise kind(refusal["text"])
-
-
-def _put_in_place(made: Path, target: Path) -> None:
-    """Copy what the worker made to `target`, with modes that every program can read."""
-    try:
-        files.make_folder(target.parent)
-        with files.replacing(target) as draft:
-            shutil.copytree(made, draft) if made.is_dir() else shutil.copyfile(made, draft)
-            for part in (draft, *draft.rglob("*")):
-                part.chmod(0o755 if part.is_dir() else 0o644)
-    except OSError as error:
-        raise ConvertError(f"{target}: cannot be written ({error.strerror or error})") from error
