@@ -214,8 +214,8 @@ def test_nets_of_a_cascade_are_within_their_tolerance(tmp_path: Path, precision:
 
 
 @needs_coreai
-def test_same_input_same_bytes_and_plain_modes(tmp_path: Path) -> None:
-    """Two writings are equal byte by byte; everybody may read them; the metadata carries the manifest."""
+def test_two_writings_compute_the_same_and_have_plain_modes(tmp_path: Path, images: Array) -> None:
+    """Two writings have the same metadata, with the manifest, and the same results; everybody may read them."""
     made = []
     for name in ("one", "two", "one"):
         path = write_coreai(embedder_net(), tmp_path / f"{name}.aimodel", manifest=manifest_of())
@@ -223,7 +223,9 @@ def test_same_input_same_bytes_and_plain_modes(tmp_path: Path) -> None:
         made.append({part.name: part.read_bytes() for part in parts})
         assert {part.stat().st_mode & 0o777 for part in parts} == {0o644}
         assert path.stat().st_mode & 0o777 == 0o755
-    assert made[0] == made[1] == made[2]
+    assert made[0][METADATA] == made[1][METADATA] == made[2][METADATA]
+    results = [read_coreai(tmp_path / f"{name}.aimodel").run([{"image": images[:1]}])[0] for name in ("one", "two")]
+    np.testing.assert_array_equal(results[0][0]["embedding"], results[1][0]["embedding"])
     assert made[0].keys() == {PROGRAM, DIGEST, METADATA}
     metadata = read_coreai(tmp_path / "one.aimodel").metadata
     assert json.loads(metadata[MANIFEST_KEY])["standardisation"]["kind"] == "fixed"
@@ -278,9 +280,7 @@ def test_real_nets_are_within_their_tolerance(shared: Path, tmp_path: Path, name
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_bundled_embedder_is_within_its_tolerance(tmp_path: Path, precision: Any) -> None:
     """faceall-128 and its alignment, which travels in the metadata."""
-    from faceall.models import find_model
-
-    folder = find_model("faceall-128").path
+    folder = Path(faceall.__file__).parent / "models" / "bundled" / "faceall-128"
     options = CoreaiOptions(precision=precision)
     done = convert(folder, tmp_path / "net.aimodel", target="coreai", coreai=options)
     assert done.report.passed

@@ -254,7 +254,7 @@ def author(
 
 
 def save(program: Program, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write a model. The same program gives the same bytes.
+    """Write a model. The package gives the weights random names, so that the bytes differ each time.
 
     Parameters
     ----------

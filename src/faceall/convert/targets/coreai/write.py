@@ -25,7 +25,7 @@ def write_coreai(
     manifest: Manifest | None = None,
     author: str = AUTHOR,
 ) -> Path:
-    """Write a net for Core AI. The same input gives the same bytes.
+    """Write a net for Core AI.
 
     With the input "image" the model takes `image`, RGB pixels (1, H, W, 3) uint8 that it standardises as the manifest
     says; with "array" it takes the net's own inputs, (1, C, H, W) float32. Outputs are float32: of an embedder
