@@ -15,7 +15,7 @@ from stand_ins import ColourDetector, one_face, write_photo
 
 from faceall.embed import Embedder
 from faceall.gallery import Gallery
-from faceall.gallery.embedded import schema
+from faceall.gallery.embedded.tables import schema
 from tiny_model import write_tiny_model
 
 ROOM = Path(__file__).parent.parent / "gallery"

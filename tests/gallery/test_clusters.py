@@ -14,8 +14,8 @@ from stand_ins import ColourEmbedder, write_photo
 from faceall.analysis.open_set import StrangerScores
 from faceall.errors import FaceallError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import Calibration, Gallery
-from faceall.gallery.people import clusters
-from faceall.gallery.people.clusters import DEFAULT_LIMIT, THRESHOLD_SHARE, WRONG_NEIGHBOURS
+from faceall.gallery.people.clustering import clusters
+from faceall.gallery.people.clustering.clusters import DEFAULT_LIMIT, THRESHOLD_SHARE, WRONG_NEIGHBOURS
 from faceall.models import ModelFolder, NonMatedScores
 
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
@@ -192,7 +192,7 @@ def test_a_group_filed_elsewhere_meanwhile_is_left(
     gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch, open_gallery: Callable[..., Gallery]
 ) -> None:
     """Faces that somebody names while the groups are worked out keep that name."""
-    from faceall.gallery.people import clusters
+    from faceall.gallery.people.clustering import clusters
 
     write_people(photos)
     register(gallery, photos)

@@ -14,7 +14,7 @@ from stand_ins import one_face, write_photo
 
 from faceall.errors import FaceallError, IndexDamagedError, IndexFileError
 from faceall.gallery import Gallery
-from faceall.gallery.embedded.repair import gallery_statistics, repair_gallery, verify_gallery
+from faceall.gallery.embedded.maintenance.repair import gallery_statistics, repair_gallery, verify_gallery
 from faceall.index import FaceIndex
 
 pytestmark = pytest.mark.embedded("repairs SQLite and the graph")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceall.gallery.people.grouping import Group, group_faces
+from faceall.gallery.people.clustering.grouping import Group, group_faces
 from faceall.types import Float32Array, Int64Array
 
 

@@ -33,7 +33,7 @@ def test_failure_is_not_for_ever(gallery: Gallery, photos: Path, monkeypatch: py
     assert gallery.register(path)[0].status == "unreadable"
     monkeypatch.undo()
     newer = f"{reader_version()} pillow-heif-99"
-    monkeypatch.setattr("faceall.gallery.records.reader_version", lambda: newer)
+    monkeypatch.setattr("faceall.gallery.records.photos.reader_version", lambda: newer)
     reads: list[bytes] = []
     monkeypatch.setattr(
         "faceall.gallery.registration.scan.decode_image",

@@ -6,8 +6,8 @@ import numpy as np
 
 from faceall.analysis.open_set import StrangerScores
 from faceall.analysis.quality import MIN_SIZE, is_poor
-from faceall.gallery.people.clusters import _founded, _without_poor
-from faceall.gallery.people.grouping import Group
+from faceall.gallery.people.clustering.clusters import _founded, _without_poor
+from faceall.gallery.people.clustering.grouping import Group
 from faceall.types import Face
 
 FRONTAL = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32)

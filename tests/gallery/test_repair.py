@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
 from faceall.gallery import Gallery
-from faceall.gallery.embedded.repair import repair_gallery
+from faceall.gallery.embedded.maintenance.repair import repair_gallery
 from faceall_cli.main import main
 
 pytestmark = pytest.mark.embedded("repairs SQLite")

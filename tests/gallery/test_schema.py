@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from faceall.errors import IndexDamagedError, IndexNewerError
-from faceall.gallery.embedded import EmbeddedStore, schema
+from faceall.gallery.embedded import EmbeddedStore
+from faceall.gallery.embedded.tables import schema
 
 LATE = ("clusters", "refusals", "prints", "migration", "aside", "person_ids", "face_ids", "person_aliases",
         "face_aliases", "removed_faces")  # fmt: skip

@@ -4,7 +4,7 @@ from faceall.analysis import Note
 from faceall.gallery.bundle.export import BundleExport
 from faceall.gallery.bundle.merge import BundleImport
 from faceall.gallery.drafts import open_to_fill
-from faceall.gallery.embedded.repair import Repair, repair_gallery
+from faceall.gallery.embedded.maintenance.repair import Repair, repair_gallery
 from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.gallery import Gallery
 from faceall.gallery.index import GalleryIndex
@@ -13,10 +13,10 @@ from faceall.gallery.maintenance.move import Move, move_gallery
 from faceall.gallery.metadata.tagging import TaggedPhoto
 from faceall.gallery.naming import Candidate, NamesFrom, find_candidates, person_in_name
 from faceall.gallery.opening import as_folder, default_folder, default_place, folder_of, holds_gallery
-from faceall.gallery.people.agreement import Agreement
-from faceall.gallery.people.clusters import Cluster, Clustering
+from faceall.gallery.people.clustering.agreement import Agreement
+from faceall.gallery.people.clustering.clusters import Cluster, Clustering
+from faceall.gallery.people.clustering.mixed import MixedPerson
 from faceall.gallery.people.history import describe_change
-from faceall.gallery.people.mixed import MixedPerson
 from faceall.gallery.people.people import GalleryPeople
 from faceall.gallery.people.proposals import NameProposal
 from faceall.gallery.people.recording import act_as, acting_as

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 from faceall.errors import ArgumentError
 from faceall.gallery.browse import check_page, checked_id
 from faceall.gallery.context import Context
-from faceall.gallery.people.clusters import unassign
+from faceall.gallery.people.clustering.clusters import unassign
 from faceall.gallery.people.details import hide_faces
 from faceall.gallery.people.folders import write_folders
 from faceall.gallery.people.names import assign_face, find_person, unknown_face

@@ -23,7 +23,6 @@ from faceall.errors import FaceallError, ImageError
 from faceall.gallery.addresses import is_address
 from faceall.gallery.context import Context
 from faceall.gallery.decisions import set_target_fpir, target_fpir
-from faceall.gallery.explanation import explain_search
 from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.index import GalleryIndex
 from faceall.gallery.naming import (
@@ -46,6 +45,7 @@ from faceall.gallery.registration.registration import Registration
 from faceall.gallery.registration.watching import watch_folders
 from faceall.gallery.registration.workers import Workers
 from faceall.gallery.search import PersonResult, Query, SearchResult, match_faces, match_people
+from faceall.gallery.search.explanation import explain_search
 from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibration, write_calibration
 from faceall.gallery.videos import (
     Appearance,

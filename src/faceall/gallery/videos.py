@@ -18,7 +18,7 @@ from faceall.analysis.open_set import Decision
 from faceall.errors import UnreadableImageError
 from faceall.gallery.context import Context
 from faceall.gallery.naming import Candidate
-from faceall.gallery.people.grouping import group_faces
+from faceall.gallery.people.clustering.grouping import group_faces
 from faceall.gallery.people.recording import recording
 from faceall.gallery.photo_files import digest_of
 from faceall.gallery.records import Analysis, FileInfo, Moment, PhotoResult

@@ -21,9 +21,9 @@ _WANTED = "expected a frozen TensorFlow graph (.pb)"
 _MOST_AXES = 32
 _MOST_NODES = 200_000
 _MOST_NUMBERS = 1 << 26
-"""Numbers of a constant that repeats one value; the largest layers of face nets have 50 million."""
+"""Values of a constant that repeats one value; the largest layers of face nets have 50 million."""
 _MOST_LISTED = 1 << 25
-"""Numbers of a constant that are written one by one."""
+"""Values of a constant that are written one by one."""
 _NESTED: Any = {1: {5: {2: {}}}}  # node -> attr -> its value
 _SINGLE_ATTRIBUTES = ("s", "i", "f", "b", "type", "placeholder")
 

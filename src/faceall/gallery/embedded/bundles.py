@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from faceall.errors import IndexFileError
-from faceall.gallery.embedded import ids, judgements, rows
-from faceall.gallery.embedded.columns import unmarked
 from faceall.gallery.embedded.journal import EmbeddedJournal
+from faceall.gallery.embedded.tables import ids, judgements, rows
+from faceall.gallery.embedded.tables.columns import unmarked
 from faceall.gallery.records.bundles import BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.records.corrections import Corrections
 from faceall.gallery.store import StoredChange

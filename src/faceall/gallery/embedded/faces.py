@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from faceall.errors import IndexDamagedError
-from faceall.gallery.embedded import removal, rows
-from faceall.gallery.embedded.columns import path_of, points_of
+from faceall.gallery.embedded import removal
+from faceall.gallery.embedded.tables import rows
+from faceall.gallery.embedded.tables.columns import path_of, points_of
 from faceall.gallery.records import Moment, Page, Removal, StoredFace
 from faceall.gallery.store import Near
 from faceall.index import FaceIndex

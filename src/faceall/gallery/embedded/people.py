@@ -6,7 +6,8 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from faceall.gallery.embedded import ids, judgements, removal, rows, stale_faces
+from faceall.gallery.embedded import removal
+from faceall.gallery.embedded.tables import ids, judgements, rows, stale_faces
 from faceall.gallery.records import Page, Person, PersonDetails, Removal
 from faceall.index import FaceIndex
 

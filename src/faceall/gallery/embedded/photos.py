@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from faceall.gallery.embedded import faces, removal, rows, stale_faces
-from faceall.gallery.embedded.columns import BEHIND_MARK, MARK, faces_in, marks_of, path_of
+from faceall.gallery.embedded import faces, removal
 from faceall.gallery.embedded.prints import Lookalikes
+from faceall.gallery.embedded.tables import rows, stale_faces
+from faceall.gallery.embedded.tables.columns import BEHIND_MARK, MARK, faces_in, marks_of, path_of
 from faceall.gallery.records import Analysis, KnownPhoto, Page, PendingFace, Removal, SeenFile, StoredPhoto
 from faceall.images import reader_version
 from faceall.index import FaceIndex

@@ -7,7 +7,7 @@ import sqlite3
 import numpy as np
 import numpy.typing as npt
 
-from faceall.gallery.embedded import rows
+from faceall.gallery.embedded.tables import rows
 from faceall.gallery.records.near_duplicates import BYTES, NEAR, Print, distances_to
 
 _GROWTH = 1024

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from faceall.gallery.embedded import rows, stale_faces
-from faceall.gallery.embedded.traces import forget_erased
+from faceall.gallery.embedded.tables import rows, stale_faces
+from faceall.gallery.embedded.tables.traces import forget_erased
 from faceall.gallery.records import Removal
 from faceall.index import FaceIndex
 

@@ -13,16 +13,16 @@ from typing import Any
 
 from faceall.errors import IndexDamagedError, IndexFileError
 from faceall.gallery.embedded import removal as removals
-from faceall.gallery.embedded import schema
 from faceall.gallery.embedded.bundles import EmbeddedBundles
 from faceall.gallery.embedded.faces import EmbeddedFaces
-from faceall.gallery.embedded.health import find_problems
 from faceall.gallery.embedded.journal import EmbeddedJournal
+from faceall.gallery.embedded.maintenance.health import find_problems
+from faceall.gallery.embedded.maintenance.reembedding import EmbeddedReembedding
+from faceall.gallery.embedded.maintenance.repair import gallery_statistics, verify_gallery
+from faceall.gallery.embedded.maintenance.transfer import EmbeddedTransfer
 from faceall.gallery.embedded.people import EmbeddedPeople
 from faceall.gallery.embedded.photos import EmbeddedPhotos
-from faceall.gallery.embedded.reembedding import EmbeddedReembedding
-from faceall.gallery.embedded.repair import gallery_statistics, verify_gallery
-from faceall.gallery.embedded.transfer import EmbeddedTransfer
+from faceall.gallery.embedded.tables import schema
 from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
 from faceall.index import FaceIndex
 from faceall.index.maintenance.compaction import Compaction, compact

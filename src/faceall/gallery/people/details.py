@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from faceall.errors import ArgumentError, UnknownFaceError
-from faceall.gallery.people.agreement import sample
+from faceall.gallery.people.clustering.agreement import sample
 from faceall.gallery.people.names import find_person, unknown_face
 from faceall.gallery.people.recording import recording
 from faceall.gallery.records import Person, PersonDetails

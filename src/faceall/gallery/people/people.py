@@ -10,7 +10,7 @@ from faceall.gallery.browse import check_page
 from faceall.gallery.context import Context
 from faceall.gallery.decisions import prior_of
 from faceall.gallery.naming import tidy_name
-from faceall.gallery.people.clusters import (
+from faceall.gallery.people.clustering.clusters import (
     DEFAULT_LIMIT,
     THRESHOLD_SHARE,
     WRONG_NEIGHBOURS,
@@ -18,6 +18,7 @@ from faceall.gallery.people.clusters import (
     cluster_faces,
     split,
 )
+from faceall.gallery.people.clustering.mixed import MixedPerson, find_mixed_people
 from faceall.gallery.people.details import Sort, fit_of, hide_people, set_details, sorted_people
 from faceall.gallery.people.history import (
     bin_days,
@@ -28,7 +29,6 @@ from faceall.gallery.people.history import (
     set_bin_days,
     undo,
 )
-from faceall.gallery.people.mixed import MixedPerson, find_mixed_people
 from faceall.gallery.people.names import (
     find_person,
     merge_people,

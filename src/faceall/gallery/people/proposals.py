@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from faceall.errors import ArgumentError
 from faceall.gallery.naming import fitting_name, looks_like_person, person_in_stem
-from faceall.gallery.people.agreement import Agreement, agreement_of, sample
+from faceall.gallery.people.clustering.agreement import Agreement, agreement_of, sample
 from faceall.gallery.people.names import similar_name, unknown_face, validate_name
 from faceall.gallery.people.recording import recording
 from faceall.gallery.records import StoredPhoto

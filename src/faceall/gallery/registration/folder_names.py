@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceall.gallery.people.agreement import Agreement, agreement_of, sample
+from faceall.gallery.people.clustering.agreement import Agreement, agreement_of, sample
 from faceall.gallery.records import StoredFace
 from faceall.gallery.store import Store
 

@@ -8,7 +8,7 @@ from typing import Any
 from flask import url_for
 
 from faceall.errors import FaceallError
-from faceall.gallery.people.clusters import DEFAULT_LIMIT
+from faceall.gallery.people.clustering.clusters import DEFAULT_LIMIT
 from faceall.web.pages.context import shown_name
 from faceall.web.pages.texts import Texts
 from faceall.web.serializers import Json

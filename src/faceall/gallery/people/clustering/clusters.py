@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from faceall.analysis.quality import is_poor
 from faceall.errors import FaceallError
-from faceall.gallery.people.grouping import Group, group_faces
+from faceall.gallery.people.clustering.grouping import Group, group_faces
 from faceall.gallery.people.names import find_person, unknown_face, validate_name
 from faceall.gallery.people.recording import recording
 from faceall.gallery.store import Store

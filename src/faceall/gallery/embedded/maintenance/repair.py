@@ -13,10 +13,10 @@ import numpy as np
 
 from faceall.analysis.analyser import THUMBNAIL, make_thumbnail
 from faceall.errors import ImageError, IndexDamagedError, IndexFileError, IndexNewerError
-from faceall.gallery.embedded import rows as gallery_rows
-from faceall.gallery.embedded import schema, stale_faces
-from faceall.gallery.embedded.health import UNPLACED, find_problems
+from faceall.gallery.embedded.maintenance.health import UNPLACED, find_problems
 from faceall.gallery.embedded.removal import forget_faces
+from faceall.gallery.embedded.tables import rows as gallery_rows
+from faceall.gallery.embedded.tables import schema, stale_faces
 from faceall.gallery.photo_files import find_image
 from faceall.gallery.records import GalleryStatistics
 from faceall.images import encode_jpeg, read_image

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from faceall.errors import FaceallError
-from faceall.gallery.embedded import rows, stale_faces
-from faceall.gallery.embedded.columns import faces_in
+from faceall.gallery.embedded.tables import rows, stale_faces
+from faceall.gallery.embedded.tables.columns import faces_in
 from faceall.gallery.store import FaceToEmbed, PhotoToEmbed, StaleFace, StalePhoto
 from faceall.index import FaceIndex
 from faceall.index.storage.rows import BLOCK_BYTES, Block

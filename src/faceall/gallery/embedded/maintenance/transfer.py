@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from faceall.errors import IndexFileError
-from faceall.gallery.embedded import rows
-from faceall.gallery.embedded.columns import MARK, path_of, points_of
 from faceall.gallery.embedded.removal import forget_photos
+from faceall.gallery.embedded.tables import rows
+from faceall.gallery.embedded.tables.columns import MARK, path_of, points_of
 from faceall.gallery.records import Moment, SeenFile
 from faceall.gallery.store.transfer import FaceCopy, PersonCopy, PhotoCopy
 from faceall.index import FaceIndex

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from faceall.errors import IndexDamagedError, IndexNewerError
-from faceall.gallery.embedded import people_schema
+from faceall.gallery.embedded.tables import people_schema
 from faceall.gallery.identifiers import derived_id
 from faceall.index.maintenance.schema_text import SchemaRow
 from faceall.index.maintenance.schema_text import known_rows as known_rows_of

@@ -12,7 +12,8 @@ from PIL import ImageDraw, ImageFont
 from faceall.analysis.analyser import THUMBNAIL
 from faceall.errors import FaceallError
 from faceall.gallery.people.names import unknown_face
-from faceall.gallery.search import GalleryMatch, Query, SearchResult, match_faces
+from faceall.gallery.search.matching import Query, match_faces
+from faceall.gallery.search.results import GalleryMatch, SearchResult
 from faceall.gallery.store import Store
 from faceall.images import crop, draw_faces, read_image, resize
 from faceall.types import Face, Faces, Float32Array, Image

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from faceall.errors import ModelNotFoundError
 from faceall.gallery.context import Context
-from faceall.gallery.people.agreement import MIN_FACES, Agreement, agreement_of, sample
+from faceall.gallery.people.clustering.agreement import MIN_FACES, Agreement, agreement_of, sample
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceall.gallery.embedded.columns import path_of
+from faceall.gallery.embedded.tables.columns import path_of
 from faceall.gallery.records import Moment
 
 

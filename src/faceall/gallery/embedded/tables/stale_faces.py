@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faceall.gallery.embedded import ids, rows
+from faceall.gallery.embedded.tables import ids, rows
 from faceall.images import reader_version
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
