@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 
 from faceall.errors import ImageMemoryError, UnreadableImageError
 from faceall.images import decode_image, find_images, read_header, read_image, reader_version
-from faceall.images.formats import identify
+from faceall.images.decoding.formats import identify
 from faceall.types import Image
 
 
@@ -89,7 +89,7 @@ def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, head: bytes, ex
             raise ImportError(name)
         return found(name)
 
-    monkeypatch.setattr("faceall.images.decode.importlib.import_module", without)
+    monkeypatch.setattr("faceall.images.decoding.opening.importlib.import_module", without)
     monkeypatch.setitem(__import__("sys").modules, "rawpy", None)
     with pytest.raises(UnreadableImageError, match=rf'pip install "faceall\[{extra}\]"'):
         read_image(head)
@@ -177,7 +177,7 @@ def test_jpeg_without_its_end_is_used_as_far_as_it_goes() -> None:
 
 def test_memory_shortage_has_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says nothing about the file, which can be tried again."""
-    monkeypatch.setattr("faceall.images.decode._rgb", lambda image: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr("faceall.images.decoding.decode.to_rgb", lambda image: (_ for _ in ()).throw(MemoryError))
     with pytest.raises(ImageMemoryError, match="not enough memory"):
         read_image(saved("PNG", scene()))
 

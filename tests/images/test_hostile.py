@@ -16,7 +16,7 @@ from PIL import Image as PillowImage
 
 from faceall.errors import UnreadableImageError
 from faceall.images import read_header, read_image
-from faceall.images.hostile import MAX_SCANS, MAX_TIFF_VALUES
+from faceall.images.decoding.hostile import MAX_SCANS, MAX_TIFF_VALUES
 
 MIB = 1 << 20
 

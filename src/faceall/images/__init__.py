@@ -3,7 +3,7 @@
 An image is an upright RGB array, uint8 (H, W, 3), everywhere in faceall.
 """
 
-from faceall.images.decode import (
+from faceall.images.decoding import (
     DEFAULT_MAX_PIXELS,
     DecodedImage,
     ImageHeader,

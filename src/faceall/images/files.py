@@ -9,7 +9,7 @@ from pathlib import Path
 
 from faceall.errors import ImageError, UnreadableImageError
 from faceall.files import open_regular
-from faceall.images.formats import HEAD_BYTES, identify
+from faceall.images.decoding.formats import HEAD_BYTES, identify
 from faceall.images.junk import junk_file, junk_folder
 
 # fmt: off

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from faceall.errors import ArgumentError
-from faceall.images.decode import DEFAULT_MAX_PIXELS, pillow_pixels, read_image
+from faceall.images.decoding import DEFAULT_MAX_PIXELS, pillow_pixels, read_image
 from faceall.types import Array, Image
 
 ImageSource: TypeAlias = Any

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from faceall.images.decode import open_header
+from faceall.images.decoding import open_header
 
 _EXIF, _ORIENTATION, _MAKE, _MODEL, _CHANGED, _TAKEN = 0x8769, 0x0112, 0x010F, 0x0110, 0x0132, 0x9003
 _TIME = re.compile(r"(\d{4}):(\d\d):(\d\d)[ T](\d\d):(\d\d):(\d\d)")
