@@ -14,7 +14,7 @@ from faceall.gallery import Gallery
 @pytest.fixture
 def unnamed(gallery: Gallery, photos: Path) -> Gallery:
     """Photos in a person's folder, in an event's, with names in the file names, and with none; all unnamed."""
-    places = ("Ada/1", "Ada/2", "Trip 2019/Eve/1", "Summer party/7", "bob_1", "bob_2", "IMG_0042")
+    places = ("Ada/1", "Ada/2", "Trip 2019/Eve/1", "Jo/Summer party 2019/7", "bob_1", "bob_2", "IMG_0042")
     for number, place in enumerate(places):
         write_photo(photos / f"{place}.png", one_face(number))
     list(gallery.register(photos, unnamed=True))
@@ -33,7 +33,7 @@ def test_folders_and_files_propose_names(unnamed: Gallery, photos: Path) -> None
         "Ada": ("Ada", True, 2),
         "bob": ("bob", True, 2),
         "Trip 2019/Eve": ("Eve", True, 1),
-        "Summer party": ("Summer party", False, 1),
+        "Jo/Summer party 2019": ("Summer party 2019", False, 1),
     }
 
 
@@ -47,7 +47,7 @@ def test_faces_with_a_name_are_not_asked_about(unnamed: Gallery, photos: Path) -
         one.name: one.known
         for one in unnamed.photos.propose_names(ids, named=lambda path: path.relative_to(photos).as_posix())
     }
-    assert again == {"bob": "BOB", "Eve": None, "Summer party": None}
+    assert again == {"bob": "BOB", "Eve": None, "Summer party 2019": None}
 
 
 def test_names_are_given_all_or_none(unnamed: Gallery) -> None:

@@ -9,8 +9,9 @@ from html import unescape
 from typing import Any
 
 import pytest
-from images_for_forms import TWO_FACES, image_file, register
+from images_for_forms import TWO_FACES, image_file, register, sent
 
+from faceall.gallery import Gallery
 from faceall.web.pages import routes as pages
 from faceall.web.pages.context import duration, local_address, shown_name
 from faceall.web.pages.texts import load_texts
@@ -200,7 +201,7 @@ def test_a_broken_image_without_scripts(client: Any) -> None:
     request["headers"] = {**HTML, "Accept-Language": "zh"}
     said = plain(client.post("/", **request).get_data(as_text=True))
     assert load_texts("zh")("outcome.unreadable") in said
-    assert load_texts("zh")("problems.unsupported_media_type") in said
+    assert load_texts("zh")("remarks.not_image") in said
 
 
 def test_searching_without_scripts(client: Any, ada: int) -> None:
@@ -284,3 +285,70 @@ def test_photos_lead_to_their_neighbours(client: Any) -> None:
     among = f"?person={ada}"
     assert neighbours(ids[2], among) == [f"/photos/{ids[0]}{among}", f"/photos/{ids[4]}{among}"]
     assert client.get(f"/photos/{ids[0]}?person=999").status_code == 404
+
+
+def test_faces_without_a_person_are_reached_page_by_page(client: Any, gallery: Gallery) -> None:
+    """The largest first, 60 at a time; the last page leads no further."""
+    for number in range(3):
+        squares = [(x, y, 8 + number, (1 + x, 1 + y, 50 + number)) for x in range(0, 110, 15) for y in range(0, 80, 15)]
+        with_faces = image_file(squares, width=120, height=90)
+        client.post("/api/v1/register?wait=true", data={"files": [sent(with_faces)], "unnamed": "true"})
+    total = gallery.faces.page(unassigned=True, limit=0).total
+    assert 120 < total <= 180
+    seen: list[int] = []
+    address: str | None = "/people?unnamed=only"
+    while address:
+        page = client.get(address).text
+        seen += [int(face) for face in re.findall(r'<li class="tile" data-face="(\d+)"', page)]
+        found = re.search(r'id="more-faces" href="([^"]+)"', page)
+        address = found[1].replace("&amp;", "&") if found else None
+    assert len(seen) == len(set(seen)) == total
+    sides = [gallery.faces.get(face).box[2] - gallery.faces.get(face).box[0] for face in seen]
+    assert sides == sorted(sides, reverse=True)
+
+
+def test_hidden_people_and_faces_have_a_page(client: Any, gallery: Gallery) -> None:
+    """They leave the others and are listed under Hidden."""
+    client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(1), "ada_1.png")]})
+    client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(2))], "unnamed": "true"})
+    (loose,) = gallery.faces.page(unassigned=True).items
+    client.post("/api/v1/people/hide", json={"people": [gallery.people.get("ada").id]})
+    assert client.post("/api/v1/faces/hide", json={"faces": [loose.face_id]}).json == {"faces": 1}
+    assert "data-person" not in client.get("/people").text
+    page = client.get("/people?unnamed=hidden").text
+    assert 'data-name="ada"' in page
+    assert f'data-face="{loose.face_id}"' in page
+    assert client.post("/api/v1/faces/show", json={"faces": [loose.face_id]}).json == {"faces": 1}
+
+
+def test_many_people_are_merged_and_unnamed_at_once(client: Any, gallery: Gallery) -> None:
+    """One change each, which one undo takes back; merging with oneself alone is a conflict."""
+    for name in ("ada", "bob", "eve"):
+        client.post(
+            "/api/v1/register?wait=true", data={"files": [sent(image_file(len(name) + ord(name[0])), f"{name}_1.png")]}
+        )
+    ids = {name: gallery.people.get(name).id for name in ("ada", "bob", "eve")}
+    merged = client.post("/api/v1/people/merge", json={"people": list(ids.values()), "into": ids["ada"]}).json
+    assert (merged["name"], merged["faces"]) == ("ada", 3)
+    assert client.post("/api/v1/people/merge", json={"people": [ids["ada"]], "into": ids["ada"]}).status_code == 409
+    gallery.people.undo()
+    assert client.post("/api/v1/people/unname", json={"people": list(ids.values())}).json == {"faces": 3}
+    gallery.people.undo()
+    assert [person.name for person in gallery.people] == ["ada", "bob", "eve"]
+    similar = client.get(f"/api/v1/people/{ids['ada']}/similar").json["people"]
+    assert [one["distance"] for one in similar] == sorted(one["distance"] for one in similar)
+    assert {one["name"] for one in similar} == {"bob", "eve"}
+
+
+def test_a_missed_face_is_added_by_its_box(client: Any, gallery: Gallery) -> None:
+    """The box becomes a face; a wrong body is refused, and a removed face is found again."""
+    client.post(
+        "/api/v1/register?wait=true", data={"files": [sent(image_file(1, width=300, height=200))], "unnamed": "true"}
+    )
+    (photo,) = gallery.photos.page().items
+    added = client.post(f"/api/v1/photos/{photo.photo_id}/faces", json={"box": [150, 20, 200, 80]})
+    assert added.json["person"] is None
+    for wrong in ([1, 2, 3], "box", [1, 2, 3, True], [1, 2, 3, 1e9], [5, 5, 6, 6]):
+        assert client.post(f"/api/v1/photos/{photo.photo_id}/faces", json={"box": wrong}).status_code == 400
+    client.delete(f"/api/v1/faces/{photo.faces[0].face_id}")
+    assert len(client.post(f"/api/v1/photos/{photo.photo_id}/find-faces").json["faces"]) == 1

@@ -14,7 +14,7 @@ import pytest
 
 from faceall.analysis.quality import NoteKind
 from faceall.errors import FaceallError
-from faceall.web.pages.results import note_text
+from faceall.web.pages.results import note_text, problem_text
 from faceall.web.pages.texts import LANGUAGES, Texts, load_texts
 
 WEB = Path(inspect.getfile(Texts)).parents[1]  # as it is installed
@@ -163,7 +163,7 @@ def test_scripts_get_the_texts_that_they_use() -> None:
 def test_no_text_is_unused() -> None:
     """Every text is named somewhere, or belongs to a room whose keys come from the server."""
     sources = "\n".join(path.read_text() for path in [*TEMPLATES, *SCRIPTS, *WEB.rglob("*.py")])
-    made = ("changes.", "notes.", "outcome.", "problems.", "site.", "status.")
+    made = ("changes.", "notes.", "outcome.", "problems.", "remarks.", "site.", "status.")
     unused = [key for key in entries_of("en") if not re.search(rf"""["'`]{re.escape(key)}["'`]""", sources)]
     assert [key for key in unused if not key.startswith(made)] == []
 
@@ -175,3 +175,31 @@ def test_every_kind_of_note_has_a_text(language: str) -> None:
     assert sorted(notes) == sorted(get_args(NoteKind))
     other = {"kind": "near-duplicate", "message": "", "photo": 3, "name": "ada.jpg"}
     assert "ada.jpg" in note_text(load_texts(language), other)
+
+
+@pytest.mark.parametrize(
+    ("message", "chinese"),
+    [
+        ("a person's name cannot be empty", "名字不能为空。"),
+        ("another person is already called 'Ada'; merge 'Bob' into 'Ada' instead", "已经有人叫Ada。请改为合并。"),
+        ("the same photo as 1.jpg", "与1.jpg是同一张照片"),
+        (
+            "has 300 x 100 = 30,000 pixels, the limit is 10; scale it down first",
+            "300 × 100 像素太多，上限是 10；请先缩小。",
+        ),
+        ("change 7 cannot be undone: face 3 was changed again", "无法撤销：之后又有修改，请先撤销较新的修改。"),
+    ],
+)
+def test_messages_of_the_server_are_translated(message: str, chinese: str) -> None:
+    """A known message is given in Chinese, without the English one; an unknown one follows the text of its code."""
+    words = load_texts("zh")
+    assert words.remark(message) == chinese
+    assert problem_text(words, {"code": "conflict", "message": message}) == chinese
+    assert problem_text(words, {"code": "conflict", "message": "something else"}).endswith("（something else）")
+
+
+def test_every_remark_has_a_pattern() -> None:
+    """Patterns and texts belong together, and scripts get the patterns in other languages than English only."""
+    patterns = load_texts("zh").for_scripts()["patterns"]
+    assert {name for _, name in patterns} == set(load_texts("zh").entries["remarks"])
+    assert "patterns" not in load_texts("en").for_scripts()

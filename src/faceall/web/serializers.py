@@ -61,6 +61,7 @@ class Serializer:
             "person": person_of(face.person_id, face.person, face.named),
             "photo": self.photo_of(face.photo_id, face.path),
             "primary": face.primary,
+            "hidden": face.hidden,
             "seconds": None if face.moment is None else round(face.moment.seconds, 3),
             **geometry(face.box, face.landmarks, face.score),
         }

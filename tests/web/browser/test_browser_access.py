@@ -68,7 +68,8 @@ def test_axe_finds_nothing_serious(
     """On every page, with results, cards and each dialog open, in light and dark."""
     browser.prefer(scheme)
     found = {}
-    for path in [*pages, "/no/such/page"]:
+    others = ["/review", "/history", "/photos", "/explorer", "/people?unnamed=only", "/people?unnamed=hidden"]
+    for path in [*pages, *others, f"{pages[3]}?show=fit", "/no/such/page"]:
         browser.go(path)
         found[path] = violations(browser, axe)
         for dialog in browser.all("dialog"):

@@ -43,7 +43,13 @@ _SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElem
     [
         ("/people", "#people > .tile"),
         ("/people/1", "#faces > .tile"),
+        ("/people?unnamed=only", "#people > .tile"),
         ("/people/1?show=photos", ".grid > .tile"),
+        ("/people/1?show=fit", "#faces > .tile"),
+        ("/photos?with=1", "#photos > .tile"),
+        ("/review", ".side"),
+        ("/history", ".lines > li"),
+        ("/explorer", ".operation"),
         ("/photos/1?face=1", ".photo-face"),
         ("/status", ".panel"),
         ("/search", ".panel"),

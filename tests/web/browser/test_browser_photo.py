@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import urllib.request
+from pathlib import Path
+
 import pytest
-from driving import Browser
+from driving import Browser, Served, register
 from large import long_name
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 
@@ -75,3 +79,45 @@ def test_the_status_begins_with_what_matters(photo: Browser) -> None:
     photo.press("t")
     assert photo.visible("#health-title").text == "Is all well?"
     assert photo.one("details.details").get_attribute("open") is None
+
+
+def test_a_missed_face_is_drawn(browser: Browser, served: Served, portraits: dict[str, Path]) -> None:
+    """A box that is dragged becomes a face without a name; "Find faces again" brings a removed one back."""
+    register(browser, [portraits["photo_3"]])
+    (photo,) = [one for one in served.ask("/photos?limit=500")["photos"] if one["name"] == "photo_3.jpg"]
+    (face,) = photo["faces"]
+    browser.go(f"/photos/{photo['id']}")
+    browser.click("#draw")
+    image = browser.one("#frame img")
+    ActionChains(browser.driver).move_to_element_with_offset(image, 60, 60).click_and_hold().move_by_offset(
+        80, 90
+    ).release().perform()
+    browser.wait(lambda: len(served.ask(f"/photos/{photo['id']}")["faces"]) == 2, "the face")
+    drawn = next(one for one in served.ask(f"/photos/{photo['id']}")["faces"] if one["id"] != face["id"])
+    assert drawn["person"] is None
+    request = urllib.request.Request(f"{served.address}/api/v1/faces/{face['id']}", method="DELETE")
+    urllib.request.urlopen(request).close()
+    browser.go(f"/photos/{photo['id']}")
+    browser.click("#find-faces")
+    browser.wait(lambda: len(served.ask(f"/photos/{photo['id']}")["faces"]) == 2, "the face that was removed")
+
+
+def test_a_photo_leads_back_to_where_it_was_opened(browser: Browser, served: Served) -> None:
+    """From the photos of a search by people, over a neighbour, back to that search."""
+    browser.go("/photos?since=2000-01-01")
+    browser.click("#photos a")
+    browser.wait(lambda: "/photos/" in browser.driver.current_url, "the photo")
+    browser.click("#back")
+    browser.wait(lambda: browser.driver.current_url.endswith("/photos?since=2000-01-01"), "the search")
+
+
+def test_the_api_is_tried_out(browser: Browser) -> None:
+    """Each operation of the document is listed; a request shows its status and JSON."""
+    browser.go("/explorer")
+    browser.wait(lambda: len(browser.all(".operation")) > 30, "the operations")
+    browser.one("#filter").send_keys("Check that the server is running")
+    (shown,) = [one for one in browser.all(".operation") if one.is_displayed()]
+    browser.click_on(shown.find_element("css selector", "summary"))
+    browser.click_on(shown.find_element("css selector", "button"))
+    browser.wait(lambda: '"status": "ok"' in shown.text, "the response")
+    assert "200 application/json" in shown.text

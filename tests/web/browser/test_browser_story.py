@@ -48,7 +48,8 @@ def test_a_wrong_merge_is_undone_by_the_toast(browser: Browser, served: Served, 
     before = {one["name"]: (one["id"], one["faces"]) for one in served.ask("/people")["people"]}
     browser.go(f"/people/{family['Bill']}")
     browser.click("[data-opens=merge]")
-    browser.run(f"document.getElementById('into').value = '{family['Larry']}'")
+    browser.one(f"#merge input[value='{family['Larry']}']")
+    browser.run(f"document.querySelector('#merge input[value=\"{family['Larry']}\"]').click()")
     browser.click("#merge .primary")
     browser.wait(lambda: served.person("Bill") is None, "the merge")
     assert "Merged 'Bill' into 'Larry'" in browser.visible("#toast [data-text]").text

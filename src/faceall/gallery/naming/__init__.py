@@ -4,6 +4,7 @@ from faceall.gallery.naming.form import MAX_NAME_LENGTH, fitting_name, tidy_name
 from faceall.gallery.naming.guessing import (
     can_be_name,
     looks_like_person,
+    names_event,
     names_two_people,
     person_in_name,
     person_in_stem,
@@ -19,6 +20,7 @@ __all__ = [
     "find_candidates",
     "fitting_name",
     "looks_like_person",
+    "names_event",
     "names_two_people",
     "person_in_name",
     "person_in_stem",

@@ -66,6 +66,11 @@ def looks_like_person(name: str) -> bool:
     return looks_right and not _JOINED.search(name)
 
 
+def names_event(name: str) -> bool:
+    """Return whether a folder's name has a word of an event or a place, such as "Summer party 2019"."""
+    return bool(_words(name) & EVENT_WORDS)
+
+
 def names_two_people(name: str) -> bool:
     """Return whether a folder's name joins the names of two people: "Ada and Bob", "Ada + Bob", "Ada & Bob"."""
     parts = _JOINED.split(name)

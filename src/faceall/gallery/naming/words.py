@@ -5,9 +5,9 @@ from __future__ import annotations
 _PROGRAM = """
     android apple bildschirmaufnahme bildschirmfoto burst camera canon capture clip cloud dcim download downloads
     dropbox dsc dscf dscn dji export exports facebook fb fbimg gopr gopro googlephotos gx icloud imagepipe img imgp
-    imovie instagram iphone lightroom messenger mov mvi mvimg nikon onedrive outlook pano photobooth photoroom picsart
-    pxl received sam samsung save saved scan scans screencast screenshot screenshots signal snapchat snapseed sony
-    telegram thumb thumbnail thumbnails thumbs tmp trash vid video videos viber vlcsnap wa webcam wechat whatsapp wp
+    imovie instagram iphone lightroom messenger mov mvi mvimg nikon onedrive outlook pano phone photobooth photoroom
+    picsart pxl received sam samsung save saved scan scans screencast screenshot screenshots signal snapchat snapseed
+    sony telegram thumb thumbnail thumbnails thumbs tmp trash vid video videos viber vlcsnap wa webcam wechat whatsapp wp
     xiaomi
 """
 _COLLECTION = """

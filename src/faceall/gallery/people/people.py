@@ -38,6 +38,7 @@ from faceall.gallery.people.names import (
     unname_people,
 )
 from faceall.gallery.people.removal import finish_removal, remove_person
+from faceall.gallery.people.resemblance import similar_people
 from faceall.gallery.people.suggestions import Suggestion, answer, suggest
 from faceall.gallery.records import BinEntry, Change, Page, Person, PersonDetails, Removal, Said
 from faceall.gallery.thresholds import NamedVectors, read_named_vectors
@@ -248,6 +249,19 @@ class GalleryPeople:
             The order is unknown.
         """
         return sorted_people(self._store, sort, hidden=hidden)
+
+    def similar(self, person: str | int, *, limit: int = 12) -> builtins.list[tuple[Person, float]]:
+        """List the people and groups with the nearest faces, each with the squared distance (0..4), the nearest first.
+
+        Hidden people, and those who are known to be different, are left out.
+
+        Raises
+        ------
+        UnknownPersonError
+            There is no such person.
+        """
+        check_page(limit, 0)
+        return similar_people(self._store, person, limit)
 
     def fit(self, person: str | int) -> builtins.list[tuple[int, float]]:
         """List the faces of a person with their mean squared distance (0..4) to the others, the worst first.

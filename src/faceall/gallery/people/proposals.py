@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from faceall.errors import ArgumentError
-from faceall.gallery.naming import fitting_name, looks_like_person, person_in_stem
+from faceall.gallery.naming import fitting_name, looks_like_person, names_event, person_in_stem
 from faceall.gallery.people.clustering.agreement import Agreement, agreement_of, sample
 from faceall.gallery.people.names import similar_name, unknown_face, validate_name
 from faceall.gallery.people.recording import recording
@@ -113,6 +113,8 @@ def _suggestion(path: str) -> tuple[str, str, bool] | None:
         name = fitting_name(folders[depth - 1])
         if looks_like_person(name):
             return name, "/".join(folders[:depth]), True
+        if names_event(name):
+            break
     stem = person_in_stem(os.path.splitext(file)[0])
     if stem is not None and looks_like_person(stem):
         return stem, stem, True

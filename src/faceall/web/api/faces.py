@@ -7,7 +7,7 @@ import hashlib
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from faceall.web.api.inputs import flag, json_object, page, text_in, whole
+from faceall.web.api.inputs import choice, flag, ids_in, json_object, page, text_in, whole
 from faceall.web.api.receipts import receipt_of
 from faceall.web.serializers import Json
 from faceall.web.services import services
@@ -16,6 +16,9 @@ from faceall.web.services import services
 def add_routes(blueprint: Blueprint) -> None:
     """Add the routes under /faces."""
     blueprint.get("/faces")(list_faces)
+    blueprint.post("/faces/hide")(hide_faces)
+    blueprint.post("/faces/show")(show_faces)
+    blueprint.post("/faces/unassign")(unassign_faces)
     blueprint.get("/faces/<int:face_id>")(show_face)
     blueprint.patch("/faces/<int:face_id>")(assign_face)
     blueprint.delete("/faces/<int:face_id>")(remove_face)
@@ -23,7 +26,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def list_faces() -> Json:
-    """List faces by id: all, those of a person or photo, or those without a person."""
+    """List faces: all, those of a person or photo, those without a person, or hidden ones; by id or largest first."""
     limit, offset = page()
     person, photo = whole(request.args, "person"), whole(request.args, "photo")
     gallery = services().gallery
@@ -31,9 +34,35 @@ def list_faces() -> Json:
         gallery.people.get(person)  # raises an error for an unknown id
     if photo is not None:
         gallery.photos.get(photo)
-    unassigned = flag(request.args, "unassigned")
-    found = gallery.faces.page(person=person, photo=photo, unassigned=unassigned, limit=limit, offset=offset)
+    found = gallery.faces.page(
+        person=person,
+        photo=photo,
+        unassigned=flag(request.args, "unassigned"),
+        hidden=flag(request.args, "hidden"),
+        sort=choice(request.args, "sort", ("id", "size")),
+        limit=limit,
+        offset=offset,
+    )
     return {"faces": [services().serializer.face(face) for face in found.items], "total": found.total}
+
+
+def hide_faces() -> Json:
+    """Hide faces: they are not listed, grouped or suggested, but still found."""
+    return {"faces": services().gallery.faces.hide(_chosen())}
+
+
+def show_faces() -> Json:
+    """Show hidden faces again."""
+    return {"faces": services().gallery.faces.show(_chosen())}
+
+
+def unassign_faces() -> Json:
+    """Remove faces from their people, as one change; they are never assigned to them again by themselves."""
+    return {"faces": services().gallery.faces.unassign(_chosen())}
+
+
+def _chosen() -> list[int]:
+    return ids_in(json_object("faces", needed=("faces",)), "faces")
 
 
 def show_face(face_id: int) -> Json:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, request
 
-from faceall.web.api.inputs import MAX_PAGE_SIZE, choice, flag, id_in, ids_in, json_object, page, text_in
+from faceall.web.api.inputs import choice, flag, id_in, ids_in, json_object, page, text_in, whole
 from faceall.web.api.receipts import receipt_of
 from faceall.web.errors import refused
 from faceall.web.serializers import Json
 from faceall.web.services import services
 
+_MOST_SIMILAR = 100
 _NAMED = {"all": None, "only": False, "none": True}
 
 
@@ -22,6 +23,9 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.post("/people/<int:person_id>/split")(split)
     blueprint.post("/people/<int:person_id>/unassign")(unassign)
     blueprint.delete("/people/<int:person_id>")(remove)
+    blueprint.get("/people/<int:person_id>/similar")(similar)
+    blueprint.post("/people/merge")(merge_many)
+    blueprint.post("/people/unname")(unname)
     blueprint.post("/people/hide")(hide)
     blueprint.post("/people/show")(show_again)
     blueprint.get("/people/<int:person_id>/details")(details)
@@ -75,14 +79,33 @@ def split(person_id: int) -> Json:
     return show(target)
 
 
+def merge_many() -> Json:
+    """Merge people into another one as one change; returns the latter."""
+    fields = json_object("people", "into", needed=("people", "into"))
+    into = id_in(fields, "into")
+    people = [person for person in ids_in(fields, "people") if person != into]
+    if not people:
+        raise refused("a person cannot be merged with themselves", 409)
+    services().gallery.people.merge(people, into)
+    return show(into)
+
+
+def similar(person_id: int) -> Json:
+    """List the people who are most similar to a person, the most similar first."""
+    limit = whole(request.args, "limit", 12, low=1, high=_MOST_SIMILAR)
+    found = services().gallery.people.similar(person_id, limit=limit or 12)
+    people = [{**services().serializer.person(one), "distance": round(distance, 6)} for one, distance in found]
+    return {"people": people}
+
+
 def unassign(person_id: int) -> Json:
     """Remove the name from all faces of a person; the faces stay in the gallery."""
-    gallery = services().gallery
-    gallery.people.get(person_id)
-    count = 0
-    while found := gallery.faces.page(person=person_id, limit=MAX_PAGE_SIZE).items:
-        count += gallery.faces.unassign([face.face_id for face in found])
-    return {"faces": count}
+    return {"faces": services().gallery.people.unname(person_id)}
+
+
+def unname() -> Json:
+    """Remove the names of people as one change; their faces stay in the gallery."""
+    return {"faces": services().gallery.people.unname(ids_in(json_object("people", needed=("people",)), "people"))}
 
 
 def hide() -> Json:

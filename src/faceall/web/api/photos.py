@@ -12,7 +12,7 @@ from faceall.gallery import StoredFace, StoredPhoto
 from faceall.images import draw_faces, encode_jpeg, resize
 from faceall.types import Faces, Image
 from faceall.web.api.faces import jpeg_response
-from faceall.web.api.inputs import id_of, page, whole
+from faceall.web.api.inputs import id_of, json_object, page, whole
 from faceall.web.api.receipts import receipt_of
 from faceall.web.errors import refused
 from faceall.web.security.limits import too_large
@@ -20,6 +20,7 @@ from faceall.web.serializers import Json
 from faceall.web.services import services
 
 _MAX_SIDE = 4096
+_LARGEST = 1e6  # pixels
 _QUALITY = 85
 
 
@@ -29,6 +30,8 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get("/photos/<int:photo_id>")(show_photo)
     blueprint.get("/photos/<int:photo_id>/image")(image)
     blueprint.delete("/photos/<int:photo_id>")(remove_photo)
+    blueprint.post("/photos/<int:photo_id>/find-faces")(find_faces)
+    blueprint.post("/photos/<int:photo_id>/faces")(add_face)
 
 
 def list_photos() -> Json:
@@ -69,6 +72,24 @@ def image(photo_id: int) -> Response:
     side = max_side or 1
     with services().decoding.open(_content(photo), lambda width, height: _shrink(width, height, side)) as pixels:
         return jpeg_response(encode_jpeg(_scaled(pixels, side, faces, photo.width), _QUALITY))
+
+
+def find_faces(photo_id: int) -> Json:
+    """Detect the faces of a photo again; returns the ids of those that were added."""
+    services().gallery.photos.get(photo_id)
+    return {"faces": list(services().gallery.photos.find_faces(photo_id))}
+
+
+def add_face(photo_id: int) -> Json:
+    """Add a face that the detector missed, given by its box in pixels of the upright photo."""
+    box = json_object("box", needed=("box",))["box"]
+    numbers = [value for value in box if isinstance(value, int | float)] if isinstance(box, list) else []
+    if len(numbers) != 4 or any(isinstance(value, bool) or abs(value) > _LARGEST for value in numbers):
+        raise refused("box must be a list of four numbers: x0, y0, x1, y1 in pixels of the photo")
+    x0, y0, x1, y1 = map(float, numbers)
+    services().gallery.photos.get(photo_id)
+    face = services().gallery.photos.add_face(photo_id, (x0, y0, x1, y1))
+    return services().serializer.face(services().gallery.faces.get(face))
 
 
 def remove_photo(photo_id: int) -> Json:

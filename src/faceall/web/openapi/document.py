@@ -113,6 +113,27 @@ def _people() -> Schema:
             "patch": rename,
             "delete": operation("Remove a person and all their faces", ref("Removal"), parameters=person),
         },
+        "/api/v1/people/{person_id}/similar": {
+            "get": operation(
+                "List the most similar people",
+                ref("SimilarPeople"),
+                parameters=[
+                    *person,
+                    in_query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 12}),
+                ],
+            )
+        },
+        "/api/v1/people/merge": {
+            "post": operation(
+                "Merge people into another one, as one change",
+                ref("Person"),
+                body=record(people=many(ID, minItems=1), into=ID),
+                errors=CHANGES,
+            )
+        },
+        "/api/v1/people/unname": {
+            "post": operation("Remove the names of people", record(faces=COUNT), body=some, errors=CHANGES)
+        },
         "/api/v1/people/hide": {"post": operation("Hide people", record(people=COUNT), body=some, errors=CHANGES)},
         "/api/v1/people/show": {
             "post": operation("Show hidden people again", record(people=COUNT), body=some, errors=CHANGES)
@@ -156,7 +177,14 @@ _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": 
 
 def _faces() -> Schema:
     face = [in_path("face_id", 2)]
-    chosen = [in_query("person", ID), in_query("photo", ID), in_query("unassigned", FLAG)]
+    chosen = [
+        in_query("person", ID),
+        in_query("photo", ID),
+        in_query("unassigned", FLAG),
+        in_query("hidden", FLAG),
+        in_query("sort", {"type": "string", "enum": ["id", "size"], "default": "id"}),
+    ]
+    some = record(faces=many(ID, minItems=1))
     assign = operation(
         "Assign a face to a person, or to none",
         ref("Face"),
@@ -166,6 +194,13 @@ def _faces() -> Schema:
     )
     return {
         "/api/v1/faces": {"get": operation("List faces by id", ref("Faces"), parameters=[*chosen, *PAGE])},
+        "/api/v1/faces/hide": {"post": operation("Hide faces", record(faces=COUNT), body=some, errors=CHANGES)},
+        "/api/v1/faces/show": {
+            "post": operation("Show hidden faces again", record(faces=COUNT), body=some, errors=CHANGES)
+        },
+        "/api/v1/faces/unassign": {
+            "post": operation("Remove faces from their people", record(faces=COUNT), body=some, errors=CHANGES)
+        },
         "/api/v1/faces/{face_id}": {
             "get": operation("Get a face", ref("Face"), parameters=face),
             "patch": assign,
@@ -198,6 +233,20 @@ def _photos() -> Schema:
         "/api/v1/photos/{photo_id}": {
             "get": operation("Get a photo", ref("Photo"), parameters=photo),
             "delete": operation("Remove a photo and its faces", ref("Removal"), parameters=photo),
+        },
+        "/api/v1/photos/{photo_id}/find-faces": {
+            "post": operation(
+                "Detect the faces of a photo again", record(faces=many(ID)), parameters=photo, errors=(409,)
+            )
+        },
+        "/api/v1/photos/{photo_id}/faces": {
+            "post": operation(
+                "Add a face that the detector missed",
+                ref("Face"),
+                parameters=photo,
+                body=record(box=many({"type": "number"}, minItems=4, maxItems=4)),
+                errors=CHANGES,
+            )
         },
         "/api/v1/photos/{photo_id}/image": {
             "get": operation(

@@ -66,11 +66,15 @@ SCHEMAS: dict[str, Schema] = {
     "PhotoName": record(id=ID, name=TEXT),
     "Person": record(**_PERSON_REF, faces=COUNT, photos=COUNT, cover=maybe(ID)),
     "People": record(people=many(ref("Person")), total=COUNT),
+    "SimilarPeople": record(
+        people=many(record(**_PERSON_REF, faces=COUNT, photos=COUNT, cover=maybe(ID), distance=DISTANCE))
+    ),
     "Face": record(
         id=ID,
         person=maybe(ref("PersonName")),
         photo=ref("PhotoName"),
         primary=FLAG,
+        hidden=FLAG,
         seconds=maybe({"type": "number", "description": "of a face of a video: the time of its frame"}),
         **_GEOMETRY,
     ),

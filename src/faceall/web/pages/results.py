@@ -8,26 +8,21 @@ from typing import Any
 from flask import url_for
 
 from faceall.errors import FaceallError
+from faceall.gallery import Change, describe_change
 from faceall.gallery.people.clustering.clusters import DEFAULT_LIMIT
 from faceall.web.pages.context import shown_name
 from faceall.web.pages.texts import Texts
 from faceall.web.serializers import Json
 from faceall.web.services import services
 
-_MAX_DISTANCE = 4.0
-_LEVELS = (  # factors of the match threshold
-    (0.7, "search.level_very_strict"),
-    (0.85, "search.level_strict"),
-    (1.0, "search.level_balanced"),
-    (1.12, "search.level_lenient"),
-    (1.25, "search.level_very_lenient"),
-)
-_CERTAINTY = (  # up to these factors of the match threshold
-    (0.7, "search.certain", "good"),
-    (1.0, "search.likely", "good"),
-    (1.12, "search.possible", "warn"),
-    (float("inf"), "search.unlikely", ""),
-)
+_RANKS = {"match": 0, "possible": 1, "unknown": 2}
+_DECISIONS = {"match": "search.match", "possible": "search.possible", "unknown": "search.unknown"}
+_TONES = {"match": "good", "possible": "warn", "unknown": ""}
+_POSSIBLE = 1.12  # times the threshold, where there are no decisions
+LEVELS = ("search.level_strict", "search.level_balanced", "search.level_lenient")
+"""Text keys of the strictness levels: matches, also possible matches, also unknown people."""
+
+BALANCED = 1
 _WORSE = {"no-face": "warn", "refused": "warn", "unreadable": "bad", "too-large": "bad", "failed": "bad"}
 
 
@@ -45,11 +40,15 @@ def registered(words: Texts, result: Json) -> Json:
 
 
 def _remark(words: Texts, result: Json) -> str:
-    """Return the error or the notes of a photo; duplicates are described in English only."""
+    """Return the error or the notes of a photo."""
     if _WORSE.get(result["status"]) == "bad":
         return problem_text(words, result["error"])
-    said = [result["message"]] if result["status"] == "duplicate" and words.language == "en" else []
+    said = [_said(words, result["message"])] if result["status"] == "duplicate" else []
     return "; ".join([*said, *(note_text(words, note) for note in result.get("notes", []))])
+
+
+def _said(words: Texts, message: str) -> str:
+    return message if words.language == "en" else words.remark(message) or message
 
 
 def note_text(words: Texts, note: Mapping[str, Any]) -> str:
@@ -58,16 +57,28 @@ def note_text(words: Texts, note: Mapping[str, Any]) -> str:
 
 
 def problem_text(words: Texts, error: Mapping[str, Any]) -> str:
-    """Return the text of an error: the server's English message; in other languages after the text of its code."""
+    """Return the text of an error: the server's message, translated if it is known, else after the text of its code."""
     key = f"problems.{error['code']}"
     message = str(error["message"])
     if words.language == "en" or not words.has(key):
         return message[:1].upper() + message[1:]
-    return words("script.detail", known=words(key), message=message)
+    return words.remark(message) or words("script.detail", known=words(key), message=message)
+
+
+def change_text(words: Texts, change: Change) -> str:
+    """Return what a change did, in the language of the page: its kind, the people and the number of faces."""
+    if words.language == "en":
+        return describe_change(change)
+    named = [change.details.get(key) for key in ("old", "person", "people", "first", "second", "into", "to", "new")]
+    people = [name for one in named if one for name in (one if isinstance(one, list) else [one])]
+    faces = change.details.get("faces")
+    parts = [*map(str, people), *([words.count("common.faces", faces)] if isinstance(faces, int) else [])]
+    kind = words(f"changes.{change.kind}") if words.has(f"changes.{change.kind}") else change.kind
+    return words("history.change", kind=kind, what="、".join(parts)) if parts else kind
 
 
 def searched(words: Texts, found: Json) -> Json:
-    """Split the matches of each face of a search by the threshold."""
+    """Sort the matches of each face of a search by decision and distance."""
     usual = usual_distance(found)
     faces = [_answered(words, face, usual) for face in found["faces"]]
     first = next((number for number, face in enumerate(faces) if face["strong"]), 0)
@@ -79,17 +90,22 @@ def usual_distance(found: Json) -> float:
     return float(found["threshold"]["distance"]) if found["threshold"] else DEFAULT_LIMIT
 
 
-def strictness_levels(usual: float) -> list[tuple[float, str]]:
-    """Return the squared distance and the text key of each strictness, the strictest first."""
-    return [(min(_MAX_DISTANCE, usual * factor), key) for factor, key in _LEVELS]
-
-
 def _answered(words: Texts, face: Json, usual: float) -> Json:
-    matches = [_match(words, match, usual) for match in face["matches"]]
-    strong = [match for match in matches if match["distance"] <= usual]
-    label = strong[0]["name"] if strong and strong[0]["person"] else words("search.no_match_label")
+    matches = sorted(
+        (_match(words, match, usual) for match in face["matches"]), key=lambda one: (one["rank"], one["distance"])
+    )
+    strong = [match for match in matches if match["rank"] <= BALANCED]
+    best = strong[0] if strong and strong[0]["person"] else None
+    label = words("search.no_match_label") if best is None else best["name"] + ("?" if best["rank"] else "")
     nearest = matches[0] if matches else None
     return {**face, "strong": strong, "weaker": matches[len(strong) :], "nearest": nearest, "label": label}
+
+
+def _decision(match: Json, distance: float, usual: float) -> str:
+    """Return the decision of the search; without one it follows from the distance."""
+    if match["decision"] is not None:
+        return str(match["decision"])
+    return "match" if distance <= usual else "possible" if distance <= usual * _POSSIBLE else "unknown"
 
 
 def _match(words: Texts, match: Json, usual: float) -> Json:
@@ -100,10 +116,11 @@ def _match(words: Texts, match: Json, usual: float) -> Json:
     person = match["person"]
     marked = photo and url_for("pages.photo", photo_id=photo["id"], face=face)
     distance = match["best"] if by_person else match["distance"]
-    certainty, tone = next((key, tone) for factor, key, tone in _CERTAINTY if distance <= usual * factor)
+    decision = _decision(match, distance, usual)
     return {
-        "certainty": words(certainty),
-        "tone": tone,
+        "decision": words(_DECISIONS[decision]),
+        "rank": _RANKS[decision],
+        "tone": _TONES[decision],
         "face": face,
         "photo": photo,
         "person": person,

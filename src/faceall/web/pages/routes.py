@@ -13,13 +13,13 @@ from flask import Blueprint, Response, request, url_for
 from werkzeug.datastructures import FileStorage
 
 from faceall.errors import FaceallError
-from faceall.gallery import StoredFace, StoredPhoto
+from faceall.gallery import Page, StoredFace, StoredPhoto
 from faceall.gallery.people.names import validate_name
 from faceall.web import api
 from faceall.web.api.inputs import checked_urls, choice, id_of, name_of, whole
 from faceall.web.errors import describe, refused
 from faceall.web.pages.context import add_filters, duration, keep_preferences, render, shown_name, texts, wants_page
-from faceall.web.pages.results import problem_text, registered, searched, strictness_levels, usual_distance
+from faceall.web.pages.results import LEVELS, change_text, problem_text, registered, searched
 from faceall.web.serializers import Json
 from faceall.web.services import services
 from faceall.web.work.jobs import Job
@@ -31,7 +31,7 @@ RESULTS = 12
 
 _MAX_NAMES = 2000  # that are offered for completion
 _MAX_ECHOED = 8 << 20  # bytes of an image that is shown beside its results without scripts
-_NAMED = {"all": None, "only": False, "none": True}
+_NAMED: dict[str, bool | None] = {"all": None, "only": False, "none": True, "hidden": None}
 
 blueprint = Blueprint(
     "pages", "faceall.web", template_folder="templates", static_folder="static", static_url_path="/static"
@@ -86,11 +86,10 @@ def search_answer() -> Response:
         if piece:
             raise  # scripts get JSON, as from the API
         return _search_page(problem=_explain(error), status=_status_of(error))
-    usual = usual_distance(found)
     values: Json = {
         "found": searched(texts(), found),
         "by": request.form.get("by"),
-        "levels": strictness_levels(usual),
+        "levels": LEVELS,
         "query_image": None if piece else _echo(),
     }
     return render("search_results.html", **values) if piece else _search_page(**values)
@@ -98,49 +97,75 @@ def search_answer() -> Response:
 
 @blueprint.get("/people")
 def people() -> Response:
-    """List people by name."""
-    query, which = request.args.get("q", "").strip(), choice(request.args, "unnamed", ("all", "only", "none"))
+    """List people by name, then groups without a name and faces without a person, or those who are hidden."""
+    query, which = request.args.get("q", "").strip(), choice(request.args, "unnamed", tuple(_NAMED))
     gallery = services().gallery
     number, offset = _page_number(PEOPLE_PER_PAGE)
-    found = gallery.people.page(text=query or None, named=_NAMED[which], limit=PEOPLE_PER_PAGE, offset=offset)
+    found = gallery.people.page(
+        text=query or None,
+        named=_NAMED[which],
+        hidden=which == "hidden",
+        limit=PEOPLE_PER_PAGE,
+        offset=offset,
+    )
+    faces = which in ("only", "hidden") and number == 1 and not query
     return render(
         "people.html",
         "people",
         people=[services().serializer.person(person) for person in found.items],
         names=_names(),
         unassigned=gallery.faces.page(unassigned=True, limit=0).total,
-        unassigned_faces=_unassigned() if which == "only" and number == 1 and not query else [],
+        **(_loose_faces(hidden=which == "hidden") if faces else {"unassigned_faces": [], "more_faces": None}),
         query=query,
         unnamed=which,
         **_pages(number, found.total, PEOPLE_PER_PAGE),
     )
 
 
-def _unassigned() -> list[Json]:
-    """Return the first faces without a person."""
-    found = services().gallery.faces.page(unassigned=True, limit=PEOPLE_PER_PAGE)
-    return [services().serializer.face(face) for face in found.items]
+def _loose_faces(*, hidden: bool) -> Json:
+    """Return faces without a person, or hidden ones, the largest first, and the address of the next page of them."""
+    number = whole(request.args, "faces", 1, low=1, high=10_000_000) or 1
+    found = services().gallery.faces.page(
+        unassigned=not hidden,
+        hidden=hidden,
+        sort="size",
+        limit=PEOPLE_PER_PAGE,
+        offset=(number - 1) * PEOPLE_PER_PAGE,
+    )
+    which = "hidden" if hidden else "only"
+    more = number * PEOPLE_PER_PAGE < found.total
+    return {
+        "unassigned_faces": [services().serializer.face(face) for face in found.items],
+        "more_faces": url_for("pages.people", unnamed=which, faces=number + 1) if more else None,
+    }
 
 
 @blueprint.get("/people/<int:person_id>")
 def person(person_id: int) -> Response:
-    """Show a person with their faces, or with the photos of them."""
+    """Show a person with their faces, those that fit the others worst first on request, or with their photos."""
     shared = services()
     shown = shared.serializer.person(shared.gallery.people.get(person_id))
-    by_photo = choice(request.args, "show", ("faces", "photos")) == "photos"
+    show = choice(request.args, "show", ("faces", "photos", "fit"))
     number, offset = _page_number(FACES_PER_PAGE)
-    listed = shared.gallery.photos.page if by_photo else shared.gallery.faces.page
-    found = listed(person=person_id, limit=FACES_PER_PAGE, offset=offset)
-    all_people = shared.gallery.people.page(limit=_MAX_NAMES).items
+    if show == "fit":
+        worst = shared.gallery.people.fit(person_id)
+        chosen = [shared.gallery.faces.get(key) for key, _ in worst[offset : offset + FACES_PER_PAGE]]
+        found: Page[StoredFace] | Page[StoredPhoto] = Page(tuple(chosen), len(worst))
+    elif show == "photos":
+        found = shared.gallery.photos.page(person=person_id, limit=FACES_PER_PAGE, offset=offset)
+    else:
+        found = shared.gallery.faces.page(person=person_id, limit=FACES_PER_PAGE, offset=offset)
+    all_people = shared.gallery.people.page(named=True, limit=_MAX_NAMES).items
     return render(
         "person.html",
         "people",
         person=shown,
+        details=shared.gallery.people.details(person_id),
         faces=[shared.serializer.face(one) for one in found.items if isinstance(one, StoredFace)],
         photos=[shared.serializer.photo(one) for one in found.items if isinstance(one, StoredPhoto)],
-        by_photo=by_photo,
-        others=[shared.serializer.person(other) for other in all_people if other.id != person_id],
-        names=[other.name for other in all_people if other.named],
+        show=show,
+        by_photo=show == "photos",
+        names=[other.name for other in all_people],
         **_pages(number, found.total, FACES_PER_PAGE),
     )
 
@@ -232,11 +257,17 @@ def history() -> Response:
     return render(
         "history.html",
         "review",
-        changes=[api.history.change_record(change) for change in found.items],
+        changes=[{**api.history.change_record(one), "text": change_text(texts(), one)} for one in found.items],
         bin=people.bin(),
         days=people.bin_days,
         **_pages(number, found.total, CHANGES_PER_PAGE),
     )
+
+
+@blueprint.get("/explorer")
+def explorer() -> Response:
+    """Show the page that tries the API out."""
+    return render("explorer.html", "status")
 
 
 @blueprint.get("/status")

@@ -7,6 +7,7 @@ language, `{"one": ..., "other": ...}` in English and `{"other": ...}` in Chines
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -53,6 +54,13 @@ class Texts:
         form: str = forms["one"] if number == 1 and "one" in forms else forms["other"]
         return form.format(count=number, **values)
 
+    def remark(self, message: str) -> str | None:
+        """Return an English message of the server in this language; None if it is not known."""
+        for pattern, name in _remarks():
+            if found := re.search(pattern.replace("(?<", "(?P<"), message):
+                return self(f"remarks.{name}", **{key: value or "" for key, value in found.groupdict().items()})
+        return None
+
     def has(self, key: str) -> bool:
         """Return whether a text exists, for keys that are made from data."""
         return _look_up(self.entries, key) is not None
@@ -61,14 +69,22 @@ class Texts:
         """Return the texts that scripts need."""
         return {
             section: self.entries[section]
-            for section in ("changes", "common", "notes", "outcome", "problems", "script")
-        }
+            for section in ("changes", "common", "notes", "outcome", "problems", "remarks", "script")
+        } | ({} if self.language == "en" else {"patterns": _remarks()})
 
     def _find(self, key: str) -> object:
         found = _look_up(self.entries, key)
         if found is None:
             raise FaceallError(f"texts/{self.language}.json has no text {key!r}")
         return found
+
+
+@cache
+def _remarks() -> list[list[str]]:
+    """Read the patterns of messages: regular expressions (of JavaScript), and the keys of their texts."""
+    content = files("faceall.web").joinpath("texts", "remarks.json").read_text(encoding="utf-8")
+    found: list[list[str]] = json.loads(content)
+    return found
 
 
 @cache

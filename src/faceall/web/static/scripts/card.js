@@ -3,7 +3,7 @@
 import { copyOf } from "./base.js";
 import { drawMarks } from "./marks.js";
 import { explain } from "./request.js";
-import { language, nameOf, root, text, textFor } from "./texts.js";
+import { language, nameOf, remark, root, text, textFor } from "./texts.js";
 
 const TONES = { "no-face": "warn", refused: "warn", unreadable: "bad", "too-large": "bad", failed: "bad", stopped: "warn" };
 
@@ -103,10 +103,10 @@ export class Card {
   }
 }
 
-/** The error or the notes of a photo; duplicates are described in English only. */
+/** The error or the notes of a photo. */
 function remarkOn({ status, error, message, notes }) {
   if (error && TONES[status] !== "warn") return explain(error);
-  const said = status === "duplicate" && language.startsWith("en") ? [message] : [];
+  const said = status === "duplicate" ? [(language.startsWith("en") ? "" : remark(message)) || message] : [];
   said.push(...(notes ?? []).map(({ kind, name }) => text(`notes.${kind}`, { name: name ?? "" })));
   return said.join("; ");
 }

@@ -7,7 +7,7 @@ import { nameOf, root, text, textFor } from "./texts.js";
 const RECORDS = 500; // per request
 const TILES = 60; // that are added at a time
 const ORDERS = {
-  name: (a, b) => a.unnamed - b.unnamed || compare(a.shown, b.shown),
+  name: (a, b) => a.unnamed - b.unnamed || (a.unnamed ? a.place - b.place : compare(a.shown, b.shown)), // groups: largest first
   photos: (a, b) => b.photos - a.photos || compare(a.shown, b.shown),
   newest: (a, b) => b.id - a.id,
 };
@@ -33,14 +33,16 @@ export class PeopleList {
   }
 
   async load() {
-    const unnamed = new URLSearchParams(location.search).get("unnamed") ?? "all";
+    const which = new URLSearchParams(location.search).get("unnamed") ?? "all";
+    const chosen = which === "hidden" ? "hidden=true" : `unnamed=${which}`;
     for (let offset = 0, total = 1; offset < total; offset += RECORDS) {
-      const page = await ask("GET", `/people?unnamed=${unnamed}&limit=${RECORDS}&offset=${offset}`);
+      const page = await ask("GET", `/people?${chosen}&limit=${RECORDS}&offset=${offset}`);
       total = page.total;
-      for (const person of page.people) this.all.push(prepared(person));
+      for (const person of page.people) this.all.push({ ...prepared(person), place: this.all.length });
     }
-    document.querySelector(".pages")?.remove();
+    document.querySelector("main > .pages")?.remove();
     this.show();
+    performance.mark("people-ready");
   }
 
   /** Show the people that fit the search, in the chosen order, from the first one. */

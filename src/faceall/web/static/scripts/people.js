@@ -2,7 +2,7 @@
 
 import { attempt, copyOf, onSubmit, openDialog } from "./base.js";
 import { groupFaces } from "./grouping.js";
-import { rename } from "./naming.js";
+import { nameFace, rename } from "./naming.js";
 import { PeopleList } from "./people-list.js";
 import { ask } from "./request.js";
 import { Selection } from "./selection.js";
@@ -22,7 +22,7 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   const name = form.elements.name.value.trim();
   const { person, face } = form.closest("li").dataset;
-  const give = () => (person ? rename(person, name) : ask("PATCH", `/faces/${face}`, { person: name }));
+  const give = () => (person ? rename(person, name) : nameFace(face, name));
   if (name) await attempt(async () => (await give()) && location.reload());
 });
 
@@ -38,15 +38,17 @@ if (at("people")) {
   at("photos-selected").addEventListener("click", () => {
     location.assign(`${root}/photos?${selection.ids.map((id) => `with=${id}`).join("&")}`);
   });
-  at("hide-selected").addEventListener("click", () =>
-    attempt(async () => {
-      await ask("POST", "/people/hide", { people: selection.ids.map(Number) });
-      location.reload();
-    }),
-  );
+  for (const what of ["hide", "show"]) {
+    at(`${what}-selected`)?.addEventListener("click", () =>
+      attempt(async () => {
+        await ask("POST", `/people/${what}`, { people: selection.ids });
+        location.reload();
+      }),
+    );
+  }
   at("unname-selected").addEventListener("click", () =>
     attempt(async () => {
-      for (const id of selection.ids) await ask("POST", `/people/${id}/unassign`);
+      await ask("POST", "/people/unname", { people: selection.ids });
       location.reload();
     }),
   );
@@ -65,7 +67,28 @@ if (at("people")) {
 }
 
 async function mergeAll(ids, into) {
-  for (const id of ids) if (id !== into) await ask("POST", `/people/${id}/merge`, { into });
+  const people = ids.filter((id) => id !== into);
+  if (people.length) await ask("POST", "/people/merge", { people, into });
+}
+
+// Faces without a person: the next page is added when the end of the list is near.
+const more = at("more-faces");
+if (more) {
+  let loading = false;
+  new IntersectionObserver(
+    async ([entry]) => {
+      if (!entry.isIntersecting || loading || more.hidden) return;
+      loading = true;
+      const answer = await fetch(more.href, { credentials: "same-origin" });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      at("unassigned-faces").append(...page.querySelectorAll("#unassigned-faces > li"));
+      const next = page.getElementById("more-faces");
+      more.hidden = !next;
+      if (next) more.href = next.href;
+      loading = false;
+    },
+    { rootMargin: "400px" },
+  ).observe(more);
 }
 
 /** Offer the selected people to choose whose name is kept: those with a name and many photos first, none chosen. */

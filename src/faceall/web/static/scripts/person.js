@@ -1,10 +1,10 @@
 // The page of a person: rename, merge, move faces, delete with a receipt.
 
 import { attempt, copyOf, onSubmit } from "./base.js";
-import { rename } from "./naming.js";
-import { ask } from "./request.js";
+import { findPerson, rename } from "./naming.js";
+import { ask, RequestError } from "./request.js";
 import { Selection } from "./selection.js";
-import { language, root } from "./texts.js";
+import { language, nameOf, root, text } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
 const person = at("person").dataset.person;
@@ -15,11 +15,46 @@ onSubmit(at("rename-form"), async (form) => {
   if (id) location.assign(`${root}/people/${id}`);
 });
 
+// Candidates are loaded when the dialog opens: the most similar people first, none chosen.
+document.querySelector("[data-opens=merge]").addEventListener("click", async () => {
+  const { people } = await ask("GET", `/people/${person}/similar?limit=24`);
+  at("merge-people").replaceChildren(
+    ...people.map((one) => {
+      const choice = copyOf("merge-choice");
+      choice.querySelector("input").value = one.id;
+      if (one.cover) choice.querySelector("img").src = `${root}/api/v1/faces/${one.cover}/thumbnail`;
+      choice.querySelector("span").textContent = nameOf(one);
+      return choice;
+    }),
+  );
+});
+
 onSubmit(at("merge-form"), async (form) => {
-  const into = Number(form.get("into"));
+  const name = form.get("other").trim();
+  const into = name ? (await findPerson(name))?.id : Number(form.get("into"));
+  if (!into) throw new RequestError("not_found", name ? text("script.no_such_name", { name }) : text("script.choose_a_person"), 404);
   await ask("POST", `/people/${person}/merge`, { into });
   location.assign(`${root}/people/${into}`);
 });
+
+onSubmit(at("details-form"), async (form) => {
+  await ask("PATCH", `/people/${person}/details`, { born: form.get("born") || null, note: form.get("note").trim() || null });
+  location.reload();
+});
+
+const changeFaces = (work) =>
+  attempt(async () => {
+    await work(selection.ids);
+    location.reload();
+  });
+
+at("hide").addEventListener("click", () =>
+  changeFaces(() => ask("POST", at("hide").dataset.hidden ? "/people/show" : "/people/hide", { people: [Number(person)] })),
+);
+at("not-this-person").addEventListener("click", () => changeFaces((faces) => ask("POST", "/faces/unassign", { faces })));
+at("as-cover").addEventListener("click", () => changeFaces(([cover]) => ask("PATCH", `/people/${person}/details`, { cover })));
+at("hide-faces").addEventListener("click", () => changeFaces((faces) => ask("POST", "/faces/hide", { faces })));
+at("clear-selected").addEventListener("click", () => selection.clear());
 
 onSubmit(at("split-form"), async (form) => {
   const faces = selection.ids;

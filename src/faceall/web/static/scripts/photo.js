@@ -2,8 +2,10 @@
 
 import { attempt, onSubmit, openDialog } from "./base.js";
 import { fitLabels } from "./marks.js";
+import { setUpDrawing } from "./drawing.js";
+import { nameFace } from "./naming.js";
 import { ask } from "./request.js";
-import { root } from "./texts.js";
+import { root, textFor } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
 const photo = document.querySelector("[data-photo]").dataset.photo;
@@ -13,9 +15,16 @@ for (const item of document.querySelectorAll("[data-face]")) {
   const face = item.dataset.face;
   const form = item.querySelector("[data-who]");
   onSubmit(form, async (fields) => {
-    await ask("PATCH", `/faces/${face}`, { person: fields.get("name").trim() });
+    await nameFace(face, fields.get("name").trim());
     location.reload();
   });
+  const hider = item.querySelector("[data-hide]");
+  hider.addEventListener("click", () =>
+    attempt(async () => {
+      await ask("POST", `/faces/${hider.dataset.hide}`, { faces: [Number(face)] });
+      location.reload();
+    }),
+  );
   item.querySelector("[data-unassign]")?.addEventListener("click", () =>
     attempt(async () => {
       await ask("PATCH", `/faces/${face}`, { person: null });
@@ -42,6 +51,19 @@ const frame = at("frame");
 if (frame) {
   fitLabels(frame);
   at("zoom").addEventListener("click", zoom);
+  setUpDrawing(frame, at("draw"), at("draw-hint"), (box) =>
+    attempt(async () => {
+      const face = await ask("POST", `/photos/${photo}/faces`, { box });
+      location.assign(`${root}/photos/${photo}?face=${face.id}`);
+    }),
+  );
+  at("find-faces").addEventListener("click", () =>
+    attempt(async () => {
+      const { faces } = await ask("POST", `/photos/${photo}/find-faces`);
+      if (faces.length) location.reload();
+      else at("notice").textContent = textFor("script.faces_added", 0);
+    }),
+  );
   const faces = [...document.querySelectorAll("[data-face]")];
   for (const label of frame.querySelectorAll(".labels g")) {
     label.addEventListener("click", () => {
@@ -58,4 +80,15 @@ function zoom() {
   const next = { 1: 2, 2: 4, 4: 1 }[frame.dataset.zoom];
   frame.dataset.zoom = next;
   frame.scrollTo((frame.scrollWidth - frame.clientWidth) / 2, (frame.scrollHeight - frame.clientHeight) / 2);
+}
+
+// Back to where this photo was opened from: a search, a review, photos of several people.
+const back = at("back");
+const from = document.referrer && new URL(document.referrer);
+const here = (path) => path.startsWith(`${root}/photos/`);
+if (from?.origin === location.origin && !here(from.pathname)) sessionStorage.setItem("faceall-origin", from.pathname + from.search);
+const origin = sessionStorage.getItem("faceall-origin");
+if (back.dataset.back && from?.origin === location.origin && origin) {
+  back.href = origin;
+  back.textContent = back.dataset.back;
 }

@@ -1,6 +1,6 @@
 // Requests to the server; error responses become `RequestError`.
 
-import { language, root, text } from "./texts.js";
+import { language, remark, root, text } from "./texts.js";
 import { noteChange } from "./toast.js";
 
 const API = `${root}/api/v1`;
@@ -31,11 +31,11 @@ export async function askForPiece(url, form) {
   return answer.text();
 }
 
-/** The text of an error: the server's English message; in other languages after the text of its code. */
+/** The text of an error: the server's message, translated if it is known, else after the text of its code. */
 export function explain({ code, message }) {
   const known = text(`problems.${code}`);
   if (!message || code === "network") return known;
-  return language.startsWith("en") || !known ? sentence(message) : text("script.detail", { known, message });
+  return language.startsWith("en") || !known ? sentence(message) : remark(message) || text("script.detail", { known, message });
 }
 
 /** Wait as long as the server asked for, at most a minute. */

@@ -3,9 +3,9 @@
 import { onSubmit, showMessage } from "./base.js";
 import { onShot } from "./camera.js";
 import { chooseMark, cutFace, fitLabels } from "./marks.js";
-import { rename } from "./naming.js";
+import { nameFace, rename } from "./naming.js";
 import { isImage, onChoice, onDrop, onPaste } from "./picking.js";
-import { ask, askForPiece, explain } from "./request.js";
+import { askForPiece, explain } from "./request.js";
 import { text, textFor } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
@@ -81,17 +81,17 @@ function setUpChoices(results, shown) {
       choose(results, shown);
     });
   }
-  for (const form of results.querySelectorAll("[data-who]")) onSubmit(form, () => nameFace(form));
+  for (const form of results.querySelectorAll("[data-who]")) onSubmit(form, () => giveName(form));
   choose(results, shown);
 }
 
 /** Name a registered face that has no name, or its group, and search again. */
-async function nameFace(form) {
+async function giveName(form) {
   const name = form.elements.name.value.trim();
   if (!name) return;
   const { person } = form.elements.name.dataset;
   if (person) await rename(person, name);
-  else await ask("PATCH", `/faces/${form.closest("[data-face]").dataset.face}`, { person: name });
+  else await nameFace(form.closest("[data-face]").dataset.face, name);
   await find();
 }
 
@@ -112,13 +112,12 @@ function choose(results, shown) {
 
 function setUpSlider(results) {
   const slider = at("threshold");
-  const distances = slider.dataset.distances.trim().split(" ").map(Number);
   const levels = [...results.querySelectorAll("[data-level]")].map((level) => level.textContent);
   const apply = () => {
     at("threshold-text").textContent = levels[slider.value];
     slider.setAttribute("aria-valuetext", levels[slider.value]);
     for (const answer of results.querySelectorAll(".answer")) {
-      sortMatches(answer, distances[slider.value]);
+      sortMatches(answer, Number(slider.value));
       showLabel(results, answer);
     }
   };
@@ -130,12 +129,12 @@ function setUpSlider(results) {
   apply();
 }
 
-/** Show the matches up to a distance, and the others as weaker ones; both sorted. */
-function sortMatches(answer, limit) {
+/** Show the matches up to a level: 0 matches, 1 also possible ones, 2 all; the others as weaker ones. */
+function sortMatches(answer, level) {
   const strong = answer.querySelector("[data-matches]");
   const weaker = answer.querySelector("[data-weaker]");
-  const matches = [...answer.querySelectorAll(".match")].sort((a, b) => a.dataset.distance - b.dataset.distance);
-  const near = matches.filter((match) => Number(match.dataset.distance) <= limit);
+  const matches = [...answer.querySelectorAll(".match")].sort((a, b) => a.dataset.rank - b.dataset.rank || a.dataset.distance - b.dataset.distance);
+  const near = matches.filter((match) => Number(match.dataset.rank) <= level);
   const far = matches.slice(near.length);
   strong.replaceChildren(...near);
   weaker.querySelector("ul").replaceChildren(...far);
@@ -144,11 +143,12 @@ function sortMatches(answer, limit) {
   answer.querySelector("[data-no-match]").hidden = near.length > 0;
 }
 
-/** Show the name of the nearest match at the face, in the list of faces and in the heading. */
+/** Show the name of the best match at the face, in the list of faces and in the heading; a question mark if possible. */
 function showLabel(results, answer) {
-  const label = answer.querySelector("[data-matches] > li")?.dataset.name || text("script.no_match");
+  const { name, rank } = answer.querySelector("[data-matches] > li")?.dataset ?? {};
+  const known = name && rank !== "2";
+  const label = known ? `${name}${rank === "1" ? "?" : ""}` : text("script.no_match");
   const { face } = answer.dataset;
   for (const place of [answer, results.querySelectorAll(".choice")[face]]) place.querySelector("[data-label]").textContent = label;
-  const found = answer.querySelector("[data-matches] > li");
-  results.querySelector(`.labels [data-at="${face}"] [data-label]`).textContent = found ? label : "?";
+  results.querySelector(`.labels [data-at="${face}"] [data-label]`).textContent = known ? label : "?";
 }

@@ -23,6 +23,15 @@ export function nameOf({ name, unnamed }) {
   return number ? text("common.unnamed_number", { number }) : name;
 }
 
+/** A message of the server in the page's language; "" if it is not known. */
+export function remark(message) {
+  for (const [pattern, name] of entries.patterns ?? []) {
+    const found = new RegExp(pattern, "u").exec(message);
+    if (found) return text(`remarks.${name}`, found.groups ?? {});
+  }
+  return "";
+}
+
 function find(key) {
   return key.split(".").reduce((section, name) => section?.[name], entries);
 }

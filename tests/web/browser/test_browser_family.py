@@ -1,0 +1,109 @@
+"""A family's first evening with faceall: from the folder of a phone to the photos of two people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from driving import Browser, Served
+from selenium.webdriver.common.keys import Keys
+
+if TYPE_CHECKING:
+    from conftest import Photos
+
+pytestmark = pytest.mark.slow
+
+_QUESTIONS = 10
+
+
+@pytest.fixture
+def phone(photos: Photos, tmp_path: Path) -> Path:
+    """The folder of a phone: two people's folders, and one of a party with a photo of Larry and one of six people."""
+    folder = tmp_path / "phone"
+    chosen = {
+        "Bill": photos.people["Bill_Gates"],
+        "Larry": photos.people["Larry_Page"][:2],
+        "Summer party 2019": [photos.people["Larry_Page"][2], photos.group],
+    }
+    for name, images in chosen.items():
+        (folder / name).mkdir(parents=True)
+        for number, image in enumerate(images):
+            (folder / name / f"IMG_{number:04d}.jpg").write_bytes(image.read_bytes())
+    return folder
+
+
+def person_of(served: Served, file: str) -> list[str | None]:
+    """The names of the faces on the photo of a file; None for a face without a name."""
+    photo = photo_of(served, file)
+    named = (face["person"] for face in photo["faces"])
+    return [one["name"] if one and not one["unnamed"] else None for one in named]
+
+
+def photo_of(served: Served, file: str) -> dict[str, Any]:
+    """The photo of a file."""
+    (found,) = [photo for photo in served.ask("/photos?limit=500")["photos"] if photo["name"] == file]
+    return dict(found)
+
+
+def test_from_a_phone_s_folder_to_photos_of_two_people(browser: Browser, served: Served, phone: Path) -> None:
+    """Names are asked for, a question is answered, a wrong merge is undone, and the photos of both are found."""
+    party = "phone/Summer party 2019/"
+    # the folder: two names to keep, an event that names no one
+    browser.go("/")
+    browser.one("#folder").send_keys(str(phone))
+    browser.visible("#name-question")
+    assert [field.get_attribute("value") for field in browser.all("#proposals [name=name]")] == ["Bill", "Larry"]
+    assert "Summer party 2019" in browser.text("#events")
+    browser.click("#save-names")
+    browser.visible("#see-people").click()
+    browser.wait(lambda: browser.driver.current_url.endswith("/people"), "the people")
+    counts = {one["name"]: one["photos"] for one in served.ask("/people?unnamed=none")["people"]}
+    assert counts == {"Bill": 3, "Larry": 2}
+    assert person_of(served, f"{party}IMG_0000.jpg") == [None]
+
+    # the review: the photo of the party is Larry's
+    browser.press("v")
+    browser.wait(lambda: browser.driver.current_url.endswith("/review"), "the review")
+    for _ in range(_QUESTIONS):
+        question = browser.visible("#question").text
+        shown = browser.one("[data-side=subject] .behind").get_attribute("alt")
+        right = question == "Is this Larry?" and shown == f"{party}IMG_0000.jpg"
+        changes = served.ask("/history")["total"]
+        browser.press("y" if right else "n")
+        browser.wait(lambda known=changes: served.ask("/history")["total"] > known, "the answer")
+        if right:
+            break
+        browser.wait(lambda: browser.one("#undo-answer").is_enabled(), "the next question")
+    assert person_of(served, f"{party}IMG_0000.jpg") == ["Larry"]
+
+    # a wrong merge, and its undo
+    larry, bill = served.person("Larry"), served.person("Bill")
+    assert larry is not None
+    assert bill is not None
+    browser.go(f"/people/{bill['id']}")
+    browser.click("[data-opens=merge]")
+    browser.one(f"#merge input[value='{larry['id']}']")
+    browser.run(f"document.querySelector('#merge input[value=\"{larry['id']}\"]').click()")
+    browser.click("#merge .primary")
+    browser.wait(lambda: served.person("Bill") is None, "the merge")
+    browser.visible("#toast button").click()
+    browser.wait(lambda: served.person("Bill") is not None, "the undo")
+    assert (served.person("Bill"), served.person("Larry")) == (bill, larry)
+
+    # both are on the photo of six, where they are named at their boxes
+    group = photo_of(served, f"{party}IMG_0001.jpg")
+    assert len(group["faces"]) == 6
+    for name, face in zip(("Bill", "Larry"), group["faces"][:2], strict=True):
+        browser.go(f"/photos/{group['id']}")
+        browser.run(f"document.querySelector('[data-face=\"{face['id']}\"] details').open = true")
+        browser.visible(f"#who-{face['id']}").send_keys(name + Keys.ENTER)
+        browser.wait(lambda who=name: who in person_of(served, f"{party}IMG_0001.jpg"), "the name")
+    browser.go("/people")
+    browser.wait(lambda: not browser.all(".pages"), "the list")
+    for person in (bill, larry):
+        browser.run(f"document.querySelector('.tile-select input[value=\"{person['id']}\"]').click()")
+    browser.click("#photos-selected")
+    browser.wait(lambda: "/photos?" in browser.driver.current_url, "the photos")
+    assert browser.text("h1") == "Photos of Bill and Larry"
+    assert [tile.text for tile in browser.all("#photos .tile")] == [f"{party}IMG_0001.jpg"]
