@@ -7,8 +7,8 @@ _PROGRAM = """
     dropbox dsc dscf dscn dji export exports facebook fb fbimg gopr gopro googlephotos gx icloud imagepipe img imgp
     imovie instagram iphone lightroom messenger mov mvi mvimg nikon onedrive outlook pano phone photobooth photoroom
     picsart pxl received sam samsung save saved scan scans screencast screenshot screenshots signal snapchat snapseed
-    sony telegram thumb thumbnail thumbnails thumbs tmp trash vid video videos viber vlcsnap wa webcam wechat whatsapp wp
-    xiaomi
+    sony telegram thumb thumbnail thumbnails thumbs tmp trash vid video videos viber vlcsnap wa webcam wechat whatsapp
+    wp xiaomi
 """
 _COLLECTION = """
     a all album albums and at archive aus backup backups best bild bilder by collection copy datei dateien de der die
