@@ -396,3 +396,17 @@ def test_the_name_of_all_faces_of_a_person_is_removed(filled: Any) -> None:
     assert filled.get(f"{API}/people/{people[0]['id']}").status_code == 404
     assert filled.get(f"{API}/faces?unassigned=true").json["total"] == before + people[0]["faces"]
     assert filled.post(f"{API}/people/999/unassign").status_code == 404
+
+
+def test_a_registered_face_without_a_name_is_found_among_people(client: Any) -> None:
+    """Where it is nearer than any person, it comes first, with its id and without a person."""
+    client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(1), "ada_1.png")]})
+    job = client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(90))], "unnamed": "true"}).json[
+        "job"
+    ]
+    face = job["results"][0]["faces"][0]["id"]
+    found = client.post("/api/v1/search", data={"file": sent(image_file(90)), "by": "person"}).json["faces"][0][
+        "matches"
+    ]
+    assert [match["person"] and match["person"]["name"] for match in found] == [None, "ada"]
+    assert found[0]["faces"] == [face]

@@ -131,6 +131,19 @@ class Serializer:
         ]
         return {**geometry(result.box, result.landmarks, result.score), "matches": matches}
 
+    def loose_match(self, match: GalleryMatch) -> Json:
+        """Return a face without a person among the people of a search."""
+        return {
+            "person": None,
+            "best": round(match.distance, 6),
+            "mean": round(match.distance, 6),
+            "similarity": round(match.similarity, 6),
+            "match": match.matches,
+            "decision": match.decision,
+            "count": 1,
+            "faces": [match.face_id],
+        }
+
     def registered(self, name: str, result: PhotoResult, photo: StoredPhoto | None) -> Json:
         """Return the result of a registered photo."""
         message = result.message

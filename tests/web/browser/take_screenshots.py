@@ -55,7 +55,7 @@ def write_portraits(folder: Path) -> list[Path]:
 
 def keep(browser: Browser, path: Path) -> None:
     """Write the page as a WebP that a repository can carry."""
-    page = Pillow.open(io.BytesIO(browser.frame_of_page())).convert("RGB")
+    page = Pillow.open(io.BytesIO(browser.screenshot())).convert("RGB")
     page.crop((0, 0, page.width, min(page.height, TALLEST))).save(path, quality=80, method=6)
     print(f"{path.name}: {path.stat().st_size // 1024} kB")
 
@@ -68,6 +68,8 @@ def take(browser: Browser, photos: list[Path], folder: Path, view: str) -> None:
     keep(browser, folder / f"register-{view}.webp")
     for name, address in addresses(browser).items():
         browser.go(address)
+        if name == "review":
+            browser.visible("#review, #nothing")
         keep(browser, folder / f"{name}-{view}.webp")
     browser.go("/search")
     browser.choose("#file", [photos[4]])
@@ -81,7 +83,7 @@ def addresses(browser: Browser) -> dict[str, str]:
     person = browser.one("#people a").get_attribute("href").removeprefix(browser.address)
     browser.go(person)
     photo = browser.one("#faces a").get_attribute("href").removeprefix(browser.address)
-    return {"people": "/people", "person": person, "photo": photo, "status": "/status"}
+    return {"people": "/people", "person": person, "photo": photo, "review": "/review", "status": "/status"}
 
 
 def main() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from flask import Blueprint, request
 
-from faceall.gallery import MatchThreshold
+from faceall.gallery import MatchThreshold, SearchResult
+from faceall.gallery.people.judged import SAME_FACE
 from faceall.web import serializers
 from faceall.web.api.inputs import choice, form_only, json_object, number, number_in, only_file, whole
 from faceall.web.errors import refused
@@ -38,14 +40,28 @@ def search() -> Json:
     assert k is not None
     with shared.decoding.open(data) as image:
         if by == "person":
-            results = shared.gallery.search_people(image, k=k, threshold=limit, people=among)
+            analysed = shared.gallery.analyse(image)
+            results = shared.gallery.search_people(analysed, k=k, threshold=limit, people=among)
             faces = [shared.serializer.person_result(result) for result in results]
+            if among is None:
+                _add_loose(faces, shared.gallery.search(analysed, k=1, threshold=limit))
         else:
             results_by_face = shared.gallery.search(image, k=k, threshold=limit, people=among)
             faces = [shared.serializer.search_result(result) for result in results_by_face]
         height, width = image.shape[:2]
     judged = MatchThreshold(limit, None, "given") if limit is not None else shared.gallery.match_threshold
     return {"width": width, "height": height, "threshold": serializers.threshold(judged), "faces": faces}
+
+
+def _add_loose(faces: list[Json], results: Sequence[SearchResult]) -> None:
+    """Put a registered face without a person before the people if it is nearer than their faces and matches."""
+    for face, result in zip(faces, results, strict=True):
+        best = next(iter(result.matches), None)
+        nearest_person = face["matches"][0]["best"] if face["matches"] else float("inf")
+        if best is None or best.person is not None or best.distance >= nearest_person:
+            continue
+        if best.decision == "match" or best.distance <= SAME_FACE:
+            face["matches"].insert(0, services().serializer.loose_match(best))
 
 
 def _people() -> list[str] | None:

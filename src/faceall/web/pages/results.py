@@ -95,7 +95,7 @@ def _answered(words: Texts, face: Json, usual: float) -> Json:
         (_match(words, match, usual) for match in face["matches"]), key=lambda one: (one["rank"], one["distance"])
     )
     strong = [match for match in matches if match["rank"] <= BALANCED]
-    best = strong[0] if strong and strong[0]["person"] else None
+    best = strong[0] if strong else None
     label = words("search.no_match_label") if best is None else best["name"] + ("?" if best["rank"] else "")
     nearest = matches[0] if matches else None
     return {**face, "strong": strong, "weaker": matches[len(strong) :], "nearest": nearest, "label": label}
