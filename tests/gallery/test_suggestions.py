@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stand_ins import write_photo
+from PIL import Image
+from stand_ins import paint, write_photo
 
 from faceall.errors import ArgumentError, UnknownPersonError
 from faceall.gallery import Gallery
@@ -102,3 +103,27 @@ def test_answers_move_the_weights() -> None:
         return float(fitted({"said": [[*row, said]] * 20}) @ row)
 
     assert certainty(0) < float(fitted({}) @ row) < certainty(1)
+
+
+@pytest.mark.embedded("Milvus keeps no birth dates")
+def test_no_one_is_suggested_on_photos_from_before_their_birth(filled: Gallery, photos: Path) -> None:
+    """The camera's date counts; a birth date before it changes nothing."""
+    image = Image.fromarray(paint([(40, 25, 40, (13, 12, 198))]))
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2001:06:15 10:00:00"
+    image.save(photos / "old.png", exif=exif)
+    list(filled.register(photos / "old.png", unnamed=True))
+    old = filled.photos.at(photos / "old.png")
+    assert old is not None
+    assert old.taken == "2001-06-15T10:00:00"
+    subject = ("f", old.faces[0].face_id)
+
+    def asked() -> bool:
+        bob = ("p", filled.people.get("Bob").id)
+        return any((one.subject, one.target) == (subject, bob) for one in filled.people.suggestions(limit=50))
+
+    assert asked()
+    filled.people.set_details("Bob", born="1999-01-01")
+    assert asked()
+    filled.people.set_details("Bob", born="2002-01-01")
+    assert not asked()

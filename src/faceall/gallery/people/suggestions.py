@@ -182,6 +182,7 @@ def _read_nodes(store: Store) -> _Nodes:
 def _candidates(store: Store, nodes: _Nodes, limit: float) -> list[tuple[int, int, list[float]]]:
     """Return the nearest pairs (subject, target, features) that nothing forbids; each pair once."""
     refused, distinct, named = store.people.refusals(), store.people.distinct(), _named(store)
+    unborn = _unborn(store, nodes)
     means = nodes.sums / nodes.counts[:, None].astype(np.float32)
     found: dict[tuple[int, int], float] = {}
     for start in range(0, len(means), _BLOCK):
@@ -194,10 +195,25 @@ def _candidates(store: Store, nodes: _Nodes, limit: float) -> list[tuple[int, in
                 if kept == _NEAREST or near[row - start, other] == -np.inf:
                     break
                 pair = _ordered(nodes, row, other, named)
-                if pair in found or _may_be_same(nodes, *pair, refused, distinct):
+                before_birth = pair[0] in unborn.get(pair[1], ()) or pair[1] in unborn.get(pair[0], ())
+                if pair in found or (not before_birth and _may_be_same(nodes, *pair, refused, distinct)):
                     found[pair] = 2 - 2 * float(near[row - start, other])
                     kept += 1
     return [(*pair, features(distance, nodes.counts[list(pair)], limit)) for pair, distance in found.items()]
+
+
+def _unborn(store: Store, nodes: _Nodes) -> dict[int, set[int]]:
+    """Return, by the number of a person with a birth date, the nodes with a photo that was taken before it."""
+    born = {
+        number: date
+        for number, (kind, row) in enumerate(nodes.nodes)
+        if kind == "p" and (date := store.people.details(row).born)
+    }
+    if not born:
+        return {}
+    taken = store.photos.taken()
+    first = [min((taken[photo][:10] for photo in photos if photo in taken), default="9999") for photos in nodes.photos]
+    return {number: {other for other, day in enumerate(first) if day < date} for number, date in born.items()}
 
 
 def features(distance: float, counts: Sequence[float] | Float64Array, limit: float) -> list[float]:

@@ -3,7 +3,7 @@
 import { language, root, text } from "./texts.js";
 
 const KEY = "faceall-changed";
-const CHANGES = /^\/(people|faces|cluster|bin\/restore)\b/;
+const CHANGES = /^\/(people|faces|names|cluster|bin\/restore)\b/;
 const SECONDS = 12;
 let timer;
 
