@@ -430,8 +430,8 @@ class GalleryPeople:
     def suggestions(self, *, limit: int = 20) -> builtins.list[Suggestion]:
         """Suggest people, groups and faces that may be the same person, the most certain first.
 
-        Hidden people and faces, pairs on one photo, photos taken before a person's birth date and what was answered with
-        no before are left out.
+        Hidden people and faces, pairs on one photo, photos from before a person's birth, and what was answered with no
+        before are left out.
 
         Parameters
         ----------
