@@ -56,7 +56,7 @@ def test_from_a_phone_s_folder_to_photos_of_two_people(browser: Browser, served:
     assert [field.get_attribute("value") for field in browser.all("#proposals [name=name]")] == ["Bill", "Larry"]
     assert "Summer party 2019" in browser.text("#events")
     browser.click("#save-names")
-    browser.visible("#see-people").click()
+    browser.click("#see-people")
     browser.wait(lambda: browser.driver.current_url.endswith("/people"), "the people")
     counts = {one["name"]: one["photos"] for one in served.ask("/people?unnamed=none")["people"]}
     assert counts == {"Bill": 3, "Larry": 2}

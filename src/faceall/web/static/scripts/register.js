@@ -91,7 +91,7 @@ function takeFiles(files) {
   const others = files.length - images.length;
   showMessage(at("problem"), !images.length ? text("script.no_photos") : others ? textFor("script.left_out", others) : "");
   const person = at("person").value.trim();
-  take(images.map((file) => ({ file, name: pathOf(file), person, unnamed: true }))); // names are asked for at the end
+  take(images.map((file) => ({ file, name: pathOf(file), person, unnamed: !person }))); // names are asked for at the end
 }
 
 function takeAddresses() {
