@@ -93,6 +93,8 @@ def test_a_missed_face_is_drawn(browser: Browser, served: Served, portraits: dic
         80, 90
     ).release().perform()
     browser.wait(lambda: len(served.ask(f"/photos/{photo['id']}")["faces"]) == 2, "the face")
+    browser.wait(lambda: "face=" in browser.driver.current_url, "the photo with the new face")
+    browser.wait(lambda: browser.run("return document.readyState") == "complete", "the whole page")
     drawn = next(one for one in served.ask(f"/photos/{photo['id']}")["faces"] if one["id"] != face["id"])
     assert drawn["person"] is None
     request = urllib.request.Request(f"{served.address}/api/v1/faces/{face['id']}", method="DELETE")
