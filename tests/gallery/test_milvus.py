@@ -152,12 +152,67 @@ def test_same_photo_from_two_writers_is_one(opened: Opener, photo: Path, monkeyp
         real(self)
 
     monkeypatch.setattr(work.Work, "write", together)
-    at_once(lambda: list(first.register(photo.parent.parent)), lambda: list(second.register(photo.parent)))
+    album = photo.parent.parent  # the folder of Ada itself, given as such, would name no one
+    at_once(lambda: list(first.register(album)), lambda: list(second.register(album)))
     for gallery in (first, second):
         status = gallery.status()
         assert (status.photos, status.faces, status.people) == (1, 2, 1)
         assert gallery.index.problems() == []
     assert (rows(first, "faces"), rows(first, "thumbnails")) == (2, 2)
+
+
+def test_writer_that_finishes_meanwhile_keeps_its_faces(
+    opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One writer looks for duplicates while the other, of the same photo, finishes: one set of faces is left."""
+    galleries = [opened(), opened()]
+    galleries[0]._context.require_same_model()
+    begun = threading.Barrier(2, timeout=60)
+    writing, written, looked, finished = (threading.Event() for _ in range(4))
+    real_write, real_put, real_listed, real_drop = (
+        work.Work.write, Connection.put, work._listed_faces, work.drop_duplicates,
+    )  # fmt: skip
+
+    def is_late() -> bool:
+        return threading.current_thread().name == "late"
+
+    def write(self: work.Work) -> None:
+        if self.new_photos:
+            begun.wait()
+            if is_late():
+                writing.set()
+        real_write(self)
+
+    def put(self: Connection, name: str, *values: Any) -> None:
+        if is_late() and name == "photos" and writing.is_set() and not written.is_set():
+            written.set()
+            assert looked.wait(60)
+        real_put(self, name, *values)
+
+    def listed_faces(*arguments: Any) -> set[int]:
+        found = real_listed(*arguments)
+        if not is_late() and not looked.is_set():
+            looked.set()
+            assert finished.wait(60)
+        return found
+
+    def drop(*arguments: Any) -> None:
+        if is_late():
+            finished.set()
+        else:
+            assert written.wait(60)
+        real_drop(*arguments)
+
+    monkeypatch.setattr(work.Work, "write", write)
+    monkeypatch.setattr(Connection, "put", put)
+    monkeypatch.setattr(work, "_listed_faces", listed_faces)
+    monkeypatch.setattr(work, "drop_duplicates", drop)
+    late = threading.Thread(target=lambda: list(galleries[1].register(photo.parent)), name="late")
+    late.start()
+    list(galleries[0].register(photo.parent.parent))
+    late.join()
+    assert (galleries[0].status().faces, galleries[0].index.problems()) == (2, [])
+    assert (rows(galleries[0], "faces"), rows(galleries[0], "thumbnails")) == (2, 2)
 
 
 def test_same_person_from_two_writers_is_one(opened: Opener, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,15 +211,16 @@ def sweep(connection: Connection, *, has_faces: bool, age: float | None = None) 
 def drop_duplicates(connection: Connection, photos: Iterable[int]) -> None:
     """Remove the duplicate faces of photos that another writer has registered at the same time; called after a commit.
 
-    The photo's row that was written last is valid. Faces in a note belong to a writer that has not finished.
+    The photo's row that was written last is valid. Faces in a note belong to a writer that has not finished. The notes
+    are read after the faces and before the photos: a writer that finishes in between has its note still, or its row.
     """
     found = {
         row["id"]: row["photo"] for row in connection.where(FACES.name, condition_in("photo", list(photos)), _WHERE)
     }
-    stray = set(found) - _listed_faces(connection, found)
+    noted = {face for note in _notes(connection) for face in note["value"]["faces"]}
+    stray = set(found) - _listed_faces(connection, found) - noted
     if stray:
-        noted = {face for note in _notes(connection) for face in note["value"]["faces"]}
-        _remove(connection, stray - noted, has_faces=True)
+        _remove(connection, stray, has_faces=True)
 
 
 def _notes(connection: Connection) -> list[Row]:
