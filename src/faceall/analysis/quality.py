@@ -13,6 +13,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.images import crop
 from faceall.native import native_call
 from faceall.types import Face, Image
@@ -59,6 +60,7 @@ class Note:
         return self.text
 
 
+@checked
 def notes_on(image: Image, face: Face) -> tuple[Note, ...]:
     """Describe what makes a face hard to recognise.
 
@@ -87,8 +89,13 @@ def notes_on(image: Image, face: Face) -> tuple[Note, ...]:
 
 @native_call
 def is_poor(face: Face) -> bool:
-    """Return whether a face is small or turned away, as far as its box and landmarks tell."""
+    """Return whether a face is small or turned away, as far as its box and landmarks tell.
+
+    An imported vector has an empty box; nothing is known of its face.
+    """
     x0, y0, x1, y1 = face.box.tolist()
+    if x0 == x1 and y0 == y1:
+        return False
     return (x1 - x0 + y1 - y0) / 2 < MIN_SIZE or abs(turn(face)) > MAX_TURN
 
 

@@ -15,6 +15,7 @@ from faceall.analysis.quality import is_poor
 from faceall.errors import FaceallError
 from faceall.gallery.people.clustering.grouping import Group, group_faces
 from faceall.gallery.people.names import find_person, unknown_face, validate_name
+from faceall.gallery.people.near_pairs import near_pairs
 from faceall.gallery.people.recording import recording
 from faceall.gallery.store import Store
 from faceall.types import Float32Array, Int64Array
@@ -38,6 +39,9 @@ CLOSE = 0.6
 
 NEIGHBOURS = 32
 """Number of neighbours of each face that are compared."""
+
+MANY = 5_000
+"""Unassigned faces above which all pairs are found in one pass rather than by a search of the index per face."""
 
 _BATCH = 1024
 
@@ -125,7 +129,7 @@ def cluster_faces(store: Store, *, limit: float, known: bool) -> Clustering:
     founds_none[[rows[key] for key in participants.of_videos if key in rows]] = True
     groups = group_faces(
         vectors,
-        _without_poor(_edges(store, rows, vectors, loose), poor, CLOSE * limit),
+        _without_poor(_edges(store, rows, vectors, loose, limit), poor, CLOSE * limit),
         photos=participants.photos,
         owners=participants.owners,
         refused=participants.refused,
@@ -178,9 +182,11 @@ def _read_participants(store: Store, *, known: bool) -> _Participants:
 
 
 def _edges(
-    store: Store, rows: dict[int, int], vectors: Float32Array, loose: Sequence[int]
+    store: Store, rows: dict[int, int], vectors: Float32Array, loose: Sequence[int], limit: float
 ) -> tuple[Int64Array, Float32Array]:
     """Find the near neighbours of the unassigned faces: pairs of rows (m, 2), and their squared distances (m,)."""
+    if len(loose) > MANY:
+        return near_pairs(vectors, np.array([rows[key] for key in loose], np.int64), limit, NEIGHBOURS)
     known = np.array(sorted(rows), np.int64)
     places = np.array([rows[key] for key in known.tolist()], np.int64)
     pairs, distances = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
