@@ -10,6 +10,7 @@ import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from inspect import unwrap
 from pathlib import Path
 
 from migrations import SlowEmbedder
@@ -41,7 +42,7 @@ def told(path: Path) -> list[dict[str, object]]:
 @contextmanager
 def opened(folder: Path, model: str = "colours", pause: float = 0.0) -> Iterator[Gallery]:
     """A gallery on the stand-ins, with a graph as soon as it holds more than LIMIT faces."""
-    options = FaceIndex.__init__.__kwdefaults__
+    options = unwrap(FaceIndex.__init__).__kwdefaults__
     assert options is not None
     before, options["exact_limit"] = options["exact_limit"], LIMIT
     try:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from inspect import unwrap
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent / room) for room in ("gallery", "fuzz")]
@@ -85,8 +86,8 @@ def _gallery(folder: Path, chance: np.random.Generator, faces: int, size: int) -
 
 
 def _opened(folder: Path, **options: bool) -> Gallery:
-    assert FaceIndex.__init__.__kwdefaults__ is not None
-    FaceIndex.__init__.__kwdefaults__.update(exact_limit=LIMIT, options=GraphOptions(threads=1, recall=0.9))
+    assert unwrap(FaceIndex.__init__).__kwdefaults__ is not None
+    unwrap(FaceIndex.__init__).__kwdefaults__.update(exact_limit=LIMIT, options=GraphOptions(threads=1, recall=0.9))
     return Gallery.open(folder, detector=ColourDetector(), embedder=ColourEmbedder(size=SIZE), **options)
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ SEED = variable("FACEALL_SEED", "0")
 @pytest.fixture(scope="module", autouse=True)
 def _own_limits() -> Iterator[None]:
     """Give back what `spoil` changes for all: from how many vectors on there is a graph."""
-    options = FaceIndex.__init__.__kwdefaults__
+    options = unwrap(FaceIndex.__init__).__kwdefaults__
     assert options is not None
     before = dict(options)
     yield

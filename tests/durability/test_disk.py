@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,40 @@ def test_full_disk_keeps_what_was_reported(album: Path, disk: Path) -> None:
         assert {str(result.path) for result in gallery.register(album) if result.status == "unchanged"} == safe
         assert gallery.index.problems() == []
         assert len({face.path for face in gallery.faces.find()}) == 80
+
+
+def fill(disk: Path) -> None:
+    """Leave not a byte."""
+    with (disk / "ballast").open("wb", buffering=0) as file:
+        for size in (1 << 16, 4096, 1):
+            with suppress(OSError):
+                while file.write(bytes(size)):
+                    pass
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+def test_gallery_on_a_full_disk_is_searched(album: Path, disk: Path, crashed: bool) -> None:
+    """Without a byte left, after a clean end and after a crash that left a log: faces are found; a change says why."""
+    folder = disk / "gallery"
+    with opened(folder) as gallery:
+        gallery.register(photos_of(album)[:20])
+        kept = {path: path.read_bytes() for path in folder.iterdir() if path.is_file() and not path.match("*-shm")}
+    if crashed:
+        for path in folder.iterdir():
+            if path.is_file():
+                path.unlink()
+        for path, data in kept.items():
+            path.write_bytes(data)
+        assert (folder / "faces.db-wal").stat().st_size > 0
+    fill(disk)
+    with Gallery.open(folder, read_only=True) as reader:
+        assert len(reader) >= 20
+        vector = reader._index[1]
+        assert reader._index.search(vector, 1).keys.tolist() == [[1]]
+        assert len({face.path for face in reader.faces.find()}) == 20
+    with pytest.raises(IndexFileError) as caught, opened(folder) as gallery:
+        gallery.register(photos_of(album)[20:40])
+    assert "full" in one_line(caught.value)
 
 
 def test_full_disk_while_the_graph_is_saved(album: Path, disk: Path) -> None:
@@ -174,6 +209,61 @@ def as_nobody(folder: Path, journal: Path, photos: list[str]) -> None:
         notes.tell("saved")
     except FaceallError as error:
         notes.tell("refused", text=one_line(error))
+
+
+def reading_as_nobody(folder: Path, journal: Path) -> None:
+    """Read as somebody who may write nothing in the folder."""
+    with Gallery.open(folder.with_name("other"), read_only=True) as gallery:  # loads what nobody may not read
+        gallery.faces.find()
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    notes = Journal(journal)
+    try:
+        with Gallery.open(folder, read_only=True) as gallery:
+            notes.tell(
+                "read",
+                faces=len(gallery.faces.find()),
+                nearest=gallery._index.search(gallery._index[1], 1).keys[0, 0].item(),
+            )
+    except FaceallError as error:
+        notes.tell("refused", text=one_line(error))
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_reader_without_rights_after_a_crash(album: Path, mode: int) -> None:
+    """The log is there, its shared memory is not: who may read the files reads all faces; who may not is told so."""
+    if not ROOT:
+        pytest.skip("needs root, to become somebody without privileges")
+    with tempfile.TemporaryDirectory() as name:
+        room = Path(name)
+        room.chmod(0o755)
+        folder, journal = room / "gallery", room / "journal"
+        with opened(folder) as gallery:
+            gallery.register(photos_of(album)[:20])
+            faces = len(gallery.faces.find())
+            kept = {
+                path.name: path.read_bytes() for path in folder.iterdir() if path.name in ("faces.db", "faces.db-wal")
+            }
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for file, data in kept.items():
+            (folder / file).write_bytes(data)
+            (folder / file).chmod(mode & 0o644)
+        folder.chmod(mode)
+        with opened(room / "other") as gallery:
+            gallery.register(photos_of(album)[:1])
+        for path in (room / "other").iterdir():
+            path.chmod(0o644)
+        (room / "other").chmod(0o755)
+        journal.touch()
+        journal.chmod(0o666)
+        run_apart(reading_as_nobody, folder, journal)
+        (event,) = told(journal)
+        if mode == 0o755:
+            assert (event["event"], event["faces"], event["nearest"]) == ("read", faces, 1)
+        else:
+            assert event["event"] == "refused"
+            assert "denied" in str(event["text"])
 
 
 def test_permission_lost_during_a_registration(album: Path) -> None:
