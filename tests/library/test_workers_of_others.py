@@ -1,0 +1,73 @@
+"""Detector, embedder and gallery in the workers of Ray and of PyTorch's DataLoader."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceall import Detector, Embedder, Gallery
+from faceall.types import Float32Array, Image
+from places import ROOT
+from tiny_model import write_tiny_model
+
+PHOTO = ROOT / "examples" / "someone.jpg"
+
+
+class Analysed:
+    """A data set: the vectors of one photo, again and again; the nets are those of the worker."""
+
+    def __init__(self, detector: Detector, embedder: Embedder, image: Image, count: int) -> None:
+        self.detector, self.embedder, self.image, self.count = detector, embedder, image, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> tuple[int, Float32Array]:
+        return os.getpid(), self.embedder(self.image, self.detector(self.image))
+
+
+@pytest.fixture
+def embedder(tmp_path: Path) -> Embedder:
+    """An embedder with random weights."""
+    return Embedder(write_tiny_model(tmp_path / "models").path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_of_a_data_loader_compute(embedder: Embedder, astronaut: Image, start: str) -> None:
+    """Two workers, forked after the nets were used here or started anew: the vectors are those of this process."""
+    torch_data = pytest.importorskip("torch.utils.data", reason="needs torch")
+    detector = Detector()
+    wanted = embedder(astronaut, detector(astronaut))
+    data = Analysed(detector, embedder, astronaut, 6)
+    loader = torch_data.DataLoader(data, batch_size=None, num_workers=2, multiprocessing_context=start)
+    found = list(loader)
+    assert len(found) == 6
+    assert os.getpid() not in {worker for worker, _ in found}
+    for _, vectors in found:
+        np.testing.assert_allclose(np.asarray(vectors), wanted, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_tasks_of_ray_compute(embedder: Embedder, astronaut: Image, tmp_path: Path) -> None:
+    """The objects are sent to tasks; a gallery is opened there by its address."""
+    ray = pytest.importorskip("ray", reason="needs ray")
+    detector = Detector()
+    wanted = embedder(astronaut, detector(astronaut))
+    with Gallery.open(tmp_path / "gallery", embedder=embedder) as gallery:
+        gallery.register(PHOTO)
+        paths = os.pathsep.join([str(ROOT / "src"), str(ROOT / "cli"), str(ROOT / "tests")])
+        ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": paths}})
+        try:
+            analyse = ray.remote(lambda find, embed, image: embed(image, find(image)))
+            count = ray.remote(lambda opened: (os.getpid(), len(opened)))
+            vectors = ray.get([analyse.remote(detector, embedder, astronaut) for _ in range(4)])
+            worker, faces = ray.get(count.remote(gallery))
+        finally:
+            ray.shutdown()
+        assert (worker != os.getpid(), faces) == (True, len(gallery))
+    for found in vectors:
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
