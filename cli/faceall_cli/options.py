@@ -100,9 +100,9 @@ def yes_option(command: Command) -> Command:
     return click.option("-y", "--yes", is_flag=True, help="Do not ask; needed only on a terminal.")(command)
 
 
-def confirm(what: str, yes: bool) -> None:
+def confirm(what: str | Callable[[], str], yes: bool) -> None:
     """Ask on a terminal whether to go on; in scripts, where stdin is none, go on without asking."""
     if yes or not sys.stdin.isatty():
         return
-    if not click.confirm(f"{what}: go on?", err=True):
+    if not click.confirm(f"{what if isinstance(what, str) else what()}: go on?", err=True):
         raise click.ClickException("nothing was removed")

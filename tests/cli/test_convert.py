@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from cli_runs import Run
 
+import faceall
 from faceall.convert.parity.comparison import random_images
 from faceall.images import write_image
 from faceall.models import ModelFolder
 from faceall.types import Image
+from places import ROOT
 from tiny_model import write_tiny_model
 
 
@@ -133,3 +135,24 @@ def test_unfit_zips_are_one_line(run: Run, tmp_path: Path) -> None:
         error = run("models", "import", path, exit_code=1).stderr
         assert "cannot be unpacked" in error
         assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("target", ["onnx", "coreml"])
+def test_first_examples_of_the_guide_run(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """With what is in the package: an installed model by its name; the result is written into this folder."""
+    if target == "coreml":
+        pytest.importorskip("coremltools", reason="needs coremltools")
+    monkeypatch.setattr("faceall.models.store.BUNDLED", Path(faceall.__file__).parent / "models" / "bundled")
+    monkeypatch.chdir(tmp_path)
+    guide = ROOT / "docs" / "guides" / "conversion.md"
+    if not guide.is_file():
+        pytest.skip("needs the source tree: docs is absent")
+    lines = [line.partition("#")[0].split() for line in guide.read_text().splitlines() if "    faceall convert" in line]
+    examples = [words[1:] for words in lines[:2]]
+    assert examples[0][:2] == ["convert", "faceall-128"]
+    (example,) = [words for words in examples if words[-1] == target]
+    run(*example)
+    suffix = {"onnx": ".onnx", "coreml": ".mlpackage"}[target]
+    assert (tmp_path / f"faceall-128{suffix}").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -64,6 +65,20 @@ def test_removal_asks_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     options.confirm("remove Ada", yes=True)
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     options.confirm("remove Ada", yes=False)
+
+
+def test_questions_count_what_would_go(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos, faces and people are counted before the answer; nothing is removed without it."""
+    run("register", portraits, "--names-from", "folders")
+    asked: list[str] = []
+    monkeypatch.setattr(options, "sys", type("Terminal", (), {"stdin": type("In", (), {"isatty": lambda: True})}))
+    monkeypatch.setattr(click, "confirm", lambda question, **_: asked.append(question))
+    run("remove", portraits, exit_code=1)
+    run("people", "remove", "Eileen", exit_code=1)
+    assert "permanently: 3 photos and " in asked[0]
+    assert "Eileen with" in asked[1]
+    assert " on " in asked[1]
+    assert json.loads(run("status", "--json").stdout)["photo_count"] == 3
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,30 @@ def test_every_command_has_a_schema(schemas: dict[str, Any]) -> None:
     assert {f"{name}.schema.json" for name in files} <= set(schemas)
     listed = {branch["$ref"] for branch in schemas["line.schema.json"]["anyOf"]}
     assert listed == set(schemas) - {"line.schema.json", "common.schema.json"}
+
+
+@pytest.mark.parametrize("field", ["path", "faces", "threshold"])
+def test_fields_of_many_commands_have_one_shape(schemas: dict[str, Any], field: str) -> None:
+    """A path is the file, faces are a list, a threshold is the same object, whatever the command."""
+    shared = {"$ref": f"common.schema.json#/$defs/{field}"}
+    seen = 0
+    for name, schema in schemas.items():
+        for properties in _properties(schema):
+            if field in properties and "common" not in name:
+                shape = properties[field]
+                options = shape.get("anyOf", [shape])
+                is_list = field == "faces" and shape.get("type") == "array"
+                assert shared in options or is_list, name
+                assert all(option in (shared, {"type": "null"}) for option in options) or is_list, name
+                seen += 1
+    assert seen > 10
+
+
+def _properties(schema: Any) -> Iterator[dict[str, Any]]:
+    """The properties of a schema that are those of a line."""
+    for part in (schema, *schema.get("oneOf", ()), *schema.get("anyOf", ())):
+        if "properties" in part:
+            yield part["properties"]
 
 
 def test_commands_on_images(validated, portraits: Path, tmp_path: Path) -> None:

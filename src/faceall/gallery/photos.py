@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from faceall.arguments import checked_methods
 from faceall.errors import UnknownFaceError
 from faceall.gallery.browse import check_page, checked_id, stored_photo
 from faceall.gallery.context import Context
@@ -17,6 +18,7 @@ from faceall.gallery.people.removal import finish_removal, remove_photo, remove_
 from faceall.gallery.records import KnownPhoto, Page, Removal, StoredPhoto
 
 
+@checked_methods
 class GalleryPhotos:
     """The photos of a gallery: list, look up, remove. Use it as `gallery.photos`."""
 
@@ -101,6 +103,10 @@ class GalleryPhotos:
     def at(self, path: str | os.PathLike[str]) -> StoredPhoto | None:
         """Return the photo that a file contained when last seen, or None."""
         return self._stored(self._store.photos.held_by(Path(os.path.abspath(path))))
+
+    def below(self, path: str | os.PathLike[str]) -> list[StoredPhoto]:
+        """Return the photos that were registered at a path or below it, ordered by id."""
+        return self._store.photos.stored(self._store.photos.below(Path(os.path.abspath(path))))
 
     def with_digest(self, digest: bytes) -> StoredPhoto | None:
         """Return the photo whose file has this SHA-256 (32 bytes), or None."""

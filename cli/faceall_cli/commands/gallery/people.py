@@ -166,7 +166,8 @@ def remove(console: Console, name: str, yes: bool, gallery: Path | None) -> None
     """
     with open_existing(gallery) as opened:
         person = opened.people.get(name)
-        confirm(f"remove {shown(name)} with {counted(person.faces, 'face')}, permanently", yes)
+        what = f"{counted(person.faces, 'face')} on {counted(person.photos, 'photo')}"
+        confirm(f"remove {shown(name)} with {what}, permanently", yes)
         removal = opened.people.remove(name)
     console.record({"person": name, "faces": removal.count, "receipt": receipt_of(removal)})
     console.line(f"removed {shown(name)}: {counted(removal.count, 'face')}{proof_of(removal)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,11 +29,12 @@ from faceall_cli.options import (
 from faceall_cli.sources import sources_argument
 
 if TYPE_CHECKING:
-    from faceall.gallery import NamesFrom, PhotoResult, Registration
+    from faceall.gallery import Gallery, NamesFrom, PhotoResult, Registration
 
 _DONE = frozenset(("added", "unchanged"))
 _UNREADABLE = frozenset(("unreadable", "too-large"))
 _MAX_NAMES = 20
+_MAX_TARGETS = 5
 _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
 
 
@@ -253,7 +255,7 @@ def remove(console: Console, targets: tuple[str, ...], yes: bool, gallery: Path 
     """
     removed: dict[Path, str] = {}
     with open_existing(gallery) as opened:
-        confirm(f"remove from the gallery, permanently: {', '.join(map(shown, targets))}", yes)
+        confirm(lambda: f"remove from the gallery, permanently: {_contents(opened, targets)}", yes)
         for target in targets:
             if _is_face(target):
                 removal = opened.faces.remove([int(target)])
@@ -269,6 +271,18 @@ def remove(console: Console, targets: tuple[str, ...], yes: bool, gallery: Path 
                 record = {"path": os.path.abspath(target), "photos": photos, "receipt": receipt_of(removal)}
                 console.record(record)
                 console.line(f"removed {counted(photos, 'photo')}: {short_path(target)}{proof_of(removal)}")
+
+
+def _contents(gallery: Gallery, targets: Sequence[str]) -> str:
+    """Return what is removed with some targets, with counts, for the question whether to go on."""
+    faces = {int(target) for target in targets if _is_face(target)}
+    photos = {
+        photo.photo_id: photo for target in targets if not _is_face(target) for photo in gallery.photos.below(target)
+    }
+    faces |= {face.face_id for photo in photos.values() for face in photo.faces}
+    names = ", ".join(shown(target) for target in targets[:_MAX_TARGETS])
+    more = f" and {len(targets) - _MAX_TARGETS} more" if len(targets) > _MAX_TARGETS else ""
+    return f"{counted(len(photos), 'photo')} and {counted(len(faces), 'face')} ({names}{more})"
 
 
 def _is_face(target: str) -> bool:
