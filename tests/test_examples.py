@@ -36,6 +36,16 @@ def test_examples_are_listed() -> None:
     assert all(f"`{example.name}`" in text for example in [*EXAMPLES, ROOT / "examples" / "notebook.ipynb"])
 
 
+def test_counted_lines_are_those_of_the_programs() -> None:
+    """The table of the documentation is what its script prints."""
+    folder = ROOT / "benchmarks" / "programs"
+    page = ROOT / "docs" / "explanation" / "programs.md"
+    if not folder.is_dir() or not page.is_file():
+        pytest.skip("needs the source tree: benchmarks or docs are absent")
+    done = subprocess.run([sys.executable, str(folder / "count.py")], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in page.read_text(encoding="utf-8")
+
+
 def test_notebook_runs(monkeypatch: pytest.MonkeyPatch, bundled_model: None) -> None:
     """The code of the notebook runs, cell by cell, and its results show themselves."""
     monkeypatch.chdir(ROOT / "examples")

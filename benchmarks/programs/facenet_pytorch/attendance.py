@@ -1,0 +1,29 @@
+"""Write who of the known people is on the images of an event."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from facenet_pytorch import MTCNN, InceptionResnetV1
+from PIL import Image
+
+detector, embedder = MTCNN(keep_all=True), InceptionResnetV1(pretrained="vggface2").eval()
+
+
+def vectors_of(path):
+    """Embed the faces of a photo."""
+    crops = detector(Image.open(path).convert("RGB"))
+    with torch.no_grad():
+        return [] if crops is None else list(embedder(crops).numpy())
+
+
+known = [(path.parent.name, vector) for path in Path("photos").glob("*/*.jpg") for vector in vectors_of(path)]
+names, vectors = [name for name, _ in known], np.stack([vector for _, vector in known])
+present = set()
+for path in Path("event").iterdir():
+    for vector in vectors_of(path):
+        distances = np.linalg.norm(vectors - vector, axis=1)
+        if distances.min() < 1.0:
+            present.add(names[distances.argmin()])
+for name in sorted(set(names)):
+    print(name, "present" if name in present else "absent")
