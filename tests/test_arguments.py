@@ -25,14 +25,14 @@ def embedder(folder: Path) -> Embedder:
 
 
 CALLS: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "Embedder size text": (lambda at: Embedder(size="128"), "expected a positive integer"),
+    "Embedder size text": (lambda at: Embedder(size="128"), "size is '128', expected a whole number"),
     "Embedder size zero": (lambda at: Embedder(size=0), "expected a positive integer"),
-    "Embedder size bool": (lambda at: Embedder(size=True), "expected a positive integer"),
+    "Embedder size bool": (lambda at: Embedder(size=True), "size is True, expected a whole number"),
     "Embedder model": (lambda at: Embedder("no-such-model"), "no-such-model"),
     "Embedder channels first": (lambda at: embedder(at)(PIXELS.transpose(2, 0, 1), ONE), r"\(H, W, 3\)"),
     "Embedder gray": (lambda at: embedder(at)(PIXELS[..., 0], ONE), r"\(H, W, 3\)"),
     "Embedder float": (lambda at: embedder(at)(PIXELS / 255, ONE), "expected uint8"),
-    "Embedder path": (lambda at: embedder(at)("photo.jpg", ONE), "image is str"),
+    "Embedder path": (lambda at: embedder(at)("photo.jpg", ONE), "image is 'photo.jpg', expected an array"),
     "Embedder boxes": (lambda at: embedder(at).crop(PIXELS, [[1, 1, 20, 20]]), "expected Faces"),
     "embed_crops shape": (lambda at: embedder(at).embed_crops(PIXELS), "expected uint8"),
     "Detector model": (lambda at: Detector("no-such-model"), "no-such-model"),
@@ -43,7 +43,7 @@ CALLS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "FaceIndex absent": (lambda at: FaceIndex(at / "absent", create=False), "holds no face index"),
     "FaceIndex add": (lambda at: FaceIndex(None, dimension=4).add(np.ones((2, 3), np.float32)), "dimension"),
     "FaceIndex not finite": (lambda at: FaceIndex(None).add(np.full((1, 3), np.nan)), "finite"),
-    "FaceIndex text": (lambda at: FaceIndex(None).add("abc"), "must be an array of numbers"),
+    "FaceIndex text": (lambda at: FaceIndex(None).add("abc"), "vectors is 'abc', expected an array of numbers"),
     "FaceIndex k": (lambda at: FaceIndex(None, dimension=2).search(np.ones(2), k=0), "expected"),
     "FaceIndex remove": (lambda at: FaceIndex(None).remove([1]), "no key 1"),
     "Gallery absent": (lambda at: Gallery.open(at / "absent", read_only=True), "no gallery|holds no face index"),

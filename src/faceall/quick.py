@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from faceall.analysis import Analyser, primary_face
+from faceall.arguments import checked
 from faceall.errors import ArgumentError, ImageError
 from faceall.images import ImageSource, as_image, find_images
 from faceall.native import ForkSafeLock
@@ -136,6 +137,7 @@ class Found:
         ]
 
 
+@checked
 def detect_faces(image: ImageSource, *, channels: Channels = "rgb") -> list[Face]:
     """Find the faces of an image.
 
@@ -167,6 +169,7 @@ def detect_faces(image: ImageSource, *, channels: Channels = "rgb") -> list[Face
     return [replace(face, pixels=face.crop(pixels, margin=0.2)) for face in faces]
 
 
+@checked
 def represent(image: ImageSource, *, model: str | None = None, channels: Channels = "rgb") -> list[Face]:
     """Find the faces of an image and embed them.
 
@@ -196,6 +199,7 @@ def represent(image: ImageSource, *, model: str | None = None, channels: Channel
     return _represent(as_image(image, channels=channels), _analyser(model))
 
 
+@checked
 def verify(
     first: ImageSource,
     second: ImageSource,
@@ -246,6 +250,7 @@ def verify(
     return Verified(distance <= limit, distance, limit, chosen[0], chosen[1])
 
 
+@checked
 def find(
     image: ImageSource,
     folder: str | os.PathLike[str],

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked_methods
 from faceall.errors import ArgumentError, MissingDependencyError
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -138,6 +139,7 @@ class Face:
         return values if self.embedding is None else {**values, "embedding": self.embedding.tolist()}
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class Faces:
     """The faces of one image, best first; empty if there are none.

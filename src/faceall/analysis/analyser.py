@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked
 from faceall.errors import ArgumentError
 from faceall.images import ImageSource, as_image, crop, encode_jpeg
 from faceall.native import ForkSafeLock
@@ -199,6 +200,7 @@ class Analyser:
         return faces, self.embedder.embed_crops(self.embedder.crop(image, faces))
 
 
+@checked
 def label_of(model: ModelFolder) -> str:
     """Return the label by which galleries refer to a model: name and start of the fingerprint."""
     return f"{model.manifest.name} ({model.fingerprint[:_FINGERPRINT]})"
@@ -213,6 +215,7 @@ def model_of_label(label: str) -> ModelFolder | None:
     return model if model is not None and model.manifest.kind == "embedder" else None
 
 
+@checked
 def known_label(name: str) -> str:
     """Return the label of the installed embedder with a name; the name itself if there is none."""
     from faceall.models import installed_models
@@ -259,6 +262,7 @@ class Comparison:
     second: Face
 
 
+@checked
 def compare_images(first: ImageSource, second: ImageSource, analyser: Analyser) -> Comparison | None:
     """Compare the primary faces of two images.
 
@@ -297,6 +301,7 @@ def compare_images(first: ImageSource, second: ImageSource, analyser: Analyser) 
     return Comparison(distance, similarity(distance), face_a, face_b)
 
 
+@checked
 def primary_face(faces: Faces, shape: tuple[int, ...]) -> int:
     """Choose the face that an image is a portrait of: large and central.
 
@@ -321,6 +326,7 @@ def primary_face(faces: Faces, shape: tuple[int, ...]) -> int:
     return int(np.argmax(areas - 2 * (offsets**2).sum(axis=1)))
 
 
+@checked
 def make_thumbnail(image: Image, face: Face) -> bytes:
     """Encode one face with a margin around it as a square JPEG of 112 x 112 pixels."""
     x0, y0, x1, y1 = face.box.astype(np.float64)

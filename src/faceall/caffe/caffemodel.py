@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from faceall.arguments import checked
 from faceall.caffe.net import Net, weight_keys
 from faceall.caffe.prototxt import check_names, message_of, net_of
 from faceall.caffe.schema import messages
@@ -22,6 +23,7 @@ _RAW_TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 
 _DATA_TAG = b"\x2a"  # field 5 (data) as a length-delimited, packed run
 
 
+@checked
 def read_caffemodel(data: bytes) -> dict[str, Float32Array]:
     """Read the weights, "LAYER/NUMBER" -> array.
 
@@ -37,11 +39,13 @@ def read_caffemodel(data: bytes) -> dict[str, Float32Array]:
     return weights
 
 
+@checked
 def read_caffemodel_net(data: bytes) -> Net:
     """Read the whole net, layers and weights, out of a caffemodel alone."""
     return net_of(_parse(data)).with_weights(read_caffemodel(data))
 
 
+@checked
 def write_caffemodel(net: Net, *, half: bool = False) -> bytes:
     """Return the bytes of a caffemodel (V2) with the layers and the weights of `net`.
 
@@ -67,6 +71,7 @@ def write_caffemodel(net: Net, *, half: bool = False) -> bytes:
     return bytes(message.SerializeToString(deterministic=True))
 
 
+@checked
 def rounded_to_half(net: Net) -> Net:
     """Return the net with its weights rounded to 16 bits, as float32.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from faceall.arguments import checked
 from faceall.caffe.caffemodel import read_caffemodel, write_caffemodel
 from faceall.caffe.net import Net
 from faceall.caffe.prototxt import read_prototxt, write_prototxt
 from faceall.errors import NetError, NetFormatError
 
 
+@checked
 def read_net(prototxt: str | Path, caffemodel: str | Path | None = None, *, image_size: int | None = None) -> Net:
     """Read the layers from `prototxt` and the weights, by the layers' names, from `caffemodel`.
 
@@ -42,6 +44,7 @@ def read_net(prototxt: str | Path, caffemodel: str | Path | None = None, *, imag
     return replace(net, weights={key: array for key, array in weights.items() if key.rpartition("/")[0] in names})
 
 
+@checked
 def write_net(net: Net, prototxt: str | Path, caffemodel: str | Path) -> None:
     """Write both files of `net`."""
     Path(prototxt).write_text(write_prototxt(net), encoding="utf-8")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.caffe.schema import PARAMETER_FIELDS, defaults
 from faceall.errors import NetFormatError
 from faceall.types import Array, Float32Array
@@ -127,6 +128,7 @@ def weight_keys(layer: str, blobs: Iterable[Array]) -> dict[str, Float32Array]:
     return {f"{layer}/{number}": np.asarray(blob, np.float32, order="C") for number, blob in enumerate(blobs)}
 
 
+@checked
 def input_layer(name: str, shape: tuple[int, ...]) -> Layer:
     """Return an Input layer that declares the blob `name` of `shape`."""
     return Layer(name, "Input", (), (name,), {"input_param": {"shape": [{"dim": list(shape)}]}})

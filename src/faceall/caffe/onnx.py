@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from faceall.arguments import checked
 from faceall.caffe.checks import wanted_outputs
 from faceall.caffe.layers import LAYERS, is_clipped
 from faceall.caffe.net import Net
@@ -12,6 +13,7 @@ from faceall.caffe.shapes import fit_weights, infer_shapes
 from faceall.errors import NetFormatError
 
 
+@checked
 def to_onnx(
     net: Net, outputs: Sequence[str] | None = None, *, fixed_size: bool | None = None, eight_bit: bool = False
 ) -> bytes:

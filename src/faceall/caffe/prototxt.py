@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
+from faceall.arguments import checked
 from faceall.caffe.net import Layer, Net, input_layer
 from faceall.caffe.schema import V1_TYPES, messages
 from faceall.caffe.training import data_inputs, layers_for_test, parse_prototxt
@@ -17,6 +18,7 @@ _OWN_FIELDS = ("name", "type", "bottom", "top", "blobs")
 _OLD_SOLVER_FIELDS = ("blobs_lr", "weight_decay", "param")
 
 
+@checked
 def read_prototxt(text: str, image_size: int | None = None) -> Net:
     """Read a net from prototxt text; inputs given at the top of the file become Input layers.
 
@@ -49,6 +51,7 @@ def _shortened(error: Exception) -> str:
     return text if len(text) <= _LONGEST_COMPLAINT else f"{text[:_LONGEST_COMPLAINT]}..."
 
 
+@checked
 def write_prototxt(net: Net) -> str:
     """Return the prototxt text of `net`."""
     return str(text_format.MessageToString(message_of(net)))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from math import inf, prod
 
+from faceall.arguments import checked
 from faceall.caffe.layers import LAYERS, Shape, Shapes, groups, outputs_of
 from faceall.caffe.layers.table import KNOWN_TYPES
 from faceall.caffe.net import Layer, Net
@@ -16,6 +17,7 @@ from faceall.types import Float32Array
 _MOST_AXES = 32  # Caffe's own limit
 
 
+@checked
 def infer_shapes(
     net: Net, inputs: Mapping[str, tuple[int, ...]] | None = None, *, need_weights: bool = False
 ) -> dict[str, Shape]:

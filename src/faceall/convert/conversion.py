@@ -10,6 +10,7 @@ from typing import get_args
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.convert.job import Job
 from faceall.convert.options import CaffeOptions, ParityOptions, Reduction, SourceOptions
 from faceall.convert.parity.crops import FaceCrops, default_crops
@@ -86,6 +87,7 @@ class Conversion:
         return ModelFolder.open(self.path)
 
 
+@checked
 def convert(
     source: str | Path,
     destination: str | Path,

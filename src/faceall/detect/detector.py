@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from faceall.arguments import checked, checked_methods
 from faceall.caffe.engines import Precision
 from faceall.detect.size_rule import smallest_face
 from faceall.errors import ArgumentError, ModelNotFoundError
@@ -35,6 +36,7 @@ class FaceFinder(Protocol):
         """Find the faces of one image (H, W, 3) uint8 RGB, best first."""
 
 
+@checked_methods
 class Detector:
     """Face detector with five landmarks. Safe to call from several threads and after a fork; can be pickled.
 
@@ -73,6 +75,7 @@ class Detector:
     >>> faces = Detector("mtcnn", min_face=40)(read_image("photo.jpg"))  # doctest: +SKIP
     """
 
+    @checked
     def __init__(
         self,
         model: str | Path = MTCNN,
@@ -174,6 +177,7 @@ def checked_image(image: Image) -> Image:
     return array
 
 
+@checked
 def installed_detectors() -> list[str]:
     """List the names of the available detectors, the default one first."""
     from faceall.models import installed_models

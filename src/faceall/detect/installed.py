@@ -7,6 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from faceall.arguments import checked
 from faceall.detect.onnx_file import DetectorGraph, recognise_graph
 from faceall.errors import ModelDamagedError, ModelError, NetFormatError
 from faceall.models import Manifest, ModelFolder, Standardisation, adopt, write_model_folder
@@ -23,6 +24,7 @@ _KNOWN = {
 """SHA-256 of published files: the name under which they are installed, and their licence."""
 
 
+@checked
 def is_detector_file(path: Path) -> bool:
     """Return whether a file is an ONNX face detector that `install_detector` accepts."""
     if path.suffix.lower() != ".onnx" or not path.is_file():
@@ -33,6 +35,7 @@ def is_detector_file(path: Path) -> bool:
         return False
 
 
+@checked
 def install_detector(path: Path, *, replace: bool = False) -> ModelFolder:
     """Install an ONNX face detector (YuNet or a model of the SCRFD family) in the user's data folder.
 

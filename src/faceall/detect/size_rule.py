@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from faceall.arguments import checked
+
 SMALLEST_FACE = 20.0
 """Side in pixels of the smallest face that is searched for in small photos."""
 
@@ -12,6 +14,7 @@ _ENOUGH = 24.0  # pixels of the smallest face after a reduction
 _REDUCTIONS = (8, 4, 2)  # JPEGs can be decoded at these fractions
 
 
+@checked
 def smallest_face(width: int, height: int) -> float:
     """Return the side of the smallest face to search for, in pixels.
 
@@ -26,6 +29,7 @@ def smallest_face(width: int, height: int) -> float:
     return max(SMALLEST_FACE, SHARE * min(width, height))
 
 
+@checked
 def reduction(width: int, height: int) -> int:
     """Return by which factor a photo may be reduced before its faces are searched: 1, 2, 4 or 8.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked, checked_methods
 from faceall.caffe.engines import CompiledNet, Precision, get_engine
 from faceall.embed.cutting import cut_faces
 from faceall.embed.nets import compile_model
@@ -23,6 +24,7 @@ BATCH = 16
 """Number of crops per batch: larger batches are not faster and need more memory."""
 
 
+@checked_methods
 class Embedder:
     """Compute face embeddings. Safe to call from several threads and after a fork; can be pickled.
 
@@ -56,6 +58,7 @@ class Embedder:
         If the engine is missing.
     """
 
+    @checked
     def __init__(
         self,
         model: str | Path | None = None,

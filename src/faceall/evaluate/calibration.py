@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Float64Array, Interval, percentiles
 from faceall.gallery import Calibration, Gallery, NamedVectors
@@ -72,6 +73,7 @@ class Comparisons:
     genuine: Float32Array
 
 
+@checked
 def calibrate(gallery: Gallery, *, false_accept_rate: float = 1e-3, rounds: int = ROUNDS) -> CalibrationReport:
     """Choose the threshold for a false-accept rate on the people of a gallery; nothing is stored.
 

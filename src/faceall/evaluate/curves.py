@@ -10,6 +10,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked
+
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Interval: TypeAlias = tuple[float, float]
@@ -44,6 +46,7 @@ class Roc:
         return float(self.thresholds[place]), float(self.true_accept[place])
 
 
+@checked
 def roc(distances: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
     """Compute the ROC of pairs, one point per distinct distance.
 
@@ -71,12 +74,14 @@ def roc(distances: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
     )
 
 
+@checked
 def area_under(curve: Roc) -> float:
     """Return the area under a ROC: the probability that a mated pair is nearer than a non-mated one (ties half)."""
     steps = np.diff(curve.false_accept)
     return float(np.sum(steps * (curve.true_accept[1:] + curve.true_accept[:-1]) / 2))
 
 
+@checked
 def equal_error_rate(curve: Roc) -> float:
     """Return the equal error rate (FMR = FNMR), interpolated linearly between the points of the ROC."""
     excess = curve.false_accept - (1 - curve.true_accept)  # rises from -1 to 1
@@ -86,6 +91,7 @@ def equal_error_rate(curve: Roc) -> float:
     return float(curve.false_accept[after - 1] + share * (curve.false_accept[after] - curve.false_accept[after - 1]))
 
 
+@checked
 def wilson(successes: float, total: int) -> Interval:
     """Compute the 95 % confidence interval of a proportion.
 
@@ -112,6 +118,7 @@ def wilson(successes: float, total: int) -> Interval:
     return (0.0 if successes == 0 else centre - half), (1.0 if successes == total else centre + half)
 
 
+@checked
 def bootstrap(
     distances: npt.ArrayLike, same: npt.ArrayLike, *, rounds: int = ROUNDS, seed: int = 0
 ) -> tuple[Interval, Interval]:

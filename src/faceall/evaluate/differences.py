@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Float64Array
 from faceall.evaluate.evaluation import Evaluation, ModelResult
@@ -26,6 +27,7 @@ _SUPPORTING = 5  # falsely accepted comparisons that a rate needs at least
 _RATES = (1e-3, 1e-2, 0.1)
 
 
+@checked
 def add_groups(found: Evaluation, groups: Mapping[str, str], *, folder: Path | None = None) -> Evaluation:
     """Measure FMR and FNMR per group at one threshold.
 
@@ -100,6 +102,7 @@ def _rate(compared: Comparisons, people: Int64Array) -> float:
     return next((rate for rate in _RATES if count * rate >= _SUPPORTING), _RATES[-1])
 
 
+@checked
 def add_factors(found: Evaluation, factors: Sequence[Factor]) -> Evaluation:
     """Measure FMR and FNMR by properties of the images, at one threshold; comparisons as in `add_groups`.
 
@@ -140,6 +143,7 @@ def _by_value(known: _Images, result: ModelResult, factor: Factor, of_image: Flo
     return rates_by_value(factor, values, compared, known.people, _rate(compared, known.people))
 
 
+@checked
 def add_comparisons(found: Evaluation, stored: Sequence[StoredResult]) -> Evaluation:
     """Compare every model with the results of an earlier report, on the pairs that both have.
 

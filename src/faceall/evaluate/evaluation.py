@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from faceall.analysis.analyser import FaceDetector
+from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Bools, Float64Array, Roc, roc
 from faceall.evaluate.embedding import EmbeddedImages, MeasuredEmbedder, Progress, Read, UnusableImage, embed_images
@@ -144,6 +145,7 @@ class Evaluation:
         }
 
 
+@checked
 def model_as_json(result: ModelResult) -> dict[str, Any]:
     """Return the results of one model as JSON values."""
     return {
@@ -169,6 +171,7 @@ def _plain(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
+@checked
 def evaluate_pairs(
     pairs: Sequence[Pair],
     models: Sequence[MeasuredEmbedder],

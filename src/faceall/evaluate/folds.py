@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked
 from faceall.evaluate.curves import (
     Bools,
     Float64Array,
@@ -101,6 +102,7 @@ class Scores:
     validations: tuple[Validation, ...]
 
 
+@checked
 def assign_folds(same: npt.ArrayLike, sets: Sequence[int | None]) -> Int64Array:
     """Assign every pair to a fold.
 
@@ -143,6 +145,7 @@ def measure_distances(first: npt.ArrayLike, second: npt.ArrayLike, measure: Meas
     return np.asarray(np.arccos(np.clip(cosines, -1, 1)) / np.pi)
 
 
+@checked
 def score(
     first: Float32Array,
     second: Float32Array,

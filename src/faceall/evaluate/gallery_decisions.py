@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from faceall.analysis.open_set import StrangerScores, comparisons, nearest_others, person_similarities
+from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.calibration import MOST_FACES, MOST_PEOPLE
 from faceall.evaluate.curves import Interval, wilson
@@ -55,6 +56,7 @@ class SearchCalibration:
     sampled: bool
 
 
+@checked
 def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: Any = None) -> SearchCalibration:
     """Estimate the threshold of searches for a false-positive identification rate; nothing is stored.
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from faceall.analysis.analyser import FaceDetector
+from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Float64Array, Interval, percentiles
 from faceall.evaluate.embedding import MeasuredEmbedder, Progress, UnusableImage, embed_images
@@ -142,6 +143,7 @@ class Identification:
         }
 
 
+@checked
 def read_people(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
     """List the images of a folder with one subfolder per person.
 
@@ -162,6 +164,7 @@ def read_people(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
     return found
 
 
+@checked
 def evaluate_identification(
     people: dict[str, list[Path]],
     models: Sequence[MeasuredEmbedder],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from faceall.arguments import checked
 from faceall.evaluate.identification import Identification, IdentificationResult
 from faceall.evaluate.plots import cmc_svg, misses_svg
 from faceall.evaluate.style import STYLE
@@ -16,6 +17,7 @@ WORST = 8
 """Default number of searches of each kind that are shown per model."""
 
 
+@checked
 def identification_html(found: Identification, *, worst: int = WORST) -> str:
     """Render the results with the curves of FNIR over FPIR and the CMC, and the worst searches.
 

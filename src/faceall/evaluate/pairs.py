@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.images import is_image_path
 
@@ -46,6 +47,7 @@ class Pair:
     people: tuple[str, str] | None = field(default=None, compare=False)
 
 
+@checked
 def read_pairs(path: str | os.PathLike[str], *, folder: str | os.PathLike[str] | None = None) -> list[Pair]:
     """Read a list of pairs in LFW format, or as CSV if the file name ends in .csv.
 

@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.evaluate.differences_report import differences_html
 from faceall.evaluate.evaluation import Evaluation, ModelResult
 from faceall.evaluate.folds import Scores
@@ -23,6 +24,7 @@ WORST = 8
 _LISTED = 100  # unusable images
 
 
+@checked
 def report_html(found: Evaluation, *, title: str = "Face verification report", worst: int = WORST) -> str:
     """Render the report of an evaluation.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from faceall.arguments import checked
 from faceall.gallery.addresses import is_address
 from faceall.gallery.gallery import Gallery
 from faceall.gallery.opening import DATABASE, default_place, holds_gallery
@@ -14,6 +15,7 @@ from faceall.gallery.opening import DATABASE, default_place, holds_gallery
 _FILES = ("", "-wal", "-shm", "-journal")
 
 
+@checked
 @contextmanager
 def open_to_fill(path: str | os.PathLike[str] | None = None) -> Iterator[Gallery]:
     """Open a gallery with `Gallery.open(path)`; if it is new and the block fails, an empty one is removed again."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from faceall.arguments import checked_methods
 from faceall.errors import ArgumentError
 from faceall.gallery.browse import check_page, checked_id
 from faceall.gallery.context import Context
@@ -23,6 +24,7 @@ FaceSort: TypeAlias = Literal["id", "size"]
 """An order of faces: by id, or the largest one first."""
 
 
+@checked_methods
 class GalleryFaces:
     """The faces of a gallery: list, assign to people, remove. Use it as `gallery.faces`."""
 

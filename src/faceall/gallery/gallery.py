@@ -19,6 +19,7 @@ from faceall.analysis.analyser import (
     FaceEmbedder,
     compare_images,
 )
+from faceall.arguments import checked_methods
 from faceall.errors import FaceallError, ImageError
 from faceall.gallery.addresses import is_address
 from faceall.gallery.context import Context
@@ -67,6 +68,7 @@ Source: TypeAlias = Image | str | os.PathLike[str] | AnalysedImage
 """What can be searched for: pixels (H, W, 3) uint8 RGB, a path, or an image that was analysed already."""
 
 
+@checked_methods
 class Gallery:
     """Photos, the faces on them, and the people these belong to, in one folder or in Milvus.
 

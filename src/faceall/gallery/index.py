@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from faceall.analysis.analyser import FaceEmbedder, known_label
+from faceall.arguments import checked_methods
 from faceall.gallery.bundle.export import BundleExport, export_bundle
 from faceall.gallery.bundle.merge import BundleImport, import_bundle, merge
 from faceall.gallery.context import Context
@@ -20,6 +21,7 @@ from faceall.index.maintenance.compaction import Compaction
 from faceall.index.maintenance.verification import Verification
 
 
+@checked_methods
 class GalleryIndex:
     """The index of a gallery: verify, back up, compact, migrate, export, import. Use it as `gallery.index`."""
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faceall.arguments import checked
 from faceall.errors import FaceallError, IndexFileError
 from faceall.gallery.addresses import is_address
 from faceall.gallery.embedded import EmbeddedStore
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 DATABASE = "faces.db"
 
 
+@checked
 def default_place() -> Path | str:
     """Return the default location: FACEALL_GALLERY, else "gallery" in the user's data folder."""
     given = os.environ.get("FACEALL_GALLERY")
@@ -25,11 +27,13 @@ def default_place() -> Path | str:
     return data_folder() / "gallery"
 
 
+@checked
 def default_folder() -> Path:
     """Return the default location. Raises FaceallError if FACEALL_GALLERY is an address."""
     return as_folder(default_place())
 
 
+@checked
 def as_folder(place: str | os.PathLike[str]) -> Path:
     """Return a place as a folder.
 
@@ -43,6 +47,7 @@ def as_folder(place: str | os.PathLike[str]) -> Path:
     return Path(place)
 
 
+@checked
 def folder_of(place: str | os.PathLike[str]) -> Path:
     """Return the folder of a gallery's files; for Milvus, the local folder with its uploads."""
     if isinstance(place, str) and is_address(place):
@@ -52,6 +57,7 @@ def folder_of(place: str | os.PathLike[str]) -> Path:
     return Path(os.path.abspath(place))
 
 
+@checked
 def holds_gallery(folder: Path) -> bool:
     """Return whether there is a gallery in `folder`.
 

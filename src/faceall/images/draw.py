@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
+from faceall.arguments import checked
 from faceall.errors import ArgumentError
 from faceall.types import Array, Faces, Image
 
@@ -16,6 +17,7 @@ _GREEN = (0, 255, 0)
 _WHITE = (255, 255, 255)
 
 
+@checked
 def draw_faces(image: Image, faces: Faces, labels: Sequence[str | None] | None = None) -> Image:
     """Draw a red box and green landmarks for every face on a copy of the image.
 

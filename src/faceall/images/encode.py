@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
+from faceall.arguments import checked
 from faceall.errors import ArgumentError, ImageError
 from faceall.files import write_file
 from faceall.types import Image
@@ -25,6 +26,7 @@ _WRITERS: dict[str, tuple[str, dict[str, int]]] = {
 }
 
 
+@checked
 def encode_jpeg(image: Image, quality: int = 90) -> bytes:
     """Encode an image as JPEG.
 
@@ -51,6 +53,7 @@ def encode_jpeg(image: Image, quality: int = 90) -> bytes:
     return _encode(image, "JPEG", {"quality": quality}, None)
 
 
+@checked
 def write_image(path: str | os.PathLike[str], image: Image) -> None:
     """Write an image in the format of the file's suffix.
 

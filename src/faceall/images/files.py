@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from faceall.arguments import checked
 from faceall.errors import ImageError, UnreadableImageError
 from faceall.files import open_regular
 from faceall.images.decoding.formats import HEAD_BYTES, identify
@@ -26,11 +27,13 @@ IMAGE_SUFFIXES = RAW_SUFFIXES | frozenset((
 _AMBIGUOUS = ("BMP", "PNM")  # a text can begin like these
 
 
+@checked
 def is_image_path(path: str | os.PathLike[str]) -> bool:
     """Return whether the suffix of `path` is that of an image, ignoring case; the file itself is not opened."""
     return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
+@checked
 def find_images(
     paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.errors import ArgumentError
 from faceall.images.decoding import DEFAULT_MAX_PIXELS, pillow_pixels, read_image
 from faceall.types import Array, Image
@@ -19,6 +20,7 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _EXPECTED = "a path, the bytes of a file, an open binary file, a Pillow image, or an array (H, W), (H, W, 3 or 4)"
 
 
+@checked
 def as_image(
     source: ImageSource, *, channels: Literal["rgb", "bgr"] = "rgb", max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> Image:

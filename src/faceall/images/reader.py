@@ -6,10 +6,12 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 from faceall import version as faceall_version
+from faceall.arguments import checked
 
 _PACKAGES = ("pillow", "pillow-heif", "pillow-jxl-plugin", "rawpy")
 
 
+@checked
 def reader_version() -> str:
     """Name the versions of faceall and of the packages that decode images."""
     return " ".join((faceall_version.__version__, *_installed()))

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked
 from faceall.errors import ArgumentError
 from faceall.native import native_call
 from faceall.types import Array, Image
@@ -14,6 +15,7 @@ from faceall.types import Array, Image
 _MAX_COORDINATE = 1e7  # pixels; a box beyond it is a mistake, and integers stay exact below it
 
 
+@checked
 @native_call
 def resize(image: Image, size: tuple[int, int]) -> Image:
     """Resize an image to exactly `size`.
@@ -49,6 +51,7 @@ def resize(image: Image, size: tuple[int, int]) -> Image:
     return result
 
 
+@checked
 @native_call
 def crop(image: Image, box: npt.ArrayLike, *, size: tuple[int, int] | None = None) -> Image:
     """Crop a box, black outside the image, and resize it to `size`.

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked
 from faceall.errors import ArgumentError
 from faceall.native import native_call
 from faceall.types import Array, Image
@@ -17,6 +18,7 @@ WarpBorder = Literal["black", "replicate"]
 _LARGEST_FACTOR = 1 << 16
 
 
+@checked
 @native_call
 def warp(image: Image, matrix: npt.ArrayLike, *, size: tuple[int, int], border: WarpBorder = "black") -> Image:
     """Warp an image by a similarity or another affine map.

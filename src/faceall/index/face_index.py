@@ -12,6 +12,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked, checked_methods
 from faceall.errors import UnknownFaceError, VectorError
 from faceall.index.checks import (
     METRICS,
@@ -42,6 +43,7 @@ _LONGEST_WAIT = 5.0  # seconds that a removal waits for readers of an older stat
 _SAVE_AFTER = 256  # changes that `close` does not save, because writing the whole graph takes longer than applying them
 
 
+@checked_methods
 class FaceIndex:
     """Vectors by key, on disk or in memory, for any number of threads and processes.
 
@@ -88,6 +90,7 @@ class FaceIndex:
         If `metric` or `dimension` is invalid.
     """
 
+    @checked
     def __init__(
         self,
         folder: str | Path | None,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall import embed, images
+from faceall.arguments import checked
 from faceall.detect import Detector
 from faceall.embed.cutting import cut_faces
 from faceall.embed.portrait import vary
@@ -95,6 +96,7 @@ class PeopleFaces:
         return np.stack(made)
 
 
+@checked
 def bundled_faces() -> PeopleFaces:
     """Return variations of the two portraits in the package."""
     detector = Detector()
@@ -102,6 +104,7 @@ def bundled_faces() -> PeopleFaces:
     return PeopleFaces("the portraits in the package", tuple(faces), bundled=True)
 
 
+@checked
 def read_people(folder: str | Path, *, progress: Callable[[int, int], None] | None = None) -> PeopleFaces:
     """Detect the largest face of every photo FOLDER/NAME/FILE.
 

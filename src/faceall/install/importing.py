@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.caffe import get_engine, read_net
 from faceall.caffe.engines import has_eight_bit_products
 from faceall.convert import Conversion, ParityOptions, Reduction, SourceOptions, convert
@@ -53,6 +54,7 @@ class Imported:
     remarks: tuple[str, ...] = ()
 
 
+@checked
 def import_model(
     source: str | Path,
     *,

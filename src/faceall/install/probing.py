@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.caffe import get_engine
 from faceall.convert.options import StandardisationName
 from faceall.convert.recipes import STANDARDISATIONS, Recipe
@@ -90,6 +91,7 @@ class ProbeReport:
         return "\n".join(lines)
 
 
+@checked
 def probe(model: ModelFolder, unknown: Sequence[str], faces: PeopleFaces) -> ProbeReport:
     """Try the unknown parts of an embedder's input on faces of several people.
 

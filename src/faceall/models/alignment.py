@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked
 from faceall.errors import ModelError
 from faceall.models.preparation import _check_choice
 from faceall.types import Array
@@ -175,6 +176,7 @@ class Alignment:
         return {"template": template, "interpolation": self.interpolation, "border": self.border}
 
 
+@checked
 def fit_similarities(points: Array, target: Array) -> Array:
     """Fit the least-squares similarity from each set of points to the target.
 

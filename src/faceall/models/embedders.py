@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from faceall.arguments import checked
 from faceall.models.preparation import Standardisation
 
 AlignmentName = Literal["arcface", "openvino", "none"]
@@ -101,6 +102,7 @@ KNOWN_EMBEDDERS = (
 """All known embedders. Only those with an address are fetched; the others are recognised when they are imported."""
 
 
+@checked
 def recognise_embedder(digests: Collection[str]) -> KnownEmbedder | None:
     """Return the known embedder whose weights are among some files.
 

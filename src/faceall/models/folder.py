@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from faceall.arguments import checked
 from faceall.errors import ModelDamagedError, ModelError
 from faceall.files import make_folder, replacing
 from faceall.models.manifest import CAFFEMODEL, EIGHT_BIT, MANIFEST, PROTOTXT, Manifest
@@ -129,6 +130,7 @@ class ModelFolder:
                 )
 
 
+@checked
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file, 64 hexadecimal digits.
 
@@ -144,6 +146,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+@checked
 def write_model_folder(
     directory: str | os.PathLike[str],
     manifest: Manifest,
@@ -187,6 +190,7 @@ def write_model_folder(
     return ModelFolder(target, complete)
 
 
+@checked
 def refuse_taken(place: Path, *, replace_existing: bool) -> None:
     """Raise ModelError if a model folder must not be written to `place`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from faceall.arguments import checked
 from faceall.models.preparation import CropRule, Standardisation
 
 _FIXED = Standardisation(kind="fixed", mean=127.5, scale=1 / 128)
@@ -133,11 +134,13 @@ KNOWN_MODELS = (
 """All known FaceNet files; for each embedding size the recommended one first."""
 
 
+@checked
 def recognise(sha256: str) -> KnownModel | None:
     """Return the known file with a SHA-256 (64 hexadecimal digits), or None."""
     return next((model for model in KNOWN_MODELS if model.sha256 == sha256.lower()), None)
 
 
+@checked
 def recommended(embedding_size: int | None = None) -> KnownModel | None:
     """Return the recommended file for an embedding size (None: any), or None if there is none."""
     return next((model for model in KNOWN_MODELS if embedding_size in (None, model.embedding_size)), None)

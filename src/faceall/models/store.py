@@ -10,6 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
+from faceall.arguments import checked
 from faceall.errors import ModelError, ModelNotFoundError
 from faceall.files import remove_folder
 from faceall.models.folder import ModelFolder, write_model_folder
@@ -29,12 +30,14 @@ class ScannedFolder:
     error: ModelError | None = None
 
 
+@checked
 def data_folder() -> Path:
     """Return the user's folder for faceall: FACEALL_DATA, else the platform's. It may not exist yet."""
     given = os.environ.get("FACEALL_DATA")
     return Path(given).expanduser() if given else Path(platformdirs.user_data_dir("faceall", appauthor=False))
 
 
+@checked
 def search_path() -> list[Path]:
     """Return the search path of models: FACEALL_MODELS, the user's data folder, the models in the package.
 
@@ -44,6 +47,7 @@ def search_path() -> list[Path]:
     return [*given, _user_models(), BUNDLED]
 
 
+@checked
 def scan() -> list[ScannedFolder]:
     """Return every model folder on the search path, in its order and then by name; damaged ones with their error.
 
@@ -52,6 +56,7 @@ def scan() -> list[ScannedFolder]:
     return list(_scan())
 
 
+@checked
 def installed_models(kind: ModelKind | None = None) -> list[ModelFolder]:
     """Return the usable models, of one kind or all, in the order of the search path and then by name.
 
@@ -64,6 +69,7 @@ def installed_models(kind: ModelKind | None = None) -> list[ModelFolder]:
     return list(found.values())
 
 
+@checked
 def find_model(
     name: str | os.PathLike[str] | None = None, *, kind: ModelKind = "embedder", size: int | None = None
 ) -> ModelFolder:
@@ -104,6 +110,7 @@ def find_model(
     return model
 
 
+@checked
 def adopt(folder: ModelFolder | str | os.PathLike[str], *, replace: bool = False) -> ModelFolder:
     """Copy a model into the user's data folder, after its checksums have been verified.
 
@@ -140,6 +147,7 @@ def adopt(folder: ModelFolder | str | os.PathLike[str], *, replace: bool = False
     return write_model_folder(target, source.manifest, files, replace_existing=True)
 
 
+@checked
 def find_by_fingerprint(fingerprint: str) -> ModelFolder | None:
     """Return the installed model of a fingerprint, also if another model of its name comes first.
 
@@ -157,6 +165,7 @@ def find_by_fingerprint(fingerprint: str) -> ModelFolder | None:
     return next((model for model in models if fingerprint and model.fingerprint.startswith(fingerprint)), None)
 
 
+@checked
 def remove(name: str) -> None:
     """Delete an installed model from the user's data folder.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from faceall.arguments import checked
 from faceall.errors import MissingDependencyError, TrainError
 
 
@@ -29,6 +30,7 @@ def import_keras() -> Any:
     return keras
 
 
+@checked
 def limit_threads(threads: int) -> None:
     """Limit the threads of Keras's backend, before it computes anything.
 

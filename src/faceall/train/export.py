@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked
 from faceall.caffe import read_net, rounded_to_half, write_caffemodel
 from faceall.convert import Conversion, ParityOptions, SourceOptions, convert
 from faceall.errors import TrainError
@@ -32,6 +33,7 @@ _KINDS: dict[str, type[TrainOptions]] = {
 }
 
 
+@checked
 def export_model(
     weights: Mapping[str, Array],
     options: TrainOptions,
@@ -101,6 +103,7 @@ def export_model(
     return done
 
 
+@checked
 def run_weights(run: Path, *, last: bool = False) -> tuple[dict[str, Array], TrainOptions, int]:
     """Read the weights of a run's last checkpoint.
 
@@ -136,6 +139,7 @@ def run_weights(run: Path, *, last: bool = False) -> tuple[dict[str, Array], Tra
     return dict(weights), kind.from_json(about["options"]), state.step
 
 
+@checked
 def resume_run(run: Path, data: Sequence[Path], **loop: Any) -> None:
     """Resume a run of either kind.
 
@@ -161,6 +165,7 @@ def resume_run(run: Path, data: Sequence[Path], **loop: Any) -> None:
     train_classifier(run, data[0], **loop)
 
 
+@checked
 def export_run(
     run: Path, destination: Path, *, name: str, last: bool = False, source: str = "", **more: Any
 ) -> Conversion:

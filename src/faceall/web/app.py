@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from flask import Flask
 
+from faceall.arguments import checked
 from faceall.gallery import Gallery
 from faceall.web import api, errors
 from faceall.web.api import faceall_routes
@@ -103,6 +104,7 @@ def create_app(
     return app
 
 
+@checked
 def close_app(app: Flask, timeout: float | None = None) -> bool:
     """Finish accepted registrations and release the uploads.
 

@@ -15,6 +15,7 @@ from flask import Flask
 from waitress.server import create_server
 
 from faceall.analysis.analyser import FaceEmbedder
+from faceall.arguments import checked
 from faceall.errors import FaceallError
 from faceall.signals import stoppable
 from faceall.web.app import close_app, create_app
@@ -143,6 +144,7 @@ def _explain(error: OSError | ValueError, options: ServerOptions) -> str:
     return f"cannot listen on {place} ({reason}); choose an address of this machine with --host"
 
 
+@checked
 def serve(
     folder: str | os.PathLike[str] | None,
     options: ServerOptions,

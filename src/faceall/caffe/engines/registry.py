@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
+from faceall.arguments import checked
 from faceall.caffe.engines.protocol import Engine
 from faceall.errors import EngineError
 
@@ -20,6 +21,7 @@ ENGINES = {
 """Name of an engine and of its module -> its class."""
 
 
+@checked
 def get_engine(name: str | None = None) -> Engine:
     """Return an engine: `name`, or the one in FACEALL_ENGINE, or the default.
 

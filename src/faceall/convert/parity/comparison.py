@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked
 from faceall.caffe.engines import get_engine
 from faceall.caffe.net import Net
 from faceall.convert.parity.report import DEFAULT_THRESHOLD, TOLERANCE, ParityReport, Stage, measure
@@ -45,6 +46,7 @@ _BATCH = 4
 """The number of images that the evaluator runs at once; it keeps all stages in memory."""
 
 
+@checked
 def compare(
     translation: Translation,
     images: Float32Array,
@@ -234,6 +236,7 @@ def random_images(count: int, shape: tuple[int, int, int], *, seed: int = 0) -> 
     return np.asarray(coarse + generator.integers(-30, 30, (count, *shape)), np.uint8)
 
 
+@checked
 def read_check(path: str | Path) -> tuple[npt.NDArray[np.uint8], Float32Array | None]:
     """Read images for a comparison from an .npz file.
 

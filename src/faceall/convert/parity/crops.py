@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from faceall.arguments import checked
 from faceall.convert.parity.comparison import random_images, read_check
 from faceall.errors import ConvertError, ImageError
 from faceall.images import find_images, read_image, resize
@@ -84,6 +85,7 @@ CropReader: TypeAlias = Callable[[Path, tuple[int, int], int | None], FaceCrops]
 """(path, (width, height), limit) -> the crops at the path, at most `limit` of them."""
 
 
+@checked
 def read_crops(path: Path, size: tuple[int, int], limit: int | None = None) -> FaceCrops:
     """Read crops of faces.
 
@@ -111,6 +113,7 @@ def read_crops(path: Path, size: tuple[int, int], limit: int | None = None) -> F
     return FaceCrops(np.stack([_read_crop(file, size) for file in files]), labels_of(files, path))
 
 
+@checked
 def labels_of(files: list[Path], folder: Path) -> tuple[str, ...] | None:
     """Return the folder names of images FOLDER/NAME/FILE, or None if an image is elsewhere."""
     if any(file.parent.parent != folder for file in files):
@@ -118,6 +121,7 @@ def labels_of(files: list[Path], folder: Path) -> tuple[str, ...] | None:
     return tuple(file.parent.name for file in files)
 
 
+@checked
 def spread(files: list[Path], limit: int | None) -> list[Path]:
     """Return at most `limit` of the files, chosen evenly."""
     if limit is None or len(files) <= limit:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.caffe.net import Net
 from faceall.convert.passes.head import change_linear, find_head, fold_head, resize_unit
 from faceall.errors import ConvertError
@@ -103,6 +104,7 @@ class ProjectionReport:
         return "\n".join(lines)
 
 
+@checked
 def fit_projection(vectors: Float32Array, size: int) -> Projection:
     """Return the projection to `size` numbers that keeps the cosines between `vectors` best.
 
@@ -132,6 +134,7 @@ def fit_projection(vectors: Float32Array, size: int) -> Projection:
     return Projection(matrix, float(np.sum((unit @ matrix.T) ** 2)) / count, spread, count)
 
 
+@checked
 def project(net: Net, output: str, projection: Projection) -> Net:
     """Fold a projection into the product that makes the vector `output`.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.caffe.net import Net
 from faceall.convert.budget import LARGEST, charge, limited
 from faceall.convert.passes.pools import FloorPool, write_floor_pools
@@ -52,6 +53,7 @@ class Translation:
     sources: Mapping[str, str]
 
 
+@checked
 def facenet_net(
     source: str | Path,
     *,
@@ -115,6 +117,7 @@ def read_translation(
         raise UnsupportedGraphError(f"{path}: {error}") from error
 
 
+@checked
 def translate(
     graph: Graph,
     *,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from faceall.arguments import checked
 from faceall.convert.budget import allowed_bytes, charge, limited, require_few_fields
 from faceall.convert.tensorflow.contracts import check_contract
 from faceall.convert.tensorflow.graph import Graph, Node, node_of
@@ -28,6 +29,7 @@ _NESTED: Any = {1: {5: {2: {}}}}  # node -> attr -> its value
 _SINGLE_ATTRIBUTES = ("s", "i", "f", "b", "type", "placeholder")
 
 
+@checked
 def read_graph(source: str | Path) -> Graph:
     """Read every node of the frozen graph in file `source`; its boundary is still open.
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.pairs import Pair
 
@@ -24,6 +25,7 @@ _FILES = {"same.txt": True, "diff.txt": False}
 _LINE = re.compile(r"\s*([0-9]{1,9})\s*,\s*([0-9]{1,9})\s*")
 
 
+@checked
 def read_cfp(folder: str | os.PathLike[str], protocol: CfpProtocol) -> list[Pair]:
     """Read the pairs of CFP; its ten splits are the folds.
 

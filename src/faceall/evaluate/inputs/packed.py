@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.errors import EvaluationError, ImageError, IndexDamagedError
 from faceall.evaluate.pairs import Pair
 from faceall.images import read_image
@@ -71,6 +72,7 @@ def _aligned_face(width: int, height: int) -> Faces:
     return Faces(box[None].astype(np.float32), np.ones(1, np.float32), points[None].astype(np.float32))
 
 
+@checked
 def read_packed_pairs(path: str | os.PathLike[str]) -> PackedPairs:
     """Read a file of packed pairs.
 

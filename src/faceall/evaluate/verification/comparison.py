@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Bools, Float64Array, Interval, Roc, equal_error_rate, percentiles, roc
 from faceall.evaluate.pairs import Pair
@@ -109,6 +110,7 @@ def pair_key(pair: Pair) -> tuple[str, str, bool]:
     return "/".join(pair.first.parts[-2:]), "/".join(pair.second.parts[-2:]), pair.same
 
 
+@checked
 def read_report(path: str | os.PathLike[str]) -> list[StoredResult]:
     """Read the distances in a report of `faceall evaluate --out`.
 

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from faceall.analysis.quality import sharpness, turn
+from faceall.arguments import checked
 from faceall.errors import EvaluationError, ImageError
 from faceall.evaluate.curves import Float64Array
 from faceall.evaluate.embedding import Read
@@ -33,6 +34,7 @@ UNITS: Mapping[Factor, str] = {
 _YEAR = 365.2425
 
 
+@checked
 def read_groups(path: str | os.PathLike[str]) -> dict[str, str]:
     """Read a CSV file of `path or person,group`; the first line may be the header `path,group` or `person,group`.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from threading import Event
 
+from faceall.arguments import checked
 from faceall.errors import FaceallError, IndexFileError
 from faceall.gallery.addresses import is_address
 from faceall.gallery.opening import open_store
@@ -50,6 +51,7 @@ class Move:
     removed: bool = False
 
 
+@checked
 def move_gallery(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],

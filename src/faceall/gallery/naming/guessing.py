@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from faceall.arguments import checked
 from faceall.gallery.naming.form import fitting_name
 from faceall.gallery.naming.words import COLLECTION_WORDS, EVENT_WORDS, PROGRAM_WORDS
 
@@ -35,6 +36,7 @@ _ENDINGS = tuple(re.compile(rf"[\s_.\-~]*(?:{ending})$", re.IGNORECASE) for endi
 ))  # fmt: skip
 
 
+@checked
 def person_in_name(name: str) -> str | None:
     """Return the person that the name of an uploaded file suggests, with the folders in it; None if it suggests none.
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from faceall.arguments import checked
 from faceall.errors import FaceallError, ImageError
 from faceall.gallery.naming.form import fitting_name
 from faceall.gallery.naming.guessing import can_be_name, looks_like_person, person_in_stem
@@ -70,6 +71,7 @@ def refuse_urls(paths: Iterable[str | os.PathLike[str]]) -> None:
             raise FaceallError(f"{path}: is a URL, which is never downloaded; download the photo and register the file")
 
 
+@checked
 def find_candidates(
     paths: Iterable[str | os.PathLike[str]],
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from faceall.arguments import checked
 from faceall.errors import ArgumentError, UndoError, UnknownPersonError
 from faceall.gallery.browse import check_page
 from faceall.gallery.naming import tidy_name
@@ -113,6 +114,7 @@ def _entry(store: Store, name: str) -> BinEntry:
     )
 
 
+@checked
 def describe_change(change: Change) -> str:
     """Return what a change did, as one line."""
     if change.kind == "undo":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Iterator
 
+from faceall.arguments import checked_methods
 from faceall.errors import FaceallError, ModelNotFoundError
 from faceall.gallery.browse import check_page
 from faceall.gallery.context import Context
@@ -44,6 +45,7 @@ from faceall.gallery.records import BinEntry, Change, Page, Person, PersonDetail
 from faceall.gallery.thresholds import NamedVectors, read_named_vectors
 
 
+@checked_methods
 class GalleryPeople:
     """The people of a gallery: list, rename, merge, split, cluster, remove. Use it as `gallery.people`."""
 

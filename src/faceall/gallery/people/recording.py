@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from faceall.arguments import checked
 from faceall.gallery.store import Store
 
 _AUTHOR: ContextVar[str | None] = ContextVar("author", default=None)
 
 
+@checked
 @contextmanager
 def acting_as(author: str) -> Iterator[None]:
     """Record changes inside under a name; outside it is that of the user of this computer."""
@@ -23,6 +25,7 @@ def acting_as(author: str) -> Iterator[None]:
         _AUTHOR.reset(token)
 
 
+@checked
 def act_as(name: str) -> None:
     """Record the changes of this thread (or asynchronous task) under a name from now on."""
     _AUTHOR.set(name)

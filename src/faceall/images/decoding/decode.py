@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from PIL import Image as PillowImage
 
+from faceall.arguments import checked
 from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError, UnreadableImageError
 from faceall.files import open_regular
 from faceall.images.decoding.formats import HEAD_BYTES, JPEG, RAW, TIFF, identify
@@ -39,6 +40,7 @@ _T = TypeVar("_T")
 _END_OF_JPEG = b"\xff\xd9"
 
 
+@checked
 def read_image(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> Image:
@@ -102,6 +104,7 @@ def _whole(width: int, height: int) -> int:
     return 1
 
 
+@checked
 def decode_image(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview,
     *,
@@ -180,6 +183,7 @@ class ImageHeader:
     height: int
 
 
+@checked
 def read_header(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> ImageHeader:

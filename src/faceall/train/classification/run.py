@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from faceall.arguments import checked
 from faceall.errors import TrainError
 from faceall.train.classification.batches import (
     ClassificationBatches,
@@ -27,6 +28,7 @@ TRIPLET_MARGIN = 0.2
 HELD_OUT = "held_out.txt"
 
 
+@checked
 def train_classifier(
     folder: Path,
     data: Path,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.errors import TrainError
 from faceall.images import find_images
 from faceall.train.align.options import OPTIONS, AlignOptions, read_options
@@ -148,6 +149,7 @@ def find_people(folder: Path, rules: DatasetRules, *, seed: int) -> People:
     return People(tuple(names), tuple(files), np.asarray(labels, np.int64))
 
 
+@checked
 def crop_sizes(folder: Path) -> tuple[int, int]:
     """Return the sizes of the crops in a folder.
 

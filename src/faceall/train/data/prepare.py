@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.embed import Embedder
 from faceall.errors import ImageError, TrainError
 from faceall.files import write_file
@@ -21,6 +22,7 @@ from faceall.types import Array
 BLOCK = 64
 
 
+@checked
 def prepare(
     folder: Path,
     target: Path,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.errors import TrainError
 from faceall.types import Array
 
@@ -109,6 +110,7 @@ class Faces:
         return {"faces": len(self), "shards": named, "sha256": self.digest()}
 
 
+@checked
 def open_shard(folder: Path) -> Shard:
     """Open a shard.
 
@@ -185,6 +187,7 @@ def split(shards: Sequence[Shard], *, seed: int, teachers: Sequence[str]) -> tup
     return tuple(Faces(tuple(shards), np.concatenate(part).astype(np.int64)) for part in (learn, keep))  # type: ignore[return-value]
 
 
+@checked
 def only_teacher(shards: Sequence[Shard]) -> str:
     """Return the name of the only teacher of the shards.
 
@@ -209,6 +212,7 @@ def only_teacher(shards: Sequence[Shard]) -> str:
     return names[0]
 
 
+@checked
 def common_inner(shards: Sequence[Shard]) -> int:
     """Return the side in pixels of the middle of the crops, which must be the same in all shards.
 

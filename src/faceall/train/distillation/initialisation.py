@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.convert.architectures.weights import facenet_weights
 from faceall.convert.tensorflow.graph import Graph
 from faceall.convert.tensorflow.graphdef import read_graph
@@ -69,6 +70,7 @@ LAST_IMAGES = 10_000
 """Largest number of faces on which the last layer is fitted."""
 
 
+@checked
 def initialise_from_teacher(
     graph: Path, shards: Sequence[Shard], options: DistillationOptions, progress: Callable[[str], None]
 ) -> dict[str, Any]:

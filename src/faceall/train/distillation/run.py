@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.convert import Projection
 from faceall.errors import TrainError
 from faceall.train.checkpoints import Checkpoint, write_checkpoint
@@ -34,6 +35,7 @@ MIDDLES = "middles.npy"
 FEWEST_HELD_OUT = 16
 
 
+@checked
 def distill(
     folder: Path,
     shards: Sequence[Shard],
@@ -202,6 +204,7 @@ def measure_agreement(held_out: Faces, targets: Targets, options: DistillationOp
     return measure
 
 
+@checked
 def branch(source: Path, folder: Path, *, steps: int, decay: int | None = None, **changes: Any) -> RunFolder:
     """Create a run that continues from the last checkpoint of another for a fixed number of steps.
 

@@ -21,6 +21,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from faceall.arguments import checked_methods
 from faceall.errors import ApiKeyError
 from faceall.files import make_folder, write_file
 from faceall.gallery import default_place, folder_of
@@ -62,6 +63,7 @@ class Key:
         return hmac.compare_digest(_digest(self.salt, text), self.digest)
 
 
+@checked_methods
 class Keys:
     """The API keys of one gallery, in a file that only its owner can read.
 

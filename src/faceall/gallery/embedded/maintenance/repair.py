@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from faceall.analysis.analyser import THUMBNAIL, make_thumbnail
+from faceall.arguments import checked
 from faceall.errors import ImageError, IndexDamagedError, IndexFileError, IndexNewerError
 from faceall.gallery.embedded.maintenance.health import UNPLACED, find_problems
 from faceall.gallery.embedded.removal import forget_faces
@@ -111,6 +112,7 @@ class _Progress:
         self.copied = True
 
 
+@checked
 def repair_gallery(folder: Path) -> Repair:
     """Repair a gallery or an index that no other process has open.
 
