@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
+from faceall.errors import IndexDamagedError
 from faceall.gallery import Gallery
 from faceall.gallery.embedded.maintenance.repair import repair_gallery
+from faceall.index.maintenance.graft import _schema_pages
 from faceall_cli.main import main
 
 pytestmark = pytest.mark.embedded("repairs SQLite")
@@ -139,3 +141,34 @@ def test_the_command_fails_when_something_is_lost(sound: bytes, tmp_path: Path) 
         connection.execute("UPDATE vectors SET vector = x'00' WHERE key = 3")
     assert runner.invoke(main, ["index", "repair", "--gallery", str(tmp_path)]).exit_code == 1
     assert runner.invoke(main, ["index", "repair", "--gallery", str(tmp_path)]).exit_code == 0
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+@pytest.mark.parametrize("kind", ["first page", "whole schema"])
+def test_a_lost_schema_is_created_anew(sound: bytes, tmp_path: Path, kind: str, compacted: bool) -> None:
+    """Where nothing of the schema can be read, that of a new gallery takes its place, and no row is lost."""
+    (tmp_path / "faces.db").write_bytes(sound)
+    if compacted:
+        with opened(tmp_path) as gallery:
+            gallery.index.compact()
+    data = bytearray((tmp_path / "faces.db").read_bytes())
+    size = int.from_bytes(data[16:18], "big")
+    pages = _schema_pages(bytes(data), size) if kind == "whole schema" else [1]
+    for number in pages:
+        start = (number - 1) * size + (100 if number == 1 else 0)
+        data[start : number * size] = bytes(number * size - start)
+    (tmp_path / "faces.db").write_bytes(data)
+    repaired = repair_gallery(tmp_path)
+    assert repaired.lost == ()
+    assert any("new database: 9 vectors, 9 faces, 9 photos, 3 people" in line for line in repaired.done)
+    assert_whole(tmp_path)
+
+
+def test_a_schema_that_does_not_fit_is_not_used(sound: bytes, tmp_path: Path) -> None:
+    """A file whose first pages and tables are both gone is beyond repair; it is left as it is."""
+    data = bytearray(sound)
+    data[100 : 60 * 8192] = bytes(60 * 8192 - 100)
+    (tmp_path / "faces.db").write_bytes(data)
+    with pytest.raises(IndexDamagedError, match=r"beyond repair|cannot be repaired"):
+        repair_gallery(tmp_path)
+    assert (tmp_path / "faces.db").read_bytes() == bytes(data)

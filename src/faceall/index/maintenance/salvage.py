@@ -7,8 +7,9 @@ import os
 import secrets
 import shutil
 import sqlite3
+import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from faceall.errors import IndexDamagedError, IndexFileError
 from faceall.files import draft_path, put_in_place, replacing, sync_file, sync_folder
 from faceall.index.graph import graph_file
+from faceall.index.maintenance.graft import graft, has_log
 from faceall.index.maintenance.schema_text import SchemaRow, damaged_rows, rewrite
 from faceall.index.storage import schema
 from faceall.index.storage.connection import DATABASE, PAGE
@@ -62,7 +64,11 @@ def keep_copy(folder: Path) -> Path:
     return kept
 
 
-def salvage(folder: Path, known: Collection[SchemaRow] = ()) -> Salvage:
+Templates = Callable[[Path], Iterable[Path]]
+"""Writes databases without rows into a folder, whose schema takes the place of one that is lost; yields their paths."""
+
+
+def salvage(folder: Path, known: Collection[SchemaRow] = (), templates: Templates | None = None) -> Salvage:
     """Put a new database with every readable row in the place of the damaged one of `folder`.
 
     No other process may use the folder.
@@ -73,6 +79,8 @@ def salvage(folder: Path, known: Collection[SchemaRow] = ()) -> Salvage:
         The folder of the index.
     known : collection of SchemaRow
         The rows of `sqlite_master` that are correct; a damaged statement is replaced by the one that it was.
+    templates : callable, optional
+        Writes what replaces a schema of which nothing can be read.
 
     Returns
     -------
@@ -89,7 +97,7 @@ def salvage(folder: Path, known: Collection[SchemaRow] = ()) -> Salvage:
     draft = draft_path(folder / DATABASE)
     try:
         with (
-            _readable(folder, known) as source,
+            _readable(folder, known, templates) as source,
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as old,
             closing(sqlite3.connect(draft, isolation_level=None)) as new,
         ):
@@ -111,11 +119,12 @@ def salvage(folder: Path, known: Collection[SchemaRow] = ()) -> Salvage:
 
 
 @contextlib.contextmanager
-def _readable(folder: Path, known: Collection[SchemaRow]) -> Iterator[Path]:
+def _readable(folder: Path, known: Collection[SchemaRow], templates: Templates | None) -> Iterator[Path]:
     """Yield the database to read: itself, or a copy with a correct schema and without a torn page at its end."""
     path = folder / DATABASE
     torn = _torn_bytes(path)
-    if not torn and not _has_damaged_schema(path, known):
+    lost = templates is not None and not has_log(path) and not _has_tables(path)
+    if not torn and not lost and not _has_damaged_schema(path, known):
         yield path
         return
     copy = draft_path(path)
@@ -128,6 +137,9 @@ def _readable(folder: Path, known: Collection[SchemaRow]) -> Iterator[Path]:
             shutil.copyfile(log, f"{copy}-wal")
         with contextlib.suppress(sqlite3.DatabaseError):  # more than the text is damaged
             rewrite(copy, known)
+        if lost and templates is not None and not _has_tables(copy):
+            with tempfile.TemporaryDirectory() as scratch:
+                graft(copy, templates(Path(scratch)))
         yield copy
     finally:
         for suffix in ("", "-wal", "-shm"):
@@ -141,6 +153,17 @@ def _torn_bytes(path: Path) -> int:
     page = int.from_bytes(head[_PAGE_SIZE], "big")
     page = 65536 if page == 1 else page
     return path.stat().st_size % page if page else 0
+
+
+def _has_tables(path: Path) -> bool:
+    """Return whether the table of vectors is known and can be read."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute("SELECT key FROM vectors LIMIT 1").fetchall()
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _has_damaged_schema(path: Path, known: Collection[SchemaRow]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -252,7 +252,7 @@ def _correct_settings(folder: Path, progress: _Progress) -> None:
 
 
 def _salvage(folder: Path, progress: _Progress) -> None:
-    found = salvage(folder, schema.known_rows())
+    found = salvage(folder, schema.known_rows(), _write_templates)
     progress.copied = True
     names = [name for name in ("vectors", "faces", "photos", "people") if name in found.kept]
     kept = ", ".join(f"{found.kept[name]:,} {name}" for name in names)
@@ -272,6 +272,19 @@ def _salvage(folder: Path, progress: _Progress) -> None:
         progress.lost.append(f"{missing:,} tables")
     if again:
         progress.lost.append(f"the faces of up to {again:,} photos; register them again")
+
+
+def _write_templates(folder: Path) -> Iterator[Path]:
+    """Write databases of this version without rows: as they are created, and as compacting leaves them."""
+    with FaceIndex(folder / "new") as index, index.transaction() as connection:
+        schema.upgrade(connection, index.name)
+    path = folder / "new" / DATABASE
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    yield path
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("VACUUM")
+    yield path
 
 
 def _drop_odd_vectors(index: FaceIndex, connection: sqlite3.Connection, lost: list[str]) -> None:
