@@ -32,6 +32,11 @@ def test_small_and_turned_faces_are_poor() -> None:
     assert is_poor(face(100, nose=70))
 
 
+def test_an_imported_vector_is_not_poor() -> None:
+    """Its box of one pixel says nothing of the face."""
+    assert not is_poor(Face(np.array([0, 0, 1, 1], np.float32), 0.0, np.zeros((5, 2), np.float32)))
+
+
 def test_poor_faces_join_only_when_close() -> None:
     """Edges between two poor faces go; with one poor face they stay up to the limit; others stay at any length."""
     pairs = np.array([[0, 1], [0, 2], [1, 2], [2, 3]], np.int64)

@@ -91,10 +91,10 @@ def notes_on(image: Image, face: Face) -> tuple[Note, ...]:
 def is_poor(face: Face) -> bool:
     """Return whether a face is small or turned away, as far as its box and landmarks tell.
 
-    An imported vector has an empty box; nothing is known of its face.
+    An imported vector has a box of one pixel; nothing is known of its face.
     """
     x0, y0, x1, y1 = face.box.tolist()
-    if x0 == x1 and y0 == y1:
+    if max(x1 - x0, y1 - y0) <= 1:
         return False
     return (x1 - x0 + y1 - y0) / 2 < MIN_SIZE or abs(turn(face)) > MAX_TURN
 
