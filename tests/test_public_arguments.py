@@ -28,6 +28,8 @@ NOT_MADE_BY_USERS = ("Gallery", "GalleryFaces", "GalleryIndex", "GalleryPeople",
 OTHERWISE = {
     "Faces(boxes)", "Faces(scores)", "Faces(landmarks)",  # shapes are checked together: test_arguments.py
     "find(image)", "verify(first)", "verify(second)", "compare_images(first)", "compare_images(second)",  # any image
+    "Gallery.analyse(source)", "Gallery.search(source)", "Gallery.search_people(source)", "Gallery.explain(source)",
+    "Gallery.compare(first)", "Gallery.compare(second)",
     "calibrate_searches(model_manifest)",
     "label_of(model)",
     "FaceIndex.add(keys)", "FaceIndex.search(only)",  # arrays beside the vectors: test_arguments.py

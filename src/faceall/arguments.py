@@ -172,7 +172,9 @@ def _is_member(name: str) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray | list | tuple | numbers.Number) or hasattr(value, "__array__")
+    if isinstance(value, str | bytes):
+        return False
+    return isinstance(value, collections.abc.Sequence | numbers.Number) or hasattr(value, "__array__")
 
 
 def _container(kind: Any, arguments: tuple[Any, ...]) -> Check:

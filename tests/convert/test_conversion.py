@@ -32,7 +32,14 @@ from faceall.convert.parity.comparison import channels_first, random_images
 from faceall.convert.parity.report import count_flips
 from faceall.convert.targets.onnx import open_onnx, open_with_openvino
 from faceall.convert.tensorflow.evaluate import evaluate
-from faceall.errors import ConvertError, ModelError, NetFormatError, ParityError, UnsupportedGraphError
+from faceall.errors import (
+    ArgumentError,
+    ConvertError,
+    ModelError,
+    NetFormatError,
+    ParityError,
+    UnsupportedGraphError,
+)
 from faceall.images import write_image
 from tensorflow_graphs import small_facenet
 
@@ -431,7 +438,7 @@ def test_flips_are_counted_pair_by_pair() -> None:
 
 def test_unknown_target_is_refused(source: Path, tmp_path: Path) -> None:
     """The error lists the known ones."""
-    with pytest.raises(ConvertError, match="no target 'tflite'; known targets: caffe, onnx"):
+    with pytest.raises(ArgumentError, match="target is 'tflite', expected one of 'caffe', 'onnx'"):
         convert(source, tmp_path / "m", target="tflite")  # type: ignore[arg-type]
 
 

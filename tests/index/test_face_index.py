@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceall.errors import IndexFileError, IndexMismatchError, UnknownFaceError, VectorError
+from faceall.errors import ArgumentError, IndexFileError, IndexMismatchError, UnknownFaceError, VectorError
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
 
@@ -247,7 +247,7 @@ def test_removing_an_unknown_key_removes_nothing(faces: Clusters) -> None:
 @pytest.mark.parametrize("k", [0, -1, 1.5, True])
 def test_k_must_be_a_whole_number_from_one(k: int, faces: Clusters) -> None:
     """One clear line."""
-    with FaceIndex(None) as index, pytest.raises(VectorError, match="k is"):
+    with FaceIndex(None) as index, pytest.raises(ArgumentError, match="k is"):
         index.search(faces(1), k)
 
 
@@ -288,7 +288,7 @@ def test_metric_is_kept_and_defended(tmp_path: Path, faces: Clusters) -> None:
         assert index.metric == "cosine"
     with pytest.raises(IndexMismatchError, match="measures distances by 'cosine', not by 'l2'"):
         FaceIndex(tmp_path, metric="l2")
-    with pytest.raises(VectorError, match="expected one of l2, cosine"):
+    with pytest.raises(ArgumentError, match="expected one of 'l2', 'cosine'"):
         FaceIndex(None, metric="hamming")  # type: ignore[arg-type]
 
 

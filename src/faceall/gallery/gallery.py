@@ -56,7 +56,7 @@ from faceall.gallery.videos import (
     register_tracks,
     registered_appearances,
 )
-from faceall.images import as_image
+from faceall.images import ImageSource, as_image
 from faceall.index import FaceIndex
 from faceall.models import Manifest
 from faceall.types import Image, Results
@@ -64,7 +64,7 @@ from faceall.video import EVERY, VideoProgress, track_faces
 
 _DETECTOR = "detector"  # the setting that names the gallery's detector; absent for MTCNN
 
-Source: TypeAlias = Image | str | os.PathLike[str] | AnalysedImage
+Source: TypeAlias = ImageSource | AnalysedImage
 """What can be searched for: pixels (H, W, 3) uint8 RGB, a path, or an image that was analysed already."""
 
 
@@ -467,7 +467,7 @@ class Gallery:
 
     # -- search -----------------------------------------------------------------------------------------------------
 
-    def analyse(self, source: Image | str | os.PathLike[str]) -> AnalysedImage:
+    def analyse(self, source: ImageSource) -> AnalysedImage:
         """Detect and embed the faces of an image, to reuse them in several searches.
 
         Returns
@@ -572,9 +572,7 @@ class Gallery:
         judged = self.match_threshold if threshold is None else MatchThreshold(threshold, None, "given")
         return Query(found.image, found.faces, found.vectors, judged, wanted)
 
-    def compare(
-        self, first: Image | str | os.PathLike[str], second: Image | str | os.PathLike[str]
-    ) -> Comparison | None:
+    def compare(self, first: ImageSource, second: ImageSource) -> Comparison | None:
         """Compare the primary faces of two images, registered or not.
 
         Returns
