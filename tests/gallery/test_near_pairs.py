@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from faceall.gallery.people import near_pairs as module
-from faceall.gallery.people.near_pairs import near_pairs
+from faceall.gallery.people.clustering import near_pairs as module
+from faceall.gallery.people.clustering.near_pairs import near_pairs
 from faceall.types import Float32Array
 
 

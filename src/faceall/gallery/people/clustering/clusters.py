@@ -14,8 +14,8 @@ import numpy.typing as npt
 from faceall.analysis.quality import is_poor
 from faceall.errors import FaceallError
 from faceall.gallery.people.clustering.grouping import Group, group_faces
+from faceall.gallery.people.clustering.near_pairs import near_pairs
 from faceall.gallery.people.names import find_person, unknown_face, validate_name
-from faceall.gallery.people.near_pairs import near_pairs
 from faceall.gallery.people.recording import recording
 from faceall.gallery.store import Store
 from faceall.types import Float32Array, Int64Array
