@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
+from faceall.detect import reduction
 from faceall.errors import ImageTooLargeError, UnreadableImageError
 from faceall.web.refusal import RefusedError
 from faceall.web.security.limits import DecodeBudget, RateLimit, client_of, parse_json
@@ -214,3 +215,17 @@ def test_every_json_value_comes_through(value: object) -> None:
     """Brackets and quotes in texts do not count as depth."""
     assert parse_json(json.dumps(value).encode()) == value
     assert parse_json(json.dumps(["[{" * 50 + '\\"[', value]).encode())[0] == "[{" * 50 + '\\"['
+
+
+def test_a_large_jpeg_counts_as_many_pixels_as_are_decoded() -> None:
+    """A registration decodes it at a reduced scale; other formats, and a search, decode it whole."""
+    size = (4000, 3000)
+    pixels, factor = size[0] * size[1], reduction(*size)
+    assert factor > 1
+    budget = gate(max_pixels=pixels, pixels_at_once=pixels, max_bytes=10_000_000)
+    assert budget.check(image_file("JPEG", size)) == pixels // factor**2
+    assert budget.check(image_file("PNG", size)) == pixels
+    with budget.open(image_file("JPEG", size)) as image:
+        assert image.shape == (3000, 4000, 3)
+    with budget.open(image_file("JPEG", size), lambda width, height: 4) as image:
+        assert image.shape == (750, 1000, 3)

@@ -438,3 +438,13 @@ def test_names_are_proposed_and_given(client: Any) -> None:
     assert client.get("/api/v1/jobs").json == {"running": 0, "waiting": 0}
     for wrong in ([], [1], [{"name": "Ada"}], [{"name": 7, "faces": [1]}], [{"name": "Ada", "faces": [1], "x": 1}]):
         assert client.post("/api/v1/names", json={"names": wrong}).status_code == 400
+
+
+def test_a_jpeg_whose_end_is_missing_is_registered_as_far_as_it_goes(client: Any) -> None:
+    """With a note that says so; a search with it finds its faces."""
+    whole = encoded(PillowImage.effect_noise((40, 40), 80).convert("RGB"), "JPEG", quality=95)
+    cut = whole[: len(whole) * 9 // 10]
+    (result,) = register(client, (cut, "cut.jpg"))
+    assert result["status"] == "registered"
+    assert "truncated" in [note["kind"] for note in result["notes"]]
+    assert client.post(f"{API}/search", data={"file": sent(cut, "cut.jpg")}).status_code == 200
