@@ -41,7 +41,7 @@ def judge(store: Store, near: Sequence[tuple[int, int | None, float]], limit: fl
     if not keys:
         return Judged()
     same = [key for key, _, distance in near if distance <= SAME_FACE]
-    confirmed = frozenset().union(*store.people.confirmations(same).values()) if same else frozenset()
+    confirmed = frozenset[int]().union(*store.people.confirmations(same).values())
     excluded = _excluded(near, store.people.refusals(keys), reach) - confirmed
     return Judged(excluded, confirmed)
 

@@ -39,7 +39,7 @@ def list_faces() -> Json:
         photo=photo,
         unassigned=flag(request.args, "unassigned"),
         hidden=flag(request.args, "hidden"),
-        sort=choice(request.args, "sort", ("id", "size")),
+        sort="size" if choice(request.args, "sort", ("id", "size")) == "size" else "id",
         limit=limit,
         offset=offset,
     )
