@@ -11,11 +11,12 @@ from faceall.gallery.embedded.tables import ids, judgements, rows, stale_faces
 from faceall.gallery.records import Page, Person, PersonDetails, Removal
 from faceall.index import FaceIndex
 
-_OF_CLUSTER = "FROM faces WHERE faces.person = people.id AND people.id IN (SELECT person FROM clusters)"
+_UNNAMED = "people.id IN (SELECT person FROM clusters)"
 
 _ORDER = (
-    f"id IN (SELECT person FROM clusters), -(SELECT count(*) {_OF_CLUSTER}),"
-    f" -(SELECT max((x1 - x0) * (y1 - y0)) {_OF_CLUSTER}), name COLLATE NOCASE, name"
+    f"{_UNNAMED}, CASE WHEN {_UNNAMED} THEN -(SELECT count(*) FROM faces WHERE faces.person = people.id) END,"
+    f" CASE WHEN {_UNNAMED} THEN -(SELECT max((x1 - x0) * (y1 - y0)) FROM faces WHERE faces.person = people.id) END,"
+    " name COLLATE NOCASE, name"
 )
 """SQL: people by name, then clusters, those with many faces and a large one first."""
 
