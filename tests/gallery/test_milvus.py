@@ -168,7 +168,7 @@ def test_writer_that_finishes_meanwhile_keeps_its_faces(
     galleries = [opened(), opened()]
     galleries[0]._context.require_same_model()
     begun = threading.Barrier(2, timeout=60)
-    writing, written, looked, finished = (threading.Event() for _ in range(4))
+    writing, written, dropping, looked, finished = (threading.Event() for _ in range(5))
     real_write, real_put, real_listed, real_drop = (
         work.Work.write, Connection.put, work._listed_faces, work.drop_duplicates,
     )  # fmt: skip
@@ -191,23 +191,24 @@ def test_writer_that_finishes_meanwhile_keeps_its_faces(
 
     def listed_faces(*arguments: Any) -> set[int]:
         found = real_listed(*arguments)
-        if not is_late() and not looked.is_set():
+        if not is_late() and dropping.is_set() and not looked.is_set():
             looked.set()
             assert finished.wait(60)
         return found
 
-    def drop(*arguments: Any) -> None:
+    def drop(*arguments: Any) -> set[int]:
         if is_late():
             finished.set()
         else:
             assert written.wait(60)
-        real_drop(*arguments)
+            dropping.set()
+        return real_drop(*arguments)
 
     monkeypatch.setattr(work.Work, "write", write)
     monkeypatch.setattr(Connection, "put", put)
     monkeypatch.setattr(work, "_listed_faces", listed_faces)
     monkeypatch.setattr(work, "drop_duplicates", drop)
-    late = threading.Thread(target=lambda: list(galleries[1].register(photo.parent)), name="late")
+    late = threading.Thread(target=lambda: list(galleries[1].register(photo.parent.parent)), name="late")
     late.start()
     list(galleries[0].register(photo.parent.parent))
     late.join()

@@ -135,7 +135,8 @@ class Work:
         self._remove_empty_people()
         self._connection.delete(NOTES.name, notes)
         if self.new_photos:
-            drop_duplicates(self._connection, self.new_photos)
+            self.maybe_empty = drop_duplicates(self._connection, self.new_photos)
+            self._remove_empty_people()
 
     def _put(self, table: Table[Any]) -> None:
         rows = table.to_put()
@@ -208,19 +209,21 @@ def sweep(connection: Connection, *, has_faces: bool, age: float | None = None) 
     return len(stray)
 
 
-def drop_duplicates(connection: Connection, photos: Iterable[int]) -> None:
+def drop_duplicates(connection: Connection, photos: Iterable[int]) -> set[int]:
     """Remove the duplicate faces of photos that another writer has registered at the same time; called after a commit.
+
+    Returns the people whom these faces belonged to.
 
     The photo's row that was written last is valid. Faces in a note belong to a writer that has not finished. The notes
     are read after the faces and before the photos: a writer that finishes in between has its note still, or its row.
     """
-    found = {
-        row["id"]: row["photo"] for row in connection.where(FACES.name, condition_in("photo", list(photos)), _WHERE)
-    }
+    rows = connection.where(FACES.name, condition_in("photo", list(photos)), (*_WHERE, "person"))
+    found = {row["id"]: row["photo"] for row in rows}
     noted = {face for note in _notes(connection) for face in note["value"]["faces"]}
     stray = set(found) - _listed_faces(connection, found) - noted
     if stray:
         _remove(connection, stray, has_faces=True)
+    return {row["person"] for row in rows if row["id"] in stray}
 
 
 def _notes(connection: Connection) -> list[Row]:
