@@ -37,12 +37,18 @@ class Since(click.ParamType):  # type: ignore[type-arg]  # generic only in new v
             raise click.BadParameter(f"'{text}' is no moment; expected {expected}", context, parameter) from None
 
 
-def sources_argument(name: str, metavar: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add the files as arguments, --files-from and --since; the command gets all as `name`, a tuple of Path."""
+def sources_argument(
+    name: str, metavar: str, *, with_since: bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the files as arguments, --files-from and --since; the command gets all as `name`, a tuple of Path.
+
+    A command with another --since has none for files.
+    """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
-        def collected(*arguments: Any, files_from: str | None, since: float | None, **options: Any) -> Any:
+        def collected(*arguments: Any, files_from: str | None, **options: Any) -> Any:
+            since = options.pop("since") if with_since else None
             paths = options[name] + (() if files_from is None else _listed(files_from))
             if not paths and files_from is None:
                 raise click.UsageError(f"Missing argument '{metavar}'.", click.get_current_context())
@@ -55,6 +61,8 @@ def sources_argument(name: str, metavar: str) -> Callable[[Callable[..., Any]], 
             metavar="FILE",
             help="Also the paths in FILE, one per line or separated by NUL; - is the standard input.",
         )
+        if not with_since:
+            return argument(files_option(collected))
         since_option = click.option(
             "--since",
             type=Since(),

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
-from cli_runs import Run
+import pytest
+from cli_runs import Run, records
+from PIL import Image as PillowImage
+
+from faceall.gallery import Agreement, Gallery, MixedPerson
 
 
 def test_copies_are_removed_with_their_photo(run: Run, portraits: Path) -> None:
@@ -50,3 +58,88 @@ def test_folder_of_unreadable_files_fails(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.jpg").write_bytes(b"no image")
     run("register", tmp_path / "bad", exit_code=1)
+
+
+def test_people_who_look_like_several_are_remarked_on(
+    run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By register for those who got photos, by people list and by doctor; people who are fine are not mentioned."""
+    asked: list[object] = []
+
+    def mixed(people: object, *, most: int | None = None, among: object = None) -> list[MixedPerson]:
+        asked.append(among)
+        return [MixedPerson("Eve", Agreement(3, 8))]
+
+    monkeypatch.setattr(type(Gallery.open(portraits / "g").people), "mixed", mixed)
+    words = "Eve looks like several people: 3 of 8 faces agree"
+    assert words in run("register", portraits / "Eileen", "--person", "Eve").stderr
+    assert asked == [{"Eve"}]
+    assert words in run("people", "list").stderr
+    assert words in run("doctor").output
+    run("register", portraits / "Eileen", "--person", "Eve")
+    assert len(asked) == 3  # nothing new, nothing to check
+
+
+def test_dates_and_cameras_are_shown_and_searched(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """search --since and --until look at the photo's own date; search and people list show date and camera."""
+    with PillowImage.open(portraits / "Eileen" / "1.png") as image:
+        exif = image.getexif()
+        exif[0x0110], exif.get_ifd(0x8769)[0x9003] = "Pixel 8", "2019:07:01 12:00:00"
+        image.convert("RGB").save(tmp_path / "dated.jpg", exif=exif)
+    run("register", tmp_path / "dated.jpg", "--person", "Ada")
+    run("register", portraits / "Mirror", "--person", "Bob")
+
+    def found(*options: str) -> set[str | None]:
+        (line,) = records(run("search", tmp_path / "dated.jpg", "--json", *options).stdout)
+        return {match["person"] for match in line["matches"]} - {None}  # other faces of the photos
+
+    assert found() == {"Ada", "Bob"}
+    assert found("--until", "2019-07-01") == {"Ada"}
+    assert found("--since", "2019-07-01", "--until", "2019-07-01") == {"Ada"}
+    assert found("--since", "2019-07-02") == {"Bob"}
+    assert found("--since", "2019-07-02", "--until", "2019-12-31") == set()
+    assert (
+        "since is 'July', expected a date"
+        in run("search", tmp_path / "dated.jpg", "--since", "July", exit_code=1).stderr
+    )
+    (line,) = records(run("search", tmp_path / "dated.jpg", "--until", "2019-07-01", "--json").stdout)
+    assert (line["matches"][0]["taken"], line["matches"][0]["camera"]) == ("2019-07-01T12:00:00", "Pixel 8")
+    (line,) = records(run("people", "list", "Ada", "--json").stdout)
+    assert (line["taken"], line["camera"]) == ("2019-07-01T12:00:00", "Pixel 8")
+    assert "2019-07-01, Pixel 8" in run("people", "list", "Ada").stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_a_killed_watch_loses_nothing_and_catches_up(
+    process_environment: dict[str, str], portraits: Path, tmp_path: Path
+) -> None:
+    """kill -9 after the first line: what was printed is stored; the next run reports only the rest, a line each."""
+    (portraits / "wall.png").unlink()
+    command = [sys.executable, "-m", "faceall_cli.main", "watch", str(portraits), "--json", "--poll", "0.2"]
+    command += ["--names-from", "none"]
+
+    def watching() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, env=process_environment, stdout=subprocess.PIPE, text=True)
+
+    with watching() as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        process.kill()
+    assert first["status"] == "added"
+    shutil.copy(portraits / "Mirror" / "1.png", portraits / "copy.png")
+    with PillowImage.open(portraits / "Mirror" / "1.png") as image:
+        image.rotate(3).save(portraits / "new.png")
+    with watching() as process:
+        assert process.stdout is not None
+        lines = []
+        while not any(line["path"].endswith("new.png") for line in lines):
+            lines.append(json.loads(process.stdout.readline()))
+        process.send_signal(signal.SIGTERM)
+        lines += [json.loads(line) for line in process.stdout]
+    assert process.returncode == 0
+    assert {line["command"] for line in lines} == {"watch"}
+    paths = [line["path"] for line in lines]
+    assert len(paths) == len(set(paths))
+    with Gallery.open(process_environment["FACEALL_GALLERY"], read_only=True) as gallery:
+        assert gallery.index.problems() == []
+        assert {first["path"], str(portraits / "new.png")} <= {str(face.path) for face in gallery.faces.find()}

@@ -38,6 +38,7 @@ from faceall.gallery.people.aliases import read_aliases
 from faceall.gallery.people.history import erase_expired
 from faceall.gallery.people.names import find_person, validate_name
 from faceall.gallery.people.people import GalleryPeople
+from faceall.gallery.people.photo_search import photos_between
 from faceall.gallery.people.removal import finish_removal
 from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import GalleryStatus, PhotoResult
@@ -496,6 +497,8 @@ class Gallery:
         k: int = 5,
         threshold: float | None = None,
         people: Sequence[str] | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> Results[SearchResult]:
         """Find the k nearest faces of the gallery for every face in an image.
 
@@ -510,6 +513,9 @@ class Gallery:
             decides which of them count as matches.
         people : sequence of str, optional
             Search only their faces; by default all, unassigned ones included.
+        since, until : str, optional
+            Search only photos from the first to the last day, YYYY-MM-DD. The date of a photo is the one that the
+            camera noted, else that of its oldest file.
 
         Returns
         -------
@@ -525,10 +531,12 @@ class Gallery:
             A model is missing or damaged.
         UnknownPersonError
             One of the people does not exist.
+        ArgumentError
+            A date is not one.
         IndexMismatchError
             The gallery has vectors of another model.
         """
-        return match_faces(self._store, self._query(source, k, threshold, people), k, threshold)
+        return match_faces(self._store, self._query(source, k, threshold, people, since, until), k, threshold)
 
     def search_people(
         self,
@@ -537,9 +545,11 @@ class Gallery:
         k: int = 5,
         threshold: float | None = None,
         people: Sequence[str] | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> list[PersonResult]:
         """Find the k nearest people for every face in an image; parameters and errors are those of `search`."""
-        return match_people(self._store, self._query(source, k, threshold, people), k, threshold)
+        return match_people(self._store, self._query(source, k, threshold, people, since, until), k, threshold)
 
     def explain(
         self,
@@ -548,6 +558,8 @@ class Gallery:
         k: int = 5,
         threshold: float | None = None,
         people: Sequence[str] | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> Image:
         """Draw a search: the image and its matches with boxes, landmarks, distances and thresholds.
 
@@ -559,18 +571,27 @@ class Gallery:
         (H, W, 3) uint8
             RGB.
         """
-        return explain_search(self._store, self._query(source, k, threshold, people), k, threshold)
+        return explain_search(self._store, self._query(source, k, threshold, people, since, until), k, threshold)
 
-    def _query(self, source: Source, k: int, threshold: float | None, people: Sequence[str] | None) -> Query:
+    def _query(
+        self,
+        source: Source,
+        k: int,
+        threshold: float | None,
+        people: Sequence[str] | None,
+        since: str | None,
+        until: str | None,
+    ) -> Query:
         """Check the options of a search, then analyse its image."""
         if k < 1:
             raise FaceallError(f"k is {k}, expected a whole number from 1")
         if threshold is not None and not 0 <= threshold <= 4:
             raise FaceallError(f"threshold is {threshold:g}, expected a squared distance from 0 to 4")
         wanted = None if people is None else tuple(find_person(self._store, person) for person in people)
+        photos = photos_between(self._store, since, until)
         found = source if isinstance(source, AnalysedImage) else self.analyse(source)
         judged = self.match_threshold if threshold is None else MatchThreshold(threshold, None, "given")
-        return Query(found.image, found.faces, found.vectors, judged, wanted)
+        return Query(found.image, found.faces, found.vectors, judged, wanted, photos)
 
     def compare(self, first: ImageSource, second: ImageSource) -> Comparison | None:
         """Compare the primary faces of two images, registered or not.

@@ -112,6 +112,17 @@ class GalleryPhotos:
         """Return the photo whose file has this SHA-256 (32 bytes), or None."""
         return self._stored(self._store.photos.of(digest))
 
+    def stored(self, photo_ids: Iterable[int]) -> dict[int, StoredPhoto]:
+        """Return the photos with some ids, by id; unknown ids are left out.
+
+        Raises
+        ------
+        UnknownFaceError
+            An id is out of range.
+        """
+        wanted = {checked_id(photo, "photo") for photo in photo_ids}
+        return {photo.photo_id: photo for photo in self._store.photos.stored(wanted)}
+
     def paths(self, photo_ids: Iterable[int]) -> dict[int, tuple[Path, ...]]:
         """Return the paths at which photos were seen, by photo id, the first one first.
 

@@ -14,7 +14,7 @@ from faceall_cli.console import Console, counted, rounded, short_path, shown
 from faceall_cli.options import confirm, gallery_option, output_options, yes_option
 
 if TYPE_CHECKING:
-    from faceall.gallery import Gallery
+    from faceall.gallery import Gallery, StoredPhoto
     from faceall.gallery.people.details import Sort
 
 
@@ -92,20 +92,29 @@ def _list_faces(console: Console, gallery: Gallery, name: str, *, by_fit: bool) 
     distances = dict(gallery.people.fit(name))
     if by_fit:
         faces.sort(key=lambda face: -distances.get(face.face_id, -1.0))
+    photos = gallery.photos.stored({face.photo_id for face in faces})
     for face in faces:
-        distance = distances.get(face.face_id)
-        values = {"face_id": face.face_id, "person": name, "path": str(face.path), "box": rounded(face.box)}
+        distance, photo = distances.get(face.face_id), photos.get(face.photo_id)
+        shot = {} if photo is None else {"taken": photo.taken, "camera": photo.camera}
+        values = {"face_id": face.face_id, "person": name, "path": str(face.path), "box": rounded(face.box), **shot}
         console.record({**values, "distance": None if distance is None else round(distance, 6), "hidden": face.hidden})
     rows = [
         (
             str(face.face_id),
             f"{face.score:.3f}",
             f"{distances[face.face_id]:.3f}" if face.face_id in distances else "-",
+            _taken(photos.get(face.photo_id)),
             short_path(face.path) + (" (hidden)" if face.hidden else ""),
         )
         for face in faces
     ]
-    console.table([("face", "score", "distance", "photo"), *rows], right=frozenset((0, 1, 2)))
+    console.table([("face", "score", "distance", "taken", "photo"), *rows], right=frozenset((0, 1, 2)))
+
+
+def _taken(photo: StoredPhoto | None) -> str:
+    """Return when and with what a photo was taken."""
+    facts = () if photo is None else (photo.taken and photo.taken[:10], photo.camera)
+    return ", ".join(fact for fact in facts if fact) or "-"
 
 
 def remark_on_names(console: Console, gallery: Gallery) -> None:

@@ -35,6 +35,7 @@ _DONE = frozenset(("added", "unchanged"))
 _UNREADABLE = frozenset(("unreadable", "too-large"))
 _MAX_NAMES = 20
 _MAX_TARGETS = 5
+_MAX_CHECKED = 200  # people whose faces are compared
 _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
 
 
@@ -106,11 +107,14 @@ def register(
             stop=stop,
         )
         given = {Path(os.path.abspath(path)) for path in paths}
-        statuses, trouble, missing = _print_results(console, registration, given)
+        named: set[str] = set()
+        statuses, trouble, missing = _print_results(console, registration, given, named)
         _print_summary(console, registration, statuses, time.monotonic() - start)
         _print_names(console, registration)
         _print_skipped(console, registration)
         remark_on_names(console, opened)
+        for mixed in opened.people.mixed(most=_MAX_CHECKED, among=named) if named and not console.quiet else ():
+            console.remark(f"{mixed}; faceall people list NAME lists them")
     if stop.is_set():
         raise click.exceptions.Exit(INTERRUPTED)
     if missing:
@@ -146,11 +150,12 @@ def make_embedder(model: str | None) -> Any:
 
 
 def _print_results(
-    console: Console, registration: Registration, given: set[Path]
+    console: Console, registration: Registration, given: set[Path], named: set[str]
 ) -> tuple[Counter[str], set[Path], int]:
     """Print the result of every file.
 
-    Returns the number of files by status, those that could not be read, and how many found in folders have gone.
+    Returns the number of files by status, those that could not be read, and how many found in folders have gone. The
+    people who got photos are added to `named`.
     """
     statuses: Counter[str] = Counter()
     trouble: set[Path] = set()
@@ -161,6 +166,8 @@ def _print_results(
             missing += result.missing and result.path not in given
             if result.status in _UNREADABLE:
                 trouble.add(result.path)
+            if result.person is not None and result.status != "unchanged":
+                named.add(result.person)
             console.record(result_record(result))
             if console.verbose or result.notes or result.status not in _DONE:
                 console.line(result_line(result))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,19 @@ from faceall_cli.sources import sources_argument
 
 if TYPE_CHECKING:
     from faceall.analysis import AnalysedImage
-    from faceall.gallery import Gallery, GalleryMatch, MatchThreshold, PersonMatch, PersonResult, SearchResult
+    from faceall.gallery import (
+        Gallery,
+        GalleryMatch,
+        MatchThreshold,
+        PersonMatch,
+        PersonResult,
+        SearchResult,
+        StoredPhoto,
+    )
 
 
 @click.command()
-@sources_argument("images", "IMG...")
+@sources_argument("images", "IMG...", with_since=False)
 @click.option(
     "-k",
     type=click.IntRange(min=1),
@@ -42,6 +50,8 @@ if TYPE_CHECKING:
 @click.option(
     "--person", "people", multiple=True, metavar="NAME", help="Only among the faces of this person; may be repeated."
 )
+@click.option("--since", metavar="DATE", help="Only photos of the gallery made from that day on, YYYY-MM-DD.")
+@click.option("--until", metavar="DATE", help="Only photos made up to that day.")
 @click.option(
     "--explain",
     type=click.Path(file_okay=False, path_type=Path),
@@ -58,6 +68,8 @@ def search(
     threshold: float | None,
     by: str,
     people: tuple[str, ...],
+    since: str | None,
+    until: str | None,
     explain: Path | None,
     model: str | None,
     gallery: Path | None,
@@ -73,7 +85,13 @@ def search(
     found = 0
     drawings = None if explain is None else Drawings(console, explain, images)
     thresholds: list[MatchThreshold | None] = []
-    options: dict[str, Any] = {"k": k or 5, "threshold": threshold, "people": people or None}
+    options: dict[str, Any] = {
+        "k": k or 5,
+        "threshold": threshold,
+        "people": people or None,
+        "since": since,
+        "until": until,
+    }
     with Gallery.open(gallery, embedder=make_embedder(model), read_only=True) as opened:
         if not len(opened):
             raise click.ClickException(f"{opened.place}: the gallery is empty; register photos first")
@@ -89,7 +107,7 @@ def search(
                     continue
                 which = f", face {number} of {len(results)}" if len(results) > 1 else ""
                 console.line(f"{shown(path)}{which} at {place(result.box)}:")
-                _print_result(console, path, result)
+                _print_result(console, path, result, _photos_of(opened, result))
             if drawings is not None:
                 drawings.write(path, opened.explain(analysed, **options))
             found += len(results)
@@ -136,16 +154,25 @@ def _one_line(console: Console, path: Path, number: int | None, result: SearchRe
     return start + console.styled(name, "green" if best.matches else "yellow") + f"{sure}, distance {best.distance:.3f}"
 
 
-def _print_result(console: Console, path: Path, result: SearchResult | PersonResult) -> None:
+def _photos_of(opened: Gallery, result: SearchResult | PersonResult) -> dict[int, StoredPhoto]:
+    """Return the photos of the found faces by id."""
+    from faceall.gallery import SearchResult
+
+    return opened.photos.stored(match.photo_id for match in result.matches) if isinstance(result, SearchResult) else {}
+
+
+def _print_result(
+    console: Console, path: Path, result: SearchResult | PersonResult, photos: Mapping[int, StoredPhoto]
+) -> None:
     """Print the matches of one face as a record and as a table."""
     from faceall.gallery import PersonResult, SearchResult
 
     record: dict[str, Any] = {"path": str(path), "box": rounded(result.box), "score": round(result.score, 6)}
     threshold = None if result.threshold is None else result.threshold.to_json()
     if isinstance(result, SearchResult):
-        matches = [_match_record(match) for match in result.matches]
+        matches = [{**_match_record(match), **_shot_record(photos.get(match.photo_id))} for match in result.matches]
         console.record({**record, "matches": matches, "second": _second(result), "threshold": threshold})
-        rows = _rows(result)
+        rows = _rows(result, photos)
     else:
         people = [{**_match_record(match), **_person_record(match)} for match in result.people]
         console.record({**record, "people": people, "threshold": threshold})
@@ -175,6 +202,11 @@ def _match_record(match: GalleryMatch | PersonMatch) -> dict[str, Any]:
     }
 
 
+def _shot_record(photo: StoredPhoto | None) -> dict[str, Any]:
+    """Return when and with what a photo was taken, as JSON."""
+    return {"taken": None if photo is None else photo.taken, "camera": None if photo is None else photo.camera}
+
+
 def _person_record(match: PersonMatch) -> dict[str, Any]:
     return {"mean_distance": round(match.mean_distance, 6), "faces": match.faces}
 
@@ -188,12 +220,14 @@ def _second(result: SearchResult) -> dict[str, Any] | None:
     return {"person": second.person, **values, "face_id": second.face_id}
 
 
-def _rows(result: SearchResult) -> list[tuple[str, ...]]:
+def _rows(result: SearchResult, photos: Mapping[int, StoredPhoto]) -> list[tuple[str, ...]]:
     """Return the table of matches, empty if there are none; with verdicts only if there is a threshold."""
     rows: list[tuple[str, ...]] = [("person", "distance", "similarity", "face", "verdict", "photo")]
     for match in result.matches:
         numbers = (f"{match.distance:.3f}", f"{match.similarity:.3f}", str(match.face_id))
-        rows.append((match.person or "-", *numbers, _verdict(match), short_path(match.path)))
+        photo = photos.get(match.photo_id)
+        taken = "" if photo is None or photo.taken is None else f" ({photo.taken[:10]})"
+        rows.append((match.person or "-", *numbers, _verdict(match), short_path(match.path) + taken))
     return _with_verdicts(rows, result.threshold)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from faceall.arguments import checked_methods
 from faceall.errors import FaceallError, ModelNotFoundError
@@ -203,20 +203,22 @@ class GalleryPeople:
         """
         return unname_people(self._store, [people] if isinstance(people, str | int) else people)
 
-    def mixed(self, *, most: int | None = None) -> builtins.list[MixedPerson]:
+    def mixed(self, *, most: int | None = None, among: Collection[str] | None = None) -> builtins.list[MixedPerson]:
         """Find people whose faces seem to show several people.
 
         Parameters
         ----------
         most : int, optional
             The number of people to check, those with the most faces first; by default all.
+        among : collection of str, optional
+            Check only people with these names.
 
         Returns
         -------
         list of MixedPerson
             Empty if the match threshold is unknown.
         """
-        return find_mixed_people(self._context, most)
+        return find_mixed_people(self._context, most, among)
 
     def remove(self, person: str | int) -> Removal:
         """Remove a person, by name or id, and all their faces permanently.

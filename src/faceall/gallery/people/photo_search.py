@@ -23,12 +23,26 @@ class PhotoQuery:
     until: str | None = None
 
 
+def photos_between(store: Store, since: str | None, until: str | None) -> frozenset[int] | None:
+    """Return the photos with a face that were made from one day to another (YYYY-MM-DD); None for all.
+
+    Raises
+    ------
+    ArgumentError
+        A date is not one.
+    """
+    first, last = _days(since, until)
+    if first is None and last is None:
+        return None
+    with store.reading():
+        taken = store.photos.taken()
+        photos = {photo for _, photo, _ in store.faces.places()}
+        return frozenset(photo for photo in photos if _is_between(_day_of(store, photo, taken), first, last))
+
+
 def search_photos(store: Store, query: PhotoQuery, *, limit: int, offset: int) -> Page[StoredPhoto]:
     """Return the photos that fit a query, ordered by id."""
-    first, last = (
-        None if text is None else date.fromisoformat(checked_date(text, name))
-        for name, text in (("since", query.since), ("until", query.until))
-    )
+    first, last = _days(query.since, query.until)
     with store.reading():
         wanted = {find_person(store, person) for person in query.people}
         unwanted = {find_person(store, person) for person in query.without}
@@ -40,6 +54,15 @@ def search_photos(store: Store, query: PhotoQuery, *, limit: int, offset: int) -
             taken = store.photos.taken()
             found = [photo for photo in found if _is_between(_day_of(store, photo, taken), first, last)]
         return Page(tuple(store.photos.stored(found[offset : offset + limit])), len(found))
+
+
+def _days(since: str | None, until: str | None) -> tuple[date | None, date | None]:
+    """Return two days, checked."""
+    first, last = (
+        None if text is None else date.fromisoformat(checked_date(text, name))
+        for name, text in (("since", since), ("until", until))
+    )
+    return first, last
 
 
 def _day_of(store: Store, photo: int, taken: Mapping[int, str]) -> date | None:

@@ -40,8 +40,8 @@ class Agreement:
 
     @property
     def text(self) -> str:
-        """The agreement as a sentence."""
-        return f"{self.same} of {self.count} nearest faces are those of an exact search"
+        """The agreement as a sentence; empty if nothing was compared."""
+        return "" if not self.count else f"{self.same} of {self.count} nearest faces are those of an exact search"
 
 
 def explain_search(store: Store, query: Query, k: int, limit: float | None) -> Image:
@@ -51,6 +51,8 @@ def explain_search(store: Store, query: Query, k: int, limit: float | None) -> I
     exact: Iterable[Float32Array] = ()
     if len(query.faces):
         exact = store.faces.nearest(query.vectors, k, people=query.people, exact=True).distances
+        if query.photos is not None:  # an exact search does not know dates
+            exact = exact[:, :0]
     stored = store.faces.stored(match.face_id for result in results for match in result.matches)
 
     def face_of(face_id: int) -> tuple[Faces, bytes]:

@@ -42,6 +42,8 @@ class Query:
         The threshold for matches.
     people : tuple of int or None
         Search only faces of these people (rows); None for all.
+    photos : frozenset of int or None
+        Search only faces on these photos; None for all.
     """
 
     image: Image
@@ -49,6 +51,7 @@ class Query:
     vectors: Float32Array
     threshold: MatchThreshold | None
     people: tuple[int, ...] | None = None
+    photos: frozenset[int] | None = None
 
     @cached_property
     def notes(self) -> tuple[tuple[Note, ...], ...]:
@@ -121,10 +124,14 @@ def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list
     while open_ones:
         found, complete = store.faces.near(query.vectors[open_ones], wanted, people=query.people)
         for place, faces in zip(open_ones, found, strict=True):
-            near[place] = [_match(face, distance) for face, distance in faces]
+            near[place] = [
+                _match(face, distance)
+                for face, distance in faces
+                if query.photos is None or face.photo_id in query.photos
+            ]
         if complete:
             break
-        open_ones = [place for place in open_ones if _people_among(near[place]) < people]
+        open_ones = [place for place in open_ones if len(near[place]) < k or _people_among(near[place]) < people]
         wanted *= _GROWTH
     return [
         _decided(store, vector, found, query.threshold, poor=bool(notes))

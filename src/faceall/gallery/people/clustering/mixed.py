@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from faceall.errors import ModelNotFoundError
@@ -30,8 +31,8 @@ class MixedPerson:
         )
 
 
-def find_mixed_people(context: Context, most: int | None) -> list[MixedPerson]:
-    """Check the `most` named people with the most faces; None checks all."""
+def find_mixed_people(context: Context, most: int | None, among: Collection[str] | None = None) -> list[MixedPerson]:
+    """Check the `most` named people with the most faces; None checks all. `among` limits them to some names."""
     store = context.store
     try:
         threshold = context.pair_threshold if store.model in (None, context.analyser.model_label) else None
@@ -42,6 +43,7 @@ def find_mixed_people(context: Context, most: int | None) -> list[MixedPerson]:
     found = []
     with store.reading():
         people = [person for person in store.people.listed() if person.named and person.faces >= MIN_FACES]
+        people = [person for person in people if among is None or person.name in among]
         people.sort(key=lambda person: -person.faces)
         for person in people[:most]:
             vectors = store.faces.vectors(sample(store.people.faces(person.id)))
