@@ -22,6 +22,12 @@ from faceall.types import Faces, Image
 DETECT_FILES = 16
 _DETECT_PIXELS = 12_000_000
 _EMBED_FACES = 16
+_SIDE_NEEDED = 0.65
+"""Side from which a face has the pixels that the embedder needs, as a share of its input's side.
+
+With twice as many pixels the vector of a face of 72 pixels moves by 0.018, that of a face of 40 pixels by 0.094
+(squared distance, medians of 14 portraits, for an input of 112 pixels). The threshold of a match is about 1.3.
+"""
 
 
 @dataclass
@@ -109,9 +115,9 @@ class BatchAnalyzer:
             ):
                 file.image = decoded.pixels
 
-    def _side_needed(self) -> int:
-        """Return the side in pixels from which a face fills the input of the embedder."""
-        return max(self._analyser.embedder.model.manifest.input_size)
+    def _side_needed(self) -> float:
+        """Return the side in pixels from which more pixels of a face do not change its vector."""
+        return _SIDE_NEEDED * max(self._analyser.embedder.model.manifest.input_size)
 
     def _cut_out(self, file: ScannedFile, image: Image, faces: Faces) -> None:
         _describe(file, image, faces, self._analyser)
