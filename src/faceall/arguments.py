@@ -122,7 +122,7 @@ def _check_of(hint: Any) -> Check | None:
         return _any_of([_check_of(part) for part in arguments])
     if origin is Literal:
         return (lambda value: isinstance(value, str | int) and value in arguments), (
-            f"one of {', '.join(map(repr, arguments))}"
+            f"one of {', '.join(map(str, arguments))}"
         )
     if origin is np.ndarray or hint is np.ndarray:
         return _is_array, "an array of numbers"

@@ -438,7 +438,7 @@ def test_flips_are_counted_pair_by_pair() -> None:
 
 def test_unknown_target_is_refused(source: Path, tmp_path: Path) -> None:
     """The error lists the known ones."""
-    with pytest.raises(ArgumentError, match="target is 'tflite', expected one of 'caffe', 'onnx'"):
+    with pytest.raises(ArgumentError, match="target is 'tflite', expected one of caffe, onnx"):
         convert(source, tmp_path / "m", target="tflite")  # type: ignore[arg-type]
 
 

@@ -94,7 +94,7 @@ def test_moved_file_is_recognised(open_gallery: Opener, ada: Path, photos: Path)
     ada.rename(target)
     detector = ColourDetector()
     gallery = open_gallery(detector=detector)
-    assert list(gallery.register(photos)) == [PhotoResult(target, "moved", 1, "Eve", f"was {ada}")]
+    assert list(gallery.register(photos)) == [PhotoResult(target, "moved", 1, "Eve", f"was {ada}", moved_from=ada)]
     assert detector.seen == 0
     assert [(face.person, face.path) for face in gallery.faces.find()] == [("Eve", target)]
     assert gallery.status().vanished == 0

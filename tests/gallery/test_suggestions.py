@@ -88,7 +88,7 @@ def test_bad_answers_are_refused(filled: Gallery) -> None:
     """An unknown id, an unknown answer, and people who are gone: one line each, nothing changed."""
     with pytest.raises(ArgumentError, match="id of a suggestion"):
         filled.people.answer("x", "yes")
-    with pytest.raises(ArgumentError, match="yes, no or skip"):
+    with pytest.raises(ArgumentError, match="one of yes, no, skip"):
         filled.people.answer("p1-p2", "perhaps")  # type: ignore[arg-type]
     with pytest.raises(UnknownPersonError, match="id 77"):
         filled.people.answer("p77-p1", "yes")

@@ -106,5 +106,5 @@ def test_anything_else_is_refused_in_one_sentence(source: Any, text: str) -> Non
 
 def test_channels_are_checked(image: Image) -> None:
     """Only "rgb" and "bgr" exist."""
-    with pytest.raises(ArgumentError, match="channels is 'hsv', expected one of 'rgb', 'bgr'"):
+    with pytest.raises(ArgumentError, match="channels is 'hsv', expected one of rgb, bgr"):
         as_image(image, channels="hsv")  # type: ignore[arg-type]
