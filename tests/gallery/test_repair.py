@@ -145,7 +145,7 @@ def test_the_command_fails_when_something_is_lost(sound: bytes, tmp_path: Path) 
 
 @pytest.mark.parametrize("compacted", [False, True])
 @pytest.mark.parametrize("kind", ["first page", "whole schema"])
-def test_a_lost_schema_is_created_anew(sound: bytes, tmp_path: Path, kind: str, compacted: bool) -> None:
+def test_a_lost_schema_is_created_again(sound: bytes, tmp_path: Path, kind: str, compacted: bool) -> None:
     """Where nothing of the schema can be read, that of a new gallery takes its place, and no row is lost."""
     (tmp_path / "faces.db").write_bytes(sound)
     if compacted:

@@ -212,7 +212,7 @@ def sweep(connection: Connection, *, has_faces: bool, age: float | None = None) 
 def drop_duplicates(connection: Connection, photos: Iterable[int]) -> set[int]:
     """Remove the duplicate faces of photos that another writer has registered at the same time; called after a commit.
 
-    Returns the people whom these faces belonged to.
+    Returns the people of these faces.
 
     The photo's row that was written last is valid. Faces in a note belong to a writer that has not finished. The notes
     are read after the faces and before the photos: a writer that finishes in between has its note still, or its row.
