@@ -150,5 +150,10 @@ function showLabel(results, answer) {
   const label = known ? `${name}${rank === "1" ? "?" : ""}` : text("script.no_match");
   const { face } = answer.dataset;
   for (const place of [answer, results.querySelectorAll(".choice")[face]]) place.querySelector("[data-label]").textContent = label;
-  results.querySelector(`.labels [data-at="${face}"] [data-label]`).textContent = known ? label : "?";
+  results.querySelector(`.labels [data-at="${face}"] [data-label]`).textContent = known ? shortened(label) : "?";
+}
+
+/** A long name, so that it fits on a photo. */
+function shortened(name) {
+  return name.length > 30 ? `${name.slice(0, 29)}…` : name;
 }
