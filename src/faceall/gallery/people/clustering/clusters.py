@@ -5,8 +5,9 @@ A cluster is a person without a name, called "unnamed 12" until it is renamed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -213,31 +214,43 @@ def _store_groups(
     alone: list[int] = []
     for start in range(0, len(groups), _GROUPS):
         with recording(store, "cluster") as details:
-            before = len(clusters)
-            for group in groups[start : start + _GROUPS]:
-                members = [participants.keys[row] for row in group.members]
-                new = [key for key, row in zip(members, group.members, strict=True) if participants.owners[row] is None]
-                if group.owner is None and len(members) == 1:
-                    alone += new
-                elif new and (stored := _store_group(store, group.owner, members, new)):
-                    clusters.append(stored)
-            details["faces"] = sum(len(cluster.joined) for cluster in clusters[before:])
+            stored, left = _store_batch(store, participants, groups[start : start + _GROUPS])
+            details["faces"] = sum(len(cluster.joined) for cluster in stored)
+        clusters += stored
+        alone += left
     clusters.sort(key=lambda cluster: (-len(cluster.faces), cluster.person))
     return tuple(clusters), tuple(sorted(alone))
 
 
-def _store_group(store: Store, owner: int | None, members: Sequence[int], new: Sequence[int]) -> Cluster | None:
-    """Assign new faces to a group; None if another process has assigned or removed them or the group."""
-    free = [key for key, person in store.faces.owners(new).items() if person is None]
-    if owner is None and len(free) < 2:
+def _store_batch(store: Store, participants: _Participants, groups: Sequence[Group]) -> tuple[list[Cluster], list[int]]:
+    """Assign the unassigned faces of some groups, except those that another process has assigned or removed."""
+    keys, owners = participants.keys, participants.owners
+    new = [[keys[row] for row in group.members if owners[row] is None] for group in groups]
+    free = {key for key, person in store.faces.owners(chain.from_iterable(new)).items() if person is None}
+    names = store.people.names({group.owner for group in groups if group.owner is not None})
+    alone: list[int] = []
+    stored: list[tuple[int, Group, list[int]]] = []
+    for group, added in zip(groups, new, strict=True):
+        still = [key for key in added if key in free]
+        if group.owner is None and len(group.members) == 1:
+            alone += added
+        elif still and (person := _store_group(store, group.owner, still, names)) is not None:
+            stored.append((person, group, still))
+    names |= store.people.names({person for person, _, _ in stored} - names.keys())
+    clusters = []
+    for person, group, still in stored:
+        faces = {keys[row] for row in group.members if owners[row] is not None} | {*still}
+        clusters.append(Cluster(names[person], tuple(sorted(faces)), tuple(sorted(still)), group.owner is None))
+    return clusters, alone
+
+
+def _store_group(store: Store, owner: int | None, faces: Sequence[int], names: Mapping[int, str]) -> int | None:
+    """Assign faces to a group and return its person; None for one face alone, or if the group was removed."""
+    if len(faces) < 2 if owner is None else owner not in names:
         return None
     person = store.people.open_cluster() if owner is None else owner
-    name = store.people.names([person]).get(person)
-    if name is None or not free:
-        return None
-    store.faces.file(free, person)
-    faces = sorted({*members} - {*new} | {*free})
-    return Cluster(name, tuple(faces), tuple(sorted(free)), owner is None)
+    store.faces.file(faces, person)
+    return person
 
 
 def unassign(store: Store, faces: Iterable[int]) -> int:

@@ -76,7 +76,7 @@ class _Nearest:
     def compare(self, vectors: Float32Array, queries: Int64Array, others: Int64Array) -> None:
         """Compare some queries with some vectors."""
         scores = vectors[queries] @ vectors[others].T
-        rows, columns = np.nonzero(scores >= self.least)
+        rows, columns = np.divmod(np.flatnonzero(scores >= self.least), len(others))
         if len(rows) > 2 * self.k * len(queries):
             best = np.argpartition(-scores, min(self.k, len(others) - 1), axis=1)[:, : self.k + 1]
             rows, columns = np.repeat(np.arange(len(queries)), best.shape[1]), best.reshape(-1)
