@@ -153,7 +153,7 @@ def _plain(kind: Any) -> Check | None:
         return (lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool)), "a number"
     if issubclass(kind, enum.Enum):
         return (lambda value: isinstance(value, kind)), _listed(map(str, kind))
-    names = {str: "a text", bytes: "bytes"}
+    names: dict[type, str] = {str: "a text", bytes: "bytes"}
     return (lambda value: isinstance(value, kind)), names.get(kind, f"{kind.__name__}")
 
 

@@ -1,6 +1,6 @@
 """What a program with faceall needs beside the modules that it imports: models, templates, engines found by name."""
 
-from PyInstaller.utils.hooks import (  # type: ignore[import-not-found]
+from PyInstaller.utils.hooks import (
     collect_data_files,
     collect_dynamic_libs,
     collect_submodules,
