@@ -32,7 +32,13 @@ _MAX_PAGES = 32  # of a TIFF
 
 
 def checked_raw_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
-    """Return the width and height of a RAW file, if they are allowed."""
+    """Return the width and height of a RAW file, if they are allowed.
+
+    Raises
+    ------
+    UnreadableError
+        rawpy is missing.
+    """
     try:
         size = raw_size(file)
     except ImportError as error:
@@ -92,7 +98,7 @@ def identified(file: BinaryIO, kind: Format, max_pixels: int) -> Iterator[ImageF
 
 @contextmanager
 def translated(kind: Format) -> Iterator[None]:
-    """Translate all errors of decoding."""
+    """Translate all errors of decoding. Raises UnreadableError, TooLargeError or OutOfMemoryError."""
     try:
         yield
     except (UnreadableError, TooLargeError):
@@ -124,7 +130,13 @@ def _silence(category: type[Warning], module: str) -> None:
 
 
 def identify_file(file: BinaryIO) -> Format:
-    """Return the format of an open file by its first bytes, never by its name."""
+    """Return the format of an open file by its first bytes, never by its name.
+
+    Raises
+    ------
+    UnreadableError
+        It is empty or of an unknown format.
+    """
     try:
         start = file.read(HEAD_BYTES)
         file.seek(0)
@@ -154,7 +166,7 @@ def _open(kind: Format, file: MeteredFile) -> ImageFile.ImageFile:
 
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Raise if an image has too many pixels."""
+    """Raise TooLargeError if an image has too many pixels."""
     width, height = size
     if width * height > max_pixels:
         raise TooLargeError(

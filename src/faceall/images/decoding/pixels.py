@@ -63,7 +63,13 @@ def upright(pixels: Image, orientation: int) -> Image:
 
 
 def to_rgb(image: PillowImage.Image) -> Image:
-    """Convert a decoded image of any mode to (H, W, 3) uint8."""
+    """Convert a decoded image of any mode to (H, W, 3) uint8.
+
+    Raises
+    ------
+    UnreadableError
+        Its pixels are floating-point numbers or have 32 bits.
+    """
     if image.mode.startswith("I"):
         image = PillowImage.fromarray(_eight_bits(image))
     if image.mode == "F":

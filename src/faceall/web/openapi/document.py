@@ -91,23 +91,7 @@ def _people() -> Schema:
                 parameters=[unnamed, in_query("hidden", FLAG), in_query("q", TEXT), *PAGE],
             )
         },
-        "/api/v1/people/{person_id}/details": {
-            "get": operation("Get the details of a person", ref("Details"), parameters=person),
-            "patch": operation(
-                "Set details of a person",
-                ref("Details"),
-                parameters=person,
-                body=record(
-                    {
-                        "note": maybe({"type": "string", "pattern": r"^[^\x00]{0,2000}$"}),
-                        "born": maybe(_DAY),
-                        "cover": maybe(ID),
-                    }
-                ),
-                example={"note": "Ada's sister", "born": "1990-05-17"},
-                errors=CHANGES,
-            ),
-        },
+        "/api/v1/people/{person_id}/details": _details(person),
         "/api/v1/people/{person_id}": {
             "get": operation("Get a person", ref("Person"), parameters=person),
             "patch": rename,
@@ -143,6 +127,21 @@ def _people() -> Schema:
         "/api/v1/people/{person_id}/unassign": {
             "post": operation("Remove the name from all faces of a person", record(faces=COUNT), parameters=person)
         },
+    }
+
+
+def _details(person: list[Schema]) -> Schema:
+    note: Schema = {"type": "string", "pattern": r"^[^\x00]{0,2000}$"}
+    return {
+        "get": operation("Get the details of a person", ref("Details"), parameters=person),
+        "patch": operation(
+            "Set details of a person",
+            ref("Details"),
+            parameters=person,
+            body=record({"note": maybe(note), "born": maybe(_DAY), "cover": maybe(ID)}),
+            example={"note": "Ada's sister", "born": "1990-05-17"},
+            errors=CHANGES,
+        ),
     }
 
 
@@ -259,7 +258,7 @@ def _photos() -> Schema:
     }
 
 
-def _registrations(max_urls: int) -> Schema:
+def _register(max_urls: int) -> Schema:
     urls = many({"type": "string"}, minItems=1, maxItems=max_urls)
     form = {
         "type": "object",
@@ -286,6 +285,10 @@ def _registrations(max_urls: int) -> Schema:
         "description": "accepted",
         "content": {"application/json": {"schema": ref("JobStarted")}},
     }
+    return register
+
+
+def _registrations(max_urls: int) -> Schema:
     job = [in_path("job_id", "mR3dYw0hQk2LxT9a")]
     seen = {
         "name": "Last-Event-ID",
@@ -293,7 +296,7 @@ def _registrations(max_urls: int) -> Schema:
         "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
     }
     return {
-        "/api/v1/register": {"post": register},
+        "/api/v1/register": {"post": _register(max_urls)},
         "/api/v1/names/proposals": {
             "post": operation(
                 "Propose names for photos from their folders and files",
