@@ -13,17 +13,20 @@ from faceall.arguments import checked
 from faceall.errors import ArgumentError, FaceallError
 
 PACKAGES = (
-    "faceall", "faceall.analysis", "faceall.caffe", "faceall.convert", "faceall.detect", "faceall.evaluate",
-    "faceall.gallery", "faceall.images", "faceall.index", "faceall.install", "faceall.models", "faceall.train",
+    "faceall", "faceall.analysis", "faceall.caffe", "faceall.classify", "faceall.convert", "faceall.detect",
+    "faceall.evaluate", "faceall.gallery", "faceall.images", "faceall.index", "faceall.install", "faceall.models",
+    "faceall.train", "faceall.video",
 )  # fmt: skip
 CLASSES = (
-    "Detector", "Embedder", "FaceIndex", "Faces", "Gallery", "GalleryFaces", "GalleryIndex", "GalleryPeople",
-    "GalleryPhotos",
+    "Classifier", "Detector", "Embedder", "FaceIndex", "Faces", "Gallery", "GalleryFaces", "GalleryIndex",
+    "GalleryPeople", "GalleryPhotos",
 )  # fmt: skip
 """The classes with methods; the others are results, or options that check themselves when they are made."""
 
-NOT_MADE_BY_USERS = ("Gallery", "GalleryFaces", "GalleryIndex", "GalleryPeople", "GalleryPhotos")
-"""Classes that `Gallery.open` makes."""
+NOT_MADE_BY_USERS = (
+    "Classifier", "Gallery", "GalleryFaces", "GalleryIndex", "GalleryPeople", "GalleryPhotos",
+)  # fmt: skip
+"""Classes that `Gallery.open` and `Classifier.fit` make."""
 
 OTHERWISE = {
     "Faces(boxes)", "Faces(scores)", "Faces(landmarks)",  # shapes are checked together: test_arguments.py
@@ -32,7 +35,6 @@ OTHERWISE = {
     "Gallery.compare(first)", "Gallery.compare(second)",
     "calibrate_searches(model_manifest)",
     "label_of(model)",
-    "FaceIndex.add(keys)", "FaceIndex.search(only)",  # arrays beside the vectors: test_arguments.py
 }  # fmt: skip
 """Parameters whose annotation accepts anything; a wrong value is refused by what reads it."""
 

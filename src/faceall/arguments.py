@@ -119,6 +119,10 @@ def _check_of(hint: Any) -> Check | None:
     if hint is None or hint is type(None):
         return (lambda value: value is None), "None"
     if origin in (Union, types.UnionType):
+        arrays = set(typing.get_args(npt.ArrayLike))
+        if arrays <= set(arguments):  # the parts of an array beside others, as in `ArrayLike | None`
+            others = [_check_of(part) for part in arguments if part not in arrays]
+            return _any_of([(_is_array, "an array of numbers"), *others])
         return _any_of([_check_of(part) for part in arguments])
     if origin is Literal:
         return (lambda value: isinstance(value, str | int) and value in arguments), (

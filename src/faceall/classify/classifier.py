@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall.analysis.open_set import FPIR, POSSIBLE_FACTOR, Decision
+from faceall.arguments import checked_methods
 from faceall.classify.fitting import KINDS, Kind, fit_linear, person_scores, stranger_thresholds
 from faceall.classify.people import LabelledVectors
 from faceall.errors import ArgumentError, EvaluationError, IndexDamagedError, IndexMismatchError, IndexNewerError
@@ -51,6 +52,7 @@ class Prediction:
     second_score: float
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class Classifier:
     """One linear score per person, and the scores from which a face is not a stranger's.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceall.analysis.analyser import FaceDetector, label_of
+from faceall.arguments import checked
 from faceall.embed import Embedder
 from faceall.errors import EvaluationError
 from faceall.evaluate.embedding import UnusableImage, embed_images
@@ -46,6 +47,7 @@ class LabelledVectors:
     unusable: tuple[UnusableImage, ...] = ()
 
 
+@checked
 def vectors_of_gallery(gallery: Gallery) -> LabelledVectors:
     """Return the vectors of the people who have a name, of large galleries those of a reproducible sample.
 
@@ -60,6 +62,7 @@ def vectors_of_gallery(gallery: Gallery) -> LabelledVectors:
     return LabelledVectors(named.names, named.people, named.vectors, gallery.model)
 
 
+@checked
 def vectors_of_folder(
     folder: str | os.PathLike[str],
     embedder: Embedder,

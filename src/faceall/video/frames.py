@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.errors import ArgumentError, ImageTooLargeError, UnreadableImageError
 from faceall.files import open_regular
 from faceall.images import DEFAULT_MAX_PIXELS
@@ -171,6 +172,7 @@ class VideoFile:
         return image if read and image is not None and image.ndim == 3 else None
 
 
+@checked
 @contextmanager
 def open_video(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[VideoFile]:
     """Open a video: MP4, MOV, AVI, Matroska, WebM, MPEG, WMV, FLV, Ogg, with the codecs of OpenCV's decoder.
@@ -209,6 +211,7 @@ def open_video(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
         capture.release()
 
 
+@checked
 def read_frame(path: str | os.PathLike[str], seconds: float) -> Image:
     """Return the frame of a video at a time, in seconds from the start: (H, W, 3) uint8 RGB.
 

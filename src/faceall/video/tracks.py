@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from faceall.analysis import Analyser, FaceDetector, make_thumbnail
+from faceall.arguments import checked
 from faceall.types import Faces, Float32Array
 from faceall.video.frames import EVERY, Frame, VideoFile, open_video
 from faceall.video.tracking import OpenTrack, Tracker, View
@@ -54,6 +55,7 @@ class Track:
         return make_thumbnail(self.best.image, self.best.inside)
 
 
+@checked
 def track_faces(
     path: str | os.PathLike[str],
     *,

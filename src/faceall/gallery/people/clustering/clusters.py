@@ -226,7 +226,7 @@ def _store_batch(store: Store, participants: _Participants, groups: Sequence[Gro
     """Assign the unassigned faces of some groups, except those that another process has assigned or removed."""
     keys, owners = participants.keys, participants.owners
     new = [[keys[row] for row in group.members if owners[row] is None] for group in groups]
-    free = {key for key, person in store.faces.owners(chain.from_iterable(new)).items() if person is None}
+    free = {key for key, person in store.faces.owners(list(chain.from_iterable(new))).items() if person is None}
     names = store.people.names({group.owner for group in groups if group.owner is not None})
     alone: list[int] = []
     stored: list[tuple[int, Group, list[int]]] = []
