@@ -200,7 +200,7 @@ def test_displaced_photo_that_comes_back(
 def test_file_that_changes_while_it_is_filed(
     gallery: Gallery, ada: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A photo that is removed, and whose file gets another known content, between reading and filing breaks nothing."""
+    """A photo that is removed, and whose file gets other known content, between reading and storing breaks nothing."""
     eve = write_photo(photos / "Eve" / "1.png", one_face(2))
     list(gallery.register(photos))
     (kept,) = gallery.faces.find(path=eve)

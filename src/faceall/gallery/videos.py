@@ -22,8 +22,8 @@ from faceall.gallery.people.clustering.grouping import group_faces
 from faceall.gallery.people.recording import recording
 from faceall.gallery.photo_files import digest_of
 from faceall.gallery.records import Analysis, FileInfo, Moment, PhotoResult
-from faceall.gallery.registration.filing import file_known_photo, file_new_photo, forget_displaced, known_photo
 from faceall.gallery.registration.scanned_file import ScannedFile
+from faceall.gallery.registration.storing import forget_displaced, known_photo, store_known_photo, store_new_photo
 from faceall.gallery.search import PersonMatch, Query, match_people
 from faceall.gallery.store import Store
 from faceall.types import Faces, Float32Array
@@ -143,7 +143,7 @@ def known_video(context: Context, path: Path) -> tuple[FileInfo, PhotoResult | N
     known = known_photo(context.store, digest)
     if known is None:
         return info, None
-    return info, file_known_photo(context.store, info, None, known, refile=False)
+    return info, store_known_photo(context.store, info, None, known, refile=False)
 
 
 def register_tracks(context: Context, info: FileInfo, tracks: Sequence[Track], *, limit: float | None) -> VideoResult:
@@ -172,7 +172,7 @@ def register_tracks(context: Context, info: FileInfo, tracks: Sequence[Track], *
     analysis = _analysis_of(tracks, appearances, context.analyser.embedder.size)
     with store.changing():
         file = ScannedFile(Candidate(info.path, None), info=info, analysis=analysis)
-        result = file_new_photo(store, file, info, strict=False)
+        result = store_new_photo(store, file, info, strict=False)
         known = store.photos.of(info.digest)
         ids = _ids_by_moment(store, -1 if known is None else known.id)
         appearances = [replace(one, face_id=ids.get((one.best_frame, one.box[0], one.box[1]))) for one in appearances]

@@ -20,17 +20,17 @@ from faceall.gallery.metadata.matching import name_faces
 from faceall.gallery.naming import Candidate, names_two_people
 from faceall.gallery.records import FileInfo, PhotoResult
 from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches
-from faceall.gallery.registration.filing import (
-    file_known_photo,
-    file_new_photo,
-    forget_displaced,
-    known_photo,
-    restore_stale_faces,
-)
 from faceall.gallery.registration.folder_names import FolderName, FolderNames
 from faceall.gallery.registration.options import RegistrationOptions
 from faceall.gallery.registration.scan import Scanner
 from faceall.gallery.registration.scanned_file import ScannedFile
+from faceall.gallery.registration.storing import (
+    forget_displaced,
+    known_photo,
+    restore_stale_faces,
+    store_known_photo,
+    store_new_photo,
+)
 from faceall.gallery.registration.workers import Workers
 from faceall.types import Faces
 
@@ -168,9 +168,9 @@ class Registration(Iterator[PhotoResult]):
         with self.timings.measure("storage"):
             if any(file.result is None for file in ready):
                 with self._store.changing():
-                    results = [self._file(file) for file in ready]
+                    results = [self._store_one(file) for file in ready]
             else:
-                results = [self._file(file) for file in ready]
+                results = [self._store_one(file) for file in ready]
         for file, result in zip(ready, results, strict=True):
             self._batch.files.popleft()
             folder, person = file.candidate.folder, result.person
@@ -198,14 +198,14 @@ class Registration(Iterator[PhotoResult]):
         threshold = self._context.pair_threshold if self._model_checked else None
         return None if threshold is None else threshold.distance
 
-    def _file(self, file: ScannedFile) -> PhotoResult:
+    def _store_one(self, file: ScannedFile) -> PhotoResult:
         """Store one file, taking into account what another process has done meanwhile."""
         if file.result is not None:
             return file.result
         assert file.info is not None
-        result = self._file_if_known(file, file.info)
+        result = self._store_if_known(file, file.info)
         if result is None:
-            result = self._scan_again(file) if file.known else self._file_new(file, file.info)
+            result = self._scan_again(file) if file.known else self._store_new(file, file.info)
         return self._named(file, result) if file.regions and result.usable else result
 
     def _named(self, file: ScannedFile, result: PhotoResult) -> PhotoResult:
@@ -215,11 +215,11 @@ class Registration(Iterator[PhotoResult]):
         self.names_in_metadata.update(named.names)
         return result if named.primary is None else replace(result, person=named.primary)
 
-    def _file_if_known(self, file: ScannedFile, info: FileInfo) -> PhotoResult | None:
+    def _store_if_known(self, file: ScannedFile, info: FileInfo) -> PhotoResult | None:
         known = known_photo(self._store, info.digest)
         if known is None:
             return None
-        return file_known_photo(self._store, info, file.candidate.person, known, refile=self._options.refile)
+        return store_known_photo(self._store, info, file.candidate.person, known, refile=self._options.refile)
 
     def _scan_again(self, file: ScannedFile) -> PhotoResult:
         """Scan a photo that was known when it was read and has been removed since."""
@@ -227,20 +227,20 @@ class Registration(Iterator[PhotoResult]):
         if again.result is not None:
             return again.result
         assert again.info is not None
-        result = self._file_if_known(again, again.info)  # the file may have changed too
+        result = self._store_if_known(again, again.info)  # the file may have changed too
         if result:
             return result
         if again.image is not None:
             self._check_model()
             self._analyse_alone(again)
-        return self._file_new(again, again.info)
+        return self._store_new(again, again.info)
 
     def _analyse_alone(self, file: ScannedFile) -> None:
         alone = BatchAnalyzer(self._analyser, self.timings, stale_faces=self._stale_faces)
         alone.analyse([file])
         alone.embed(everything=True)
 
-    def _file_new(self, file: ScannedFile, info: FileInfo) -> PhotoResult:
+    def _store_new(self, file: ScannedFile, info: FileInfo) -> PhotoResult:
         stale = tuple(one.id for one in self._store.photos.pending(info.digest))
         if file.state == "ok" and stale != file.stale:  # another process has made faces stale or restored them
             return self._scan_again(file)
@@ -248,4 +248,4 @@ class Registration(Iterator[PhotoResult]):
             assert file.analysis is not None
             vectors, refile = file.analysis.vectors, self._options.refile
             return restore_stale_faces(self._store, file, info, stale, vectors, refile=refile) or self._scan_again(file)
-        return file_new_photo(self._store, file, info, strict=self._options.strict)
+        return store_new_photo(self._store, file, info, strict=self._options.strict)

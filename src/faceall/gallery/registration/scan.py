@@ -15,8 +15,8 @@ from faceall.files import open_regular
 from faceall.gallery.metadata.sources import named_regions
 from faceall.gallery.naming import Candidate
 from faceall.gallery.records import FileInfo, KnownPhoto, PhotoResult, PhotoState
-from faceall.gallery.registration.filing import known_photo, named_by_path, unchanged_photo
 from faceall.gallery.registration.scanned_file import ScannedFile
+from faceall.gallery.registration.storing import known_photo, named_by_path, unchanged_photo
 from faceall.gallery.store import Store
 from faceall.images import Reduction, decode_image
 from faceall.images.metadata import read_metadata

@@ -31,7 +31,7 @@ def known_photo(store: Store, digest: bytes) -> KnownPhoto | None:
     return known if known and known.settled else None
 
 
-def file_new_photo(store: Store, file: ScannedFile, info: FileInfo, *, strict: bool) -> PhotoResult:
+def store_new_photo(store: Store, file: ScannedFile, info: FileInfo, *, strict: bool) -> PhotoResult:
     """Store a photo with unknown content, as a part of a change of `store`.
 
     With `strict`, nothing of a photo whose primary face is poor is stored.
@@ -65,7 +65,7 @@ def _place_of(store: Store, photo: int) -> str:
     return os.fspath(store.photos.files(photo)[0].path)
 
 
-def file_known_photo(
+def store_known_photo(
     store: Store, info: FileInfo, person: str | None, known: KnownPhoto, *, refile: bool
 ) -> PhotoResult:
     """Note where a known photo was seen, as a part of a change of `store`.
@@ -125,7 +125,7 @@ def restore_stale_faces(
         known = known_photo(store, info.digest)
         if known is None:
             return None
-        result = file_known_photo(store, info, file.candidate.person, known, refile=refile)
+        result = store_known_photo(store, info, file.candidate.person, known, refile=refile)
     return replace(result, status="back")
 
 
