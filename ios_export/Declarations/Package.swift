@@ -1,24 +1,29 @@
-// swift-tools-version:5.9
+// swift-tools-version:6.0
 import PackageDescription
 
 // Hand-written declarations of the parts of Apple's frameworks that FaceAll uses, to type-check it on other systems.
 // scripts/check-swift copies the sources of FaceAll into this package; no app contains these declarations.
-let strict: [SwiftSetting] = [.enableExperimentalFeature("StrictConcurrency")]
+let plain: [SwiftSetting] = [.swiftLanguageMode(.v5)] // the declarations themselves; FaceAll is checked as Swift 6
 let package = Package(
     name: "Declarations",
     targets: [
-        .target(name: "CoreGraphics"),
-        .target(name: "CoreVideo", dependencies: ["CoreGraphics"]),
-        .target(name: "ImageIO", dependencies: ["CoreGraphics"]),
-        .target(name: "CoreImage", dependencies: ["CoreGraphics", "CoreVideo", "ImageIO"]),
-        .target(name: "CoreML", dependencies: ["CoreVideo"]),
-        .target(name: "Vision", dependencies: ["CoreGraphics", "ImageIO"]),
-        .target(name: "FaceAllCore", swiftSettings: strict),
+        .target(name: "CoreGraphics", swiftSettings: plain),
+        .target(name: "CoreVideo", dependencies: ["CoreGraphics"], swiftSettings: plain),
+        .target(name: "ImageIO", dependencies: ["CoreGraphics"], swiftSettings: plain),
+        .target(name: "CoreImage", dependencies: ["CoreGraphics", "CoreVideo", "ImageIO"], swiftSettings: plain),
+        .target(name: "CoreML", dependencies: ["CoreVideo"], swiftSettings: plain),
+        .target(name: "Vision", dependencies: ["CoreGraphics", "ImageIO"], swiftSettings: plain),
+        .target(name: "CryptoKit", swiftSettings: plain),
+        .target(name: "Security", swiftSettings: plain),
+        .target(name: "FaceAllCore"),
+        .target(name: "FaceAllTracking", dependencies: ["FaceAllCore"]),
+        .target(name: "FaceAllStorage", dependencies: ["FaceAllCore", "CryptoKit", "Security"]),
         .target(
             name: "FaceAllCoreML",
             dependencies: ["FaceAllCore", "CoreML", "CoreVideo", "CoreImage", "ImageIO", "CoreGraphics"],
-            resources: [.copy("Models")], swiftSettings: strict
+            resources: [.copy("Models")]
         ),
-        .target(name: "FaceAllVision", dependencies: ["FaceAllCore", "Vision", "CoreGraphics"], swiftSettings: strict),
-    ]
+        .target(name: "FaceAllVision", dependencies: ["FaceAllCore", "Vision", "CoreGraphics"]),
+    ],
+    swiftLanguageModes: [.v6]
 )

@@ -1,4 +1,4 @@
-// swift-tools-version:5.9
+// swift-tools-version:6.0
 import PackageDescription
 
 // The models are resources of FaceAllCoreML: the app contains every file in Models.
@@ -7,13 +7,28 @@ let package = Package(
     platforms: [.iOS(.v15), .macOS(.v12)],
     products: [
         .library(name: "FaceAllCore", targets: ["FaceAllCore"]),
+        .library(name: "FaceAllTracking", targets: ["FaceAllTracking"]),
+        .library(name: "FaceAllStorage", targets: ["FaceAllStorage"]),
         .library(name: "FaceAllCoreML", targets: ["FaceAllCoreML"]),
         .library(name: "FaceAllVision", targets: ["FaceAllVision"]),
     ],
     targets: [
         .target(name: "FaceAllCore"),
+        .target(name: "FaceAllTracking", dependencies: ["FaceAllCore"]),
+        .target(name: "FaceAllStorage", dependencies: ["FaceAllCore"]),
         .target(name: "FaceAllCoreML", dependencies: ["FaceAllCore"], resources: [.copy("Models")]),
         .target(name: "FaceAllVision", dependencies: ["FaceAllCore"]),
         .testTarget(name: "FaceAllCoreTests", dependencies: ["FaceAllCore"], resources: [.copy("Vectors")]),
-    ]
+        .testTarget(name: "FaceAllTrackingTests", dependencies: ["FaceAllTracking"]),
+        .testTarget(name: "FaceAllStorageTests", dependencies: ["FaceAllStorage"]),
+    ],
+    swiftLanguageModes: [.v6]
 )
+
+#if os(Linux)
+// A process that saves a gallery over and over, which the tests of FaceAllStorage kill.
+package.targets.append(.executableTarget(name: "SaveLoop", dependencies: ["FaceAllCore"], path: "Tests/SaveLoop"))
+for target in package.targets where target.name == "FaceAllStorageTests" {
+    target.dependencies.append("SaveLoop")
+}
+#endif

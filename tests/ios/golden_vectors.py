@@ -12,19 +12,33 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import NormalDist
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from faceall import images
+from faceall.analysis import notes_on, quality
 from faceall.analysis.analyser import primary_face
+from faceall.analysis.open_set import (
+    StrangerScores,
+    comparisons,
+    fit_scores,
+    nearest_others,
+    scores_of_model,
+)
 from faceall.detect import MtcnnDetector
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, areas, overlaps, place_points, suppress, to_square
 from faceall.detect.crops import cut_squares, halvings
 from faceall.detect.pyramid import draw_pyramid, plan_pyramid, strips
 from faceall.detect.weights import OUTPUT
+from faceall.gallery.search import GalleryMatch
+from faceall.gallery.search.matching import _decided
+from faceall.gallery.thresholds import MatchThreshold
 from faceall.models import FACENET_CROP, Alignment, CropRule, Manifest
-from faceall.types import Array, Faces, Float32Array, Image
+from faceall.models.manifest import NonMatedScores
+from faceall.types import Array, Face, Faces, Float32Array, Image
 
 PORTRAIT = 120
 """The side of the portrait that stands twice, once mirrored, in the picture that faces are found in."""
@@ -57,6 +71,9 @@ def make_vectors(portrait: Image) -> dict[str, dict[str, Any]]:
         "squares.json": square_vectors(),
         "detection.json": detection_vectors(portrait),
         "search.json": search_vectors(),
+        "decisions.json": decision_vectors(),
+        "quality.json": quality_vectors(),
+        "scores-manifest.json": json.loads(scores_manifest().to_json()),
         "manifest.json": json.loads(example_manifest().to_json()),
     }
 
@@ -267,6 +284,135 @@ def search_vectors() -> dict[str, Any]:
         "distances": distances.tolist(),
         "nearest": np.argsort(distances, axis=1, kind="stable")[:, :10].tolist(),
     }
+
+
+def decision_vectors() -> dict[str, Any]:
+    """Thresholds for a rate of false positives, and decisions on people with several faces."""
+    scores = StrangerScores(0.06, 0.11, 0, 0.05)
+    sizes = [(1, 1), (5, 9), (195, 900), (60000, 60000)]
+    rates = (0.3, 0.1, 0.01, 0.001)
+    vectors, owners = _people_of(12, 5)
+    people = np.asarray(owners, np.int64)
+    maxima = nearest_others(vectors, people)
+    compared = comparisons(12, len(vectors)) * (1 - 1 / 12)
+    fitted = fit_scores(maxima, compared, scores)
+    small = fit_scores(maxima[:2], compared, scores)
+    size = comparisons(12, len(vectors))
+    limits = [fitted.threshold(rate, size) for rate in (0.01, 0.1)]
+    threshold = MatchThreshold(limits[0], None, "gallery", possible=limits[1], fpir=0.01, people=12,
+                               margin=0.5 * fitted.deviation)  # fmt: skip
+    queries = _queries(vectors)
+    return {
+        "scores": {"mean": scores.mean, "deviation": scores.deviation, "bend": scores.bend},
+        "thresholds": [
+            {"people": some, "faces": faces, "fpir": rate, "compared": comparisons(some, faces),
+             "distance": scores.threshold(rate, comparisons(some, faces)),
+             "back": scores.fpir(scores.threshold(rate, comparisons(some, faces)), comparisons(some, faces))}
+            for some, faces in sizes for rate in rates
+        ],
+        "pair": {"limit": 1.1, "rate": 1e-3, "deviation": scores_of_model(1.1, 1e-3).deviation},
+        "quantiles": [[share, NormalDist().inv_cdf(share)] for share in (1e-12, 1e-5, 0.02, 0.3, 0.5, 0.8, 0.999999)],
+        "vectors": floats(vectors),
+        "owners": owners,
+        "maxima": floats(maxima),
+        "compared": compared,
+        "fitted": {"mean": fitted.mean, "deviation": fitted.deviation, "bend": fitted.bend},
+        "too_few": {"mean": small.mean, "deviation": small.deviation, "bend": small.bend},
+        "limits": {"distance": limits[0], "possible": limits[1], "margin": threshold.margin},
+        "queries": floats(queries),
+        "found": [_found(query, vectors, owners, threshold, poor=False) for query in queries],
+        "found_poor": [_found(query, vectors, owners, threshold, poor=True) for query in queries],
+    }  # fmt: skip
+
+
+def _people_of(count: int, most: int) -> tuple[Float32Array, list[int]]:
+    """Unit vectors of so many people with one to `most` faces each, and the person of each."""
+    random = np.random.default_rng(21)
+    rows, owners = [], []
+    for person in range(count):
+        centre = random.normal(size=24)
+        for _ in range(1 + person % most):
+            rows.append(centre + random.normal(scale=0.45, size=24))
+            owners.append(person)
+    found = np.asarray(rows)
+    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32), owners
+
+
+def _queries(vectors: Float32Array) -> Float32Array:
+    """Faces near one person, between two people, and of strangers."""
+    random = np.random.default_rng(22)
+    near = [vectors[row] + random.normal(scale=0.1, size=24) for row in (0, 4, 9, 20)]
+    between = [vectors[0] + vectors[1], vectors[2] + vectors[6], vectors[12] + 0.9 * vectors[25]]
+    rows = np.asarray([*near, *between, *random.normal(size=(3, 24))])
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _found(
+    query: Float32Array, vectors: Float32Array, owners: list[int], threshold: MatchThreshold, *, poor: bool
+) -> list[dict[str, Any]]:
+    """The three best people with the decision on each, by the server's own function."""
+    distances = ((query.astype(np.float64) - vectors) ** 2).sum(axis=1).astype(np.float32)
+    best: dict[int, int] = {}
+    for row in np.argsort(distances, kind="stable").tolist():
+        best.setdefault(owners[row], row)
+    near = [
+        GalleryMatch(str(owner), Path(), float(distances[row]), 0.0, row, person_id=owner + 1)
+        for owner, row in best.items()
+    ]
+    shelf = SimpleNamespace(
+        people=SimpleNamespace(faces=lambda person: [row for row, owner in enumerate(owners) if owner + 1 == person]),
+        faces=SimpleNamespace(vectors=lambda rows: vectors[rows]),
+    )
+    decided = _decided(shelf, query, near, threshold, poor=poor)  # type: ignore[arg-type]
+    ranked = sorted(decided, key=lambda match: match.judged_distance or 0.0)[:3]
+    return [{"person": match.person, "judged": match.judged_distance, "decision": match.decision} for match in ranked]
+
+
+def quality_vectors() -> dict[str, Any]:
+    """Faces of one picture with what is measured of them, and the remarks."""
+    picture = smooth_picture(210, 160, 31)
+    boxes = [(40, 30, 150, 140), (100.5, 20.25, 160.75, 90.5), (5, 5, 24, 26), (-20, 40, 60, 130), (150, 90, 260, 200)]
+    noses = [0.0, 0.1, 0.2, -0.5, 0.8]
+    faces = [_turned(box, nose) for box, nose in zip(boxes, noses, strict=True)]
+    return {
+        "picture": pixels(picture),
+        "faces": [
+            {
+                "box": floats(face.box), "landmarks": floats(face.landmarks.reshape(-1)), "score": face.score,
+                "sharpness": quality.sharpness(picture, face), "turn": quality.turn(face),
+                "cut": quality.cut(picture.shape, face), "notes": [note.kind for note in notes_on(picture, face)],
+            }
+            for face in faces
+        ],
+    }  # fmt: skip
+
+
+def _turned(box: tuple[float, ...], nose: float) -> Face:
+    """A face whose nose is so many eye distances beside the middle."""
+    x0, y0, x1, y1 = box
+    across, down = x1 - x0, y1 - y0
+    eyes = [(x0 + 0.3 * across, y0 + 0.4 * down), (x0 + 0.7 * across, y0 + 0.45 * down)]
+    middle = (x0 + (0.5 + 0.4 * nose) * across, y0 + 0.6 * down)
+    mouth = [(x0 + 0.35 * across, y0 + 0.8 * down), (x0 + 0.65 * across, y0 + 0.8 * down)]
+    return Face(np.array(box, np.float32), 0.9, np.array([*eyes, middle, *mouth], np.float32))
+
+
+def scores_manifest() -> Manifest:
+    """A manifest with an alignment and the similarities of two people."""
+    return Manifest(
+        name="aligned-example",
+        embedding_size=24,
+        input_size=(112, 112),
+        alignment=Alignment(),
+        channels="BGR",
+        input_blob="data",
+        output_blob="embeddings",
+        match_threshold=1.2,
+        match_threshold_false_accept_rate=0.001,
+        non_mated_scores=NonMatedScores(mean=0.06, deviation=0.11, bend=0.05, people=300),
+        licence="MIT",
+        files={"model.prototxt": "0" * 64, "model.caffemodel": "1" * 64},
+    )
 
 
 def example_manifest() -> Manifest:

@@ -14,8 +14,9 @@ import pytest
 from faceall.convert.targets.ios import template_folder
 from faceall.gallery import Gallery
 
-SERVER = template_folder() / "FaceAll/Tests/FaceAllCoreTests/Vectors/server.faceall"
-PHONE = Path(__file__).with_name("phone.faceall")
+VECTORS = template_folder() / "FaceAll/Tests/FaceAllCoreTests/Vectors"
+SERVER, SERVER_HISTORY = VECTORS / "server.faceall", VECTORS / "server-history.faceall"
+PHONE, PHONE_HISTORY = (Path(__file__).with_name(name) for name in ("phone.faceall", "phone-history.faceall"))
 
 
 def read_stored(path: Path) -> dict[str, bytes]:
@@ -78,3 +79,19 @@ def _faces(entries: dict[str, bytes]) -> dict[str, tuple[dict[str, Any], bytes]]
     size = len(entries["vectors.f32"]) // len(faces)
     rows = [entries["vectors.f32"][place * size : (place + 1) * size] for place in range(len(faces))]
     return {face["id"]: (face, row) for face, row in zip(faces, rows, strict=True)}
+
+
+def test_history_and_judgements_come_back_from_a_phone(tmp_path: Path) -> None:
+    """The phone has what the server said, and adds its own change; both are in the history, none can be undone here."""
+    before, after = (json.loads(read_stored(path)["corrections.json"]) for path in (SERVER_HISTORY, PHONE_HISTORY))
+    assert after["judgements"] == before["judgements"]
+    assert [change for change in after["history"] if change in before["history"]] == before["history"]
+    with Gallery.open(tmp_path / "gallery") as gallery:
+        gallery.index.import_bundle(SERVER_HISTORY)
+        gallery.index.import_bundle(PHONE_HISTORY)
+        history = gallery.people.history().items
+        assert {change.author for change in history} == {"server", "phone"}
+        assert [change.details["new"] for change in history if change.author == "phone"] == ["Anna Phone"]
+        assert not any(change.undoable for change in history)
+        assert {person.name for person in gallery.people} == {"Anna Phone", "Zoë Ångström"}
+        assert gallery.people.suggestions() == []  # the two were said to be different

@@ -59,6 +59,8 @@ def assert_same(actual: Any, expected: Any, levels: int, where: str = "") -> Non
         ("alignment.json", golden_vectors.alignment_vectors, LEVELS),
         ("squares.json", golden_vectors.square_vectors, LEVELS),
         ("search.json", golden_vectors.search_vectors, 0),
+        ("decisions.json", golden_vectors.decision_vectors, 0),
+        ("quality.json", golden_vectors.quality_vectors, 0),
     ],
 )
 def test_shipped_vectors_are_what_python_gives(name: str, make: Callable[[], Any], levels: int) -> None:

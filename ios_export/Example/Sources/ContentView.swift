@@ -3,33 +3,56 @@ import SwiftUI
 
 /// The camera with names on the faces, and buttons to enrol and to list people.
 struct ContentView: View {
+    private enum Sheet: String, Identifiable {
+        case enrol, people, review, settings
+
+        var id: String { rawValue }
+    }
+
     @EnvironmentObject private var faces: FacesModel
-    @State private var isEnrolling = false
-    @State private var isListing = false
+    @State private var sheet: Sheet?
     @State private var name = ""
 
     var body: some View {
         ZStack(alignment: .bottom) {
-            CameraPreview(session: faces.camera.session).ignoresSafeArea()
-            NamesOverlay(recognitions: faces.recognitions, frame: faces.frameSize).ignoresSafeArea()
+            CameraPreview(session: faces.camera.session).ignoresSafeArea().accessibilityHidden(true)
+            NamesOverlay(faces: faces.faces, frame: faces.frameSize).ignoresSafeArea()
             VStack {
                 if let message = faces.message {
                     Text(message).padding().background(.thinMaterial).cornerRadius(12)
+                        .onTapGesture { faces.message = nil }
+                        .accessibilityHint("Double tap to hide this message")
                 }
-                HStack {
-                    Button("Enrol") { isEnrolling = true }.disabled(faces.recognitions.isEmpty)
-                    Spacer()
-                    Button("People (\(faces.people.count))") { isListing = true }
-                }
-                .buttonStyle(.borderedProminent)
-                .padding()
+                buttons
             }
             if !faces.isReady && faces.message == nil {
                 ProgressView("Loading the models").frame(maxHeight: .infinity)
             }
         }
-        .sheet(isPresented: $isEnrolling) { EnrolView(name: $name) }
-        .sheet(isPresented: $isListing) { PeopleView() }
+        .sheet(item: $sheet) { sheet in
+            switch sheet {
+            case .enrol: EnrolView(name: $name)
+            case .people: PeopleView()
+            case .review: ReviewView()
+            case .settings: SettingsView()
+            }
+        }
+    }
+
+    private var buttons: some View {
+        HStack {
+            Button("Enrol") { sheet = .enrol }.disabled(faces.faces.isEmpty)
+                .accessibilityHint("Stores the face in front of the camera under a name")
+            Spacer()
+            Button("Review (\(faces.review.count))") { sheet = .review }.disabled(faces.review.isEmpty)
+                .accessibilityLabel("Review, \(faces.review.count) questions")
+            Button("People (\(faces.people.count))") { sheet = .people }
+                .accessibilityLabel("People, \(faces.people.count) enrolled")
+            Button { sheet = .settings } label: { Image(systemName: "gearshape") }
+                .accessibilityLabel("Settings")
+        }
+        .buttonStyle(.borderedProminent)
+        .padding()
     }
 }
 
@@ -45,7 +68,10 @@ struct EnrolView: View {
                 Section {
                     TextField("Name", text: $name).textContentType(.name)
                 } footer: {
-                    Text("Ask people before you enrol them. Their faces stay on this phone until you delete them.")
+                    Text(
+                        "The \(FacesModel.enrolledFrames) best of the last frames are stored. Ask people before you enrol"
+                            + " them. Their faces stay on this phone until you delete them."
+                    )
                 }
             }
             .navigationTitle("Who is this?")
@@ -67,7 +93,7 @@ struct EnrolView: View {
 
 /// A box and a name on every face. Positions are mirrored, as the preview of a front camera is.
 struct NamesOverlay: View {
-    let recognitions: [Recognition]
+    let faces: [SeenFace]
     let frame: CGSize
 
     var body: some View {
@@ -75,16 +101,34 @@ struct NamesOverlay: View {
             let scale = min(geometry.size.width / frame.width, geometry.size.height / frame.height)
             let left = (geometry.size.width - frame.width * scale) / 2
             let top = (geometry.size.height - frame.height * scale) / 2
-            ForEach(Array(recognitions.enumerated()), id: \.offset) { _, recognition in
-                let box = recognition.face.box
-                let width = CGFloat(box.width) * scale, height = CGFloat(box.height) * scale
-                let x = left + (frame.width - CGFloat(box.x1)) * scale, y = top + CGFloat(box.y0) * scale
-                Text(recognition.match?.person?.name ?? "?")
+            ForEach(faces) { face in
+                let width = CGFloat(face.box.width) * scale, height = CGFloat(face.box.height) * scale
+                let x = left + (frame.width - CGFloat(face.box.x1)) * scale, y = top + CGFloat(face.box.y0) * scale
+                Text(label(of: face))
                     .font(.headline)
                     .frame(width: width, height: height, alignment: .bottom)
-                    .border(recognition.match == nil ? Color.yellow : Color.green, width: 2)
+                    .border(colour(of: face), width: 2)
                     .position(x: x + width / 2, y: y + height / 2)
+                    .accessibilityLabel(spoken(face))
             }
+        }
+    }
+
+    private func label(of face: SeenFace) -> String {
+        guard let name = face.name else { return "?" }
+        return face.decision == .possible ? "\(name)?" : name
+    }
+
+    private func spoken(_ face: SeenFace) -> String {
+        guard let name = face.name else { return "An unknown face" }
+        return face.decision == .possible ? "Possibly \(name)" : name
+    }
+
+    private func colour(of face: SeenFace) -> Color {
+        switch face.decision {
+        case .match: return .green
+        case .possible: return .orange
+        case .unknown: return .yellow
         }
     }
 }

@@ -2,7 +2,7 @@ import FaceAllCore
 import SwiftUI
 import UniformTypeIdentifiers
 
-/// The list of enrolled people, to rename or delete them and to import or export bundles.
+/// The list of enrolled people, to rename, merge or delete them, to undo changes, and to import or export bundles.
 struct PeopleView: View {
     @EnvironmentObject private var faces: FacesModel
     @Environment(\.dismiss) private var dismiss
@@ -12,21 +12,33 @@ struct PeopleView: View {
     var body: some View {
         NavigationView {
             List {
-                ForEach(faces.people) { person in
-                    PersonRow(person: person)
-                }
-                .onDelete { places in
-                    let gone = places.map { faces.people[$0] }
-                    Task {
-                        for person in gone {
-                            await faces.remove(person)
+                Section("People") {
+                    ForEach(faces.people) { person in
+                        PersonRow(person: person)
+                    }
+                    .onDelete { places in
+                        let gone = places.map { faces.people[$0] }
+                        Task {
+                            for person in gone {
+                                await faces.remove(person)
+                            }
                         }
                     }
+                }
+                Section {
+                    ForEach(faces.history.prefix(50)) { change in
+                        ChangeRow(change: change)
+                    }
+                } header: {
+                    Text("Changes")
+                } footer: {
+                    Text("Deleted faces can be restored for \(Gallery.binDays) days.")
                 }
             }
             .navigationTitle("People")
             .toolbar {
                 ToolbarItem(placement: .cancellationAction) { Button("Done") { dismiss() } }
+                ToolbarItem { Button("Undo") { Task { await faces.undo() } }.disabled(faces.history.isEmpty) }
                 ToolbarItem { Button("Import") { isImporting = true } }
                 ToolbarItem {
                     Button("Export") {
@@ -47,6 +59,29 @@ struct PeopleView: View {
     }
 }
 
+/// A change with a button to undo it.
+struct ChangeRow: View {
+    @EnvironmentObject private var faces: FacesModel
+    let change: Change
+    @State private var canUndo = false
+
+    var body: some View {
+        HStack {
+            VStack(alignment: .leading) {
+                Text(change.summary)
+                Text(change.made.text).font(.caption).foregroundColor(.secondary)
+            }
+            .accessibilityElement(children: .combine)
+            Spacer()
+            if canUndo {
+                Button("Undo") { Task { await faces.undo(change) } }
+                    .accessibilityLabel("Undo: \(change.summary)")
+            }
+        }
+        .task(id: faces.history.count) { canUndo = await faces.canUndo(change) }
+    }
+}
+
 /// A row with an editable name.
 struct PersonRow: View {
     @EnvironmentObject private var faces: FacesModel
@@ -55,8 +90,14 @@ struct PersonRow: View {
 
     var body: some View {
         TextField("Name", text: $name)
+            .accessibilityLabel("Name of \(person.name)")
             .onAppear { name = person.name }
             .onSubmit { Task { await faces.rename(person, to: name) } }
+            .contextMenu {
+                ForEach(faces.people.filter { $0.id != person.id }) { other in
+                    Button("Merge into \(other.name)") { Task { await faces.merge(person, into: other) } }
+                }
+            }
     }
 }
 

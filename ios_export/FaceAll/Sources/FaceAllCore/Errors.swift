@@ -16,13 +16,18 @@ public enum FaceAllError: Error, Equatable, Sendable {
     case otherModel(String)
     /// The person or face does not exist.
     case unknown(String)
+    /// A change cannot be undone.
+    case cannotUndo(String)
+    /// A protected file cannot be opened with this key, or protection is not available.
+    case wrongKey(String)
 }
 
 extension FaceAllError: LocalizedError, CustomStringConvertible {
     public var description: String {
         switch self {
         case let .badImage(text), let .badManifest(text), let .badModel(text), let .badGallery(text),
-             let .newerFile(text), let .otherModel(text), let .unknown(text):
+             let .newerFile(text), let .otherModel(text), let .unknown(text),
+             let .cannotUndo(text), let .wrongKey(text):
             return text
         }
     }

@@ -19,6 +19,8 @@ public struct Gallery: Equatable, Sendable {
     var otherIDs: [String: String] = [:]
     /// The ids of faces that were removed here; a merge does not add them again unless it restores them.
     var removedFaces: Set<String> = []
+    /// The history of changes, and what undoing needs.
+    var journal = Journal()
 
     /// Creates an empty gallery.
     ///
@@ -66,13 +68,14 @@ public struct Gallery: Equatable, Sendable {
     ///   - photo: The photo that the face was found in.
     ///   - thumbnail: A JPEG of at most 256 KiB.
     ///   - isPrimary: Whether the face is the primary face of its photo.
+    ///   - author: Who makes the change, for the history.
     ///   - now: The time of the change.
     /// - Returns: The face as it is stored.
     /// - Throws: `FaceAllError.badGallery` if a value is not valid or the gallery is full.
     @discardableResult
     public mutating func enrol(
         _ face: Face, vector: [Float], name: String?, photo: Photo, thumbnail: Data, isPrimary: Bool = true,
-        now: Date = Date()
+        author: String = "", now: Date = Date()
     ) throws -> StoredFace {
         let time = Timestamp(now)
         try check(vector)
@@ -81,6 +84,16 @@ public struct Gallery: Equatable, Sendable {
             throw FaceAllError.badGallery("the gallery is full: it has \(faces.count) faces, remove some")
         }
         let tidy = try name.map(tidyName)
+        let details: [String: JSONValue] = ["faces": .integer(1), "person": tidy.map { .string($0) } ?? .null]
+        return recording(tidy == nil ? "unassign" : "assign", author, now, details) { gallery in
+            gallery.store(face, vector, tidy, photo, thumbnail, isPrimary, time)
+        }
+    }
+
+    private mutating func store(
+        _ face: Face, _ vector: [Float], _ tidy: String?, _ photo: Photo, _ thumbnail: Data, _ isPrimary: Bool,
+        _ time: Timestamp
+    ) -> StoredFace {
         if let known = faces.indices.first(where: { faces[$0].photo.sha256 == photo.sha256 && self.vector($0) == vector })
         {
             return assign(known, tidy.map { personID(named: $0, time) }, time)
@@ -112,62 +125,94 @@ public struct Gallery: Equatable, Sendable {
         otherIDs = otherIDs.filter { $0.value != id }
     }
 
+    /// Assigns a face to a person, or removes its name.
+    ///
+    /// - Parameters:
+    ///   - id: The id of the face.
+    ///   - person: The id of the person, or `nil`.
+    /// - Throws: `FaceAllError.unknown` if the face or the person does not exist.
+    public mutating func assign(face id: String, to person: String?, author: String = "", now: Date = Date()) throws {
+        guard let number = faces.firstIndex(where: { $0.id == id }) else {
+            throw FaceAllError.unknown("the gallery has no face \(id)")
+        }
+        let name = try person.map { people[try find(person: $0)].name }
+        let details: [String: JSONValue] = ["faces": .integer(1), "person": name.map { .string($0) } ?? .null]
+        recording(person == nil ? "unassign" : "assign", author, now, details) { gallery in
+            _ = gallery.assign(number, person, Timestamp(now))
+        }
+    }
+
     /// Renames a person.
     ///
     /// - Throws: `FaceAllError.unknown` if there is no such person, `badGallery` if the name is taken or not valid.
-    public mutating func rename(person id: String, to name: String, now: Date = Date()) throws {
+    public mutating func rename(person id: String, to name: String, author: String = "", now: Date = Date()) throws {
         let number = try find(person: id), tidy = try tidyName(name)
         guard people[number].name != tidy else { return }
         if people.contains(where: { $0.name == tidy && $0.id != id }) {
             throw FaceAllError.badGallery("another person is already called '\(tidy)': merge the two instead")
         }
-        people[number].name = tidy
-        people[number].changed = Timestamp(now)
+        let details: [String: JSONValue] = ["old": .string(people[number].name), "new": .string(tidy)]
+        recording("rename", author, now, details) { gallery in
+            gallery.people[number].name = tidy
+            gallery.people[number].changed = Timestamp(now)
+        }
     }
 
     /// Assigns all faces of one person to another and removes the first person.
     ///
     /// - Throws: `FaceAllError.unknown` if one of them does not exist, `badGallery` if both are the same.
-    public mutating func merge(person id: String, into other: String, now: Date = Date()) throws {
-        let number = try find(person: id)
-        _ = try find(person: other)
+    public mutating func merge(person id: String, into other: String, author: String = "", now: Date = Date()) throws {
+        let number = try find(person: id), into = try find(person: other)
         guard id != other else { throw FaceAllError.badGallery("a person cannot be merged with themselves") }
-        for face in faces.indices where faces[face].person == id {
-            faces[face].person = other
-            faces[face].changed = Timestamp(now)
+        let details: [String: JSONValue] = [
+            "old": .string(people[number].name), "into": .string(people[into].name),
+            "faces": .integer(Int64(faces(of: id).count)),
+        ]
+        recording("merge", author, now, details) { gallery in
+            for face in gallery.faces.indices where gallery.faces[face].person == id {
+                gallery.faces[face].person = other
+                gallery.faces[face].changed = Timestamp(now)
+            }
+            gallery.people.remove(at: number)
+            for (key, value) in gallery.otherIDs where value == id {
+                gallery.otherIDs[key] = other
+            }
+            gallery.otherIDs[id] = other
         }
-        people.remove(at: number)
-        for (key, value) in otherIDs where value == id {
-            otherIDs[key] = other
-        }
-        otherIDs[id] = other
     }
 
-    /// Removes a person and all their faces.
+    /// Removes a person and all their faces; `undo` restores them until the bin is emptied.
     ///
     /// - Returns: The number of removed faces.
     /// - Throws: `FaceAllError.unknown` if there is no such person.
     @discardableResult
-    public mutating func remove(person id: String) throws -> Int {
+    public mutating func remove(person id: String, author: String = "", now: Date = Date()) throws -> Int {
         let number = try find(person: id)
-        people.remove(at: number)
-        otherIDs = otherIDs.filter { $0.value != id }
-        return drop { $0.person == id }
+        let details: [String: JSONValue] = [
+            "person": .string(people[number].name), "faces": .integer(Int64(faces(of: id).count)),
+        ]
+        return recording("discard", author, now, details) { gallery in
+            gallery.people.remove(at: number)
+            gallery.otherIDs = gallery.otherIDs.filter { $0.value != id }
+            return gallery.drop { $0.person == id }
+        }
     }
 
     /// Removes one face, and its person if they have no other face.
     ///
     /// - Throws: `FaceAllError.unknown` if there is no such face.
-    public mutating func remove(face id: String) throws {
+    public mutating func remove(face id: String, author: String = "", now: Date = Date()) throws {
         guard let face = faces.first(where: { $0.id == id }) else {
             throw FaceAllError.unknown("the gallery has no face \(id)")
         }
-        drop { $0.id == id }
-        removeIfFaceless(face.person)
+        recording("remove-face", author, now, ["faces": .integer(1)]) { gallery in
+            gallery.drop { $0.id == id }
+            gallery.removeIfFaceless(face.person)
+        }
     }
 
     @discardableResult
-    private mutating func drop(_ isGone: (StoredFace) -> Bool) -> Int {
+    mutating func drop(_ isGone: (StoredFace) -> Bool) -> Int {
         var keptFaces: [StoredFace] = [], keptVectors: [Float] = []
         for (number, face) in faces.enumerated() {
             if isGone(face) {

@@ -4,6 +4,7 @@ import Foundation
 extension Gallery {
     static let bundleKind = "faceall-gallery-bundle"
     static let bundleFormat = 1
+    private static let corrections = "corrections.json" // only if there are judgements or changes
     private static let localPart = "local.json" // only in files written by `save`
     private static let largestFile = 4_000_000_000 // archives have 32-bit offsets
 
@@ -44,6 +45,13 @@ extension Gallery {
             let values: Local = try decode(local, Gallery.localPart)
             otherIDs = values.otherIDs
             removedFaces = Set(values.removedFaces)
+            journal.rows = values.rows ?? [:]
+            journal.undone = values.undone ?? [:]
+        }
+        if archive[Gallery.corrections] != nil {
+            let corrections: Corrections = try read(Gallery.corrections, archive)
+            journal.judgements = corrections.judgements
+            journal.changes = corrections.history
         }
     }
 
@@ -76,22 +84,24 @@ extension Gallery {
         try archive(local: nil).data()
     }
 
-    /// Writes the gallery to a file atomically; `load(from:)` reads it.
+    /// Writes the gallery to a file durably and atomically; `load(from:)` reads it. `GalleryFile` can also encrypt.
     ///
     /// On iOS the file is readable only while the phone is unlocked, because face vectors are personal data.
     public func save(to url: URL) throws {
-        let local = Local(otherIDs: otherIDs, removedFaces: removedFaces.sorted())
-        let data = try archive(local: local).data()
-        #if os(iOS)
-        try data.write(to: url, options: [.atomic, .completeFileProtection])
-        #else
-        try data.write(to: url, options: .atomic)
-        #endif
+        try GalleryFile(url).save(self)
     }
 
     /// Reads a file written by `save(to:)`.
     public static func load(from url: URL) throws -> Gallery {
-        try Gallery(bundle: try Data(contentsOf: url))
+        try GalleryFile(url).load()
+    }
+
+    /// Returns the bytes of a saved file: a bundle, and what only this device needs.
+    func savedData() throws -> Data {
+        let local = Local(
+            otherIDs: otherIDs, removedFaces: removedFaces.sorted(), rows: journal.rows, undone: journal.undone
+        )
+        return try archive(local: local).data()
     }
 
     private func archive(local: Local?) throws -> Archive {
@@ -106,6 +116,10 @@ extension Gallery {
         parts.set("people.json", try encode(keptPeople))
         parts.set("faces.json", try encode(order.map { BundleFace(faces[$0]) }))
         parts.set("vectors.f32", bytes(order.flatMap { vector($0) }))
+        if !journal.judgements.isEmpty || !journal.changes.isEmpty {
+            let corrections = Corrections(judgements: journal.judgements, history: journal.changes)
+            parts.set(Gallery.corrections, try encode(corrections))
+        }
         for number in order {
             parts.set(BundleFace.thumbnailName(faces[number].id), faces[number].thumbnail)
         }
@@ -239,6 +253,14 @@ private struct BundleFace: Codable {
 private struct Local: Codable {
     let otherIDs: [String: String]
     let removedFaces: [String]
+    let rows: [String: ChangeRows]? // not in files of older versions
+    let undone: [String: String]?
+}
+
+/// The content of corrections.json.
+private struct Corrections: Codable {
+    let judgements: [Judgement]
+    let history: [Change]
 }
 
 // MARK: - Helpers

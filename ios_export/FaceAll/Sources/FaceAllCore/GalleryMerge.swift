@@ -29,6 +29,7 @@ extension Gallery {
             )
         }
         self = merger.gallery
+        add(other.journal)
         return merger.report
     }
 }

@@ -50,7 +50,7 @@ public struct Photo: Equatable, Sendable, Codable {
 }
 
 /// A face of the gallery, without its vector.
-public struct StoredFace: Equatable, Sendable, Identifiable {
+public struct StoredFace: Equatable, Sendable, Codable, Identifiable {
     public let id: String
     /// The id of the person, or `nil` for an unassigned face.
     public internal(set) var person: String?

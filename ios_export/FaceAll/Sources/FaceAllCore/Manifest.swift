@@ -70,10 +70,20 @@ extension Region {
     }
 }
 
+/// The upper tail of the cosine similarities of two people, measured on many; thresholds of searches follow from it.
+public struct NonMatedScores: Equatable, Sendable, Codable {
+    public let mean: Double
+    public let deviation: Double
+    /// The curvature of the tail; 0 for a normal distribution.
+    public let bend: Double
+    /// The number of people it was measured on.
+    public let people: Int
+}
+
 /// The description of an embedder: the fields of its manifest.json that a phone needs.
 public struct Manifest: Equatable, Sendable, Codable {
     /// The newest schema that this version reads.
-    public static let newestSchema = 2
+    public static let newestSchema = 4
 
     public let schema: Int
     public let name: String
@@ -82,6 +92,8 @@ public struct Manifest: Equatable, Sendable, Codable {
     public let embeddingSize: Int
     /// The width and height of the net's input, in pixels.
     public let inputSize: [Int]
+    /// The channel order of the net's input, "RGB" or "BGR". The Core ML models take RGB images in either case.
+    public let channels: String?
     public let standardisation: Standardisation
     /// The crop rule, or `nil` for a model with an alignment.
     public let crop: CropRule?
@@ -89,14 +101,20 @@ public struct Manifest: Equatable, Sendable, Codable {
     public let alignment: Alignment?
     /// The largest squared distance of two faces of one person, or `nil` if it was not measured.
     public let matchThreshold: Double?
+    /// The share of pairs of two people within that distance, or `nil` if it was not measured.
+    public let matchThresholdFalseAcceptRate: Double?
+    /// The similarities of two people, or `nil` if they were not measured.
+    public let nonMatedScores: NonMatedScores?
     public let licence: String
 
     private enum CodingKeys: String, CodingKey {
         case schema, name, kind
         case embeddingSize = "embedding_size"
         case inputSize = "input_size"
-        case standardisation, crop, alignment
+        case channels, standardisation, crop, alignment
         case matchThreshold = "match_threshold"
+        case matchThresholdFalseAcceptRate = "match_threshold_false_accept_rate"
+        case nonMatedScores = "non_mated_scores"
         case licence
     }
 
@@ -125,6 +143,11 @@ public struct Manifest: Equatable, Sendable, Codable {
         }
         guard (crop == nil) != (alignment == nil) else {
             throw FaceAllError.badManifest("the model's manifest has a crop and an alignment, or neither: expected one")
+        }
+        guard nonMatedScores.map({ abs($0.mean) < 1 && (0..<1).contains($0.bend) && $0.deviation > 0 && $0.deviation < 1 })
+            ?? true
+        else {
+            throw FaceAllError.badManifest("the model's manifest has 'non_mated_scores' out of their ranges")
         }
     }
 

@@ -37,13 +37,30 @@ public struct Recognition: Equatable, Sendable {
     public let match: Match?
 }
 
+/// A face of an image with what is known of it.
+public struct IdentifiedFace: Equatable, Sendable {
+    public let face: Face
+    public let vector: [Float]
+    public let quality: FaceQuality
+    /// The most probable people, each with a decision.
+    public let people: [Identification]
+
+    /// The most probable person, unless the decision is unknown.
+    public var best: Identification? { people.first { $0.decision != .unknown } }
+}
+
 /// Recognises and enrols people with a detector, an embedder and a gallery file, which is saved after every change.
 public actor Recogniser {
     private let finder: FaceFinding
     private let embedder: FaceEmbedding
     private let encodeJPEG: @Sendable (Pixels) throws -> Data
-    private let url: URL
+    private let file: GalleryFile
     public private(set) var gallery: Gallery
+    /// The false-positive identification rate of decisions: the share of searches of strangers that give a match.
+    public var fpir = StrangerScores.targetFPIR {
+        didSet { identified = nil }
+    }
+    private var identified: MatchThreshold? // computed once for each state of the gallery
 
     /// Opens the gallery, or creates an empty one if the file does not exist.
     ///
@@ -52,18 +69,20 @@ public actor Recogniser {
     ///   - embedder: The embedder.
     ///   - model: The description of the embedder for the gallery, from the package's contract.
     ///   - url: The file of the gallery.
+    ///   - sealing: Encrypts the file, or `nil` to rely on the file protection of the system alone.
     ///   - encodeJPEG: Encodes thumbnails.
-    /// - Throws: `FaceAllError.otherModel` if the file has vectors of another model, `badGallery` if it is damaged.
+    /// - Throws: `FaceAllError.otherModel` if the file has vectors of another model, `wrongKey` if it is encrypted with
+    ///   another key, `badGallery` if it is damaged.
     public init(
         finder: FaceFinding, embedder: FaceEmbedding, model: GalleryModel, url: URL,
-        encodeJPEG: @escaping @Sendable (Pixels) throws -> Data
+        sealing: (any GallerySealing)? = nil, encodeJPEG: @escaping @Sendable (Pixels) throws -> Data
     ) throws {
         self.finder = finder
         self.embedder = embedder
         self.encodeJPEG = encodeJPEG
-        self.url = url
-        if FileManager.default.fileExists(atPath: url.path) {
-            let found = try Gallery.load(from: url)
+        file = GalleryFile(url, sealing: sealing)
+        if file.exists {
+            let found = try file.load()
             guard found.model.fingerprint == model.fingerprint else {
                 throw FaceAllError.otherModel(
                     "the gallery was made with '\(found.model.name)', the app has '\(model.name)':"
@@ -87,6 +106,65 @@ public actor Recogniser {
         let vectors = try await embedder.embed(faces, of: image)
         return try zip(faces, vectors).map { face, vector in
             Recognition(face: face, match: try gallery.recognise(vector, limit: limit))
+        }
+    }
+
+    /// Returns every face of an image with its vector, its quality and the most probable people.
+    ///
+    /// - Parameter image: The image.
+    public func identify(_ image: Pixels) async throws -> [IdentifiedFace] {
+        let faces = try await finder.faces(in: image)
+        let vectors = try await embedder.embed(faces, of: image)
+        let threshold = try matchThreshold()
+        return try zip(faces, vectors).map { face, vector in
+            let quality = try FaceQuality(face, in: image)
+            let people = try gallery.identify(vector, threshold: threshold, isPoor: !quality.notes.isEmpty)
+            return IdentifiedFace(face: face, vector: vector, quality: quality, people: people)
+        }
+    }
+
+    /// Returns the threshold of decisions for the rate `fpir`; without a distribution of the model a fixed distance.
+    public func matchThreshold() throws -> MatchThreshold {
+        if let identified {
+            return identified
+        }
+        let made = try gallery.matchThreshold(fpir: fpir) ?? MatchThreshold(distance: 1.1)
+        identified = made
+        return made
+    }
+
+    /// Sets the false-positive identification rate of decisions, above 0, at most 0.5.
+    public func decide(atFPIR rate: Double) {
+        fpir = min(max(rate, 1e-6), 0.5)
+    }
+
+    /// Assigns the primary face of each of several images to the person of a name, all or nothing.
+    ///
+    /// - Parameters:
+    ///   - captures: Images with their original bytes and file names.
+    ///   - name: The name of the person, who is created if there is none.
+    /// - Returns: The stored faces; images without a face, or with a face of poor quality beside better ones, give none.
+    @discardableResult
+    public func enrol(_ captures: [(image: Pixels, file: Data, fileName: String)], name: String) async throws
+        -> [StoredFace]
+    {
+        var found: [(face: Face, vector: [Float], photo: Photo, jpeg: Data, isPoor: Bool)] = []
+        for capture in captures {
+            let faces = try await finder.faces(in: capture.image), image = capture.image
+            guard let primary = primaryFace(faces, width: image.width, height: image.height) else { continue }
+            let vector = try await embedder.embed([faces[primary]], of: image)[0]
+            let jpeg = try encodeJPEG(try thumbnail(of: faces[primary], in: image))
+            let photo = Photo(
+                name: capture.fileName, sha256: sha256(capture.file), width: image.width, height: image.height
+            )
+            let isPoor = !(try FaceQuality(faces[primary], in: image)).notes.isEmpty
+            found.append((faces[primary], vector, photo, jpeg, isPoor))
+        }
+        let good = found.filter { !$0.isPoor }, chosen = good.isEmpty ? Array(found.prefix(1)) : good
+        return try change { gallery in
+            try chosen.map {
+                try gallery.enrol($0.face, vector: $0.vector, name: name, photo: $0.photo, thumbnail: $0.jpeg)
+            }
         }
     }
 
@@ -115,7 +193,8 @@ public actor Recogniser {
     public func change<Value: Sendable>(_ change: @Sendable (inout Gallery) throws -> Value) throws -> Value {
         var changed = gallery
         let result = try change(&changed)
-        try changed.save(to: url)
+        try file.save(changed)
+        identified = nil
         gallery = changed
         return result
     }

@@ -276,7 +276,7 @@ final class GalleryTests: XCTestCase {
     }
 
     func testAManifestThatIsNewerOrDamagedIsRefused() {
-        XCTAssertThrowsError(try Manifest(json: Data(#"{"schema": 3}"#.utf8))) { error in
+        XCTAssertThrowsError(try Manifest(json: Data(#"{"schema": 5}"#.utf8))) { error in
             guard case FaceAllError.newerFile = error else { return XCTFail("\(error)") }
         }
         XCTAssertThrowsError(try Manifest(json: Data(#"{"schema": 1}"#.utf8))) { error in

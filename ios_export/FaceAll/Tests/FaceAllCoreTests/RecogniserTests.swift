@@ -76,6 +76,28 @@ final class RecogniserTests: XCTestCase {
         XCTAssertNil(missing)
     }
 
+    func testSeveralFramesAreEnrolledAtOnceAndPeopleAreIdentified() async throws {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).faceall")
+        defer { try? FileManager.default.removeItem(at: url) }
+        let recogniser = try recogniser(url, model)
+        let red = image([250, 10, 10]), darker = image([240, 10, 10]), blank = Pixels(width: 60, height: 50)
+        let captures = [blank, red, darker].enumerated().map { number, image in
+            (image: image, file: Data(image.values), fileName: "\(number).rgb")
+        }
+        let stored = try await recogniser.enrol(captures, name: "Ann")
+        XCTAssertEqual(stored.map(\.photo.name), ["1.rgb"], "all faces are poor, so one is enough")
+        let found = try await recogniser.identify(image([240, 20, 15]))
+        XCTAssertEqual(found.map { $0.best?.person.name }, ["Ann"])
+        XCTAssertEqual(found.map { $0.quality.notes.contains(.blurred) }, [false], "a small face is not called blurred")
+        let stranger = try await recogniser.identify(image([10, 250, 10]))
+        XCTAssertEqual(stranger.map { $0.best }, [nil])
+        let history = await recogniser.gallery.history
+        XCTAssertEqual(history.map(\.summary), ["assigned 1 face to Ann"])
+        try await recogniser.change { _ = try $0.undo() }
+        let people = await recogniser.gallery.people
+        XCTAssertEqual(people, [])
+    }
+
     func testAChangeThatFailsChangesNothing() async throws {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).faceall")
         defer { try? FileManager.default.removeItem(at: url) }
