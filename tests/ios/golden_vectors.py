@@ -360,7 +360,11 @@ def _found(
         for owner, row in best.items()
     ]
     shelf = SimpleNamespace(
-        people=SimpleNamespace(faces=lambda person: [row for row, owner in enumerate(owners) if owner + 1 == person]),
+        people=SimpleNamespace(
+            faces=lambda person: [row for row, owner in enumerate(owners) if owner + 1 == person],
+            confirmations=lambda rows: {},  # users said nothing about these faces
+            refusals=lambda rows: {},
+        ),
         faces=SimpleNamespace(vectors=lambda rows: vectors[rows]),
     )
     decided = _decided(shelf, query, near, threshold, poor=poor)  # type: ignore[arg-type]
