@@ -1,21 +1,26 @@
-"""The client of Milvus, and the only place where its errors are translated.
+"""Requests to Milvus: reads, writes, searches, and waiting for a server that restarts.
 
-Every read uses the consistency level Strong: it waits until the server has processed all writes acknowledged before,
-so a face that one process has registered is found by the next search of any process.
+A face that one process has reported is found by the next search of any process. A server applies writes some 200 ms
+after it has acknowledged them, at its next time tick. The writer waits for that (`settle`), once per unit of work, and
+not every reader at every read: reads use the consistency level Session, which waits for the writes of this process
+only. The first read of a collection uses Strong, as does the first one after the server was away.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from faceall.errors import IndexBusyError, IndexFileError, MissingDependencyError
+from faceall.errors import IndexFileError
 from faceall.gallery.milvus.address import Address
+from faceall.gallery.milvus.client import connected, is_away, is_unloaded, lacks_index, reason, scalar_index
 from faceall.types import Float32Array
 
 if TYPE_CHECKING:
@@ -24,15 +29,17 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 Key: TypeAlias = "int | str"
 
-CONSISTENCY = "Strong"
+T = TypeVar("T")
+
 TIMEOUT = 60.0  # seconds for one request
-CONNECT_TIMEOUT = 10.0
+PATIENCE = 90.0  # seconds to wait for a server that has gone away; one restarts in 15 to 30
 MOST = 16_384  # the most rows of one request
+_PAUSE = 1.0  # seconds between two attempts
 _GROUP = 500  # keys per request
 _BYTES = 8 << 20  # of rows per request; a server accepts 64 MiB
 _PAGE = 2_000  # rows per answer of a scan
 
-
+_log = logging.getLogger(__name__)
 _left_to_parent: list[Any] = []  # clients that a forked child must not close
 
 
@@ -42,145 +49,188 @@ class Connection:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.name = str(address)
-        self._client = _connected(address)
+        self._client = connected(address)
         self._closed = False
         self._process = os.getpid()
+        self._current: set[str] = set()  # collections that this client has read with Strong
+        self._written: set[str] = set()  # collections with writes that other processes may not see yet
 
-    @contextmanager
-    def translated(self) -> Iterator[Any]:
-        """Yield the client and translate its errors.
+    def _ask(self, request: Callable[[Any], T]) -> T:
+        """Return the answer to a request; wait for a server that has gone away.
 
         Raises
         ------
         IndexFileError
-            If the connection is closed or a request fails.
+            If the connection is closed, the request fails, or no server answers for `PATIENCE` seconds.
         """
         from pymilvus.exceptions import MilvusException
 
+        deadline: float | None = None
+        while True:
+            client = self._live_client()
+            try:
+                return request(client)
+            except MilvusException as error:
+                failed = IndexFileError(f"{self.name}: {reason(error)}")
+                if self.address.path is not None or not is_away(error):
+                    raise failed from error
+                if deadline is None:
+                    deadline = time.monotonic() + PATIENCE
+                    _log.warning("%s does not answer; waiting up to %.0f s for it", self.name, PATIENCE)
+                elif time.monotonic() > deadline:
+                    raise failed from error
+                self._current.clear()
+                if is_unloaded(error):
+                    self._load_all(client)
+            time.sleep(_PAUSE)
+
+    def _live_client(self) -> Any:
+        """Return the client of this process; a forked child makes its own."""
         if self._closed:
             raise IndexFileError(f"{self.name} is closed")
-        if self._process != os.getpid():  # a forked child cannot use the connection of its parent
+        if self._process != os.getpid():
             _left_to_parent.append(self._client)
-            self._client, self._process = _connected(self.address), os.getpid()
-        try:
-            yield self._client
-        except MilvusException as error:
-            raise IndexFileError(f"{self.name}: {_reason(error)}") from error
+            self._client, self._process = connected(self.address), os.getpid()
+            self._current.clear()
+        return self._client
 
     # -- collections ------------------------------------------------------------------------------------------------
 
     def collections(self) -> set[str]:
         """Return the names of all collections in the database, including those of other galleries."""
-        with self.translated() as client:
-            return set(client.list_collections())
+        return set(self._ask(lambda client: client.list_collections()))
 
-    def make(self, collection: Collection, dimension: int) -> None:
-        """Create a collection with its indexes if it does not exist, and load it."""
+    def make(self, collections: Mapping[Collection, int]) -> None:
+        """Create collections with their indexes where they do not exist, and load all of them at once.
+
+        Parameters
+        ----------
+        collections : mapping of Collection to int
+            The length of the vectors of each.
+        """
+        for collection, dimension in collections.items():
+            self._ask(partial(self._make, collection=collection, dimension=dimension))
+        with ThreadPoolExecutor(len(collections)) as pool:  # a server takes seconds to load one
+            list(pool.map(lambda one: self._ask(lambda client: self._load(client, one)), collections))
+
+    def _make(self, client: Any, collection: Collection, dimension: int) -> None:
         from pymilvus import DataType
 
         name = self._full(collection.name)
-        with self.translated() as client:
-            if client.has_collection(name):
-                client.load_collection(name)
-                return
-            schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-            for field in collection.fields:
-                options: dict[str, Any] = {"max_length": field.length} if field.length else {}
-                kind = getattr(DataType, field.kind)
-                schema.add_field(field.name, kind, is_primary=field.name == collection.key, **options)
-            schema.add_field(collection.vector, DataType.FLOAT_VECTOR, dim=dimension)
-            client.create_collection(name, schema=schema, consistency_level=CONSISTENCY)
-            indexes = client.prepare_index_params()
-            indexes.add_index(collection.vector, metric_type="L2", **collection.index)
-            for field in collection.fields:
-                if field.indexed:
-                    indexes.add_index(field.name, index_type="INVERTED")
-            client.create_index(name, indexes, sync=False)
+        if client.has_collection(name):
+            return
+        schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+        for field in collection.fields:
+            options: dict[str, Any] = {"max_length": field.length} if field.length else {}
+            kind = getattr(DataType, field.kind)
+            schema.add_field(field.name, kind, is_primary=field.name == collection.key, **options)
+        schema.add_field(collection.vector, DataType.FLOAT_VECTOR, dim=dimension)
+        client.create_collection(name, schema=schema, consistency_level="Session")
+
+    def _load(self, client: Any, collection: Collection) -> None:
+        from pymilvus.exceptions import MilvusException
+
+        name = self._full(collection.name)
+        try:
             client.load_collection(name)
+        except MilvusException as error:
+            if not lacks_index(error):
+                raise
+            self._index(client, collection)
+            client.load_collection(name)
+
+    def _index(self, client: Any, collection: Collection) -> None:
+        """Create the indexes of a collection."""
+        indexes = client.prepare_index_params()
+        indexes.add_index(collection.vector, metric_type="L2", **collection.index)
+        kind = scalar_index(self.address, client)
+        for field in collection.fields:
+            if field.indexed:
+                indexes.add_index(field.name, index_type=kind)
+        client.create_index(self._full(collection.name), indexes, sync=False)
+
+    def _load_all(self, client: Any) -> None:
+        """Load the collections of the gallery again, if the server has forgotten them."""
+        from pymilvus.exceptions import MilvusException
+
+        prefix = self._full("")
+        try:
+            for name in client.list_collections():
+                if name.startswith(prefix):
+                    client.load_collection(name)
+        except MilvusException as error:
+            if not is_away(error):
+                raise IndexFileError(f"{self.name}: {reason(error)}") from error
 
     def drop(self, names: Iterable[str]) -> None:
         """Drop collections of the gallery, if they exist."""
-        with self.translated() as client:
-            for name in names:
-                if client.has_collection(self._full(name)):
-                    client.drop_collection(self._full(name))
+        for collection in names:
+            self._on(collection, lambda client, name: client.has_collection(name) and client.drop_collection(name))
 
     def seal(self, collections: Iterable[str]) -> None:
         """Let the server seal its open segments, so that their indexes are built."""
-        with self.translated() as client:
-            for name in collections:
-                client.flush(self._full(name))
+        for collection in collections:
+            self._on(collection, lambda client, name: client.flush(name))
 
     def compact(self, collections: Iterable[str]) -> None:
         """Ask the server to compact collections, which removes deleted rows from its files; it does so later."""
-        with self.translated() as client:
-            for name in collections:
-                client.flush(self._full(name))
-                client.compact(self._full(name))
+        for collection in collections:
+            self.seal([collection])
+            self._on(collection, lambda client, name: client.compact(name))
 
-    # -- rows -------------------------------------------------------------------------------------------------------
+    # -- reads ------------------------------------------------------------------------------------------------------
 
-    def get(self, collection: str, keys: Iterable[Key], fields: Sequence[str]) -> list[Row]:
-        """Return the rows with these keys, in any order; unknown keys are skipped."""
+    def get(self, collection: str, keys: Iterable[Key], fields: Sequence[str], *, strong: bool = False) -> list[Row]:
+        """Return the rows with these keys, in any order; unknown keys are skipped.
+
+        With `strong`, writes are included that other processes have not reported yet.
+        """
         found: list[Row] = []
-        with self.translated() as client:
-            for group in _groups(keys, _GROUP):
-                found += client.get(self._full(collection), ids=group, output_fields=list(fields), timeout=TIMEOUT)
+        for group in _groups(keys, _GROUP):
+            found += self._read(collection, _Get(group, list(fields)), strong=strong)
         return found
 
-    def where(self, collection: str, condition: str, fields: Sequence[str], *, limit: int | None = None) -> list[Row]:
-        """Return the rows that match a condition of Milvus, at most `limit` of them."""
+    def where(
+        self,
+        collection: str,
+        condition: str,
+        fields: Sequence[str],
+        *,
+        limit: int | None = None,
+        strong: bool = False,
+    ) -> list[Row]:
+        """Return the rows that match a condition of Milvus, at most `limit` of them; `strong` as for `get`."""
         if limit is None:
-            return list(self.scan(collection, condition, fields))
-        with self.translated() as client:
-            return list(
-                client.query(
-                    self._full(collection),
-                    filter=condition,
-                    output_fields=list(fields),
-                    limit=limit,
-                    timeout=TIMEOUT,
-                )
-            )
+            return list(self.scan(collection, condition, fields, strong=strong))
+        options = {"filter": condition, "output_fields": list(fields), "limit": limit}
+        return list(
+            self._read(collection, lambda client, name, how: client.query(name, **options, **how), strong=strong)
+        )
 
-    def scan(self, collection: str, condition: str, fields: Sequence[str], *, page: int = _PAGE) -> Iterator[Row]:
+    def scan(
+        self, collection: str, condition: str, fields: Sequence[str], *, page: int = _PAGE, strong: bool = False
+    ) -> Iterator[Row]:
         """Yield the rows that match a condition, page by page; this is not a snapshot if others write."""
-        with self.translated() as client:
-            rows = client.query_iterator(
-                self._full(collection),
-                batch_size=page,
-                filter=condition,
-                output_fields=list(fields),
-                consistency_level=CONSISTENCY,
-                timeout=TIMEOUT,
-            )
+        few = {"filter": condition, "output_fields": list(fields), "limit": page}
+        first = self._read(collection, lambda client, name, how: client.query(name, **few, **how), strong=strong)
+        if len(first) < page:
+            yield from first
+            return
+        options = {"batch_size": page, "filter": condition, "output_fields": list(fields)}
+        rows = self._read(
+            collection, lambda client, name, how: client.query_iterator(name, **options, **how), strong=strong
+        )  # takes a second to start
         try:
-            while True:
-                with self.translated():
-                    found = rows.next()
-                if not found:
-                    return
+            while found := self._ask(lambda _: rows.next()):
                 yield from found
         finally:
             rows.close()
 
     def count(self, collection: str, condition: str = "") -> int:
         """Count the rows, or those that match a condition."""
-        with self.translated() as client:
-            found = client.query(self._full(collection), filter=condition, output_fields=["count(*)"], timeout=TIMEOUT)
+        options = {"filter": condition, "output_fields": ["count(*)"]}
+        found = self._read(collection, lambda client, name, how: client.query(name, **options, **how))
         return int(found[0]["count(*)"])
-
-    def put(self, collection: str, rows: Iterable[Row]) -> None:
-        """Write rows, replacing those with the same key; they are in the server's log when this returns."""
-        with self.translated() as client:
-            for group in _portions(rows):
-                client.upsert(self._full(collection), group, timeout=TIMEOUT)
-
-    def delete(self, collection: str, keys: Iterable[Key]) -> None:
-        """Delete rows by their keys; unknown keys are skipped."""
-        with self.translated() as client:
-            for group in _groups(keys, _GROUP):
-                client.delete(self._full(collection), ids=group, timeout=TIMEOUT)
 
     def search(
         self, collection: str, vectors: Float32Array, count: int, *, condition: str, field: str
@@ -206,106 +256,107 @@ class Connection:
             For each query the keys and squared L2 distances, nearest first.
         """
         results: list[list[tuple[int, float]]] = []
-        with self.translated() as client:
-            for start in range(0, len(vectors), _GROUP):
-                found = client.search(
-                    self._full(collection),
-                    data=[vector.tolist() for vector in vectors[start : start + _GROUP]],
-                    anns_field=field,
-                    limit=min(count, MOST),
-                    filter=condition,
-                    search_params={"metric_type": "L2", "params": {"ef": min(max(2 * count, 128), 32_768)}},
-                    consistency_level=CONSISTENCY,
-                    timeout=TIMEOUT,
-                )
-                results += [[(int(hit["id"]), float(hit["distance"])) for hit in hits] for hits in found]
+        width = {"ef": min(max(2 * count, 128), 32_768)}
+        options = {
+            "anns_field": field,
+            "limit": min(count, MOST),
+            "filter": condition,
+            "search_params": {"metric_type": "L2", "params": width},
+        }
+        for start in range(0, len(vectors), _GROUP):
+            queries = [vector.tolist() for vector in vectors[start : start + _GROUP]]
+            found = self._read(collection, _Search(queries, options))
+            results += [[(int(hit["id"]), float(hit["distance"])) for hit in hits] for hits in found]
         return results
+
+    def _read(self, collection: str, act: Callable[[Any, str, Mapping[str, Any]], T], *, strong: bool = False) -> T:
+        """Return what `act` reads with a client, the full name of a collection, and options that say how to read."""
+
+        def request(client: Any) -> T:
+            level = "Session" if collection in self._current and not strong else "Strong"
+            answer = act(client, self._full(collection), {"consistency_level": level, "timeout": TIMEOUT})
+            self._current.add(collection)
+            return answer
+
+        return self._ask(request)
+
+    # -- writes -----------------------------------------------------------------------------------------------------
+
+    def put(self, collection: str, rows: Iterable[Row]) -> None:
+        """Write rows, replacing those with the same key; they are in the server's log when this returns."""
+        for group in _portions(rows):
+            self._write(collection, _Put(group))
+
+    def delete(self, collection: str, keys: Iterable[Key]) -> None:
+        """Delete rows by their keys; unknown keys are skipped."""
+        for group in _groups(keys, _GROUP):
+            self._write(collection, _Delete(group))
+
+    def _write(self, collection: str, act: Callable[[Any, str], object]) -> None:
+        self._written.add(collection)
+        self._on(collection, act)
+
+    def settle(self) -> None:
+        """Wait until every process sees what was written; do this before it is reported."""
+        written, self._written = self._written, set()
+        if self.address.path is None:
+            for collection in written:
+                self.count(collection)
+
+    def _on(self, collection: str, act: Callable[[Any, str], T]) -> T:
+        """Return what `act` does with a client and the full name of a collection."""
+        return self._ask(lambda client: act(client, self._full(collection)))
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
         if not self._closed:
-            with self.translated() as client:
-                client.close()
+            self._live_client().close()
             self._closed = True
 
     def _full(self, collection: str) -> str:
         return f"{self.address.name}_{collection}"
 
 
-def _connected(address: Address) -> Any:
-    """Return a client of pymilvus."""
-    try:
-        import pymilvus
-        from pymilvus.exceptions import MilvusException
-    except ImportError as error:
-        raise MissingDependencyError(f"{address} needs pymilvus: pip install 'faceall[milvus]'") from error
-    for name in ("pymilvus", "milvus_lite", "grpc"):  # they log tracebacks of errors that are reported in one line
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        if address.path is not None:
-            return _opened_file(address)
-        return pymilvus.MilvusClient(
-            address.uri,
-            user=address.user,
-            password=address.password,
-            token=address.token,
-            db_name=address.database,
-            timeout=CONNECT_TIMEOUT,
-            **({"server_pem_path": address.authority} if address.authority else {}),
-        )
-    except MilvusException as error:
-        raise IndexFileError(f"{address} cannot be reached: {_reason(error)}") from error
+@dataclass(frozen=True)
+class _Get:
+    """Read the rows with some keys."""
+
+    keys: list[Key]
+    fields: list[str]
+
+    def __call__(self, client: Any, name: str, how: Mapping[str, Any]) -> list[Row]:
+        return list(client.get(name, ids=self.keys, output_fields=self.fields, **how))
 
 
-def _opened_file(address: Address) -> Any:
-    import pymilvus
-    from pymilvus.exceptions import MilvusException
+@dataclass(frozen=True)
+class _Search:
+    """Search for some vectors."""
 
-    try:
-        import milvus_lite  # noqa: F401 - only checks that it is installed
-    except ImportError as error:
-        raise MissingDependencyError(f"{address} needs milvus-lite: pip install milvus-lite") from error
-    assert address.path is not None
-    try:
-        address.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        client = pymilvus.MilvusClient(str(address.path))
-        os.chmod(address.path, 0o700 if address.path.is_dir() else 0o600)  # readable by the owner only
-    except OSError as error:
-        raise IndexFileError(f"{address} cannot be made: {error.strerror}") from error
-    except MilvusException as error:
-        if _is_locked(error):
-            raise _refusal(address, address.path) from error
-        raise
-    return client
+    queries: list[list[float]]
+    options: Mapping[str, Any]
+
+    def __call__(self, client: Any, name: str, how: Mapping[str, Any]) -> Any:
+        return client.search(name, data=self.queries, **self.options, **how)
 
 
-def _refusal(address: Address, path: Path) -> IndexFileError:
-    """Return the reason why milvus-lite did not start, which its own error does not contain."""
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        return IndexFileError(f"{address} cannot be opened: milvus-lite needs permission to write there")
-    if path.is_file():
-        return IndexFileError(f"{address} cannot be opened: it is a file; milvus-lite stores a gallery in a folder")
-    return IndexBusyError(
-        f"{address}: another process has it open, and milvus-lite serves one at a time; close that process, or use a"
-        " Milvus server"
-    )
+@dataclass(frozen=True)
+class _Put:
+    """Write some rows."""
+
+    rows: list[Row]
+
+    def __call__(self, client: Any, name: str) -> None:
+        client.upsert(name, self.rows, timeout=TIMEOUT)
 
 
-def _is_locked(error: BaseException) -> bool:
-    """Return whether milvus-lite did not start: the folder is locked or cannot be created."""
-    return "Open local milvus failed" in str(error)
+@dataclass(frozen=True)
+class _Delete:
+    """Delete the rows with some keys."""
 
+    keys: list[Key]
 
-def _reason(error: Any) -> str:
-    """Return the server's message in one line, without the contents of the request."""
-    text = " ".join(str(getattr(error, "message", "") or error).split())
-    if "nauthenticated" in text or "auth check failure" in text:
-        return "the user, password or token is wrong (FACEALL_MILVUS_TOKEN, or FACEALL_MILVUS_USER and _PASSWORD)"
-    if "Fail connecting" in text or "UNAVAILABLE" in text:
-        return "no server answers there; check host, port and TLS (milvuss://)"
-    if "database not found" in text:
-        return "the server has no such database"
-    return text[:300] or type(error).__name__
+    def __call__(self, client: Any, name: str) -> None:
+        client.delete(name, ids=self.keys, timeout=TIMEOUT)
 
 
 def _groups(keys: Iterable[Key], size: int) -> Iterator[list[Key]]:

@@ -45,7 +45,7 @@ class Collection:
     key: str
     fields: tuple[Field, ...]
     vector: str = STAND_IN
-    index: Mapping[str, Any] = field(default_factory=lambda: FLAT)
+    index: Mapping[str, Any] = field(default_factory=lambda: FLAT, hash=False)
 
     @property
     def columns(self) -> tuple[str, ...]:

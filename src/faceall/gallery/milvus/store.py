@@ -91,9 +91,8 @@ class MilvusStore:
         there = {name.removeprefix(f"{self.address.name}_") for name in self.connection.collections()}
         if self.read_only and NOTES.name not in there:
             raise _missing(self.name)
-        for collection in SMALL:
-            if collection is NOTES or not self.read_only or collection.name in there:
-                self.connection.make(collection, 2)
+        wanted = (one for one in SMALL if one is NOTES or not self.read_only or one.name in there)
+        self.connection.make(dict.fromkeys(wanted, 2))
         self._read_head()
         if not self._head:
             if self.read_only:
@@ -145,7 +144,7 @@ class MilvusStore:
         if not self._has_faces and (dimension := self.dimension) is not None:
             with self._making:
                 if not self._has_faces:
-                    self.connection.make(FACES, dimension)
+                    self.connection.make({FACES: dimension})
                     self._has_faces = True
         return self._has_faces
 
@@ -208,6 +207,7 @@ class MilvusStore:
 
     def _write_head(self, head: dict[str, Any]) -> None:
         self.connection.put(NOTES.name, [{"key": _HEAD, "value": head, NOTES.vector: [0.0, 0.0]}])
+        self.connection.settle()
         self._head = head
 
     # -- units of work ----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Generic, TypeVar
 
 from faceall.gallery.milvus.connection import Connection, Row
@@ -135,8 +136,10 @@ class Work:
         self._remove_empty_people()
         self._connection.delete(NOTES.name, notes)
         if self.new_photos:
-            self.maybe_empty = drop_duplicates(self._connection, self.new_photos)
+            mine = {key for key, row in self.faces.changed.items() if row is not None}
+            self.maybe_empty = drop_duplicates(self._connection, self.new_photos, mine)
             self._remove_empty_people()
+        self._connection.settle()
 
     def _put(self, table: Table[Any]) -> None:
         rows = table.to_put()
@@ -209,25 +212,28 @@ def sweep(connection: Connection, *, has_faces: bool, age: float | None = None) 
     return len(stray)
 
 
-def drop_duplicates(connection: Connection, photos: Iterable[int]) -> set[int]:
+def drop_duplicates(connection: Connection, photos: Iterable[int], mine: AbstractSet[int]) -> set[int]:
     """Remove the duplicate faces of photos that another writer has registered at the same time; called after a commit.
 
     Returns the people of these faces.
 
-    The photo's row that was written last is valid. Faces in a note belong to a writer that has not finished. The notes
-    are read after the faces and before the photos: a writer that finishes in between has its note still, or its row.
+    The photo's row that was written last is valid. Of two writers, the one that reads last sees the faces of both: if
+    there are only `mine`, the other one removes them. The notes are read after the faces and before the photos: a writer
+    that finishes in between has its note still, or its row.
     """
-    rows = connection.where(FACES.name, condition_in("photo", list(photos)), (*_WHERE, "person"))
+    rows = connection.where(FACES.name, condition_in("photo", list(photos)), (*_WHERE, "person"), strong=True)
     found = {row["id"]: row["photo"] for row in rows}
-    noted = {face for note in _notes(connection) for face in note["value"]["faces"]}
-    stray = set(found) - _listed_faces(connection, found) - noted
+    if found.keys() <= mine:
+        return set()
+    noted = {face for note in _notes(connection, strong=True) for face in note["value"]["faces"]}
+    stray = set(found) - noted - _listed_faces(connection, found, strong=True)
     if stray:
         _remove(connection, stray, has_faces=True)
     return {row["person"] for row in rows if row["id"] in stray}
 
 
-def _notes(connection: Connection) -> list[Row]:
-    return connection.where(NOTES.name, condition_begins("key", _INTENT), ["key", "value"])
+def _notes(connection: Connection, *, strong: bool = False) -> list[Row]:
+    return connection.where(NOTES.name, condition_begins("key", _INTENT), ["key", "value"], strong=strong)
 
 
 def _found(connection: Connection, faces: set[int], *, has_faces: bool) -> dict[int, int]:
@@ -242,9 +248,10 @@ def _remove(connection: Connection, faces: Iterable[int], *, has_faces: bool) ->
     connection.delete(THUMBNAILS.name, gone)
 
 
-def _listed_faces(connection: Connection, faces: Mapping[int, int]) -> set[int]:
+def _listed_faces(connection: Connection, faces: Mapping[int, int], *, strong: bool = False) -> set[int]:
     """Return the faces (face -> photo) that the row of their photo lists."""
-    photos = {row["id"]: listed(row) for row in connection.get(PHOTOS.name, set(faces.values()), PHOTOS.columns)}
+    found = connection.get(PHOTOS.name, set(faces.values()), PHOTOS.columns, strong=strong)
+    photos = {row["id"]: listed(row) for row in found}
     return {face for face, photo in faces.items() if face in photos.get(photo, ())}
 
 
