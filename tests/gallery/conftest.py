@@ -1,4 +1,4 @@
-"""Galleries on stand-ins that need no weights; in a folder, or in milvus-lite where FACEALL_TEST_BACKEND says so."""
+"""Galleries on stand-ins that need no weights; in a folder, or in Milvus where FACEALL_TEST_BACKEND says so."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from milvus_places import empty_place
 from stand_ins import BACKEND, ColourDetector, ColourEmbedder
 
 from faceall.gallery import Gallery
@@ -31,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def gallery_place(folder: Path) -> Path | str:
     """What is given to open the gallery of a test: a folder or an address."""
-    return folder if BACKEND == "folder" else f"milvus-lite://{folder}.db"
+    return folder if BACKEND == "folder" else empty_place(folder)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from faceall.models import Manifest, ModelFolder
 from faceall.types import Face, Faces, Float32Array, Image
 
 BACKEND = os.environ.get("FACEALL_TEST_BACKEND", "folder")
-"""Where the galleries of the tests lie: "folder" or "milvus-lite"."""
+"""Where the galleries of the tests lie: "folder", "milvus-lite", or "milvus" for a server."""
 
 SIZE = 8
 POINTS = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)], np.float32)  # of a square's side

@@ -1,16 +1,19 @@
 """Requests to Milvus: reads, writes, searches, and waiting for a server that restarts.
 
 A face that one process has reported is found by the next search of any process. A server applies writes some 200 ms
-after it has acknowledged them, at its next time tick. The writer waits for that (`settle`), once per unit of work, and
-not every reader at every read: reads use the consistency level Session, which waits for the writes of this process
-only. The first read of a collection uses Strong, as does the first one after the server was away.
+after it has acknowledged them, at its next time tick, and a read with the consistency level Strong waits for that. The
+writer waits (`settle`), once per unit of work, and not every reader at every read: a read uses Strong only if it is the
+first one of a collection in this process, the first after a write of this process, or the first after the server was
+away. All others use Eventually.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -52,8 +55,9 @@ class Connection:
         self._client = connected(address)
         self._closed = False
         self._process = os.getpid()
-        self._current: set[str] = set()  # collections that this client has read with Strong
-        self._written: set[str] = set()  # collections with writes that other processes may not see yet
+        self._lock = threading.Lock()
+        self._writes: Counter[str] = Counter()  # requests that write, by collection
+        self._seen: dict[str, int] = {}  # how many of them a read with Strong has waited for
 
     def _ask(self, request: Callable[[Any], T]) -> T:
         """Return the answer to a request; wait for a server that has gone away.
@@ -79,7 +83,7 @@ class Connection:
                     _log.warning("%s does not answer; waiting up to %.0f s for it", self.name, PATIENCE)
                 elif time.monotonic() > deadline:
                     raise failed from error
-                self._current.clear()
+                self._seen.clear()
                 if is_unloaded(error):
                     self._load_all(client)
             time.sleep(_PAUSE)
@@ -91,7 +95,7 @@ class Connection:
         if self._process != os.getpid():
             _left_to_parent.append(self._client)
             self._client, self._process = connected(self.address), os.getpid()
-            self._current.clear()
+            self._seen.clear()
         return self._client
 
     # -- collections ------------------------------------------------------------------------------------------------
@@ -125,7 +129,7 @@ class Connection:
             kind = getattr(DataType, field.kind)
             schema.add_field(field.name, kind, is_primary=field.name == collection.key, **options)
         schema.add_field(collection.vector, DataType.FLOAT_VECTOR, dim=dimension)
-        client.create_collection(name, schema=schema, consistency_level="Session")
+        client.create_collection(name, schema=schema, consistency_level="Eventually")
 
     def _load(self, client: Any, collection: Collection) -> None:
         from pymilvus.exceptions import MilvusException
@@ -273,9 +277,11 @@ class Connection:
         """Return what `act` reads with a client, the full name of a collection, and options that say how to read."""
 
         def request(client: Any) -> T:
-            level = "Session" if collection in self._current and not strong else "Strong"
+            writes = self._writes[collection]
+            settled = self._seen.get(collection) == writes and not strong
+            level = "Eventually" if settled else "Strong"
             answer = act(client, self._full(collection), {"consistency_level": level, "timeout": TIMEOUT})
-            self._current.add(collection)
+            self._seen[collection] = max(writes, self._seen.get(collection, 0))
             return answer
 
         return self._ask(request)
@@ -293,15 +299,16 @@ class Connection:
             self._write(collection, _Delete(group))
 
     def _write(self, collection: str, act: Callable[[Any, str], object]) -> None:
-        self._written.add(collection)
         self._on(collection, act)
+        with self._lock:
+            self._writes[collection] += 1
 
     def settle(self) -> None:
         """Wait until every process sees what was written; do this before it is reported."""
-        written, self._written = self._written, set()
-        if self.address.path is None:
-            for collection in written:
-                self.count(collection)
+        waiting = [one for one, writes in self._writes.items() if self._seen.get(one) != writes]
+        if waiting and self.address.path is None:
+            with ThreadPoolExecutor(len(waiting)) as pool:  # all wait for the same time tick
+                list(pool.map(self.count, waiting))
 
     def _on(self, collection: str, act: Callable[[Any, str], T]) -> T:
         """Return what `act` does with a client and the full name of a collection."""

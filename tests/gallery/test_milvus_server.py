@@ -1,0 +1,184 @@
+"""What only a Milvus server can show: restarts, killed writers, several processes, and a server that goes away.
+
+scripts/test-milvus starts one with scripts/with-milvus-server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from milvus_places import SERVER, empty_place
+from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
+
+from faceall.errors import IndexFileError, NotSupportedError
+from faceall.gallery import Gallery
+from faceall.gallery.milvus import client, connection, work
+
+pytestmark = pytest.mark.skipif(not SERVER, reason="needs a Milvus server: scripts/test-milvus")
+
+CONTROL = os.environ.get("FACEALL_TEST_MILVUS_CONTROL", "")
+STAND_INS = Path(__file__).with_name("stand_ins.py")
+MANY = 60
+PAUSE = 0.05  # seconds that the detector takes for an image
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    """The address of an empty gallery on the server."""
+    return empty_place(tmp_path / "gallery")
+
+
+@pytest.fixture
+def many(photos: Path) -> Path:
+    """A folder with sixty photos of sixty people."""
+    for number in range(MANY):
+        write_photo(photos / f"P{number:02}" / "1.png", one_face(4 * number))
+    return photos
+
+
+def opened(address: str) -> Gallery:
+    """Open a gallery with stand-ins."""
+    return Gallery.open(address, detector=ColourDetector(), embedder=ColourEmbedder())
+
+
+def registering(address: str, *paths: Path) -> subprocess.Popen[str]:
+    """Start a process that registers photos slowly and prints a line of JSON for each."""
+    command = [sys.executable, str(STAND_INS), address, str(PAUSE), *map(str, paths)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """Return the first line of a process, which waits for it."""
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def is_sound(address: str, photos: int) -> None:
+    """Assert that a gallery holds each photo and its face once, and nothing else."""
+    with closing(opened(address)) as gallery:
+        status = gallery.status()
+        assert (status.photos, status.faces, status.people) == (photos, photos, photos)
+        assert gallery.index.problems() == []
+
+
+@pytest.mark.skipif(not CONTROL, reason="needs a server that it may restart: scripts/test-milvus")
+def test_restarted_server_loses_nothing(address: str, many: Path) -> None:
+    """A registration waits for a server that is killed and starts again; every photo is there once."""
+    process = registering(address, many)
+    assert json.loads(first_line(process))["status"] == "added"
+    os.kill(int(CONTROL), signal.SIGUSR1)
+    rest, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert [json.loads(line)["status"] for line in rest.splitlines()] == ["added"] * (MANY - 1)
+    is_sound(address, MANY)
+
+
+def test_killed_writer_loses_nothing_that_it_reported(
+    address: str, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process printed before kill -9 is there; the rest is registered by the next one, no face twice."""
+    process = registering(address, many)
+    reported = [json.loads(first_line(process))["path"] for _ in range(5)]
+    process.kill()
+    process.communicate()
+    with closing(opened(address)) as gallery:
+        assert set(reported) <= {str(face.path) for face in gallery.faces.find()}
+    monkeypatch.setattr(work, "SWEEP_AGE", 0.0)
+    with closing(opened(address)) as gallery:
+        statuses = {str(result.path): result.status for result in gallery.register(many)}
+    assert {statuses[path] for path in reported} == {"unchanged"}
+    is_sound(address, MANY)
+
+
+def test_processes_register_the_same_photos_at_once(address: str, many: Path) -> None:
+    """Three processes take the same folder at the same time; every photo, face and person is there once."""
+    processes = [registering(address, many) for _ in range(3)]
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    is_sound(address, MANY)
+
+
+def test_reported_face_is_found_by_another_process_at_once(address: str, many: Path) -> None:
+    """Each face that one process prints is found by the next search of a process that has read before."""
+    with closing(opened(address)) as reader:
+        process = registering(address, many)
+        for _ in range(MANY):
+            path = Path(json.loads(first_line(process))["path"])
+            (result,) = reader.search(path, k=1)
+            assert result.matches[0].path == path
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+@contextmanager
+def forwarded(target: str) -> Iterator[tuple[str, threading.Event]]:
+    """Yield an address that leads to the server until an event is set; then nobody answers there."""
+    host, port = target.split(":")
+    listener, gone = socket.create_server(("127.0.0.1", 0)), threading.Event()
+    pairs: list[socket.socket] = []
+
+    def copy(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):  # the other side has ended
+            while data := source.recv(65536):
+                sink.sendall(data)
+
+    def accept() -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection((host, int(port)))
+            pairs.extend((near, far))
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=copy, args=(source, sink), daemon=True).start()
+
+    def leave() -> None:
+        gone.wait()
+        for one in (listener, *pairs):
+            with suppress(OSError):  # never connected, or closed by the other side
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    for work_ in (accept, leave):
+        threading.Thread(target=work_, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}", gone
+    finally:
+        gone.set()
+
+
+def test_server_that_goes_away_is_one_clear_line(address: str, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After waiting for it, a search ends with one line that names the server."""
+    monkeypatch.setattr(connection, "TIMEOUT", 2.0)
+    monkeypatch.setattr(connection, "PATIENCE", 3.0)
+    with forwarded(SERVER) as (place, gone), closing(opened(address.replace(SERVER, place))) as gallery:
+        photo = next(many.rglob("*.png"))
+        gallery.register(photo)
+        gone.set()
+        began = time.monotonic()
+        with pytest.raises(IndexFileError, match="no server answers there") as found:
+            gallery.search(photo)
+        assert time.monotonic() - began < 30
+        assert place in str(found.value)
+        assert "\n" not in str(found.value)
+
+
+def test_old_server_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line names the version that was found and the oldest that works."""
+    monkeypatch.setattr(client, "OLDEST", (9, 0, 0))
+    with pytest.raises(NotSupportedError, match=r"the server is Milvus 2\.\d+\.\d+, expected 9\.0\.0 or newer"):
+        opened(address)
