@@ -11,7 +11,7 @@ from places import ROOT
 
 BORDERS = {
     "src/faceall/convert/sources/openvino/worker.py": "OpenVINO raises RuntimeError for everything",
-    "src/faceall/gallery/milvus/connection.py": "milvus-lite and gRPC give no codes",
+    "src/faceall/gallery/milvus/client.py": "milvus-lite and gRPC give no codes",
     "src/faceall/index/graph/graph.py": "hnswlib raises RuntimeError for everything",
     "src/faceall/index/storage/connection.py": "Python 3.10 gives no codes of SQLite's errors",
 }
