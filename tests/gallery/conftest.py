@@ -15,7 +15,8 @@ from faceall.gallery import Gallery
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what looks into the files of a folder where galleries lie elsewhere; say why."""
+    """Skip what looks into the files of a folder where galleries lie elsewhere; restart a server at the very end."""
+    items.sort(key=lambda item: item.get_closest_marker("restarts_server") is not None)
     if BACKEND == "folder":
         return
     for item in items:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -73,16 +73,48 @@ def is_sound(address: str, photos: int) -> None:
         assert gallery.index.problems() == []
 
 
-@pytest.mark.skipif(not CONTROL, reason="needs a server that it may restart: scripts/test-milvus")
-def test_restarted_server_loses_nothing(address: str, many: Path) -> None:
-    """A registration waits for a server that is killed and starts again; every photo is there once."""
-    process = registering(address, many)
-    assert json.loads(first_line(process))["status"] == "added"
-    os.kill(int(CONTROL), signal.SIGUSR1)
-    rest, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    assert [json.loads(line)["status"] for line in rest.splitlines()] == ["added"] * (MANY - 1)
-    is_sound(address, MANY)
+@contextmanager
+def forwarded(port: Callable[[], int]) -> Iterator[tuple[str, threading.Event]]:
+    """Yield an address that leads to a port of the server until an event is set; then nobody answers there."""
+    listener, gone = socket.create_server(("127.0.0.1", 0)), threading.Event()
+    ends: list[socket.socket] = []
+
+    def copy(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):  # either side may end at any time
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        with suppress(OSError):  # the listener is closed at the end
+            while True:
+                near, _ = listener.accept()
+                ends.append(near)
+                try:
+                    far = socket.create_connection(("127.0.0.1", port()), timeout=2)
+                except OSError:
+                    near.close()  # as if nobody listened
+                    continue
+                far.settimeout(None)
+                ends.append(far)
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=copy, args=(source, sink), daemon=True).start()
+
+    def leave() -> None:
+        gone.wait()
+        for end in (listener, *ends):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    for task in (accept, leave):
+        threading.Thread(target=task, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}", gone
+    finally:
+        gone.set()
 
 
 def test_killed_writer_loses_nothing_that_it_reported(
@@ -123,49 +155,12 @@ def test_reported_face_is_found_by_another_process_at_once(address: str, many: P
     assert process.returncode == 0
 
 
-@contextmanager
-def forwarded(target: str) -> Iterator[tuple[str, threading.Event]]:
-    """Yield an address that leads to the server until an event is set; then nobody answers there."""
-    host, port = target.split(":")
-    listener, gone = socket.create_server(("127.0.0.1", 0)), threading.Event()
-    pairs: list[socket.socket] = []
-
-    def copy(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):  # the other side has ended
-            while data := source.recv(65536):
-                sink.sendall(data)
-
-    def accept() -> None:
-        while True:
-            try:
-                near, _ = listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection((host, int(port)))
-            pairs.extend((near, far))
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=copy, args=(source, sink), daemon=True).start()
-
-    def leave() -> None:
-        gone.wait()
-        for one in (listener, *pairs):
-            with suppress(OSError):  # never connected, or closed by the other side
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-    for work_ in (accept, leave):
-        threading.Thread(target=work_, daemon=True).start()
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}", gone
-    finally:
-        gone.set()
-
-
 def test_server_that_goes_away_is_one_clear_line(address: str, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After waiting for it, a search ends with one line that names the server."""
     monkeypatch.setattr(connection, "TIMEOUT", 2.0)
     monkeypatch.setattr(connection, "PATIENCE", 3.0)
-    with forwarded(SERVER) as (place, gone), closing(opened(address.replace(SERVER, place))) as gallery:
+    port = int(SERVER.partition(":")[2])
+    with forwarded(lambda: port) as (place, gone), closing(opened(address.replace(SERVER, place))) as gallery:
         photo = next(many.rglob("*.png"))
         gallery.register(photo)
         gone.set()
@@ -182,3 +177,19 @@ def test_old_server_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(client, "OLDEST", (9, 0, 0))
     with pytest.raises(NotSupportedError, match=r"the server is Milvus 2\.\d+\.\d+, expected 9\.0\.0 or newer"):
         opened(address)
+
+
+@pytest.mark.restarts_server
+@pytest.mark.skipif(not CONTROL, reason="needs a server that it may restart: scripts/test-milvus")
+def test_restarted_server_loses_nothing(address: str, many: Path) -> None:
+    """A registration waits for a server that is killed and starts again; every photo is there once."""
+    process_id, _, port_file = CONTROL.partition(":")
+    with forwarded(lambda: int(Path(port_file).read_text())) as (place, _):
+        process = registering(address.replace(SERVER, place), many)
+        assert json.loads(first_line(process))["status"] == "added"
+        os.kill(int(process_id), signal.SIGUSR1)
+        rest, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        assert "does not answer; waiting" in errors
+        assert [json.loads(line)["status"] for line in rest.splitlines()] == ["added"] * (MANY - 1)
+        is_sound(address.replace(SERVER, place), MANY)

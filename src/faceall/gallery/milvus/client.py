@@ -142,6 +142,8 @@ def reason(error: Any) -> str:
     text = _text(error)
     if _is_refused(text):
         return "the user, password or token is wrong (FACEALL_MILVUS_TOKEN, or FACEALL_MILVUS_USER and _PASSWORD)"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "the server's certificate is not trusted; FACEALL_MILVUS_CA is the file with that of its authority"
     if "Fail connecting" in text or "UNAVAILABLE" in text:
         return "no server answers there; check host, port and TLS (milvuss://)"
     if "database not found" in text:
@@ -150,7 +152,10 @@ def reason(error: Any) -> str:
 
 
 def _text(error: Any) -> str:
-    return " ".join(str(getattr(error, "message", "") or error).split())
+    """Return the message in one line; if a connection failed, with what gRPC says about it."""
+    details = getattr(error.__cause__, "details", None)
+    said = f"{getattr(error, 'message', '') or error} {(details() or '') if callable(details) else ''}"
+    return " ".join(said.split())
 
 
 def _is_refused(text: str) -> bool:

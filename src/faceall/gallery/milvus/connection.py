@@ -35,8 +35,9 @@ Key: TypeAlias = "int | str"
 T = TypeVar("T")
 
 TIMEOUT = 60.0  # seconds for one request
-PATIENCE = 90.0  # seconds to wait for a server that has gone away; one restarts in 15 to 30
+PATIENCE = 180.0  # seconds to wait for a server that has gone away; a killed one takes a minute to notice
 MOST = 16_384  # the most rows of one request
+_LARGEST_KEY = (1 << 63) - 1
 _PAUSE = 1.0  # seconds between two attempts
 _GROUP = 500  # keys per request
 _BYTES = 8 << 20  # of rows per request; a server accepts 64 MiB
@@ -190,7 +191,8 @@ class Connection:
         With `strong`, writes are included that other processes have not reported yet.
         """
         found: list[Row] = []
-        for group in _groups(keys, _GROUP):
+        possible = (key for key in keys if isinstance(key, str) or -_LARGEST_KEY <= key <= _LARGEST_KEY)
+        for group in _groups(possible, _GROUP):
             found += self._read(collection, _Get(group, list(fields)), strong=strong)
         return found
 
