@@ -190,8 +190,8 @@ def test_writer_that_finishes_meanwhile_keeps_its_faces(
             assert looked.wait(60)
         real_put(self, name, *values)
 
-    def listed_faces(*arguments: Any) -> set[int]:
-        found = real_listed(*arguments)
+    def listed_faces(*arguments: Any, **options: Any) -> set[int]:
+        found = real_listed(*arguments, **options)
         if not is_late() and dropping.is_set() and not looked.is_set():
             looked.set()
             assert finished.wait(60)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def opening(credentials: str = "", *, scheme: str = "milvuss", **environment: str) -> str:
-    """Open a gallery on the server in a process of its own, since pymilvus shares connections; return what it prints."""
+    """Open a gallery in a process of its own, since pymilvus shares connections; return what it prints."""
     place = SERVER.replace("127.0.0.1", "localhost")  # the name in the certificate
     address = f"{scheme}://{credentials}{'@' if credentials else ''}{place}/secure"
     program = f"""

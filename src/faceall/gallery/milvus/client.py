@@ -159,4 +159,4 @@ def _text(error: Any) -> str:
 
 
 def _is_refused(text: str) -> bool:
-    return "nauthenticated" in text or "auth check failure" in text
+    return any(sign in text for sign in ("nauthenticated", "auth check failure", "missing authorization"))
