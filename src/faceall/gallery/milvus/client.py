@@ -15,8 +15,8 @@ from faceall.errors import IndexBusyError, IndexFileError, MissingDependencyErro
 from faceall.gallery.milvus.address import Address
 
 CONNECT_TIMEOUT = 10.0  # seconds
-OLDEST = (2, 3, 0)
-"""The oldest server that has all requests of a gallery."""
+OLDEST = (2, 3, 5)
+"""The oldest server that the tests have run on."""
 
 _INVERTED_SINCE = (2, 4, 0)
 _NOT_READY, _UNAVAILABLE, _NOT_LOADED, _NO_INDEX = 1, 2, 101, 700  # codes of Milvus' errors

@@ -218,8 +218,8 @@ def drop_duplicates(connection: Connection, photos: Iterable[int], mine: Abstrac
     Returns the people of these faces.
 
     The photo's row that was written last is valid. Of two writers, the one that reads last sees the faces of both: if
-    there are only `mine`, the other one removes them. The notes are read after the faces and before the photos: a writer
-    that finishes in between has its note still, or its row.
+    there are only `mine`, the other one removes them. The notes are read after the faces and before the photos: a
+    writer that finishes in between has its note still, or its row.
     """
     rows = connection.where(FACES.name, condition_in("photo", list(photos)), (*_WHERE, "person"), strong=True)
     found = {row["id"]: row["photo"] for row in rows}
