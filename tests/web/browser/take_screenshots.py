@@ -54,15 +54,20 @@ def write_portraits(folder: Path) -> list[Path]:
 
 
 def keep(browser: Browser, path: Path) -> None:
-    """Write the page as a WebP that a repository can carry."""
+    """Write the page as a WebP that a repository can carry; the window is as high as the page."""
+    width, height = browser.run("return [innerWidth, document.documentElement.scrollHeight]")
+    viewport = browser.run("return innerHeight")
+    browser.resize((width, min(height, TALLEST)))
     page = Pillow.open(io.BytesIO(browser.screenshot())).convert("RGB")
     page.crop((0, 0, page.width, min(page.height, TALLEST))).save(path, quality=80, method=6)
+    browser.resize((width, viewport))
     print(f"{path.name}: {path.stat().st_size // 1024} kB")
 
 
 def take(browser: Browser, photos: list[Path], folder: Path, view: str) -> None:
     """Every page in one view, of a gallery that is filled meanwhile."""
     register(browser, photos)
+    browser.run("sessionStorage.clear(); document.querySelector('#toast').hidden = true")
     browser.run("for (const card of document.querySelectorAll('.card')) card.style.contentVisibility = 'visible'")
     browser.wait(lambda: browser.run(DECODED), "the images")
     keep(browser, folder / f"register-{view}.webp")

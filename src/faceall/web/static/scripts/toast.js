@@ -15,11 +15,11 @@ export function noteChange(method, path) {
   timer = setTimeout(showToast, 150); // usually another page follows at once
 }
 
-/** Show what was changed last in this tab, if that is not long ago. */
+/** Show what was changed last in this tab, if that is not long ago; the page Review has an undo of its own. */
 export async function showToast() {
   const toast = document.getElementById("toast");
   const since = Date.now() - Number(sessionStorage.getItem(KEY) ?? 0);
-  if (!toast || since > SECONDS * 1000) return;
+  if (!toast || document.getElementById("review") || since > SECONDS * 1000) return;
   const answer = await fetch(`${root}/api/v1/history?limit=1`, { credentials: "same-origin" }).catch(() => null);
   const last = answer?.ok ? (await answer.json()).changes[0] : null;
   if (!last?.undoable || Date.now() - Date.parse(last.made) > 2 * SECONDS * 1000) return;
