@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from faceall.detect import Detector
-from faceall.detect.detector import _rotated_back
+from faceall.detect.detector import _rotated_back, without_specks
 from faceall.types import Faces, Image
 
 
@@ -79,3 +79,14 @@ def test_min_face_is_checked() -> None:
     """A smallest face below 12 pixels is refused."""
     with pytest.raises(ValueError, match="min_face is 5, expected at least 12"):
         Detector(min_face=5)
+
+
+def test_tiny_uncertain_faces_on_a_portrait_are_dropped() -> None:
+    """Below a twelfth of a large face a score of 0.9 is needed; elsewhere it is not."""
+    boxes = np.array([[500, 500, 1220, 1220], [10, 10, 44, 44], [100, 10, 134, 44], [10, 100, 80, 170]], np.float32)
+    scores = np.array([0.999, 0.86, 0.91, 0.7], np.float32)
+    faces = Faces(boxes, scores, np.zeros((4, 5, 2), np.float32))
+    assert without_specks(faces, (2048, 1600)).scores.tolist() == scores[[0, 2, 3]].tolist()
+    assert len(without_specks(faces, (6000, 4000))) == 4
+    small = faces.take(np.array([1, 2, 3]))
+    assert len(without_specks(small, (2048, 1600))) == 3

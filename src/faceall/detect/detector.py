@@ -23,6 +23,9 @@ MTCNN = "mtcnn"
 """Name of the default detector, which needs no installed model."""
 
 _TURNS = (1, 3, 2)  # quarter turns counterclockwise, most frequent first
+_PORTRAIT = 0.25  # share of the shorter side of an image from which its largest face makes it a portrait
+_SPECK = 1 / 12  # share of a portrait's face below which another one has to be certain
+_CERTAIN = 0.9
 _CONFIDENT = 0.95  # without a face of this score, the other orientations are searched for one
 
 
@@ -129,7 +132,7 @@ class Detector:
             If the array has another shape or type.
         """
         image = checked_image(image)
-        faces = self._finder(image)
+        faces = without_specks(self._finder(image), image.shape)
         if not self.rotate or (faces.scores >= _CONFIDENT).any():
             return faces
         rotated = _find_rotated(self._finder, image)
@@ -161,6 +164,31 @@ class Detector:
             return [self(image) for image in checked]
         with ThreadPoolExecutor(min(len(checked), os.cpu_count() or 1)) as pool:
             return list(pool.map(self, checked))
+
+
+def without_specks(faces: Faces, shape: tuple[int, ...]) -> Faces:
+    """Drop tiny, uncertain faces on a large portrait: cloth, hair and jewellery at many times the pixels of a face.
+
+    Parameters
+    ----------
+    faces : Faces
+        Of one image.
+    shape : tuple of int
+        (height, width, ...) of the image.
+
+    Returns
+    -------
+    Faces
+        Without those whose side is below a twelfth of the largest face and whose score is below 0.9, if the largest
+        face fills a quarter of the shorter side of the image.
+    """
+    if len(faces) < 2:
+        return faces
+    sides = (faces.boxes[:, 2:] - faces.boxes[:, :2]).mean(axis=1)
+    largest = float(sides.max())
+    if largest < _PORTRAIT * min(shape[:2]):
+        return faces
+    return faces.take((sides >= _SPECK * largest) | (faces.scores >= _CERTAIN))
 
 
 def checked_image(image: Image) -> Image:
