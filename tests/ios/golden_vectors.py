@@ -322,6 +322,8 @@ def decision_vectors() -> dict[str, Any]:
         "queries": floats(queries),
         "found": [_found(query, vectors, owners, threshold, poor=False) for query in queries],
         "found_poor": [_found(query, vectors, owners, threshold, poor=True) for query in queries],
+        "refused": _found(vectors[4], vectors, owners, threshold, poor=False, refused=4),
+        "confirmed": _found(vectors[4], vectors, owners, threshold, poor=True, confirmed=4),
     }  # fmt: skip
 
 
@@ -348,9 +350,19 @@ def _queries(vectors: Float32Array) -> Float32Array:
 
 
 def _found(
-    query: Float32Array, vectors: Float32Array, owners: list[int], threshold: MatchThreshold, *, poor: bool
+    query: Float32Array,
+    vectors: Float32Array,
+    owners: list[int],
+    threshold: MatchThreshold,
+    *,
+    poor: bool,
+    refused: int | None = None,
+    confirmed: int | None = None,
 ) -> list[dict[str, Any]]:
-    """The three best people with the decision on each, by the server's own function."""
+    """The three best people with the decision on each, by the server's own function.
+
+    A user refused or confirmed that the face of a row shows its person.
+    """
     distances = ((query.astype(np.float64) - vectors) ** 2).sum(axis=1).astype(np.float32)
     best: dict[int, int] = {}
     for row in np.argsort(distances, kind="stable").tolist():
@@ -362,8 +374,8 @@ def _found(
     shelf = SimpleNamespace(
         people=SimpleNamespace(
             faces=lambda person: [row for row, owner in enumerate(owners) if owner + 1 == person],
-            confirmations=lambda rows: {},  # users said nothing about these faces
-            refusals=lambda rows: {},
+            confirmations=lambda rows: {row: {owners[row] + 1} for row in rows if row == confirmed},
+            refusals=lambda rows: {row: {owners[row] + 1} for row in rows if row == refused},
         ),
         faces=SimpleNamespace(vectors=lambda rows: vectors[rows]),
     )

@@ -18,6 +18,7 @@ extension Gallery {
     private static let mostFacesOfPerson = 5
     private static let templates = 3 // people whose template is compared
     private static let templateFaces = 32
+    private static let sameFace = 0.02 // squared distance up to which a query is a registered face itself
 
     /// Returns the threshold of searches in this gallery for a false-positive identification rate.
     ///
@@ -57,6 +58,8 @@ extension Gallery {
 
     /// Returns the nearest people, the most probable first, each with a decision.
     ///
+    /// What users said has priority: a face that was confirmed as a person is a match, and one that was refused is not.
+    ///
     /// - Parameters:
     ///   - vector: The embedding to compare, of unit length.
     ///   - threshold: The threshold, from `matchThreshold(fpir:)`.
@@ -72,14 +75,21 @@ extension Gallery {
             let whole = rank < Gallery.templates && threshold.fpir != nil ? templateDistance(vector, found.person) : nil
             return whole.map { (Double(found.distance) + $0) / 2 } ?? Double(found.distance)
         }
+        let said = judgements(on: vector, reach: max(threshold.distance, Gallery.sameFace))
         let order = judged.indices.sorted { (judged[$0], $0) < (judged[$1], $1) }
-        let second = order.count > 1 ? judged[order[1]] : nil
+        let open = order.filter { !said.refused.contains(nearest[$0].person) }
+        let second = open.count > 1 ? judged[open[1]] : nil
         let known = Dictionary(uniqueKeysWithValues: people.map { ($0.id, $0) })
         return order.prefix(max(count, 0)).compactMap { place in
             guard let person = known[nearest[place].person] else { return nil }
-            var decision = threshold.decide(judged[place], second: place == order[0] ? second : nil)
+            var decision = threshold.decide(judged[place], second: place == open.first ? second : nil)
             if isPoor, decision == .match, threshold.fpir != nil {
                 decision = .possible
+            }
+            if said.refused.contains(person.id) {
+                decision = .unknown
+            } else if said.confirmed.contains(person.id), Double(nearest[place].distance) <= threshold.distance {
+                decision = .match
             }
             return Identification(
                 person: person, face: faces[nearest[place].face], distance: nearest[place].distance,
@@ -89,6 +99,31 @@ extension Gallery {
     }
 
     // MARK: - Helpers
+
+    /// Returns the people that a query is known to show, and known not to show, from judgements on the nearest faces.
+    ///
+    /// A judgement holds for the face itself; a refusal also for a query that is nearer to that face than to every face
+    /// of the person.
+    private func judgements(on vector: [Float], reach: Double) -> (confirmed: Set<String>, refused: Set<String>) {
+        guard !journal.judgements.isEmpty else { return ([], []) }
+        let said = Dictionary(grouping: journal.judgements, by: \.subject)
+        let near = faces.indices.map { (face: $0, distance: Double(squaredDistance(vector, vectors, from: $0 * size))) }
+            .filter { $0.distance <= reach }
+            .sorted { ($0.distance, $0.face) < ($1.distance, $1.face) }
+        var confirmed = Set<String>(), refused = Set<String>(), seen = Set<String>()
+        for (number, distance) in near {
+            let onFace = said[faces[number].id] ?? [], isSame = distance <= Gallery.sameFace
+            if isSame {
+                confirmed.formUnion(onFace.filter(\.same).map(\.person))
+            }
+            let others = Set(onFace.filter { !$0.same }.map(\.person))
+            refused.formUnion(isSame ? others : others.subtracting(seen))
+            if let person = faces[number].person {
+                seen.insert(person)
+            }
+        }
+        return (confirmed, refused.subtracting(confirmed))
+    }
 
     /// Returns the nearest face of every person, nearest first.
     private func nearestFaces(_ vector: [Float]) -> [(person: String, face: Int, distance: Float)] {

@@ -38,6 +38,7 @@ final class DecisionTests: XCTestCase {
         let compared: Double
         let limits: Limits
         let found, foundPoor: [[Found]]
+        let refused, confirmed: [Found]
     }
 
     private let jpeg = Data([0xff, 0xd8, 0xff])
@@ -109,6 +110,21 @@ final class DecisionTests: XCTestCase {
                     XCTAssertEqual(one.judgedDistance, other.judged, accuracy: 1e-5)
                 }
             }
+        }
+    }
+
+    func testWhatUsersSaidHasPriorityAsOnTheServer() throws {
+        let golden = try golden()
+        let manifest = try JSONDecoder().decode(JSONValue.self, from: try Golden.data("scores-manifest.json"))
+        let plain = try gallery(golden, manifest: manifest)
+        let threshold = try XCTUnwrap(try plain.matchThreshold())
+        for (isSame, isPoor, wanted) in [(false, false, golden.refused), (true, true, golden.confirmed)] {
+            var gallery = plain
+            let face = gallery.faces[4]
+            try gallery.judge(subject: face.id, person: try XCTUnwrap(face.person), same: isSame)
+            let found = try gallery.identify(gallery.vector(4), threshold: threshold, isPoor: isPoor)
+            XCTAssertEqual(found.map(\.person.name), wanted.map(\.person))
+            XCTAssertEqual(found.map(\.decision), wanted.map(\.decision))
         }
     }
 
