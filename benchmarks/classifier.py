@@ -1,7 +1,7 @@
 """Compare `faceall.Classifier` with the gallery's own decision on the same random galleries.
 
-A gallery has N random people with k photos each. Their other photos (at most three) and the first photo of everybody
-else are searched. Both sides calibrate themselves on the gallery's people alone.
+A gallery has N random people with k photos each. Their other photos (at most three) and the first photo of each
+other person are searched. Both sides calibrate themselves on the gallery's people alone.
 
 Columns: rank 1, the share of searches of known people whose person comes first; FNIR at the exact threshold for an FPIR
 of 1 %; FPIR and FNIR at the calibrated threshold (target 1 %).

@@ -87,7 +87,7 @@ class Library:
             (0.03, "Facebook, UUIDs", lambda n: f"Downloads/{uuid.UUID(int=n + 1)}.jpg"),
             (0.06, "year and month", lambda n: f"2024/{1 + n % 12:02d}/{n}.jpg"),
             (0.05, "Google Takeout", lambda n: f"Takeout/Google Photos/Photos from 2024/IMG_{n}(1).jpg"),
-            (0.03, "screenshot", lambda n: f"Pictures/Screenshots/Screenshot_20240501-{n}.png"),
+            (0.03, "screenshot", lambda n: f"Camera/Screenshots/Screenshot_20240501-{n}.png"),
             (0.02, "scan", lambda n: f"Scans/scan{n:03d}.tiff"),
             (0.01, "no suffix", lambda n: f"recovered/f{n:07d}"),
         ]
@@ -136,8 +136,8 @@ class Library:
             self.other("metadata", f"Takeout/Google Photos/Photos from 2024/IMG_{number}(1).jpg.json", b"{}")
         for number in range(count // 10):
             self.other("video", f"DCIM/100APPLE/IMG_{7000 + number}.MOV", b"\0\0\0\x14ftypqt  ")
-        self.other("hidden", "Pictures/.picasa.ini", b"[a.jpg]\n")
-        self.other("hidden", "Pictures/Thumbs.db", b"\xd0\xcf")
+        self.other("hidden", "Camera/.picasa.ini", b"[a.jpg]\n")
+        self.other("hidden", "Camera/Thumbs.db", b"\xd0\xcf")
         writer = cv2.VideoWriter(str(self.root / "clip.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 5, (64, 64))
         writer.write(np.zeros((64, 64, 3), np.uint8))
         writer.release()

@@ -158,7 +158,7 @@ def test_reported_face_is_found_by_another_process_at_once(address: str, many: P
 def test_server_that_goes_away_is_one_clear_line(address: str, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After waiting for it, a search ends with one line that names the server."""
     monkeypatch.setattr(connection, "TIMEOUT", 2.0)
-    monkeypatch.setattr(connection, "PATIENCE", 3.0)
+    monkeypatch.setattr(connection, "AWAY_LIMIT", 3.0)
     port = int(SERVER.partition(":")[2])
     with forwarded(lambda: port) as (place, gone), closing(opened(address.replace(SERVER, place))) as gallery:
         photo = next(many.rglob("*.png"))

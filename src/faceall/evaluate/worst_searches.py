@@ -1,4 +1,4 @@
-"""The worst searches of an open-set evaluation: known people who are missed, and strangers who are near somebody."""
+"""The worst searches of an open-set evaluation: known people who are missed, and strangers who are near a known person."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WorstSearch:
     ----------
     kind : {"missed", "named"}
         missed: a known person who is far from their enrolled image, or behind another person; named: a stranger who
-        is near to somebody.
+        is near to a known person.
     query : Path
         The image that was searched.
     own : Path or None

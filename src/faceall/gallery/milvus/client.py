@@ -64,7 +64,7 @@ def connected(address: Address) -> Any:
 
 
 def version(client: Any) -> tuple[int, int, int]:
-    """Return the version of the server, (0, 0, 0) if it tells none."""
+    """Return the version of the server, (0, 0, 0) if it states none."""
     found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", str(client.get_server_version(timeout=CONNECT_TIMEOUT)))
     major, minor, patch = found.groups(default="0") if found else ("0", "0", "0")
     return int(major), int(minor), int(patch)
@@ -77,8 +77,8 @@ def scalar_index(address: Address, client: Any) -> str:
 
 def _require_version(address: Address, found: tuple[int, int, int]) -> None:
     if (0, 0, 0) < found < OLDEST:
-        spelled, oldest = (".".join(map(str, numbers)) for numbers in (found, OLDEST))
-        raise NotSupportedError(f"{address}: the server is Milvus {spelled}, expected {oldest} or newer; upgrade it")
+        version_text, oldest = (".".join(map(str, numbers)) for numbers in (found, OLDEST))
+        raise NotSupportedError(f"{address}: the server is Milvus {version_text}, expected {oldest} or newer; upgrade it")
 
 
 def _opened_file(address: Address) -> Any:

@@ -35,7 +35,7 @@ Key: TypeAlias = "int | str"
 T = TypeVar("T")
 
 TIMEOUT = 60.0  # seconds for one request
-PATIENCE = 180.0  # seconds to wait for a server that has gone away; a killed one takes a minute to notice
+AWAY_LIMIT = 180.0  # seconds to wait for a server that has gone away; a killed one takes a minute to notice
 MOST = 16_384  # the most rows of one request
 _LARGEST_KEY = (1 << 63) - 1
 _PAUSE = 1.0  # seconds between two attempts
@@ -66,7 +66,7 @@ class Connection:
         Raises
         ------
         IndexFileError
-            If the connection is closed, the request fails, or no server answers for `PATIENCE` seconds.
+            If the connection is closed, the request fails, or no server answers for `AWAY_LIMIT` seconds.
         """
         from pymilvus.exceptions import MilvusException
 
@@ -80,8 +80,8 @@ class Connection:
                 if self.address.path is not None or not is_away(error):
                     raise failed from error
                 if deadline is None:
-                    deadline = time.monotonic() + PATIENCE
-                    _log.warning("%s does not answer; waiting up to %.0f s for it", self.name, PATIENCE)
+                    deadline = time.monotonic() + AWAY_LIMIT
+                    _log.warning("%s does not answer; waiting up to %.0f s for it", self.name, AWAY_LIMIT)
                 elif time.monotonic() > deadline:
                     raise failed from error
                 self._seen.clear()
