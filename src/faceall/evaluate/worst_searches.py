@@ -1,4 +1,4 @@
-"""The worst searches of an open-set evaluation: known people who are missed, and strangers who are near a known person."""
+"""The worst searches of an open-set evaluation: missed known people, and strangers near a known person."""
 
 from __future__ import annotations
 

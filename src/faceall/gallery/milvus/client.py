@@ -77,8 +77,8 @@ def scalar_index(address: Address, client: Any) -> str:
 
 def _require_version(address: Address, found: tuple[int, int, int]) -> None:
     if (0, 0, 0) < found < OLDEST:
-        version_text, oldest = (".".join(map(str, numbers)) for numbers in (found, OLDEST))
-        raise NotSupportedError(f"{address}: the server is Milvus {version_text}, expected {oldest} or newer; upgrade it")
+        present, oldest = (".".join(map(str, numbers)) for numbers in (found, OLDEST))
+        raise NotSupportedError(f"{address}: the server is Milvus {present}, expected {oldest} or newer; upgrade it")
 
 
 def _opened_file(address: Address) -> Any:
