@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -88,9 +89,10 @@ class EmbeddedFaces:
 
     def stored(self, keys: Iterable[int]) -> dict[int, StoredFace]:
         """Return the faces with some keys; unknown keys are left out."""
+        wanted = json.dumps(sorted({int(key) for key in keys}))
         with self._index.reading() as connection:
-            found = (select_faces(connection, "WHERE faces.key = ?", (key,)) for key in set(keys))
-            return {face.face_id: face for face in chain.from_iterable(found)}
+            found = select_faces(connection, "WHERE faces.key IN (SELECT value FROM json_each(?))", (wanted,))
+        return {face.face_id: face for face in found}
 
     def listed(
         self, *, person: int | None = None, photo: int | None = None, unassigned: bool = False
