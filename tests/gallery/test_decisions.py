@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from faceall.analysis.open_set import (
 from faceall.errors import ArgumentError
 from faceall.gallery import Gallery, MatchThreshold, NamedVectors
 from faceall.gallery.decisions import fit_named, prior_of
+from faceall.gallery.thresholds import threshold_in_force
 from faceall.models import Manifest
 from faceall.types import Array
 
@@ -162,3 +164,24 @@ def test_the_tail_of_a_model_is_measured() -> None:
         assert fitted.threshold(rate, 1) == pytest.approx(counted, abs=0.02)
     with pytest.raises(ValueError, match="at least 2,000"):
         fit_model(vectors[:20], np.arange(20))
+
+
+def test_scores_of_known_models() -> None:
+    """A model that was measured has a distribution without one in its manifest, unless its vectors were changed."""
+    manifest = Manifest(
+        name="m",
+        embedding_size=256,
+        input_size=(8, 8),
+        input_blob="data",
+        output_blob="out",
+        source_sha256="c634a15039da60122434de560dc3dde0e7c6fbb1b111b022acdc955c522f9e5d",
+    )
+    prior = prior_of(manifest)
+    assert prior is not None
+    assert 0.05 < prior.deviation < 0.15
+    pair = threshold_in_force(None, manifest)
+    assert pair is not None
+    assert pair.false_accept_rate == 1e-3
+    assert prior.fpir(pair.distance, 1) == pytest.approx(1e-3, rel=1e-3)
+    assert prior_of(replace(manifest, embedding_size=128)) is None
+    assert threshold_in_force(None, replace(manifest, embedding_size=128)) is None

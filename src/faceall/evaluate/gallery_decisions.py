@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from faceall.analysis.open_set import StrangerScores, comparisons, nearest_others, person_similarities
+from faceall.analysis.open_set import BEND, StrangerScores, comparisons, nearest_others, person_similarities
 from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.calibration import MOST_FACES, MOST_PEOPLE
@@ -19,6 +19,7 @@ from faceall.types import Array
 FEWEST_PEOPLE = 20
 """Number of people from which a gallery can tell more than its model."""
 
+_TYPICAL = StrangerScores(0.0, 0.14, 0, BEND)  # of an embedder whose scores are not known
 _MAX_LOOKALIKES = 0.2  # share of people with a lookalike above which the names are not those of different people
 _EXPECTED = 0.01  # FPIR of the model at which a lookalike begins
 
@@ -44,6 +45,9 @@ class SearchCalibration:
         How many were compared.
     sampled : bool
         Whether the gallery has more.
+    extrapolated : bool
+        Whether the people are too few to observe the rate (fewer than 1 / rate), so that the threshold rests on the
+        shape of the model's distribution.
     """
 
     fpir: float
@@ -54,6 +58,7 @@ class SearchCalibration:
     people: int
     faces: int
     sampled: bool
+    extrapolated: bool = False
 
 
 @checked
@@ -94,8 +99,7 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
     known = sum(person.faces for person in gallery.people if person.named)
     people = max(count, sum(person.faces > 0 for person in gallery.people))
     faces = max(len(named.people), sum(person.faces for person in gallery.people))
-    if prior is not None:
-        refuse_people_under_several_names(named, prior)
+    refuse_people_under_several_names(named, prior or _TYPICAL)
     fitted = fit_named(named, people, prior, fpir, faces=faces)
     threshold = fitted.scores.threshold(fpir, comparisons(people, faces))
     missed = missed_people(named, threshold)
@@ -108,6 +112,7 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
         people=count,
         faces=len(named.people),
         sampled=known > len(named.people),
+        extrapolated=count * fpir < 1 - 1e-9,
     )
 
 

@@ -24,8 +24,11 @@ from faceall.gallery.thresholds import (
     read_named_vectors,
     threshold_in_force,
 )
-from faceall.models import Manifest
+from faceall.models import Manifest, known_scores
 from faceall.native import ForkSafeLock
+
+FEWEST_WITHOUT_MODEL = 20
+"""Number of people from which a gallery's own scores are used alone, if those of the model are not known."""
 
 _KEY = "decisions"
 _MOST_PEOPLE = 1000
@@ -88,15 +91,15 @@ class Decisions:
         """Return the threshold of a search.
 
         A calibration by pairs that was stored by the user counts first. Otherwise the threshold follows from the
-        target FPIR; without a distribution for the model it is None.
+        target FPIR; without a distribution for the model it needs at least 20 people, and is None with fewer.
         """
         calibration = read_calibration(store)
         if calibration is not None:
             return threshold_in_force(calibration, manifest)
         prior = prior_of(manifest)
-        if prior is None:
-            return threshold_in_force(None, manifest)
         fpir, (people, faces) = target_fpir(store), self._count(store)
+        if prior is None and people < FEWEST_WITHOUT_MODEL:
+            return threshold_in_force(None, manifest)
         fitted = self._fit(store, prior, fpir, people, faces)
         compared = comparisons(people, faces)
         return MatchThreshold(
@@ -119,7 +122,7 @@ class Decisions:
                 known = self._counted = now, store.people.assigned()
         return known[1]
 
-    def _fit(self, store: Store, prior: StrangerScores, fpir: float, people: int, faces: int) -> FittedScores:
+    def _fit(self, store: Store, prior: StrangerScores | None, fpir: float, people: int, faces: int) -> FittedScores:
         """Return the fitted scores, fitted again if the gallery has grown or shrunk by a quarter."""
         with self._lock:
             known = self._fitted
@@ -136,7 +139,7 @@ class Decisions:
 
 def prior_of(manifest: Manifest) -> StrangerScores | None:
     """Return the distribution of strangers of a model, from its scores or its pair threshold; None without either."""
-    stated = manifest.non_mated_scores
+    stated = known_scores(manifest)
     if stated is not None:
         return StrangerScores(stated.mean, stated.deviation, 0, stated.bend)
     limit, rate = manifest.match_threshold, manifest.match_threshold_false_accept_rate

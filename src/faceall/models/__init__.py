@@ -22,6 +22,7 @@ from faceall.models.manifest import (
     NonMatedScores,
 )
 from faceall.models.preparation import CropRule, Standardisation
+from faceall.models.scores import known_scores
 from faceall.models.store import (
     ScannedFolder,
     adopt,
@@ -64,6 +65,7 @@ __all__ = [
     "find_model",
     "fit_similarities",
     "installed_models",
+    "known_scores",
     "recognise",
     "recognise_embedder",
     "recommended",

@@ -112,7 +112,7 @@ class Serializer:
             }
             for match in result.matches
         ]
-        return {**geometry(result.box, result.landmarks, result.score), "matches": matches}
+        return {**geometry(result.box, result.landmarks, result.score), "notes": _notes(result), "matches": matches}
 
     def person_result(self, result: PersonResult) -> Json:
         """Return one face of a query with the nearest people; `faces` has the nearest face of each."""
@@ -124,12 +124,13 @@ class Serializer:
                 "similarity": round(match.similarity, 6),
                 "match": match.matches,
                 "decision": match.decision,
+                "judged_distance": _judged(match),
                 "count": match.faces,
                 "faces": [match.face_id],
             }
             for match in result.people
         ]
-        return {**geometry(result.box, result.landmarks, result.score), "matches": matches}
+        return {**geometry(result.box, result.landmarks, result.score), "notes": _notes(result), "matches": matches}
 
     def loose_match(self, match: GalleryMatch) -> Json:
         """Return a face without a person among the people of a search."""
@@ -195,8 +196,16 @@ def threshold(judged: MatchThreshold | None) -> Json | None:
     """Return the threshold of matches."""
     if judged is None:
         return None
-    rate = judged.false_accept_rate
-    return {"distance": round(judged.distance, 6), "origin": judged.origin, "false_accept_rate": rate}
+    low, high = judged.interval or (judged.distance, judged.distance)
+    return {
+        "distance": round(judged.distance, 6),
+        "origin": judged.origin,
+        "false_accept_rate": judged.false_accept_rate,
+        "possible": None if judged.possible is None else round(judged.possible, 6),
+        "fpir": judged.fpir,
+        "people": judged.people,
+        "interval": None if judged.fpir is None else [round(low, 6), round(high, 6)],
+    }
 
 
 def _person(person_id: int, name: str, named: bool) -> Json:
@@ -209,4 +218,15 @@ def _similarity(match: GalleryMatch | PersonMatch) -> Json:
         "similarity": round(match.similarity, 6),
         "match": match.matches,
         "decision": match.decision,
+        "judged_distance": _judged(match),
     }
+
+
+def _judged(match: GalleryMatch | PersonMatch) -> float | None:
+    """Return the distance that the decision was made on."""
+    return None if match.judged_distance is None else round(match.judged_distance, 6)
+
+
+def _notes(result: SearchResult | PersonResult) -> list[Json]:
+    """Return what makes a face of a query hard to recognise."""
+    return [{"kind": note.kind, "message": note.text, "photo": None, "name": None} for note in result.notes]

@@ -29,7 +29,7 @@ from faceall_cli.options import (
 from faceall_cli.sources import sources_argument
 
 if TYPE_CHECKING:
-    from faceall.gallery import Gallery, NamesFrom, PhotoResult, Registration
+    from faceall.gallery import Gallery, MatchThreshold, NamesFrom, PhotoResult, Registration
 
 _DONE = frozenset(("added", "unchanged"))
 _UNREADABLE = frozenset(("unreadable", "too-large"))
@@ -312,7 +312,10 @@ def status(console: Console, gallery: Path | None) -> None:
 
     with Gallery.open(gallery, read_only=True) as opened:
         found = opened.status()
-    console.record({"path": str(found.folder), **{k: v for k, v in asdict(found).items() if k != "folder"}})
+        threshold = _threshold_of(opened)
+    values = {k: v for k, v in asdict(found).items() if k != "folder"}
+    judged = None if threshold is None else threshold.to_json()
+    console.record({"path": str(found.folder), **values, "threshold": judged})
     console.line(f"{shown(found.folder)}: " + (f"{found.size / 1e6:,.1f} MB" if found.size else "on a server"))
     console.line(f"{counted(found.faces, 'face')} of {counted(found.people, 'person', 'people')}")
     console.line(f"{counted(found.photos, 'photo')} in {counted(found.files, 'file')}")
@@ -327,3 +330,31 @@ def status(console: Console, gallery: Path | None) -> None:
             console.line(f"{number:,} {what}")
     if found.model:
         console.line(f"made with {found.model}, {found.dimension} dimensions")
+        console.line(_describe_threshold(threshold))
+
+
+def _threshold_of(opened: Gallery) -> MatchThreshold | None:
+    """Return the threshold of searches; None if no model with one is installed."""
+    from faceall.errors import FaceallError
+
+    try:
+        return opened.match_threshold
+    except FaceallError:
+        return None
+
+
+def _describe_threshold(threshold: MatchThreshold | None) -> str:
+    """Describe the threshold of searches with its interval."""
+    if threshold is None:
+        return "searches have no threshold: that of the model is not known, and fewer than 20 people have a name"
+    if threshold.fpir is None:
+        rate = threshold.false_accept_rate
+        aim = "" if rate is None else f", for a false match rate of {rate:g} per comparison"
+        return f"match: distance up to {threshold.distance:.3f}{aim}"
+    low, high = threshold.interval or (threshold.distance, threshold.distance)
+    source = "the scores of the model" if threshold.origin == "model" else "the scores of model and gallery"
+    people = counted(threshold.people or 0, "person", "people")
+    return (
+        f"match: distance up to {threshold.distance:.3f} [{low:.3f}, {high:.3f}], possible: up to "
+        f"{threshold.possible:.3f} (FPIR {threshold.fpir:.2%} with {people}, from {source})"
+    )

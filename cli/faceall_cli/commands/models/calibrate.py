@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +87,9 @@ def _calibrate_searches(console: Console, opened: Gallery, fpir: float, dry_run:
         console.line(f"FNIR {found.fnir:.2%} [{low:.2%}, {high:.2%}]: share of known people who are not found")
     what = "a sample of " if found.sampled else ""
     console.line(f"from {what}{counted(found.faces, 'face')} of {counted(found.people, 'person', 'people')}")
+    if found.extrapolated:
+        needed = f"{math.ceil(1 / found.fpir - 1e-9):,}"
+        console.remark(f"{needed} people are needed to observe this rate: it is extrapolated from the model's scores")
     console.remark("not stored" if dry_run else "stored; faceall search uses it")
 
 

@@ -170,7 +170,11 @@ SCHEMAS: dict[str, Schema] = {
     "Threshold": record(
         distance=DISTANCE,
         origin={"type": "string", "enum": ["calibration", "gallery", "model", "given"]},
-        false_accept_rate=maybe(NUMBER),
+        false_accept_rate={**maybe(NUMBER), "description": "false match rate per comparison"},
+        possible={**maybe(NUMBER), "description": "distance up to which a match is possible"},
+        fpir={**maybe(NUMBER), "description": "false-positive identification rate per search of a stranger"},
+        people=maybe(COUNT),
+        interval=maybe({**many(NUMBER), "description": "95 % interval of the distance"}),
     ),
     "FaceMatch": record(
         face=ID,
@@ -180,6 +184,7 @@ SCHEMAS: dict[str, Schema] = {
         similarity=SIMILARITY,
         match=maybe(FLAG),
         decision=maybe({"type": "string", "enum": ["match", "possible", "unknown"]}),
+        judged_distance={**maybe(NUMBER), "description": "mean of the distances to the nearest face and the template"},
     ),
     "PersonMatch": record(
         person=maybe(ref("PersonName")),
@@ -188,6 +193,7 @@ SCHEMAS: dict[str, Schema] = {
         similarity=SIMILARITY,
         match=maybe(FLAG),
         decision=maybe({"type": "string", "enum": ["match", "possible", "unknown"]}),
+        judged_distance={**maybe(NUMBER), "description": "mean of the distances to the nearest face and the template"},
         count={**COUNT, "description": "number of faces of this person that the mean is taken over"},
         faces={**many(ID), "description": "the nearest face"},
     ),
@@ -195,7 +201,11 @@ SCHEMAS: dict[str, Schema] = {
         width=COUNT,
         height=COUNT,
         threshold=maybe(ref("Threshold")),
-        faces=many(record(**_GEOMETRY, matches=many({"oneOf": [ref("FaceMatch"), ref("PersonMatch")]}))),
+        faces=many(
+            record(
+                **_GEOMETRY, notes=many(ref("Note")), matches=many({"oneOf": [ref("FaceMatch"), ref("PersonMatch")]})
+            )
+        ),
     ),
     "Comparison": record(
         distance=DISTANCE,
