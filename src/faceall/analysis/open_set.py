@@ -225,7 +225,7 @@ def nearest_others(vectors: Float32Array, people: Int64Array) -> Array:
     return found
 
 
-def fit_scores(maxima: Array, compared: float, prior: StrangerScores | None) -> StrangerScores:
+def fit_scores(maxima: Array, compared: float, prior: StrangerScores | None, *, bend: float = BEND) -> StrangerScores:
     """Fit the distribution of strangers to the results of leave-one-person-out searches.
 
     Mean and deviation are estimated by regression on the upper half of a probability plot and averaged with those of
@@ -239,6 +239,8 @@ def fit_scores(maxima: Array, compared: float, prior: StrangerScores | None) -> 
         Number of independent comparisons of each search (`comparisons`).
     prior : StrangerScores or None
         The distribution of the model, if it is known; its bend is kept.
+    bend : float
+        The bend without a prior.
 
     Returns
     -------
@@ -256,7 +258,7 @@ def fit_scores(maxima: Array, compared: float, prior: StrangerScores | None) -> 
         return prior
     used = slice(min(count // 2, max(count - _FEWEST_IN_TAIL, 0)), None)
     ordered = np.sort(np.asarray(maxima, np.float64))[used]
-    bend = BEND if prior is None else prior.bend
+    bend = bend if prior is None else prior.bend
     normal = _plot_positions(count, round(compared, 3), bend)[used]
     centred = normal - normal.mean()
     deviation = max(float(centred @ ordered / (centred @ centred)), 1e-4)
@@ -275,7 +277,7 @@ def _quantile(probability: float, compared: float) -> float:
     return -_NORMAL.inv_cdf(min(max(upper, 1e-300), 1 - 1e-12))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _plot_positions(count: int, compared: float, bend: float) -> Array:
     """Return the expected order statistics of `count` maxima of standard values (Blom's formula)."""
     shares = [(number - 0.375) / (count + 0.25) for number in range(1, count + 1)]
@@ -285,12 +287,31 @@ def _plot_positions(count: int, compared: float, bend: float) -> Array:
 def interval(
     maxima: Array, compared: float, prior: StrangerScores | None, value: Callable[[StrangerScores], float]
 ) -> tuple[float, float]:
-    """Compute the 95 % interval of a function of the fitted distribution by resampling people (bootstrap)."""
+    """Compute the 95 % interval of a function of the fitted distribution (bootstrap).
+
+    The people are resampled. The distribution of the model is as uncertain as its weight says: in every round it is
+    estimated anew on `PRIOR_PEOPLE` simulated searches of strangers.
+    """
     random = np.random.default_rng(0)
-    count = len(maxima)
-    if count < FEWEST:
-        estimate = value(fit_scores(maxima, compared, prior))
-        return estimate, estimate
-    values = [value(fit_scores(maxima[random.integers(0, count, count)], compared, prior)) for _ in range(_ROUNDS)]
+    count, size = len(maxima), max(compared, 1.0)
+    if count < FEWEST and prior is None:
+        raise ValueError(f"{count} values, expected at least {FEWEST} or a prior")
+    values = []
+    for _ in range(_ROUNDS):
+        model = None if prior is None else fit_scores(_simulated(prior, size, random), size, None, bend=prior.bend)
+        drawn = maxima[random.integers(0, count, count)] if count else maxima
+        values.append(value(fit_scores(drawn, compared, model)))
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _simulated(scores: StrangerScores, compared: float, random: np.random.Generator) -> Array:
+    """Draw the results of searches of strangers from a distribution."""
+    normal = _quantiles(round(compared, 3), scores.bend)
+    return scores.mean + scores.deviation * normal[random.integers(0, len(normal), PRIOR_PEOPLE)]
+
+
+@lru_cache(maxsize=16)
+def _quantiles(compared: float, bend: float) -> Array:
+    """Return evenly spaced quantiles of the maximum of `compared` standard values."""
+    return np.array([_bent(_quantile((number + 0.5) / 1000, compared), bend) for number in range(1000)])

@@ -43,6 +43,7 @@ from faceall.gallery.people.resemblance import similar_people
 from faceall.gallery.people.suggestions import Suggestion, answer, suggest
 from faceall.gallery.records import BinEntry, Change, Page, Person, PersonDetails, Removal, Said
 from faceall.gallery.thresholds import NamedVectors, read_named_vectors
+from faceall.models import known_scores
 
 
 @checked_methods
@@ -517,7 +518,7 @@ class GalleryPeople:
             manifest = context.analyser.embedder.model.manifest
         except ModelNotFoundError:
             judged, comparable = None, False
-        if comparable and manifest.non_mated_scores is not None and (judged is None or judged.origin == "model"):
+        if comparable and known_scores(manifest) is not None and (judged is None or judged.origin == "model"):
             scores = prior_of(manifest)
             assert scores is not None
             limit = scores.threshold(WRONG_NEIGHBOURS, max(len(self._store.faces), 1))
