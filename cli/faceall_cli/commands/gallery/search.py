@@ -168,6 +168,7 @@ def _print_result(
     from faceall.gallery import PersonResult, SearchResult
 
     record: dict[str, Any] = {"path": str(path), "box": rounded(result.box), "score": round(result.score, 6)}
+    record["notes"] = [{"kind": note.kind, "message": note.text} for note in result.notes]
     threshold = None if result.threshold is None else result.threshold.to_json()
     if isinstance(result, SearchResult):
         matches = [{**_match_record(match), **_shot_record(photos.get(match.photo_id))} for match in result.matches]
