@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from faceall.analysis import Analyser, primary_face
+from faceall.analysis.open_set import pair_threshold_of
 from faceall.arguments import checked
 from faceall.errors import ArgumentError, ImageError
 from faceall.images import ImageSource, as_image, find_images
@@ -338,9 +339,10 @@ def _threshold(analyser: Analyser, given: float | None) -> float:
             raise ArgumentError(f"threshold is {given}, expected a squared distance from 0 to 4")
         return float(given)
     manifest = analyser.embedder.model.manifest
-    if manifest.match_threshold is None:
+    stated = pair_threshold_of(manifest)
+    if stated is None:
         raise ArgumentError(f"the model '{manifest.name}' has no match threshold: pass threshold=")
-    return float(manifest.match_threshold)
+    return stated[0]
 
 
 def _represent(pixels: Image, analyser: Analyser) -> list[Face]:

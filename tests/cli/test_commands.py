@@ -29,7 +29,7 @@ def test_register_and_search(run: Run, portraits: Path) -> None:
         "unchanged",
     }
     (found,) = records(run("search", first, "-k", 1, "--json").stdout)
-    assert list(found) == ["path", "box", "score", "matches", "second", "threshold"]
+    assert list(found) == ["path", "box", "score", "matches", "second", "threshold", "notes"]
     assert found["path"] == str(first)
     assert len(found["box"]) == 4
     assert 0.7 < found["score"] <= 1

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
+import cv2
+import numpy as np
+import pytest
+from stand_ins import write_photo
+
+from faceall.analysis.analyser import is_blurred, make_thumbnail
 from faceall.analysis.open_set import StrangerScores
 from faceall.analysis.quality import MIN_SIZE, is_poor
+from faceall.gallery import Gallery
 from faceall.gallery.people.clustering.clusters import _founded, _without_poor
 from faceall.gallery.people.clustering.grouping import Group
 from faceall.types import Face
@@ -59,3 +66,26 @@ def test_the_limit_of_clusters_falls_with_the_number_of_faces() -> None:
     scores = StrangerScores(0.0, 0.1, 300, 0.05)
     limits = [scores.threshold(0.1, faces) for faces in (10, 100, 10_000)]
     assert limits == sorted(limits, reverse=True)
+
+
+def test_blur_shows_in_thumbnails() -> None:
+    """A thumbnail of a sharp face is not blurred, that of the same face out of focus is; one colour tells nothing."""
+    random = np.random.default_rng(0)
+    noise = cv2.GaussianBlur(random.integers(0, 255, (200, 200, 3)).astype(np.uint8), (0, 0), 1.0)
+    shaded = np.clip(noise * 0.3 + np.linspace(20, 180, 200)[:, None, None], 0, 255).astype(np.uint8)
+    found = Face(np.array([40, 40, 150, 160], np.float32), 1.0, FRONTAL)
+    assert not is_blurred(make_thumbnail(shaded, found), found)
+    assert is_blurred(make_thumbnail(cv2.GaussianBlur(shaded, (0, 0), 8.0), found), found)
+    assert not is_blurred(make_thumbnail(np.full_like(shaded, 90), found), found)
+
+
+def test_blurred_faces_found_no_people(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two alike faces are a group if they are sharp, and none if they are blurred."""
+    for number in range(2):
+        write_photo(photos / f"{number}.png", [(40, 25, 40, (1, 1, 200)), (number, 0, 4, (9, 9, 9))])
+    for _ in gallery.iter_register([photos], unnamed=True):
+        pass
+    monkeypatch.setattr("faceall.gallery.people.clustering.clusters.is_blurred", lambda thumbnail, face: True)
+    assert gallery.people.cluster(threshold=0.5).clusters == ()
+    monkeypatch.setattr("faceall.gallery.people.clustering.clusters.is_blurred", lambda thumbnail, face: False)
+    assert len(gallery.people.cluster(threshold=0.5).clusters) >= 1

@@ -138,13 +138,13 @@ def _names_without_face(analyser: Analyser, paths: tuple[Path, Path]) -> str:
 def compare(console: Console, first: Path, second: Path, model: str | None) -> None:
     """Compare the primary faces of the images A and B."""
     from faceall.analysis import Analyser, compare_images
+    from faceall.analysis.open_set import pair_threshold_of
 
     analyser = Analyser(embedder=make_embedder(model))
     found = compare_images(first, second, analyser)
     if found is None:
         raise click.ClickException(f"{_names_without_face(analyser, (first, second))} no face, so there is no distance")
-    limit = analyser.embedder.model.manifest.match_threshold
-    rate = analyser.embedder.model.manifest.match_threshold_false_accept_rate
+    limit, rate = pair_threshold_of(analyser.embedder.model.manifest) or (None, None)
     same = None if limit is None else found.distance <= limit
     console.record(
         {
@@ -156,5 +156,6 @@ def compare(console: Console, first: Path, second: Path, model: str | None) -> N
             "threshold": None if limit is None else threshold_of(limit, "model", rate),
         }
     )
-    words = "" if limit is None else f": {'the same person' if same else 'two people'} (limit {limit:g})"
+    aim = "" if rate is None else f", false match rate {rate:g} per comparison"
+    words = "" if limit is None else f": {'the same person' if same else 'two people'} (limit {limit:.4g}{aim})"
     console.line(f"distance {found.distance:.3f}, similarity {found.similarity:.3f}{words}")

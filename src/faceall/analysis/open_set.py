@@ -29,6 +29,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from faceall.models import Manifest, known_scores
 from faceall.types import Array, Float32Array, Int64Array
 
 Decision: TypeAlias = Literal["match", "possible", "unknown"]
@@ -39,6 +40,9 @@ FPIR = 0.01
 
 POSSIBLE_FACTOR = 10
 """A possible match lies within the threshold of this multiple of the target FPIR."""
+
+PAIR_RATE = 1e-3
+"""False match rate per comparison of a pair threshold that follows from the scores of a model."""
 
 PRIOR_PEOPLE = 100
 """Weight of the model's distribution, as a number of people, when that of a gallery is estimated."""
@@ -166,6 +170,27 @@ def scores_of_model(pair_threshold: float, false_match_rate: float) -> StrangerS
     """
     deviations = _bent(_NORMAL.inv_cdf(1 - false_match_rate), BEND)
     return StrangerScores(0.0, max((1 - pair_threshold / 2) / deviations, 1e-3), 0, BEND)
+
+
+def pair_threshold_of(manifest: Manifest) -> tuple[float, float | None] | None:
+    """Return the distance up to which two faces match, and its false match rate per comparison.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The manifest of an embedder.
+
+    Returns
+    -------
+    (float, float or None) or None
+        As the manifest states it, or for a rate of 0.001 from the known scores of the model; None without either.
+    """
+    if manifest.match_threshold is not None:
+        return float(manifest.match_threshold), manifest.match_threshold_false_accept_rate
+    scores = known_scores(manifest)
+    if scores is None:
+        return None
+    return StrangerScores(scores.mean, scores.deviation, 0, scores.bend).threshold(PAIR_RATE, 1), PAIR_RATE
 
 
 def person_similarities(queries: Float32Array, vectors: Float32Array, people: Int64Array) -> Float32Array:

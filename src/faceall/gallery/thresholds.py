@@ -8,16 +8,15 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from faceall.analysis.open_set import Decision, StrangerScores
+from faceall.analysis.open_set import Decision, pair_threshold_of
 from faceall.errors import IndexDamagedError
 from faceall.gallery.store import Store
-from faceall.models import Manifest, known_scores
+from faceall.models import Manifest
 from faceall.types import Float32Array, Int64Array
 
 Origin: TypeAlias = Literal["calibration", "gallery", "model", "given"]
 
 _KEY = "calibration"
-_PAIR_RATE = 1e-3  # per comparison, of a threshold that follows from the scores of a model
 
 
 @dataclass(frozen=True)
@@ -172,13 +171,8 @@ def threshold_in_force(calibration: Calibration | None, manifest: Manifest) -> M
     """Return the calibrated threshold, else the one of the model, else None."""
     if calibration is not None:
         return MatchThreshold(calibration.threshold, calibration.false_accept_rate, "calibration")
-    if manifest.match_threshold is not None:
-        return MatchThreshold(manifest.match_threshold, manifest.match_threshold_false_accept_rate, "model")
-    scores = known_scores(manifest)
-    if scores is None:
-        return None
-    distribution = StrangerScores(scores.mean, scores.deviation, 0, scores.bend)
-    return MatchThreshold(distribution.threshold(_PAIR_RATE, 1), _PAIR_RATE, "model")
+    stated = pair_threshold_of(manifest)
+    return None if stated is None else MatchThreshold(*stated, "model")
 
 
 def read_named_vectors(store: Store, *, most_people: int, most_faces: int) -> NamedVectors:

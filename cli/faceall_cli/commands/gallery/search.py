@@ -168,15 +168,17 @@ def _print_result(
     from faceall.gallery import PersonResult, SearchResult
 
     record: dict[str, Any] = {"path": str(path), "box": rounded(result.box), "score": round(result.score, 6)}
-    record["notes"] = [{"kind": note.kind, "message": note.text} for note in result.notes]
+    notes = [{"kind": note.kind, "message": note.text} for note in result.notes]
     threshold = None if result.threshold is None else result.threshold.to_json()
     if isinstance(result, SearchResult):
         matches = [{**_match_record(match), **_shot_record(photos.get(match.photo_id))} for match in result.matches]
-        console.record({**record, "matches": matches, "second": _second(result), "threshold": threshold})
+        console.record(
+            {**record, "matches": matches, "second": _second(result), "threshold": threshold, "notes": notes}
+        )
         rows = _rows(result, photos)
     else:
         people = [{**_match_record(match), **_person_record(match)} for match in result.people]
-        console.record({**record, "people": people, "threshold": threshold})
+        console.record({**record, "people": people, "threshold": threshold, "notes": notes})
         rows = _person_rows(result)
     if rows:
         console.table(rows, indent="  ", right=frozenset((1, 2, 3)))

@@ -5,19 +5,21 @@ A cluster is a person without a name, called "unnamed 12" until it is renamed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
+from faceall.analysis.analyser import is_blurred
 from faceall.analysis.quality import is_poor
-from faceall.errors import FaceallError
+from faceall.errors import FaceallError, ImageError, IndexDamagedError
 from faceall.gallery.people.clustering.grouping import Group, group_faces
 from faceall.gallery.people.clustering.near_pairs import near_pairs
 from faceall.gallery.people.names import find_person, unknown_face, validate_name
 from faceall.gallery.people.recording import recording
+from faceall.gallery.records import StoredFace
 from faceall.gallery.store import Store
 from faceall.types import Float32Array, Int64Array
 
@@ -36,7 +38,7 @@ Measured on 300 people of CelebA: the groups have a BCubed precision of 0.998, 0
 1.6 photos each."""
 
 CLOSE = 0.6
-"""Share of the limit up to which a face that is small or turned away joins a group."""
+"""Share of the limit up to which a face that is small, blurred or turned away joins a group."""
 
 NEIGHBOURS = 32
 """Number of neighbours of each face that are compared."""
@@ -125,12 +127,13 @@ def cluster_faces(store: Store, *, limit: float, known: bool) -> Clustering:
     rows = {key: row for row, key in enumerate(participants.keys)}
     loose = [key for key, owner in zip(participants.keys, participants.owners, strict=True) if owner is None]
     vectors = store.faces.vectors(participants.keys)
-    poor = _poor_rows(store, rows, loose)
+    edges = _edges(store, rows, vectors, loose, limit)
+    poor = _poor_rows(store, rows, loose, set(edges[0][edges[1] <= limit].reshape(-1).tolist()))
     founds_none = poor.copy()
     founds_none[[rows[key] for key in participants.of_videos if key in rows]] = True
     groups = group_faces(
         vectors,
-        _without_poor(_edges(store, rows, vectors, loose, limit), poor, CLOSE * limit),
+        _without_poor(edges, poor, CLOSE * limit),
         photos=participants.photos,
         owners=participants.owners,
         refused=participants.refused,
@@ -140,13 +143,22 @@ def cluster_faces(store: Store, *, limit: float, known: bool) -> Clustering:
     return Clustering(*_store_groups(store, participants, founded), limit)
 
 
-def _poor_rows(store: Store, rows: dict[int, int], loose: Sequence[int]) -> npt.NDArray[np.bool_]:
-    """Return which rows are unassigned faces that are small or turned away."""
+def _poor_rows(store: Store, rows: dict[int, int], loose: Sequence[int], near: Container[int]) -> npt.NDArray[np.bool_]:
+    """Return which rows are unassigned faces that are small, turned away, or blurred and near another face."""
     poor = np.zeros(len(rows), bool)
     for start in range(0, len(loose), _BATCH):
         for key, face in store.faces.stored(loose[start : start + _BATCH]).items():
-            poor[rows[key]] = is_poor(face.as_face())
+            poor[rows[key]] = is_poor(face.as_face()) or (rows[key] in near and _is_blurred(store, face))
     return poor
+
+
+def _is_blurred(store: Store, face: StoredFace) -> bool:
+    """Return whether a face is blurred in its thumbnail; False if that is missing or damaged."""
+    try:
+        thumbnail = store.faces.thumbnail(face.face_id)
+        return thumbnail is not None and is_blurred(thumbnail, face.as_face())
+    except (ImageError, IndexDamagedError):
+        return False
 
 
 def _without_poor(
