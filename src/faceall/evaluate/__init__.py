@@ -14,11 +14,11 @@ from faceall.evaluate.identification import (
     evaluate_identification,
     read_people,
 )
-from faceall.evaluate.identification_report import identification_html
 from faceall.evaluate.inputs.cfp import CfpProtocol, read_cfp
 from faceall.evaluate.inputs.packed import PackedPairs, TemplateDetector, read_packed_pairs
 from faceall.evaluate.pairs import Pair, read_pairs
-from faceall.evaluate.report import report_html
+from faceall.evaluate.reports.identification import identification_html
+from faceall.evaluate.reports.verification import report_html
 from faceall.evaluate.speed import Speed
 from faceall.evaluate.verification.comparison import PairedComparison, RateDifference, StoredResult, read_report
 from faceall.evaluate.verification.groups import PartedRates, PartRates, Ratio

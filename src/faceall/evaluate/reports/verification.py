@@ -8,13 +8,13 @@ from html import escape
 import numpy as np
 
 from faceall.arguments import checked
-from faceall.evaluate.differences_report import differences_html
 from faceall.evaluate.evaluation import Evaluation, ModelResult
 from faceall.evaluate.folds import Scores
 from faceall.evaluate.pairs import Pair
-from faceall.evaluate.plots import det_svg, histogram_svg, roc_svg
-from faceall.evaluate.style import STYLE
-from faceall.evaluate.thumbnails import Thumbnails
+from faceall.evaluate.reports.differences import differences_html
+from faceall.evaluate.reports.plots import det_svg, histogram_svg, roc_svg
+from faceall.evaluate.reports.style import STYLE
+from faceall.evaluate.reports.thumbnails import Thumbnails
 from faceall.types import Int64Array
 from faceall.version import __version__
 

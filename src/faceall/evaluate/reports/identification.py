@@ -6,9 +6,9 @@ from html import escape
 
 from faceall.arguments import checked
 from faceall.evaluate.identification import Identification, IdentificationResult
-from faceall.evaluate.plots import cmc_svg, misses_svg
-from faceall.evaluate.style import STYLE
-from faceall.evaluate.thumbnails import Thumbnails
+from faceall.evaluate.reports.plots import cmc_svg, misses_svg
+from faceall.evaluate.reports.style import STYLE
+from faceall.evaluate.reports.thumbnails import Thumbnails
 from faceall.evaluate.worst_searches import WorstSearch
 from faceall.images import read_image
 from faceall.version import __version__

@@ -1,0 +1,1 @@
+"""HTML reports of evaluations, with plots and thumbnails."""
