@@ -22,7 +22,7 @@ def differences_html(result: ModelResult) -> str:
 
 def _parts(found: PartedRates) -> str:
     """Render one table of rates."""
-    units = next((text for factor, text in UNITS.items() if factor == found.by), found.by)
+    units = next((f" ({text})" for factor, text in UNITS.items() if factor == found.by), "")
     rows = [
         f"<th>{escape(part.name)}</th><td>{part.people:,}</td>"
         f"<td>{part.non_mated:,}</td>{_rate(part.fmr, part.fmr_interval)}"
@@ -41,7 +41,7 @@ def _parts(found: PartedRates) -> str:
         f" {found.unknown:,} {'images' if found.by == 'group' else 'pairs'} are not known." if found.unknown else ""
     )
     return (
-        f"<h3>By {escape(found.by)} ({escape(units)})</h3>{_table(heads, rows)}"
+        f"<h3>By {escape(found.by)}{escape(units)}</h3>{_table(heads, rows)}"
         f"<p><small>Threshold {found.threshold:.3f} for all, FMR {found.fmr:.2%} per comparison; {which}. "
         f"{ratios}{unknown}</small></p>"
     )

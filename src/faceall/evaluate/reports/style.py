@@ -23,7 +23,7 @@ th,td{padding:9px 8px;text-align:right;border-bottom:1px solid var(--rule);verti
 th:first-child,.plain td{text-align:left}
 thead th{font-size:12px;font-weight:600;color:var(--soft)}
 tbody th{font-weight:600}
-td small{display:block;color:var(--soft);font-size:11.5px}
+td small,th small{display:block;color:var(--soft);font-size:11.5px}
 td b{color:var(--bad)}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:18px;margin-top:26px}
 figure{margin:0;border:1px solid var(--rule);border-radius:10px;padding:14px 14px 12px;background:var(--sheet)}
