@@ -149,5 +149,22 @@ def test_groups_properties_and_comparisons(run: Run, faces: Path, tmp_path: Path
 
 def test_open_set_has_options_of_its_own(run: Run, faces: Path, tmp_path: Path) -> None:
     """Options of pairs are refused with the open-set protocol."""
-    complaint = run("evaluate", faces, "--protocol", "open-set", "--compare", tmp_path, exit_code=1).stderr
-    assert "--groups, --by and --compare: not with --protocol open-set" in complaint
+    complaint = run("evaluate", faces, "--protocol", "open-set", "--by", "size", exit_code=1).stderr
+    assert "--groups and --by: not with --protocol open-set" in complaint
+
+
+def test_open_set_reports_are_compared(run: Run, astronaut: Image, tmp_path: Path) -> None:
+    """A report of searches with two images per person, compared with itself."""
+    folder = tmp_path / "people"
+    for person in range(14):
+        (folder / f"p{person}").mkdir(parents=True)
+        for number in range(2 if person < 4 else 1):
+            light = np.clip(astronaut[:300, 100:400] * (0.5 + 0.03 * person + 0.01 * number), 0, 255).astype(np.uint8)
+            PillowImage.fromarray(light).save(folder / f"p{person}" / f"{number}.png")
+    arguments = ("evaluate", folder, "--protocol", "open-set", "--people", 4, "--repeat", 2)
+    out = tmp_path / "report"
+    run(*arguments, "--out", out)
+    assert "Worst searches" in (out / "report.html").read_text()
+    text = run(*arguments, "--compare", out).stdout
+    assert "compared with tiny on 8 searches" in text
+    assert "no significant difference" in text

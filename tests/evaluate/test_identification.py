@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from faceall.errors import EvaluationError
 from faceall.evaluate import read_people
 from faceall.evaluate.identification import _search
+from faceall.evaluate.search_comparison import SearchOutcomes, compare_searches, read_searches
 from faceall.evaluate.worst_searches import worst_searches
 
 DIMENSIONS = np.eye(6, dtype=np.float32)
@@ -69,3 +71,61 @@ def test_the_worst_searches_are_kept() -> None:
     assert (second.kind, second.query) == ("missed", images[2])
     assert [(search.kind, search.query) for search in (third, fourth)] == [("named", images[4]), ("named", images[5])]
     assert third.own is None
+
+
+def outcomes(own: np.ndarray, people: int = 120, size: int = 60) -> SearchOutcomes:
+    """The searches of two galleries; strangers are at 0 to 0.5."""
+    galleries = np.stack([np.arange(size), np.arange(size) + 10])
+    strangers = np.tile(np.linspace(0, 0.5, people - size), (2, 1))
+    return SearchOutcomes(
+        tuple(f"p{number}" for number in range(people)),
+        galleries,
+        np.stack([own, own]),
+        np.ones((2, size), bool),
+        strangers,
+    )
+
+
+def test_models_are_compared_on_the_same_searches() -> None:
+    """A model that misses a third of the known people is worse than one that misses nobody, and equal to itself."""
+    good, bad = outcomes(np.full(60, 0.9)), outcomes(np.where(np.arange(60) % 3 == 0, 0.1, 0.9))
+    found = compare_searches("good", good, "bad", bad, rounds=60)
+    assert [row.rate for row in found.differences] == ["FNIR @ FPIR 10.0%"]  # 60 strangers support no other rate
+    assert (found.differences[0].value, found.differences[0].other) == (0, pytest.approx(1 / 3))
+    assert found.better == "good"
+    assert (found.only_model, found.only_other) == (20, 0)
+    assert compare_searches("bad", bad, "bad", bad, rounds=60).better is None
+    with pytest.raises(EvaluationError, match="the same --people and --repeat"):
+        compare_searches("good", good, "other", outcomes(np.full(50, 0.9), size=50))
+
+
+def test_unweighted_misses_are_those_of_the_evaluation() -> None:
+    """With every person once, the FNIR is that of the trial."""
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(40, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = np.arange(40).reshape(20, 2)
+    gallery = np.arange(10)
+    trial = _search(vectors, rows, gallery)
+    searches = SearchOutcomes(
+        tuple(map(str, range(20))), gallery[None], trial.known[None], (trial.ranks == 0)[None], trial.strangers[None]
+    )
+    for rate in (0.1, 0.3, 0.5):
+        assert searches.misses([rate], np.ones(20))[0] == pytest.approx(trial.fnir(rate))
+
+
+def test_searches_of_reports(tmp_path: Path) -> None:
+    """A report is read back as it was written; without searches it is refused."""
+    searches = outcomes(np.full(60, 0.9))
+    file = tmp_path / "evaluation.json"
+    file.write_text(json.dumps({"models": [{"model": "m", "searches": searches.to_json()}]}))
+    ((name, found),) = read_searches(tmp_path)
+    assert (name, found.people) == ("m", searches.people)
+    np.testing.assert_allclose(found.strangers, searches.strangers, atol=1e-6)
+    file.write_text(json.dumps({"models": [{"model": "m"}]}))
+    with pytest.raises(EvaluationError, match="has no searches"):
+        read_searches(file)
+    broken = searches.to_json() | {"own": [[1.0]]}
+    file.write_text(json.dumps({"models": [{"model": "m", "searches": broken}]}))
+    with pytest.raises(EvaluationError, match="has no searches"):
+        read_searches(file)

@@ -11,6 +11,7 @@ from faceall.evaluate.identification import (
     Identification,
     IdentificationPoint,
     IdentificationResult,
+    compare_identification,
     evaluate_identification,
     read_people,
 )
@@ -19,6 +20,7 @@ from faceall.evaluate.inputs.packed import PackedPairs, TemplateDetector, read_p
 from faceall.evaluate.pairs import Pair, read_pairs
 from faceall.evaluate.reports.identification import identification_html
 from faceall.evaluate.reports.verification import report_html
+from faceall.evaluate.search_comparison import SearchOutcomes, read_searches
 from faceall.evaluate.speed import Speed
 from faceall.evaluate.verification.comparison import PairedComparison, RateDifference, StoredResult, read_report
 from faceall.evaluate.verification.groups import PartedRates, PartRates, Ratio
@@ -50,6 +52,7 @@ __all__ = [
     "Roc",
     "Scores",
     "SearchCalibration",
+    "SearchOutcomes",
     "Speed",
     "StoredResult",
     "TemplateDetector",
@@ -65,6 +68,7 @@ __all__ = [
     "bootstrap",
     "calibrate",
     "calibrate_searches",
+    "compare_identification",
     "equal_error_rate",
     "evaluate_identification",
     "evaluate_pairs",
@@ -76,6 +80,7 @@ __all__ = [
     "read_pairs",
     "read_people",
     "read_report",
+    "read_searches",
     "report_html",
     "roc",
     "score",

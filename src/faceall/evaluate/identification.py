@@ -20,6 +20,8 @@ from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Float64Array, Interval, percentiles
 from faceall.evaluate.embedding import MeasuredEmbedder, Progress, UnusableImage, embed_images
+from faceall.evaluate.search_comparison import SearchOutcomes, compare_searches
+from faceall.evaluate.verification.comparison import PairedComparison
 from faceall.evaluate.worst_searches import WorstSearch, worst_searches
 from faceall.images import is_image_path
 from faceall.types import Face, Float32Array, Int64Array
@@ -78,6 +80,10 @@ class IdentificationResult:
         The curve, FPIR ascending.
     worst : tuple of WorstSearch
         The worst searches of each kind, worst first.
+    outcomes : SearchOutcomes or None
+        All searches, for comparisons with other models.
+    comparisons : tuple of PairedComparison
+        Comparisons with earlier results, if they were made.
     """
 
     name: str
@@ -88,6 +94,8 @@ class IdentificationResult:
     fpir: Float64Array
     fnir: Float64Array
     worst: tuple[WorstSearch, ...] = ()
+    outcomes: SearchOutcomes | None = None
+    comparisons: tuple[PairedComparison, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -99,6 +107,7 @@ class IdentificationResult:
             "rank_1": self.cmc[0],
             "cmc": list(self.cmc),
             "curve": {"fpir": self.fpir.round(6).tolist(), "fnir": self.fnir.round(6).tolist()},
+            "comparisons": [comparison.to_json() for comparison in self.comparisons],
         }
 
 
@@ -130,8 +139,12 @@ class Identification:
     results: tuple[IdentificationResult, ...]
     faces: Mapping[Path, Face]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values."""
+    def to_json(self, *, searches: bool = False) -> dict[str, Any]:
+        """Return JSON values; with `searches` all searches, with which a later evaluation can compare."""
+        models = [result.to_json() for result in self.results]
+        for values, result in zip(models, self.results, strict=True):
+            if searches and result.outcomes is not None:
+                values["searches"] = result.outcomes.to_json()
         return {
             "protocol": "open-set",
             "people": self.people,
@@ -139,7 +152,7 @@ class Identification:
             "repeat": self.repeat,
             "images": self.images,
             "failures_to_acquire": [asdict(image) | {"path": str(image.path)} for image in self.unusable],
-            "models": [result.to_json() for result in self.results],
+            "models": models,
         }
 
 
@@ -226,7 +239,11 @@ def evaluate_identification(
     galleries = [np.sort(random.choice(several, chosen, replace=False)) for _ in range(repeat)]
     images = list(embedded.rows)
     results = [
-        replace(_measure(model, vectors, rows, galleries), worst=worst_searches(vectors, rows, galleries, images))
+        replace(
+            _measure(model, vectors, rows, galleries),
+            worst=worst_searches(vectors, rows, galleries, images),
+            outcomes=_outcomes(tuple(names), [_search(vectors, rows, gallery) for gallery in galleries], galleries),
+        )
         for model, vectors in zip(models, embedded.vectors, strict=True)
     ]
     faces = {path: embedded.faces[row] for path, row in embedded.rows.items()}
@@ -281,6 +298,45 @@ def _search(vectors: Float32Array, rows: Int64Array, gallery: Int64Array) -> _Tr
     own = known[np.arange(len(gallery)), np.arange(len(gallery))]
     ranks = np.where(own > _MISSING, (known > own[:, None]).sum(axis=1), len(gallery))
     return _Trial(own.astype(np.float64), ranks.astype(np.int64), others.max(axis=1).astype(np.float64))
+
+
+def _outcomes(names: tuple[str, ...], trials: Sequence[_Trial], galleries: Sequence[Int64Array]) -> SearchOutcomes:
+    """Collect the searches of all galleries."""
+    return SearchOutcomes(
+        names,
+        np.stack(galleries),
+        np.stack([trial.known for trial in trials]),
+        np.stack([trial.ranks == 0 for trial in trials]),
+        np.stack([trial.strangers for trial in trials]),
+    )
+
+
+def compare_identification(found: Identification, stored: Sequence[tuple[str, SearchOutcomes]]) -> Identification:
+    """Compare every model with the results of an earlier report, in the same galleries.
+
+    Parameters
+    ----------
+    found : Identification
+        The evaluation.
+    stored : sequence of (str, SearchOutcomes)
+        The earlier results (`read_searches`).
+
+    Returns
+    -------
+    Identification
+        With the comparisons in the results.
+
+    Raises
+    ------
+    EvaluationError
+        If the galleries differ.
+    """
+    results = []
+    for result in found.results:
+        assert result.outcomes is not None
+        made = [compare_searches(result.name, result.outcomes, *other) for other in stored]
+        results.append(replace(result, comparisons=(*result.comparisons, *made)))
+    return replace(found, results=tuple(results))
 
 
 def _measure(

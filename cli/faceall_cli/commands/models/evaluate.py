@@ -128,12 +128,13 @@ def evaluate(
     )
 
     if protocol == "open-set":
-        if pairs is not None or subtract_mean or speed or groups is not None or factors or earlier is not None:
-            options = "--pairs, --subtract-mean, --speed, --groups, --by and --compare"
-            raise click.UsageError(f"{options}: not with --protocol open-set")
+        if pairs is not None or subtract_mean or speed or groups is not None or factors:
+            excluded = "--pairs, --subtract-mean, --speed, --groups and --by"
+            raise click.UsageError(f"{excluded}: not with --protocol open-set")
         _make_folder(out)
         chosen = list(_embedders(models, every, precisions or ("auto",)))
-        result = evaluate_open_set(console, folder, chosen, people=people, repeat=repeat or 10, flip=flip)
+        options: dict[str, Any] = {"people": people, "repeat": repeat or 10, "flip": flip, "earlier": earlier}
+        result = evaluate_open_set(console, folder, chosen, **options)
         if out is not None:
             write_open_set(console, out, result, json_file=JSON_FILE, html_file=HTML_FILE, worst=errors)
         return

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faceall_cli.commands.models.verification import print_comparison
 from faceall_cli.console import Console, counted, shown
 
 if TYPE_CHECKING:
@@ -21,16 +22,19 @@ def evaluate_open_set(
     people: int | None,
     repeat: int,
     flip: bool,
+    earlier: Path | None,
 ) -> Identification:
     """Evaluate and print the results."""
     from faceall.detect import Detector
-    from faceall.evaluate import evaluate_identification, read_people
+    from faceall.evaluate import compare_identification, evaluate_identification, read_people, read_searches
 
+    stored = [] if earlier is None else read_searches(earlier)
     listed = read_people(folder)
     with console.progress(0, "images") as bar:
         found = evaluate_identification(
             listed, embedders, Detector(), size=people, repeat=repeat, flip=flip, progress=bar.move_to
         )
+    found = compare_identification(found, stored)
     common = {key: value for key, value in found.to_json().items() if key != "models"}
     for result in found.results:
         console.record({**result.to_json(), **common})
@@ -47,6 +51,9 @@ def evaluate_open_set(
         f"{counted(found.repeat, 'random gallery', 'random galleries')} of {counted(found.people, 'person', 'people')},"
         f" {counted(found.strangers, 'stranger')}; 95 % intervals in brackets; ? marks too few strangers"
     )
+    for result in found.results:
+        for comparison in result.comparisons:
+            print_comparison(console, comparison)
     for image in found.unusable:
         console.complain(f"faceall: {shown(image.message)}")
     if found.unusable:
@@ -61,7 +68,7 @@ def write_open_set(
     from faceall.evaluate import identification_html
     from faceall_cli.files import write_whole
 
-    text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(found.to_json(searches=True), indent=1, ensure_ascii=False) + "\n"
     write_whole(folder / json_file, text.encode("utf-8", "backslashreplace"))
     write_whole(folder / html_file, identification_html(found, worst=worst).encode("utf-8", "backslashreplace"))
     console.remark(f"wrote {shown(folder / json_file)} and {shown(folder / html_file)}")

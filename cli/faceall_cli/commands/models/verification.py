@@ -66,7 +66,7 @@ def print_verification(console: Console, found: Evaluation) -> None:
         for part in result.parts:
             _print_parts(console, result.name, part)
         for comparison in result.comparisons:
-            _print_comparison(console, comparison)
+            print_comparison(console, comparison)
     _print_unusable(console, found)
     for validation in found.results[0].scores["squared_l2"].validations:
         if not validation.supported:
@@ -110,7 +110,7 @@ def _rate(value: float | None, interval: tuple[float, float] | None) -> tuple[st
     return ("-" if value is None else f"{value:.2%}", "" if interval is None else _bracketed(interval))
 
 
-def _print_comparison(console: Console, found: PairedComparison) -> None:
+def print_comparison(console: Console, found: PairedComparison) -> None:
     """Print the comparison with an earlier result."""
     rows = [("rate", shown(found.model), shown(found.other), "difference", "", "p")]
     for row in found.differences:
@@ -118,7 +118,8 @@ def _print_comparison(console: Console, found: PairedComparison) -> None:
         rows.append(
             (row.rate, f"{row.value:.2%}", f"{row.other:.2%}", difference, _bracketed(row.interval), f"{row.p:.3f}")
         )
-    console.line(f"compared with {shown(found.other)} on {counted(found.pairs, 'pair')}:")
+    plural = "searches" if found.unit == "search" else None
+    console.line(f"compared with {shown(found.other)} on {counted(found.pairs, found.unit, plural)}:")
     console.table(rows, indent="  ", right=frozenset(range(1, 6)))
     verdict = "no significant difference" if found.better is None else f"{shown(found.better)} is better"
     console.line(f"  {verdict}; McNemar {found.only_model} to {found.only_other}, p {found.mcnemar_p:.3f}")

@@ -10,11 +10,17 @@ from faceall.evaluate.verification.comparison import PairedComparison
 from faceall.evaluate.verification.groups import PartedRates
 from faceall.evaluate.verification.images import UNITS
 
+_DISCORDANT = {
+    "pair": "At an FMR of 1 % per comparison the first model alone accepts {:,} pairs of one person, the second alone"
+    " {:,}",
+    "search": "At an FPIR of 1 % the first model alone finds {:,} people of the first gallery, the second alone {:,}",
+}
+
 
 def differences_html(result: ModelResult) -> str:
     """Render the parts and comparisons of one model; empty if there are none."""
     parts = "".join(map(_parts, result.parts))
-    compared = "".join(map(_comparison, result.comparisons))
+    compared = "".join(map(comparison_html, result.comparisons))
     if not parts + compared:
         return ""
     return f"<section><h2>Differences: {escape(result.name)}, {result.precision}</h2>{parts}{compared}</section>"
@@ -47,7 +53,7 @@ def _parts(found: PartedRates) -> str:
     )
 
 
-def _comparison(found: PairedComparison) -> str:
+def comparison_html(found: PairedComparison) -> str:
     """Render one comparison with another model."""
     rows = [
         f"<th>{row.rate}</th><td>{row.value:.2%}</td><td>{row.other:.2%}</td>"
@@ -59,9 +65,9 @@ def _comparison(found: PairedComparison) -> str:
     verdict = "no significant difference" if found.better is None else f"{escape(found.better)} is better"
     return (
         f"<h3>Compared with {escape(found.other)}: {verdict}</h3>{_table(heads, rows)}"
-        f"<p><small>{found.pairs:,} common pairs. At an FMR of 1 % per comparison {found.only_model:,} pairs of one "
-        f"person are accepted by the first model alone, {found.only_other:,} by the second alone (McNemar, "
-        f"p = {found.mcnemar_p:.3f}).</small></p>"
+        f"<p><small>{found.pairs:,} {'common pairs' if found.unit == 'pair' else 'searches of known people'}. "
+        f"{_DISCORDANT[found.unit].format(found.only_model, found.only_other)} (McNemar, p = {found.mcnemar_p:.3f})."
+        "</small></p>"
     )
 
 

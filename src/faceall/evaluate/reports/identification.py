@@ -6,6 +6,7 @@ from html import escape
 
 from faceall.arguments import checked
 from faceall.evaluate.identification import Identification, IdentificationResult
+from faceall.evaluate.reports.differences import comparison_html
 from faceall.evaluate.reports.plots import cmc_svg, misses_svg
 from faceall.evaluate.reports.style import STYLE
 from faceall.evaluate.reports.thumbnails import Thumbnails
@@ -34,6 +35,7 @@ def identification_html(found: Identification, *, worst: int = WORST) -> str:
         The text of the HTML file.
     """
     thumbnails = Thumbnails(found.faces, read_image)
+    compared = "".join(comparison_html(each) for result in found.results for each in result.comparisons)
     searches = "".join(_worst(result, thumbnails, worst) for result in found.results)
     facts = {
         "people in the gallery": found.people,
@@ -54,7 +56,8 @@ def identification_html(found: Identification, *, worst: int = WORST) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Open-set evaluation</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body><main>'
         f'<h1>Open-set evaluation</h1><dl class="facts">{tiles}</dl>{_table(found)}'
-        f'<section class="figures">{figures}</section>{searches}<footer>{_METHOD}<p>faceall {__version__}</p></footer>'
+        f'<section class="figures">{figures}</section>{compared}{searches}'
+        f"<footer>{_METHOD}<p>faceall {__version__}</p></footer>"
         "</main></body></html>\n"
     )
 

@@ -89,6 +89,9 @@ class PairedComparison:
         Two-sided p-value of McNemar's exact test on these.
     better : str or None
         The model with the lower error rate at the strictest supported rate, if p is below 0.05.
+    unit : {"pair", "search"}
+        What was compared. Of searches, `pairs` is the number of searches of known people, and `only_model` and
+        `only_other` count the known people of the first gallery that one model alone finds at an FPIR of 1 %.
     """
 
     model: str
@@ -99,6 +102,7 @@ class PairedComparison:
     only_other: int
     mcnemar_p: float
     better: str | None
+    unit: str = "pair"
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -204,7 +208,7 @@ def compare_models(
         differences,
         *only,
         mcnemar(*only),
-        _better(name, stored.name, differences),
+        better_of(name, stored.name, differences),
     )
 
 
@@ -227,7 +231,7 @@ def _differences(both: Float64Array, same: Bools, people: Int64Array, rounds: in
             float(whole[0][place]),
             float(whole[1][place]),
             percentiles(samples[:, place].tolist()),
-            _p_value(samples[:, place]),
+            p_value(samples[:, place]),
         )
         for place in range(len(names))
     )
@@ -254,7 +258,7 @@ def _rates(curve: Roc, rates: Sequence[float]) -> Float64Array:
     return np.array([equal_error_rate(curve), *(1 - curve.at(rate)[1] for rate in rates)])
 
 
-def _p_value(samples: Float64Array) -> float:
+def p_value(samples: Float64Array) -> float:
     """Return the two-sided p-value of a bootstrap: twice the share of samples on the other side of zero."""
     count = len(samples) + 1
     return float(min(1.0, 2 * min((samples <= 0).sum() + 1, (samples >= 0).sum() + 1) / count))
@@ -267,7 +271,7 @@ def mcnemar(first: int, second: int) -> float:
     return float(min(1.0, 2 * tail / 2**total))
 
 
-def _better(model: str, other: str, differences: Sequence[RateDifference]) -> str | None:
+def better_of(model: str, other: str, differences: Sequence[RateDifference]) -> str | None:
     """Return the model with the significantly lower rate at the strictest supported rate."""
     last = differences[-1]
     if last.p >= SIGNIFICANT or last.value == last.other:
