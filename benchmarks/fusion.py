@@ -1,7 +1,7 @@
 """Compare rules for people with several photos: FNIR at an FPIR of 1 % and 0.1 %.
 
-A gallery has N random people with k photos each; one other photo of each is searched, and the first photo of everybody
-else. Every rule gets its exact threshold. Means of R galleries.
+A gallery has N random people with k photos each; one other photo of each is searched, and the first photo of all
+other people. Every rule gets its exact threshold. Means of R galleries.
 
 Rules: nearest face; mean of the best 2; trimmed mean (best three quarters); mean of all; template (mean vector);
 template weighted by quality (size times sharpness); mean of nearest face and template, which `faceall search` uses;

@@ -329,7 +329,7 @@ def primary_face(faces: Faces, shape: tuple[int, ...]) -> int:
 
 
 def is_blurred(thumbnail: bytes, face: Face) -> bool:
-    """Return whether a face is blurred, as far as its thumbnail tells.
+    """Return whether a face is blurred, as far as its thumbnail shows.
 
     On LFW, sharp and artificially blurred, this agrees with `notes_on` for 99 % of the faces.
 

@@ -315,7 +315,7 @@ def interval(
     """Compute the 95 % interval of a function of the fitted distribution (bootstrap).
 
     The people are resampled. The distribution of the model is as uncertain as its weight says: in every round it is
-    estimated anew on `PRIOR_PEOPLE` simulated searches of strangers.
+    estimated again on `PRIOR_PEOPLE` simulated searches of strangers.
     """
     random = np.random.default_rng(0)
     count, size = len(maxima), max(compared, 1.0)

@@ -35,7 +35,7 @@ class SearchOutcomes:
     own : (r, g) float64
         Similarity of each of them to their enrolled image.
     first : (r, g) bool
-        Whether nobody else is nearer.
+        Whether no other person is nearer.
     strangers : (r, p - g) float64
         Highest similarity of every other person, in ascending order of people.
     """
