@@ -348,7 +348,9 @@ def test_a_missed_face_is_added_by_its_box(client: Any, gallery: Gallery) -> Non
     (photo,) = gallery.photos.page().items
     added = client.post(f"/api/v1/photos/{photo.photo_id}/faces", json={"box": [150, 20, 200, 80]})
     assert added.json["person"] is None
-    for wrong in ([1, 2, 3], "box", [1, 2, 3, True], [1, 2, 3, 1e9], [5, 5, 6, 6]):
+    for wrong in ([1, 2, 3], "box", [1, 2, 3, True], [1, 2, 3, 1e9]):
         assert client.post(f"/api/v1/photos/{photo.photo_id}/faces", json={"box": wrong}).status_code == 400
+    for elsewhere in ([5, 5, 6, 6], [150, 20, 200, 80]):  # tiny, and a known face
+        assert client.post(f"/api/v1/photos/{photo.photo_id}/faces", json={"box": elsewhere}).status_code == 409
     client.delete(f"/api/v1/faces/{photo.faces[0].face_id}")
     assert len(client.post(f"/api/v1/photos/{photo.photo_id}/find-faces").json["faces"]) == 1

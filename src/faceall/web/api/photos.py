@@ -8,6 +8,7 @@ import numpy as np
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
+from faceall.errors import ArgumentError
 from faceall.gallery import StoredFace, StoredPhoto
 from faceall.images import draw_faces, encode_jpeg, resize
 from faceall.types import Faces, Image
@@ -88,7 +89,10 @@ def add_face(photo_id: int) -> Json:
         raise refused("box must be a list of four numbers: x0, y0, x1, y1 in pixels of the photo")
     x0, y0, x1, y1 = map(float, numbers)
     services().gallery.photos.get(photo_id)
-    face = services().gallery.photos.add_face(photo_id, (x0, y0, x1, y1))
+    try:
+        face = services().gallery.photos.add_face(photo_id, (x0, y0, x1, y1))
+    except ArgumentError as error:  # not on this photo, or on a known face
+        raise refused(str(error), 409) from error
     return services().serializer.face(services().gallery.faces.get(face))
 
 

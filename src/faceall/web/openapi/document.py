@@ -243,7 +243,7 @@ def _photos() -> Schema:
                 "Add a face that the detector missed",
                 ref("Face"),
                 parameters=photo,
-                body=record(box=many({"type": "number"}, minItems=4, maxItems=4)),
+                body=record(box=many({"type": "number", "minimum": -1e6, "maximum": 1e6}, minItems=4, maxItems=4)),
                 errors=CHANGES,
             )
         },
