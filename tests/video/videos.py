@@ -24,7 +24,7 @@ def write_video(path: Path, frames: Iterable[Image], rate: float = RATE) -> Path
     writer = None
     for frame in frames:
         if writer is None:
-            four = cv2.VideoWriter_fourcc(*CODECS[path.suffix])
+            four = cv2.VideoWriter.fourcc(*CODECS[path.suffix])
             writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, four, rate, (frame.shape[1], frame.shape[0]))
             if not writer.isOpened():
                 pytest.skip(f"needs OpenCV with FFmpeg, which writes {path.suffix}")

@@ -86,9 +86,11 @@ def store_known_photo(
         elif person is not None and known.primary and known.person != person and (refile or follow):
             store.photos.assign_primary(known.id, person)
         else:
-            return known.result(path, status, message, moved_from=old and old.path)
+            return known.result(path, status, message, moved_from=None if old is None else old.path)
         known = replace(known, person=person)
-    return known.result(path, "refiled" if old is None else "moved", message, moved_from=old and old.path)
+    return known.result(
+        path, "refiled" if old is None else "moved", message, moved_from=None if old is None else old.path
+    )
 
 
 def named_by_path(store: Store, known: KnownPhoto) -> bool:
