@@ -34,7 +34,9 @@ def write_video(path: Path, frames: Iterable[Image], rate: float = RATE) -> Path
     return path
 
 
-def squares(*placed: tuple[int, int, int, tuple[int, int, int]], back: int = 16, size: tuple[int, int] = (320, 240)):
+def squares(
+    *placed: tuple[int, int, int, tuple[int, int, int]], back: int = 16, size: tuple[int, int] = (320, 240)
+) -> Image:
     """An image with squares (x, y, side, colour) on a dark ground, each with a dark bar so that it has edges."""
     image = np.full((size[1], size[0], 3), back, np.uint8)
     for x, y, side, colour in placed:
