@@ -311,6 +311,7 @@ def _outcomes(names: tuple[str, ...], trials: Sequence[_Trial], galleries: Seque
     )
 
 
+@checked
 def compare_identification(found: Identification, stored: Sequence[tuple[str, SearchOutcomes]]) -> Identification:
     """Compare every model with the results of an earlier report, in the same galleries.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Bools, Float64Array, percentiles
 from faceall.evaluate.verification.comparison import PairedComparison, RateDifference, better_of, mcnemar, p_value
@@ -74,6 +75,7 @@ class SearchOutcomes:
         return values / len(self.galleries)
 
 
+@checked
 def read_searches(path: str | os.PathLike[str]) -> list[tuple[str, SearchOutcomes]]:
     """Read the searches in an open-set report of `faceall evaluate --out`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from faceall.arguments import checked
 from faceall.models.known import FACENET_CROP, KNOWN_MODELS
 from faceall.models.manifest import Manifest, NonMatedScores
 
@@ -17,6 +18,7 @@ _MEASURED = {
 people of CelebA's test part: face-reidentification-retail-0095 and MobileFace V2 (becauseofAI)."""
 
 
+@checked
 def known_scores(manifest: Manifest) -> NonMatedScores | None:
     """Return the similarities of two people that the manifest states, or that were measured for its source.
 
