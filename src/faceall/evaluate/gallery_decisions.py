@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from faceall.analysis.open_set import BEND, StrangerScores, comparisons, nearest_others, person_similarities
+from faceall.analysis.open_set import StrangerScores, comparisons, nearest_others, person_similarities
 from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.calibration import MOST_FACES, MOST_PEOPLE
@@ -19,7 +19,6 @@ from faceall.types import Array
 FEWEST_PEOPLE = 20
 """Number of people from which a gallery can tell more than its model."""
 
-_TYPICAL = StrangerScores(0.0, 0.14, 0, BEND)  # of an embedder whose scores are not known
 _MAX_LOOKALIKES = 0.2  # share of people with a lookalike above which the names are not those of different people
 _EXPECTED = 0.01  # FPIR of the model at which a lookalike begins
 
@@ -99,7 +98,8 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
     known = sum(person.faces for person in gallery.people if person.named)
     people = max(count, sum(person.faces > 0 for person in gallery.people))
     faces = max(len(named.people), sum(person.faces for person in gallery.people))
-    refuse_people_under_several_names(named, prior or _TYPICAL)
+    if prior is not None:
+        refuse_people_under_several_names(named, prior)
     fitted = fit_named(named, people, prior, fpir, faces=faces)
     threshold = fitted.scores.threshold(fpir, comparisons(people, faces))
     missed = missed_people(named, threshold)
