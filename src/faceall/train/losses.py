@@ -237,9 +237,19 @@ def chosen_triplet_loss(embeddings: Tensor, triplets: Tensor, weights: Tensor, *
 def _layers() -> dict[str, Any]:
     """Create the classes of the losses with weights or state of their own, as Keras layers."""
     keras = import_keras()
+    softmax = _softmax_layer(keras)
+    return {
+        "Softmax": softmax,
+        "ArcFace": _arcface_layer(softmax),
+        "Center": _center_layer(keras.ops, softmax),
+        "Triplet": _triplet_layer(keras),
+    }
+
+
+def _softmax_layer(keras: Any) -> Any:
     ops = keras.ops
 
-    class Softmax(keras.layers.Layer):  # type: ignore[name-defined, misc]
+    class Softmax(keras.layers.Layer):  # type: ignore[misc]
         """A direction for each person; the cosines to them, scaled, are the logits."""
 
         def __init__(self, classes: int, size: int, scale: float) -> None:
@@ -254,7 +264,11 @@ def _layers() -> dict[str, Any]:
         def call(self, labels: Tensor, embeddings: Tensor) -> Tensor:
             return cross_entropy(self.scale * self.cosines(embeddings), labels)
 
-    class ArcFace(Softmax):
+    return Softmax
+
+
+def _arcface_layer(softmax: Any) -> Any:
+    class ArcFace(softmax):  # type: ignore[misc]
         """Softmax with a margin between the angles."""
 
         def __init__(self, classes: int, size: int, margin: float, scale: float) -> None:
@@ -265,7 +279,11 @@ def _layers() -> dict[str, Any]:
             logits = arcface_logits(self.cosines(embeddings), labels, margin=self.margin, scale=self.scale)
             return cross_entropy(logits, labels)
 
-    class Center(Softmax):
+    return ArcFace
+
+
+def _center_layer(ops: Any, softmax: Any) -> Any:
+    class Center(softmax):  # type: ignore[misc]
         """Softmax and the squared distance to each person's centre, which follows its faces (Wen et al. 2016)."""
 
         def __init__(self, classes: int, size: int, scale: float, factor: float, rate: float) -> None:
@@ -282,7 +300,11 @@ def _layers() -> dict[str, Any]:
             distance = ops.mean(ops.square(embeddings - ops.stop_gradient(old)))
             return super().call(labels, embeddings) + self.factor * distance
 
-    class Triplet(keras.layers.Layer):  # type: ignore[name-defined, misc]
+    return Center
+
+
+def _triplet_layer(keras: Any) -> Any:
+    class Triplet(keras.layers.Layer):  # type: ignore[misc]
         """Given triplets, or the semi-hard ones of the batch."""
 
         def __init__(self, margin: float, *, chosen: bool) -> None:
@@ -295,4 +317,4 @@ def _layers() -> dict[str, Any]:
                 return chosen_triplet_loss(embeddings, wanted["triplets"], wanted["weights"], margin=self.margin)
             return semi_hard_loss(embeddings, wanted, margin=self.margin)
 
-    return {"Softmax": Softmax, "ArcFace": ArcFace, "Center": Center, "Triplet": Triplet}
+    return Triplet

@@ -101,53 +101,80 @@ def train(
     TrainError
         If the loss is not finite or a file cannot be written.
     """
-    step, averages = _restore(learner, loop, resume)
-    saved = time.monotonic()
-    losses: list[float] = []
-
-    def save() -> None:
-        state = learner.weights(), learner.optimizer_state(), averages.values
-        write_checkpoint(run.checkpoints, Checkpoint(step, *state, {}))
-
-    events = Events(run.path / "events") if loop.tensorboard else None
-
-    def record(values: Mapping[str, float]) -> None:
-        run.record(values)
-        if events is not None:
-            events.write(values)
-
+    state = _Training(run, learner, loop, measure, resume)
     if resume is None:
-        save()
+        state.save()
     end = loop.schedule.length
     with (
         stoppable() as stopped,
-        tqdm(total=end, initial=step, unit="step", disable=not loop.progress, file=sys.stderr, mininterval=2.0) as bar,
+        tqdm(
+            total=end, initial=state.step, unit="step", disable=not loop.progress, file=sys.stderr, mininterval=2.0
+        ) as bar,
     ):
-        started, begun = time.monotonic(), step
-        for number, (images, wanted) in batches(make, start=step, threads=loop.threads):
+        for number, (images, wanted) in batches(make, start=state.step, threads=loop.threads):
             if (end is not None and number >= end) or stopped.is_set():
                 break
-            rate = loop.schedule(number)
-            wanted = wanted if prepare is None else prepare(number, images, wanted)
-            losses.append(learner.learn(images, wanted, rate=rate))
-            step = number + 1
-            if loop.keep_average and step % AVERAGED_EVERY == 0:
-                averages.update(learner.weights())
+            state.learn(number, images, wanted if prepare is None else prepare(number, images, wanted))
             bar.update()
-            due = loop.checkpoint_steps and step % loop.checkpoint_steps == 0
-            if due or time.monotonic() - saved > loop.checkpoint_every:
-                save()
-                saved = time.monotonic()
-            if step % loop.measure_every == 0 or step == end:
-                speed = (step - begun) * len(images) / (time.monotonic() - started)
-                values = {"step": step, "loss": sum(losses) / len(losses), "rate": rate, "images_per_second": speed}
-                record(_rounded(values | _measured(learner, averages, measure)))
-                bar.set_postfix_str(f"loss {values['loss']:.4f}")
-                losses, started, begun = [], time.monotonic(), step
-        save()
+            if state.save_is_due():
+                state.save()
+            if state.step % loop.measure_every == 0 or state.step == end:
+                bar.set_postfix_str(f"loss {state.record():.4f}")
+        state.save()
         if stopped.is_set():
             raise KeyboardInterrupt
-    return averages
+    return state.averages
+
+
+class _Training:
+    """A training at one step: weights, averages, and the losses since the last record."""
+
+    def __init__(
+        self, run: RunFolder, learner: Learner, loop: Loop, measure: Measure | None, resume: Checkpoint | None
+    ) -> None:
+        self._run, self._learner, self._loop, self._measure = run, learner, loop, measure
+        self.step, self.averages = _restore(learner, loop, resume)
+        self._events = Events(run.path / "events") if loop.tensorboard else None
+        self._saved = time.monotonic()
+        self._rate = 0.0
+        self._start_record()
+
+    def _start_record(self) -> None:
+        self._losses: list[float] = []
+        self._images = 0
+        self._started = time.monotonic()
+
+    def learn(self, number: int, images: Array, wanted: Any) -> None:
+        """Do step `number`."""
+        self._rate = self._loop.schedule(number)
+        self._losses.append(self._learner.learn(images, wanted, rate=self._rate))
+        self._images += len(images)
+        self.step = number + 1
+        if self._loop.keep_average and self.step % AVERAGED_EVERY == 0:
+            self.averages.update(self._learner.weights())
+
+    def save_is_due(self) -> bool:
+        """Return whether a checkpoint is due, by steps or by time."""
+        by_steps = self._loop.checkpoint_steps and self.step % self._loop.checkpoint_steps == 0
+        return bool(by_steps) or time.monotonic() - self._saved > self._loop.checkpoint_every
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        state = self._learner.weights(), self._learner.optimizer_state(), self.averages.values
+        write_checkpoint(self._run.checkpoints, Checkpoint(self.step, *state, {}))
+        self._saved = time.monotonic()
+
+    def record(self) -> float:
+        """Record speed, loss and measurements since the last record; return the mean loss."""
+        loss = sum(self._losses) / len(self._losses)
+        speed = self._images / (time.monotonic() - self._started)
+        values = {"step": self.step, "loss": loss, "rate": self._rate, "images_per_second": speed}
+        rounded = _rounded(values | _measured(self._learner, self.averages, self._measure))
+        self._run.record(rounded)
+        if self._events is not None:
+            self._events.write(rounded)
+        self._start_record()
+        return loss
 
 
 def _restore(learner: Learner, loop: Loop, resume: Checkpoint | None) -> tuple[int, Averages]:
