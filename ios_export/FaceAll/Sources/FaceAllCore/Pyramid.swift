@@ -16,8 +16,7 @@ public struct Pyramid: Equatable, Sendable {
     /// Canvas sides are multiples of this, so that a net has to be prepared for few sizes.
     static let grid = 16
     static let stripPixels = 1 << 20
-    /// The width of levels that are interpolated.
-    static let large = 128
+    static let finer = 3
 
     /// The image at one size and its position on the canvas, which has even coordinates.
     public struct Level: Equatable, Sendable, Codable {
@@ -67,19 +66,15 @@ public struct Pyramid: Equatable, Sendable {
 
     /// Returns the canvas with every level drawn on it; the rest is black.
     ///
-    /// The last row or column is repeated if the height or width of a level is odd. Large levels are
-    /// interpolated from the smallest halving that is at least a quarter wider: up to a reduction of two and a half, this
-    /// averages nearly all pixels. Small ones are averages of the smallest halving that is at least three times as wide.
+    /// The last row or column is repeated if the height or width of a level is odd. Each level is scaled from the
+    /// smallest halving that is at least three times as wide, which is about three times as fast as scaling the image.
     ///
     /// - Parameter images: The image and its halvings.
     public func drawn(from images: [Pixels]) -> Pixels {
         var canvas = Pixels(width: width, height: height)
         for level in levels {
-            let isLarge = level.width >= Pyramid.large
-            let source = images.last {
-                isLarge ? 4 * $0.width >= 5 * level.width : $0.width >= 3 * level.width
-            } ?? images[0]
-            let isSlightly = isLarge ? 2 * source.width < 5 * level.width : source.width < 2 * level.width
+            let source = images.last { $0.width >= Pyramid.finer * level.width } ?? images[0]
+            let isSlightly = source.width < 2 * level.width // averaging has no benefit
             let drawn = isSlightly
                 ? source.interpolated(width: level.width, height: level.height)
                 : source.averaged(width: level.width, height: level.height)
