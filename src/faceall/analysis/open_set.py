@@ -316,6 +316,11 @@ def interval(
 
     The people are resampled. The distribution of the model is as uncertain as its weight says: in every round it is
     estimated again on `PRIOR_PEOPLE` simulated searches of strangers.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than `FEWEST` values and no prior.
     """
     random = np.random.default_rng(0)
     count, size = len(maxima), max(compared, 1.0)
