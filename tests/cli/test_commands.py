@@ -43,6 +43,8 @@ def test_register_and_search(run: Run, portraits: Path) -> None:
         "match",
         "decision",
         "judged_distance",
+        "taken",
+        "camera",
     ]
     assert (match["match"], found["threshold"]) == (None, None)  # this model has no threshold
     assert list(found["second"]) == ["person", "distance", "similarity", "face_id"]
