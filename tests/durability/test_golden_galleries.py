@@ -73,7 +73,7 @@ def test_keeps_everything_that_was_stored(tmp_path: Path, embedder: Embedder) ->
             "unnamed 10": (4, False),
         }
         assert gallery.index.statistics().stale == 3
-        assert gallery._store.people.refusals() == {3: {1}}
+        assert gallery._store.people.rejections() == {3: {1}}
         gallery.index.export_bundle(tmp_path / "again.faceall")
         found = gallery.index.import_bundle(tmp_path / "again.faceall")
         assert (found.added, found.known, found.conflicts) == (0, 11, [])

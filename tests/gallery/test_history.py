@@ -36,7 +36,7 @@ def state(gallery: Gallery) -> list[object]:
     return [
         [(face.face_id, face.person_id, face.person, face.named, face.primary) for face in gallery.faces],
         [(person.id, person.name, person.faces, person.named) for person in gallery.people],
-        store.people.refusals(),
+        store.people.rejections(),
         store.people.distinct(),
         store.setting("aliases"),
         sorted(store.transfer.kept().get("person_ids", []), key=str)
@@ -228,7 +228,7 @@ def test_judgements_survive_a_change_of_the_model(filled: Gallery, photos: Path,
         hidden.rename(photos / "Ada")
     with open_gallery(embedder=ColourEmbedder("others", 6)) as gallery:
         list(gallery.register(photos))
-        assert gallery._store.people.refusals() == {face: {ada}}
+        assert gallery._store.people.rejections() == {face: {ada}}
 
 
 def test_bundles_carry_judgements_and_history(tmp_path: Path, photos: Path) -> None:
@@ -244,7 +244,7 @@ def test_bundles_carry_judgements_and_history(tmp_path: Path, photos: Path) -> N
     with open_whole(tmp_path / "other") as other:
         for _ in range(2):
             other.index.import_bundle(tmp_path / "all.faceall")
-            assert len(other._store.people.refusals()) == 1
+            assert len(other._store.people.rejections()) == 1
             assert [describe_change(change) for change in other.people.history().items] == texts
         with pytest.raises(UndoError, match="nothing to undo"):
             other.people.undo()

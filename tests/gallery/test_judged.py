@@ -78,7 +78,7 @@ def test_this_person_confirms(siblings: Gallery, photos: Path) -> None:
     assert twin is not None
     siblings.people.split("Ada", [sister(siblings, photos)], to="Eve")
     with siblings._store.changing():
-        siblings._store.faces.file([twin.faces[0].face_id], siblings._store.people.make("Twin"))
+        siblings._store.faces.assign([twin.faces[0].face_id], siblings._store.people.make("Twin"))
     (before,) = match_people(siblings._store, query(siblings, photos / "twin.png"), 3, None)
     assert before.people[0].decision == "possible"
     siblings.faces.assign(twin.faces[0].face_id, "Twin")

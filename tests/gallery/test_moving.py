@@ -84,12 +84,12 @@ def test_there_and_back(filled: Path, target: str, tmp_path: Path) -> None:
 def test_moved_gallery_goes_on(filled: Path, target: str, photos: Path) -> None:
     """Registering again finds everything unchanged, the calibration and the corrections count, search finds."""
     with opened(filled) as gallery:
-        refusals = gallery._store.people.refusals()
+        refusals = gallery._store.people.rejections()
     move_gallery(filled, target)
     with opened(target) as gallery:
         statuses = {result.status for result in gallery.iter_register(photos)}
         assert statuses <= {"unchanged", "unreadable", "no-face"}
-        assert gallery._store.people.refusals() == refusals != {}
+        assert gallery._store.people.rejections() == refusals != {}
         assert gallery.search(photos / "P1" / "1.png")[0].matches[0].person == "P1"
         new = write_photo(photos / "New" / "1.png", one_face(99))
         (result,) = gallery.register(new.parent)

@@ -68,7 +68,7 @@ def test_an_old_gallery_is_read_without_a_change(older: Path) -> None:
     for read_only in (True, False):
         store = EmbeddedStore.open(older, read_only=read_only)
         faces = [(face.face_id, face.person, face.primary, face.box) for face in store.faces.listed()]
-        found.append((faces, store.people.listed(), store.people.refusals(), store.statistics().stale))
+        found.append((faces, store.people.listed(), store.people.rejections(), store.statistics().stale))
         assert store.problems() == []
         store.close()
         if read_only:

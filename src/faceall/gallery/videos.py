@@ -227,7 +227,7 @@ def _join(store: Store, appearances: Sequence[Appearance]) -> None:
         if one.decision == "match" and one.person is not None and one.face_id is not None:
             person = store.people.named(one.person)
             if person is not None:
-                store.faces.file([one.face_id], person)
+                store.faces.assign([one.face_id], person)
 
 
 def _found_people(store: Store, appearances: list[Appearance], vectors: Float32Array, limit: float) -> list[Appearance]:
@@ -246,7 +246,7 @@ def _found_people(store: Store, appearances: list[Appearance], vectors: Float32A
         for group in groups:
             members = [rows[member] for member in group.members]
             person = store.people.open_cluster()
-            store.faces.file([face for number in members if (face := found[number].face_id) is not None], person)
+            store.faces.assign([face for number in members if (face := found[number].face_id) is not None], person)
             name = store.people.names([person])[person]
             for number in members:
                 found[number] = replace(found[number], person=name)

@@ -166,7 +166,7 @@ class EmbeddedFaces:
                 found.update(connection.execute(f"SELECT key, person FROM faces WHERE key IN ({marks})", some))
         return {key: found[key] for key in wanted if key in found}
 
-    def file(self, keys: Sequence[int], person: int | None) -> None:
+    def assign(self, keys: Sequence[int], person: int | None) -> None:
         """Assign faces to the person with a row, or unassign them."""
         with self._index.transaction() as connection:
             before = self.owners(keys).values()
@@ -177,7 +177,7 @@ class EmbeddedFaces:
         """Remove faces permanently, and photos that have no other face."""
         return removal.delete_faces(self._index, keys)
 
-    def places(self) -> Iterator[tuple[int, int, int | None]]:
+    def assignments(self) -> Iterator[tuple[int, int, int | None]]:
         """Return key, photo and person of every face, ordered by key."""
         with self._index.reading() as connection:
             return iter(connection.execute("SELECT key, photo, person FROM faces ORDER BY key").fetchall())

@@ -106,7 +106,7 @@ class EmbeddedPeople:
         with self._index.reading() as connection:
             return frozenset(row[0] for row in connection.execute("SELECT person FROM clusters"))
 
-    def refusals(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
+    def rejections(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
         """Return, by the key of a face, of some or of all, the rows of people that it is known not to show."""
         refused: dict[int, set[int]] = defaultdict(set)
         with self._index.reading() as connection:
@@ -156,7 +156,7 @@ class EmbeddedPeople:
             connection.execute("INSERT INTO clusters (person) VALUES (?)", (draft,))
         return draft
 
-    def refuse(self, owners: Mapping[int, int | None]) -> None:
+    def reject(self, owners: Mapping[int, int | None]) -> None:
         """Note that faces do not show the people that they were assigned to."""
         with self._index.transaction() as connection:
             for face, owner in owners.items():

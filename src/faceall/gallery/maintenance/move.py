@@ -182,10 +182,10 @@ class _Mover:
         for key in _SETTINGS:
             self._target.put_setting(key, self._source.setting(key))
         self._target.transfer.put_kept(self._source.transfer.kept())
-        there = self._target.people.refusals()
-        for face, people in self._source.people.refusals().items():
+        there = self._target.people.rejections()
+        for face, people in self._source.people.rejections().items():
             for person in people - there.get(face, set()):
-                self._target.people.refuse({face: person})
+                self._target.people.reject({face: person})
 
     def _compared(self) -> Sums:
         """Return the sums of the source; raise IndexFileError if those of the target differ."""

@@ -69,7 +69,7 @@ def name_faces(store: Store, digest: bytes, regions: Sequence[Region]) -> NamedF
         for face, region in match_regions(photo, regions):
             name = fitting_name(region.name)
             if name and (face.person is None or not face.named):
-                store.faces.file([face.face_id], store.people.make(name))
+                store.faces.assign([face.face_id], store.people.make(name))
                 names.append(name)
                 primary = name if face.primary else primary
     return NamedFaces(tuple(names), primary)

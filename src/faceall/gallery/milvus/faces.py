@@ -127,7 +127,7 @@ class MilvusFaces:
         self, *, person: int | None = None, photo: int | None = None, unassigned: bool = False
     ) -> list[StoredFace]:
         """Return faces ordered by key, optionally only those of a person, on a photo, or unassigned."""
-        keys = [key for key, _, _ in self.places(person, photo=photo, unassigned=unassigned)]
+        keys = [key for key, _, _ in self.assignments(person, photo=photo, unassigned=unassigned)]
         return self._in_order(keys)
 
     def page(
@@ -144,7 +144,7 @@ class MilvusFaces:
         """Return a page of what `listed` returns, ordered by key or by size; no face is hidden."""
         if hidden:
             return Page((), 0)
-        keys = [key for key, _, _ in self.places(person, photo=photo, unassigned=unassigned)]
+        keys = [key for key, _, _ in self.assignments(person, photo=photo, unassigned=unassigned)]
         if largest_first:
             faces = sorted(self._in_order(keys), key=lambda face: (-_area(face), face.face_id))
             return Page(tuple(faces[offset : offset + limit]), len(keys))
@@ -175,7 +175,7 @@ class MilvusFaces:
         """Return the person (row) of each face, None if unassigned; unknown keys are skipped."""
         return {key: row["person"] or None for key, row in self._rows(keys).items()}
 
-    def places(
+    def assignments(
         self, person: int | None = None, *, photo: int | None = None, unassigned: bool = False
     ) -> Iterator[tuple[int, int, int | None]]:
         """Yield key, photo and person of every face, ordered by key."""
@@ -203,7 +203,7 @@ class MilvusFaces:
 
     # -- changes ----------------------------------------------------------------------------------------------------
 
-    def file(self, keys: Sequence[int], person: int | None) -> None:
+    def assign(self, keys: Sequence[int], person: int | None) -> None:
         """Assign faces to a person (row); None unassigns them."""
         owner = person or rows.UNASSIGNED
         with self._store.changing() as work:

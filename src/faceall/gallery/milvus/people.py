@@ -49,7 +49,7 @@ class MilvusPeople:
 
     def listed(self) -> list[Person]:
         """Return all people who have faces, ordered by name."""
-        counted = count_by_person(self._store.faces.places())
+        counted = count_by_person(self._store.faces.assignments())
         return [
             Person(unquoted(row["name"]), *counted.get(row["id"], (0, 0)), not row["cluster"], row["id"])
             for row in _by_name(self._all())
@@ -60,7 +60,7 @@ class MilvusPeople:
         """Return a page of people with their covers; `text` filters names, ignoring case."""
         found = [row for row in _by_name(self._all()) if named in (None, not row["cluster"])]
         if any(row["cluster"] for row in found):
-            counted = count_by_person(self._store.faces.places())
+            counted = count_by_person(self._store.faces.assignments())
             found.sort(key=lambda row: (bool(row["cluster"]), row["cluster"] and -counted.get(row["id"], (0, 0))[0]))
         if hidden:
             found = []
@@ -88,7 +88,7 @@ class MilvusPeople:
 
     def assigned(self) -> tuple[int, int]:
         """Count the people with faces, and their faces."""
-        counts = count_by_person(self._store.faces.places())
+        counts = count_by_person(self._store.faces.assignments())
         known = [counts[row["id"]] for row in self._all() if row["id"] in counts]
         return len(known), sum(faces for faces, _ in known)
 
@@ -98,18 +98,18 @@ class MilvusPeople:
             found = self._store.view().people.where("id > 0", lambda _: True, limit=at_most)
             return sorted(row["id"] for row in found)
         there = {row["id"] for row in self._all()}
-        return sorted(set(count_by_person(self._store.faces.places())) & there)
+        return sorted(set(count_by_person(self._store.faces.assignments())) & there)
 
     def faces(self, row: int) -> list[int]:
         """Return the keys of a person's faces, ascending."""
-        return [key for key, _, _ in self._store.faces.places(row)]
+        return [key for key, _, _ in self._store.faces.assignments(row)]
 
     def clusters(self) -> frozenset[int]:
         """Return the rows of the unnamed clusters."""
         found = self._store.view().people.where("cluster == true", lambda row: bool(row["cluster"]))
         return frozenset(row["id"] for row in found)
 
-    def refusals(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
+    def rejections(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
         """Return for each face key, of some faces or of all, the rows of people it is known not to show."""
         found: dict[int, set[int]] = {}
         notes = self._store.view().notes
@@ -152,7 +152,7 @@ class MilvusPeople:
         """Assign all faces of one person to another; return how many."""
         with self._store.changing() as work:
             keys = self.faces(source)
-            self._store.faces.file(keys, target)
+            self._store.faces.assign(keys, target)
             stale_faces.merge_people(work, source, target)
             work.maybe_empty.add(source)
         return len(keys)
@@ -177,7 +177,7 @@ class MilvusPeople:
             work.people.put(rows.person_row(row, name, cluster=True))
         return row
 
-    def refuse(self, owners: Mapping[int, int | None]) -> None:
+    def reject(self, owners: Mapping[int, int | None]) -> None:
         """Record that faces do not show the people they were assigned to."""
         with self._store.changing() as work:
             for face, owner in owners.items():

@@ -128,7 +128,7 @@ class MilvusPhotos:
     def page(self, *, person: int | None, limit: int, offset: int) -> Page[StoredPhoto]:
         """Return photos that show a face, ordered by id; `person` limits them to one person."""
         if person is not None:
-            ids = sorted({photo for _, photo, owner in self._store.faces.places(person)})
+            ids = sorted({photo for _, photo, owner in self._store.faces.assignments(person)})
         else:
             found = self._store.view().photos.where('state == "ok"', lambda row: bool(row["state"] == "ok"))
             ids = sorted(row["id"] for row in found if listed(row))
@@ -228,7 +228,7 @@ class MilvusPhotos:
         with self._store.changing() as work:
             row = work.photos.one(photo)
             if row is not None and (primary := row["record"][rows.PRIMARY]) is not None:
-                self._store.faces.file([primary], self._store.people.make(person))
+                self._store.faces.assign([primary], self._store.people.make(person))
 
     def remove(self, photos: Sequence[int]) -> Removal:
         """Remove photos and their faces permanently."""

@@ -277,7 +277,7 @@ class MilvusStore:
     def status(self) -> GalleryStatus:
         """Count everything, and check which files are missing on the disk."""
         work = self.view()
-        places = list(self.faces.places())
+        places = list(self.faces.assignments())
         photos = work.photos.where("id > 0", lambda _: True)
         files = [file for row in photos for file in rows.files_of(row)]
         states = [row["state"] for row in photos]
@@ -302,7 +302,7 @@ class MilvusStore:
         work = self.view()
         photos = {row["id"]: row for row in work.photos.where("id > 0", lambda _: True)}
         counting = {face: id_ for id_, row in photos.items() for face in listed(row)}
-        faces = {key: (photo, person) for key, photo, person in self.faces.places()}
+        faces = {key: (photo, person) for key, photo, person in self.faces.assignments()}
         thumbnails = {row["id"] for row in self.connection.scan(THUMBNAILS.name, "", ["id"])}
         people = {row["id"] for row in self.connection.scan(PEOPLE.name, "", ["id"])}
         owners = {person for _, person in faces.values() if person is not None}
@@ -326,7 +326,7 @@ class MilvusStore:
 
     def verify(self) -> Verification:
         """Read and compare everything, and measure recall against exact search."""
-        keys = np.array([key for key, _, _ in self.faces.places()], np.int64)
+        keys = np.array([key for key, _, _ in self.faces.assignments()], np.int64)
         if not len(keys):
             return Verification(tuple(self.problems()), 0, "none", None, 0)
         chosen = np.random.default_rng(0).choice(keys, min(_SAMPLE, len(keys)), replace=False)

@@ -42,7 +42,7 @@ def judge(store: Store, near: Sequence[tuple[int, int | None, float]], limit: fl
         return Judged()
     same = [key for key, _, distance in near if distance <= SAME_FACE]
     confirmed = frozenset[int]().union(*store.people.confirmations(same).values())
-    excluded = _excluded(near, store.people.refusals(keys), reach) - confirmed
+    excluded = _excluded(near, store.people.rejections(keys), reach) - confirmed
     return Judged(excluded, confirmed)
 
 

@@ -88,7 +88,7 @@ def unname_people(store: Store, people: Iterable[str | int]) -> int:
         for person in rows:
             _remember(store, person, None)
             keys = store.people.faces(person)
-            store.faces.file(keys, None)
+            store.faces.assign(keys, None)
             faces += len(keys)
         details["faces"] = faces
     return faces
@@ -117,7 +117,7 @@ def assign_face(store: Store, face_id: int, person: str) -> None:
             raise unknown_face(store, face_id)
         row = store.people.make(name)
         store.people.confirm([face_id], row)
-        store.faces.file([face_id], row)
+        store.faces.assign([face_id], row)
 
 
 def find_person(store: Store, name: str | int) -> int:

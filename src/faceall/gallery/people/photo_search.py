@@ -36,7 +36,7 @@ def photos_between(store: Store, since: str | None, until: str | None) -> frozen
         return None
     with store.reading():
         taken = store.photos.taken()
-        photos = {photo for _, photo, _ in store.faces.places()}
+        photos = {photo for _, photo, _ in store.faces.assignments()}
         return frozenset(photo for photo in photos if _is_between(_day_of(store, photo, taken), first, last))
 
 
@@ -47,7 +47,7 @@ def search_photos(store: Store, query: PhotoQuery, *, limit: int, offset: int) -
         wanted = {find_person(store, person) for person in query.people}
         unwanted = {find_person(store, person) for person in query.without}
         shown: dict[int, set[int | None]] = defaultdict(set)
-        for _, photo, person in store.faces.places():
+        for _, photo, person in store.faces.assignments():
             shown[photo].add(person)
         found = [photo for photo in sorted(shown) if wanted <= shown[photo] and unwanted.isdisjoint(shown[photo])]
         if first is not None or last is not None:

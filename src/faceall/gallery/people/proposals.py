@@ -89,7 +89,7 @@ def give_names(store: Store, names: Iterable[tuple[str, Iterable[int]]]) -> int:
             for face in faces:
                 if face not in known:
                     raise unknown_face(store, face)
-            store.faces.file(faces, store.people.make(name))
+            store.faces.assign(faces, store.people.make(name))
         details["faces"] = sum(len(faces) for _, faces in wanted)
         people = list(dict.fromkeys(name for name, _ in wanted))
         details["person"] = people[0] if len(people) == 1 else people

@@ -165,7 +165,7 @@ def _read_nodes(store: Store) -> _Nodes:
     hidden, hidden_faces = store.people.hidden(), store.faces.hidden()
     groups: dict[tuple[str, int], tuple[list[int], set[int]]] = {}
     of_videos = store.faces.of_videos()
-    for key, photo, person in store.faces.places():
+    for key, photo, person in store.faces.assignments():
         if person in hidden or key in hidden_faces:
             continue
         node = ("f", key) if person is None else ("p", person)
@@ -181,7 +181,7 @@ def _read_nodes(store: Store) -> _Nodes:
 
 def _candidates(store: Store, nodes: _Nodes, limit: float) -> list[tuple[int, int, list[float]]]:
     """Return the nearest pairs (subject, target, features) that nothing forbids; each pair once."""
-    refused, distinct, named = store.people.refusals(), store.people.distinct(), _named(store)
+    refused, distinct, named = store.people.rejections(), store.people.distinct(), _named(store)
     unborn = _unborn(store, nodes)
     means = nodes.sums / nodes.counts[:, None].astype(np.float32)
     found: dict[tuple[int, int], float] = {}
@@ -314,7 +314,7 @@ def _members(store: Store, node: Node) -> list[int]:
 def _as_group(store: Store, face: int) -> Node:
     """Make a group of one face, so that an answer about it can be kept."""
     row = store.people.open_cluster()
-    store.faces.file([face], row)
+    store.faces.assign([face], row)
     return "p", row
 
 
@@ -324,7 +324,7 @@ def _accept(store: Store, subject: Node, target: Node, details: dict[str, Any]) 
     details.update(person=person, faces=len(faces), who="show" if len(faces) > 1 else "shows")
     if subject[0] == "f":
         store.people.confirm(faces, target[1])
-        store.faces.file(faces, target[1])
+        store.faces.assign(faces, target[1])
         return
     old = store.people.names([subject[1]])[subject[1]]
     if subject[1] not in store.people.clusters() and old != person:
@@ -337,7 +337,7 @@ def _decline(store: Store, subject: Node, target: Node, details: dict[str, Any])
     details["second"] = names[target[1]]
     if subject[0] == "f":
         details["first"] = f"face {subject[1]}"
-        store.people.refuse({subject[1]: target[1]})
+        store.people.reject({subject[1]: target[1]})
     else:
         details["first"] = names[subject[1]]
         store.people.tell_apart(subject[1], target[1])

@@ -81,6 +81,6 @@ def _take_name_off(store: Store, paths: Iterable[Path], name: str) -> None:
     with store.changing():
         found = (store.photos.held_by(path) for path in paths)
         photos = store.photos.stored({photo.id for photo in found if photo is not None})
-        store.faces.file(
+        store.faces.assign(
             [face.face_id for photo in photos for face in photo.faces if face.primary and face.person == name], None
         )

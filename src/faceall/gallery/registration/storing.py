@@ -101,7 +101,7 @@ def named_by_path(store: Store, known: KnownPhoto) -> bool:
 def _take_name_off(store: Store, photo: int) -> None:
     """Unassign the primary face of a photo, unless it is in a cluster without a name."""
     (stored,) = store.photos.stored([photo])
-    store.faces.file([face.face_id for face in stored.faces if face.primary and face.named], None)
+    store.faces.assign([face.face_id for face in stored.faces if face.primary and face.named], None)
 
 
 def restore_stale_faces(

@@ -91,13 +91,13 @@ class FaceRecords(Protocol):
     def owners(self, keys: Sequence[int]) -> dict[int, int | None]:
         """Return the person (row) of each face, None if unassigned; unknown keys are skipped."""
 
-    def file(self, keys: Sequence[int], person: int | None) -> None:
+    def assign(self, keys: Sequence[int], person: int | None) -> None:
         """Assign faces to a person (row); None unassigns them."""
 
     def remove(self, keys: Sequence[int]) -> Removal:
         """Remove faces permanently, and photos that have no face left."""
 
-    def places(self) -> Iterator[tuple[int, int, int | None]]:
+    def assignments(self) -> Iterator[tuple[int, int, int | None]]:
         """Yield key, photo and person of every face, ordered by key."""
 
     def of_videos(self) -> frozenset[int]:

@@ -57,10 +57,10 @@ class PersonRecords(Protocol):
     def open_cluster(self) -> int:
         """Add an unnamed cluster and return its row."""
 
-    def refuse(self, owners: Mapping[int, int | None]) -> None:
+    def reject(self, owners: Mapping[int, int | None]) -> None:
         """Record that faces do not show the people they were assigned to."""
 
-    def refusals(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
+    def rejections(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
         """Return for each face key, of some faces or of all, the rows of people it is known not to show."""
 
     def confirmations(self, faces: Sequence[int]) -> dict[int, set[int]]:

@@ -183,11 +183,11 @@ def _read_participants(store: Store, *, known: bool) -> _Participants:
     clusters, hidden = store.people.clusters(), store.faces.hidden()
     rows = [
         (key, photo, person)
-        for key, photo, person in store.faces.places()
+        for key, photo, person in store.faces.assignments()
         if (known or person is None or person in clusters) and not (person is None and key in hidden)
     ]
     numbers = {row[0]: number for number, row in enumerate(rows)}
-    refused = {numbers[face]: people for face, people in store.people.refusals().items() if face in numbers}
+    refused = {numbers[face]: people for face, people in store.people.rejections().items() if face in numbers}
     of_videos = store.faces.of_videos()
     keys, owners = [row[0] for row in rows], [row[2] for row in rows]
     photos = [-key if key in of_videos else photo for key, photo, _ in rows]  # a video may show a person often
@@ -261,7 +261,7 @@ def _store_group(store: Store, owner: int | None, faces: Sequence[int], names: M
     if len(faces) < 2 if owner is None else owner not in names:
         return None
     person = store.people.open_cluster() if owner is None else owner
-    store.faces.file(faces, person)
+    store.faces.assign(faces, person)
     return person
 
 
@@ -282,8 +282,8 @@ def unassign(store: Store, faces: Iterable[int]) -> int:
     """
     with recording(store, "unassign") as details:
         owners = _owners_of(store, faces)
-        store.people.refuse(owners)
-        store.faces.file(list(owners), None)
+        store.people.reject(owners)
+        store.faces.assign(list(owners), None)
         details["faces"] = sum(owner is not None for owner in owners.values())
     return sum(owner is not None for owner in owners.values())
 
@@ -326,9 +326,9 @@ def split(store: Store, person: str | int, faces: Iterable[int], to: str | None)
         if target == source:
             raise FaceallError(f"{person!r} cannot be split from itself; give another name")
         names = store.people.names([source, target])
-        store.people.refuse(owners)
+        store.people.reject(owners)
         store.people.confirm(owners, target)
-        store.faces.file(list(owners), target)
+        store.faces.assign(list(owners), target)
         details.update(person=names[source], to=names[target], faces=len(owners))
         return names[target]
 
