@@ -189,14 +189,14 @@ def test_what_is_still_there_is_counted_as_remaining(filled: Gallery) -> None:
 def test_candidates_are_registered_each_under_a_person_of_its_own(
     open_gallery: Callable[..., Gallery], photos: Path
 ) -> None:
-    """Names as given, nobody where none is; `refile` moves known ones."""
+    """Names as given, nobody where none is; `reassign` moves known ones."""
     gallery = open_gallery()
     first, second = (write_photo(photos / f"{number}.png", one_face(number)) for number in (1, 2))
     results = list(gallery.register_candidates([Candidate(first, " Ada "), Candidate(second, None)]))
     assert [result.person for result in results] == ["Ada", None]
     assert [result.status for result in gallery.register_candidates([Candidate(first, "Eve")])] == ["unchanged"]
-    assert [result.status for result in gallery.register_candidates([Candidate(first, "Eve")], refile=True)] == [
-        "refiled"
+    assert [result.status for result in gallery.register_candidates([Candidate(first, "Eve")], reassign=True)] == [
+        "reassigned"
     ]
     assert [person.name for person in gallery.people] == ["Eve"]
 

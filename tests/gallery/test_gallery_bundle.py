@@ -152,7 +152,7 @@ def test_twice_is_once(server: Gallery, bundle: Path) -> None:
     before = snapshot(server)
     for _ in range(2):
         result = server.index.import_bundle(bundle)
-        assert (result.added, result.known, result.refiled, result.conflicts) == (0, 6, 0, [])
+        assert (result.added, result.known, result.reassigned, result.conflicts) == (0, 6, 0, [])
     assert snapshot(server) == before
 
 
@@ -226,7 +226,7 @@ def test_name_of_somebody_else_is_not_taken(server: Gallery, bundle: Path, tmp_p
 def test_later_filing_counts(server: Gallery, bundle: Path, tmp_path: Path) -> None:
     """A face that a phone has filed under another person later moves; one filed earlier does not, and is listed."""
 
-    def refile(when: str) -> Path:
+    def reassign(when: str) -> Path:
         parts = read_parts(bundle)
         people = {person["name"]: person["id"] for person in json.loads(parts["people.json"])}
 
@@ -235,10 +235,10 @@ def test_later_filing_counts(server: Gallery, bundle: Path, tmp_path: Path) -> N
 
         return write_parts(tmp_path / "phone.faceall", changed_json(parts, "faces.json", change))
 
-    early = server.index.import_bundle(refile("2001-01-01T00:00:00Z"))
-    assert (early.refiled, len(early.conflicts)) == (0, 1)
-    late = server.index.import_bundle(refile(LATER))
-    assert (late.refiled, late.conflicts) == (1, [])
+    early = server.index.import_bundle(reassign("2001-01-01T00:00:00Z"))
+    assert (early.reassigned, len(early.conflicts)) == (0, 1)
+    late = server.index.import_bundle(reassign(LATER))
+    assert (late.reassigned, late.conflicts) == (1, [])
     assert [(person.name, person.faces) for person in server.people] == [("Ann", 2), ("Bo", 3)]
     assert server.index.problems() == []
 
@@ -384,7 +384,7 @@ def test_a_change_from_the_future_undoes_nothing(server: Gallery, bundle: Path, 
     before = snapshot(server)
     for _ in range(2):
         found = server.index.import_bundle(ahead)
-        assert (found.refiled, found.renamed) == (0, [])
+        assert (found.reassigned, found.renamed) == (0, [])
         assert any("future" in line for line in found.conflicts)
         assert snapshot(server) == before
 

@@ -109,7 +109,7 @@ def test_interrupted_move_goes_on(filled: Path, target: str, monkeypatch: pytest
 
 
 def test_changes_between_two_runs_are_taken_along(filled: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person renamed, a photo removed and a face refiled after the first run: the second brings them over."""
+    """A person renamed, a photo removed and a face reassigned after the first run: the second brings them over."""
     monkeypatch.setattr("faceall.gallery.maintenance.move._BATCH", 2)
     stop = Event()
     move_gallery(filled, target, stop=stop, progress=lambda done, total: stop.set() if done >= 8 else None)

@@ -274,7 +274,7 @@ def test_unnamed_takes_off_what_paths_gave(gallery: Gallery, photos: Path) -> No
     gallery.register(photos)
     gallery.people.rename("Bob", "Robert")
     statuses = [result.status for result in gallery.register(photos, unnamed=True)]
-    assert statuses == ["refiled", "refiled", "unchanged", "unchanged"]
+    assert statuses == ["reassigned", "reassigned", "unchanged", "unchanged"]
     assert (names(gallery), len(gallery)) == ({"Robert": 2}, 4)
 
 

@@ -19,7 +19,7 @@ from faceall.gallery.registration.scanned_file import ScannedFile
 def scanner(gallery: object) -> Scanner:
     """A scanner on an empty gallery."""
     store = gallery._store  # type: ignore[attr-defined]
-    return Scanner(store, refile=False)
+    return Scanner(store, reassign=False)
 
 
 @pytest.fixture

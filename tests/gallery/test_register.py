@@ -240,13 +240,13 @@ def test_chief_face_gets_the_name(gallery: Gallery, photos: Path) -> None:
     assert {face.box[0]: face.person for face in gallery.faces.find()} == {45: "Ada", 0: None, 100: None}
 
 
-def test_person_option_names_and_refiles(gallery: Gallery, ada: Path, photos: Path) -> None:
+def test_person_option_names_and_reassigns(gallery: Gallery, ada: Path, photos: Path) -> None:
     """--person wins over the path, for new photos and for known ones; the person without a face is gone."""
     list(gallery.register(photos))
     other = write_photo(photos / "Ada" / "2.png", one_face(2))
     results = plain(gallery.register(photos, person="Lady Lovelace"))
     assert results == [
-        PhotoResult(ada, "refiled", 1, "Lady Lovelace"),
+        PhotoResult(ada, "reassigned", 1, "Lady Lovelace"),
         PhotoResult(other, "added", 1, "Lady Lovelace"),
     ]
     assert [person.name for person in gallery.people] == ["Lady Lovelace"]
@@ -254,7 +254,7 @@ def test_person_option_names_and_refiles(gallery: Gallery, ada: Path, photos: Pa
 
 
 def test_person_option_needs_a_chief_face(open_gallery: Opener, photos: Path) -> None:
-    """A photo whose chief face was removed by hand is refiled under nobody: it stays unchanged, without being read."""
+    """A photo whose chief face was removed by hand is reassigned under nobody: it stays unchanged, without being read."""
     path = write_photo(photos / "Ada" / "party.png", [*one_face(1), (0, 0, 20, (0, 20, 0))])
     gallery = open_gallery()
     list(gallery.register(photos))

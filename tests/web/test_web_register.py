@@ -114,12 +114,12 @@ def test_an_image_belongs_to_whom_its_name_says(client: Any) -> None:
     assert register(client, (image_file(5), "Ada/9.png"), person="Joy")[0]["person"]["name"] == "Joy"
 
 
-def test_a_given_person_refiles_a_known_photo(client: Any) -> None:
+def test_a_given_person_reassigns_a_known_photo(client: Any) -> None:
     """The same image again under another name moves; without a name it stays."""
     register(client, (image_file(1), "Ada.png"))
     assert register(client, (image_file(1), "Eve.png"))[0]["person"]["name"] == "Ada"
     again = register(client, (image_file(1), "Ada.png"), person="Eve")[0]
-    assert (again["status"], again["person"]["name"]) == ("refiled", "Eve")
+    assert (again["status"], again["person"]["name"]) == ("reassigned", "Eve")
 
 
 def test_equal_names_of_other_images_never_collide(client: Any) -> None:

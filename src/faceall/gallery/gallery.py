@@ -317,7 +317,7 @@ class Gallery:
             candidates = [replace(candidate, person=name) for candidate in candidates]
         self._analyser.limit_faces(min_face)
         options = RegistrationOptions(
-            refile=unnamed or person is not None, strict=strict, workers=workers, progress=progress, stop=stop
+            reassign=unnamed or person is not None, strict=strict, workers=workers, progress=progress, stop=stop
         )
         return Registration(self._context, candidates, options, errors=errors, skipped=skipped)
 
@@ -356,14 +356,14 @@ class Gallery:
         given = [folders] if isinstance(folders, str | os.PathLike) else folders
         return watch_folders(self, [Path(one) for one in given], names_from=names_from, poll=poll, stop=stop)
 
-    def register_candidates(self, candidates: Iterable[Candidate], *, refile: bool = False) -> Registration:
+    def register_candidates(self, candidates: Iterable[Candidate], *, reassign: bool = False) -> Registration:
         """Register files that each have their own person or none, while iterating over the result.
 
         Parameters
         ----------
         candidates : iterable of Candidate
             The files and their people.
-        refile : bool, default False
+        reassign : bool, default False
             Reassign the primary face of a registered photo to the person of its candidate.
 
         Returns
@@ -380,7 +380,7 @@ class Gallery:
             replace(candidate, person=None if candidate.person is None else validate_name(candidate.person))
             for candidate in candidates
         ]
-        return Registration(self._context, tidy, RegistrationOptions(refile=refile))
+        return Registration(self._context, tidy, RegistrationOptions(reassign=reassign))
 
     # -- videos -----------------------------------------------------------------------------------------------------
 

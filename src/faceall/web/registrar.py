@@ -69,11 +69,11 @@ class Registrar:
         return self._uploads.save(data, url, pixels=self._decoding.check(data))
 
     def _next(self, waiting: deque[tuple[Item, Future[Upload] | None]]) -> list[Entry]:
-        """Take the next photo, and those after it that are downloaded and have the same `refile`."""
-        refile = waiting[0][0].refile
+        """Take the next photo, and those after it that are downloaded and have the same `reassign`."""
+        reassign = waiting[0][0].reassign
         batch = [self._loaded(*waiting.popleft())]
         pixels = _pixels_of(batch)
-        while waiting and len(batch) < _BATCH_PHOTOS and waiting[0][0].refile == refile:
+        while waiting and len(batch) < _BATCH_PHOTOS and waiting[0][0].reassign == reassign:
             item, download = waiting[0]
             if download is not None and not download.done():
                 break
@@ -115,7 +115,7 @@ class Registrar:
         done, failed = 0, INTERNAL
         try:
             with self._decoding.hold(_pixels_of(batch)):
-                for result in self._gallery.register_candidates(candidates, refile=batch[0][0].refile):
+                for result in self._gallery.register_candidates(candidates, reassign=batch[0][0].reassign):
                     done += 1
                     yield result
         except FaceallError as error:

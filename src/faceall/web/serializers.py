@@ -27,7 +27,7 @@ _STATUSES = {"added": "registered", "changed": "registered"}
 _WORDS = {
     "unchanged": "already in the gallery",
     "moved": "already in the gallery",
-    "refiled": "already in the gallery; its faces were moved to this person",
+    "reassigned": "already in the gallery; its faces were moved to this person",
     "back": "already in the gallery; its faces were restored",
     "no-face": "no face was found",
 }

@@ -58,7 +58,7 @@ def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None)
             "path": str(done.path),
             "added": done.added,
             "known": done.known,
-            "refiled": done.refiled,
+            "reassigned": done.reassigned,
             "left_out": done.left_out,
             "new_people": done.new_people,
             "renamed": done.renamed,
@@ -78,5 +78,5 @@ def import_(console: Console, bundle: Path, restore: bool, gallery: Path | None)
             f"{counted(done.left_out, 'face')} skipped: removed from this gallery before; add them with --restore"
         )
     console.line(
-        f"{counted(done.added, 'face')} added, {done.known:,} already known, {done.refiled:,} of them reassigned"
+        f"{counted(done.added, 'face')} added, {done.known:,} already known, {done.reassigned:,} of them reassigned"
     )

@@ -42,7 +42,7 @@ class BundleImport:
         Faces that are new in the gallery.
     known : int
         Faces that were in the gallery already.
-    refiled : int
+    reassigned : int
         How many of the known faces were assigned to another person.
     left_out : int
         Faces that had been removed from the gallery and stay removed.
@@ -57,7 +57,7 @@ class BundleImport:
     path: Path
     added: int = 0
     known: int = 0
-    refiled: int = 0
+    reassigned: int = 0
     left_out: int = 0
     new_people: list[str] = field(default_factory=list)
     renamed: list[tuple[str, str]] = field(default_factory=list)
@@ -352,7 +352,7 @@ class _Faces:
         if person == owner:  # two new people with the same name
             return
         self._records.assign_face(key, person, face.changed)
-        self._result.refiled += 1
+        self._result.reassigned += 1
 
     def _add(self, numbers: list[int]) -> None:
         """Add the new faces."""

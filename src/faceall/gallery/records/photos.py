@@ -19,7 +19,17 @@ Unusable = Literal["unreadable", "too-large"]
 PhotoState = Literal["ok", Unusable]
 
 PhotoStatus = Literal[
-    "added", "changed", "unchanged", "moved", "removed", "duplicate", "refiled", "back", "refused", "no-face", Unusable
+    "added",
+    "changed",
+    "unchanged",
+    "moved",
+    "removed",
+    "duplicate",
+    "reassigned",
+    "back",
+    "refused",
+    "no-face",
+    Unusable,
 ]
 
 
@@ -75,7 +85,7 @@ class PhotoResult:
         - moved: known under a path that no longer exists
         - removed: the file is gone, its faces are kept (only while folders are watched)
         - duplicate: known under another path that still exists
-        - refiled: known; its primary face was assigned to the given person
+        - reassigned: known; its primary face was assigned to the given person
         - back: its stale faces were embedded with the current model; they keep their ids and names
         - refused: its primary face is hard to recognise, and `strict` was set; nothing was stored
         - no-face: readable, but without a face

@@ -20,7 +20,7 @@ class RegistrationOptions:
 
     Attributes
     ----------
-    refile : bool
+    reassign : bool
         Assign the primary face of a known photo to its candidate's person, whatever its person was; with None it loses
         a name that its path gave.
     strict : bool
@@ -33,7 +33,7 @@ class RegistrationOptions:
         Stops the registration early when it is set.
     """
 
-    refile: bool = False
+    reassign: bool = False
     strict: bool = False
     workers: Workers | None = None
     progress: Progress | None = None

@@ -77,7 +77,7 @@ class Registration(Iterator[PhotoResult]):
         self._context, self._store, self._analyser = context, context.store, context.analyser
         self._candidates, self._options, self._errors = candidates, options, errors
         self._stop = options.stop or Event()
-        self._scanner = Scanner(context.store, refile=options.refile, reduction=context.analyser.reduction)
+        self._scanner = Scanner(context.store, reassign=options.reassign, reduction=context.analyser.reduction)
         context.store.photos.refresh()
         self._model_checked = False
         self._batch = BatchAnalyzer(
@@ -219,7 +219,7 @@ class Registration(Iterator[PhotoResult]):
         known = known_photo(self._store, info.digest)
         if known is None:
             return None
-        return store_known_photo(self._store, info, file.candidate.person, known, refile=self._options.refile)
+        return store_known_photo(self._store, info, file.candidate.person, known, reassign=self._options.reassign)
 
     def _scan_again(self, file: ScannedFile) -> PhotoResult:
         """Scan a photo that was known when it was read and has been removed since."""
@@ -246,6 +246,8 @@ class Registration(Iterator[PhotoResult]):
             return self._scan_again(file)
         if file.stale:
             assert file.analysis is not None
-            vectors, refile = file.analysis.vectors, self._options.refile
-            return restore_stale_faces(self._store, file, info, stale, vectors, refile=refile) or self._scan_again(file)
+            vectors, reassign = file.analysis.vectors, self._options.reassign
+            return restore_stale_faces(self._store, file, info, stale, vectors, reassign=reassign) or self._scan_again(
+                file
+            )
         return store_new_photo(self._store, file, info, strict=self._options.strict)

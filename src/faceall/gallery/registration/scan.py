@@ -31,9 +31,9 @@ _EXPANSION = 16  # decoded bytes per byte of file, as for typical JPEGs
 class Scanner:
     """Scans candidates in order, ahead of the consumer, with bounded memory."""
 
-    def __init__(self, store: Store, *, refile: bool, reduction: Reduction = lambda width, height: 1) -> None:
+    def __init__(self, store: Store, *, reassign: bool, reduction: Reduction = lambda width, height: 1) -> None:
         self._store = store
-        self._refile = refile
+        self._reassign = reassign
         self._reduction = reduction
 
     def look_up(self, candidate: Candidate) -> ScannedFile:
@@ -78,7 +78,7 @@ class Scanner:
         known = unchanged_photo(self._store, candidate.path, status.st_size, status.st_mtime_ns)
         if known is None:
             return None
-        if not self._refile or not known.primary or known.person == candidate.person:
+        if not self._reassign or not known.primary or known.person == candidate.person:
             return known
         return None if candidate.person is not None or named_by_path(self._store, known) else known
 

@@ -66,11 +66,11 @@ def _place_of(store: Store, photo: int) -> str:
 
 
 def store_known_photo(
-    store: Store, info: FileInfo, person: str | None, known: KnownPhoto, *, refile: bool
+    store: Store, info: FileInfo, person: str | None, known: KnownPhoto, *, reassign: bool
 ) -> PhotoResult:
     """Note where a known photo was seen, as a part of a change of `store`.
 
-    With `refile`, its primary face is assigned to `person`, whatever its person was; with None it loses a name that
+    With `reassign`, its primary face is assigned to `person`, whatever its person was; with None it loses a name that
     its path gave.
     """
     path = info.path
@@ -81,15 +81,15 @@ def store_known_photo(
         status, message, old = _whereabouts(store, path, known.id)
         _put_file(store, info, known.id, person)
         follow = old is not None and old.person == known.person  # it was moved to another person's folder on purpose
-        if takes_name_off and refile:
+        if takes_name_off and reassign:
             _take_name_off(store, known.id)
-        elif person is not None and known.primary and known.person != person and (refile or follow):
+        elif person is not None and known.primary and known.person != person and (reassign or follow):
             store.photos.assign_primary(known.id, person)
         else:
             return known.result(path, status, message, moved_from=None if old is None else old.path)
         known = replace(known, person=person)
     return known.result(
-        path, "refiled" if old is None else "moved", message, moved_from=None if old is None else old.path
+        path, "reassigned" if old is None else "moved", message, moved_from=None if old is None else old.path
     )
 
 
@@ -105,7 +105,7 @@ def _take_name_off(store: Store, photo: int) -> None:
 
 
 def restore_stale_faces(
-    store: Store, file: ScannedFile, info: FileInfo, ids: Sequence[int], vectors: Float32Array, *, refile: bool
+    store: Store, file: ScannedFile, info: FileInfo, ids: Sequence[int], vectors: Float32Array, *, reassign: bool
 ) -> PhotoResult | None:
     """Make the stale faces of a photo current, as a part of a change of `store`; None if none was left.
 
@@ -119,7 +119,7 @@ def restore_stale_faces(
         The stale faces.
     vectors : (n, D) float32
         Their new embeddings.
-    refile : bool
+    reassign : bool
         Assign the primary face to the file's person, whatever its person was.
     """
     with store.changing():
@@ -127,7 +127,7 @@ def restore_stale_faces(
         known = known_photo(store, info.digest)
         if known is None:
             return None
-        result = store_known_photo(store, info, file.candidate.person, known, refile=refile)
+        result = store_known_photo(store, info, file.candidate.person, known, reassign=reassign)
     return replace(result, status="back")
 
 

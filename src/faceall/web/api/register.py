@@ -82,23 +82,23 @@ def file_items(files: Iterable[tuple[str, FileStorage]], *, person: str | None, 
     items: list[Item] = []
     for name, file in chosen:
         owner = None if unnamed else person or person_in_name(name)
-        items.append(_file_item(name, file, owner, refile=person is not None))
+        items.append(_file_item(name, file, owner, reassign=person is not None))
     return items
 
 
-def _file_item(name: str, file: FileStorage, owner: str | None, *, refile: bool) -> Item:
+def _file_item(name: str, file: FileStorage, owner: str | None, *, reassign: bool) -> Item:
     shared = services()
     try:
         data = read_file(file, shared.options.max_file_bytes)
         upload = shared.uploads.save(data, name, pixels=shared.decoding.check(data))
-        return Item(name, upload, person=owner, refile=refile)
+        return Item(name, upload, person=owner, reassign=reassign)
     except FaceallError as error:
         return Item(name, error=describe(error, shared.gallery.place)[1])
 
 
 def url_items(urls: Iterable[str], *, person: str | None) -> list[Item]:
     """Return the photos at URLs for a registration; without a person their faces have no name."""
-    return [Item(url, url=url, person=person, refile=person is not None) for url in urls]
+    return [Item(url, url=url, person=person, reassign=person is not None) for url in urls]
 
 
 def submit(items: list[Item]) -> Job:

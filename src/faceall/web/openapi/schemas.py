@@ -54,7 +54,17 @@ _GEOMETRY: dict[str, Schema] = {
 }
 _ERROR_FIELDS = {"code": {"type": "string", "enum": ERROR_CODES}, "message": TEXT}
 _PERSON_REF = {"id": ID, "name": TEXT, "unnamed": {**FLAG, "description": "a cluster without a name"}}
-_STATUSES = ("registered", "unchanged", "duplicate", "moved", "refiled", "back", "no-face", "unreadable", "too-large")
+_STATUSES = (
+    "registered",
+    "unchanged",
+    "duplicate",
+    "moved",
+    "reassigned",
+    "back",
+    "no-face",
+    "unreadable",
+    "too-large",
+)
 _JOB = {"id": TEXT, "total": COUNT, "state": {"type": "string", "enum": ["queued", "running", "done"]}}
 
 SCHEMAS: dict[str, Schema] = {

@@ -51,7 +51,7 @@ class Item:
         Why it cannot be registered, as `{"code", "message"}`.
     person : str, optional
         The name of the person; None leaves new faces without a name.
-    refile : bool
+    reassign : bool
         Whether the faces of a known photo are moved to this person.
     """
 
@@ -60,7 +60,7 @@ class Item:
     url: str | None = None
     error: dict[str, Any] | None = None
     person: str | None = None
-    refile: bool = False
+    reassign: bool = False
 
 
 @dataclass(eq=False)
