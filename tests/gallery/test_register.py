@@ -254,7 +254,7 @@ def test_person_option_names_and_reassigns(gallery: Gallery, ada: Path, photos: 
 
 
 def test_person_option_needs_a_chief_face(open_gallery: Opener, photos: Path) -> None:
-    """A photo whose chief face was removed by hand is reassigned under nobody: it stays unchanged, without being read."""
+    """A photo whose primary face was removed by hand stays unchanged, and is not read again."""
     path = write_photo(photos / "Ada" / "party.png", [*one_face(1), (0, 0, 20, (0, 20, 0))])
     gallery = open_gallery()
     list(gallery.register(photos))
