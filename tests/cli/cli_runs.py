@@ -1,4 +1,4 @@
-"""What tests of the command line share."""
+"""Helpers that the tests of the command line share."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ Run = Callable[..., Result]
 
 
 def records(text: str) -> list[dict[str, Any]]:
-    """The objects of JSON lines without what all have, the version and the command, and without errors."""
+    """Parse JSON lines; leave out errors and the fields that every line has (version, command)."""
     lines = [line for line in map(json.loads, text.splitlines()) if "error" not in line]
     return [{name: value for name, value in line.items() if name not in ("version", "command")} for line in lines]

@@ -1,4 +1,4 @@
-"""The command line with a tiny embedder, a real detector and a gallery of its own."""
+"""Fixtures of the command line's tests: a tiny embedder, a real detector and a temporary gallery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tiny_model import write_tiny_model
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of models with the tiny embedder."""
+    """Return a folder of models with the tiny embedder."""
     folder = tmp_path_factory.mktemp("models")
     write_tiny_model(folder)
     return folder
@@ -26,13 +26,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of compiled nets that is not the user's."""
+    """Return a temporary cache of compiled nets, so that the user's cache is not touched."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
 def environment(models: Path, cache: Path, tmp_path: Path) -> dict[str, str]:
-    """The variables of a user whose models and gallery lie in temporary folders."""
+    """Set the environment variables of a user whose models and gallery are in temporary folders."""
     return {
         "FACEALL_MODELS": str(models),
         "FACEALL_CACHE": str(cache),
@@ -44,7 +44,7 @@ def environment(models: Path, cache: Path, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run(environment: dict[str, str]) -> Run:
-    """Runs a command in this process; an exception that is a bug is raised."""
+    """Return a function that runs a command in this process; unexpected exceptions are raised."""
 
     def runner(*arguments: str | Path, exit_code: int = 0) -> Result:
         result = CliRunner().invoke(main, list(map(str, arguments)), env=environment, prog_name="faceall")
@@ -58,14 +58,14 @@ def run(environment: dict[str, str]) -> Run:
 
 @pytest.fixture
 def process_environment(environment: dict[str, str]) -> dict[str, str]:
-    """The same for processes of their own."""
+    """Return the same environment for subprocesses."""
     search_path = os.pathsep.join(part for part in sys.path if part)
     return {**os.environ, **environment, "PYTHONPATH": search_path}
 
 
 @pytest.fixture
 def portraits(astronaut: Image, tmp_path: Path) -> Path:
-    """Two people: the astronaut, and the astronaut mirrored; and a picture that shows nobody."""
+    """Return photos of two people (the astronaut and her mirror image) and an image without a face."""
     folder = tmp_path / "photos"
     for name, pixels in {
         "Eileen/1": astronaut,

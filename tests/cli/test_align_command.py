@@ -1,4 +1,4 @@
-"""`faceall align` with the real detector: what it prints, how it ends, and what a kill leaves."""
+"""`faceall align` with the real detector: output, exit codes, and recovery after a kill."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from faceall.types import Image
 KILLS = int(os.environ.get("FACEALL_KILLS", "2"))
 
 
-def test_crops_lie_where_their_photos_lay(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """Folders are kept, the summary counts, a photo without a face has a line."""
+def test_crops_keep_the_folders_of_their_photos(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """Crops keep their photos' folders; the summary counts them; a photo without a face is listed."""
     result = run("align", portraits, tmp_path / "out", "--workers", "1")
     assert read_image(tmp_path / "out" / "Eileen" / "1.png.jpg").shape == (184, 184, 3)
     assert (tmp_path / "out" / "Mirror" / "1.png.jpg").is_file()
@@ -32,7 +32,7 @@ def test_crops_lie_where_their_photos_lay(run: Run, portraits: Path, tmp_path: P
 
 
 def test_json_has_a_record_for_every_photo(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """The records are the report's, with path, status, faces and the crops' boxes."""
+    """The JSON output has the report's records: path, status, faces and crop boxes."""
     result = run("align", portraits, tmp_path / "out", "--json", "--workers", "1", "--format", "png")
     found = records(result.stdout)
     assert [record["path"] for record in found] == ["wall.png", "Eileen/1.png", "Mirror/1.png"]
@@ -44,8 +44,8 @@ def test_json_has_a_record_for_every_photo(run: Run, portraits: Path, tmp_path: 
     assert 0 < crop["box"][0] < crop["box"][2] < 512
 
 
-def test_options_reach_the_crops(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """Size, room, margin, format and choice are recorded and obeyed."""
+def test_options_are_applied_and_recorded(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """Size, room, margin, format and choice of face are applied and recorded."""
     arguments = ["--size", "112", "--room", "0", "--margin", "0.4", "--format", "png", "--faces", "all"]
     run("align", portraits, tmp_path / "out", "--workers", "1", "--min-face", "60", *arguments)
     assert read_image(tmp_path / "out" / "Eileen" / "1.png.1.png").shape == (112, 112, 3)
@@ -54,15 +54,15 @@ def test_options_reach_the_crops(run: Run, portraits: Path, tmp_path: Path) -> N
 
 
 def test_a_template_aligns_the_crops(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """--template rotates and scales faces to a template; a margin beside it is a mistake."""
+    """--template rotates and scales faces to a template; combining it with a margin is an error."""
     run("align", portraits, tmp_path / "out", "--workers", "1", "--template", "openvino-0095", "--size", "112")
     assert read_options(tmp_path / "out").rule == Alignment("openvino-0095")
     result = run("align", portraits, tmp_path / "x", "--template", "arcface-112", "--margin", "0.1", exit_code=1)
     assert "exclude each other" in result.stderr
 
 
-def test_second_run_says_unchanged(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """What is done stays; other options for the same folder are a mistake, told in one line."""
+def test_second_run_reports_unchanged_photos(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """A second run skips finished photos; other options for the same folder give a one-line error."""
     run("align", portraits, tmp_path / "out", "--workers", "1")
     again = run("align", portraits, tmp_path / "out", "--workers", "1")
     assert "2 unchanged, 1 no-face; 2 crops" in again.stdout
@@ -72,7 +72,7 @@ def test_second_run_says_unchanged(run: Run, portraits: Path, tmp_path: Path) ->
 
 
 def test_nothing_usable_is_exit_code_one(run: Run, tmp_path: Path) -> None:
-    """Photos without any face, or no photos at all."""
+    """The exit code is 1 if no photo has a face or there are no photos."""
     (tmp_path / "walls").mkdir()
     assert "contains no images" in run("align", tmp_path / "walls", tmp_path / "out", exit_code=1).stderr
     PillowImage.new("RGB", (60, 60)).save(tmp_path / "walls" / "wall.png")
@@ -80,8 +80,8 @@ def test_nothing_usable_is_exit_code_one(run: Run, tmp_path: Path) -> None:
     assert "1 no-face; 0 crops" in result.stdout
 
 
-def test_a_margin_that_cannot_be_is_one_line(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """A crop with more pixels than the cap is refused before anything is written."""
+def test_too_large_a_margin_is_refused(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """A crop with more pixels than the limit is refused before anything is written."""
     refused = run("align", portraits, tmp_path / "out", "--size", "1024", "--room", "4", exit_code=1)
     assert "the crop's side, room included, is 5120, expected 1 .. 2048" in refused.stderr
     assert not (tmp_path / "out").exists()
@@ -89,8 +89,8 @@ def test_a_margin_that_cannot_be_is_one_line(run: Run, portraits: Path, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-def test_killed_alignment_goes_on(astronaut: Image, process_environment: dict[str, str], tmp_path: Path) -> None:
-    """After kills at random moments a last run ends with the files of an undisturbed one; no worker lives on."""
+def test_killed_alignment_can_be_resumed(astronaut: Image, process_environment: dict[str, str], tmp_path: Path) -> None:
+    """After kills at random moments, a last run writes the same files; no worker process is left."""
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(60):
@@ -118,7 +118,7 @@ def test_killed_alignment_goes_on(astronaut: Image, process_environment: dict[st
 
 
 def _session_is_empty(session: int, patience: float = 20) -> bool:
-    """Whether every process of a session ends within some seconds."""
+    """Wait some seconds; return whether every process of a session has ended."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         try:

@@ -1,4 +1,4 @@
-"""`faceall calibrate`, and what `faceall search` makes of it."""
+"""`faceall calibrate`, and how `faceall search` uses the stored threshold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faceall.types import Image
 
 @pytest.fixture
 def registered(run: Run, portraits: Path, astronaut: Image) -> Path:
-    """A gallery of three people, two of them much alike."""
+    """Return a gallery of three people, two of them very similar."""
     (portraits / "Pale").mkdir()
     PillowImage.fromarray(astronaut // 2 + 90).save(portraits / "Pale" / "1.png")
     run("register", portraits)
@@ -22,7 +22,7 @@ def registered(run: Run, portraits: Path, astronaut: Image) -> Path:
 
 
 def test_calibrating(run: Run, registered: Path) -> None:
-    """The threshold is stored, judges matches, and is gone after --forget."""
+    """The threshold is stored and applied to matches; --forget removes it."""
     photo = registered / "Eileen/1.png"
     arguments = ("calibrate", "--false-accept-rate", 0.4, "--json")
     (dry,) = records(run(*arguments, "--dry-run").stdout)
@@ -38,7 +38,7 @@ def test_calibrating(run: Run, registered: Path) -> None:
     assert (stored["threshold"]["false_accept_rate"], stored["threshold"]["origin"]) == (0.4, "calibration")
     assert [(match["person"], match["match"]) for match in found["matches"]] == [
         ("Eileen", True),
-        ("Pale", True),  # of six comparisons two may pass
+        ("Pale", True),  # two of six comparisons may pass
         ("Mirror", False),
     ]
     assert found["second"]["distance"] == pytest.approx(stored["nearest"][0]["distance"], abs=1e-4)
@@ -51,7 +51,7 @@ def test_calibrating(run: Run, registered: Path) -> None:
 
 
 def test_too_few_people(run: Run, registered: Path) -> None:
-    """One line that says which rate is supported and how many people the wished one needs; nothing is stored."""
+    """The error names the supported rate and the number of people needed; nothing is stored."""
     result = run("calibrate", "--false-accept-rate", 0.001, exit_code=1)
     assert result.stdout == ""
     assert result.stderr == (
@@ -62,7 +62,7 @@ def test_too_few_people(run: Run, registered: Path) -> None:
 
 
 def test_too_few_people_for_an_fpir(run: Run, registered: Path) -> None:
-    """A rate of searches needs twenty people; nothing is stored, and the two rates exclude each other."""
+    """An FPIR needs at least twenty people; FMR and FPIR exclude each other; nothing is stored."""
     result = run("calibrate", exit_code=1)
     assert result.stdout == ""
     assert "the gallery has 3 people with a name, at least 20 are needed to measure an FPIR" in result.stderr
@@ -70,12 +70,12 @@ def test_too_few_people_for_an_fpir(run: Run, registered: Path) -> None:
 
 
 def test_no_gallery(run: Run) -> None:
-    """Without a gallery the error says how to begin."""
+    """Without a gallery, the error says how to create one."""
     assert "faceall register" in run("calibrate", exit_code=1).stderr
 
 
 def test_models_threshold(run: Run, registered: Path, models: Path) -> None:
-    """Where the gallery has no threshold, the model's own counts, and `search` says whose it is."""
+    """If the gallery has no threshold, `search` uses the model's and says so."""
     manifest = models / "tiny" / "manifest.json"
     before = manifest.read_text()
     limits = {"match_threshold": 4.0, "match_threshold_false_accept_rate": 0.5}

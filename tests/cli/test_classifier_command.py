@@ -11,7 +11,7 @@ pytest.importorskip("sklearn", reason="needs scikit-learn")
 
 
 def test_training_on_the_gallery(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """The people of the gallery are named again; with so few nobody is more than possible."""
+    """People of the gallery are recognised; with one face each the decision is at most "possible"."""
     run("register", portraits)
     file = tmp_path / "people.npz"
     result = run("classifier", "train", file, "--min-faces", 1, "--json")
@@ -25,7 +25,7 @@ def test_training_on_the_gallery(run: Run, portraits: Path, tmp_path: Path) -> N
 
 
 def test_training_on_a_folder(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """A folder per person needs no gallery."""
+    """Training on a folder with one subfolder per person needs no gallery."""
     file = tmp_path / "people.npz"
     run("classifier", "train", file, "--folder", portraits, "--min-faces", 1, "--kind", "logistic")
     (found,) = records(run("classifier", "apply", file, portraits / "Mirror/1.png", "--json").stdout)
@@ -33,7 +33,7 @@ def test_training_on_a_folder(run: Run, portraits: Path, tmp_path: Path) -> None
 
 
 def test_mistakes(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """One line: no gallery, too few faces, not a classifier, an image without a face."""
+    """One-line errors: no gallery, too few faces, not a classifier, an image without a face."""
     file = tmp_path / "people.npz"
 
     def complaint(*arguments: str | Path) -> str:

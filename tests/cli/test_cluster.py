@@ -1,4 +1,4 @@
-"""`faceall cluster` and the corrections after it."""
+"""`faceall cluster` and the commands that correct its groups."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from cli_runs import Run, records
 
 
 def test_unknown_faces_are_grouped_and_corrected(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """Two pictures of one person become a group, which can be split, named and written into folders."""
+    """Two photos of one person become a group that can be split, named and exported to folders."""
     run("register", portraits, "--unnamed")
     assert run("people", "list", "--json").stdout == ""
-    picture = next(path for path in sorted(portraits.rglob("*.png")))
-    assert "has a name; faceall cluster" in run("search", picture, "--by", "person", "-v").stdout
-    assert "no one within the threshold" in run("search", picture, "--by", "person", "--threshold", "4").stdout
+    photo = next(path for path in sorted(portraits.rglob("*.png")))
+    assert "has a name; faceall cluster" in run("search", photo, "--by", "person", "-v").stdout
+    assert "no one within the threshold" in run("search", photo, "--by", "person", "--threshold", "4").stdout
     *groups, last = records(run("cluster", "--json", "--threshold", "4").stdout)
     (group,) = groups
     assert group["opened"] is True
@@ -31,7 +31,7 @@ def test_unknown_faces_are_grouped_and_corrected(run: Run, portraits: Path, tmp_
 
 
 def test_wrong_use_is_one_line(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """No gallery, a threshold that is none, options that do not fit, faces that are not there."""
+    """One-line errors: no gallery, an invalid threshold, conflicting options, unknown faces."""
     assert "there is no gallery yet" in run("cluster", exit_code=1).stderr
     run("register", portraits, "--unnamed")
     assert "threshold is 5" in run("cluster", "--threshold", "5", exit_code=1).stderr

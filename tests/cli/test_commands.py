@@ -1,4 +1,4 @@
-"""Each command on real pictures, with a real detector and a tiny embedder."""
+"""Each command on real images, with a real detector and a tiny embedder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tiny_model import write_tiny_model
 
 
 def test_register_and_search(run: Run, portraits: Path) -> None:
-    """Photos go in and a photo finds itself: the JSON that scripts rely on."""
+    """A registered photo is found by a search with itself; the JSON has the fields that scripts need."""
     added = records(run("register", portraits, "--json").stdout)
     first, second, wall = portraits / "Eileen/1.png", portraits / "Mirror/1.png", portraits / "wall.png"
     assert added == [
@@ -54,8 +54,8 @@ def test_register_and_search(run: Run, portraits: Path) -> None:
     assert match["similarity"] == pytest.approx(1 - match["distance"] / 2, abs=1e-5)
 
 
-def test_register_for_people(run: Run, portraits: Path) -> None:
-    """Without --json: a line for every photo that is not plainly fine, a summary, and the names that folders gave."""
+def test_register_prints_text(run: Run, portraits: Path) -> None:
+    """Without --json: one line for every photo with a remark, a summary, and names from folders."""
     *lines, names = run("register", portraits).stdout.splitlines()
     assert names == "named after their folders: Eileen (1), Mirror (1)"
     assert [line.split()[0] for line in lines[:-1]] == ["no-face"]
@@ -63,11 +63,11 @@ def test_register_for_people(run: Run, portraits: Path) -> None:
     assert lines[-1].endswith("2 added, 1 no-face")
     lines = run("register", portraits, "-v").stdout.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == ["no-face", "unchanged", "unchanged"]
-    assert run("register", portraits, "--quiet").output.split()[0] == "no-face"  # what is wrong is told even so
+    assert run("register", portraits, "--quiet").output.split()[0] == "no-face"  # problems are reported all the same
 
 
-def test_search_for_people(run: Run, portraits: Path) -> None:
-    """A line per face, with -v a table, best first; a threshold that nobody meets is reported."""
+def test_search_prints_text(run: Run, portraits: Path) -> None:
+    """One line per face, a table with -v, nearest first; a threshold without matches is reported."""
     run("register", portraits)
     (line,) = run("search", portraits / "Eileen/1.png").stdout.splitlines()
     assert line.endswith("1.png: Eileen, distance 0.000")
@@ -76,7 +76,7 @@ def test_search_for_people(run: Run, portraits: Path) -> None:
     assert lines[1].split() == ["person", "distance", "similarity", "face", "photo"]
     assert [line.split()[0] for line in lines[2:-1]] == ["Eileen", "Mirror"]
     assert lines[-1].split()[:3] == ["second-best", "person:", "Mirror"]
-    assert "faceall calibrate" in result.stderr  # says that no threshold is known
+    assert "faceall calibrate" in result.stderr  # reports that no threshold is known
     blurred = portraits / "blurred.png"
     with PillowImage.open(portraits / "Eileen/1.png") as image:
         image.resize((300, 300)).save(blurred)
@@ -84,7 +84,7 @@ def test_search_for_people(run: Run, portraits: Path) -> None:
 
 
 def test_search_without_a_face(run: Run, portraits: Path) -> None:
-    """No face in any query: an error each on stderr and in JSON, exit code 1; one usable query is enough."""
+    """If no query has a face: one error each, exit code 1; one usable query is enough for 0."""
     run("register", portraits)
     wall = portraits / "wall.png"
     result = run("search", wall, "--json", exit_code=1)
@@ -96,7 +96,7 @@ def test_search_without_a_face(run: Run, portraits: Path) -> None:
 
 
 def test_detect_and_draw(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """Box, score and landmarks of every face; drawn pictures of the same name do not overwrite each other."""
+    """Every face has box, score and landmarks; drawn images with equal names do not overwrite each other."""
     drawn = tmp_path / "drawn"
     found = records(run("detect", portraits, "--draw", drawn, "--json").stdout)
     assert [len(record["faces"]) for record in found] == [0, 1, 1]
@@ -109,7 +109,7 @@ def test_detect_and_draw(run: Run, portraits: Path, tmp_path: Path) -> None:
 
 
 def test_embed(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """One float32 row of unit length per face, in the order of the printed rows; without a face no file."""
+    """There is one unit float32 row per face, in the order of the printed rows; without a face, no file."""
     output = tmp_path / "vectors.npy"
     rows = records(run("embed", portraits, "-o", output, "--json").stdout)
     vectors = np.load(output)
@@ -122,7 +122,7 @@ def test_embed(run: Run, portraits: Path, tmp_path: Path) -> None:
 
 
 def test_compare(run: Run, portraits: Path) -> None:
-    """The same picture is at distance 0; a picture without a face is an error."""
+    """Equal images have distance 0; an image without a face is an error."""
     first = portraits / "Eileen/1.png"
     (same,) = records(run("compare", first, first, "--json").stdout)
     assert same == {
@@ -136,8 +136,8 @@ def test_compare(run: Run, portraits: Path) -> None:
     assert "shows no face" in run("compare", first, portraits / "wall.png", exit_code=1).stderr
 
 
-def test_looking_after_people(run: Run, portraits: Path) -> None:
-    """List, rename, name, merge and remove."""
+def test_people_commands(run: Run, portraits: Path) -> None:
+    """People are listed, renamed, named, merged and removed."""
     run("register", portraits)
     run("people", "rename", "Eileen", "Eileen Collins")
     listed = records(run("people", "list", "--json").stdout)
@@ -156,7 +156,7 @@ def test_looking_after_people(run: Run, portraits: Path) -> None:
 
 
 def test_removing(run: Run, portraits: Path) -> None:
-    """By face id and by path; what is not there is an error."""
+    """Faces are removed by id and photos by path; unknown ones are an error."""
     run("register", portraits)
     (found,) = records(run("search", portraits / "Eileen/1.png", "-k", 1, "--json").stdout)
     (gone,) = records(run("remove", found["matches"][0]["face_id"], "--json").stdout)
@@ -170,8 +170,8 @@ def test_removing(run: Run, portraits: Path) -> None:
     assert "gallery is empty" in run("search", portraits / "Eileen/1.png", exit_code=1).stderr
 
 
-def test_status_tells_of_vanished_files(run: Run, portraits: Path) -> None:
-    """Counts for people and for scripts."""
+def test_status_reports_missing_files(run: Run, portraits: Path) -> None:
+    """Missing files are counted in the text and in the JSON output."""
     run("register", portraits)
     (portraits / "Eileen/1.png").unlink()
     assert "1 missing files" in run("status").stdout
@@ -180,7 +180,7 @@ def test_status_tells_of_vanished_files(run: Run, portraits: Path) -> None:
 
 
 def test_models(run: Run, models: Path, tmp_path: Path) -> None:
-    """List, info, verify, import of a folder, remove; a damaged model is found."""
+    """Models are listed, described, verified, imported and removed; a damaged model is detected."""
     (listed,) = records(run("models", "list", "--json").stdout)
     assert listed == {"name": "tiny", "kind": "embedder", "embedding_size": 128, "path": str(models / "tiny")}
     (info,) = records(run("models", "info", "--json").stdout)
@@ -197,8 +197,8 @@ def test_models(run: Run, models: Path, tmp_path: Path) -> None:
     assert len(records(run("models", "list", "--json").stdout)) == 1
 
 
-def test_model_of_choice(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """A gallery stays with the model it was made with, and another one is refused with both names."""
+def test_gallery_refuses_another_model(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """A gallery keeps its model; another one is refused with an error that names both."""
     run("register", portraits)
     write_tiny_model(tmp_path, "other", 64, seed=1)
     result = run("search", portraits / "Eileen/1.png", "--model", tmp_path / "other", exit_code=1)
@@ -209,7 +209,7 @@ def test_model_of_choice(run: Run, portraits: Path, tmp_path: Path) -> None:
 
 
 def test_convert_refuses_other_files(run: Run, tmp_path: Path) -> None:
-    """What is no graph gives one line, and no folder."""
+    """A file that is not a graph gives a one-line error and creates no folder."""
     (tmp_path / "x.pb").write_bytes(b"hello")
     for command in (["convert", tmp_path / "x.pb", "-o", tmp_path / "out"], ["models", "import", tmp_path / "x.pb"]):
         result = run(*command, exit_code=1)
@@ -221,7 +221,7 @@ def test_convert_refuses_other_files(run: Run, tmp_path: Path) -> None:
 
 
 def test_doctor(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """Every topic is examined; a broken gallery is found."""
+    """Every topic is examined; a broken gallery is detected."""
     run("register", portraits)
     topics = [record["topic"] for record in records(run("doctor", "--json").stdout)]
     assert topics == ["faceall", "packages", "processor", "model", "engine", "detector", "gallery"]
@@ -231,8 +231,8 @@ def test_doctor(run: Run, portraits: Path, tmp_path: Path) -> None:
     assert "2 faces without a thumbnail" in run("doctor", exit_code=1).stdout
 
 
-def test_doctor_tells_what_to_do_about_a_model_that_has_gone(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """As after an update that brought another model of the same name."""
+def test_doctor_suggests_a_fix_for_a_missing_model(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """If an update replaced the gallery's model, doctor says what to do."""
     run("register", portraits)
     assert "not installed" not in run("doctor").stdout
     with sqlite3.connect(tmp_path / "gallery" / "faces.db") as connection:
@@ -243,7 +243,7 @@ def test_doctor_tells_what_to_do_about_a_model_that_has_gone(run: Run, portraits
 
 
 def test_drawing_never_replaces_a_photo(run: Run, portraits: Path) -> None:
-    """Drawn into the folder of the photos themselves, a picture gets another name."""
+    """An image drawn into the folder of the photos gets another file name."""
     folder = portraits / "Eileen"
     with PillowImage.open(folder / "1.png") as image:
         image.save(folder / "1.jpg")
@@ -256,7 +256,7 @@ def test_drawing_never_replaces_a_photo(run: Run, portraits: Path) -> None:
 def test_an_empty_path_removes_and_registers_nothing(
     run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A script's unset variable is not the current folder."""
+    """An empty path, as from a script's unset variable, is not the current folder."""
     run("register", portraits)
     monkeypatch.chdir(portraits)
     assert "path is empty" in run("remove", "", exit_code=1).stderr
@@ -265,7 +265,7 @@ def test_an_empty_path_removes_and_registers_nothing(
 
 
 def test_a_number_that_is_also_a_file_is_ambiguous(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the face nor the photos of the folder go; ./1 says that the folder is meant."""
+    """A number that is a face id and a folder removes nothing; ./1 means the folder."""
     run("register", portraits)
     monkeypatch.chdir(portraits)
     (portraits / "1").mkdir()
@@ -278,14 +278,14 @@ def test_a_number_that_is_also_a_file_is_ambiguous(run: Run, portraits: Path, mo
     [("remove", "9" * 5000), ("people", "name", "9" * 20, "Bob"), ("detect", "x.jpg", "--min-face", "nan")],
     ids=["remove", "name", "nan"],
 )
-def test_absurd_numbers_are_refused_in_one_line(run: Run, portraits: Path, arguments: tuple[str, ...]) -> None:
-    """No traceback, exit code 1."""
+def test_out_of_range_numbers_are_refused(run: Run, portraits: Path, arguments: tuple[str, ...]) -> None:
+    """Numbers out of range give a one-line error and exit code 1, no traceback."""
     run("register", portraits)
     assert len(run(*arguments, exit_code=1).stderr.strip().splitlines()) == 1
 
 
-def test_names_are_the_same_however_they_are_typed(run: Run, portraits: Path) -> None:
-    """Composed or with a combining accent, with or without white space around it: one person."""
+def test_names_are_normalised(run: Run, portraits: Path) -> None:
+    """Names that differ in Unicode composition or surrounding white space are one person."""
     run("register", portraits)
     run("people", "rename", "Eileen", " Jose\u0301 ")
     assert records(run("people", "list", "Jos\u00e9", "--json").stdout)
@@ -293,14 +293,14 @@ def test_names_are_the_same_however_they_are_typed(run: Run, portraits: Path) ->
 
 
 def test_vectors_for_a_missing_folder_are_refused_at_once(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """Before any picture is looked at."""
+    """A missing output folder is reported before any image is read."""
     result = run("embed", portraits, "-o", tmp_path / "missing" / "x.npy", exit_code=1)
     assert result.stdout == ""
     assert "does not exist" in result.stderr
 
 
 def test_a_gallery_path_that_cannot_be_used(run: Run, portraits: Path) -> None:
-    """A name too long for the file system is one line, not a traceback."""
+    """A path too long for the file system gives a one-line error, no traceback."""
     for command in ("status", "doctor"):
         result = run(command, "--gallery", portraits / ("x" * 300), exit_code=1)
         assert "Traceback" not in result.output
@@ -308,7 +308,7 @@ def test_a_gallery_path_that_cannot_be_used(run: Run, portraits: Path) -> None:
 
 
 def test_search_by_person_and_explained(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """`--by person` lists people with their nearest and mean distance; `--explain` writes a picture per query."""
+    """`--by person` lists people with nearest and mean distance; `--explain` writes an image per query."""
     run("register", portraits)
     query = portraits / "Eileen" / "1.png"
     out = tmp_path / "why"
@@ -316,8 +316,8 @@ def test_search_by_person_and_explained(run: Run, portraits: Path, tmp_path: Pat
     (record,) = records(result.stdout)
     assert [person["person"] for person in record["people"]] == ["Eileen", "Mirror"]
     assert record["people"][0]["distance"] == record["people"][0]["mean_distance"] < 1e-3
-    (picture,) = out.iterdir()
-    assert read_image(picture).shape[2] == 3
+    (drawn,) = out.iterdir()
+    assert read_image(drawn).shape[2] == 3
     assert "nearest" in run("search", query, "--by", "person", "-v").stdout
     (record,) = records(run("search", query, "--person", "Mirror", "--json").stdout)
     assert {match["person"] for match in record["matches"]} == {"Mirror"}
@@ -325,14 +325,14 @@ def test_search_by_person_and_explained(run: Run, portraits: Path, tmp_path: Pat
 
 
 def test_photos_that_disappear_midway_are_an_error(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A drive that is disconnected during a registration gives exit code 1 and a count."""
+    """If the files vanish during a registration, the exit code is 1 and they are counted."""
     from faceall.images import find_images
 
-    def then_gone(paths: Path, **options: object) -> list[Path]:
+    def and_remove_the_folder(paths: Path, **options: object) -> list[Path]:
         found = find_images(paths, **options)  # type: ignore[arg-type]
         found[0].unlink()
         return found
 
-    monkeypatch.setattr("faceall.gallery.naming.paths.find_images", then_gone)
+    monkeypatch.setattr("faceall.gallery.naming.paths.find_images", and_remove_the_folder)
     result = run("register", portraits, exit_code=1)
     assert "1 photo disappeared during the registration; is the drive still connected?" in result.stderr

@@ -21,12 +21,12 @@ from tiny_model import write_tiny_model
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A model folder of 128 numbers."""
+    """Return a model folder with a 128-dimensional embedding."""
     return write_tiny_model(tmp_path / "models").path
 
 
 def test_model_folder_becomes_onnx(run: Run, model: Path, tmp_path: Path) -> None:
-    """One line with the path on stdout, the tables on stderr, the report beside the file."""
+    """stdout has one line with the path, stderr the tables; the report is beside the file."""
     done = run("convert", model, "--to", "onnx", "-o", tmp_path / "tiny.onnx")
     assert done.stdout == f"tiny: {tmp_path / 'tiny.onnx'}\n"
     assert "step         onnx" in done.stderr
@@ -34,7 +34,7 @@ def test_model_folder_becomes_onnx(run: Run, model: Path, tmp_path: Path) -> Non
 
 
 def test_json_has_every_step(run: Run, model: Path, tmp_path: Path) -> None:
-    """One object, with the steps and where the report is."""
+    """--json prints one object with the steps and the path of the report."""
     done = run("convert", model, "--to", "onnx", "-o", tmp_path / "tiny.onnx", "--json", "--quiet")
     values = json.loads(done.stdout)
     assert [step["step"] for step in values["steps"]] == ["net", "onnx"]
@@ -42,7 +42,7 @@ def test_json_has_every_step(run: Run, model: Path, tmp_path: Path) -> None:
 
 
 def test_smaller_embedding_from_a_folder_of_crops(run: Run, model: Path, tmp_path: Path) -> None:
-    """512 to 128 in small: the folder says 16 numbers, the table what was kept and how accurate it is."""
+    """The manifest says 16 dimensions; the table reports the kept variance and the accuracy."""
     for number, crop in enumerate(random_images(40, (160, 160, 3), seed=2)):
         folder = tmp_path / "crops" / f"person-{number // 2}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,8 +55,8 @@ def test_smaller_embedding_from_a_folder_of_crops(run: Run, model: Path, tmp_pat
     assert "accuracy" in done.stderr
 
 
-def test_photos_are_cut_where_asked(run: Run, model: Path, tmp_path: Path, astronaut: Image) -> None:
-    """With --find-faces a portrait counts and an image without a face is skipped and reported."""
+def test_find_faces_crops_the_photos(run: Run, model: Path, tmp_path: Path, astronaut: Image) -> None:
+    """With --find-faces photos are cropped; an image without a face is skipped and reported."""
     (tmp_path / "photos").mkdir()
     write_image(tmp_path / "photos" / "portrait.png", astronaut)
     write_image(tmp_path / "photos" / "wall.png", np.full((200, 200, 3), 99, np.uint8))
@@ -81,7 +81,7 @@ def test_photos_are_cut_where_asked(run: Run, model: Path, tmp_path: Path, astro
     ],
 )
 def test_mistakes_are_one_line(run: Run, model: Path, tmp_path: Path, options: list[str], words: str) -> None:
-    """What is missing or does not fit is named, and nothing is written."""
+    """The error names what is missing or does not fit, and nothing is written."""
     (tmp_path / "empty").mkdir()
     np.savez(tmp_path / "crops.npz", crops=random_images(3, (160, 160, 3)))
     places = {"CROPS": str(tmp_path / "crops.npz"), "EMPTY": str(tmp_path / "empty")}
@@ -92,8 +92,8 @@ def test_mistakes_are_one_line(run: Run, model: Path, tmp_path: Path, options: l
     assert not (tmp_path / "out").exists()
 
 
-def test_import_takes_a_folder_as_it_is_unless_it_is_to_be_changed(run: Run, model: Path, tmp_path: Path) -> None:
-    """Without options the model is copied; with one it is converted, and so is a folder of Caffe's files alone."""
+def test_import_copies_a_folder_unless_options_change_it(run: Run, model: Path, tmp_path: Path) -> None:
+    """Without options the model is copied; with options, or without a manifest, it is converted."""
     options = ["--no-eight-bit", "--json"]
     run("models", "import", model, *options)
     made = tmp_path / "data" / "models"
@@ -112,14 +112,14 @@ def test_import_takes_a_folder_as_it_is_unless_it_is_to_be_changed(run: Run, mod
 
 
 def test_unfit_zips_are_one_line(run: Run, tmp_path: Path) -> None:
-    """A zip that wants a password, one packed in an unknown way and a damaged one; shadows of macOS do not count."""
+    """Encrypted, damaged and unsupported zips give one-line errors; files of __MACOSX are ignored."""
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("__MACOSX/x.pb", "shadow")
         archive.writestr("._x.pb", "shadow")
         archive.writestr("graph.pb", "no graph at all, " * 9)
     whole = path.read_bytes()
-    assert "graph.pb" in run("models", "import", path, exit_code=1).stderr  # found, read and refused
+    assert "graph.pb" in run("models", "import", path, exit_code=1).stderr  # found, read and refused as invalid
     local, central = whole.rindex(b"PK\x03\x04"), whole.rindex(b"PK\x01\x02")
     start = local + 30 + len("graph.pb")
     changes = {
@@ -141,7 +141,7 @@ def test_unfit_zips_are_one_line(run: Run, tmp_path: Path) -> None:
 def test_first_examples_of_the_guide_run(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
-    """With what is in the package: an installed model by its name; the result is written into this folder."""
+    """The guide's first examples run with an installed model and write into the current folder."""
     if target == "coreml":
         pytest.importorskip("coremltools", reason="needs coremltools")
     monkeypatch.setattr("faceall.models.store.BUNDLED", Path(faceall.__file__).parent / "models" / "bundled")

@@ -16,7 +16,7 @@ from tiny_model import write_tiny_model
 
 @pytest.fixture
 def faces(astronaut: Image, tmp_path: Path) -> Path:
-    """A list of eight pairs of the portrait: "one person" is another light, "two people" is the mirror image."""
+    """Return a list of eight pairs: brightness variants are "one person", the mirror image is "two people"."""
     folder = tmp_path / "faces"
     folder.mkdir()
     portrait = astronaut[:300, 100:400]
@@ -31,13 +31,13 @@ def faces(astronaut: Image, tmp_path: Path) -> Path:
 
 
 def test_evaluating(run: Run, faces: Path, tmp_path: Path) -> None:
-    """A line of JSON per model, with the same figures in the report's file, and a page to look at."""
+    """The JSON has one line per model with the figures of the report file; an HTML page is written."""
     out = tmp_path / "report"
     found = records(run("evaluate", faces, "--pairs", faces / "pairs.csv", "--json", "--out", out).stdout)
     (values,) = found
     assert values["model"] == "tiny"
     assert values["pairs"] == {"all": 8, "used": 8, "same": 4, "different": 4, "left_out": 0}
-    assert values["squared_l2"]["area"] == 1  # another light is nearer than the mirror image, even for this model
+    assert values["squared_l2"]["area"] == 1  # another brightness is nearer than the mirror image, even for this model
     written = json.loads((out / "evaluation.json").read_text())
     scores = values["squared_l2"]
     assert written["models"][0]["squared_l2"]["accuracy"] == scores["accuracy"]
@@ -46,8 +46,8 @@ def test_evaluating(run: Run, faces: Path, tmp_path: Path) -> None:
     assert (out / "report.html").read_text().startswith("<!doctype html>")
 
 
-def test_table_for_people(run: Run, faces: Path, models: Path, tmp_path: Path) -> None:
-    """One row per model and precision, with speed where it is asked for."""
+def test_table_has_a_row_per_model(run: Run, faces: Path, models: Path, tmp_path: Path) -> None:
+    """The table has a row per model and precision, with speed if requested."""
     other = write_tiny_model(tmp_path / "more", "other", size=16)
     arguments = ("evaluate", faces, "--pairs", faces / "pairs.csv", "--model", "tiny", "--model", other.path)
     lines = run(*arguments, "--speed").stdout.splitlines()
@@ -64,8 +64,8 @@ def test_table_for_people(run: Run, faces: Path, models: Path, tmp_path: Path) -
     assert [record["model"] for record in records(everything)] == ["tiny"]
 
 
-def test_left_out_pairs_are_told(run: Run, faces: Path) -> None:
-    """Every image without a vector has its line on stderr, and the pairs it costs are counted."""
+def test_left_out_pairs_are_reported(run: Run, faces: Path) -> None:
+    """Every image without a vector is listed on stderr; the pairs left out are counted."""
     (faces / "3.png").unlink()
     (faces / "2-mirror.png").write_bytes(b"")
     result = run("evaluate", faces, "--pairs", faces / "pairs.csv", "--json", "--quiet")
@@ -81,7 +81,7 @@ def test_left_out_pairs_are_told(run: Run, faces: Path) -> None:
 
 
 def test_mistakes(run: Run, faces: Path, tmp_path: Path) -> None:
-    """One line on stderr and exit code 1: no list, a wrong line, one kind alone, no place for the report."""
+    """One-line errors, exit code 1: no list, an invalid line, one kind of pairs only, no place for the report."""
     listed = faces / "pairs.csv"
 
     def complaint(*arguments: str | Path) -> str:
@@ -102,8 +102,8 @@ def test_mistakes(run: Run, faces: Path, tmp_path: Path) -> None:
     assert "0 pairs of two people; expected 2" in complaint(faces, "--pairs", wrong)
 
 
-def test_rates_of_the_standard(run: Run, faces: Path) -> None:
-    """FTA, EER and the FNMR at three false match rates, in the table and as JSON."""
+def test_standard_error_rates(run: Run, faces: Path) -> None:
+    """The table and the JSON have FTA, EER and the FNMR at three false match rates."""
     arguments = ("evaluate", faces, "--pairs", faces / "pairs.csv")
     heading = run(*arguments).stdout.splitlines()[0].split()
     assert heading == ["model", "precision", "FTA", "EER", "FMR100", "FMR1000", "FMR10000"]
@@ -116,7 +116,7 @@ def test_rates_of_the_standard(run: Run, faces: Path) -> None:
 
 
 def test_other_protocols(run: Run, faces: Path, tmp_path: Path) -> None:
-    """A .bin file is a list and its images; without CFP's folders the error says what is expected."""
+    """A .bin file holds list and images; without CFP's folders the error says what is expected."""
     (tmp_path / "lfw.bin").write_bytes(b"no pickle")
     assert "expected insightface's form" in run("evaluate", tmp_path / "lfw.bin", exit_code=1).stderr
     complaint = run("evaluate", faces, "--protocol", "cfp-fp", exit_code=1).stderr
@@ -125,7 +125,7 @@ def test_other_protocols(run: Run, faces: Path, tmp_path: Path) -> None:
 
 
 def test_groups_properties_and_comparisons(run: Run, faces: Path, tmp_path: Path) -> None:
-    """Rates per group with their ratio, rates by size, and the comparison of a report with itself."""
+    """Rates per group and their ratio, rates by size, and a report compared with itself are printed."""
     listed = ["first,second,same"]
     for number in range(4):
         listed += [f"{number}.png,{other}.png,1" for other in range(4) if other != number] * 2
@@ -154,7 +154,7 @@ def test_open_set_has_options_of_its_own(run: Run, faces: Path, tmp_path: Path) 
 
 
 def test_open_set_reports_are_compared(run: Run, astronaut: Image, tmp_path: Path) -> None:
-    """A report of searches with two images per person, compared with itself."""
+    """An open-set report with two images per person can be compared with itself."""
     folder = tmp_path / "people"
     for person in range(14):
         (folder / f"p{person}").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`faceall models fetch` against a mirror on this machine: terms, download, conversion, installation."""
+"""`faceall models fetch` against a local mirror: terms, download, conversion, installation."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tensorflow_graphs import small_facenet
 RELEASE = "20990101-000000"
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder and says nothing."""
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serve a folder without logging."""
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder and the address at which it is served."""
+    """Serve a folder; return it and its address."""
     folder = tmp_path / "mirror"
     folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield folder, f"http://127.0.0.1:{server.server_address[1]}"
@@ -44,7 +44,7 @@ def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 @pytest.fixture
 def release(mirror: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The zip of a small FaceNet on the mirror, the only release that is known."""
+    """Put the zip of a small FaceNet on the mirror, as the only known release."""
     graph = small_facenet().write(tmp_path / f"{RELEASE}.pb")
     path = mirror[0] / f"{RELEASE}.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -58,7 +58,7 @@ def release(mirror: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_release_is_fetched_checked_and_installed(
     run: Run, environment: dict[str, str], mirror: tuple[Path, str], release: Path
 ) -> None:
-    """The terms are told first, the model can be used, and neither zip nor graph is left."""
+    """The terms are printed first; the model is usable; neither zip nor graph is left."""
     environment["FACEALL_MIRROR"] = mirror[1]
     result = run("models", "fetch", RELEASE)
     assert result.stderr.startswith("terms        code MIT; weights trained on a number of faces")
@@ -70,7 +70,7 @@ def test_a_release_is_fetched_checked_and_installed(
 def test_an_installed_release_is_not_fetched_again(
     run: Run, environment: dict[str, str], mirror: tuple[Path, str], release: Path
 ) -> None:
-    """With the model there nothing is asked of the mirror; --replace asks."""
+    """An installed model is not downloaded again; --replace downloads it."""
     environment["FACEALL_MIRROR"] = mirror[1]
     run("models", "fetch", RELEASE)
     release.unlink()
@@ -81,7 +81,7 @@ def test_an_installed_release_is_not_fetched_again(
 def test_a_corrupted_release_installs_nothing(
     run: Run, environment: dict[str, str], mirror: tuple[Path, str], release: Path
 ) -> None:
-    """One line with both checksums, exit code 1, and no model."""
+    """A one-line error has both checksums; exit code 1; no model is installed."""
     content = bytearray(release.read_bytes())
     content[len(content) // 2] ^= 1
     release.write_bytes(content)

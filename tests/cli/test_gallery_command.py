@@ -12,14 +12,14 @@ from cli_runs import Run, records
 
 @pytest.fixture
 def bundle(run: Run, portraits: Path, tmp_path: Path) -> Path:
-    """Two people in a file."""
+    """Export two people into a bundle."""
     run("register", portraits)
     run("gallery", "export", tmp_path / "team.faceall")
     return tmp_path / "team.faceall"
 
 
-def test_export_says_what_is_in_it(run: Run, bundle: Path, tmp_path: Path) -> None:
-    """Counts and size for people and as JSON; the file is a zip; a second one needs --replace."""
+def test_export_reports_the_contents(run: Run, bundle: Path, tmp_path: Path) -> None:
+    """Counts and size are printed as text and JSON; the file is a zip; --replace overwrites it."""
     (record,) = records(run("gallery", "export", bundle, "--replace", "--json").stdout)
     assert record == {"path": str(bundle), "person_count": 2, "face_count": 2, "bytes": bundle.stat().st_size}
     assert zipfile.is_zipfile(bundle)
@@ -29,7 +29,7 @@ def test_export_says_what_is_in_it(run: Run, bundle: Path, tmp_path: Path) -> No
 
 
 def test_import_into_another_gallery(run: Run, bundle: Path, tmp_path: Path) -> None:
-    """People and faces arrive; a second time they are known."""
+    """An import adds people and faces; a second import reports them as known."""
     other = tmp_path / "other"
     (first,) = records(run("gallery", "import", bundle, "--gallery", other, "--json").stdout)
     assert (first["added"], sorted(first["new_people"])) == (2, ["Eileen", "Mirror"])
@@ -39,7 +39,7 @@ def test_import_into_another_gallery(run: Run, bundle: Path, tmp_path: Path) -> 
 
 
 def test_search_finds_what_was_imported(run: Run, bundle: Path, portraits: Path, tmp_path: Path) -> None:
-    """A picture is recognised by faces that came in a bundle."""
+    """A photo is recognised by faces that were imported from a bundle."""
     other = tmp_path / "other"
     run("gallery", "import", bundle, "--gallery", other)
     (found,) = records(run("search", portraits / "Eileen" / "1.png", "--gallery", other, "--json").stdout)
@@ -47,8 +47,8 @@ def test_search_finds_what_was_imported(run: Run, bundle: Path, portraits: Path,
     assert found["matches"][0]["distance"] < 1e-6
 
 
-def test_removed_faces_are_told(run: Run, bundle: Path) -> None:
-    """What was removed stays removed, and how to bring it back is said."""
+def test_removed_faces_are_not_imported(run: Run, bundle: Path) -> None:
+    """Removed faces are not imported again; the output says how to restore them."""
     run("people", "remove", "Eileen")
     done = run("gallery", "import", bundle)
     assert "--restore" in done.output
@@ -57,7 +57,7 @@ def test_removed_faces_are_told(run: Run, bundle: Path) -> None:
 
 
 def test_damaged_bundle_is_one_line(run: Run, bundle: Path) -> None:
-    """A cut file gives one line and exit code 1."""
+    """A truncated file gives a one-line error and exit code 1."""
     bundle.write_bytes(bundle.read_bytes()[:-30])
     done = run("gallery", "import", bundle, exit_code=1)
     assert done.output.count("\n") == 1
@@ -65,7 +65,7 @@ def test_damaged_bundle_is_one_line(run: Run, bundle: Path) -> None:
 
 
 def test_conflicts_are_listed(run: Run, bundle: Path) -> None:
-    """A name that differs and is not taken over is told in a line, on stderr and as JSON."""
+    """A name that differs and is not imported is reported on stderr and as JSON."""
     run("people", "rename", "Eileen", "Eileen Collins")
     done = run("gallery", "import", bundle, "--json")
     (record,) = records(done.stdout)
@@ -76,7 +76,7 @@ def test_conflicts_are_listed(run: Run, bundle: Path) -> None:
 
 @pytest.mark.parametrize("command", ["gallery", "index"])
 def test_failed_import_makes_no_gallery(run: Run, tmp_path: Path, command: str) -> None:
-    """What cannot be taken up leaves no empty gallery behind, nor the folders above it."""
+    """A failed import leaves neither an empty gallery nor the folders above it."""
     (tmp_path / "no.faceall").write_bytes(b"no bundle")
     target = tmp_path / "new" / "gallery"
     for source in (tmp_path / "no.faceall", tmp_path / "missing.faceall"):
@@ -86,16 +86,16 @@ def test_failed_import_makes_no_gallery(run: Run, tmp_path: Path, command: str) 
 
 
 def test_failed_import_leaves_a_gallery_alone(run: Run, bundle: Path, tmp_path: Path) -> None:
-    """A gallery that was there stays, be it empty."""
+    """A failed import keeps a gallery that existed before, even an empty one."""
     (tmp_path / "no.faceall").write_bytes(b"no bundle")
     run("gallery", "import", tmp_path / "no.faceall", exit_code=1)
     assert len(records(run("people", "list", "--json").stdout)) == 2
 
 
-def test_export_of_a_gallery_that_may_only_be_read(
+def test_export_of_a_read_only_gallery(
     run: Run, portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes out as a bundle and as a folder, and is not written to."""
+    """A read-only gallery is exported as a bundle and as a folder without being written to."""
     run("register", portraits)
     before = (tmp_path / "gallery" / "faces.db").read_bytes()
     monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)
@@ -104,15 +104,15 @@ def test_export_of_a_gallery_that_may_only_be_read(
     assert (tmp_path / "gallery" / "faces.db").read_bytes() == before
 
 
-def test_export_of_nothing_there(run: Run, tmp_path: Path) -> None:
-    """No gallery: one line, and none is made."""
+def test_export_without_a_gallery(run: Run, tmp_path: Path) -> None:
+    """Without a gallery, a one-line error is printed and no gallery is created."""
     done = run("gallery", "export", tmp_path / "a.faceall", exit_code=1)
     assert "there is no gallery yet" in done.output
     assert not (tmp_path / "gallery").exists()
 
 
 def test_model_must_be_installed_to_export(run: Run, bundle: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    """A phone needs the model's manifest, so a gallery whose model was removed is refused."""
+    """A gallery whose model is not installed is refused, because the bundle needs its manifest."""
     empty = tmp_path / "no models"
     empty.mkdir()
     environment["FACEALL_MODELS"] = str(empty)

@@ -1,4 +1,4 @@
-"""What users of other tools expect: their words, lists of files, the standard input, questions before removals."""
+"""Conventions of command-line tools: familiar words, file lists, standard input, confirmation of removals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_help_fits_80_columns(name: str) -> None:
 
 
 def test_words_of_other_tools() -> None:
-    """Each suggestion names commands that exist; `add` leads to `register`."""
+    """Each suggestion for an unknown command names commands that exist; `add` suggests `register`."""
     for word, hint in OTHER_WORDS.items():
         assert word not in main.commands
         assert any(f"{command}" in hint for command in COMMANDS if command != "faceall"), word
@@ -35,7 +35,7 @@ def test_words_of_other_tools() -> None:
 
 
 def test_files_from_a_list_and_from_stdin(run: Run, portraits: Path, environment: dict[str, str]) -> None:
-    """--files-from takes lines or NUL-separated paths; - as an image is the piped image."""
+    """--files-from reads paths separated by line ends or NUL; - as an image reads standard input."""
     photo = portraits / "Eileen" / "1.png"
     (portraits / "list.txt").write_bytes(os.fsencode(photo) + b"\0")
     (line,) = records(run("detect", "--files-from", portraits / "list.txt", "--json").stdout)
@@ -47,7 +47,7 @@ def test_files_from_a_list_and_from_stdin(run: Run, portraits: Path, environment
 
 
 def test_since_leaves_out_older_files(run: Run, portraits: Path) -> None:
-    """--since takes a date or an age; older files are not read."""
+    """--since accepts a date or an age; older files are not read."""
     old = portraits / "Mirror" / "1.png"
     os.utime(old, (time.time() - 10 * 86400,) * 2)
     found = records(run("detect", portraits, "--since", "7d", "--json").stdout)
@@ -57,7 +57,7 @@ def test_since_leaves_out_older_files(run: Run, portraits: Path) -> None:
 
 
 def test_removal_asks_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal the answer decides; --yes and scripts are not asked."""
+    """On a terminal a removal asks for confirmation; with --yes or in scripts it does not."""
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr(click, "confirm", lambda *_, **__: False)
     with pytest.raises(click.ClickException, match="nothing was removed"):
@@ -67,8 +67,8 @@ def test_removal_asks_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     options.confirm("remove Ada", yes=False)
 
 
-def test_questions_count_what_would_go(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Photos, faces and people are counted before the answer; nothing is removed without it."""
+def test_questions_count_what_would_be_removed(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question counts photos, faces and people; without a yes nothing is removed."""
     run("register", portraits, "--names-from", "folders")
     asked: list[str] = []
     monkeypatch.setattr(options, "sys", type("Terminal", (), {"stdin": type("In", (), {"isatty": lambda: True})}))
@@ -83,7 +83,7 @@ def test_questions_count_what_would_go(run: Run, portraits: Path, monkeypatch: p
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell: str) -> None:
-    """The script of a shell's completion is printed, and completes commands."""
+    """The completion script of a shell is printed, and it completes commands."""
     done = CliRunner().invoke(main, [], prog_name="faceall", env={"_FACEALL_COMPLETE": f"{shell}_source"})
     assert "_FACEALL_COMPLETE" in done.output
     words = {"COMP_WORDS": "faceall regi", "COMP_CWORD": "1" if shell != "fish" else "regi"}

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def walk(command: click.Command, name: str = "faceall") -> Iterator[tuple[str, click.Command]]:
-    """Every command with its whole name, groups too."""
+    """Yield every command and group with its full name."""
     yield name, command
     if isinstance(command, click.Group):
         for child in command.commands.values():
@@ -31,7 +31,7 @@ LEAVES = {name: command for name, command in COMMANDS.items() if not isinstance(
 
 
 def test_all_commands_are_there() -> None:
-    """The top-level commands."""
+    """The top-level commands are the expected ones."""
     wanted = {"register", "search", "detect", "embed", "compare", "people", "remove", "status"}
     wanted |= {
         "models",
@@ -57,7 +57,7 @@ def test_all_commands_are_there() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_has_help(name: str) -> None:
-    """Every command and every option has a help text, in sentences."""
+    """Every command and every option has a help text in sentences."""
     command = COMMANDS[name]
     assert command.help
     assert command.get_short_help_str(200).endswith((".", "?"))
@@ -69,13 +69,13 @@ def test_command_has_help(name: str) -> None:
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_command_takes_the_common_options(name: str) -> None:
-    """--json, --quiet and -v belong to every command."""
+    """Every command has --json, --quiet and -v."""
     options = {option for parameter in LEAVES[name].params for option in parameter.opts}
     assert {"--json", "--quiet", "-q", "--verbose", "-v"} <= options
 
 
 def test_reference_has_every_command() -> None:
-    """The page of the command line's reference is generated from the program and misses no command."""
+    """The reference page of the command line is generated from the program and has every command."""
     pytest.importorskip("mkdocs_click", reason="needs mkdocs-click, which makes the page")
     import markdown
 

@@ -15,22 +15,22 @@ from tiny_model import write_tiny_model
 
 @pytest.fixture
 def gallery(run: Run, portraits: Path, tmp_path: Path) -> Path:
-    """Two people."""
+    """Register two people."""
     run("register", portraits)
     return tmp_path / "gallery"
 
 
 @pytest.fixture
 def two_models(environment: dict[str, str], tmp_path: Path) -> None:
-    """The model that made the gallery, and one of 64 numbers."""
+    """Install the model that made the gallery and a 64-dimensional one."""
     folder = tmp_path / "two models"
     write_tiny_model(folder)
     write_tiny_model(folder, "tiny-64", size=64, seed=1)
     environment["FACEALL_MODELS"] = str(folder)
 
 
-def test_verify_sound(run: Run, gallery: Path) -> None:
-    """A sound gallery says so, with its recall."""
+def test_verify_reports_a_sound_gallery(run: Run, gallery: Path) -> None:
+    """A sound gallery is reported as such, with its recall."""
     done = run("index", "verify")
     assert done.stdout.splitlines()[-1] == "no damage found"
     assert "recall 1.0000" in done.stdout
@@ -39,7 +39,7 @@ def test_verify_sound(run: Run, gallery: Path) -> None:
 
 
 def test_verify_and_repair_damage(run: Run, gallery: Path) -> None:
-    """A damaged database is told with exit code 1 and the command that helps; after that it is sound."""
+    """A damaged database gives exit code 1 and names the repair command, which fixes it."""
     import sqlite3
 
     with sqlite3.connect(gallery / "faces.db") as connection:
@@ -54,7 +54,7 @@ def test_verify_and_repair_damage(run: Run, gallery: Path) -> None:
 
 
 def test_compact_and_stats(run: Run, gallery: Path) -> None:
-    """Sizes before and after, and what a face costs."""
+    """The output has the sizes before and after, and the size per face."""
     run("people", "remove", "Mirror")
     (record,) = records(run("index", "compact", "--json").stdout)
     assert record["database_after"] <= record["database_before"]
@@ -67,7 +67,7 @@ def test_compact_and_stats(run: Run, gallery: Path) -> None:
 
 
 def test_repair_of_an_empty_file(run: Run, gallery: Path) -> None:
-    """A database of no bytes is not called sound: nothing can be read from it, and it is left as it is."""
+    """An empty database file is not reported as sound, and it is left unchanged."""
     for path in gallery.glob("faces.db*"):
         path.write_bytes(b"")
     assert "faces.db is empty: restore it" in run("index", "repair", exit_code=1).stderr
@@ -77,10 +77,10 @@ def test_repair_of_an_empty_file(run: Run, gallery: Path) -> None:
 def test_migrate_to_another_size(
     run: Run, gallery: Path, two_models: None, environment: dict[str, str], portraits: Path
 ) -> None:
-    """EMBEDDING_SIZE switched: search names the command, migrate switches, and everybody is found as before."""
+    """After the embedding size changes, search names `migrate`, which makes all people findable again."""
     environment["EMBEDDING_SIZE"] = "64"
-    picture = portraits / "Eileen" / "1.png"
-    refused = run("search", picture, exit_code=1)
+    photo = portraits / "Eileen" / "1.png"
+    refused = run("search", photo, exit_code=1)
     assert "(128 dimensions)" in refused.output
     assert "makes 64" in refused.output
     assert "faceall index migrate --model tiny-64" in refused.output
@@ -88,7 +88,7 @@ def test_migrate_to_another_size(
     lines = records(done.stdout)
     assert [line["status"] for line in lines[:2]] == ["embedded", "embedded"]
     assert lines[2]["switched"] is True
-    (found,) = records(run("search", picture, "--json").stdout)
+    (found,) = records(run("search", photo, "--json").stdout)
     assert found["matches"][0]["person"] == "Eileen"
     assert found["matches"][0]["distance"] < 1e-6
     assert "nothing to do" in run("index", "migrate").stdout
@@ -96,7 +96,7 @@ def test_migrate_to_another_size(
 
 
 def test_migrate_without_photos(run: Run, gallery: Path, two_models: None, portraits: Path) -> None:
-    """A photo that is gone is listed; with none left nothing changes and the way out is named."""
+    """A missing photo is listed; if all are missing, nothing changes and the error says what to do."""
     (portraits / "Eileen" / "1.png").rename(portraits / "away.png")
     done = run("index", "migrate", "--model", "tiny-64")
     assert "stale" in done.stdout
@@ -108,7 +108,7 @@ def test_migrate_without_photos(run: Run, gallery: Path, two_models: None, portr
 
 
 def test_backup_is_a_gallery(run: Run, gallery: Path, tmp_path: Path, portraits: Path) -> None:
-    """The copy is searched as the original is; a folder that is there is left alone."""
+    """A backup can be searched like the original; an existing folder is not overwritten."""
     copy = tmp_path / "copy"
     assert "2 faces" in run("index", "backup", copy).stdout
     (found,) = records(run("search", portraits / "Mirror" / "1.png", "--gallery", copy, "--json").stdout)
@@ -117,7 +117,7 @@ def test_backup_is_a_gallery(run: Run, gallery: Path, tmp_path: Path, portraits:
 
 
 def test_export_and_import(run: Run, gallery: Path, tmp_path: Path) -> None:
-    """A folder of arrays and JSON, and back."""
+    """A gallery is exported to a folder of arrays and JSON, and imported from it."""
     folder, other = tmp_path / "folder", tmp_path / "other"
     assert "2 faces" in run("index", "export", folder).stdout
     assert np.load(folder / "vectors.npy").shape == (2, 128)
@@ -127,7 +127,7 @@ def test_export_and_import(run: Run, gallery: Path, tmp_path: Path) -> None:
 
 
 def test_import_of_other_programs(run: Run, tmp_path: Path) -> None:
-    """Encodings with names become people; a pickle that is a program is refused in one line."""
+    """Encodings with names become people; a pickle with code is refused in one line."""
     path = tmp_path / "encodings.pickle"
     path.write_bytes(pickle.dumps({"encodings": [np.ones(4), np.zeros(4) + 0.1], "names": ["Ann", "Bo"]}))
     assert "--made-by" in run("index", "import", path, exit_code=1).output
@@ -141,7 +141,7 @@ def test_import_of_other_programs(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["verify", "repair", "compact", "migrate", "stats"])
 def test_no_gallery(run: Run, tmp_path: Path, command: str) -> None:
-    """Where there is none, one line, and none is made."""
+    """Without a gallery, a one-line error is printed and no gallery is created."""
     done = run("index", command, exit_code=1)
     assert "there is no gallery" in done.output
     assert done.output.count("\n") == 1

@@ -30,7 +30,7 @@ def schemas() -> dict[str, Any]:
 
 @pytest.fixture
 def validated(run: Run, schemas: dict[str, Any]):
-    """Run a command with --json, validate every line against the schema of the command; return the lines."""
+    """Run a command with --json; return the lines, each validated against the command's schema."""
     resources = [(name, referencing.Resource.from_contents(schema)) for name, schema in schemas.items()]
     registry = referencing.Registry().with_resources(resources)
 
@@ -47,7 +47,7 @@ def validated(run: Run, schemas: dict[str, Any]):
 
 
 def test_every_command_has_a_schema(schemas: dict[str, Any]) -> None:
-    """Each command has its file, the commands of training share one, and all are listed in line.schema.json."""
+    """Each command has a schema file (training commands share one), listed in line.schema.json."""
     commands = {name.partition(" ")[2] for name in LEAVES}
     files = {command.replace(" ", "-") for command in commands if not command.startswith("train")} | {"train"}
     assert {f"{name}.schema.json" for name in files} <= set(schemas)
@@ -57,7 +57,7 @@ def test_every_command_has_a_schema(schemas: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("field", ["path", "faces", "threshold"])
 def test_fields_of_many_commands_have_one_shape(schemas: dict[str, Any], field: str) -> None:
-    """A path is the file, faces are a list, a threshold is the same object, whatever the command."""
+    """Paths, faces and thresholds have the same schema in every command."""
     shared = {"$ref": f"common.schema.json#/$defs/{field}"}
     seen = 0
     for name, schema in schemas.items():
@@ -73,14 +73,14 @@ def test_fields_of_many_commands_have_one_shape(schemas: dict[str, Any], field: 
 
 
 def _properties(schema: Any) -> Iterator[dict[str, Any]]:
-    """The properties of a schema that are those of a line."""
+    """Return the properties that a schema defines for a line."""
     for part in (schema, *schema.get("oneOf", ()), *schema.get("anyOf", ())):
         if "properties" in part:
             yield part["properties"]
 
 
 def test_commands_on_images(validated, portraits: Path, tmp_path: Path) -> None:
-    """detect, embed and compare."""
+    """The lines of detect, embed and compare fit their schemas."""
     photo = portraits / "Eileen" / "1.png"
     (line,) = validated("detect", photo)
     assert (line["path"], len(line["faces"])) == (str(photo), 1)
@@ -89,7 +89,7 @@ def test_commands_on_images(validated, portraits: Path, tmp_path: Path) -> None:
 
 
 def test_commands_on_a_gallery(validated, portraits: Path, tmp_path: Path) -> None:
-    """Registering, searching, correcting, maintaining and removing."""
+    """The lines of registering, searching, correcting, maintaining and removing fit their schemas."""
     photo = portraits / "Eileen" / "1.png"
     registered = validated("register", portraits, "--names-from", "folders")
     assert {line["version"] for line in registered} == {1}
@@ -126,7 +126,7 @@ def test_commands_on_a_gallery(validated, portraits: Path, tmp_path: Path) -> No
 
 
 def test_commands_on_people(validated, portraits: Path) -> None:
-    """History, the bin, hiding, details, suggestions and the search for photos."""
+    """The lines of history, bin, hiding, details, suggestions and photo search fit their schemas."""
     validated("register", portraits, "--names-from", "folders")
     for command in (
         ("people", "hide", "Eileen"),
@@ -146,7 +146,7 @@ def test_commands_on_people(validated, portraits: Path) -> None:
 
 
 def test_lines_of_galleries_have_no_other_fields(schemas: dict[str, Any]) -> None:
-    """A field that a command prints and its schema does not describe is an error."""
+    """Every field that a command prints is described in its schema."""
     names = [
         name for name in schemas if name.startswith(("people-", "index-", "photos", "register", "search", "remove"))
     ]
@@ -155,7 +155,7 @@ def test_lines_of_galleries_have_no_other_fields(schemas: dict[str, Any]) -> Non
 
 
 def test_commands_on_videos(validated, portraits: Path, astronaut: Image, tmp_path: Path) -> None:
-    """video, with and without registering."""
+    """The lines of video fit its schema, with and without registering."""
     from videos import write_video
 
     validated("register", portraits, "--names-from", "folders")
@@ -167,7 +167,7 @@ def test_commands_on_videos(validated, portraits: Path, astronaut: Image, tmp_pa
 
 
 def test_commands_on_models(validated, tmp_path: Path) -> None:
-    """models, convert and doctor."""
+    """The lines of models, convert and doctor fit their schemas."""
     (model, *_) = validated("models", "list")
     validated("models", "info")
     validated("models", "verify")
@@ -176,7 +176,7 @@ def test_commands_on_models(validated, tmp_path: Path) -> None:
 
 
 def test_errors_are_lines(validated, tmp_path: Path) -> None:
-    """A command that fails, one that is called wrongly, and an unreadable file print an error on stdout."""
+    """Failures, usage errors and unreadable files print an error line on stdout."""
     (broken := tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
     (line,) = validated("search", broken, exit_code=1)
     assert "no gallery" in line["error"]["message"]

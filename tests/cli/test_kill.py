@@ -26,7 +26,7 @@ PHOTOS = 400
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_killed_command_loses_nothing(process_environment: dict[str, str], shared: Path, tmp_path: Path) -> None:
-    """Every photo that was reported as added is there afterwards, nothing is damaged, and the next run goes on."""
+    """Every photo reported as added is stored, nothing is damaged, and the next run continues."""
     environment = {**process_environment}
     environment["FACEALL_MODELS"] = os.environ.get("FACEALL_KILL_MODELS", environment["FACEALL_MODELS"])
     photos = sorted((shared / "data" / "lfw-dev").glob("*/*.jpg"))[:PHOTOS]
@@ -39,7 +39,7 @@ def test_killed_command_loses_nothing(process_environment: dict[str, str], share
         while not output.stat().st_size and process.poll() is None:
             time.sleep(0.005)
         time.sleep(moments.random() * 1.5)
-        kills += process.poll() is None  # one that has finished was not killed
+        kills += process.poll() is None  # a process that has finished was not killed
         process.kill()
         assert process.communicate()[1] == ""
         for record in map(json.loads, (line for line in output.read_text().splitlines(True) if line.endswith("\n"))):

@@ -1,4 +1,4 @@
-"""What the commands say about files of real photo libraries."""
+"""Messages of the commands about the files of real photo libraries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from faceall.gallery import Agreement, Gallery, MixedPerson
 
 
 def test_copies_are_removed_with_their_photo(run: Run, portraits: Path) -> None:
-    """Files of one content are one photo: the second one is reported, not an error."""
+    """Files with equal content are one photo: removing a second copy is reported, not an error."""
     first, copy = portraits / "Eileen/1.png", portraits / "copy.png"
     shutil.copy(first, copy)
     run("register", first, copy)
@@ -28,26 +28,26 @@ def test_copies_are_removed_with_their_photo(run: Run, portraits: Path) -> None:
 
 
 def test_photo_without_face_is_removed(run: Run, portraits: Path) -> None:
-    """A photo that shows nobody can be removed as any other."""
+    """A photo without a face can be removed like any other."""
     wall = portraits / "wall.png"
     run("register", wall, exit_code=1)
     assert "removed 1 photo" in run("remove", wall).stdout
 
 
 def test_comparison_names_the_image_without_face(run: Run, portraits: Path) -> None:
-    """The message says which of the two images shows no face."""
+    """The message says which of the two images has no face."""
     first, wall = portraits / "Eileen/1.png", portraits / "wall.png"
     assert "wall.png shows no face" in run("compare", first, wall, exit_code=1).stderr
 
 
 def test_url_is_refused(run: Run) -> None:
-    """A URL given to `register` is named as one, with what to do."""
+    """`register` refuses a URL and says that it is one."""
     result = run("register", "https://example.org/a.jpg", exit_code=1)
     assert "is a URL" in str(result.exception) or "is a URL" in result.stderr
 
 
 def test_missing_file_is_not_called_a_lost_drive(run: Run, tmp_path: Path) -> None:
-    """Only photos that were found in a folder and have gone since are said to have disappeared."""
+    """A file that was never there is reported as missing, not as disappeared."""
     result = run("register", tmp_path / "none.jpg", exit_code=1)
     assert "no such file" in result.stdout
     assert "disappeared" not in result.stderr
@@ -60,10 +60,8 @@ def test_folder_of_unreadable_files_fails(run: Run, tmp_path: Path) -> None:
     run("register", tmp_path / "bad", exit_code=1)
 
 
-def test_people_who_look_like_several_are_remarked_on(
-    run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By register for those who got photos, by people list and by doctor; people who are fine are not mentioned."""
+def test_people_with_mixed_faces_are_reported(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`register`, `people list` and `doctor` report people whose faces seem to show several persons."""
     asked: list[object] = []
 
     def mixed(people: object, *, most: int | None = None, among: object = None) -> list[MixedPerson]:
@@ -77,11 +75,11 @@ def test_people_who_look_like_several_are_remarked_on(
     assert words in run("people", "list").stderr
     assert words in run("doctor").output
     run("register", portraits / "Eileen", "--person", "Eve")
-    assert len(asked) == 3  # nothing new, nothing to check
+    assert len(asked) == 3  # without new faces no person is checked
 
 
 def test_dates_and_cameras_are_shown_and_searched(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """search --since and --until look at the photo's own date; search and people list show date and camera."""
+    """search --since and --until use the date in the photo; search and people list show date and camera."""
     with PillowImage.open(portraits / "Eileen" / "1.png") as image:
         exif = image.getexif()
         exif[0x0110], exif.get_ifd(0x8769)[0x9003] = "Pixel 8", "2019:07:01 12:00:00"
@@ -110,10 +108,8 @@ def test_dates_and_cameras_are_shown_and_searched(run: Run, portraits: Path, tmp
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-def test_a_killed_watch_loses_nothing_and_catches_up(
-    process_environment: dict[str, str], portraits: Path, tmp_path: Path
-) -> None:
-    """kill -9 after the first line: what was printed is stored; the next run reports only the rest, a line each."""
+def test_killed_watch_loses_nothing(process_environment: dict[str, str], portraits: Path, tmp_path: Path) -> None:
+    """After kill -9, every printed photo is stored; the next run reports only the others."""
     (portraits / "wall.png").unlink()
     command = [sys.executable, "-m", "faceall_cli.main", "watch", str(portraits), "--json", "--poll", "0.2"]
     command += ["--names-from", "none"]

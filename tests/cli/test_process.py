@@ -1,4 +1,4 @@
-"""The command as a process: exit codes, Ctrl-C, pipes, one line for a mistake."""
+"""The command as a process: exit codes, Ctrl-C, pipes, one-line errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Environment = dict[str, str]
 
 
 def start(environment: Environment, *arguments: str | Path, **options: object) -> subprocess.Popen[str]:
-    """`faceall ARGUMENTS`, with pipes unless told otherwise."""
+    """Start `faceall ARGUMENTS`, by default with pipes."""
     command = [sys.executable, "-m", "faceall_cli.main", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen(command, env=environment, text=True, **pipes)  # type: ignore[call-overload, no-any-return]
@@ -46,7 +46,7 @@ def start(environment: Environment, *arguments: str | Path, **options: object) -
     ],
 )
 def test_mistakes_give_one_line(run: Run, arguments: list[str], expected: str) -> None:
-    """What went wrong, in one line on stderr, nothing on stdout, exit code 1."""
+    """An error is one line on stderr, with nothing on stdout and exit code 1."""
     result = run(*arguments, exit_code=1)
     assert result.stdout == ""
     assert expected in result.stderr
@@ -54,7 +54,7 @@ def test_mistakes_give_one_line(run: Run, arguments: list[str], expected: str) -
 
 
 def test_nothing_to_register(run: Run, tmp_path: Path) -> None:
-    """An empty folder, a missing file and a text are told, each with exit code 1."""
+    """An empty folder, a missing file and a text file are reported with exit code 1."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.jpg").write_text("hello")
     assert "no photo found" in run("register", tmp_path / "empty", exit_code=1).stderr
@@ -65,17 +65,17 @@ def test_nothing_to_register(run: Run, tmp_path: Path) -> None:
 
 
 def test_missing_one_of_several(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """The others are taken up, each file has its status, and the exit code tells that one was not there."""
+    """The other files are registered, each file has its status, and the exit code is 1."""
     good, bad = portraits / "Eileen/1.png", tmp_path / "missing.jpg"
     found = records(run("register", bad, good, "--json", exit_code=1).stdout)
     assert [(record["path"], record["status"]) for record in found] == [(str(bad), "unreadable"), (str(good), "added")]
     run("register", good, portraits / "Mirror")
-    (portraits / "Mirror" / "broken.jpg").write_bytes(b"no picture")  # one of many in a folder is only told
+    (portraits / "Mirror" / "broken.jpg").write_bytes(b"not an image")  # one of many in a folder is only reported
     assert "broken.jpg" in run("register", portraits / "Mirror").stdout
 
 
-def test_no_model_says_what_to_get(run: Run, environment: Environment, portraits: Path) -> None:
-    """Every command that needs an embedder and finds none says which file to get and how to import it."""
+def test_missing_model_says_what_to_install(run: Run, environment: Environment, portraits: Path) -> None:
+    """Every command that needs an embedder says which file to get and how to import it."""
     environment["FACEALL_MODELS"] = ""
     first = portraits / "Eileen/1.png"
     for command in (["register", first], ["embed", first, "-o", "x.npy"], ["compare", first, first]):
@@ -83,7 +83,7 @@ def test_no_model_says_what_to_get(run: Run, environment: Environment, portraits
 
 
 def test_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    """Only FaceallError becomes a line; anything else is a bug and shows itself."""
+    """Only a FaceallError becomes one line; other exceptions keep their traceback."""
 
     def raise_error(*_: object, **__: object) -> None:
         raise error
@@ -98,7 +98,7 @@ def test_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, run: Run) -> N
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_ctrl_c_keeps_finished_work(process_environment: Environment, portraits: Path, tmp_path: Path) -> None:
-    """SIGINT in the middle: exit code 130, everything reported is there, and the next run does the rest."""
+    """SIGINT gives exit code 130; everything reported is stored; the next run does the rest."""
     with PillowImage.open(portraits / "Eileen/1.png") as image:
         for number in range(80):
             image.putpixel((0, 0), (number, 0, 0))
@@ -120,8 +120,8 @@ def test_ctrl_c_keeps_finished_work(process_environment: Environment, portraits:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-def test_ctrl_c_anywhere_else(process_environment: Environment, tmp_path: Path) -> None:
-    """SIGINT outside of a registration ends with 130 and one line."""
+def test_ctrl_c_outside_of_a_registration(process_environment: Environment, tmp_path: Path) -> None:
+    """SIGINT outside of a registration ends with exit code 130 and one line."""
     fifo = tmp_path / "slow.py"
     fifo.write_text(
         "import time, faceall_cli.main as cli, faceall.models\n"
@@ -141,8 +141,8 @@ def test_ctrl_c_anywhere_else(process_environment: Environment, tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
-def test_reader_that_leaves_is_no_bug(process_environment: Environment, portraits: Path, run: Run) -> None:
-    """`faceall people list | head -1` ends quietly."""
+def test_closed_pipe_is_not_an_error(process_environment: Environment, portraits: Path, run: Run) -> None:
+    """`faceall people list | head -1` ends without an error message."""
     run("register", portraits)
     with start(process_environment, "people", "list", "--json") as process:
         assert process.stdout is not None
@@ -154,7 +154,7 @@ def test_reader_that_leaves_is_no_bug(process_environment: Environment, portrait
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
 def test_folder_that_cannot_be_written(process_environment: Environment, portraits: Path, tmp_path: Path) -> None:
-    """A gallery where nobody may write gives one clear line."""
+    """A gallery in a read-only folder gives a one-line error."""
     target = Path("/proc/faceall-gallery") if os.geteuid() == 0 else tmp_path / "locked" / "gallery"
     if os.geteuid() != 0:
         target.parent.mkdir(mode=0o500)
@@ -166,7 +166,7 @@ def test_folder_that_cannot_be_written(process_environment: Environment, portrai
 
 @pytest.mark.skipif(os.name != "posix", reason="such names exist on POSIX only")
 def test_odd_names_stay_on_one_line(process_environment: Environment, portraits: Path) -> None:
-    """Line breaks and broken bytes in names neither break JSON lines nor the lines for people."""
+    """Line breaks and invalid bytes in names break neither JSON lines nor text lines."""
     odd = portraits / os.fsdecode(b"Zo\xc3\xab\n\xe9")
     odd.mkdir()
     shutil.move(portraits / "Mirror/1.png", odd / "1.png")
@@ -190,7 +190,7 @@ def test_module_exports_the_entry_point() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_ctrl_c_while_loading(process_environment: Environment) -> None:
-    """From its first line on the command ends with one line and code 130, whatever it is importing."""
+    """SIGINT during imports ends with one line and exit code 130."""
     program = (
         "import builtins, faceall_cli.entry as entry, os, signal\n"
         "real = builtins.__import__\n"
@@ -215,7 +215,7 @@ def test_module_is_a_command(process_environment: Environment, module_name: str)
 
 
 def test_search_does_not_import_tensorflow(process_environment: Environment, portraits: Path, run: Run) -> None:
-    """A search loads neither TensorFlow nor the graph library that a small gallery does not need."""
+    """A search of a small gallery imports neither TensorFlow nor the graph library."""
     run("register", portraits)
     program = (
         "import sys; from faceall_cli.main import main\n"

@@ -1,4 +1,4 @@
-"""`faceall train`, as far as it goes without Keras; the trainings themselves are under tests/train."""
+"""The parts of `faceall train` that do not need Keras; tests/train has the trainings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from faceall.types import Image
 
 @pytest.fixture
 def crops(tmp_path: Path, astronaut: Image) -> Path:
-    """Three crops of a face as `faceall align` writes them."""
+    """Return three face crops as `faceall align` writes them."""
     folder = tmp_path / "crops"
     folder.mkdir()
     for number, shift in enumerate((0, 4, 8)):
@@ -29,7 +29,7 @@ def crops(tmp_path: Path, astronaut: Image) -> Path:
 
 @pytest.fixture
 def finished(tmp_path: Path) -> RunFolder:
-    """A run that was measured twice."""
+    """Return a run that was measured twice."""
     run = RunFolder(tmp_path / "run")
     run.begin({"kind": "distillation", "options": DistillationOptions().to_json(), "data": []})
     run.record({"step": 200, "loss": 0.5, "cosine": 0.6})
@@ -38,7 +38,7 @@ def finished(tmp_path: Path) -> RunFolder:
 
 
 def test_prepare_makes_a_shard_of_crops_and_vectors(run: Run, crops: Path, tmp_path: Path) -> None:
-    """A vector of the teacher for each crop and its mirror image; running again makes the same."""
+    """The shard has a teacher vector per crop and mirror image; a second run writes the same."""
     for _ in range(2):
         done = run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny", "--json")
         assert records(done.stdout)[0]["face_count"] == 3
@@ -51,7 +51,7 @@ def test_prepare_makes_a_shard_of_crops_and_vectors(run: Run, crops: Path, tmp_p
 
 
 def test_prepare_continues_a_shard_of_an_earlier_version(run: Run, crops: Path, tmp_path: Path) -> None:
-    """shard.json called its list of images "pictures" before."""
+    """A shard.json of an earlier version, with the key "pictures", is read."""
     run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny")
     record = tmp_path / "shard" / "shard.json"
     record.write_text(record.read_text().replace('"images"', '"pictures"'))
@@ -61,8 +61,8 @@ def test_prepare_continues_a_shard_of_an_earlier_version(run: Run, crops: Path, 
     assert "pictures" in record.read_text()
 
 
-def test_prepare_takes_the_sizes_of_an_alignment_from_its_record(run: Run, crops: Path, tmp_path: Path) -> None:
-    """The align.json that `faceall align` writes says which part is the face; a damaged one is named in one line."""
+def test_prepare_reads_the_crop_size_from_align_json(run: Run, crops: Path, tmp_path: Path) -> None:
+    """align.json gives the position of the face in a crop; a damaged file gives a one-line error."""
     (crops / "align.json").write_text(AlignOptions(size=112, room=0.25).to_json())
     run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny")
     assert json.loads((tmp_path / "shard" / "shard.json").read_text())["size"] == 112
@@ -74,7 +74,7 @@ def test_prepare_takes_the_sizes_of_an_alignment_from_its_record(run: Run, crops
 
 
 def test_prepare_refuses_a_shard_of_other_images(run: Run, crops: Path, tmp_path: Path) -> None:
-    """One line, exit code 1; and a folder without pictures."""
+    """A shard of other images, and a folder without images, give a one-line error and exit code 1."""
     run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny")
     (crops / "2.png").unlink()
     again = run("train", "prepare", crops, tmp_path / "shard", "--teacher", "tiny", exit_code=1)
@@ -85,7 +85,7 @@ def test_prepare_refuses_a_shard_of_other_images(run: Run, crops: Path, tmp_path
 
 
 def test_show_prints_the_learning_curve(run: Run, finished: RunFolder) -> None:
-    """A row for each measurement, or an object with --json."""
+    """The output has one row per measurement, or one object with --json."""
     text = run("train", "show", finished.path).stdout
     assert [line.split() for line in text.splitlines()] == [
         ["step", "loss", "cosine"],
@@ -95,8 +95,8 @@ def test_show_prints_the_learning_curve(run: Run, finished: RunFolder) -> None:
     assert [values["step"] for values in records(run("train", "show", finished.path, "--json").stdout)] == [200, 400]
 
 
-def test_what_cannot_go_on_is_said_in_one_line(run: Run, finished: RunFolder, tmp_path: Path) -> None:
-    """A run without a checkpoint, a folder that holds none, a shard without vectors, options that contradict."""
+def test_invalid_runs_give_one_line_errors(run: Run, finished: RunFolder, tmp_path: Path) -> None:
+    """Runs without checkpoints, other folders and invalid options give one-line errors."""
     (tmp_path / "empty").mkdir()
     people = RunFolder(tmp_path / "people")
     people.begin({"kind": "identification", "options": {}, "data": []})

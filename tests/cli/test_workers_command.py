@@ -1,4 +1,4 @@
-"""`faceall register --workers`: the same lines, whoever looks at the photos."""
+"""`faceall register --workers` prints the same lines with any kind of workers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from cli_runs import Run
 
 
-def test_processes_tell_what_one_tells(run: Run, portraits: Path, tmp_path: Path) -> None:
-    """A JSON object per photo, in order, and the same gallery to search in."""
+def test_worker_processes_give_the_same_output(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """Workers print the same JSON lines in the same order and give an equal gallery."""
     alone = run("register", str(portraits), "--json", "-q", "--gallery", str(tmp_path / "alone"))
     by_two = run("register", str(portraits), "--json", "-q", "--workers", "2")
     assert by_two.stdout == alone.stdout
@@ -21,8 +21,8 @@ def test_processes_tell_what_one_tells(run: Run, portraits: Path, tmp_path: Path
     assert [json.loads(line)["status"] for line in again.splitlines()].count("unchanged") >= 1
 
 
-def test_ray_that_is_absent_is_named_with_its_extra(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line, before anything is looked at."""
+def test_missing_ray_names_its_extra(run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Ray, a one-line error names the extra before any photo is read."""
     found = builtins.__import__
 
     def without_ray(name: str, *more: Any, **others: Any) -> Any:
@@ -41,6 +41,6 @@ def test_ray_that_is_absent_is_named_with_its_extra(run: Run, portraits: Path, m
     ("workers", "line"),
     [("0", "0 worker processes, expected at least 1"), ("many", "expected a number of processes, or ray")],
 )
-def test_workers_that_cannot_be_are_refused(run: Run, portraits: Path, workers: str, line: str) -> None:
-    """By a line that says what is expected."""
+def test_invalid_workers_are_refused(run: Run, portraits: Path, workers: str, line: str) -> None:
+    """The error says which values of --workers are valid."""
     assert line in run("register", str(portraits), "--workers", workers, exit_code=1).stderr

@@ -1,4 +1,4 @@
-"""Thresholds from one's own people, against brute force; and what a gallery makes of them."""
+"""Thresholds chosen from a gallery's own people agree with brute force, and galleries store them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from faceall.types import Array
 
 
 def crowd(sizes: list[int], seed: int = 0, noise: float = 0.4) -> NamedVectors:
-    """People with so many faces each: noisy copies of a direction of their own."""
+    """Make the given numbers of faces per person: noisy copies of a random direction."""
     random = np.random.default_rng(seed)
     people = np.repeat(np.arange(len(sizes)), sizes)
     vectors = random.normal(size=(len(sizes), 6))[people] + noise * random.normal(size=(len(people), 6))
@@ -36,7 +36,7 @@ def squared(first: Array, second: Array) -> float:
 
 
 def false_accepts(named: NamedVectors, limit: float) -> float:
-    """Per ordered pair of people the share of the one's faces that are taken for the other; the mean over pairs."""
+    """Return the mean share, over ordered pairs of people, of one's faces accepted as the other."""
     shares = []
     for one, other in itertools.permutations(range(len(named.names)), 2):
         faces, theirs = named.vectors[named.people == one], named.vectors[named.people == other]
@@ -50,7 +50,7 @@ SIZES = [1, 2, 3, 4, 1, 2, 5, 2, 2, 3, 1, 2, 2, 2, 3]
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("rate", [0.01, 0.03, 0.2])
 def test_threshold_is_the_largest_that_keeps_the_rate(seed: int, rate: float) -> None:
-    """At the threshold the rate is kept; a step farther it is not."""
+    """The threshold keeps the rate; a slightly larger one does not."""
     named = crowd(SIZES, seed)
     threshold, (low, high), _, _ = choose_threshold(compare_people(named), rate, rounds=50)
     assert false_accepts(named, threshold) <= rate < false_accepts(named, threshold + 1.1e-4)
@@ -58,7 +58,7 @@ def test_threshold_is_the_largest_that_keeps_the_rate(seed: int, rate: float) ->
 
 
 def test_comparisons_are_those_of_leaving_out_one() -> None:
-    """Each face against the nearest face of each other person, and the nearest other face of its own."""
+    """Each face is compared with the nearest face of every other person and the nearest other face of its own."""
     named = crowd(SIZES)
     compared = compare_people(named)
     for row, (person, face) in enumerate(zip(named.people, named.vectors, strict=True)):
@@ -71,7 +71,7 @@ def test_comparisons_are_those_of_leaving_out_one() -> None:
 
 
 def test_false_rejections_are_counted_by_person() -> None:
-    """The mean over people with two faces or more of the share of faces that lie too far from the others."""
+    """The rate is the mean, over people with two or more faces, of the share of faces beyond the threshold."""
     named = crowd(SIZES, noise=0.7)
     threshold, _, rejected, interval = choose_threshold(compare_people(named), 0.02)
     shares = []
@@ -89,7 +89,7 @@ def test_false_rejections_are_counted_by_person() -> None:
 
 
 def test_interval_narrows_with_more_people() -> None:
-    """More people make the threshold surer, and the interval holds the threshold of a far larger crowd."""
+    """More people give a narrower interval, and it contains the threshold of a far larger crowd."""
     few, many = crowd([2] * 30), crowd([2] * 200)
     narrow = choose_threshold(compare_people(many), 0.02, rounds=200)
     wide = choose_threshold(compare_people(few), 0.02, rounds=200)
@@ -97,8 +97,8 @@ def test_interval_narrows_with_more_people() -> None:
     assert wide[1][0] <= narrow[0] <= wide[1][1]
 
 
-def test_short_looks_agree_with_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bootstrap looks at the nearest comparisons first; where these do not suffice, at all of them."""
+def test_bootstrap_with_few_comparisons_agrees_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bootstrap gives the same result with only the nearest comparisons as with all."""
     compared = compare_people(crowd([2] * 40))
     usual = choose_threshold(compared, 0.02, rounds=30)
     monkeypatch.setattr("faceall.evaluate.calibration._TAIL", -10_000)
@@ -106,15 +106,15 @@ def test_short_looks_agree_with_long_ones(monkeypatch: pytest.MonkeyPatch) -> No
     assert choose_threshold(compared, 0.02, rounds=30) == usual
 
 
-def test_nobody_with_two_faces() -> None:
-    """Then nothing is known of false rejections, but of false accepts."""
+def test_single_faces_give_no_false_rejection_rate() -> None:
+    """Without a person with two faces, only the false-accept rate is known."""
     threshold, _, rejected, interval = choose_threshold(compare_people(crowd([1] * 20)), 0.05, rounds=20)
     assert 0 < threshold < 4
     assert (rejected, interval) == (None, None)
 
 
 def test_all_at_one_distance() -> None:
-    """People at right angles are all at 2: the threshold lies just below. All in one place cannot be told apart."""
+    """With all people at distance 2, the threshold is just below it; identical vectors are refused."""
     names = tuple("abcdefgh")
     people = np.arange(8)
     threshold, interval, _, _ = choose_threshold(
@@ -128,7 +128,7 @@ def test_all_at_one_distance() -> None:
 
 @given(st.integers(0, 300), st.floats(1e-4, 0.999))
 def test_too_few_people_are_refused(people: int, rate: float) -> None:
-    """As many pairs of people are needed as one over the rate; the error names a number of people that suffices."""
+    """At least 1 / rate pairs of people are needed; the error names the smallest sufficient number."""
     try:
         refuse_too_few_people(people, rate)
     except EvaluationError as error:
@@ -151,7 +151,7 @@ def test_too_few_people_are_refused(people: int, rate: float) -> None:
     ],
 )
 def test_refusals_say_what_is_supported(people: int, message: str) -> None:
-    """One line: how many there are, the best rate that supports, how many are needed."""
+    """The error has the number of people, the best supported rate and the number needed."""
     with pytest.raises(EvaluationError, match=message):
         refuse_too_few_people(people, 1e-3)
 
@@ -161,7 +161,7 @@ def test_refusals_say_what_is_supported(people: int, message: str) -> None:
 
 @pytest.fixture
 def gallery(tmp_path: Path) -> Iterator[Gallery]:
-    """Twelve people with two photos each, of nearly the same colour."""
+    """Open a gallery of twelve people with two photos each, of nearly the same colour."""
     with Gallery.open(tmp_path / "gallery", detector=ColourDetector(), embedder=ColourEmbedder()) as opened:
         random = np.random.default_rng(3)
         for number in range(12):
@@ -174,7 +174,7 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
 
 
 def test_calibrating_a_gallery(gallery: Gallery, tmp_path: Path) -> None:
-    """The stored threshold survives closing, judges searches, and goes again when it is forgotten."""
+    """The stored threshold survives closing, applies to searches, and can be removed."""
     photo = tmp_path / "photos" / "p03" / "0.png"
     (before,) = gallery.search(photo)
     assert (before.threshold, {match.matches for match in before.matches}) == (None, {None})
@@ -196,7 +196,7 @@ def test_calibrating_a_gallery(gallery: Gallery, tmp_path: Path) -> None:
 
 
 def test_nearest_people_are_named(gallery: Gallery) -> None:
-    """The report names the pairs of people who come nearest, for they may be one person."""
+    """The report names the nearest pairs of people, because they may be one person."""
     gallery.people.rename("p00", "Zoe")
     face = gallery.faces.find(person="p01")[0]
     gallery.faces.assign(face.face_id, "Twin")
@@ -206,7 +206,7 @@ def test_nearest_people_are_named(gallery: Gallery) -> None:
 
 
 def test_larger_galleries_are_sampled(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more people or faces than are compared a sample is taken, the same one every time, and that is told."""
+    """Of too many people or faces a fixed random sample is compared, and the report says so."""
     monkeypatch.setattr("faceall.evaluate.calibration.MOST_PEOPLE", 10)
     monkeypatch.setattr("faceall.evaluate.calibration.MOST_FACES", 1)
     report = calibrate(gallery, false_accept_rate=0.05)
@@ -214,8 +214,8 @@ def test_larger_galleries_are_sampled(gallery: Gallery, monkeypatch: pytest.Monk
     assert calibrate(gallery, false_accept_rate=0.05) == report
 
 
-def test_faces_of_nobody_do_not_count(gallery: Gallery, tmp_path: Path) -> None:
-    """A face without a name, and a group that nobody has named, say nothing about who is whom."""
+def test_unassigned_faces_do_not_count(gallery: Gallery, tmp_path: Path) -> None:
+    """Faces without a name and unnamed clusters are not used for calibration."""
     expected = calibrate(gallery, false_accept_rate=0.05).calibration
     write_photo(tmp_path / "more" / "x" / "1.png", one_face(5))
     list(gallery.register(tmp_path / "more", unnamed=True))
@@ -223,7 +223,7 @@ def test_faces_of_nobody_do_not_count(gallery: Gallery, tmp_path: Path) -> None:
 
 
 def test_another_models_calibration_does_not_count(gallery: Gallery) -> None:
-    """A threshold belongs to the vectors it was chosen on."""
+    """A stored threshold is ignored if the gallery's model changes."""
     gallery.calibration = calibrate(gallery, false_accept_rate=0.05).calibration
     with gallery._index.transaction() as connection:
         connection.execute("UPDATE meta SET value = 'other (0123)' WHERE key = 'index.model'")
@@ -232,7 +232,7 @@ def test_another_models_calibration_does_not_count(gallery: Gallery) -> None:
 
 @pytest.mark.parametrize("value", ["{", "{}", "[1]", '{"threshold": 9}', "null", 7])
 def test_damaged_calibration(gallery: Gallery, value: object) -> None:
-    """What cannot be read is called damaged, with the command that mends it."""
+    """An unreadable calibration is reported as damaged, with the command that replaces it."""
     with gallery._index.transaction() as connection:
         connection.execute("INSERT INTO meta (key, value) VALUES ('gallery.calibration', ?)", (value,))
     with pytest.raises(IndexDamagedError, match="faceall calibrate"):
@@ -243,13 +243,13 @@ def test_damaged_calibration(gallery: Gallery, value: object) -> None:
 
 @pytest.mark.parametrize("rate", [0, 1, -0.1, math.nan])
 def test_impossible_rates_are_refused(gallery: Gallery, rate: float) -> None:
-    """A rate lies between 0 and 1."""
+    """A rate must be between 0 and 1."""
     with pytest.raises(EvaluationError, match="expected above 0 and below 1"):
         calibrate(gallery, false_accept_rate=rate)
 
 
 def test_empty_gallery(tmp_path: Path) -> None:
-    """Nobody is there to calibrate on."""
+    """An empty gallery has no people to calibrate on."""
     with (
         Gallery.open(tmp_path / "gallery", detector=ColourDetector(), embedder=ColourEmbedder()) as gallery,
         pytest.raises(EvaluationError, match="0 people with a name"),
@@ -258,7 +258,7 @@ def test_empty_gallery(tmp_path: Path) -> None:
 
 
 def test_second_best_person(tmp_path: Path) -> None:
-    """It is the nearest face of somebody else, however many faces of the best person come before; or None."""
+    """The second best person has the nearest face of all other people; None without other people."""
     with Gallery.open(tmp_path / "gallery", detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:
         for number in range(40):
             write_photo(tmp_path / "photos" / "Ada" / f"{number}.png", one_face(number))
@@ -288,8 +288,8 @@ def clouds(count: int, *, spread: float = 0.35, seed: int = 0, faces: int = 2) -
     return NamedVectors(names, np.repeat(np.arange(count), faces), vectors.astype(np.float32))
 
 
-def test_missed_people_are_those_whose_faces_are_far_or_another_nearer() -> None:
-    """Everybody with two near faces is found; at a threshold of zero nobody is; single faces do not count."""
+def test_missed_people_are_counted() -> None:
+    """People with two near faces are found; at a threshold of 0 no one is; single faces do not count."""
     named = clouds(30)
     assert not missed_people(named, 1.0).any()
     assert missed_people(named, 0.0).all()
@@ -297,7 +297,7 @@ def test_missed_people_are_those_whose_faces_are_far_or_another_nearer() -> None
 
 
 def test_one_person_under_many_names_is_refused() -> None:
-    """Twenty people filed under sixty names have look-alikes everywhere; different people have not."""
+    """Twenty people under sixty names have near-identical neighbours; different people do not."""
     prior = scores_of_model(1.2, 1e-3)
     refuse_people_under_several_names(clouds(60), prior)
     few = clouds(20, faces=3)
@@ -307,7 +307,7 @@ def test_one_person_under_many_names_is_refused() -> None:
 
 
 def test_searches_are_calibrated_on_the_people_of_a_gallery(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The threshold is in its interval, a smaller rate is stricter; too few people and a wrong rate are refused."""
+    """The interval contains the threshold; a smaller rate gives a smaller one; too few people are refused."""
     people = len([person for person in gallery.people if person.named])
     monkeypatch.setattr("faceall.evaluate.gallery_decisions.FEWEST_PEOPLE", people)
     found = calibrate_searches(gallery, fpir=0.1)

@@ -1,4 +1,4 @@
-"""ROC, area, equal error rate and intervals against counting."""
+"""ROC, area, equal error rate and intervals agree with counting."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Sample = tuple[list[int], list[bool]]
 
 @st.composite
 def samples(draw: st.DrawFn) -> Sample:
-    """Distances with many ties, and the truth; both kinds are there."""
+    """Draw distances with many ties and their labels, with both kinds present."""
     same = [True, False, *draw(st.lists(st.booleans(), max_size=30))]
     distances = draw(st.lists(st.integers(0, 12), min_size=len(same), max_size=len(same)))
     return distances, same
 
 
 def count(distances: list[int], same: list[bool], threshold: float, kind: bool) -> Fraction:
-    """The share of pairs of a kind that are accepted."""
+    """Return the share of pairs of a kind that are accepted."""
     chosen = [distance for distance, truth in zip(distances, same, strict=True) if truth == kind]
     return Fraction(sum(distance <= threshold for distance in chosen), len(chosen))
 
 
 @given(samples())
 def test_roc_is_counted(sample: Sample) -> None:
-    """Every point is the share of each kind up to that distance; it begins at nobody and ends at everybody."""
+    """Every point is the share of each kind up to that distance, from no pair to all pairs."""
     distances, same = sample
     curve = roc(distances, same)
     assert curve.thresholds[1:].tolist() == sorted(set(distances))
@@ -45,8 +45,8 @@ def test_roc_is_counted(sample: Sample) -> None:
 
 
 @given(samples())
-def test_area_is_how_often_one_person_is_nearer(sample: Sample) -> None:
-    """Over all pairs of a pair of one person and one of two: nearer counts one, as near counts a half."""
+def test_area_is_the_probability_of_correct_order(sample: Sample) -> None:
+    """The area is the share of (mated, non-mated) combinations in correct order; ties count a half."""
     distances, same = sample
     one = [distance for distance, truth in zip(distances, same, strict=True) if truth]
     two = [distance for distance, truth in zip(distances, same, strict=True) if not truth]
@@ -56,7 +56,7 @@ def test_area_is_how_often_one_person_is_nearer(sample: Sample) -> None:
 
 @given(samples())
 def test_equal_error_rate_is_where_the_errors_cross(sample: Sample) -> None:
-    """On the line between the two neighbouring operating points, in exact arithmetic."""
+    """The EER is where the line between neighbouring operating points crosses, in exact arithmetic."""
     distances, same = sample
     points = [
         (count(distances, same, threshold, False), 1 - count(distances, same, threshold, True))
@@ -71,7 +71,7 @@ def test_equal_error_rate_is_where_the_errors_cross(sample: Sample) -> None:
 
 
 def test_extreme_samples() -> None:
-    """Told apart: area 1, error 0. The wrong way round: 0 and 1. All at one distance: a half each."""
+    """Separable: area 1, error 0. Inverted: 0 and 1. All at one distance: a half each."""
     same = [True, True, False, False]
     for distances, area, error in (([1, 2, 3, 4], 1, 0), ([3, 4, 1, 2], 0, 1), ([1, 1, 1, 1], 0.5, 0.5)):
         curve = roc(distances, same)
@@ -80,7 +80,7 @@ def test_extreme_samples() -> None:
 
 @given(samples(), st.floats(0, 1))
 def test_operating_point_of_a_rate(sample: Sample, rate: float) -> None:
-    """It is the last point whose false-accept rate is not above the wished one."""
+    """The operating point is the last one whose false-accept rate is not above the given rate."""
     curve = roc(*sample)
     threshold, true_accept = curve.at(rate)
     fitting = [place for place, value in enumerate(curve.false_accept) if value <= rate]
@@ -92,21 +92,21 @@ def test_operating_point_of_a_rate(sample: Sample, rate: float) -> None:
     [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634), (1, 100, 0.0018, 0.0545)],
 )
 def test_wilson_interval(successes: int, total: int, low: float, high: float) -> None:
-    """Known intervals of shares; nothing counted is no knowledge."""
+    """The intervals agree with known values; a count of zero pairs gives the interval 0 to 1."""
     assert wilson(successes, total) == pytest.approx((low, high), abs=5e-5)
     assert wilson(0, 0) == (0, 1)
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))
-def test_wilson_holds_the_share(total: int, share: float) -> None:
-    """The interval lies in 0 .. 1 and the counted share in it."""
+def test_wilson_contains_the_share(total: int, share: float) -> None:
+    """The interval is within 0 to 1 and contains the counted share."""
     successes = round(share * total)
     low, high = wilson(successes, total)
     assert 0 <= low <= successes / total <= high <= 1
 
 
 def test_bootstrap_agrees_with_drawing_pairs() -> None:
-    """The intervals are those of drawing pairs of each kind with replacement, one sample at a time."""
+    """The intervals equal those of resampling pairs of each kind with replacement, one sample at a time."""
     random = np.random.default_rng(1)
     same = np.arange(120) < 60
     distances = np.where(same, random.normal(0.7, 0.3, 120), random.normal(1.4, 0.3, 120)).round(2)
@@ -119,11 +119,11 @@ def test_bootstrap_agrees_with_drawing_pairs() -> None:
     area, error = bootstrap(distances, same)
     assert area == pytest.approx(np.percentile(areas, [2.5, 97.5]), abs=0.01)
     assert error == pytest.approx(np.percentile(errors, [2.5, 97.5]), abs=0.02)
-    assert bootstrap(distances, same) == (area, error)  # the same every time
+    assert bootstrap(distances, same) == (area, error)  # the same in every run
 
 
 def test_bootstrap_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many pairs are drawn in several steps, as many times in all."""
+    """Many pairs are resampled in several blocks, with the same number of samples in total."""
     same, distances = np.arange(40) < 20, np.arange(40.0)
     monkeypatch.setattr("faceall.evaluate.curves._BLOCK", 70)
     area, error = bootstrap(distances, same, rounds=9)

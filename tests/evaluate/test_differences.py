@@ -1,4 +1,4 @@
-"""Error rates of groups and by properties of faces, against counts by hand; paired comparisons of models."""
+"""Error rates of groups and by properties of faces agree with manual counts; models are compared in pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from faceall.evaluate.verification.images import groups_of, pair_values
 
 
 def vectors_of(people: int, images: int, spread: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors of people; the images of each differ by their own spread."""
+    """Make unit vectors of people; each person's images vary by that person's own spread."""
     random = np.random.default_rng(0)
     centres = np.repeat(random.normal(size=(people, 64)), images, axis=0)
     noise = random.normal(size=centres.shape) * np.repeat(spread, images)[:, None]
@@ -25,7 +25,7 @@ def vectors_of(people: int, images: int, spread: list[float]) -> tuple[np.ndarra
 
 
 def test_groups_are_counted() -> None:
-    """FMR and FNMR of a group are the shares of its own comparisons beyond one threshold for all."""
+    """FMR and FNMR of a group are shares of its own comparisons at one threshold for all groups."""
     vectors, people = vectors_of(20, 3, [0.1] * 10 + [1.6] * 10)
     groups = ["easy" if person < 10 else "hard" for person in people]
     found = rates_by_group(compare_all(vectors), people, groups, 0.01, rounds=50)
@@ -46,7 +46,7 @@ def test_groups_are_counted() -> None:
 
 
 def test_equal_groups_have_a_ratio_near_one() -> None:
-    """The interval of the worst-to-best ratio of two alike groups begins near one; unknown images are counted."""
+    """The interval of the worst-to-best ratio of equal groups begins near 1; unknown images are counted."""
     vectors, people = vectors_of(60, 3, [1.6] * 60)
     groups = [None if person == 0 else "ab"[person % 2] for person in people]
     found = rates_by_group(compare_all(vectors), people, groups, 0.01, rounds=200)
@@ -65,7 +65,7 @@ def test_groups_without_comparisons_are_refused() -> None:
 
 
 def test_quarters_of_a_value() -> None:
-    """Pairs are divided into four equal parts; errors that grow with the value show in the last part."""
+    """Pairs are divided into four equal parts; errors that grow with the value appear in the last part."""
     count = 400
     values = np.linspace(10, 90, count)
     values[0] = np.nan
@@ -84,7 +84,7 @@ def test_quarters_of_a_value() -> None:
 
 
 def test_values_of_pairs() -> None:
-    """The poorer face decides: the smaller, the less sharp, the more turned; the age gap is a difference."""
+    """A pair has the smaller, less sharp and more turned value of its faces; the age gap is a difference."""
     first, second = np.array([30.0, 5.0]), np.array([20.0, 9.0])
     assert pair_values("size", first, second).tolist() == [20, 5]
     assert pair_values("blur", first, second).tolist() == [20, 5]
@@ -93,7 +93,7 @@ def test_values_of_pairs() -> None:
 
 
 def test_reading_groups(tmp_path: Path) -> None:
-    """A path counts before a person; a header is skipped."""
+    """An entry for a path takes precedence over one for a person; a header is skipped."""
     file = tmp_path / "groups.csv"
     file.write_text("path,group\nAda/1.jpg,x\nAda,y\nBo,x\n")
     listed = read_groups(file)
@@ -119,7 +119,7 @@ def test_groups_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> 
 
 
 def listed_pairs(count: int) -> tuple[list[Pair], np.ndarray]:
-    """Pairs of one person and of two, in turns."""
+    """Make pairs of one person and of two people, alternately."""
     pairs = []
     for number in range(count):
         same = number % 2 == 0
@@ -131,7 +131,7 @@ def listed_pairs(count: int) -> tuple[list[Pair], np.ndarray]:
 
 
 def test_the_better_model_is_found() -> None:
-    """A model that misses a quarter is worse than one that misses nothing, and equal to itself."""
+    """A model that misses a quarter is worse than one that misses nothing; a model equals itself."""
     pairs, people = listed_pairs(400)
     same = np.array([pair.same for pair in pairs])
     good = np.where(same, 0.5, 1.5)
@@ -151,8 +151,8 @@ def test_the_better_model_is_found() -> None:
     assert (equal.better, equal.mcnemar_p) == (None, 1)
 
 
-def test_chance_is_not_called_better() -> None:
-    """Of 50 comparisons of two models that differ by noise alone, few are called significant."""
+def test_random_differences_are_rarely_significant() -> None:
+    """Of 50 comparisons of models that differ by noise alone, few are significant."""
     pairs, people = listed_pairs(200)
     same = np.array([pair.same for pair in pairs])
     keys = list(map(pair_key, pairs))
@@ -166,14 +166,14 @@ def test_chance_is_not_called_better() -> None:
 
 
 def test_mcnemar() -> None:
-    """The two-sided binomial probability of the discordant pairs."""
+    """The p-value is the two-sided binomial probability of the discordant pairs."""
     assert mcnemar(0, 0) == 1
     assert mcnemar(0, 5) == pytest.approx(2 / 32)
     assert mcnemar(8, 2) == pytest.approx(2 * (1 + 10 + 45) / 1024)
 
 
 def test_reports_without_distances_are_refused(tmp_path: Path) -> None:
-    """A folder stands for its evaluation.json; other files are refused with what is expected."""
+    """A folder stands for its evaluation.json; other files are refused with the expected format."""
     (tmp_path / "evaluation.json").write_text('{"models": []}')
     with pytest.raises(EvaluationError, match="has no distances of pairs; expected evaluation"):
         read_report(tmp_path)

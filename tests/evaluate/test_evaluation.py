@@ -1,4 +1,4 @@
-"""From a list of pairs to figures and a report; images that give no vector are counted."""
+"""Evaluation of a list of pairs: figures, report, and images without a vector."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PEOPLE = 12
 
 
 class Colours(ColourEmbedder):
-    """A model to measure."""
+    """Use the mean colour of a crop as its vector."""
 
     precision = "float32"
 
 
 def photo(folder: Path, person: int, number: int) -> Path:
-    """A face of a person's colour, a little different in every photo."""
+    """Write a photo of a person's colour with some noise."""
     random = np.random.default_rng(person)
     red, green, blue = (int(value) for value in random.integers(20, 220, 3))
     path = folder / f"p{person}" / f"p{person}_{number:04d}.png"
@@ -33,7 +33,7 @@ def photo(folder: Path, person: int, number: int) -> Path:
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> list[Pair]:
-    """As many pairs of one person as of two."""
+    """Make equal numbers of pairs of one person and of two people."""
     lines = []
     for person in range(PEOPLE):
         photo(tmp_path, person, 1)
@@ -48,7 +48,7 @@ def measured(pairs: list[Pair], *models: Colours, **options: bool) -> Evaluation
 
 
 def test_distances_are_those_of_the_pairs(pairs: list[Pair]) -> None:
-    """Each pair's distance is the squared distance of the vectors of its two images, for every model."""
+    """Each pair's distance is the squared distance of its two images' vectors, for every model."""
     from faceall.images import read_image
 
     models = [Colours(), Colours("others", size=5)]
@@ -68,7 +68,7 @@ def test_distances_are_those_of_the_pairs(pairs: list[Pair]) -> None:
 
 
 def test_unusable_images_are_counted(pairs: list[Pair]) -> None:
-    """Missing, unreadable and without a face: each is named with its reason, and its pairs are set apart."""
+    """Missing, unreadable and faceless images are listed with a reason; their pairs are left out."""
     pairs[0].second.unlink()
     pairs[2].second.write_bytes(b"no image")
     write_photo(pairs[4].second, [])
@@ -92,7 +92,7 @@ def test_unusable_images_are_counted(pairs: list[Pair]) -> None:
 
 @pytest.mark.parametrize("kind", [True, False])
 def test_one_kind_alone_is_refused(pairs: list[Pair], kind: bool) -> None:
-    """Without two pairs of each kind there is nothing to tell apart, also when the images are to blame."""
+    """At least two usable pairs of each kind are needed."""
     words = "of two people" if kind else "of one person"
     with pytest.raises(EvaluationError, match=f"the list has 0 pairs {words}; expected 2"):
         measured([pair for pair in pairs if pair.same == kind])
@@ -103,17 +103,17 @@ def test_one_kind_alone_is_refused(pairs: list[Pair], kind: bool) -> None:
 
 
 def test_nothing_usable(tmp_path: Path) -> None:
-    """Not one image is there: an error of one line."""
+    """If no image exists, the error is one line."""
     pairs = [Pair(tmp_path / f"{n}.jpg", tmp_path / f"{n}-.jpg", n % 2 == 0, n) for n in range(8)]
     with pytest.raises(EvaluationError, match="of 8 pairs, 8 cannot be used"):
         measured(pairs)
 
 
 def test_flipping_takes_the_mean(pairs: list[Pair]) -> None:
-    """The vector is the mean over the crop and its mirror image, at unit length."""
+    """The vector is the normalised mean over the crop and its mirror image."""
 
-    class Sided(Colours):
-        """Looks at the left half alone."""
+    class LeftHalf(Colours):
+        """Use the left half of a crop as its vector."""
 
         def crop(self, image, faces, /):  # type: ignore[no-untyped-def]
             crops = super().crop(image, faces)
@@ -123,7 +123,7 @@ def test_flipping_takes_the_mean(pairs: list[Pair]) -> None:
         def embed_crops(self, crops, /):  # type: ignore[no-untyped-def]
             return super().embed_crops(crops[:, :, :2])
 
-    first, second = Sided(), Colours()
+    first, second = LeftHalf(), Colours()
     plain, flipped = measured(pairs, first), measured(pairs, first, flip=True)
     assert not np.allclose(plain.results[0].distances, flipped.results[0].distances, atol=1e-6)
     whole = [measured(pairs, second, flip=flip).results[0].distances for flip in (False, True)]
@@ -131,13 +131,13 @@ def test_flipping_takes_the_mean(pairs: list[Pair]) -> None:
 
 
 def test_speed_is_measured_per_model(pairs: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Faces per second one by one and sixteen at a time; a model that takes twice as long has half the rate."""
+    """Faces per second are measured singly and in batches of 16; a model twice as slow has half the rate."""
     import time
 
     monkeypatch.setattr("faceall.evaluate.speed._REST", 0)
 
     class Slow(Colours):
-        """Takes its time for every crop."""
+        """Sleep for every crop."""
 
         pause = 0.004
 
@@ -156,8 +156,8 @@ def test_speed_is_measured_per_model(pairs: list[Pair], monkeypatch: pytest.Monk
     assert measured(pairs).results[0].speed is None
 
 
-def test_report_shows_the_worst_pairs_and_needs_nothing_else(pairs: list[Pair], tmp_path: Path) -> None:
-    """Nearest and farthest pairs with their faces inside; no address, no script; names cannot break out."""
+def test_report_shows_the_worst_pairs(pairs: list[Pair], tmp_path: Path) -> None:
+    """The page embeds the worst pairs; it has no URLs or scripts, and names are escaped."""
     evil = photo(tmp_path, 50, 1).rename(tmp_path / "<b>&1.png")
     far = write_photo(tmp_path / "far.png", [(40, 25, 40, (1, 250, 1))])
     pairs += [Pair(evil, far, True, 99), Pair(evil, tmp_path / "<i>gone.jpg", True, 100)]
@@ -173,8 +173,8 @@ def test_report_shows_the_worst_pairs_and_needs_nothing_else(pairs: list[Pair], 
     assert text.count("<svg") == text.count("</svg>") == 4  # DET and ROC of both, and distances of each
 
 
-def test_report_of_images_that_have_gone(pairs: list[Pair]) -> None:
-    """An image that vanished since leaves an empty box, not an error."""
+def test_report_of_missing_images(pairs: list[Pair]) -> None:
+    """An image that was deleted since leaves an empty box, not an error."""
     found = measured(pairs)
     for pair in pairs:
         pair.first.unlink(missing_ok=True)
@@ -184,7 +184,7 @@ def test_report_of_images_that_have_gone(pairs: list[Pair]) -> None:
 
 @pytest.mark.slow
 def test_facenet_on_real_pairs(shared: Path, facenet: ModelFolder) -> None:
-    """The 512-D model tells sixty pairs of LFW's view 1 apart: the area is above 0.99, at most three are wrong."""
+    """On sixty pairs of LFW's view 1, the 512-D model has an area above 0.99 and at most three errors."""
     from faceall import Detector, Embedder
 
     listed = read_pairs(shared / "data" / "lfw-dev" / "pairs.txt")

@@ -1,4 +1,4 @@
-"""CFP's protocol folders, and insightface's packed pairs, read without running a pickle."""
+"""CFP's protocol folders and insightface's packed pairs are read, without running a pickle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from faceall.models.alignment import TEMPLATES
 
 @pytest.fixture
 def cfp(tmp_path: Path) -> Path:
-    """Two people with two frontal images and one profile each, and two splits."""
+    """Write two people with two frontal images and one profile image each, and two splits."""
     folder = tmp_path / "Protocol"
     for letter, kind, count in (("F", "frontal", 2), ("P", "profile", 1)):
         lines, number = [], 0
@@ -43,7 +43,7 @@ def cfp(tmp_path: Path) -> Path:
     [("FF", "001/frontal/02.jpg", "002/frontal/01.jpg"), ("FP", "001/profile/01.jpg", "002/profile/01.jpg")],
 )
 def test_cfp(cfp: Path, protocol: CfpProtocol, mated: str, other: str) -> None:
-    """The first image is frontal, the second as the protocol says; splits are folds, folders are people."""
+    """Pairs follow the protocol files: a frontal image first; splits are folds, folders are people."""
     pairs = read_cfp(cfp, protocol)
     images = cfp / "Data" / "Images"
     assert [(pair.same, pair.set) for pair in pairs] == [(True, 0), (False, 0), (True, 1), (False, 1)]
@@ -54,7 +54,7 @@ def test_cfp(cfp: Path, protocol: CfpProtocol, mated: str, other: str) -> None:
 
 
 def test_cfp_mistakes(cfp: Path, tmp_path: Path) -> None:
-    """The error names the file and the line, or the folder that is missing."""
+    """The error names the file and the line, or the missing folder."""
     with pytest.raises(EvaluationError, match=r"Pair_list_F.txt: cannot be read"):
         read_cfp(tmp_path / "Data", "FF")
     split = cfp / "Protocol" / "Split" / "FF" / "02" / "diff.txt"
@@ -70,14 +70,14 @@ def test_cfp_mistakes(cfp: Path, tmp_path: Path) -> None:
 
 
 def encoded(colour: int) -> bytes:
-    """An image of one colour, as a file."""
+    """Encode an image of one colour as a file."""
     buffer = io.BytesIO()
     PillowImage.fromarray(np.full((112, 112, 3), (colour, 255 - colour, 90), np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def packed(path: Path, protocol: int = 4) -> Path:
-    """Four pairs of one colour and four of two, in insightface's form."""
+    """Pack four pairs of one colour and four of two colours, in insightface's format."""
     images = [image for n in range(4) for image in (encoded(20 + 60 * n), encoded(22 + 60 * n))]
     images += [image for n in range(4) for image in (encoded(20 + 60 * n), encoded(20 + 60 * ((n + 1) % 4)))]
     path.write_bytes(pickle.dumps((images, [True] * 4 + [False] * 4), protocol))
@@ -86,7 +86,7 @@ def packed(path: Path, protocol: int = 4) -> Path:
 
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_packed_pairs(tmp_path: Path, protocol: int) -> None:
-    """Images come two per pair; equal images share a path and are embedded once."""
+    """There are two images per pair; equal images share a path and are embedded once."""
     found = read_packed_pairs(packed(tmp_path / "lfw.bin", protocol))
     assert [pair.same for pair in found.pairs] == [True] * 4 + [False] * 4
     assert len(found.images) == 8
@@ -95,7 +95,7 @@ def test_packed_pairs(tmp_path: Path, protocol: int) -> None:
 
 
 def test_evaluating_packed_pairs(tmp_path: Path) -> None:
-    """No detector is needed, every image has a face, and the report shows thumbnails from the file."""
+    """No detector is used, every image has a face, and the report shows thumbnails from the file."""
 
     class Colours(ColourEmbedder):
         precision = "float32"
@@ -107,8 +107,8 @@ def test_evaluating_packed_pairs(tmp_path: Path) -> None:
     assert 'class="gone"' not in report_html(result)
 
 
-def test_faces_of_packed_images_lie_in_the_template() -> None:
-    """The landmarks are ArcFace's, scaled to the image; the box is around them and about square."""
+def test_faces_of_packed_images_follow_the_template() -> None:
+    """The landmarks are ArcFace's, scaled to the image; the box around them is nearly square."""
     (faces,) = TemplateDetector().detect_batch([np.zeros((224, 224, 3), np.uint8)])
     np.testing.assert_allclose(faces.landmarks[0], np.array(TEMPLATES["arcface-112"]) * 224, rtol=1e-6)
     x0, y0, x1, y1 = faces.boxes[0]
@@ -118,14 +118,14 @@ def test_faces_of_packed_images_lie_in_the_template() -> None:
 
 
 class Evil:
-    """Writes a file where it is unpickled."""
+    """Write a file when unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str, str]]:
         return open, ("ran.txt", "w")
 
 
 def test_pickles_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pickle that calls a function is refused, and the function is not called."""
+    """A pickle that calls a function is refused without calling it."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "evil.bin"
     path.write_bytes(pickle.dumps(([Evil(), b""], [True])))
@@ -145,7 +145,7 @@ def test_pickles_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_other_pickles_are_refused(tmp_path: Path, value: object, message: str) -> None:
-    """The error says what is in the file and what is expected."""
+    """The error says what the file contains and what is expected."""
     path = tmp_path / "other.bin"
     path.write_bytes(pickle.dumps(value))
     with pytest.raises(EvaluationError, match=message):
@@ -153,7 +153,7 @@ def test_other_pickles_are_refused(tmp_path: Path, value: object, message: str) 
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
-    """Truncated, empty and missing files are errors of one line."""
+    """Truncated, empty and missing files give one-line errors."""
     path = packed(tmp_path / "lfw.bin")
     for data in (path.read_bytes()[:-40], b"", b"no pickle"):
         path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Ten folds against the protocol's definition in plain Python."""
+"""Ten-fold accuracy agrees with the protocol written in plain Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GRIDS = {"squared_l2": [step / 100 for step in range(400)], "angle": [step / 400
 
 
 def people(pairs: int = 60, noise: float = 0.55, seed: int = 0) -> tuple[Array, Array, Array]:
-    """Pairs of unit vectors, half of them noisy copies of one direction, in a shuffled order."""
+    """Make pairs of unit vectors, half of them noisy copies of one direction, in a shuffled order."""
     random = np.random.default_rng(seed)
     first = random.normal(size=(pairs, 8))
     same = random.permutation(np.arange(pairs) < pairs // 2)
@@ -27,7 +27,7 @@ def people(pairs: int = 60, noise: float = 0.55, seed: int = 0) -> tuple[Array, 
 
 
 def protocol(distances: list[float], same: list[bool], folds: list[int], grid: list[float]) -> tuple[float, float]:
-    """facenet's accuracy: the first best threshold on the other folds, counted on each; mean and deviation."""
+    """Compute facenet's accuracy in plain Python: choose on the other folds, count on each; mean and deviation."""
     accuracies = []
     for number in sorted(set(folds)):
         inside = [place for place, fold in enumerate(folds) if fold == number]
@@ -42,7 +42,7 @@ def protocol(distances: list[float], same: list[bool], folds: list[int], grid: l
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("seed", range(3))
 def test_accuracy_is_that_of_the_protocol(measure: Measure, seed: int) -> None:
-    """Mean and deviation are those of choosing on nine folds and counting on the tenth."""
+    """Mean and deviation agree with choosing on nine folds and counting on the tenth."""
     first, second, same = people(seed=seed)
     folds = assign_folds(same, [None] * len(same))
     found = score(first, second, same, folds, measure)
@@ -54,7 +54,7 @@ def test_accuracy_is_that_of_the_protocol(measure: Measure, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_validation_rate_is_counted(seed: int) -> None:
-    """On each fold: the largest threshold that the other folds' pairs of two people allow, then the shares below."""
+    """Each fold's rates are counted at the largest threshold that the other folds allow."""
     first, second, same = people(300, seed=seed)
     folds = assign_folds(same, [None] * len(same))
     distances = measure_distances(first, second, "squared_l2")
@@ -68,11 +68,13 @@ def test_validation_rate_is_counted(seed: int) -> None:
             passed.append(float((distances[(folds == number) & ~same] < limit).mean()))
         assert validation.value == pytest.approx(np.mean(kept))
         assert validation.measured == pytest.approx(np.mean(passed))
-        assert validation.supported == (validation.wanted * 135 >= 1)  # 150 pairs of two people, 9 of 10 folds
+        assert validation.supported == (
+            validation.wanted * 135 >= 1
+        )  # 150 pairs of two people, of which 9 of 10 folds have 135
 
 
-def test_measures_rank_unit_vectors_alike() -> None:
-    """Squared distance and angle are functions of one another: the same area and equal error rate."""
+def test_measures_rank_unit_vectors_equally() -> None:
+    """Squared distance and angle give the same area and equal error rate."""
     first, second, same = people()
     folds = assign_folds(same, [None] * len(same))
     squared, angle = (score(first, second, same, folds, measure) for measure in MEASURES)
@@ -82,8 +84,8 @@ def test_measures_rank_unit_vectors_alike() -> None:
     assert measure_distances(first, second, "angle") == pytest.approx(np.arccos(1 - distances / 2) / np.pi)
 
 
-def test_subtracted_mean_hides_a_constant() -> None:
-    """With the mean taken off, a constant in all vectors changes nothing; without, it ruins the angle."""
+def test_subtracted_mean_removes_a_constant() -> None:
+    """A constant in all vectors has no effect if the mean is subtracted; otherwise the angle fails."""
     first, second, same = people()
     folds = assign_folds(same, [None] * len(same))
     moved = [np.asarray(vectors + 3, np.float32) for vectors in (first, second)]
@@ -97,7 +99,7 @@ def test_subtracted_mean_hides_a_constant() -> None:
 
 
 def test_given_sets_are_the_folds() -> None:
-    """Sets with both kinds are taken as they are; where one lacks a kind, the list is cut anew."""
+    """Given sets with both kinds are used as folds; otherwise the list is divided again."""
     same = np.array([True, False] * 4)
     assert assign_folds(same, [0, 0, 1, 1, 5, 5, 7, 7]).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert assign_folds(same, [0, 0, 1, 1, 2, 2, 2, 3]).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
@@ -106,7 +108,7 @@ def test_given_sets_are_the_folds() -> None:
 
 @given(st.lists(st.booleans(), max_size=80))
 def test_folds_hold_both_kinds_evenly(rest: list[bool]) -> None:
-    """At most ten runs, in order; in each fold as many of a kind as in any other, give or take one."""
+    """There are at most ten contiguous folds; the counts of a kind differ by at most one."""
     same = np.array([True, True, False, False, *rest])
     folds = assign_folds(same, [None] * len(same))
     number = folds.max() + 1
@@ -119,7 +121,7 @@ def test_folds_hold_both_kinds_evenly(rest: list[bool]) -> None:
 
 
 def test_all_at_one_distance() -> None:
-    """Vectors that say nothing give half right, area and equal error rate of a half, and no crash."""
+    """Equal distances give accuracy, area and equal error rate of 0.5, without an error."""
     vectors = np.tile(np.eye(4, dtype=np.float32)[0], (40, 1))
     same = np.arange(40) < 20
     folds = assign_folds(same, [None] * 40)

@@ -1,4 +1,4 @@
-"""Open-set identification: rates against counts by hand, failures to acquire, and refusals."""
+"""Open-set identification: rates agree with manual counts, failures to acquire, and refusals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIMENSIONS = np.eye(6, dtype=np.float32)
 
 
 def test_known_people_and_strangers_are_counted() -> None:
-    """Of two known people one is found at rank 0 and one has a nearer rival; the stranger's best similarity is kept."""
+    """Of two known people one is at rank 0 and one has a nearer rival; the stranger's best similarity is kept."""
     mixed = (DIMENSIONS[0] * 0.8 + DIMENSIONS[1] * 0.6)[None]
     vectors = np.concatenate([DIMENSIONS[:2], DIMENSIONS[:1], mixed, DIMENSIONS[2:3] * 0.6 + DIMENSIONS[1:2] * 0.8])
     rows = np.array([[0, 2], [1, 3], [4, -1]])
@@ -30,7 +30,7 @@ def test_known_people_and_strangers_are_counted() -> None:
 
 
 def test_failures_to_acquire_are_misses() -> None:
-    """A known person whose search or enrolled image shows no face is missed; a stranger's is not a false positive."""
+    """A known person without a face in either image is missed; a stranger's is not a false positive."""
     rows = np.array([[0, -1], [-1, 1], [2, 2], [-1, -1]])
     trial = _search(DIMENSIONS[:3], rows, np.array([0, 1, 2]))
     assert trial.ranks.tolist() == [3, 3, 0]
@@ -39,7 +39,7 @@ def test_failures_to_acquire_are_misses() -> None:
 
 
 def test_thresholds_keep_the_share_of_strangers() -> None:
-    """At an FPIR of 10 %, at most one of ten strangers is above the threshold."""
+    """At an FPIR of 10 %, at most one of ten strangers exceeds the threshold."""
     random = np.random.default_rng(0)
     vectors = random.normal(size=(40, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -58,7 +58,7 @@ def test_folders_without_people_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_worst_searches_are_kept() -> None:
-    """The known person with a nearer rival comes first; of strangers the one who is nearest to somebody."""
+    """A known person with a nearer rival is listed first, and of strangers the one with the nearest match."""
     mixed = (DIMENSIONS[0] * 0.8 + DIMENSIONS[1] * 0.6)[None]
     near = DIMENSIONS[2:3] * 0.6 + DIMENSIONS[1:2] * 0.8
     vectors = np.concatenate([DIMENSIONS[:2], DIMENSIONS[:1], mixed, near, DIMENSIONS[4:5]])
@@ -74,7 +74,7 @@ def test_the_worst_searches_are_kept() -> None:
 
 
 def outcomes(own: np.ndarray, people: int = 120, size: int = 60) -> SearchOutcomes:
-    """The searches of two galleries; strangers are at 0 to 0.5."""
+    """Make the outcomes of searches in two galleries; strangers have similarities of 0 to 0.5."""
     galleries = np.stack([np.arange(size), np.arange(size) + 10])
     strangers = np.tile(np.linspace(0, 0.5, people - size), (2, 1))
     return SearchOutcomes(
@@ -87,7 +87,7 @@ def outcomes(own: np.ndarray, people: int = 120, size: int = 60) -> SearchOutcom
 
 
 def test_models_are_compared_on_the_same_searches() -> None:
-    """A model that misses a third of the known people is worse than one that misses nobody, and equal to itself."""
+    """A model that misses a third of the people is worse than one that misses none; a model equals itself."""
     good, bad = outcomes(np.full(60, 0.9)), outcomes(np.where(np.arange(60) % 3 == 0, 0.1, 0.9))
     found = compare_searches("good", good, "bad", bad, rounds=60)
     assert [row.rate for row in found.differences] == ["FNIR @ FPIR 10.0%"]  # 60 strangers support no other rate
@@ -100,7 +100,7 @@ def test_models_are_compared_on_the_same_searches() -> None:
 
 
 def test_unweighted_misses_are_those_of_the_evaluation() -> None:
-    """With every person once, the FNIR is that of the trial."""
+    """With a weight of one per person, the FNIR equals that of the evaluation."""
     random = np.random.default_rng(0)
     vectors = random.normal(size=(40, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -115,7 +115,7 @@ def test_unweighted_misses_are_those_of_the_evaluation() -> None:
 
 
 def test_searches_of_reports(tmp_path: Path) -> None:
-    """A report is read back as it was written; without searches it is refused."""
+    """Searches of a report are read back unchanged; a report without searches is refused."""
     searches = outcomes(np.full(60, 0.9))
     file = tmp_path / "evaluation.json"
     file.write_text(json.dumps({"models": [{"model": "m", "searches": searches.to_json()}]}))

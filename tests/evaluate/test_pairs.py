@@ -1,4 +1,4 @@
-"""Lists of pairs: both formats, and what is wrong with a line."""
+"""Lists of pairs: both formats, and errors that name the line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write(folder: Path, text: str | bytes, name: str = "pairs.txt") -> Path:
 
 
 def test_lfw_format(tmp_path: Path) -> None:
-    """`NAME i j` is one person, `NAME i NAME j` two; images are NAME/NAME_0001.jpg."""
+    """`NAME i j` is one person, `NAME i NAME j` two people; images are NAME/NAME_0001.jpg."""
     path = write(tmp_path, "1\nAda\t1\t12\nAda\t1\tEve\t3\n")
     ada, eve = tmp_path / "Ada", tmp_path / "Eve"
     assert read_pairs(path) == [
@@ -30,7 +30,7 @@ def test_lfw_format(tmp_path: Path) -> None:
 
 
 def test_sets_of_the_heading(tmp_path: Path) -> None:
-    """`2 1` divides the list into two sets of one pair of each kind."""
+    """The heading `2 1` divides the list into two sets with one pair of each kind."""
     path = write(tmp_path, "2 1\nA 1 2\nA 1 B 1\nC 1 2\nC 1 D 1\n")
     assert [pair.set for pair in read_pairs(path)] == [0, 0, 1, 1]
     path = write(tmp_path, "2\nA 1 2\nC 1 2\nA 1 B 1\nC 1 D 1\n")
@@ -38,13 +38,13 @@ def test_sets_of_the_heading(tmp_path: Path) -> None:
 
 
 def test_a_heading_is_not_needed(tmp_path: Path) -> None:
-    """Blank lines, a byte-order mark, Windows line ends and a missing heading do no harm."""
+    """Blank lines, a byte-order mark, Windows line ends and a missing heading are accepted."""
     path = write(tmp_path, "\ufeffA 1 2\r\n\r\nA 1 B 1\r\n")
     assert [(pair.same, pair.line) for pair in read_pairs(path)] == [(True, 1), (False, 3)]
 
 
 def test_names_with_blanks_and_other_suffixes(tmp_path: Path) -> None:
-    """Tabs keep blanks in names together; the suffix is the one of the file that is there."""
+    """With tabs, names may contain blanks; the suffix is that of the existing file."""
     (tmp_path / "Ada Lovelace").mkdir()
     (tmp_path / "Ada Lovelace" / "Ada Lovelace_0001.png").touch()
     (pair,) = read_pairs(write(tmp_path, "Ada Lovelace\t1\t2\n"))
@@ -52,7 +52,7 @@ def test_names_with_blanks_and_other_suffixes(tmp_path: Path) -> None:
 
 
 def test_csv(tmp_path: Path) -> None:
-    """`path,path,same`, with or without a heading; paths begin at the given folder, absolute ones stay."""
+    """`path,path,same` is read with or without a heading; relative paths start at the given folder."""
     text = 'first,second,same\na.jpg,"b,c.jpg",1\na.jpg,/d.jpg,No\n'
     folder = tmp_path / "photos"
     assert read_pairs(write(tmp_path, text, "list.csv"), folder=folder) == [
@@ -84,13 +84,13 @@ def test_csv(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_lists_are_refused(tmp_path: Path, name: str, text: str | bytes, message: str) -> None:
-    """The error names the file, the line, what it is and what was expected."""
+    """The error names the file, the line, the value and what is expected."""
     with pytest.raises(EvaluationError, match=message):
         read_pairs(write(tmp_path, text, name))
 
 
 def test_absent_list(tmp_path: Path) -> None:
-    """A list that is not there, or is a folder, is an error of one line."""
+    """A missing list, or a folder, gives a one-line error."""
     for path in (tmp_path / "none.txt", tmp_path):
         with pytest.raises(EvaluationError, match="cannot be read"):
             read_pairs(path)
@@ -100,7 +100,7 @@ def test_absent_list(tmp_path: Path) -> None:
 def test_any_bytes_give_pairs_or_a_clear_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
 ) -> None:
-    """Whatever stands in the file, nothing but EvaluationError comes out, in one line."""
+    """Arbitrary bytes give pairs or a one-line EvaluationError."""
     path = write(tmp_path_factory.mktemp("pairs"), content, name)
     with contextlib.suppress(EvaluationError):
         assert read_pairs(path)

@@ -1,4 +1,4 @@
-"""Error rates of 1:1 verification, against counts by hand, and their intervals over people."""
+"""Error rates of 1:1 verification agree with manual counts; intervals are over people."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from faceall.evaluate.verification.resampling import draw_people, label_people, 
 
 
 def people_of(count: int) -> np.ndarray:
-    """Mated pairs of `count` people, then as many pairs of one person and the next."""
+    """Make mated pairs of `count` people, then as many pairs of neighbouring people."""
     own = np.arange(count)
     return np.concatenate([np.stack([own, own], 1), np.stack([own, (own + 1) % count], 1)])
 
 
 def test_misses_at_a_false_match_rate() -> None:
-    """Of 100 non-mated pairs one may pass at FMR100, none at FMR1000, which 100 pairs do not support."""
+    """Of 100 non-mated pairs, one may pass at FMR100; FMR1000 is not supported by 100 pairs."""
     mated = np.linspace(0.1, 1.0, 100)
     others = np.linspace(0.75, 2.0, 100)
     same = np.arange(200) < 100
@@ -37,7 +37,7 @@ def test_misses_at_a_false_match_rate() -> None:
 
 
 def test_failures_to_acquire_are_rejections() -> None:
-    """A mated pair without a vector counts into the false reject rate, not into the FNMR."""
+    """A mated pair without a vector counts in the false reject rate, not in the FNMR."""
     distances = np.concatenate([np.full(9, 0.1), [1.5], np.full(10, 1.0)])
     same = np.arange(20) < 10
     found = measure_verification(distances, same, people_of(10), Acquisition(images=44, failures=4, mated_pairs=2))
@@ -49,7 +49,7 @@ def test_failures_to_acquire_are_rejections() -> None:
 
 
 def test_intervals_are_over_people() -> None:
-    """Twenty pairs of each of ten people do not make the interval of the error rate as narrow as 200 people do."""
+    """Twenty pairs of each of ten people give a wider interval than 200 people."""
     random = np.random.default_rng(0)
     missed = random.random(10) < 0.5
     clustered = np.concatenate([np.repeat(np.where(missed, 1.5, 0.1), 20), np.full(200, 1.0)])
@@ -64,7 +64,7 @@ def test_intervals_are_over_people() -> None:
 
 
 def test_people_follow_from_mated_pairs() -> None:
-    """Images that pairs of one person connect have one number; names in the list count first."""
+    """Images connected by mated pairs are one person; names in the list take precedence."""
     a, b, c, d = (Path(name) for name in "abcd")
     pairs = [Pair(a, b, True, 1), Pair(b, c, True, 2), Pair(c, d, False, 3)]
     numbers = label_people(pairs)
@@ -77,7 +77,7 @@ def test_people_follow_from_mated_pairs() -> None:
 
 
 def test_a_pair_is_drawn_with_its_people() -> None:
-    """A pair of two people is in a sample as often as both together; every sample has as many people."""
+    """A pair of two people is resampled as often as both together; every sample has as many people."""
     draws = draw_people(5, rounds=50)
     assert (draws.sum(axis=1) == 5).all()
     people, same = np.array([[0, 0], [0, 1]]), np.array([True, False])

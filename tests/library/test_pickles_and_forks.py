@@ -1,4 +1,4 @@
-"""Detector, Embedder and Gallery in other processes and at the end of this one."""
+"""Detector, Embedder and Gallery after pickling, in forked processes and at exit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has 
 
 @pytest.fixture(scope="module", autouse=True)
 def bundled() -> Iterator[None]:
-    """Only the embedder of the package is installed."""
+    """Install only the embedder of the package."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("faceall.models.store.BUNDLED", Path(faceall.__file__).parent / "models" / "bundled")
         yield
@@ -42,13 +42,13 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
 
 
 def nearest(gallery: Gallery) -> list[str | None]:
-    """Search the photo; a function of a module, as other processes need it."""
+    """Search the photo; a module-level function, so that other processes can import it."""
     return [match.person for result in gallery.search(PHOTO) for match in result.matches]
 
 
 @pytest.mark.parametrize("copied", [lambda value: pickle.loads(pickle.dumps(value)), copy.deepcopy, copy.copy])
 def test_copies_compute_the_same(copied) -> None:
-    """A pickled or copied detector and embedder have the same options and give the same vectors."""
+    """Pickled and copied detectors and embedders keep their options and give the same vectors."""
     image = read_image(PHOTO)
     detector, embedder = Detector(min_face=40, rotate=False), Embedder(precision="float32")
     faces = copied(detector)(image)
@@ -58,33 +58,33 @@ def test_copies_compute_the_same(copied) -> None:
 
 
 def test_mtcnn_keeps_its_options() -> None:
-    """A pickled MTCNN has the thresholds and the smallest face that it was made with."""
+    """A pickled MTCNN keeps its thresholds and its smallest face."""
     detector = pickle.loads(pickle.dumps(MtcnnDetector(min_face=50, thresholds=(0.5, 0.6, 0.8), lenient=False)))
     assert (detector.min_face, detector.thresholds, detector.lenient) == (50, (0.5, 0.6, 0.8), False)
 
 
 def test_embedder_names_a_missing_model() -> None:
-    """Unpickling where the model is not installed says which one it was."""
+    """If the model is not installed, unpickling names it in the error."""
     restore, (path, _, *options) = Embedder().__reduce__()
     with pytest.raises(ModelNotFoundError, match=f"{path.name}.*not installed"):
         restore(path.parent / "absent" / path.name, "0" * 64, *options)
 
 
 def test_gallery_is_pickled_by_its_address(gallery: Gallery) -> None:
-    """A copy is a second connection to the same folder: it sees what the first registers."""
+    """A copy is a second connection to the same folder and sees what the first registers."""
     with pickle.loads(pickle.dumps(gallery)) as second, copy.deepcopy(gallery) as third:
         assert (second.place, third.place) == (gallery.place, gallery.place)
         assert nearest(second) == nearest(third) == nearest(gallery) == ["Someone"]
 
 
 def test_spawned_process_searches(gallery: Gallery) -> None:
-    """A gallery can be an argument of a function that runs in a spawned process."""
+    """A gallery can be passed to a function in a spawned process."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         assert pool.submit(nearest, gallery).result() == ["Someone"]
 
 
 def test_joblib_sends_the_objects() -> None:
-    """joblib (loky) sends a detector to its processes."""
+    """joblib (loky) can send a detector to its processes."""
     joblib = pytest.importorskip("joblib")
     image = read_image(PHOTO)
     found = joblib.Parallel(2)(joblib.delayed(Detector())(image) for _ in range(2))
@@ -105,7 +105,7 @@ def in_child(work) -> int:
 
 @needs_fork
 def test_forked_child_and_parent_search_and_write(gallery: Gallery, tmp_path: Path) -> None:
-    """Both sides of a fork go on searching and registering, and see what the other one wrote."""
+    """After a fork both processes search and register, and see each other's photos."""
     with Gallery.open(tmp_path / "gallery") as opened:
         opened.register(PHOTO, person="Someone")
 
@@ -122,7 +122,7 @@ def test_forked_child_and_parent_search_and_write(gallery: Gallery, tmp_path: Pa
 
 @needs_fork
 def test_fork_within_a_transaction_closes_the_child(tmp_path: Path) -> None:
-    """A child that was forked in the middle of a change refuses to touch the parent's database."""
+    """A child forked during a transaction refuses to use the parent's database."""
     with Gallery.open(tmp_path / "gallery") as opened:
         opened.register(PHOTO)
 
@@ -140,7 +140,7 @@ def test_fork_within_a_transaction_closes_the_child(tmp_path: Path) -> None:
 
 @needs_fork
 def test_fork_while_threads_search(gallery: Gallery) -> None:
-    """A fork waits for the threads that search, and the child is not blocked by their locks."""
+    """A fork waits for searching threads, and the child is not blocked by their locks."""
     stop = threading.Event()
 
     def search() -> None:
@@ -160,7 +160,7 @@ def test_fork_while_threads_search(gallery: Gallery) -> None:
 
 
 def test_closing_leaves_no_thread(tmp_path: Path) -> None:
-    """Neither `with` nor detection in batches leaves a Python thread behind."""
+    """Neither `with` nor batch detection leaves a Python thread running."""
     before = set(threading.enumerate())
     with Gallery.open(tmp_path / "gallery") as opened:
         opened.register(PHOTO)
@@ -186,7 +186,7 @@ time.sleep(float(sys.argv[2]))
 
 @pytest.mark.parametrize("delay", [0.02, 0.1, 0.2])
 def test_program_ends_while_daemon_threads_compute(delay: float) -> None:
-    """A program whose daemon threads compute at its end exits with 0 and says nothing.
+    """A program whose daemon threads compute at exit ends with 0 and without output.
 
     Without the counted calls nearly every such run aborts: "terminate called without an active exception".
     """

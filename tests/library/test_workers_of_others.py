@@ -1,4 +1,4 @@
-"""Detector, embedder and gallery in the workers of Ray and of PyTorch's DataLoader."""
+"""Detector, Embedder and Gallery in workers of Ray and of PyTorch's DataLoader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PHOTO = ROOT / "examples" / "someone.jpg"
 
 
 class Analysed:
-    """A data set: the vectors of one photo, again and again; the nets are those of the worker."""
+    """Data set that embeds one photo repeatedly with the worker's nets."""
 
     def __init__(self, detector: Detector, embedder: Embedder, image: Image, count: int) -> None:
         self.detector, self.embedder, self.image, self.count = detector, embedder, image, count
@@ -31,14 +31,14 @@ class Analysed:
 
 @pytest.fixture
 def embedder(tmp_path: Path) -> Embedder:
-    """An embedder with random weights."""
+    """Return an embedder with random weights."""
     return Embedder(write_tiny_model(tmp_path / "models").path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_workers_of_a_data_loader_compute(embedder: Embedder, astronaut: Image, start: str) -> None:
-    """Two workers, forked after the nets were used here or started anew: the vectors are those of this process."""
+    """Forked and spawned workers give the vectors of this process."""
     torch_data = pytest.importorskip("torch.utils.data", reason="needs torch")
     detector = Detector()
     wanted = embedder(astronaut, detector(astronaut))
@@ -53,7 +53,7 @@ def test_workers_of_a_data_loader_compute(embedder: Embedder, astronaut: Image, 
 
 @pytest.mark.slow
 def test_tasks_of_ray_compute(embedder: Embedder, astronaut: Image, tmp_path: Path) -> None:
-    """The objects are sent to tasks; a gallery is opened there by its address."""
+    """Detector and embedder can be sent to tasks; a gallery is opened there by its address."""
     ray = pytest.importorskip("ray", reason="needs ray")
     detector = Detector()
     wanted = embedder(astronaut, detector(astronaut))
