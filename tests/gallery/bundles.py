@@ -1,4 +1,4 @@
-"""What tests of bundles share: an embedder whose manifest is whole, a phone, and bundles changed by hand.
+"""Helpers for tests of bundles: an embedder with a complete manifest, and functions that edit bundles.
 
 Run as a program it imports a bundle: python bundles.py GALLERY BUNDLE
 """
@@ -27,7 +27,7 @@ LATER = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
 
 
 class WholeEmbedder(ColourEmbedder):
-    """A colour embedder whose manifest lists files, as an installed model's does."""
+    """A colour embedder whose manifest lists files, like that of an installed model."""
 
     def __init__(self, name: str = "colours", size: int = 8) -> None:
         super().__init__(name, size)
@@ -36,18 +36,18 @@ class WholeEmbedder(ColourEmbedder):
 
 
 def open_whole(folder: Path, **options: Any) -> Gallery:
-    """A gallery with such an embedder."""
+    """Open a gallery with a `WholeEmbedder`."""
     return Gallery.open(folder, **{"detector": ColourDetector(), "embedder": WholeEmbedder(), **options})
 
 
 def read_parts(path: Path) -> Parts:
-    """The entries of a bundle."""
+    """Return the entries of a bundle."""
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 def write_parts(path: Path, parts: Parts, *, sums: bool = True) -> Path:
-    """A bundle of these entries; `sums` makes the manifest agree with them."""
+    """Write a bundle of these entries; with `sums` the manifest gets their checksums."""
     if sums:
         manifest = json.loads(parts["manifest.json"])
         others = {name: data for name, data in parts.items() if name != "manifest.json"}
@@ -62,7 +62,7 @@ def write_parts(path: Path, parts: Parts, *, sums: bool = True) -> Path:
 
 
 def changed_json(parts: Parts, name: str, change: Callable[[Any], None]) -> Parts:
-    """The parts with one JSON text changed in place by `change`; counts in the manifest follow."""
+    """Return the parts with one JSON text edited in place by `change`; update the counts of the manifest."""
     values = json.loads(parts[name])
     change(values)
     result = {**parts, name: json.dumps(values).encode()}
@@ -74,7 +74,7 @@ def changed_json(parts: Parts, name: str, change: Callable[[Any], None]) -> Part
 
 
 def enrol(parts: Parts, person: str, copy_of: int = 0, photo: str = "phone") -> Parts:
-    """The bundle after a phone has enrolled a new person, with the vector and thumbnail of an existing face."""
+    """Return the parts with a new person, enrolled on a phone with the vector and thumbnail of an existing face."""
     faces = json.loads(parts["faces.json"])
     identity, owner = str(uuid.uuid4()), str(uuid.uuid4())
     old = faces[copy_of]
@@ -91,7 +91,7 @@ def enrol(parts: Parts, person: str, copy_of: int = 0, photo: str = "phone") -> 
 
 
 def main() -> None:
-    """Import, and say when it begins and is done."""
+    """Import a bundle, and print when the import starts and ends."""
     folder, bundle = map(Path, sys.argv[1:])
     with open_whole(folder) as gallery:
         print("ready", flush=True)

@@ -1,4 +1,4 @@
-"""Galleries on stand-ins that need no weights; in a folder, or in Milvus where FACEALL_TEST_BACKEND says so."""
+"""Galleries with stand-ins that need no weights, in a folder or, with FACEALL_TEST_BACKEND, in Milvus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faceall.gallery import Gallery
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what looks into the files of a folder where galleries lie elsewhere; restart a server at the very end."""
+    """Skip tests that read a gallery's files unless it is in a folder; run tests that restart a server last."""
     items.sort(key=lambda item: item.get_closest_marker("restarts_server") is not None)
     if BACKEND == "folder":
         return
@@ -26,26 +26,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the gallery of a test lies, if in a folder."""
+    """Return the folder of a test's gallery, if its backend is a folder."""
     return tmp_path / "gallery"
 
 
 @pytest.fixture
 def gallery_place(folder: Path) -> Path | str:
-    """What is given to open the gallery of a test: a folder or an address."""
+    """Return the folder or address of the test's gallery."""
     return folder if BACKEND == "folder" else empty_place(folder)
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Where the photos of a test lie."""
+    """Return the folder of the test's photos."""
     (tmp_path / "photos").mkdir()
     return tmp_path / "photos"
 
 
 @pytest.fixture
 def open_gallery(gallery_place: Path | str) -> Iterator[Callable[..., Gallery]]:
-    """Opens the test's gallery, as often as wanted; all are closed at the end."""
+    """Return a function that opens the test's gallery any number of times; all are closed at the end."""
     with ExitStack() as stack:
 
         def opened(**options: Any) -> Gallery:
@@ -57,5 +57,5 @@ def open_gallery(gallery_place: Path | str) -> Iterator[Callable[..., Gallery]]:
 
 @pytest.fixture
 def gallery(open_gallery: Callable[..., Gallery]) -> Gallery:
-    """An open gallery without photos."""
+    """Return an open gallery without photos."""
     return open_gallery()

@@ -1,4 +1,4 @@
-"""A gallery that changes its model in a process of its own: python migrations.py GALLERY PAUSE."""
+"""Migrate a gallery to another model in a process of its own: python migrations.py GALLERY PAUSE."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEW = 24
 
 
 class SlowEmbedder(ColourEmbedder):
-    """The new model, which takes its time."""
+    """The new model, with a pause before each batch."""
 
     def __init__(self, pause: float = 0.0) -> None:
         super().__init__("new", NEW)
@@ -28,7 +28,7 @@ class SlowEmbedder(ColourEmbedder):
 
 
 def main() -> None:
-    """Migrate, and print every photo when it is told."""
+    """Migrate, and print every photo as it is reported."""
     folder, pause = sys.argv[1:]
     with Gallery.open(Path(folder), detector=ColourDetector()) as gallery:
         migration = gallery.index.migrate(SlowEmbedder(float(pause)))

@@ -1,4 +1,4 @@
-"""A detector and an embedder that need no weights, and pictures for them: a face is a square of one colour on black.
+"""A detector and an embedder without weights, and images for them: a face is a square of one colour on black.
 
 Run as a program it registers photos and prints a JSON line per result: python stand_ins.py GALLERY PATH...
 """
@@ -29,7 +29,7 @@ Square = tuple[int, int, int, Colour]
 
 
 def paint(squares: Sequence[Square], width: int = 120, height: int = 90) -> Image:
-    """A picture with squares (x, y, side, colour) on black."""
+    """Return an image with squares (x, y, side, colour) on black."""
     image = np.zeros((height, width, 3), np.uint8)
     for x, y, side, colour in squares:
         image[y : y + side, x : x + side] = colour
@@ -37,19 +37,19 @@ def paint(squares: Sequence[Square], width: int = 120, height: int = 90) -> Imag
 
 
 def write_photo(path: Path, squares: Sequence[Square], **size: int) -> Path:
-    """Write such a picture as a PNG, and the folders above it."""
+    """Write such an image as a PNG; create missing parent folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     PillowImage.fromarray(paint(squares, **size)).save(path, "PNG")
     return path
 
 
 def one_face(number: int) -> list[Square]:
-    """One square in the middle, of a colour of its own."""
+    """Return one square in the middle, with a colour that depends on the number."""
     return [(40, 25, 40, (1 + number % 250, 1 + number // 250 % 250, 200))]
 
 
 class ColourDetector:
-    """Finds squares of one colour, largest first; counts the pictures it has seen."""
+    """Finds squares of one colour, largest first; counts the images it has analysed."""
 
     def __init__(self, pause: float = 0.0) -> None:
         self.seen = 0
@@ -102,7 +102,7 @@ class ColourEmbedder:
 
 
 def main() -> None:
-    """Register and report, as the command line does."""
+    """Register photos and print a JSON line per result."""
     from faceall.gallery import Gallery
 
     folder, pause, *paths = sys.argv[1:]

@@ -1,4 +1,4 @@
-"""A gallery shown page by page and by ids, and things removed by ids."""
+"""A gallery is listed page by page and by ids, and items are removed by ids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faceall.gallery import Candidate, Gallery
 
 @pytest.fixture
 def filled(gallery: Gallery, photos: Path) -> Gallery:
-    """Two photos of Ada, one of Eve with a stranger on it, one of nobody."""
+    """Two photos of Ada, one of Eve with an unnamed face, one with only an unnamed face."""
     write_photo(photos / "Ada/1.png", one_face(1))
     write_photo(photos / "Ada/2.png", one_face(2))
     write_photo(photos / "Eve/1.png", [(30, 20, 50, (9, 9, 200)), (2, 2, 12, (200, 9, 9))])
@@ -25,21 +25,21 @@ def filled(gallery: Gallery, photos: Path) -> Gallery:
     return gallery
 
 
-def test_people_come_in_pages_by_name(filled: Gallery) -> None:
-    """A page holds its part, and the total is that of all."""
+def test_people_are_listed_in_pages_by_name(filled: Gallery) -> None:
+    """A page holds its part of the people; the total counts all of them."""
     page = filled.people.page(limit=1, offset=1)
     assert ([person.name for person in page.items], page.total) == (["Eve"], 2)
     assert filled.people.page(offset=9).items == ()
 
 
 def test_text_is_found_in_names_in_any_case(filled: Gallery) -> None:
-    """Capitals do not matter, those of other alphabets neither."""
+    """A search for names ignores case, also in other alphabets."""
     filled.people.rename("Eve", "ÉVE Ω")
     assert [person.name for person in filled.people.page(text="éve ω").items] == ["ÉVE Ω"]
 
 
-def test_people_are_divided_into_named_and_clusters(filled: Gallery, photos: Path) -> None:
-    """A cluster is no named person until it is renamed."""
+def test_named_people_and_clusters_are_listed_separately(filled: Gallery, photos: Path) -> None:
+    """A cluster is listed as a named person only after it is renamed."""
     write_photo(photos / "y.png", one_face(41))
     list(filled.register(photos / "y.png", unnamed=True))
     filled.people.cluster(threshold=0.05)
@@ -52,16 +52,16 @@ def test_people_are_divided_into_named_and_clusters(filled: Gallery, photos: Pat
     assert all(face.named for face in filled.faces.page(person=cluster.id).items)
 
 
-def test_the_cover_is_the_largest_chief_face(filled: Gallery) -> None:
-    """Of a person's faces one that its photo is of comes before a larger one that is not."""
+def test_the_cover_is_the_largest_primary_face(filled: Gallery) -> None:
+    """A primary face is preferred as a person's cover to a larger face that is not primary."""
     (eve,) = filled.people.page(text="eve").items
     filled.faces.assign(filled.faces.page(unassigned=True).items[0].face_id, "Eve")
     chief = [face.face_id for face in filled.faces.page(person=eve.id).items if face.primary]
     assert filled.people.get(eve.id).cover == chief[0]
 
 
-def test_a_face_tells_its_photo_person_and_landmarks(filled: Gallery) -> None:
-    """What is listed of a face agrees with its photo's and its person's own records."""
+def test_a_face_has_its_photo_person_and_landmarks(filled: Gallery) -> None:
+    """The photo and person in a face's record agree with their own records."""
     for face in filled.faces.page().items:
         assert face == filled.faces.get(face.face_id)
         assert face in filled.photos.get(face.photo_id).faces
@@ -69,8 +69,8 @@ def test_a_face_tells_its_photo_person_and_landmarks(filled: Gallery) -> None:
         assert face.person is None or filled.people.get(face.person_id or 0).name == face.person
 
 
-def test_faces_are_selected_by_person_photo_and_nobody(filled: Gallery) -> None:
-    """Every rule alone, and two together."""
+def test_faces_are_selected_by_person_photo_and_unassigned(filled: Gallery) -> None:
+    """Each filter works alone, and two filters work together."""
     everybody = filled.faces.page().items
     for face in everybody:
         same_photo = {other.face_id for other in everybody if other.photo_id == face.photo_id}
@@ -82,7 +82,7 @@ def test_faces_are_selected_by_person_photo_and_nobody(filled: Gallery) -> None:
 
 
 def test_photos_are_listed_with_their_size_and_files(filled: Gallery, photos: Path) -> None:
-    """A photo of a person is found under that person, with the file that held it."""
+    """A filter by person finds that person's photos, each with its file."""
     ada = filled.people.page(text="Ada").items[0]
     page = filled.photos.page(person=ada.id)
     assert [photo.photo_id for photo in page.items] == sorted(photo.photo_id for photo in page.items)
@@ -97,15 +97,15 @@ def test_photos_are_listed_with_their_size_and_files(filled: Gallery, photos: Pa
 
 
 def test_a_photo_is_found_by_its_content(filled: Gallery, photos: Path) -> None:
-    """By the SHA-256 of the file, wherever that lies."""
+    """A photo is found by the SHA-256 of its file, independent of the path."""
     digest = hashlib.sha256((photos / "Ada/1.png").read_bytes()).digest()
     assert filled.photos.with_digest(digest) == filled.photos.at(photos / "Ada/1.png")
     assert filled.photos.with_digest(b"\0" * 32) is None
 
 
 @pytest.mark.parametrize("number", [-1, 0, 99, 1 << 63, 1 << 80])
-def test_an_id_that_nothing_has_is_an_error(filled: Gallery, number: int) -> None:
-    """Numbers that the database cannot hold, too."""
+def test_unknown_ids_are_errors(filled: Gallery, number: int) -> None:
+    """An unknown id is an error, also a number that the database cannot hold."""
     with pytest.raises(UnknownPersonError):
         filled.people.get(number)
     for call in (filled.faces.get, filled.photos.get, filled.photos.remove):
@@ -118,15 +118,15 @@ def test_an_id_that_nothing_has_is_an_error(filled: Gallery, number: int) -> Non
 
 
 @pytest.mark.parametrize("page", [{"limit": -1}, {"offset": -1}, {"limit": 1 << 70}])
-def test_a_page_that_is_none_is_refused(filled: Gallery, page: dict[str, int]) -> None:
-    """Before SQLite would take a negative limit for none."""
+def test_invalid_pages_are_refused(filled: Gallery, page: dict[str, int]) -> None:
+    """An invalid limit or offset is an error; SQLite would treat a negative limit as no limit."""
     for call in (filled.people.page, filled.faces.page, filled.photos.page):
         with pytest.raises(FaceallError, match="expected a whole number from 0"):
             call(**page)
 
 
 def test_people_are_changed_by_their_ids(filled: Gallery) -> None:
-    """Renamed, split and merged by id as by name."""
+    """People are renamed, split and merged by id as they are by name."""
     ada, eve = filled.people.page().items
     filled.people.rename(ada.id, "Augusta")
     with pytest.raises(NameTakenError, match="already"):
@@ -139,14 +139,14 @@ def test_people_are_changed_by_their_ids(filled: Gallery) -> None:
         filled.people.get(ada.id)
 
 
-def test_a_person_may_be_called_what_they_are_called_already(filled: Gallery) -> None:
-    """A rename to the same name in other white space changes nothing and is no clash with oneself."""
+def test_renaming_to_the_same_name_changes_nothing(filled: Gallery) -> None:
+    """A rename to the same name with other white space changes nothing and is not a conflict."""
     filled.people.rename("Ada", "  Ada ")
     assert filled.people.page(text="Ada").items[0].name == "Ada"
 
 
 def test_a_removed_person_leaves_nothing(filled: Gallery, photos: Path) -> None:
-    """The removal names the faces, photos and files, and no row is left of any."""
+    """A removal lists the faces, photos and files, and no row of them is left."""
     ada = filled.people.page(text="Ada").items[0]
     faces = tuple(face.face_id for face in filled.faces.page(person=ada.id).items)
     removal = filled.people.remove(ada.id)
@@ -159,8 +159,8 @@ def test_a_removed_person_leaves_nothing(filled: Gallery, photos: Path) -> None:
             filled.photos.get(photo)
 
 
-def test_a_photo_stays_while_it_shows_another_face(filled: Gallery) -> None:
-    """It goes with its last face."""
+def test_a_photo_is_removed_with_its_last_face(filled: Gallery) -> None:
+    """A photo is removed together with its last face, not before."""
     (photo,) = [photo for photo in filled.photos.page().items if len(photo.faces) == 2]
     first, second = (face.face_id for face in photo.faces)
     assert filled.faces.remove([first]).photos == ()
@@ -168,28 +168,26 @@ def test_a_photo_stays_while_it_shows_another_face(filled: Gallery) -> None:
 
 
 def test_faces_are_removed_all_or_none(filled: Gallery) -> None:
-    """One that is unknown keeps the others."""
+    """If one id is unknown, no face is removed."""
     face = filled.faces.page().items[0].face_id
     with pytest.raises(UnknownFaceError):
         filled.faces.remove([face, 999])
     assert filled.faces.get(face).face_id == face
 
 
-def test_what_is_still_there_is_counted_as_remaining(filled: Gallery) -> None:
-    """A removal that did not happen would show."""
+def test_rows_that_were_not_removed_count_as_remaining(filled: Gallery) -> None:
+    """A removal that did not delete its rows reports them as remaining."""
     from faceall.gallery import Removal
 
     photo = filled.photos.page().items[0]
     claimed = Removal((photo.faces[0].face_id,), (photo.photo_id,), photo.paths)
     vector, face, thumbnail, row = 1, 1, 1, 1
-    apart = vector if BACKEND == "folder" else 0  # in Milvus the vector stands in the row of its face
+    apart = vector if BACKEND == "folder" else 0  # in Milvus the vector is in the row of its face
     assert filled.index.remaining(claimed) == apart + face + thumbnail + row
 
 
-def test_candidates_are_registered_each_under_a_person_of_its_own(
-    open_gallery: Callable[..., Gallery], photos: Path
-) -> None:
-    """Names as given, nobody where none is; `reassign` moves known ones."""
+def test_each_candidate_is_registered_under_its_own_person(open_gallery: Callable[..., Gallery], photos: Path) -> None:
+    """Faces get the given names; without a name they stay unassigned; `reassign` moves known ones."""
     gallery = open_gallery()
     first, second = (write_photo(photos / f"{number}.png", one_face(number)) for number in (1, 2))
     results = list(gallery.register_candidates([Candidate(first, " Ada "), Candidate(second, None)]))
@@ -201,8 +199,8 @@ def test_candidates_are_registered_each_under_a_person_of_its_own(
     assert [person.name for person in gallery.people] == ["Eve"]
 
 
-def test_search_tells_the_rows_and_landmarks(filled: Gallery, photos: Path) -> None:
-    """A match carries the ids of its face, photo and person; a result the landmarks of the query."""
+def test_search_returns_ids_and_landmarks(filled: Gallery, photos: Path) -> None:
+    """A match has the ids of its face, photo and person; a result has the landmarks of the query."""
     (result,) = filled.search(photos / "Ada/1.png")
     best = filled.faces.get(result.matches[0].face_id)
     match = result.matches[0]

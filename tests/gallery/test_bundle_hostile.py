@@ -1,4 +1,4 @@
-"""Bundles that are damaged or made to harm: one clear line, nothing changed, little memory.
+"""Damaged and malicious bundles are refused with one line, change nothing and need little memory.
 
 FACEALL_FUZZ sets the number of fuzzed bundles (500), FACEALL_KILLS how often an import is killed (8).
 """
@@ -36,7 +36,7 @@ Change = Callable[[Any], None]
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of twelve faces of three people."""
+    """A valid bundle of twelve faces of three people."""
     folder = tmp_path_factory.mktemp("sound")
     for number in range(FACES):
         write_photo(folder / "photos" / f"Pat {number % 3}" / f"{number}.png", one_face(number))
@@ -48,7 +48,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def parts(sound: Path) -> Parts:
-    """Its entries."""
+    """The entries of the valid bundle."""
     return read_parts(sound)
 
 
@@ -59,7 +59,7 @@ def target(tmp_path: Path) -> Gallery:
 
 
 def refuse(target: Gallery, path: Path, message: str, error: type[FaceallError] = IndexDamagedError) -> None:
-    """The bundle is refused in one line that names it, and the gallery is as before."""
+    """Assert that the bundle is refused in one line that names it, and that the gallery has not changed."""
     with pytest.raises(error, match=message) as caught:
         target.index.import_bundle(path)
     assert str(path) in str(caught.value)
@@ -69,22 +69,22 @@ def refuse(target: Gallery, path: Path, message: str, error: type[FaceallError] 
 
 
 def edit(name: str, change: Change) -> Callable[[Parts], Parts]:
-    """A change of one JSON text."""
+    """Return a change of one JSON text."""
     return lambda parts: changed_json(parts, name, change)
 
 
 def face(**values: Any) -> Callable[[Parts], Parts]:
-    """A change of the first face."""
+    """Return a change of the first face."""
     return edit("faces.json", lambda faces: faces[0].update(values))
 
 
 def manifest(**values: Any) -> Callable[[Parts], Parts]:
-    """A change of the manifest."""
+    """Return a change of the manifest."""
     return edit("manifest.json", lambda found: found.update(values))
 
 
 def vector(row: int, value: float) -> Callable[[Parts], Parts]:
-    """One number of the vectors."""
+    """Return a change of one number of the vectors."""
 
     def change(parts: Parts) -> Parts:
         vectors = np.frombuffer(parts["vectors.f32"], "<f4").copy()
@@ -156,20 +156,20 @@ FLAWS: dict[str, tuple[Callable[[Parts], Parts], str]] = {
 
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_flaw_is_named(target: Gallery, parts: Parts, tmp_path: Path, flaw: str) -> None:
-    """Every field that is not what the format says is named, with what it is and what was expected."""
+    """An invalid field is named in the error, with its value and the expected one."""
     change, message = FLAWS[flaw]
     refuse(target, write_parts(tmp_path / "bad.faceall", change(parts)), message)
 
 
 def test_newer_format(target: Gallery, parts: Parts, tmp_path: Path) -> None:
-    """A bundle of a later faceall is called newer, not damaged."""
+    """A bundle of a later faceall is reported as newer, not as damaged."""
     path = write_parts(tmp_path / "new.faceall", manifest(format=2, kind="faceall-gallery-bundle")(parts))
     refuse(target, path, "newer faceall.*upgrade", IndexNewerError)
 
 
 @pytest.mark.parametrize("name", ["people.json", "faces.json", "vectors.f32"])
 def test_wrong_checksum(target: Gallery, parts: Parts, tmp_path: Path, name: str) -> None:
-    """A part that was exchanged, with a right CRC, does not have the SHA-256 of the manifest."""
+    """A replaced part with a correct CRC is refused because its SHA-256 differs from the manifest."""
     changed = bytearray(parts[name])
     changed[-2] ^= 1
     path = write_parts(tmp_path / "bad.faceall", {**parts, name: bytes(changed)}, sums=False)
@@ -177,14 +177,14 @@ def test_wrong_checksum(target: Gallery, parts: Parts, tmp_path: Path, name: str
 
 
 def test_part_that_the_manifest_does_not_list(target: Gallery, parts: Parts, tmp_path: Path) -> None:
-    """Stowaways are refused."""
+    """An entry that the manifest does not list is refused."""
     path = write_parts(tmp_path / "bad.faceall", {**parts, "../../evil": b"evil"}, sums=False)
     refuse(target, path, "parts is")
     assert not (tmp_path.parent / "evil").exists()
 
 
 def test_every_truncation_is_refused(target: Gallery, sound: Path, tmp_path: Path) -> None:
-    """A bundle that is cut short anywhere is refused."""
+    """A bundle that is truncated at any length is refused."""
     data = sound.read_bytes()
     path = tmp_path / "cut.faceall"
     for size in [0, 1, 21, 22, 23, *range(100, len(data), len(data) // 60), len(data) - 1]:
@@ -193,7 +193,7 @@ def test_every_truncation_is_refused(target: Gallery, sound: Path, tmp_path: Pat
 
 
 def test_compressed_bundle_is_refused(target: Gallery, parts: Parts, tmp_path: Path) -> None:
-    """A zip bomb is not unpacked: entries have to be stored."""
+    """A compressed entry (a zip bomb) is refused without being unpacked."""
     path = tmp_path / "bomb.faceall"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in {**parts, "vectors.f32": bytes(100 << 20)}.items():
@@ -203,24 +203,24 @@ def test_compressed_bundle_is_refused(target: Gallery, parts: Parts, tmp_path: P
 
 
 def test_overlapping_entries_are_refused(target: Gallery, sound: Path, tmp_path: Path) -> None:
-    """Many entries that share their bytes claim more than is there; they are refused before they are read."""
+    """Entries that share their bytes are refused before they are read."""
     data = bytearray(sound.read_bytes())
     start = data.rindex(b"PK\1\2")
-    struct.pack_into("<I", data, start + 42, 0)  # the last entry lies where the first one does
+    struct.pack_into("<I", data, start + 42, 0)  # the last entry has the offset of the first
     path = tmp_path / "bad.faceall"
     path.write_bytes(data)
     refuse(target, path, "overlaps another entry")
 
 
-def test_claims_cost_no_memory(target: Gallery, parts: Parts, tmp_path: Path) -> None:
-    """A small file that claims the largest counts costs little more than its own size."""
+def test_large_counts_need_little_memory(target: Gallery, parts: Parts, tmp_path: Path) -> None:
+    """A small file with the largest counts needs little more memory than its own size."""
     claims = manifest(faces=60_000, people=60_000)(parts)
     path = write_parts(tmp_path / "bad.faceall", claims)
     assert peak(lambda: refuse(target, path, "expected 60000 elements")) < 16 << 20
 
 
-def test_what_is_no_bundle(target: Gallery, tmp_path: Path) -> None:
-    """A folder, a missing file, a picture and another zip are told apart from a sound bundle."""
+def test_other_files_are_not_bundles(target: Gallery, tmp_path: Path) -> None:
+    """A folder, a missing file, an image and another zip each get their own error."""
     refuse(target, tmp_path, "cannot be read", IndexFileError)
     refuse(target, tmp_path / "absent.faceall", r"cannot be read \(No such file", IndexFileError)
     refuse(target, write_photo(tmp_path / "photo.png", one_face(1)), "is not a sound gallery bundle")
@@ -231,7 +231,7 @@ def test_what_is_no_bundle(target: Gallery, tmp_path: Path) -> None:
 
 
 def peak(action: Callable[[], None]) -> int:
-    """The most bytes that Python held during `action`."""
+    """Return the largest number of bytes that Python held during `action`."""
     tracemalloc.start()
     try:
         action()
@@ -241,7 +241,7 @@ def peak(action: Callable[[], None]) -> int:
 
 
 def damage(data: bytes, moments: random.Random) -> bytes:
-    """Bits flipped, bytes cut out, doubled or overwritten; mostly in what is not picture or vector."""
+    """Flip bits, and cut out, double or overwrite bytes; mostly outside of the thumbnails and vectors."""
     result = bytearray(data)
     for _ in range(moments.choice((1, 1, 2, 5, 20))):
         place = moments.randrange(len(result)) if moments.random() < 0.5 else -moments.randrange(1, len(result) // 4)
@@ -264,7 +264,7 @@ def damage(data: bytes, moments: random.Random) -> bytes:
 
 
 def damage_text(parts: Parts, moments: random.Random) -> Parts:
-    """A JSON text with some of its bytes or values exchanged, and checksums that agree with that."""
+    """Replace bytes or values of a JSON text, and make the checksums agree with the result."""
     name = moments.choice(("manifest.json", "people.json", "faces.json"))
     if moments.random() < 0.5:
         return {**parts, name: damage(parts[name], moments)}
@@ -283,7 +283,7 @@ def damage_text(parts: Parts, moments: random.Random) -> Parts:
 
 @pytest.mark.parametrize("block", range(10))
 def test_fuzzed_bundles(target: Gallery, sound: Path, parts: Parts, tmp_path: Path, block: int) -> None:
-    """Whatever is done to a bundle: a clear error and nothing changed, or an import that is whole and sound."""
+    """A randomly changed bundle is either refused without a change or imported completely and consistently."""
     path = tmp_path / "fuzzed.faceall"
     data, refused = sound.read_bytes(), 0
     for seed in range(block * FUZZ // 10, (block + 1) * FUZZ // 10):
@@ -293,7 +293,7 @@ def test_fuzzed_bundles(target: Gallery, sound: Path, parts: Parts, tmp_path: Pa
                 path.write_bytes(damage(data, moments))
             else:
                 write_parts(path, damage_text(parts, moments))
-        except (ValueError, TypeError, AttributeError, KeyError):  # no manifest any more
+        except (ValueError, TypeError, AttributeError, KeyError):  # the manifest cannot be parsed
             write_parts(path, {**parts, "manifest.json": damage(parts["manifest.json"], moments)}, sums=False)
         try:
             result = target.index.import_bundle(path)
@@ -317,8 +317,8 @@ def test_fuzzed_bundles(target: Gallery, sound: Path, parts: Parts, tmp_path: Pa
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 needs POSIX signals")
-def test_killed_import_is_whole_or_nothing(parts: Parts, tmp_path: Path) -> None:
-    """kill -9 at any moment of an import leaves all of the bundle or nothing; the next import completes it."""
+def test_killed_import_is_atomic(parts: Parts, tmp_path: Path) -> None:
+    """After kill -9 at any moment all or nothing of a bundle is imported; the next import completes it."""
     for number in range(150):
         parts = enrol(parts, f"phone {number}", number % FACES, photo=f"photo {number}")
     bundle = write_parts(tmp_path / "large.faceall", parts)
@@ -343,7 +343,7 @@ def test_killed_import_is_whole_or_nothing(parts: Parts, tmp_path: Path) -> None
 
 
 def test_two_imports_at_once(parts: Parts, sound: Path, tmp_path: Path) -> None:
-    """Two processes that import into one gallery wait for each other; nothing is doubled or lost."""
+    """Two processes that import into one gallery wait for each other; no face is duplicated or lost."""
     folder = tmp_path / "gallery"
     phone = write_parts(tmp_path / "phone.faceall", enrol(parts, "Cleo"))
     processes = [importing(folder, path) for path in (sound, phone, phone)]
@@ -357,7 +357,7 @@ def test_two_imports_at_once(parts: Parts, sound: Path, tmp_path: Path) -> None:
 
 
 def importing(folder: Path, bundle: Path) -> subprocess.Popen[str]:
-    """A process that imports a bundle."""
+    """Start a process that imports a bundle."""
     program = Path(__file__).with_name("bundles.py")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
     return subprocess.Popen(
@@ -369,8 +369,8 @@ def importing(folder: Path, bundle: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_flaws_are_of_sound_bundles(target: Gallery, parts: Parts, tmp_path: Path) -> None:
-    """Unchanged, rewritten by another zip program with dates and extra fields, the bundle is taken: flaws decide."""
+def test_rewritten_valid_bundles_are_imported(target: Gallery, parts: Parts, tmp_path: Path) -> None:
+    """A bundle that another zip program rewrote with dates and extra fields is imported."""
     path = tmp_path / "rewritten.faceall"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, data in reversed(parts.items()):

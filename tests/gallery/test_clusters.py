@@ -1,4 +1,4 @@
-"""Unknown faces grouped in a gallery, again and again, and corrected by hand."""
+"""Unknown faces are clustered, repeatedly, and clusters are corrected manually."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SHADES = 6
 
 
 def shade(colour: tuple[int, int, int], number: int) -> tuple[int, int, int]:
-    """A colour that is nearly the same."""
+    """Return a slightly different colour."""
     red, green, blue = colour
     return red + number, green + number, blue + number
 
 
 def write_people(photos: Path, *, first: int = 0, count: int = 3) -> None:
-    """One photo per person and shade: red, green, blue."""
+    """Write one photo per person and shade: red, green, blue."""
     for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
         for number in range(first, first + count):
             write_photo(photos / f"{name}{number}.png", [(40, 25, 40, shade(colour, number))])
@@ -42,7 +42,7 @@ def register(gallery: Gallery, photos: Path) -> None:
 
 
 def colours(gallery: Gallery) -> dict[str | None, set[str]]:
-    """Person -> the first letters of the photos."""
+    """Return the first letters of the photos of each person."""
     found: dict[str | None, set[str]] = {}
     for face in gallery.faces.find():
         found.setdefault(face.person, set()).add(face.path.name[0])
@@ -53,8 +53,8 @@ def face_of(gallery: Gallery, name: str) -> int:
     return next(face.face_id for face in gallery.faces.find() if face.path.name == name)
 
 
-def test_unnamed_photos_belong_to_nobody(gallery: Gallery, photos: Path) -> None:
-    """With `unnamed` no path gives a name, also where it would, and a name that was given stays."""
+def test_unnamed_photos_are_unassigned(gallery: Gallery, photos: Path) -> None:
+    """With `unnamed` no path gives a name, and names that were given before stay."""
     write_photo(photos / "Ada" / "1.png", [(40, 25, 40, RED)])
     (result,) = gallery.register(photos, unnamed=True)
     assert (result.status, result.person, list(gallery.people)) == ("added", None, [])
@@ -63,8 +63,8 @@ def test_unnamed_photos_belong_to_nobody(gallery: Gallery, photos: Path) -> None
     assert (result.status, result.person) == ("unchanged", "Ada")
 
 
-def test_groups_are_people_without_a_name(gallery: Gallery, photos: Path) -> None:
-    """Every colour becomes a person of its own, marked as unnamed; a second run changes nothing."""
+def test_clusters_are_people_without_a_name(gallery: Gallery, photos: Path) -> None:
+    """Each colour becomes a person marked as unnamed; a second run changes nothing."""
     write_people(photos)
     register(gallery, photos)
     found = gallery.people.cluster(threshold=0.05)
@@ -76,8 +76,8 @@ def test_groups_are_people_without_a_name(gallery: Gallery, photos: Path) -> Non
     assert (again.clusters, again.alone) == ((), ())
 
 
-def test_the_limit_follows_what_counts_as_a_match(open_gallery: Callable[..., Gallery], photos: Path) -> None:
-    """A part of the model's threshold, or of the gallery's own; a fixed one where the model states none."""
+def test_the_limit_depends_on_the_threshold(open_gallery: Callable[..., Gallery], photos: Path) -> None:
+    """The limit is a part of the model's or the gallery's threshold, or a constant if there is none."""
     write_people(photos)
     gallery = open_gallery()
     register(gallery, photos)
@@ -103,8 +103,8 @@ def test_the_limit_follows_what_counts_as_a_match(open_gallery: Callable[..., Ga
     )
 
 
-def test_new_photos_join_or_open(gallery: Gallery, photos: Path) -> None:
-    """Later faces join the group of their colour, a new colour twice opens one, and once stays alone."""
+def test_new_photos_join_or_create_clusters(gallery: Gallery, photos: Path) -> None:
+    """New faces join the cluster of their colour; two of a new colour form one; a single one stays alone."""
     write_people(photos)
     register(gallery, photos)
     gallery.people.cluster(threshold=0.05)
@@ -122,8 +122,8 @@ def test_new_photos_join_or_open(gallery: Gallery, photos: Path) -> None:
     assert {name: letters for name, letters in colours(gallery).items() if name in before} == before
 
 
-def test_a_name_makes_a_person_of_a_group(gallery: Gallery, photos: Path) -> None:
-    """A renamed group is named; new faces join it only with `known`."""
+def test_a_renamed_cluster_is_a_named_person(gallery: Gallery, photos: Path) -> None:
+    """A renamed cluster counts as named; new faces join it only with `known`."""
     write_people(photos)
     register(gallery, photos)
     gallery.people.cluster(threshold=0.05)
@@ -149,8 +149,8 @@ def test_faces_of_one_photo_stay_apart(gallery: Gallery, photos: Path) -> None:
     assert len(set(twins)) == 2
 
 
-def test_what_is_taken_apart_stays_apart(gallery: Gallery, photos: Path) -> None:
-    """A face that was unassigned is not put back by the next run, and one that was split off is somewhere else."""
+def test_separated_faces_stay_separated(gallery: Gallery, photos: Path) -> None:
+    """The next run does not put back a face that was unassigned or split off."""
     write_people(photos)
     register(gallery, photos)
     gallery.people.cluster(threshold=0.05)
@@ -160,12 +160,12 @@ def test_what_is_taken_apart_stays_apart(gallery: Gallery, photos: Path) -> None
     assert gallery.people.cluster(threshold=0.05).alone == (stray,)
     new = gallery.people.split(red, [other])
     assert new != red
-    assert gallery.people.cluster(threshold=0.05).clusters[0].person == new  # the stray may join the other one
+    assert gallery.people.cluster(threshold=0.05).clusters[0].person == new  # the separated face may join the other one
     assert gallery.index.problems() == []
 
 
-def test_corrections_by_hand_are_checked(gallery: Gallery, photos: Path) -> None:
-    """Unknown people and faces, and a face of somebody else, are one line each; then nothing has changed."""
+def test_manual_corrections_are_validated(gallery: Gallery, photos: Path) -> None:
+    """Unknown people, unknown faces and a face of another person are one-line errors that change nothing."""
     write_people(photos, count=1)
     list(gallery.register(photos, names_from="files"))
     red, blue = face_of(gallery, "red0.png"), face_of(gallery, "blue0.png")
@@ -188,10 +188,10 @@ def test_corrections_by_hand_are_checked(gallery: Gallery, photos: Path) -> None
     assert gallery.people.split("red", [red], to="Ruby") == "Ruby"
 
 
-def test_a_group_filed_elsewhere_meanwhile_is_left(
+def test_faces_named_during_clustering_keep_their_name(
     gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch, open_gallery: Callable[..., Gallery]
 ) -> None:
-    """Faces that somebody names while the groups are worked out keep that name."""
+    """Faces that are named while the clusters are computed keep that name."""
     from faceall.gallery.people.clustering import clusters
 
     write_people(photos)
@@ -214,15 +214,15 @@ def test_a_group_filed_elsewhere_meanwhile_is_left(
 
 
 @pytest.mark.embedded("writes a name as an older faceall did")
-def test_folders_hold_every_face(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
-    """A folder per person, one per single face; thumbnails, or the photos themselves; names are made fit for a disk."""
+def test_export_folders_contain_every_face(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    """Each person and single face has a folder of thumbnails or photos, with a valid file name."""
     write_people(photos, count=2)
     write_photo(photos / "yellow.png", [(40, 25, 40, (250, 250, 0))])
     register(gallery, photos)
     gallery.people.cluster(threshold=0.05)
     for colour, name in (("r", "../Ruby"), ("g", ".._Ruby"), ("b", "CON\u0007/b")):
         (old,) = (str(person) for person, letters in colours(gallery).items() if letters == {colour})
-        with gallery._index.transaction() as connection:  # as an older faceall has let it be
+        with gallery._index.transaction() as connection:  # as an older faceall allowed it
             connection.execute("UPDATE people SET name = ? WHERE name = ?", (name, old))
     assert gallery.faces.write_folders(tmp_path / "out") == 4
     alone = f"alone {face_of(gallery, 'yellow.png')}"
@@ -238,8 +238,8 @@ def test_folders_hold_every_face(gallery: Gallery, photos: Path, tmp_path: Path)
 
 
 @pytest.mark.embedded("numbers come from rows of SQLite")
-def test_a_name_that_looks_like_a_groups_is_no_obstacle(gallery: Gallery, photos: Path, folder: Path) -> None:
-    """Where somebody is called "unnamed 3" already, a new group is called otherwise."""
+def test_a_name_that_looks_like_a_cluster_name_is_skipped(gallery: Gallery, photos: Path, folder: Path) -> None:
+    """If a person is already called "unnamed 3", a new cluster gets another name."""
     write_people(photos)
     register(gallery, photos)
     gallery.faces.assign(face_of(gallery, "red0.png"), "x")
@@ -252,10 +252,10 @@ def test_a_name_that_looks_like_a_groups_is_no_obstacle(gallery: Gallery, photos
     assert len(names) == 3
 
 
-def test_an_interrupted_run_keeps_what_it_has_stored(
+def test_an_interrupted_run_keeps_stored_clusters(
     gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Groups are stored in batches: those before an interruption stay, and the next run stores the others."""
+    """Clusters are stored in batches: an interruption keeps stored ones, and the next run stores the rest."""
     write_people(photos)
     register(gallery, photos)
     monkeypatch.setattr(clusters, "_GROUPS", 1)

@@ -1,4 +1,4 @@
-"""Photos that were away while the gallery changed its model, and come back through `register`."""
+"""Photos that were missing while the gallery changed its model are restored by `register`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Opener = Callable[..., Gallery]
 
 @pytest.fixture
 def away(gallery: Gallery, photos: Path) -> Path:
-    """Two photos of a stranger whom a person has called Eve, with Bob behind her; away during a change of the model."""
+    """Two photos named Eve by the user, with Bob behind her; both missing during a change of the model."""
     for number in range(6):
         squares = [*one_face(number), (5, 5, 12, (250, 3, 3 + number))]
         write_photo(photos / ("Ivy" if number < 2 else "other") / f"{number}.png", squares)
@@ -38,14 +38,14 @@ def away(gallery: Gallery, photos: Path) -> Path:
 
 
 def known(gallery: Gallery) -> dict[int, tuple[str | None, tuple[float, ...], bytes]]:
-    """Every face: whose it is, its box and thumbnail."""
+    """Return the person, box and thumbnail of every face."""
     return {
         face.face_id: (face.person, face.box, gallery.faces.thumbnail(face.face_id)) for face in gallery.faces.find()
     }
 
 
 def bring_back(gallery: Gallery, away: Path, target: Path) -> list[PhotoResult]:
-    """Put the photos somewhere and register them."""
+    """Move the photos to a folder and register them."""
     target.parent.mkdir(parents=True, exist_ok=True)
     away.rename(target)
     results = list(gallery.register(target))
@@ -56,7 +56,7 @@ def bring_back(gallery: Gallery, away: Path, target: Path) -> list[PhotoResult]:
 
 @pytest.mark.parametrize("place", ["photos/Ivy", "elsewhere/Ivy", "elsewhere/Ivy_7"])
 def test_names_given_by_hand_come_back(gallery: Gallery, away: Path, place: str) -> None:
-    """Where it was or elsewhere: all faces of a photo are found again, under their ids, names and boxes."""
+    """All faces of a photo are restored with their ids, names and boxes, at the old path or another."""
     results = bring_back(gallery, away, away.parent / place)
     assert [(result.status, result.faces, result.person) for result in results] == [("back", 2, "Eve")] * 2
     assert (results[0].message is None) == (place == "photos/Ivy")
@@ -68,14 +68,14 @@ def test_names_given_by_hand_come_back(gallery: Gallery, away: Path, place: str)
 
 
 def test_a_renamed_file_is_the_same_photo(gallery: Gallery, away: Path, photos: Path) -> None:
-    """The name of the file does not count, its content does."""
+    """A photo is recognised by its content, not by its file name."""
     for number, file in enumerate(sorted(away.iterdir())):
         file.rename(away / f"holiday_{number}.png")
     assert {result.person for result in bring_back(gallery, away, photos / "holiday")} == {"Eve"}
 
 
-def test_ids_boxes_and_thumbnails_are_the_old_ones(gallery: Gallery, photos: Path) -> None:
-    """What registering brings back differs from what was there before in nothing but its vectors."""
+def test_only_the_vectors_change(gallery: Gallery, photos: Path) -> None:
+    """A restored face differs from the stored one only in its vector."""
     for number in range(4):
         write_photo(photos / f"p{number}-x" / "a.png", [*one_face(number), (5, 5, 12, (250, 3, 3 + number))])
     list(gallery.register(photos))
@@ -90,21 +90,21 @@ def test_ids_boxes_and_thumbnails_are_the_old_ones(gallery: Gallery, photos: Pat
 
 
 def test_renamed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
-    """The name that a person has now counts."""
+    """Restored faces belong to the person's current name."""
     gallery.people.rename("Eve", "Eva")
     assert {result.person for result in bring_back(gallery, away, photos / "Ivy")} == {"Eva"}
     assert [person.name for person in gallery.people] == ["Bob", "Eva", "other"]
 
 
 def test_merged_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
-    """Faces of a person who was merged with another come back as that one's."""
+    """Faces of a person who was merged are restored to the person they were merged into."""
     gallery.people.merge("Eve", "other")
     assert {result.person for result in bring_back(gallery, away, photos / "Ivy")} == {"other"}
     assert [(person.name, person.faces) for person in gallery.people] == [("Bob", 2), ("other", 6)]
 
 
 def test_removed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
-    """Faces of a person who was removed stay removed as long as their photo is known for somebody else."""
+    """Faces of a removed person are not restored while the photo has a face of another person."""
     assert gallery.people.remove("Bob").count == 2
     assert [result.faces for result in bring_back(gallery, away, photos / "Ivy")] == [1, 1]
     assert len(gallery) == 10
@@ -113,15 +113,15 @@ def test_removed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
 
 
 def test_photo_removed_meanwhile(gallery: Gallery, away: Path, photos: Path) -> None:
-    """A photo of which nothing is left is a new one."""
+    """A photo without any stored face is registered as new."""
     gallery.people.remove("Eve")
     gallery.people.remove("Bob")
     results = bring_back(gallery, away, photos / "Someone")
     assert [(result.status, result.person) for result in results] == [("added", "Someone")] * 2
 
 
-def test_person_asked_for_counts(gallery: Gallery, away: Path) -> None:
-    """`person` files the chief face under that name, as it does for any known photo."""
+def test_person_option_names_the_primary_face(gallery: Gallery, away: Path) -> None:
+    """`person` assigns the primary face to that name, as for any known photo."""
     results = list(gallery.register(away, person="Zoe"))
     assert [(result.status, result.person) for result in results] == [("back", "Zoe")] * 2
     assert sorted(str(face.person) for face in gallery.faces.find() if face.face_id < 5) == ["Bob", "Bob", "Zoe", "Zoe"]
@@ -129,7 +129,7 @@ def test_person_asked_for_counts(gallery: Gallery, away: Path) -> None:
 
 
 def test_two_files_of_one_photo(gallery: Gallery, away: Path, photos: Path) -> None:
-    """One file of a photo brings it back, and the other one is known then."""
+    """The first file of a photo restores it; the second is a duplicate."""
     shutil.copytree(away, photos / "copies")
     away.rename(photos / "Ivy")
     statuses = [result.status for result in gallery.iter_register(photos)]
@@ -137,8 +137,8 @@ def test_two_files_of_one_photo(gallery: Gallery, away: Path, photos: Path) -> N
     assert len(gallery) == 12
 
 
-def test_damaged_file_takes_nothing_away(gallery: Gallery, away: Path, photos: Path) -> None:
-    """A file that cannot be read where a photo was leaves what is aside of that alone."""
+def test_damaged_file_keeps_stale_faces(gallery: Gallery, away: Path, photos: Path) -> None:
+    """An unreadable file at the path of a photo keeps the photo's stale faces."""
     (photos / "Ivy").mkdir()
     (photos / "Ivy" / "0.png").write_bytes(b"no picture")
     assert [result.status for result in gallery.iter_register(photos / "Ivy")] == ["unreadable"]
@@ -147,14 +147,14 @@ def test_damaged_file_takes_nothing_away(gallery: Gallery, away: Path, photos: P
     assert {result.person for result in bring_back(gallery, away, photos / "Ivy")} == {"Eve"}
 
 
-def test_strict_does_not_judge_a_known_photo(open_gallery: Opener, away: Path) -> None:
-    """A photo that was taken up once comes back with `strict`, too."""
+def test_strict_does_not_apply_to_known_photos(open_gallery: Opener, away: Path) -> None:
+    """A photo that was registered before is restored also with `strict`."""
     gallery = open_gallery(embedder=SlowEmbedder())
     assert {result.status for result in gallery.register(away, strict=True)} == {"back"}
 
 
-def test_another_process_takes_them_back(open_gallery: Opener, gallery: Gallery, away: Path, photos: Path) -> None:
-    """Who migrates while the photo is being looked at is not disturbed, and nothing is stored twice."""
+def test_concurrent_migration_restores_once(open_gallery: Opener, gallery: Gallery, away: Path, photos: Path) -> None:
+    """If another process migrates while a photo is analysed, it succeeds and nothing is stored twice."""
     away.rename(photos / "Ivy")
     other = open_gallery(embedder=SlowEmbedder())
 
@@ -169,7 +169,7 @@ def test_another_process_takes_them_back(open_gallery: Opener, gallery: Gallery,
 
 
 def test_back_to_the_old_model(gallery: Gallery, away: Path, photos: Path, open_gallery: Opener) -> None:
-    """After the return to the old model a registered photo has its old vectors again."""
+    """After a return to the old model a registered photo has its old vectors again."""
     list(gallery.index.migrate(ColourEmbedder()))
     away.rename(photos / "Ivy")
     again = open_gallery(detector=ColourDetector())

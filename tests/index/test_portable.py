@@ -82,7 +82,7 @@ def test_other_ways_out_are_closed(program: bytes) -> None:
         load_plain(program, "test")
 
 
-def test_claims_cost_no_memory() -> None:
+def test_large_counts_need_little_memory() -> None:
     """Pickles that claim huge sizes, memo places and shapes are refused without reserving them."""
     shape = pickle.dumps(np.zeros(3, np.float32), 2).replace(b"K\x03\x85", b"\x8a\x05\xff\xff\xff\xff\x10\x85")
     programs = [
