@@ -1,4 +1,4 @@
-"""Open-set decisions: what a threshold promises, where it comes from, and how it follows the gallery."""
+"""Open-set decisions: the rate that a threshold keeps, its source, and how it depends on the gallery."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ TRUE = StrangerScores(0.02, 0.1)
 
 
 def maxima(random: np.random.Generator, count: int, people: int) -> Array:
-    """Draw the similarity of `count` strangers to the nearest of so many people."""
+    """Draw the similarity of `count` unknown people to the nearest of `people` registered people."""
     return np.asarray(random.normal(TRUE.mean, TRUE.deviation, (count, people)).max(axis=1))
 
 
 @pytest.mark.parametrize("people", [1, 10, 1000])
 @pytest.mark.parametrize("fpir", [0.001, 0.01, 0.1])
 def test_thresholds_keep_their_rate(people: int, fpir: float) -> None:
-    """Of simulated strangers the wished share gets a name, whatever the size of the gallery."""
+    """The share of simulated unknown people who get a name equals the requested rate at any gallery size."""
     limit = TRUE.threshold(fpir, people)
     assert TRUE.fpir(limit, people) == pytest.approx(fpir, rel=1e-6)
     strangers = maxima(np.random.default_rng(1), 20_000, people) if people < 1000 else None
@@ -44,7 +44,7 @@ def test_thresholds_keep_their_rate(people: int, fpir: float) -> None:
 
 
 def test_larger_galleries_and_smaller_rates_are_stricter() -> None:
-    """The threshold falls with the number of people and with the rate."""
+    """The threshold falls as the number of people grows and as the rate falls."""
     limits = [TRUE.threshold(0.01, people) for people in (1, 10, 100, 1000)]
     assert limits == sorted(limits, reverse=True)
     assert TRUE.threshold(0.001, 100) < TRUE.threshold(0.01, 100) < TRUE.threshold(0.1, 100)
@@ -52,7 +52,7 @@ def test_larger_galleries_and_smaller_rates_are_stricter() -> None:
 
 
 def test_the_distribution_is_recovered_from_searches() -> None:
-    """From 400 left-out people the threshold for 1 % lets 0.5 % to 2 % of new strangers through."""
+    """A threshold for 1 % fitted on 400 left-out people accepts 0.5 % to 2 % of new unknown people."""
     random = np.random.default_rng(2)
     fitted = fit_scores(maxima(random, 400, 399), 399, None)
     assert fitted.people == 400
@@ -60,7 +60,7 @@ def test_the_distribution_is_recovered_from_searches() -> None:
 
 
 def test_small_galleries_rely_on_the_model() -> None:
-    """Two people say nothing, five little: the threshold stays near that of the model."""
+    """Two people do not change the model's threshold; five change it by less than 0.1."""
     prior = scores_of_model(1.03, 1e-3)
     assert prior.fpir(1.03, 1) == pytest.approx(1e-3)
     assert fit_scores(np.array([0.9, 0.9]), 1, prior) == prior
@@ -71,7 +71,7 @@ def test_small_galleries_rely_on_the_model() -> None:
 
 
 def test_people_are_left_out_of_their_own_search() -> None:
-    """Each person's first face is compared with the faces and templates of the others only, as a loop does."""
+    """Each person's first face is compared only with faces and templates of others, as a loop does."""
     random = np.random.default_rng(3)
     people = np.sort(random.integers(0, 7, 20))
     vectors = random.normal(size=(20, 5)).astype(np.float32)
@@ -89,7 +89,7 @@ def test_people_are_left_out_of_their_own_search() -> None:
 
 
 def test_intervals_narrow_with_people() -> None:
-    """The bootstrap interval of the threshold holds it, and is narrower with ten times the people."""
+    """The bootstrap interval contains the threshold, and is narrower with ten times the people."""
     random = np.random.default_rng(4)
     widths = []
     for count in (40, 400):
@@ -101,7 +101,7 @@ def test_intervals_narrow_with_people() -> None:
 
 
 def test_three_answers() -> None:
-    """Within the threshold a match, up to the wider one possible, beyond it unknown; close rivals are possible."""
+    """A face is a match, possible or unknown by its distance; a close second person makes it possible."""
     limit = MatchThreshold(1.0, None, "gallery", possible=1.2, fpir=0.01, people=10, margin=0.05)
     assert [limit.decide(distance) for distance in (0.9, 1.1, 1.3)] == ["match", "possible", "unknown"]
     assert limit.decide(0.9, 0.92) == "possible"
@@ -110,8 +110,8 @@ def test_three_answers() -> None:
     assert MatchThreshold(1.0, None, "given").decide(1.1) == "unknown"
 
 
-def test_galleries_keep_the_wished_rate(tmp_path: Path) -> None:
-    """The wish is 1 % by default, is stored, can be taken back, and has to be a rate."""
+def test_galleries_store_the_requested_rate(tmp_path: Path) -> None:
+    """The requested rate is 1 % by default, is stored, can be reset, and is validated."""
     with Gallery.open(tmp_path / "gallery") as gallery:
         assert gallery.fpir == 0.01
         gallery.choose_fpir(0.001)
@@ -124,13 +124,13 @@ def test_galleries_keep_the_wished_rate(tmp_path: Path) -> None:
 
 
 def test_models_without_a_threshold_have_no_distribution() -> None:
-    """A manifest has to state its pair threshold and the rate of that."""
+    """A manifest without a pair threshold and its rate gives no distribution."""
     manifest = Manifest(name="m", embedding_size=4, input_size=(8, 8), input_blob="data", output_blob="out")
     assert prior_of(manifest) is None
 
 
-def test_a_gallery_of_nobody_uses_the_model() -> None:
-    """Without people the threshold is that of the model for one person."""
+def test_a_gallery_without_people_uses_the_model() -> None:
+    """Without people the threshold is the model's threshold for one person."""
     prior = scores_of_model(1.0, 1e-3)
     named = NamedVectors((), np.zeros(0, np.int64), np.zeros((0, 4), np.float32))
     fitted = fit_named(named, 0, prior, 0.01)
@@ -140,7 +140,7 @@ def test_a_gallery_of_nobody_uses_the_model() -> None:
 
 
 def test_several_faces_of_a_person_count_less_than_people() -> None:
-    """A gallery of 10 people with 5 faces each is stricter than one of 10 faces, more lenient than one of 50 people."""
+    """10 people with 5 faces each count as more than 10 comparisons and fewer than 50."""
     assert comparisons(10, 10) == 10
     assert 10 < comparisons(10, 50) < 50
     assert comparisons(0, 0) == 0
@@ -148,14 +148,14 @@ def test_several_faces_of_a_person_count_less_than_people() -> None:
 
 @pytest.mark.parametrize("bend", [0.0, 0.05, 0.1])
 def test_bent_tails_keep_their_rate(bend: float) -> None:
-    """Threshold and rate are inverse to each other for every bend, also below the middle of the distribution."""
+    """Threshold and rate are inverse functions for every bend, also below the median of the distribution."""
     scores = StrangerScores(0.02, 0.1, bend=bend)
     for people, fpir in ((1, 0.5), (30, 0.01), (3000, 0.001)):
         assert scores.fpir(scores.threshold(fpir, people), people) == pytest.approx(fpir, rel=1e-6)
 
 
 def test_the_tail_of_a_model_is_measured() -> None:
-    """Of 600 random vectors of 64 dimensions, the fitted quantiles at rates of 1e-2 and 1e-4 are the counted ones."""
+    """The quantiles fitted to 600 random vectors at rates 1e-2 and 1e-4 equal the counted ones."""
     vectors = np.random.default_rng(5).normal(size=(600, 64)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     fitted = fit_model(vectors, np.arange(600))
@@ -168,7 +168,7 @@ def test_the_tail_of_a_model_is_measured() -> None:
 
 
 def test_scores_of_known_models() -> None:
-    """A model that was measured has a distribution without one in its manifest, unless its vectors were changed."""
+    """A measured model has a distribution without one in its manifest, unless its vectors were changed."""
     manifest = Manifest(
         name="m",
         embedding_size=256,

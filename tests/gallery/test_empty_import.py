@@ -1,4 +1,4 @@
-"""An import without vectors decides nothing about a gallery."""
+"""An import without vectors sets nothing in a gallery."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.embedded("Milvus imports no vectors")
 
 @pytest.mark.parametrize("kind", ["npy", "flat.npy", "list.pkl", "dict.pkl"])
 def test_an_empty_import_sets_no_dimension(gallery: Gallery, tmp_path: Path, kind: str) -> None:
-    """Photos are registered afterwards, with whatever dimension their embedder has."""
+    """After an empty import, photos can be registered with an embedder of any dimension."""
     source = tmp_path / f"empty.{kind}"
     if kind.endswith("npy"):
         np.save(source, np.zeros((0, 512) if kind == "npy" else 0, np.float32))

@@ -1,4 +1,4 @@
-"""Paths that came from outside lead to no other file than the photo that was registered."""
+"""A path from an imported or moved gallery gives access only to the photo that was registered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faceall.gallery.people.removal import remove_uploads
 
 
 def upload(folder: Path, content: bytes, name: str = "a.jpg") -> Path:
-    """A file among the uploads of a gallery."""
+    """Write a file into the uploads of a gallery and return its path."""
     path = folder / "uploads" / hashlib.sha256(content).hexdigest() / name
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
@@ -20,7 +20,7 @@ def upload(folder: Path, content: bytes, name: str = "a.jpg") -> Path:
 
 
 def test_uploads_of_a_moved_gallery_are_removed(tmp_path: Path) -> None:
-    """The path was noted where the gallery lay before; the file goes from where it lies now."""
+    """A stored path of the gallery's old location removes the upload at its current location."""
     path = upload(tmp_path / "new", b"photo")
     remove_uploads(tmp_path / "new", [tmp_path / "old" / path.relative_to(tmp_path / "new")])
     assert not path.exists()
@@ -28,7 +28,7 @@ def test_uploads_of_a_moved_gallery_are_removed(tmp_path: Path) -> None:
 
 
 def test_no_other_file_is_removed(tmp_path: Path) -> None:
-    """A path with dots, another content and a link out of the uploads are left alone."""
+    """Paths with dots, files with other content and links out of the uploads are not removed."""
     gallery, outside = tmp_path / "g", tmp_path / "outside.jpg"
     outside.write_bytes(b"mine")
     other = upload(gallery, b"photo")
@@ -44,7 +44,7 @@ def test_no_other_file_is_removed(tmp_path: Path) -> None:
 
 
 def test_only_the_registered_photo_is_copied(tmp_path: Path) -> None:
-    """Where a path holds another file now, the thumbnail is written in its place."""
+    """If the path has another file now, the thumbnail is exported in place of it."""
     photo = write_photo(tmp_path / "photos" / "Ada" / "1.png", one_face(3))
     with Gallery.open(tmp_path / "g", detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:
         list(gallery.register(photo))

@@ -1,4 +1,4 @@
-"""A gallery goes out as one file and comes back merged."""
+"""A gallery is exported as one file, and imported by merging."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Opener = Callable[..., Gallery]
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opener]:
-    """Opens galleries by name, with an embedder whose manifest is whole."""
+    """Return a function that opens galleries by name, with an embedder whose manifest is complete."""
     with ExitStack() as stack:
 
         def make(name: str = "server", **options: Any) -> Gallery:
@@ -39,7 +39,7 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
 
 @pytest.fixture
 def server(opened: Opener, photos: Path) -> Gallery:
-    """Ann with three photos, Bo with two, and a stranger on a photo of Bo."""
+    """Ann with three photos, Bo with two, and an unnamed face on a photo of Bo."""
     for number in range(3):
         write_photo(photos / "Ann" / f"{number}.png", one_face(number))
     write_photo(photos / "Bo" / "0.png", one_face(10))
@@ -51,13 +51,13 @@ def server(opened: Opener, photos: Path) -> Gallery:
 
 @pytest.fixture
 def bundle(server: Gallery, tmp_path: Path) -> Path:
-    """The server's gallery as a file."""
+    """The bundle of the server's gallery."""
     server.index.export_bundle(tmp_path / "team.faceall")
     return tmp_path / "team.faceall"
 
 
 def snapshot(gallery: Gallery) -> list[tuple[Any, ...]]:
-    """Every face with its person, photo, box, vector and thumbnail, in an order of its own."""
+    """Return every face with its person, photo, box, vector and thumbnail, in a fixed order."""
     rows = gallery._index.connection.execute(
         "SELECT people.name, hash, is_primary, x0, y0, x1, y1, landmarks, score, vector, jpeg FROM faces"
         " LEFT JOIN people ON people.id = person JOIN photos ON photos.id = photo"
@@ -67,7 +67,7 @@ def snapshot(gallery: Gallery) -> list[tuple[Any, ...]]:
 
 
 def test_round_trip_loses_nothing(server: Gallery, bundle: Path, opened: Opener) -> None:
-    """What goes out of one gallery stands bit for bit in an empty one that takes it in, and the copy is sound."""
+    """An export imported into an empty gallery gives bit-identical data, and the copy has no problems."""
     other = opened("other")
     result = other.index.import_bundle(bundle)
     assert (result.added, result.known, result.conflicts) == (6, 0, [])
@@ -77,7 +77,7 @@ def test_round_trip_loses_nothing(server: Gallery, bundle: Path, opened: Opener)
 
 
 def test_same_gallery_gives_the_same_bytes(server: Gallery, bundle: Path, opened: Opener, tmp_path: Path) -> None:
-    """Exported twice, and exported again from a gallery that imported it: one and the same file."""
+    """Two exports of a gallery, and an export of its import, are the same file."""
     server.index.export_bundle(tmp_path / "again.faceall")
     other = opened("other")
     other.index.import_bundle(bundle)
@@ -86,8 +86,8 @@ def test_same_gallery_gives_the_same_bytes(server: Gallery, bundle: Path, opened
     assert len(digests) == 1
 
 
-def test_file_is_what_the_format_says(server: Gallery, bundle: Path) -> None:
-    """Stored entries in order, their checksums in the manifest, vectors in the order of the faces."""
+def test_file_follows_the_format(server: Gallery, bundle: Path) -> None:
+    """Entries are stored in order, the manifest has their checksums, and vectors are in the order of faces."""
     with zipfile.ZipFile(bundle) as archive:
         infos = archive.infolist()
         assert all(info.compress_type == zipfile.ZIP_STORED and not info.extra for info in infos)
@@ -112,17 +112,17 @@ def test_file_is_what_the_format_says(server: Gallery, bundle: Path) -> None:
         assert row[0] == names.get(face["person"])
         assert row[9] == vector.tobytes()
         assert row[10] == parts[face["thumbnail"]]
-    assert {face["photo"]["name"] for face in faces} == {"0.png", "1.png", "2.png"}  # no folder leaves the machine
+    assert {face["photo"]["name"] for face in faces} == {"0.png", "1.png", "2.png"}  # folders are not exported
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
 def test_bundle_is_private(bundle: Path) -> None:
-    """Only its owner may read a bundle."""
+    """Only the owner can read a bundle."""
     assert stat.S_IMODE(bundle.stat().st_mode) == 0o600
 
 
 def test_only_some_people(server: Gallery, opened: Opener, tmp_path: Path) -> None:
-    """--people: their faces and no others; an unknown name is refused and leaves no file."""
+    """--people exports only their faces; an unknown name is refused and writes no file."""
     done = server.index.export_bundle(tmp_path / "ann.faceall", people=["Ann"])
     assert (done.people, done.faces, done.size) == (1, 3, (tmp_path / "ann.faceall").stat().st_size)
     other = opened("other")
@@ -133,8 +133,8 @@ def test_only_some_people(server: Gallery, opened: Opener, tmp_path: Path) -> No
     assert not (tmp_path / "no.faceall").exists()
 
 
-def test_existing_file_is_replaced_only_when_asked(server: Gallery, tmp_path: Path) -> None:
-    """A file of that name stays as it is, unless it shall be replaced; a folder stays in any case."""
+def test_existing_file_is_replaced_only_on_request(server: Gallery, tmp_path: Path) -> None:
+    """An existing file is kept unless replacing is requested; a folder is always kept."""
     path = tmp_path / "mine.txt"
     path.write_text("mine")
     with pytest.raises(IndexFileError, match=r"exists already.*--replace"):
@@ -147,8 +147,8 @@ def test_existing_file_is_replaced_only_when_asked(server: Gallery, tmp_path: Pa
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_twice_is_once(server: Gallery, bundle: Path) -> None:
-    """A bundle that comes back unchanged changes nothing, however often."""
+def test_second_import_changes_nothing(server: Gallery, bundle: Path) -> None:
+    """Importing an unchanged bundle again changes nothing."""
     before = snapshot(server)
     for _ in range(2):
         result = server.index.import_bundle(bundle)
@@ -156,8 +156,8 @@ def test_twice_is_once(server: Gallery, bundle: Path) -> None:
     assert snapshot(server) == before
 
 
-def test_enrolments_of_a_phone_come_back(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """A person whom a phone has added is found by search, once, and everything else stays."""
+def test_people_enrolled_on_a_phone_are_imported(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A person added on a phone is imported once and found by search; everything else stays."""
     before = snapshot(server)
     parts = enrol(read_parts(bundle), "Cleo")
     result = server.index.import_bundle(write_parts(tmp_path / "phone.faceall", parts))
@@ -171,8 +171,10 @@ def test_enrolments_of_a_phone_come_back(server: Gallery, bundle: Path, tmp_path
     assert (again.added, again.known, again.conflicts) == (0, 7, [])
 
 
-def test_registering_the_photo_gives_its_place(server: Gallery, bundle: Path, photos: Path, opened: Opener) -> None:
-    """Photos that came in a bundle get their own paths when they are registered; the people stay who they are."""
+def test_registering_an_imported_photo_sets_its_path(
+    server: Gallery, bundle: Path, photos: Path, opened: Opener
+) -> None:
+    """Registering a photo of a bundle stores its path and keeps its people."""
     other = opened("other")
     other.index.import_bundle(bundle)
     other.people.rename("Ann", "Anna")
@@ -182,7 +184,7 @@ def test_registering_the_photo_gives_its_place(server: Gallery, bundle: Path, ph
 
 
 def test_same_name_is_the_same_person(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """A phone's own Ann joins the Ann who is here, and stays her under the phone's id when she is renamed later."""
+    """A person added on a phone under an existing name is that person, also after a later rename."""
     phone = tmp_path / "phone.faceall"
     server.index.import_bundle(write_parts(phone, enrol(read_parts(bundle), "Ann")))
     assert len(server.faces.find(person="Ann")) == 4
@@ -193,7 +195,7 @@ def test_same_name_is_the_same_person(server: Gallery, bundle: Path, tmp_path: P
 
 
 def test_later_name_counts(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """A phone that renamed a person later wins; an earlier one does not, and is told."""
+    """The later of two renamings is kept; an earlier one is reported."""
 
     def rename(when: str) -> Path:
         def change(people: Any) -> None:
@@ -210,8 +212,8 @@ def test_later_name_counts(server: Gallery, bundle: Path, tmp_path: Path) -> Non
     assert [person.name for person in server.people] == ["Anna", "Bo"]
 
 
-def test_name_of_somebody_else_is_not_taken(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """A renaming to a name that somebody has here is listed, and both stay who they are."""
+def test_renaming_to_a_taken_name_is_reported(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A renaming to a name that another person has is listed, and both people keep their names."""
 
     def change(people: Any) -> None:
         (ann,) = [person for person in people if person["name"] == "Ann"]
@@ -223,8 +225,8 @@ def test_name_of_somebody_else_is_not_taken(server: Gallery, bundle: Path, tmp_p
     assert [(person.name, person.faces) for person in server.people] == [("Ann", 3), ("Bo", 2)]
 
 
-def test_later_filing_counts(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """A face that a phone has filed under another person later moves; one filed earlier does not, and is listed."""
+def test_later_assignment_counts(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A later assignment on the phone moves the face; an earlier one does not and is listed."""
 
     def reassign(when: str) -> Path:
         parts = read_parts(bundle)
@@ -244,7 +246,7 @@ def test_later_filing_counts(server: Gallery, bundle: Path, tmp_path: Path) -> N
 
 
 def test_same_vector_of_the_same_photo_is_the_same_face(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """Two devices that took up one photo gave its face two ids; it is not doubled."""
+    """A photo registered on two devices gives one face although its ids differ."""
     parts = read_parts(bundle)
     other = changed_json(parts, "faces.json", lambda faces: faces[0].update(id="0" * 8 + "-0000-4000-8000-" + "0" * 12))
     old, new = (json.loads(found["faces.json"])[0]["id"] for found in (parts, other))
@@ -255,11 +257,11 @@ def test_same_vector_of_the_same_photo_is_the_same_face(server: Gallery, bundle:
     assert (result.added, result.known) == (0, 6)
     for face in server.faces.find():
         server.faces.remove(face.face_id)
-    assert (server.index.import_bundle(path).left_out, len(server)) == (6, 0)  # known under both ids when it went
+    assert (server.index.import_bundle(path).left_out, len(server)) == (6, 0)  # both ids were known before the removal
 
 
 def test_removed_faces_stay_removed(server: Gallery, bundle: Path) -> None:
-    """What was removed here does not come back with a phone that still has it, unless that is asked for."""
+    """Faces removed here are not imported again from a phone, unless requested."""
     server.people.remove("Bo")
     result = server.index.import_bundle(bundle)
     assert (result.added, result.left_out, result.new_people) == (0, 2, [])
@@ -269,8 +271,8 @@ def test_removed_faces_stay_removed(server: Gallery, bundle: Path) -> None:
     assert server.index.problems() == []
 
 
-def test_merged_people_are_found_again(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """A phone's new face of somebody who was merged here goes to the one who is left."""
+def test_faces_of_merged_people_go_to_the_remaining_person(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A new face of a person who was merged here is assigned to the remaining person."""
     server.people.merge("Bo", "Ann")
     parts = read_parts(bundle)
     owner = next(person["id"] for person in json.loads(parts["people.json"]) if person["name"] == "Bo")
@@ -281,8 +283,8 @@ def test_merged_people_are_found_again(server: Gallery, bundle: Path, tmp_path: 
     assert [(person.name, person.faces) for person in server.people] == [("Ann", 6)]
 
 
-def test_person_without_a_face_is_not_made(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """A name alone is nobody."""
+def test_person_without_a_face_is_not_created(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A name without faces creates no person."""
     parts = enrol(read_parts(bundle), "Cleo")
     parts = changed_json(parts, "faces.json", lambda faces: faces[-1].update(person=None))
     assert server.index.import_bundle(write_parts(tmp_path / "phone.faceall", parts)).added == 1
@@ -290,7 +292,7 @@ def test_person_without_a_face_is_not_made(server: Gallery, bundle: Path, tmp_pa
 
 
 def test_other_model_is_refused(bundle: Path, opened: Opener, photos: Path) -> None:
-    """Vectors of another model do not mix, and the message says what to do; nothing is changed."""
+    """Vectors of another model are refused with what to do, and nothing is changed."""
     other = opened("other", embedder=WholeEmbedder("else"))
     assert len(list(other.register(photos))) == 5
     before = snapshot(other)
@@ -302,7 +304,7 @@ def test_other_model_is_refused(bundle: Path, opened: Opener, photos: Path) -> N
 
 
 def test_model_of_another_name_is_the_same(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """The fingerprint decides, not what the model is called."""
+    """A model is identified by its fingerprint, not by its name."""
 
     def rename(manifest: Any) -> None:
         manifest["model"]["name"] = manifest["model"]["manifest"]["name"] = "phone-colours"
@@ -312,7 +314,7 @@ def test_model_of_another_name_is_the_same(server: Gallery, bundle: Path, tmp_pa
 
 
 def test_read_only_gallery(server: Gallery, bundle: Path, opened: Opener, tmp_path: Path) -> None:
-    """A gallery that is opened for reading can go out once it has ids, and takes nothing in."""
+    """A read-only gallery can be exported once it has ids, and refuses imports."""
     reader = opened(read_only=True)
     reader.index.export_bundle(tmp_path / "reader.faceall")
     assert (tmp_path / "reader.faceall").read_bytes() == bundle.read_bytes()
@@ -324,7 +326,7 @@ _EXPORTS = (("a.faceall", None), ("b.faceall", None), ("c.faceall", ["Ann"]))
 
 
 def test_read_only_gallery_without_ids(server: Gallery, opened: Opener, tmp_path: Path) -> None:
-    """Where the first export cannot give ids these follow from the content: the same bytes each time, none doubled."""
+    """A read-only gallery without ids derives them from the content: exports are equal and add no duplicates."""
     reader = opened(read_only=True)
     paths = [reader.index.export_bundle(tmp_path / name, people=people).path for name, people in _EXPORTS]
     assert paths[0].read_bytes() == paths[1].read_bytes()
@@ -336,8 +338,8 @@ def test_read_only_gallery_without_ids(server: Gallery, opened: Opener, tmp_path
     assert server.index.import_vectors(tmp_path / "folder").added == 0
 
 
-def test_threshold_travels(server: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A phone is told up to which distance faces match: what is in force in the gallery."""
+def test_threshold_is_exported(server: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle contains the threshold in force in the gallery."""
     found = json.loads(read_parts(server.index.export_bundle(tmp_path / "a.faceall").path)["manifest.json"])
     assert found["threshold"] is None
     given = MatchThreshold(0.875, 0.001, "calibration")
@@ -347,7 +349,7 @@ def test_threshold_travels(server: Gallery, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_empty_gallery(opened: Opener, tmp_path: Path) -> None:
-    """Nobody goes out and comes in."""
+    """An empty gallery can be exported and imported."""
     done = opened("empty").index.export_bundle(tmp_path / "empty.faceall")
     assert (done.faces, done.people) == (0, 0)
     other = opened("other")
@@ -356,7 +358,7 @@ def test_empty_gallery(opened: Opener, tmp_path: Path) -> None:
 
 
 def test_ids_are_uuids_of_version_4(bundle: Path) -> None:
-    """Ids are random and in the canonical spelling."""
+    """Ids are random and in the canonical form."""
     import uuid
 
     parts = read_parts(bundle)
@@ -365,8 +367,8 @@ def test_ids_are_uuids_of_version_4(bundle: Path) -> None:
     assert all(str(uuid.UUID(identity)) == identity and uuid.UUID(identity).version == 4 for identity in ids)
 
 
-def test_a_change_from_the_future_undoes_nothing(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """A bundle of a device whose clock is years ahead changes no name and no face that is here."""
+def test_changes_dated_in_the_future_change_nothing(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A device whose clock is years ahead changes no existing name or face."""
     parts = read_parts(bundle)
 
     def date(values: Any) -> None:
@@ -389,8 +391,8 @@ def test_a_change_from_the_future_undoes_nothing(server: Gallery, bundle: Path, 
         assert snapshot(server) == before
 
 
-def test_a_correction_wins_over_a_clock_that_is_set_back(server: Gallery, bundle: Path, tmp_path: Path) -> None:
-    """What is changed after an import is later than the import, even where the clock says otherwise."""
+def test_changes_after_an_import_are_later_than_it(server: Gallery, bundle: Path, tmp_path: Path) -> None:
+    """A change after an import is dated later than the import, even if the clock was set back."""
     ahead = write_parts(
         tmp_path / "ahead.faceall",
         changed_json(read_parts(bundle), "people.json", lambda people: people[0].update(name="Cy", changed=LATER)),
@@ -403,14 +405,14 @@ def test_a_correction_wins_over_a_clock_that_is_set_back(server: Gallery, bundle
 
 
 def test_full_disk_leaves_no_file(server: Gallery, tmp_path: Path) -> None:
-    """A bundle that cannot be written leaves nothing behind."""
+    """A bundle that cannot be written leaves no file."""
     place = tmp_path / "no" / "such" / "folder.faceall"
     with pytest.raises(IndexFileError, match="cannot be written"):
         server.index.export_bundle(place)
 
 
 def test_failed_import_changes_nothing(server: Gallery, bundle: Path, tmp_path: Path, opened: Opener) -> None:
-    """A flaw in the last thumbnail undoes everything that came before it, the ids too."""
+    """An error in the last thumbnail rolls back everything imported before it, also the ids."""
     parts = read_parts(bundle)
     parts[list(parts)[-1]] = b"no picture"
     other = opened("other")
@@ -424,7 +426,7 @@ def test_failed_import_changes_nothing(server: Gallery, bundle: Path, tmp_path: 
 def test_names_in_a_bundle_are_made_valid(
     server: Gallery, bundle: Path, tmp_path: Path, sent: str, name: str | None
 ) -> None:
-    """Invisible letters, bidi overrides and control characters are left out; a name of nothing else is damage."""
+    """Invisible letters, bidi overrides and control characters are removed; an empty result is damage."""
 
     def change(people: Any) -> None:
         (ann,) = [person for person in people if person["name"] == "Ann"]

@@ -1,4 +1,4 @@
-"""A gallery is verified, counted and repaired: damage is named, what can be read is kept, and the rest is said."""
+"""A gallery is verified, counted and repaired; damage is named, readable data is kept, losses are reported."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def server(gallery: Gallery, photos: Path) -> Gallery:
 
 
 def facts(gallery: Gallery) -> dict[int, tuple[object, ...]]:
-    """Everything that is known of each face."""
+    """Return everything that is stored for each face."""
     return {
         face.face_id: (face, gallery._index[face.face_id].tobytes(), gallery.faces.thumbnail(face.face_id))
         for face in gallery.faces.find()
@@ -43,7 +43,7 @@ def facts(gallery: Gallery) -> dict[int, tuple[object, ...]]:
 
 
 def tamper(folder: Path, *statements: str) -> None:
-    """Change a closed gallery behind its back."""
+    """Change the database of a closed gallery directly."""
     connection = sqlite3.connect(folder / "faces.db")
     for statement in statements:
         connection.execute(statement)
@@ -51,8 +51,8 @@ def tamper(folder: Path, *statements: str) -> None:
     connection.close()
 
 
-def test_sound_gallery(server: Gallery) -> None:
-    """Nothing is wrong, and nothing is repaired."""
+def test_intact_gallery(server: Gallery) -> None:
+    """An intact gallery has no problems, and a repair changes nothing."""
     found = verify_gallery(server._index)
     assert (found.problems, found.vectors, found.recall) == ((), PHOTOS, 1.0)
     before = facts(server)
@@ -64,7 +64,7 @@ def test_sound_gallery(server: Gallery) -> None:
 
 
 def test_statistics(server: Gallery) -> None:
-    """Counts and sizes are those of the tables."""
+    """Counts and sizes are equal to those of the tables."""
     found = gallery_statistics(server._index)
     assert (found.faces, found.people, found.photos, found.stale) == (PHOTOS, 6, PHOTOS, 0)
     assert found.thumbnails == sum(len(server.faces.thumbnail(face.face_id)) for face in server.faces.find())
@@ -85,7 +85,7 @@ def test_statistics(server: Gallery) -> None:
     ],
 )
 def test_fault_is_named_and_repaired(server: Gallery, statement: str, problem: str, told: str) -> None:
-    """Every broken promise between the tables is found, set right and told; the rest stays as it was."""
+    """Every inconsistency between the tables is found, repaired and reported; other rows stay."""
     before, folder = facts(server), server.folder
     server.close()
     tamper(folder, statement)
@@ -100,8 +100,8 @@ def test_fault_is_named_and_repaired(server: Gallery, statement: str, problem: s
         assert sum(after[key] != before[key] for key in after) <= PHOTOS // 6
 
 
-def test_broken_sql_index_is_made_anew(server: Gallery) -> None:
-    """Where only one of SQLite's own indexes is wrong nothing is lost."""
+def test_broken_sql_index_is_rebuilt(server: Gallery) -> None:
+    """If only an index of SQLite is damaged, it is rebuilt and no row is lost."""
     before, folder = facts(server), server.folder
     server.close()
     tamper(
@@ -117,7 +117,7 @@ def test_broken_sql_index_is_made_anew(server: Gallery) -> None:
 
 
 def pages(folder: Path) -> list[int]:
-    """The pages of the database that hold vectors."""
+    """Return the pages of the database that contain vectors."""
     connection = sqlite3.connect(folder / "faces.db")
     size = connection.execute("PRAGMA page_size").fetchone()[0]
     connection.close()
@@ -126,7 +126,7 @@ def pages(folder: Path) -> list[int]:
 
 
 def test_damaged_page_costs_only_its_rows(server: Gallery, photos: Path, open_gallery: Opener) -> None:
-    """Overwriting one page loses what stood on it and no more; registering brings it back."""
+    """An overwritten page loses only its own rows; registering restores them."""
     before, folder = facts(server), server.folder
     server.close()
     whole = (folder / "faces.db").read_bytes()
@@ -156,7 +156,7 @@ def test_damaged_page_costs_only_its_rows(server: Gallery, photos: Path, open_ga
 
 
 def test_graph_is_rebuilt(tmp_path: Path) -> None:
-    """A missing or damaged graph costs nothing but time."""
+    """A missing or damaged graph is rebuilt without loss."""
     with FaceIndex(tmp_path, exact_limit=50) as index:
         index.add(np.random.default_rng(0).normal(size=(200, 8)))
         index.save()
@@ -164,8 +164,8 @@ def test_graph_is_rebuilt(tmp_path: Path) -> None:
     assert repair_gallery(tmp_path).done == ("the graph was rebuilt from the vectors",)
 
 
-def test_what_is_no_gallery(tmp_path: Path) -> None:
-    """Nothing there, and another program's database, are told apart."""
+def test_missing_and_foreign_databases_are_not_galleries(tmp_path: Path) -> None:
+    """A missing database and another program's database get different errors."""
     with pytest.raises(IndexFileError, match="there is no gallery"):
         repair_gallery(tmp_path)
     (tmp_path / "faces.db").write_bytes(b"not a database at all" * 500)
@@ -175,7 +175,7 @@ def test_what_is_no_gallery(tmp_path: Path) -> None:
 
 
 def test_random_damage(server: Gallery) -> None:
-    """Whatever is done to the file: the gallery is sound after a repair, or there is one line and the file stays."""
+    """After random damage a repair makes the gallery intact, or fails with one line and keeps the file."""
     folder = server.folder
     server.close()
     whole = (folder / "faces.db").read_bytes()
@@ -209,7 +209,7 @@ def test_random_damage(server: Gallery) -> None:
 
 @pytest.mark.parametrize("share", [0.95, 0.5, 0.3])
 def test_database_that_lost_its_end(folder: Path, photos: Path, open_gallery: Opener, share: float) -> None:
-    """What stood before the cut is kept, the cut file too; registering again brings the rest back.
+    """Rows before the cut and the cut file are kept; registering again restores the rest.
 
     The schema is in the first 400 kB, and without it nothing can be read.
     """

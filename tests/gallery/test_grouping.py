@@ -1,4 +1,4 @@
-"""The graph of near neighbours taken together into groups, against average linkage over all pairs."""
+"""Clusters from the graph of near neighbours, compared with average linkage over all pairs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faceall.types import Float32Array, Int64Array
 
 
 def crowd(people: int, each: int, *, spread: float, seed: int, size: int = 32) -> tuple[Float32Array, list[int]]:
-    """Unit vectors of some people, several per person, and who is who."""
+    """Return unit vectors of several people with several faces each, and the person of each."""
     random = np.random.default_rng(seed)
     centres = random.normal(size=(people, size))
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
@@ -25,7 +25,7 @@ def crowd(people: int, each: int, *, spread: float, seed: int, size: int = 32) -
 
 
 def all_edges(vectors: Float32Array) -> tuple[Int64Array, Float32Array]:
-    """Every pair of rows with its squared distance."""
+    """Return every pair of rows with its squared distance."""
     pairs = np.array(list(itertools.combinations(range(len(vectors)), 2)), np.int64).reshape(-1, 2)
     difference = vectors[pairs[:, 0]] - vectors[pairs[:, 1]]
     return pairs, np.asarray((difference**2).sum(axis=1), np.float32)
@@ -54,8 +54,8 @@ def members(groups: list[Group]) -> list[list[int]]:
     return sorted(sorted(group.members) for group in groups)
 
 
-def test_people_far_apart_are_told_apart() -> None:
-    """Where everybody's faces are near each other and far from all others, the groups are the people."""
+def test_distant_people_are_separated() -> None:
+    """If the faces of each person are close together and far from others, the clusters are the people."""
     vectors, people = crowd(12, 5, spread=0.4, seed=1)
     expected = [[row for row, who in enumerate(people) if who == person] for person in range(12)]
     assert members(grouped(vectors)) == expected
@@ -63,8 +63,8 @@ def test_people_far_apart_are_told_apart() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.floats(0.3, 1.5), st.floats(0.1, 1.5))
-def test_no_group_is_wider_than_its_last_join(seed: int, spread: float, limit: float) -> None:
-    """Every face is in one group, and every group was made of two whose mean distance is within the limit."""
+def test_every_join_is_within_the_limit(seed: int, spread: float, limit: float) -> None:
+    """Every face is in one cluster, and each join had a mean distance within the limit."""
     vectors, _ = crowd(4, 4, spread=spread, seed=seed)
     groups = grouped(vectors, limit=limit)
     assert sorted(itertools.chain(*members(groups))) == list(range(16))
@@ -75,8 +75,8 @@ def test_no_group_is_wider_than_its_last_join(seed: int, spread: float, limit: f
         assert not pairs or np.mean(pairs) <= limit + 1e-5
 
 
-def test_a_chain_of_look_alikes_does_not_grow_together() -> None:
-    """Steps of 0.3 along a circle: each neighbour is near, the ends are not, so they are not all one person."""
+def test_a_chain_of_similar_faces_is_split() -> None:
+    """Faces in steps of 0.3 along a circle are not one cluster, because its ends are far apart."""
     angles = np.arange(8) * 0.55
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     assert ((vectors[1:] - vectors[:-1]) ** 2).sum(axis=1).max() < 0.31
@@ -86,27 +86,27 @@ def test_a_chain_of_look_alikes_does_not_grow_together() -> None:
 
 
 def test_faces_of_one_photo_are_never_one_person() -> None:
-    """Even the same vector twice, and neither directly nor through a third face."""
+    """Two faces of one photo are not joined, even with equal vectors or through a third face."""
     vector = np.array([[1, 0], [1, 0], [1, 0]], np.float32)
     assert members(grouped(vector, photos=[7, 7, 8])) in ([[0], [1, 2]], [[0, 2], [1]])
 
 
-def test_groups_that_exist_keep_together_and_apart() -> None:
-    """Owners' faces stay with them however far they are; two owners are never joined; new faces join the nearer."""
+def test_existing_clusters_are_kept() -> None:
+    """Faces of a person stay together, two people are never joined, and new faces join the nearer person."""
     vectors = np.array([[1, 0], [-1, 0], [0.995, 0.1], [0.98, 0.199]], np.float32)
     groups = grouped(vectors[[0, 1, 0, 2]], owners=[5, 5, 6, None])
     assert [(group.owner, sorted(group.members)) for group in groups] == [(5, [0, 1]), (6, [2, 3])]
 
 
-def test_a_refused_owner_is_not_joined() -> None:
-    """A face that is known not to be somebody stays away from them, and so do those that have joined it."""
+def test_a_refused_person_is_not_joined() -> None:
+    """A face that is refused for a person, and faces joined to it, are not joined to that person."""
     vectors = np.array([[1, 0], [0.999, 0.045], [0.998, 0.063]], np.float32)
     assert members(grouped(vectors, owners=[5, None, None])) == [[0, 1, 2]]
     assert members(grouped(vectors, owners=[5, None, None], refused={1: {5}, 2: {5}})) == [[0], [1, 2]]
 
 
 def test_the_order_of_faces_does_not_matter() -> None:
-    """A shuffled crowd gives the same groups."""
+    """A permutation of the faces gives the same clusters."""
     vectors, _ = crowd(10, 4, spread=0.9, seed=3)
     order: npt.NDArray[np.int64] = np.random.default_rng(0).permutation(len(vectors))
     plain = {frozenset(group.members) for group in grouped(vectors)}

@@ -1,4 +1,4 @@
-"""The history of people: every change can be undone, deleted people come back, what was said is remembered."""
+"""The history of people: changes are undone, deleted people are restored, judgements are kept."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def filled(gallery: Gallery, photos: Path) -> Gallery:
 
 
 def state(gallery: Gallery) -> list[object]:
-    """Everything that a change of people can touch."""
+    """Return everything that a change of people can modify."""
     store = gallery._store
     return [
         [(face.face_id, face.person_id, face.person, face.named, face.primary) for face in gallery.faces],
@@ -64,8 +64,8 @@ CHANGES: dict[str, Callable[[Gallery], object]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_every_change_is_undone_and_made_again(filled: Gallery, name: str) -> None:
-    """Undo restores people, ids, faces, vectors, refusals and folder names; undoing the undo makes the change again."""
+def test_every_change_is_undone_and_redone(filled: Gallery, name: str) -> None:
+    """Undo restores people, ids, faces, vectors, refusals and folder names; undoing the undo redoes the change."""
     before = state(filled)
     CHANGES[name](filled)
     after = state(filled)
@@ -81,7 +81,7 @@ def test_every_change_is_undone_and_made_again(filled: Gallery, name: str) -> No
 
 
 def test_changes_are_undone_one_after_another(filled: Gallery) -> None:
-    """A sequence of changes is undone step by step back to the beginning."""
+    """A sequence of changes is undone step by step to the initial state."""
     states = [state(filled)]
     filled.people.merge("Ada", "Bob")
     states.append(state(filled))
@@ -95,8 +95,8 @@ def test_changes_are_undone_one_after_another(filled: Gallery) -> None:
         filled.people.undo()
 
 
-def test_the_history_says_who_did_what(filled: Gallery) -> None:
-    """The last change comes first, with its author, its text and whether it was undone."""
+def test_the_history_has_author_and_text(filled: Gallery) -> None:
+    """The latest change is first, with its author, its text and whether it was undone."""
     with acting_as("phone"):
         filled.people.merge("Ada", "Bob")
     filled.people.undo()
@@ -110,8 +110,8 @@ def test_the_history_says_who_did_what(filled: Gallery) -> None:
     assert filled.people.history(limit=1, offset=1).items == (first,)
 
 
-def test_what_was_changed_again_is_not_undone(filled: Gallery) -> None:
-    """An earlier change is refused, naming the later one, and nothing is changed."""
+def test_only_the_latest_change_of_a_person_is_undone(filled: Gallery) -> None:
+    """Undoing an earlier change is refused with the later one named, and nothing is changed."""
     filled.people.merge("Ada", "Bob")
     merge = filled.people.history().items[0].id
     filled.faces.assign(faces_of(filled, "Bob")[0], "Eve")
@@ -123,8 +123,8 @@ def test_what_was_changed_again_is_not_undone(filled: Gallery) -> None:
         filled.people.undo(99)
 
 
-def test_a_taken_name_stops_the_undo(filled: Gallery) -> None:
-    """Somebody else has the former name by now: the message says whom to rename."""
+def test_a_taken_name_prevents_the_undo(filled: Gallery) -> None:
+    """If another person has the former name, the error says whom to rename."""
     filled.people.discard("Ada")
     filled.people.rename("Bob", "Ada")
     with pytest.raises(UndoError, match="another person called 'Ada'"):
@@ -133,7 +133,7 @@ def test_a_taken_name_stops_the_undo(filled: Gallery) -> None:
 
 
 def test_a_refused_change_is_not_recorded(filled: Gallery) -> None:
-    """An error leaves no entry, and neither does a change that changes nothing."""
+    """An error or a change without effect adds no entry."""
     with pytest.raises(UnknownPersonError):
         filled.people.merge("Nobody", "Bob")
     filled.people.rename("Ada", "Ada")
@@ -141,7 +141,7 @@ def test_a_refused_change_is_not_recorded(filled: Gallery) -> None:
 
 
 def test_deleted_people_are_found_nowhere(filled: Gallery, photos: Path) -> None:
-    """They leave lists, searches and registrations of their photos, and come back whole."""
+    """Deleted people are not listed, found or registered again, and can be restored completely."""
     before, face = state(filled), faces_of(filled, "Bob")[0]
     assert filled.people.discard("Bob") == 2
     assert "Bob" not in filled.people
@@ -155,7 +155,7 @@ def test_deleted_people_are_found_nowhere(filled: Gallery, photos: Path) -> None
 
 
 def test_erasing_is_a_second_step_with_a_receipt(filled: Gallery) -> None:
-    """The faces, the photos without others and every mention in the history are gone for good."""
+    """Erasing deletes the faces, photos without other faces and every mention in the history."""
     filled.people.rename("Bob", "Robert")
     filled.people.discard("Robert")
     with pytest.raises(UnknownPersonError, match="no one in the bin"):
@@ -171,7 +171,7 @@ def test_erasing_is_a_second_step_with_a_receipt(filled: Gallery) -> None:
 
 
 def test_the_bin_is_emptied_after_some_days(filled: Gallery, open_gallery: Opener) -> None:
-    """The next opening erases what has been there for longer than the gallery keeps it."""
+    """Opening the gallery erases people who were deleted longer ago than the retention time."""
     filled.people.discard("Ada")
     filled.people.bin_days = 3
     with filled._store.index.transaction() as connection:  # type: ignore[attr-defined]
@@ -182,8 +182,8 @@ def test_the_bin_is_emptied_after_some_days(filled: Gallery, open_gallery: Opene
         assert again.people.bin_days == 3
 
 
-def test_a_kill_leaves_a_whole_change_or_none(tmp_path: Path, photos: Path) -> None:
-    """After kill -9 amid changes the history holds exactly the changes that are in force."""
+def test_changes_are_atomic_under_kill(tmp_path: Path, photos: Path) -> None:
+    """After kill -9 during changes the history has exactly the changes that are in force."""
     program = (
         "import sys; from stand_ins import *; from faceall.gallery import Gallery\n"
         "gallery = Gallery.open(sys.argv[1], detector=ColourDetector(), embedder=ColourEmbedder())\n"
@@ -216,7 +216,7 @@ def test_a_kill_leaves_a_whole_change_or_none(tmp_path: Path, photos: Path) -> N
 
 
 def test_judgements_survive_a_change_of_the_model(filled: Gallery, photos: Path, open_gallery: Opener) -> None:
-    """A refused face that becomes stale and comes back with another model is still refused."""
+    """A refused face that becomes stale and is restored with another model is still refused."""
     face = faces_of(filled, "Ada")[0]
     filled.faces.unassign([face])
     ada = filled.people.get("Ada").id
@@ -232,7 +232,7 @@ def test_judgements_survive_a_change_of_the_model(filled: Gallery, photos: Path,
 
 
 def test_bundles_carry_judgements_and_history(tmp_path: Path, photos: Path) -> None:
-    """Another device refuses the same faces and shows the same history, which it cannot undo."""
+    """An import refuses the same faces and shows the same history, which cannot be undone there."""
     for number, name in enumerate(["Ada", "Ada", "Bob"]):
         write_photo(photos / name / f"{number}.png", one_face(1 + 20 * number))
     with open_whole(tmp_path / "one") as one:

@@ -1,4 +1,4 @@
-"""What users said about faces counts in searches."""
+"""Assignments and refusals by users affect searches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ THRESHOLD = MatchThreshold(0.5, None, "given", margin=0.1)
 
 @pytest.fixture
 def siblings(gallery: Gallery, photos: Path) -> Gallery:
-    """Ada, and a sister whose photos look much like hers; one of them was taken for Ada."""
+    """Ada, and a sister with similar photos, one of which was assigned to Ada."""
     for name, colours in {"Ada": ((200, 10, 10), (199, 12, 12)), "Bob": ((10, 10, 200),)}.items():
         for number, colour in enumerate(colours):
             write_photo(photos / name / f"{number}.png", [(40, 25, 40, colour)])
@@ -40,7 +40,7 @@ def sister(gallery: Gallery, photos: Path) -> int:
 
 
 def test_not_this_person_excludes_for_the_same_photo(siblings: Gallery, photos: Path) -> None:
-    """The photo matched the person; after "not this person" the person is left out and her faces are no match."""
+    """After "not this person" for a photo, a search with it does not match that person."""
     asked = query(siblings, photos / "sister.png")
     assert match_people(siblings._store, asked, 3, None)[0].people[0].person == "Ada"
     siblings.faces.unassign([sister(siblings, photos)])
@@ -53,7 +53,7 @@ def test_not_this_person_excludes_for_the_same_photo(siblings: Gallery, photos: 
 
 
 def test_not_this_person_excludes_for_other_photos_of_the_excluded_face(siblings: Gallery, photos: Path) -> None:
-    """Another photo of the sister is nearer to her excluded face than to Ada; Ada's own photos still match."""
+    """Photos nearer to the excluded face than to Ada do not match Ada; Ada's own photos do."""
     siblings.faces.unassign([sister(siblings, photos)])
     write_photo(photos / "again.png", [(40, 25, 40, (188, 44, 12))])
     (result,) = match_people(siblings._store, query(siblings, photos / "again.png"), 3, None)
@@ -62,8 +62,8 @@ def test_not_this_person_excludes_for_other_photos_of_the_excluded_face(siblings
     assert (own.people[0].person, own.people[0].decision) == ("Ada", "match")
 
 
-def test_the_excluded_person_is_no_rival(siblings: Gallery, photos: Path) -> None:
-    """Once the face is said to be Eve's, Ada does not make Eve ambiguous; without a threshold the same holds."""
+def test_the_excluded_person_makes_no_match_ambiguous(siblings: Gallery, photos: Path) -> None:
+    """After the face is assigned to Eve, Ada does not make Eve ambiguous, also without a threshold."""
     siblings.people.split("Ada", [sister(siblings, photos)], to="Eve")
     (result,) = match_people(siblings._store, query(siblings, photos / "sister.png"), 3, None)
     assert (result.people[0].person, result.people[0].decision) == ("Eve", "match")
@@ -71,7 +71,7 @@ def test_the_excluded_person_is_no_rival(siblings: Gallery, photos: Path) -> Non
 
 
 def test_this_person_confirms(siblings: Gallery, photos: Path) -> None:
-    """A face that a user assigned is a match in a search with its photo, also where two people are ambiguous."""
+    """A face assigned by a user matches in a search with its photo, also between ambiguous people."""
     write_photo(photos / "twin.png", [(40, 25, 40, (200, 11, 11))])
     list(siblings.register(photos / "twin.png", unnamed=True))
     twin = siblings.photos.at(photos / "twin.png")

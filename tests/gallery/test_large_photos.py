@@ -1,4 +1,4 @@
-"""Large photos are decoded reduced, and their faces are stored as of the whole photo."""
+"""Large photos are decoded at a reduced size, and faces are stored in coordinates of the full photo."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def real(tmp_path: Path) -> Gallery:
     return Gallery.open(tmp_path / "real", embedder=Embedder(write_tiny_model(tmp_path / "model").path))
 
 
-def test_faces_of_reduced_photos_have_places_on_the_whole_photo(real: Gallery, photos: Path, astronaut: Image) -> None:
-    """The face of a photo of 12 megapixels is where it is with a search at full size."""
+def test_boxes_of_reduced_photos_are_in_full_size_coordinates(real: Gallery, photos: Path, astronaut: Image) -> None:
+    """The box of a face on a 12-megapixel photo equals that of a detection at full size."""
     large = np.asarray(cv2.resize(astronaut, (3072, 3072), interpolation=cv2.INTER_CUBIC), np.uint8)
     write_image(photos / "large.jpg", large)
     with real:

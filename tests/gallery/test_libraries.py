@@ -1,4 +1,4 @@
-"""What real photo libraries hold: cut files, missing drives, files that can be read later."""
+"""Files of real photo libraries: truncated files, missing drives, files that become readable."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from faceall.gallery import Gallery
 from faceall.images import reader_version
 
 
-def test_photo_without_its_end_is_registered_with_a_note(gallery: Gallery, photos: Path) -> None:
-    """The faces above the cut are found; the note says why the photo is incomplete."""
+def test_truncated_photo_is_registered_with_a_note(gallery: Gallery, photos: Path) -> None:
+    """Faces above the cut are found; the note says why the photo is incomplete."""
     path = photos / "cut.jpg"
     PillowImage.fromarray(paint([(0, 0, 32, (200, 40, 40))], 128, 256)).save(path, "JPEG", quality=100, subsampling=0)
     content = path.read_bytes()
@@ -24,8 +24,10 @@ def test_photo_without_its_end_is_registered_with_a_note(gallery: Gallery, photo
     assert "truncated" in [note.kind for note in result.notes]
 
 
-def test_failure_is_not_for_ever(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that could not be read is tried again when the software that reads images has changed, and only then."""
+def test_unreadable_file_is_retried_with_new_software(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unreadable file is read again only after the image software has changed."""
     path = photos / "a.png"
     path.write_bytes(b"no image")
     assert gallery.register(path)[0].status == "unreadable"
@@ -44,7 +46,7 @@ def test_failure_is_not_for_ever(gallery: Gallery, photos: Path, monkeypatch: py
 
 
 def test_memory_shortage_is_not_remembered(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next registration reads the photo as if nothing had happened."""
+    """A photo that failed for lack of memory is read again by the next registration."""
     path = write_photo(photos / "a.png", one_face(1))
 
     def short(content: bytes, **_: object) -> None:
@@ -59,7 +61,7 @@ def test_memory_shortage_is_not_remembered(gallery: Gallery, photos: Path, monke
 
 
 def test_photos_that_disappear_are_counted(gallery: Gallery, photos: Path) -> None:
-    """Files of a drive that is disconnected midway are reported as missing; one that cannot be read is not."""
+    """Files of a drive that is disconnected during a run are reported as missing; unreadable ones are not."""
     paths = [write_photo(photos / f"{number}.png", one_face(number)) for number in range(3)]
     (photos / "3.png").write_bytes(b"no image")
     registration = gallery.iter_register(photos)
@@ -73,8 +75,8 @@ def test_photos_that_disappear_are_counted(gallery: Gallery, photos: Path) -> No
     ]
 
 
-def test_what_is_skipped_is_known(gallery: Gallery, photos: Path) -> None:
-    """A registration says which files it did not take for photos, and what they are."""
+def test_skipped_files_are_reported(gallery: Gallery, photos: Path) -> None:
+    """A registration reports which files it skipped as other than photos, and their kinds."""
     write_photo(photos / "a.png", one_face(1))
     write_photo(photos / "@eaDir" / "a.png", one_face(1))
     (photos / "film.mp4").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""Names of faces in the metadata of photos: read as other programs write them, written for them."""
+"""Names of faces in photo metadata are read as other programs write them, and written for those programs."""
 
 from __future__ import annotations
 
@@ -73,19 +73,19 @@ CORNER = (0.0, 0.0, 0.5, 0.5)
 
 @pytest.mark.parametrize("document", [DIGIKAM, LIGHTROOM, MICROSOFT])
 def test_regions_of_programs_are_read(document: str) -> None:
-    """Attributes, elements, bags, sequences, both schemas; MWG's regions count if both are there; only named ones."""
+    """Named regions are read from all XML forms of both schemas; MWG regions take precedence."""
     assert regions_in(document.format(name="Ada Lovelace").encode()) == [Region("Ada Lovelace", CORNER)]
 
 
 @pytest.mark.parametrize("name", ["a.jpg.xmp", "a.xmp"])
 def test_sidecars_are_found(photos: Path, name: str) -> None:
-    """Both spellings of a sidecar's name are read."""
+    """Both naming schemes of sidecars are read."""
     (photos / name).write_text(LIGHTROOM.format(name="Ada"))
     assert named_regions(photos / "a.jpg", Metadata()) == (Region("Ada", CORNER),)
 
 
 def test_picasa_is_read(photos: Path) -> None:
-    """Contacts and rectangles of .picasa.ini; the numbers lack leading zeros."""
+    """Contacts and rectangles of .picasa.ini are read, also rectangles without leading zeros."""
     (photos / ".picasa.ini").write_text(
         "[Picasa]\nname=Summer\n[Contacts2]\nab12cd=Ada Lovelace;;\n[a.jpg]\nfaces=rect64(7fff7fff),ab12cd;"
         "rect64(8000800090009000),ffffffffffffffff\nbackuphash=1\n"
@@ -97,8 +97,8 @@ def test_picasa_is_read(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_are_turned_and_turned_back(orientation: int) -> None:
-    """A box on the stored image lies where the viewer sees it; the way back is exact."""
+def test_boxes_are_rotated_and_rotated_back(orientation: int) -> None:
+    """A box on the stored image is rotated to the displayed image; the inverse is exact."""
     box = (0.1, 0.2, 0.4, 0.3)
     pixels = PillowImage.new("L", (100, 100))
     pixels.paste(255, (10, 20, 40, 30))
@@ -114,7 +114,7 @@ def test_boxes_are_turned_and_turned_back(orientation: int) -> None:
 
 
 def test_entities_are_refused() -> None:
-    """A document type, with which a small file expands to gigabytes or reads other files, is never processed."""
+    """A document with a document type is refused, because entities can expand to gigabytes or read files."""
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><x>&b;</x>'
     with pytest.raises(UnsafeXmlError, match="document type"):
         parse_xml(bomb)
@@ -123,7 +123,7 @@ def test_entities_are_refused() -> None:
 
 
 def test_faces_are_named_from_sidecars(gallery: Gallery, photos: Path) -> None:
-    """A face that a region overlaps gets its name, also on a photo that is registered already; others stay unnamed."""
+    """A face that a region overlaps gets its name, also on registered photos; others stay unnamed."""
     write_photo(photos / "a.png", one_face(1))
     write_photo(photos / "b.png", one_face(2))
     gallery.register(photos, names_from="none")
@@ -142,7 +142,7 @@ def test_faces_are_named_from_sidecars(gallery: Gallery, photos: Path) -> None:
 
 
 def test_names_in_sidecars_are_made_valid(gallery: Gallery, photos: Path) -> None:
-    """Invisible letters and bidi overrides are left out; a name that has nothing else names no one."""
+    """Invisible letters and bidi overrides are removed; an empty result names no one."""
     for number, name in enumerate(("A\u200bd\u202ea", "\u2066\u3164")):
         write_photo(photos / f"{number}.png", one_face(1 + number))
         document = with_regions(None, [Region(name, (0.0, 0.0, 1.0, 1.0))], (64, 64))
@@ -153,7 +153,7 @@ def test_names_in_sidecars_are_made_valid(gallery: Gallery, photos: Path) -> Non
 
 
 def test_tags_are_written_once_and_keep_others(gallery: Gallery, photos: Path) -> None:
-    """Originals stay as they are, other content is kept, a second run writes nothing, a new name follows."""
+    """Originals and other tags are kept, a second run writes nothing, and a new name is updated."""
     path = write_photo(photos / "a.png", one_face(1))
     before = path.read_bytes()
     gallery.register(path, person="Ada")
@@ -174,7 +174,7 @@ def test_tags_are_written_once_and_keep_others(gallery: Gallery, photos: Path) -
     assert sidecar.read_text() == "<!DOCTYPE x><x/>"
 
 
-def test_exiftool_reads_what_is_written(tmp_path: Path) -> None:
+def test_exiftool_reads_written_sidecars(tmp_path: Path) -> None:
     """ExifTool finds names and areas of both schemas in a sidecar."""
     if shutil.which("exiftool") is None:
         pytest.skip("exiftool is not installed: apt install libimage-exiftool-perl")
@@ -194,7 +194,7 @@ def test_exiftool_reads_what_is_written(tmp_path: Path) -> None:
 
 
 def test_regions_that_exiftool_embeds_are_read(tmp_path: Path) -> None:
-    """Regions in the XMP of a JPEG are found, as ExifTool writes them."""
+    """Regions that ExifTool writes to the XMP of a JPEG are read."""
     if shutil.which("exiftool") is None:
         pytest.skip("exiftool is not installed: apt install libimage-exiftool-perl")
     path = tmp_path / "a.jpg"
@@ -209,7 +209,7 @@ def test_regions_that_exiftool_embeds_are_read(tmp_path: Path) -> None:
 
 
 def test_time_and_camera_are_stored(gallery: Gallery, photos: Path) -> None:
-    """The camera's time and model are kept with the photo; nonsense and absence are None."""
+    """The camera's time and model are stored with the photo; missing and invalid values are None."""
     write_photo(photos / "a.png", one_face(1))
     exif = PillowImage.Exif()
     exif[0x010F], exif[0x0110] = "Canon", "Canon EOS R5"
