@@ -56,8 +56,8 @@ def test_the_cover_is_the_largest_primary_face(filled: Gallery) -> None:
     """A primary face is preferred as a person's cover to a larger face that is not primary."""
     (eve,) = filled.people.page(text="eve").items
     filled.faces.assign(filled.faces.page(unassigned=True).items[0].face_id, "Eve")
-    chief = [face.face_id for face in filled.faces.page(person=eve.id).items if face.primary]
-    assert filled.people.get(eve.id).cover == chief[0]
+    primary = [face.face_id for face in filled.faces.page(person=eve.id).items if face.primary]
+    assert filled.people.get(eve.id).cover == primary[0]
 
 
 def test_a_face_has_its_photo_person_and_landmarks(filled: Gallery) -> None:

@@ -134,7 +134,7 @@ FLAWS: dict[str, tuple[Callable[[Parts], Parts], str]] = {
     "time": (face(changed="yesterday"), "changed is 'yesterday'"),
     "face is a number": (edit("faces.json", lambda faces: faces.__setitem__(0, 1)), "a face is 1, expected an object"),
     "twice": (edit("faces.json", lambda faces: faces.__setitem__(0, faces[1])), "the ids of faces is 'one twice'"),
-    "two chiefs": (
+    "two primary faces": (
         edit("faces.json", lambda faces: faces[0].update(photo=faces[1]["photo"])),
         "primary faces is 'two of one photo'",
     ),

@@ -1,4 +1,4 @@
-"""A gallery changes its model: all faces or none, names kept, nothing lost.
+"""A gallery changes its model atomically: all faces get new vectors or none, names are kept, nothing is lost.
 
 FACEALL_KILLS sets how often a migration is killed (8), FACEALL_SEED the moments.
 """
@@ -35,7 +35,7 @@ PHOTOS = 60
 
 @pytest.fixture
 def server(gallery: Gallery, photos: Path) -> Gallery:
-    """Sixty photos of six people, every tenth with a stranger on it."""
+    """Sixty photos of six people, every tenth with an unnamed face on it."""
     for number in range(PHOTOS):
         stranger = [(5, 5, 9, (250, 3, 3 + number))] if number % 10 == 0 else []
         write_photo(photos / f"Pat {number % 6}" / f"{number}.png", [*one_face(number), *stranger])
@@ -52,7 +52,7 @@ def migrate(gallery: Gallery, embedder: ColourEmbedder | None = None, **options:
 
 
 def expected(gallery: Gallery, embedder: ColourEmbedder) -> dict[int, np.ndarray]:
-    """Every face's vector, embedded one by one from its photo."""
+    """Return the vector of every face, embedded one by one from its photo."""
     found = {}
     for face in gallery.faces.find():
         x0, y0, x1, y1 = map(int, face.box)
@@ -62,7 +62,7 @@ def expected(gallery: Gallery, embedder: ColourEmbedder) -> dict[int, np.ndarray
 
 
 def test_every_face_gets_the_new_vector(server: Gallery, photos: Path) -> None:
-    """Each face has exactly what the new model makes of its photo; ids, names, boxes and thumbnails stay."""
+    """Each face has the new model's vector of its photo; ids, names, boxes and thumbnails stay."""
     before, thumbnails = server.faces.find(), [server.faces.thumbnail(face.face_id) for face in server.faces.find()]
     people, truth = list(server.people), expected(server, SlowEmbedder())
     results = migrate(server)
@@ -81,8 +81,8 @@ def test_every_face_gets_the_new_vector(server: Gallery, photos: Path) -> None:
     assert migrate(server) == []
 
 
-def test_old_model_is_refused_with_the_command(server: Gallery, open_gallery: Opener, photos: Path) -> None:
-    """Register and search with another model name both and the command that switches; after it, the old is refused."""
+def test_other_model_is_refused_with_the_command(server: Gallery, open_gallery: Opener, photos: Path) -> None:
+    """Registering and searching with another model fail with the names of both and the migrate command."""
     other = open_gallery(embedder=SlowEmbedder())
     hint = r"'colours .*\(8 dimensions\).*'new .* makes 24.*faceall index migrate"
     with pytest.raises(IndexMismatchError, match=hint):
@@ -96,8 +96,8 @@ def test_old_model_is_refused_with_the_command(server: Gallery, open_gallery: Op
         open_gallery().search(photos / "Pat 3" / "3.png")
 
 
-def test_missing_photos_are_put_aside_and_come_back(server: Gallery, photos: Path) -> None:
-    """A gone or changed photo is listed; its faces are not found but kept, and come back with their photo and name."""
+def test_missing_photos_become_stale_and_are_restored(server: Gallery, photos: Path) -> None:
+    """Faces of missing or changed photos become stale, and are restored with their photo and name."""
     server.people.rename("Pat 5", "Eve")
     people, eve = list(server.people), {face.face_id for face in server.faces.find(person="Eve")}
     (photos / "Pat 5").rename(photos.parent / "away")
@@ -120,8 +120,8 @@ def test_missing_photos_are_put_aside_and_come_back(server: Gallery, photos: Pat
     assert all(server._index[key].tobytes() == truth[key].tobytes() for key in eve)
 
 
-def test_returning_to_the_old_model_brings_all_back(server: Gallery, photos: Path) -> None:
-    """Faces aside still have their old vectors, which count again when the gallery returns to that model."""
+def test_returning_to_the_old_model_restores_all_faces(server: Gallery, photos: Path) -> None:
+    """Stale faces keep their old vectors, which are used again after a return to that model."""
     before = {server._index[key].tobytes() for key in server._index}
     (photos / "Pat 5").rename(photos.parent / "away")
     migrate(server)
@@ -131,8 +131,8 @@ def test_returning_to_the_old_model_brings_all_back(server: Gallery, photos: Pat
     assert server.index.problems() == []
 
 
-def test_registering_brings_a_photo_back(server: Gallery, photos: Path) -> None:
-    """A photo that turns up in another person's folder is that person's, and nothing of it stays aside."""
+def test_registering_restores_a_photo(server: Gallery, photos: Path) -> None:
+    """A photo found in another person's folder is assigned to that person, and no stale face is left."""
     (photos / "Pat 5").rename(photos.parent / "away")
     migrate(server)
     (photos.parent / "away").rename(photos / "Pat 7")
@@ -143,8 +143,8 @@ def test_registering_brings_a_photo_back(server: Gallery, photos: Path) -> None:
     assert server.index.problems() == []
 
 
-def test_removed_people_leave_nothing_aside(server: Gallery, photos: Path) -> None:
-    """Removing a person removes what is aside of them too; merging takes it along."""
+def test_removed_people_leave_no_stale_faces(server: Gallery, photos: Path) -> None:
+    """Removing a person removes their stale faces; merging moves them to the other person."""
     (photos / "Pat 5").rename(photos.parent / "away")
     migrate(server)
     server.people.merge("Pat 5", "Pat 4")
@@ -154,8 +154,8 @@ def test_removed_people_leave_nothing_aside(server: Gallery, photos: Path) -> No
     assert server.index.problems() == []
 
 
-def test_thumbnails_stand_in_when_asked(server: Gallery, photos: Path) -> None:
-    """With `thumbnails` faces without a photo are embedded from those, nearly as well, and told apart."""
+def test_thumbnails_replace_missing_photos_on_request(server: Gallery, photos: Path) -> None:
+    """With `thumbnails` faces without a photo are embedded from their thumbnails and reported as such."""
     truth = expected(server, SlowEmbedder())
     (photos / "Pat 5").rename(photos.parent / "away")
     results = migrate(server, thumbnails=True)
@@ -166,7 +166,7 @@ def test_thumbnails_stand_in_when_asked(server: Gallery, photos: Path) -> None:
 
 
 def test_box_in_the_thumbnail() -> None:
-    """The face lies where `make_thumbnail` has put it: the same pixels are cut from both."""
+    """The box in a thumbnail contains the same pixels as the box in the image."""
     image = paint([(30, 20, 40, (200, 10, 10)), (34, 30, 6, (10, 200, 10)), (60, 50, 5, (10, 10, 200))], 200, 150)
     (faces,) = ColourDetector().detect_batch([paint([(30, 20, 40, (200, 10, 10))], 200, 150)])
     thumbnail = read_image(make_thumbnail(image, faces[0]))
@@ -181,7 +181,7 @@ def test_box_in_the_thumbnail() -> None:
 
 
 def test_without_any_photo_nothing_is_changed(server: Gallery, photos: Path) -> None:
-    """Where no photo is left the gallery stays as it is, and the way out is named."""
+    """If no photo is available nothing is changed, and the error names --thumbnails."""
     photos.rename(photos.parent / "away")
     with pytest.raises(FaceallError, match=r"nothing was changed.*--thumbnails"):
         migrate(server)
@@ -191,8 +191,8 @@ def test_without_any_photo_nothing_is_changed(server: Gallery, photos: Path) -> 
     assert (server.model or "").startswith("new")
 
 
-def test_stopped_migration_goes_on(server: Gallery) -> None:
-    """Stopped in the middle, the old vectors stay in use; the next run does only the rest."""
+def test_stopped_migration_is_continued(server: Gallery) -> None:
+    """A stopped migration keeps the old vectors in use; the next run embeds only the remaining faces."""
     stop, embedder = threading.Event(), SlowEmbedder()
     migration = server.index.migrate(embedder, stop=stop)
     for _ in migration:
@@ -206,8 +206,8 @@ def test_stopped_migration_goes_on(server: Gallery) -> None:
     assert server.index.problems() == []
 
 
-def test_change_of_mind(server: Gallery) -> None:
-    """A migration to a third model does not use what was made for the second."""
+def test_migration_to_a_third_model(server: Gallery) -> None:
+    """A migration to a third model does not use vectors made for the second."""
     stop = threading.Event()
     for _ in server.index.migrate(SlowEmbedder(), stop=stop):
         stop.set()
@@ -217,8 +217,8 @@ def test_change_of_mind(server: Gallery) -> None:
     assert all(server._index[key].tobytes() == vector.tobytes() for key, vector in truth.items())
 
 
-def test_photos_that_come_meanwhile_are_taken_along(server: Gallery, open_gallery: Opener, photos: Path) -> None:
-    """What another process registers with the old model during the migration is embedded too."""
+def test_photos_registered_during_a_migration_are_embedded(server: Gallery, open_gallery: Opener, photos: Path) -> None:
+    """Photos that another process registers with the old model during a migration are embedded too."""
     migration = server.index.migrate(SlowEmbedder())
     next(migration)
     other = open_gallery()
@@ -232,8 +232,8 @@ def test_photos_that_come_meanwhile_are_taken_along(server: Gallery, open_galler
     assert server.index.problems() == []
 
 
-def test_registration_beside_the_switch_is_refused(server: Gallery, open_gallery: Opener, photos: Path) -> None:
-    """A registration that began with the old model cannot bring its vectors in after the switch."""
+def test_registration_across_a_migration_is_refused(server: Gallery, open_gallery: Opener, photos: Path) -> None:
+    """A registration that started with the old model cannot store its vectors after the migration."""
     for number in range(300):
         write_photo(photos / "new" / f"{number}.png", one_face(100 + number))
     other = open_gallery(detector=ColourDetector(0.001))
@@ -247,7 +247,7 @@ def test_registration_beside_the_switch_is_refused(server: Gallery, open_gallery
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 needs POSIX signals")
 def test_killed_at_any_moment(server: Gallery, folder: Path, open_gallery: Opener, tmp_path: Path) -> None:
-    """After kill -9 the gallery is wholly old or wholly new, sound, and the next run goes on where this one was."""
+    """After kill -9 all vectors are of the old or all of the new model, and the next run continues."""
     server.close()
     old, output = ColourEmbedder(), tmp_path / "output"
     moments, switched = random.Random(os.environ.get("FACEALL_SEED", "1")), 0
@@ -273,7 +273,7 @@ def test_killed_at_any_moment(server: Gallery, folder: Path, open_gallery: Opene
             assert len(truth) == PHOTOS + 6
             if model == "new":
                 switched += 1
-                list(gallery.index.migrate(old))  # and back, for the next kill
+                list(gallery.index.migrate(old))  # return to the old model for the next kill
     with open_gallery() as gallery:
         migrate(gallery)
         assert gallery.index.problems() == []

@@ -1,4 +1,4 @@
-"""What a gallery in Milvus promises besides the gallery's own suite: on milvus-lite, or on a server if there is one."""
+"""Properties of a gallery in Milvus beyond the common tests, on milvus-lite or on a server if there is one."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ Opener = Callable[..., Gallery]
 
 @pytest.fixture
 def address(tmp_path: Path) -> str:
-    """Where the gallery of a test lies."""
+    """Return the address of the test's gallery."""
     return empty_place(tmp_path / "gallery")
 
 
 @pytest.fixture
 def opened(address: str) -> Iterator[Opener]:
-    """Opens the test's gallery, each time with a client of its own."""
+    """Return a function that opens the test's gallery, each time with a client of its own."""
     with ExitStack() as stack:
 
         def open_one(**options: Any) -> Gallery:
@@ -59,23 +59,23 @@ def opened(address: str) -> Iterator[Opener]:
 
 @pytest.fixture
 def photo(photos: Path) -> Path:
-    """A photo of Ada, with somebody behind her."""
+    """A photo of Ada, with another face in the background."""
     return write_photo(photos / "Ada" / "1.png", [*one_face(1), (5, 5, 20, (9, 200, 9))])
 
 
 def rows(gallery: Gallery, collection: str) -> int:
-    """How many rows a collection has, whether they count or not."""
+    """Return the number of rows of a collection, including rows that are not valid yet."""
     store = gallery._store
     key = "key" if collection == "notes" else "id"
     return len(store.connection.where(collection, "", [key], limit=1_000, strong=True))  # type: ignore[attr-defined]
 
 
 class PowerCutError(Exception):
-    """The writer is gone at this moment."""
+    """Raised in place of a write, to simulate a killed writer."""
 
 
 def cut_before(monkeypatch: pytest.MonkeyPatch, method: str, collection: str) -> None:
-    """Let a writer vanish right before it puts rows into a collection, or deletes some there."""
+    """Raise `PowerCutError` right before rows are put into a collection, or deleted from it."""
     real = getattr(Connection, method)
 
     def vanish(self: Connection, name: str, *values: Any) -> None:
@@ -87,10 +87,10 @@ def cut_before(monkeypatch: pytest.MonkeyPatch, method: str, collection: str) ->
 
 
 @pytest.mark.parametrize("collection", ["thumbnails", "faces", "people", "files", "photos"])
-def test_half_a_photo_is_never_seen(
+def test_partly_written_photo_is_never_visible(
     opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch, collection: str
 ) -> None:
-    """Whatever a killed writer had written of a photo does not count, and is swept; registering again takes it up."""
+    """Rows of a killed writer are not visible and are deleted later; registering again adds the photo."""
     with monkeypatch.context() as patch:
         cut_before(patch, "put", collection)
         with pytest.raises(PowerCutError):
@@ -109,7 +109,7 @@ def test_half_a_photo_is_never_seen(
 def test_interrupted_removal_is_finished(
     opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch, collection: str
 ) -> None:
-    """From the first moment nothing of a removed photo is found; what was left behind is swept."""
+    """A removed photo is not found from the start of its removal; remaining rows are deleted later."""
     list(opened().register(photo.parent.parent))
     with monkeypatch.context() as patch:
         cut_before(patch, "delete", collection)
@@ -123,7 +123,7 @@ def test_interrupted_removal_is_finished(
 
 
 def at_once(*actions: Callable[[], Any]) -> None:
-    """Run actions in threads that begin together; an error in one is raised."""
+    """Run actions in threads that start together; raise an error of any of them."""
     barrier, failures = threading.Barrier(len(actions)), []
 
     def run(action: Callable[[], Any]) -> None:
@@ -143,7 +143,7 @@ def at_once(*actions: Callable[[], Any]) -> None:
 
 
 def test_same_photo_from_two_writers_is_one(opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both look before either writes; one row and one set of faces is left, of one person."""
+    """If two writers check before either writes, one row and one set of faces of one person is left."""
     first, second = opened(), opened()
     first._context.require_same_model()
     both = threading.Barrier(2, timeout=30)
@@ -155,7 +155,7 @@ def test_same_photo_from_two_writers_is_one(opened: Opener, photo: Path, monkeyp
         real(self)
 
     monkeypatch.setattr(work.Work, "write", together)
-    album = photo.parent.parent  # the folder of Ada itself, given as such, would name no one
+    album = photo.parent.parent  # a folder given directly with one photo names no one
     at_once(lambda: list(first.register(album)), lambda: list(second.register(album)))
     for gallery in (first, second):
         status = gallery.status()
@@ -167,7 +167,7 @@ def test_same_photo_from_two_writers_is_one(opened: Opener, photo: Path, monkeyp
 def test_writer_that_finishes_meanwhile_keeps_its_faces(
     opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One writer looks for duplicates while the other, of the same photo, finishes: one set of faces is left."""
+    """If another writer finishes the same photo during the duplicate check, one set of faces is left."""
     galleries = [opened(), opened()]
     galleries[0]._context.require_same_model()
     begun = threading.Barrier(2, timeout=60)
@@ -220,7 +220,7 @@ def test_writer_that_finishes_meanwhile_keeps_its_faces(
 
 
 def test_same_person_from_two_writers_is_one(opened: Opener, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two photos of a new person, filed at the same moment by two writers, show one person."""
+    """Two photos of a new person that two writers register at the same moment create one person."""
     paths = [write_photo(photos / str(number) / "Ada" / f"{number}.png", one_face(number)) for number in (1, 2)]
     galleries = [opened(), opened()]
     galleries[0]._context.require_same_model()
@@ -243,7 +243,7 @@ def test_same_person_from_two_writers_is_one(opened: Opener, photos: Path, monke
 
 
 def test_ids_of_many_writers_differ(opened: Opener) -> None:
-    """Writers that begin at the same moment get blocks of their own; every id is exact in a double, and they ascend."""
+    """Writers that start together get separate blocks of ids; ids are exact in a double and ascending."""
     connection = opened()._store.connection  # type: ignore[attr-defined]
     taken: list[list[int]] = []
     at_once(*[lambda: taken.append(FaceIds(connection).take(5)) for _ in range(8)])
@@ -254,8 +254,8 @@ def test_ids_of_many_writers_differ(opened: Opener) -> None:
     assert all(some == sorted(some) for some in taken)
 
 
-def test_printed_face_is_found_by_the_next_search_of_another(opened: Opener, photos: Path) -> None:
-    """A result that was handed out counts at once for every other client."""
+def test_reported_face_is_found_by_the_next_search_of_another_client(opened: Opener, photos: Path) -> None:
+    """A face is visible to every other client as soon as its result is returned."""
     writer, reader = opened(), opened()
     writer._context.require_same_model()
     for number in range(5):
@@ -265,10 +265,8 @@ def test_printed_face_is_found_by_the_next_search_of_another(opened: Opener, pho
         assert reader.search(path, k=1)[0].matches[0].path == path
 
 
-def test_search_goes_through_faces_that_do_not_count(
-    opened: Opener, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Fifty faces of a killed writer lie nearer than those that count; k are found all the same."""
+def test_search_skips_faces_of_a_killed_writer(opened: Opener, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """k faces are found even if fifty faces of a killed writer are nearer."""
     gallery = opened()
     near = [write_photo(photos / "Eve" / f"{number}.png", one_face(number)) for number in range(50)]
     far = [write_photo(photos / "Bob" / f"{number}.png", one_face(number + 125)) for number in range(4)]
@@ -285,7 +283,7 @@ def test_search_goes_through_faces_that_do_not_count(
 
 @pytest.mark.parametrize("name", ['O\'Hara "Bob" \\n', "Зоя", "人", "50% off_%", "a{b}c", "Ada=1 or 1==1"])
 def test_names_and_paths_of_any_letters(opened: Opener, photos: Path, name: str) -> None:
-    """They are data, never a part of a condition."""
+    """Names and paths are passed as data and never interpreted as part of a condition."""
     folder = photos / name
     path = write_photo(folder / f"{name}.png", one_face(3))
     gallery = opened()
@@ -296,8 +294,8 @@ def test_names_and_paths_of_any_letters(opened: Opener, photos: Path, name: str)
     assert len(gallery.photos.remove(folder).photos) == 1
 
 
-def test_paths_of_no_encoding(opened: Opener, photos: Path) -> None:
-    """A path is bytes; those that are no UTF-8 are kept as they are."""
+def test_paths_that_are_not_utf8(opened: Opener, photos: Path) -> None:
+    """A path is stored as bytes, also if it is not valid UTF-8."""
     path = Path(os.fsdecode(os.fsencode(photos) + b"/Ada/\xff\xfe.png"))
     write_photo(path, one_face(3))
     gallery = opened()
@@ -307,7 +305,7 @@ def test_paths_of_no_encoding(opened: Opener, photos: Path) -> None:
 
 
 def test_vectors_are_kept_exactly(opened: Opener, photo: Path) -> None:
-    """Bit for bit as the embedder made them."""
+    """Vectors are stored bit for bit."""
     gallery = opened()
     list(gallery.register(photo.parent.parent))
     _, vectors = gallery._analyser.find(np.asarray(__import__("PIL.Image").Image.open(photo)))
@@ -316,7 +314,7 @@ def test_vectors_are_kept_exactly(opened: Opener, photo: Path) -> None:
 
 
 def test_removed_face_is_gone_from_every_collection(opened: Opener, photo: Path) -> None:
-    """Rows, vector and thumbnail; nobody is left behind."""
+    """Rows, vector and thumbnail of a removed face are deleted, and no person without faces is left."""
     gallery = opened()
     list(gallery.register(photo.parent.parent))
     removal = gallery.people.remove("Ada")
@@ -327,7 +325,7 @@ def test_removed_face_is_gone_from_every_collection(opened: Opener, photo: Path)
 
 
 def test_another_model_is_refused(opened: Opener, photo: Path) -> None:
-    """The vectors of two models are never mixed; both are named."""
+    """Vectors of two models are not mixed; the error names both."""
     list(opened().register(photo.parent.parent))
     other = opened(embedder=ColourEmbedder("shapes", 16))
     with pytest.raises(
@@ -337,29 +335,29 @@ def test_another_model_is_refused(opened: Opener, photo: Path) -> None:
 
 
 def test_gallery_of_a_newer_faceall_is_refused(opened: Opener, address: str) -> None:
-    """It is told from a damaged one."""
+    """A gallery of a newer faceall is reported as newer, not as damaged."""
     store = opened()._store
     store._write_head({**store._head, "format": 99})  # type: ignore[attr-defined]
     with pytest.raises(IndexNewerError, match=r"newer faceall \(format 99"):
         Gallery.open(address)
 
 
-def test_missing_gallery_is_not_made_by_a_reader(address: str) -> None:
-    """Reading says that there is none, and leaves none behind."""
+def test_missing_gallery_is_not_created_by_a_reader(address: str) -> None:
+    """Opening a missing gallery for reading is an error and creates nothing."""
     with pytest.raises(IndexFileError, match="no gallery yet"):
         Gallery.open(address, read_only=True)
     assert not Path(address.removeprefix("milvus-lite://")).exists()
 
 
 def test_reader_cannot_write(opened: Opener, photo: Path) -> None:
-    """Opened for reading it refuses a change, in one line."""
+    """A gallery opened for reading refuses changes with one line."""
     list(opened().register(photo.parent.parent))
     with pytest.raises(IndexFileError, match="opened for reading only"):
         opened(read_only=True).people.rename("Ada", "Eve")
 
 
-def test_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line that says what to check, without the password."""
+def test_unreachable_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreachable server gives one line with what to check and without the password."""
     monkeypatch.setattr("faceall.gallery.milvus.client.CONNECT_TIMEOUT", 1.0)
     with pytest.raises(IndexFileError, match="no server answers there") as found:
         Gallery.open("milvus://ada:s3cr3t@127.0.0.1:9/faces")
@@ -368,15 +366,15 @@ def test_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_client_names_the_extra(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Without pymilvus the error says how to get it."""
+    """If pymilvus is missing, the error says how to install it."""
     monkeypatch.setitem(sys.modules, "pymilvus", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'faceall\[milvus\]'"):
         Gallery.open(address)
 
 
 @pytest.mark.skipif(bool(SERVER), reason="a server has any number of clients")
-def test_second_process_is_told_why_it_cannot_open(opened: Opener, address: str) -> None:
-    """milvus-lite serves one process; the other gets one line."""
+def test_second_process_gets_a_clear_error(opened: Opener, address: str) -> None:
+    """milvus-lite serves one process; a second one gets one line."""
     opened()
     program = f"from faceall.gallery import Gallery; Gallery.open({address!r})"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -386,7 +384,7 @@ def test_second_process_is_told_why_it_cannot_open(opened: Opener, address: str)
 
 
 def test_file_in_place_of_a_database_is_not_called_busy(tmp_path: Path) -> None:
-    """Somebody's file stays as it is, and the error says what is wrong with it."""
+    """A file that is not a database is kept, and the error says what is wrong with it."""
     (tmp_path / "notes.db").write_text("mine")
     with pytest.raises(IndexFileError, match="it is a file; milvus-lite stores a gallery in a folder"):
         Gallery.open(f"milvus-lite://{tmp_path}/notes.db")
@@ -394,7 +392,7 @@ def test_file_in_place_of_a_database_is_not_called_busy(tmp_path: Path) -> None:
 
 
 def test_place_that_cannot_be_written_to_is_not_called_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line that names the permission."""
+    """A missing write permission is named in one line."""
     closed = tmp_path / "closed"
     closed.mkdir()
     (closed / "a.db").write_text("keeps milvus-lite out for root, too")
@@ -405,8 +403,8 @@ def test_place_that_cannot_be_written_to_is_not_called_busy(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("action", ["compact", "backup", "export_folder", "export_bundle", "migrate"])
-def test_what_takes_a_folder_is_refused_with_the_way_out(opened: Opener, tmp_path: Path, action: str) -> None:
-    """The line names the command that brings the gallery into a folder."""
+def test_operations_that_need_a_folder_are_refused(opened: Opener, tmp_path: Path, action: str) -> None:
+    """The error names the command that moves the gallery to a folder."""
     gallery = opened()
     values = {"compact": (), "migrate": (ColourEmbedder("other"),)}.get(action, (tmp_path / "out",))
     with pytest.raises(FaceallError, match="faceall index move milvus"):
@@ -416,7 +414,7 @@ def test_what_takes_a_folder_is_refused_with_the_way_out(opened: Opener, tmp_pat
 def test_files_besides_the_database_have_a_folder(
     opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each gallery has one of its own in the user's data, and uploads in it go with their photo."""
+    """Each gallery has its own folder in the user's data, and uploads in it are removed with their photo."""
     monkeypatch.setenv("FACEALL_DATA", str(tmp_path / "data"))
     gallery = opened()
     assert gallery.folder.is_dir()
@@ -430,7 +428,7 @@ def test_files_besides_the_database_have_a_folder(
 
 
 def test_verify_measures_recall(opened: Opener, photos: Path) -> None:
-    """A sound gallery is said to be so; one that lost a thumbnail is not."""
+    """An intact gallery passes; one that lost a thumbnail fails."""
     for number in range(20):
         write_photo(photos / f"P{number}" / "1.png", one_face(7 * number))
     gallery = opened()

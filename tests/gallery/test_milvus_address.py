@@ -1,4 +1,4 @@
-"""Addresses of galleries in Milvus: read without a client, shown without secrets."""
+"""Addresses of galleries in Milvus are parsed without a client and shown without secrets."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ SECRET = "s3cr3t!"
         ("milvus-lite:///tmp/a.db?name=b", "/tmp/a.db", "b", "milvus-lite:///tmp/a.db?name=b"),
     ],
 )
-def test_addresses_are_read(text: str, uri: str, name: str, shown: str) -> None:
-    """Host, port, name, TLS and database; and they are shown in one spelling, which reads the same."""
+def test_addresses_are_parsed(text: str, uri: str, name: str, shown: str) -> None:
+    """Host, port, name, TLS and database are parsed; the address is shown in one form that parses to the same."""
     address = Address.parse(text)
     assert (address.uri, address.name, str(address)) == (uri, name, shown)
     assert Address.parse(shown) == address
 
 
 def test_credentials_are_read_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the URL, with any letters, or from the environment; neither as text nor as a representation they appear."""
+    """Credentials come from the URL or the environment, and appear neither in str nor in repr."""
     address = Address.parse("milvus://ada:s3cr3t%21@h/x")
     assert (address.user, address.password, address.token) == ("ada", SECRET, "")
     monkeypatch.setenv("FACEALL_MILVUS_TOKEN", SECRET)
@@ -64,15 +64,15 @@ def test_credentials_are_read_and_never_shown(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_wrong_addresses_are_refused_in_one_line(text: str, complaint: str) -> None:
-    """What is wrong is said; a password that stands beside it is not."""
+    """The error says what is wrong without a password in the address."""
     with pytest.raises(FaceallError, match=complaint) as found:
         Address.parse(text)
     assert "\n" not in str(found.value)
     assert "s3cr3t" not in str(found.value)
 
 
-def test_folders_are_no_addresses() -> None:
-    """What has no scheme is a folder; so is a drive's letter, and any path."""
+def test_folders_are_not_addresses() -> None:
+    """A path without a scheme is a folder, also one with a drive letter."""
     assert is_address("milvus://h/x")
     assert not any(
         map(is_address, ("gallery", "/a/milvus:/b", "./a://b", "C:\\faces", "C://f", Path("milvus:/h"), None))
@@ -80,8 +80,8 @@ def test_folders_are_no_addresses() -> None:
 
 
 @pytest.mark.parametrize("text", ["milvs://h/x", "https://h/x", "milvus:h/x"])
-def test_misspelt_addresses_make_no_folder(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong scheme is refused, from the environment, too; faces never land in a folder of that name."""
+def test_misspelt_addresses_create_no_folder(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong scheme is refused, also from the environment, and no folder of that name is created."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FaceallError, match=r"begins with|names no host"):
         open_store(text)
@@ -91,7 +91,7 @@ def test_misspelt_addresses_make_no_folder(text: str, tmp_path: Path, monkeypatc
 
 
 def test_environment_names_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """FACEALL_GALLERY may be one; what needs a folder says so."""
+    """FACEALL_GALLERY can be an address; functions that need a folder refuse it."""
     monkeypatch.setenv("FACEALL_GALLERY", "milvus://h/x")
     assert default_place() == "milvus://h/x"
     with pytest.raises(FaceallError, match="in a folder, not in Milvus"):

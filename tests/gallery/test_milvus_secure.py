@@ -38,20 +38,20 @@ except FaceallError as error:
 
 
 def test_password_and_certificate_open_a_gallery() -> None:
-    """With both, a gallery is made and is empty."""
+    """With password and certificate a new, empty gallery is created."""
     assert opening(ROOT).startswith("opened 0")
 
 
 def test_password_from_the_environment() -> None:
-    """The token in the environment does the same, and is not shown."""
+    """A token in the environment opens the gallery and is not shown."""
     text = opening(FACEALL_MILVUS_TOKEN=ROOT)
     assert text.startswith("opened 0")
     assert ROOT not in text
 
 
 @pytest.mark.parametrize("credentials", ["", "root:wrong", "nobody:Milvus"])
-def test_wrong_password_is_said(credentials: str) -> None:
-    """One line names the variables, and never the password."""
+def test_wrong_password_is_reported(credentials: str) -> None:
+    """One line names the variables and does not show the password."""
     text = opening(credentials)
     assert "the user, password or token is wrong (FACEALL_MILVUS_TOKEN" in text
     assert "\n" not in text
@@ -59,10 +59,10 @@ def test_wrong_password_is_said(credentials: str) -> None:
 
 
 def test_unknown_certificate_is_refused() -> None:
-    """Without the server's certificate nothing is sent to it."""
+    """Without the server's certificate no data is sent to the server."""
     assert "the server's certificate is not trusted" in opening(ROOT, FACEALL_MILVUS_CA="")
 
 
 def test_plain_connection_is_refused() -> None:
-    """A server with TLS is not reached without."""
+    """A server with TLS refuses a connection without TLS."""
     assert "check host, port and TLS (milvuss://)" in opening(ROOT, scheme="milvus")

@@ -1,4 +1,4 @@
-"""What only a Milvus server can show: restarts, killed writers, several processes, and a server that goes away.
+"""Tests that need a Milvus server: restarts, killed writers, several processes, and an unreachable server.
 
 scripts/test-milvus starts one with scripts/with-milvus-server.
 """
@@ -75,7 +75,7 @@ def is_sound(address: str, photos: int) -> None:
 
 @contextmanager
 def forwarded(port: Callable[[], int]) -> Iterator[tuple[str, threading.Event]]:
-    """Yield an address that leads to a port of the server until an event is set; then nobody answers there."""
+    """Yield an address that forwards to the server until an event is set; then connections fail."""
     listener, gone = socket.create_server(("127.0.0.1", 0)), threading.Event()
     ends: list[socket.socket] = []
 
@@ -95,7 +95,7 @@ def forwarded(port: Callable[[], int]) -> Iterator[tuple[str, threading.Event]]:
                 try:
                     far = socket.create_connection(("127.0.0.1", port()), timeout=2)
                 except OSError:
-                    near.close()  # as if nobody listened
+                    near.close()  # as if no process listened
                     continue
                 far.settimeout(None)
                 ends.append(far)
@@ -120,7 +120,7 @@ def forwarded(port: Callable[[], int]) -> Iterator[tuple[str, threading.Event]]:
 def test_killed_writer_loses_nothing_that_it_reported(
     address: str, many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a process printed before kill -9 is there; the rest is registered by the next one, no face twice."""
+    """Photos that a process reported before kill -9 are stored; the next run adds the others, no face twice."""
     process = registering(address, many)
     reported = [json.loads(first_line(process))["path"] for _ in range(5)]
     process.kill()
@@ -135,7 +135,7 @@ def test_killed_writer_loses_nothing_that_it_reported(
 
 
 def test_processes_register_the_same_photos_at_once(address: str, many: Path) -> None:
-    """Three processes take the same folder at the same time; every photo, face and person is there once."""
+    """Three processes register the same folder at once; every photo, face and person is stored once."""
     processes = [registering(address, many) for _ in range(3)]
     for process in processes:
         _, errors = process.communicate(timeout=300)
@@ -144,7 +144,7 @@ def test_processes_register_the_same_photos_at_once(address: str, many: Path) ->
 
 
 def test_reported_face_is_found_by_another_process_at_once(address: str, many: Path) -> None:
-    """Each face that one process prints is found by the next search of a process that has read before."""
+    """A face that one process reports is found by the next search of another open process."""
     with closing(opened(address)) as reader:
         process = registering(address, many)
         for _ in range(MANY):
@@ -155,8 +155,8 @@ def test_reported_face_is_found_by_another_process_at_once(address: str, many: P
     assert process.returncode == 0
 
 
-def test_server_that_goes_away_is_one_clear_line(address: str, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After waiting for it, a search ends with one line that names the server."""
+def test_unreachable_server_gives_one_line(address: str, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search waits for an unreachable server, then fails with one line that names it."""
     monkeypatch.setattr(connection, "TIMEOUT", 2.0)
     monkeypatch.setattr(connection, "AWAY_LIMIT", 3.0)
     port = int(SERVER.partition(":")[2])
@@ -173,7 +173,7 @@ def test_server_that_goes_away_is_one_clear_line(address: str, many: Path, monke
 
 
 def test_old_server_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line names the version that was found and the oldest that works."""
+    """The error names the version found and the oldest supported version."""
     monkeypatch.setattr(client, "OLDEST", (9, 0, 0))
     with pytest.raises(NotSupportedError, match=r"the server is Milvus 2\.\d+\.\d+, expected 9\.0\.0 or newer"):
         opened(address)
@@ -182,7 +182,7 @@ def test_old_server_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.restarts_server
 @pytest.mark.skipif(not CONTROL, reason="needs a server that it may restart: scripts/test-milvus")
 def test_restarted_server_loses_nothing(address: str, many: Path) -> None:
-    """A registration waits for a server that is killed and starts again; every photo is there once."""
+    """A registration waits for a server that is killed and restarted; every photo is stored once."""
     process_id, _, port_file = CONTROL.partition(":")
     with forwarded(lambda: int(Path(port_file).read_text())) as (place, _):
         process = registering(address.replace(SERVER, place), many)

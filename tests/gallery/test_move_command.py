@@ -24,12 +24,12 @@ def filled(folder: Path, photos: Path) -> Path:
 
 
 def run(*arguments: object) -> Result:
-    """A command with its output and error."""
+    """Run a command and return its result, output and error."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_move_between_folders(filled: Path, tmp_path: Path) -> None:
-    """Two folders will do; what was done is told, and the source is left or removed as asked."""
+    """A gallery is moved between folders and reported; the source is kept, or removed on request."""
     done = run("index", "move", filled, tmp_path / "new")
     assert done.exit_code == 0, done.output
     assert "3 photos copied, 0 already copied; 3 faces of 3 people, checksums agree" in done.output
@@ -44,7 +44,7 @@ def test_move_between_folders(filled: Path, tmp_path: Path) -> None:
 
 
 def test_mistakes_are_one_line(filled: Path, tmp_path: Path) -> None:
-    """A missing source, an occupied target, a name that cannot be: exit code 1 and what to do."""
+    """A missing source, an occupied target or an invalid name gives exit code 1 and what to do."""
     for arguments, complaint in (
         ((tmp_path / "none", tmp_path / "new"), "there is no gallery yet"),
         ((filled, filled), "cannot be moved to itself"),
@@ -56,15 +56,15 @@ def test_mistakes_are_one_line(filled: Path, tmp_path: Path) -> None:
         assert len(found.output.strip().splitlines()) == 1
 
 
-def test_commands_that_take_a_folder_say_so(filled: Path) -> None:
-    """`repair` looks into files."""
+def test_commands_that_need_a_folder_say_so(filled: Path) -> None:
+    """`repair` on an address says that it needs a folder."""
     found = run("index", "repair", "--gallery", "milvus://host/x")
     assert found.exit_code == 1
     assert "in a folder, not in Milvus" in found.output
 
 
 def test_commands_on_milvus(filled: Path, tmp_path: Path) -> None:
-    """Moved there, the gallery is listed, counted, verified and emptied by the same commands."""
+    """A gallery moved to Milvus is listed, counted, verified and emptied by the same commands."""
     pytest.importorskip("pymilvus", reason="needs pymilvus: scripts/test-milvus")
     pytest.importorskip("milvus_lite", reason="needs milvus-lite: scripts/test-milvus")
     address = f"milvus-lite://{tmp_path}/x.db"

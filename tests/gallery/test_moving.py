@@ -1,4 +1,4 @@
-"""A gallery moves between a folder and Milvus: nothing is lost, and what was interrupted goes on."""
+"""A gallery moves between a folder and Milvus without loss, and an interrupted move is continued."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PHOTOS = 12
 
 
 def opened(place: Path | str) -> Gallery:
-    """A gallery on stand-ins."""
+    """Open a gallery with stand-ins."""
     return Gallery.open(place, detector=ColourDetector(), embedder=ColourEmbedder())
 
 
 @pytest.fixture
 def filled(folder: Path, photos: Path) -> Path:
-    """A gallery in a folder: people, strangers, a cluster, a correction, duplicates, an unreadable file."""
+    """A gallery in a folder: people, unnamed faces, a cluster, a correction, duplicates, an unreadable file."""
     for number in range(PHOTOS):
         write_photo(
             photos / f"P{number % 4}" / f"{number}.png", [*one_face(number), (5, 5, 20, (9, 9, 50 + number % 3))]
@@ -44,12 +44,12 @@ def filled(folder: Path, photos: Path) -> Path:
 
 @pytest.fixture
 def target(tmp_path: Path) -> str:
-    """A place in Milvus."""
+    """Return an empty address in Milvus."""
     return f"milvus-lite://{tmp_path}/moved.db"
 
 
 def contents(place: Path | str) -> Iterator[tuple[object, ...]]:
-    """All that a user can see of a gallery."""
+    """Return everything that a user can see of a gallery."""
     with opened(place) as gallery:
         for face in gallery.faces.find():
             yield (
@@ -67,8 +67,8 @@ def contents(place: Path | str) -> Iterator[tuple[object, ...]]:
         yield tuple(gallery.index.problems())
 
 
-def test_there_and_back(filled: Path, target: str, tmp_path: Path) -> None:
-    """Faces, people, files, thumbnails and vectors are the same in Milvus, and again in a new folder."""
+def test_round_trip(filled: Path, target: str, tmp_path: Path) -> None:
+    """Faces, people, files, thumbnails and vectors are equal in Milvus and in a new folder."""
     before = list(contents(filled))
     there = move_gallery(filled, target)
     assert there.finished
@@ -81,8 +81,8 @@ def test_there_and_back(filled: Path, target: str, tmp_path: Path) -> None:
     assert list(contents(filled)) == before
 
 
-def test_moved_gallery_goes_on(filled: Path, target: str, photos: Path) -> None:
-    """Registering again finds everything unchanged, the calibration and the corrections count, search finds."""
+def test_moved_gallery_works(filled: Path, target: str, photos: Path) -> None:
+    """After a move, files are unchanged, calibration and corrections are in force, and searches work."""
     with opened(filled) as gallery:
         refusals = gallery._store.people.rejections()
     move_gallery(filled, target)
@@ -97,8 +97,8 @@ def test_moved_gallery_goes_on(filled: Path, target: str, photos: Path) -> None:
         assert len({face.face_id for face in gallery.faces.find()}) == 2 * PHOTOS + 1
 
 
-def test_interrupted_move_goes_on(filled: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copied photos are not copied again; the result is the same."""
+def test_interrupted_move_is_continued(filled: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run does not copy photos again and gives the same result."""
     monkeypatch.setattr("faceall.gallery.maintenance.move._BATCH", 2)
     stop = Event()
     first = move_gallery(filled, target, stop=stop, progress=lambda done, total: stop.set() if done >= 4 else None)
@@ -108,8 +108,8 @@ def test_interrupted_move_goes_on(filled: Path, target: str, monkeypatch: pytest
     assert list(contents(target)) == list(contents(filled))
 
 
-def test_changes_between_two_runs_are_taken_along(filled: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person renamed, a photo removed and a face reassigned after the first run: the second brings them over."""
+def test_changes_between_two_runs_are_copied(filled: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rename, a removed photo and a reassigned face after the first run are copied by the second."""
     monkeypatch.setattr("faceall.gallery.maintenance.move._BATCH", 2)
     stop = Event()
     move_gallery(filled, target, stop=stop, progress=lambda done, total: stop.set() if done >= 8 else None)
@@ -122,7 +122,7 @@ def test_changes_between_two_runs_are_taken_along(filled: Path, target: str, mon
 
 
 def test_difference_is_found(filled: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A target that loses a thumbnail on the way is not called finished, and the source stays."""
+    """If the target lost a thumbnail, the move is not finished and the source is kept."""
     from faceall.gallery.milvus.transfer import MilvusTransfer
 
     real = MilvusTransfer._put
@@ -140,7 +140,7 @@ def test_difference_is_found(filled: Path, target: str, monkeypatch: pytest.Monk
 
 
 def test_source_is_removed_only_on_request(filled: Path, target: str, tmp_path: Path) -> None:
-    """A folder and a database go when they are told to, after the comparison."""
+    """The folder or database is removed after the comparison, and only on request."""
     sums = sums_of(open_store(filled, read_only=True))
     moved = move_gallery(filled, target, remove_source=True)
     assert (moved.removed, moved.sums, filled.exists()) == (True, sums, False)
@@ -149,8 +149,8 @@ def test_source_is_removed_only_on_request(filled: Path, target: str, tmp_path: 
     assert not (tmp_path / "moved.db").exists()
 
 
-def test_finished_move_may_be_repeated(filled: Path, target: str) -> None:
-    """To remove the source after a look at the target, say; nothing is copied again."""
+def test_finished_move_can_be_repeated(filled: Path, target: str) -> None:
+    """A repeated move copies nothing again and can remove the source."""
     first = move_gallery(filled, target)
     second = move_gallery(filled, target, remove_source=True)
     assert (second.copied, second.there, second.sums, second.removed) == (0, PHOTOS + 1, first.sums, True)
@@ -160,7 +160,7 @@ def test_finished_move_may_be_repeated(filled: Path, target: str) -> None:
 def test_source_that_grows_meanwhile_is_not_removed(
     filled: Path, target: str, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A photo that comes in after the comparison is there afterwards, and the next run takes it along."""
+    """A photo added after the comparison keeps the source, and the next run copies the photo."""
     real, late = _Mover._compared, write_photo(photos / "P9" / "late.png", one_face(9))
 
     def compared_and_overtaken(self: _Mover) -> object:
@@ -178,8 +178,8 @@ def test_source_that_grows_meanwhile_is_not_removed(
     assert list(contents(target)) == before
 
 
-def test_who_has_the_removed_source_open_cannot_write_to_it(filled: Path, target: str, photos: Path) -> None:
-    """A face that went into a removed file would be lost, although it was reported."""
+def test_open_gallery_refuses_writes_after_its_removal(filled: Path, target: str, photos: Path) -> None:
+    """A gallery whose folder was removed while it was open refuses to register photos."""
     late = write_photo(photos / "P9" / "late.png", one_face(9))
     with opened(filled) as gallery:
         move_gallery(filled, target, remove_source=True)
@@ -188,7 +188,7 @@ def test_who_has_the_removed_source_open_cannot_write_to_it(filled: Path, target
 
 
 def test_occupied_target_is_refused(filled: Path, target: str, photos: Path, tmp_path: Path) -> None:
-    """Another gallery is not overwritten, nor mixed with; nor a half of another move."""
+    """Another gallery, or a partial move of another gallery, is neither overwritten nor mixed with the source."""
     with opened(target) as gallery:
         list(gallery.register(photos / "P1"))
         before = len(gallery)
@@ -206,8 +206,8 @@ def test_occupied_target_is_refused(filled: Path, target: str, photos: Path, tmp
         move_gallery(other, half)
 
 
-def test_missing_source_is_told(tmp_path: Path, target: str) -> None:
-    """Nothing is made of nothing, on either side."""
+def test_missing_source_is_reported(tmp_path: Path, target: str) -> None:
+    """A missing source is an error and creates neither source nor target."""
     with pytest.raises(FaceallError, match="no gallery yet"):
         move_gallery(tmp_path / "none", target)
     assert not (tmp_path / "none").exists()
@@ -215,13 +215,13 @@ def test_missing_source_is_told(tmp_path: Path, target: str) -> None:
 
 
 def test_move_to_itself_is_refused(filled: Path) -> None:
-    """However it is spelt."""
+    """A move to the source is refused in any form of its path."""
     with pytest.raises(FaceallError, match="to itself"):
         move_gallery(filled, filled / ".." / filled.name)
 
 
 def test_calibration_moves(filled: Path, target: str) -> None:
-    """The threshold that was chosen on the people counts in the new place."""
+    """A calibrated threshold is in force in the target."""
     from faceall.gallery import Calibration
 
     with opened(filled) as gallery:
@@ -234,7 +234,7 @@ def test_calibration_moves(filled: Path, target: str) -> None:
 
 
 def test_ids_of_bundles_survive(filled: Path, target: str, tmp_path: Path) -> None:
-    """A phone that knows people and faces by their lasting ids still does after two moves."""
+    """A phone's bundle with people and faces is still recognised after two moves."""
     with opened(filled) as gallery:
         gallery.index.export_bundle(tmp_path / "one.faceall")
     move_gallery(filled, target)
@@ -244,8 +244,8 @@ def test_ids_of_bundles_survive(filled: Path, target: str, tmp_path: Path) -> No
     assert (tmp_path / "one.faceall").read_bytes() == (tmp_path / "two.faceall").read_bytes()
 
 
-def test_faces_that_are_aside_move_and_come_back(filled: Path, target: str, photos: Path) -> None:
-    """Put aside in the folder, they are found again in Milvus when their photo is registered, with id and person."""
+def test_stale_faces_are_moved_and_restored(filled: Path, target: str, photos: Path) -> None:
+    """Stale faces are moved to Milvus and restored there with id and person when their photo is registered."""
     path = photos / "P1" / "5.png"
     with opened(filled) as gallery:
         before = {face.face_id: face.person for face in gallery.faces.find(path=path)}

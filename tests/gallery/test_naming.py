@@ -1,4 +1,4 @@
-"""Which names paths suggest, and which are kept after the faces were analysed."""
+"""Names that paths suggest, and which of them are kept after the faces were analysed."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ NAMELESS_FOLDERS = (
 
 
 def folder_of(photos: Path, name: str, colours: list[Colour], first: int = 0) -> Path:
-    """A folder with a photo per colour."""
+    """Write a folder with a photo per colour."""
     for number, colour in enumerate(colours, first):
         write_photo(photos / name / f"{number}.png", [(40 + number % 5, 20 + len(name), 40 + number // 5, colour)])
     return photos / name
 
 
 def names(gallery: Gallery) -> dict[str, int]:
-    """The faces of every person."""
+    """Return the number of faces of every person."""
     return {person.name: person.faces for person in gallery.people}
 
 
@@ -111,19 +111,19 @@ def gallery(open_gallery: object) -> Gallery:
 
 @pytest.mark.parametrize("stem", NAMELESS_FILES)
 def test_files_of_cameras_and_programs_name_no_one(stem: str) -> None:
-    """No counter, date, hash or word of a program is left as a name."""
+    """Counters, dates, hashes and words of programs in a file name are not names of people."""
     assert person_in_stem(stem) is None
 
 
 @pytest.mark.parametrize(("stem", "person"), NAMED_FILES.items())
 def test_dates_counters_copies_and_edits_are_stripped(stem: str, person: str) -> None:
-    """What is left of a file's name is the name of the person, in composed form."""
+    """The rest of a file name is the name of the person, in composed form."""
     assert person_in_stem(stem) == person
 
 
 @pytest.mark.parametrize("name", NAMELESS_FOLDERS)
 def test_folders_of_cameras_programs_and_events_name_no_one(name: str) -> None:
-    """Dates, programs, collections and events do not look like a person."""
+    """Dates, programs, collections and events are not names of people."""
     assert not looks_like_person(name)
 
 
@@ -131,7 +131,7 @@ def test_folders_of_cameras_programs_and_events_name_no_one(name: str) -> None:
     "name", ["Ada", "Ada Lovelace", "lovelace_ada", "April", "June Carter", "n000042", "P2", "\u674e\u5a1c"]
 )
 def test_folders_that_look_like_people(name: str) -> None:
-    """Names in any writing, ids, and first names that are months too."""
+    """Names in any script, ids, and first names that are also months are names of people."""
     assert looks_like_person(name)
 
 
@@ -140,13 +140,13 @@ def test_folders_that_look_like_people(name: str) -> None:
     [("Ada/1.jpg", "Ada"), ("ada_2.jpg", "ada"), ("IMG_0042.jpg", None), ("2024/1.jpg", None), ("", None)],
 )
 def test_names_of_uploads(name: str, person: str | None) -> None:
-    """The folder of an upload counts, else its own name."""
+    """An upload is named by its folder, or else by its file name."""
     assert person_in_name(name) == person
 
 
 @pytest.mark.parametrize("path", ["photos/Ada/1.jpg", "photos/Ada/2019/IMG_0042.jpg", "photos/family/Ada/x.jpg"])
 def test_the_nearest_folder_of_a_person_names_a_photo(tmp_path: Path, path: str) -> None:
-    """Folders of years and events are passed over; the names of files do not count."""
+    """Folders of years and events are skipped; file names are not used."""
     file = write_photo(tmp_path / path, [(40, 25, 40, RED)])
     (candidate,) = find_candidates([tmp_path / "photos"])
     assert (candidate.path, candidate.person) == (file, "Ada")
@@ -163,7 +163,7 @@ def test_the_nearest_folder_of_a_person_names_a_photo(tmp_path: Path, path: str)
     ],
 )
 def test_sources_of_names(photos: Path, names_from: NamesFrom, people: list[str | None]) -> None:
-    """Each choice takes names from where it says, and from nowhere else."""
+    """Each choice uses names only from its own source."""
     for name in ("Ada/beach_1.png", "Birthday party/ada.png", "2024/bob.png"):
         write_photo(photos / name, [(40, 25, 40, RED)])
     found = find_candidates([photos], names_from=names_from)
@@ -173,13 +173,13 @@ def test_sources_of_names(photos: Path, names_from: NamesFrom, people: list[str 
 
 
 def test_unknown_source_of_names_is_refused(gallery: Gallery, photos: Path) -> None:
-    """The line lists the known ones."""
+    """The error lists the known sources."""
     with pytest.raises(FaceallError, match="expected one of auto, folders, files, xmp, none"):
         gallery.register(photos, names_from="exif")  # type: ignore[arg-type]
 
 
 def test_candidates_are_found_once(photos: Path) -> None:
-    """A file that is given twice, by itself and by its folder, is one candidate, with an absolute path."""
+    """A file given directly and by its folder is one candidate, with an absolute path."""
     file = write_photo(photos / "Ada" / "beach.png", [(40, 25, 40, RED)])
     found = find_candidates([photos, file, os.path.relpath(file)])
     assert [(candidate.path, candidate.person) for candidate in found] == [(file, "Ada")]
@@ -197,7 +197,7 @@ def test_broken_bytes_in_names(photos: Path) -> None:
 
 
 def test_folder_of_several_people_names_no_one(gallery: Gallery, photos: Path) -> None:
-    """A folder is decided after its faces were analysed; both decisions are reported."""
+    """A folder name is accepted or rejected after its faces were analysed, and the decision is reported."""
     folder_of(photos, "Ada", [RED] * 4 + [BLUE])
     folder_of(photos, "Rome", [RED, BLUE, GREEN] * 3)
     registration = gallery.iter_register(photos)
@@ -211,8 +211,8 @@ def test_folder_of_several_people_names_no_one(gallery: Gallery, photos: Path) -
     assert gallery.index.problems() == []
 
 
-def test_photos_that_follow_are_judged_with_the_earlier_ones(gallery: Gallery, photos: Path) -> None:
-    """One more photo in the folder of an event gets no name, though it agrees with itself."""
+def test_later_photos_are_checked_with_earlier_ones(gallery: Gallery, photos: Path) -> None:
+    """A later photo in a folder of several people gets no name, although its own faces agree."""
     folder_of(photos, "Rome", [RED, BLUE, GREEN])
     gallery.register(photos)
     folder_of(photos, "Rome", [RED], first=3)
@@ -220,15 +220,15 @@ def test_photos_that_follow_are_judged_with_the_earlier_ones(gallery: Gallery, p
     assert names(gallery) == {}
 
 
-def test_all_folders_are_taken_when_asked_for(gallery: Gallery, photos: Path) -> None:
-    """With `folders` the faces are not checked."""
+def test_folders_option_accepts_every_folder(gallery: Gallery, photos: Path) -> None:
+    """With `names_from="folders"` faces are not checked."""
     folder_of(photos, "Rome", [RED, BLUE, GREEN])
     gallery.register(photos, names_from="folders")
     assert names(gallery) == {"Rome": 3}
 
 
-def test_one_photo_does_not_confirm_the_folder_that_was_given(gallery: Gallery, photos: Path) -> None:
-    """`register holiday` with one photo makes no person of it; below a given folder one is enough."""
+def test_one_photo_does_not_confirm_a_given_folder(gallery: Gallery, photos: Path) -> None:
+    """A folder given directly names a person only when it has at least two photos."""
     folder = folder_of(photos, "Lisbon", [RED])
     gallery.register(folder)
     assert names(gallery) == {}
@@ -238,7 +238,7 @@ def test_one_photo_does_not_confirm_the_folder_that_was_given(gallery: Gallery, 
 
 
 def test_folder_keeps_its_person_after_a_rename_and_a_merge(gallery: Gallery, photos: Path) -> None:
-    """New photos of an old folder go to the current name; the old person does not come back."""
+    """New photos of a folder get the person's current name, and the old person is not created again."""
     folder_of(photos, "Ada", [RED, RED])
     folder_of(photos, "Augusta", [RED, RED])
     gallery.register(photos)
@@ -254,7 +254,7 @@ def test_folder_keeps_its_person_after_a_rename_and_a_merge(gallery: Gallery, ph
 
 
 def test_unname_keeps_the_faces_and_the_folder_stays_unnamed(gallery: Gallery, photos: Path) -> None:
-    """Several people lose their names at once; their folders do not give them back."""
+    """`unname` removes several names at once, and the folders do not give them again."""
     folder_of(photos, "Ada", [RED, RED])
     folder_of(photos, "Bob", [BLUE, BLUE])
     gallery.register(photos)
@@ -267,8 +267,8 @@ def test_unname_keeps_the_faces_and_the_folder_stays_unnamed(gallery: Gallery, p
         gallery.people.unname(["Ada"])
 
 
-def test_unnamed_takes_off_what_paths_gave(gallery: Gallery, photos: Path) -> None:
-    """Names from paths go, names that were given by hand stay, and so do all faces."""
+def test_unnamed_removes_names_from_paths(gallery: Gallery, photos: Path) -> None:
+    """Names from paths are removed; names given by the user and all faces are kept."""
     folder_of(photos, "Ada", [RED, RED])
     folder_of(photos, "Bob", [BLUE, BLUE])
     gallery.register(photos)
@@ -278,8 +278,8 @@ def test_unnamed_takes_off_what_paths_gave(gallery: Gallery, photos: Path) -> No
     assert (names(gallery), len(gallery)) == ({"Robert": 2}, 4)
 
 
-def test_person_who_is_several_people_is_noticed(gallery: Gallery, photos: Path) -> None:
-    """A person whose faces do not agree is reported with the numbers; one whose faces mostly agree is not."""
+def test_person_with_differing_faces_is_reported(gallery: Gallery, photos: Path) -> None:
+    """A person whose faces differ is reported with the numbers; one whose faces mostly agree is not."""
     folder_of(photos, "Ada", [RED] * 4 + [BLUE])
     folder_of(photos, "Rome", [RED, BLUE, GREEN] * 3)
     gallery.register(photos, names_from="folders")

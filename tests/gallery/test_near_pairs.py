@@ -1,4 +1,4 @@
-"""All near pairs of many vectors: as a comparison of every pair finds them."""
+"""All near pairs of many vectors are those that a comparison of every pair finds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from faceall.types import Float32Array
 
 
 def vectors_of_people(count: int, people: int, seed: int = 0) -> Float32Array:
-    """Unit vectors around one direction per person."""
+    """Return unit vectors around one direction per person."""
     random = np.random.default_rng(seed)
     centres = random.normal(size=(people, 64))
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
@@ -20,13 +20,13 @@ def vectors_of_people(count: int, people: int, seed: int = 0) -> Float32Array:
 
 
 def every_pair(vectors: Float32Array, limit: float) -> set[tuple[int, int]]:
-    """The pairs within the limit, by brute force."""
+    """Return the pairs within the limit by brute force."""
     distances = 2 - 2 * vectors.astype(np.float64) @ vectors.T.astype(np.float64)
     return {(int(a), int(b)) for a, b in np.argwhere(distances <= limit) if a != b}
 
 
 def test_every_pair_within_the_limit_is_found() -> None:
-    """With their distances, and none beyond it."""
+    """Every pair within the limit is returned with its distance, and no other pair."""
     vectors = vectors_of_people(900, 200)
     pairs, distances = near_pairs(vectors, np.arange(900), 0.8, 900)
     assert {tuple(pair) for pair in pairs.tolist()} == every_pair(vectors, 0.8)
@@ -35,7 +35,7 @@ def test_every_pair_within_the_limit_is_found() -> None:
 
 
 def test_a_query_keeps_its_nearest() -> None:
-    """At most k of each, nearest first; only pairs of the given queries."""
+    """Each query has at most k pairs, nearest first, and only given queries have pairs."""
     vectors = vectors_of_people(600, 3)
     pairs, distances = near_pairs(vectors, np.arange(0, 600, 2), 4.0, 5)
     assert set(pairs[:, 0].tolist()) == set(range(0, 600, 2))
@@ -49,7 +49,7 @@ def test_a_query_keeps_its_nearest() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_cells_find_nearly_every_pair(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    """Compared with few cells of many: more than 99 % of the pairs, each with its right distance."""
+    """A search in few of many cells finds more than 99 % of the pairs, with exact distances."""
     monkeypatch.setattr(module, "EXACT", 1000)
     monkeypatch.setattr(module, "_MEMBERS", 20)
     vectors = vectors_of_people(6_000, 1_500, seed)
@@ -60,7 +60,7 @@ def test_cells_find_nearly_every_pair(monkeypatch: pytest.MonkeyPatch, seed: int
     assert float(distances.max()) <= 0.8
 
 
-def test_nothing_is_near_nothing() -> None:
-    """No queries, and a single vector."""
+def test_no_pairs_of_empty_or_single_input() -> None:
+    """No queries, and a single vector, have no pairs."""
     assert len(near_pairs(np.zeros((0, 8), np.float32), np.zeros(0, np.int64), 1.0, 4)[0]) == 0
     assert len(near_pairs(np.eye(1, 8, dtype=np.float32), np.arange(1), 1.0, 4)[0]) == 0

@@ -1,4 +1,4 @@
-"""Changes by hand: names, merging, removing for good."""
+"""People are renamed, merged and removed by the user."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def names(gallery: Gallery) -> list[str]:
 
 
 def test_people_are_listed_by_name(filled: Gallery) -> None:
-    """Everybody with the number of their faces and photos; faces without a name belong to nobody."""
+    """People are listed with the number of their faces and photos; unassigned faces have no person."""
     assert list(filled.people) == [Person("Ada", 2, 2), Person("Eve", 1, 1)]
     assert filled.status().unnamed == 1
 
 
 def test_renaming(filled: Gallery) -> None:
-    """A renamed person keeps their faces; a name that is taken, empty or unknown is refused, with a hint."""
+    """A renamed person keeps their faces; a taken, empty or unknown name is refused with a hint."""
     filled.people.rename("Ada", "Ada Lovelace")
     assert names(filled) == ["Ada Lovelace", "Eve"]
     with pytest.raises(FaceallError, match="merge"):
@@ -61,8 +61,8 @@ def test_renaming(filled: Gallery) -> None:
         ("\u2066\u3164", "no invisible characters"),
     ],
 )
-def test_names_that_nobody_has(filled: Gallery, photos: Path, name: str, reason: str | None) -> None:
-    """A name is one line of at most 200 characters; another one is refused wherever a person gives one."""
+def test_invalid_names_are_refused(filled: Gallery, photos: Path, name: str, reason: str | None) -> None:
+    """A name is one line of at most 200 characters; other names are refused by every function."""
     (face, *_) = filled.faces.find(person="Ada")
     if reason is None:  # white space around it
         filled.people.rename("Eve", name.replace("Ada", "Zoe"))
@@ -81,7 +81,7 @@ def test_names_that_nobody_has(filled: Gallery, photos: Path, name: str, reason:
 
 
 def test_joiners_of_scripts_that_need_them(filled: Gallery) -> None:
-    """Persian and Hindi names have joiners between letters; in a Latin name they are refused."""
+    """Joiners are allowed in Persian and Hindi names, and refused in Latin names."""
     for name in ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647", "\u0936\u094d\u200d\u0930\u0940"):
         filled.people.rename("Ada", name)
         filled.people.rename(name, "Ada")
@@ -89,8 +89,8 @@ def test_joiners_of_scripts_that_need_them(filled: Gallery) -> None:
         filled.people.rename("Ada", "A\u200dda")
 
 
-def test_folders_whose_names_cannot_be_seen(gallery: Gallery, photos: Path) -> None:
-    """A folder of spaces or invisible letters names no one; others lose these letters."""
+def test_folders_with_invisible_names(gallery: Gallery, photos: Path) -> None:
+    """A folder name of spaces or invisible letters names no one; in other names these letters are removed."""
     for number, folder in enumerate(("   ", "\u200b\u2060", "Zo\u202e\u00eb")):
         write_photo(photos / folder / "1.png", one_face(30 + number))
     gallery.register(photos, names_from="folders")
@@ -100,13 +100,13 @@ def test_folders_whose_names_cannot_be_seen(gallery: Gallery, photos: Path) -> N
 
 
 def test_longest_name(filled: Gallery) -> None:
-    """Two hundred characters of any script are a name."""
+    """Two hundred characters of any script are a valid name."""
     filled.people.rename("Ada", "\u00e9" * 200)
     assert len([*filled.people][1].name) == 200
 
 
 def test_folder_with_an_odd_name(filled: Gallery, photos: Path) -> None:
-    """A folder's name becomes one that a person can have."""
+    """A folder's name is converted to a valid name of a person."""
     write_photo(photos / "Bo\nLee" / "1.png", one_face(7))
     write_photo(photos / ("x" * 240) / "1.png", one_face(8))
     list(filled.register(photos))
@@ -114,7 +114,7 @@ def test_folder_with_an_odd_name(filled: Gallery, photos: Path) -> None:
 
 
 def test_merging(filled: Gallery) -> None:
-    """All faces of the one belong to the other afterwards, and the one is gone."""
+    """All faces of the merged person belong to the other one, and the merged person is removed."""
     assert filled.people.merge("Ada", "Eve") == 2
     assert list(filled.people) == [Person("Eve", 3, 3)]
     with pytest.raises(FaceallError, match="itself"):
@@ -122,7 +122,7 @@ def test_merging(filled: Gallery) -> None:
 
 
 def test_naming_a_face(filled: Gallery) -> None:
-    """A face without a name gets one; a face that is not there is an error and makes nobody."""
+    """An unassigned face gets a name; an unknown face is an error and creates no person."""
     (nobodys,) = [face for face in filled.faces.find() if face.person is None]
     filled.faces.assign(nobodys.face_id, "Bob")
     assert names(filled) == ["Ada", "Bob", "Eve"]
@@ -133,7 +133,7 @@ def test_naming_a_face(filled: Gallery) -> None:
 
 @pytest.mark.embedded("reads the bytes of its files")
 def test_removed_person_is_gone_from_the_files(filled: Gallery, folder: Path, photos: Path) -> None:
-    """Rows, vectors and thumbnails of a removed person are in no file any more; other people stay."""
+    """No file has rows, vectors or thumbnails of a removed person; other people stay."""
     face = filled.faces.find(person="Ada")[0]
     thumbnail = filled.faces.thumbnail(face.face_id)[20:]
     vector = filled._index[face.face_id].tobytes()
@@ -149,7 +149,7 @@ def test_removed_person_is_gone_from_the_files(filled: Gallery, folder: Path, ph
 
 
 def test_removing_a_face(filled: Gallery) -> None:
-    """A removed face leaves the photo's other face; the last one takes the photo along."""
+    """Removing a face keeps the photo's other face; removing the last face removes the photo."""
     first, second = filled.faces.find(path=filled.faces.find(person="Eve")[0].path)
     filled.faces.remove(first.face_id)
     assert filled.status().photos == 3
@@ -163,7 +163,7 @@ def test_removing_a_face(filled: Gallery) -> None:
 
 
 def test_removing_photos(filled: Gallery, photos: Path) -> None:
-    """By file or by folder, never a folder whose name only begins alike; an unknown path is an error."""
+    """Photos are removed by file or folder, not by a common prefix; an unknown path is an error."""
     write_photo(photos / "Adam" / "1.png", one_face(7))
     list(filled.register(photos))
     assert len(filled.photos.remove(photos / "Ada").photos) == 2
@@ -176,7 +176,7 @@ def test_removing_photos(filled: Gallery, photos: Path) -> None:
 
 @pytest.mark.embedded("damages tables of SQLite")
 def test_problems_are_found(filled: Gallery) -> None:
-    """A vector without its face, and a face without its thumbnail, are told."""
+    """A vector without its face, and a face without its thumbnail, are reported."""
     filled._index.add([[1.0] * 8])
     with filled._index.transaction() as connection:
         connection.execute("DELETE FROM thumbnails WHERE face = 1")

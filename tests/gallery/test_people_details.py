@@ -1,4 +1,4 @@
-"""Hidden people, covers, notes and birth dates, orders of people, and photos by who is on them."""
+"""Hidden people, covers, notes, birth dates, sort orders of people, and filters of photos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(BACKEND != "folder", reason="Milvus keeps no det
 
 @pytest.fixture
 def filled(gallery: Gallery, photos: Path) -> Gallery:
-    """Ada on three photos, one of which shows Bob as well; Bob on one of his own."""
+    """Ada on three photos, one of which also shows Bob, and Bob on one of his own."""
     for number in range(2):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
     write_photo(photos / "Ada" / "both.png", [*one_face(3), (0, 0, 15, (0, 99, 0))])
@@ -33,7 +33,7 @@ def names(gallery: Gallery, **options: object) -> list[str]:
 
 
 def test_hidden_people_are_not_listed_but_found(filled: Gallery) -> None:
-    """They leave lists, pages and suggestions; by name they are found; hiding is undone."""
+    """Hidden people are left out of lists, pages and suggestions, and found by name; hiding can be undone."""
     assert filled.people.hide(["Ada"]) == 1
     assert names(filled) == ["Bob"]
     assert names(filled, hidden=True) == ["Ada"]
@@ -44,8 +44,8 @@ def test_hidden_people_are_not_listed_but_found(filled: Gallery) -> None:
     assert names(filled) == ["Ada", "Bob"]
 
 
-def test_details_are_kept_checked_and_undone(filled: Gallery) -> None:
-    """Note, birth date and cover are stored one by one; a wrong date or face is refused."""
+def test_details_are_stored_validated_and_undone(filled: Gallery) -> None:
+    """Note, birth date and cover are stored separately; an invalid date or face is refused."""
     face = filled.people.fit("Ada")[0][0]
     filled.people.set_details("Ada", note=" met in 1833 ", born="1815-12-10")
     filled.people.set_details("Ada", cover=face)
@@ -61,7 +61,7 @@ def test_details_are_kept_checked_and_undone(filled: Gallery) -> None:
 
 
 def test_people_are_sorted(filled: Gallery) -> None:
-    """By name, by photos, by the last face, and by the face that fits worst."""
+    """People are sorted by name, photos, latest face, or the face with the worst fit."""
     assert names(filled, sort="name") == ["Ada", "Bob"]
     assert names(filled, sort="photos") == ["Ada", "Bob"]
     newest = max(filled.faces, key=lambda face: face.face_id).person
@@ -73,7 +73,7 @@ def test_people_are_sorted(filled: Gallery) -> None:
 
 
 def test_fit_is_the_mean_distance_to_the_others(filled: Gallery) -> None:
-    """The worst face comes first; the distances are those of a direct computation."""
+    """The worst face is first; the distances equal those of a direct computation."""
     found = filled.people.fit("Ada")
     distances = [distance for _, distance in found]
     assert distances == sorted(distances, reverse=True)
@@ -84,7 +84,7 @@ def test_fit_is_the_mean_distance_to_the_others(filled: Gallery) -> None:
 
 
 def test_photos_are_found_by_people_and_days(filled: Gallery, photos: Path) -> None:
-    """With all of some people, without others, since and until a day."""
+    """Photos are filtered by included and excluded people, and by first and last day."""
 
     def found(**query: object) -> set[str]:
         return {photo.paths[0].name for photo in filled.photos.search(**query).items}  # type: ignore[arg-type]
@@ -104,8 +104,8 @@ def test_photos_are_found_by_people_and_days(filled: Gallery, photos: Path) -> N
         filled.photos.search(since="May")
 
 
-def test_removed_faces_are_found_again(filled: Gallery) -> None:
-    """Faces that were removed from a photo come back unassigned; those in the bin do not, until they are restored."""
+def test_removed_faces_can_be_restored(filled: Gallery) -> None:
+    """Faces removed from a photo are restored unassigned; deleted people's faces only with the person."""
     photo = filled.photos.search(people=["Ada", "Bob"]).items[0]
     (bob,) = [face.face_id for face in photo.faces if face.person == "Bob"]
     filled.faces.remove(bob)
@@ -117,7 +117,7 @@ def test_removed_faces_are_found_again(filled: Gallery) -> None:
 
 
 def test_a_drawn_face_is_added(filled: Gallery, photos: Path) -> None:
-    """What the detector missed is added with a vector and a thumbnail; a known face or a wrong box is refused."""
+    """A face drawn by the user gets a vector and a thumbnail; a known face or an invalid box is refused."""
     photo = filled.photos.search(people=["Bob"], without=["Ada"]).items[0]
     face = filled.photos.add_face(photo.photo_id, (0, 0, 20, 20))
     assert filled.faces.get(face).box == (0, 0, 20, 20)
@@ -128,8 +128,8 @@ def test_a_drawn_face_is_added(filled: Gallery, photos: Path) -> None:
         filled.photos.add_face(photo.photo_id, (500, 500, 600, 600))
 
 
-def test_the_camera_s_date_counts_before_that_of_the_file(filled: Gallery, photos: Path) -> None:
-    """A photo whose EXIF names a day is found by that day, whatever the time of its file."""
+def test_exif_date_is_preferred_to_the_file_date(filled: Gallery, photos: Path) -> None:
+    """A photo with an EXIF date is found by that date, not by the time of its file."""
     image = Image.fromarray(paint(one_face(77)))
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2011:06:15 10:00:00"
@@ -140,7 +140,7 @@ def test_the_camera_s_date_counts_before_that_of_the_file(filled: Gallery, photo
 
 
 def test_hidden_faces_are_not_listed_grouped_or_suggested(filled: Gallery, photos: Path) -> None:
-    """They are left out of lists, groups and questions, but found by their id and by search; hiding is undone."""
+    """Hidden faces are left out of lists, clusters and suggestions, and found by id and by search."""
     for number in (1, 2):
         write_photo(photos / "x" / f"{number}.png", [(40, 25, 40, (0, 200 + number, 0))])
     list(filled.register(photos / "x", unnamed=True))
@@ -161,7 +161,7 @@ def test_hidden_faces_are_not_listed_grouped_or_suggested(filled: Gallery, photo
 
 
 def test_unassigned_faces_are_listed_by_size(filled: Gallery, photos: Path) -> None:
-    """The largest one first with sort="size"; an unknown order is refused."""
+    """With sort="size" the largest face is first; an unknown order is refused."""
     for side in (20, 60, 30):
         write_photo(photos / "sizes" / f"{side}.png", [(10, 10, side, (0, 0, 100 + side))])
     list(filled.register(photos / "sizes", unnamed=True))
@@ -172,7 +172,7 @@ def test_unassigned_faces_are_listed_by_size(filled: Gallery, photos: Path) -> N
 
 
 def test_clusters_follow_people_largest_first(filled: Gallery, photos: Path) -> None:
-    """On pages people come by name, then groups by their number of faces; their numbers stay."""
+    """Pages list people by name, then clusters by their number of faces; cluster numbers stay."""
     for number in range(5):
         colour = (0, 0, 240 + number) if number < 3 else (240 + number, 240, 0)
         write_photo(photos / "groups" / f"{number}.png", [(40, 25, 40, colour)])
@@ -186,8 +186,8 @@ def test_clusters_follow_people_largest_first(filled: Gallery, photos: Path) -> 
     assert [one.name for one in filled.people.page(named=False).items] == [clusters[1].name]
 
 
-def test_names_that_differ_in_form_are_noticed(filled: Gallery) -> None:
-    """Case, width, hyphens and underscores do not count; an exact name and another word do."""
+def test_names_that_differ_in_form_are_found(filled: Gallery) -> None:
+    """Names are compared without case, width, hyphens and underscores; equal and unrelated names are not listed."""
     assert filled.people.similar_name("ADA") == "Ada"
     assert filled.people.similar_name("Ａｄａ") == "Ada"
     assert filled.people.similar_name("Ada") is None
@@ -198,7 +198,7 @@ def test_names_that_differ_in_form_are_noticed(filled: Gallery) -> None:
 
 
 def test_many_people_are_merged_as_one_change(filled: Gallery) -> None:
-    """All or none, and one undo separates them again."""
+    """All or no people are merged, and one undo separates them."""
     face = filled.faces.find(person="Ada")[0].face_id
     filled.faces.assign(face, "Adele")
     before = {person.name: person.faces for person in filled.people}

@@ -1,4 +1,4 @@
-"""Poor faces: what makes a face poor, and that such faces found no groups and are no certain matches."""
+"""Criteria of poor faces; poor faces create no clusters and give no certain matches."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def group(*members: int, owner: int | None = None) -> Group:
 
 
 def test_small_and_turned_faces_are_poor() -> None:
-    """A frontal face of 100 pixels is good; one below the smallest size, or with the nose at an eye, is poor."""
+    """A frontal face of 100 pixels is good; a smaller face than the minimum or a profile is poor."""
     assert not is_poor(face(100))
     assert is_poor(face(MIN_SIZE - 1))
     assert is_poor(face(100, nose=70))
 
 
 def test_an_imported_vector_is_not_poor() -> None:
-    """Its box of one pixel says nothing of the face."""
+    """The placeholder box of one pixel of an imported vector does not make its face poor."""
     assert not is_poor(Face(np.array([0, 0, 1, 1], np.float32), 0.0, np.zeros((5, 2), np.float32)))
 
 
 def test_poor_faces_join_only_when_close() -> None:
-    """Edges between two poor faces go; with one poor face they stay up to the limit; others stay at any length."""
+    """Pairs of two poor faces are dropped; pairs with one poor face are kept up to the limit."""
     pairs = np.array([[0, 1], [0, 2], [1, 2], [2, 3]], np.int64)
     distances = np.array([0.1, 0.1, 0.9, 0.9], np.float32)
     kept, lengths = _without_poor((pairs, distances), np.array([True, True, False, False]), 0.5)
@@ -53,8 +53,8 @@ def test_poor_faces_join_only_when_close() -> None:
     np.testing.assert_allclose(lengths, [0.1, 0.9])
 
 
-def test_poor_faces_found_no_people() -> None:
-    """A new group needs two good faces; one that exists already keeps its poor ones."""
+def test_poor_faces_create_no_clusters() -> None:
+    """A new cluster needs two good faces; an existing one keeps its poor faces."""
     poor = np.array([False, False, True, True])
     assert [each.members for each in _founded(group(0, 2), poor)] == [[0], [2]]
     assert [each.members for each in _founded(group(0, 1, 2), poor)] == [[0, 1, 2]]
@@ -62,14 +62,14 @@ def test_poor_faces_found_no_people() -> None:
 
 
 def test_the_limit_of_clusters_falls_with_the_number_of_faces() -> None:
-    """More faces offer more wrong neighbours, so the same share of them needs a smaller limit."""
+    """The limit falls with the number of faces, because more faces give more wrong neighbours."""
     scores = StrangerScores(0.0, 0.1, 300, 0.05)
     limits = [scores.threshold(0.1, faces) for faces in (10, 100, 10_000)]
     assert limits == sorted(limits, reverse=True)
 
 
-def test_blur_shows_in_thumbnails() -> None:
-    """A thumbnail of a sharp face is not blurred, that of the same face out of focus is; one colour tells nothing."""
+def test_blur_is_detected_in_thumbnails() -> None:
+    """A sharp thumbnail and one of a single colour are not blurred; one out of focus is."""
     random = np.random.default_rng(0)
     noise = cv2.GaussianBlur(random.integers(0, 255, (200, 200, 3)).astype(np.uint8), (0, 0), 1.0)
     shaded = np.clip(noise * 0.3 + np.linspace(20, 180, 200)[:, None, None], 0, 255).astype(np.uint8)
@@ -79,8 +79,8 @@ def test_blur_shows_in_thumbnails() -> None:
     assert not is_blurred(make_thumbnail(np.full_like(shaded, 90), found), found)
 
 
-def test_blurred_faces_found_no_people(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two alike faces are a group if they are sharp, and none if they are blurred."""
+def test_blurred_faces_create_no_clusters(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two similar faces form a cluster if they are sharp, and none if they are blurred."""
     for number in range(2):
         write_photo(photos / f"{number}.png", [(40, 25, 40, (1, 1, 200)), (number, 0, 4, (9, 9, 9))])
     for _ in gallery.iter_register([photos], unnamed=True):
