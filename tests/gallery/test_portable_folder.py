@@ -1,4 +1,4 @@
-"""A gallery as a folder of arrays and JSON, and vectors of other programs in a gallery."""
+"""A gallery is exported as a folder of arrays and JSON, and vectors of other programs are imported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FUZZ = int(os.environ.get("FACEALL_FUZZ", "500"))
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opener]:
-    """Opens galleries by name."""
+    """Return a function that opens galleries by name."""
     with ExitStack() as stack:
 
         def make(name: str = "server", **options: Any) -> Gallery:
@@ -51,13 +51,13 @@ def server(opened: Opener, photos: Path) -> Gallery:
 
 @pytest.fixture
 def folder(server: Gallery, tmp_path: Path) -> Path:  # type: ignore[override]
-    """The gallery as a folder."""
+    """The exported folder of the gallery."""
     server.index.export_folder(tmp_path / "folder")
     return tmp_path / "folder"
 
 
 def facts(gallery: Gallery) -> list[tuple[Any, ...]]:
-    """Everything that is known of each face but its key."""
+    """Return everything that is stored for each face except its key."""
     return sorted(
         (
             face.person,
@@ -71,7 +71,7 @@ def facts(gallery: Gallery) -> list[tuple[Any, ...]]:
 
 
 def test_folder_is_plain(server: Gallery, folder: Path) -> None:
-    """NumPy and JSON alone read it: row i of the array is line i of the faces."""
+    """NumPy and JSON can read the folder: row i of the array belongs to line i of the faces."""
     vectors = np.load(folder / "vectors.npy")
     lines = [json.loads(line) for line in (folder / "faces.jsonl").read_text().splitlines()]
     people = {person["id"]: person["name"] for person in json.loads((folder / "people.json").read_text())}
@@ -92,7 +92,7 @@ def test_folder_is_plain(server: Gallery, folder: Path) -> None:
 
 
 def test_round_trip(server: Gallery, folder: Path, opened: Opener, photos: Path) -> None:
-    """An empty gallery becomes the same; a second time nothing is new; registering finds the photos in their places."""
+    """An import into an empty gallery is equal; a second import adds nothing; registering finds the photos."""
     other = opened("other")
     result = other.index.import_vectors(folder)
     assert (result.added, result.conflicts) == (12, [])
@@ -103,7 +103,7 @@ def test_round_trip(server: Gallery, folder: Path, opened: Opener, photos: Path)
 
 
 def test_other_model_is_refused(folder: Path, opened: Opener, photos: Path) -> None:
-    """A gallery of another model takes nothing."""
+    """A gallery of another model refuses the import."""
     other = opened("other", embedder=WholeEmbedder("else"))
     list(other.register(photos))
     with pytest.raises(IndexMismatchError, match="was made with"):
@@ -112,7 +112,7 @@ def test_other_model_is_refused(folder: Path, opened: Opener, photos: Path) -> N
 
 
 def test_export_needs_a_new_folder(server: Gallery, folder: Path) -> None:
-    """What is there stays."""
+    """An existing folder is not overwritten."""
     with pytest.raises(IndexFileError, match="new or empty folder"):
         server.index.export_folder(folder)
     assert sorted(path.name for path in folder.parent.iterdir() if path.name.startswith(".")) == []
@@ -120,7 +120,7 @@ def test_export_needs_a_new_folder(server: Gallery, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["vectors.npy", "faces.jsonl", "people.json", "thumbnails.bin", "index.json"])
 def test_every_file_is_needed(folder: Path, opened: Opener, name: str) -> None:
-    """A file that is missing or was changed is named."""
+    """A missing or changed file is named in the error."""
     other = opened("other")
     data = bytearray((folder / name).read_bytes())
     data[len(data) // 2] ^= 4
@@ -134,7 +134,7 @@ def test_every_file_is_needed(folder: Path, opened: Opener, name: str) -> None:
 
 
 def test_newer_folder(folder: Path, opened: Opener) -> None:
-    """A folder of a later faceall is called newer."""
+    """A folder of a later faceall is reported as newer."""
     head = json.loads((folder / "index.json").read_text())
     (folder / "index.json").write_text(json.dumps({**head, "format": 2}))
     with pytest.raises(IndexNewerError, match="upgrade"):
@@ -142,7 +142,7 @@ def test_newer_folder(folder: Path, opened: Opener) -> None:
 
 
 def test_fuzzed_folders(folder: Path, opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is done to a file, with checksums that agree: one line and nothing changed, or a sound gallery."""
+    """A changed file with matching checksums is refused with one line or imported consistently."""
     monkeypatch.setattr("faceall.gallery.maintenance.portable.sha256_of", lambda path: "same")
     head = json.loads((folder / "index.json").read_text())
     head["files"] = dict.fromkeys(head["files"], "same")
@@ -177,7 +177,7 @@ def test_fuzzed_folders(folder: Path, opened: Opener, tmp_path: Path, monkeypatc
 
 
 def test_names_of_facenet(opened: Opener, tmp_path: Path) -> None:
-    """facenet's arrays become people; importing twice doubles nothing; the named model is kept and not mixed."""
+    """facenet's arrays become people; importing twice adds no duplicates; models are not mixed."""
     vectors = np.random.default_rng(0).normal(size=(6, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     source = tmp_path / "facenet"
@@ -201,7 +201,7 @@ def test_names_of_facenet(opened: Opener, tmp_path: Path) -> None:
 
 
 def test_photos_of_faceall(opened: Opener, tmp_path: Path, photos: Path) -> None:
-    """FaceAll's faces keep their photos where those are still there, so the gallery can change its model."""
+    """Imported faces keep their photos if the files exist, so that the gallery can change its model."""
     server = tmp_path / "faceall"
     uploads = server / "static" / "uploadImages"
     paths = [write_photo(uploads / f"{number}.jpg", one_face(number)) for number in range(4)]
@@ -221,7 +221,7 @@ def test_photos_of_faceall(opened: Opener, tmp_path: Path, photos: Path) -> None
 
 
 def test_unit_and_other_lengths(opened: Opener, tmp_path: Path) -> None:
-    """Encodings that are not of unit length, as those of face_recognition, are kept as they are."""
+    """Encodings that are not unit vectors, as those of face_recognition, are stored unchanged."""
     vectors = np.random.default_rng(0).normal(size=(3, 128)) * 0.1
     (tmp_path / "e.pickle").write_bytes(pickle.dumps({"encodings": list(vectors), "names": ["Ann", "Bo", "Ann"]}))
     gallery = opened("a")
@@ -235,7 +235,7 @@ def test_unit_and_other_lengths(opened: Opener, tmp_path: Path) -> None:
 def test_installed_model_makes_them_searchable(
     opened: Opener, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Vectors that are said to be of an installed model are compared with photos."""
+    """Vectors imported as those of an installed model are compared with photos."""
     embedder = WholeEmbedder()
     monkeypatch.setattr("faceall.models.installed_models", lambda kind: [embedder.model])
     path = write_photo(photos / "a.png", one_face(3))

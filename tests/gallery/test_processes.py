@@ -1,4 +1,4 @@
-"""Registering when things go wrong: killed at any moment, two at once."""
+"""Registrations that are killed at any moment, or run at the same time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = [
 
 
 def register(folder: Path, photos: Path, output: Path, pause: float = 0.002) -> subprocess.Popen[str]:
-    """A process that registers `photos` and writes each result to the file `output` at once."""
+    """Start a process that registers `photos` and writes each result to the file `output` at once."""
     program = Path(__file__).with_name("stand_ins.py")
     search_path = os.pathsep.join(part for part in sys.path if part)
     with output.open("w") as file:
@@ -42,7 +42,7 @@ def register(folder: Path, photos: Path, output: Path, pause: float = 0.002) -> 
 
 
 def reported(output: Path) -> dict[str, str]:
-    """Path -> status, of the lines that arrived whole."""
+    """Return path -> status of the complete lines."""
     lines = output.read_text().splitlines(keepends=True)
     records = [json.loads(line) for line in lines if line.endswith("\n")]
     return {record["path"]: record["status"] for record in records}
@@ -57,7 +57,7 @@ def many(photos: Path) -> Path:
 
 
 def test_killed_at_any_moment(folder: Path, many: Path, open_gallery: Opener, tmp_path: Path) -> None:
-    """After kill -9 every photo reported as added is there with its face, nothing is damaged, and the next run goes on.
+    """After kill -9 every photo reported as added is stored with its face, and the next run continues.
 
     FACEALL_KILLS sets the number of kills, FACEALL_SEED the moments.
     """
@@ -68,7 +68,7 @@ def test_killed_at_any_moment(folder: Path, many: Path, open_gallery: Opener, tm
         process = register(folder, many, output)
         time.sleep(moments.random() * 0.4)  # some are killed while they start
         while moments.random() < 0.9 and not output.stat().st_size and process.poll() is None:
-            time.sleep(0.01)  # most when they have begun to report
+            time.sleep(0.01)  # most are killed after their first report
         time.sleep(moments.random() * 0.6)
         process.kill()
         _, errors = process.communicate()

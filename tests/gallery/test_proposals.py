@@ -1,4 +1,4 @@
-"""Names that folders and files suggest are proposed, and given as one change."""
+"""Names from folders and files are proposed, and assigned as one change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from faceall.gallery import Gallery
 
 @pytest.fixture
 def unnamed(gallery: Gallery, photos: Path) -> Gallery:
-    """Photos in a person's folder, in an event's, with names in the file names, and with none; all unnamed."""
+    """Unnamed photos in folders of a person and an event, with and without names in file names."""
     places = ("Ada/1", "Ada/2", "Trip 2019/Eve/1", "Jo/Summer party 2019/7", "bob_1", "bob_2", "IMG_0042")
     for number, place in enumerate(places):
         write_photo(photos / f"{place}.png", one_face(number))
@@ -28,7 +28,7 @@ def proposed(gallery: Gallery, photos: Path) -> dict[str, tuple[str, bool, int]]
 
 
 def test_folders_and_files_propose_names(unnamed: Gallery, photos: Path) -> None:
-    """The nearest folder that looks like a person, else the file name; an event is no person, a counter no name."""
+    """The nearest folder of a person is proposed, or else the file name; events and counters are not."""
     assert proposed(unnamed, photos) == {
         "Ada": ("Ada", True, 2),
         "bob": ("bob", True, 2),
@@ -37,8 +37,8 @@ def test_folders_and_files_propose_names(unnamed: Gallery, photos: Path) -> None
     }
 
 
-def test_faces_with_a_name_are_not_asked_about(unnamed: Gallery, photos: Path) -> None:
-    """After the names were given only the rest is proposed, and existing names are recognised in any form."""
+def test_named_faces_get_no_proposal(unnamed: Gallery, photos: Path) -> None:
+    """After names were assigned only other faces get proposals; existing names are found in any form."""
     ids = [photo.photo_id for photo in unnamed.photos.page().items]
     found = unnamed.photos.propose_names(ids, named=lambda path: path.relative_to(photos).as_posix())
     (ada,) = [one for one in found if one.name == "Ada"]
@@ -51,7 +51,7 @@ def test_faces_with_a_name_are_not_asked_about(unnamed: Gallery, photos: Path) -
 
 
 def test_names_are_given_all_or_none(unnamed: Gallery) -> None:
-    """An unknown face or a wrong name changes nothing; no name at all is an error."""
+    """An unknown face or an invalid name changes nothing; an empty set of names is an error."""
     face = next(iter(unnamed.faces)).face_id
     with pytest.raises(UnknownFaceError):
         unnamed.faces.assign_many([("Ada", [face]), ("Bob", [face, 99999])])
@@ -64,7 +64,7 @@ def test_names_are_given_all_or_none(unnamed: Gallery) -> None:
 
 @pytest.mark.embedded("Milvus keeps no journal")
 def test_given_names_are_one_change(unnamed: Gallery) -> None:
-    """One undo takes all of them back."""
+    """One undo removes all names that were assigned together."""
     first, second, *_ = (face.face_id for face in unnamed.faces)
     unnamed.faces.assign_many([("Ada", [first]), ("Bob", [second])])
     assert [person.name for person in unnamed.people] == ["Ada", "Bob"]

@@ -1,4 +1,4 @@
-"""What makes a face hard to recognise, and pictures that come twice."""
+"""Faces that are hard to recognise, and duplicate images."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def face(box: tuple[float, float, float, float] = BOX, points: tuple[tuple[float
 
 
 def test_a_good_face_has_no_notes(astronaut: Image) -> None:
-    """A sharp portrait from ahead."""
+    """A sharp frontal portrait has no notes."""
     assert notes_on(astronaut, face()) == ()
 
 
-def test_blur_is_told(astronaut: Image) -> None:
-    """The measure falls with every blur, and one that spoils the vector is told of."""
+def test_blur_is_reported(astronaut: Image) -> None:
+    """Sharpness falls with every blur, and a strong blur is reported."""
     width = BOX[2] - BOX[0]
     blurred = [cv2.GaussianBlur(astronaut, (0, 0), sigma * width / 160) for sigma in (1, 2, 3, 4, 6)]
     measures = [sharpness(astronaut, face()), *(sharpness(image, face()) for image in blurred)]
@@ -38,31 +38,31 @@ def test_blur_is_told(astronaut: Image) -> None:
     assert notes_on(blurred[-1], face()) == (Note("blurred", "blurred"),)
 
 
-def test_smallness_is_told_instead_of_blur(astronaut: Image) -> None:
-    """A face of 20 pixels is small; that it has no detail follows."""
+def test_small_size_is_reported_instead_of_blur(astronaut: Image) -> None:
+    """A face of 20 pixels is reported as small, and not also as blurred."""
     small = cv2.resize(astronaut, None, fx=0.17, fy=0.17, interpolation=cv2.INTER_AREA)
     shrunk = face(tuple(0.17 * value for value in BOX), tuple((0.17 * x, 0.17 * y) for x, y in POINTS))
     assert notes_on(small, shrunk) == (Note("small", "small (20 pixels)"),)
 
 
-def test_a_turned_face_is_told(astronaut: Image) -> None:
-    """The nose over an eye is a profile; rolling the head is not turning it."""
-    aside = ((206, 116), (252, 114), (206, 143), (205, 162), (240, 160))
-    assert turn(face(points=aside)) == pytest.approx(-0.52, abs=0.02)
-    assert notes_on(astronaut, face(points=aside)) == (Note("turned-away", "turned away"),)
+def test_a_turned_face_is_reported(astronaut: Image) -> None:
+    """A face with the nose over an eye is turned away; an in-plane rotation is not reported."""
+    profile = ((206, 116), (252, 114), (206, 143), (205, 162), (240, 160))
+    assert turn(face(points=profile)) == pytest.approx(-0.52, abs=0.02)
+    assert notes_on(astronaut, face(points=profile)) == (Note("turned-away", "turned away"),)
     angle = np.radians(40)
     spin = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     rolled = tuple(map(tuple, (np.array(POINTS) @ spin.T).tolist()))
     assert turn(face(points=rolled)) == pytest.approx(turn(face()), abs=1e-3)
-    assert abs(turn(face(points=((5, 5),) * 5))) == 1.0  # no direction at all
+    assert abs(turn(face(points=((5, 5),) * 5))) == 1.0  # coinciding landmarks have no direction
 
 
 @pytest.mark.parametrize(
     ("box", "part"),
     [((10, 10, 90, 90), 0.0), ((-20, 10, 80, 90), 0.2), ((10, -8, 90, 92), 0.08), ((10, 10, 110, 130), 0.25)],
 )
-def test_what_lies_beyond_the_edge(box: tuple[float, float, float, float], part: float) -> None:
-    """The largest part of a side that is outside, on any of the four edges."""
+def test_cut_is_the_largest_part_outside(box: tuple[float, float, float, float], part: float) -> None:
+    """`cut` is the largest part of a side of the box outside of any of the four edges."""
     assert cut((100, 100, 3), face(box)) == pytest.approx(part)
 
 
@@ -80,8 +80,8 @@ def test_copies_are_near_and_others_far(astronaut: Image) -> None:
     assert bits(np.ascontiguousarray(astronaut[:, ::-1])) > 2 * NEAR
 
 
-def test_no_two_pictures_of_lfw_are_taken_for_one(shared: Path) -> None:
-    """Among 400 different pictures, each the same crop around a face, none nearly equals another."""
+def test_different_images_of_lfw_are_not_duplicates(shared: Path) -> None:
+    """Among 400 different images with the same crop rule no two are near duplicates."""
     files = sorted((shared / "data" / "lfw-dev").rglob("*.jpg"))[:400]
     prints = np.stack([print_of(read_image(file)) for file in files])
     bits = np.unpackbits(prints, axis=1).astype(np.int32)
@@ -91,7 +91,7 @@ def test_no_two_pictures_of_lfw_are_taken_for_one(shared: Path) -> None:
 
 
 def test_a_near_copy_is_reported(gallery: Gallery, photos: Path) -> None:
-    """A picture at another size is new, kept, and told to be nearly the one before; a removed one is not named."""
+    """A resized photo is added with a note that names the similar photo; a removed photo is not named."""
     squares = [(30, 20, 60, (200, 40, 10)), (5, 5, 12, (10, 220, 40)), (100, 60, 15, (10, 40, 220))]
     first = write_photo(photos / "first.png", squares)
     again = photos / "second.png"
@@ -112,7 +112,7 @@ def test_a_near_copy_is_reported(gallery: Gallery, photos: Path) -> None:
 
 
 def test_strict_registration_stores_no_poor_face(gallery: Gallery, photos: Path) -> None:
-    """A small chief face is noted, or with `strict` refused without a trace; without it the photo can come in later."""
+    """With `strict` a photo with a small primary face is refused; without it, it is added with a note."""
     path = write_photo(photos / "far.png", [(50, 30, 12, (200, 40, 10))])
     (refused,) = gallery.register(path, strict=True)
     assert (refused.status, refused.faces, refused.message) == ("refused", 0, "small (12 pixels)")

@@ -1,4 +1,4 @@
-"""Reading ahead: in order, and within bounds."""
+"""Files are read ahead in order and within limits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def candidates(photos: Path) -> list[Candidate]:
 
 
 def test_files_keep_their_order(scanner: Scanner, candidates: list[Candidate]) -> None:
-    """However many threads read, files come in the order of the candidates, missing files among them."""
+    """With any number of threads files are returned in the order of candidates, including missing ones."""
     with ThreadPoolExecutor(4) as threads:
         files = list(scanner.scan_ahead(candidates, threads))
     assert [file.candidate for file in files] == candidates
@@ -44,7 +44,7 @@ def test_files_keep_their_order(scanner: Scanner, candidates: list[Candidate]) -
 def test_reading_ahead_is_bounded(
     scanner: Scanner, candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch, limit: str, value: int, most: int
 ) -> None:
-    """Never more pictures are read than the bound on files or on bytes allows, though one always is."""
+    """The files read ahead stay within the limits on count and bytes, but at least one is read."""
     monkeypatch.setattr(reading, limit, value)
     lock, waiting, peak = threading.Lock(), 0, 0
     scan = scanner.scan
@@ -70,7 +70,7 @@ def test_reading_ahead_is_bounded(
 def test_file_beyond_the_cap_is_not_read(
     scanner: Scanner, candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file of absurd size has a result without being opened."""
+    """A file above the size limit gets a result without being opened."""
     monkeypatch.setattr(reading, "MAX_FILE_SIZE", 10)
     monkeypatch.setattr(scanner, "scan", lambda candidate: pytest.fail("was read"))
     with ThreadPoolExecutor(1) as threads:

@@ -1,4 +1,4 @@
-"""A removal tells what it has taken out of every file, and what it could not."""
+"""A receipt says what a removal deleted from every file, and what remains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Opener = Callable[..., Gallery]
 
 @pytest.fixture
 def filled(gallery: Gallery, photos: Path) -> Gallery:
-    """Ada with forty photos, Eve with two, one of them with a stranger."""
+    """Ada with forty photos, Eve with two, one of them with an unnamed face."""
     for number in range(40):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
     write_photo(photos / "Eve" / "a.png", one_face(100))
@@ -31,12 +31,12 @@ def filled(gallery: Gallery, photos: Path) -> Gallery:
 
 
 def bytes_of(folder: Path) -> bytes:
-    """Everything that any file of a gallery holds."""
+    """Return the content of every file of a gallery."""
     return b"".join(path.read_bytes() for path in sorted(folder.iterdir()) if not path.name.endswith("-shm"))
 
 
 def test_receipt_of_a_person(filled: Gallery) -> None:
-    """Faces, photos, generation; freed space is overwritten, the log empty, and no byte of the faces is left."""
+    """The receipt lists faces, photos and generation; no file contains a byte of the faces."""
     (first, second, *_) = filled.faces.find(person="Eve")
     secrets = [filled._index[face.face_id].tobytes() for face in (first, second)]
     secrets += [filled.faces.thumbnail(face.face_id)[-200:] for face in (first, second)]
@@ -53,7 +53,7 @@ def test_receipt_of_a_person(filled: Gallery) -> None:
 
 
 def test_receipt_of_a_large_gallery(filled: Gallery, folder: Path) -> None:
-    """Where there is a graph file it is written anew without the removed vectors."""
+    """A graph file is rewritten without the removed vectors."""
     filled.close()
     index = FaceIndex(folder, exact_limit=10)
     index.save()
@@ -70,7 +70,7 @@ def test_receipt_of_a_large_gallery(filled: Gallery, folder: Path) -> None:
 def test_receipt_says_that_a_reader_holds_the_log(
     filled: Gallery, open_gallery: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody who goes on reading an older state keeps it; the receipt says so, and the next writer finishes."""
+    """A reader of an older state keeps the log; the receipt says so, and the next writer clears it."""
     monkeypatch.setattr("faceall.index.face_index._LONGEST_WAIT", 0.1)
     reader, ready, done = open_gallery(read_only=True), threading.Event(), threading.Event()
 
@@ -95,7 +95,7 @@ def test_receipt_says_that_a_reader_holds_the_log(
 
 
 def test_outdated_graph_is_reported(folder: Path) -> None:
-    """A graph file that was saved before a removal still holds the vector, until the index is saved again."""
+    """A graph file saved before a removal contains the vector until the index is saved again."""
     with Gallery.open(folder, detector=ColourDetector(), embedder=ColourEmbedder()):
         pass
     with FaceIndex(folder, exact_limit=10, options=GraphOptions(threads=1)) as index:

@@ -1,4 +1,4 @@
-"""What becomes of photos that are registered, once and again."""
+"""Results of registering photos, once and repeatedly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Opener = Callable[..., Gallery]
 
 
 def outcome(results: Iterable[PhotoResult]) -> dict[str, str]:
-    """File name -> status."""
+    """Return file name -> status."""
     return {result.path.name: result.status for result in results}
 
 
@@ -42,18 +42,18 @@ def ada(photos: Path) -> Path:
 
 
 def plain(results: Iterable[PhotoResult]) -> list[PhotoResult]:
-    """Results without the notes on quality, which squares of one colour all get."""
+    """Return the results without the quality notes that all squares of one colour get."""
     return [replace(result, notes=()) for result in results]
 
 
 def test_new_photo_is_added(gallery: Gallery, ada: Path, photos: Path) -> None:
-    """A new photo is added with its face, under its folder's name."""
+    """A new photo is added with its face under the name of its folder."""
     assert plain(gallery.register(photos)) == [PhotoResult(ada, "added", 1, "Ada")]
     assert [(face.person, face.path, face.box) for face in gallery.faces.find()] == [("Ada", ada, (40, 25, 80, 65))]
 
 
 def test_second_run_reads_nothing(open_gallery: Opener, ada: Path, photos: Path) -> None:
-    """An unchanged file is not decoded, not even hashed: it may be unreadable by then."""
+    """An unchanged file is neither decoded nor hashed, and may be unreadable."""
     list(open_gallery().register(photos))
     detector = ColourDetector()
     size, times = ada.stat().st_size, (ada.stat().st_atime_ns, ada.stat().st_mtime_ns)
@@ -64,7 +64,7 @@ def test_second_run_reads_nothing(open_gallery: Opener, ada: Path, photos: Path)
 
 
 def test_touched_file_is_unchanged(open_gallery: Opener, ada: Path, photos: Path) -> None:
-    """A new time with the same content costs a hash, and nothing at all the next time."""
+    """A file with a new time and the same content is hashed once, and not read in the next run."""
     list(open_gallery().register(photos))
     os.utime(ada, ns=(1, 1))
     detector = ColourDetector()
@@ -76,8 +76,8 @@ def test_touched_file_is_unchanged(open_gallery: Opener, ada: Path, photos: Path
     assert detector.seen == 0
 
 
-def test_changed_file_is_redone(gallery: Gallery, ada: Path, photos: Path) -> None:
-    """New content under a known path replaces the faces, vectors and thumbnails of the old."""
+def test_changed_file_is_analysed_again(gallery: Gallery, ada: Path, photos: Path) -> None:
+    """New content under a known path replaces the faces, vectors and thumbnails."""
     list(gallery.register(photos))
     (before,) = gallery.faces.find()
     write_photo(ada, [*one_face(2), (5, 5, 20, (9, 9, 9))])
@@ -87,7 +87,7 @@ def test_changed_file_is_redone(gallery: Gallery, ada: Path, photos: Path) -> No
 
 
 def test_moved_file_is_recognised(open_gallery: Opener, ada: Path, photos: Path) -> None:
-    """A file that was moved keeps its faces, under the new path, and a folder of another person renames it."""
+    """A moved file keeps its faces under the new path; a folder of another person renames it."""
     list(open_gallery().register(photos))
     target = photos / "Eve" / "7.png"
     target.parent.mkdir()
@@ -101,7 +101,7 @@ def test_moved_file_is_recognised(open_gallery: Opener, ada: Path, photos: Path)
 
 
 def test_move_does_not_undo_a_renaming(gallery: Gallery, ada: Path, photos: Path) -> None:
-    """A person who was renamed by hand keeps that name when the file moves."""
+    """A person renamed by the user keeps that name when the file moves."""
     list(gallery.register(photos))
     gallery.people.rename("Ada", "Lady Lovelace")
     ada.rename(ada.with_name("2.png"))
@@ -110,7 +110,7 @@ def test_move_does_not_undo_a_renaming(gallery: Gallery, ada: Path, photos: Path
 
 
 def test_duplicate_is_stored_once(gallery: Gallery, ada: Path, photos: Path) -> None:
-    """The same content under a second path adds no face and says where it lies already."""
+    """The same content under a second path adds no face; the result names the first path."""
     shutil.copy(ada, photos / "Ada" / "2.png")
     first, second = gallery.register(photos)
     assert (first.status, second.status) == ("added", "duplicate")
@@ -120,7 +120,7 @@ def test_duplicate_is_stored_once(gallery: Gallery, ada: Path, photos: Path) -> 
 
 
 def test_swapped_files_keep_both(gallery: Gallery, ada: Path, photos: Path) -> None:
-    """Two files that trade their contents leave two photos with the right paths."""
+    """Two files that exchange their contents remain two photos with the correct paths."""
     other = write_photo(photos / "Ada" / "2.png", one_face(2))
     list(gallery.register(photos))
     first, second = ada.read_bytes(), other.read_bytes()
@@ -138,7 +138,7 @@ def test_swapped_files_keep_both(gallery: Gallery, ada: Path, photos: Path) -> N
 
 @pytest.fixture
 def renumbered(gallery: Gallery, ada: Path, photos: Path) -> dict[str, int]:
-    """Two photos of Ada, named by hand, pushed on by one number for the sake of a new first one; name -> face."""
+    """Names of two photos and their face ids; the files were renumbered to insert a new first photo."""
     second = write_photo(photos / "Ada" / "2.png", one_face(2))
     list(gallery.register(photos))
     named = dict(zip(("Grandma", "Grandpa"), (face.face_id for face in gallery.faces.find()), strict=True))
@@ -151,7 +151,7 @@ def renumbered(gallery: Gallery, ada: Path, photos: Path) -> dict[str, int]:
 
 
 def test_renumbered_files_keep_their_faces(gallery: Gallery, photos: Path, renumbered: dict[str, int]) -> None:
-    """Files that move up by a number keep the names and the face ids that their photos have."""
+    """Renumbered files keep the names and face ids of their photos."""
     assert outcome(gallery.register(photos)) == {"1.png": "changed", "2.png": "moved", "3.png": "moved"}
     assert {face.person: (face.face_id, face.path.name) for face in gallery.faces.find() if face.person != "Ada"} == {
         "Grandma": (renumbered["Grandma"], "2.png"),
@@ -160,10 +160,10 @@ def test_renumbered_files_keep_their_faces(gallery: Gallery, photos: Path, renum
     assert (gallery.status().files, gallery.index.problems()) == (3, [])
 
 
-def test_displaced_photo_stays_findable(
+def test_displaced_photo_is_still_found(
     gallery: Gallery, photos: Path, renumbered: dict[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """While its new file is still to come, and after a break there, a photo is found under the path that it had."""
+    """Until its new file is registered, a photo is found under its old path, also after an interruption."""
     one_by_one(monkeypatch)
     registration = gallery.iter_register(photos)
     assert next(registration).status == "changed"
@@ -178,10 +178,10 @@ def test_displaced_photo_stays_findable(
     assert gallery.index.problems() == []
 
 
-def test_displaced_photo_that_comes_back(
+def test_displaced_photo_is_restored(
     gallery: Gallery, ada: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run that is broken off forgets nothing: a photo that its own file shows again then keeps its face."""
+    """After an interrupted run, a photo whose file has its old content again keeps its face."""
     one_by_one(monkeypatch)
     list(gallery.register(photos))
     (before,) = gallery.faces.find()
@@ -197,22 +197,22 @@ def test_displaced_photo_that_comes_back(
     assert (gallery.status().files, gallery.index.problems()) == (1, [])
 
 
-def test_file_that_changes_while_it_is_filed(
+def test_file_that_changes_during_registration(
     gallery: Gallery, ada: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A photo that is removed, and whose file gets other known content, between reading and storing breaks nothing."""
+    """A photo may be removed, and its file get other known content, between reading and storing."""
     eve = write_photo(photos / "Eve" / "1.png", one_face(2))
     list(gallery.register(photos))
     (kept,) = gallery.faces.find(path=eve)
     os.utime(ada, ns=(1, 1))
-    look = BatchAnalyzer.analyse
+    analyse = BatchAnalyzer.analyse
 
     def interfere(self: BatchAnalyzer, batch: list[ScannedFile]) -> None:
         if batch:
-            assert [arrival.known for arrival in batch] == [True]
+            assert [file.known for file in batch] == [True]
             gallery.photos.remove(ada)
             shutil.copy(eve, ada)
-        look(self, batch)
+        analyse(self, batch)
 
     monkeypatch.setattr(BatchAnalyzer, "analyse", interfere)
     (result,) = gallery.register(ada)
@@ -222,7 +222,7 @@ def test_file_that_changes_while_it_is_filed(
 
 
 def test_vanished_file_stays_searchable(gallery: Gallery, ada: Path, photos: Path, tmp_path: Path) -> None:
-    """Faces outlive their picture; the status counts the file as gone; a thumbnail is there."""
+    """Faces and thumbnails remain when their file is deleted; the status counts the missing file."""
     query = shutil.copy(ada, tmp_path / "query.png")
     list(gallery.register(photos))
     ada.unlink()
@@ -232,8 +232,8 @@ def test_vanished_file_stays_searchable(gallery: Gallery, ada: Path, photos: Pat
     assert gallery.faces.thumbnail(result.matches[0].face_id)[:3] == b"\xff\xd8\xff"
 
 
-def test_chief_face_gets_the_name(gallery: Gallery, photos: Path) -> None:
-    """Of several faces the large, central one is the person's; the others are stored under nobody."""
+def test_primary_face_gets_the_name(gallery: Gallery, photos: Path) -> None:
+    """Of several faces the large, central one gets the name; the others are unassigned."""
     squares = [(45, 30, 30, (10, 0, 0)), (0, 0, 32, (0, 20, 0)), (100, 70, 15, (0, 0, 30))]
     path = write_photo(photos / "Ada" / "party.png", squares)
     assert plain(gallery.register(photos)) == [PhotoResult(path, "added", 3, "Ada")]
@@ -241,7 +241,7 @@ def test_chief_face_gets_the_name(gallery: Gallery, photos: Path) -> None:
 
 
 def test_person_option_names_and_reassigns(gallery: Gallery, ada: Path, photos: Path) -> None:
-    """--person wins over the path, for new photos and for known ones; the person without a face is gone."""
+    """--person overrides the path for new and known photos; a person without faces is removed."""
     list(gallery.register(photos))
     other = write_photo(photos / "Ada" / "2.png", one_face(2))
     results = plain(gallery.register(photos, person="Lady Lovelace"))
@@ -253,13 +253,13 @@ def test_person_option_names_and_reassigns(gallery: Gallery, ada: Path, photos: 
     assert outcome(gallery.register(photos, person="Lady Lovelace")) == {"1.png": "unchanged", "2.png": "unchanged"}
 
 
-def test_person_option_needs_a_chief_face(open_gallery: Opener, photos: Path) -> None:
-    """A photo whose primary face was removed by hand stays unchanged, and is not read again."""
+def test_person_option_needs_a_primary_face(open_gallery: Opener, photos: Path) -> None:
+    """A photo whose primary face was removed by the user is unchanged and not read again."""
     path = write_photo(photos / "Ada" / "party.png", [*one_face(1), (0, 0, 20, (0, 20, 0))])
     gallery = open_gallery()
     list(gallery.register(photos))
-    (chief,) = gallery.faces.find(person="Ada")
-    gallery.faces.remove(chief.face_id)
+    (primary,) = gallery.faces.find(person="Ada")
+    gallery.faces.remove(primary.face_id)
     for _ in range(2):
         assert list(gallery.register(photos, person="Eve")) == [PhotoResult(path, "unchanged", 1, None)]
     os.utime(path, ns=(1, 1))
@@ -267,8 +267,8 @@ def test_person_option_needs_a_chief_face(open_gallery: Opener, photos: Path) ->
     assert list(gallery.people) == []
 
 
-def test_photo_without_a_face_stays_one(open_gallery: Opener, photos: Path) -> None:
-    """A picture that shows nobody is reported so in every run, and looked at once only."""
+def test_photo_without_a_face_is_analysed_once(open_gallery: Opener, photos: Path) -> None:
+    """A photo without faces is reported as such in every run, and analysed only once."""
     path = write_photo(photos / "Ada" / "1.png", [])
     list(open_gallery().register(photos))
     detector = ColourDetector()
@@ -281,7 +281,7 @@ def test_photo_without_a_face_stays_one(open_gallery: Opener, photos: Path) -> N
 
 
 def test_odd_files_each_get_a_status(gallery: Gallery, photos: Path) -> None:
-    """Damaged, empty, missing and odd files: one result each, in order, with a reason where there is one."""
+    """Damaged, empty, missing and unusual files each have one result, in order."""
     (photos / "a-text.jpg").write_text("hello")
     (photos / "b-empty.jpg").write_bytes(b"")
     whole = write_photo(photos / "c-whole.png", one_face(1)).read_bytes()
@@ -298,7 +298,7 @@ def test_odd_files_each_get_a_status(gallery: Gallery, photos: Path) -> None:
         "c-whole.png": "added",
         "d-cut.png": "unreadable",
         "e-pixel.png": "no-face",
-        "f-cmyk.jpg": "added",  # the stand-in takes any even colour for a face
+        "f-cmyk.jpg": "added",  # the stand-in detects any uniform colour as a face
         "g-deep.png": "no-face",
         "h-gray.png": "added",
         "missing.jpg": "unreadable",
@@ -316,7 +316,7 @@ def test_odd_files_each_get_a_status(gallery: Gallery, photos: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="such names exist on POSIX only")
 def test_odd_names(gallery: Gallery, photos: Path) -> None:
-    """Line breaks, other alphabets and bytes of no known encoding in names change nothing."""
+    """Line breaks, other alphabets and invalid UTF-8 in names are supported."""
     names = [b"Zo\xc3\xab\n\t", "\u4e2d\u6587".encode(), b"caf\xe9", b" 'quoted\" "]
     for number, name in enumerate(names):
         write_photo(Path(os.fsdecode(os.fsencode(photos) + b"/" + name + b"/1.png")), one_face(number))
@@ -327,8 +327,8 @@ def test_odd_names(gallery: Gallery, photos: Path) -> None:
     assert {result.status for result in gallery.iter_register(photos)} == {"unchanged"}
 
 
-def test_spoilt_file_keeps_its_faces(gallery: Gallery, ada: Path, photos: Path) -> None:
-    """A registered photo whose file is damaged later is reported, and loses nothing."""
+def test_damaged_file_keeps_its_faces(gallery: Gallery, ada: Path, photos: Path) -> None:
+    """A registered photo whose file is damaged later is reported and keeps its faces."""
     list(gallery.register(photos))
     ada.write_bytes(ada.read_bytes()[:50])
     for _ in range(2):
@@ -342,7 +342,7 @@ def test_spoilt_file_keeps_its_faces(gallery: Gallery, ada: Path, photos: Path) 
 def test_unreadable_photo_is_tried_again_by_another_version(
     gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A newer faceall may read what an older one could not, so only the same version skips it."""
+    """An unreadable file is skipped by the same version and read again by another version."""
     (photos / "a.jpg").write_text("hello")
     list(gallery.register(photos))
     monkeypatch.setattr("faceall.gallery.registration.scan.decode_image", lambda *_, **__: pytest.fail("read"))
@@ -356,7 +356,7 @@ def test_unreadable_photo_is_tried_again_by_another_version(
 
 
 def test_results_come_after_their_commit(open_gallery: Opener, photos: Path) -> None:
-    """Whatever has been handed out is visible to another connection at that moment."""
+    """A result is returned only after its photo is visible to another connection."""
     for number in range(40):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
     gallery, other = open_gallery(), open_gallery()
@@ -364,8 +364,8 @@ def test_results_come_after_their_commit(open_gallery: Opener, photos: Path) -> 
         assert other.faces.find(path=result.path)
 
 
-def test_stopping_keeps_what_is_finished(open_gallery: Opener, photos: Path) -> None:
-    """A stop ends early with every reported photo kept; the next run does the rest."""
+def test_stopping_keeps_reported_photos(open_gallery: Opener, photos: Path) -> None:
+    """A stop ends the run early and keeps every reported photo; the next run registers the rest."""
     gallery = open_gallery(detector=ColourDetector(pause=0.01))
     for number in range(200):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
@@ -377,8 +377,8 @@ def test_stopping_keeps_what_is_finished(open_gallery: Opener, photos: Path) -> 
     assert (statuses.count("unchanged"), statuses.count("added")) == (len(results), 200 - len(results))
 
 
-def test_breaking_off_keeps_what_is_reported(gallery: Gallery, photos: Path) -> None:
-    """Leaving the loop loses nothing that was reported, and the gallery goes on working."""
+def test_closing_keeps_reported_photos(gallery: Gallery, photos: Path) -> None:
+    """Closing a registration keeps every reported photo, and the gallery stays usable."""
     for number in range(60):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
     registration = gallery.iter_register(photos)
@@ -389,7 +389,7 @@ def test_breaking_off_keeps_what_is_reported(gallery: Gallery, photos: Path) -> 
 
 
 def test_progress_counts_every_file(gallery: Gallery, photos: Path) -> None:
-    """Progress ends at the number of all files, of which there is one result each."""
+    """Progress ends at the number of files, and each file has one result."""
     for number in range(30):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
     calls: list[tuple[int, int]] = []
@@ -400,7 +400,7 @@ def test_progress_counts_every_file(gallery: Gallery, photos: Path) -> None:
 
 
 def test_faces_are_embedded_across_photos(open_gallery: Opener, photos: Path) -> None:
-    """Batches are filled from several photos, and every face keeps its own vector."""
+    """Batches contain faces of several photos, and every face has its own vector."""
     for number in range(40):
         write_photo(photos / "Ada" / f"{number}.png", one_face(number))
     embedder = ColourEmbedder()
@@ -413,7 +413,7 @@ def test_faces_are_embedded_across_photos(open_gallery: Opener, photos: Path) ->
 
 
 def test_other_model_is_refused(open_gallery: Opener, photos: Path, ada: Path) -> None:
-    """Vectors of two models never mix, in registering and in searching; the message has both names."""
+    """Registering and searching with another model is refused with the names of both."""
     list(open_gallery().register(photos))
     write_photo(photos / "Ada" / "2.png", one_face(2))
     other = open_gallery(embedder=ColourEmbedder("other"))
@@ -425,7 +425,7 @@ def test_other_model_is_refused(open_gallery: Opener, photos: Path, ada: Path) -
 
 
 def test_nothing_to_do_needs_no_model(open_gallery: Opener, photos: Path, ada: Path) -> None:
-    """Unchanged photos, people and status never make a detector or an embedder."""
+    """Unchanged photos, people and status create no detector and no embedder."""
     list(open_gallery().register(photos))
     bare = open_gallery(detector=None, embedder=None)
     with pytest.MonkeyPatch.context() as patch:

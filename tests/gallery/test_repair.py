@@ -1,4 +1,4 @@
-"""A repair corrects what the rows agree on, deletes nothing that can be kept, and keeps the damaged database."""
+"""A repair corrects inconsistent rows, keeps all readable data, and keeps the damaged database."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def flip(data: bytes, place: int, bit: int) -> bytes:
     return bytes(changed)
 
 
-def assert_whole(folder: Path) -> None:
-    """Every face and name is there."""
+def assert_complete(folder: Path) -> None:
+    """Assert that every face and name is stored."""
     with opened(folder) as gallery:
         assert len(gallery) == 9
         assert [person.name for person in gallery.people] == PEOPLE
@@ -62,19 +62,19 @@ def assert_whole(folder: Path) -> None:
 
 @pytest.mark.parametrize("bit", range(16))
 def test_a_flipped_bit_in_the_dimension_loses_nothing(sound: bytes, tmp_path: Path, bit: int) -> None:
-    """The vectors agree on their dimension, so the setting is corrected, and the damaged file is kept."""
+    """The setting is corrected from the vectors' common dimension, and the damaged file is kept."""
     place = sound.index(b"index.dimension") + len(b"index.dimension") + bit // 8
     (tmp_path / "faces.db").write_bytes(flip(sound, place, bit % 8))
     found = repair_gallery(tmp_path)
     assert found.lost == ()
     assert any("faces.db.damaged-" in line for line in found.done)
     assert list(tmp_path.glob("faces.db.damaged-*"))
-    assert_whole(tmp_path)
+    assert_complete(tmp_path)
     assert repair_gallery(tmp_path).done == ()
 
 
 def places_of_statements(sound: bytes, folder: Path) -> list[re.Match[bytes]]:
-    """The CREATE statements of the schema; free space may hold the remains of others."""
+    """Return the CREATE statements of the schema; free space may contain remains of others."""
     file = folder / "sound.db"
     file.write_bytes(sound)
     with closing(sqlite3.connect(file)) as connection:
@@ -88,7 +88,7 @@ def places_of_statements(sound: bytes, folder: Path) -> list[re.Match[bytes]]:
 
 @pytest.mark.parametrize("offset", [1, 9, 15, 25, 34])
 def test_a_flipped_bit_in_the_text_of_the_schema_loses_nothing(sound: bytes, tmp_path: Path, offset: int) -> None:
-    """Every CREATE statement is known, so a damaged one is rewritten, and its table is read."""
+    """A damaged CREATE statement is rewritten, and its table is read."""
     for number, found in enumerate(places_of_statements(sound, tmp_path)):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -96,18 +96,18 @@ def test_a_flipped_bit_in_the_text_of_the_schema_loses_nothing(sound: bytes, tmp
         repaired = repair_gallery(folder)
         assert repaired.lost == (), (found, repaired)
         assert list(folder.glob("faces.db.damaged-*")), found
-        assert_whole(folder)
+        assert_complete(folder)
 
 
-def test_a_sound_gallery_is_not_copied(sound: bytes, tmp_path: Path) -> None:
-    """Where nothing is wrong nothing is written."""
+def test_an_intact_gallery_is_not_copied(sound: bytes, tmp_path: Path) -> None:
+    """Repairing an intact gallery writes nothing."""
     (tmp_path / "faces.db").write_bytes(sound)
     assert repair_gallery(tmp_path).done == ()
     assert not list(tmp_path.glob("faces.db.damaged-*"))
 
 
 def test_faces_with_a_damaged_vector_keep_their_people(photos: Path, sound: bytes, tmp_path: Path) -> None:
-    """Registering the photo again computes the vector again; the name, which was given by hand, is still there."""
+    """Registering the photo again computes the vector again, and a name given by the user is kept."""
     (tmp_path / "faces.db").write_bytes(sound)
     with opened(tmp_path) as gallery:
         face = gallery.faces.find()[0].face_id
@@ -124,17 +124,17 @@ def test_faces_with_a_damaged_vector_keep_their_people(photos: Path, sound: byte
         assert gallery.index.verify().problems == ()
 
 
-def test_a_newer_number_alone_is_damage(sound: bytes, tmp_path: Path) -> None:
-    """A format that does not exist, on tables of this one, is corrected; the gallery is not called newer."""
+def test_a_newer_format_number_alone_is_damage(sound: bytes, tmp_path: Path) -> None:
+    """An unknown format number on tables of this format is corrected, not reported as newer."""
     (tmp_path / "faces.db").write_bytes(sound)
     with closing(sqlite3.connect(tmp_path / "faces.db")) as connection, connection:
         connection.execute("UPDATE meta SET value = value + 64 WHERE key = 'gallery.schema'")
     assert repair_gallery(tmp_path).lost == ()
-    assert_whole(tmp_path)
+    assert_complete(tmp_path)
 
 
 def test_the_command_fails_when_something_is_lost(sound: bytes, tmp_path: Path) -> None:
-    """Exit code 1 says that not everything was saved; 0 that it was."""
+    """The exit code is 1 if data was lost, and 0 otherwise."""
     (tmp_path / "faces.db").write_bytes(sound)
     runner = CliRunner()
     with closing(sqlite3.connect(tmp_path / "faces.db")) as connection, connection:
@@ -146,7 +146,7 @@ def test_the_command_fails_when_something_is_lost(sound: bytes, tmp_path: Path) 
 @pytest.mark.parametrize("compacted", [False, True])
 @pytest.mark.parametrize("kind", ["first page", "whole schema"])
 def test_a_lost_schema_is_created_again(sound: bytes, tmp_path: Path, kind: str, compacted: bool) -> None:
-    """Where nothing of the schema can be read, that of a new gallery takes its place, and no row is lost."""
+    """A schema that cannot be read is replaced by that of a new gallery, and no row is lost."""
     (tmp_path / "faces.db").write_bytes(sound)
     if compacted:
         with opened(tmp_path) as gallery:
@@ -161,11 +161,11 @@ def test_a_lost_schema_is_created_again(sound: bytes, tmp_path: Path, kind: str,
     repaired = repair_gallery(tmp_path)
     assert repaired.lost == ()
     assert any("new database: 9 vectors, 9 faces, 9 photos, 3 people" in line for line in repaired.done)
-    assert_whole(tmp_path)
+    assert_complete(tmp_path)
 
 
 def test_a_schema_that_does_not_fit_is_not_used(sound: bytes, tmp_path: Path) -> None:
-    """A file whose first pages and tables are both gone is beyond repair; it is left as it is."""
+    """A file without its first pages and tables cannot be repaired, and is not changed."""
     data = bytearray(sound)
     data[100 : 60 * 8192] = bytes(60 * 8192 - 100)
     (tmp_path / "faces.db").write_bytes(data)

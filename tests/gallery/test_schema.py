@@ -1,4 +1,4 @@
-"""The tables of a gallery: made, brought from older formats to the current one, and read where they cannot be."""
+"""The tables of a gallery are created, upgraded from older formats, and read without an upgrade."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def old(tmp_path: Path) -> Path:
 
 
 def tables(folder: Path) -> dict[str, str]:
-    """The statements of a gallery's schema, by name, without the words that say how they came about."""
+    """Return the statements of a gallery's schema by name, without clauses that depend on their creation."""
     with closing(sqlite3.connect(folder / "faces.db")) as database:
         rows = database.execute("SELECT name, sql FROM sqlite_master WHERE sql NOTNULL AND name NOT LIKE 'sqlite_%'")
         return {name: sql.replace('"', "") for name, sql in rows}
 
 
 def drop(folder: Path, *names: str) -> None:
-    """Take tables, with their triggers, out of a gallery of format 1."""
+    """Remove tables and their triggers from a gallery of format 1."""
     with closing(sqlite3.connect(folder / "faces.db", isolation_level=None)) as database:
         for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             database.execute(f"DROP TRIGGER {trigger}")
@@ -48,21 +48,21 @@ def drop(folder: Path, *names: str) -> None:
 
 @pytest.fixture(params=["all", "none", "odd", "even"])
 def older(request: pytest.FixtureRequest, old: Path) -> Iterator[Path]:
-    """Galleries of format 1 that lack some of the tables that came one by one."""
+    """Galleries of format 1 that lack some of the tables that were added later."""
     kept = {"all": LATE, "none": (), "odd": LATE[::2], "even": LATE[1::2]}[request.param]
     drop(old, *(name for name in LATE if name not in kept))
     return old
 
 
 def test_an_upgraded_gallery_has_the_tables_of_a_new_one(older: Path, tmp_path: Path) -> None:
-    """Whatever it had before: the same tables, indexes and triggers as in a gallery made now."""
+    """An upgrade gives the same tables, indexes and triggers as a new gallery."""
     EmbeddedStore.open(tmp_path / "new").close()
     EmbeddedStore.open(older).close()
     assert tables(older) == tables(tmp_path / "new")
 
 
 def test_an_old_gallery_is_read_without_a_change(older: Path) -> None:
-    """Opened for reading only it shows the same as after the upgrade, and its file stays as it is."""
+    """A read-only gallery shows the same as after the upgrade, and its file is not changed."""
     before = hashlib.sha256((older / "faces.db").read_bytes()).digest()
     found = []
     for read_only in (True, False):
@@ -77,7 +77,7 @@ def test_an_old_gallery_is_read_without_a_change(older: Path) -> None:
 
 
 def test_a_reader_follows_an_upgrade(old: Path) -> None:
-    """A process that reads an old gallery sees what another one writes after upgrading it."""
+    """A process that reads an old gallery sees what another process writes after upgrading it."""
     reader = EmbeddedStore.open(old, read_only=True)
     assert len(reader.people.clusters()) == 1
     writer = EmbeddedStore.open(old)
@@ -88,7 +88,7 @@ def test_a_reader_follows_an_upgrade(old: Path) -> None:
 
 
 def test_stale_faces_without_keys_are_kept(old: Path) -> None:
-    """The first galleries with stale faces did not note their keys."""
+    """Stale faces of early galleries, which have no keys, are kept."""
     with closing(sqlite3.connect(old / "faces.db", isolation_level=None)) as database:
         database.execute("ALTER TABLE aside DROP COLUMN face")
     store = EmbeddedStore.open(old)
@@ -98,7 +98,7 @@ def test_stale_faces_without_keys_are_kept(old: Path) -> None:
 
 
 def test_an_interrupted_upgrade_changes_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failure in the last step leaves the old format, and the next opening completes the upgrade."""
+    """An error in the last step leaves the old format, and the next opening completes the upgrade."""
     before = tables(old)
     broken = schema.Migration((*schema.MIGRATIONS[1].steps, "CREATE nonsense"))
     monkeypatch.setattr(schema, "MIGRATIONS", (schema.MIGRATIONS[0], broken))
@@ -112,7 +112,7 @@ def test_an_interrupted_upgrade_changes_nothing(old: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(("value", "error"), [("x", IndexDamagedError), (-1, IndexDamagedError), (99, IndexNewerError)])
 def test_other_formats_are_refused(old: Path, value: object, error: type[Exception]) -> None:
-    """A number that makes no sense, and one of a newer faceall."""
+    """An invalid format number and one of a newer faceall are refused."""
     with closing(sqlite3.connect(old / "faces.db", isolation_level=None)) as database:
         database.execute("UPDATE meta SET value = ? WHERE key = 'gallery.schema'", (value,))
     with pytest.raises(error):

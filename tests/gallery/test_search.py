@@ -1,4 +1,4 @@
-"""Questions to a gallery, and opening one."""
+"""Searches in a gallery, and opening a gallery."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Opener = Callable[..., Gallery]
 
 
 def test_search_agrees_with_brute_force(gallery: Gallery, photos: Path) -> None:
-    """The nearest faces, their distances and similarities are those of plain arithmetic over all vectors."""
+    """The nearest faces, their distances and similarities equal those of plain arithmetic over all vectors."""
     for number in range(30):
         write_photo(photos / f"p{number:02}" / "1.png", one_face(number * 8))
     list(gallery.register(photos))
@@ -42,7 +42,7 @@ def test_search_agrees_with_brute_force(gallery: Gallery, photos: Path) -> None:
 
 
 def test_threshold_keeps_the_near(gallery: Gallery, photos: Path) -> None:
-    """Only matches up to the threshold count; a face without any still has its result."""
+    """Only matches within the threshold are returned; a face without matches still has a result."""
     write_photo(photos / "Ada" / "1.png", one_face(1))
     write_photo(photos / "Eve" / "1.png", [(40, 25, 40, (200, 1, 1))])
     list(gallery.register(photos))
@@ -52,8 +52,8 @@ def test_threshold_keeps_the_near(gallery: Gallery, photos: Path) -> None:
     assert gallery.search(paint([(1, 1, 30, (0, 250, 0))]), threshold=0)[0].matches == ()
 
 
-def test_only_the_people_asked_for_count(gallery: Gallery, photos: Path) -> None:
-    """Among some people the answer is that of all faces with everybody else left out; an unknown one is refused."""
+def test_search_among_some_people(gallery: Gallery, photos: Path) -> None:
+    """A search among some people equals one over their faces only; an unknown person is refused."""
     for number in range(40):
         write_photo(photos / f"p{number % 8}" / f"{number}.png", one_face(number * 6))
     list(gallery.register(photos))
@@ -69,20 +69,20 @@ def test_only_the_people_asked_for_count(gallery: Gallery, photos: Path) -> None
 
 
 def test_no_face_gives_no_result(gallery: Gallery) -> None:
-    """A picture without a face gives an empty list, in an empty gallery too; with a face, a result without matches."""
+    """An image without a face gives an empty list; in an empty gallery a face gives a result without matches."""
     assert gallery.search(paint([])) == []
     assert [result.matches for result in gallery.search(paint(one_face(1)))] == [()]
 
 
 @pytest.mark.parametrize("options", [{"k": 0}, {"threshold": -0.1}, {"threshold": 4.1}])
-def test_impossible_questions_are_refused(gallery: Gallery, options: dict[str, float]) -> None:
-    """k below 1 and a threshold outside of 0..4 are errors that say what was expected."""
+def test_invalid_options_are_refused(gallery: Gallery, options: dict[str, float]) -> None:
+    """k below 1 and a threshold outside of 0 to 4 are errors that say what was expected."""
     with pytest.raises(FaceallError, match="expected"):
         gallery.search(paint(one_face(1)), **options)  # type: ignore[arg-type]
 
 
 def test_comparing(gallery: Gallery) -> None:
-    """The chief faces of two pictures: the same is at distance 0; None where one has no face."""
+    """The primary faces of equal images have distance 0; the result is None if an image has no face."""
     same = gallery.compare(paint(one_face(1)), paint([*one_face(1), (0, 0, 9, (9, 9, 9))]))
     assert same is not None
     assert (round(same.distance, 6), round(same.similarity, 6)) == (0, 1)
@@ -90,8 +90,8 @@ def test_comparing(gallery: Gallery) -> None:
     assert gallery.compare(paint(one_face(1)), paint([])) is None
 
 
-def test_chief_face_is_large_and_central() -> None:
-    """It maximises area - 2 * (distance of the centres)**2."""
+def test_primary_face_is_large_and_central() -> None:
+    """The primary face maximises area - 2 * (distance of the centres)**2."""
     boxes = np.array([[0, 0, 60, 60], [45, 45, 55, 55], [30, 30, 80, 80]], np.float32)
     faces = Faces(boxes, np.ones(3, np.float32), np.zeros((3, 5, 2), np.float32))
     assert primary_face(faces, (100, 100, 3)) == 2
@@ -100,7 +100,7 @@ def test_chief_face_is_large_and_central() -> None:
 
 
 def test_read_only_changes_nothing(open_gallery: Opener, folder: Path, photos: Path) -> None:
-    """A gallery that is opened for reading answers, and refuses to change."""
+    """A gallery opened for reading can be searched, and refuses changes."""
     path = write_photo(photos / "Ada" / "1.png", one_face(1))
     with open_gallery() as gallery:
         list(gallery.register(photos))
@@ -114,14 +114,14 @@ def test_read_only_changes_nothing(open_gallery: Opener, folder: Path, photos: P
 
 
 def test_reading_needs_a_gallery(folder: Path) -> None:
-    """Nothing is made by reading; the error says how to begin."""
+    """Opening a missing gallery for reading creates nothing; the error says how to create one."""
     with pytest.raises(IndexFileError, match="faceall register"):
         Gallery.open(folder, read_only=True)
     assert not folder.exists()
 
 
-def test_bare_index_is_no_gallery(folder: Path) -> None:
-    """A face index without photos is told apart, and becomes a gallery when opened for writing."""
+def test_bare_index_is_not_a_gallery(folder: Path) -> None:
+    """A face index without photos is refused for reading, and becomes a gallery when opened for writing."""
     FaceIndex(folder).close()
     with pytest.raises(IndexFileError, match="face index without"):
         Gallery.open(folder, read_only=True)
@@ -130,7 +130,7 @@ def test_bare_index_is_no_gallery(folder: Path) -> None:
 
 
 def test_newer_gallery_is_refused(folder: Path) -> None:
-    """A gallery of a newer faceall is not called damaged."""
+    """A gallery of a newer faceall is reported as newer, not as damaged."""
     Gallery.open(folder).close()
     with sqlite3.connect(folder / "faces.db") as connection:
         connection.execute("UPDATE meta SET value = 99 WHERE key = 'gallery.schema'")
@@ -141,7 +141,7 @@ def test_newer_gallery_is_refused(folder: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
 def test_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """FACEALL_GALLERY names the gallery, else it lies in faceall's data folder."""
+    """The default gallery is FACEALL_GALLERY, or else a folder in faceall's data folder."""
     monkeypatch.setenv("FACEALL_DATA", str(tmp_path / "data"))
     with Gallery.open() as gallery:
         assert gallery.folder == tmp_path / "data" / "gallery"
@@ -151,7 +151,7 @@ def test_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 def test_people_with_their_best_and_mean_distance(gallery: Gallery, photos: Path) -> None:
-    """Every person once, nearest first, with the mean over all their faces, as brute force has it."""
+    """People are returned once, nearest first, with the mean over their faces, as by brute force."""
     for name, numbers in {"Ada": (1, 3, 9), "Bea": (60, 70), "Cyd": (200,)}.items():
         for number in numbers:
             write_photo(photos / name / f"{number}.png", one_face(number))
@@ -171,8 +171,8 @@ def test_people_with_their_best_and_mean_distance(gallery: Gallery, photos: Path
         assert person.faces == len(own)
 
 
-def test_faces_of_nobody_are_passed_over(gallery: Gallery, photos: Path) -> None:
-    """However many unnamed faces are nearer, the people are found; where there are none the answer is empty."""
+def test_unassigned_faces_are_skipped(gallery: Gallery, photos: Path) -> None:
+    """People are found even if many unassigned faces are nearer; without people the result is empty."""
     for number in range(30):
         write_photo(photos / f"{number}.png", one_face(number))
     list(gallery.register(photos, unnamed=True))
@@ -187,7 +187,7 @@ def test_faces_of_nobody_are_passed_over(gallery: Gallery, photos: Path) -> None
 
 
 def test_an_explanation_shows_query_and_matches(gallery: Gallery, photos: Path) -> None:
-    """The query stands left with its box, the matches right; where a photo is gone its thumbnail stands in."""
+    """The query is left with its box, the matches right; a thumbnail replaces a missing photo."""
     for number in (1, 2):
         write_photo(photos / f"p{number}" / "1.png", one_face(number))
     list(gallery.register(photos))
@@ -201,5 +201,5 @@ def test_an_explanation_shows_query_and_matches(gallery: Gallery, photos: Path) 
     for path in photos.rglob("*.png"):
         path.unlink()
     assert gallery.explain(query, k=2).shape == page.shape
-    assert gallery.explain(paint([]), k=2).shape[2] == 3  # nobody on it
+    assert gallery.explain(paint([]), k=2).shape[2] == 3  # no face
     assert gallery.explain(query, k=2, threshold=0.0).shape[2] == 3

@@ -1,4 +1,4 @@
-"""Files that are not regular ones, or that a repair has kept, are named and block nothing."""
+"""Special files and kept copies of repairs are reported and block nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ print(read_file(Candidate(Path(sys.argv[1]), None)).result.message)
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_named_pipe_in_the_place_of_a_photo_does_not_block(tmp_path: Path) -> None:
-    """A photo that is exchanged for a pipe after it was listed is reported, not waited for."""
+    """A photo replaced by a pipe after it was listed is reported without waiting for the pipe."""
     os.mkfifo(tmp_path / "photo.jpg")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", _READ, str(tmp_path / "photo.jpg")]
@@ -33,7 +33,7 @@ def test_a_named_pipe_in_the_place_of_a_photo_does_not_block(tmp_path: Path) -> 
 
 @pytest.mark.embedded("repairs keep files beside SQLite's")
 def test_a_receipt_names_the_copies_of_repairs(gallery: Gallery, tmp_path: Path) -> None:
-    """A damaged database that was kept still holds a removed face, so the removal is not called complete."""
+    """A removal is incomplete while a kept damaged database contains the removed face."""
     gallery.register(write_photo(tmp_path / "photos" / "a.png", one_face(3)))
     (face,) = gallery.faces.find()
     kept = gallery.folder / "faces.db.damaged-20260101-000000-abcd"

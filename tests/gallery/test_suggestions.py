@@ -1,4 +1,4 @@
-"""Suggestions: who may be the same person, the most certain first; answers are remembered and improve the order."""
+"""Pairs that may be the same person are suggested, most certain first; answers are stored and change the order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Opener = Callable[..., Gallery]
 
 @pytest.fixture
 def filled(gallery: Gallery, photos: Path) -> Gallery:
-    """Ada twice under two names, Bob, and a face of Bob without a name."""
+    """Ada with two photos under two names, Bob, and an unassigned face of Bob."""
     colours = {"Ada": (200, 10, 10), "Adele": (198, 12, 10), "Bob": (10, 10, 200)}
     for name, colour in colours.items():
         for number in range(2):
@@ -34,13 +34,13 @@ def pairs(gallery: Gallery) -> list[tuple[str | None, str | None]]:
 
 
 def test_people_and_their_faces_are_counted(filled: Gallery) -> None:
-    """Thresholds of searches depend on both numbers; a face without a person is not counted."""
+    """Search thresholds depend on both counts; unassigned faces are not counted."""
     assert filled._store.people.assigned() == (3, 6)
     assert len(filled) == 7
 
 
 def test_the_likeliest_pairs_come_first(filled: Gallery) -> None:
-    """Certainties fall, a face without a person is the subject, and strangers are not suggested."""
+    """Certainties decrease, an unassigned face is the subject, and unlike people are not suggested."""
     found = filled.people.suggestions()
     assert {one.names for one in found[:2]} == {("Adele", "Ada"), (None, "Bob")} or {
         one.names for one in found[:2]
@@ -52,7 +52,7 @@ def test_the_likeliest_pairs_come_first(filled: Gallery) -> None:
 
 @pytest.mark.embedded("Milvus keeps no journal")
 def test_yes_joins_and_is_undone(filled: Gallery) -> None:
-    """The face is assigned, the people are merged, and undo separates them again."""
+    """Yes assigns the face or merges the people, and undo separates them again."""
     for one in filled.people.suggestions()[:2]:
         filled.people.answer(one.id, "yes")
     assert sorted(person.faces for person in filled.people) == [3, 4]
@@ -62,7 +62,7 @@ def test_yes_joins_and_is_undone(filled: Gallery) -> None:
 
 
 def test_no_is_remembered(filled: Gallery, open_gallery: Opener) -> None:
-    """What was declined is not suggested again, also after opening the gallery again, and clustering obeys."""
+    """A declined pair is not suggested again, also after reopening, and clustering keeps it separate."""
     for _ in range(20):
         found = filled.people.suggestions()
         if not found:
@@ -76,7 +76,7 @@ def test_no_is_remembered(filled: Gallery, open_gallery: Opener) -> None:
 
 
 def test_skip_moves_to_the_end(filled: Gallery) -> None:
-    """The first suggestion becomes the last one, and nothing else changes."""
+    """A skipped suggestion becomes the last one, and nothing else changes."""
     first = filled.people.suggestions()[0]
     filled.people.answer(first.id, "skip")
     after = filled.people.suggestions()
@@ -85,7 +85,7 @@ def test_skip_moves_to_the_end(filled: Gallery) -> None:
 
 
 def test_bad_answers_are_refused(filled: Gallery) -> None:
-    """An unknown id, an unknown answer, and people who are gone: one line each, nothing changed."""
+    """An unknown id, an unknown answer and removed people are one-line errors that change nothing."""
     with pytest.raises(ArgumentError, match="id of a suggestion"):
         filled.people.answer("x", "yes")
     with pytest.raises(ArgumentError, match="one of yes, no, skip"):
@@ -95,7 +95,7 @@ def test_bad_answers_are_refused(filled: Gallery) -> None:
 
 
 def test_answers_move_the_weights() -> None:
-    """Declined pairs at a distance lower the certainty there; accepted ones raise it."""
+    """Declined pairs lower the certainty at their distance; accepted pairs raise it."""
     row = features(0.9, [3, 4], 1.0)
 
     def certainty(said: int) -> float:
@@ -106,7 +106,7 @@ def test_answers_move_the_weights() -> None:
 
 @pytest.mark.embedded("Milvus keeps no birth dates")
 def test_no_one_is_suggested_on_photos_from_before_their_birth(filled: Gallery, photos: Path) -> None:
-    """The camera's date counts; a birth date before it changes nothing."""
+    """A person is not suggested for a photo taken before their birth date."""
     write_photo(photos / "old.png", [(40, 25, 40, (13, 12, 198))])
     list(filled.register(photos / "old.png", unnamed=True))
     old = filled.photos.at(photos / "old.png")

@@ -1,4 +1,4 @@
-"""Videos in a gallery: who appears when, and what is stored of them."""
+"""Videos in a gallery: who appears when, and what is stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIMIT = 0.1
 
 @pytest.fixture
 def video_gallery(open_gallery: Callable[..., Gallery], photos: Path, monkeypatch: pytest.MonkeyPatch) -> Gallery:
-    """Ada is red; the threshold is small."""
+    """A gallery with Ada (red) and a small threshold."""
     from faceall.gallery.context import Context
     from faceall.gallery.thresholds import MatchThreshold
 
@@ -42,7 +42,7 @@ def video_gallery(open_gallery: Callable[..., Gallery], photos: Path, monkeypatc
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
-    """Red for two seconds with green beside it from second one on; then a cut, and blue; then green again."""
+    """Red for two seconds, with green from second one on; then a cut to blue; then green again."""
     frames = [squares((20, 60, 60, RED), *([(200, 60, 60, GREEN)] * (number >= 10))) for number in range(20)]
     frames += [squares((100, 100, 60, BLUE), back=90) for _ in range(10)]
     frames += [squares((150, 30, 60, GREEN)) for _ in range(10)]
@@ -50,7 +50,7 @@ def video(tmp_path: Path) -> Path:
 
 
 def test_who_appears_and_when(video_gallery: Gallery, video: Path) -> None:
-    """Ada is named, the others are unknown; nothing is stored."""
+    """Ada is named, others are unknown, and nothing is stored."""
     found = video_gallery.search_video(video)
     assert [(one.person, round(one.start, 1), round(one.end, 1)) for one in found] == [
         ("Ada", 0.0, 1.5),
@@ -64,8 +64,8 @@ def test_who_appears_and_when(video_gallery: Gallery, video: Path) -> None:
     assert len(video_gallery) == 2
 
 
-def test_faces_of_a_video_join_people_and_found_none(video_gallery: Gallery, video: Path) -> None:
-    """Also when they are clustered afterwards; they know their moments, and the photo is a video."""
+def test_faces_of_a_video_create_no_people(video_gallery: Gallery, video: Path) -> None:
+    """Faces of a video join people, create none when clustered, and have times; the photo is a video."""
     found = video_gallery.register_video(video)
     assert (found.result.status, found.result.faces) == ("added", 4)
     assert {person.name: person.faces for person in video_gallery.people} == {"Ada": 3}
@@ -83,7 +83,7 @@ def test_faces_of_a_video_join_people_and_found_none(video_gallery: Gallery, vid
 
 
 def test_a_registered_video_is_not_searched_again(video_gallery: Gallery, video: Path, tmp_path: Path) -> None:
-    """Nor after it was moved; the result names the people of now."""
+    """A registered video is not analysed again, also after a move; the result has the current names."""
     first = video_gallery.register_video(video)
     again = video_gallery.register_video(video)
     assert again.result.status == "unchanged"
@@ -95,8 +95,8 @@ def test_a_registered_video_is_not_searched_again(video_gallery: Gallery, video:
     assert len(video_gallery) == 6
 
 
-def test_new_people_are_founded_if_that_is_asked_for(video_gallery: Gallery, video: Path) -> None:
-    """One per group of faces that look alike: both green faces are one person, the blue one another."""
+def test_new_people_are_created_on_request(video_gallery: Gallery, video: Path) -> None:
+    """Each cluster of similar faces becomes a person: one for both green faces, one for the blue face."""
     found = video_gallery.register_video(video, new_people=True)
     people = [one.person for one in found.appearances]
     assert people[0] == "Ada"
@@ -104,10 +104,8 @@ def test_new_people_are_founded_if_that_is_asked_for(video_gallery: Gallery, vid
     assert sorted(person.faces for person in video_gallery.people) == [1, 2, 3]
 
 
-def test_later_faces_of_photos_found_people_that_faces_of_videos_join(
-    video_gallery: Gallery, video: Path, photos: Path
-) -> None:
-    """Two photos of the green one make a person, and both faces of the video belong to it."""
+def test_faces_of_a_video_join_people_created_from_photos(video_gallery: Gallery, video: Path, photos: Path) -> None:
+    """Two photos of the green face create a person, and both green faces of the video join it."""
     video_gallery.register_video(video)
     for number in range(2):
         write_photo(photos / "new" / f"{number}.png", [(40 + number, 25, 40, GREEN)])
@@ -124,8 +122,8 @@ def test_people_seen_together_are_two(video_gallery: Gallery, tmp_path: Path) ->
     assert sorted(str(one.person) for one in found) == ["Ada", "None"]
 
 
-def test_a_video_without_faces_and_one_that_is_none(video_gallery: Gallery, tmp_path: Path) -> None:
-    """The first is remembered; the second is an error that stores nothing."""
+def test_a_video_without_faces_and_an_invalid_file(video_gallery: Gallery, tmp_path: Path) -> None:
+    """A video without faces is stored; an invalid file is an error that stores nothing."""
     empty = write_video(tmp_path / "wall.avi", [squares() for _ in range(10)])
     assert video_gallery.register_video(empty).result.status == "no-face"
     assert video_gallery.register_video(empty).result.status == "no-face"
@@ -139,7 +137,7 @@ def test_a_video_without_faces_and_one_that_is_none(video_gallery: Gallery, tmp_
 
 
 def test_a_removed_video_leaves_nothing(video_gallery: Gallery, video: Path) -> None:
-    """Faces, photo and moments are gone."""
+    """The faces, photo and times of a removed video are deleted."""
     video_gallery.register_video(video)
     removal = video_gallery.photos.remove(video)
     assert removal.count == 4
@@ -149,7 +147,7 @@ def test_a_removed_video_leaves_nothing(video_gallery: Gallery, video: Path) -> 
 
 @pytest.mark.embedded("a gallery in Milvus does not change its model")
 def test_a_change_of_the_model_reads_the_frames(video_gallery: Gallery, video: Path, tmp_path: Path) -> None:
-    """Each face is embedded from its own frame; while the video is away its faces are stale, and come back."""
+    """Each face is embedded from its own frame; faces of a missing video are stale until it is restored."""
     video_gallery.register_video(video)
     before = {face.face_id: face.moment for face in video_gallery.faces.find()}
     migration = video_gallery.index.migrate(SlowEmbedder())
@@ -167,7 +165,7 @@ def test_a_change_of_the_model_reads_the_frames(video_gallery: Gallery, video: P
 
 
 def test_thumbnails_and_contact_sheet(video_gallery: Gallery, video: Path, tmp_path: Path) -> None:
-    """A JPEG per face, named after video and person, and a sheet that shows all."""
+    """Each face has a JPEG named after video and person, and a sheet shows all of them."""
     found = video_gallery.search_video(video)
     written = [path.name for path in write_thumbnails(found, tmp_path / "faces")]
     assert written[0] == "clip-001-Ada.jpg"

@@ -1,4 +1,4 @@
-"""Folders that are watched: new, moved and removed photos."""
+"""Watched folders: new, moved and removed photos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faceall.gallery import Gallery
 
 @pytest.mark.parametrize("poll", [0.2, None])
 def test_changes_are_reported_as_they_appear(gallery: Gallery, photos: Path, poll: float | None) -> None:
-    """What is there, what comes, what is moved, what goes: one result each; the faces of removed photos stay."""
+    """Existing, new, moved and removed photos have one result each; faces of removed photos stay."""
     if poll is None:
         pytest.importorskip("watchfiles", reason="events need watchfiles")
     write_photo(photos / "a.png", one_face(1))
@@ -39,6 +39,6 @@ def test_changes_are_reported_as_they_appear(gallery: Gallery, photos: Path, pol
 
 
 def test_only_folders_are_watched(gallery: Gallery, photos: Path) -> None:
-    """A file, or nothing, is refused with what to do."""
+    """A file or a missing path is refused with what to do."""
     with pytest.raises(FaceallError, match="register takes files"):
         next(gallery.watch(photos / "none"))

@@ -1,4 +1,4 @@
-"""Registrations whose photos other processes look at: the same results, whoever dies."""
+"""Registrations with workers in other processes give the same results, also if processes die."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from faceall.gallery.registration.worker_task import Make
 from faceall.gallery.registration.workers import TeamWorkers
 from faceall.types import Faces, Image
 
-Hire = Callable[[Make], TeamWorkers]
+MakeWorkers = Callable[[Make], TeamWorkers]
 Open = Callable[..., Gallery]
 
 
 def colours() -> tuple[ColourDetector, ColourEmbedder]:
-    """What the gallery of the tests looks with."""
+    """Return the detector and embedder of the test galleries."""
     return ColourDetector(), ColourEmbedder()
 
 
 class DyingDetector(ColourDetector):
-    """Kills its process at the sight of a colour (R, G, 200): as often as `times` says, counted by files."""
+    """Kills its process when it detects the colour (R, G, 200), at most `times` times, counted by files."""
 
     def __init__(self, folder: Path, red: int, times: int) -> None:
         super().__init__()
@@ -45,18 +45,18 @@ class DyingDetector(ColourDetector):
 
 
 def dying(folder: Path, red: int, times: int) -> tuple[ColourDetector, ColourEmbedder]:
-    """A worker's equipment that is its end."""
+    """Return a detector that kills the process, and an embedder."""
     return DyingDetector(folder, red, times), ColourEmbedder()
 
 
 def other_colours() -> tuple[ColourDetector, ColourEmbedder]:
-    """With another model than the gallery's."""
+    """Return a detector and an embedder of another model."""
     return ColourDetector(), ColourEmbedder("shades")
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """A Ray of two processes on this machine."""
+    """Start a local Ray cluster with two CPUs."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray = pytest.importorskip("ray", reason="workers on Ray need the package ray")
     places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
@@ -67,8 +67,8 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.fixture(params=["local", "ray"])
-def hire(request: pytest.FixtureRequest) -> Hire:
-    """Two workers, of either kind."""
+def make_workers(request: pytest.FixtureRequest) -> MakeWorkers:
+    """Two workers of each kind."""
     if request.param == "local":
         return lambda make: local_workers(2, make=make)
     request.getfixturevalue("cluster")
@@ -78,7 +78,7 @@ def hire(request: pytest.FixtureRequest) -> Hire:
 
 
 def contents(gallery: Gallery) -> list[tuple[object, ...]]:
-    """All that a gallery holds of its faces, their vectors and thumbnails included."""
+    """Return everything stored for the faces, including vectors and thumbnails."""
     return sorted(
         (
             str(face.path),
@@ -92,43 +92,47 @@ def contents(gallery: Gallery) -> list[tuple[object, ...]]:
 
 
 def many(photos: Path, count: int = 40) -> Path:
-    """Photos of several people; some with two faces, some with none, one that is no picture, one twice."""
+    """Write photos of several people: some with two faces or none, one invalid, one twice."""
     for number in range(count):
         squares = one_face(number)
         if number % 7 == 3:
             squares = [*squares, (5, 5, 20, (9, number + 1, 30))]
         write_photo(photos / f"P{number % 5}" / f"{number}.png", [] if number % 11 == 5 else squares)
-    (photos / "P1" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    (photos / "P1" / "broken.jpg").write_bytes(b"\xff\xd8 not an image")
     shutil.copy(photos / "P2" / "2.png", photos / "P3" / "again.png")
     return photos
 
 
 @pytest.mark.embedded("compares its notes with a folder's; Milvus seeks look-alikes among the nearest faces only")
-def test_workers_see_what_one_process_sees(hire: Hire, gallery: Gallery, photos: Path, tmp_path: Path) -> None:
-    """Photo by photo: the same results in the same order, the same faces and vectors; also when files have changed."""
+def test_workers_give_the_results_of_one_process(
+    make_workers: MakeWorkers, gallery: Gallery, photos: Path, tmp_path: Path
+) -> None:
+    """Results, their order, faces and vectors equal those of one process, also for changed files."""
     many(photos)
-    told = set()
+    statuses = set()
     with Gallery.open(tmp_path / "alone", detector=ColourDetector(), embedder=ColourEmbedder()) as alone:
         for _ in range(2):
             expected = list(alone.register(photos))
-            assert list(gallery.register(photos, workers=hire(colours))) == expected
-            told |= {result.status for result in expected}
+            assert list(gallery.register(photos, workers=make_workers(colours))) == expected
+            statuses |= {result.status for result in expected}
             shutil.move(photos / "P0" / "0.png", photos / "P0" / "moved.png")
             write_photo(photos / "P0" / "10.png", one_face(200))
             shutil.copy(photos / "P0" / "moved.png", photos / "P0" / "0.png")
-        assert told == {"added", "no-face", "unreadable", "duplicate", "unchanged", "changed"}
+        assert statuses == {"added", "no-face", "unreadable", "duplicate", "unchanged", "changed"}
         assert len(gallery) == 40
         assert contents(gallery) == contents(alone)
         assert gallery.index.problems() == []
 
 
-def test_a_killed_worker_loses_nothing(hire: Hire, gallery: Gallery, photos: Path, tmp_path: Path) -> None:
-    """SIGKILL in the middle of a photo: what it had in hand is done by another, each photo is filed once."""
+def test_a_killed_worker_loses_nothing(
+    make_workers: MakeWorkers, gallery: Gallery, photos: Path, tmp_path: Path
+) -> None:
+    """After SIGKILL another worker analyses the killed worker's photos, and each photo is stored once."""
     for number in range(60):
         write_photo(photos / f"P{number % 3}" / f"{number}.png", one_face(number))
     (tmp_path / "deaths").mkdir()
     make = functools.partial(dying, tmp_path / "deaths", 1 + 33, 1)
-    results = list(gallery.register(photos, workers=hire(make)))
+    results = list(gallery.register(photos, workers=make_workers(make)))
     assert len(list((tmp_path / "deaths").iterdir())) == 1
     assert [result.status for result in results] == ["added"] * 60
     assert len(gallery) == 60
@@ -136,32 +140,36 @@ def test_a_killed_worker_loses_nothing(hire: Hire, gallery: Gallery, photos: Pat
 
 
 @pytest.mark.slow
-def test_a_photo_that_kills_every_worker_is_given_up_alone(
-    hire: Hire, gallery: Gallery, photos: Path, tmp_path: Path
+def test_a_photo_that_kills_every_worker_is_skipped(
+    make_workers: MakeWorkers, gallery: Gallery, photos: Path, tmp_path: Path
 ) -> None:
-    """It is told of, not stored, and tried again the next time; all others are registered."""
+    """The photo is reported, not stored and retried in the next run; all others are registered."""
     for number in range(20):
         write_photo(photos / "Ada" / f"{number:02}.png", one_face(number))
     (tmp_path / "deaths").mkdir()
     make = functools.partial(dying, tmp_path / "deaths", 1 + 13, 1000)
-    results = {result.path.name: result for result in gallery.iter_register(photos, workers=hire(make))}
+    results = {result.path.name: result for result in gallery.iter_register(photos, workers=make_workers(make))}
     assert results.pop("13.png").message == "3 workers died while they analysed it"
     assert {result.status for result in results.values()} == {"added"}
     assert len(gallery) == 19
-    again = [result for result in gallery.iter_register(photos, workers=hire(colours)) if result.status != "unchanged"]
+    again = [
+        result
+        for result in gallery.iter_register(photos, workers=make_workers(colours))
+        if result.status != "unchanged"
+    ]
     assert [(result.path.name, result.status) for result in again] == [("13.png", "added")]
 
 
-def test_workers_with_another_model_are_refused(hire: Hire, gallery: Gallery, photos: Path) -> None:
-    """Nothing is stored; the line says which model each has."""
+def test_workers_with_another_model_are_refused(make_workers: MakeWorkers, gallery: Gallery, photos: Path) -> None:
+    """Nothing is stored; the error names both models."""
     write_photo(photos / "Ada" / "1.png", one_face(1))
     with pytest.raises(FaceallError, match=r"a worker on .*: would embed with shades .*, the gallery with colours"):
-        list(gallery.register(photos, workers=hire(other_colours)))
+        list(gallery.register(photos, workers=make_workers(other_colours)))
     assert len(gallery) == 0
 
 
 def test_a_gallery_of_another_model_is_refused_before_any_worker_starts(gallery: Gallery, photos: Path) -> None:
-    """As without workers."""
+    """A gallery of another model is refused before a worker starts, as it is without workers."""
 
     def never() -> tuple[ColourDetector, ColourEmbedder]:
         raise AssertionError("a worker started")
@@ -176,8 +184,8 @@ def test_a_gallery_of_another_model_is_refused_before_any_worker_starts(gallery:
         list(other.register(photos, workers=local_workers(1, make=never)))
 
 
-def test_nothing_to_look_at_starts_no_worker(gallery: Gallery, photos: Path) -> None:
-    """Files that have not changed are known to the database alone."""
+def test_unchanged_files_start_no_worker(gallery: Gallery, photos: Path) -> None:
+    """If no file has changed, no worker is started."""
     many(photos, 12)
     first = list(gallery.register(photos))
 
@@ -190,22 +198,22 @@ def test_nothing_to_look_at_starts_no_worker(gallery: Gallery, photos: Path) -> 
     assert [result for result in again if result.status == "unreadable"] == broken
 
 
-def test_closing_a_registration_keeps_what_is_finished(gallery: Gallery, photos: Path) -> None:
-    """The rest is done the next time; the workers are gone."""
+def test_closing_a_registration_keeps_reported_photos(gallery: Gallery, photos: Path) -> None:
+    """Reported photos are kept; the next run registers the rest."""
     many(photos)
     registration = gallery.iter_register(photos, workers=local_workers(2, make=colours))
-    told = [next(registration) for _ in range(3)]
+    reported = [next(registration) for _ in range(3)]
     registration.close()
-    assert all(gallery.faces.find(path=result.path) for result in told if result.status == "added")
+    assert all(gallery.faces.find(path=result.path) for result in reported if result.status == "added")
     rest = list(gallery.register(photos, workers=local_workers(1, make=colours)))
     assert len(rest) == 42
     assert [result.status for result in rest[:3]] == [
-        "unchanged" if result.status == "added" else result.status for result in told
+        "unchanged" if result.status == "added" else result.status for result in reported
     ]
 
 
-def test_what_workers_cannot_do_is_said_before_they_start(gallery: Gallery, photos: Path) -> None:
-    """No process at all; a detector that only this process has."""
+def test_invalid_worker_options_are_refused_before_a_start(gallery: Gallery, photos: Path) -> None:
+    """Zero processes and a detector that exists only in this process are refused."""
     write_photo(photos / "Ada" / "1.png", one_face(1))
     with pytest.raises(FaceallError, match="0 worker processes, expected at least 1"):
         local_workers(0)
