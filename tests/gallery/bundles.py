@@ -79,9 +79,9 @@ def enrol(parts: Parts, person: str, copy_of: int = 0, photo: str = "phone") -> 
     identity, owner = str(uuid.uuid4()), str(uuid.uuid4())
     old = faces[copy_of]
     size = len(parts["vectors.f32"]) // len(faces)
-    picture = {"name": f"{photo}.jpg", "sha256": hashlib.sha256(photo.encode()).hexdigest(), "width": 90, "height": 60}
+    record = {"name": f"{photo}.jpg", "sha256": hashlib.sha256(photo.encode()).hexdigest(), "width": 90, "height": 60}
     thumbnail = f"thumbnails/{identity}.jpg"
-    new = {**old, "id": identity, "person": owner, "photo": picture, "thumbnail": thumbnail}
+    new = {**old, "id": identity, "person": owner, "photo": record, "thumbnail": thumbnail}
     result = {**parts, thumbnail: parts[old["thumbnail"]]}
     times = {"created": LATER, "changed": LATER}
     result = changed_json(result, "people.json", lambda _: _.append({"id": owner, "name": person, **times}))

@@ -71,13 +71,13 @@ def test_a_face_has_its_photo_person_and_landmarks(filled: Gallery) -> None:
 
 def test_faces_are_selected_by_person_photo_and_unassigned(filled: Gallery) -> None:
     """Each filter works alone, and two filters work together."""
-    everybody = filled.faces.page().items
-    for face in everybody:
-        same_photo = {other.face_id for other in everybody if other.photo_id == face.photo_id}
+    everyone = filled.faces.page().items
+    for face in everyone:
+        same_photo = {other.face_id for other in everyone if other.photo_id == face.photo_id}
         assert {other.face_id for other in filled.faces.page(photo=face.photo_id).items} == same_photo
-    nobody = {face.face_id for face in everybody if face.person is None}
-    assert {face.face_id for face in filled.faces.page(unassigned=True).items} == nobody
-    (stranger,) = [face for face in everybody if face.person is None and not face.primary]
+    unassigned = {face.face_id for face in everyone if face.person is None}
+    assert {face.face_id for face in filled.faces.page(unassigned=True).items} == unassigned
+    (stranger,) = [face for face in everyone if face.person is None and not face.primary]
     assert filled.faces.page(photo=stranger.photo_id, unassigned=True).items == (stranger,)
 
 

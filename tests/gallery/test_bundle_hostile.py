@@ -26,7 +26,7 @@ from stand_ins import one_face, write_photo
 from faceall.errors import FaceallError, IndexDamagedError, IndexFileError, IndexNewerError
 from faceall.gallery import Gallery
 
-pytestmark = pytest.mark.embedded("bundles are taken up into a folder")
+pytestmark = pytest.mark.embedded("bundles are imported into a folder")
 
 FUZZ = int(os.environ.get("FACEALL_FUZZ", "500"))
 KILLS = int(os.environ.get("FACEALL_KILLS", "8"))
@@ -147,7 +147,7 @@ FLAWS: dict[str, tuple[Callable[[Parts], Parts], str]] = {
     "NaN in JSON": (lambda parts: {**parts, "people.json": b"[NaN, 1, 2]"}, "NaN is not a number"),
     "long number": (lambda parts: {**parts, "people.json": b"[" + b"9" * 9999 + b"]"}, "people.json: "),
     "not UTF-8": (lambda parts: {**parts, "people.json": b'["\xff"]'}, "people.json: is not JSON"),
-    "no picture": (
+    "not an image": (
         lambda parts: {**parts, next(name for name in parts if name.startswith("thumb")): b"GIF89a"},
         "is not a JPEG",
     ),

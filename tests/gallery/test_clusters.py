@@ -175,7 +175,7 @@ def test_manual_corrections_are_validated(gallery: Gallery, photos: Path) -> Non
         (UnknownFaceError, lambda: gallery.faces.unassign([10**23])),
         (UnknownFaceError, lambda: gallery.people.split("red", [10**23])),
         (FaceallError, lambda: gallery.faces.unassign([])),
-        (UnknownPersonError, lambda: gallery.people.split("nobody", [red])),
+        (UnknownPersonError, lambda: gallery.people.split("unknown", [red])),
         (FaceallError, lambda: gallery.people.split("red", [red, blue])),
         (FaceallError, lambda: gallery.people.split("red", [red], to="red")),
         (FaceallError, lambda: gallery.people.split("red", [red], to=" ")),

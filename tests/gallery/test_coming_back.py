@@ -140,7 +140,7 @@ def test_two_files_of_one_photo(gallery: Gallery, away: Path, photos: Path) -> N
 def test_damaged_file_keeps_stale_faces(gallery: Gallery, away: Path, photos: Path) -> None:
     """An unreadable file at the path of a photo keeps the photo's stale faces."""
     (photos / "Ivy").mkdir()
-    (photos / "Ivy" / "0.png").write_bytes(b"no picture")
+    (photos / "Ivy" / "0.png").write_bytes(b"not an image")
     assert [result.status for result in gallery.iter_register(photos / "Ivy")] == ["unreadable"]
     (photos / "Ivy" / "0.png").unlink()
     (photos / "Ivy").rmdir()

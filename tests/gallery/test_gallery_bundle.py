@@ -414,7 +414,7 @@ def test_full_disk_leaves_no_file(server: Gallery, tmp_path: Path) -> None:
 def test_failed_import_changes_nothing(server: Gallery, bundle: Path, tmp_path: Path, opened: Opener) -> None:
     """An error in the last thumbnail rolls back everything imported before it, also the ids."""
     parts = read_parts(bundle)
-    parts[list(parts)[-1]] = b"no picture"
+    parts[list(parts)[-1]] = b"not an image"
     other = opened("other")
     with pytest.raises(IndexFileError, match="is not a JPEG"):
         other.index.import_bundle(write_parts(tmp_path / "bad.faceall", parts))

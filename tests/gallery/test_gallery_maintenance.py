@@ -72,7 +72,7 @@ def test_statistics(server: Gallery) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "problem", "told"),
+    ("statement", "problem", "report"),
     [
         ("DELETE FROM thumbnails WHERE face < 4", "3 faces without a thumbnail", "3 thumbnails were created again"),
         ("UPDATE thumbnails SET jpeg = x'FFD8FF00' WHERE face = 9", "1 thumbnails that are", "1 thumbnails"),
@@ -84,7 +84,7 @@ def test_statistics(server: Gallery) -> None:
         ("DELETE FROM vectors WHERE key = 3", "refers to a missing row", "1 rows of faces"),
     ],
 )
-def test_fault_is_named_and_repaired(server: Gallery, statement: str, problem: str, told: str) -> None:
+def test_fault_is_named_and_repaired(server: Gallery, statement: str, problem: str, report: str) -> None:
     """Every inconsistency between the tables is found, repaired and reported; other rows stay."""
     before, folder = facts(server), server.folder
     server.close()
@@ -92,7 +92,7 @@ def test_fault_is_named_and_repaired(server: Gallery, statement: str, problem: s
     with FaceIndex(folder) as index:
         assert any(problem in line for line in verify_gallery(index).problems)
     done = repair_gallery(folder)
-    assert any(told in line for line in (*done.done, *done.lost))
+    assert any(report in line for line in (*done.done, *done.lost))
     with Gallery.open(folder) as again:
         assert verify_gallery(again._index).problems == ()
         after = facts(again)

@@ -124,7 +124,7 @@ def test_only_the_latest_change_of_a_person_is_undone(filled: Gallery) -> None:
 
 
 def test_a_taken_name_prevents_the_undo(filled: Gallery) -> None:
-    """If another person has the former name, the error says whom to rename."""
+    """If another person has the former name, the error says which person to rename."""
     filled.people.discard("Ada")
     filled.people.rename("Bob", "Ada")
     with pytest.raises(UndoError, match="another person called 'Ada'"):

@@ -33,7 +33,7 @@ def filled(folder: Path, photos: Path) -> Path:
             photos / f"P{number % 4}" / f"{number}.png", [*one_face(number), (5, 5, 20, (9, 9, 50 + number % 3))]
         )
     (photos / "P1" / "copy.png").write_bytes((photos / "P1" / "1.png").read_bytes())
-    (photos / "P1" / "broken.png").write_bytes(b"no picture")
+    (photos / "P1" / "broken.png").write_bytes(b"not an image")
     with opened(folder) as gallery:
         list(gallery.register(photos))
         gallery.people.cluster(threshold=0.001)

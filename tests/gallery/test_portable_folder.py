@@ -22,7 +22,7 @@ from faceall.analysis.analyser import label_of
 from faceall.errors import FaceallError, IndexDamagedError, IndexFileError, IndexMismatchError, IndexNewerError
 from faceall.gallery import Gallery
 
-pytestmark = pytest.mark.embedded("exports are written from a folder, and taken up into one")
+pytestmark = pytest.mark.embedded("exports need a gallery in a folder")
 
 Opener = Callable[..., Gallery]
 FUZZ = int(os.environ.get("FACEALL_FUZZ", "500"))
@@ -75,14 +75,14 @@ def test_folder_is_plain(server: Gallery, folder: Path) -> None:
     vectors = np.load(folder / "vectors.npy")
     lines = [json.loads(line) for line in (folder / "faces.jsonl").read_text().splitlines()]
     people = {person["id"]: person["name"] for person in json.loads((folder / "people.json").read_text())}
-    pictures = (folder / "thumbnails.bin").read_bytes()
+    thumbnails = (folder / "thumbnails.bin").read_bytes()
     rows = sorted(
         (
             people[line["person"]],
             Path(line["path"]),
             tuple(line["box"]),
             vector.tobytes(),
-            pictures[line["thumbnail"][0] :][: line["thumbnail"][1]],
+            thumbnails[line["thumbnail"][0] :][: line["thumbnail"][1]],
         )
         for line, vector in zip(lines, vectors, strict=True)
     )

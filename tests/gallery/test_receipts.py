@@ -14,7 +14,7 @@ from faceall.gallery.context import Context
 from faceall.gallery.embedded import EmbeddedStore
 from faceall.index import FaceIndex, GraphOptions
 
-pytestmark = pytest.mark.embedded("a receipt tells of files")
+pytestmark = pytest.mark.embedded("a receipt lists files")
 
 Opener = Callable[..., Gallery]
 

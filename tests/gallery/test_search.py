@@ -58,9 +58,9 @@ def test_search_among_some_people(gallery: Gallery, photos: Path) -> None:
         write_photo(photos / f"p{number % 8}" / f"{number}.png", one_face(number * 6))
     list(gallery.register(photos))
     query = paint(one_face(77))
-    everybody = gallery.search(query, k=40)[0].matches
+    everyone = gallery.search(query, k=40)[0].matches
     chosen = gallery.search(query, k=40, people=["p3", "p5"])[0].matches
-    assert chosen == tuple(match for match in everybody if match.person in ("p3", "p5"))
+    assert chosen == tuple(match for match in everyone if match.person in ("p3", "p5"))
     (result,) = gallery.search_people(query, people=["p5"])
     assert [(found.person, found.faces) for found in result.people] == [("p5", 5)]
     assert gallery.search(query, people=[])[0].matches == ()

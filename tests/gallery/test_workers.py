@@ -103,7 +103,7 @@ def many(photos: Path, count: int = 40) -> Path:
     return photos
 
 
-@pytest.mark.embedded("compares its notes with a folder's; Milvus seeks look-alikes among the nearest faces only")
+@pytest.mark.embedded("compares notes with those of a folder; Milvus looks for duplicates among the nearest faces only")
 def test_workers_give_the_results_of_one_process(
     make_workers: MakeWorkers, gallery: Gallery, photos: Path, tmp_path: Path
 ) -> None:
