@@ -174,7 +174,7 @@ def test_unassigned_faces_are_listed_by_size(filled: Gallery, photos: Path) -> N
 def test_clusters_follow_people_largest_first(filled: Gallery, photos: Path) -> None:
     """Pages list people by name, then clusters by their number of faces; cluster numbers stay."""
     for number in range(5):
-        colour = (0, 0, 240 + number) if number < 3 else (240 + number, 240, 0)
+        colour = (0, 0, 240 + number) if number < 3 else (240 + number, 0, 240)
         write_photo(photos / "groups" / f"{number}.png", [(40, 25, 40, colour)])
     list(filled.register(photos / "groups", unnamed=True))
     filled.people.cluster(threshold=0.05)
