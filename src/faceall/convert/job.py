@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from faceall import files
 from faceall.caffe.net import Net
 from faceall.convert.options import CaffeOptions, ParityOptions
 from faceall.convert.parity.comparison import channels_first, compare, compare_nets, run_net, run_parts, side_by_side
@@ -22,11 +20,11 @@ from faceall.convert.passes.projection import ProjectionReport, fit_projection, 
 from faceall.convert.subject import Subject
 from faceall.convert.targets.caffe import caffe_files, for_caffe, read_caffe_files
 from faceall.convert.targets.coreai import SUFFIX as COREAI_SUFFIX
-from faceall.convert.targets.coreai import CoreaiOptions, coreai_parity, write_coreai
-from faceall.convert.targets.coreml import SUFFIXES, CoremlOptions, coreml_parity, write_coreml
+from faceall.convert.targets.coreai import CoreaiOptions, built_coreai, coreai_parity
+from faceall.convert.targets.coreml import SUFFIXES, CoremlOptions, built_coreml, coreml_parity
 from faceall.convert.targets.onnx import onnx_bytes, open_onnx
+from faceall.convert.targets.placing import copy_made, placing
 from faceall.convert.targets.savedmodel import Part, Role, role_of, savedmodel_parity, version_folder, write_savedmodel
-from faceall.errors import ConvertError
 from faceall.models import write_model_folder
 from faceall.types import Float32Array
 
@@ -144,7 +142,7 @@ class Job:
         """Write the file, run it, and move it to its place."""
         self._compare_source()
         outputs = self._subject.outputs
-        with self._replacing(self._place, ".onnx") as draft:
+        with placing(self._place, ".onnx") as draft:
             draft.write_bytes(onnx_bytes(self.net, outputs, self.manifest))
             run, engine = open_onnx(draft)
             actual = side_by_side(run({self.manifest.input_blob: channels_first(self._images)}), outputs)
@@ -155,8 +153,9 @@ class Job:
     def write_coreml(self, options: CoremlOptions) -> None:
         """Write the package or file, run it as written, and move it to its place."""
         self._compare_source()
-        with self._replacing(self._place, SUFFIXES[options.format]) as draft:
-            write_coreml(self.net, draft, options, manifest=self.manifest)
+        built = built_coreml(self.net, options, manifest=self.manifest)
+        with placing(self._place, SUFFIXES[options.format]) as draft, built as made:
+            copy_made(made, draft)
             inputs = self._crops.crops if options.input == "image" else channels_first(self._images)
             self._add(coreml_parity(self.net, draft, inputs, precision=options.precision, manifest=self.manifest))
         self._write_report()
@@ -164,8 +163,9 @@ class Job:
     def write_coreai(self, options: CoreaiOptions) -> None:
         """Write the model, run it in Apple's runtime, and move it to its place."""
         self._compare_source()
-        with self._replacing(self._place, COREAI_SUFFIX) as draft:
-            write_coreai(self.net, draft, options, manifest=self.manifest)
+        built = built_coreai(self.net, options, manifest=self.manifest)
+        with placing(self._place, COREAI_SUFFIX) as draft, built as made:
+            copy_made(made, draft)
             inputs = self._crops.crops if options.input == "image" else channels_first(self._images)
             self._add(coreai_parity(self.net, draft, inputs, precision=options.precision, manifest=self.manifest))
         self._write_report()
@@ -177,7 +177,7 @@ class Job:
             job._compare_source()
         self.reports = [report for job in jobs for report in job.reports]
         parts = [Part(job.net, job.manifest, _role(job)) for job in jobs]
-        with self._replacing(self._place, "") as draft:
+        with placing(self._place, "") as draft:
             version = version_folder(self._place, draft)
             write_savedmodel(parts, version)
             for job, part in zip(jobs, parts, strict=True):
@@ -248,18 +248,8 @@ class Job:
             "projection": self.projection.to_json() if self.projection else None,
             "remarks": list(self._subject.remarks),
         }
-        with self._replacing(self.report_path, ".json") as draft:
+        with placing(self.report_path, ".json") as draft:
             draft.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-    @contextmanager
-    def _replacing(self, place: Path, suffix: str) -> Iterator[Path]:
-        """Yield a path beside `place` whose contents replace it at the end of the block."""
-        try:
-            files.make_folder(place.parent)
-            with files.replacing(place, suffix=suffix) as draft:
-                yield draft
-        except OSError as error:
-            raise ConvertError(f"{place}: cannot be written ({error.strerror or error})") from error
 
 
 def _unit(vectors: Float32Array) -> Float32Array:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from faceall.caffe.net import Net
@@ -13,13 +14,38 @@ from faceall.models import Manifest
 AUTHOR = "faceall"
 
 
-def describe(net: Net, manifest: Manifest | None, precision: str, author: str) -> dict[str, Any]:
-    """Return the metadata of a model: "author", "licence", "description", and "more" with faceall's own entries."""
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """The metadata of a model.
+
+    Attributes
+    ----------
+    author, licence, description : str
+        The entries that Apple's formats know.
+    more : mapping of str to str
+        Entries of faceall's own.
+    features : mapping of str to str
+        A sentence for each input and output that is described.
+    """
+
+    author: str
+    licence: str
+    description: str
+    more: Mapping[str, str]
+    features: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the metadata as plain JSON values."""
+        return asdict(self)
+
+
+def describe(net: Net, manifest: Manifest | None, precision: str, author: str) -> Metadata:
+    """Return the metadata of a model, without its features."""
     more: dict[str, str] = {"faceall.precision": precision}
     if manifest is not None:
         more |= {"faceall.source": manifest.source, MANIFEST_KEY: manifest.to_json()}
     licence = manifest.licence if manifest else ""
-    return {"author": author, "licence": licence, "description": _description(net, manifest), "more": more}
+    return Metadata(author=author, licence=licence, description=_description(net, manifest), more=more)
 
 
 def describe_features(net: Net, manifest: Manifest | None, input_kind: str, outputs: Sequence[str]) -> dict[str, str]:

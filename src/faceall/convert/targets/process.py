@@ -1,16 +1,15 @@
-"""Run the worker process of a target, and put what it made in its place."""
+"""Run the worker process of a target."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from faceall import errors, files
+from faceall import errors
 from faceall.errors import ConvertError, FaceallError
 
 _TIMEOUT_S = 1800
@@ -71,21 +70,3 @@ def refused(folder: Path, work: Callable[[], object]) -> int:
         (folder / _REFUSAL).write_text(text, encoding="utf-8")
         return 3
     return 0
-
-
-def put_in_place(made: Path, target: Path) -> None:
-    """Copy what a worker made to `target`, with modes that every program can read.
-
-    Raises
-    ------
-    ConvertError
-        If it cannot be written there.
-    """
-    try:
-        files.make_folder(target.parent)
-        with files.replacing(target) as draft:
-            shutil.copytree(made, draft) if made.is_dir() else shutil.copyfile(made, draft)
-            for part in (draft, *draft.rglob("*")):
-                part.chmod(0o755 if part.is_dir() else 0o644)
-    except OSError as error:
-        raise ConvertError(f"{target}: cannot be written ({error.strerror or error})") from error

@@ -3,7 +3,7 @@
 from faceall.convert.targets.coreai.options import SUFFIX, CoreaiOptions, CoreaiPrecision
 from faceall.convert.targets.coreai.parity import COSINE_MINIMUM, coreai_parity
 from faceall.convert.targets.coreai.read import CoreaiModel, read_coreai
-from faceall.convert.targets.coreai.write import write_coreai
+from faceall.convert.targets.coreai.write import built_coreai, write_coreai
 
 __all__ = [
     "COSINE_MINIMUM",
@@ -11,6 +11,7 @@ __all__ = [
     "CoreaiModel",
     "CoreaiOptions",
     "CoreaiPrecision",
+    "built_coreai",
     "coreai_parity",
     "read_coreai",
     "write_coreai",

@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
+from faceall.convert.targets.description import Metadata
 from faceall.errors import ConvertError, MissingDependencyError
 from faceall.types import Array
 
@@ -253,24 +254,22 @@ def author(
         return authoring.AIProgram(module)
 
 
-def save(program: Program, path: Path, metadata: Mapping[str, Any]) -> None:
+def save(program: Program, path: Path, metadata: Metadata) -> None:
     """Write a model. The package gives the weights random names, so that the bytes differ each time.
 
     Parameters
     ----------
     path : Path
         A folder with the suffix .aimodel.
-    metadata : mapping of str to Any
-        "author", "licence", "description", and "more": mapping of str to str.
+    metadata : Metadata
+        The author, the licence and the description, with faceall's own entries.
     """
     from coreai.runtime import AIModelAssetMetadata
 
     with _translated("cannot write this model"):
         made = AIModelAssetMetadata()
-        made.author, made.license, made.model_description = (
-            metadata[name] for name in ("author", "licence", "description")
-        )
-        for name, text in metadata["more"].items():
+        made.author, made.license, made.model_description = metadata.author, metadata.licence, metadata.description
+        for name, text in metadata.more.items():
             made.set_custom(name, text)
         program.save_asset(path, made)
         _drop_date(path / "metadata.json")

@@ -19,6 +19,7 @@ from faceall.caffe.files import read_net
 from faceall.convert.targets.coreai import border
 from faceall.convert.targets.coreai.options import SUFFIX
 from faceall.convert.targets.coreai.program import build_program
+from faceall.convert.targets.description import Metadata
 from faceall.convert.targets.plan import Pixels, Plan
 from faceall.convert.targets.process import refused
 from faceall.types import Array
@@ -31,7 +32,7 @@ def write(folder: Path, job: Mapping[str, Any]) -> None:
     program = build_program(
         Plan(net, **{**job["plan"], "pixels": pixels}), half=job["options"]["precision"] == "float16"
     )
-    border.save(program, folder / f"model{SUFFIX}", job["metadata"])
+    border.save(program, folder / f"model{SUFFIX}", Metadata(**job["metadata"]))
 
 
 def run(folder: Path, job: Mapping[str, Any]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from faceall.caffe import Net, write_net
 from faceall.convert.targets.coreai.options import SUFFIX, CoreaiOptions
 from faceall.convert.targets.description import AUTHOR, describe
+from faceall.convert.targets.placing import copy_made, placing
 from faceall.convert.targets.plan import make_plan
-from faceall.convert.targets.process import put_in_place, run_worker
+from faceall.convert.targets.process import run_worker
 from faceall.errors import ConvertError
 from faceall.models import Manifest
 
@@ -63,13 +66,22 @@ def write_coreai(
     options, target = options or CoreaiOptions(), Path(path)
     if target.suffix != SUFFIX:
         raise ConvertError(f"{target}: Core AI models end in {SUFFIX}")
+    with built_coreai(net, options, manifest=manifest, author=author) as made, placing(target) as draft:
+        copy_made(made, draft)
+    return target
+
+
+@contextmanager
+def built_coreai(
+    net: Net, options: CoreaiOptions, *, manifest: Manifest | None = None, author: str = AUTHOR
+) -> Iterator[Path]:
+    """Write a model as `write_coreai` does, and yield its path in a temporary folder."""
     plan = make_plan(net, options, manifest)
     metadata = describe(net, manifest, options.precision, author)
     with tempfile.TemporaryDirectory(prefix="faceall-coreai-") as name:
         folder = Path(name)
-        job = {"options": options.to_json(), "plan": plan.to_json(), "metadata": metadata}
+        job = {"options": options.to_json(), "plan": plan.to_json(), "metadata": metadata.to_json()}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         write_net(plan.net, folder / "net.prototxt", folder / "net.caffemodel")
         run_worker(WORKER, ["write"], folder, tool="coreai-core", task="write this net")
-        put_in_place(folder / f"model{SUFFIX}", target)
-    return target
+        yield folder / f"model{SUFFIX}"

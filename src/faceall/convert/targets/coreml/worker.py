@@ -16,6 +16,7 @@ from typing import Any
 
 from faceall.caffe.files import read_net
 from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
+from faceall.convert.targets.description import Metadata
 from faceall.convert.targets.plan import Pixels, Plan
 from faceall.convert.targets.process import refused
 from faceall.errors import MissingDependencyError
@@ -37,7 +38,7 @@ def work(folder: Path) -> Path:
     model = _converted(Plan(net, **{**job["plan"], "pixels": pixels}), options)
     model = _compressed_program(model, options) if options.format == "mlprogram" else _compressed_layers(model, options)
     spec = model.get_spec()
-    _describe(spec, job["metadata"])
+    _describe(spec, Metadata(**job["metadata"]))
     path = folder / f"model{SUFFIXES[options.format]}"
     contents = spec.SerializeToString(deterministic=True)
     if options.format == "neuralnetwork":
@@ -152,16 +153,16 @@ class _Spec:
         return self._spec
 
 
-def _describe(spec: Any, metadata: dict[str, Any]) -> None:
+def _describe(spec: Any, metadata: Metadata) -> None:
     """Set the metadata; the date of the conversion is removed, so that the same input gives the same bytes."""
     target = spec.description.metadata
-    target.author, target.license = metadata["author"], metadata["licence"]
-    target.shortDescription = metadata["description"]
+    target.author, target.license = metadata.author, metadata.licence
+    target.shortDescription = metadata.description
     target.userDefined.pop(_DATE, None)
-    for name, text in metadata["more"].items():
+    for name, text in metadata.more.items():
         target.userDefined[name] = text
     for feature in (*spec.description.input, *spec.description.output):
-        feature.shortDescription = metadata["features"].get(feature.name, "")
+        feature.shortDescription = metadata.features.get(feature.name, "")
 
 
 def _write_package(path: Path, contents: bytes, weights: Path) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from faceall.caffe import Net, write_net
 from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
 from faceall.convert.targets.description import AUTHOR, describe, describe_features
+from faceall.convert.targets.placing import copy_made, placing
 from faceall.convert.targets.plan import make_plan
-from faceall.convert.targets.process import put_in_place, run_worker
+from faceall.convert.targets.process import run_worker
 from faceall.errors import ConvertError
 from faceall.models import Manifest
 
@@ -64,14 +68,23 @@ def write_coreml(
     suffix = SUFFIXES[options.format]
     if target.suffix != suffix:
         raise ConvertError(f"{target}: Core ML {options.format} files end in {suffix}")
+    with built_coreml(net, options, manifest=manifest, author=author) as made, placing(target) as draft:
+        copy_made(made, draft)
+    return target
+
+
+@contextmanager
+def built_coreml(
+    net: Net, options: CoremlOptions, *, manifest: Manifest | None = None, author: str = AUTHOR
+) -> Iterator[Path]:
+    """Write a model as `write_coreml` does, and yield its path in a temporary folder."""
     plan = make_plan(net, options, manifest)
-    metadata = describe(net, manifest, options.precision, author)
-    metadata["features"] = describe_features(net, manifest, options.input, [*plan.outputs.values()])
+    features = describe_features(net, manifest, options.input, [*plan.outputs.values()])
+    metadata = replace(describe(net, manifest, options.precision, author), features=features)
     with tempfile.TemporaryDirectory(prefix="faceall-coreml-") as name:
         folder = Path(name)
-        job = {"options": options.to_json(), "plan": plan.to_json(), "metadata": metadata}
+        job = {"options": options.to_json(), "plan": plan.to_json(), "metadata": metadata.to_json()}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         write_net(plan.net, folder / "net.prototxt", folder / "net.caffemodel")
         run_worker(_WORKER, [], folder, tool="coremltools", task="write this net")
-        put_in_place(folder / f"model{suffix}", target)
-    return target
+        yield folder / f"model{SUFFIXES[options.format]}"
