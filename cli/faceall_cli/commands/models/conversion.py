@@ -12,7 +12,16 @@ import click
 from faceall_cli.console import Console, shown
 
 if TYPE_CHECKING:
-    from faceall.convert import Conversion, ParityOptions, Reduction, SourceOptions
+    from faceall.convert import (
+        CaffeOptions,
+        Conversion,
+        CoreaiOptions,
+        CoremlOptions,
+        ParityOptions,
+        Reduction,
+        SourceOptions,
+        Target,
+    )
 
 _CROPS = click.Path(exists=True, path_type=Path)
 
@@ -129,6 +138,17 @@ class ConversionChoices:
         return Reduction(size=self.embedding_size, crops=self.calibrate)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """What is written, with the options of its format."""
+
+    target: Target = "caffe"
+    caffe: CaffeOptions | None = None
+    coreml: CoremlOptions | None = None
+    coreai: CoreaiOptions | None = None
+    replace: bool = False
+
+
 def conversion_options(command: Any) -> Any:
     """Add the shared options to a command, as its keyword argument `choices`."""
     names = [entry.name for entry in fields(ConversionChoices)]
@@ -147,9 +167,9 @@ def run_conversion(
     source: Path,
     destination: Path,
     choices: ConversionChoices,
+    writing: Writing,
     *,
     batch_norm: str = "fold",
-    **options: Any,
 ) -> Conversion:
     """Convert `source` into `destination`; print remarks and parity tables on stderr."""
     from faceall.convert import convert
@@ -157,10 +177,14 @@ def run_conversion(
     done = convert(
         source,
         destination,
+        target=writing.target,
         reading=choices.reading(batch_norm),
+        caffe=writing.caffe,
+        coreml=writing.coreml,
+        coreai=writing.coreai,
         parity=choices.parity(console),
         reduction=choices.reduction(),
-        **options,
+        replace_existing=writing.replace,
     )
     print_remarks(console, done)
     for sentence in done.assumptions.values():

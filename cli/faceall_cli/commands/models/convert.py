@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from faceall_cli.commands.models.conversion import ConversionChoices, conversion_options, run_conversion
+from faceall_cli.commands.models.conversion import ConversionChoices, Writing, conversion_options, run_conversion
 from faceall_cli.console import Console, shown
 from faceall_cli.options import output_options
 
@@ -134,16 +135,21 @@ def convert(
         half = CoremlOptions(precision=precision or "float16", minimum_ios=minimum_ios)
         write_package(console, path, place, choices, half, batch_norm)
         return
-    options: dict[str, Any] = {"target": target, "replace_existing": replace}
-    common: dict[str, Any] = {"precision": precision or "float32", "input": input_kind}
+    writing = Writing(target=target, replace=replace)
+    numbers: Any = precision or "float32"
     if target == "coreml":
-        form: Any = "neuralnetwork" if place.suffix == ".mlmodel" else "mlprogram"
-        options["coreml"] = CoremlOptions(format=form, minimum_ios=minimum_ios, **common)
+        coreml = CoremlOptions(
+            format="neuralnetwork" if place.suffix == ".mlmodel" else "mlprogram",
+            precision=numbers,
+            input=input_kind,
+            minimum_ios=minimum_ios,
+        )
+        writing = dataclasses.replace(writing, coreml=coreml)
     elif target == "coreai":
-        options["coreai"] = CoreaiOptions(**common)
+        writing = dataclasses.replace(writing, coreai=CoreaiOptions(precision=numbers, input=input_kind))
     elif target == "caffe":
-        options["caffe"] = CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck)
-    _print(console, run_conversion(console, path, place, choices, batch_norm=batch_norm, **options))
+        writing = dataclasses.replace(writing, caffe=CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck))
+    _print(console, run_conversion(console, path, place, choices, writing, batch_norm=batch_norm))
 
 
 def _print(console: Console, done: Conversion) -> None:

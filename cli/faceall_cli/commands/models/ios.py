@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faceall_cli.commands.models.conversion import ConversionChoices, run_conversion
+from faceall_cli.commands.models.conversion import ConversionChoices, Writing, run_conversion
 from faceall_cli.console import Console, counted, shown
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _model_folder(
         folder = ModelFolder.open(source)
         folder.verify()
         return folder
-    return run_conversion(console, source, place, choices, target="caffe", batch_norm=batch_norm).folder
+    return run_conversion(console, source, place, choices, Writing(), batch_norm=batch_norm).folder
 
 
 def _print(console: Console, done: IosExport) -> None:
