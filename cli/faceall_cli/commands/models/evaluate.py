@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from faceall_cli.commands.models.identification import evaluate_open_set, write_open_set
-from faceall_cli.commands.models.verification import list_pairs, print_verification, write_verification
+from faceall_cli.commands.models.verification import (
+    evaluate_listed,
+    list_pairs,
+    print_verification,
+    read_additions,
+    write_verification,
+)
 from faceall_cli.console import Console
 from faceall_cli.options import output_options
 
@@ -117,51 +123,35 @@ def evaluate(
     first of all other people, the strangers. FNIR is the share of known people who are not found at the threshold that
     returns a person for the share FPIR of the strangers.
     """
-    from faceall.detect import Detector
-    from faceall.evaluate import (
-        add_comparisons,
-        add_factors,
-        add_groups,
-        evaluate_pairs,
-        read_groups,
-        read_report,
-    )
-
+    for_pairs = pairs is not None or subtract_mean or speed or groups is not None or bool(factors)
+    _refuse_idle(protocol, for_pairs=for_pairs, for_searches=people is not None or repeat is not None)
     if protocol == "open-set":
-        if pairs is not None or subtract_mean or speed or groups is not None or factors:
-            excluded = "--pairs, --subtract-mean, --speed, --groups and --by"
-            raise click.UsageError(f"{excluded}: not with --protocol open-set")
         _make_folder(out)
         chosen = list(_embedders(models, every, precisions or ("auto",)))
-        options: dict[str, Any] = {"people": people, "repeat": repeat or 10, "flip": flip, "earlier": earlier}
-        result = evaluate_open_set(console, folder, chosen, **options)
+        result = evaluate_open_set(
+            console, folder, chosen, people=people, repeat=repeat or 10, flip=flip, earlier=earlier
+        )
         if out is not None:
             write_open_set(console, out, result, json_file=JSON_FILE, html_file=HTML_FILE, worst=errors)
         return
-    if people is not None or repeat is not None:
-        raise click.UsageError("--people and --repeat: only with --protocol open-set")
     listed = list_pairs(folder, pairs, protocol)
-    known_groups = None if groups is None else read_groups(groups)
-    stored = () if earlier is None else read_report(earlier)
+    additions = read_additions(groups, factors, earlier)
     embedders = list(_embedders(models, every, precisions or ("auto",)))
     _make_folder(out)
-    with console.progress(0, "images") as bar:
-        found = evaluate_pairs(
-            listed.pairs,
-            embedders,
-            listed.detector or Detector(),
-            flip=flip,
-            subtract_mean=subtract_mean,
-            speed=speed,
-            read=listed.read,
-            progress=bar.move_to,
-        )
-    if known_groups is not None:
-        found = add_groups(found, known_groups, folder=folder)
-    found = add_comparisons(add_factors(found, factors), stored)
+    found = evaluate_listed(console, listed, embedders, flip=flip, subtract_mean=subtract_mean, speed=speed)
+    found = additions.add_to(found, folder)
     print_verification(console, found)
     if out is not None:
         write_verification(console, out, found, json_file=JSON_FILE, html_file=HTML_FILE, worst=errors)
+
+
+def _refuse_idle(protocol: str, *, for_pairs: bool, for_searches: bool) -> None:
+    """Raise UsageError if an option was given that has no effect with the protocol."""
+    if protocol == "open-set" and for_pairs:
+        excluded = "--pairs, --subtract-mean, --speed, --groups and --by"
+        raise click.UsageError(f"{excluded}: not with --protocol open-set")
+    if protocol != "open-set" and for_searches:
+        raise click.UsageError("--people and --repeat: only with --protocol open-set")
 
 
 def _embedders(models: tuple[str, ...], every: bool, precisions: tuple[Any, ...]) -> Iterator[Embedder]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,17 @@ from faceall_cli.console import Console, counted, shown
 
 if TYPE_CHECKING:
     from faceall.analysis import FaceDetector
-    from faceall.evaluate import Evaluation, ModelResult, Pair, PairedComparison, PartedRates, Validation
+    from faceall.embed import Embedder
+    from faceall.evaluate import (
+        Evaluation,
+        Factor,
+        ModelResult,
+        Pair,
+        PairedComparison,
+        PartedRates,
+        StoredResult,
+        Validation,
+    )
     from faceall.types import Image
 
 _PACKED = ".bin"
@@ -45,6 +55,51 @@ def list_pairs(folder: Path, pairs: Path | None, protocol: str) -> ListedPairs:
         packed = read_packed_pairs(pairs)
         return ListedPairs(list(packed.pairs), packed.read, TemplateDetector())
     return ListedPairs(read_pairs(pairs, folder=folder), read_image)
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What is computed from the scores of an evaluation: rates of groups, rates by properties, comparisons."""
+
+    groups: Mapping[str, str] | None
+    factors: tuple[Factor, ...]
+    earlier: Sequence[StoredResult]
+
+    def add_to(self, found: Evaluation, folder: Path) -> Evaluation:
+        """Return the evaluation with the additions; the groups name images and people below `folder`."""
+        from faceall.evaluate import add_comparisons, add_factors, add_groups
+
+        if self.groups is not None:
+            found = add_groups(found, self.groups, folder=folder)
+        return add_comparisons(add_factors(found, self.factors), self.earlier)
+
+
+def read_additions(groups: Path | None, factors: tuple[Factor, ...], earlier: Path | None) -> Additions:
+    """Read the groups and the earlier report."""
+    from faceall.evaluate import read_groups, read_report
+
+    known = None if groups is None else read_groups(groups)
+    return Additions(known, factors, () if earlier is None else read_report(earlier))
+
+
+def evaluate_listed(
+    console: Console, listed: ListedPairs, embedders: list[Embedder], *, flip: bool, subtract_mean: bool, speed: bool
+) -> Evaluation:
+    """Evaluate embedders on pairs; show the progress."""
+    from faceall.detect import Detector
+    from faceall.evaluate import evaluate_pairs
+
+    with console.progress(0, "images") as bar:
+        return evaluate_pairs(
+            listed.pairs,
+            embedders,
+            listed.detector or Detector(),
+            flip=flip,
+            subtract_mean=subtract_mean,
+            speed=speed,
+            read=listed.read,
+            progress=bar.move_to,
+        )
 
 
 def print_verification(console: Console, found: Evaluation) -> None:
