@@ -117,9 +117,9 @@ def test_killed_alignment_can_be_resumed(astronaut: Image, process_environment: 
     assert not list(out.glob(".*"))
 
 
-def _session_is_empty(session: int, patience: float = 20) -> bool:
+def _session_is_empty(session: int, timeout: float = 20) -> bool:
     """Wait some seconds; return whether every process of a session has ended."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
     while time.monotonic() < end:
         try:
             os.killpg(session, 0)

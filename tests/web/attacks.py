@@ -24,7 +24,7 @@ BOUNDARY = "----attack"
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: 0 is a connection that was closed without an answer."""
+    """Response of the server; status 0 is a connection closed without a response."""
 
     status: int
     body: bytes = b""
@@ -32,46 +32,46 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The code of an error in the one shape; empty for anything else."""
+        """Return the code of an error in the API's error format; empty for anything else."""
         with suppress(ValueError, KeyError, TypeError):
             return str(json.loads(self.body)["error"]["code"])
         return ""
 
 
 @dataclass(frozen=True)
-class Victim:
-    """Where the server is, and the key for it."""
+class Target:
+    """Address of the server and the key for it."""
 
     port: int
     key: str | None = None
 
-    def send(self, raw: Sequence[bytes], *, pause: float = 0.0, patience: float = 20.0) -> Answer:
-        """Send pieces of bytes and read the answer."""
+    def send(self, raw: Sequence[bytes], *, pause: float = 0.0, timeout: float = 20.0) -> Answer:
+        """Send pieces of bytes and read the response."""
         start = time.monotonic()
-        with socket.create_connection(("127.0.0.1", self.port), patience) as line:
-            with suppress(OSError):  # the server may close before it has got everything
+        with socket.create_connection(("127.0.0.1", self.port), timeout) as line:
+            with suppress(OSError):  # the server may close before it has received everything
                 for piece in raw:
                     line.sendall(piece)
                     time.sleep(pause)
             return read_answer(line, start)
 
     def post(self, path: str, body: bytes, kind: str) -> Answer:
-        """A request as it should be."""
+        """Send a well-formed request."""
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{self.authorization}Content-Type: {kind}\r\n"
         return self.send([f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body])
 
     def upload(self, path: str, field: str, data: bytes, name: str = "image.jpg") -> Answer:
-        """A form with one file."""
+        """Send a form with one file."""
         return self.post(path, form((field, name, data)), f"multipart/form-data; boundary={BOUNDARY}")
 
     @property
     def authorization(self) -> str:
-        """The header with the key."""
+        """Return the header with the key."""
         return f"Authorization: Bearer {self.key}\r\n" if self.key else ""
 
 
 def read_answer(line: socket.socket, start: float) -> Answer:
-    """The answer on a connection; status 0 where it was closed or says nothing."""
+    """Read the response of a connection; status 0 if it was closed or sent nothing."""
     try:
         response = http.client.HTTPResponse(line)
         response.begin()
@@ -81,7 +81,7 @@ def read_answer(line: socket.socket, start: float) -> Answer:
 
 
 def form(*files: tuple[str, str, bytes]) -> bytes:
-    """A multipart body of (field, file name, content)."""
+    """Build a multipart body of (field, file name, content)."""
     parts = []
     for field, name, data in files:
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'
@@ -90,14 +90,14 @@ def form(*files: tuple[str, str, bytes]) -> bytes:
 
 
 def jpeg(side: int = 300) -> bytes:
-    """A plain JPEG."""
+    """Make a plain JPEG."""
     file = io.BytesIO()
     PillowImage.effect_noise((side, side), 80).convert("RGB").save(file, "JPEG")
     return file.getvalue()
 
 
 def png(width: int, height: int, *chunks: tuple[bytes, bytes], rows: int = 1000) -> bytes:
-    """A gray PNG that claims a size, with further chunks and the zeros of so many rows."""
+    """Make a gray PNG that declares a size, with extra chunks and the given number of zero rows."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -111,31 +111,31 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes], rows: int = 1000)
 
 
 def gif(width: int, height: int, frames: int) -> bytes:
-    """A GIF that claims a size, of many frames, each of full size."""
+    """Make a GIF that declares a size, with many frames of full size."""
     file = io.BytesIO()
     PillowImage.new("1", (500, 500)).save(file, "GIF")
     data = file.getvalue()
-    end = 13 + (3 << ((data[10] & 7) + 1))  # of the head with its colours
+    end = 13 + (3 << ((data[10] & 7) + 1))  # size of the header with its colours
     head = data[:6] + struct.pack("<HH", width, height) + data[10:end]
     return head + data[end:-1] * frames + b";"
 
 
 def chunked(body: bytes, size: int = 5000) -> bytes:
-    """A body in chunks."""
+    """Encode a body in chunks."""
     parts = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in parts) + b"0\r\n\r\n"
 
 
-def head_of(victim: Victim, *lines: str, path: str = "/api/v1/search") -> bytes:
-    """The head of a POST with some lines of headers."""
+def head_of(target: Target, *lines: str, path: str = "/api/v1/search") -> bytes:
+    """Return the head of a POST with additional header lines."""
     kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
     more = "".join(f"{line}\r\n" for line in lines)
-    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{victim.authorization}{kind}{more}\r\n".encode()
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{target.authorization}{kind}{more}\r\n".encode()
 
 
 SEARCH = "/api/v1/search"
 REGISTER = "/api/v1/register?wait=true"
-Attack = Callable[[Victim], Answer]
+Attack = Callable[[Target], Answer]
 
 IMAGES: dict[str, tuple[bytes, int]] = {
     "PNG bomb, 50,000 x 50,000": (png(50_000, 50_000), 413),
@@ -156,103 +156,103 @@ IMAGES: dict[str, tuple[bytes, int]] = {
 """Files that are sent to the search, and the status that each deserves."""
 
 
-def ten_thousand_parts(victim: Victim) -> Answer:
-    """A form of 10,000 files."""
+def ten_thousand_parts(target: Target) -> Answer:
+    """Send a form of 10,000 files."""
     body = form(*(("files", f"{number}.jpg", b"x") for number in range(10_000)))
-    return victim.post("/api/v1/register", body, f"multipart/form-data; boundary={BOUNDARY}")
+    return target.post("/api/v1/register", body, f"multipart/form-data; boundary={BOUNDARY}")
 
 
-def huge_field(victim: Victim) -> Answer:
-    """A field of 20 MB that is no file."""
+def huge_field(target: Target) -> Answer:
+    """Send a field of 20 MB that is not a file."""
     part = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="k"\r\n\r\n'.encode() + b"1" * (20 << 20)
     body = part + f"\r\n--{BOUNDARY}--\r\n".encode()
-    return victim.post(SEARCH, body, f"multipart/form-data; boundary={BOUNDARY}")
+    return target.post(SEARCH, body, f"multipart/form-data; boundary={BOUNDARY}")
 
 
-def no_end_of_form(victim: Victim) -> Answer:
-    """A form that breaks off."""
-    return victim.post(SEARCH, form(("file", "a.jpg", jpeg()))[:-40], f"multipart/form-data; boundary={BOUNDARY}")
+def no_end_of_form(target: Target) -> Answer:
+    """Send a form without its end."""
+    return target.post(SEARCH, form(("file", "a.jpg", jpeg()))[:-40], f"multipart/form-data; boundary={BOUNDARY}")
 
 
-def huge_header(victim: Victim) -> Answer:
-    """A header of 1 MB."""
-    return victim.send([head_of(victim, "X: " + "a" * (1 << 20))])
+def huge_header(target: Target) -> Answer:
+    """Send a header of 1 MB."""
+    return target.send([head_of(target, "X: " + "a" * (1 << 20))])
 
 
-def many_headers(victim: Victim) -> Answer:
-    """50,000 headers."""
-    return victim.send([head_of(victim, *(f"X-{number}: 1" for number in range(50_000)))])
+def many_headers(target: Target) -> Answer:
+    """Send 50,000 headers."""
+    return target.send([head_of(target, *(f"X-{number}: 1" for number in range(50_000)))])
 
 
-def claimed_terabyte(victim: Victim) -> Answer:
-    """A Content-Length of 1 TB."""
-    return victim.send([head_of(victim, "Content-Length: 1099511627776"), b"x" * 1000])
+def claimed_terabyte(target: Target) -> Answer:
+    """Send a Content-Length of 1 TB."""
+    return target.send([head_of(target, "Content-Length: 1099511627776"), b"x" * 1000])
 
 
-def negative_length(victim: Victim) -> Answer:
-    """A Content-Length below zero."""
-    return victim.send([head_of(victim, "Content-Length: -1"), b"x"])
+def negative_length(target: Target) -> Answer:
+    """Send a negative Content-Length."""
+    return target.send([head_of(target, "Content-Length: -1"), b"x"])
 
 
-def two_lengths(victim: Victim) -> Answer:
-    """Two Content-Lengths that differ."""
-    return victim.send([head_of(victim, "Content-Length: 5", "Content-Length: 50"), b"hello"])
+def two_lengths(target: Target) -> Answer:
+    """Send two different Content-Lengths."""
+    return target.send([head_of(target, "Content-Length: 5", "Content-Length: 50"), b"hello"])
 
 
-def length_and_chunks(victim: Victim) -> Answer:
-    """Content-Length and chunks at once: request smuggling."""
-    return victim.send([head_of(victim, "Content-Length: 5", "Transfer-Encoding: chunked"), chunked(b"hello")])
+def length_and_chunks(target: Target) -> Answer:
+    """Send Content-Length and chunks together (request smuggling)."""
+    return target.send([head_of(target, "Content-Length: 5", "Transfer-Encoding: chunked"), chunked(b"hello")])
 
 
-def bad_chunks(victim: Victim) -> Answer:
-    """Chunks whose sizes are no numbers."""
-    return victim.send([head_of(victim, "Transfer-Encoding: chunked"), b"zz\r\nhello\r\n0\r\n\r\n"])
+def bad_chunks(target: Target) -> Answer:
+    """Send chunks with invalid sizes."""
+    return target.send([head_of(target, "Transfer-Encoding: chunked"), b"zz\r\nhello\r\n0\r\n\r\n"])
 
 
-def chunked_image(victim: Victim) -> Answer:
-    """A proper form in chunks: no attack, and answered."""
+def chunked_image(target: Target) -> Answer:
+    """Send a valid form in chunks, which is accepted."""
     body = chunked(form(("file", "a.jpg", jpeg())))
-    return victim.send([head_of(victim, "Transfer-Encoding: chunked"), body])
+    return target.send([head_of(target, "Transfer-Encoding: chunked"), body])
 
 
-def too_long_body(victim: Victim) -> Answer:
-    """More bytes than were announced; the rest is no second request that anybody answers."""
-    return victim.send([head_of(victim, "Content-Length: 10"), b"x" * 5000])
+def too_long_body(target: Target) -> Answer:
+    """Send more bytes than declared; the rest must not be handled as a second request."""
+    return target.send([head_of(target, "Content-Length: 10"), b"x" * 5000])
 
 
-def deep_json(victim: Victim) -> Answer:
-    """A list in a list, 100,000 deep."""
-    return victim.post("/api/v1/register", b'{"urls":' + b"[" * 100_000, "application/json")
+def deep_json(target: Target) -> Answer:
+    """Send lists nested 100,000 deep."""
+    return target.post("/api/v1/register", b'{"urls":' + b"[" * 100_000, "application/json")
 
 
-def inner_url(victim: Victim) -> Answer:
-    """The cloud's metadata as an image."""
-    return victim.post(REGISTER, b'{"urls":["http://169.254.169.254/latest/meta-data/"]}', "application/json")
+def inner_url(target: Target) -> Answer:
+    """Send the URL of the cloud's metadata service as an image."""
+    return target.post(REGISTER, b'{"urls":["http://169.254.169.254/latest/meta-data/"]}', "application/json")
 
 
-def foreign_host(victim: Victim) -> Answer:
-    """A page whose name was pointed at this machine."""
-    return victim.send([f"GET /api/v1/people HTTP/1.1\r\nHost: evil.example\r\n{victim.authorization}\r\n".encode()])
+def foreign_host(target: Target) -> Answer:
+    """Send the Host header of a foreign name that resolves to this machine (DNS rebinding)."""
+    return target.send([f"GET /api/v1/people HTTP/1.1\r\nHost: evil.example\r\n{target.authorization}\r\n".encode()])
 
 
-def foreign_page(victim: Victim) -> Answer:
-    """A form of another site."""
+def foreign_page(target: Target) -> Answer:
+    """Send a form from another site."""
     origin = "Origin: http://evil.example\r\nSec-Fetch-Site: cross-site\r\n"
     head = (
-        f"POST /api/v1/cluster HTTP/1.1\r\nHost: localhost\r\n{victim.authorization}{origin}Content-Length: 0\r\n\r\n"
+        f"POST /api/v1/cluster HTTP/1.1\r\nHost: localhost\r\n{target.authorization}{origin}Content-Length: 0\r\n\r\n"
     )
-    return victim.send([head.encode()])
+    return target.send([head.encode()])
 
 
-def trace(victim: Victim) -> Answer:
-    """A method that would give headers back."""
-    return victim.send([f"TRACE / HTTP/1.1\r\nHost: localhost\r\n{victim.authorization}\r\n".encode()])
+def trace(target: Target) -> Answer:
+    """Send TRACE, which would return the request's headers."""
+    return target.send([f"TRACE / HTTP/1.1\r\nHost: localhost\r\n{target.authorization}\r\n".encode()])
 
 
-def path_upwards(victim: Victim) -> Answer:
-    """A path out of the folder of the pages."""
+def path_upwards(target: Target) -> Answer:
+    """Request a path outside of the folder of the pages."""
     path = "/static/..%2f..%2f..%2f..%2fetc%2fpasswd"
-    return victim.send([f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{victim.authorization}\r\n".encode()])
+    return target.send([f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{target.authorization}\r\n".encode()])
 
 
 REQUESTS: dict[Attack, tuple[int, ...]] = {
@@ -269,7 +269,7 @@ REQUESTS: dict[Attack, tuple[int, ...]] = {
     chunked_image: (200,),
     too_long_body: (400,),
     deep_json: (400,),
-    inner_url: (200,),  # the job's one result is an error
+    inner_url: (200,),  # the job's only result is an error
     foreign_host: (403,),
     foreign_page: (403,),
     trace: (405,),
@@ -279,15 +279,15 @@ REQUESTS: dict[Attack, tuple[int, ...]] = {
 
 
 def main() -> None:
-    victim = Victim(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
+    target = Target(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
     for name, (data, wanted) in IMAGES.items():
-        show(name, victim.upload(SEARCH, "file", data), (wanted,))
+        show(name, target.upload(SEARCH, "file", data), (wanted,))
     for attack, statuses in REQUESTS.items():
-        show((attack.__doc__ or "").strip().rstrip("."), attack(victim), statuses)
+        show((attack.__doc__ or "").strip().rstrip("."), attack(target), statuses)
 
 
 def show(name: str, answer: Answer, wanted: tuple[int, ...]) -> None:
-    """One line of the table."""
+    """Format one line of the table."""
     verdict = "as it should" if answer.status in wanted else f"WRONG, wanted {wanted}"
     text = answer.body[:110].decode(errors="replace")
     with suppress(ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""A web app on a gallery with stand-ins, and clients for it."""
+"""A web app on a gallery with fake models, and clients for it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from faceall.web.app import close_app, create_app
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the gallery of a test lies."""
+    """Return the folder of the test's gallery."""
     return tmp_path / "gallery"
 
 
 @pytest.fixture
 def gallery(folder: Path) -> Iterator[Gallery]:
-    """An open gallery without photos."""
+    """Open a gallery without photos."""
     with Gallery.open(folder, detector=ColourDetector(), embedder=ColourEmbedder()) as opened:
         yield opened
 
 
 @pytest.fixture
 def make_app(gallery: Gallery) -> Iterator[Callable[..., Any]]:
-    """Makes apps on the test's gallery; all are closed at the end."""
+    """Return a function that makes apps on the test's gallery; all are closed at the end."""
     with ExitStack() as stack:
 
         def made(options: ServerOptions | None = None, **others: Any) -> Any:
@@ -50,11 +50,11 @@ def make_app(gallery: Gallery) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def app(make_app: Callable[..., Any]) -> Any:
-    """The app with its usual options."""
+    """Make the app with its default options."""
     return make_app()
 
 
 @pytest.fixture
 def client(app: Any) -> Any:
-    """A client in the same process."""
+    """Return a client in this process."""
     return app.test_client()

@@ -1,4 +1,4 @@
-"""Images for the web app's tests, as the bytes of files and as fields of forms."""
+"""Images for the web app's tests, as bytes of files and as fields of forms."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ TWO_FACES: list[Square] = [(10, 20, 50, (9, 9, 200)), (80, 2, 20, (200, 9, 9))]
 
 
 def image_file(squares: list[Square] | int | None = None, kind: str = "PNG", **size: int) -> bytes:
-    """The file of an image with squares; of one square for a number; black for None."""
+    """Encode an image with the given squares; a number gives one square, None a black image."""
     chosen = [] if squares is None else one_face(squares) if isinstance(squares, int) else squares
     return encoded(PillowImage.fromarray(paint(chosen, **size)), kind)
 
 
 def encoded(image: PillowImage.Image, kind: str = "PNG", **options: Any) -> bytes:
-    """An image as the bytes of a file."""
+    """Encode an image as the bytes of a file."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def sent(data: bytes, name: str = "image.png") -> tuple[io.BytesIO, str]:
-    """A file in a form."""
+    """Return a file in a form."""
     return io.BytesIO(data), name
 
 
 def browser_form(fields: list[tuple[str, str]], files: list[tuple[str, str, bytes]]) -> dict[str, Any]:
-    """A form as a browser sends it: body and content type for a client.
+    """Encode a form as a browser does; return body and content type.
 
     fields  (name, text); in texts and names line ends become CR LF
     files   (field, file name, content); of names three characters are escaped
@@ -57,7 +57,7 @@ def _escaped(name: str, *, lines: bool = False) -> str:
 
 
 def register(client: Any, *files: tuple[bytes, str], **fields: str) -> list[dict[str, Any]]:
-    """Register files under names and wait; returns the results."""
+    """Register files under names and wait; return the results."""
     form = browser_form(list(fields.items()), [("files", name, data) for data, name in files])
     answer = client.post("/api/v1/register?wait=true", **form)
     assert answer.status_code == 200, answer.text

@@ -1,4 +1,4 @@
-"""A server on the loopback that says exactly what a test tells it to say, byte by byte."""
+"""A server on the loopback interface that sends exactly the bytes that a test gives."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LittleServer:
                 threading.Thread(target=self._serve, args=(line,), daemon=True).start()
 
     def _serve(self, line: socket.socket) -> None:
-        with suppress(OSError):  # the other side may go at any moment
+        with suppress(OSError):  # the client may disconnect at any moment
             line.settimeout(10)
             if self._tls:
                 line = self._tls.wrap_socket(line, server_side=True)
@@ -55,7 +55,7 @@ class LittleServer:
 def answer(
     body: bytes, *, status: str = "200 OK", kind: str = "image/jpeg", length: int | None = None, more: str = ""
 ) -> Talk:
-    """A talk that sends one answer."""
+    """Return a function that sends one response."""
     size = len(body) if length is None else length
     head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n{more}\r\n".encode("latin-1")
 
@@ -67,7 +67,7 @@ def answer(
 
 @contextmanager
 def closed_port() -> Iterator[int]:
-    """A port of the loopback at which nobody listens."""
+    """Return a port of the loopback interface on which no server listens."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]

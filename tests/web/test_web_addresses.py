@@ -1,4 +1,4 @@
-"""Which addresses are public, and which hosts are written in the usual way."""
+"""Public addresses, and hosts in the usual notation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CLOSED = (
 
 
 @pytest.mark.parametrize("text", CLOSED)
-def test_an_address_of_this_machine_its_network_or_its_cloud_is_not_public(text: str) -> None:
-    """Special-purpose and multicast addresses are refused, and every IPv6 form that holds an IPv4 address."""
+def test_special_purpose_addresses_are_not_public(text: str) -> None:
+    """Special-purpose and multicast addresses are refused, also if an IPv6 address contains them."""
     assert not is_public(ipaddress.ip_address(text))
 
 
@@ -33,7 +33,7 @@ def test_an_address_of_this_machine_its_network_or_its_cloud_is_not_public(text:
      "223.255.255.255", "2606:4700:4700::1111", "2a00:1450:4001:80b::200e"],
 )  # fmt: skip
 def test_an_address_of_the_internet_is_public(text: str) -> None:
-    """The neighbours of closed networks are open."""
+    """Addresses next to special-purpose networks are public."""
     assert is_public(ipaddress.ip_address(text))
 
 
@@ -46,7 +46,7 @@ def test_an_address_of_the_internet_is_public(text: str) -> None:
      "x" * 64 + ".com", "a." * 130 + "com", "exa mple.com", "ex\0ample"],
 )  # fmt: skip
 def test_a_host_in_an_odd_notation_is_refused(host: str) -> None:
-    """Decimal, octal, hex, short and full-width forms, zones, and what is no name."""
+    """Decimal, octal, hex, short and full-width forms, zones and invalid names are refused."""
     with pytest.raises(ValueError, match=r".*"):
         plain_host(host)
 
@@ -58,18 +58,18 @@ def test_a_host_in_an_odd_notation_is_refused(host: str) -> None:
      ("localhost", "localhost"),
      ("0x7f.example", "0x7f.example")],
 )  # fmt: skip
-def test_a_host_becomes_small_ascii_letters(host: str, plain: str) -> None:
-    """International names get their ASCII form."""
+def test_a_host_is_normalised(host: str, plain: str) -> None:
+    """Hosts are lower-cased, and international names get their ASCII form."""
     assert plain_host(host) == plain
 
 
-def test_a_literal_address_is_told_from_a_name() -> None:
-    """Only the usual notation is an address."""
+def test_only_usual_notation_is_an_address() -> None:
+    """A host is an address only in the usual notation, otherwise a name."""
     assert literal_address("8.8.8.8") == ipaddress.ip_address("8.8.8.8")
     assert literal_address("2606::1") == ipaddress.ip_address("2606::1")
     assert literal_address("example.com") is None
 
 
-def test_addresses_of_a_resolver_come_once_each_in_order() -> None:
-    """Equal ones are one."""
+def test_resolved_addresses_are_unique_and_in_order() -> None:
+    """Addresses of a resolver keep their order, without duplicates."""
     assert list(map(str, parse_addresses(["9.9.9.9", "1.1.1.1", "9.9.9.9"]))) == ["9.9.9.9", "1.1.1.1"]

@@ -21,19 +21,19 @@ FORM = "multipart/form-data"
 
 @pytest.fixture
 def filled(client: Any) -> Any:
-    """A client of a gallery with two photos of Ada, one of Eve with a stranger, and one of nobody."""
+    """Return a client of a gallery with two photos of Ada, one of Eve with a stranger, and one without a name."""
     register(client, (image_file(1), "Ada/1.png"), (image_file(2), "Ada/2.png"), (image_file(TWO_FACES), "Eve.png"))
     register(client, (image_file(40), "40.png"))
     return client
 
 
 def ids_of(client: Any) -> dict[str, int]:
-    """People's ids by their names."""
+    """Return people's ids by name."""
     return {person["name"]: person["id"] for person in client.get(f"{API}/people").json["people"]}
 
 
 def test_people_are_listed_with_counts_and_covers(filled: Any) -> None:
-    """By name; the cover is one of their faces."""
+    """People are listed by name; the cover is one of their faces."""
     answer = filled.get(f"{API}/people").json
     assert [(one["name"], one["faces"], one["photos"], one["unnamed"]) for one in answer["people"]] == [
         ("Ada", 2, 2, False),
@@ -46,7 +46,7 @@ def test_people_are_listed_with_counts_and_covers(filled: Any) -> None:
 
 
 def test_people_are_paged_and_searched(filled: Any) -> None:
-    """`limit`, `offset` and `q`; the total is that of all that fit."""
+    """`limit`, `offset` and `q` select people; the total counts all that match."""
     second = filled.get(f"{API}/people?limit=1&offset=1").json
     assert ([one["name"] for one in second["people"]], second["total"]) == (["Eve"], 2)
     found = filled.get(f"{API}/people?q=AD").json
@@ -54,7 +54,7 @@ def test_people_are_paged_and_searched(filled: Any) -> None:
 
 
 def test_a_person_is_renamed(filled: Any) -> None:
-    """The id stays; a name that is taken is a conflict."""
+    """Renaming keeps the id; a name that is taken is a conflict."""
     ids = ids_of(filled)
     answer = filled.patch(f"{API}/people/{ids['Ada']}", json={"name": "Augusta 中 \"'/\\ 🙂"})
     assert (answer.status_code, answer.json["id"]) == (200, ids["Ada"])
@@ -64,7 +64,7 @@ def test_a_person_is_renamed(filled: Any) -> None:
 
 
 def test_people_are_merged(filled: Any) -> None:
-    """All faces go to the other one, and nobody is left under the first id."""
+    """All faces move to the other person, and the first id no longer exists."""
     ids = ids_of(filled)
     answer = filled.post(f"{API}/people/{ids['Ada']}/merge", json={"into": ids["Eve"]})
     assert (answer.json["name"], answer.json["faces"]) == ("Eve", 3)
@@ -74,7 +74,7 @@ def test_people_are_merged(filled: Any) -> None:
 
 
 def test_a_person_is_split(filled: Any) -> None:
-    """To a person of a name, and to a new cluster; faces of somebody else are a conflict."""
+    """Faces move to a named person or to a new cluster; faces of another person are a conflict."""
     ids = ids_of(filled)
     faces = [face["id"] for face in filled.get(f"{API}/faces?person={ids['Ada']}").json["faces"]]
     eves = filled.get(f"{API}/faces?person={ids['Eve']}").json["faces"][0]["id"]
@@ -91,7 +91,7 @@ def test_a_person_is_split(filled: Any) -> None:
 
 
 def test_a_removed_person_leaves_a_receipt_and_nothing_else(filled: Any, folder: Path) -> None:
-    """The receipt counts, proves itself, and the upload, the rows and the thumbnail are gone."""
+    """The receipt has the counts; the upload, the rows and the thumbnail are gone."""
     ids = ids_of(filled)
     faces = [face["id"] for face in filled.get(f"{API}/faces?person={ids['Ada']}").json["faces"]]
     uploads = sorted((folder / "uploads").rglob("*.png"))
@@ -110,8 +110,8 @@ def test_a_removed_person_leaves_a_receipt_and_nothing_else(filled: Any, folder:
     assert filled.delete(f"{API}/people/{ids['Ada']}").status_code == 404
 
 
-def test_faces_are_filed_and_unfiled(filled: Any) -> None:
-    """Under a new person, then under nobody."""
+def test_faces_are_assigned_and_unassigned(filled: Any) -> None:
+    """A face is assigned to a new person, then to none."""
     stranger = filled.get(f"{API}/faces?unassigned=true").json["faces"][0]["id"]
     answer = filled.patch(f"{API}/faces/{stranger}", json={"person": "Joy"})
     assert answer.json["person"]["name"] == "Joy"
@@ -119,8 +119,8 @@ def test_faces_are_filed_and_unfiled(filled: Any) -> None:
     assert "Joy" not in ids_of(filled)
 
 
-def test_a_removed_face_takes_its_photo_only_when_it_is_the_last(filled: Any) -> None:
-    """Of two faces the first leaves the photo, the second takes it along with its upload."""
+def test_photo_is_removed_with_its_last_face(filled: Any) -> None:
+    """Removing the first of two faces keeps the photo; removing the second deletes it and its upload."""
     photo = next(one for one in filled.get(f"{API}/photos").json["photos"] if len(one["faces"]) == 2)
     first, second = (face["id"] for face in photo["faces"])
     assert filled.delete(f"{API}/faces/{first}").json["removed"] == {"faces": 1, "photos": 0, "uploads": 0}
@@ -129,8 +129,8 @@ def test_a_removed_face_takes_its_photo_only_when_it_is_the_last(filled: Any) ->
     assert filled.get(f"{API}/photos/{photo['id']}").status_code == 404
 
 
-def test_photos_tell_their_size_faces_and_names(filled: Any) -> None:
-    """Every photo of a list is what its own address gives, and its faces are on it."""
+def test_photos_have_size_faces_and_names(filled: Any) -> None:
+    """Every photo in a list equals the response of its own address and has its faces."""
     photos = filled.get(f"{API}/photos").json["photos"]
     assert [photo["name"] for photo in photos] == ["Ada/1.png", "Ada/2.png", "Eve.png", "40.png"]
     for photo in photos:
@@ -145,7 +145,7 @@ def test_photos_tell_their_size_faces_and_names(filled: Any) -> None:
 
 
 def test_the_image_is_scaled_down_and_its_face_marked(filled: Any) -> None:
-    """A red box lies where the stored one is, and nowhere without `face`."""
+    """A red box is drawn at the stored position, and none without `face`."""
     photo = filled.get(f"{API}/photos").json["photos"][0]
     plain = decoded(filled.get(f"{API}/photos/{photo['id']}/image?max=60"))
     assert plain.shape == (45, 60, 3)
@@ -162,21 +162,21 @@ def test_the_image_is_scaled_down_and_its_face_marked(filled: Any) -> None:
 
 
 def decoded(answer: Any) -> np.ndarray[Any, Any]:
-    """The pixels of a JPEG that was answered."""
+    """Decode the JPEG of a response."""
     assert (answer.status_code, answer.mimetype) == (200, "image/jpeg"), answer.text
     return np.asarray(PillowImage.open(io.BytesIO(answer.data)).convert("RGB"))
 
 
-def test_a_thumbnail_is_asked_for_only_once_while_it_stays(filled: Any) -> None:
-    """The browser's copy counts until it changes; a removed face has none."""
+def test_thumbnails_are_cached_until_they_change(filled: Any) -> None:
+    """The browser's copy is valid until the thumbnail changes; a removed face has none."""
     first = filled.get(f"{API}/faces/1/thumbnail")
     assert decoded(first).shape == (112, 112, 3)
     again = filled.get(f"{API}/faces/1/thumbnail", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_a_photo_whose_file_has_gone_keeps_its_thumbnails(filled: Any, gallery: Gallery, tmp_path: Path) -> None:
-    """A file of the command line's that was moved away is not available, and neither is one with other content."""
+def test_a_photo_with_a_missing_file_keeps_its_thumbnails(filled: Any, gallery: Gallery, tmp_path: Path) -> None:
+    """A file outside of the uploads that was moved or changed is not available, but its thumbnail is."""
     path = tmp_path / "Joy.png"
     path.write_bytes(image_file(70))
     list(gallery.register(path))
@@ -190,8 +190,8 @@ def test_a_photo_whose_file_has_gone_keeps_its_thumbnails(filled: Any, gallery: 
     assert filled.get(f"{API}/faces/{photo['faces'][0]['id']}/thumbnail").status_code == 200
 
 
-def test_removing_a_photo_of_the_command_line_leaves_its_file(filled: Any, gallery: Gallery, tmp_path: Path) -> None:
-    """Only what was uploaded is the server's to remove."""
+def test_removing_a_photo_keeps_files_outside_the_uploads(filled: Any, gallery: Gallery, tmp_path: Path) -> None:
+    """The server deletes only uploaded files."""
     path = tmp_path / "Joy.png"
     path.write_bytes(image_file(70))
     list(gallery.register(path))
@@ -217,7 +217,7 @@ def test_search_agrees_with_the_gallery(filled: Any, gallery: Gallery) -> None:
 
 
 def test_search_by_person_gives_best_and_mean(filled: Any) -> None:
-    """One row per person, the nearest first."""
+    """There is one row per person, nearest first."""
     answer = filled.post(f"{API}/search", data={"file": sent(image_file(1)), "by": "person"}).json
     rows = answer["faces"][0]["matches"]
     assert [row["person"]["name"] for row in rows] == ["Ada", "Eve"]
@@ -227,7 +227,7 @@ def test_search_by_person_gives_best_and_mean(filled: Any) -> None:
 
 
 def test_search_among_some_people_only(filled: Any) -> None:
-    """Others, and faces of nobody, are left out; a person who is not there is not found."""
+    """Other people and unassigned faces are left out; an unknown person is not found."""
     eve = str(ids_of(filled)["Eve"])
     answer = filled.post(f"{API}/search", data={"file": sent(image_file(1)), "k": "9", "people": [eve]}).json
     assert [match["person"]["name"] for match in answer["faces"][0]["matches"]] == ["Eve"]
@@ -237,28 +237,28 @@ def test_search_among_some_people_only(filled: Any) -> None:
     assert filled.post(f"{API}/search", data={"file": sent(image_file(1)), "people": "x"}).status_code == 400
 
 
-def test_a_threshold_says_who_matches(filled: Any) -> None:
-    """Those beyond it are left out, those within it match."""
+def test_a_threshold_limits_the_matches(filled: Any) -> None:
+    """Faces beyond the threshold are left out; those within it are matches."""
     answer = filled.post(f"{API}/search", data={"file": sent(image_file(1)), "threshold": "0.000001"}).json
     limit = {"distance": 1e-6, "origin": "given", "false_accept_rate": None}
     assert answer["threshold"] == limit | dict.fromkeys(("possible", "fpir", "people", "interval"))
     assert [match["match"] for match in answer["faces"][0]["matches"]] == [True]
 
 
-def test_an_image_of_nobody_finds_no_face(filled: Any) -> None:
-    """It is no error to search with one."""
+def test_search_without_a_face_is_empty(filled: Any) -> None:
+    """A search with an image without a face is not an error."""
     answer = filled.post(f"{API}/search", data={"file": sent(image_file())})
     assert (answer.status_code, answer.json["faces"]) == (200, [])
 
 
-def test_search_in_an_empty_gallery_finds_nobody(client: Any) -> None:
-    """The face of the image, without matches."""
+def test_search_in_an_empty_gallery_has_no_matches(client: Any) -> None:
+    """The face of the image is returned without matches."""
     answer = client.post(f"{API}/search", data={"file": sent(image_file(1))}).json
     assert [face["matches"] for face in answer["faces"]] == [[]]
 
 
 def test_two_images_are_compared(filled: Any) -> None:
-    """The distance is that of their vectors; without a threshold nobody says whether they are the same."""
+    """The distance is that of their vectors; without a threshold there is no verdict."""
     same = filled.post(f"{API}/compare", data={"first": sent(image_file(1)), "second": sent(image_file(1))}).json
     other = filled.post(f"{API}/compare", data={"first": sent(image_file(1)), "second": sent(image_file(200))}).json
     assert same["distance"] == pytest.approx(0, abs=1e-6)
@@ -268,8 +268,8 @@ def test_two_images_are_compared(filled: Any) -> None:
     assert (none.status_code, none.json["error"]["code"]) == (422, "unprocessable")
 
 
-def test_nobodies_faces_are_clustered(client: Any) -> None:
-    """Two alike become a cluster, which is counted in the status."""
+def test_unassigned_faces_are_clustered(client: Any) -> None:
+    """Two similar faces become a cluster, which the status counts."""
     for number in (40, 41, 250):
         register(client, (image_file(number), "x.png"), unnamed="true")
     answer = client.post(f"{API}/cluster", json={"threshold": 0.01})
@@ -280,7 +280,7 @@ def test_nobodies_faces_are_clustered(client: Any) -> None:
 
 
 def test_the_status_counts(filled: Any) -> None:
-    """What the gallery holds and which model made its vectors."""
+    """The status has the counts of the gallery and its model."""
     status = filled.get(f"{API}/status").json
     assert (status["faces"], status["people"], status["photos"]) == (5, 2, 4)
     assert status["model"]["name"].startswith("colours (")
@@ -318,8 +318,8 @@ def test_the_status_counts(filled: Any) -> None:
         ("post", "register", {"urls": ["http://example.org/x.jpg"] * 101}),
     ],
 )
-def test_what_cannot_be_understood_is_a_bad_request(filled: Any, method: str, address: str, body: Any) -> None:
-    """With one line that says what was expected."""
+def test_invalid_requests_are_bad_requests(filled: Any, method: str, address: str, body: Any) -> None:
+    """A 400 response has one line that says what is expected."""
     answer = getattr(filled, method)(f"{API}/{address}", json=body)
     assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_request"), answer.text
     assert "\n" not in answer.json["error"]["message"]
@@ -327,14 +327,14 @@ def test_what_cannot_be_understood_is_a_bad_request(filled: Any, method: str, ad
 
 @pytest.mark.parametrize("address", ["people/77", "faces/77", "faces/77/thumbnail", "photos/77", "photos/77/image"])
 @pytest.mark.parametrize("number", ["77", "0", "9223372036854775808", "-1", "x"])
-def test_what_is_not_there_is_not_found(filled: Any, address: str, number: str) -> None:
-    """Numbers that the database cannot hold, too."""
+def test_unknown_ids_are_not_found(filled: Any, address: str, number: str) -> None:
+    """Unknown ids give 404, also those that the database cannot store."""
     answer = filled.get(f"{API}/{address.replace('77', number)}")
     assert (answer.status_code, answer.json["error"]["code"]) == (404, "not_found")
 
 
 def test_another_kind_of_body_is_refused(filled: Any) -> None:
-    """A form where JSON is taken, JSON where a form is, and nothing at all."""
+    """A form instead of JSON, JSON instead of a form, and an empty body are refused."""
     for answer in (
         filled.patch(f"{API}/people/1", data={"name": "x"}),
         filled.post(f"{API}/search", json={}),
@@ -346,8 +346,8 @@ def test_another_kind_of_body_is_refused(filled: Any) -> None:
     assert broken.status_code == 400
 
 
-def test_a_text_where_a_file_is_expected_is_told(client: Any) -> None:
-    """As somebody sends it who forgot an @ for curl."""
+def test_text_instead_of_a_file_is_reported(client: Any) -> None:
+    """A text field instead of a file, as curl sends it without @, is reported as such."""
     for address, field in (("search", "file"), ("register", "files"), ("compare", "first")):
         answer = client.post(
             f"{API}/{address}", data={field: "photo.jpg", "urls": "http://x.example/", "second": "x"}, content_type=FORM
@@ -356,15 +356,15 @@ def test_a_text_where_a_file_is_expected_is_told(client: Any) -> None:
         assert "=@photo.jpg" in answer.json["error"]["message"]
 
 
-def test_a_wrong_method_says_which_are_right(client: Any) -> None:
-    """405 with Allow."""
+def test_a_wrong_method_gives_the_allowed_ones(client: Any) -> None:
+    """The response is 405 with the header Allow."""
     answer = client.put(f"{API}/people")
     assert (answer.status_code, answer.json["error"]["code"]) == (405, "method_not_allowed")
     assert "GET" in answer.headers["Allow"]
 
 
-def test_a_fault_is_answered_without_its_text(client: Any, gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    """500, one shape; what went wrong stands in the log only."""
+def test_internal_errors_hide_their_text(client: Any, gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response is 500 in the error format; the exception is only in the log."""
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret of /srv/photos")
@@ -377,19 +377,19 @@ def test_a_fault_is_answered_without_its_text(client: Any, gallery: Gallery, mon
 
 
 def test_an_alpha_channel_and_turned_images_are_searched_upright(filled: Any) -> None:
-    """The box is in pixels of the image as a person sees it."""
+    """The box is in pixels of the upright image, also with an alpha channel."""
     image = PillowImage.open(io.BytesIO(image_file([(0, 0, 30, (9, 9, 200))]))).transpose(
         PillowImage.Transpose.ROTATE_90
     )
     exif = PillowImage.Exif()
-    exif[0x0112] = 6  # to be turned to the right
+    exif[0x0112] = 6  # rotate to the right
     answer = filled.post(f"{API}/search", data={"file": sent(encoded(image, exif=exif))}).json
     assert (answer["width"], answer["height"]) == (120, 90)
     assert answer["faces"][0]["box"] == [0, 0, 30, 30]
 
 
 def test_the_name_of_all_faces_of_a_person_is_removed(filled: Any) -> None:
-    """The faces stay in the gallery without a person, and the person is gone."""
+    """The faces stay in the gallery without a person, and the person is removed."""
     people = filled.get(f"{API}/people?q=ada").json["people"]
     before = filled.get(f"{API}/faces?unassigned=true").json["total"]
     answer = filled.post(f"{API}/people/{people[0]['id']}/unassign")
@@ -400,7 +400,7 @@ def test_the_name_of_all_faces_of_a_person_is_removed(filled: Any) -> None:
 
 
 def test_a_registered_face_without_a_name_is_found_among_people(client: Any) -> None:
-    """Where it is nearer than any person, it comes first, with its id and without a person."""
+    """An unassigned face that is nearer than any person comes first, with its id and without a person."""
     client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(1), "ada_1.png")]})
     job = client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(90))], "unnamed": "true"}).json[
         "job"

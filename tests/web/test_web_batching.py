@@ -1,4 +1,4 @@
-"""One worker for many threads: the same results, in batches, bounded, and nobody pays for another's bad image."""
+"""One worker for many threads: equal results, bounded batches, and bad images that fail alone."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from tiny_model import write_tiny_model
 
 
 def numbered(number: int, side: int = 4) -> Image:
-    """An image that carries a number."""
+    """Make an image whose pixels encode a number."""
     return np.full((side, side, 3), number, np.uint8)
 
 
 class CountingDetector:
-    """Finds in an image one face whose box starts at the image's number; fails at images of number 13.
+    """Find one face whose box starts at the image's number; fail for the number 13.
 
-    It waits for `gate` before it does anything, and notes what it was given at once.
+    It waits for `may_start` and records the numbers of every batch.
     """
 
     def __init__(self) -> None:
-        self.gate = threading.Event()
-        self.gate.set()
+        self.may_start = threading.Event()
+        self.may_start.set()
         self.batches: list[list[int]] = []
 
     def detect_batch(self, images: Sequence[Image], /) -> list[Faces]:
-        """The faces of several images."""
-        assert self.gate.wait(20)
+        """Return the faces of several images."""
+        assert self.may_start.wait(20)
         numbers = [int(image[0, 0, 0]) for image in images]
         self.batches.append(numbers)
         if 13 in numbers:
@@ -46,52 +46,52 @@ class CountingDetector:
 
 
 def face_at(number: int) -> Faces:
-    """One face whose box starts at `number`."""
+    """Make one face whose box starts at `number`."""
     box = np.array([[number, 0, number + 10, 10]], np.float32)
     return Faces(box, np.ones(1, np.float32), np.zeros((1, 5, 2), np.float32))
 
 
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
-    """A very small one."""
+    """Return a very small embedder."""
     return Embedder(write_tiny_model(tmp_path_factory.mktemp("models"), size=16).path)
 
 
 @pytest.fixture
 def detector() -> CountingDetector:
-    """One that fails at 13."""
+    """Return a detector that fails for the number 13."""
     return CountingDetector()
 
 
 @pytest.fixture
 def make(detector: CountingDetector, embedder: Embedder) -> Iterator[Callable[..., Worker]]:
-    """Makes workers, closed at the end."""
+    """Return a function that makes workers, closed at the end."""
     with ExitStack() as stack:
 
         def start(**given: object) -> Worker:
             worker = Worker(Analyser(detector, embedder), **given)  # type: ignore[arg-type]
             stack.callback(worker.close, 10)
-            stack.callback(detector.gate.set)
+            stack.callback(detector.may_start.set)
             return worker
 
         yield start
 
 
 def number_of(faces: Faces) -> int:
-    """The number of the image in which a face was found."""
+    """Return the number of the image in which a face was found."""
     return int(faces.boxes[0, 0])
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait for something that other threads do; fail after ten seconds."""
+    """Wait until a condition holds; fail after ten seconds."""
     end = time.monotonic() + 10
     while not happened():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.002)
 
 
-def test_everybody_gets_the_answers_to_their_own_images(make: Callable[..., Worker]) -> None:
-    """In order, whoever else asks at the same time."""
+def test_threads_get_the_results_of_their_own_images(make: Callable[..., Worker]) -> None:
+    """Every thread gets its own results in order while others submit images too."""
     worker = make(max_images=3)
 
     def ask(start: int) -> list[int]:
@@ -103,12 +103,10 @@ def test_everybody_gets_the_answers_to_their_own_images(make: Callable[..., Work
     assert answers == [[start + n for n in range(4)] for start in starts]
 
 
-def test_images_that_come_together_are_searched_together(
-    make: Callable[..., Worker], detector: CountingDetector
-) -> None:
-    """Up to the bound, in the order in which they came."""
+def test_concurrent_images_share_a_batch(make: Callable[..., Worker], detector: CountingDetector) -> None:
+    """Concurrent images are detected in one batch up to the limit, in order of arrival."""
     worker = make(max_images=4)
-    detector.gate.clear()
+    detector.may_start.clear()
     with ThreadPoolExecutor(10) as pool:
         first = pool.submit(worker.detector.detect_batch, [numbered(100)])
         wait_until(lambda: worker.load.images == 0)
@@ -116,45 +114,45 @@ def test_images_that_come_together_are_searched_together(
         for number in range(9):
             rest.append(pool.submit(worker.detector.detect_batch, [numbered(number)]))
             wait_until(lambda: worker.load.images == len(rest))
-        detector.gate.set()
+        detector.may_start.set()
         first.result(10)
         assert [number_of(future.result(10)[0]) for future in rest] == list(range(9))
     assert detector.batches == [[100], [0, 1, 2, 3], [4, 5, 6, 7], [8]]
 
 
-def test_a_folder_of_photos_does_not_hold_up_a_search(make: Callable[..., Worker], detector: CountingDetector) -> None:
-    """Who came later with one image is answered before who came earlier with forty."""
+def test_a_large_request_does_not_delay_a_small_one(make: Callable[..., Worker], detector: CountingDetector) -> None:
+    """A later request with one image finishes before an earlier one with forty."""
     worker = make(max_images=4)
-    detector.gate.clear()
+    detector.may_start.clear()
     with ThreadPoolExecutor(2) as pool:
         folder = pool.submit(worker.detector.detect_batch, [numbered(100 + n) for n in range(40)])
         wait_until(lambda: worker.load.images == 36)
         search = pool.submit(worker.detector.detect_batch, [numbered(7)])
         wait_until(lambda: worker.load.images == 37)
-        detector.gate.set()
+        detector.may_start.set()
         search.result(10)
         assert len(folder.result(10)) == 40
     assert 7 in detector.batches[1]
 
 
-def test_large_images_go_in_smaller_batches(make: Callable[..., Worker], detector: CountingDetector) -> None:
-    """By their pixels; one that is too large for any batch goes alone."""
+def test_large_images_are_in_smaller_batches(make: Callable[..., Worker], detector: CountingDetector) -> None:
+    """Batches are limited by pixels; an image above the limit is a batch of its own."""
     worker = make(max_images=8, max_pixels=250)
     images = [numbered(1, 10), numbered(2, 10), numbered(3, 10), numbered(4, 40), numbered(5, 4), numbered(6, 4)]
     worker.detector.detect_batch(images)
     assert detector.batches == [[1, 2], [3], [4], [5, 6]]
 
 
-def test_an_image_at_which_the_net_fails_fails_alone(make: Callable[..., Worker], detector: CountingDetector) -> None:
-    """Its error is raised in the thread that sent it; the others of its batch are answered."""
+def test_a_failing_image_fails_alone(make: Callable[..., Worker], detector: CountingDetector) -> None:
+    """The error is raised in the thread that sent the image; the rest of the batch succeeds."""
     worker = make(max_images=4)
-    detector.gate.clear()
+    detector.may_start.clear()
     with ThreadPoolExecutor(5) as pool:
         first = pool.submit(worker.detector.detect_batch, [numbered(100)])
         wait_until(lambda: worker.load.images == 0)
         rest = [pool.submit(worker.detector.detect_batch, [numbered(number)]) for number in (1, 13, 2, 3)]
         wait_until(lambda: worker.load.images == 4)
-        detector.gate.set()
+        detector.may_start.set()
         first.result(10)
         for number, future in zip((1, 13, 2, 3), rest, strict=True):
             if number == 13:
@@ -165,8 +163,8 @@ def test_an_image_at_which_the_net_fails_fails_alone(make: Callable[..., Worker]
     assert number_of(worker.detector.detect_batch([numbered(5)])[0]) == 5
 
 
-def test_vectors_are_those_of_the_embedder_alone(make: Callable[..., Worker], embedder: Embedder) -> None:
-    """Whatever others embed at the same time; none for no faces."""
+def test_vectors_equal_those_of_the_embedder(make: Callable[..., Worker], embedder: Embedder) -> None:
+    """Vectors do not depend on concurrent requests; no faces give no vectors."""
     worker = make(max_crops=8)
     random = np.random.default_rng(1)
     groups = [random.integers(0, 256, (count, 160, 160, 3), dtype=np.uint8) for count in (1, 5, 3, 17, 2, 1)]
@@ -181,7 +179,7 @@ def test_vectors_are_those_of_the_embedder_alone(make: Callable[..., Worker], em
 
 
 def test_crops_of_a_wrong_shape_fail_alone(make: Callable[..., Worker]) -> None:
-    """Also beside crops that fit."""
+    """Crops of a wrong shape fail without affecting valid crops in the batch."""
     worker = make()
     with ThreadPoolExecutor(2) as pool:
         good = pool.submit(worker.embedder.embed_crops, np.zeros((3, 160, 160, 3), np.uint8))
@@ -191,8 +189,8 @@ def test_crops_of_a_wrong_shape_fail_alone(make: Callable[..., Worker]) -> None:
             bad.result(10)
 
 
-def test_the_door_is_shut_when_all_places_are_taken(make: Callable[..., Worker]) -> None:
-    """At once, with 503 and a time after which to ask again; a place that was left is free."""
+def test_requests_beyond_the_limit_are_refused(make: Callable[..., Worker]) -> None:
+    """A request beyond the limit gets 503 with a time to retry; a finished request frees its place."""
     worker = make(max_requests=2)
     with worker.admit():
         with worker.admit():
@@ -207,10 +205,10 @@ def test_the_door_is_shut_when_all_places_are_taken(make: Callable[..., Worker])
     assert worker.load.requests == 0
 
 
-def test_closing_finishes_what_was_accepted(make: Callable[..., Worker], detector: CountingDetector) -> None:
-    """A request that is inside may go on to embed; one that comes later is refused."""
+def test_closing_finishes_accepted_requests(make: Callable[..., Worker], detector: CountingDetector) -> None:
+    """An accepted request may still embed after closing; a later one is refused."""
     worker = make()
-    detector.gate.clear()
+    detector.may_start.clear()
     inside = threading.Event()
 
     def request() -> tuple[int, int]:
@@ -225,7 +223,7 @@ def test_closing_finishes_what_was_accepted(make: Callable[..., Worker], detecto
         assert inside.wait(10)
         closing = pool.submit(worker.close, 10)
         wait_until(lambda: is_closed(worker))
-        detector.gate.set()
+        detector.may_start.set()
         assert answer.result(10) == (3, 2)
         assert closing.result(10) is True
     for use in (lambda: worker.detector.detect_batch([numbered(1)]), lambda: worker.admit().__enter__()):
@@ -235,7 +233,7 @@ def test_closing_finishes_what_was_accepted(make: Callable[..., Worker], detecto
 
 
 def is_closed(worker: Worker) -> bool:
-    """Whether nobody is admitted any more."""
+    """Return whether no more requests are admitted."""
     try:
         with worker.admit():
             return False
@@ -244,14 +242,14 @@ def is_closed(worker: Worker) -> bool:
 
 
 def test_closing_does_not_wait_for_ever(make: Callable[..., Worker]) -> None:
-    """It says that something was left."""
+    """Closing times out and reports that requests are left."""
     worker = make()
     with worker.admit():
         assert worker.close(0.05) is False
 
 
-def test_batches_are_told_to_whom_it_concerns(make: Callable[..., Worker]) -> None:
-    """By net and size."""
+def test_batches_are_reported_to_the_observer(make: Callable[..., Worker]) -> None:
+    """The observer gets the net and the size of every batch."""
     seen: list[tuple[str, int]] = []
     worker = make(max_images=2, max_crops=8, observe=lambda stage, size: seen.append((stage, size)))
     worker.detector.detect_batch([numbered(1), numbered(2), numbered(3)])
@@ -260,7 +258,7 @@ def test_batches_are_told_to_whom_it_concerns(make: Callable[..., Worker]) -> No
 
 
 def test_real_faces_are_the_same_with_and_without_a_worker(shared: Path, embedder: Embedder) -> None:
-    """Boxes, scores and landmarks to the last bit, found by eight threads at once."""
+    """Boxes, scores and landmarks found by eight threads at once are bitwise equal."""
     from faceall.detect import Detector
     from faceall.images import read_image
 

@@ -1,4 +1,4 @@
-"""Images from URLs: what comes, and every way in which a URL could reach what it must not."""
+"""Images from URLs: results, and refusal of every URL that could reach an internal service."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from faceall.web.refusal import FetchError
 
 
 def image_file(kind: str = "JPEG", size: tuple[int, int] = (8, 6)) -> bytes:
-    """The file of a small image."""
+    """Encode a small image."""
     file = io.BytesIO()
     PillowImage.new("RGB", size, (200, 100, 50)).save(file, kind)
     return file.getvalue()
@@ -32,25 +32,25 @@ JPEG = image_file()
 
 
 def loopback(address: Address) -> bool:
-    """What the tests permit: the loopback, but only as 127.0.0.1."""
+    """Permit the loopback interface, only as 127.0.0.1."""
     return str(address) == "127.0.0.1"
 
 
 def fetcher(*ports: int, permit: Callable[[Address], bool] = loopback, **limits: float) -> Fetcher:
-    """One that finds every name at 127.0.0.1."""
+    """Make a fetcher that resolves every name to 127.0.0.1."""
     bounds = FetchLimits(ports=ports, **limits)  # type: ignore[arg-type]
     return Fetcher(bounds, resolve=lambda host, port: ["127.0.0.1"], permit=permit)
 
 
-def told(url: str, by: Fetcher) -> str:
-    """The error for a URL."""
+def fetch_error(url: str, by: Fetcher) -> str:
+    """Return the error message for a URL."""
     with pytest.raises(FetchError) as caught:
         by.fetch(url)
     return str(caught.value)
 
 
-def test_an_image_comes_with_its_name_and_kind() -> None:
-    """The request names the host, asks for no compression and carries no secrets."""
+def test_an_image_has_its_name_and_type() -> None:
+    """The request names the host, asks for no compression and has no credentials."""
     with LittleServer(answer(JPEG)) as server:
         got = fetcher(server.port).fetch(f"http://images.example:{server.port}/of/Anna%20B.jpg?x=1#part")
     assert (got.data, got.name, got.content_type) == (JPEG, "Anna B.jpg", "image/jpeg")
@@ -68,7 +68,7 @@ def test_an_image_comes_with_its_name_and_kind() -> None:
      ("/%00x.jpg", "x.jpg"), ("/" + "y" * 300, "y" * 100), ("/%e5%bc%a0.png", "张.png"), ("/a%0d%0ab.jpg", "ab.jpg")],
 )  # fmt: skip
 def test_the_name_is_a_plain_file_name(path: str, name: str) -> None:
-    """No folders, no control characters, no end of lines, a bounded length."""
+    """The name has no folders, control characters or line ends, and a limited length."""
     with LittleServer(answer(JPEG)) as server:
         assert fetcher(server.port).fetch(f"http://a.example:{server.port}{path}").name == name
 
@@ -79,12 +79,12 @@ def test_the_name_is_a_plain_file_name(path: str, name: str) -> None:
      "//a.example/x", "a.example/x.jpg", "", "javascript:alert(1)", "dict://a.example:11211/", "http:///x", "http://", "jar:http://a/x"],
 )  # fmt: skip
 def test_only_http_and_https_are_fetched(url: str) -> None:
-    """Every other scheme is refused before anything is resolved."""
-    assert "is not" in told(url, Fetcher(resolve=never))
+    """Other schemes are refused before a name is resolved."""
+    assert "is not" in fetch_error(url, Fetcher(resolve=never))
 
 
 def never(host: str, port: int) -> list[str]:
-    """A resolver that must not be asked."""
+    """Fail if a name is resolved."""
     raise AssertionError(f"{host} was resolved")
 
 
@@ -97,8 +97,8 @@ INNER = (
 
 @pytest.mark.parametrize("host", INNER)
 def test_an_address_that_is_not_public_is_refused(host: str) -> None:
-    """Nothing is resolved or connected."""
-    assert "is not a public address" in told(f"http://{host}/x.jpg", Fetcher(resolve=never))
+    """A private address is refused before resolving or connecting."""
+    assert "is not a public address" in fetch_error(f"http://{host}/x.jpg", Fetcher(resolve=never))
 
 
 ODD = (
@@ -110,8 +110,8 @@ ODD = (
 
 @pytest.mark.parametrize("host", ODD)
 def test_a_host_in_an_odd_notation_is_refused(host: str) -> None:
-    """Decimal, octal, hex, short, full-width and escaped forms never reach the resolver."""
-    assert "canonical notation" in told(f"http://{host}/x.jpg", Fetcher(resolve=never))
+    """Decimal, octal, hex, short, full-width and escaped hosts never reach the resolver."""
+    assert "canonical notation" in fetch_error(f"http://{host}/x.jpg", Fetcher(resolve=never))
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_a_host_in_an_odd_notation_is_refused(host: str) -> None:
      "http://a.example:80@127.0.0.1/"],
 )  # fmt: skip
 def test_credentials_are_refused_and_not_repeated(url: str) -> None:
-    """Neither sent nor shown."""
-    text = told(url, Fetcher(resolve=never))
+    """Credentials in a URL are neither sent nor shown in the error."""
+    text = fetch_error(url, Fetcher(resolve=never))
     assert "user name or password" in text
     assert "secret" not in text
 
@@ -132,24 +132,24 @@ def test_credentials_are_refused_and_not_repeated(url: str) -> None:
      "http://a.example/\x00", " http://a.example/", "http://a.example/\x7f"],
 )  # fmt: skip
 def test_spaces_control_characters_and_backslashes_are_refused(url: str) -> None:
-    """No request can be smuggled into another, and no two readers see two hosts."""
-    assert "control characters" in told(url, Fetcher(resolve=never))
+    """Characters that allow request smuggling or ambiguous hosts are refused."""
+    assert "control characters" in fetch_error(url, Fetcher(resolve=never))
 
 
 @pytest.mark.parametrize("port", [22, 25, 6379, 11211, 3306, 1, 0])
 def test_ports_of_other_services_are_refused(port: int) -> None:
-    """Images come from the ports of web servers."""
-    assert "port" in told(f"http://a.example:{port}/", Fetcher(resolve=never))
+    """Only ports of web servers are allowed."""
+    assert "port" in fetch_error(f"http://a.example:{port}/", Fetcher(resolve=never))
 
 
 @pytest.mark.parametrize("port", ["x", "99999", "-1", "8 0"])
-def test_a_port_that_is_none_is_refused(port: str) -> None:
-    """One line, no traceback."""
-    told(f"http://a.example:{port}/", Fetcher(resolve=never))
+def test_an_invalid_port_is_refused(port: str) -> None:
+    """An invalid port gives a one-line error, no traceback."""
+    fetch_error(f"http://a.example:{port}/", Fetcher(resolve=never))
 
 
-def test_a_name_of_an_inner_address_is_told_like_a_name_of_none_and_a_closed_port() -> None:
-    """The answer says nothing about names and ports of networks that only the server can see."""
+def test_internal_unknown_and_closed_hosts_give_the_same_error() -> None:
+    """The error does not reveal names and ports of internal networks."""
     with closed_port() as port:
         bounds = FetchLimits(ports=(port,), connect_seconds=1)
         closed = Fetcher(bounds, resolve=lambda host, port: ["127.0.0.1"], permit=loopback)
@@ -158,35 +158,35 @@ def test_a_name_of_an_inner_address_is_told_like_a_name_of_none_and_a_closed_por
         mixed = Fetcher(bounds, resolve=lambda host, port: ["127.0.0.1", "10.0.0.1"], permit=loopback)
         none = Fetcher(bounds, resolve=lambda host, port: [])
         url = f"http://a.example:{port}/x.jpg"
-        texts = {told(url, by) for by in (closed, inner, missing, mixed, none)}
+        texts = {fetch_error(url, by) for by in (closed, inner, missing, mixed, none)}
     assert texts == {f"{url}: cannot be reached at a public address"}
 
 
 def unknown_name(host: str, port: int) -> list[str]:
-    """As the system says that there is no such name."""
+    """Raise the system's error for an unknown name."""
     raise socket.gaierror(-2, "Name or service not known")
 
 
-def test_a_silent_server_is_told_like_a_closed_port() -> None:
-    """A server that accepts and says nothing, or no HTTP, is as unreachable."""
+def test_a_silent_server_gives_the_error_of_a_closed_port() -> None:
+    """A server that sends nothing, or no HTTP, is reported as unreachable."""
     for talk in (lambda line: time.sleep(2), lambda line: line.sendall(b"SSH-2.0-OpenSSH_9\r\n")):
         with LittleServer(talk) as server:
-            text = told(f"http://a.example:{server.port}/", fetcher(server.port, seconds=0.5))
+            text = fetch_error(f"http://a.example:{server.port}/", fetcher(server.port, seconds=0.5))
         assert text.endswith("cannot be reached at a public address")
 
 
-def test_one_inner_address_among_public_ones_refuses_the_name() -> None:
-    """Every address is checked, not the first."""
+def test_one_internal_address_refuses_the_name() -> None:
+    """Every address of a name is checked, not only the first."""
     with LittleServer(answer(JPEG)) as server:
         by = Fetcher(
             FetchLimits(ports=(server.port,)), resolve=lambda host, port: ["127.0.0.1", "127.0.0.2"], permit=loopback
         )
-        told(f"http://a.example:{server.port}/", by)
+        fetch_error(f"http://a.example:{server.port}/", by)
     assert server.connections == 0
 
 
-def test_a_name_is_resolved_once_and_the_connection_goes_to_the_checked_address() -> None:
-    """A name server that answers with an inner address the second time (DNS rebinding) is never asked again."""
+def test_a_name_is_resolved_only_once() -> None:
+    """The connection uses the checked address, so that DNS rebinding has no effect."""
     answers = itertools.chain([["127.0.0.1"]], itertools.repeat(["127.0.0.2"]))
     asked: list[str] = []
 
@@ -200,16 +200,16 @@ def test_a_name_is_resolved_once_and_the_connection_goes_to_the_checked_address(
     assert asked == ["rebinding.example"]
 
 
-def test_the_second_address_is_asked_where_the_first_does_not_answer() -> None:
-    """As browsers do."""
+def test_the_second_address_is_tried_if_the_first_fails() -> None:
+    """If the first address refuses the connection, the next one is used."""
     with LittleServer(answer(JPEG)) as server:
         both = FetchLimits(ports=(server.port,))
         by = Fetcher(both, resolve=lambda host, port: ["127.0.0.3", "127.0.0.1"], permit=lambda address: True)
         assert by.fetch(f"http://a.example:{server.port}/x.jpg").data == JPEG
 
 
-def test_redirects_are_followed_up_to_a_number() -> None:
-    """Relative ones too."""
+def test_redirects_are_limited() -> None:
+    """Redirects, also relative ones, are followed up to a limit."""
 
     def talk(line: socket.socket) -> None:
         step = len(server.requests)
@@ -220,7 +220,7 @@ def test_redirects_are_followed_up_to_a_number() -> None:
     with LittleServer(talk) as server:
         assert fetcher(server.port).fetch(f"http://a.example:{server.port}/x").name == "3.jpg"
     with LittleServer(talk) as server:
-        text = told(f"http://a.example:{server.port}/x", fetcher(server.port, redirects=2))
+        text = fetch_error(f"http://a.example:{server.port}/x", fetcher(server.port, redirects=2))
         assert "more than 2 times" in text
         assert len(server.requests) == 3
 
@@ -233,8 +233,8 @@ def test_redirects_are_followed_up_to_a_number() -> None:
        ("http://u:p@b.example/", "password"), ("http://a.example:22/", "port 22"),
        ("http://inner.example:80/", "public")],
 )  # fmt: skip
-def test_a_redirect_is_checked_anew(place: str, reason: str) -> None:
-    """What is refused at first is refused after a redirect; the place of it is not told."""
+def test_a_redirect_is_checked(place: str, reason: str) -> None:
+    """The target of a redirect is checked like a first URL, and the error does not show it."""
     names = {"a.example": ["127.0.0.1"], "inner.example": ["10.0.0.7"]}
     with LittleServer(answer(b"", status="302 Found", more=f"Location: {place}\r\n")) as server:
         by = Fetcher(
@@ -242,14 +242,14 @@ def test_a_redirect_is_checked_anew(place: str, reason: str) -> None:
             resolve=lambda host, port: names[host],
             permit=lambda address: loopback(address) if server.connections == 0 else is_public(address),
         )
-        text = told(f"http://a.example:{server.port}/x", by)
+        text = fetch_error(f"http://a.example:{server.port}/x", by)
     assert reason in text
     assert "10.0.0.7" not in text
     assert server.connections == 1
 
 
-def test_a_body_beyond_the_cap_is_refused_by_its_length_or_while_it_comes() -> None:
-    """An honest length, no length, and a lying chunked body."""
+def test_too_large_a_body_is_refused() -> None:
+    """A too large body is refused with a declared length, without one, and in chunks."""
     big = JPEG + b"\0" * 100_000
 
     def endless(line: socket.socket) -> None:
@@ -262,20 +262,20 @@ def test_a_body_beyond_the_cap_is_refused_by_its_length_or_while_it_comes() -> N
 
     for talk in (answer(big), endless, lengthless):
         with LittleServer(talk) as server:
-            text = told(f"http://a.example:{server.port}/", fetcher(server.port, max_bytes=50_000))
+            text = fetch_error(f"http://a.example:{server.port}/", fetcher(server.port, max_bytes=50_000))
         assert "bytes" in text
         assert "50,000" in text
 
 
 def slow_head(line: socket.socket) -> None:
-    """A head that comes letter by letter for ever."""
+    """Send a head byte by byte without end."""
     for letter in itertools.chain(b"HTTP/1.1 200 OK\r\nX: ", itertools.repeat(ord("a"))):
         line.sendall(bytes([letter]))
         time.sleep(0.02)
 
 
 def slow_body(line: socket.socket) -> None:
-    """A body that never ends."""
+    """Send a body without end."""
     line.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + JPEG)
     while True:
         line.sendall(b"\0")
@@ -283,31 +283,31 @@ def slow_body(line: socket.socket) -> None:
 
 
 def hundred_continues(line: socket.socket) -> None:
-    """Interim answers for ever."""
+    """Send interim responses without end."""
     while True:
         line.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         time.sleep(0.01)
 
 
 @pytest.mark.parametrize("talk", [slow_head, slow_body, hundred_continues])
-def test_the_deadline_holds_however_the_bytes_dribble(talk: Talk) -> None:
-    """Time is counted over all of it, not from one byte to the next."""
+def test_the_deadline_covers_the_whole_response(talk: Talk) -> None:
+    """The deadline is for the whole response, not for the time between two bytes."""
     with LittleServer(talk) as server:
         start = time.monotonic()
-        text = told(f"http://a.example:{server.port}/", fetcher(server.port, seconds=0.6))
+        text = fetch_error(f"http://a.example:{server.port}/", fetcher(server.port, seconds=0.6))
         assert time.monotonic() - start < 2
     assert "longer than 0.6 seconds" in text or "cannot be reached" in text
 
 
 def test_a_resolver_that_hangs_is_not_waited_for() -> None:
-    """The system's resolver knows no deadline; ours holds."""
+    """The deadline also ends waiting for the system's resolver."""
 
     def hanging(host: str, port: int) -> list[str]:
         time.sleep(3)
         return ["127.0.0.1"]
 
     start = time.monotonic()
-    told("http://a.example/", Fetcher(FetchLimits(seconds=0.3), resolve=hanging, permit=loopback))
+    fetch_error("http://a.example/", Fetcher(FetchLimits(seconds=0.3), resolve=hanging, permit=loopback))
     assert time.monotonic() - start < 2
 
 
@@ -317,48 +317,50 @@ def test_a_resolver_that_hangs_is_not_waited_for() -> None:
      (b"", "image/png"), (b"%PDF-1.7", "image/jpeg"), (b"root:x:0:0:root:/root:/bin/bash", "image/jpeg"),
      (b"GIF89a", "image/gif")],
 )  # fmt: skip
-def test_what_is_no_image_is_refused_whatever_it_is_called(body: bytes, kind: str) -> None:
-    """The first bytes decide, and nothing of the body is told."""
+def test_a_file_that_is_not_an_image_is_refused(body: bytes, kind: str) -> None:
+    """The first bytes decide, and the error shows nothing of the body."""
     with LittleServer(answer(body, kind=kind)) as server:
-        text = told(f"http://a.example:{server.port}/", fetcher(server.port))
+        text = fetch_error(f"http://a.example:{server.port}/", fetcher(server.port))
     assert "image" in text
     assert "root" not in text
 
 
-def test_an_image_with_a_wrong_kind_is_taken() -> None:
-    """Many servers do not know what they send."""
+def test_an_image_with_a_wrong_content_type_is_accepted() -> None:
+    """The content type of the server is ignored."""
     with LittleServer(answer(image_file("PNG"), kind="application/octet-stream")) as server:
         assert fetcher(server.port).fetch(f"http://a.example:{server.port}/").data.startswith(b"\x89PNG")
 
 
 def test_an_image_with_too_many_pixels_is_refused() -> None:
-    """By its header."""
+    """An image is refused by the size in its header."""
     with LittleServer(answer(image_file(size=(40, 40)))) as server:
-        assert "limit is 1,000" in told(f"http://a.example:{server.port}/", fetcher(server.port, max_pixels=1000))
+        assert "limit is 1,000" in fetch_error(
+            f"http://a.example:{server.port}/", fetcher(server.port, max_pixels=1000)
+        )
 
 
-def test_a_body_that_breaks_off_is_no_image() -> None:
-    """Fewer bytes than were announced."""
+def test_a_truncated_body_is_refused() -> None:
+    """A body shorter than its declared length is refused."""
     with LittleServer(answer(JPEG, length=len(JPEG) + 5)) as server:
-        assert "broke" in told(f"http://a.example:{server.port}/", fetcher(server.port))
+        assert "broke" in fetch_error(f"http://a.example:{server.port}/", fetcher(server.port))
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "500 Oops", "206 Partial Content", "204 No Content", "304 Same"])
-def test_any_other_status_is_told(status: str) -> None:
-    """By its number, without the server's words."""
+def test_any_other_status_is_reported(status: str) -> None:
+    """The error has the number of the status, without the server's text."""
     with LittleServer(answer(b"secret words", status=status)) as server:
-        text = told(f"http://a.example:{server.port}/", fetcher(server.port))
+        text = fetch_error(f"http://a.example:{server.port}/", fetcher(server.port))
     assert text.endswith(f"the server responded with status {status[:3]}")
 
 
 def test_a_compressed_body_is_refused() -> None:
-    """It was not asked for, and could be a bomb."""
+    """A compressed body is refused, because none was requested and it could be a bomb."""
     with LittleServer(answer(b"\x1f\x8b", more="Content-Encoding: gzip\r\n")) as server:
-        assert "compressed" in told(f"http://a.example:{server.port}/", fetcher(server.port))
+        assert "compressed" in fetch_error(f"http://a.example:{server.port}/", fetcher(server.port))
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy would resolve the name itself, unchecked."""
+    """Proxies of the environment are ignored, because they would resolve names unchecked."""
     with LittleServer(answer(b"", status="502 Bad Gateway")) as proxy, LittleServer(answer(JPEG)) as server:
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -366,22 +368,22 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
     assert proxy.connections == 0
 
 
-def test_nothing_is_kept_of_a_failed_fetch() -> None:
-    """Hundred failures leave no thread and no socket behind."""
+def test_failed_fetches_leak_nothing() -> None:
+    """A hundred failures leave no thread and no socket open."""
     import threading
 
     with LittleServer(answer(b"no")) as server:
         by = fetcher(server.port)
         before = threading.active_count()
         for _ in range(100):
-            told(f"http://a.example:{server.port}/", by)
+            fetch_error(f"http://a.example:{server.port}/", by)
         time.sleep(0.2)
         assert threading.active_count() <= before + 3
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate and key for secure.example, made now."""
+    """Make a certificate and a key for secure.example."""
     if which("openssl") is None:
         pytest.skip("needs the openssl command to make a certificate")
     folder = tmp_path_factory.mktemp("tls")
@@ -394,8 +396,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_https_checks_the_certificate_of_the_name_and_sends_the_name(certificate: Path) -> None:
-    """The connection goes to an address; SNI, the certificate's name and the Host header stay the URL's."""
+def test_https_checks_the_name_of_the_url(certificate: Path) -> None:
+    """The connection is to an address; SNI, certificate check and Host header use the URL's name."""
     asked: list[str | None] = []
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
@@ -408,6 +410,6 @@ def test_https_checks_the_certificate_of_the_name_and_sends_the_name(certificate
         assert by.fetch(f"https://secure.example:{server.port}/x.jpg").data == JPEG
         assert asked == ["secure.example"]
         assert f"Host: secure.example:{server.port}\r\n" in server.requests[0]
-        told(f"https://other.example:{server.port}/x.jpg", by)
-        told(f"https://secure.example:{server.port}/x.jpg", fetcher(server.port))
+        fetch_error(f"https://other.example:{server.port}/x.jpg", by)
+        fetch_error(f"https://secure.example:{server.port}/x.jpg", fetcher(server.port))
         assert len(server.requests) == 1

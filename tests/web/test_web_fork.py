@@ -1,4 +1,4 @@
-"""An app that is made before a fork, as by `gunicorn --preload`, works in the forked process."""
+"""An app made before a fork (`gunicorn --preload`) works in the forked process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ print(codes, len(Gallery.open(sys.argv[1], read_only=True)))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_app_registers(tmp_path: Path) -> None:
-    """Two processes that are forked after `create_app` register photos with `wait=true`."""
+    """Two processes forked after `create_app` register photos with `wait=true`."""
     path = os.pathsep.join(part for part in sys.path if part)
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(tmp_path / "gallery")],

@@ -1,4 +1,4 @@
-"""A form that cannot be read is said to be that, and not to lack a field; nor is a gallery made of an upload."""
+"""Forms that cannot be read are reported as such, and an upload does not create a gallery."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ ROUTES = ("/api/v1/register", "/api/v1/search", "/faceRegister", "/faceRetrieve"
 
 
 def part(name: bytes, filename: bytes, data: bytes) -> bytes:
-    """A file of a form."""
+    """Return the part of a form with a file."""
     head = b'--limit\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\n\r\n' % (name, filename)
     return head + data + b"\r\n"
 
 
 def post(client: Any, route: str, body: bytes, boundary: str = "; boundary=limit") -> str:
-    """Send a form that is refused; returns why."""
+    """Send a form that is refused; return the error."""
     answer = client.post(route, data=body, content_type=f"multipart/form-data{boundary}")
     assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_request")
     return str(answer.json["error"]["message"])
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_name_in_another_encoding_is_told(client: Any, route: str) -> None:
-    """As old programs on a Chinese Windows send it, in GBK."""
+def test_a_name_in_another_encoding_is_reported(client: Any, route: str) -> None:
+    """A file name in GBK, as old programs on Chinese Windows send it, is reported."""
     for field, name in ((b"file", "\u5f20\u4e09.png".encode("gbk")), ("\u5f20".encode("gbk"), b"a.png")):
         assert "not UTF-8" in post(client, route, part(field, name, image_file(1)) + b"--limit--\r\n")
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_form_that_is_cut_off_or_badly_bounded_is_told(client: Any, route: str) -> None:
-    """No boundary, another one, and an end in the middle of an image."""
+def test_a_malformed_form_is_reported(client: Any, route: str) -> None:
+    """A missing or wrong boundary and a truncated image are reported."""
     whole = part(b"file", b"a.png", image_file(1)) + b"--limit--\r\n"
     for body, boundary in ((whole, ""), (whole, "; boundary=other"), (whole[:-40], "; boundary=limit")):
         assert "the form is malformed" in post(client, route, body, boundary)
 
 
-def test_a_gallery_that_has_gone_is_not_made_anew(client: Any, folder: Path) -> None:
-    """A disk that was taken away: what would lie in its place could be neither found nor backed up."""
+def test_a_missing_gallery_is_not_created_again(client: Any, folder: Path) -> None:
+    """If the gallery's folder disappears, an upload does not create a new one."""
     folder.rename(folder.with_name("elsewhere"))
     answer = client.post("/api/v1/register?wait=true", data={"files": (BytesIO(image_file(1)), "a.png")})
     [result] = answer.json["job"]["results"]

@@ -1,4 +1,4 @@
-"""The guard of a small app: hosts, keys, sessions, origins, rates, places, headers and the log."""
+"""The guard of a small app: hosts, keys, sessions, origins, rate limits, places, headers and the log."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ BEYOND = {"REMOTE_ADDR": "203.0.113.5"}
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    """An empty store."""
+    """Return an empty key store."""
     return Keys(tmp_path / KEYS_FILE)
 
 
-class Door:
-    """Lets one in at a time."""
+class OnePlace:
+    """Admit one request at a time."""
 
     def __init__(self) -> None:
         self.inside = 0
 
     @contextmanager
     def admit(self) -> Iterator[None]:
-        """A place."""
+        """Hold the place, or raise BusyError."""
         if self.inside:
             raise BusyError(7)
         self.inside += 1
@@ -46,7 +46,7 @@ class Door:
 
 
 def client_of(guard: Guard) -> FlaskClient:
-    """A small app behind a guard."""
+    """Return a client of a small app behind a guard."""
     app = Flask("guarded", static_folder=None)
     errors.install(app, "/secret/folder")
     guard.install(app)
@@ -70,15 +70,15 @@ def client_of(guard: Guard) -> FlaskClient:
     return app.test_client()
 
 
-def test_on_the_loopback_without_keys_everybody_of_this_machine_is_let_in(keys: Keys) -> None:
-    """Nobody else can reach it."""
+def test_loopback_without_keys_needs_no_login(keys: Keys) -> None:
+    """Without keys, a server on the loopback interface answers every local client."""
     client = client_of(Guard(host="127.0.0.1", keys=keys))
     assert client.get("/people").status_code == 200
     assert client.post("/search").status_code == 200
 
 
-def test_the_first_key_is_asked_for_at_once(keys: Keys) -> None:
-    """A server that runs already does not wait for its next start; it stays locked when the key is taken back."""
+def test_the_first_key_takes_effect_at_once(keys: Keys) -> None:
+    """A running server requires the first key without a restart, and stays locked when it is revoked."""
     guard = Guard(host="127.0.0.1", keys=keys)
     client = client_of(guard)
     assert client.get("/people").status_code == 200
@@ -90,8 +90,8 @@ def test_the_first_key_is_asked_for_at_once(keys: Keys) -> None:
     assert client.get("/people").status_code == 401
 
 
-def test_a_name_pointed_at_this_machine_reaches_nothing(keys: Keys) -> None:
-    """Not even an address that does not exist, nor the health."""
+def test_foreign_host_names_are_refused(keys: Keys) -> None:
+    """With a foreign Host header every path is refused, also unknown ones and the health check."""
     client = client_of(Guard(host="127.0.0.1", keys=keys, allowed_hosts=("faces.example",)))
     for path in ("/people", "/health", "/nothing", "/metrics"):
         answer = client.get(path, headers={"Host": "evil.example"})
@@ -100,8 +100,8 @@ def test_a_name_pointed_at_this_machine_reaches_nothing(keys: Keys) -> None:
     assert client.get("/people", headers={"Host": "faces.example:80"}).status_code == 200
 
 
-def test_a_page_of_another_place_changes_nothing(keys: Keys) -> None:
-    """Programs and own pages do."""
+def test_pages_of_other_sites_cannot_change_anything(keys: Keys) -> None:
+    """Changes from other sites are refused; those of programs and own pages are accepted."""
     client = client_of(Guard(host="127.0.0.1", keys=keys))
     for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         assert client.post("/search", headers=headers).status_code == 403
@@ -109,8 +109,8 @@ def test_a_page_of_another_place_changes_nothing(keys: Keys) -> None:
         assert client.post("/search", headers=headers).status_code == 200
 
 
-def test_with_a_key_in_force_every_request_needs_it(keys: Keys) -> None:
-    """API and metrics say 401; pages lead to the login and back; the health stays open."""
+def test_every_request_needs_the_key(keys: Keys) -> None:
+    """API and metrics give 401, pages redirect to the login; the health check stays open."""
     text = keys.create("a")
     client = client_of(Guard(host="127.0.0.1", keys=keys))
     for path in ("/people", "/metrics", "/nothing"):
@@ -130,8 +130,8 @@ def test_with_a_key_in_force_every_request_needs_it(keys: Keys) -> None:
         assert client.get("/people", headers={"Authorization": wrong}).status_code == 401
 
 
-def test_wrong_keys_are_slowed_down_and_valid_ones_never(keys: Keys) -> None:
-    """After ten wrong keys an address has to wait for the next attempt; a valid key from it is always accepted."""
+def test_wrong_keys_are_rate_limited(keys: Keys) -> None:
+    """After ten wrong keys an address must wait; a valid key from it is always accepted."""
     text = keys.create()
     client = client_of(Guard(host="0.0.0.0", keys=keys, failures=RateLimit(0.001, 10)))
     codes = [
@@ -148,8 +148,8 @@ def test_wrong_keys_are_slowed_down_and_valid_ones_never(keys: Keys) -> None:
     assert client.get("/people", headers={"Authorization": "Bearer x"}, environ_base=elsewhere).status_code == 401
 
 
-def test_a_session_stands_for_the_key_in_a_browser(keys: Keys) -> None:
-    """The cookie is no key, no script can read it, no other site sends it; signing out ends it, and so does the key."""
+def test_a_session_replaces_the_key_in_a_browser(keys: Keys) -> None:
+    """The cookie is HttpOnly, SameSite and not the key; signing out or revoking the key ends the session."""
     text = keys.create()
     client = client_of(Guard(host="127.0.0.1", keys=keys))
     assert client.post("/login", data={"key": "x"}).status_code == 401
@@ -169,16 +169,16 @@ def test_a_session_stands_for_the_key_in_a_browser(keys: Keys) -> None:
     assert client.get("/people").status_code == 401
 
 
-def test_a_stale_cookie_is_no_wrong_key(keys: Keys) -> None:
-    """Browsers keep sending it after a restart."""
+def test_a_stale_cookie_is_not_a_wrong_key(keys: Keys) -> None:
+    """Cookies from before a restart do not count as wrong keys."""
     keys.create()
     client = client_of(Guard(host="127.0.0.1", keys=keys))
     client.set_cookie(COOKIE, "old")
     assert {client.get("/people").status_code for _ in range(30)} == {401}
 
 
-def test_clients_from_elsewhere_have_a_rate(keys: Keys) -> None:
-    """Beyond it they are told to wait; this machine has none."""
+def test_remote_clients_have_a_rate_limit(keys: Keys) -> None:
+    """Remote clients beyond the rate must wait; local clients have no limit."""
     bearer = {"Authorization": f"Bearer {keys.create()}"}
     client = client_of(Guard(host="0.0.0.0", keys=keys, requests=RateLimit(0.001, 5)))
     codes = [client.get("/people", headers=bearer, environ_base=BEYOND).status_code for _ in range(7)]
@@ -186,15 +186,15 @@ def test_clients_from_elsewhere_have_a_rate(keys: Keys) -> None:
     assert client.get("/people", headers=bearer).status_code == 200
 
 
-def test_work_on_images_needs_a_place_and_leaves_it(keys: Keys) -> None:
-    """Also after a failure; without a place it is 503 with a time."""
-    door = Door()
-    guard = Guard(host="127.0.0.1", keys=keys, admit=door.admit, heavy=frozenset(("api.search", "api.break")))
+def test_work_on_images_needs_a_place(keys: Keys) -> None:
+    """A place is released also after a failure; without a free one the response is 503 with Retry-After."""
+    place = OnePlace()
+    guard = Guard(host="127.0.0.1", keys=keys, admit=place.admit, heavy=frozenset(("api.search", "api.break")))
     client = client_of(guard)
     assert client.post("/search").status_code == 200
     assert client.post("/break").status_code == 500
-    assert door.inside == 0
-    with door.admit():
+    assert place.inside == 0
+    with place.admit():
         answer = client.post("/search")
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
         assert answer.get_json()["error"]["code"] == "busy"
@@ -202,8 +202,8 @@ def test_work_on_images_needs_a_place_and_leaves_it(keys: Keys) -> None:
     assert 'faceall_rejected_total{reason="busy"} 1.0' in client.get("/metrics").get_data(as_text=True)
 
 
-def test_every_answer_has_the_headers_errors_too(keys: Keys) -> None:
-    """Of every kind."""
+def test_every_response_has_the_headers(keys: Keys) -> None:
+    """Responses of every kind, also errors, have the security headers."""
     client = client_of(Guard(host="127.0.0.1", keys=keys))
     for answer in (client.get("/people"), client.get("/nothing"), client.post("/break"), client.get("/break"),
                    client.get("/people", headers={"Host": "evil.example"}), client.get("/metrics")):  # fmt: skip
@@ -212,8 +212,8 @@ def test_every_answer_has_the_headers_errors_too(keys: Keys) -> None:
         assert answer.headers["X-Permitted-Cross-Domain-Policies"] == "none"
 
 
-def test_the_log_tells_no_names_and_no_keys(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
-    """One line per request, with the route and the id of the key."""
+def test_the_log_has_no_names_and_no_keys(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has one line per request, with the route and the id of the key."""
     text = keys.create("Berta's phone")
     client = client_of(Guard(host="127.0.0.1", keys=keys))
     with caplog.at_level(logging.INFO, "faceall"):
@@ -229,8 +229,8 @@ def test_the_log_tells_no_names_and_no_keys(keys: Keys, caplog: pytest.LogCaptur
     assert text not in caplog.text
 
 
-def test_beyond_the_loopback_a_key_has_to_be_there(keys: Keys) -> None:
-    """Otherwise the server does not start; the line says what to do."""
+def test_beyond_the_loopback_a_key_is_required(keys: Keys) -> None:
+    """Without a key the server does not start, and the error says what to do."""
     check_reach("127.0.0.1", keys)
     for host in ("0.0.0.0", "::", "192.168.1.5", "faces.example"):
         with pytest.raises(FaceallError, match="--create-key"):
@@ -239,8 +239,8 @@ def test_beyond_the_loopback_a_key_has_to_be_there(keys: Keys) -> None:
     check_reach("0.0.0.0", keys)
 
 
-def test_keys_that_cannot_be_read_let_nobody_in(keys: Keys) -> None:
-    """And the answer tells nothing of the disk."""
+def test_unreadable_keys_lock_the_server(keys: Keys) -> None:
+    """If the key file cannot be read, requests are refused without showing its path."""
     keys.create()
     client = client_of(Guard(host="127.0.0.1", keys=keys))
     keys.path.write_text("{")

@@ -1,4 +1,4 @@
-"""Whom the server answers: its own names, its own pages; and what its answers tell browsers."""
+"""Accepted Host and Origin headers, and the security headers of responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OWN = "http://localhost:8000"
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.1", "::1"])
 def test_the_loopback_is_known(host: str) -> None:
-    """All of 127.0.0.0/8."""
+    """All addresses of 127.0.0.0/8 are the loopback interface."""
     assert is_loopback(host)
 
 
@@ -21,7 +21,7 @@ def test_the_loopback_is_known(host: str) -> None:
     "host", ["", "0.0.0.0", "::", "192.168.1.2", "faces.example", "localhost.example", "127.0.0.1.x"]
 )
 def test_everything_else_is_beyond_the_loopback(host: str) -> None:
-    """Names too, for what they mean may change."""
+    """Other addresses, and names, whose meaning may change, are not the loopback interface."""
     assert not is_loopback(host)
 
 
@@ -33,15 +33,15 @@ def test_everything_else_is_beyond_the_loopback(host: str) -> None:
      ("a?b", None), ("a#b", None)],
 )  # fmt: skip
 def test_the_name_in_a_host_header(header: str, name: str | None) -> None:
-    """Without port, small; None for what is no host."""
+    """The name is in lower case without port; None for an invalid host."""
     assert host_name(header) == name
 
 
 @pytest.mark.parametrize(
     "header", ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:1", "LocalHost.", "here.example"]
 )
-def test_the_servers_own_names_are_answered(header: str) -> None:
-    """The loopback's, and those that were given."""
+def test_own_names_are_accepted(header: str) -> None:
+    """Names of the loopback interface and allowed names are accepted."""
     Hosts("127.0.0.1", ["Here.example"]).check(header)
 
 
@@ -50,8 +50,8 @@ def test_the_servers_own_names_are_answered(header: str) -> None:
     ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.nip.example", "192.168.1.7", "127.0.0.2",
      "x" * 5000],
 )  # fmt: skip
-def test_a_name_that_was_pointed_at_this_machine_is_refused(header: str) -> None:
-    """DNS rebinding: the page's own name stands in the header."""
+def test_foreign_names_are_refused(header: str) -> None:
+    """A foreign name in the Host header, as in DNS rebinding, is refused."""
     with pytest.raises(RefusedError, match="--allowed-host") as caught:
         Hosts("127.0.0.1").check(header)
     assert caught.value.status == 403
@@ -59,15 +59,15 @@ def test_a_name_that_was_pointed_at_this_machine_is_refused(header: str) -> None
 
 
 @pytest.mark.parametrize("header", [None, "", "a b", "evil.example/localhost", "localhost@evil.example"])
-def test_a_header_that_is_no_host_is_refused(header: str | None) -> None:
-    """As a bad request."""
+def test_an_invalid_host_header_is_refused(header: str | None) -> None:
+    """An invalid Host header is a bad request."""
     with pytest.raises(RefusedError) as caught:
         Hosts("127.0.0.1").check(header)
     assert caught.value.status == 400
 
 
-def test_beyond_the_loopback_every_address_is_a_name_of_the_server() -> None:
-    """It may have many; names still have to be given."""
+def test_beyond_the_loopback_every_address_is_accepted() -> None:
+    """Any address is accepted as host, because a server may have many; names must be allowed."""
     hosts = Hosts("0.0.0.0", ["faces.lan"])
     for header in ("192.168.1.7:8000", "[2001:db8::7]:8000", "faces.lan", "localhost"):
         hosts.check(header)
@@ -81,7 +81,7 @@ def test_beyond_the_loopback_every_address_is_a_name_of_the_server() -> None:
      {"Sec-Fetch-Site": "same-origin", "Origin": OWN}, {"Sec-Fetch-Site": "same-origin", "Origin": "null"}],
 )  # fmt: skip
 def test_changes_come_from_own_pages_and_from_programs(headers: dict[str, str]) -> None:
-    """A browser always says where a request comes from; a program that is none says nothing."""
+    """Requests from own pages, and requests of programs without Origin, may change something."""
     for method in ("POST", "PATCH", "DELETE", "PUT", "ANYTHING"):
         check_origin(method, Headers(headers), OWN)
 
@@ -93,8 +93,8 @@ def test_changes_come_from_own_pages_and_from_programs(headers: dict[str, str]) 
      {"Origin": "https://localhost:8000"}, {"Origin": OWN + ".evil.example"},
      {"Sec-Fetch-Site": "cross-site", "Origin": OWN}],
 )  # fmt: skip
-def test_changes_for_other_pages_are_refused(headers: dict[str, str]) -> None:
-    """Another site, another port, another scheme, a frame without a place; reading is not changing."""
+def test_changes_from_other_pages_are_refused(headers: dict[str, str]) -> None:
+    """Another site, port or scheme and the origin "null" may read but not change."""
     with pytest.raises(RefusedError) as caught:
         check_origin("POST", Headers(headers), OWN)
     assert (caught.value.status, caught.value.code) == (403, "forbidden")
@@ -102,8 +102,8 @@ def test_changes_for_other_pages_are_refused(headers: dict[str, str]) -> None:
         check_origin(method, Headers(headers), OWN)
 
 
-def test_every_answer_gets_the_headers() -> None:
-    """No inline script, no frame, no other place; nothing is cached unless its route says so."""
+def test_every_response_gets_the_headers() -> None:
+    """Inline scripts, frames and other sites are forbidden; nothing is cached unless the route allows it."""
     headers = Headers({"Content-Security-Policy": "default-src *"})
     add_headers(headers)
     policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))

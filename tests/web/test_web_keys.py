@@ -1,4 +1,4 @@
-"""API keys are shown once and kept as hashes; sessions end with their key."""
+"""API keys are shown once and stored as hashes; sessions end with their key."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from faceall.web.security.keys import KEYS_FILE, Keys, Sessions
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    """An empty store."""
+    """Return an empty key store."""
     return Keys(tmp_path / "gallery" / KEYS_FILE)
 
 
-def test_a_key_is_known_by_its_text_and_by_nothing_else(keys: Keys) -> None:
-    """Any change of it makes it unknown."""
+def test_a_key_is_valid_unchanged_only(keys: Keys) -> None:
+    """A key with any change is unknown."""
     text = keys.create("Anna's laptop")
     found = keys.find(text)
     assert found is not None
@@ -42,8 +42,8 @@ def test_a_key_is_known_by_its_text_and_by_nothing_else(keys: Keys) -> None:
         assert keys.find(other) is None
 
 
-def test_the_file_holds_no_key_and_only_its_owner_can_read_it(keys: Keys) -> None:
-    """Equal keys would have unequal digests, for each has its salt."""
+def test_the_file_has_digests_and_is_private(keys: Keys) -> None:
+    """The file has salted digests, no keys, and only its owner can read it."""
     texts = [keys.create(), keys.create()]
     content = keys.path.read_text()
     for text in texts:
@@ -54,22 +54,22 @@ def test_the_file_holds_no_key_and_only_its_owner_can_read_it(keys: Keys) -> Non
     assert sorted(os.listdir(keys.path.parent)) == [KEYS_FILE, "web-keys.lock"]
 
 
-def test_a_gallery_that_begins_with_a_key_is_its_owners_alone(keys: Keys) -> None:
-    """Its folder, which the first key makes, keeps others from photos and vectors as it does without a key."""
+def test_a_folder_made_by_a_key_is_private(keys: Keys) -> None:
+    """The gallery folder that the first key creates can be read by its owner only."""
     keys.create()
     assert stat.S_IMODE(keys.path.parent.stat().st_mode) == 0o700
 
 
 def test_a_key_has_256_random_bits(keys: Keys) -> None:
-    """43 letters of URL-safe Base64 behind a prefix by which scanners of leaked secrets can know it."""
+    """A key is 43 characters of URL-safe Base64 after a prefix that secret scanners can recognise."""
     text = keys.create()
     assert text.startswith("faceall_")
     assert len(text) == len("faceall_") + 43
     assert keys.create() != text
 
 
-def test_a_revoked_key_ends_at_once_also_in_another_process(keys: Keys) -> None:
-    """The file is read again when it has changed."""
+def test_a_revoked_key_is_invalid_in_other_processes(keys: Keys) -> None:
+    """A process reads the file again when it has changed."""
     text, other = keys.create("a"), keys.create("b")
     elsewhere = Keys(keys.path)
     first = elsewhere.find(text)
@@ -82,7 +82,7 @@ def test_a_revoked_key_ends_at_once_also_in_another_process(keys: Keys) -> None:
 
 
 def test_there_are_no_keys_at_first(keys: Keys) -> None:
-    """No file is made by looking."""
+    """A store without a file has no keys, and reading it creates no file."""
     assert keys.all == ()
     assert keys.find("faceall_x") is None
     assert not keys.path.exists()
@@ -93,8 +93,8 @@ def test_there_are_no_keys_at_first(keys: Keys) -> None:
     ["", "{", "[]", "{}", '{"version": 2, "keys": []}', '{"version": 1, "keys": [{}]}', '{"version": 1, "keys": 7}',
      '{"version": 1, "keys": [{"id": 1, "label": "", "created": "", "salt": "", "digest": ""}]}', "\udc80"],
 )  # fmt: skip
-def test_a_damaged_file_lets_nobody_in(keys: Keys, content: str) -> None:
-    """It is an error in one line, not an empty list of keys."""
+def test_a_damaged_file_is_an_error(keys: Keys, content: str) -> None:
+    """A damaged file gives a one-line error, not an empty list of keys."""
     keys.path.parent.mkdir()
     keys.path.write_text(content, errors="surrogateescape")
     with pytest.raises(FaceallError, match="damaged"):
@@ -102,21 +102,21 @@ def test_a_damaged_file_lets_nobody_in(keys: Keys, content: str) -> None:
 
 
 def test_a_label_is_one_short_line(keys: Keys) -> None:
-    """It is printed in lists."""
+    """A label that is too long or has line breaks is refused."""
     for label in ("a\nb", "x" * 101):
         with pytest.raises(FaceallError, match="label"):
             keys.create(label)
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    """In one line."""
+def test_an_unusable_folder_is_reported(tmp_path: Path) -> None:
+    """A gallery path that is not a folder gives an error that says so."""
     (tmp_path / "file").write_text("")
     with pytest.raises(FaceallError, match="is not a folder"):
         Keys(tmp_path / "file" / KEYS_FILE).create()
 
 
 def test_threads_make_keys_at_once(keys: Keys) -> None:
-    """None gets lost."""
+    """Keys that threads create at the same time are all stored."""
     threads = [threading.Thread(target=keys.create) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -126,7 +126,7 @@ def test_threads_make_keys_at_once(keys: Keys) -> None:
 
 
 class Clock:
-    """Seconds that a test sets."""
+    """Clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -135,8 +135,8 @@ class Clock:
         return self.now
 
 
-def test_a_session_stands_for_its_key_until_it_ends(keys: Keys) -> None:
-    """By time, by closing it, or with its key."""
+def test_a_session_ends(keys: Keys) -> None:
+    """A session ends after its time, by closing it, and with its key."""
     clock = Clock()
     sessions = Sessions(keys, seconds=10, clock=clock)
     text = keys.create()
@@ -159,7 +159,7 @@ def test_a_session_stands_for_its_key_until_it_ends(keys: Keys) -> None:
 
 
 def test_sessions_are_bounded(keys: Keys) -> None:
-    """The oldest goes first."""
+    """If there are too many sessions, the oldest is closed."""
     sessions = Sessions(keys, max_count=2)
     key = keys.find(keys.create())
     assert key is not None
@@ -179,8 +179,8 @@ for number in range(12):
 """
 
 
-def test_changes_at_the_same_time_lose_no_key_and_revive_none(keys: Keys) -> None:
-    """Four processes create and revoke keys; exactly the keys that were not revoked are left."""
+def test_concurrent_changes_are_all_kept(keys: Keys) -> None:
+    """Of four processes that create and revoke keys, exactly the keys not revoked are left."""
     workers = [subprocess.Popen([sys.executable, "-c", _CHANGE, str(keys.path), str(number)]) for number in range(4)]
     assert [worker.wait(120) for worker in workers] == [0] * 4
     expected = {f"{worker} {number}" for worker in range(4) for number in range(0, 12, 2)}

@@ -1,4 +1,4 @@
-"""Bounds: images by their header, clients by their rate, JSON by its size and depth."""
+"""Limits: images by their header, clients by their rate, JSON by size and depth."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from faceall.web.security.limits import DecodeBudget, RateLimit, client_of, pars
 
 
 def image_file(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
-    """The file of a small image."""
+    """Encode a small image."""
     file = io.BytesIO()
     PillowImage.new("RGB", size, (200, 100, 50)).save(file, kind)
     return file.getvalue()
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A small PNG that unfolds to that many pixels of gray: its data are there, compressed a thousand times."""
+    """Make a small PNG that decompresses to the given number of gray pixels."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -40,47 +40,47 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def gate(**given: int | float) -> DecodeBudget:
-    """One for images of at most 10,000 pixels and 100,000 bytes."""
+def limiter(**given: int | float) -> DecodeBudget:
+    """Return a limiter for images of at most 10,000 pixels and 100,000 bytes."""
     bounds = {"max_bytes": 100_000, "max_pixels": 10_000, "pixels_at_once": 20_000, "timeout": 5.0} | given
     return DecodeBudget(**bounds)  # type: ignore[arg-type]
 
 
-def test_an_image_within_the_bounds_is_opened() -> None:
-    """As RGB pixels."""
-    with gate().open(image_file()) as image:
+def test_an_image_within_the_limits_is_opened() -> None:
+    """The image is returned as RGB pixels."""
+    with limiter().open(image_file()) as image:
         assert image.shape == (30, 40, 3)
         assert image.dtype == np.uint8
 
 
 def test_a_bomb_is_refused_by_its_header() -> None:
-    """With the numbers, and without a cent of memory for its 2.5 thousand million pixels."""
-    for use in (gate().check, lambda data: gate().open(data).__enter__()):
+    """The error has the size, and the 2.5 thousand million pixels need no memory."""
+    for use in (limiter().check, lambda data: limiter().open(data).__enter__()):
         with pytest.raises(ImageTooLargeError, match=r"50000 x 50000 = 2,500,000,000 pixels, the limit is 10,000"):
             use(bomb(50_000, 50_000))
 
 
-def test_the_caps_are_exact() -> None:
-    """As many bytes and pixels as the cap pass, one fewer allowed refuses."""
+def test_the_limits_are_exact() -> None:
+    """A file with exactly the allowed bytes and pixels passes; with a limit one lower it is refused."""
     data = image_file(size=(100, 100))
-    gate(max_bytes=len(data)).check(data)
+    limiter(max_bytes=len(data)).check(data)
     with pytest.raises(RefusedError) as caught:
-        gate(max_bytes=len(data) - 1).check(data)
+        limiter(max_bytes=len(data) - 1).check(data)
     assert (caught.value.status, caught.value.code) == (413, "too_large")
     with pytest.raises(ImageTooLargeError):
-        gate(max_pixels=9_999).check(data)
+        limiter(max_pixels=9_999).check(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"<svg/>", b"%PDF-1.4", b"PK\3\4", b"GIF89a", b"\xff\xd8\xff"])
-def test_what_is_no_image_is_refused(data: bytes) -> None:
-    """Before it is decoded."""
+def test_a_file_that_is_not_an_image_is_refused(data: bytes) -> None:
+    """The file is refused before it is decoded."""
     with pytest.raises(UnreadableImageError):
-        gate().check(data)
+        limiter().check(data)
 
 
 def test_images_wait_until_others_are_done() -> None:
-    """Two fit at once; the third comes in when one has left, also one that failed."""
-    small = gate(timeout=30.0)
+    """Two images fit at once; the third is admitted when one has ended, also with an error."""
+    small = limiter(timeout=30.0)
     data = image_file(size=(100, 100))
     entered = threading.Event()
 
@@ -103,9 +103,9 @@ def test_images_wait_until_others_are_done() -> None:
     thread.join()
 
 
-def test_a_place_that_does_not_come_free_is_refused_as_busy() -> None:
-    """With the time after which to ask again."""
-    small = gate(pixels_at_once=10_000, timeout=0.05)
+def test_waiting_for_a_place_times_out() -> None:
+    """If no place becomes free, the request is refused with a time to retry."""
+    small = limiter(pixels_at_once=10_000, timeout=0.05)
     data = image_file(size=(100, 100))
     with small.open(data), pytest.raises(RefusedError) as caught, small.open(data):
         pass
@@ -115,9 +115,9 @@ def test_a_place_that_does_not_come_free_is_refused_as_busy() -> None:
         pass
 
 
-def test_places_can_be_held_for_images_that_others_decode() -> None:
-    """However many: more than there are is all of them; by default one waits as long as it takes."""
-    small = gate(pixels_at_once=10_000, timeout=0.05)
+def test_several_places_can_be_reserved() -> None:
+    """A request for more places than there are reserves all; by default it waits without a timeout."""
+    small = limiter(pixels_at_once=10_000, timeout=0.05)
     data = image_file(size=(100, 100))
     with small.hold(10**12), pytest.raises(RefusedError), small.open(data):
         pass
@@ -128,7 +128,7 @@ def test_places_can_be_held_for_images_that_others_decode() -> None:
 
 
 class Clock:
-    """Seconds that a test sets."""
+    """Clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -138,7 +138,7 @@ class Clock:
 
 
 def test_a_client_gets_its_burst_and_then_the_rate() -> None:
-    """Other clients have their own."""
+    """A client has a burst and then the rate; other clients have their own."""
     clock = Clock()
     limit = RateLimit(rate=2, burst=3, clock=clock)
     assert [limit.take("a") for _ in range(5)] == [0, 0, 0, 1, 1]
@@ -149,8 +149,8 @@ def test_a_client_gets_its_burst_and_then_the_rate() -> None:
     assert [limit.take("a") for _ in range(4)] == [0, 0, 0, 1]
 
 
-def test_the_wait_is_how_long_it_takes() -> None:
-    """One second per token at that rate; asking does not prolong it."""
+def test_the_wait_is_the_time_to_the_next_token() -> None:
+    """The wait is the time until the next token, and a refused request does not prolong it."""
     clock = Clock()
     limit = RateLimit(rate=0.1, burst=1, clock=clock)
     assert limit.wait_of("a") == 0
@@ -166,8 +166,8 @@ def test_the_wait_is_how_long_it_takes() -> None:
     assert (caught.value.status, caught.value.code, caught.value.retry_after) == (429, "too_many_requests", 10)
 
 
-def test_clients_beyond_the_memory_are_forgotten() -> None:
-    """A million addresses take no more memory than a hundred; who keeps asking is not forgotten."""
+def test_the_number_of_remembered_clients_is_limited() -> None:
+    """Old clients are forgotten beyond the limit; active ones are not."""
     limit = RateLimit(rate=0.001, burst=1, max_clients=100)
     assert limit.take("steady") == 0
     for number in range(1000):
@@ -184,7 +184,7 @@ def test_clients_beyond_the_memory_are_forgotten() -> None:
      (None, "unknown"), ("localhost", "localhost")],
 )  # fmt: skip
 def test_a_client_of_ipv6_is_its_network(address: str | None, client: str) -> None:
-    """It has 2**64 addresses of its own."""
+    """Addresses of one /64 network are one client."""
     assert client_of(address) == client
 
 
@@ -196,8 +196,8 @@ def test_a_client_of_ipv6_is_its_network(address: str | None, client: str) -> No
      (b"[" * 100_000, "deeper than 20"),
      (b'{"a":' * 30 + b"1" + b"}" * 30, "deeper than 20"), (b'"' + b"x" * (1 << 20) + b'"', "1,048,578 bytes")],
 )  # fmt: skip
-def test_json_is_bounded(body: bytes, reason: str) -> None:
-    """In size, in depth and in what numbers it knows."""
+def test_json_is_limited(body: bytes, reason: str) -> None:
+    """JSON is limited in size and depth, and NaN and infinity are refused."""
     with pytest.raises(RefusedError, match=reason) as caught:
         parse_json(body)
     assert caught.value.status == (413 if "bytes" in reason else 400)
@@ -211,18 +211,18 @@ values = st.recursive(
 
 
 @given(values)
-def test_every_json_value_comes_through(value: object) -> None:
-    """Brackets and quotes in texts do not count as depth."""
+def test_every_json_value_is_read_unchanged(value: object) -> None:
+    """Brackets and quotes in strings do not count as depth."""
     assert parse_json(json.dumps(value).encode()) == value
     assert parse_json(json.dumps(["[{" * 50 + '\\"[', value]).encode())[0] == "[{" * 50 + '\\"['
 
 
 def test_a_large_jpeg_counts_as_many_pixels_as_are_decoded() -> None:
-    """A registration decodes it at a reduced scale; other formats, and a search, decode it whole."""
+    """A registration counts a JPEG at its reduced scale; other formats and searches count all pixels."""
     size = (4000, 3000)
     pixels, factor = size[0] * size[1], reduction(*size)
     assert factor > 1
-    budget = gate(max_pixels=pixels, pixels_at_once=pixels, max_bytes=10_000_000)
+    budget = limiter(max_pixels=pixels, pixels_at_once=pixels, max_bytes=10_000_000)
     assert budget.check(image_file("JPEG", size)) == pixels // factor**2
     assert budget.check(image_file("PNG", size)) == pixels
     with budget.open(image_file("JPEG", size)) as image:

@@ -1,4 +1,4 @@
-"""The real app behind a key: every route asks for it, the login gives a session, the commands manage keys."""
+"""The real app behind a key: every route requires it, the login gives a session, commands manage keys."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9"}
 
 @pytest.fixture
 def key(gallery: Gallery) -> str:
-    """The gallery's key."""
+    """Create the gallery's key."""
     return Keys(gallery.folder / KEYS_FILE).create("test")
 
 
 @pytest.fixture
 def locked(key: str, make_app: Callable[..., Any]) -> Any:
-    """An app that asks for the key."""
+    """Return an app that requires the key."""
     return make_app()
 
 
 def addresses(app: Any) -> Iterator[tuple[str, str, str]]:
-    """Every route of an app: method, a path that fits, endpoint."""
+    """Return every route of an app: method, a matching path, endpoint."""
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:int:)?\w+>|<path:\w+>", "1", rule.rule)
         yield from ((method, path, rule.endpoint) for method in rule.methods - {"OPTIONS", "HEAD"})
 
 
 def test_the_named_routes_exist(app: Any) -> None:
-    """What has to have a place, and what is open, is called as the app calls it."""
+    """The endpoints that need a place and those that are open exist in the app."""
     assert set(app.view_functions) >= IMAGE_ENDPOINTS | OPEN_ENDPOINTS
 
 
 def test_every_route_that_works_on_images_needs_a_place(app: Any) -> None:
-    """All others that change something are listed here, so that a new route is thought about."""
+    """All other changing routes are listed here, so that new ones are noticed."""
     light = {
         "api.merge", "api.remove", "api.remove_face", "api.remove_photo", "api.rename", "api.split",
     "api.unassign", "api.assign_face", "api.answer", "api.discard", "api.erase", "api.hide", "api.restore",
@@ -58,8 +58,8 @@ def test_every_route_that_works_on_images_needs_a_place(app: Any) -> None:
     assert writing == IMAGE_ENDPOINTS | light
 
 
-def test_no_route_answers_without_the_key(locked: Any) -> None:
-    """Pages lead to the login, all else says 401; only health, login, language and styles are open."""
+def test_every_route_requires_the_key(locked: Any) -> None:
+    """Pages redirect to the login, others give 401; only health, login, language and styles are open."""
     client = locked.test_client()
     seen = 0
     for method, path, endpoint in addresses(locked):
@@ -75,8 +75,8 @@ def test_no_route_answers_without_the_key(locked: Any) -> None:
     assert client.get("/api/v1/health").status_code == 200
 
 
-def test_every_answer_of_the_app_has_the_headers(app: Any) -> None:
-    """Whatever the route answers; no page asks for anything inline."""
+def test_every_response_of_the_app_has_the_headers(app: Any) -> None:
+    """Every route's response has the security headers, and no page has inline scripts or styles."""
     client = app.test_client()
     for method, path, _ in addresses(app):
         answer = client.open(path, method=method, headers=PAGE)
@@ -86,8 +86,8 @@ def test_every_answer_of_the_app_has_the_headers(app: Any) -> None:
             assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", text), path
 
 
-def test_the_login_leads_to_where_one_was_going(locked: Any, key: str) -> None:
-    """With a cookie instead of the key; the wrong key is told; the way out ends the session."""
+def test_the_login_redirects_to_the_requested_page(locked: Any, key: str) -> None:
+    """The login sets a session cookie, reports a wrong key, and signing out ends the session."""
     client = locked.test_client()
     assert client.get("/people?q=x").headers["Location"] == "/login?next=/people%3Fq%3Dx"
     form = client.get("/login?next=/people%3Fq%3Dx", headers=PAGE)
@@ -101,26 +101,26 @@ def test_the_login_leads_to_where_one_was_going(locked: Any, key: str) -> None:
     assert client.get("/people?q=x", headers=PAGE).status_code == 200
     assert client.get("/login").status_code == 303
     left = client.post("/preferences", data={"sign_out": "yes", "next": "/"})
-    assert left.headers["Clear-Site-Data"] == '"cache", "storage"'  # photos in the browser's cache too
+    assert left.headers["Clear-Site-Data"] == '"cache", "storage"'  # also photos in the browser's cache
     assert client.get("/people").status_code == 303
 
 
 @pytest.mark.parametrize(
     "place", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", ""]
 )
-def test_the_login_leads_nowhere_else(locked: Any, key: str, place: str) -> None:
-    """Only to this server's own pages."""
+def test_the_login_redirects_to_own_pages_only(locked: Any, key: str, place: str) -> None:
+    """The login never redirects to another server."""
     answer = locked.test_client().post("/login", data={"key": key, "next": place})
     assert answer.headers["Location"] == "/"
 
 
 def test_without_a_key_there_is_no_login(app: Any) -> None:
-    """The page leads to the first one."""
+    """Without a key the login page redirects to the first page."""
     assert app.test_client().get("/login").headers["Location"] == "/"
 
 
 def test_a_session_does_not_serve_other_sites(locked: Any, key: str) -> None:
-    """A form of another page is refused even where the browser sends the cookie."""
+    """A form of another site is refused even if the browser sends the cookie."""
     client = locked.test_client()
     client.post("/login", data={"key": key})
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"}
@@ -130,7 +130,7 @@ def test_a_session_does_not_serve_other_sites(locked: Any, key: str) -> None:
 
 
 def test_metrics_count_routes_not_people(app: Any) -> None:
-    """A search, a registration and its result are seen; the name of nobody is."""
+    """The metrics count a search, a registration and its result, and have no person's name."""
     client = app.test_client()
     client.post("/api/v1/register?wait=true", data={"files": sent(image_file(1), "Berta.png"), "person": "Berta"})
     client.get("/api/v1/people?q=Berta")
@@ -142,7 +142,7 @@ def test_metrics_count_routes_not_people(app: Any) -> None:
 
 
 def test_the_commands_make_list_and_revoke_keys(tmp_path: Path) -> None:
-    """The key goes to stdout, alone, once; lists have ids and labels only."""
+    """The key is printed alone on stdout, once; lists have ids and labels only."""
     folder = str(tmp_path / "gallery")
     run = CliRunner().invoke
     made = run(main, ["serve", "--create-key", "--label", "Anna", "--gallery", folder, "--quiet"])
@@ -161,15 +161,15 @@ def test_the_commands_make_list_and_revoke_keys(tmp_path: Path) -> None:
 
 
 def test_beyond_this_machine_serve_refuses_to_start_without_a_key(tmp_path: Path) -> None:
-    """In one line that says how to make one."""
+    """The one-line error says how to create a key."""
     result = CliRunner().invoke(main, ["serve", "--host", "0.0.0.0", "--port", "0", "--gallery", str(tmp_path / "g")])
     assert result.exit_code == 1
     assert len(result.output.strip().splitlines()) == 1
     assert "faceall serve --create-key" in result.output
 
 
-def test_a_further_name_of_the_server_is_answered(make_app: Callable[..., Any]) -> None:
-    """As `--allowed-host` gives it."""
+def test_an_allowed_host_is_accepted(make_app: Callable[..., Any]) -> None:
+    """A name given with `--allowed-host` is accepted."""
     client = make_app(ServerOptions(allowed_hosts=("faces.lan",))).test_client()
     assert client.get("/api/v1/health", headers={"Host": "faces.lan:8000"}).status_code == 200
     assert client.get("/api/v1/health", headers={"Host": "other.lan"}).status_code == 403

@@ -1,4 +1,4 @@
-"""The memory of large images returns to the system."""
+"""The memory of large images is returned to the system."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ print(resident() - before)
 
 @pytest.mark.skipif(not return_large_blocks(), reason="only glibc keeps freed blocks in this way")
 def test_memory_returns_to_its_level_after_large_images() -> None:
-    """Ten threads decode images of 12 to 19 MP, which need 600 MB; at most 150 MB are kept."""
+    """Ten threads decode images of 12 to 19 MP, which need 600 MB; at most 150 MB stay allocated."""
     path = os.pathsep.join(part for part in sys.path if part)
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM],

@@ -1,4 +1,4 @@
-"""What Prometheus gets, and the line in the log."""
+"""The metrics for Prometheus, and the request log."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from faceall.web.metrics import Metrics, access_line
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """Every sample, by name and labels, as Prometheus reads it."""
+    """Parse every sample by name and labels, as Prometheus does."""
     families = text_string_to_metric_families(metrics.render().decode())
     return {(one.name, tuple(sorted(one.labels.items()))): one.value for family in families for one in family.samples}
 
 
 def test_requests_are_counted_by_method_route_and_status() -> None:
-    """With a histogram of how long they took."""
+    """Requests are counted, with a histogram of their durations."""
     metrics = Metrics()
     for seconds in (0.02, 0.2):
         metrics.answered("GET", "/api/v1/people/<int:person_id>", 200, seconds)
@@ -30,8 +30,8 @@ def test_requests_are_counted_by_method_route_and_status() -> None:
     assert found["faceall_request_seconds_bucket", (("le", "0.025"), route)] == 2
 
 
-def test_strangers_cannot_make_labels() -> None:
-    """Unknown addresses are one route, unknown methods one method."""
+def test_clients_cannot_create_labels() -> None:
+    """Unknown paths are counted as one route, unknown methods as one method."""
     metrics = Metrics()
     for number in range(1000):
         metrics.answered(f"M{number}", None, 404, 0.001)
@@ -40,7 +40,7 @@ def test_strangers_cannot_make_labels() -> None:
 
 
 def test_batches_faces_registrations_and_refusals_are_counted() -> None:
-    """Faces are those that went through the embedder."""
+    """Faces are counted when they are embedded."""
     metrics = Metrics()
     metrics.ran("detect", 4)
     metrics.ran("embed", 7)
@@ -55,8 +55,8 @@ def test_batches_faces_registrations_and_refusals_are_counted() -> None:
     assert found["faceall_rejected_total", (("reason", "busy"),)] == 1
 
 
-def test_a_watched_number_is_read_when_it_is_asked_for() -> None:
-    """Such as the length of a queue."""
+def test_gauges_are_read_on_request() -> None:
+    """A gauge, such as the length of a queue, is read when the metrics are requested."""
     metrics, waiting = Metrics(), [3.0]
     metrics.watch("queue_images", "Images that wait", lambda: waiting[0])
     assert samples(metrics)["faceall_queue_images", ()] == 3
@@ -64,20 +64,20 @@ def test_a_watched_number_is_read_when_it_is_asked_for() -> None:
     assert samples(metrics)["faceall_queue_images", ()] == 5
 
 
-def test_two_servers_in_one_process_count_apart() -> None:
-    """Neither knows of the other."""
+def test_two_servers_in_one_process_count_separately() -> None:
+    """Each server has its own counters."""
     one, other = Metrics(), Metrics()
     one.rejected("busy")
     assert ("faceall_rejected_total", (("reason", "busy"),)) not in samples(other)
 
 
 def test_the_process_is_measured_too() -> None:
-    """Its memory, for one."""
+    """The metrics include the memory of the process."""
     assert b"process_resident_memory_bytes" in Metrics().render()
 
 
-def test_a_line_in_the_log_says_who_did_what_with_what_result() -> None:
-    """And nothing that could name a person: neither path nor query, but the route."""
+def test_a_log_line_has_no_personal_data() -> None:
+    """A line has the route instead of path and query, which could contain a name."""
     line = access_line(
         client="10.0.0.7",
         method="GET",

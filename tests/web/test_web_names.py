@@ -1,4 +1,4 @@
-"""Names as paths: safe on every file system, and the same when they come back."""
+"""Upload names become paths that are safe on every file system, and are restored from them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ UNFIT = set('<>:"/\\|?*') | {chr(number) for number in range(32)}
 
 
 @given(st.text(st.characters(), min_size=1, max_size=700))
-def test_any_name_survives_as_a_path(name: str) -> None:
-    """Every part is a fair name for a file: short, of harmless characters, neither hidden nor special."""
+def test_any_name_round_trips_through_a_path(name: str) -> None:
+    """Every part of the path is short, portable, and neither hidden nor reserved."""
     parts = to_parts(name)
     assert from_parts(parts) == name
     for part in parts:
@@ -26,21 +26,21 @@ def test_any_name_survives_as_a_path(name: str) -> None:
 
 
 @given(st.text(st.characters(), min_size=1, max_size=300), st.text(st.characters(), min_size=1, max_size=300))
-def test_other_names_are_other_paths(first: str, second: str) -> None:
-    """And no path of a file is a folder of another."""
+def test_different_names_have_different_paths(first: str, second: str) -> None:
+    """No path of a file is a folder of another."""
     one, other = to_parts(first), to_parts(second)
     assert (one == other) == (first == second)
     assert first == second or one != other[: len(one)]
 
 
 def test_an_image_without_a_name_gets_one() -> None:
-    """An empty name makes no empty path."""
+    """An empty name gets a default path."""
     assert from_parts(to_parts("")) == DEFAULT_NAME
 
 
 @pytest.mark.parametrize(
     ("sent", "name"), [("a%22b", 'a"b'), ("a%0D%0Ab", "a\nb"), ("a\r\nb", "a\nb"), ("100%25", "100%25"), ("é", "é")]
 )
-def test_what_browsers_escape_is_undone(sent: str, name: str) -> None:
-    """Quotes and line ends; nothing else."""
+def test_browser_escapes_are_undone(sent: str, name: str) -> None:
+    """Escaped quotes and line ends are restored, nothing else."""
     assert as_sent(sent) == name

@@ -1,4 +1,4 @@
-"""No answer tells where anything lies on the server's disk."""
+"""No response reveals paths on the server's disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BY_ID = (
 
 @pytest.fixture
 def filled(client: Any, gallery: Gallery, tmp_path: Path) -> Any:
-    """A client of a gallery with uploads, files of the command line's, and one that has gone."""
+    """Return a client of a gallery with uploads, files added by command, and a missing file."""
     for number, name in enumerate(("photos/Ada/1.png", "photos/Eve.png", "photos/IMG_1.png", "photos/gone.png")):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(image_file(50 * number))
@@ -36,8 +36,8 @@ def filled(client: Any, gallery: Gallery, tmp_path: Path) -> Any:
     return client
 
 
-def answers(client: Any) -> list[Any]:
-    """Answers of every route: good ones, and every kind of error."""
+def responses(client: Any) -> list[Any]:
+    """Return responses of every route: successes and every kind of error."""
     found = [client.get(f"{API}/{address}") for address in ("health", "status", "people", "faces", "photos")]
     people = [person["id"] for person in found[2].json["people"]]
     faces = [face["id"] for face in found[3].json["faces"]]
@@ -91,12 +91,12 @@ def answers(client: Any) -> list[Any]:
     return found
 
 
-def test_no_answer_holds_a_path(filled: Any, tmp_path: Path) -> None:
-    """Neither of the gallery nor of the photos nor of the program, in any header or body."""
+def test_no_response_has_a_path(filled: Any, tmp_path: Path) -> None:
+    """No header or body has a path of the gallery, the photos or the program."""
     hidden = [str(tmp_path), str(tmp_path.resolve()), str(Path(__file__).parents[2]), "faces.db", "uploads/"]
     hidden += [json.dumps(str(tmp_path))[1:-1], tmp_path.name]
     statuses = set()
-    for answer in answers(filled):
+    for answer in responses(filled):
         statuses.add(answer.status_code)
         text = f"{answer.headers}\n{answer.get_data().decode('utf-8', 'replace')}"
         found = [secret for secret in hidden if secret in text]
@@ -104,20 +104,20 @@ def test_no_answer_holds_a_path(filled: Any, tmp_path: Path) -> None:
     assert statuses >= {200, 400, 404, 405, 409, 415, 422}
 
 
-def test_photos_are_called_by_their_files_names(filled: Any) -> None:
-    """That of the file alone for those of the command line, the given one for uploads."""
+def test_photos_are_named_by_their_file_names(filled: Any) -> None:
+    """Photos added by command have their file name, uploads the given name."""
     names = [photo["name"] for photo in filled.get(f"{API}/photos").json["photos"]]
     assert sorted(names) == ["1.png", "Eve.png", "IMG_1.png", "Joy/two.png", "gone.png", "nobody.png"]
 
 
 def test_the_messages_about_known_images_name_no_path(filled: Any) -> None:
-    """A duplicate of a file of the command line is called by that file's name."""
+    """The message about a duplicate has only the other file's name."""
     (result,) = register(filled, (image_file(50), "copy.png"))
     assert (result["status"], result["message"]) == ("duplicate", "the same photo as Eve.png")
 
 
-def test_no_answer_tells_the_address_of_a_gallery_in_milvus(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors call such a gallery by its address, which is nobody's business either."""
+def test_no_response_has_the_address_of_milvus(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors of a gallery in Milvus do not reveal its address."""
     monkeypatch.setattr(EmbeddedStore, "name", "milvus://db.internal:19530/faces")
     other = make_app().test_client()
     answer = other.get(f"{API}/faces/77")

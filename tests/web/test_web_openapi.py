@@ -1,4 +1,4 @@
-"""The OpenAPI document: it is one, it names every route, and the app does what it says."""
+"""The OpenAPI document is valid, complete, and agrees with the app."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def test_the_document_is_valid_openapi(client: Any) -> None:
-    """By the published validator, version 3.1."""
+    """The published validator accepts the document as version 3.1."""
     validator = pytest.importorskip("openapi_spec_validator", reason="needs openapi-spec-validator")
     validator.validate(client.get("/api/v1/openapi.json").json, cls=validator.OpenAPIV31SpecValidator)
 
 
 def test_every_route_is_in_the_document_and_nothing_else(app: Any, client: Any) -> None:
-    """Paths, methods and the names of what stands in them."""
+    """The document has exactly the app's paths, methods and path parameters."""
     paths = client.get("/api/v1/openapi.json").json["paths"]
     described = {(path, method) for path, methods in paths.items() for method in methods if method in METHODS}
     real = {
@@ -34,7 +34,7 @@ def test_every_route_is_in_the_document_and_nothing_else(app: Any, client: Any) 
 
 
 def test_every_parameter_in_a_path_is_described(client: Any) -> None:
-    """As the braces say."""
+    """Every parameter in braces has a description."""
     for path, methods in client.get("/api/v1/openapi.json").json["paths"].items():
         for operation in methods.values():
             named = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}

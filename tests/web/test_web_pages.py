@@ -21,23 +21,23 @@ NASTY = '<b>Ada</b> & "Bob\'s"'
 
 
 def page(client: Any, path: str, **headers: str) -> tuple[int, str]:
-    """The status and the text of a page, without tags."""
+    """Return the status and the text of a page, without tags."""
     answer = client.get(path, headers={**HTML, **headers})
     return answer.status_code, plain(answer.get_data(as_text=True))
 
 
 def plain(html: str) -> str:
-    """What a page says."""
+    """Return the text of a page."""
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", html[html.index("<body") :])).split())
 
 
 def boxes_in(html: str) -> int:
-    """How many faces are framed on a page."""
+    """Count the framed faces of a page."""
     return len(re.findall(r'<g class="[^"]*"><rect ', html))
 
 
 def form(**fields: Any) -> dict[str, Any]:
-    """A form as a browser without scripts sends it; bytes are files."""
+    """Submit a form as a browser without scripts does; bytes are files."""
     data = {
         key: (io.BytesIO(value), f"{key}.png") if isinstance(value, bytes) else value for key, value in fields.items()
     }
@@ -46,14 +46,14 @@ def form(**fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def ada(client: Any) -> int:
-    """Somebody with a name that is no HTML, on a photo with a second face; her id."""
+    """Register a person whose name has HTML characters, on a photo with a second face; return her id."""
     [result] = register(client, (image_file(TWO_FACES), "two.png"), person=NASTY)
     return int(result["person"]["id"])
 
 
 @pytest.mark.parametrize("path", ["/", "/search", "/people", "/status"])
 def test_pages_of_an_empty_gallery(client: Any, path: str) -> None:
-    """Every page is there before the first photo, in the language that is asked for."""
+    """Every page of an empty gallery is shown in the requested language."""
     for language in ("en", "zh"):
         answer = client.get(path, headers={**HTML, "Accept-Language": language})
         assert answer.status_code == 200
@@ -67,13 +67,13 @@ def test_pages_of_an_empty_gallery(client: Any, path: str) -> None:
     ("asked", "spoken"),
     [("zh-TW,zh;q=0.9,en;q=0.8", "zh"), ("zh-Hans-CN", "zh"), ("de,fr;q=0.5", "en"), ("de,zh;q=0.5", "zh"), ("", "en")],
 )
-def test_the_language_fits_what_is_asked_for(client: Any, asked: str, spoken: str) -> None:
-    """Any Chinese is Chinese; who asks for neither gets English."""
+def test_the_language_follows_accept_language(client: Any, asked: str, spoken: str) -> None:
+    """Any variant of Chinese gives Chinese; other languages give English."""
     assert client.get("/", headers={"Accept-Language": asked}).headers["Content-Language"] == spoken
 
 
 def test_a_choice_stays(client: Any) -> None:
-    """Language and colours are kept in cookies, and win over what the browser asks for; nonsense is not kept."""
+    """Language and colours are kept in cookies, which take precedence; invalid values are ignored."""
     answer = client.post("/preferences", data={"language": "zh", "theme": "dark", "next": "/people?q=a"})
     assert (answer.status_code, answer.location) == (302, "/people?q=a")
     cookies = answer.headers.getlist("Set-Cookie")
@@ -97,21 +97,21 @@ def test_a_choice_stays(client: Any) -> None:
         "http:/x",
     ],
 )
-def test_no_link_leads_away(address: str) -> None:
-    """A form goes back to a page of this server only."""
+def test_redirects_stay_on_this_server(address: str) -> None:
+    """A form redirects to a page of this server only."""
     assert local_address(address) == "/"
 
 
 def test_names_are_text(client: Any, ada: int) -> None:
-    """A name that looks like HTML is shown as it is written, on every page that shows it."""
+    """A name that looks like HTML is escaped on every page that shows it."""
     for path in ("/", "/people", f"/people/{ada}", "/photos/1"):
         html = client.get(path, headers=HTML).get_data(as_text=True)
         assert "<b>Ada" not in html
         assert "&lt;b&gt;Ada&lt;/b&gt; &amp; &#34;Bob&#39;s&#34;" in html
 
 
-def test_people_are_found_and_parted(client: Any, ada: int) -> None:
-    """By a part of the name, and by whether they have one."""
+def test_people_are_filtered(client: Any, ada: int) -> None:
+    """People are filtered by a part of the name, and by whether they have one."""
     assert NASTY in page(client, "/people?q=ADA")[1]
     assert "No name contains “Zoe”." in page(client, "/people?q=Zoe")[1]
     assert NASTY not in page(client, "/people?unnamed=only")[1]
@@ -120,8 +120,8 @@ def test_people_are_found_and_parted(client: Any, ada: int) -> None:
     assert "1 face has no name yet." in page(client, "/people")[1]
 
 
-def test_faces_of_nobody_are_shown_where_the_unnamed_are(client: Any, ada: int) -> None:
-    """With a field for the name, and only there."""
+def test_unassigned_faces_are_shown_with_the_unnamed(client: Any, ada: int) -> None:
+    """Unassigned faces are shown, with a field for the name, on the page of unnamed people only."""
     html = client.get("/people?unnamed=only", headers=HTML).get_data(as_text=True)
     assert html.count("data-face=") == 1
     assert "Faces without a name" in plain(html)
@@ -129,7 +129,7 @@ def test_faces_of_nobody_are_shown_where_the_unnamed_are(client: Any, ada: int) 
 
 
 def test_all_photos_of_a_person(client: Any, ada: int) -> None:
-    """Whole photos with the person's own faces framed, nobody else's."""
+    """Whole photos are shown with the person's own faces framed, and no other faces."""
     register(client, (image_file(7), "one.png"), person=NASTY)
     register(client, (image_file(9), "other.png"), person="Bob")
     html = client.get(f"/people/{ada}?show=photos", headers=HTML).get_data(as_text=True)
@@ -140,13 +140,13 @@ def test_all_photos_of_a_person(client: Any, ada: int) -> None:
 
 
 def test_problems_keep_their_details_in_chinese(client: Any, ada: int) -> None:
-    """What the server says stands behind the text in the reader's language."""
+    """The server's message follows the translated text."""
     said = page(client, "/people?page=none", **{"Accept-Language": "zh"})[1]
     assert load_texts("zh")("problems.bad_request") + "（page is 'none', expected" in said
 
 
 def test_long_lists_have_pages(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Links lead on and back and keep what was asked for."""
+    """Links lead to the next and previous page and keep the query."""
     monkeypatch.setattr(pages, "PEOPLE_PER_PAGE", 2)
     for number in range(5):
         register(client, (image_file(30 + 20 * number), f"{number}.png"), person=f"Ada {number}")
@@ -160,7 +160,7 @@ def test_long_lists_have_pages(client: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_photo_is_shown_with_its_faces(client: Any, ada: int) -> None:
-    """Boxes and landmarks of both faces; the one that is asked for stands out, another photo's face is not there."""
+    """Boxes and landmarks of both faces are drawn; the selected face is marked, one of another photo is not."""
     html = client.get("/photos/1", headers=HTML).get_data(as_text=True)
     assert boxes_in(html) == 2
     assert 'class="chosen"' not in html
@@ -170,8 +170,8 @@ def test_a_photo_is_shown_with_its_faces(client: Any, ada: int) -> None:
     assert page(client, "/photos/1?face=99")[0] == 404
 
 
-def test_what_is_not_there_is_told_in_the_reader_s_language(client: Any) -> None:
-    """A page for browsers, the one shape of errors for programs, with the same status."""
+def test_not_found_is_a_translated_page(client: Any) -> None:
+    """Browsers get a translated page, programs the error format, with the same status."""
     for path in ("/people/9", "/photos/9", "/no/such/page"):
         assert page(client, path) == (404, page(client, "/people/9")[1])
         assert load_texts("zh")("problem.not_found") in page(client, path, **{"Accept-Language": "zh"})[1]
@@ -184,7 +184,7 @@ def test_what_is_not_there_is_told_in_the_reader_s_language(client: Any) -> None
 
 
 def test_registering_without_scripts(client: Any) -> None:
-    """The form's answer is the page with a card for every image; a form without images says so."""
+    """The response is a page with a card for every image; a form without images is reported."""
     answer = client.post("/", **form(files=image_file(TWO_FACES), person="Ada"))
     html = answer.get_data(as_text=True)
     assert answer.status_code == 200
@@ -196,7 +196,7 @@ def test_registering_without_scripts(client: Any) -> None:
 
 
 def test_a_broken_image_without_scripts(client: Any) -> None:
-    """It is told on its card, in the reader's language."""
+    """The card of a broken image has the error in the reader's language."""
     request = form(files=b"no image")
     request["headers"] = {**HTML, "Accept-Language": "zh"}
     said = plain(client.post("/", **request).get_data(as_text=True))
@@ -205,7 +205,7 @@ def test_a_broken_image_without_scripts(client: Any) -> None:
 
 
 def test_searching_without_scripts(client: Any, ada: int) -> None:
-    """The answer shows the image with its faces, and who is alike; a broken image is told on the same page."""
+    """The response shows the image with its faces and the matches; a broken image is reported there."""
     answer = client.post("/search", **form(file=image_file(TWO_FACES), by="person", k="6"))
     html = answer.get_data(as_text=True)
     assert answer.status_code == 200
@@ -218,7 +218,7 @@ def test_searching_without_scripts(client: Any, ada: int) -> None:
 
 
 def test_scripts_get_the_results_alone(client: Any, ada: int) -> None:
-    """With X-Piece the answer is a piece of the page, and an error is JSON as from the API."""
+    """With X-Piece the response is a part of the page, and an error is JSON as in the API."""
     request = form(file=image_file(TWO_FACES), by="face", k="6")
     request["headers"] = {"X-Piece": "yes", "Accept": "application/json"}
     piece = client.post("/search", **request).get_data(as_text=True)
@@ -229,8 +229,8 @@ def test_scripts_get_the_results_alone(client: Any, ada: int) -> None:
     assert client.post("/search", **broken).get_json()["error"]["code"] == "unsupported_media_type"
 
 
-def test_no_page_tells_a_path(client: Any, ada: int, folder: Any) -> None:
-    """Photos are called by their names; where the gallery lies is nobody's business."""
+def test_no_page_has_a_path(client: Any, ada: int, folder: Any) -> None:
+    """Photos are shown by name, and no page has the path of the gallery."""
     for path in ("/", "/people", f"/people/{ada}", "/photos/1", "/status"):
         assert str(folder) not in client.get(path, headers=HTML).get_data(as_text=True)
 
@@ -246,12 +246,12 @@ def test_no_page_tells_a_path(client: Any, ada: int, folder: Any) -> None:
     ],
 )
 def test_durations(seconds: float, written: str) -> None:
-    """In the two largest units that are not empty."""
+    """A duration is in its two largest units that are not zero."""
     assert duration(load_texts("en"), seconds) == written
 
 
 def test_names_of_groups() -> None:
-    """A group without a name is called by its number in the reader's language; a person never is."""
+    """A cluster without a name is shown by its number in the reader's language; a person is not."""
     chinese = load_texts("zh")
     assert shown_name(chinese, {"name": "unnamed 12", "unnamed": True}) == "未命名 12"
     assert shown_name(chinese, {"name": "unnamed 12", "unnamed": False}) == "unnamed 12"
@@ -259,7 +259,7 @@ def test_names_of_groups() -> None:
 
 
 def test_static_files_are_found(client: Any, app: Any, make_app: Callable[..., Any]) -> None:
-    """Every style sheet and script that a page names is there, with its type."""
+    """Every style sheet and script that a page names exists and has the right type."""
     for path in ("/", "/search", "/people", "/status"):
         html = client.get(path, headers=HTML).get_data(as_text=True)
         for address in re.findall(r'(?:href|src)="(/static/[^"]*)"', html):
@@ -268,8 +268,8 @@ def test_static_files_are_found(client: Any, app: Any, make_app: Callable[..., A
             assert answer.mimetype in ("text/css", "text/javascript", "image/svg+xml")
 
 
-def test_photos_lead_to_their_neighbours(client: Any) -> None:
-    """In the order of the gallery, or among the photos of a person; the first has none before, the last none after."""
+def test_photos_link_to_their_neighbours(client: Any) -> None:
+    """Photos link to their neighbours in the gallery or among a person's photos; the ends have only one."""
     names = ["Ada/1.png", "Eve/1.png", "Ada/2.png", "Eve/2.png", "Ada/3.png"]
     results = register(client, *((image_file(number * 20), name) for number, name in enumerate(names)))
     ids = [result["photo"] for result in results]
@@ -287,8 +287,8 @@ def test_photos_lead_to_their_neighbours(client: Any) -> None:
     assert client.get(f"/photos/{ids[0]}?person=999").status_code == 404
 
 
-def test_faces_without_a_person_are_reached_page_by_page(client: Any, gallery: Gallery) -> None:
-    """The largest first, 60 at a time; the last page leads no further."""
+def test_unassigned_faces_have_pages(client: Any, gallery: Gallery) -> None:
+    """Unassigned faces are listed by size, 60 per page; the last page has no next link."""
     for number in range(3):
         squares = [(x, y, 8 + number, (1 + x, 1 + y, 50 + number)) for x in range(0, 110, 15) for y in range(0, 80, 15)]
         with_faces = image_file(squares, width=120, height=90)
@@ -308,7 +308,7 @@ def test_faces_without_a_person_are_reached_page_by_page(client: Any, gallery: G
 
 
 def test_hidden_people_and_faces_have_a_page(client: Any, gallery: Gallery) -> None:
-    """They leave the others and are listed under Hidden."""
+    """Hidden people and faces are listed only on the page Hidden."""
     client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(1), "ada_1.png")]})
     client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(2))], "unnamed": "true"})
     (loose,) = gallery.faces.page(unassigned=True).items
@@ -322,7 +322,7 @@ def test_hidden_people_and_faces_have_a_page(client: Any, gallery: Gallery) -> N
 
 
 def test_many_people_are_merged_and_unnamed_at_once(client: Any, gallery: Gallery) -> None:
-    """One change each, which one undo takes back; merging with oneself alone is a conflict."""
+    """Each is one change that one undo reverts; merging a person with itself is a conflict."""
     for name in ("ada", "bob", "eve"):
         client.post(
             "/api/v1/register?wait=true", data={"files": [sent(image_file(len(name) + ord(name[0])), f"{name}_1.png")]}
@@ -341,7 +341,7 @@ def test_many_people_are_merged_and_unnamed_at_once(client: Any, gallery: Galler
 
 
 def test_a_missed_face_is_added_by_its_box(client: Any, gallery: Gallery) -> None:
-    """The box becomes a face; a wrong body is refused, and a removed face is found again."""
+    """The box becomes a face; an invalid body is refused, and a removed face can be found again."""
     client.post(
         "/api/v1/register?wait=true", data={"files": [sent(image_file(1, width=300, height=200))], "unnamed": "true"}
     )
@@ -350,7 +350,7 @@ def test_a_missed_face_is_added_by_its_box(client: Any, gallery: Gallery) -> Non
     assert added.json["person"] is None
     for wrong in ([1, 2, 3], "box", [1, 2, 3, True], [1, 2, 3, 1e9]):
         assert client.post(f"/api/v1/photos/{photo.photo_id}/faces", json={"box": wrong}).status_code == 400
-    for elsewhere in ([5, 5, 6, 6], [150, 20, 200, 80]):  # tiny, and a known face
+    for elsewhere in ([5, 5, 6, 6], [150, 20, 200, 80]):  # too small, and already a face
         assert client.post(f"/api/v1/photos/{photo.photo_id}/faces", json={"box": elsewhere}).status_code == 409
     client.delete(f"/api/v1/faces/{photo.faces[0].face_id}")
     assert len(client.post(f"/api/v1/photos/{photo.photo_id}/find-faces").json["faces"]) == 1

@@ -1,4 +1,4 @@
-"""The app behind a reverse proxy, below a path, and used by scripts of other websites."""
+"""The app behind a reverse proxy, below a root path, and used by scripts of other websites."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ORIGIN = "https://site.example"
 
 
 def test_forwarded_headers_count_behind_a_proxy_only(make_app: Callable[..., Any]) -> None:
-    """Scheme, host and address come from the proxy; without the option they are ignored."""
+    """Scheme, host and address are those of the proxy's headers only with the option."""
     options = ServerOptions(behind_proxy=True, allowed_hosts=("photos.example",))
     trusting = make_app(options).test_client().get(f"{API}/health", headers=FORWARDED)
     assert trusting.status_code == 200
@@ -32,7 +32,7 @@ def test_forwarded_headers_count_behind_a_proxy_only(make_app: Callable[..., Any
 
 
 def test_the_session_cookie_is_secure_behind_tls(make_app: Callable[..., Any], gallery: Gallery) -> None:
-    """The proxy's scheme counts."""
+    """The cookie is Secure if the proxy's scheme is https."""
     key = Keys.of_gallery(gallery.folder).create()
     app = make_app(ServerOptions(behind_proxy=True, allowed_hosts=("photos.example",)))
     signed_in = app.test_client().post("/login", data={"key": key}, headers=FORWARDED)
@@ -41,7 +41,7 @@ def test_the_session_cookie_is_secure_behind_tls(make_app: Callable[..., Any], g
 
 @pytest.mark.parametrize("path", ["/faces/people", "/people"])
 def test_all_addresses_are_below_the_root_path(make_app: Callable[..., Any], path: str) -> None:
-    """Whether the proxy removes the path or not, links and files point below it."""
+    """Links and files are below the root path, whether the proxy removes it or not."""
     client = make_app(ServerOptions(root_path="/faces")).test_client()
     page = client.get(path)
     assert page.status_code == 200
@@ -51,7 +51,7 @@ def test_all_addresses_are_below_the_root_path(make_app: Callable[..., Any], pat
 
 
 def test_cookies_and_redirects_stay_below_the_root_path(make_app: Callable[..., Any], gallery: Gallery) -> None:
-    """The login page, its redirect and the cookie."""
+    """The login page, its redirect and the cookie are below the root path."""
     key = Keys.of_gallery(gallery.folder).create()
     client = make_app(ServerOptions(root_path="/faces")).test_client()
     asked = client.get("/faces/people")
@@ -63,20 +63,20 @@ def test_cookies_and_redirects_stay_below_the_root_path(make_app: Callable[..., 
 
 @pytest.mark.parametrize("path", ["faces", "/faces/", "/a b", "//x", "/a?b"])
 def test_a_root_path_is_checked(path: str) -> None:
-    """It begins with a slash and does not end with one."""
+    """A root path must begin with a slash and not end with one."""
     with pytest.raises(ArgumentError, match="expected a path such as /faces"):
         ServerOptions(root_path=path)
 
 
 @pytest.mark.parametrize("origin", ["site.example", "https://site.example/", "*", "https://"])
 def test_an_allowed_origin_is_checked(origin: str) -> None:
-    """It has a scheme and a host, and no path."""
+    """An origin must have a scheme and a host, and no path."""
     with pytest.raises(ArgumentError, match=r"expected scheme and host"):
         ServerOptions(allowed_origins=(origin,))
 
 
 def test_scripts_of_an_allowed_website_can_use_the_api(make_app: Callable[..., Any], gallery: Gallery) -> None:
-    """Preflight and request with a key; other websites and pages that are not of the API get no permission."""
+    """Preflight and requests with a key work; other websites and other pages get no permission."""
     key = Keys.of_gallery(gallery.folder).create()
     client = make_app(ServerOptions(allowed_origins=(ORIGIN,))).test_client()
     cross = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"}
@@ -95,7 +95,7 @@ def test_scripts_of_an_allowed_website_can_use_the_api(make_app: Callable[..., A
 
 
 def test_a_valid_key_is_never_refused_for_its_origin(make_app: Callable[..., Any], gallery: Gallery) -> None:
-    """Browser extensions and web views send foreign origins; a session in a cookie is still protected."""
+    """A key is valid with any origin, as browser extensions send; session cookies stay protected."""
     key = Keys.of_gallery(gallery.folder).create()
     client = make_app().test_client()
     foreign = {"Origin": "chrome-extension://abc", "Sec-Fetch-Site": "cross-site"}

@@ -1,4 +1,4 @@
-"""Images into the gallery over the network: results, jobs, events, uploads."""
+"""Registering images over the network: results, jobs, events, uploads."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ NAMES = [
 
 
 def uploads_in(folder: Path) -> list[Path]:
-    """Every file below the uploads."""
+    """Return every file in the folder of uploads."""
     return sorted(path for path in (folder / "uploads").rglob("*") if path.is_file() and path.name != ".server")
 
 
-class Shelf(Fetcher):
-    """A fetcher that knows some images, without any network."""
+class FakeFetcher(Fetcher):
+    """Fetcher that returns given images without a network."""
 
     def __init__(self, images: dict[str, bytes], pause: float = 0.0) -> None:
         super().__init__()
         self._images, self._pause = images, pause
 
     def fetch(self, url: str) -> Fetched:
-        """The image, or the error that a real download could end with."""
+        """Return the image, or raise the error of a failed download."""
         time.sleep(self._pause)
         if url not in self._images:
             raise FetchError(f"{url}: cannot be reached at a public address")
@@ -68,7 +68,7 @@ class Shelf(Fetcher):
 
 
 def test_every_image_gets_its_own_result(client: Any) -> None:
-    """Good, empty, no image, cut off, nobody on it, too large: told apart, in order, and none stops the others."""
+    """Every kind of bad image has its own status, in order, and does not affect the others."""
     whole = image_file(7)
     results = register(
         client,
@@ -96,16 +96,16 @@ def test_every_image_gets_its_own_result(client: Any) -> None:
     assert all(result["message"] for result in results if "error" in result)
 
 
-def test_what_is_of_no_use_is_not_kept(client: Any, folder: Path, gallery: Gallery) -> None:
-    """Neither its file nor a row stays of an image without a face, or of none at all."""
+def test_useless_uploads_are_not_kept(client: Any, folder: Path, gallery: Gallery) -> None:
+    """An upload without a face, or that is not an image, leaves neither a file nor a row."""
     register(client, (image_file(), "nobody.png"), (b"no image", "text.png"), (image_file(7)[:120], "cut.png"))
     assert uploads_in(folder) == []
     assert gallery.status().files == 0
     assert register(client, (image_file(), "nobody.png"))[0]["status"] == "no-face"
 
 
-def test_an_image_belongs_to_whom_its_name_says(client: Any) -> None:
-    """Folders and file names count as on the command line; `person` and `unnamed` overrule them."""
+def test_people_follow_from_file_names(client: Any) -> None:
+    """Folders and file names give the person as in the command; `person` and `unnamed` override them."""
     results = register(
         client, (image_file(1), "Ada/7.png"), (image_file(2), "eve_3.png"), (image_file(3), "IMG_0042.png")
     )
@@ -115,15 +115,15 @@ def test_an_image_belongs_to_whom_its_name_says(client: Any) -> None:
 
 
 def test_a_given_person_reassigns_a_known_photo(client: Any) -> None:
-    """The same image again under another name moves; without a name it stays."""
+    """The same image with another person is reassigned; without a person it is not."""
     register(client, (image_file(1), "Ada.png"))
     assert register(client, (image_file(1), "Eve.png"))[0]["person"]["name"] == "Ada"
     again = register(client, (image_file(1), "Ada.png"), person="Eve")[0]
     assert (again["status"], again["person"]["name"]) == ("reassigned", "Eve")
 
 
-def test_equal_names_of_other_images_never_collide(client: Any) -> None:
-    """Both are kept and shown, and each shows itself."""
+def test_images_with_equal_names_are_both_kept(client: Any) -> None:
+    """Different images with equal names are both kept and shown."""
     results = register(client, (image_file(1), "same.png"), (image_file(200), "same.png"))
     assert [result["status"] for result in results] == ["registered", "registered"]
     first, second = (client.get(f"{API}/photos/{result['photo']}/image").data for result in results)
@@ -131,7 +131,7 @@ def test_equal_names_of_other_images_never_collide(client: Any) -> None:
 
 
 def test_equal_images_are_one_photo(client: Any, folder: Path) -> None:
-    """Under another name it is a duplicate of the first, and both names are kept."""
+    """An equal image with another name is a duplicate of the first, and both names are kept."""
     results = register(client, (image_file(1), "one.png"), (image_file(1), "other.png"), (image_file(1), "one.png"))
     assert [result["status"] for result in results] == ["registered", "duplicate", "unchanged"]
     assert results[1]["message"] == "the same photo as one.png"
@@ -140,8 +140,8 @@ def test_equal_images_are_one_photo(client: Any, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_comes_back_as_it_was(client: Any, folder: Path, name: str) -> None:
-    """In the result and with the photo, whatever characters it has; the file stays below the uploads."""
+def test_any_name_is_returned_unchanged(client: Any, folder: Path, name: str) -> None:
+    """The result and the photo have the name unchanged; the file is in the folder of uploads."""
     result = register(client, (image_file(1), name))[0]
     assert (result["status"], result["name"]) == ("registered", name)
     assert client.get(f"{API}/photos/{result['photo']}").json["name"] == name
@@ -149,8 +149,8 @@ def test_any_name_comes_back_as_it_was(client: Any, folder: Path, name: str) -> 
     assert client.get(f"{API}/photos/{result['photo']}/image").status_code == 200
 
 
-def test_a_name_beyond_all_measure_is_refused(client: Any) -> None:
-    """With its own error, and the others are registered."""
+def test_too_long_a_name_is_refused(client: Any) -> None:
+    """The image has its own error, and the others are registered."""
     results = register(client, (image_file(1), "x" * 1001), (image_file(2), "y.png"))
     assert [result["status"] for result in results] == ["failed", "registered"]
     assert results[0]["error"]["code"] == "bad_request"
@@ -158,7 +158,7 @@ def test_a_name_beyond_all_measure_is_refused(client: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["gray", "cmyk", "sixteen", "palette", "alpha"])
 def test_images_of_all_kinds_are_registered(client: Any, kind: str) -> None:
-    """Gray, CMYK, 16 bits, palettes and transparency."""
+    """Gray, CMYK, 16-bit, palette and transparent images are registered."""
     gray = PillowImage.fromarray(np.pad(np.full((40, 40), 200, np.uint8), 30))
     kinds = {
         "gray": lambda: encoded(gray),
@@ -173,7 +173,7 @@ def test_images_of_all_kinds_are_registered(client: Any, kind: str) -> None:
 
 
 def test_boxes_are_those_of_the_upright_photo(client: Any) -> None:
-    """An image that its camera turned is registered and shown upright."""
+    """An image with an EXIF orientation is registered and shown upright."""
     image = PillowImage.open(io.BytesIO(image_file([(0, 0, 30, (9, 9, 200))]))).transpose(
         PillowImage.Transpose.ROTATE_90
     )
@@ -185,8 +185,8 @@ def test_boxes_are_those_of_the_upright_photo(client: Any) -> None:
     assert shown.size == (120, 90)
 
 
-def test_a_file_beyond_the_cap_is_refused_and_the_others_not(make_app: Callable[..., Any]) -> None:
-    """Its own result says so; a request beyond its cap is refused as a whole."""
+def test_too_large_a_file_is_refused(make_app: Callable[..., Any]) -> None:
+    """A too large file has its own error; a too large request is refused as a whole."""
     client = make_app(ServerOptions(max_file_bytes=20_000, max_request_bytes=100_000)).test_client()
     results = register(client, (b"\x89PNG" + b"\0" * 20_000, "big.png"), (image_file(1), "small.png"))
     assert [result["status"] for result in results] == ["too-large", "registered"]
@@ -196,7 +196,7 @@ def test_a_file_beyond_the_cap_is_refused_and_the_others_not(make_app: Callable[
 
 
 def test_too_many_images_are_refused(make_app: Callable[..., Any], folder: Path) -> None:
-    """413 for one request, 503 with Retry-After for a full queue; nothing is left of them."""
+    """A request gives 413, a full queue 503 with Retry-After; no files are left."""
     client = make_app(ServerOptions(max_files=2, max_waiting=1)).test_client()
     three = [sent(image_file(number), f"{number}.png") for number in range(3)]
     answer = client.post(f"{API}/register", data={"files": three[:2]})
@@ -209,7 +209,7 @@ def test_too_many_images_are_refused(make_app: Callable[..., Any], folder: Path)
 
 
 def test_a_job_is_followed_until_it_is_done(client: Any) -> None:
-    """202 at once; then its results one by one."""
+    """The response is 202; then the job's results appear one by one."""
     files = [sent(image_file(number), f"{number}.png") for number in range(5)]
     answer = client.post(f"{API}/register", data={"files": files})
     assert (answer.status_code, answer.json["job"]["total"]) == (202, 5)
@@ -223,7 +223,7 @@ def test_a_job_is_followed_until_it_is_done(client: Any) -> None:
 
 
 def events_of(text: str) -> list[tuple[str | None, str, dict[str, Any]]]:
-    """The id, kind and data of every server-sent event."""
+    """Parse the id, type and data of every server-sent event."""
     found = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and not line.startswith(":"))
@@ -232,8 +232,8 @@ def events_of(text: str) -> list[tuple[str | None, str, dict[str, Any]]]:
     return found
 
 
-def test_events_tell_every_result_and_go_on_where_they_broke_off(client: Any) -> None:
-    """Numbered from 1; with Last-Event-ID only the rest comes."""
+def test_events_resume_after_the_last_id(client: Any) -> None:
+    """Events are numbered from 1; with Last-Event-ID only later ones are sent."""
     files = [sent(image_file(number), f"{number}.png") for number in range(3)]
     job = client.post(f"{API}/register", data={"files": files}).json["job"]["id"]
     answer = client.get(f"{API}/jobs/{job}/events")
@@ -253,7 +253,7 @@ def test_events_tell_every_result_and_go_on_where_they_broke_off(client: Any) ->
 
 
 def test_too_many_followers_are_refused_until_one_leaves(make_app: Callable[..., Any]) -> None:
-    """Each stream holds a thread of the server; one that is closed unread gives its place back."""
+    """Each stream holds a thread; closing one, also unread, frees its place."""
     client = make_app(ServerOptions(threads=2)).test_client()
     job = client.post(f"{API}/register", data={"files": sent(image_file(1))}).json["job"]["id"]
     held = client.get(f"{API}/jobs/{job}/events", buffered=False)
@@ -263,11 +263,11 @@ def test_too_many_followers_are_refused_until_one_leaves(make_app: Callable[...,
     assert client.get(f"{API}/jobs/{job}/events").status_code == 200
 
 
-def test_urls_are_registered_and_one_bad_one_spoils_none(make_app: Callable[..., Any]) -> None:
-    """Named by their URLs and filed under nobody, in the order given."""
+def test_a_bad_url_does_not_affect_others(make_app: Callable[..., Any]) -> None:
+    """Images are named by their URLs, without a person, in the given order."""
     urls = {f"http://images.example/{number}.png?x=ä&y={'z' * 300}": image_file(number) for number in range(3)}
     urls["http://images.example/page"] = b"<html>"
-    client = make_app(fetcher=Shelf(urls, pause=0.01)).test_client()
+    client = make_app(fetcher=FakeFetcher(urls, pause=0.01)).test_client()
     given = [*urls, "http://gone.example/x.png", "file:///etc/passwd"]
     answer = client.post(f"{API}/register?wait=true", json={"urls": given})
     results = answer.json["job"]["results"]
@@ -279,15 +279,15 @@ def test_urls_are_registered_and_one_bad_one_spoils_none(make_app: Callable[...,
     assert named[0]["person"]["name"] == "Ada"
 
 
-def test_the_real_fetcher_refuses_the_inner_network(client: Any) -> None:
-    """The app downloads with the guarded fetcher unless it is given another one."""
+def test_the_default_fetcher_refuses_internal_addresses(client: Any) -> None:
+    """The app downloads with the SSRF-safe fetcher by default."""
     urls = ["http://127.0.0.1:8000/x.png", "http://169.254.169.254/latest/meta-data/", "http://[::1]/x.png"]
     results = client.post(f"{API}/register?wait=true", json={"urls": urls}).json["job"]["results"]
     assert [result["error"]["code"] for result in results] == ["unprocessable"] * 3
 
 
-def test_many_clients_at_once_lose_nothing(app: Any, gallery: Gallery) -> None:
-    """Eight threads register equal and other images while others search; every photo is there once."""
+def test_concurrent_clients_lose_nothing(app: Any, gallery: Gallery) -> None:
+    """While eight threads register and search, every photo is stored exactly once."""
     numbers = list(range(24))
     trouble: list[BaseException] = []
 
@@ -312,7 +312,7 @@ def test_many_clients_at_once_lose_nothing(app: Any, gallery: Gallery) -> None:
 
 
 def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Path, tmp_path: Path) -> None:
-    """What it registers is found at once; a photo that it removes is gone from the pages, and so is its upload."""
+    """Photos that another process registers are found at once; removed ones, and their uploads, are gone."""
     (shown,) = register(client, (image_file(1), "Ada.png"))
     path = tmp_path / "Joy.png"
     path.write_bytes(image_file(99))
@@ -339,7 +339,7 @@ def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Pa
 
 
 def test_a_crash_leaves_no_upload_behind(client: Any, gallery: Gallery, folder: Path) -> None:
-    """The next start removes what never became a photo, whole or half written."""
+    """The next start removes complete and partial uploads that did not become photos."""
     register(client, (image_file(1), "Ada.png"))
     path = Uploads(gallery).save(image_file(3), "lost.png", pixels=1200).path
     (path.parent / ".0123456789abcdef").write_bytes(b"half")
@@ -349,7 +349,7 @@ def test_a_crash_leaves_no_upload_behind(client: Any, gallery: Gallery, folder: 
 
 
 def test_the_command_line_removes_uploads_too(client: Any, gallery: Gallery, folder: Path) -> None:
-    """With the person; the images of others stay, and those that lie elsewhere."""
+    """The command removes a person's uploads; other uploads, and files elsewhere, stay."""
     register(client, (image_file(1), "Ada/x.png"), (image_file(2), "Eve/x.png"), (image_file(2), "Eve/y.png"))
     gallery.people.remove("Eve")
     (left,) = uploads_in(folder)
@@ -357,8 +357,8 @@ def test_the_command_line_removes_uploads_too(client: Any, gallery: Gallery, fol
     assert [path.name for path in (folder / "uploads").iterdir() if path.is_dir()] == [left.parent.name]
 
 
-def test_a_second_server_does_not_sweep_the_first_ones_uploads(gallery: Gallery, folder: Path) -> None:
-    """Those that are on their way are no photo yet; when the first has ended the next one may."""
+def test_a_second_server_keeps_pending_uploads(gallery: Gallery, folder: Path) -> None:
+    """Pending uploads of a running server are kept, and removed after it has ended."""
     first, second = Uploads(gallery), Uploads(gallery)
     assert first.lock()
     assert not second.lock()
@@ -372,8 +372,8 @@ def test_a_second_server_does_not_sweep_the_first_ones_uploads(gallery: Gallery,
     second.close()
 
 
-def test_a_sweep_leaves_uploads_that_are_on_their_way(gallery: Gallery, folder: Path) -> None:
-    """They are no photo yet, but will be."""
+def test_a_sweep_keeps_pending_uploads(gallery: Gallery, folder: Path) -> None:
+    """Uploads that are being registered are not removed."""
     uploads = Uploads(gallery)
     upload = uploads.save(image_file(3), "coming.png", pixels=1200)
     assert uploads.remove_orphans() == 0
@@ -386,7 +386,7 @@ def test_a_sweep_leaves_uploads_that_are_on_their_way(gallery: Gallery, folder: 
 
 @pytest.mark.parametrize("kept", [False, True])
 def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path, kept: bool) -> None:
-    """Its folder has another path then, as a backup's has, and the photos are still shown."""
+    """Uploads are shown after the gallery's folder was moved or restored from a backup."""
     moved = tmp_path / "elsewhere"
 
     def opened(place: Path) -> Gallery:
@@ -414,7 +414,7 @@ def test_a_gallery_that_was_moved_keeps_its_uploads(tmp_path: Path, folder: Path
 def test_a_failing_gallery_fails_each_image_and_keeps_no_upload(
     client: Any, gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that nobody foresaw ends in a result, too."""
+    """An unexpected error gives a failed result, and no upload is left."""
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("disk on fire")
@@ -426,7 +426,7 @@ def test_a_failing_gallery_fails_each_image_and_keeps_no_upload(
 
 
 def test_names_are_proposed_and_given(client: Any) -> None:
-    """Uploads with folders in their names propose a person; giving names assigns the faces; wrong bodies are 400."""
+    """Folders in upload names propose a person; giving names assigns faces; invalid bodies give 400."""
     files = [sent(image_file(1), "Ada/1.png"), sent(image_file(2), "Ada/2.png")]
     job = client.post("/api/v1/register?wait=true", data={"files": files, "unnamed": "true"}).json["job"]
     photos = [result["photo"] for result in job["results"]]
@@ -440,8 +440,8 @@ def test_names_are_proposed_and_given(client: Any) -> None:
         assert client.post("/api/v1/names", json={"names": wrong}).status_code == 400
 
 
-def test_a_jpeg_whose_end_is_missing_is_registered_as_far_as_it_goes(client: Any) -> None:
-    """With a note that says so; a search with it finds its faces."""
+def test_a_truncated_jpeg_is_registered(client: Any) -> None:
+    """The result has a note about the missing end; a search with the image finds its faces."""
     whole = encoded(PillowImage.effect_noise((40, 40), 80).convert("RGB"), "JPEG", quality=95)
     cut = whole[: len(whole) * 9 // 10]
     (result,) = register(client, (cut, "cut.jpg"))

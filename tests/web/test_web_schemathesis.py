@@ -1,4 +1,4 @@
-"""The app does what its OpenAPI document says: requests that fit it and requests that do not, on every operation."""
+"""The app agrees with its OpenAPI document for valid and invalid requests on every operation."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def forward(environ: Any, start_response: Any) -> Any:
     return _apps[0]({**environ, "REMOTE_ADDR": "127.0.0.1"}, start_response)
 
 
-# what no schema can say: whether bytes are an image, with how many faces, whether a URL can be reached, and in a form
-# that one of two fields is needed
+# what a schema cannot express: whether bytes are an image, how many faces it has, whether a URL can be reached, and
+# that a form needs one of two fields
 _ALSO_RIGHT = {
     "/api/v1/register": [400],
     "/api/v1/search": [415],
@@ -54,7 +54,7 @@ schema.app, schema.location = forward, "/api/v1/openapi.json"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """An app whose gallery holds thirty photos of nine people."""
+    """Make an app whose gallery has thirty photos of nine people."""
     folder = tmp_path_factory.mktemp("schemathesis") / "gallery"
     with Gallery.open(folder, detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:
         app = create_app(gallery)
@@ -71,14 +71,14 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @schema.parametrize()
 @settings(max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @pytest.mark.usefixtures("app")
-def test_the_app_does_what_the_document_says(case: Any) -> None:
-    """Every check of schemathesis holds: statuses, kinds, shapes, refusals of what does not fit, no fault."""
+def test_the_app_agrees_with_the_document(case: Any) -> None:
+    """Every check of schemathesis passes: statuses, content types, shapes, refusals and no 500."""
     response = case.call_and_validate()
     _statuses[case.operation.label, response.status_code // 100 if response.status_code != 429 else 429] += 1
 
 
-def test_the_requests_were_really_answered() -> None:
-    """Not all were refused: nearly every operation succeeded now and then, and none met the limit of requests."""
+def test_the_requests_reached_the_operations() -> None:
+    """Nearly every operation succeeded at least once, and no request met the rate limit."""
     if not _statuses:
         pytest.skip("needs the tests above")
     labels = {label for label, _ in _statuses}

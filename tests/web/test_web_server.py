@@ -1,4 +1,4 @@
-"""The server process: it starts, tells where, stops when told to and then finishes what it has accepted."""
+"""The server process: start, address, and a stop that finishes accepted work."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ with Gallery.open(sys.argv[1], detector=ColourDetector(float(sys.argv[2])), embe
 
 
 def environment(**more: str) -> dict[str, str]:
-    """That of a process which finds what this one finds."""
+    """Return an environment in which a subprocess finds the same packages."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part), **more}
 
 
 @contextmanager
 def running(folder: Path, pause: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A server on a gallery, in a process of its own, and its port; `pause`: seconds per image."""
+    """Start a server process on a gallery; return it and its port; `pause`: seconds per image."""
     arguments = [sys.executable, "-c", _SERVER, str(folder), str(pause)]
     with subprocess.Popen(arguments, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -63,7 +63,7 @@ def running(folder: Path, pause: float = 0.0) -> Iterator[tuple[subprocess.Popen
 
 
 def ask(port: int, method: str, path: str, **form: Any) -> tuple[int, Any]:
-    """One request on a connection of its own: the status and the JSON."""
+    """Send one request on its own connection; return status and JSON."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Content-Type": form["content_type"]} if form else {}
     connection.request(method, path, body=form.get("data"), headers=headers)
@@ -74,12 +74,12 @@ def ask(port: int, method: str, path: str, **form: Any) -> tuple[int, Any]:
 
 
 def photos(numbers: range) -> dict[str, Any]:
-    """A form with images."""
+    """Build a form with images."""
     return browser_form([], [("files", f"{number}.png", image_file(number)) for number in numbers])
 
 
-def test_a_stop_finishes_what_was_accepted(folder: Path) -> None:
-    """Registrations that were answered with 202, and requests that wait for their answer."""
+def test_a_stop_finishes_accepted_work(folder: Path) -> None:
+    """Registrations answered with 202, and waiting requests, are finished."""
     with running(folder, pause=0.1) as (process, port):
         answers: list[tuple[int, Any]] = []
         waiting = threading.Thread(
@@ -102,8 +102,8 @@ def test_a_stop_finishes_what_was_accepted(folder: Path) -> None:
         assert gallery.index.problems() == []
 
 
-def test_a_stopped_server_takes_no_connection(folder: Path) -> None:
-    """Its port is free again."""
+def test_a_stopped_server_frees_its_port(folder: Path) -> None:
+    """After a stop the port is free again."""
     with running(folder) as (process, port):
         assert ask(port, "GET", "/api/v1/health") == (200, {"status": "ok"})
         process.send_signal(signal.SIGTERM)
@@ -112,8 +112,8 @@ def test_a_stopped_server_takes_no_connection(folder: Path) -> None:
             pass
 
 
-def test_a_client_that_never_stops_asking_does_not_keep_the_server(folder: Path) -> None:
-    """Its connection is closed between two answers, none of which is lost."""
+def test_a_persistent_client_does_not_delay_a_stop(folder: Path) -> None:
+    """Its connection is closed between two responses, and none is lost."""
     with running(folder) as (process, port):
         asked: list[int] = []
 
@@ -142,7 +142,7 @@ def test_a_client_that_never_stops_asking_does_not_keep_the_server(folder: Path)
 
 @pytest.mark.parametrize("moment", [0.05, 0.2, 0.45])
 def test_a_killed_server_loses_nothing_that_it_reported(folder: Path, moment: float) -> None:
-    """And the next one sweeps what it left half done."""
+    """After a kill every reported photo is stored, and the next start removes partial uploads."""
     with running(folder, pause=0.05) as (process, port):
         _, started = ask(port, "POST", "/api/v1/register", **photos(range(20)))
         time.sleep(moment)
@@ -156,8 +156,8 @@ def test_a_killed_server_loses_nothing_that_it_reported(folder: Path, moment: fl
         assert len(kept) == people["total"]
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(make_app: Callable[..., Any]) -> None:
-    """With what to do."""
+def test_a_port_in_use_is_reported(make_app: Callable[..., Any]) -> None:
+    """A one-line error says what to do."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -167,14 +167,14 @@ def test_a_port_that_is_taken_is_told_in_one_line(make_app: Callable[..., Any]) 
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on(make_app: Callable[..., Any]) -> None:
-    """One line too."""
+    """The address of another machine gives a one-line error."""
     options = ServerOptions(host="192.0.2.1", port=0)
     with pytest.raises(FaceallError, match="choose an address of this machine"):
         Server(make_app(options), options)
 
 
-def test_events_arrive_while_the_work_goes_on(folder: Path) -> None:
-    """Not only when the stream ends: the first result comes before the last image is done."""
+def test_events_are_sent_immediately(folder: Path) -> None:
+    """The first result arrives before the last image is done."""
     with running(folder, pause=0.15) as (_, port):
         _, started = ask(port, "POST", "/api/v1/register", **photos(range(24)))
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -191,7 +191,7 @@ def test_events_arrive_while_the_work_goes_on(folder: Path) -> None:
 
 @pytest.fixture
 def user(tmp_path: Path) -> dict[str, str]:
-    """The variables of a user with the tiny embedder."""
+    """Return the variables of a user with the tiny embedder."""
     write_tiny_model(tmp_path / "models")
     return {
         "FACEALL_MODELS": str(tmp_path / "models"),
@@ -202,8 +202,8 @@ def user(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def test_the_command_serves_until_it_is_told_to_stop(user: dict[str, str], tmp_path: Path) -> None:
-    """It prints its address, answers, lets the command line use the gallery, and ends with 0 at a SIGTERM."""
+def test_the_command_serves_until_sigterm(user: dict[str, str], tmp_path: Path) -> None:
+    """It prints its address, responds while other commands use the gallery, and exits with 0."""
     arguments = [sys.executable, "-m", "faceall_cli.main", "serve", "--port", "0"]
     with subprocess.Popen(arguments, env=environment(**user), stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -225,7 +225,7 @@ def test_the_command_serves_until_it_is_told_to_stop(user: dict[str, str], tmp_p
 
 
 def test_without_flask_the_command_says_what_to_install(user: dict[str, str], tmp_path: Path) -> None:
-    """One line, exit code 1."""
+    """Without Flask, a one-line error names the extra; exit code 1."""
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "flask.py").write_text(
         "raise ModuleNotFoundError(\"No module named 'flask'\", name='flask')\n"
@@ -240,7 +240,7 @@ def test_without_flask_the_command_says_what_to_install(user: dict[str, str], tm
 
 
 def test_without_a_model_the_command_says_so(tmp_path: Path) -> None:
-    """Before anybody asks for a page."""
+    """A missing model is reported at the start, before any request."""
     from faceall_cli.main import main
 
     variables = {"FACEALL_GALLERY": str(tmp_path / "gallery"), "FACEALL_DATA": str(tmp_path / "data")}

@@ -1,4 +1,4 @@
-"""The texts of the pages: complete in every language, and nowhere else."""
+"""All texts of the pages are in the language files, complete in every language."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from faceall.errors import FaceallError
 from faceall.web.pages.results import note_text, problem_text
 from faceall.web.pages.texts import LANGUAGES, Texts, load_texts
 
-WEB = Path(inspect.getfile(Texts)).parents[1]  # as it is installed
+WEB = Path(inspect.getfile(Texts)).parents[1]  # the installed package
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 SCRIPTS = sorted((WEB / "static/scripts").glob("*.js"))
 SPOKEN_ATTRIBUTES = {"alt", "aria-label", "placeholder", "title", "aria-description"}
@@ -28,7 +28,7 @@ WORDS = re.compile(r"[^\W\d_]{2,}")
 
 
 def entries_of(language: str) -> dict[str, str | Mapping[str, str]]:
-    """Every text of a language by its full key; plural forms stay together."""
+    """Return every text of a language by its full key; plural forms stay together."""
 
     def below(room: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
         for name, value in room.items():
@@ -41,20 +41,20 @@ def entries_of(language: str) -> dict[str, str | Mapping[str, str]]:
 
 
 def values_of(text: str | Mapping[str, str]) -> set[str]:
-    """The names in braces, in any plural form."""
+    """Return the names in braces, in any plural form."""
     forms = text.values() if isinstance(text, Mapping) else [text]
     return {name for form in forms for _, name, _, _ in Formatter().parse(form) if name}
 
 
 @pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
 def test_languages_have_the_same_keys(language: str) -> None:
-    """What English has, every language has, in the same order, and nothing else."""
+    """Every language has the keys of English, in the same order, and no others."""
     assert list(entries_of(language)) == list(entries_of("en"))
 
 
 @pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
-def test_translations_hold_the_same_values(language: str) -> None:
-    """A name in braces that English has is in the translation too; plural forms stay plural forms."""
+def test_translations_have_the_same_placeholders(language: str) -> None:
+    """A translation has the placeholders and plural forms of the English text."""
     english, other = entries_of("en"), entries_of(language)
     for key, text in english.items():
         assert values_of(other[key]) == values_of(text), key
@@ -62,14 +62,14 @@ def test_translations_hold_the_same_values(language: str) -> None:
 
 
 def test_no_text_is_left_in_english() -> None:
-    """Chinese says everything in Chinese; names, and patterns without a word, may be equal."""
+    """Every Chinese text differs from English, except names and patterns without words."""
     english, chinese = entries_of("en"), entries_of("zh")
     same = {key for key, text in english.items() if chinese[key] == text}
     assert same <= {"site.name", "photo.size"}
 
 
-def test_a_text_takes_its_values() -> None:
-    """Values fill the braces, and the number chooses the form."""
+def test_a_text_is_formatted() -> None:
+    """Values replace the placeholders, and the number selects the plural form."""
     english, chinese = load_texts("en"), load_texts("zh")
     assert english("script.filed", name="Ada") == "Registered as Ada"
     assert english.count("common.faces", 1) == "1 face"
@@ -77,8 +77,8 @@ def test_a_text_takes_its_values() -> None:
     assert chinese.count("common.faces", 1) == "1 张脸"
 
 
-def test_an_unknown_key_is_told() -> None:
-    """A key that is not there, or asked for in the wrong way, is an error and no empty line."""
+def test_an_unknown_key_is_an_error() -> None:
+    """A missing key, or one used in the wrong way, raises an error."""
     texts = load_texts("en")
     with pytest.raises(FaceallError, match=r"texts/en\.json has no text 'people\.colour'"):
         texts("people.colour")
@@ -90,8 +90,8 @@ def test_an_unknown_key_is_told() -> None:
         load_texts("tlh")
 
 
-class Spoken(HTMLParser):
-    """Gathers what a template says by itself: text between tags, and attributes that are read aloud."""
+class VisibleText(HTMLParser):
+    """Collect the literal text of a template: between tags, and in attributes that are read aloud."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,37 +109,37 @@ class Spoken(HTMLParser):
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_templates_hold_no_words(template: Any) -> None:
-    """Outside of Jinja's braces there is no word for a reader."""
-    spoken = Spoken()
+def test_templates_have_no_literal_text(template: Any) -> None:
+    """Outside of Jinja's braces there is no text for a reader."""
+    spoken = VisibleText()
     spoken.feed(CODE.sub(" ", template.read_text()))
     assert [said.strip() for said in spoken.said if WORDS.search(said)] == []
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_templates_need_no_unsafe_policy(template: Any) -> None:
-    """No inline script, no style element or attribute, no event handler."""
-    spoken = Spoken()
+    """There is no inline script, no style element or attribute, and no event handler."""
+    spoken = VisibleText()
     spoken.feed(CODE.sub("x", template.read_text()))
     assert spoken.styled == []
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_scripts_hold_no_sentences(script: Any) -> None:
-    """Outside of comments no string of a script is two words in a row that begin like a sentence."""
+def test_scripts_have_no_sentences(script: Any) -> None:
+    """Outside of comments no string of a script looks like a sentence."""
     code = re.sub(r"/\*.*?\*/|^\s*//.*$|\s// .*$", "", script.read_text(), flags=re.DOTALL | re.MULTILINE)
     strings = re.findall(r'"([^"\n]*)"', code)
     assert [said for said in strings if re.match(r"[A-Z][a-z]+ [a-z]", said)] == []
 
 
 def test_templates_and_scripts_are_found() -> None:
-    """The tests of each one have something to look at, wherever the package is installed."""
+    """The tests find templates and scripts in any installation."""
     assert {"people.html", "register.html", "search.html"} <= {path.name for path in TEMPLATES}
     assert SCRIPTS
 
 
 def test_used_keys_exist() -> None:
-    """Every key that a template or a script names is there, in the form that is asked for."""
+    """Every key in a template or a script exists, in the form that is used."""
     entries = entries_of("en")
     for path in [*TEMPLATES, *SCRIPTS, *WEB.glob("pages/*.py")]:
         source = path.read_text()
@@ -151,7 +151,7 @@ def test_used_keys_exist() -> None:
 
 
 def test_scripts_get_the_texts_that_they_use() -> None:
-    """The rooms that are handed to the browser hold every key that a script names."""
+    """The sections sent to the browser have every key that a script names."""
     texts = load_texts("en")
     handed = Texts("en", texts.for_scripts())
     for script in SCRIPTS:
@@ -161,7 +161,7 @@ def test_scripts_get_the_texts_that_they_use() -> None:
 
 
 def test_no_text_is_unused() -> None:
-    """Every text is named somewhere, or belongs to a room whose keys come from the server."""
+    """Every text is used somewhere, or is in a section whose keys come from the server."""
     sources = "\n".join(path.read_text() for path in [*TEMPLATES, *SCRIPTS, *WEB.rglob("*.py")])
     made = ("changes.", "notes.", "outcome.", "problems.", "remarks.", "site.", "status.")
     unused = [key for key in entries_of("en") if not re.search(rf"""["'`]{re.escape(key)}["'`]""", sources)]
@@ -170,7 +170,7 @@ def test_no_text_is_unused() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_kind_of_note_has_a_text(language: str) -> None:
-    """The other photo of a near-duplicate is named in it."""
+    """Every note has a text; that of a near-duplicate names the other photo."""
     notes = load_texts(language).entries["notes"]
     assert sorted(notes) == sorted(get_args(NoteKind))
     other = {"kind": "near-duplicate", "message": "", "photo": 3, "name": "ada.jpg"}
@@ -191,7 +191,7 @@ def test_every_kind_of_note_has_a_text(language: str) -> None:
     ],
 )
 def test_messages_of_the_server_are_translated(message: str, chinese: str) -> None:
-    """A known message is given in Chinese, without the English one; an unknown one follows the text of its code."""
+    """A known message is translated; an unknown one follows the translated text of its code."""
     words = load_texts("zh")
     assert words.remark(message) == chinese
     assert problem_text(words, {"code": "conflict", "message": message}) == chinese
@@ -199,7 +199,7 @@ def test_messages_of_the_server_are_translated(message: str, chinese: str) -> No
 
 
 def test_every_remark_has_a_pattern() -> None:
-    """Patterns and texts belong together, and scripts get the patterns in other languages than English only."""
+    """Patterns and texts correspond; scripts get the patterns in languages other than English."""
     patterns = load_texts("zh").for_scripts()["patterns"]
     assert {name for _, name in patterns} == set(load_texts("zh").entries["remarks"])
     assert "patterns" not in load_texts("en").for_scripts()
