@@ -1,4 +1,4 @@
-"""Fixtures of the browser's tests: servers on galleries of their own, and a browser that must not complain."""
+"""Fixtures of the browser tests: servers with their own galleries, and a browser without console errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server on a gallery that is empty at first; the tests of a module share it."""
+    """Start a server on an empty gallery, which the tests of a module share."""
     from driving import Served
 
     server = Served(tmp_path_factory.mktemp("web") / "gallery")
@@ -30,7 +30,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def window(served: Served) -> Iterator[Browser]:
-    """A browser at that server; the tests of a module share it."""
+    """Open a browser at that server, which the tests of a module share."""
     from driving import Browser
 
     browser = Browser()
@@ -41,7 +41,7 @@ def window(served: Served) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser at a server with 971 people of long names, one of them with 145 faces."""
+    """Open a browser at a server with 971 people of long names, one of them with 145 faces."""
     from driving import Browser
     from large import serving_many
 
@@ -56,18 +56,18 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(window: Browser) -> Iterator[Browser]:
-    """The browser as a test finds it: a desktop's window, light, no cookies. It must not have complained afterwards.
+    """Reset window, colours and cookies of the browser; fail if the console has errors after the test.
 
-    A policy that was violated, a script that failed and a file that was not there are all told on the console.
+    Policy violations, failed scripts and missing files are errors in the console.
     """
     from driving import DESKTOP
 
     window.driver.delete_all_cookies()
     window.resize(DESKTOP)
     window.prefer("light")
-    window.complaints()
+    window.console_errors()
     yield window
-    assert window.complaints() == []
+    assert window.console_errors() == []
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ class Photos:
 
     @property
     def all(self) -> list[Path]:
-        """All of them, in the order in which they are chosen."""
+        """Return all images in the order in which they are chosen."""
         return [*(file for files in self.people.values() for file in files), *self.strangers, self.group, self.broken]
 
 
 @pytest.fixture(scope="session")
 def photos(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Photos:
-    """Real photos of three people, three each, one more of each under a name that says nothing, and a group of six."""
+    """Return real photos of three people, three each, one more of each under a neutral name, and a group of six."""
     folder = tmp_path_factory.mktemp("photos")
     people = {}
     for name in ("Bill_Gates", "Larry_Page", "Mark_Zuckerberg"):
@@ -102,7 +102,7 @@ def photos(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Photos:
 
 @pytest.fixture(scope="session")
 def portraits(astronaut: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The public-domain portrait and images made of it: mirrored, gray, two of it side by side."""
+    """Return the public-domain portrait and images made of it: mirrored, gray, two of it side by side."""
     folder = tmp_path_factory.mktemp("portraits")
     gray = np.repeat(astronaut.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
     images = {

@@ -1,4 +1,4 @@
-"""A real browser on a real server: Chromium, driven by Selenium, and `faceall serve` as a process of its own."""
+"""Chromium, driven by Selenium, and `faceall serve` as a subprocess."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ADDRESS = re.compile(r"http://\S+:\d+/")
 
 
 def find_chromium() -> tuple[str, str]:
-    """The browser and its driver on this machine, or a skip that says what is missing."""
+    """Return the paths of browser and driver, or skip with a message about what is missing."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if browser is None or driver is None:
@@ -46,7 +46,7 @@ def find_chromium() -> tuple[str, str]:
 
 
 class Served:
-    """`faceall serve` on a gallery of its own and a free port, until `stop`."""
+    """`faceall serve` with its own gallery on a free port, until `stop`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -72,16 +72,16 @@ class Served:
         pytest.fail(f"faceall serve did not begin: {self._log.read_text()[-2000:]}")
 
     def ask(self, path: str) -> Any:
-        """What the API answers to a GET."""
+        """Return the API's response to a GET."""
         with urllib.request.urlopen(f"{self.address}/api/v1{path}") as answer:
             return json.load(answer)
 
     def person(self, name: str) -> dict[str, Any] | None:
-        """The person of a name, None where there is none."""
+        """Return the person with a name, or None."""
         return next((one for one in self.ask("/people?limit=500")["people"] if one["name"] == name), None)
 
     def stop(self) -> None:
-        """End the process as Ctrl-C would."""
+        """Stop the process with SIGINT."""
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(PATIENCE)
@@ -94,14 +94,14 @@ _FACEALL = (sys.executable, "-c", "from faceall_cli.main import main; main()")
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """That of a process with settings, models and caches of its own."""
+    """Return an environment with its own settings, models and caches."""
     own = {"FACEALL_DATA": str(folder / "data"), "FACEALL_CACHE": str(folder / "cache")}
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "cli"), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, **own, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def run_faceall(*arguments: str, folder: Path) -> str:
-    """What a faceall command writes on stdout."""
+    """Return the stdout of a faceall command."""
     done = subprocess.run(
         [*_FACEALL, *arguments], capture_output=True, text=True, check=True, env=environment(folder), cwd=ROOT
     )
@@ -109,7 +109,7 @@ def run_faceall(*arguments: str, folder: Path) -> str:
 
 
 class Browser:
-    """A Chromium without a window, and the few things that a person does with it."""
+    """Headless Chromium with the actions of a user."""
 
     def __init__(self, *, language: str = "en", scripts: bool = True) -> None:
         binary, driver = find_chromium()
@@ -137,85 +137,85 @@ class Browser:
     def go(self, path: str) -> None:
         """Open a page of the server."""
         self.driver.get(self.address + path)
-        # now and then the driver returns before the style sheets are there
+        # sometimes the driver returns before the style sheets are loaded
         self.wait(lambda: self.run("return document.readyState") == "complete", "the whole page")
 
     def all(self, selector: str) -> list[WebElement]:
-        """Every element of a CSS selector."""
+        """Return every element of a CSS selector."""
         return self.driver.find_elements("css selector", selector)
 
     def one(self, selector: str) -> WebElement:
-        """The first element of a CSS selector, as soon as it is there."""
+        """Return the first element of a CSS selector, as soon as it exists."""
         return self.wait(lambda: next(iter(self.all(selector)), None), f"{selector} to appear")
 
     def visible(self, selector: str) -> WebElement:
-        """The first element of a CSS selector that can be seen, as soon as it can."""
+        """Return the first element of a CSS selector, as soon as it is visible."""
         return self.wait(
             lambda: next((found for found in self.all(selector) if found.is_displayed()), None), f"{selector} to show"
         )
 
     def text(self, selector: str) -> str:
-        """What an element says."""
+        """Return the text of an element."""
         return self.one(selector).text
 
     def wait(self, condition: Callable[[], Any], what: str) -> Any:
-        """Wait until a condition holds, and give what it gave."""
+        """Wait until a condition holds; return its value."""
         from selenium.common.exceptions import StaleElementReferenceException
 
         waiting = WebDriverWait(self.driver, PATIENCE, 0.1, ignored_exceptions=[StaleElementReferenceException])
         return waiting.until(lambda _: condition(), f"waited for {what}")
 
     def click(self, selector: str) -> None:
-        """Click on an element in the middle of the window, where no bar covers it."""
+        """Click on an element after scrolling it to the middle, where no bar covers it."""
         self.click_on(self.visible(selector))
 
     def click_on(self, element: WebElement) -> None:
-        """The same for an element that was found."""
+        """Click on a given element in the same way."""
         self.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
         element.click()
 
     def choose(self, selector: str, files: Sequence[Path]) -> None:
-        """Give files to an <input type=file>."""
+        """Choose files in an <input type=file>."""
         self.one(selector).send_keys("\n".join(map(str, files)))
 
     def drop(self, selector: str, files: Sequence[Path]) -> None:
-        """Let files fall on an element, as a file manager does."""
+        """Drop files on an element."""
         content = [[file.name, base64.b64encode(file.read_bytes()).decode("ascii")] for file in files]
         self.run(_DROP, self.one(selector), content)
 
     def press(self, *keys: str) -> None:
-        """Press keys, one after the other, wherever the focus is."""
+        """Press keys in turn in the focused element."""
         for key in keys:
             ActionChains(self.driver).send_keys(key).perform()
 
     def run(self, script: str, *values: Any) -> Any:
-        """Run a script in the page, from outside of its policy."""
+        """Run a script in the page; the content security policy does not apply to it."""
         return self.driver.execute_script(script, *values)
 
     @property
     def focused(self) -> WebElement:
-        """The element that has the focus."""
+        """Return the focused element."""
         return self.driver.switch_to.active_element
 
     def resize(self, size: tuple[int, int]) -> None:
-        """Become a window of another size; a phone's is one of a phone."""
+        """Set the window size; a narrow window emulates a phone."""
         metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 700}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def prefer(self, scheme: str) -> None:
-        """Have the device prefer light or dark colours."""
+        """Set the preferred colour scheme, light or dark."""
         features = [
             {"name": "prefers-color-scheme", "value": scheme},
             {"name": "prefers-reduced-motion", "value": "reduce"},
         ]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
-    def complaints(self) -> list[str]:
-        """What the console has heard since it was last asked: errors, warnings, violations of the policy."""
+    def console_errors(self) -> list[str]:
+        """Return new errors, warnings and policy violations of the console."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
     def screenshot(self) -> bytes:
-        """The whole page as a PNG."""
+        """Return the whole page as a PNG."""
         self.run("scrollTo(0, 0)")
         width, height = self.run("return [innerWidth, document.documentElement.scrollHeight]")
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
@@ -223,17 +223,17 @@ class Browser:
         return base64.b64decode(shot["data"])
 
     def close(self) -> None:
-        """End the browser."""
+        """Close the browser."""
         self.driver.quit()
 
 
 def results_of(browser: Browser) -> list[dict[str, Any]]:
-    """What the cards on the page for registering say, in order."""
+    """Return the texts of the cards on the page Register, in order."""
     return list(browser.run(_READ_CARDS))
 
 
 def register(browser: Browser, files: Sequence[Path], *, person: str = "") -> list[dict[str, Any]]:
-    """Register files through the page, from its opening to the last answer; keep the names that are proposed."""
+    """Register files through the page, wait for all results and accept the proposed names."""
     browser.go("/")
     if person:
         browser.one("#person").send_keys(person)

@@ -1,4 +1,4 @@
-"""A server in this process on a gallery of many people, made with stand-ins for the networks."""
+"""A server in this process on a gallery of many people, with fake models."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ UNBREAKABLE = "Wolfeschlegelsteinhausenbergerdorffvoralternwaren"  # 49 letters
 
 
 def long_name(number: int) -> str:
-    """A name of 60 letters without a place to break it."""
+    """Return a name of 60 letters without a space."""
     return f"{UNBREAKABLE}Nr{number:09d}"
 
 
 def fill(gallery: Gallery, folder: Path) -> None:
-    """Register a photo of each person and more of the first one, with file names as long."""
+    """Register a photo of each person and more of the first one, with long file names."""
     candidates = []
     for number in range(PEOPLE + FACES_OF_ONE - 1):
         owner = long_name(number if number < PEOPLE else 0)
@@ -41,7 +41,7 @@ def fill(gallery: Gallery, folder: Path) -> None:
 
 @contextmanager
 def serving_many(folder: Path) -> Iterator[str]:
-    """Serve such a gallery; gives its address."""
+    """Serve such a gallery; yield its address."""
     options = ServerOptions(port=0, stop_seconds=10)
     with Gallery.open(folder / "gallery", detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:
         fill(gallery, folder / "photos")

@@ -32,7 +32,7 @@ TALLEST = 1800  # pixels
 
 
 def write_portraits(folder: Path) -> list[Path]:
-    """The portrait under several names: as it is, mirrored, gray, darker, and twice on one image."""
+    """Write the portrait under several names: unchanged, mirrored, gray, darker, and twice in one image."""
     from skimage import data
 
     portrait = np.asarray(data.astronaut())
@@ -54,7 +54,7 @@ def write_portraits(folder: Path) -> list[Path]:
 
 
 def keep(browser: Browser, path: Path) -> None:
-    """Write the page as a WebP that a repository can carry; the window is as high as the page."""
+    """Save the page as a small WebP; the window is as high as the page."""
     width, height = browser.run("return [innerWidth, document.documentElement.scrollHeight]")
     viewport = browser.run("return innerHeight")
     browser.resize((width, min(height, TALLEST)))
@@ -65,7 +65,7 @@ def keep(browser: Browser, path: Path) -> None:
 
 
 def take(browser: Browser, photos: list[Path], folder: Path, view: str) -> None:
-    """Every page in one view, of a gallery that is filled meanwhile."""
+    """Save every page in one view while the gallery is filled."""
     register(browser, photos)
     browser.run("sessionStorage.clear(); document.querySelector('#toast').hidden = true")
     browser.run("for (const card of document.querySelectorAll('.card')) card.style.contentVisibility = 'visible'")
@@ -83,7 +83,7 @@ def take(browser: Browser, photos: list[Path], folder: Path, view: str) -> None:
 
 
 def addresses(browser: Browser) -> dict[str, str]:
-    """The pages that show what is in the gallery, and where they are: the first person's, their best photo's."""
+    """Return the paths of all pages, with the first person and their best photo."""
     browser.go("/people")
     person = browser.one("#people a").get_attribute("href").removeprefix(browser.address)
     browser.go(person)
@@ -92,7 +92,7 @@ def addresses(browser: Browser) -> dict[str, str]:
 
 
 def main() -> None:
-    """Fill a gallery through the pages, in every view, and look at it."""
+    """Fill a gallery through the pages and save every view."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made:

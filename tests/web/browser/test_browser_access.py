@@ -1,4 +1,4 @@
-"""The pages for everybody: by keyboard, on a phone, in the dark, in Chinese, without scripts, and behind a key."""
+"""Accessibility: keyboard, phone, dark colours, Chinese, no scripts, and pages behind a key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NARROWEST = (320, 640)
 
 @pytest.fixture(scope="module")
 def pages(window: Browser, served: Served, portraits: dict[str, Path]) -> list[str]:
-    """The path of every page, of a gallery with a person, a group without a name and a face of nobody."""
+    """Return the path of every page of a gallery with a person, an unnamed cluster and an unassigned face."""
     assert served.ask("/status")["faces"] == 0
     cards = register(window, [portraits[name] for name in ("Eileen_1", "Eileen_2", "photo_3", "photo_4", "photo_5")])
     assert [card["boxes"] for card in cards] == [1, 1, 1, 2, 0]
@@ -33,7 +33,7 @@ def pages(window: Browser, served: Served, portraits: dict[str, Path]) -> list[s
 
 
 def search(browser: Browser, image: Path) -> None:
-    """Search with an image and wait for the answer."""
+    """Search with an image and wait for the results."""
     browser.go("/search")
     browser.choose("#file", [image])
     browser.visible("#results[aria-busy=false] h2")
@@ -41,7 +41,7 @@ def search(browser: Browser, image: Path) -> None:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The source of axe, which looks for what keeps people out; or a skip that says where it is from."""
+    """Return the source of axe, an accessibility checker, or skip with a message about where to get it."""
     found = importlib.util.find_spec("axe_playwright_python")  # only its copy of axe is used
     if found is None or found.origin is None:
         pytest.skip("needs axe (pip install --no-deps axe-playwright-python)")
@@ -49,7 +49,7 @@ def axe() -> str:
 
 
 def violations(browser: Browser, axe: str) -> list[str]:
-    """What axe finds on the page that is serious or critical, a line for each element."""
+    """Return axe's serious and critical findings on the page, a line per element."""
     browser.run(axe)
     found = browser.driver.execute_async_script("const [done] = arguments; axe.run(document).then(done)")
     assert found["passes"], "axe looked at nothing"
@@ -65,7 +65,7 @@ def violations(browser: Browser, axe: str) -> list[str]:
 def test_axe_finds_nothing_serious(
     browser: Browser, pages: list[str], portraits: dict[str, Path], axe: str, scheme: str
 ) -> None:
-    """On every page, with results, cards and each dialog open, in light and dark."""
+    """No page has serious findings, with results, cards and open dialogs, in light and dark."""
     browser.prefer(scheme)
     found = {}
     others = ["/review", "/history", "/photos", "/explorer", "/people?unnamed=only", "/people?unnamed=hidden"]
@@ -83,11 +83,11 @@ def test_axe_finds_nothing_serious(
     found["cards"] = violations(browser, axe)
     assert {place: lines for place, lines in found.items() if lines} == {}
     assert len(found) >= 14
-    assert all("404" in line for line in browser.complaints())
+    assert all("404" in line for line in browser.console_errors())
 
 
 def test_everything_can_be_done_by_keyboard(browser: Browser, pages: list[str], served: Served) -> None:
-    """From the skip link to the navigation, a person, and a new name, without a mouse; the focus can be seen."""
+    """Skip link, navigation, a person and renaming work without a mouse, with visible focus."""
     browser.go("/people")
     browser.press(Keys.TAB)
     browser.wait(lambda: browser.focused.text == "Skip to the content", "the skip link to have the focus and show")
@@ -108,7 +108,7 @@ def test_everything_can_be_done_by_keyboard(browser: Browser, pages: list[str], 
 
 
 def tab_to(browser: Browser, selector: str) -> None:
-    """Press Tab until an element that fits a selector has the focus."""
+    """Press Tab until an element that matches a selector has the focus."""
     for _ in range(60):
         browser.press(Keys.TAB)
         if browser.run("return document.activeElement.matches(arguments[0])", selector):
@@ -117,7 +117,7 @@ def tab_to(browser: Browser, selector: str) -> None:
 
 
 def test_ways_to_add_photos_are_reached_by_keyboard(browser: Browser, pages: list[str]) -> None:
-    """Tab passes the two file fields, the camera and the addresses, in this order; addresses open with Space."""
+    """Tab reaches the two file fields, the camera and the addresses in order; Space opens the addresses."""
     browser.go("/")
     for selector in ("#files", "#folder", "#shoot", "#paste"):
         tab_to(browser, selector)
@@ -130,7 +130,7 @@ def test_ways_to_add_photos_are_reached_by_keyboard(browser: Browser, pages: lis
 def test_nothing_is_wider_than_a_phone(
     browser: Browser, pages: list[str], portraits: dict[str, Path], size: tuple[int, int]
 ) -> None:
-    """No page scrolls sideways, with results and cards too, in either language."""
+    """On a phone no page scrolls sideways, with results and cards, in both languages."""
     browser.resize(size)
     wide = {}
     for language in ("en", "zh"):
@@ -146,18 +146,18 @@ def test_nothing_is_wider_than_a_phone(
 
 
 def width_of(browser: Browser) -> int:
-    """How wide the content of the page is, in pixels."""
+    """Return the width of the content in pixels."""
     return int(browser.run("return document.documentElement.scrollWidth"))
 
 
 def brightness(browser: Browser) -> int:
-    """Of the page's ground, the sum of red, green and blue."""
+    """Return the sum of red, green and blue of the page's background."""
     colour = browser.run("return getComputedStyle(document.body).backgroundColor")
     return sum(map(int, re.findall(r"\d+", colour)[:3]))
 
 
-def test_the_device_chooses_the_colours_and_the_switch_wins(browser: Browser, pages: list[str]) -> None:
-    """Dark where the device is; the button offers the other set, and the choice stays."""
+def test_colours_follow_the_device_until_switched(browser: Browser, pages: list[str]) -> None:
+    """The page is dark if the device is; the button switches, and the choice is kept."""
     browser.prefer("dark")
     browser.go("/people")
     assert brightness(browser) < 150
@@ -170,7 +170,7 @@ def test_the_device_chooses_the_colours_and_the_switch_wins(browser: Browser, pa
 
 
 def test_the_language_can_be_switched(browser: Browser, pages: list[str]) -> None:
-    """The button leads back to the same page in the other language, scripts included, and the choice stays."""
+    """The button shows the same page in the other language, also texts of scripts, and the choice is kept."""
     chinese = load_texts("zh")
     browser.go("/people?unnamed=none")
     browser.click("button[value=zh]")
@@ -183,7 +183,7 @@ def test_the_language_can_be_switched(browser: Browser, pages: list[str]) -> Non
 
 
 def test_the_browser_chooses_the_language(served: Served, pages: list[str], portraits: dict[str, Path]) -> None:
-    """Who prefers Chinese gets Chinese, and what scripts write is Chinese too."""
+    """A browser that prefers Chinese gets Chinese, also in texts of scripts."""
     chinese = load_texts("zh")
     browser = Browser(language="zh-CN")
     browser.address = served.address
@@ -193,13 +193,13 @@ def test_the_browser_chooses_the_language(served: Served, pages: list[str], port
         assert browser.text("#progress-text") == chinese.count("script.finished", 1)
         search(browser, portraits["photo_4"])
         assert browser.text("#results h2") == chinese.count("search.choose", 2)
-        assert browser.complaints() == []
+        assert browser.console_errors() == []
     finally:
         browser.close()
 
 
 def test_it_works_without_scripts(served: Served, pages: list[str], portraits: dict[str, Path]) -> None:
-    """Registering and searching are forms: their answers are pages, with the faces drawn by the server."""
+    """Registering and searching are forms; the responses are pages with faces drawn by the server."""
     browser = Browser(scripts=False)
     browser.address = served.address
     try:
@@ -222,7 +222,7 @@ def test_it_works_without_scripts(served: Served, pages: list[str], portraits: d
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[tuple[Served, str]]:
-    """A server whose gallery has a key, and the key."""
+    """Start a server whose gallery has a key; return it and the key."""
     made = run_faceall("serve", "--create-key", "--gallery", str(tmp_path / "locked"), folder=tmp_path)
     key = re.search(r"faceall_\S+", made)
     assert key, made
@@ -232,7 +232,7 @@ def locked(tmp_path: Path) -> Iterator[tuple[Served, str]]:
 
 
 def test_a_key_opens_the_pages(locked: tuple[Served, str], portraits: dict[str, Path], axe: str) -> None:
-    """Asked for a key, refused with a wrong one, let in with the right one to where one was going; signed out again."""
+    """A wrong key is refused; the right one leads to the requested page; signing out asks again."""
     server, key = locked
     browser = Browser()
     browser.address = server.address
@@ -248,7 +248,7 @@ def test_a_key_opens_the_pages(locked: tuple[Served, str], portraits: dict[str, 
         assert [card["boxes"] for card in register(browser, [portraits["Eileen_1"]])] == [1]
         browser.click("[name=sign_out]")
         browser.visible("#key")
-        assert all("401" in line for line in browser.complaints())
+        assert all("401" in line for line in browser.console_errors())
     finally:
         browser.close()
 

@@ -1,4 +1,4 @@
-"""The page People with 971 people: search, order, letters, scrolling, selecting, naming and merging many."""
+"""The page People with 971 people: search, order, letters, scrolling, selecting, naming and merging."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from large import FACES_OF_ONE, PEOPLE, long_name
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-LATEST = 5000  # milliseconds on a busy machine; a quiet one needs less than one second
+LATEST = 5000  # milliseconds on a busy machine; an idle one needs less than a second
 _READY = "return performance.getEntriesByName('people-ready')[0]?.startTime"
 _NAMES = "return [...document.querySelectorAll('#people > li')].map((tile) => tile.dataset.name)"
 
 
 @pytest.fixture
 def people(crowded: Browser) -> Browser:
-    """The page, after its list was loaded."""
+    """Open the page and wait until its list is loaded."""
     crowded.resize((1280, 900))
     crowded.go("/people")
     crowded.visible("#letters, #people")
@@ -27,12 +27,12 @@ def people(crowded: Browser) -> Browser:
 
 
 def boxes(browser: Browser) -> list[Any]:
-    """The labels of the boxes that select a person."""
+    """Return the labels of the boxes that select a person."""
     return browser.all("#people .tile-select")
 
 
-def test_only_what_is_seen_is_made(people: Browser) -> None:
-    """At first some tiles; more as one scrolls, in order and without gaps."""
+def test_tiles_are_created_while_scrolling(people: Browser) -> None:
+    """Few tiles exist at first; scrolling adds more, in order and without gaps."""
     at_first = len(people.run(_NAMES))
     assert 60 <= at_first < 300
     deadline = time.monotonic() + 60
@@ -44,8 +44,8 @@ def test_only_what_is_seen_is_made(people: Browser) -> None:
     assert shown == sorted(long_name(number) for number in range(PEOPLE))[: len(shown)]
 
 
-def test_a_search_filters_while_one_types(people: Browser) -> None:
-    """Case and accents do not count, and the number of people is said."""
+def test_search_filters_while_typing(people: Browser) -> None:
+    """Case and accents are ignored, and the number of people is shown."""
     people.one("#q").send_keys("NR00000097")
     people.wait(lambda: len(people.run(_NAMES)) == 1, "one person")
     assert people.run(_NAMES) == [long_name(970)]
@@ -55,7 +55,7 @@ def test_a_search_filters_while_one_types(people: Browser) -> None:
 
 
 def test_people_are_sorted(people: Browser) -> None:
-    """By the number of photos, and by the time they came."""
+    """People are sorted by number of photos and by date added."""
     people.run("const s = document.querySelector('#sort'); s.value = 'photos'; s.dispatchEvent(new Event('change'))")
     first = people.one("#people > li")
     assert first.get_attribute("data-name") == long_name(0)
@@ -65,7 +65,7 @@ def test_people_are_sorted(people: Browser) -> None:
 
 
 def test_tiles_are_selected_by_range_all_and_none(people: Browser) -> None:
-    """Shift selects from the last one, the button all people, Escape none; the bar counts them."""
+    """Shift selects a range, the button all people, Escape none; the bar shows the count."""
     assert not people.one("#selected").is_displayed()
     people.click_on(boxes(people)[1])
     ActionChains(people.driver).key_down(Keys.SHIFT).click(boxes(people)[5]).key_up(Keys.SHIFT).perform()
@@ -78,7 +78,7 @@ def test_tiles_are_selected_by_range_all_and_none(people: Browser) -> None:
 
 
 def test_the_page_is_usable_soon(people: Browser) -> None:
-    """The tiles of the server are there at once; the list of all people takes its place without a jump."""
+    """The server's tiles are shown at once, and the full list replaces them without a layout shift."""
     people.go("/people")
     people.wait(lambda: people.run(_READY), "the time at which the list was ready")
     assert people.run(_READY) < LATEST
@@ -91,7 +91,7 @@ def test_the_page_is_usable_soon(people: Browser) -> None:
 
 
 def test_many_people_become_one_with_a_name(people: Browser) -> None:
-    """Three are selected and named at once."""
+    """Three people are selected, merged and named in one action."""
     names = people.run(_NAMES)[10:13]
     for box in boxes(people)[10:13]:
         people.click_on(box)

@@ -1,4 +1,4 @@
-"""A family's first evening with faceall: from the folder of a phone to the photos of two people."""
+"""From a phone's folder to the photos of two people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QUESTIONS = 10
 
 @pytest.fixture
 def phone(photos: Photos, tmp_path: Path) -> Path:
-    """The folder of a phone: two people's folders, and one of a party with a photo of Larry and one of six people."""
+    """Write a phone's folder: folders of two people, and one of a party with a photo of Larry and a group of six."""
     folder = tmp_path / "phone"
     chosen = {
         "Bill": photos.people["Bill_Gates"],
@@ -34,14 +34,14 @@ def phone(photos: Photos, tmp_path: Path) -> Path:
 
 
 def person_of(served: Served, file: str) -> list[str | None]:
-    """The names of the faces on the photo of a file; None for a face without a name."""
+    """Return the names of the faces on the photo of a file; None for an unassigned face."""
     photo = photo_of(served, file)
     named = (face["person"] for face in photo["faces"])
     return [one["name"] if one and not one["unnamed"] else None for one in named]
 
 
 def photo_of(served: Served, file: str) -> dict[str, Any]:
-    """The photo of a file."""
+    """Return the photo of a file."""
     (found,) = [photo for photo in served.ask("/photos?limit=500")["photos"] if photo["name"] == file]
     return dict(found)
 
@@ -49,7 +49,7 @@ def photo_of(served: Served, file: str) -> dict[str, Any]:
 def test_from_a_phone_s_folder_to_photos_of_two_people(browser: Browser, served: Served, phone: Path) -> None:
     """Names are asked for, a question is answered, a wrong merge is undone, and the photos of both are found."""
     party = "phone/Summer party 2019/"
-    # the folder: two names to keep, an event that names no one
+    # the folder: two names to keep, an event that is not a name
     browser.go("/")
     browser.one("#folder").send_keys(str(phone))
     browser.visible("#name-question")

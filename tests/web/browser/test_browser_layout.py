@@ -1,4 +1,4 @@
-"""Nothing overlaps or scrolls sideways, however many people there are and however long their names."""
+"""Layout with many people and long names: no overlap and no sideways scrolling."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElem
     ],
 )
 def test_tiles_do_not_overlap(crowded: Browser, path: str, tiles: str, width: int) -> None:
-    """On each page, at the widths of a desktop, a tablet and a phone."""
+    """Tiles do not overlap on any page at desktop, tablet and phone widths."""
     crowded.resize((width, 900))
     crowded.go(path)
     crowded.one("main h1")
@@ -67,7 +67,7 @@ def test_tiles_do_not_overlap(crowded: Browser, path: str, tiles: str, width: in
 
 
 def overflowing_dialogs(browser: Browser) -> list[Any]:
-    """The dialogs of a page whose content is wider than they are."""
+    """Return the dialogs of a page whose content is wider than they are."""
     script = """
     return [...document.querySelectorAll("dialog")].filter((dialog) => {
       dialog.showModal();

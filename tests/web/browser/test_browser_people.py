@@ -1,4 +1,4 @@
-"""Looking after people in a real browser: rename, merge, split, group, delete with a receipt, and single faces."""
+"""Editing people in a browser: rename, merge, split, group, delete with a receipt, and single faces."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def make(browser: Browser, served: Served, photos: Photos, tmp_path: Path) -> Ma
     return made
 
 
-def go_on(browser: Browser, selector: str) -> None:
-    """Click on what leads to another page, and wait until that is there."""
+def follow_link(browser: Browser, selector: str) -> None:
+    """Click on a link and wait until the next page is shown."""
     old = browser.one("main")
     browser.click(selector)
     browser.wait(lambda: was_left(old), "the next page")
@@ -48,7 +48,7 @@ def go_on(browser: Browser, selector: str) -> None:
 
 
 def was_left(element: Any) -> bool:
-    """Whether the page of an element is no longer shown."""
+    """Return whether the page of an element is no longer shown."""
     try:
         element.is_enabled()
     except StaleElementReferenceException:
@@ -57,14 +57,14 @@ def was_left(element: Any) -> bool:
 
 
 def write(browser: Browser, selector: str, text: str) -> None:
-    """Put a text into a field in place of what stands there."""
+    """Replace the text of a field."""
     field = browser.visible(selector)
     field.clear()
     field.send_keys(text)
 
 
 def test_a_person_is_renamed(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
-    """Left with Escape, the dialog gives the focus back; sent, the new name stands on the page and in the gallery."""
+    """Escape closes the dialog and restores the focus; submitting changes the name on page and gallery."""
     person = make("Lary", *photos.people["Larry_Page"][:1])
     browser.go(f"/people/{person}")
     browser.click("[data-opens=rename]")
@@ -73,7 +73,7 @@ def test_a_person_is_renamed(browser: Browser, served: Served, make: Make, photo
     assert browser.focused.get_attribute("data-opens") == "rename"
     browser.click("[data-opens=rename]")
     write(browser, "#new-name", "Larry & <b>Page</b>")
-    go_on(browser, "#rename .primary")
+    follow_link(browser, "#rename .primary")
     assert browser.text("h1") == "Larry & <b>Page</b>"
     assert served.ask(f"/people/{person}")["name"] == "Larry & <b>Page</b>"
 
@@ -81,7 +81,7 @@ def test_a_person_is_renamed(browser: Browser, served: Served, make: Make, photo
 def test_a_name_that_is_taken_may_mean_the_same_person(
     browser: Browser, served: Served, make: Make, photos: Photos
 ) -> None:
-    """Asked whether they are the same: no leaves both as they are, yes makes one of them."""
+    """The page asks whether both are one person: no keeps both, yes merges them."""
     first = make("Twin", photos.people["Bill_Gates"][0])
     second = make("Other twin", photos.people["Bill_Gates"][1])
     browser.go(f"/people/{second}")
@@ -92,15 +92,15 @@ def test_a_name_that_is_taken_may_mean_the_same_person(
     browser.click("#taken [value=no]")
     assert served.person("Other twin") is not None
     browser.click("#rename .primary")
-    go_on(browser, "#taken [value=yes]")
+    follow_link(browser, "#taken [value=yes]")
     assert browser.driver.current_url.endswith(f"/people/{first}")
     assert served.person("Other twin") is None
     assert served.ask(f"/people/{first}")["faces"] == 2
-    assert all("409" in line for line in browser.complaints())  # the browser's own line about the status
+    assert all("409" in line for line in browser.console_errors())  # the browser's own line about the status
 
 
 def test_two_people_are_merged(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
-    """One of them stays, with the faces of both."""
+    """One person remains, with the faces of both."""
     first = make("Mark Z.", photos.people["Mark_Zuckerberg"][0])
     second = make("M. Zuckerberg", photos.people["Mark_Zuckerberg"][1])
     browser.go(f"/people/{second}")
@@ -108,14 +108,14 @@ def test_two_people_are_merged(browser: Browser, served: Served, make: Make, pho
     browser.one(f"#merge input[value='{first}']")
     assert browser.all("#merge input:checked") == []
     browser.run(f"document.querySelector('#merge input[value=\"{first}\"]').click()")
-    go_on(browser, "#merge .primary")
+    follow_link(browser, "#merge .primary")
     assert browser.text("h1") == "Mark Z."
     assert len(browser.all("#faces > li")) == 2
     assert served.person("M. Zuckerberg") is None
 
 
 def test_people_are_merged_in_the_grid(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
-    """Two tiles are ticked, a bar appears, one of the names is chosen."""
+    """Two tiles are selected, a bar appears, and one of the names is chosen."""
     first = make("Grid one", photos.people["Larry_Page"][1])
     second = make("Grid two", photos.people["Larry_Page"][2])
     browser.go("/people?q=Grid")
@@ -126,35 +126,35 @@ def test_people_are_merged_in_the_grid(browser: Browser, served: Served, make: M
     browser.click("#merge-selected")
     assert not browser.all("#merge-names input:checked")
     browser.click_on(browser.one(f"#merge-names input[value='{second}']").find_element("xpath", ".."))
-    go_on(browser, "#merge .primary")
+    follow_link(browser, "#merge .primary")
     assert browser.text("h1") == "Grid two"
     assert served.ask(f"/people/{second}")["faces"] == 2
     assert served.person("Grid one") is None
 
 
-def test_faces_are_moved_to_somebody_else(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
-    """A ticked face goes to a new person by name; another, without one, to a new group."""
+def test_faces_are_moved_to_another_person(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
+    """A selected face moves to a new named person; another one to a new cluster."""
     bill, larry = photos.people["Bill_Gates"], photos.people["Larry_Page"]
     person = make("Mixed", bill[0], bill[2], larry[0])
     browser.go(f"/people/{person}")
     browser.click_on(browser.all("#faces .tile-select")[2])
     browser.click("#selected [data-opens=split]")
     write(browser, "#split-to", "Split off")
-    go_on(browser, "#split .primary")
+    follow_link(browser, "#split .primary")
     other = served.person("Split off")
     assert other is not None
     assert other["faces"] == 1
     assert len(browser.all("#faces > li")) == 2
     browser.click_on(browser.all("#faces .tile-select")[0])
     browser.click("#selected [data-opens=split]")
-    go_on(browser, "#split .primary")
+    follow_link(browser, "#split .primary")
     assert len(browser.all("#faces > li")) == 1
     unnamed = served.ask("/people?unnamed=only")["people"]
     assert any(one["faces"] == 1 for one in unnamed)
 
 
 def test_a_person_is_deleted_with_a_receipt(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
-    """Asked first, with Cancel in focus; afterwards the receipt counts what went, and nothing of it is found."""
+    """The dialog focuses Cancel; the receipt has the counts, and the person is no longer found."""
     person = make("Goner", *photos.people["Mark_Zuckerberg"][:2])
     faces = [face["id"] for face in served.ask(f"/faces?person={person}")["faces"]]
     photo = served.ask(f"/faces/{faces[0]}")["photo"]["id"]
@@ -173,12 +173,12 @@ def test_a_person_is_deleted_with_a_receipt(browser: Browser, served: Served, ma
     for path in (f"/people/{person}", f"/faces/{faces[0]}/thumbnail", f"/photos/{photo}"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             served.ask(path)
-    go_on(browser, "#person a.primary")
+    follow_link(browser, "#person a.primary")
     assert "Goner" not in browser.text("main")
 
 
 def test_unknown_faces_are_grouped_and_named(browser: Browser, served: Served, photos: Photos, tmp_path: Path) -> None:
-    """After a registration the faces without a name are grouped; a group gets a name in its tile."""
+    """After a registration unassigned faces are clustered; a cluster is named in its tile."""
     copies = []
     for number, name in enumerate(("Bill_Gates", "Mark_Zuckerberg")):
         for place, image in enumerate(photos.people[name]):
@@ -197,10 +197,10 @@ def test_unknown_faces_are_grouped_and_named(browser: Browser, served: Served, p
     assert served.person("Somebody new") is not None
 
 
-def test_a_face_of_nobody_is_named_where_the_unnamed_are(
+def test_an_unassigned_face_is_named_among_the_unnamed(
     browser: Browser, served: Served, photos: Photos, tmp_path: Path
 ) -> None:
-    """Its tile has a field for the name; afterwards it is gone from there."""
+    """Its tile has a field for the name; once named it is no longer listed."""
     copy = tmp_path / "img_7.jpg"
     copy.write_bytes(photos.people["Larry_Page"][0].read_bytes() + b"unmatched")
     register(browser, [copy])
@@ -213,7 +213,7 @@ def test_a_face_of_nobody_is_named_where_the_unnamed_are(
 
 
 def test_a_face_is_named_on_its_photo(browser: Browser, served: Served, make: Make, photos: Photos) -> None:
-    """On a photo of six, a face of nobody gets a name and loses it again; then it is deleted, and the photo."""
+    """On a photo of six, a face is named and unnamed, then deleted, then the photo."""
     person = make("Group", photos.group)
     photo = served.ask(f"/faces?person={person}")["faces"][0]["photo"]["id"]
     browser.go(f"/photos/{photo}")
@@ -222,25 +222,25 @@ def test_a_face_is_named_on_its_photo(browser: Browser, served: Served, make: Ma
     item = f".photo-face[data-face='{face}']"
     browser.click(f"{item} summary")
     write(browser, f"{item} [name=name]", "Chandler")
-    go_on(browser, f"{item} [data-who] button")
+    follow_link(browser, f"{item} [data-who] button")
     assert served.ask(f"/faces/{face}")["person"]["name"] == "Chandler"
     browser.click(f"{item} summary")
-    go_on(browser, f"{item} [data-unassign]")
+    follow_link(browser, f"{item} [data-unassign]")
     assert served.ask(f"/faces/{face}")["person"] is None
     browser.click(f"{item} summary")
     browser.click(f"{item} [data-delete]")
-    go_on(browser, "#delete-face .danger")
+    follow_link(browser, "#delete-face .danger")
     assert len(browser.all(".photo-face")) == 5
     browser.click("[data-opens=delete]")
-    go_on(browser, "#delete .danger")
+    follow_link(browser, "#delete .danger")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         served.ask(f"/photos/{photo}")
 
 
-def test_an_address_that_leads_nowhere_is_a_page(browser: Browser) -> None:
-    """A person who is no more, and any other wrong address, is told kindly and leads back."""
+def test_an_unknown_address_is_a_page(browser: Browser) -> None:
+    """A removed person and any other unknown address give a page with a link back."""
     for path in ("/people/999999", "/photos/999999", "/no/such/page"):
         browser.go(path)
         assert browser.text("h1") == "Not found"
         assert browser.one("main a.primary").get_attribute("href") == f"{browser.address}/"
-    assert len(browser.complaints()) == 3  # the browser's own lines about the status 404
+    assert len(browser.console_errors()) == 3  # the browser's own lines about the status 404

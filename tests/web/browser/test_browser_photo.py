@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 @pytest.fixture
 def photo(crowded: Browser) -> Browser:
-    """The second photo of the person with 145 faces, reached from the person's page."""
+    """Open the second photo of the person with 145 faces from the person's page."""
     crowded.resize((1280, 900))
     crowded.go("/people/1")
     link = crowded.all("#faces a")[1].get_attribute("href")
@@ -24,12 +24,12 @@ def photo(crowded: Browser) -> Browser:
 
 
 def photo_of(browser: Browser) -> str:
-    """The id of the photo that is shown."""
+    """Return the id of the photo that is shown."""
     return str(browser.one("[data-photo]").get_attribute("data-photo"))
 
 
 def test_arrow_keys_go_through_the_photos_of_a_person(photo: Browser) -> None:
-    """To the next one and back; a link leads back to the person."""
+    """The keys open the next and the previous photo; a link leads back to the person."""
     first = photo_of(photo)
     photo.press(Keys.ARROW_RIGHT)
     photo.wait(lambda: photo_of(photo) != first, "the next photo")
@@ -39,15 +39,15 @@ def test_arrow_keys_go_through_the_photos_of_a_person(photo: Browser) -> None:
     photo.wait(lambda: photo_of(photo) == first, "the photo before")
 
 
-def test_names_stand_at_the_faces(photo: Browser) -> None:
-    """Long ones are shortened; a click on one opens its form."""
+def test_names_are_shown_at_the_faces(photo: Browser) -> None:
+    """Long names are shortened; a click on one opens its form."""
     assert [label.text for label in photo.all(".labels text")] == [f"{long_name(0)[:29]}…"]
     photo.run("document.querySelector('.labels g').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
     assert photo.focused.get_attribute("name") == "name"
 
 
 def test_a_photo_is_zoomed(photo: Browser) -> None:
-    """Two times, four times, and back; the names stay as large as they were."""
+    """The photo is zoomed two and four times and back; the labels keep their size."""
     width = "return document.querySelector('.zoom').getBoundingClientRect().width"
     size = "return document.querySelector('.labels text').getBoundingClientRect().height"
     whole, height = photo.run(width), photo.run(size)
@@ -58,7 +58,7 @@ def test_a_photo_is_zoomed(photo: Browser) -> None:
 
 
 def test_shortcuts_are_listed_and_work(photo: Browser) -> None:
-    """A question mark shows them; a letter leads to a page, but not while one types."""
+    """A question mark lists the shortcuts; a letter opens a page, but not while typing."""
     photo.press("?")
     assert "Keyboard shortcuts" in photo.visible("#shortcuts").text
     photo.press(Keys.ESCAPE)
@@ -75,14 +75,14 @@ def test_shortcuts_are_listed_and_work(photo: Browser) -> None:
 
 
 def test_the_status_begins_with_what_matters(photo: Browser) -> None:
-    """Whether all is well comes first, the details are closed."""
+    """The summary comes first, and the details are closed."""
     photo.press("t")
     assert photo.visible("#health-title").text == "Is all well?"
     assert photo.one("details.details").get_attribute("open") is None
 
 
 def test_a_missed_face_is_drawn(browser: Browser, served: Served, portraits: dict[str, Path]) -> None:
-    """A box that is dragged becomes a face without a name; "Find faces again" brings a removed one back."""
+    """A drawn box becomes an unassigned face; "Find faces again" restores a removed one."""
     register(browser, [portraits["photo_3"]])
     (photo,) = [one for one in served.ask("/photos?limit=500")["photos"] if one["name"] == "photo_3.jpg"]
     (face,) = photo["faces"]
@@ -105,7 +105,7 @@ def test_a_missed_face_is_drawn(browser: Browser, served: Served, portraits: dic
 
 
 def test_a_photo_leads_back_to_where_it_was_opened(browser: Browser, served: Served) -> None:
-    """From the photos of a search by people, over a neighbour, back to that search."""
+    """A photo opened from a search by people leads back to it, also after visiting a neighbour."""
     browser.go("/photos?since=2000-01-01")
     browser.click("#photos a")
     browser.wait(lambda: "/photos/" in browser.driver.current_url, "the photo")

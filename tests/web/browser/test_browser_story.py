@@ -1,4 +1,4 @@
-"""A family's story in a real browser: names, a wrong merge undone, questions answered, photos of two people."""
+"""Correcting a gallery in a browser: undo of a merge, questions, photos of two people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def assign(served: Served, face: int, name: str) -> None:
 
 @pytest.fixture
 def family(browser: Browser, served: Served, photos: Photos, tmp_path: Path) -> dict[str, int]:
-    """Two people with two photos each, and a photo that shows both; ids by name."""
+    """Register two people with two photos each, and a photo of both; return ids by name."""
     people = {}
     for name, key in (("Bill", "Bill_Gates"), ("Larry", "Larry_Page")):
         copies = []
@@ -44,7 +44,7 @@ def family(browser: Browser, served: Served, photos: Photos, tmp_path: Path) -> 
 
 
 def test_a_wrong_merge_is_undone_by_the_toast(browser: Browser, served: Served, family: dict[str, int]) -> None:
-    """After the merge a toast says what was done; its button brings both people back, with their ids."""
+    """After a merge a toast reports it; its button restores both people with their ids."""
     before = {one["name"]: (one["id"], one["faces"]) for one in served.ask("/people")["people"]}
     browser.go(f"/people/{family['Bill']}")
     browser.click("[data-opens=merge]")
@@ -63,7 +63,7 @@ def test_a_wrong_merge_is_undone_by_the_toast(browser: Browser, served: Served, 
 def test_questions_are_answered_by_keys(
     browser: Browser, served: Served, family: dict[str, int], photos: Photos, tmp_path: Path
 ) -> None:
-    """Of a third, unnamed photo of Bill the page asks whether it is Bill; y assigns it, u takes that back."""
+    """The page asks whether an unnamed photo shows Bill; y assigns it, u undoes that."""
     third = tmp_path / "photo_77.jpg"
     third.write_bytes(photos.people["Bill_Gates"][2].read_bytes() + str(tmp_path).encode())
     register(browser, [third])
@@ -85,7 +85,7 @@ def test_questions_are_answered_by_keys(
 
 
 def test_photos_of_two_people(browser: Browser, served: Served, family: dict[str, int], photos: Photos) -> None:
-    """Two people are selected on the page People; the bar leads to the photos that show both."""
+    """Two people are selected on the page People; the bar links to the photos that show both."""
     register(browser, [photos.group])
     photo = next(one for one in served.ask("/photos?limit=500")["photos"] if len(one["faces"]) == 6)
     for name, face in zip(("Bill", "Larry"), photo["faces"][:2], strict=True):
