@@ -88,22 +88,32 @@ class FaceallGroup(click.Group):
             error.show()
             sys.exit(MISTAKE)
         except click.ClickException as error:
-            _report(error, _one_line(error), as_json)
+            _report(error, _one_line(error), as_json, _command_in(self, given))
             sys.exit(MISTAKE)
         except (click.Abort, KeyboardInterrupt):
             _complain("interrupted")
             sys.exit(INTERRUPTED)
         except FaceallError as error:
-            _report(error, str(error), as_json)
+            _report(error, str(error), as_json, _command_in(self, given))
             sys.exit(MISTAKE)
 
 
-def _report(error: Exception, message: str, as_json: bool) -> None:
+def _command_in(group: click.Group, words: Sequence[str]) -> str | None:
+    """Return the command that a command line names, as "people list"; None if it names none."""
+    names: list[str] = []
+    command: click.Command = group
+    for word in words:
+        if not isinstance(command, click.Group) or word not in command.commands:
+            break
+        names.append(word)
+        command = command.commands[word]
+    return " ".join(names) or None
+
+
+def _report(error: Exception, message: str, as_json: bool, command: str | None) -> None:
     """Print an error on stderr, and with --json as a line of JSON on stdout."""
     _complain(message)
     if as_json:
-        context = getattr(error, "ctx", None)
-        command = None if context is None else context.command_path.partition(" ")[2] or None
         click.echo(error_text(command, type(error).__name__, message))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cli_runs import Run
 from click.testing import CliRunner, Result
+from json_schemas import AVAILABLE, validate_lines
 from PIL import Image as PillowImage
 
 from faceall.types import Image
@@ -44,13 +45,15 @@ def environment(models: Path, cache: Path, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run(environment: dict[str, str]) -> Run:
-    """Return a function that runs a command in this process; unexpected exceptions are raised."""
+    """Return a function that runs a command in this process and validates JSON lines; exceptions are raised."""
 
     def runner(*arguments: str | Path, exit_code: int = 0) -> Result:
         result = CliRunner().invoke(main, list(map(str, arguments)), env=environment, prog_name="faceall")
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == exit_code, result.output
+        if AVAILABLE and "--json" in arguments:
+            validate_lines(result.stdout)
         return result
 
     return runner

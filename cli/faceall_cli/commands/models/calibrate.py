@@ -77,7 +77,8 @@ def _calibrate_searches(console: Console, opened: Gallery, fpir: float, dry_run:
         opened.calibration = None
         opened.choose_fpir(fpir)
     threshold = threshold_of(found.threshold, "calibration")
-    console.record({**asdict(found), "threshold": threshold | {"fpir": found.fpir}, "stored": not dry_run})
+    chosen = {"fpir": found.fpir, "people": found.people, "interval": found.interval}
+    console.record({**asdict(found), "threshold": threshold | chosen, "stored": not dry_run})
     low, high = found.interval
     console.line(f"threshold {found.threshold:.4f} [{low:.4f}, {high:.4f}] for an FPIR of {found.fpir:.2%}")
     if found.fnir is None or found.fnir_interval is None:

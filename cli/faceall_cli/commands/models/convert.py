@@ -11,6 +11,7 @@ import click
 from faceall_cli.commands.models.conversion import ConversionChoices, Writing, conversion_options, run_conversion
 from faceall_cli.console import Console, shown
 from faceall_cli.options import output_options
+from faceall_cli.records import parity_of
 
 if TYPE_CHECKING:
     from faceall.convert import Conversion
@@ -153,8 +154,8 @@ def convert(
 
 
 def _print(console: Console, done: Conversion) -> None:
-    values = {"model": done.manifest.name, "path": str(done.path), "parity": done.report.to_json()}
-    console.record(values | {"steps": [report.to_json() for report in done.reports], "report": str(done.report_path)})
+    values = {"model": done.manifest.name, "path": str(done.path), "parity": parity_of(done.report)}
+    console.record(values | {"steps": [parity_of(report) for report in done.reports], "report": str(done.report_path)})
     console.line(f"{done.manifest.name}: {shown(done.path)}")
 
 

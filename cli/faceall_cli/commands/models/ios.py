@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from faceall_cli.commands.models.conversion import ConversionChoices, Writing, run_conversion
 from faceall_cli.console import Console, counted, shown
+from faceall_cli.records import parity_of
 
 if TYPE_CHECKING:
     from faceall.convert import CoremlOptions
@@ -61,7 +62,7 @@ def _print(console: Console, done: IosExport) -> None:
             "status": done.status,
             "kept": list(done.kept),
             "fingerprint": done.fingerprint,
-            "steps": [report.to_json() for report in done.reports],
+            "steps": [parity_of(report) for report in done.reports],
             "report": str(done.report_path),
         }
     )

@@ -78,7 +78,7 @@ def align(console: Console, photos: Path, target: Path, workers: int | None, **s
         alignment = Alignment(
             photos, target, options=_make_options(**settings), workers=workers or os.cpu_count() or 1, stop=stop
         )
-        statuses, crops = _print_photos(console, alignment)
+        statuses, crops = _print_photos(console, alignment, photos, target)
         _print_summary(console, alignment, statuses, crops, time.monotonic() - start)
     if stop.is_set():
         raise click.exceptions.Exit(INTERRUPTED)
@@ -101,7 +101,7 @@ def _make_options(*, margin: float | None, template: str | None, suffix: Any, **
         raise click.ClickException(str(error)) from error
 
 
-def _print_photos(console: Console, alignment: Alignment) -> tuple[Counter[str], int]:
+def _print_photos(console: Console, alignment: Alignment, photos: Path, target: Path) -> tuple[Counter[str], int]:
     """Print every photo; return the number of photos by status, and the number of crops."""
     statuses: Counter[str] = Counter()
     crops = 0
@@ -109,11 +109,18 @@ def _print_photos(console: Console, alignment: Alignment) -> tuple[Counter[str],
         for photo in alignment:
             statuses[photo.status] += 1
             crops += len(photo.crops)
-            console.record(photo.to_json())
+            console.record(_as_record(photo, photos, target))
             if console.verbose or photo.status not in _FINE:
                 console.line(_as_line(photo))
             bar.step()
     return statuses, crops
+
+
+def _as_record(photo: AlignedPhoto, photos: Path, target: Path) -> dict[str, Any]:
+    """Return the result of one photo as JSON, with the paths of the photo and of its crops."""
+    values = photo.to_json()
+    crops = [{"path": str(target / crop.pop("file")), **crop} for crop in values["crops"]]
+    return {**values, "path": str(photos / photo.path), "crops": crops}
 
 
 def _as_line(photo: AlignedPhoto) -> str:

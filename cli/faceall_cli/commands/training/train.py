@@ -11,6 +11,7 @@ import click
 
 from faceall_cli.console import Console, shown
 from faceall_cli.options import output_options
+from faceall_cli.records import parity_of
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW = click.Path(path_type=Path)
@@ -394,7 +395,7 @@ def export(console: Console, run: Path, model: Path, name: str | None, replace: 
 
     done = export_run(run, model, name=name or run.resolve().name, last=last, replace_existing=replace, **more)
     console.remark(done.report.to_text())
-    console.record({"model": done.manifest.name, "path": str(model), "parity": done.report.to_json()})
+    console.record({"model": done.manifest.name, "path": str(model), "parity": parity_of(done.report)})
     console.line(f"{done.manifest.name}: {shown(model)}")
 
 
@@ -409,7 +410,7 @@ def show(console: Console, run: Path) -> None:
     folder.about()
     results = folder.results()
     for values in results:
-        console.record(values)
+        console.record({"path": str(run), **values})
     if not results:
         console.remark(f"{shown(run)}: no measurement yet")
     names = [name for name in (results[-1] if results else {}) if name != "time"]
