@@ -273,7 +273,7 @@ def test_second_best_person(tmp_path: Path) -> None:
         everything = gallery.search(query, k=42)[0].matches
         assert result.second == next(match for match in everything if match.person != "Ada")
         (filtered,) = gallery.search(query, k=1, threshold=0)
-        assert filtered.second is not None  # whatever is shown
+        assert filtered.second is not None  # although no match is shown
         assert filtered.second.person == result.second.person
 
 

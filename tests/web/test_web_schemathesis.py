@@ -23,9 +23,9 @@ _statuses: Counter[tuple[str, int]] = Counter()
 
 
 def forward(environ: Any, start_response: Any) -> Any:
-    """The app that the fixture below makes, which is not there yet when tests are collected.
+    """Forward requests to the app of the fixture below, which does not exist yet when tests are collected.
 
-    Asked from this machine, which may ask as often as it can: a request without an address counts as from elsewhere.
+    Requests come from this machine, which has no rate limit; requests without an address count as remote.
     """
     return _apps[0]({**environ, "REMOTE_ADDR": "127.0.0.1"}, start_response)
 

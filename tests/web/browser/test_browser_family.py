@@ -47,7 +47,7 @@ def photo_of(served: Served, file: str) -> dict[str, Any]:
 
 
 def test_from_a_phone_s_folder_to_photos_of_two_people(browser: Browser, served: Served, phone: Path) -> None:
-    """Names are asked for, a question is answered, a wrong merge is undone, and the photos of both are found."""
+    """Names are proposed, a suggestion is confirmed, a wrong merge is undone, and photos of both are found."""
     party = "phone/Summer party 2019/"
     # the folder: two names to keep, an event that is not a name
     browser.go("/")
