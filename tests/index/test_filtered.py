@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceall.errors import VectorError
+from faceall.errors import ArgumentError, VectorError
 from faceall.index import FaceIndex
 from faceall.index.graph.filtered import among
 from faceall.types import Float32Array, Matches
@@ -74,11 +74,17 @@ def test_search_among_keys_follows_a_transaction(faces: Clusters) -> None:
             assert found.keys.tolist() == [added.tolist()]
 
 
-@pytest.mark.parametrize("only", [[1.5], [-1], "abc", [[1]]])
+@pytest.mark.parametrize("only", [[1.5], [-1], [[1]]])
 def test_unusable_keys_are_refused(index: FaceIndex, faces: Clusters, only: Any) -> None:
     """One clear line."""
     with pytest.raises(VectorError, match="key"):
         index.search(faces(1), only=only)
+
+
+def test_text_is_no_array_of_keys(index: FaceIndex, faces: Clusters) -> None:
+    """The line says what was given and what is expected."""
+    with pytest.raises(ArgumentError, match="only is 'abc', expected an array of numbers or None"):
+        index.search(faces(1), only="abc")  # type: ignore[arg-type]
 
 
 def test_questions_that_see_too_few_are_asked_again_then_compared() -> None:
