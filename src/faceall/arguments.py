@@ -168,7 +168,12 @@ def _protocol(kind: Any) -> Check | None:
     if not wanted or not kind.__module__.startswith("faceall"):
         return None
     shown = ", ".join(dict.fromkeys("being called" if name == "__call__" else name for name in wanted))
-    return (lambda value: all(hasattr(value, name) for name in wanted)), f"an object with {shown}"
+    return (lambda value: all(_has(value, name) for name in wanted)), f"an object with {shown}"
+
+
+def _has(value: Any, name: str) -> bool:
+    """Return whether a value has an attribute; a property is not run, since it may load a model."""
+    return isinstance(inspect.getattr_static(value, name, None), property) or hasattr(value, name)
 
 
 def _is_member(name: str) -> bool:

@@ -52,6 +52,8 @@ def test_every_route_that_works_on_images_needs_a_place(app: Any) -> None:
         "api.merge", "api.remove", "api.remove_face", "api.remove_photo", "api.rename", "api.split",
     "api.unassign", "api.assign_face", "api.answer", "api.discard", "api.erase", "api.hide", "api.restore",
         "api.set_details", "api.show_again", "api.undo",
+        "api.give", "api.hide_faces", "api.merge_many", "api.propose", "api.show_faces", "api.unassign_faces",
+        "api.unname",
         "login.sign_in", "pages.preferences",
     }  # fmt: skip
     writing = {endpoint for method, _, endpoint in addresses(app) if method != "GET"}

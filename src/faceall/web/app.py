@@ -32,8 +32,10 @@ from faceall.web.work.uploads import Uploads
 
 IMAGE_ENDPOINTS = frozenset(
     (
+        "api.add_face",
         "api.cluster",
         "api.compare",
+        "api.find_faces",
         "api.register",
         "api.search",
         "faceall.face_register",
