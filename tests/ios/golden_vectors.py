@@ -375,7 +375,7 @@ def _found(
         people=SimpleNamespace(
             faces=lambda person: [row for row, owner in enumerate(owners) if owner + 1 == person],
             confirmations=lambda rows: {row: {owners[row] + 1} for row in rows if row == confirmed},
-            refusals=lambda rows: {row: {owners[row] + 1} for row in rows if row == refused},
+            rejections=lambda rows: {row: {owners[row] + 1} for row in rows if row == refused},
         ),
         faces=SimpleNamespace(vectors=lambda rows: vectors[rows]),
     )
