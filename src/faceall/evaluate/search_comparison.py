@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,14 @@ import numpy as np
 from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Bools, Float64Array, percentiles
-from faceall.evaluate.verification.comparison import PairedComparison, RateDifference, better_of, mcnemar, p_value
+from faceall.evaluate.verification.comparison import (
+    PairedComparison,
+    RateDifference,
+    better_of,
+    mcnemar,
+    p_value,
+    report_file,
+)
 from faceall.evaluate.verification.resampling import draw_people
 from faceall.types import Int64Array
 
@@ -94,8 +100,7 @@ def read_searches(path: str | os.PathLike[str]) -> list[tuple[str, SearchOutcome
     EvaluationError
         If it cannot be read or has no searches.
     """
-    file = Path(path)
-    file = file / "evaluation.json" if file.is_dir() else file
+    file = report_file(path)
     try:
         models = json.loads(file.read_bytes())["models"]
         return [(str(model["model"]), _outcomes(model["searches"])) for model in models]

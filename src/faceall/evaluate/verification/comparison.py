@@ -114,6 +114,12 @@ def pair_key(pair: Pair) -> tuple[str, str, bool]:
     return "/".join(pair.first.parts[-2:]), "/".join(pair.second.parts[-2:]), pair.same
 
 
+def report_file(path: str | os.PathLike[str]) -> Path:
+    """Return the JSON file of a report, given by itself or by its folder."""
+    file = Path(path)
+    return file / "evaluation.json" if file.is_dir() else file
+
+
 @checked
 def read_report(path: str | os.PathLike[str]) -> list[StoredResult]:
     """Read the distances in a report of `faceall evaluate --out`.
@@ -133,8 +139,7 @@ def read_report(path: str | os.PathLike[str]) -> list[StoredResult]:
     EvaluationError
         If it cannot be read or has no distances.
     """
-    file = Path(path)
-    file = file / "evaluation.json" if file.is_dir() else file
+    file = report_file(path)
     try:
         values = json.loads(file.read_bytes())
         keys = [(str(first), str(second), bool(same)) for first, second, same in values["compared"]]

@@ -67,13 +67,18 @@ def _days(since: str | None, until: str | None) -> tuple[date | None, date | Non
 
 def _day_of(store: Store, photo: int, taken: Mapping[int, str]) -> date | None:
     """Return the day on which the camera took a photo, else that of the last change of its oldest file."""
-    if photo in taken:
-        try:
-            return date.fromisoformat(taken[photo][:10])
-        except ValueError:
-            pass
+    if photo in taken and (day := _parsed(taken[photo])):
+        return day
     times = [file.mtime for file in store.photos.files(photo) if file.mtime > 0]
     return datetime.fromtimestamp(min(times) / 1e9).date() if times else None
+
+
+def _parsed(taken: str) -> date | None:
+    """Return the day in a stored time, None if an imported one is no time."""
+    try:
+        return date.fromisoformat(taken[:10])
+    except ValueError:
+        return None
 
 
 def _is_between(day: date | None, first: date | None, last: date | None) -> bool:
