@@ -12,7 +12,7 @@ import pytest
 from images_for_forms import TWO_FACES, image_file, register, sent
 
 from faceall.gallery import Gallery
-from faceall.web.pages import routes as pages
+from faceall.web.pages import paging
 from faceall.web.pages.context import duration, local_address, shown_name
 from faceall.web.pages.texts import load_texts
 
@@ -147,7 +147,7 @@ def test_problems_keep_their_details_in_chinese(client: Any, ada: int) -> None:
 
 def test_long_lists_have_pages(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Links lead to the next and previous page and keep the query."""
-    monkeypatch.setattr(pages, "PEOPLE_PER_PAGE", 2)
+    monkeypatch.setattr(paging, "PEOPLE_PER_PAGE", 2)
     for number in range(5):
         register(client, (image_file(30 + 20 * number), f"{number}.png"), person=f"Ada {number}")
     html = client.get("/people?q=Ada&page=2", headers=HTML).get_data(as_text=True)

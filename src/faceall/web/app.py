@@ -16,8 +16,7 @@ from faceall.web.fetch.fetcher import Fetcher, FetchLimits
 from faceall.web.metrics import Metrics
 from faceall.web.openapi import document as openapi
 from faceall.web.options import ServerOptions
-from faceall.web.pages import login
-from faceall.web.pages import routes as pages
+from faceall.web.pages import login, routes
 from faceall.web.registrar import Registrar
 from faceall.web.security.guard import Guard
 from faceall.web.security.keys import KEYS_FILE, Keys
@@ -99,7 +98,7 @@ def create_app(
     blueprint = api.make_blueprint()
     blueprint.get("/openapi.json")(openapi.document)
     app.register_blueprint(blueprint)
-    app.register_blueprint(pages.blueprint)
+    app.register_blueprint(routes.make_blueprint())
     app.register_blueprint(login.blueprint)
     app.register_blueprint(faceall_routes.make_blueprint())
     install_proxy(app, chosen)

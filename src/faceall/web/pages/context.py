@@ -16,6 +16,9 @@ LANGUAGE_COOKIE = "faceall-language"
 THEME_COOKIE = "faceall-theme"
 THEMES = ("light", "dark")
 
+MAX_NAMES = 2000
+"""Number of names that forms offer for completion."""
+
 _YEAR = 365 * 24 * 3600
 _CLUSTER = re.compile(r"unnamed (\d+)")
 _BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="  # one clear pixel
@@ -121,3 +124,8 @@ def wants_page() -> bool:
 def _theme() -> str | None:
     chosen = request.cookies.get(THEME_COOKIE)
     return chosen if chosen in THEMES else None
+
+
+def known_names() -> list[str]:
+    """Return the names of people that forms offer for completion."""
+    return [person.name for person in services().gallery.people.page(named=True, limit=MAX_NAMES).items]
