@@ -35,11 +35,10 @@ def operation(
     body: Schema | None = None,
     example: Schema | None = None,
     kind: str = "application/json",
-    status: int = 200,
 ) -> Schema:
     """Return an operation; `answer` is the schema of its JSON, or another media type; `example` is one body."""
     content = {answer: {}} if isinstance(answer, str) else {"application/json": {"schema": answer}}
-    responses: Schema = {str(status): {"description": "success", "content": content}}
+    responses: Schema = {"200": {"description": "success", "content": content}}
     for code in sorted({*_ALWAYS, *errors}):
         responses[str(code)] = {
             "description": _ERRORS[code],

@@ -16,6 +16,9 @@ FLAG: Schema = {"type": "boolean"}
 NUMBER: Schema = {"type": "number"}
 DISTANCE: Schema = {"type": "number", "description": "squared L2 of unit vectors: 0 same, 4 opposite"}
 SIMILARITY: Schema = {"type": "number", "description": "cosine: 1 same, -1 opposite"}
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]+$"}
+DAY: Schema = {"type": "string", "format": "date"}
+IMAGE: Schema = {"type": "string", "contentMediaType": "image/*", "format": "binary"}
 
 
 def ref(name: str) -> Schema:
