@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from faceall.caffe.layers import LAYERS
-from faceall.convert.targets.coreai.program import WRITERS as COREAI
+from faceall.convert.targets.coreai.layers import WRITERS as COREAI
 from faceall.convert.targets.coreml.program import WRITERS as COREML
 from faceall.convert.targets.savedmodel.layers import LAYERS as SAVEDMODEL
 
