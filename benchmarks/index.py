@@ -57,7 +57,7 @@ class Contest:
             index.search(self.queries[0], K)
             self.figures["open s"] = opening
             per_face = memory / len(self.vectors)
-            graph = index._searcher._graph
+            graph = index._memory.graph
             assert graph is not None
             least = 4 * graph.dimension + 8 * self.options.links + 4 + 8  # the vector, its links, its key
             self.figures |= {"bytes per face": per_face, "over vector + graph": per_face / least}
@@ -99,7 +99,7 @@ class Contest:
                 raw.set_ef(middle)
                 enough = _recall(raw.knn_query(self.queries, K)[0].astype(np.int64), self.truth) >= wished
                 low, high = (low, middle) if enough else (middle, high)
-            graph = index._searcher._graph
+            graph = index._memory.graph
             assert graph is not None
             graph._graph.set_ef(high)
             times = [_seconds(lambda query=query: index.search(query, K)) for query in self.queries]

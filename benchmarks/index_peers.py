@@ -45,7 +45,7 @@ def own(folder: Path, vectors: Float32Array, options: GraphOptions) -> Peer:
         index.add(vectors)
         index.save()
     index.search(vectors[0], 1)
-    graph = index._searcher._graph
+    graph = index._memory.graph
     assert graph is not None
 
     def set_effort(effort: int) -> None:

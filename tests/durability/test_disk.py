@@ -18,6 +18,7 @@ from actors import LIMIT, Journal, act, opened, told
 
 from faceall.errors import FaceallError, IndexFileError
 from faceall.gallery import Gallery
+from faceall.index.graph import saving
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 NOBODY = 65534
@@ -125,7 +126,7 @@ def test_full_disk_while_the_graph_is_saved(album: Path, disk: Path) -> None:
         before = graph.read_bytes()
         (disk / "ballast").write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 4096))
         with pytest.raises(IndexFileError) as caught:
-            gallery._index._searcher.save()
+            saving.save(gallery._index._memory)
         assert "space" in one_line(caught.value)
         assert graph.read_bytes() == before
         assert [path.name for path in folder.glob(".faces*")] == []

@@ -73,7 +73,7 @@ class Truth:
             assert not self.gone & found.keys()
             assert all(count == faces_on(path) for path, count in found.items()), "half a photo"
             self._check_vectors(gallery, model)
-            assert len(gallery) <= LIMIT or gallery._index._searcher.has_graph
+            assert len(gallery) <= LIMIT or gallery._index._memory.graph is not None
         self.there = set(found)
         self.gone.clear()
 

@@ -14,6 +14,7 @@ import pytest
 from faceall.errors import IndexDamagedError, IndexNewerError
 from faceall.gallery.embedded import EmbeddedStore
 from faceall.gallery.embedded.tables import schema
+from faceall.gallery.embedded.tables.migrations import MIGRATIONS, Migration
 
 LATE = ("clusters", "refusals", "prints", "migration", "aside", "person_ids", "face_ids", "person_aliases",
         "face_aliases", "removed_faces")  # fmt: skip
@@ -100,8 +101,8 @@ def test_stale_faces_without_keys_are_kept(old: Path) -> None:
 def test_an_interrupted_upgrade_changes_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error in the last step leaves the old format, and the next opening completes the upgrade."""
     before = tables(old)
-    broken = schema.Migration((*schema.MIGRATIONS[1].steps, "CREATE nonsense"))
-    monkeypatch.setattr(schema, "MIGRATIONS", (schema.MIGRATIONS[0], broken))
+    broken = Migration((*MIGRATIONS[1].steps, "CREATE nonsense"))
+    monkeypatch.setattr(schema, "MIGRATIONS", (MIGRATIONS[0], broken))
     with pytest.raises(sqlite3.OperationalError, match="nonsense"):
         EmbeddedStore.open(old)
     assert tables(old) == before

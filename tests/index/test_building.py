@@ -72,11 +72,11 @@ def test_others_search_add_and_remove(
             index.remove([7])
             assert index.search(questions[0], 1).keys.tolist() == [[key]]
             assert 7 not in index.search(stored[6], 3).keys
-            assert not index._searcher.has_graph
+            assert index._memory.graph is None
         finally:
             found = building.end()
         assert found[0] == key
-        assert index._searcher.has_graph
+        assert index._memory.graph is not None
         keys = index.keys()
         every = np.stack([index[number] for number in keys.tolist()])
         oracle.agrees(index.search(questions, 5, ef=COUNT), every, keys, questions, 5)
@@ -137,6 +137,6 @@ def test_inside_a_snapshot(tmp_path: Path, vectors: Float32Array) -> None:
             other.add(vectors[COUNT:])
             assert index.search(vectors[3], 1).keys.tolist() == [[4]]
         assert index.search(vectors[COUNT], 1).keys.tolist() == [[COUNT + 1]]
-        graph = index._searcher._graph
+        graph = index._memory.graph
         assert graph is not None
         assert graph.live == len(vectors)

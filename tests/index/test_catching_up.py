@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from faceall.index import FaceIndex
-from faceall.index.graph import graph, searcher
+from faceall.index.graph import graph, memory
 from faceall.types import Float32Array
 
 Clusters = Callable[..., Float32Array]
@@ -32,7 +32,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         original(self, keys, vectors)
 
     monkeypatch.setattr(graph.Graph, "add", add)
-    monkeypatch.setattr(searcher, "_TAIL_SECONDS", 0.0)
+    monkeypatch.setattr(memory, "_TAIL_SECONDS", 0.0)
     return seen
 
 

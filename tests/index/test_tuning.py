@@ -66,7 +66,7 @@ def test_effort_is_stored_and_restored(people: Path) -> None:
     assert 10 < found.effort < found.effort_many < 2000
     with FaceIndex(people, exact_limit=0) as index:
         index.search(np.ones(48))
-        graph = index._searcher._graph
+        graph = index._memory.graph
         assert graph is not None
         assert graph.tuning == found
         assert [graph.effort_for(k) for k in (1, 10, 100)] == [found.effort, found.effort, found.effort_many]
@@ -92,7 +92,7 @@ def test_effort_is_measured_again_when_the_index_has_grown(tmp_path: Path, faces
         with FaceIndex(tmp_path, exact_limit=0) as index:
             index.add(everything[start:stop])
             index.save()
-            graph = index._searcher._graph
+            graph = index._memory.graph
             assert graph is not None
             assert graph.tuning is not None
             counts.append(graph.tuning.count)
@@ -104,7 +104,7 @@ def test_given_effort_is_used_and_nothing_measured(tmp_path: Path, faces: Cluste
     with FaceIndex(tmp_path, exact_limit=0, options=GraphOptions(search_effort=33)) as index:
         index.add(faces(500))
         index.save()
-        graph = index._searcher._graph
+        graph = index._memory.graph
         assert graph is not None
         assert graph.tuning is None
         assert graph.effort_for(10) == 33
@@ -124,9 +124,9 @@ def test_graph_file_of_version_1_opens_and_gains_an_effort(
         with index.transaction() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE key = 'index.graph'", (digest,))
         found = index.search(vectors[6000:], 10).keys
-        graph = index._searcher._graph
+        graph = index._memory.graph
         assert graph is not None
-        assert not index._searcher.graph_file_stale
+        assert not index._memory.graph_file_stale
         assert graph.tuning is None
         index.save()
         assert graph.tuning is not None

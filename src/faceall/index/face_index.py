@@ -26,9 +26,9 @@ from faceall.index.checks import (
     measured,
 )
 from faceall.index.forks import watch_forks
-from faceall.index.graph import graph_file
+from faceall.index.graph import graph_file, saving
 from faceall.index.graph.graph import GraphOptions
-from faceall.index.graph.searcher import EXACT_LIMIT, Searcher
+from faceall.index.graph.memory import EXACT_LIMIT, Memory
 from faceall.index.graph.tuning import Tuning
 from faceall.index.maintenance.receipt import Receipt, read_receipt
 from faceall.index.storage import rows, schema
@@ -115,7 +115,7 @@ class FaceIndex:
             timeout=timeout,
         )
         self._options, self._suspended = options or GraphOptions(), False
-        self._searcher = Searcher(self._storage, self._options, exact_limit=exact_limit)
+        self._memory = Memory(self._storage, self._options, exact_limit=exact_limit)
         self._expected = model  # of the vectors given to `add`, None for any
         self._changed = False
         self._removed = False  # whether the log may contain a vector that this object removed
@@ -142,9 +142,9 @@ class FaceIndex:
         elif child:
             self._storage.abandon()
         if child:  # another thread of the parent may have been in the middle of anything
-            self._searcher = Searcher(self._storage, self._options, exact_limit=self._searcher.exact_limit)
+            self._memory = Memory(self._storage, self._options, exact_limit=self._memory.exact_limit)
         else:
-            self._searcher.invalidate()
+            self._memory.invalidate()
 
     # -- properties -------------------------------------------------------------------------------------------------
 
@@ -363,7 +363,7 @@ class FaceIndex:
             outermost_changed = self._storage.changed
         if outermost_changed:
             self._changed = True
-            self._searcher.invalidate()
+            self._memory.invalidate()
 
     def removal(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a last transaction, in which the caller removes the files of the index; close the index afterwards.
@@ -440,13 +440,13 @@ class FaceIndex:
         count = checked_count("k", k)
         effort = None if ef is None else checked_count("ef", ef)
         wanted = None if only is None else ascending(checked_keys(only))
-        view = self._searcher.sync(exact=exact)
+        view = self._memory.sync(exact=exact)
         if view.settings.dimension not in (None, array.shape[1]):
             raise mismatch(self.name, view.settings, array.shape[1])
         queries = measured(array, view.settings.metric)
         if exact:
-            return self._searcher.search_exactly(queries, view, count, wanted)
-        return self._searcher.search(queries, view, count, effort, wanted)
+            return view.search_exactly(queries, count, wanted)
+        return view.search(queries, count, effort, wanted)
 
     def tune(self) -> Tuning | None:
         """Measure the search effort for the recall of the options and use it from now on.
@@ -458,7 +458,7 @@ class FaceIndex:
         Tuning or None
             None if every search compares all vectors, or there are too few to measure.
         """
-        return self._searcher.tune()
+        return saving.tune(self._memory)
 
     def _settings(self) -> schema.Settings:
         with self._storage.reading() as connection:
@@ -502,7 +502,7 @@ class FaceIndex:
             schema.write(connection, graph=None, graph_generation=0)
             if self.folder is not None:
                 graph_file.discard(self.folder)
-        self._searcher.forget()
+        self._memory.forget()
         self.save()
 
     def rewrite(self, *, wait: float) -> None:
@@ -546,7 +546,7 @@ class FaceIndex:
         clean = True
         if self.folder is not None and not self.read_only:
             self._remove_leftovers(self.folder)
-            self._searcher.save()
+            saving.save(self._memory)
             clean = self._tidy()
         self._changed = False
         return clean
@@ -609,10 +609,10 @@ class FaceIndex:
         if graph_file.is_stray(self.folder, settings.graph) or (settings.graph is not None and went > 0):
             return True
         if settings.graph is None or graph_file.digest(self.folder) != settings.graph:
-            return size > self._searcher.exact_limit  # readers cannot write it
-        if not (self._changed or self._searcher.has_graph):
+            return size > self._memory.exact_limit  # readers cannot write it
+        if not (self._changed or self._memory.graph is not None):
             return False  # a process that did not search need not wait for a graph
-        return self._searcher.graph_file_stale or came > max(_SAVE_AFTER, size // 1000)
+        return self._memory.graph_file_stale or came > max(_SAVE_AFTER, size // 1000)
 
     def __enter__(self) -> FaceIndex:
         return self

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from faceall.gallery.embedded.tables import ids, rows, stale_faces
-from faceall.gallery.embedded.tables.schema import NOW
+from faceall.gallery.embedded.tables.expressions import NOW
 from faceall.gallery.embedded.tables.traces import forget_erased
 from faceall.gallery.records import BinEntry, Removal
 from faceall.images import reader_version

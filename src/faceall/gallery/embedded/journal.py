@@ -14,8 +14,8 @@ from typing import Any
 
 from faceall.errors import UndoError, UnknownChangeError
 from faceall.gallery.embedded import bin as bins
+from faceall.gallery.embedded.tables.expressions import LATER, NOW, UUID
 from faceall.gallery.embedded.tables.people_schema import JOURNALED, begin_recording, end_recording, recorded_change
-from faceall.gallery.embedded.tables.schema import LATER, NOW, UUID
 from faceall.gallery.records import BinEntry, Change, Page, Removal
 from faceall.index import FaceIndex
 

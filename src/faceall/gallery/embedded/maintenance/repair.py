@@ -18,6 +18,7 @@ from faceall.gallery.embedded.maintenance.health import UNPLACED, find_problems
 from faceall.gallery.embedded.removal import forget_faces
 from faceall.gallery.embedded.tables import rows as gallery_rows
 from faceall.gallery.embedded.tables import schema, stale_faces
+from faceall.gallery.embedded.tables.expressions import columns_of
 from faceall.gallery.photo_files import find_image
 from faceall.gallery.records import GalleryStatistics
 from faceall.images import encode_jpeg, read_image
@@ -227,7 +228,7 @@ def _has_damaged_version(connection: sqlite3.Connection, name: str) -> bool:
         if set(rows_of(connection).values()) <= schema.known_rows():
             return True
         raise
-    return bool(schema.columns_of(connection, "people")) and not found
+    return bool(columns_of(connection, "people")) and not found
 
 
 def _is_of_this_version(folder: Path) -> bool:

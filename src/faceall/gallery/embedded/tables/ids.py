@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Literal
 
-from faceall.gallery.embedded.tables.schema import LATER
+from faceall.gallery.embedded.tables.expressions import LATER
 
 
 def set_id(

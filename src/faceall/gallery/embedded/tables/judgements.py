@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from faceall.gallery.embedded.tables.schema import NOW
+from faceall.gallery.embedded.tables.expressions import NOW
 
 _FACES = "SELECT face AS row, id FROM face_ids UNION ALL SELECT face, id FROM face_aliases"
 _PEOPLE = "SELECT person AS row, id FROM person_ids UNION ALL SELECT person, id FROM person_aliases"

@@ -1,6 +1,6 @@
 """The tables of corrections: the journal of changes, what users said about faces and people, details, the bin.
 
-They are the third format of a gallery (see `schema`). While a change of people is recorded, temporary triggers copy
+They are the third format of a gallery (see `migrations`). While a change of people is recorded, temporary triggers copy
 every row that it touches into `change_rows`, in the same transaction.
 """
 
