@@ -15,7 +15,7 @@ from cli_runs import Run
 from json_schemas import AVAILABLE, read_schemas, validate_lines
 from test_help import LEAVES
 
-from faceall.convert.parity.report import measure
+from faceall.convert.parity.report import Criteria, measure
 from faceall.evaluate.gallery_decisions import SearchCalibration
 from faceall.images import write_image
 from faceall.train.options import DistillationOptions
@@ -271,7 +271,7 @@ def test_commands_of_training(validated, portraits: Path, tmp_path: Path, monkey
     (line,) = validated("train", "show", run.path)
     assert (line["path"], line["step"]) == (str(run.path), 200)
     assert validated("train", "resume", run.path, tmp_path / "shard")[0]["cosine"] == 0.6
-    report = measure(np.eye(3), np.eye(3), step="net", reference="net", engine="NumPy")
+    report = measure(np.eye(3), np.eye(3), Criteria(), reference="net", engine="NumPy")
     done = SimpleNamespace(report=report, manifest=SimpleNamespace(name="student"))
     monkeypatch.setattr("faceall.train.export_run", lambda *_, **__: done)
     (line,) = validated("train", "export", run.path, tmp_path / "model")

@@ -289,7 +289,7 @@ def test_every_spelling_passes_the_gate(source: Path, tmp_path: Path, floor_pool
     made = convert(
         source,
         tmp_path / "m",
-        caffe=CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck),
+        target=CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck),
         reading=SourceOptions(batch_norm="keep"),
     )
     kinds = {layer.type for layer in read_net(made.folder.prototxt).layers}
@@ -304,7 +304,7 @@ def test_model_folder_is_a_source(source: Path, tmp_path: Path) -> None:
     second = convert(
         tmp_path / "first",
         tmp_path / "second",
-        caffe=CaffeOptions(floor_pool="conv"),
+        target=CaffeOptions(floor_pool="conv"),
         reading=SourceOptions(name="second"),
     )
     assert second.report.reference == "net"
@@ -449,7 +449,7 @@ def test_coreml_file_is_compared_as_written(source: Path, tmp_path: Path, format
     for again in (False, True):
         options = CoremlOptions(format=format)
         place = tmp_path / "out" / f"m{suffix}"
-        made = convert(source, place, target="coreml", coreml=options, replace_existing=again)
+        made = convert(source, place, target=options, replace_existing=again)
         assert [report.step for report in made.reports] == ["net", "coreml"]
         assert made.report.maximum <= 1e-5
         assert {path.name for path in place.parent.iterdir()} == {place.name, f"{place.name}.parity.json"}

@@ -32,9 +32,10 @@ from faceall.train.data.shards import open_shard
 from faceall.train.distillation import run as distill_module
 from faceall.train.distillation.run import branch, distill
 from faceall.train.events import Events
-from faceall.train.export import export_model, run_weights
+from faceall.train.export import ExportOptions, export_model, run_weights
 from faceall.train.options import ClassificationOptions, DistillationOptions
 from faceall.train.run_folder import RunFolder
+from faceall.train.training import Loop
 from faceall_cli.main import main
 
 SMALL = {
@@ -72,20 +73,21 @@ def dying(self, step):
         os.kill(os.getpid(), signal.SIGKILL)
     return make(self, step)
 t.distill_module.DistillationBatches.__call__ = dying
-t.distill(Path({run!r}), [t.open_shard(Path({shard!r}))], t.small(length=10), checkpoint_steps=3, threads=0)
+shards, loop = [t.open_shard(Path({shard!r}))], t.Loop(checkpoint_steps=3, threads=0)
+t.distill(Path({run!r}), shards, t.small(length=10), loop=loop)
 """
 
 
 def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(shard: Path, tmp_path: Path) -> None:
     """SIGKILL after seven of ten steps; it goes on from the checkpoint after six, to the same bits."""
-    whole = distill(tmp_path / "whole", [open_shard(shard)], small(length=10), threads=1)
+    whole = distill(tmp_path / "whole", [open_shard(shard)], small(length=10), loop=Loop(threads=1))
     code = KILLED.format(tests=str(Path(__file__).parent), run=str(tmp_path / "killed"), shard=str(shard))
     path = os.pathsep.join([entry for entry in sys.path if entry])
     child = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False)
     assert child.returncode == -signal.SIGKILL
     checkpoints = list_checkpoints(tmp_path / "killed" / "checkpoints")
     assert read_checkpoint(checkpoints[-1]).step == 6
-    resumed = distill(tmp_path / "killed", [open_shard(shard)], threads=1)
+    resumed = distill(tmp_path / "killed", [open_shard(shard)], loop=Loop(threads=1))
     assert resumed.keys() == whole.keys()
     for name, array in whole.items():
         np.testing.assert_array_equal(resumed[name], array, err_msg=name)
@@ -107,17 +109,17 @@ def test_a_run_with_other_options_or_of_another_kind_is_refused(shard: Path, tmp
 
 def test_a_branch_ends_a_run_that_stays_as_it_is(shard: Path, tmp_path: Path) -> None:
     """It goes on for four steps, over which the rate falls to nothing; the student comes out as a model that runs."""
-    distill(tmp_path / "run", [open_shard(shard)], small(length=6), threads=0)
+    distill(tmp_path / "run", [open_shard(shard)], small(length=6), loop=Loop(threads=0))
     before = list_checkpoints(tmp_path / "run" / "checkpoints")
     new = branch(tmp_path / "run", tmp_path / "end", steps=4)
-    weights = distill(new.path, [open_shard(shard)], threads=0, measure_every=1)
+    weights = distill(new.path, [open_shard(shard)], loop=Loop(threads=0, measure_every=1))
     assert list_checkpoints(tmp_path / "run" / "checkpoints") == before
     rates = [entry["rate"] for entry in new.results()]
     assert rates == sorted(rates, reverse=True)
     assert new.results()[-1]["step"] == 10
     assert new.about()["branch_of"] == {"run": "run", "step": 6}
     options = DistillationOptions.from_json(new.about()["options"])
-    done = export_model(weights, options, tmp_path / "model", name="small", licence="test", half=True)
+    done = export_model(weights, options, tmp_path / "model", ExportOptions(name="small", licence="test", half=True))
     assert done.report.maximum < 1e-5
     embedder = Embedder(tmp_path / "model")
     manifest = embedder.model.manifest
@@ -137,17 +139,17 @@ def test_a_second_teacher_is_learnt_from_where_another_run_stands(shard: Path, t
     vectors = np.load(folder / "colours.npy")
     np.save(folder / "shapes.npy", (vectors[:, ::-1] ** 3 + 0.5).astype(np.float32))
     shards = [open_shard(folder)]
-    distill(tmp_path / "one", shards, small(length=20), threads=1)
+    distill(tmp_path / "one", shards, small(length=20), loop=Loop(threads=1))
     weights = run_weights(tmp_path / "one")[0]
     both = small(second="shapes", length=20)
-    distill(tmp_path / "both", shards, both, begin_with=tmp_path / "one", checkpoint_steps=20, threads=1)
+    distill(tmp_path / "both", shards, both, begin_with=tmp_path / "one", loop=Loop(checkpoint_steps=20, threads=1))
     begun = read_checkpoint(tmp_path / "both/checkpoints/step-000000020.npz")
     assert RunFolder(tmp_path / "both").about()["begun_with"] == {"run": "one", "step": 20}
     assert all(value.shape == weights[name].shape for name, value in begun.weights.items())
-    distill(tmp_path / "none", shards, both, checkpoint_steps=20, threads=1)
+    distill(tmp_path / "none", shards, both, loop=Loop(checkpoint_steps=20, threads=1))
     losses = {name: RunFolder(tmp_path / name).results()[-1]["loss"] for name in ("both", "none")}
     assert losses["both"] < losses["none"]
-    distill(branch(tmp_path / "both", tmp_path / "end", steps=5).path, shards, threads=1)
+    distill(branch(tmp_path / "both", tmp_path / "end", steps=5).path, shards, loop=Loop(threads=1))
     np.testing.assert_array_equal(np.load(tmp_path / "end/middles.npy"), np.load(tmp_path / "both/middles.npy"))
     with pytest.raises(TrainError, match=r"no vectors of 'shapes', a teacher of .*both"):
         distill(tmp_path / "less", [open_shard(shard)], small(), begin_with=tmp_path / "both")
@@ -189,7 +191,7 @@ def people_options(loss: str, **changes: object) -> ClassificationOptions:
 def test_every_loss_learns_real_people_by_heart(loss: str, shared: Path, tmp_path: Path) -> None:
     """Six people of LFW's view 1: each image's nearest other is of the same person, for more than 0.95 of them."""
     data = real_people(shared, tmp_path / "people", people=6)
-    train_classifier(tmp_path / "run", data, people_options(loss), keep_average=0.0, threads=1)
+    train_classifier(tmp_path / "run", data, people_options(loss), loop=Loop(keep_average=0.0, threads=1))
     assert RunFolder(tmp_path / "run").results()[-1]["nearest"] > 0.95
 
 
@@ -232,10 +234,10 @@ def test_the_command_people_takes_the_sizes_of_an_alignment(tmp_path: Path) -> N
 def test_an_untrained_net_passes_the_gate(shard: Path, tmp_path: Path) -> None:
     """Its statistics are those of its first batch, so its vectors do not die out: whole MobileFaceNet, 1e-5."""
     options = small(width=1.0, multiple=1, embedding_size=24, warm_up=0)
-    distill(tmp_path / "run", [open_shard(shard)], replace(options, length=1), threads=0, checkpoint_steps=1)
+    distill(tmp_path / "run", [open_shard(shard)], replace(options, length=1), loop=Loop(threads=0, checkpoint_steps=1))
     first = read_checkpoint(list_checkpoints(tmp_path / "run/checkpoints")[0])
     assert first.step == 0
-    done = export_model(first.weights, options, tmp_path / "model", name="untrained")
+    done = export_model(first.weights, options, tmp_path / "model", ExportOptions(name="untrained"))
     assert done.report.maximum < 1e-5
 
 

@@ -4,11 +4,11 @@
 compares every step. `subject` opens a source of any kind and `conversion` runs the steps.
 """
 
-from faceall.convert.conversion import Conversion, convert
+from faceall.convert.conversion import Conversion, TargetOptions, convert
 from faceall.convert.options import CaffeOptions, ParityOptions, Reduction, SourceOptions
 from faceall.convert.parity.comparison import compare, read_check
 from faceall.convert.parity.crops import CropReader, FaceCrops, labels_of, read_crops, spread
-from faceall.convert.parity.report import TOLERANCE, ParityReport, Stage
+from faceall.convert.parity.report import TOLERANCE, Criteria, ParityReport, Stage
 from faceall.convert.passes.head import BottleneckStyle
 from faceall.convert.passes.pools import FloorPool
 from faceall.convert.passes.projection import Projection, ProjectionReport, fit_projection, project
@@ -28,6 +28,7 @@ __all__ = [
     "Conversion",
     "CoreaiOptions",
     "CoremlOptions",
+    "Criteria",
     "CropReader",
     "FaceCrops",
     "FloorPool",
@@ -41,6 +42,7 @@ __all__ = [
     "SourceOptions",
     "Stage",
     "Target",
+    "TargetOptions",
     "Translation",
     "compare",
     "convert",

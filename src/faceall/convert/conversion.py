@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import TypeAlias, cast, get_args
 
 import numpy as np
 
@@ -26,6 +26,15 @@ from faceall.convert.targets.coreml import SUFFIXES, CoremlOptions
 from faceall.convert.targets.savedmodel import cascade_files
 from faceall.errors import ConvertError
 from faceall.models import Manifest, ModelFolder, refuse_taken
+
+TargetOptions: TypeAlias = CaffeOptions | CoremlOptions | CoreaiOptions
+"""The options of the targets that have any."""
+
+_OPTIONS: dict[Target, type[TargetOptions]] = {
+    "caffe": CaffeOptions,
+    "coreml": CoremlOptions,
+    "coreai": CoreaiOptions,
+}
 
 _COMPARED_CROPS = 64
 """The most images of a folder that are compared: the source runs in NumPy, about a second for each."""
@@ -92,11 +101,8 @@ def convert(
     source: str | Path,
     destination: str | Path,
     *,
-    target: Target = "caffe",
+    target: Target | TargetOptions = "caffe",
     reading: SourceOptions | None = None,
-    caffe: CaffeOptions | None = None,
-    coreml: CoremlOptions | None = None,
-    coreai: CoreaiOptions | None = None,
     parity: ParityOptions | None = None,
     reduction: Reduction | None = None,
     replace_existing: bool = False,
@@ -114,16 +120,11 @@ def convert(
     destination : str or Path
         The model folder ("caffe"), a file ("onnx", "coreml" as .mlmodel), an .mlpackage ("coreml"), an
         .aimodel ("coreai") or a folder for TensorFlow Serving ("savedmodel").
-    target : {"caffe", "onnx", "coreml", "coreai", "savedmodel"}
-        The format to write.
+    target : {"caffe", "onnx", "coreml", "coreai", "savedmodel"} or CaffeOptions, CoremlOptions, CoreaiOptions
+        The format to write, by its name or with its options. By name, Core ML is an ML Program and Core AI a model,
+        both in float32, that take images.
     reading : SourceOptions, optional
         How the source is read.
-    caffe : CaffeOptions, optional
-        How Caffe's files are written.
-    coreml : CoremlOptions, optional
-        How Core ML's files are written. Default: an ML Program in float32 that takes images.
-    coreai : CoreaiOptions, optional
-        How a Core AI model is written. Default: in float32, for images.
     parity : ParityOptions, optional
         How the conversion is verified.
     reduction : Reduction, optional
@@ -149,27 +150,26 @@ def convert(
     ModelError
         If the model cannot be written.
     """
-    if target not in get_args(Target):
-        raise ConvertError(f"there is no target '{target}'; known targets: {', '.join(get_args(Target))}")
-    reading, parity, coreml = reading or SourceOptions(), parity or ParityOptions(), coreml or CoremlOptions()
+    target, options = _named_target(target)
+    reading, parity = reading or SourceOptions(), parity or ParityOptions()
     place = Path(os.path.abspath(destination))
-    _refuse_place(place, Path(os.path.abspath(source)), target, coreml, replace_existing)
+    _refuse_place(place, Path(os.path.abspath(source)), target, options, replace_existing)
     paths = cascade_files(Path(source)) if target == "savedmodel" else ()
     subjects = [open_subject(path, reading) for path in paths or (Path(source),)]
     job, *others = (Job(subject, place, _crops(parity, subject.manifest), parity) for subject in subjects)
     job.compare_file()
     if reduction is not None:
         job.reduce(_fitted_crops(reduction, parity, job.manifest), reduction.size, reading.name)
-    if target == "caffe":
-        job.write_caffe(caffe or CaffeOptions(), replace_existing=replace_existing)
+    if isinstance(options, CaffeOptions):
+        job.write_caffe(options, replace_existing=replace_existing)
+    elif isinstance(options, CoremlOptions):
+        job.write_coreml(options)
+    elif isinstance(options, CoreaiOptions):
+        job.write_coreai(options)
     elif target == "onnx":
         job.write_onnx()
-    elif target == "savedmodel":
-        job.write_savedmodel(others)
-    elif target == "coreai":
-        job.write_coreai(coreai or CoreaiOptions())
     else:
-        job.write_coreml(coreml)
+        job.write_savedmodel(others)
     remarks = tuple(dict.fromkeys(remark for subject in subjects for remark in subject.remarks))
     return Conversion(
         target,
@@ -181,6 +181,18 @@ def convert(
         remarks,
         subjects[0].assumptions,
     )
+
+
+def _named_target(target: Target | TargetOptions) -> tuple[Target, TargetOptions | None]:
+    """Return the name of a target and its options, None for a target without any."""
+    for name, kind in _OPTIONS.items():
+        if target == name:
+            return name, kind()
+        if isinstance(target, kind):
+            return name, target
+    if target not in get_args(Target):
+        raise ConvertError(f"there is no target '{target}'; known targets: {', '.join(get_args(Target))}")
+    return cast(Target, target), None
 
 
 def _crops(parity: ParityOptions, manifest: Manifest) -> FaceCrops:
@@ -208,7 +220,9 @@ def _fitted_crops(reduction: Reduction, parity: ParityOptions, manifest: Manifes
     return parity.reader(Path(reduction.crops), manifest.input_size, _FITTED_CROPS)
 
 
-def _refuse_place(place: Path, source: Path, target: Target, coreml: CoremlOptions, replace_existing: bool) -> None:
+def _refuse_place(
+    place: Path, source: Path, target: Target, options: TargetOptions | None, replace_existing: bool
+) -> None:
     """Fail before the work if the result could not be written to `place`, or would replace anything but a model."""
     if not place.name:
         raise ConvertError(f"{place}: cannot hold a model; name a new file or folder")
@@ -222,9 +236,12 @@ def _refuse_place(place: Path, source: Path, target: Target, coreml: CoremlOptio
     if target == "savedmodel":
         _refuse_served(place, replace_existing)
         return
-    suffix = {"coreml": SUFFIXES[coreml.format], "coreai": COREAI_SUFFIX}.get(target, ".onnx")
-    if target in ("coreml", "coreai") and place.suffix != suffix:
-        what = f"Core ML {coreml.format}" if target == "coreml" else "Core AI model"
+    suffix, what = ".onnx", "ONNX model"
+    if isinstance(options, CoremlOptions):
+        suffix, what = SUFFIXES[options.format], f"Core ML {options.format}"
+    elif isinstance(options, CoreaiOptions):
+        suffix, what = COREAI_SUFFIX, "Core AI model"
+    if options is not None and place.suffix != suffix:
         raise ConvertError(f"{place}: a {what} ends in {suffix}, as {place.name}{suffix}")
     if not os.path.lexists(place):
         return

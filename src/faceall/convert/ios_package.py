@@ -126,7 +126,7 @@ def _write_models(
 ) -> list[ParityReport]:
     """Write the package's models with their contract and golden vectors into `folder`."""
     try:
-        done = convert(model.path, folder / models.EMBEDDER, target="coreml", coreml=options, parity=parity)
+        done = convert(model.path, folder / models.EMBEDDER, target=options, parity=parity)
     except ParityError as error:
         raise ParityError(error.reason, _kept_report(error.report, place)) from error
     done.report_path.unlink()  # its contents are in the package's own report

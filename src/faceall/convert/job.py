@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from faceall.caffe.net import Net
 from faceall.convert.options import CaffeOptions, ParityOptions
 from faceall.convert.parity.comparison import channels_first, compare, compare_nets, run_net, run_parts, side_by_side
 from faceall.convert.parity.crops import FaceCrops
-from faceall.convert.parity.report import DEFAULT_THRESHOLD, ParityReport, Reference, measure
+from faceall.convert.parity.report import DEFAULT_THRESHOLD, Criteria, ParityReport, Reference, measure
 from faceall.convert.parity.source_file import run_source_file
 from faceall.convert.passes.head import find_head
 from faceall.convert.passes.projection import ProjectionReport, fit_projection, project, report_projection
@@ -152,23 +155,30 @@ class Job:
 
     def write_coreml(self, options: CoremlOptions) -> None:
         """Write the package or file, run it as written, and move it to its place."""
-        self._compare_source()
         built = built_coreml(self.net, options, manifest=self.manifest)
-        with placing(self._place, SUFFIXES[options.format]) as draft, built as made:
-            copy_made(made, draft)
-            inputs = self._crops.crops if options.input == "image" else channels_first(self._images)
+        with self._placed(SUFFIXES[options.format], built) as draft:
+            inputs = self._inputs(options.input)
             self._add(coreml_parity(self.net, draft, inputs, precision=options.precision, manifest=self.manifest))
-        self._write_report()
 
     def write_coreai(self, options: CoreaiOptions) -> None:
         """Write the model, run it in Apple's runtime, and move it to its place."""
-        self._compare_source()
         built = built_coreai(self.net, options, manifest=self.manifest)
-        with placing(self._place, COREAI_SUFFIX) as draft, built as made:
-            copy_made(made, draft)
-            inputs = self._crops.crops if options.input == "image" else channels_first(self._images)
+        with self._placed(COREAI_SUFFIX, built) as draft:
+            inputs = self._inputs(options.input)
             self._add(coreai_parity(self.net, draft, inputs, precision=options.precision, manifest=self.manifest))
+
+    @contextmanager
+    def _placed(self, suffix: str, built: AbstractContextManager[Path]) -> Iterator[Path]:
+        """Copy a model that another process built to a draft; move it to its place when it was compared."""
+        self._compare_source()
+        with placing(self._place, suffix) as draft, built as made:
+            copy_made(made, draft)
+            yield draft
         self._write_report()
+
+    def _inputs(self, kind: Literal["image", "array"]) -> npt.NDArray[np.uint8] | Float32Array:
+        """Return the images that a model is compared on, as it takes them."""
+        return self._crops.crops if kind == "image" else channels_first(self._images)
 
     def write_savedmodel(self, others: Sequence[Job] = ()) -> None:
         """Write the folder with this net and those of `others`, run it as written, and move it to its place."""
@@ -199,23 +209,19 @@ class Job:
                 net,
                 self._images,
                 self._subject.outputs,
-                step=step,
+                self._criteria(step),
                 engine=options.engine,
-                tolerance=options.tolerance,
                 stages=options.stages,
-                threshold=self._threshold,
             )
         elif self._subject.translation is not None:
             report = compare(
                 self._subject.translation,
                 self._images,
+                self._criteria(step),
                 expected=self._crops.embeddings,
                 engine=options.engine,
-                tolerance=options.tolerance,
                 net=net,
                 stages=options.stages,
-                step=step,
-                threshold=self._threshold,
             )
         else:
             raise ValueError("a subject has either an original net or a translated graph")
@@ -225,10 +231,10 @@ class Job:
     def _add_measured(
         self, actual: Float32Array, wanted: Float32Array, step: str, engine: str, reference: Reference = "net"
     ) -> None:
-        tolerance, limit = self._parity.tolerance, self._threshold
-        self._add(
-            measure(actual, wanted, step=step, reference=reference, engine=engine, tolerance=tolerance, threshold=limit)
-        )
+        self._add(measure(actual, wanted, self._criteria(step), reference=reference, engine=engine))
+
+    def _criteria(self, step: str) -> Criteria:
+        return Criteria(step=step, tolerance=self._parity.tolerance, threshold=self._threshold)
 
     def _add(self, report: ParityReport) -> None:
         """Keep a report; if it exceeds its tolerance, write all reports and raise ParityError."""

@@ -9,7 +9,7 @@ from faceall.train.classification import train_classifier
 from faceall.train.data import Augmentation, DatasetRules, Shard, common_inner, crop_sizes, only_teacher, open_shard
 from faceall.train.data import prepare as prepare_shard
 from faceall.train.distillation import branch, distill, initialise_from_teacher
-from faceall.train.export import export_model, export_run, resume_run, run_weights
+from faceall.train.export import ExportOptions, export_model, export_run, resume_run, run_weights
 from faceall.train.options import ClassificationOptions, DistillationOptions, TrainOptions
 from faceall.train.run_folder import RunFolder
 from faceall.train.schedules import Schedule
@@ -24,6 +24,7 @@ __all__ = [
     "ClassificationOptions",
     "DatasetRules",
     "DistillationOptions",
+    "ExportOptions",
     "FaceCrop",
     "Loop",
     "RunFolder",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ from faceall.train.distillation import run as distillation
 from faceall.train.distillation.run import distill
 from faceall.train.options import ClassificationOptions, DistillationOptions, TrainOptions
 from faceall.train.run_folder import RunFolder
+from faceall.train.training import Loop
 from faceall.types import Array
 
 _KINDS: dict[str, type[TrainOptions]] = {
@@ -33,19 +33,40 @@ _KINDS: dict[str, type[TrainOptions]] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How a trained net is written.
+
+    Attributes
+    ----------
+    name : str
+        Name of the model.
+    source, licence : str
+        Origin and terms of the weights, for the manifest. The origin of a run's net is by default the run.
+    image_size : int or None
+        Side in pixels of the model's images; by default as in the training.
+    half : bool
+        Store the weights in 16 bits.
+    replace_existing : bool
+        Replace an existing folder.
+    """
+
+    name: str
+    source: str = ""
+    licence: str = ""
+    image_size: int | None = None
+    half: bool = False
+    replace_existing: bool = False
+
+
 @checked
 def export_model(
     weights: Mapping[str, Array],
     options: TrainOptions,
     destination: Path,
+    export: ExportOptions,
     *,
-    name: str,
-    source: str = "",
-    licence: str = "",
-    image_size: int | None = None,
     check: npt.NDArray[np.uint8] | None = None,
-    half: bool = False,
-    replace_existing: bool = False,
 ) -> Conversion:
     """Write trained weights as a model folder in Caffe's format, after the converter's parity check.
 
@@ -57,18 +78,10 @@ def export_model(
         Options of the training.
     destination : Path
         The new folder.
-    name : str
-        Name of the model.
-    source, licence : str
-        Origin and terms of the weights, for the manifest.
-    image_size : int, optional
-        Side in pixels of the model's images; by default as in `options`.
+    export : ExportOptions
+        Name, terms and form of the model.
     check : (n, H, W, 3) uint8, optional
         Faces on which the vectors are compared; random images by default.
-    half : bool
-        Store the weights in 16 bits.
-    replace_existing : bool
-        Replace an existing folder.
 
     Returns
     -------
@@ -84,7 +97,7 @@ def export_model(
     ModelError
         If the folder cannot be written.
     """
-    net = options.net(image_size=image_size or options.image_size)
+    net = options.net(image_size=export.image_size or options.image_size)
     for variable in net.variables:
         if variable.path not in weights:
             raise TrainError(f"the weights lack '{variable.path}': they belong to another net")
@@ -95,11 +108,11 @@ def export_model(
         done = convert(
             file,
             destination,
-            replace_existing=replace_existing,
-            reading=SourceOptions(standardisation="fixed", name=name),
+            replace_existing=export.replace_existing,
+            reading=SourceOptions(standardisation="fixed", name=export.name),
             parity=ParityOptions(crops=check),
         )
-    complete(done.folder, source=source, licence=licence, half=half)
+    complete(done.folder, source=export.source, licence=export.licence, half=export.half)
     return done
 
 
@@ -140,7 +153,7 @@ def run_weights(run: Path, *, last: bool = False) -> tuple[dict[str, Array], Tra
 
 
 @checked
-def resume_run(run: Path, data: Sequence[Path], **loop: Any) -> None:
+def resume_run(run: Path, data: Sequence[Path], *, loop: Loop | None = None) -> None:
     """Resume a run of either kind.
 
     Parameters
@@ -149,8 +162,8 @@ def resume_run(run: Path, data: Sequence[Path], **loop: Any) -> None:
         The run folder.
     data : sequence of Path
         The shards of a distillation, or the one folder of people of a classification training.
-    **loop
-        Options of `Loop`.
+    loop : Loop, optional
+        Measurements, checkpoints and threads.
 
     Raises
     ------
@@ -158,17 +171,15 @@ def resume_run(run: Path, data: Sequence[Path], **loop: Any) -> None:
         If the run cannot be resumed.
     """
     if RunFolder(run).about().get("kind") != classification.KIND:
-        distill(run, [open_shard(folder) for folder in data], **loop)
+        distill(run, [open_shard(folder) for folder in data], loop=loop)
         return
     if len(data) != 1:
         raise TrainError(f"{run}: expected one folder of people, got {len(data)}")
-    train_classifier(run, data[0], **loop)
+    train_classifier(run, data[0], loop=loop)
 
 
 @checked
-def export_run(
-    run: Path, destination: Path, *, name: str, last: bool = False, source: str = "", **more: Any
-) -> Conversion:
+def export_run(run: Path, destination: Path, export: ExportOptions, *, last: bool = False) -> Conversion:
     """Write the net of a run's last checkpoint as a model folder.
 
     Parameters
@@ -177,14 +188,10 @@ def export_run(
         The run folder.
     destination : Path
         The new folder.
-    name : str
-        Name of the model.
+    export : ExportOptions
+        Name, terms and form of the model.
     last : bool
         Use the weights of the last step, not their running averages.
-    source : str
-        Origin of the weights, for the manifest; by default the run.
-    **more
-        Further arguments of `export_model`.
 
     Returns
     -------
@@ -197,9 +204,8 @@ def export_run(
         As `run_weights` and `export_model`.
     """
     weights, options, step = run_weights(run, last=last)
-    return export_model(
-        weights, options, destination, name=name, source=source or f"faceall train, {run.name}, step {step}", **more
-    )
+    source = export.source or f"faceall train, {run.name}, step {step}"
+    return export_model(weights, options, destination, replace(export, source=source))
 
 
 def complete(folder: ModelFolder, *, source: str, licence: str, half: bool) -> ModelFolder:

@@ -137,14 +137,14 @@ def mobile_facenet(
     layer = _Layers(width, multiple, momentum)
     images = layer.images(image_size)
     x = layer.depth_unit(images, "Conv_1", layer.scaled(64), 3, stride=2)
-    x = layer.depth_unit(x, "Conv_2_Depthwise", 0, 3, depthwise=True)
+    x = layer.depth_unit(x, "Conv_2_Depthwise", None, 3)
     number = 0
     for expansion, outputs, count, first_stride in MOBILE_STAGES:
         for stride in (first_stride, *[1] * (count - 1)):
             number += 1
             x = layer.bottleneck(x, f"Block_{number}", expansion, layer.scaled(outputs), stride)
     x = layer.depth_unit(x, "Conv_3", layer.scaled(512), 1)
-    x = layer.depth_unit(x, "Global_Depthwise", 0, image_size // 16, depthwise=True, linear=True, whole=True)
+    x = layer.depth_unit(x, "Global_Depthwise", None, image_size // 16, linear=True, whole=True)
     if dropout:
         x = layer.keras.layers.Dropout(dropout, name="Dropout")(x)
     x = layer.depth_unit(x, "Bottleneck", embedding_size, 1, linear=True)
@@ -233,22 +233,22 @@ class _Layers:
         self,
         x: Tensor,
         name: str,
-        outputs: int,
+        outputs: int | None,
         window: int,
         *,
         stride: int = 1,
-        depthwise: bool = False,
         linear: bool = False,
         whole: bool = False,
     ) -> Tensor:
         """Add a convolution with normalisation, and PReLU unless `linear`.
 
-        A `depthwise` convolution keeps the channels. With `whole` the window covers the input, without padding.
+        Without `outputs` it is depthwise, which keeps the channels. With `whole` the window covers the input, without
+        padding.
         """
         layers = self.keras.layers
         if window == 3 and not whole:  # symmetric padding at any stride, unlike "same"
             x = layers.ZeroPadding2D(1, name=f"{name}_Pad")(x)
-        if depthwise:
+        if outputs is None:
             options = {"use_bias": False, "depthwise_initializer": "he_normal", "name": name}
             x = layers.DepthwiseConv2D(window, stride, **options)(x)
         else:
@@ -262,7 +262,7 @@ class _Layers:
     def bottleneck(self, x: Tensor, name: str, expansion: int, outputs: int, stride: int) -> Tensor:
         """Add an inverted bottleneck: expand, depthwise, project; with a shortcut if the shape allows."""
         y = self.depth_unit(x, f"{name}_Expand", x.shape[-1] * expansion, 1)
-        y = self.depth_unit(y, f"{name}_Depthwise", 0, 3, depthwise=True, stride=stride)
+        y = self.depth_unit(y, f"{name}_Depthwise", None, 3, stride=stride)
         y = self.depth_unit(y, f"{name}_Project", outputs, 1, linear=True)
         if stride != 1 or x.shape[-1] != y.shape[-1]:
             return y

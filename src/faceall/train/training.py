@@ -32,8 +32,6 @@ class Loop:
 
     Attributes
     ----------
-    schedule : Schedule
-        The learning rate; its length is the number of steps.
     measure_every : int
         Steps between two measurements.
     checkpoint_every : float
@@ -50,7 +48,6 @@ class Loop:
         Write events for TensorBoard into the run folder.
     """
 
-    schedule: Schedule
     measure_every: int = 500
     checkpoint_every: float = 180.0
     checkpoint_steps: int = 0
@@ -60,15 +57,30 @@ class Loop:
     tensorboard: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is learnt.
+
+    Attributes
+    ----------
+    batch : callable
+        Creates the batch of a step: images (N, H, W, 3) float32 and their targets.
+    schedule : Schedule
+        The learning rate; its length is the number of steps.
+    measure : callable, optional
+        Measures the averaged weights, or the current ones if there are no averages.
+    prepare : callable, optional
+        Turns the targets of a batch into those of the objective, with the current net.
+    """
+
+    batch: Callable[[int], tuple[Array, Any]]
+    schedule: Schedule
+    measure: Measure | None = None
+    prepare: Callable[[int, Array, Any], Any] | None = None
+
+
 def train(
-    run: RunFolder,
-    learner: Learner,
-    make: Callable[[int], tuple[Array, Any]],
-    loop: Loop,
-    *,
-    measure: Measure | None = None,
-    resume: Checkpoint | None = None,
-    prepare: Callable[[int, Array, Any], Any] | None = None,
+    run: RunFolder, learner: Learner, task: Task, loop: Loop | None = None, *, resume: Checkpoint | None = None
 ) -> Averages:
     """Train until the schedule ends, or until SIGINT or SIGTERM, after which a checkpoint is written.
 
@@ -78,16 +90,12 @@ def train(
         Receives checkpoints and measurements.
     learner : Learner
         The net with its objective and optimiser.
-    make : callable
-        Creates the batch of a step: images (N, H, W, 3) float32 and their targets.
-    loop : Loop
+    task : Task
+        What it learns.
+    loop : Loop, optional
         Options of the loop.
-    measure : callable, optional
-        Measures the averaged weights, or the current ones if there are no averages.
     resume : Checkpoint, optional
         The state to resume from.
-    prepare : callable, optional
-        Turns the targets of a batch into those of the objective, with the current net.
 
     Returns
     -------
@@ -101,17 +109,18 @@ def train(
     TrainError
         If the loss is not finite or a file cannot be written.
     """
-    state = _Training(run, learner, loop, measure, resume)
+    loop = loop or Loop()
+    state = _Training(run, learner, task, loop, resume)
     if resume is None:
         state.save()
-    end = loop.schedule.length
+    end, prepare = task.schedule.length, task.prepare
     with (
         stoppable() as stopped,
         tqdm(
             total=end, initial=state.step, unit="step", disable=not loop.progress, file=sys.stderr, mininterval=2.0
         ) as bar,
     ):
-        for number, (images, wanted) in batches(make, start=state.step, threads=loop.threads):
+        for number, (images, wanted) in batches(task.batch, start=state.step, threads=loop.threads):
             if (end is not None and number >= end) or stopped.is_set():
                 break
             state.learn(number, images, wanted if prepare is None else prepare(number, images, wanted))
@@ -129,10 +138,8 @@ def train(
 class _Training:
     """A training at one step: weights, averages, and the losses since the last record."""
 
-    def __init__(
-        self, run: RunFolder, learner: Learner, loop: Loop, measure: Measure | None, resume: Checkpoint | None
-    ) -> None:
-        self._run, self._learner, self._loop, self._measure = run, learner, loop, measure
+    def __init__(self, run: RunFolder, learner: Learner, task: Task, loop: Loop, resume: Checkpoint | None) -> None:
+        self._run, self._learner, self._task, self._loop = run, learner, task, loop
         self.step, self.averages = _restore(learner, loop, resume)
         self._events = Events(run.path / "events") if loop.tensorboard else None
         self._saved = time.monotonic()
@@ -146,7 +153,7 @@ class _Training:
 
     def learn(self, number: int, images: Array, wanted: Any) -> None:
         """Do step `number`."""
-        self._rate = self._loop.schedule(number)
+        self._rate = self._task.schedule(number)
         self._losses.append(self._learner.learn(images, wanted, rate=self._rate))
         self._images += len(images)
         self.step = number + 1
@@ -169,7 +176,7 @@ class _Training:
         loss = sum(self._losses) / len(self._losses)
         speed = self._images / (time.monotonic() - self._started)
         values = {"step": self.step, "loss": loss, "rate": self._rate, "images_per_second": speed}
-        rounded = _rounded(values | _measured(self._learner, self.averages, self._measure))
+        rounded = _rounded(values | _measured(self._learner, self.averages, self._task.measure))
         self._run.record(rounded)
         if self._events is not None:
             self._events.write(rounded)

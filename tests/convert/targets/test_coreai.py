@@ -208,7 +208,7 @@ def test_nets_of_a_cascade_are_within_their_tolerance(tmp_path: Path, precision:
     cascade_folder(tmp_path / "nets")
     for number in (1, 2, 3):
         source, place = tmp_path / "nets" / f"det{number}.prototxt", tmp_path / f"det{number}.aimodel"
-        done = convert(source, place, target="coreai", coreai=CoreaiOptions(precision=precision, input="array"))
+        done = convert(source, place, target=CoreaiOptions(precision=precision, input="array"))
         assert [report.step for report in done.reports] == ["net", "coreai"]
         assert json.loads(done.report_path.read_text())["passed"] is True
 
@@ -272,7 +272,7 @@ def test_real_nets_are_within_their_tolerance(shared: Path, tmp_path: Path, name
     """MTCNN's nets and OpenVINO's embedder."""
     file, kind = REAL[name]
     options = CoreaiOptions(precision=precision, input=kind)  # type: ignore[arg-type]
-    report = convert(shared / file, tmp_path / "net.aimodel", target="coreai", coreai=options).report
+    report = convert(shared / file, tmp_path / "net.aimodel", target=options).report
     assert report.passed
 
 
@@ -282,7 +282,7 @@ def test_the_bundled_embedder_is_within_its_tolerance(tmp_path: Path, precision:
     """faceall-128 and its alignment, which travels in the metadata."""
     folder = Path(faceall.__file__).parent / "models" / "bundled" / "faceall-128"
     options = CoreaiOptions(precision=precision)
-    done = convert(folder, tmp_path / "net.aimodel", target="coreai", coreai=options)
+    done = convert(folder, tmp_path / "net.aimodel", target=options)
     assert done.report.passed
     manifest = json.loads(read_coreai(done.path).metadata[MANIFEST_KEY])
     assert manifest["alignment"] == json.loads((folder / "manifest.json").read_text())["alignment"]
@@ -296,6 +296,6 @@ def test_facenet_is_within_its_tolerance(shared: Path, tmp_path: Path, precision
     parity = ParityOptions(crops=shared / "models/facenet/golden.npz")
     options = CoreaiOptions(precision=precision)
     source = shared / "models/facenet/20180408-102900.pb"
-    report = convert(source, tmp_path / "net.aimodel", target="coreai", coreai=options, parity=parity).report
+    report = convert(source, tmp_path / "net.aimodel", target=options, parity=parity).report
     assert report.passed
     assert report.images == 16

@@ -176,11 +176,11 @@ def test_savedmodel_is_a_source(tmp_path: Path, style: Any) -> None:
     first = convert(
         graph,
         tmp_path / "first",
-        caffe=CaffeOptions(floor_pool=style),
+        target=CaffeOptions(floor_pool=style),
         reading=SourceOptions(standardisation="prewhiten", name="mine"),
     ).folder
     served = convert(first.path, tmp_path / "served", target="savedmodel")
-    back = convert(served.path, tmp_path / "back", caffe=CaffeOptions(floor_pool=style)).folder
+    back = convert(served.path, tmp_path / "back", target=CaffeOptions(floor_pool=style)).folder
     assert replace(back.manifest, files={}, source=first.manifest.source) == replace(first.manifest, files={})
     nets = [read_net(folder.prototxt, folder.caffemodel) for folder in (first, back)]
     assert Counter(layer.type for layer in nets[0].layers) == Counter(layer.type for layer in nets[1].layers)

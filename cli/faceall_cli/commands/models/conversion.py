@@ -13,14 +13,12 @@ from faceall_cli.console import Console, shown
 
 if TYPE_CHECKING:
     from faceall.convert import (
-        CaffeOptions,
         Conversion,
-        CoreaiOptions,
-        CoremlOptions,
         ParityOptions,
         Reduction,
         SourceOptions,
         Target,
+        TargetOptions,
     )
 
 _CROPS = click.Path(exists=True, path_type=Path)
@@ -140,12 +138,9 @@ class ConversionChoices:
 
 @dataclass(frozen=True, kw_only=True)
 class Writing:
-    """What is written, with the options of its format."""
+    """What is written: a format, by its name or with its options."""
 
-    target: Target = "caffe"
-    caffe: CaffeOptions | None = None
-    coreml: CoremlOptions | None = None
-    coreai: CoreaiOptions | None = None
+    target: Target | TargetOptions = "caffe"
     replace: bool = False
 
 
@@ -179,9 +174,6 @@ def run_conversion(
         destination,
         target=writing.target,
         reading=choices.reading(batch_norm),
-        caffe=writing.caffe,
-        coreml=writing.coreml,
-        coreai=writing.coreai,
         parity=choices.parity(console),
         reduction=choices.reduction(),
         replace_existing=writing.replace,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,20 +135,19 @@ def convert(
         half = CoremlOptions(precision=precision or "float16", minimum_ios=minimum_ios)
         write_package(console, path, place, choices, half, batch_norm)
         return
-    writing = Writing(target=target, replace=replace)
     numbers: Any = precision or "float32"
     if target == "coreml":
-        coreml = CoremlOptions(
+        target = CoremlOptions(
             format="neuralnetwork" if place.suffix == ".mlmodel" else "mlprogram",
             precision=numbers,
             input=input_kind,
             minimum_ios=minimum_ios,
         )
-        writing = dataclasses.replace(writing, coreml=coreml)
     elif target == "coreai":
-        writing = dataclasses.replace(writing, coreai=CoreaiOptions(precision=numbers, input=input_kind))
+        target = CoreaiOptions(precision=numbers, input=input_kind)
     elif target == "caffe":
-        writing = dataclasses.replace(writing, caffe=CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck))
+        target = CaffeOptions(floor_pool=floor_pool, bottleneck=bottleneck)
+    writing = Writing(target=target, replace=replace)
     _print(console, run_conversion(console, path, place, choices, writing, batch_norm=batch_norm))
 
 

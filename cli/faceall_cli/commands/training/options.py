@@ -123,16 +123,16 @@ def loop_options(command: Any) -> Any:
 
     @functools.wraps(command)
     def collected(*args: Any, **values: Any) -> Any:
-        threads, tensorboard = values.pop("threads"), values.pop("tensorboard")
-        loop = {
-            "measure_every": values.pop("measure_every"),
-            "checkpoint_every": values.pop("save_every"),
-            "tensorboard": tensorboard,
-            "progress": not values["quiet"],
-        }
-        if threads:
-            from faceall.train import limit_threads
+        from faceall.train import Loop, limit_threads
 
+        threads, tensorboard = values.pop("threads"), values.pop("tensorboard")
+        loop = Loop(
+            measure_every=values.pop("measure_every"),
+            checkpoint_every=values.pop("save_every"),
+            tensorboard=tensorboard,
+            progress=not values["quiet"],
+        )
+        if threads:
             limit_threads(threads)
         return command(*args, loop=loop, **values)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from faceall_cli.commands.training.options import loop_options, net_options
 from faceall_cli.console import Console, shown
 from faceall_cli.options import output_options
 from faceall_cli.records import parity_of
+
+if TYPE_CHECKING:
+    from faceall.train import Loop
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW = click.Path(path_type=Path)
@@ -87,7 +90,7 @@ def distill(
     teacher_graph: Path | None,
     initial: Path | None,
     how: dict[str, Any],
-    loop: dict[str, Any],
+    loop: Loop,
     **more: Any,
 ) -> None:
     """Train a student on a teacher's vectors, in the folder RUN."""
@@ -108,7 +111,7 @@ def distill(
     start = {}
     if teacher_graph is not None and not (run / "run.json").is_file():
         start = initialise_from_teacher(teacher_graph, opened, options, console.remark)
-    distill(run, opened, options, **start, begin_with=initial, **loop)
+    distill(run, opened, options, **start, begin_with=initial, loop=loop)
     _print_end(console, run)
 
 
@@ -163,7 +166,7 @@ def classify(
     balance: Any,
     initial: Path | None,
     how: dict[str, Any],
-    loop: dict[str, Any],
+    loop: Loop,
     **more: Any,
 ) -> None:
     """Train a net on the people in FACES/NAME/*.jpg, in RUN."""
@@ -172,7 +175,7 @@ def classify(
     rules = DatasetRules(minimum=minimum, maximum=maximum, balance=balance)
     inner, side = crop_sizes(faces)
     options = ClassificationOptions(**how, **more, rules=rules, inner=inner, side=side)
-    train_classifier(run, faces, options, initial=run_weights(initial)[0] if initial else None, **loop)
+    train_classifier(run, faces, options, initial=run_weights(initial)[0] if initial else None, loop=loop)
     _print_end(console, run)
 
 
@@ -181,7 +184,7 @@ def classify(
 @click.argument("data", metavar="DATA...", nargs=-1, required=True, type=_FOLDER)
 @loop_options
 @output_options
-def resume(console: Console, run: Path, data: tuple[Path, ...], loop: dict[str, Any]) -> None:
+def resume(console: Console, run: Path, data: tuple[Path, ...], loop: Loop) -> None:
     """Resume a run with its own options.
 
     DATA are its shards or its folder of people.
@@ -190,7 +193,7 @@ def resume(console: Console, run: Path, data: tuple[Path, ...], loop: dict[str, 
     """
     from faceall.train import resume_run
 
-    resume_run(run, data, **loop)
+    resume_run(run, data, loop=loop)
     _print_end(console, run)
 
 
@@ -211,7 +214,7 @@ def finish(
     shards: tuple[Path, ...],
     steps: int,
     image_size: int | None,
-    loop: dict[str, Any],
+    loop: Loop,
 ) -> None:
     """Finish a distillation at a constant rate in a new run.
 
@@ -221,7 +224,7 @@ def finish(
 
     if not (end / "run.json").is_file():
         branch(run, end, steps=steps, **({} if image_size is None else {"image_size": image_size}))
-    distill(end, [open_shard(shard) for shard in shards], **loop)
+    distill(end, [open_shard(shard) for shard in shards], loop=loop)
     _print_end(console, end)
 
 
@@ -237,9 +240,10 @@ def finish(
 @output_options
 def export(console: Console, run: Path, model: Path, name: str | None, replace: bool, last: bool, **more: Any) -> None:
     """Export the net of a run as a model folder and verify it."""
-    from faceall.train import export_run
+    from faceall.train import ExportOptions, export_run
 
-    done = export_run(run, model, name=name or run.resolve().name, last=last, replace_existing=replace, **more)
+    how = ExportOptions(name=name or run.resolve().name, replace_existing=replace, **more)
+    done = export_run(run, model, how, last=last)
     console.remark(done.report.to_text())
     console.record({"model": done.manifest.name, "path": str(model), "parity": parity_of(done.report)})
     console.line(f"{done.manifest.name}: {shown(model)}")

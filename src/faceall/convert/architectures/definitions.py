@@ -18,7 +18,7 @@ from faceall.convert.architectures.weights import STATISTICS, RandomWeights, Sto
 from faceall.convert.passes.simplify import BatchNormStyle
 from faceall.convert.tensorflow.facenet import translate
 from faceall.convert.tensorflow.graph import Graph
-from faceall.convert.tensorflow.graph_writer import GraphWriter
+from faceall.convert.tensorflow.graph_writer import GraphWriter, Steps
 from faceall.convert.tensorflow.simplify import bind
 from faceall.types import Array, Float32Array
 
@@ -92,7 +92,7 @@ class _Definer:
             y = self.writer.pool(x, name, "MaxPool", window, (stride, stride), padding)
             return self._made(y, self.channels[x])
         kernel = self.kernel(x, name, self.scaled(outputs), window)
-        y = self.writer.convolution(x, name, kernel, stride=(stride, stride), padding=padding)
+        y = self.writer.convolution(x, name, kernel, Steps((stride, stride), padding))
         y = self.norm(y, f"{name}_BatchNorm", kernel.shape[3])
         return self._made(self.writer.node(f"{name}_Activation/Relu", "Relu", [y]), kernel.shape[3])
 
@@ -120,27 +120,30 @@ class _Definer:
         self,
         x: str,
         name: str,
-        outputs: int,
+        outputs: int | None,
         window: int,
         *,
         stride: int = 1,
-        depthwise: bool = False,
         linear: bool = False,
     ) -> str:
-        """Add convolution, normalisation and, unless `linear`, PReLU; `depthwise` keeps the channels."""
+        """Add convolution, normalisation and, unless `linear`, PReLU.
+
+        Without `outputs` the convolution is depthwise, which keeps the channels.
+        """
         if window == 3:  # padded evenly at any stride, which TensorFlow's SAME is not
             edges = np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)
             source = self.writer.node(f"{name}/Pad", "Pad", [x, self.writer.constant(f"{name}/paddings", edges)])
         else:
             source = x
         shape = (window, window)
-        if depthwise:
+        depthwise = outputs is None
+        if outputs is None:
             kernel = self.weights(f"{name}/weights", (*shape, self.channels[x], 1))
             outputs = self.channels[x]
         else:
             kernel = self.kernel(x, name, outputs, shape)
             outputs = kernel.shape[3]
-        y = self.writer.convolution(source, name, kernel, stride=(stride, stride), padding="VALID", depthwise=depthwise)
+        y = self.writer.convolution(source, name, kernel, Steps((stride, stride), "VALID"), depthwise=depthwise)
         y = self.norm(y, f"{name}_BatchNorm", outputs)
         if not linear:
             slope = self.writer.constant(f"{name}_PReLU/slope", self.weights(f"{name}_PReLU/slope", (outputs,)))
@@ -245,7 +248,7 @@ def _facenet(net: _Definer, embedding_size: int, image_size: int) -> Graph:
 
 def _mobile_facenet(net: _Definer, embedding_size: int, image_size: int) -> Graph:
     x = net.depth_unit(net.image(image_size), "Conv_1", net.scaled(64), 3, stride=2)
-    x = net.depth_unit(x, "Conv_2_Depthwise", 0, 3, depthwise=True)
+    x = net.depth_unit(x, "Conv_2_Depthwise", None, 3)
     number = 0
     for expansion, outputs, count, first_stride in MOBILE_STAGES:
         for stride in (first_stride, *[1] * (count - 1)):
@@ -253,7 +256,7 @@ def _mobile_facenet(net: _Definer, embedding_size: int, image_size: int) -> Grap
             x = _bottleneck(net, x, f"Block_{number}", expansion, net.scaled(outputs), stride)
     x = net.depth_unit(x, "Conv_3", net.scaled(512), 1)
     side = -(-image_size // 16)
-    x = net.depth_unit(x, "Global_Depthwise", 0, side, depthwise=True, linear=True)
+    x = net.depth_unit(x, "Global_Depthwise", None, side, linear=True)
     x = net.depth_unit(x, "Bottleneck", embedding_size, 1, linear=True)
     net.writer.unit_length(net.writer.flatten(x, "Flatten"))
     return net.writer.graph()
@@ -262,7 +265,7 @@ def _mobile_facenet(net: _Definer, embedding_size: int, image_size: int) -> Grap
 def _bottleneck(net: _Definer, x: str, name: str, expansion: int, outputs: int, stride: int) -> str:
     """Add a bottleneck: expand, filter each channel, project; add the input if the shapes agree."""
     y = net.depth_unit(x, f"{name}_Expand", net.channels[x] * expansion, 1)
-    y = net.depth_unit(y, f"{name}_Depthwise", 0, 3, depthwise=True, stride=stride)
+    y = net.depth_unit(y, f"{name}_Depthwise", None, 3, stride=stride)
     y = net.depth_unit(y, f"{name}_Project", outputs, 1, linear=True)
     if stride != 1 or net.channels[x] != net.channels[y]:
         return y

@@ -19,28 +19,11 @@ import numpy.typing as npt
 from faceall.arguments import checked
 from faceall.caffe.engines import get_engine
 from faceall.caffe.net import Net
-from faceall.convert.parity.report import DEFAULT_THRESHOLD, TOLERANCE, ParityReport, Stage, measure
+from faceall.convert.parity.report import Criteria, ParityReport, Stage, measure
 from faceall.convert.tensorflow.evaluate import evaluate
 from faceall.convert.tensorflow.facenet import INPUT_BLOB, OUTPUT_BLOB, Translation
 from faceall.errors import ConvertError
 from faceall.types import Array, Float32Array
-
-__all__ = [
-    "DEFAULT_THRESHOLD",
-    "TOLERANCE",
-    "ParityReport",
-    "Stage",
-    "channels_first",
-    "compare",
-    "compare_nets",
-    "compare_stages",
-    "measure",
-    "random_images",
-    "read_check",
-    "run_net",
-    "run_parts",
-    "side_by_side",
-]
 
 _BATCH = 4
 """The number of images that the evaluator runs at once; it keeps all stages in memory."""
@@ -50,14 +33,12 @@ _BATCH = 4
 def compare(
     translation: Translation,
     images: Float32Array,
+    criteria: Criteria | None = None,
     *,
     expected: Array | None = None,
     engine: str | None = None,
-    tolerance: float = TOLERANCE,
     net: Net | None = None,
     stages: bool = False,
-    step: str = "net",
-    threshold: float | None = DEFAULT_THRESHOLD,
 ) -> ParityReport:
     """Compare a net with the graph that it was made from, or with given vectors.
 
@@ -67,20 +48,21 @@ def compare(
         The net and its graph.
     images : (n, H, W, C) float32
         Standardised images.
+    criteria : Criteria, optional
+        Name and limits of the comparison.
     expected : (n, D) float32, optional
         The source's vectors for the images. By default the graph runs in NumPy.
     engine : str, optional
         The engine that runs the net.
-    tolerance : float
-        The largest allowed difference.
     net : Net, optional
         Another net with the same blobs to compare, as the one read back from its files.
     stages : bool
         Whether to compare every stage. Stages are always compared if the output exceeds the tolerance.
-    step : str
-        The report's name of the result.
-    threshold : float, optional
-        The largest squared distance of a match.
+
+    Returns
+    -------
+    ParityReport
+        The differences.
 
     Raises
     ------
@@ -94,11 +76,9 @@ def compare(
     report = measure(
         actual,
         _run_graph(translation, images) if expected is None else np.asarray(expected),
-        step=step,
+        criteria or Criteria(),
         reference="graph" if expected is None else "given",
         engine=name,
-        tolerance=tolerance,
-        threshold=threshold,
     )
     if not stages and report.passed:
         return report
@@ -157,12 +137,10 @@ def compare_nets(
     after: Net,
     images: Float32Array,
     outputs: Sequence[str],
+    criteria: Criteria,
     *,
-    step: str,
     engine: str | None = None,
-    tolerance: float = TOLERANCE,
     stages: bool = False,
-    threshold: float | None = None,
 ) -> ParityReport:
     """Compare a net with the one it was made from, which runs in NumPy.
 
@@ -174,8 +152,13 @@ def compare_nets(
         Standardised images.
     outputs : sequence of str
         Blobs of both nets to compare.
-    step, engine, tolerance, stages, threshold
+    criteria, engine, stages
         As in `compare`; the stages are the blobs that both nets have.
+
+    Returns
+    -------
+    ParityReport
+        The differences.
 
     Raises
     ------
@@ -186,7 +169,7 @@ def compare_nets(
     """
     actual, name = run_net(after, images, outputs, engine=engine)
     wanted, _ = run_net(before, images, outputs, engine="reference")
-    report = measure(actual, wanted, step=step, reference="net", engine=name, tolerance=tolerance, threshold=threshold)
+    report = measure(actual, wanted, criteria, reference="net", engine=name)
     if not stages and report.passed:
         return report
     both = {top for layer in before.layers for top in layer.tops} & {

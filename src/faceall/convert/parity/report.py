@@ -28,6 +28,28 @@ _REFERENCES: Mapping[Reference, str] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Criteria:
+    """What a comparison is called and what it allows.
+
+    Attributes
+    ----------
+    step : str
+        The report's name of the result.
+    tolerance : float
+        The largest allowed difference; not used if there is a `cosine_minimum`.
+    cosine_minimum : float, optional
+        The smallest allowed cosine, for results that are not float32.
+    threshold : float, optional
+        The largest squared distance of a match, for counting changed verdicts; None for a net that is not an embedder.
+    """
+
+    step: str = "net"
+    tolerance: float = TOLERANCE
+    cosine_minimum: float | None = None
+    threshold: float | None = DEFAULT_THRESHOLD
+
+
 @dataclass(frozen=True)
 class Stage:
     """The comparison of one blob of the net with its tensor of the graph.
@@ -170,25 +192,22 @@ class ParityReport:
         return f"  ({'at least' if self.passed else 'BELOW'} the minimum of {self.cosine_minimum:g})"
 
 
-def measure(
-    actual: Array,
-    wanted: Array,
-    *,
-    step: str,
-    reference: Reference,
-    engine: str,
-    tolerance: float = TOLERANCE,
-    cosine_minimum: float | None = None,
-    threshold: float | None = DEFAULT_THRESHOLD,
-) -> ParityReport:
+def measure(actual: Array, wanted: Array, criteria: Criteria, *, reference: Reference, engine: str) -> ParityReport:
     """Compare two arrays of results.
 
     Parameters
     ----------
     actual, wanted : (n, ...) array
         The results and what they should be, in the same order.
-    step, reference, engine, tolerance, cosine_minimum, threshold
-        Fields of the report, see `ParityReport`.
+    criteria : Criteria
+        Name and limits of the comparison.
+    reference, engine : str
+        What was compared with, and the engine that ran the result; fields of the report.
+
+    Returns
+    -------
+    ParityReport
+        The differences.
 
     Raises
     ------
@@ -199,19 +218,20 @@ def measure(
     if actual.shape != wanted.shape:
         raise ConvertError(f"the net returns vectors of shape {actual.shape}, expected {wanted.shape}")
     maximum, mean, cosines = _distances(actual, wanted)
-    pairs, flips = (0, 0) if threshold is None else count_flips(actual, wanted, threshold)
+    limit = criteria.threshold
+    pairs, flips = (0, 0) if limit is None else count_flips(actual, wanted, limit)
     return ParityReport(
         images=len(actual),
         reference=reference,
         engine=engine,
-        tolerance=tolerance,
+        tolerance=criteria.tolerance,
         maximum=maximum,
         mean=mean,
         cosine_min=float(cosines.min()),
         cosine_mean=float(cosines.mean()),
-        step=step,
-        cosine_minimum=cosine_minimum,
-        threshold=threshold,
+        step=criteria.step,
+        cosine_minimum=criteria.cosine_minimum,
+        threshold=limit,
         pairs=pairs,
         flips=flips,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from faceall.caffe import Net, get_engine
-from faceall.convert.parity.report import DEFAULT_THRESHOLD, ParityReport, measure
+from faceall.convert.parity.report import DEFAULT_THRESHOLD, Criteria, ParityReport, measure
 from faceall.convert.targets.plan import EMBEDDING, feature_name, is_embedder
 from faceall.errors import ConvertError
 from faceall.models import Manifest
@@ -26,10 +27,9 @@ def compare_written(
     net: Net,
     inputs: npt.NDArray[np.uint8] | Float32Array,
     results: Iterable[Mapping[str, Array]],
+    criteria: Criteria,
     *,
-    step: str,
     runner: str,
-    cosine_minimum: float | None,
     manifest: Manifest | None,
     engine: str | None,
 ) -> ParityReport:
@@ -43,12 +43,19 @@ def compare_written(
         RGB images, or standardised values.
     results : iterable of mapping of str to array
         The model's results of each input by their names, which may be computed one after the other.
-    step, runner, cosine_minimum
-        The target, who ran the model, and the limit, for the report.
+    criteria : Criteria
+        Name and limits of the comparison; the manifest decides on the threshold of a match.
+    runner : str
+        What ran the model, for the report.
     manifest : Manifest, optional
         How pixels are scaled, and the threshold of a match.
     engine : str, optional
         The engine that runs the net. Default: the default engine.
+
+    Returns
+    -------
+    ParityReport
+        The differences.
 
     Raises
     ------
@@ -64,15 +71,8 @@ def compare_written(
         expected.append(_row([_unit(wanted[name], called) for name, called in names.items()]))
         actual.append(_row([made[called] for called in names.values()]))
     threshold = (manifest.match_threshold if manifest else None) or DEFAULT_THRESHOLD
-    return measure(
-        np.stack(actual),
-        np.stack(expected),
-        step=step,
-        reference="net",
-        engine=runner,
-        cosine_minimum=cosine_minimum,
-        threshold=threshold if EMBEDDING in names.values() else None,
-    )
+    limits = replace(criteria, threshold=threshold if EMBEDDING in names.values() else None)
+    return measure(np.stack(actual), np.stack(expected), limits, reference="net", engine=runner)
 
 
 def _row(arrays: list[Array]) -> Array:

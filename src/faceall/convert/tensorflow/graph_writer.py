@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,25 @@ from faceall.types import Array
 
 INPUT = "input"
 OUTPUT = "embeddings"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How the window of a convolution moves.
+
+    Attributes
+    ----------
+    stride : (int, int)
+        Rows and columns from one window to the next.
+    padding : {"SAME", "VALID"}
+        TensorFlow's padding, in either case.
+    dilation : (int, int)
+        Rows and columns from one element of the window to the next.
+    """
+
+    stride: Sequence[int] = (1, 1)
+    padding: str = "SAME"
+    dilation: Sequence[int] = (1, 1)
 
 
 class GraphWriter:
@@ -50,17 +70,20 @@ class GraphWriter:
         x: str,
         name: str,
         kernel: Array,
+        steps: Steps | None = None,
         *,
         bias: Array | None = None,
-        stride: Sequence[int] = (1, 1),
-        padding: str = "SAME",
-        dilation: Sequence[int] = (1, 1),
         depthwise: bool = False,
     ) -> str:
         """Add a convolution; `kernel` is (kh, kw, in, out), or (kh, kw, channels, multiplier) if depthwise."""
         op = "DepthwiseConv2dNative" if depthwise else "Conv2D"
         weights = self.constant(f"{name}/weights", kernel)
-        options = {"strides": (1, *stride, 1), "dilations": (1, *dilation, 1), "padding": padding.upper().encode()}
+        steps = steps or Steps()
+        options = {
+            "strides": (1, *steps.stride, 1),
+            "dilations": (1, *steps.dilation, 1),
+            "padding": steps.padding.upper().encode(),
+        }
         y = self.node(f"{name}/{op}", op, [x, weights], data_format=b"NHWC", **options)
         return self._biased(y, name, bias)
 

@@ -18,7 +18,7 @@ from faceall.train.data.people import People, find_people, hold_out
 from faceall.train.learner import Learner
 from faceall.train.options import ClassificationOptions
 from faceall.train.run_folder import RunFolder
-from faceall.train.training import Loop, train
+from faceall.train.training import Loop, Task, train
 from faceall.types import Array
 from faceall.version import __version__
 
@@ -36,7 +36,7 @@ def train_classifier(
     *,
     initial: Mapping[str, Array] | None = None,
     on_image: Callable[[], None] = lambda: None,
-    **loop: Any,
+    loop: Loop | None = None,
 ) -> dict[str, Array]:
     """Start a classification training in a new folder, or resume the one in it.
 
@@ -52,8 +52,8 @@ def train_classifier(
         Initial weights by the variables' paths; those of another loss are ignored. Random without.
     on_image : callable
         Called for every image that is read.
-    **loop
-        Options of `Loop`.
+    loop : Loop, optional
+        Measurements, checkpoints and threads.
 
     Returns
     -------
@@ -92,13 +92,13 @@ def train_classifier(
     if initial is None and resume is None:
         learner.settle(batches(0)[0])
     measure = measure_people(images, others, inner=options.inner, size=options.image_size)
-    settings = Loop(schedule=options.rates, **loop)
     if known is None:
         run.begin({"kind": KIND, "faceall": __version__, "options": options.to_json(), "data": []})
         _list_held_out(run, held_out)
     run.note_data(people.to_json(), resume.step if resume else 0)
     prepare = _triplets(learner, options) if options.loss == "triplet" else None
-    averages = train(run, learner, batches, settings, measure=measure, resume=resume, prepare=prepare)
+    task = Task(batch=batches, schedule=options.rates, measure=measure, prepare=prepare)
+    averages = train(run, learner, task, loop, resume=resume)
     return averages.values or learner.weights()
 
 

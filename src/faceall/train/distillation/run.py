@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from faceall.train.distillation.targets import (
 from faceall.train.learner import Learner
 from faceall.train.options import DistillationOptions
 from faceall.train.run_folder import RunFolder
-from faceall.train.training import Loop, Measure, train
+from faceall.train.training import Loop, Measure, Task, train
 from faceall.types import Array
 from faceall.version import __version__
 
@@ -44,7 +44,7 @@ def distill(
     initial: Mapping[str, Array] | None = None,
     projection: Projection | None = None,
     begin_with: Path | None = None,
-    **loop: Any,
+    loop: Loop | None = None,
 ) -> dict[str, Array]:
     """Start a distillation in a new folder, or resume the one in it.
 
@@ -62,8 +62,8 @@ def distill(
         From the teacher's vectors to the student's, for one teacher; fitted on the faces without.
     begin_with : Path, optional
         A distillation run of the same net whose averaged weights are the initial ones.
-    **loop
-        Options of `Loop`.
+    loop : Loop, optional
+        Measurements, checkpoints and threads.
 
     Returns
     -------
@@ -96,11 +96,11 @@ def distill(
         learner.set_weights({**learner.weights(), **initial})
     run.begin(about)
     _save_targets(run.path, targets)
-    return _train(run, options, learner, targets, (faces, held_out), None, loop, new=initial is None)
+    return _Distillation(run, options, learner, targets, faces, held_out).train(loop, None, settle=initial is None)
 
 
 def _continue(
-    run: RunFolder, shards: Sequence[Shard], given: DistillationOptions | None, loop: Mapping[str, Any]
+    run: RunFolder, shards: Sequence[Shard], given: DistillationOptions | None, loop: Loop | None
 ) -> dict[str, Array]:
     """Resume a run with its own options."""
     about = run.about()
@@ -111,38 +111,40 @@ def _continue(
         )
     options = DistillationOptions.from_json(about["options"])
     targets = read_targets(run.path, options)
-    faces = split(shards, seed=options.seed, teachers=_teachers(options))
-    return _train(run, options, _learner(options), targets, faces, run.latest(), loop)
+    faces, held_out = split(shards, seed=options.seed, teachers=_teachers(options))
+    return _Distillation(run, options, _learner(options), targets, faces, held_out).train(loop, run.latest())
 
 
-def _train(
-    run: RunFolder,
-    options: DistillationOptions,
-    learner: Learner,
-    targets: Targets,
-    faces: tuple[Faces, Faces],
-    resume: Checkpoint | None,
-    loop: Mapping[str, Any],
-    *,
-    new: bool = False,
-) -> dict[str, Array]:
-    """Train to the end; a new run first initialises the statistics of its normalisation layers."""
-    batches = DistillationBatches(
-        faces=faces[0],
-        targets=targets,
-        batch=options.batch,
-        size=options.image_size,
-        inner=options.inner,
-        how=options.augmentation,
-        seed=options.seed,
-        first=run.note_data(faces[0].to_json(), resume.step if resume else 0),
-    )
-    if new:
-        learner.settle(batches(0)[0])
-    measure = measure_agreement(faces[1], targets, options)
-    settings = Loop(schedule=options.rates, **loop)
-    averages = train(run, learner, batches, settings, measure=measure, resume=resume)
-    return averages.values or learner.weights()
+@dataclass(frozen=True)
+class _Distillation:
+    """A run with its net, what it learns, and the faces that it learns and is measured on."""
+
+    run: RunFolder
+    options: DistillationOptions
+    learner: Learner
+    targets: Targets
+    faces: Faces
+    held_out: Faces
+
+    def train(self, loop: Loop | None, resume: Checkpoint | None, *, settle: bool = False) -> dict[str, Array]:
+        """Train to the end; `settle` first initialises the statistics of the normalisation layers."""
+        options = self.options
+        batches = DistillationBatches(
+            faces=self.faces,
+            targets=self.targets,
+            batch=options.batch,
+            size=options.image_size,
+            inner=options.inner,
+            how=options.augmentation,
+            seed=options.seed,
+            first=self.run.note_data(self.faces.to_json(), resume.step if resume else 0),
+        )
+        if settle:
+            self.learner.settle(batches(0)[0])
+        measure = measure_agreement(self.held_out, self.targets, options)
+        task = Task(batch=batches, schedule=options.rates, measure=measure)
+        averages = train(self.run, self.learner, task, loop, resume=resume)
+        return averages.values or self.learner.weights()
 
 
 def _learnt(folder: Path, shards: Sequence[Shard]) -> tuple[Targets, dict[str, Array], dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from faceall.convert.budget import charge
-from faceall.convert.tensorflow.graph_writer import GraphWriter
+from faceall.convert.tensorflow.graph_writer import GraphWriter, Steps
 from faceall.types import Array
 
 
@@ -113,13 +113,17 @@ def _convolved(writer: GraphWriter, layer: KerasLayer, *, depthwise: bool) -> st
         layer.x,
         layer.name,
         kernel,
+        _steps(layer),
         bias=bias[0] if bias else None,
-        stride=_pair(layer.config.get("strides", 1)),
-        padding=_padding(layer),
-        dilation=_pair(layer.config.get("dilation_rate", 1)),
         depthwise=depthwise,
     )
     return _activated(writer, y, layer)
+
+
+def _steps(layer: KerasLayer) -> Steps:
+    """Return how the window of a convolution moves."""
+    stride, dilation = layer.config.get("strides", 1), layer.config.get("dilation_rate", 1)
+    return Steps(_pair(stride), _padding(layer), _pair(dilation))
 
 
 def _depthwise(writer: GraphWriter, layer: KerasLayer) -> str:
@@ -128,9 +132,7 @@ def _depthwise(writer: GraphWriter, layer: KerasLayer) -> str:
 
 def _separable(writer: GraphWriter, layer: KerasLayer) -> str:
     first, second, *bias = layer.take(4, 4, *([1] if layer.config.get("use_bias", True) else []))
-    stride, dilation = _pair(layer.config.get("strides", 1)), _pair(layer.config.get("dilation_rate", 1))
-    options: dict[str, Any] = {"stride": stride, "dilation": dilation, "padding": _padding(layer), "depthwise": True}
-    y = writer.convolution(layer.x, f"{layer.name}/depthwise", first, **options)
+    y = writer.convolution(layer.x, f"{layer.name}/depthwise", first, _steps(layer), depthwise=True)
     return _activated(writer, writer.convolution(y, layer.name, second, bias=bias[0] if bias else None), layer)
 
 

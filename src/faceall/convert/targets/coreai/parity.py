@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall.caffe import Net
-from faceall.convert.parity.report import ParityReport
+from faceall.convert.parity.report import Criteria, ParityReport
 from faceall.convert.targets.coreai.options import CoreaiPrecision
 from faceall.convert.targets.coreai.read import read_coreai
 from faceall.convert.targets.plan import IMAGE, feature_name
@@ -72,9 +72,8 @@ def coreai_parity(
         net,
         inputs,
         results,
-        step="coreai",
+        Criteria(step="coreai", cosine_minimum=None if precision == "float32" else COSINE_MINIMUM),
         runner=f"Apple's runtime, {runtime}",
-        cosine_minimum=None if precision == "float32" else COSINE_MINIMUM,
         manifest=manifest,
         engine=engine,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -91,10 +92,26 @@ def _views(array: Array, kernel: Sequence[int], stride: Sequence[int], dilation:
     return [array[:, :, rows, columns] for rows in spans[0] for columns in spans[1]]
 
 
-def convolve(
-    array: Array, kernel: Array, bias: Array | None, budget: Budget, *,
-    stride: Sequence[int], dilation: Sequence[int], edges: Edges, group: int,
-) -> Array:  # fmt: skip
+@dataclass(frozen=True)
+class Sliding:
+    """How a window moves over an image; each sequence has a value for height and width.
+
+    Attributes
+    ----------
+    stride : sequence of int
+        Pixels from one window to the next.
+    edges : sequence of (int, int)
+        Pixels of the border before and after.
+    dilation : sequence of int
+        Pixels from one element of the window to the next.
+    """
+
+    stride: Sequence[int]
+    edges: Edges
+    dilation: Sequence[int] = (1, 1)
+
+
+def convolve(array: Array, kernel: Array, bias: Array | None, budget: Budget, sliding: Sliding, *, group: int) -> Array:
     """Return the convolution of `array` (N, C, H, W) with `kernel` (O, C / group, h, w).
 
     Raises
@@ -102,12 +119,12 @@ def convolve(
     NetFormatError
         If the shapes do not fit, or a limit is exceeded.
     """
-    _check_positive([*stride, *dilation, group])
+    _check_positive([*sliding.stride, *sliding.dilation, group])
     if array.ndim != 4 or kernel.ndim != 4 or kernel.shape[0] % group or array.shape[1] != kernel.shape[1] * group:
         raise NetFormatError(f"convolves {array.shape} with {kernel.shape} in {group} groups")
-    wide = pad_image(array, edges, 0.0, budget)
+    wide = pad_image(array, sliding.edges, 0.0, budget)
     taps = kernel.reshape(*kernel.shape[:2], -1)
-    views = _views(wide, kernel.shape[2:], stride, dilation)
+    views = _views(wide, kernel.shape[2:], sliding.stride, sliding.dilation)
     height, width = views[0].shape[2:]
     batch, outputs, inputs = array.shape[0], kernel.shape[0], kernel.shape[1]
     budget.room((batch, outputs, height, width), inputs * taps.shape[2])
@@ -123,10 +140,16 @@ def convolve(
 
 
 def pool(
-    array: Array, budget: Budget, *, kernel: Sequence[int], stride: Sequence[int], edges: Edges,
-    average: bool, last_pixel: bool = False, count_border: bool = True,
-) -> Array:  # fmt: skip
-    """Return the maximum or average of each window of `array` (N, C, H, W).
+    array: Array,
+    budget: Budget,
+    kernel: Sequence[int],
+    sliding: Sliding,
+    *,
+    average: bool,
+    last_pixel: bool = False,
+    count_border: bool = True,
+) -> Array:
+    """Return the maximum or average of each window of `array` (N, C, H, W), which is not dilated.
 
     Parameters
     ----------
@@ -140,12 +163,13 @@ def pool(
     NetFormatError
         If the window does not fit, or a limit is exceeded.
     """
+    stride = sliding.stride
     _check_positive([*kernel, *stride])
     if array.ndim != 4 or len(kernel) != 2 or len(stride) != 2:
         raise NetFormatError(f"pools {array.shape} with a kernel of {tuple(kernel)}")
-    border = list(edges)
+    border = list(sliding.edges)
     if last_pixel:
-        border = [_to_last_pixel(*side) for side in zip(array.shape[2:], kernel, stride, edges, strict=True)]
+        border = [_to_last_pixel(*side) for side in zip(array.shape[2:], kernel, stride, sliding.edges, strict=True)]
     wide = pad_image(array, border, 0.0 if average else -np.inf, budget)
     views = _views(wide, kernel, stride, (1, 1))
     budget.room(views[0].shape, len(views))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall.caffe import Net
-from faceall.convert.parity.report import ParityReport
+from faceall.convert.parity.report import Criteria, ParityReport
 from faceall.convert.targets.coreml.options import Precision
 from faceall.convert.targets.coreml.read import read_coreml
 from faceall.convert.targets.written import compare_written, results_of
@@ -65,9 +65,8 @@ def coreml_parity(
         net,
         inputs,
         (model.run({feature.name: sample if image else sample[None]}) for sample in inputs),
-        step="coreml",
+        Criteria(step="coreml", cosine_minimum=COSINE_MINIMA.get(precision)),
         runner=RUNNER,
-        cosine_minimum=COSINE_MINIMA.get(precision),
         manifest=manifest,
         engine=engine,
     )

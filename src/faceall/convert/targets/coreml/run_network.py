@@ -11,6 +11,7 @@ import numpy as np
 from faceall.convert.targets.coreml.arithmetic import (
     Budget,
     Edges,
+    Sliding,
     broadcast,
     convolve,
     multiply_matrices,
@@ -128,9 +129,7 @@ def _convolution(options: Message, inputs: Sequence[Array], budget: Budget) -> A
         weights,
         read_weights(options.bias, (outputs,)) if options.hasBias else None,
         budget,
-        stride=stride,
-        dilation=dilation,
-        edges=_edges(options, inputs[0].shape[2:], extent, stride),
+        Sliding(stride, _edges(options, inputs[0].shape[2:], extent, stride), dilation),
         group=int(options.nGroups) or 1,
     )
 
@@ -152,9 +151,8 @@ def _pooling(options: Message, inputs: Sequence[Array], budget: Budget) -> Array
     return pool(
         array,
         budget,
-        kernel=kernel,
-        stride=stride,
-        edges=edges,
+        kernel,
+        Sliding(stride, edges),
         average=options.type == 1,
         last_pixel=last_pixel,
         count_border=not options.avgPoolExcludePadding,

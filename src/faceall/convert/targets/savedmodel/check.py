@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceall.convert.parity.comparison import run_net, side_by_side
-from faceall.convert.parity.report import ParityReport, measure
+from faceall.convert.parity.report import Criteria, ParityReport, measure
 from faceall.convert.sources.tensorflow.savedmodel import read_signature
 from faceall.convert.targets.savedmodel.write import IMAGES, Part
 from faceall.convert.tensorflow.evaluate import evaluate
@@ -45,8 +45,8 @@ def savedmodel_parity(
         ]
     )
     step = f"{part.role.name} in the savedmodel" if part.role else "savedmodel"
-    wanted = _wanted(part, images)
-    return measure(actual, wanted, step=step, reference="net", engine=RUNNER, tolerance=tolerance, threshold=threshold)
+    limits = Criteria(step=step, tolerance=tolerance, threshold=threshold)
+    return measure(actual, _wanted(part, images), limits, reference="net", engine=RUNNER)
 
 
 def _run(graph: Graph, feed: str, outputs: dict[str, str], part: Part, images: Float32Array) -> Float32Array:

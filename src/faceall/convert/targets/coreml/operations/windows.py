@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from faceall.convert.targets.coreml.arithmetic import Edges, convolve, pool, same_edges
+from faceall.convert.targets.coreml.arithmetic import Edges, Sliding, convolve, pool, same_edges
 from faceall.convert.targets.coreml.operations.arguments import Arguments, Operation
 from faceall.errors import NetFormatError
 from faceall.types import Array
@@ -37,9 +37,7 @@ def _conv(given: Arguments) -> Array:
         kernel,
         given.array("bias") if "bias" in given else None,
         given.budget,
-        stride=stride,
-        dilation=dilation,
-        edges=_edges(given, array.shape[2:], extent, stride),
+        Sliding(stride, _edges(given, array.shape[2:], extent, stride), dilation),
         group=given.integer("groups", 1),
     )
 
@@ -53,9 +51,8 @@ def _pool(average: bool) -> Operation:
         return pool(
             array,
             given.budget,
-            kernel=kernel,
-            stride=stride,
-            edges=_edges(given, array.shape[2:], kernel, stride),
+            kernel,
+            Sliding(stride, _edges(given, array.shape[2:], kernel, stride)),
             average=average,
             last_pixel=bool(given.integer("ceil_mode", 0)),
             count_border=not given.integer("exclude_padding_from_average", 0),
