@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from faceall.errors import FaceallError
 from faceall.web import errors
-from faceall.web.security.guard import COOKIE, Guard, check_reach
+from faceall.web.security.guard import COOKIE, Admission, ClientRates, Guard, check_reach
 from faceall.web.security.keys import KEYS_FILE, Keys
 from faceall.web.security.limits import RateLimit
 from faceall.web.work.batching import BusyError
@@ -133,7 +133,7 @@ def test_every_request_needs_the_key(keys: Keys) -> None:
 def test_wrong_keys_are_rate_limited(keys: Keys) -> None:
     """After ten wrong keys an address must wait; a valid key from it is always accepted."""
     text = keys.create()
-    client = client_of(Guard(host="0.0.0.0", keys=keys, failures=RateLimit(0.001, 10)))
+    client = client_of(Guard(host="0.0.0.0", keys=keys, rates=ClientRates(failures=RateLimit(0.001, 10))))
     codes = [
         client.get("/people", headers={"Authorization": f"Bearer x{n}"}, environ_base=BEYOND).status_code
         for n in range(12)
@@ -180,7 +180,7 @@ def test_a_stale_cookie_is_not_a_wrong_key(keys: Keys) -> None:
 def test_remote_clients_have_a_rate_limit(keys: Keys) -> None:
     """Remote clients beyond the rate must wait; local clients have no limit."""
     bearer = {"Authorization": f"Bearer {keys.create()}"}
-    client = client_of(Guard(host="0.0.0.0", keys=keys, requests=RateLimit(0.001, 5)))
+    client = client_of(Guard(host="0.0.0.0", keys=keys, rates=ClientRates(requests=RateLimit(0.001, 5))))
     codes = [client.get("/people", headers=bearer, environ_base=BEYOND).status_code for _ in range(7)]
     assert codes == [200] * 5 + [429] * 2
     assert client.get("/people", headers=bearer).status_code == 200
@@ -189,7 +189,7 @@ def test_remote_clients_have_a_rate_limit(keys: Keys) -> None:
 def test_work_on_images_needs_a_place(keys: Keys) -> None:
     """A place is released also after a failure; without a free one the response is 503 with Retry-After."""
     place = OnePlace()
-    guard = Guard(host="127.0.0.1", keys=keys, admit=place.admit, heavy=frozenset(("api.search", "api.break")))
+    guard = Guard(host="127.0.0.1", keys=keys, admission=Admission(place.admit, frozenset(("api.search", "api.break"))))
     client = client_of(guard)
     assert client.post("/search").status_code == 200
     assert client.post("/break").status_code == 500

@@ -18,7 +18,7 @@ from faceall.web.openapi import document as openapi
 from faceall.web.options import ServerOptions
 from faceall.web.pages import login, routes
 from faceall.web.registrar import Registrar
-from faceall.web.security.guard import Guard
+from faceall.web.security.guard import Admission, Guard
 from faceall.web.security.keys import KEYS_FILE, Keys
 from faceall.web.security.limits import DecodeBudget
 from faceall.web.security.proxy import install_proxy
@@ -176,8 +176,7 @@ def _guard(gallery: Gallery, options: ServerOptions, worker: Worker | None, metr
         allowed_hosts=options.allowed_hosts,
         allowed_origins=options.allowed_origins,
         metrics=metrics,
-        admit=worker.admit if worker else None,
-        heavy=IMAGE_ENDPOINTS,
+        admission=Admission(worker.admit, IMAGE_ENDPOINTS) if worker else None,
     )
 
 

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from flask import Flask, Response, g, redirect, request
@@ -34,7 +35,37 @@ _REQUESTS = 500  # a page of people loads hundreds of thumbnails at once
 OPEN_ENDPOINTS = frozenset(("api.health", "login.show", "login.sign_in", "pages.preferences", "pages.static"))
 _access = logging.getLogger(ACCESS_LOG)
 
-Admit = Callable[[], AbstractContextManager[None]]
+
+@dataclass(frozen=True)
+class Admission:
+    """The limit on requests that process images at the same time.
+
+    Attributes
+    ----------
+    admit : callable
+        Returns a context manager that holds a place, or raises RefusedError; see `Worker.admit`.
+    endpoints : frozenset of str
+        Endpoints that process images.
+    """
+
+    admit: Callable[[], AbstractContextManager[None]]
+    endpoints: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ClientRates:
+    """The limits on what one client sends.
+
+    Attributes
+    ----------
+    failures : RateLimit
+        Of wrong keys.
+    requests : RateLimit
+        Of all requests; clients on this machine are not limited.
+    """
+
+    failures: RateLimit = field(default_factory=lambda: RateLimit(_FAILURES_PER_SECOND, _FAILURES))
+    requests: RateLimit = field(default_factory=lambda: RateLimit(_REQUESTS_PER_SECOND, _REQUESTS))
 
 
 class Guard:
@@ -52,14 +83,10 @@ class Guard:
         Origins of other websites whose scripts may use the API.
     metrics : Metrics, optional
         Receives the counts.
-    admit : callable, optional
-        Returns a context manager that limits requests that process images; see `Worker.admit`.
-    heavy : frozenset of str
-        Endpoints that process images.
-    failures : RateLimit, optional
-        Limits wrong keys per client.
-    requests : RateLimit, optional
-        Limits requests per client; clients on this machine are not limited.
+    admission : Admission, optional
+        Limits the requests that process images at once.
+    rates : ClientRates, optional
+        Limits the requests and the wrong keys of a client.
     """
 
     def __init__(
@@ -70,10 +97,8 @@ class Guard:
         allowed_hosts: tuple[str, ...] = (),
         allowed_origins: tuple[str, ...] = (),
         metrics: Metrics | None = None,
-        admit: Admit | None = None,
-        heavy: frozenset[str] = frozenset(),
-        failures: RateLimit | None = None,
-        requests: RateLimit | None = None,
+        admission: Admission | None = None,
+        rates: ClientRates | None = None,
     ) -> None:
         self._hosts = Hosts(host, allowed_hosts)
         self._origins = frozenset(allowed_origins)
@@ -81,9 +106,8 @@ class Guard:
         self.sessions = Sessions(keys)
         self._locked = bool(keys.all) or not is_loopback(host)
         self.metrics = metrics or Metrics()
-        self._admit, self._heavy = admit, heavy
-        self._failures = failures or RateLimit(_FAILURES_PER_SECOND, _FAILURES)
-        self._requests = requests or RateLimit(_REQUESTS_PER_SECOND, _REQUESTS)
+        self._admission = admission
+        self._rates = rates or ClientRates()
 
     def install(self, app: Flask) -> None:
         """Add the checks to an app, and the route /metrics."""
@@ -158,7 +182,7 @@ class Guard:
         """
         key = self._keys.find(text)
         if key is None:
-            wait = self._failures.take(client_of(request.remote_addr))
+            wait = self._rates.failures.take(client_of(request.remote_addr))
             if wait:
                 raise too_many(wait)
         return key
@@ -196,9 +220,9 @@ class Guard:
         if not by_header and not self._is_allowed_origin():  # browsers never add a key by themselves
             check_origin(request.method, request.headers, f"{request.scheme}://{request.host}")
         if not is_loopback(request.remote_addr or ""):
-            self._requests.check(client_of(request.remote_addr))
-        if self._admit is not None and request.endpoint in self._heavy:
-            slot = self._admit()
+            self._rates.requests.check(client_of(request.remote_addr))
+        if self._admission is not None and request.endpoint in self._admission.endpoints:
+            slot = self._admission.admit()
             slot.__enter__()
             g.slot = slot
         return None
