@@ -20,34 +20,27 @@ from faceall.analysis.analyser import (
     compare_images,
 )
 from faceall.arguments import checked_methods
-from faceall.errors import FaceallError, ImageError
 from faceall.gallery.addresses import is_address
 from faceall.gallery.context import Context
 from faceall.gallery.decisions import set_target_fpir, target_fpir
 from faceall.gallery.faces import GalleryFaces
 from faceall.gallery.index import GalleryIndex
-from faceall.gallery.naming import (
-    Candidate,
-    NamesFrom,
-    checked_names_from,
-    find_candidates,
-    refuse_urls,
-)
+from faceall.gallery.naming import Candidate, NamesFrom
 from faceall.gallery.opening import default_place, open_store
-from faceall.gallery.people.aliases import read_aliases
 from faceall.gallery.people.history import erase_expired
-from faceall.gallery.people.names import find_person, validate_name
+from faceall.gallery.people.names import validate_name
 from faceall.gallery.people.people import GalleryPeople
-from faceall.gallery.people.photo_search import photos_between
 from faceall.gallery.people.removal import finish_removal
 from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import GalleryStatus, PhotoResult
 from faceall.gallery.registration.options import Progress, RegistrationOptions
+from faceall.gallery.registration.paths import NameOptions, register_paths
 from faceall.gallery.registration.registration import Registration
 from faceall.gallery.registration.watching import watch_folders
 from faceall.gallery.registration.workers import Workers
-from faceall.gallery.search import PersonResult, Query, SearchResult, match_faces, match_people
+from faceall.gallery.search import PersonResult, SearchResult, match_faces, match_people
 from faceall.gallery.search.explanation import explain_search
+from faceall.gallery.search.query import SearchOptions, analyse_image, make_query
 from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibration, write_calibration
 from faceall.gallery.videos import (
     Appearance,
@@ -57,7 +50,7 @@ from faceall.gallery.videos import (
     register_tracks,
     registered_appearances,
 )
-from faceall.images import ImageSource, as_image
+from faceall.images import ImageSource
 from faceall.index import FaceIndex
 from faceall.models import Manifest
 from faceall.types import Image, Results
@@ -253,19 +246,9 @@ class Gallery:
         IndexBusyError
             Another process has been writing for too long.
         """
-        return list(
-            self.iter_register(
-                paths,
-                person=person,
-                names_from=names_from,
-                unnamed=unnamed,
-                strict=strict,
-                min_face=min_face,
-                workers=workers,
-                progress=progress,
-                stop=stop,
-            )
-        )
+        names = NameOptions(person=person, names_from=names_from, unnamed=unnamed)
+        options = RegistrationOptions(strict=strict, min_face=min_face, workers=workers, progress=progress, stop=stop)
+        return list(register_paths(self._context, paths, names, options))
 
     def iter_register(
         self,
@@ -293,33 +276,9 @@ class Gallery:
         FaceallError
             A path is empty or a URL. While iterating: the errors of `register`.
         """
-        names_from = "none" if unnamed or person is not None else checked_names_from(names_from)
-        given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-        if not all(map(os.fspath, given)):
-            raise FaceallError("the path is empty; use . for the current folder")
-        refuse_urls(given)
-        errors: list[PhotoResult] = []
-        skipped: list[tuple[Path, str]] = []
-
-        def note(error: ImageError) -> None:
-            errors.append(PhotoResult(Path(error.path or ""), "unreadable", message=error.reason))
-
-        candidates = find_candidates(
-            given,
-            names_from=names_from,
-            known=[found.name for found in self.people],
-            aliases=read_aliases(self._store),
-            on_error=note,
-            on_skip=lambda path, kind: skipped.append((path, kind)),
-        )
-        if person is not None:
-            name = validate_name(person)
-            candidates = [replace(candidate, person=name) for candidate in candidates]
-        self._analyser.limit_faces(min_face)
-        options = RegistrationOptions(
-            reassign=unnamed or person is not None, strict=strict, workers=workers, progress=progress, stop=stop
-        )
-        return Registration(self._context, candidates, options, errors=errors, skipped=skipped)
+        names = NameOptions(person=person, names_from=names_from, unnamed=unnamed)
+        options = RegistrationOptions(strict=strict, min_face=min_face, workers=workers, progress=progress, stop=stop)
+        return register_paths(self._context, paths, names, options)
 
     def watch(
         self,
@@ -485,10 +444,7 @@ class Gallery:
         IndexMismatchError
             The gallery has vectors of another model.
         """
-        image = as_image(source)
-        self._context.require_same_model()
-        faces, vectors = self._analyser.find(image)
-        return AnalysedImage(image, faces, vectors)
+        return analyse_image(self._context, source)
 
     def search(
         self,
@@ -536,7 +492,8 @@ class Gallery:
         IndexMismatchError
             The gallery has vectors of another model.
         """
-        return match_faces(self._store, self._query(source, k, threshold, people, since, until), k, threshold)
+        options = SearchOptions(k=k, threshold=threshold, people=people, since=since, until=until)
+        return match_faces(self._store, make_query(self._context, source, options), k, threshold)
 
     def search_people(
         self,
@@ -549,7 +506,8 @@ class Gallery:
         until: str | None = None,
     ) -> list[PersonResult]:
         """Find the k nearest people for every face in an image; parameters and errors are those of `search`."""
-        return match_people(self._store, self._query(source, k, threshold, people, since, until), k, threshold)
+        options = SearchOptions(k=k, threshold=threshold, people=people, since=since, until=until)
+        return match_people(self._store, make_query(self._context, source, options), k, threshold)
 
     def explain(
         self,
@@ -571,27 +529,8 @@ class Gallery:
         (H, W, 3) uint8
             RGB.
         """
-        return explain_search(self._store, self._query(source, k, threshold, people, since, until), k, threshold)
-
-    def _query(
-        self,
-        source: Source,
-        k: int,
-        threshold: float | None,
-        people: Sequence[str] | None,
-        since: str | None,
-        until: str | None,
-    ) -> Query:
-        """Check the options of a search, then analyse its image."""
-        if k < 1:
-            raise FaceallError(f"k is {k}, expected a whole number from 1")
-        if threshold is not None and not 0 <= threshold <= 4:
-            raise FaceallError(f"threshold is {threshold:g}, expected a squared distance from 0 to 4")
-        wanted = None if people is None else tuple(find_person(self._store, person) for person in people)
-        photos = photos_between(self._store, since, until)
-        found = source if isinstance(source, AnalysedImage) else self.analyse(source)
-        judged = self.match_threshold if threshold is None else MatchThreshold(threshold, None, "given")
-        return Query(found.image, found.faces, found.vectors, judged, wanted, photos)
+        options = SearchOptions(k=k, threshold=threshold, people=people, since=since, until=until)
+        return explain_search(self._store, make_query(self._context, source, options), k, threshold)
 
     def compare(self, first: ImageSource, second: ImageSource) -> Comparison | None:
         """Compare the primary faces of two images, registered or not.

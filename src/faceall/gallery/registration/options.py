@@ -25,6 +25,8 @@ class RegistrationOptions:
         a name that its path gave.
     strict : bool
         Refuse photos whose primary face is poor.
+    min_face : float or None
+        Side in pixels of the smallest face to search for; None: it follows the photo.
     workers : Workers or None
         Processes that analyse the photos; None for this process.
     progress : callable or None
@@ -35,6 +37,7 @@ class RegistrationOptions:
 
     reassign: bool = False
     strict: bool = False
+    min_face: float | None = None
     workers: Workers | None = None
     progress: Progress | None = None
     stop: Event | None = None

@@ -1,0 +1,108 @@
+"""Register photos by their paths: find the files, and the people whom they are registered for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from faceall.errors import FaceallError, ImageError
+from faceall.gallery.context import Context
+from faceall.gallery.naming import NamesFrom, checked_names_from, find_candidates, refuse_urls
+from faceall.gallery.people.aliases import read_aliases
+from faceall.gallery.people.names import validate_name
+from faceall.gallery.records import PhotoResult
+from faceall.gallery.registration.options import RegistrationOptions
+from faceall.gallery.registration.registration import Registration
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameOptions:
+    """Whom photos are registered for; see `Gallery.register`.
+
+    Attributes
+    ----------
+    person : str or None
+        The person of all photos, including registered ones.
+    names_from : {"auto", "folders", "files", "xmp", "none"}
+        Where names come from without a person.
+    unnamed : bool
+        Use no names from paths, and remove names that registered photos got from their paths.
+    """
+
+    person: str | None = None
+    names_from: NamesFrom = "auto"
+    unnamed: bool = False
+
+    @property
+    def reassign(self) -> bool:
+        """Whether photos that are registered get another person."""
+        return self.unnamed or self.person is not None
+
+    @property
+    def source(self) -> NamesFrom:
+        """Where names come from.
+
+        Raises
+        ------
+        FaceallError
+            If `names_from` is not one of the choices.
+        """
+        return "none" if self.reassign else checked_names_from(self.names_from)
+
+
+def register_paths(
+    context: Context,
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    names: NameOptions,
+    options: RegistrationOptions,
+) -> Registration:
+    """Find the photos in files and folders and register them while iterating over the result.
+
+    Parameters
+    ----------
+    context : Context
+        The gallery.
+    paths : path-like, or iterable of path-like
+        Files, and folders that are searched recursively.
+    names : NameOptions
+        Whom the photos are registered for.
+    options : RegistrationOptions
+        How they are registered; `names` decides on `reassign`.
+
+    Returns
+    -------
+    Registration
+        An iterator of `PhotoResult`.
+
+    Raises
+    ------
+    FaceallError
+        A path is empty or a URL, or an option is invalid.
+    """
+    source = names.source
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not all(map(os.fspath, given)):
+        raise FaceallError("the path is empty; use . for the current folder")
+    refuse_urls(given)
+    errors: list[PhotoResult] = []
+    skipped: list[tuple[Path, str]] = []
+
+    def note(error: ImageError) -> None:
+        errors.append(PhotoResult(Path(error.path or ""), "unreadable", message=error.reason))
+
+    candidates = find_candidates(
+        given,
+        names_from=source,
+        known=[found.name for found in context.store.people.listed()],
+        aliases=read_aliases(context.store),
+        on_error=note,
+        on_skip=lambda path, kind: skipped.append((path, kind)),
+    )
+    if names.person is not None:
+        name = validate_name(names.person)
+        candidates = [replace(candidate, person=name) for candidate in candidates]
+    context.analyser.limit_faces(options.min_face)
+    chosen = replace(options, reassign=names.reassign)
+    return Registration(context, candidates, chosen, errors=errors, skipped=skipped)
