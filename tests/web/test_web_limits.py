@@ -223,8 +223,8 @@ def test_a_large_jpeg_counts_as_many_pixels_as_are_decoded() -> None:
     pixels, factor = size[0] * size[1], reduction(*size)
     assert factor > 1
     budget = limiter(max_pixels=pixels, pixels_at_once=pixels, max_bytes=10_000_000)
-    assert budget.check(image_file("JPEG", size)) == pixels // factor**2
-    assert budget.check(image_file("PNG", size)) == pixels
+    assert budget.check(image_file("JPEG", size)).pixels == pixels // factor**2
+    assert budget.check(image_file("PNG", size)).pixels == pixels
     with budget.open(image_file("JPEG", size)) as image:
         assert image.shape == (3000, 4000, 3)
     with budget.open(image_file("JPEG", size), lambda width, height: 4) as image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,13 @@ from PIL import Image as PillowImage
 from stand_ins import ColourDetector, ColourEmbedder
 
 from faceall.gallery import Gallery
+from faceall.gallery.registration import scan
+from faceall.images.metadata import Metadata
 from faceall.web import ServerOptions
 from faceall.web.app import close_app, create_app
 from faceall.web.fetch.fetcher import Fetched, Fetcher
 from faceall.web.refusal import FetchError
+from faceall.web.security.limits import CheckedImage
 from faceall.web.work.uploads import Uploads
 
 API = "/api/v1"
@@ -341,7 +346,7 @@ def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Pa
 def test_a_crash_leaves_no_upload_behind(client: Any, gallery: Gallery, folder: Path) -> None:
     """The next start removes complete and partial uploads that did not become photos."""
     register(client, (image_file(1), "Ada.png"))
-    path = Uploads(gallery).save(image_file(3), "lost.png", pixels=1200).path
+    path = Uploads(gallery).save(image_file(3), "lost.png", CheckedImage(1200, Metadata())).path
     (path.parent / ".0123456789abcdef").write_bytes(b"half")
     assert len(uploads_in(folder)) == 3
     assert Uploads(gallery).remove_orphans() == 2
@@ -362,7 +367,7 @@ def test_a_second_server_keeps_pending_uploads(gallery: Gallery, folder: Path) -
     first, second = Uploads(gallery), Uploads(gallery)
     assert first.lock()
     assert not second.lock()
-    path = first.save(image_file(3), "coming.png", pixels=1200).path
+    path = first.save(image_file(3), "coming.png", CheckedImage(1200, Metadata())).path
     app = create_app(gallery)
     assert close_app(app, 20)
     assert path.exists()
@@ -372,10 +377,33 @@ def test_a_second_server_keeps_pending_uploads(gallery: Gallery, folder: Path) -
     second.close()
 
 
+def test_an_upload_is_hashed_and_inspected_once(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registration uses the digest and the metadata that the server read when it checked the file."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(scan, "read_metadata", refuse)
+    monkeypatch.setattr(scan, "hashlib", SimpleNamespace(sha256=refuse))
+    image = PillowImage.open(io.BytesIO(image_file(3)))
+    exif = image.getexif()
+    exif[0x0110] = "Camera 7"
+    data = io.BytesIO()
+    image.save(data, "PNG", exif=exif)
+    app = create_app(gallery)
+    (result,) = register(app.test_client(), (data.getvalue(), "Ada.png"))
+    assert close_app(app, 20)
+    assert result["status"] == "registered"
+    digest = hashlib.sha256(data.getvalue()).digest()
+    stored = gallery.photos.with_digest(digest)
+    assert stored is not None
+    assert stored.camera == "Camera 7"
+
+
 def test_a_sweep_keeps_pending_uploads(gallery: Gallery, folder: Path) -> None:
     """Uploads that are being registered are not removed."""
     uploads = Uploads(gallery)
-    upload = uploads.save(image_file(3), "coming.png", pixels=1200)
+    upload = uploads.save(image_file(3), "coming.png", CheckedImage(1200, Metadata()))
     assert uploads.remove_orphans() == 0
     list(gallery.register(upload.path))
     photo = uploads.release(upload, keep=True)

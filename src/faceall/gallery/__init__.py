@@ -11,7 +11,7 @@ from faceall.gallery.index import GalleryIndex
 from faceall.gallery.maintenance.migration import MigratedPhoto, Migration
 from faceall.gallery.maintenance.move import Move, move_gallery
 from faceall.gallery.metadata.tagging import TaggedPhoto
-from faceall.gallery.naming import Candidate, NamesFrom, find_candidates, person_in_name
+from faceall.gallery.naming import Candidate, KnownContent, NamesFrom, find_candidates, person_in_name
 from faceall.gallery.opening import as_folder, default_folder, default_place, folder_of, holds_gallery
 from faceall.gallery.people.clustering.agreement import Agreement
 from faceall.gallery.people.clustering.clusters import Cluster, Clustering
@@ -65,6 +65,7 @@ __all__ = [
     "GalleryPhotos",
     "GalleryStatistics",
     "GalleryStatus",
+    "KnownContent",
     "MatchThreshold",
     "MigratedPhoto",
     "Migration",

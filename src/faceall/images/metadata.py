@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from faceall.images.decoding import open_header
+from PIL import Image as PillowImage
+
+from faceall.images.decoding import DEFAULT_MAX_PIXELS, ImageHeader, open_and_look, open_header
 
 _EXIF, _ORIENTATION, _MAKE, _MODEL, _CHANGED, _TAKEN = 0x8769, 0x0112, 0x010F, 0x0110, 0x0132, 0x9003
 _TIME = re.compile(r"(\d{4}):(\d\d):(\d\d)[ T](\d\d):(\d\d):(\d\d)")
@@ -39,6 +41,48 @@ class Metadata:
     size: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True)
+class InspectedImage:
+    """What an image file says without being decoded.
+
+    Attributes
+    ----------
+    header : ImageHeader
+        Its format and size.
+    metadata : Metadata
+        Time, camera, orientation and XMP packet.
+    """
+
+    header: ImageHeader
+    metadata: Metadata
+
+
+def inspect_image(content: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> InspectedImage:
+    """Read the header and the metadata of an image file, which is opened once for both.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    max_pixels : int
+        Limit for width times height.
+
+    Returns
+    -------
+    InspectedImage
+        Its metadata have defaults for what is absent or damaged.
+
+    Raises
+    ------
+    UnreadableImageError
+        If it is not an image, or has a damaged header.
+    ImageTooLargeError
+        If the image has more than `max_pixels` pixels.
+    """
+    header, found = open_and_look(content, lambda image: _metadata_of(image, content), max_pixels)
+    return InspectedImage(header, read_metadata(content) if found is None else found)
+
+
 def read_metadata(content: bytes) -> Metadata:
     """Read the metadata of an image file.
 
@@ -52,14 +96,22 @@ def read_metadata(content: bytes) -> Metadata:
     Metadata
         With defaults for what is absent or damaged: metadata never make a photo unreadable.
     """
-    xmp = _packet(content)
     try:
         with open_header(io.BytesIO(content)) as image:
-            exif = image.getexif()
-            stored: Any = image.info.get("original_orientation") or exif.get(_ORIENTATION, 1)
-            taken = exif.get_ifd(_EXIF).get(_TAKEN) or exif.get(_CHANGED)
-            orientation = int(stored) if str(stored).isdecimal() and 1 <= int(stored) <= 8 else 1
-            return Metadata(orientation, _time(taken), _camera(exif.get(_MAKE), exif.get(_MODEL)), xmp, image.size)
+            return _metadata_of(image, content)
+    except Exception:  # noqa: BLE001 - a file that is no image, or damaged in any way
+        return Metadata(xmp=_packet(content))
+
+
+def _metadata_of(image: PillowImage.Image, content: bytes) -> Metadata:
+    """Return the metadata of a file that is open with Pillow."""
+    xmp = _packet(content)
+    try:
+        exif = image.getexif()
+        stored: Any = image.info.get("original_orientation") or exif.get(_ORIENTATION, 1)
+        taken = exif.get_ifd(_EXIF).get(_TAKEN) or exif.get(_CHANGED)
+        orientation = int(stored) if str(stored).isdecimal() and 1 <= int(stored) <= 8 else 1
+        return Metadata(orientation, _time(taken), _camera(exif.get(_MAKE), exif.get(_MODEL)), xmp, image.size)
     except Exception:  # noqa: BLE001 - with broken metadata Pillow raises nearly anything; the pixels are still good
         return Metadata(xmp=xmp)
 

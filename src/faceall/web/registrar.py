@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from faceall.errors import FaceallError
-from faceall.gallery import Candidate, Gallery, PhotoResult
+from faceall.gallery import Gallery, PhotoResult
 from faceall.web.errors import describe
 from faceall.web.fetch.fetcher import Fetcher
 from faceall.web.security.limits import DecodeBudget
@@ -65,8 +65,8 @@ class Registrar:
         return None if item.url is None else self._downloads.submit(self._download, item.url)
 
     def _download(self, url: str) -> Upload:
-        data = self._fetcher.fetch(url).data
-        return self._uploads.save(data, url, pixels=self._decoding.check(data))
+        found = self._fetcher.fetch(url)
+        return self._uploads.save(found.data, url, self._decoding.check(found.data, found.inspected))
 
     def _next(self, waiting: deque[tuple[Item, Future[Upload] | None]]) -> list[Entry]:
         """Take the next photo, and those after it that are downloaded and have the same `reassign`."""
@@ -111,7 +111,7 @@ class Registrar:
 
     def _outcomes(self, batch: Sequence[Entry]) -> Iterator[PhotoResult | dict[str, Any]]:
         """Yield the gallery's result per upload; after a failure its error for each remaining one."""
-        candidates = [Candidate(upload.path, item.person) for item, upload, _ in batch if upload is not None]
+        candidates = [upload.candidate(item.person) for item, upload, _ in batch if upload is not None]
         done, failed = 0, INTERNAL
         try:
             with self._decoding.hold(_pixels_of(batch)):
@@ -131,4 +131,4 @@ class Registrar:
 
 def _pixels_of(batch: Sequence[Entry]) -> int:
     """Return the total number of pixels of the uploads."""
-    return sum(upload.pixels for _, upload, _ in batch if upload is not None)
+    return sum(upload.image.pixels for _, upload, _ in batch if upload is not None)

@@ -9,11 +9,19 @@ from faceall.gallery.naming.guessing import (
     person_in_name,
     person_in_stem,
 )
-from faceall.gallery.naming.paths import Candidate, NamesFrom, checked_names_from, find_candidates, refuse_urls
+from faceall.gallery.naming.paths import (
+    Candidate,
+    KnownContent,
+    NamesFrom,
+    checked_names_from,
+    find_candidates,
+    refuse_urls,
+)
 
 __all__ = [
     "MAX_NAME_LENGTH",
     "Candidate",
+    "KnownContent",
     "NamesFrom",
     "can_be_name",
     "checked_names_from",

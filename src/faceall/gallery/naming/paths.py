@@ -20,11 +20,28 @@ from faceall.errors import FaceallError, ImageError
 from faceall.gallery.naming.form import fitting_name
 from faceall.gallery.naming.guessing import can_be_name, looks_like_person, person_in_stem
 from faceall.images import find_images
+from faceall.images.metadata import Metadata
 
 NamesFrom: TypeAlias = Literal["auto", "folders", "files", "xmp", "none"]
 """Where the names of people come from."""
 
 _URL = re.compile(r"(?:https?|ftp|file|s3|data):/", re.IGNORECASE)  # one slash: pathlib removes the second
+
+
+@dataclass(frozen=True)
+class KnownContent:
+    """What the caller of a registration knows of a file that it has just written or read.
+
+    Attributes
+    ----------
+    digest : bytes
+        SHA-256 of the content.
+    metadata : Metadata
+        What its metadata say.
+    """
+
+    digest: bytes
+    metadata: Metadata
 
 
 @dataclass(frozen=True)
@@ -41,12 +58,16 @@ class Candidate:
         The folder that suggested the name, if the faces still have to confirm it.
     xmp : bool
         Take names from the metadata of the file.
+    content : KnownContent or None
+        What is known of its content, which is then not computed again. The file must not change before it is
+        registered.
     """
 
     path: Path
     person: str | None
     folder: Path | None = None
     xmp: bool = False
+    content: KnownContent | None = None
 
 
 def checked_names_from(value: str) -> NamesFrom:

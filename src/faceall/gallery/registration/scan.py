@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future
 from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError
 from faceall.files import open_regular
 from faceall.gallery.metadata.sources import named_regions
-from faceall.gallery.naming import Candidate
+from faceall.gallery.naming import Candidate, KnownContent
 from faceall.gallery.records import FileInfo, KnownPhoto, PhotoResult, PhotoState
 from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.registration.storing import known_photo, named_by_path, unchanged_photo
@@ -97,16 +97,16 @@ def read_file(
     known: Callable[[bytes], bool] = lambda digest: False,
     reduction: Reduction = lambda width, height: 1,
 ) -> ScannedFile:
-    """Read and hash a file, and decode it unless content with its SHA-256 is `known`; uses no database itself."""
+    """Read a file, hash it, and decode it unless content with its SHA-256 is `known`; uses no database itself."""
     try:
         with open_regular(candidate.path) as file:
             status = os.fstat(file.fileno())  # before the content: a later change is noticed the next time
             content = file.read()
     except OSError as error:
         return ScannedFile(candidate, _unreadable(candidate, error))
-    digest = hashlib.sha256(content).digest()
+    seen = candidate.content or KnownContent(hashlib.sha256(content).digest(), read_metadata(content))
+    digest, metadata = seen.digest, seen.metadata
     info = FileInfo(candidate.path, status.st_size, status.st_mtime_ns, digest)
-    metadata = read_metadata(content)
     regions = named_regions(candidate.path, metadata) if candidate.xmp else ()
     if known(digest):
         return ScannedFile(candidate, info=info, known=True, regions=regions)

@@ -207,7 +207,14 @@ def read_header(
     ImageTooLargeError
         If the image has more than `max_pixels` pixels.
     """
-    return _open_and(source, lambda file: _inspect(file, max_pixels))
+    return _open_and(source, lambda file: _inspect(file, max_pixels, lambda image: None))[0]
+
+
+def open_and_look(
+    content: bytes, look: Callable[[PillowImage.Image], _T], max_pixels: int
+) -> tuple[ImageHeader, _T | None]:
+    """Read the header as `read_header` does, and return what `look` finds in the open image; None for camera RAW."""
+    return _open_and(content, lambda file: _inspect(file, max_pixels, look))
 
 
 def _open_and(source: str | os.PathLike[str] | bytes | bytearray | memoryview, use: Callable[[BinaryIO], _T]) -> _T:
@@ -251,14 +258,14 @@ def _on_disk(source: Any) -> BinaryIO:
         raise UnreadableError(f"cannot be opened ({getattr(error, 'strerror', None) or error})") from error
 
 
-def _inspect(file: BinaryIO, max_pixels: int) -> ImageHeader:
+def _inspect(file: BinaryIO, max_pixels: int, look: Callable[[PillowImage.Image], _T]) -> tuple[ImageHeader, _T | None]:
     """Read the header of an open file."""
     kind = format_of(file)
     if kind.name == RAW:
         with translated(kind):
-            return ImageHeader(RAW, *checked_raw_size(file, max_pixels))
+            return ImageHeader(RAW, *checked_raw_size(file, max_pixels)), None
     with identified(file, kind, max_pixels) as image:
-        return ImageHeader(kind.name, *image.size)
+        return ImageHeader(kind.name, *image.size), look(image)
 
 
 def _decode(file: BinaryIO, max_pixels: int, reduction: Reduction = _whole) -> DecodedImage:

@@ -90,7 +90,7 @@ def _file_item(name: str, file: FileStorage, owner: str | None, *, reassign: boo
     shared = services()
     try:
         data = read_file(file, shared.options.max_file_bytes)
-        upload = shared.uploads.save(data, name, pixels=shared.decoding.check(data))
+        upload = shared.uploads.save(data, name, shared.decoding.check(data))
         return Item(name, upload, person=owner, reassign=reassign)
     except FaceallError as error:
         return Item(name, error=describe(error, shared.gallery.place)[1])

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from faceall.errors import ImageError
-from faceall.images import read_header
+from faceall.images.metadata import InspectedImage, inspect_image
 from faceall.version import __version__
 from faceall.web.fetch.addresses import Address, is_public, literal_address, parse_addresses
 from faceall.web.fetch.urls import Target, file_name, parse_url, shown_url
@@ -76,11 +76,14 @@ class Fetched:
         File name in the URL.
     content_type : str
         As sent by the server.
+    inspected : InspectedImage, optional
+        Header and metadata of the image, by which it was checked.
     """
 
     data: bytes
     name: str
     content_type: str
+    inspected: InspectedImage | None = None
 
 
 class Fetcher:
@@ -205,8 +208,9 @@ class Fetcher:
                 raise FetchError(f"has more than {max_bytes:,} bytes, which is the limit")
         if response.length or time.monotonic() >= deadline:
             raise ConnectionError
-        _check_image(bytes(data), self.limits.max_pixels)
-        return Fetched(bytes(data), file_name(target.path), response.headers.get_content_type())
+        content = bytes(data)
+        inspected = _inspected(content, self.limits.max_pixels)
+        return Fetched(content, file_name(target.path), response.headers.get_content_type(), inspected)
 
 
 class _Connection:
@@ -286,10 +290,10 @@ def _location_of(response: http.client.HTTPResponse) -> str:
     return location
 
 
-def _check_image(data: bytes, max_pixels: int) -> None:
-    """Check by the file's header that it is an image."""
+def _inspected(data: bytes, max_pixels: int) -> InspectedImage:
+    """Check by the file's header that it is an image; return header and metadata."""
     try:
-        read_header(data, max_pixels=max_pixels)
+        return inspect_image(data, max_pixels=max_pixels)
     except ImageError as error:
         raise FetchError(error.reason) from error
 

@@ -10,11 +10,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from faceall.detect import reduction
 from faceall.errors import ImageTooLargeError
-from faceall.images import decode_image, read_header
+from faceall.images import ImageHeader, decode_image, read_header
+from faceall.images.metadata import InspectedImage, Metadata, inspect_image
 from faceall.types import Image
 from faceall.web.refusal import RefusedError
 
@@ -25,6 +27,7 @@ JSON_BYTES = 1 << 20
 JSON_DEPTH = 20
 
 _WAIT_SECONDS = 20.0
+_ANY_SIZE = 1 << 62  # pixels: the limit is checked afterwards, with a text for web users
 
 
 Reduction = Callable[[int, int], int]
@@ -34,6 +37,22 @@ Reduction = Callable[[int, int], int]
 def whole(width: int, height: int) -> int:
     """Return 1: no reduction."""
     return 1
+
+
+@dataclass(frozen=True)
+class CheckedImage:
+    """An image file that may be registered.
+
+    Attributes
+    ----------
+    pixels : int
+        Number of pixels that a registration decodes of it.
+    metadata : Metadata
+        What its metadata say.
+    """
+
+    pixels: int
+    metadata: Metadata
 
 
 class DecodeBudget:
@@ -65,10 +84,17 @@ class DecodeBudget:
         self._free = self._all = max(pixels_at_once, max_pixels)
         self._changed = threading.Condition()
 
-    def check(self, data: bytes) -> int:
-        """Check the header of an image file; return the number of pixels that a registration decodes of it.
+    def check(self, data: bytes, inspected: InspectedImage | None = None) -> CheckedImage:
+        """Check the header of an image file for a registration.
 
         A large JPEG is registered at a reduced scale.
+
+        Parameters
+        ----------
+        data : bytes
+            The file.
+        inspected : InspectedImage, optional
+            Its header and metadata, if they were read before.
 
         Raises
         ------
@@ -77,7 +103,9 @@ class DecodeBudget:
         RefusedError
             413 if the file is too large.
         """
-        return self._pixels_of(data, reduction)
+        self._check_bytes(data)
+        found = inspected or inspect_image(data, max_pixels=_ANY_SIZE)
+        return CheckedImage(self._pixels_of(found.header, reduction), found.metadata)
 
     @contextmanager
     def open(self, data: bytes, shrink: Reduction = whole) -> Iterator[Image]:
@@ -97,7 +125,9 @@ class DecodeBudget:
         RefusedError
             413 if the file is too large, 503 if the budget stays used up.
         """
-        with self.hold(self._pixels_of(data, shrink), self._timeout):
+        self._check_bytes(data)
+        header = read_header(data, max_pixels=_ANY_SIZE)
+        with self.hold(self._pixels_of(header, shrink), self._timeout):
             yield decode_image(data, max_pixels=self._max_pixels, reduction=shrink).pixels
 
     @contextmanager
@@ -133,10 +163,12 @@ class DecodeBudget:
                 self._free += pixels
                 self._changed.notify_all()
 
-    def _pixels_of(self, data: bytes, shrink: Reduction) -> int:
+    def _check_bytes(self, data: bytes) -> None:
         if len(data) > self._max_bytes:
             raise too_large(f"the image file has {len(data):,} bytes, the limit is {self._max_bytes:,}")
-        header = read_header(data, max_pixels=1 << 62)
+
+    def _pixels_of(self, header: ImageHeader, shrink: Reduction) -> int:
+        """Return the number of pixels that are decoded; the limit is on those of the file."""
         pixels = header.width * header.height
         if pixels > self._max_pixels:
             raise ImageTooLargeError(

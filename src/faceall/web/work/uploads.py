@@ -20,9 +20,10 @@ from typing import IO
 
 from faceall.errors import FaceallError, UnknownFaceError
 from faceall.files import make_folder, replaced_file
-from faceall.gallery import Gallery, StoredPhoto
+from faceall.gallery import Candidate, Gallery, KnownContent, StoredPhoto
 from faceall.gallery.people.removal import UPLOAD, UPLOADS
 from faceall.web.refusal import RefusedError
+from faceall.web.security.limits import CheckedImage
 from faceall.web.work.file_names import MAX_NAME_LENGTH, from_parts, to_parts
 
 _LOCK_FILE = ".server"
@@ -38,13 +39,18 @@ class Upload:
         Of the file.
     digest : str
         SHA-256 of the file, hexadecimal.
-    pixels : int
-        Width times height of the image.
+    image : CheckedImage
+        Number of pixels and metadata of the image.
     """
 
     path: Path
     digest: str
-    pixels: int
+    image: CheckedImage
+
+    def candidate(self, person: str | None) -> Candidate:
+        """Return the file for a registration, with the digest and the metadata that are known already."""
+        content = KnownContent(bytes.fromhex(self.digest), self.image.metadata)
+        return Candidate(self.path, person, content=content)
 
 
 class Uploads:
@@ -63,7 +69,7 @@ class Uploads:
         self._pending: Counter[str] = Counter()  # digests of uploads that are being registered
         self._lock_file: IO[bytes] | None = None
 
-    def save(self, data: bytes, name: str, *, pixels: int) -> Upload:
+    def save(self, data: bytes, name: str, image: CheckedImage) -> Upload:
         """Write a file atomically; `release` has to follow.
 
         Parameters
@@ -72,8 +78,8 @@ class Uploads:
             The image file.
         name : str
             Its name, with any characters.
-        pixels : int
-            Width times height of the image.
+        image : CheckedImage
+            Number of pixels and metadata of the image.
 
         Raises
         ------
@@ -94,7 +100,7 @@ class Uploads:
         except OSError as error:
             self._finished(digest)
             raise FaceallError(f"the upload cannot be saved on the server ({error.strerror})") from error
-        return Upload(path, digest, pixels)
+        return Upload(path, digest, image)
 
     def _write(self, path: Path, data: bytes) -> None:
         """Write the file unless it exists; an existing file has the same content."""
