@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faceall.detect import MtcnnDetector
+from faceall.detect import Cascade, MtcnnDetector
 from faceall.detect.boxes import overlaps
 from faceall.types import Faces, Image
 
@@ -97,13 +97,14 @@ def test_min_face_leaves_out_smaller_faces(astronaut: Image) -> None:
 
 def test_thresholds_are_obeyed(detector: MtcnnDetector, astronaut: Image) -> None:
     """A threshold of 1 lets nothing through; one of 0 in the last stage lets through all that the stage before did."""
-    assert len(MtcnnDetector(thresholds=(0.6, 0.7, 1), lenient=False)(astronaut)) == 0
-    assert len(MtcnnDetector(thresholds=(0.6, 0.7, 0), lenient=False)(astronaut)) >= len(detector(astronaut))
+    assert len(MtcnnDetector(cascade=Cascade(thresholds=(0.6, 0.7, 1), lenient=False))(astronaut)) == 0
+    least = MtcnnDetector(cascade=Cascade(thresholds=(0.6, 0.7, 0), lenient=False))
+    assert len(least(astronaut)) >= len(detector(astronaut))
 
 
 def test_few_proposals_bound_the_work(astronaut: Image) -> None:
     """With one proposal at most one face can come out, and the surest place is the face."""
-    assert len(MtcnnDetector(max_proposals=1)(astronaut)) <= 1
+    assert len(MtcnnDetector(cascade=Cascade(max_proposals=1))(astronaut)) <= 1
 
 
 def test_non_contiguous_and_read_only_images(detector: MtcnnDetector, astronaut: Image) -> None:
@@ -149,7 +150,7 @@ def test_threads_share_a_detector(detector: MtcnnDetector, astronaut: Image) -> 
 def test_options_out_of_range_are_refused(options: dict[str, Any], text: str) -> None:
     """A value out of its range is named, with the range."""
     with pytest.raises(ValueError, match=text):
-        MtcnnDetector(**options)
+        MtcnnDetector(min_face=options.pop("min_face", None), cascade=Cascade(**options))
 
 
 def test_group_photo_has_six_faces(detector: MtcnnDetector, shared: Path) -> None:
@@ -175,14 +176,14 @@ def test_caffe_folder_finds_the_same_faces(detector: MtcnnDetector, astronaut: I
 def test_very_fine_pyramids_are_counted_right(astronaut: Image) -> None:
     """More levels than a byte can number still find the face."""
     image = cv2.resize(astronaut, (1500, 1500))
-    faces = MtcnnDetector(min_face=12, factor=0.95)(np.asarray(image, np.uint8))
+    faces = MtcnnDetector(min_face=12, cascade=Cascade(factor=0.95))(np.asarray(image, np.uint8))
     assert len(faces) >= 1
     np.testing.assert_allclose(faces[0].box, np.array([181, 62, 266, 171]) * 1500 / 512, atol=20)
 
 
 def test_lenient_detection_keeps_every_face_of_the_strict_one(shared: Path) -> None:
     """On photos of groups, whatever passes the thresholds is also found with joint evidence."""
-    strict, lenient = MtcnnDetector(lenient=False), MtcnnDetector()
+    strict, lenient = MtcnnDetector(cascade=Cascade(lenient=False)), MtcnnDetector()
     for path in sorted(shared.glob("data/photos/*.jpg")):
         image = read(path)
         before, after = strict(image), lenient(image)
@@ -194,6 +195,6 @@ def test_lenient_detection_finds_covered_faces(astronaut: Image) -> None:
     """A portrait with a gray bar over the mouth is lost by the thresholds and found by joint evidence."""
     covered = astronaut.copy()
     covered[130:175, 190:262] = 200
-    strict, lenient = MtcnnDetector(lenient=False)(covered), MtcnnDetector()(covered)
+    strict, lenient = MtcnnDetector(cascade=Cascade(lenient=False))(covered), MtcnnDetector()(covered)
     assert len(lenient) >= len(strict)
     assert len(lenient) == 1

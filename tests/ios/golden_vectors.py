@@ -28,7 +28,7 @@ from faceall.analysis.open_set import (
     nearest_others,
     scores_of_model,
 )
-from faceall.detect import MtcnnDetector
+from faceall.detect import Cascade, MtcnnDetector
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, areas, overlaps, place_points, suppress, to_square
 from faceall.detect.crops import cut_squares, halvings
 from faceall.detect.pyramid import draw_pyramid, plan_pyramid, strips
@@ -249,7 +249,9 @@ def detection_vectors(portrait: Image) -> dict[str, Any]:
     """A whole detection with what each net said on the way."""
     half = images.crop(portrait, (96, 0, 352, 256), size=(PORTRAIT, PORTRAIT))
     picture = np.ascontiguousarray(np.hstack([half, half[:, ::-1]]))
-    detector = MtcnnDetector(min_face=MIN_FACE, thresholds=THRESHOLDS, lenient=False, precision="float32")
+    detector = MtcnnDetector(
+        min_face=MIN_FACE, cascade=Cascade(thresholds=THRESHOLDS, lenient=False), precision="float32"
+    )
     spoken: list[tuple[int, Array, Array]] = []
     detector._nets = [_recorded(number, net, spoken) for number, net in enumerate(detector._nets)]
     faces = detector(picture)

@@ -15,7 +15,7 @@ import pytest
 from golden_vectors import read_pixels
 
 from faceall.convert.targets.ios import template_folder
-from faceall.detect import MtcnnDetector
+from faceall.detect import Cascade, MtcnnDetector
 from faceall.detect.weights import OUTPUT
 from faceall.models import Manifest
 
@@ -90,7 +90,9 @@ def _brighter(picture: dict[str, Any]) -> str:
 def test_recorded_detection_gives_the_recorded_faces() -> None:
     """With the nets' recorded answers, Python finds the faces in the file, as Swift has to."""
     recorded = committed("detection.json")
-    detector = MtcnnDetector(min_face=recorded["min_face"], thresholds=recorded["thresholds"], lenient=False)
+    detector = MtcnnDetector(
+        min_face=recorded["min_face"], cascade=Cascade(thresholds=recorded["thresholds"], lenient=False)
+    )
     calls = [recorded["proposals"], recorded["refinements"], recorded["finals"]]
     detector._nets = [_replayed(number, list(entries)) for number, entries in enumerate(calls)]
     faces = detector(read_pixels(recorded["picture"]))

@@ -18,7 +18,7 @@ import pytest
 
 import faceall
 from faceall import Detector, Embedder, Gallery, read_image
-from faceall.detect import MtcnnDetector
+from faceall.detect import Cascade, MtcnnDetector
 from faceall.errors import IndexFileError, ModelNotFoundError
 
 PHOTO = Path(__file__).parents[2] / "examples" / "someone.jpg"
@@ -59,8 +59,9 @@ def test_copies_compute_the_same(copied) -> None:
 
 def test_mtcnn_keeps_its_options() -> None:
     """A pickled MTCNN keeps its thresholds and its smallest face."""
-    detector = pickle.loads(pickle.dumps(MtcnnDetector(min_face=50, thresholds=(0.5, 0.6, 0.8), lenient=False)))
-    assert (detector.min_face, detector.thresholds, detector.lenient) == (50, (0.5, 0.6, 0.8), False)
+    cascade = Cascade(thresholds=(0.5, 0.6, 0.8), lenient=False)
+    detector = pickle.loads(pickle.dumps(MtcnnDetector(min_face=50, cascade=cascade)))
+    assert (detector.min_face, detector.cascade) == (50, cascade)
 
 
 def test_embedder_names_a_missing_model() -> None:

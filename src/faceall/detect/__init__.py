@@ -1,5 +1,6 @@
 """Detect faces in images."""
 
+from faceall.detect.cascade import Cascade
 from faceall.detect.detector import Detector, installed_detectors
 from faceall.detect.installed import install_detector, is_detector_file
 from faceall.detect.mtcnn import MtcnnDetector
@@ -7,6 +8,7 @@ from faceall.detect.single_shot import SingleShotDetector
 from faceall.detect.size_rule import reduction, smallest_face
 
 __all__ = [
+    "Cascade",
     "Detector",
     "MtcnnDetector",
     "SingleShotDetector",

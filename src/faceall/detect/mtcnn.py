@@ -12,12 +12,12 @@ import numpy as np
 
 from faceall.caffe.engines import CompiledNet, Precision, compile_cached, get_engine
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, overlaps, place_points, suppress, to_square
+from faceall.detect.cascade import Cascade, in_range
 from faceall.detect.crops import cut_squares, halvings
 from faceall.detect.proposals import propose
 from faceall.detect.pyramid import Pyramid, plan_pyramid
 from faceall.detect.size_rule import smallest_face
 from faceall.detect.weights import OUTPUT, net_sources
-from faceall.errors import ArgumentError
 from faceall.types import Array, Faces, Float32Array, Image, Int64Array
 
 _REFINED, _FINAL = 24, 48  # input sides of R-Net and O-Net
@@ -31,7 +31,6 @@ _JOINT_BIAS = -1.27
 _JOINT_THRESHOLD = 0.42
 _PENALTY, _PLACES = 0.5, 5.1  # logits per log of the number of places in the image, above that of the fitted data
 _PART_OF_A_FACE = 0.4  # overlap with a better face above which a face that fails a threshold is dropped
-_MAX_PROPOSALS = 1_000_000
 _BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _LARGEST_BATCH = {_REFINED: 128, _FINAL: 16}  # larger batches do not fit the processor's cache
 
@@ -44,22 +43,14 @@ class MtcnnDetector:
     min_face : float, optional
         Side of the smallest face in pixels, at least 12. Doubling it is about four times as fast. By default it follows
         the size of the image (`smallest_face`).
-    thresholds : sequence of three float
-        Minimum probability of a face in P-Net, R-Net and O-Net, 0 to 1.
-    factor : float
-        Ratio of one level of the image pyramid to the next, 0.1 to 0.95.
+    cascade : Cascade, optional
+        Thresholds, pyramid and number of candidates.
     weights : path-like, optional
         A folder with det1, det2 and det3 (.prototxt and .caffemodel). Default: the files of the PyPI package mtcnn.
     engine : str, optional
         Name of the inference engine. Default: the fastest that pip installs.
     precision : Precision
         Precision of the nets; "auto" lets the engine choose.
-    lenient : bool
-        Also accept faces that fail a threshold if the nets together consider them faces: a logistic regression on
-        their logits and on that of O-Net for the mirrored crop. It finds more small, turned and covered faces; every
-        face that passes the thresholds is still found. False gives the original cascade.
-    max_proposals : int
-        Maximum number of proposals, best first, that are passed to R-Net. Bounds the time for one image.
 
     Raises
     ------
@@ -80,23 +71,15 @@ class MtcnnDetector:
         self,
         *,
         min_face: float | None = None,
-        thresholds: Sequence[float] = (0.6, 0.7, 0.7),
-        factor: float = 0.709,
+        cascade: Cascade | None = None,
         weights: str | Path | None = None,
         engine: str | None = None,
         precision: Precision = "auto",
-        lenient: bool = True,
-        max_proposals: int = 2000,
     ) -> None:
-        self.min_face = None if min_face is None else _in_range("min_face", min_face, 12, math.inf)
-        self.thresholds = tuple(_in_range("each of the thresholds", value, 0, 1) for value in thresholds)
-        if len(self.thresholds) != 3:
-            raise ArgumentError(f"thresholds has {len(self.thresholds)} numbers, expected 3")
-        self.factor = _in_range("factor", factor, 0.1, 0.95)
-        self.max_proposals = int(_in_range("max_proposals", min(max_proposals, _MAX_PROPOSALS), 1, math.inf))
-        self.lenient = lenient
+        self.min_face = None if min_face is None else in_range("min_face", min_face, 12, math.inf)
+        self.cascade = cascade or Cascade()
         self._weights, self._engine, self._precision = weights, engine, precision
-        self._floors = _FLOORS if lenient else (1.0, 1.0)
+        self._floors = _FLOORS if self.cascade.lenient else (1.0, 1.0)
         runner = get_engine(engine)
         self._nets = [
             compile_cached(runner, source.fingerprint, source.read, [OUTPUT], precision)
@@ -108,13 +91,10 @@ class MtcnnDetector:
         made = functools.partial(
             MtcnnDetector,
             min_face=self.min_face,
-            thresholds=self.thresholds,
-            factor=self.factor,
+            cascade=self.cascade,
             weights=self._weights,
             engine=self._engine,
             precision=self._precision,
-            lenient=self.lenient,
-            max_proposals=self.max_proposals,
         )
         return made, ()
 
@@ -133,7 +113,7 @@ class MtcnnDetector:
         """
         width, height = image.shape[1], image.shape[0]
         smallest = smallest_face(width, height) if self.min_face is None else self.min_face
-        pyramid = plan_pyramid(width, height, smallest, self.factor)
+        pyramid = plan_pyramid(width, height, smallest, self.cascade.factor)
         if not pyramid.levels:
             return Faces.empty()
         scaled_images = halvings(image)
@@ -143,8 +123,8 @@ class MtcnnDetector:
 
     def _propose(self, scaled_images: Sequence[Image], pyramid: Pyramid) -> _Candidates:
         """Run P-Net on the pyramid; returns squares with P-Net's logit."""
-        least = _logit(min(self.thresholds[0], self._floors[0]))
-        boxes, logits = propose(scaled_images, pyramid, self._nets[0], least, self.max_proposals)
+        least = _logit(min(self.cascade.thresholds[0], self._floors[0]))
+        boxes, logits = propose(scaled_images, pyramid, self._nets[0], least, self.cascade.max_proposals)
         return _Candidates(to_square(boxes), logits[:, None])
 
     def _refine(self, scaled_images: Sequence[Image], candidates: _Candidates) -> _Candidates:
@@ -153,7 +133,7 @@ class MtcnnDetector:
         found = run_in_batches(
             self._nets[1], cut_squares(scaled_images, candidates.boxes, _REFINED), _LARGEST_BATCH[_REFINED]
         )
-        passed = found[:, 0] > _logit(min(self.thresholds[1], self._floors[1]))
+        passed = found[:, 0] > _logit(min(self.cascade.thresholds[1], self._floors[1]))
         moved = apply_offsets(candidates.boxes[passed], found[passed, 1:5])
         logits = np.column_stack([candidates.logits[passed], found[passed, 0]])
         kept = suppress(moved, logits[:, 1], _SAME_FACE)
@@ -165,7 +145,7 @@ class MtcnnDetector:
         crops = cut_squares(scaled_images, candidates.boxes, _FINAL)
         found = run_in_batches(self._nets[2], crops, _LARGEST_BATCH[_FINAL])
         scores, passed = self._accept(candidates, found, crops, scaled_images[0].shape)
-        accepted = passed | (scores >= _JOINT_THRESHOLD) if self.lenient else passed
+        accepted = passed | (scores >= _JOINT_THRESHOLD) if self.cascade.lenient else passed
         if not accepted.any():
             return Faces.empty()
         scores, passed = scores[accepted], passed[accepted]
@@ -185,9 +165,9 @@ class MtcnnDetector:
         of those that fail a threshold and may still become faces.
         """
         three = np.column_stack([candidates.logits, found[:, 0]])
-        limits = np.array([_logit(threshold) for threshold in self.thresholds])
+        limits = np.array([_logit(threshold) for threshold in self.cascade.thresholds])
         passed = np.asarray((three > limits).all(axis=1))
-        if not self.lenient:
+        if not self.cascade.lenient:
             return _probability(found[:, 0]), passed
         again = found[:, 0].copy()
         evidence = (
@@ -288,11 +268,3 @@ def _logit(probability: float) -> float:
 def _probability(logits: Array) -> Float32Array:
     """Return the probabilities of logits."""
     return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
-
-
-def _in_range(name: str, value: float, least: float, most: float) -> float:
-    """Return `value`; raise ValueError if it is out of range."""
-    if not least <= value <= most:
-        bounds = f"at least {least}" if most == math.inf else f"{least} .. {most}"
-        raise ArgumentError(f"{name} is {value}, expected {bounds}")
-    return float(value)
