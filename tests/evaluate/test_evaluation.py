@@ -11,7 +11,7 @@ import pytest
 from stand_ins import ColourDetector, ColourEmbedder, write_photo
 
 from faceall.errors import EvaluationError
-from faceall.evaluate import Evaluation, Pair, evaluate_pairs, read_pairs, report_html
+from faceall.evaluate import Evaluation, Pair, PairOptions, evaluate_pairs, read_pairs, report_html
 from faceall.models import ModelFolder
 
 PEOPLE = 12
@@ -44,7 +44,7 @@ def pairs(tmp_path: Path) -> list[Pair]:
 
 
 def measured(pairs: list[Pair], *models: Colours, **options: bool) -> Evaluation:
-    return evaluate_pairs(pairs, models or [Colours()], ColourDetector(), **options)
+    return evaluate_pairs(pairs, models or [Colours()], ColourDetector(), PairOptions(**options))
 
 
 def test_distances_are_those_of_the_pairs(pairs: list[Pair]) -> None:

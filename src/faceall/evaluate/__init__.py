@@ -4,7 +4,7 @@ from faceall.evaluate.calibration import CalibrationReport, NearPeople, calibrat
 from faceall.evaluate.curves import Roc, area_under, bootstrap, equal_error_rate, roc, wilson
 from faceall.evaluate.differences import add_comparisons, add_factors, add_groups
 from faceall.evaluate.embedding import UnusableImage
-from faceall.evaluate.evaluation import Evaluation, ModelResult, evaluate_pairs, model_as_json
+from faceall.evaluate.evaluation import Evaluation, ModelResult, PairOptions, evaluate_pairs, model_as_json
 from faceall.evaluate.folds import MEASURES, Measure, Scores, Validation, assign_folds, score
 from faceall.evaluate.gallery_decisions import SearchCalibration, calibrate_searches
 from faceall.evaluate.identification import (
@@ -44,6 +44,7 @@ __all__ = [
     "OperatingPoint",
     "PackedPairs",
     "Pair",
+    "PairOptions",
     "PairedComparison",
     "PartRates",
     "PartedRates",

@@ -171,15 +171,32 @@ def _plain(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairOptions:
+    """What is computed in an evaluation of pairs.
+
+    Attributes
+    ----------
+    flip : bool
+        Average the vectors of a face and of its mirror image.
+    subtract_mean : bool
+        Subtract the mean vector of the other folds, as facenet's option of that name does.
+    speed : bool
+        Also measure faces per second.
+    """
+
+    flip: bool = False
+    subtract_mean: bool = False
+    speed: bool = False
+
+
 @checked
 def evaluate_pairs(
     pairs: Sequence[Pair],
     models: Sequence[MeasuredEmbedder],
     detector: FaceDetector,
+    options: PairOptions | None = None,
     *,
-    flip: bool = False,
-    subtract_mean: bool = False,
-    speed: bool = False,
     read: Read = read_image,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -195,12 +212,8 @@ def evaluate_pairs(
         Each crops the same face in its own way: if an image shows several, the large and central one.
     detector : FaceDetector
         Detects the faces.
-    flip : bool
-        Average the vectors of a face and of its mirror image.
-    subtract_mean : bool
-        Subtract the mean vector of the other folds, as facenet's option of that name does.
-    speed : bool
-        Also measure faces per second.
+    options : PairOptions, optional
+        What is computed.
     read : callable
         Reads an image; raises `ImageError` if that is impossible.
     progress : callable, optional
@@ -219,41 +232,82 @@ def evaluate_pairs(
     EngineError
         If an inference engine is missing or fails.
     """
+    options = options or PairOptions()
     refuse_too_few(pairs, "the list has")
     names = [path for pair in pairs for path in (pair.first, pair.second)]
-    embedded = embed_images(names, detector, models, flip=flip, read=read, progress=progress)
+    embedded = embed_images(names, detector, models, flip=options.flip, read=read, progress=progress)
     usable = [pair for pair in pairs if pair.first in embedded.rows and pair.second in embedded.rows]
     refuse_too_few(usable, f"of {len(pairs)} pairs, {len(pairs) - len(usable)} cannot be used, which leaves")
-    same = np.array([pair.same for pair in usable])
     left_out = tuple(pair for pair in pairs if pair.first not in embedded.rows or pair.second not in embedded.rows)
-    people = label_people(usable)
-    acquisition = Acquisition(
-        len(embedded.rows) + len(embedded.unusable), len(embedded.unusable), sum(pair.same for pair in left_out)
-    )
-    folds = assign_folds(same, [pair.set for pair in usable])
-    speeds = measure_speed(models, embedded.samples) if speed else [None] * len(models)
-    results = []
-    for model, vectors, faces_per_second in zip(models, embedded.vectors, speeds, strict=True):
-        first, second = _paired(usable, embedded, vectors)
-        scores = {
-            measure: score(first, second, same, folds, measure, subtract_mean=subtract_mean) for measure in MEASURES
-        }
-        distances = measure_distances(first, second, "squared_l2")
-        rates = measure_verification(distances, same, people, acquisition)
-        results.append(_result(model, scores, distances, rates, same, len(pairs), faces_per_second, vectors))
+    comparisons = _Comparisons.of(usable, left_out, embedded)
+    speeds = measure_speed(models, embedded.samples) if options.speed else [None] * len(models)
+    results = [
+        comparisons.evaluate(model, vectors, speed, subtract_mean=options.subtract_mean)
+        for model, vectors, speed in zip(models, embedded.vectors, speeds, strict=True)
+    ]
     return Evaluation(
         tuple(usable),
-        same,
-        people,
-        int(folds.max()) + 1,
+        comparisons.same,
+        comparisons.people,
+        int(comparisons.folds.max()) + 1,
         {path: embedded.faces[row] for path, row in embedded.rows.items()},
         left_out,
         embedded.unusable,
-        flip,
-        subtract_mean,
+        options.flip,
+        options.subtract_mean,
         tuple(results),
         read,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparisons:
+    """The usable pairs as arrays: rows of their images, verdicts, people, folds; and what could not be used."""
+
+    rows: Int64Array
+    same: Bools
+    people: Int64Array
+    folds: Int64Array
+    acquisition: Acquisition
+    total: int
+
+    @classmethod
+    def of(cls, usable: Sequence[Pair], left_out: Sequence[Pair], embedded: EmbeddedImages) -> _Comparisons:
+        """Collect the arrays of some pairs and assign the folds."""
+        failed = len(embedded.unusable)
+        same = np.array([pair.same for pair in usable])
+        return cls(
+            np.array([(embedded.rows[pair.first], embedded.rows[pair.second]) for pair in usable], np.int64),
+            same,
+            label_people(usable),
+            assign_folds(same, [pair.set for pair in usable]),
+            Acquisition(len(embedded.rows) + failed, failed, sum(pair.same for pair in left_out)),
+            len(usable) + len(left_out),
+        )
+
+    def evaluate(
+        self, model: MeasuredEmbedder, vectors: Float32Array, speed: Speed | None, *, subtract_mean: bool
+    ) -> ModelResult:
+        """Compute the results of one model from the vectors of the images."""
+        first, second = vectors[self.rows[:, 0]], vectors[self.rows[:, 1]]
+        scores = {
+            measure: score(first, second, self.same, self.folds, measure, subtract_mean=subtract_mean)
+            for measure in MEASURES
+        }
+        distances = measure_distances(first, second, "squared_l2")
+        return ModelResult(
+            name=model.model.manifest.name,
+            fingerprint=model.model.fingerprint,
+            precision=model.precision,
+            size=model.size,
+            scores=scores,
+            accuracy_of_all=scores["squared_l2"].accuracy * len(self.same) / self.total,
+            distances=distances,
+            curve=roc(distances, self.same),
+            verification=measure_verification(distances, self.same, self.people, self.acquisition),
+            speed=speed,
+            vectors=vectors,
+        )
 
 
 def refuse_too_few(pairs: Sequence[Pair], what: str) -> None:
@@ -262,37 +316,3 @@ def refuse_too_few(pairs: Sequence[Pair], what: str) -> None:
         number = sum(pair.same == kind for pair in pairs)
         if number < _LEAST:
             raise EvaluationError(f"{what} {number} {'pair' if number == 1 else 'pairs'} {words}; expected {_LEAST}")
-
-
-def _paired(
-    pairs: Sequence[Pair], embedded: EmbeddedImages, vectors: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    """Return the vectors of the first and of the second image of every pair, (n, D) each."""
-    rows = embedded.rows
-    return vectors[[rows[pair.first] for pair in pairs]], vectors[[rows[pair.second] for pair in pairs]]
-
-
-def _result(
-    model: MeasuredEmbedder,
-    scores: Mapping[Measure, Scores],
-    distances: Float64Array,
-    rates: Verification,
-    same: Bools,
-    total: int,
-    speed: Speed | None,
-    vectors: Float32Array,
-) -> ModelResult:
-    """Collect the results of one model."""
-    return ModelResult(
-        name=model.model.manifest.name,
-        fingerprint=model.model.fingerprint,
-        precision=model.precision,
-        size=model.size,
-        scores=scores,
-        accuracy_of_all=scores["squared_l2"].accuracy * len(same) / total,
-        distances=distances,
-        curve=roc(distances, same),
-        verification=rates,
-        speed=speed,
-        vectors=vectors,
-    )

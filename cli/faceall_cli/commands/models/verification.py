@@ -87,16 +87,14 @@ def evaluate_listed(
 ) -> Evaluation:
     """Evaluate embedders on pairs; show the progress."""
     from faceall.detect import Detector
-    from faceall.evaluate import evaluate_pairs
+    from faceall.evaluate import PairOptions, evaluate_pairs
 
     with console.progress(0, "images") as bar:
         return evaluate_pairs(
             listed.pairs,
             embedders,
             listed.detector or Detector(),
-            flip=flip,
-            subtract_mean=subtract_mean,
-            speed=speed,
+            PairOptions(flip=flip, subtract_mean=subtract_mean, speed=speed),
             read=listed.read,
             progress=bar.move_to,
         )
