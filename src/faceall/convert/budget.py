@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from faceall.convert.varint import read_varint
 from faceall.errors import NetFormatError
 
 SPARE = 64 << 20
@@ -129,14 +130,5 @@ def require_few_fields(data: bytes, nested: dict[int, dict[int, object]] | None 
 
 
 def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
-    result = shift = 0
-    while position < end:
-        byte = data[position]
-        position += 1
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result, position
-        shift += 7
-        if shift > 63:
-            break
-    return 7, end  # a field of no kind: ends the message
+    """Return an integer and its end; damaged, a field of no kind, which ends the message."""
+    return read_varint(data, position, end) or (7, end)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from faceall.convert.budget import charge
 from faceall.convert.sources.tensorflow.checksum import crc32c, unmask
+from faceall.convert.varint import read_varint
 from faceall.errors import NetFormatError
 
 TABLE_MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
@@ -61,16 +62,10 @@ def _handle(data: bytes, position: int) -> tuple[int, int, int]:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    result = shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result, position
-        shift += 7
-        if shift > 63:
-            raise NetFormatError("the checkpoint's index is damaged: a number in it is too large")
+    found = read_varint(data, position, len(data))
+    if found is None:
+        raise NetFormatError("the checkpoint's index is damaged: a number in it is cut off or too large")
+    return found
 
 
 def _block(data: bytes, start: int, size: int) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 from faceall.convert.targets.coreai.options import SUFFIX
 from faceall.convert.targets.coreai.write import WORKER
 from faceall.convert.targets.process import run_worker
+from faceall.convert.targets.writing_job import JOB
 from faceall.errors import NetFormatError
 from faceall.types import Array
 
@@ -59,7 +60,7 @@ class CoreaiModel:
         with tempfile.TemporaryDirectory(prefix="faceall-coreai-") as name:
             folder = Path(name)
             job = {"model": str(self.path.resolve()), "samples": len(feeds)}
-            (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+            (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
             arrays = {f"{number}/{key}": array for number, feed in enumerate(feeds) for key, array in feed.items()}
             np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]
             run_worker(WORKER, ["run"], folder, tool="coreai-core", task=f"run {self.path}")

@@ -9,34 +9,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from faceall.caffe.files import read_net
 from faceall.convert.targets.coreai import border
 from faceall.convert.targets.coreai.options import SUFFIX
 from faceall.convert.targets.coreai.program import build_program
-from faceall.convert.targets.description import Metadata
-from faceall.convert.targets.plan import Pixels, Plan
 from faceall.convert.targets.process import refused
+from faceall.convert.targets.writing_job import JOB, WritingJob
 from faceall.types import Array
 
 
-def write(folder: Path, job: Mapping[str, Any]) -> None:
-    """Write the model of a job."""
-    pixels = Pixels(**job["plan"]["pixels"]) if job["plan"]["pixels"] else None
-    net = read_net(folder / "net.prototxt", folder / "net.caffemodel")
-    program = build_program(
-        Plan(net, **{**job["plan"], "pixels": pixels}), half=job["options"]["precision"] == "float16"
-    )
-    border.save(program, folder / f"model{SUFFIX}", Metadata(**job["metadata"]))
+def write(folder: Path) -> None:
+    """Write the model of the job in a folder."""
+    job = WritingJob.load(folder)
+    program = build_program(job.plan, half=job.options["precision"] == "float16")
+    border.save(program, folder / f"model{SUFFIX}", job.metadata)
 
 
-def run(folder: Path, job: Mapping[str, Any]) -> None:
-    """Run a written model on every set of inputs."""
+def run(folder: Path) -> None:
+    """Run a written model on every set of inputs in a folder."""
+    job = json.loads((folder / JOB).read_text(encoding="utf-8"))
     with np.load(folder / "inputs.npz", allow_pickle=False) as arrays:
         feeds: list[dict[str, Array]] = [{} for _ in range(job["samples"])]
         for key in arrays.files:
@@ -51,8 +45,7 @@ def run(folder: Path, job: Mapping[str, Any]) -> None:
 def main() -> int:
     """Do the job in the folder of the command line; exit code 3 is a refusal, which error.json explains."""
     verb, folder = sys.argv[1], Path(sys.argv[2])
-    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    return refused(folder, lambda: {"write": write, "run": run}[verb](folder, job))
+    return refused(folder, lambda: {"write": write, "run": run}[verb](folder))
 
 
 if __name__ == "__main__":

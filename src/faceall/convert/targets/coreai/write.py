@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faceall.caffe import Net, write_net
+from faceall.caffe import Net
 from faceall.convert.targets.coreai.options import SUFFIX, CoreaiOptions
 from faceall.convert.targets.description import AUTHOR, describe
 from faceall.convert.targets.placing import copy_made, placing
 from faceall.convert.targets.plan import make_plan
-from faceall.convert.targets.process import run_worker
+from faceall.convert.targets.writing_job import WritingJob, done_by_worker
 from faceall.errors import ConvertError
 from faceall.models import Manifest
 
@@ -78,10 +76,6 @@ def built_coreai(
     """Write a model as `write_coreai` does, and yield its path in a temporary folder."""
     plan = make_plan(net, options, manifest)
     metadata = describe(net, manifest, options.precision, author)
-    with tempfile.TemporaryDirectory(prefix="faceall-coreai-") as name:
-        folder = Path(name)
-        job = {"options": options.to_json(), "plan": plan.to_json(), "metadata": metadata.to_json()}
-        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        write_net(plan.net, folder / "net.prototxt", folder / "net.caffemodel")
-        run_worker(WORKER, ["write"], folder, tool="coreai-core", task="write this net")
+    job = WritingJob(plan, metadata, options.to_json())
+    with done_by_worker(job, WORKER, ["write"], tool="coreai-core") as folder:
         yield folder / f"model{SUFFIX}"

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from faceall.caffe.files import read_net
 from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
 from faceall.convert.targets.description import Metadata
-from faceall.convert.targets.plan import Pixels, Plan
+from faceall.convert.targets.plan import Plan
 from faceall.convert.targets.process import refused
+from faceall.convert.targets.writing_job import WritingJob
 from faceall.errors import MissingDependencyError
 from faceall.types import Array
 
@@ -30,15 +30,13 @@ _UNDOING = [f"common::{name}" for name in ("fuse_conv_scale", "fuse_conv_batchno
 
 def work(folder: Path) -> Path:
     """Write the model of the job in `folder` and return its path; raise FaceallError if it is refused."""
-    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    options = CoremlOptions(**job["options"])
-    pixels = Pixels(**job["plan"]["pixels"]) if job["plan"]["pixels"] else None
-    net = read_net(folder / "net.prototxt", folder / "net.caffemodel")
+    job = WritingJob.load(folder)
+    options = CoremlOptions(**job.options)
     _import_coremltools()
-    model = _converted(Plan(net, **{**job["plan"], "pixels": pixels}), options)
+    model = _converted(job.plan, options)
     model = _compressed_program(model, options) if options.format == "mlprogram" else _compressed_layers(model, options)
     spec = model.get_spec()
-    _describe(spec, Metadata(**job["metadata"]))
+    _describe(spec, job.metadata)
     path = folder / f"model{SUFFIXES[options.format]}"
     contents = spec.SerializeToString(deterministic=True)
     if options.format == "neuralnetwork":

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from faceall.caffe import Net, write_net
+from faceall.caffe import Net
 from faceall.convert.targets.coreml.options import SUFFIXES, CoremlOptions
 from faceall.convert.targets.description import AUTHOR, describe, describe_features
 from faceall.convert.targets.placing import copy_made, placing
 from faceall.convert.targets.plan import make_plan
-from faceall.convert.targets.process import run_worker
+from faceall.convert.targets.writing_job import WritingJob, done_by_worker
 from faceall.errors import ConvertError
 from faceall.models import Manifest
 
@@ -81,10 +79,6 @@ def built_coreml(
     plan = make_plan(net, options, manifest)
     features = describe_features(net, manifest, options.input, [*plan.outputs.values()])
     metadata = replace(describe(net, manifest, options.precision, author), features=features)
-    with tempfile.TemporaryDirectory(prefix="faceall-coreml-") as name:
-        folder = Path(name)
-        job = {"options": options.to_json(), "plan": plan.to_json(), "metadata": metadata.to_json()}
-        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        write_net(plan.net, folder / "net.prototxt", folder / "net.caffemodel")
-        run_worker(_WORKER, [], folder, tool="coremltools", task="write this net")
+    job = WritingJob(plan, metadata, options.to_json())
+    with done_by_worker(job, _WORKER, tool="coremltools") as folder:
         yield folder / f"model{SUFFIXES[options.format]}"
