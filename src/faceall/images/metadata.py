@@ -99,7 +99,7 @@ def read_metadata(content: bytes) -> Metadata:
     try:
         with open_header(io.BytesIO(content)) as image:
             return _metadata_of(image, content)
-    except Exception:  # noqa: BLE001 - a file that is no image, or damaged in any way
+    except Exception:  # noqa: BLE001 - not an image, or damaged
         return Metadata(xmp=_packet(content))
 
 

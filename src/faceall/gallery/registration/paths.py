@@ -1,4 +1,4 @@
-"""Register photos by their paths: find the files, and the people whom they are registered for."""
+"""Register photos by their paths: find the files, and the people that they are registered for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from faceall.gallery.registration.registration import Registration
 
 @dataclass(frozen=True, kw_only=True)
 class NameOptions:
-    """Whom photos are registered for; see `Gallery.register`.
+    """The people that photos are registered for; see `Gallery.register`.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ def register_paths(
     paths : path-like, or iterable of path-like
         Files, and folders that are searched recursively.
     names : NameOptions
-        Whom the photos are registered for.
+        The people of the photos.
     options : RegistrationOptions
         How they are registered; `names` decides on `reassign`.
 
