@@ -149,19 +149,44 @@ def test_groups_properties_and_comparisons(run: Run, faces: Path, tmp_path: Path
 
 def test_open_set_has_options_of_its_own(run: Run, faces: Path, tmp_path: Path) -> None:
     """Options of pairs are refused with the open-set protocol."""
-    complaint = run("evaluate", faces, "--protocol", "open-set", "--by", "size", exit_code=1).stderr
-    assert "--groups and --by: not with --protocol open-set" in complaint
+    complaint = run("evaluate", faces, "--protocol", "open-set", "--subtract-mean", exit_code=1).stderr
+    assert "--pairs and --subtract-mean: not with --protocol open-set" in complaint
 
 
-def test_open_set_reports_are_compared(run: Run, astronaut: Image, tmp_path: Path) -> None:
-    """An open-set report with two images per person can be compared with itself."""
+@pytest.fixture
+def people(astronaut: Image, tmp_path: Path) -> Path:
+    """Return a folder of 14 "people" (brightness variants), four of them with two images."""
     folder = tmp_path / "people"
     for person in range(14):
         (folder / f"p{person}").mkdir(parents=True)
         for number in range(2 if person < 4 else 1):
             light = np.clip(astronaut[:300, 100:400] * (0.5 + 0.03 * person + 0.01 * number), 0, 255).astype(np.uint8)
             PillowImage.fromarray(light).save(folder / f"p{person}" / f"{number}.png")
-    arguments = ("evaluate", folder, "--protocol", "open-set", "--people", 4, "--repeat", 2)
+    return folder
+
+
+def test_open_set_by_group_and_factor(run: Run, people: Path, tmp_path: Path) -> None:
+    """Open-set rates per group and factor, with speed, are in the table, the JSON and the report."""
+    groups = tmp_path / "groups.csv"
+    groups.write_text("person,group\n" + "".join(f"p{n},{'even' if n % 2 == 0 else 'odd'}\n" for n in range(14)))
+    arguments = ("evaluate", people, "--protocol", "open-set", "--people", 4, "--repeat", 2)
+    added = ("--groups", groups, "--by", "size", "--by", "blur", "--speed", "--out", tmp_path / "report")
+    text = run(*arguments, *added).stdout
+    assert "16 at once" in text
+    assert "FNIR, worst to best group" in text
+    assert "FPIR, worst to best group" in text
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "By group" in page
+    assert "By blur" in page
+    (values,) = records(run(*arguments, *added, "--json").stdout)
+    assert [part["by"] for part in values["parts"]] == ["group", "size", "blur"]
+    assert [part["strangers"] for part in values["parts"][0]["parts"]] == [5, 5]
+    assert values["faces_per_second"]["batch"] > 0
+
+
+def test_open_set_reports_are_compared(run: Run, people: Path, tmp_path: Path) -> None:
+    """An open-set report with two images per person can be compared with itself."""
+    arguments = ("evaluate", people, "--protocol", "open-set", "--people", 4, "--repeat", 2)
     out = tmp_path / "report"
     run(*arguments, "--out", out)
     assert "Worst searches" in (out / "report.html").read_text()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from stand_ins import write_photo
+from stand_ins import ColourDetector, write_photo
 
 from faceall.analysis.analyser import is_blurred, make_thumbnail
 from faceall.analysis.open_set import StrangerScores
@@ -15,7 +16,7 @@ from faceall.analysis.quality import MIN_SIZE, is_poor
 from faceall.gallery import Gallery
 from faceall.gallery.people.clustering.clusters import _founded, _without_poor
 from faceall.gallery.people.clustering.grouping import Group
-from faceall.types import Face
+from faceall.types import Face, Faces, Image
 
 FRONTAL = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32)
 
@@ -37,6 +38,15 @@ def test_small_and_turned_faces_are_poor() -> None:
     assert not is_poor(face(100))
     assert is_poor(face(MIN_SIZE - 1))
     assert is_poor(face(100, nose=70))
+
+
+def test_cut_faces_are_poor() -> None:
+    """A face is poor if more than a tenth of it is beyond an edge; without the size of its image it counts as whole."""
+    beyond = face(100)
+    assert is_poor(beyond, (85, 200))
+    assert is_poor(beyond, (200, 85))
+    assert not is_poor(beyond, (95, 95))
+    assert not is_poor(beyond)
 
 
 def test_an_imported_vector_is_not_poor() -> None:
@@ -77,6 +87,39 @@ def test_blur_is_detected_in_thumbnails() -> None:
     assert not is_blurred(make_thumbnail(shaded, found), found)
     assert is_blurred(make_thumbnail(cv2.GaussianBlur(shaded, (0, 0), 8.0), found), found)
     assert not is_blurred(make_thumbnail(np.full_like(shaded, 90), found), found)
+
+
+class BelowTheEdge(ColourDetector):
+    """Finds squares that touch the lower edge of the image as faces of which a third is beyond it."""
+
+    def _find(self, image: Image) -> Faces:
+        faces = super()._find(image)
+        boxes = faces.boxes.copy()
+        boxes[boxes[:, 3] >= image.shape[0], 3] += (boxes[0, 3] - boxes[0, 1]) / 2
+        return Faces(boxes, faces.scores, faces.landmarks)
+
+
+def test_cut_faces_create_no_clusters(open_gallery: Callable[..., Gallery], photos: Path) -> None:
+    """Faces that are cut off by the edge of the photo create no cluster; the same faces inside it do."""
+    gallery = open_gallery(detector=BelowTheEdge())
+    for number in range(2):
+        write_photo(photos / f"{number}.png", [(40, 50, 40, (1, 1, 200)), (number, 0, 4, (9, 9, 9))])
+        write_photo(photos / f"inside{number}.png", [(40, 20, 40, (1, 200, 1)), (number, 0, 4, (9, 9, 9))])
+    for _ in gallery.iter_register([photos], unnamed=True):
+        pass
+    cut = {found.face_id for found in gallery.faces.find() if found.box[3] > 90}
+    assert len(cut) == 2
+    clusters = gallery.people.cluster(threshold=0.5).clusters
+    assert clusters
+    assert all(cut.isdisjoint(cluster.faces) for cluster in clusters)
+
+
+def test_a_stored_face_knows_the_size_of_its_image(gallery: Gallery, photos: Path) -> None:
+    """The width and height of the photo are read with every face."""
+    write_photo(photos / "one.png", [(40, 25, 40, (1, 1, 200))], width=130, height=95)
+    for _ in gallery.iter_register([photos], unnamed=True):
+        pass
+    assert [found.image_size for found in gallery.faces.find()] == [(130, 95)]
 
 
 def test_blurred_faces_create_no_clusters(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

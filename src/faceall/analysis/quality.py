@@ -88,15 +88,24 @@ def notes_on(image: Image, face: Face) -> tuple[Note, ...]:
 
 
 @native_call
-def is_poor(face: Face) -> bool:
-    """Return whether a face is small or turned away, as far as its box and landmarks tell.
+def is_poor(face: Face, size: tuple[int, int] | None = None) -> bool:
+    """Return whether a face is small, turned away or cut off, as far as its box and landmarks tell.
 
     An imported vector has a box of one pixel; nothing is known of its face.
+
+    Parameters
+    ----------
+    face : Face
+        The face.
+    size : (int, int), optional
+        Width and height of its image; without it nothing is known of what is cut off.
     """
     x0, y0, x1, y1 = face.box.tolist()
     if max(x1 - x0, y1 - y0) <= 1:
         return False
-    return (x1 - x0 + y1 - y0) / 2 < MIN_SIZE or abs(turn(face)) > MAX_TURN
+    if (x1 - x0 + y1 - y0) / 2 < MIN_SIZE or abs(turn(face)) > MAX_TURN:
+        return True
+    return size is not None and cut((size[1], size[0]), face) > MAX_CUT
 
 
 def sharpness(image: Image, face: Face) -> float:

@@ -21,6 +21,8 @@ from faceall.evaluate.pairs import Pair, read_pairs
 from faceall.evaluate.reports.identification import identification_html
 from faceall.evaluate.reports.verification import report_html
 from faceall.evaluate.search_comparison import SearchOutcomes, read_searches
+from faceall.evaluate.search_differences import add_search_factors, add_search_groups
+from faceall.evaluate.search_parts import PartedSearches, SearchPart
 from faceall.evaluate.speed import Speed
 from faceall.evaluate.verification.comparison import PairedComparison, RateDifference, StoredResult, read_report
 from faceall.evaluate.verification.groups import PartedRates, PartRates, Ratio
@@ -48,12 +50,14 @@ __all__ = [
     "PairedComparison",
     "PartRates",
     "PartedRates",
+    "PartedSearches",
     "RateDifference",
     "Ratio",
     "Roc",
     "Scores",
     "SearchCalibration",
     "SearchOutcomes",
+    "SearchPart",
     "Speed",
     "StoredResult",
     "TemplateDetector",
@@ -64,6 +68,8 @@ __all__ = [
     "add_comparisons",
     "add_factors",
     "add_groups",
+    "add_search_factors",
+    "add_search_groups",
     "area_under",
     "assign_folds",
     "bootstrap",

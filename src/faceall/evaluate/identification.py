@@ -21,6 +21,8 @@ from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Float64Array, Interval, percentiles
 from faceall.evaluate.embedding import MeasuredEmbedder, Progress, UnusableImage, embed_images
 from faceall.evaluate.search_comparison import SearchOutcomes, compare_searches
+from faceall.evaluate.search_parts import PartedSearches
+from faceall.evaluate.speed import Speed, measure_speed
 from faceall.evaluate.verification.comparison import PairedComparison
 from faceall.evaluate.worst_searches import WorstSearch, worst_searches
 from faceall.images import is_image_path
@@ -84,6 +86,10 @@ class IdentificationResult:
         All searches, for comparisons with other models.
     comparisons : tuple of PairedComparison
         Comparisons with earlier results, if they were made.
+    parts : tuple of PartedSearches
+        Rates by group or by a property of the faces, if they were measured.
+    speed : Speed or None
+        Faces per second, if measured.
     """
 
     name: str
@@ -96,6 +102,8 @@ class IdentificationResult:
     worst: tuple[WorstSearch, ...] = ()
     outcomes: SearchOutcomes | None = None
     comparisons: tuple[PairedComparison, ...] = ()
+    parts: tuple[PartedSearches, ...] = ()
+    speed: Speed | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -108,6 +116,8 @@ class IdentificationResult:
             "cmc": list(self.cmc),
             "curve": {"fpir": self.fpir.round(6).tolist(), "fnir": self.fnir.round(6).tolist()},
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
+            "parts": [part.to_json() for part in self.parts],
+            "faces_per_second": None if self.speed is None else asdict(self.speed),
         }
 
 
@@ -129,6 +139,9 @@ class Identification:
         One per model.
     faces : mapping of Path to Face
         The face that represents each usable image.
+    searched : mapping of str to (Path or None, Path or None)
+        The first image of each person, which is enrolled, or searched while the person is a stranger, and the second,
+        which is searched while the person is known; ascending by name.
     """
 
     people: int
@@ -138,6 +151,7 @@ class Identification:
     images: int
     results: tuple[IdentificationResult, ...]
     faces: Mapping[Path, Face]
+    searched: Mapping[str, tuple[Path | None, Path | None]]
 
     def to_json(self, *, searches: bool = False) -> dict[str, Any]:
         """Return JSON values; with `searches` all searches, with which a later evaluation can compare."""
@@ -187,6 +201,7 @@ def evaluate_identification(
     repeat: int = 10,
     flip: bool = False,
     seed: int = 0,
+    speed: bool = False,
     progress: Progress | None = None,
 ) -> Identification:
     """Search known people and strangers in random galleries.
@@ -210,6 +225,8 @@ def evaluate_identification(
         Average the vectors of a face and of its mirror image.
     seed : int
         Seed of the random generator.
+    speed : bool
+        Also measure faces per second.
     progress : callable, optional
         Called with the number of processed images and the total.
 
@@ -238,16 +255,20 @@ def evaluate_identification(
     random = np.random.default_rng(seed)
     galleries = [np.sort(random.choice(several, chosen, replace=False)) for _ in range(repeat)]
     images = list(embedded.rows)
+    speeds = measure_speed(models, embedded.samples) if speed and embedded.samples else [None] * len(models)
     results = [
         replace(
             _measure(model, vectors, rows, galleries),
+            speed=faces_per_second,
             worst=worst_searches(vectors, rows, galleries, images),
             outcomes=_outcomes(tuple(names), [_search(vectors, rows, gallery) for gallery in galleries], galleries),
         )
-        for model, vectors in zip(models, embedded.vectors, strict=True)
+        for model, vectors, faces_per_second in zip(models, embedded.vectors, speeds, strict=True)
     ]
     faces = {path: embedded.faces[row] for path, row in embedded.rows.items()}
-    return Identification(chosen, len(names) - chosen, repeat, embedded.unusable, len(wanted), tuple(results), faces)
+    searched = {name: (people[name][0], people[name][1] if len(people[name]) > 1 else None) for name in names}
+    outside = len(names) - chosen
+    return Identification(chosen, outside, repeat, embedded.unusable, len(wanted), tuple(results), faces, searched)
 
 
 def _pair_of_rows(paths: Sequence[Path], rows: Mapping[Path, int]) -> list[int]:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from faceall_cli.commands.models.identification import evaluate_open_set, write_open_set
+from faceall_cli.commands.models.identification import (
+    evaluate_open_set,
+    print_open_set,
+    read_search_additions,
+    write_open_set,
+)
 from faceall_cli.commands.models.verification import (
     evaluate_listed,
     list_pairs,
@@ -59,14 +64,16 @@ JSON_FILE, HTML_FILE = "evaluation.json", "report.html"
     "--groups",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.csv",
-    help="Lines of `path or person,group`: FMR and FNMR of each group at one threshold, and the worst-to-best ratio.",
+    help="Lines of `path or person,group`: FMR and FNMR of each group at one threshold, and the worst-to-best ratio;"
+    " with open-set FPIR and FNIR.",
 )
 @click.option(
     "--by",
     "factors",
     type=click.Choice(("age-gap", "size", "pose", "blur")),
     multiple=True,
-    help="FMR and FNMR by the time between two photos (EXIF), or by the poorer of two faces; repeatable.",
+    help="FMR and FNMR by the time between two photos (EXIF), or by the poorer of two faces; with open-set FPIR and"
+    " FNIR; repeatable.",
 )
 @click.option(
     "--compare",
@@ -123,14 +130,15 @@ def evaluate(
     first of all other people, the strangers. FNIR is the share of known people who are not found at the threshold that
     returns a person for the share FPIR of the strangers.
     """
-    for_pairs = pairs is not None or subtract_mean or speed or groups is not None or bool(factors)
+    for_pairs = pairs is not None or subtract_mean
     _refuse_idle(protocol, for_pairs=for_pairs, for_searches=people is not None or repeat is not None)
     if protocol == "open-set":
-        _make_folder(out)
+        extra = read_search_additions(groups, factors, earlier)
         chosen = list(_embedders(models, every, precisions or ("auto",)))
-        result = evaluate_open_set(
-            console, folder, chosen, people=people, repeat=repeat or 10, flip=flip, earlier=earlier
-        )
+        _make_folder(out)
+        result = evaluate_open_set(console, folder, chosen, people=people, repeat=repeat or 10, flip=flip, speed=speed)
+        result = extra.add_to(result, folder)
+        print_open_set(console, result)
         if out is not None:
             write_open_set(console, out, result, json_file=JSON_FILE, html_file=HTML_FILE, worst=errors)
         return
@@ -148,8 +156,7 @@ def evaluate(
 def _refuse_idle(protocol: str, *, for_pairs: bool, for_searches: bool) -> None:
     """Raise UsageError if an option was given that has no effect with the protocol."""
     if protocol == "open-set" and for_pairs:
-        excluded = "--pairs, --subtract-mean, --speed, --groups and --by"
-        raise click.UsageError(f"{excluded}: not with --protocol open-set")
+        raise click.UsageError("--pairs and --subtract-mean: not with --protocol open-set")
     if protocol != "open-set" and for_searches:
         raise click.UsageError("--people and --repeat: only with --protocol open-set")
 

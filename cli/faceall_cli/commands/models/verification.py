@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Pair,
         PairedComparison,
         PartedRates,
+        Ratio,
         StoredResult,
         Validation,
     )
@@ -144,21 +145,26 @@ def _print_parts(console: Console, model: str, found: PartedRates) -> None:
     """Print the rates of groups, or by a property of the faces."""
     rows: list[tuple[str, ...]] = [(found.by, "people", "pairs of two", "FMR", "", "pairs of one", "FNMR", "")]
     for part in found.parts:
-        cells = [part.name, f"{part.people:,}", f"{part.non_mated:,}", *_rate(part.fmr, part.fmr_interval)]
-        rows.append((*cells, f"{part.mated:,}", *_rate(part.fnmr, part.fnmr_interval)))
+        cells = [part.name, f"{part.people:,}", f"{part.non_mated:,}", *rate_cells(part.fmr, part.fmr_interval)]
+        rows.append((*cells, f"{part.mated:,}", *rate_cells(part.fnmr, part.fnmr_interval)))
     console.line(f"{shown(model)}, threshold {found.threshold:.3f} (FMR {found.fmr:.2%} per comparison):")
     console.table(rows, indent="  ", right=frozenset(range(1, 8)))
     for ratio in found.ratios:
-        value = "no errors in the best group" if ratio.value is None else f"{ratio.value:.2f}"
-        high = "inf" if ratio.interval[1] is None else f"{ratio.interval[1]:.2f}"
-        groups = f"{shown(ratio.worst)} to {shown(ratio.best)}"
-        console.line(f"  {ratio.rate}, worst to best group: {value} [{ratio.interval[0]:.2f}, {high}] ({groups})")
+        print_ratio(console, ratio)
     if found.unknown:
         what = counted(found.unknown, "image" if found.by == "group" else "pair")
         console.remark(f"{what} without a known {found.by}")
 
 
-def _rate(value: float | None, interval: tuple[float, float] | None) -> tuple[str, str]:
+def print_ratio(console: Console, ratio: Ratio) -> None:
+    """Print the worst to the best group."""
+    value = "no errors in the best group" if ratio.value is None else f"{ratio.value:.2f}"
+    high = "inf" if ratio.interval[1] is None else f"{ratio.interval[1]:.2f}"
+    groups = f"{shown(ratio.worst)} to {shown(ratio.best)}"
+    console.line(f"  {ratio.rate}, worst to best group: {value} [{ratio.interval[0]:.2f}, {high}] ({groups})")
+
+
+def rate_cells(value: float | None, interval: tuple[float, float] | None) -> tuple[str, str]:
     """Return a rate in percent and its interval."""
     return ("-" if value is None else f"{value:.2%}", "" if interval is None else _bracketed(interval))
 

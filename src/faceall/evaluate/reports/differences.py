@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from faceall.evaluate.curves import Interval
 from faceall.evaluate.evaluation import ModelResult
+from faceall.evaluate.search_parts import PartedSearches
 from faceall.evaluate.verification.comparison import PairedComparison
-from faceall.evaluate.verification.groups import PartedRates
+from faceall.evaluate.verification.groups import PartedRates, Ratio
 from faceall.evaluate.verification.images import UNITS
 
 _DISCORDANT = {
@@ -37,19 +39,40 @@ def _parts(found: PartedRates) -> str:
     ]
     heads = (found.by, "people", "pairs of two people", "FMR", "pairs of one person", "FNMR")
     which = "every image with every other one" if found.all_comparisons else "the listed pairs"
-    ratios = " ".join(
-        f"{ratio.rate}: {escape(ratio.worst)} to {escape(ratio.best)}, "
-        f"{'no errors in the best group' if ratio.value is None else f'{ratio.value:.2f} times'} "
-        f"[{ratio.interval[0]:.2f}, {'∞' if ratio.interval[1] is None else f'{ratio.interval[1]:.2f}'}]."
-        for ratio in found.ratios
-    )
     unknown = (
         f" {found.unknown:,} {'images' if found.by == 'group' else 'pairs'} are not known." if found.unknown else ""
     )
     return (
         f"<h3>By {escape(found.by)}{escape(units)}</h3>{_table(heads, rows)}"
         f"<p><small>Threshold {found.threshold:.3f} for all, FMR {found.fmr:.2%} per comparison; {which}. "
-        f"{ratios}{unknown}</small></p>"
+        f"{_ratios(found.ratios)}{unknown}</small></p>"
+    )
+
+
+def searches_html(found: PartedSearches) -> str:
+    """Render one table of the rates of searches."""
+    units = next((f" ({text})" for factor, text in UNITS.items() if factor == found.by), "")
+    rows = [
+        f"<th>{escape(part.name)}</th><td>{part.known:,}</td>{_rate(part.fnir, part.fnir_interval)}"
+        f"<td>{part.strangers:,}</td>{_rate(part.fpir, part.fpir_interval)}"
+        for part in found.parts
+    ]
+    heads = (found.by, "known people", "FNIR", "strangers", "FPIR")
+    unknown = f" {found.unknown:,} people are not known." if found.unknown else ""
+    return (
+        f"<h3>By {escape(found.by)}{escape(units)}</h3>{_table(heads, rows)}"
+        f"<p><small>Threshold {found.threshold:.3f} for all, FPIR {found.fpir:.2%} of all searches. "
+        f"{_ratios(found.ratios)}{unknown}</small></p>"
+    )
+
+
+def _ratios(ratios: Sequence[Ratio]) -> str:
+    """Render the worst and the best group by each rate."""
+    return " ".join(
+        f"{ratio.rate}: {escape(ratio.worst)} to {escape(ratio.best)}, "
+        f"{'no errors in the best group' if ratio.value is None else f'{ratio.value:.2f} times'} "
+        f"[{ratio.interval[0]:.2f}, {'∞' if ratio.interval[1] is None else f'{ratio.interval[1]:.2f}'}]."
+        for ratio in ratios
     )
 
 

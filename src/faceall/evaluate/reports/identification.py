@@ -6,7 +6,7 @@ from html import escape
 
 from faceall.arguments import checked
 from faceall.evaluate.identification import Identification, IdentificationResult
-from faceall.evaluate.reports.differences import comparison_html
+from faceall.evaluate.reports.differences import comparison_html, searches_html
 from faceall.evaluate.reports.plots import cmc_svg, misses_svg
 from faceall.evaluate.reports.style import STYLE
 from faceall.evaluate.reports.thumbnails import Thumbnails
@@ -35,7 +35,7 @@ def identification_html(found: Identification, *, worst: int = WORST) -> str:
         The text of the HTML file.
     """
     thumbnails = Thumbnails(found.faces, read_image)
-    compared = "".join(comparison_html(each) for result in found.results for each in result.comparisons)
+    compared = "".join(map(_differences, found.results))
     searches = "".join(_worst(result, thumbnails, worst) for result in found.results)
     facts = {
         "people in the gallery": found.people,
@@ -73,6 +73,7 @@ _METHOD = (
 def _table(found: Identification) -> str:
     """Render one row per model."""
     heads = ["model", *(f"FNIR @ FPIR {point.fpir:.1%}" for point in found.results[0].points), "rank 1"]
+    heads += ["faces/s", "16 at once"] if found.results[0].speed else []
     head = "".join(f"<th>{text}</th>" for text in heads)
     rows = "".join(f"<tr>{_row(result)}</tr>" for result in found.results)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
@@ -85,7 +86,17 @@ def _row(result: IdentificationResult) -> str:
         low, high = point.interval
         mark = "" if point.supported else " <b title='too few strangers for this rate'>?</b>"
         cells.append(f"<td>{point.fnir:.2%}{mark}<small>{low:.2%} to {high:.2%}</small></td>")
-    return "".join([*cells, f"<td>{result.cmc[0]:.2%}</td>"])
+    cells.append(f"<td>{result.cmc[0]:.2%}</td>")
+    if result.speed:
+        cells += [f"<td>{result.speed.alone:.0f}</td>", f"<td>{result.speed.batch:.0f}</td>"]
+    return "".join(cells)
+
+
+def _differences(result: IdentificationResult) -> str:
+    """Render the rates of groups and the comparisons of one model; empty if there are none."""
+    inside = "".join([*map(searches_html, result.parts), *map(comparison_html, result.comparisons)])
+    title = f"Differences: {escape(result.name)} ({result.precision})"
+    return f"<section><h2>{title}</h2>{inside}</section>" if inside else ""
 
 
 def _worst(result: IdentificationResult, thumbnails: Thumbnails, count: int) -> str:

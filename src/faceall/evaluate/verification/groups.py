@@ -60,7 +60,7 @@ class Ratio:
     Attributes
     ----------
     rate : str
-        FMR or FNMR.
+        FMR or FNMR, of searches FNIR or FPIR.
     worst, best : str
         The groups.
     value : float or None
@@ -194,10 +194,11 @@ def rates_by_group(
         _part(name, len(np.unique(people[labels == group])), table, sample)
         for group, (name, table, sample) in enumerate(zip(names, tables, samples, strict=True))
     ]
+    rates = {"FMR": [part.fmr for part in parts], "FNMR": [part.fnmr for part in parts]}
     ratios = [
         ratio
-        for place, rate in enumerate(("FMR", "FNMR"))
-        if (ratio := _ratio(rate, parts, [sample[place] for sample in samples])) is not None
+        for place, (rate, values) in enumerate(rates.items())
+        if (ratio := worst_to_best(rate, names, values, [sample[place] for sample in samples])) is not None
     ]
     unknown = int((labels < 0).sum())
     return PartedRates("group", threshold, fmr, compared.all_comparisons, tuple(parts), tuple(ratios), unknown)
@@ -236,19 +237,35 @@ def _part(name: str, people: int, table: _Table, sample: tuple[Float64Array, Flo
     """Collect the rates of a group."""
     fmr = table.falsely_accepted / table.non_mated if table.non_mated else None
     fnmr = table.rejected / table.mated if table.mated else None
-    intervals = [None if rate is None else _interval(values) for rate, values in zip((fmr, fnmr), sample, strict=True)]
+    intervals = [
+        None if rate is None else finite_interval(drawn) for rate, drawn in zip((fmr, fnmr), sample, strict=True)
+    ]
     return PartRates(name, people, table.mated, table.non_mated, fmr, intervals[0], fnmr, intervals[1])
 
 
-def _interval(values: Float64Array) -> Interval | None:
+def finite_interval(values: Float64Array) -> Interval | None:
+    """Return the 95 % interval of bootstrap results, of which those without a value are nan; None if all are."""
     finite = values[np.isfinite(values)]
     return percentiles(finite.tolist()) if len(finite) else None
 
 
-def _ratio(rate: str, parts: Sequence[PartRates], samples: Sequence[Float64Array]) -> Ratio | None:
-    """Compare the groups with the highest and the lowest rate; None if fewer than two have the rate."""
-    values = {place: part.fmr if rate == "FMR" else part.fnmr for place, part in enumerate(parts)}
-    known = {place: value for place, value in values.items() if value is not None}
+def worst_to_best(
+    rate: str, names: Sequence[str], values: Sequence[float | None], samples: Sequence[Float64Array]
+) -> Ratio | None:
+    """Compare the groups with the highest and the lowest rate; None if fewer than two have the rate.
+
+    Parameters
+    ----------
+    rate : str
+        The name of the rate.
+    names : sequence of str
+        The groups.
+    values : sequence of float or None
+        The rate of each group.
+    samples : sequence of (rounds,) float64
+        The rate of each group in every bootstrap sample; nan without a value.
+    """
+    known = {place: value for place, value in enumerate(values) if value is not None}
     if len(known) < 2:
         return None
     worst, best = max(known, key=known.__getitem__), min(known, key=known.__getitem__)
@@ -259,8 +276,8 @@ def _ratio(rate: str, parts: Sequence[PartRates], samples: Sequence[Float64Array
     low, high = np.percentile(ratios, [2.5, 97.5], method="inverted_cdf") if ratios.size else (1.0, np.inf)
     return Ratio(
         rate,
-        parts[worst].name,
-        parts[best].name,
+        names[worst],
+        names[best],
         known[worst] / known[best] if known[best] > 0 else None,
         (float(low), float(high) if np.isfinite(high) else None),
     )
@@ -290,7 +307,7 @@ def rates_by_value(
     same = used[:, 0] == used[:, 1]
     threshold = float(np.quantile(compared.distances[~same], fmr, method="lower"))
     known = np.isfinite(values)
-    edges = _edges(values[known & same])
+    edges = quarters(values[known & same])
     draws = draw_people(int(used.max()) + 1, rounds=rounds)
     parts = []
     for place, (low, high) in enumerate(pairwise(edges)):
@@ -302,8 +319,8 @@ def rates_by_value(
     return PartedRates(factor, threshold, fmr, compared.all_comparisons, tuple(parts), (), int((~known).sum()))
 
 
-def _edges(values: Float64Array) -> list[float]:
-    """Return the limits of quarters of the pairs of one person, fewer if there are few pairs or equal values."""
+def quarters(values: Float64Array) -> list[float]:
+    """Return the limits of quarters of values, fewer parts if there are few or equal values."""
     bins = min(_BINS, len(values) // _FEWEST)
     if not len(values):
         return []

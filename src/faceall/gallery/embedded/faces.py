@@ -24,8 +24,9 @@ _FACE = (
     " x0, y0, x1, y1, score, faces.photo, faces.person,"
     " EXISTS (SELECT 1 FROM clusters WHERE clusters.person = faces.person), is_primary, landmarks,"
     " (SELECT id FROM face_ids WHERE face_ids.face = faces.key) IN (SELECT face FROM hidden_faces),"
-    " moments.seconds, moments.first, moments.last"
+    " moments.seconds, moments.first, moments.last, photos.width, photos.height"
     " FROM faces LEFT JOIN people ON people.id = faces.person LEFT JOIN moments ON moments.face = faces.key"
+    " LEFT JOIN photos ON photos.id = faces.photo"
 )
 
 _HIDDEN = "SELECT f.face FROM hidden_faces h JOIN face_ids f ON f.id = h.face"
@@ -208,7 +209,8 @@ def _stored(row: Sequence[Any]) -> StoredFace:
 
 
 def _as_face(row: Sequence[Any]) -> StoredFace:
-    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, primary, landmarks, hidden, *times = row
+    key, person, path, x0, y0, x1, y1, score, photo_id, person_id, unnamed, primary, landmarks, hidden, *rest = row
+    *times, width, height = rest
     return StoredFace(
         key,
         person,
@@ -222,4 +224,5 @@ def _as_face(row: Sequence[Any]) -> StoredFace:
         points_of(landmarks),
         bool(hidden),
         None if times[0] is None else Moment(*times),
+        None if width is None or height is None else (int(width), int(height)),
     )

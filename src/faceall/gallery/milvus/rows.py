@@ -158,7 +158,15 @@ def stored_face(row: Row, photo: Row | None, people: Mapping[int, Row]) -> Store
         primary=record[PRIMARY],
         landmarks=tuple(zip(marks[::2], marks[1::2], strict=True)),
         moment=moment_of(record),
+        image_size=_size_of(photo),
     )
+
+
+def _size_of(photo: Row | None) -> tuple[int, int] | None:
+    """Return the width and height of a photo, if they are known."""
+    record = {} if photo is None else photo["record"]
+    width, height = record.get("width"), record.get("height")
+    return None if width is None or height is None else (width, height)
 
 
 def person_row(row: int, name: str, *, cluster: bool = False) -> Row:

@@ -55,6 +55,8 @@ class StoredFace:
         Whether a user has hidden it.
     moment : Moment or None
         When the video shows it; None for a photo. Then `path` is a video, and the box is on the frame.
+    image_size : (int, int) or None
+        Width and height of the photo or frame in pixels; None if they are not known.
     """
 
     face_id: int
@@ -69,6 +71,7 @@ class StoredFace:
     landmarks: tuple[tuple[float, float], ...] = ()
     hidden: bool = False
     moment: Moment | None = None
+    image_size: tuple[int, int] | None = None
 
     def as_face(self) -> Face:
         """Return the face as it was detected."""

@@ -38,7 +38,7 @@ Measured on 300 people of CelebA: the groups have a BCubed precision of 0.998, 0
 1.6 photos each."""
 
 CLOSE = 0.6
-"""Share of the limit up to which a face that is small, blurred or turned away joins a group."""
+"""Share of the limit up to which a face that is small, blurred, turned away or cut off joins a group."""
 
 NEIGHBOURS = 32
 """Number of neighbours of each face that are compared."""
@@ -144,11 +144,13 @@ def cluster_faces(store: Store, *, limit: float, known: bool) -> Clustering:
 
 
 def _poor_rows(store: Store, rows: dict[int, int], loose: Sequence[int], near: Container[int]) -> npt.NDArray[np.bool_]:
-    """Return which rows are unassigned faces that are small, turned away, or blurred and near another face."""
+    """Return which rows are unassigned faces that are small, turned away, cut off, or blurred and near another face."""
     poor = np.zeros(len(rows), bool)
     for start in range(0, len(loose), _BATCH):
         for key, face in store.faces.stored(loose[start : start + _BATCH]).items():
-            poor[rows[key]] = is_poor(face.as_face()) or (rows[key] in near and _is_blurred(store, face))
+            poor[rows[key]] = is_poor(face.as_face(), face.image_size) or (
+                rows[key] in near and _is_blurred(store, face)
+            )
     return poor
 
 
