@@ -111,12 +111,12 @@ def test_a_factor_that_is_not_known_is_refused() -> None:
 
 
 def test_groups_by_person_or_path() -> None:
-    """The path of the searched image has priority over the person; names of nobody are refused."""
+    """The path of the searched image has priority over the person; groups of other names are refused."""
     found = evaluated()
     groups = dict.fromkeys(found.searched, "old") | {"folder/p000/1.png": "young"}
     moved = {name: tuple(Path("folder") / image for image in both if image) for name, both in found.searched.items()}
     found = replace(found, searched={name: (both[0], both[1]) for name, both in moved.items()})
     (result,) = add_search_groups(found, groups, folder=Path()).results
     assert [(part.name, part.known) for part in result.parts[0].parts] == [("old", SIZE - 1), ("young", 1)]
-    with pytest.raises(EvaluationError, match="nobody who is searched is in a group"):
+    with pytest.raises(EvaluationError, match="no person who is searched has a group"):
         add_search_groups(found, {"x": "a", "y": "b"})

@@ -46,7 +46,7 @@ def add_search_groups(
     Raises
     ------
     EvaluationError
-        If nobody who is searched is in a group.
+        If no person who is searched has a group.
     """
     names = sorted(set(groups.values()))
     people = list(found.searched)
@@ -55,7 +55,7 @@ def add_search_groups(
         for place in (1, 0)
     )
     if (known < 0).all() and (strangers < 0).all():
-        raise EvaluationError("nobody who is searched is in a group: does the file name the images or people of DIR?")
+        raise EvaluationError("no person who is searched has a group: does the file name the images or people of DIR?")
     results = [
         replace(result, parts=(*result.parts, rates_of_searches("group", _searches(result), names, known, strangers)))
         for result in found.results
