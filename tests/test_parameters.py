@@ -19,7 +19,6 @@ ALLOWED = {
     "faceall/gallery/gallery.py: Gallery.iter_register": "NameOptions, RegistrationOptions",
     "faceall/index/face_index.py: FaceIndex.__init__": "three say what the vectors are, three how the files are opened",
     "faceall/install/importing.py: import_model": "three are dataclasses of the conversion that it contains",
-    "faceall/evaluate/identification.py: evaluate_identification": "which galleries are drawn, and how often",
 }
 """Function -> why it may take more."""
 

@@ -106,3 +106,12 @@ def confirm(what: str | Callable[[], str], yes: bool) -> None:
         return
     if not click.confirm(f"{what if isinstance(what, str) else what()}: go on?", err=True):
         raise click.ClickException("nothing was removed")
+
+
+def make_embedder(model: str | None) -> Any:
+    """Return the embedder with a name; None, for the default of the gallery, without a name."""
+    if model is None:
+        return None
+    from faceall.embed import Embedder
+
+    return Embedder(model)

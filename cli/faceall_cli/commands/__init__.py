@@ -10,6 +10,7 @@ from faceall_cli.commands.gallery import (
     people_history,  # noqa: F401  # adds commands to `people`
     photo_search,
     photos,
+    register,
     search,
     tag,
     video,
@@ -19,7 +20,7 @@ from faceall_cli.commands.models import calibrate, classifier, convert, evaluate
 from faceall_cli.commands.training import align, train
 
 COMMANDS = (
-    photos.register,
+    register.register,
     watch.watch,
     search.search,
     video.video,

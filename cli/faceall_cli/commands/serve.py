@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console
-from faceall_cli.options import gallery_option, model_option, output_options
+from faceall_cli.options import gallery_option, make_embedder, model_option, output_options
 
 if TYPE_CHECKING:
     from faceall.web import Keys

@@ -9,6 +9,7 @@ from faceall.evaluate.folds import MEASURES, Measure, Scores, Validation, assign
 from faceall.evaluate.gallery_decisions import SearchCalibration, calibrate_searches
 from faceall.evaluate.identification import (
     Identification,
+    IdentificationOptions,
     IdentificationPoint,
     IdentificationResult,
     compare_identification,
@@ -38,6 +39,7 @@ __all__ = [
     "Evaluation",
     "Factor",
     "Identification",
+    "IdentificationOptions",
     "IdentificationPoint",
     "IdentificationResult",
     "Measure",

@@ -191,23 +191,44 @@ def read_people(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class IdentificationOptions:
+    """How many galleries are drawn, and what is computed.
+
+    Attributes
+    ----------
+    size : int or None
+        Number of people in a gallery. Default: half of those with two images, at most 100.
+    repeat : int
+        Number of random galleries.
+    seed : int
+        Seed of the random generator.
+    flip : bool
+        Average the vectors of a face and of its mirror image.
+    speed : bool
+        Also measure faces per second.
+    """
+
+    size: int | None = None
+    repeat: int = 10
+    seed: int = 0
+    flip: bool = False
+    speed: bool = False
+
+
 @checked
 def evaluate_identification(
     people: dict[str, list[Path]],
     models: Sequence[MeasuredEmbedder],
     detector: FaceDetector,
+    options: IdentificationOptions | None = None,
     *,
-    size: int | None = None,
-    repeat: int = 10,
-    flip: bool = False,
-    seed: int = 0,
-    speed: bool = False,
     progress: Progress | None = None,
 ) -> Identification:
     """Search known people and strangers in random galleries.
 
-    The gallery holds the first image of `size` random people with at least two; their second image is searched, and
-    the first image of all other people.
+    A gallery holds the first image of random people with at least two; their second image is searched, and the first
+    image of all other people.
 
     Parameters
     ----------
@@ -217,16 +238,8 @@ def evaluate_identification(
         The embedders.
     detector : FaceDetector
         Detects the faces.
-    size : int, optional
-        Number of people in a gallery. Default: half of those with two images, at most 100.
-    repeat : int
-        Number of random galleries.
-    flip : bool
-        Average the vectors of a face and of its mirror image.
-    seed : int
-        Seed of the random generator.
-    speed : bool
-        Also measure faces per second.
+    options : IdentificationOptions, optional
+        Size and number of the galleries, and what is computed.
     progress : callable, optional
         Called with the number of processed images and the total.
 
@@ -239,23 +252,15 @@ def evaluate_identification(
     EvaluationError
         If there are too few people.
     """
+    options = options or IdentificationOptions()
     names = sorted(people)
-    several = np.array([number for number, name in enumerate(names) if len(people[name]) > 1], np.int64)
-    chosen = size if size is not None else min(100, max(2, len(several) // 2))
-    if repeat < 1 or chosen < 2:
-        raise EvaluationError(f"people is {chosen} and repeat {repeat}, expected at least 2 people, repeated once")
-    if len(several) < chosen or len(names) - chosen < _FEWEST:
-        raise EvaluationError(
-            f"{len(names)} people, {len(several)} of them with two images: a gallery of {chosen} needs {chosen} people"
-            f" with two images and {_FEWEST} others as strangers"
-        )
+    galleries = _drawn([len(people[name]) for name in names], options)
+    chosen = len(galleries[0])
     wanted = [path for name in names for path in people[name][:2]]
-    embedded = embed_images(wanted, detector, models, flip=flip, progress=progress)
+    embedded = embed_images(wanted, detector, models, flip=options.flip, progress=progress)
     rows = np.array([_pair_of_rows(people[name], embedded.rows) for name in names], np.int64)
-    random = np.random.default_rng(seed)
-    galleries = [np.sort(random.choice(several, chosen, replace=False)) for _ in range(repeat)]
     images = list(embedded.rows)
-    speeds = measure_speed(models, embedded.samples) if speed and embedded.samples else [None] * len(models)
+    speeds = measure_speed(models, embedded.samples) if options.speed and embedded.samples else [None] * len(models)
     results = [
         replace(
             _measure(model, vectors, rows, galleries),
@@ -268,7 +273,25 @@ def evaluate_identification(
     faces = {path: embedded.faces[row] for path, row in embedded.rows.items()}
     searched = {name: (people[name][0], people[name][1] if len(people[name]) > 1 else None) for name in names}
     outside = len(names) - chosen
-    return Identification(chosen, outside, repeat, embedded.unusable, len(wanted), tuple(results), faces, searched)
+    return Identification(
+        chosen, outside, options.repeat, embedded.unusable, len(wanted), tuple(results), faces, searched
+    )
+
+
+def _drawn(images: Sequence[int], options: IdentificationOptions) -> list[Int64Array]:
+    """Draw the people of each gallery, from those with two images; `images` is the number of each person."""
+    several = np.array([number for number, count in enumerate(images) if count > 1], np.int64)
+    size, repeat = options.size, options.repeat
+    chosen = size if size is not None else min(100, max(2, len(several) // 2))
+    if repeat < 1 or chosen < 2:
+        raise EvaluationError(f"people is {chosen} and repeat {repeat}, expected at least 2 people, repeated once")
+    if len(several) < chosen or len(images) - chosen < _FEWEST:
+        raise EvaluationError(
+            f"{len(images)} people, {len(several)} of them with two images: a gallery of {chosen} needs {chosen} people"
+            f" with two images and {_FEWEST} others as strangers"
+        )
+    random = np.random.default_rng(options.seed)
+    return [np.sort(random.choice(several, chosen, replace=False)) for _ in range(repeat)]
 
 
 def _pair_of_rows(paths: Sequence[Path], rows: Mapping[Path, int]) -> list[int]:

@@ -11,10 +11,9 @@ import click
 
 from faceall.signals import stoppable
 from faceall_cli.commands.gallery.people import open_existing, open_to_export
-from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
-from faceall_cli.options import GalleryPlace, gallery_option, model_option, output_options
+from faceall_cli.options import GalleryPlace, gallery_option, make_embedder, model_option, output_options
 
 if TYPE_CHECKING:
     from faceall.gallery import Migration

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console, counted, rounded, short_path, shown
 from faceall_cli.group import MISTAKE
 from faceall_cli.images import Drawings, place, read_images
-from faceall_cli.options import gallery_option, model_option, output_options
+from faceall_cli.options import gallery_option, make_embedder, model_option, output_options
 from faceall_cli.sources import sources_argument
 
 if TYPE_CHECKING:

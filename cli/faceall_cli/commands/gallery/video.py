@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from faceall_cli.commands.gallery.photos import make_embedder
 from faceall_cli.console import Console, counted, rounded, short_path, shown
 from faceall_cli.group import MISTAKE
-from faceall_cli.options import PhotosPath, gallery_option, model_option, output_options
+from faceall_cli.options import PhotosPath, gallery_option, make_embedder, model_option, output_options
 
 if TYPE_CHECKING:
     from faceall.gallery import Appearance, Gallery

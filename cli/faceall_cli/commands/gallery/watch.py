@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from faceall.signals import stoppable
-from faceall_cli.commands.gallery.photos import result_line, result_record
+from faceall_cli.commands.gallery.register import result_line, result_record
 from faceall_cli.console import Console
 from faceall_cli.options import PhotosPath, gallery_option, output_options
 
