@@ -192,7 +192,7 @@ def read_people(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdentificationOptions:
+class OpenSetOptions:
     """How many galleries are drawn, and what is computed.
 
     Attributes
@@ -221,7 +221,7 @@ def evaluate_identification(
     people: dict[str, list[Path]],
     models: Sequence[MeasuredEmbedder],
     detector: FaceDetector,
-    options: IdentificationOptions | None = None,
+    options: OpenSetOptions | None = None,
     *,
     progress: Progress | None = None,
 ) -> Identification:
@@ -238,7 +238,7 @@ def evaluate_identification(
         The embedders.
     detector : FaceDetector
         Detects the faces.
-    options : IdentificationOptions, optional
+    options : OpenSetOptions, optional
         Size and number of the galleries, and what is computed.
     progress : callable, optional
         Called with the number of processed images and the total.
@@ -252,7 +252,7 @@ def evaluate_identification(
     EvaluationError
         If there are too few people.
     """
-    options = options or IdentificationOptions()
+    options = options or OpenSetOptions()
     names = sorted(people)
     galleries = _drawn([len(people[name]) for name in names], options)
     chosen = len(galleries[0])
@@ -278,7 +278,7 @@ def evaluate_identification(
     )
 
 
-def _drawn(images: Sequence[int], options: IdentificationOptions) -> list[Int64Array]:
+def _drawn(images: Sequence[int], options: OpenSetOptions) -> list[Int64Array]:
     """Draw the people of each gallery, from those with two images; `images` is the number of each person."""
     several = np.array([number for number, count in enumerate(images) if count > 1], np.int64)
     size, repeat = options.size, options.repeat

@@ -53,10 +53,10 @@ def evaluate_open_set(
 ) -> Identification:
     """Evaluate embedders on searches; show the progress."""
     from faceall.detect import Detector
-    from faceall.evaluate import IdentificationOptions, evaluate_identification, read_people
+    from faceall.evaluate import OpenSetOptions, evaluate_identification, read_people
 
     listed = read_people(folder)
-    options = IdentificationOptions(size=people, repeat=repeat, flip=flip, speed=speed)
+    options = OpenSetOptions(size=people, repeat=repeat, flip=flip, speed=speed)
     with console.progress(0, "images") as bar:
         return evaluate_identification(listed, embedders, Detector(), options, progress=bar.move_to)
 
