@@ -11,6 +11,8 @@ import pytest
 from cli_runs import Run, records
 from PIL import Image as PillowImage
 
+from detector_files import yunet_file
+from faceall.detect import Detector
 from faceall.images import read_image
 from tiny_model import write_tiny_model
 
@@ -177,6 +179,22 @@ def test_status_reports_missing_files(run: Run, portraits: Path) -> None:
     assert "1 missing files" in run("status").stdout
     (status,) = records(run("status", "--json").stdout)
     assert (status["face_count"], status["vanished"], status["dimension"]) == (2, 1, 128)
+
+
+def test_the_gallery_remembers_its_detector(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """`register --detector` sets the detector of the gallery; the status shows it, and an unknown one is an error."""
+    (tmp_path / "net.onnx").write_bytes(yunet_file())
+    run("models", "import", tmp_path / "net.onnx")
+    run("register", portraits)
+    assert "; detector mtcnn" in run("status").stdout
+    assert "available are mtcnn, net" in run("register", portraits, "--detector", "other", exit_code=1).stderr
+    run("register", portraits, "--detector", "net")
+    run("register", portraits)
+    assert records(run("status", "--json").stdout)[0]["detector"] == "net"
+    assert "; detector net" in run("status").stdout
+    (found,) = records(run("detect", portraits / "Eileen/1.png", "--detector", "net", "--json").stdout)
+    expected = Detector(tmp_path / "data/models/net")(read_image(portraits / "Eileen/1.png"))
+    assert [face["score"] for face in found["faces"]] == pytest.approx(expected.scores.tolist(), abs=1e-3)
 
 
 def test_models(run: Run, models: Path, tmp_path: Path) -> None:

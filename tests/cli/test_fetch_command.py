@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from cli_runs import Run
 
-from faceall.models import KnownModel, Standardisation
+from detector_files import yunet_file
+from faceall.models import KnownDetector, KnownModel, Standardisation, detectors
 from faceall.models import fetch as room
 from tensorflow_graphs import small_facenet
 
@@ -65,6 +66,27 @@ def test_a_release_is_fetched_checked_and_installed(
     assert f"installed facenet-{RELEASE}" in result.stdout
     run("models", "verify", f"facenet-{RELEASE}")
     assert list((Path(environment["FACEALL_DATA"]) / "downloads").iterdir()) == []
+
+
+def test_a_detector_is_fetched_checked_and_installed(
+    run: Run, environment: dict[str, str], mirror: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`fetch yunet` installs the detector of the zoo under its short name; a changed file installs nothing."""
+    content = yunet_file(side=640)
+    (mirror[0] / "net.onnx").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    known = KnownDetector(name="yunet", files={"net.onnx": digest}, licence="MIT (test)", url=f"{mirror[1]}/")
+    monkeypatch.setattr(room, "KNOWN_DETECTORS", (known,))
+    monkeypatch.setattr(detectors, "KNOWN_DETECTORS", (known,))
+    result = run("models", "fetch", "yunet")
+    assert result.stderr.startswith("terms        MIT (test)")
+    assert "installed yunet" in result.stdout
+    run("models", "verify", "yunet")
+    assert list((Path(environment["FACEALL_DATA"]) / "downloads").iterdir()) == []
+    (mirror[0] / "net.onnx").write_bytes(content[:-1])
+    assert "installed already" in run("models", "fetch", "yunet").stderr
+    assert "SHA-256 is" in run("models", "fetch", "yunet", "--replace", exit_code=1).stderr
+    run("models", "verify", "yunet")
 
 
 def test_an_installed_release_is_not_fetched_again(

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from detector_files import STRIDES, scrfd_file, yunet_file
 
+from detector_files import STRIDES, scrfd_file, yunet_file
 from faceall.detect import Detector, install_detector, installed_detectors, is_detector_file
 from faceall.detect.anchor_free import decode_scrfd, decode_yunet
-from faceall.detect.onnx_file import recognise_graph
+from faceall.detect.onnx_file import recognise_graph, with_free_size
 from faceall.errors import ModelDamagedError, ModelError, ModelNotFoundError, NetFormatError
 from faceall.types import Array, Image
 
@@ -114,6 +114,31 @@ def test_random_detectors_run(own_models: Path, tmp_path: Path, make: object, sh
     assert (np.diff(faces.scores) <= 0).all()
     assert (faces.boxes[:, 0] < shape[1]).all()
     assert (faces.boxes[:, 3] > 0).all()
+
+
+def test_yunet_of_a_fixed_size_runs_at_any_size(own_models: Path, tmp_path: Path) -> None:
+    """OpenCV's zoo publishes YuNet for 640 x 640: it finds what the same net of a variable size finds."""
+    fixed = yunet_file(4, side=640)
+    described = recognise_graph(fixed)
+    assert described is not None
+    assert described.input_size == (640, 640)
+    install_detector(write(tmp_path / "fixed.onnx", fixed))
+    install_detector(write(tmp_path / "variable.onnx", yunet_file(4)))
+    image = np.random.default_rng(1).integers(0, 256, (200, 1000, 3)).astype(np.uint8)
+    first, second = (Detector(name, rotate=False)(image) for name in ("fixed", "variable"))
+    assert len(first) == len(second) > 0
+    np.testing.assert_allclose(first.boxes, second.boxes, atol=0.01)
+
+
+def test_a_net_that_needs_its_size_keeps_it(own_models: Path, tmp_path: Path) -> None:
+    """A YuNet whose reshapes state the number of cells is run at its own size."""
+    file = yunet_file(side=320, infers=False)
+    assert with_free_size(file) == file
+    model = install_detector(write(tmp_path / "rigid.onnx", file))
+    assert model.manifest.input_size == (320, 320)
+    image = np.random.default_rng(1).integers(0, 256, (200, 1000, 3)).astype(np.uint8)
+    faces = Detector("rigid", rotate=False)(image)
+    assert (faces.boxes[:, 0] < 1000).all()
 
 
 def test_other_files_are_refused(own_models: Path, tmp_path: Path) -> None:

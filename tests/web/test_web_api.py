@@ -284,6 +284,7 @@ def test_the_status_counts(filled: Any) -> None:
     status = filled.get(f"{API}/status").json
     assert (status["faces"], status["people"], status["photos"]) == (5, 2, 4)
     assert status["model"]["name"].startswith("colours (")
+    assert status["detector"] == "mtcnn"
     assert status["index"]["problems"] == []
 
 

@@ -1,4 +1,4 @@
-"""The part of the ONNX file format that faceall writes: field numbers as in onnx.proto, text our own."""
+"""The part of the ONNX file format that faceall reads and writes: field numbers as in onnx.proto, text our own."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _MESSAGES = {
     "TensorProto": """
         packed int64 dims = 1
         optional int32 data_type = 2
+        packed int64 int64_data = 7
         optional string name = 8
         optional bytes raw_data = 9""",
     "AttributeProto": """
@@ -28,6 +29,7 @@ _MESSAGES = {
         optional float f = 2
         optional int64 i = 3
         optional bytes s = 4
+        optional TensorProto t = 5
         repeated float floats = 7
         repeated int64 ints = 8
         optional int32 type = 20""",
@@ -42,7 +44,8 @@ _MESSAGES = {
         optional string name = 2
         repeated TensorProto initializer = 5
         repeated ValueInfoProto input = 11
-        repeated ValueInfoProto output = 12""",
+        repeated ValueInfoProto output = 12
+        repeated ValueInfoProto value_info = 13""",
     "OperatorSetIdProto": """
         optional string domain = 1
         optional int64 version = 2""",

@@ -8,20 +8,15 @@ import tempfile
 from pathlib import Path
 
 from faceall.arguments import checked
-from faceall.detect.onnx_file import DetectorGraph, recognise_graph
+from faceall.detect.onnx_file import DetectorGraph, recognise_graph, with_free_size
 from faceall.errors import ModelDamagedError, ModelError, NetFormatError
-from faceall.models import Manifest, ModelFolder, Standardisation, adopt, write_model_folder
+from faceall.models import Manifest, ModelFolder, Standardisation, adopt, recognise_detector, write_model_folder
 
 ONNX_FILE = "model.onnx"
 """Name of the net's file in the folder of a detector."""
 
 _MAX_BYTES = 500_000_000
 _DEFAULT_SIZE = (640, 640)  # stated in the manifest of a net that accepts any size
-
-_KNOWN = {
-    "104ee26c71d5c270ce79a6b3dced91c91013260d29a6bf18f9296c5b8c4c2b12": ("yunet", "Apache-2.0"),
-}
-"""SHA-256 of published files: the name under which they are installed, and their licence."""
 
 
 @checked
@@ -60,13 +55,14 @@ def install_detector(path: Path, *, replace: bool = False) -> ModelFolder:
     """
     data = _read(path)
     try:
-        graph = recognise_graph(data)
+        graph = recognise_graph(with_free_size(data))
     except NetFormatError as error:
         raise ModelError(f"{path}: {error}") from error
     if graph is None:
         raise ModelError(f"{path}: is not a supported face detector; expected YuNet or SCRFD with landmarks")
     digest = hashlib.sha256(data).hexdigest()
-    name, licence = _KNOWN.get(digest, (_clean_name(path.stem, graph.family), ""))
+    known = recognise_detector(digest)
+    name = _clean_name(path.stem, graph.family) if known is None else known.model_name
     manifest = Manifest(
         name=name,
         kind="detector",
@@ -77,7 +73,7 @@ def install_detector(path: Path, *, replace: bool = False) -> ModelFolder:
         output_blob=graph.outputs[0],
         source=path.name,
         source_sha256=digest,
-        licence=licence,
+        licence="" if known is None else known.licence,
     )
     with tempfile.TemporaryDirectory(prefix="faceall-") as scratch:
         folder = write_model_folder(Path(scratch) / name, manifest, {ONNX_FILE: data})
@@ -90,7 +86,8 @@ def read_graph(model: ModelFolder) -> tuple[DetectorGraph, bytes]:
     Returns
     -------
     (DetectorGraph, bytes)
-        The description of the net and the content of its file.
+        The description of the net and the content of its file. A YuNet with a fixed input size, as OpenCV's zoo
+        publishes it, is returned with a variable one.
 
     Raises
     ------
@@ -100,7 +97,7 @@ def read_graph(model: ModelFolder) -> tuple[DetectorGraph, bytes]:
     model.verify()
     file = model.path / ONNX_FILE
     try:
-        data = file.read_bytes()
+        data = with_free_size(file.read_bytes())
         graph = recognise_graph(data)
     except (OSError, NetFormatError) as error:
         raise ModelDamagedError(f"{file}: cannot be read ({error}): import the model again") from error

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from faceall.caffe.onnx_schema import messages
 from faceall.detect.anchor_free import STRIDES, Candidates, ScrfdLevel, decode_scrfd, decode_yunet
 from faceall.errors import NetFormatError
@@ -87,6 +89,57 @@ def recognise_graph(data: bytes) -> DetectorGraph | None:
         return DetectorGraph("yunet", name, size, outputs)
     levels = _scrfd_levels([(entry.name, _shape(entry)) for entry in graph.output])
     return DetectorGraph("scrfd", name, size, outputs, levels) if levels else None
+
+
+def with_free_size(data: bytes) -> bytes:
+    """Let a YuNet with a fixed input size accept any multiple of 32.
+
+    OpenCV's zoo publishes YuNet for 640 x 640 pixels, but nothing in the graph depends on it: every reshape infers one
+    of its sizes. Other files are returned as they are.
+
+    Parameters
+    ----------
+    data : bytes
+        The content of an ONNX file.
+
+    Raises
+    ------
+    NetFormatError
+        If the bytes are not an ONNX file.
+    """
+    found = recognise_graph(data)
+    model = _parse(data)
+    if found is None or found.family != "yunet" or found.input_size is None or not _infers_sizes(model.graph):
+        return data
+    for entry in model.graph.input:
+        if entry.name == found.input_name:
+            for axis, name in ((2, "height"), (3, "width")):
+                entry.type.tensor_type.shape.dim[axis].Clear()
+                entry.type.tensor_type.shape.dim[axis].dim_param = name
+    for entry in model.graph.output:
+        entry.type.tensor_type.shape.dim[1].Clear()
+        entry.type.tensor_type.shape.dim[1].dim_param = f"{entry.name}_cells"
+    model.graph.ClearField("value_info")
+    return bytes(model.SerializeToString())
+
+
+def _infers_sizes(graph: Any) -> bool:
+    """Return whether the target shape of every reshape is constant and leaves one size open."""
+    constants = {item.name: item for item in graph.initializer}
+    constants |= {
+        node.output[0]: attribute.t
+        for node in graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value"
+    }
+    targets = [node.input[1] for node in graph.node if node.op_type == "Reshape" and len(node.input) > 1]
+    return all(target in constants and -1 in _integers(constants[target]) for target in targets)
+
+
+def _integers(tensor: Any) -> list[int]:
+    """Return the values of an int64 tensor."""
+    return [int(value) for value in tensor.int64_data or np.frombuffer(tensor.raw_data, "<i8")]
 
 
 def _parse(data: bytes) -> Any:

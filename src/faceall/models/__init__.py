@@ -6,6 +6,7 @@ these cannot express has model.onnx, or OpenVINO's model.xml with model.bin. Dow
 """
 
 from faceall.models.alignment import TEMPLATES, Alignment, Similarities, fit_similarities
+from faceall.models.detectors import KNOWN_DETECTORS, KnownDetector, recognise_detector
 from faceall.models.embedders import KNOWN_EMBEDDERS, KnownEmbedder, recognise_embedder
 from faceall.models.folder import ModelFolder, refuse_taken, sha256_of, write_model_folder
 from faceall.models.known import FACENET_CROP, FACENET_INPUT_SIZE, KNOWN_MODELS, KnownModel, recognise, recommended
@@ -40,6 +41,7 @@ __all__ = [
     "EIGHT_BIT",
     "FACENET_CROP",
     "FACENET_INPUT_SIZE",
+    "KNOWN_DETECTORS",
     "KNOWN_EMBEDDERS",
     "KNOWN_MODELS",
     "MANIFEST",
@@ -50,6 +52,7 @@ __all__ = [
     "TEMPLATES",
     "Alignment",
     "CropRule",
+    "KnownDetector",
     "KnownEmbedder",
     "KnownModel",
     "Manifest",
@@ -67,6 +70,7 @@ __all__ = [
     "installed_models",
     "known_scores",
     "recognise",
+    "recognise_detector",
     "recognise_embedder",
     "recommended",
     "refuse_taken",

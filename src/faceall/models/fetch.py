@@ -13,6 +13,7 @@ from pathlib import Path
 
 from faceall.errors import DownloadError
 from faceall.files import put_in_place, replacing
+from faceall.models.detectors import KNOWN_DETECTORS, KnownDetector
 from faceall.models.embedders import KNOWN_EMBEDDERS, KnownEmbedder
 from faceall.models.folder import sha256_of
 from faceall.models.known import KNOWN_MODELS, KnownModel
@@ -39,7 +40,7 @@ def fetch(
     Parameters
     ----------
     name : str
-        The model, as "20180402-114759", "facenet-20180402-114759" or "face-reidentification-retail-0095".
+        The model, as "20180402-114759", "facenet-20180402-114759", "face-reidentification-retail-0095" or "yunet".
     url : str, optional
         The address of the zip, or of the folder with the files. Default: the folders that FACEALL_MIRROR lists (http
         or https addresses separated by spaces), then the public address.
@@ -62,14 +63,14 @@ def fetch(
     folder = data_folder() / "downloads" if directory is None else Path(directory)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(known, KnownEmbedder):
-            return _fetch_files(known, url, folder, progress)
-        return _fetch_graph(known, url, folder, progress)
+        if isinstance(known, KnownModel):
+            return _fetch_graph(known, url, folder, progress)
+        return _fetch_files(known, url, folder, progress)
     except OSError as error:
         raise DownloadError(f"{folder}: cannot be written ({error.strerror or error})") from error
 
 
-def find_published(name: str) -> KnownModel | KnownEmbedder:
+def find_published(name: str) -> KnownModel | KnownEmbedder | KnownDetector:
     """Return the published model of a name, as `fetch` takes it.
 
     Raises
@@ -77,7 +78,7 @@ def find_published(name: str) -> KnownModel | KnownEmbedder:
     DownloadError
         If the name is unknown; the message lists the known names.
     """
-    published = [model for model in (*KNOWN_MODELS, *KNOWN_EMBEDDERS) if model.url is not None]
+    published = [model for model in (*KNOWN_MODELS, *KNOWN_EMBEDDERS, *KNOWN_DETECTORS) if model.url is not None]
     for model in published:
         if name in (model.name, model.model_name, model.file_name):
             return model
@@ -96,8 +97,10 @@ def _fetch_graph(known: KnownModel, url: str | None, folder: Path, progress: Pro
     return graph
 
 
-def _fetch_files(known: KnownEmbedder, url: str | None, folder: Path, progress: Progress | None) -> Path:
-    """Fetch the files of an embedder; return the first, which is imported."""
+def _fetch_files(
+    known: KnownEmbedder | KnownDetector, url: str | None, folder: Path, progress: Progress | None
+) -> Path:
+    """Fetch the files of an embedder or detector; return the first, which is imported."""
     base = f"{(url or str(known.url)).rstrip('/')}/"
     for name, digest in known.files.items():
         if (folder / name).is_file() and sha256_of(folder / name) == digest:

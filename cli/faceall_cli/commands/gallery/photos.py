@@ -88,11 +88,11 @@ def status(console: Console, gallery: Path | None) -> None:
     from faceall.gallery import Gallery
 
     with Gallery.open(gallery, read_only=True) as opened:
-        found = opened.status()
+        found, detector = opened.status(), opened.detector
         threshold = _threshold_of(opened)
     values = {k: v for k, v in asdict(found).items() if k != "folder"}
     judged = None if threshold is None else threshold.to_json()
-    console.record({"path": str(found.folder), **values, "threshold": judged})
+    console.record({"path": str(found.folder), **values, "detector": detector, "threshold": judged})
     console.line(f"{shown(found.folder)}: " + (f"{found.size / 1e6:,.1f} MB" if found.size else "on a server"))
     console.line(f"{counted(found.faces, 'face')} of {counted(found.people, 'person', 'people')}")
     console.line(f"{counted(found.photos, 'photo')} in {counted(found.files, 'file')}")
@@ -106,7 +106,7 @@ def status(console: Console, gallery: Path | None) -> None:
         if number:
             console.line(f"{number:,} {what}")
     if found.model:
-        console.line(f"made with {found.model}, {found.dimension} dimensions")
+        console.line(f"made with {found.model}, {found.dimension} dimensions; detector {detector}")
         console.line(_describe_threshold(threshold))
 
 

@@ -173,24 +173,29 @@ def _print_installed(console: Console, model: ModelFolder) -> None:
 def fetch(console: Console, name: str, url: str | None, replace: bool, eight_bit: bool) -> None:
     """Download a published model, check it and install it.
 
-    NAME is a FaceNet release, as 20180402-114759, or face-reidentification-retail-0095. The terms are printed first.
-    Every file must have its known SHA-256. An interrupted download is resumed. FACEALL_MIRROR lists addresses to try
-    first; http_proxy and https_proxy are respected.
+    NAME is a FaceNet release, as 20180402-114759, face-reidentification-retail-0095, or the face detector yunet. The
+    terms are printed first. Every file must have its known SHA-256. An interrupted download is resumed. FACEALL_MIRROR
+    lists addresses to try first; http_proxy and https_proxy are respected.
     """
+    from faceall.detect import install_detector, is_detector_file
     from faceall.models import installed_models
     from faceall.models.fetch import fetch as download
     from faceall.models.fetch import find_published
 
     known = find_published(name)
     console.remark(f"terms        {known.licence}")
-    present = next((model for model in installed_models("embedder") if model.name == known.model_name), None)
+    installed = (*installed_models("embedder"), *installed_models("detector"))
+    present = next((model for model in installed if model.name == known.model_name), None)
     if present is not None and not replace:
         console.remark(f"{known.model_name} is installed already; --replace downloads it again")
         _print_installed(console, present)
         return
     with console.progress(0, "bytes") as bar:
         file = download(name, url=url, progress=lambda done, total: bar.move_to(done, total))
-    _install(console, file, ConversionChoices(), eight_bit=eight_bit, replace=replace)
+    if is_detector_file(file):
+        _print_installed(console, install_detector(file, replace=replace))
+    else:
+        _install(console, file, ConversionChoices(), eight_bit=eight_bit, replace=replace)
     for published in getattr(known, "files", {known.file_name: ""}):
         (file.parent / published).unlink()
 

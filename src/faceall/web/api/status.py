@@ -33,7 +33,7 @@ def health() -> Json:
 
 
 def status() -> Json:
-    """Return the counts of the gallery, its model and the state of its index."""
+    """Return the counts of the gallery, its model and detector, and the state of its index."""
     return read_status(services())
 
 
@@ -49,6 +49,7 @@ def read_status(shared: Services) -> dict[str, Any]:
         "unnamed_faces": counted.unnamed,
         "missing_files": counted.vanished,
         "model": None if counted.model is None else {"name": counted.model, "size": counted.dimension},
+        "detector": gallery.detector,
         "engine": os.environ.get("FACEALL_ENGINE") or DEFAULT_ENGINE,
         "index": _index(gallery, counted.size),
         "threshold": serializers.threshold(_threshold(gallery)),

@@ -237,6 +237,7 @@ SCHEMAS: dict[str, Schema] = {
         unnamed_faces=COUNT,
         missing_files=COUNT,
         model=maybe(record(name=TEXT, size=COUNT)),
+        detector=TEXT,
         engine=TEXT,
         index=record(
             problems=many(TEXT),

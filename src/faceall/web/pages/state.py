@@ -55,6 +55,7 @@ def status() -> Response:
         index=index,
         model_name=model.get("name"),
         model_size=model.get("size"),
+        detector=found["detector"],
         engine=found["engine"],
         threshold=found["threshold"],
         queue=found["queue"],

@@ -41,8 +41,9 @@ def open_shared(
         As `Gallery.open`.
     """
     with Gallery.open(folder) as gallery:
-        remembered = gallery.model
-    worker = Worker(Analyser(None, embedder, remembered=lambda: remembered), max_requests=max_requests, observe=observe)
+        remembered, chosen = gallery.model, gallery.detector
+    analyser = Analyser(None, embedder, remembered=lambda: remembered, detector_name=lambda: chosen)
+    worker = Worker(analyser, max_requests=max_requests, observe=observe)
     try:
         with Gallery.open(folder, detector=worker.detector, embedder=worker.embedder) as gallery:
             yield gallery, worker

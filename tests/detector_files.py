@@ -17,11 +17,15 @@ from faceall.caffe.onnx_schema import (
 STRIDES = (8, 16, 32)
 
 
-def yunet_file(seed: int = 0) -> bytes:
-    """Return a graph with the inputs and outputs of YuNet."""
+def yunet_file(seed: int = 0, *, side: int = 0, infers: bool = True) -> bytes:
+    """Return a graph with the inputs and outputs of YuNet, of a fixed input size if `side` is given.
+
+    Without `infers` its reshapes state the number of cells, so it cannot run at another size.
+    """
     heads = {"cls": (1, True), "obj": (1, True), "bbox": (4, False), "kps": (10, False)}
     named = [(f"{kind}_{stride}", stride, *heads[kind]) for kind in heads for stride in STRIDES]
-    return _graph([(name, stride, 1, size, bounded) for name, stride, size, bounded in named], seed, [1])
+    outputs = [(name, stride, 1, size, bounded) for name, stride, size, bounded in named]
+    return _graph(outputs, seed, [1], side, infers=infers)
 
 
 def scrfd_file(seed: int = 0, anchors: int = 2) -> bytes:
@@ -32,7 +36,14 @@ def scrfd_file(seed: int = 0, anchors: int = 2) -> bytes:
     return _graph(outputs, seed, [])
 
 
-def _graph(outputs: Sequence[tuple[str, int, int, int, bool]], seed: int, batch: list[int]) -> bytes:
+def _graph(
+    outputs: Sequence[tuple[str, int, int, int, bool]],
+    seed: int,
+    batch: list[int],
+    side: int = 0,
+    *,
+    infers: bool = True,
+) -> bytes:
     """Compute each output by one strided convolution: (name, stride, anchors, values per anchor, in 0 to 1)."""
     random = np.random.default_rng(seed)
     kinds = messages()
@@ -40,18 +51,19 @@ def _graph(outputs: Sequence[tuple[str, int, int, int, bool]], seed: int, batch:
     model.opset_import.add(domain="", version=13)
     graph = model.graph
     graph.name = "random"
-    _value(graph.input.add(), "data", [1, 3, 0, 0])
+    _value(graph.input.add(), "data", [1, 3, side, side])
     for name, stride, anchors, size, bounded in outputs:
         kernel = random.normal(0, 0.3 / (stride * 255), (anchors * size, 3, stride, stride)).astype(np.float32)
         _tensor(graph, f"{name}/kernel", kernel, FLOAT)
-        _tensor(graph, f"{name}/shape", np.array([*batch, -1, size], np.int64), INT64)
+        cells = (side // stride) ** 2 * anchors
+        _tensor(graph, f"{name}/shape", np.array([*batch, -1 if infers else cells, size], np.int64), INT64)
         _node(graph, "Conv", ["data", f"{name}/kernel"], f"{name}/map", strides=[stride, stride])
         _node(graph, "Transpose", [f"{name}/map"], f"{name}/moved", perm=[0, 2, 3, 1])
         last = f"{name}/flat" if bounded else name
         _node(graph, "Reshape", [f"{name}/moved", f"{name}/shape"], last)
         if bounded:
             _node(graph, "Sigmoid", [last], name)
-        _value(graph.output.add(), name, [*batch, 0, size])
+        _value(graph.output.add(), name, [*batch, cells, size])
     return bytes(model.SerializeToString())
 
 
