@@ -10,6 +10,7 @@ import pytest
 from cli_runs import Run, records
 from PIL import Image as PillowImage
 
+from detector_files import yunet_file
 from faceall.types import Image
 from tiny_model import write_tiny_model
 
@@ -62,6 +63,16 @@ def test_table_has_a_row_per_model(run: Run, faces: Path, models: Path, tmp_path
     assert both.stdout.splitlines()[2].split()[1] == "float32"
     everything = run("evaluate", faces, "--pairs", faces / "pairs.csv", "--all", "--json").stdout
     assert [record["model"] for record in records(everything)] == ["tiny"]
+
+
+def test_the_detector_can_be_chosen(run: Run, faces: Path, tmp_path: Path) -> None:
+    """A detector that finds nothing leaves all pairs out; an unknown one is an error that lists the known ones."""
+    (tmp_path / "net.onnx").write_bytes(yunet_file(6))
+    run("models", "import", tmp_path / "net.onnx")
+    arguments = ("evaluate", faces, "--pairs", faces / "pairs.csv", "--detector")
+    assert "available are mtcnn, net" in run(*arguments, "other", exit_code=1).stderr
+    assert "has no face" in run(*arguments, "net", exit_code=1).stderr
+    assert run(*arguments, "mtcnn").stdout == run(*arguments[:-1]).stdout
 
 
 def test_left_out_pairs_are_reported(run: Run, faces: Path) -> None:

@@ -15,6 +15,7 @@ from faceall_cli.commands.models.identification import (
     write_open_set,
 )
 from faceall_cli.commands.models.verification import (
+    Models,
     evaluate_listed,
     list_pairs,
     print_verification,
@@ -58,6 +59,7 @@ JSON_FILE, HTML_FILE = "evaluation.json", "report.html"
     multiple=True,
     help="Precision of the nets; repeat for both. Default: auto.",
 )
+@click.option("--detector", metavar="NAME", help="mtcnn, or an installed face detector such as yunet. Default: mtcnn.")
 @click.option("--flip", is_flag=True, help="Average the vectors of a face and of its mirror image.")
 @click.option("--subtract-mean", is_flag=True, help="Subtract the mean vector of the other folds, as facenet does.")
 @click.option(
@@ -108,6 +110,7 @@ def evaluate(
     models: tuple[str, ...],
     every: bool,
     precisions: tuple[str, ...],
+    detector: str | None,
     flip: bool,
     subtract_mean: bool,
     groups: Path | None,
@@ -134,7 +137,7 @@ def evaluate(
     _refuse_idle(protocol, for_pairs=for_pairs, for_searches=people is not None or repeat is not None)
     if protocol == "open-set":
         extra = read_search_additions(groups, factors, earlier)
-        chosen = list(_embedders(models, every, precisions or ("auto",)))
+        chosen = Models(list(_embedders(models, every, precisions or ("auto",))), detector)
         _make_folder(out)
         result = evaluate_open_set(console, folder, chosen, people=people, repeat=repeat or 10, flip=flip, speed=speed)
         result = extra.add_to(result, folder)
@@ -144,9 +147,9 @@ def evaluate(
         return
     listed = list_pairs(folder, pairs, protocol)
     additions = read_additions(groups, factors, earlier)
-    embedders = list(_embedders(models, every, precisions or ("auto",)))
+    chosen = Models(list(_embedders(models, every, precisions or ("auto",))), detector)
     _make_folder(out)
-    found = evaluate_listed(console, listed, embedders, flip=flip, subtract_mean=subtract_mean, speed=speed)
+    found = evaluate_listed(console, listed, chosen, flip=flip, subtract_mean=subtract_mean, speed=speed)
     found = additions.add_to(found, folder)
     print_verification(console, found)
     if out is not None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faceall_cli.commands.models.verification import print_comparison, print_ratio, rate_cells
+from faceall_cli.commands.models.verification import Models, print_comparison, print_ratio, rate_cells
 from faceall_cli.console import Console, counted, shown
 
 if TYPE_CHECKING:
-    from faceall.embed import Embedder
     from faceall.evaluate import Factor, Identification, PartedSearches, SearchOutcomes
 
 
@@ -44,7 +43,7 @@ def read_search_additions(groups: Path | None, factors: tuple[Factor, ...], earl
 def evaluate_open_set(
     console: Console,
     folder: Path,
-    embedders: list[Embedder],
+    models: Models,
     *,
     people: int | None,
     repeat: int,
@@ -55,10 +54,10 @@ def evaluate_open_set(
     from faceall.detect import Detector
     from faceall.evaluate import OpenSetOptions, evaluate_identification, read_people
 
-    listed = read_people(folder)
+    listed, finder = read_people(folder), Detector(models.detector or "mtcnn")
     options = OpenSetOptions(size=people, repeat=repeat, flip=flip, speed=speed)
     with console.progress(0, "images") as bar:
-        return evaluate_identification(listed, embedders, Detector(), options, progress=bar.move_to)
+        return evaluate_identification(listed, models.embedders, finder, options, progress=bar.move_to)
 
 
 def print_open_set(console: Console, found: Identification) -> None:

@@ -30,6 +30,14 @@ _PACKED = ".bin"
 
 
 @dataclass(frozen=True)
+class Models:
+    """The embedders to evaluate, and the name of the detector; None is the default."""
+
+    embedders: list[Embedder]
+    detector: str | None
+
+
+@dataclass(frozen=True)
 class ListedPairs:
     """Pairs, how their images are read, and a detector if the faces need none."""
 
@@ -84,17 +92,27 @@ def read_additions(groups: Path | None, factors: tuple[Factor, ...], earlier: Pa
 
 
 def evaluate_listed(
-    console: Console, listed: ListedPairs, embedders: list[Embedder], *, flip: bool, subtract_mean: bool, speed: bool
+    console: Console,
+    listed: ListedPairs,
+    models: Models,
+    *,
+    flip: bool,
+    subtract_mean: bool,
+    speed: bool,
 ) -> Evaluation:
     """Evaluate embedders on pairs; show the progress."""
     from faceall.detect import Detector
+    from faceall.errors import EvaluationError
     from faceall.evaluate import PairOptions, evaluate_pairs
 
+    if listed.detector is not None and models.detector is not None:
+        raise EvaluationError("--detector: not with a .bin file, whose images are aligned faces")
+    finder = listed.detector or Detector(models.detector or "mtcnn")
     with console.progress(0, "images") as bar:
         return evaluate_pairs(
             listed.pairs,
-            embedders,
-            listed.detector or Detector(),
+            models.embedders,
+            finder,
             PairOptions(flip=flip, subtract_mean=subtract_mean, speed=speed),
             read=listed.read,
             progress=bar.move_to,
