@@ -12,6 +12,7 @@ let package = Package(
         .target(name: "ImageIO", dependencies: ["CoreGraphics"], swiftSettings: plain),
         .target(name: "CoreImage", dependencies: ["CoreGraphics", "CoreVideo", "ImageIO"], swiftSettings: plain),
         .target(name: "CoreML", dependencies: ["CoreVideo"], swiftSettings: plain),
+        .target(name: "CoreAI", swiftSettings: plain),
         .target(name: "Vision", dependencies: ["CoreGraphics", "ImageIO"], swiftSettings: plain),
         .target(name: "CryptoKit", swiftSettings: plain),
         .target(name: "Security", swiftSettings: plain),
@@ -23,7 +24,20 @@ let package = Package(
             dependencies: ["FaceAllCore", "CoreML", "CoreVideo", "CoreImage", "ImageIO", "CoreGraphics"],
             resources: [.copy("Models")]
         ),
+        .target(name: "FaceAllCoreAI", dependencies: ["FaceAllCore", "FaceAllCoreML", "CoreML", "CoreAI"]),
+        .target(name: "Combine", swiftSettings: plain),
+        .target(name: "UniformTypeIdentifiers", swiftSettings: plain),
+        .target(name: "UIKit", dependencies: ["CoreGraphics"], swiftSettings: plain),
+        .target(name: "AVFoundation", dependencies: ["CoreVideo", "UIKit"], swiftSettings: plain),
+        .target(name: "SwiftUI", dependencies: ["Combine", "UIKit", "UniformTypeIdentifiers"], swiftSettings: plain),
         .target(name: "FaceAllVision", dependencies: ["FaceAllCore", "Vision", "CoreGraphics"]),
+        .target(
+            name: "FaceAllExample",
+            dependencies: [
+                "FaceAllCore", "FaceAllTracking", "FaceAllStorage", "FaceAllCoreML", "FaceAllCoreAI", "FaceAllVision",
+                "SwiftUI", "AVFoundation", "UniformTypeIdentifiers", "ImageIO",
+            ]
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -10,6 +10,7 @@ let package = Package(
         .library(name: "FaceAllTracking", targets: ["FaceAllTracking"]),
         .library(name: "FaceAllStorage", targets: ["FaceAllStorage"]),
         .library(name: "FaceAllCoreML", targets: ["FaceAllCoreML"]),
+        .library(name: "FaceAllCoreAI", targets: ["FaceAllCoreAI"]),
         .library(name: "FaceAllVision", targets: ["FaceAllVision"]),
     ],
     targets: [
@@ -17,9 +18,12 @@ let package = Package(
         .target(name: "FaceAllTracking", dependencies: ["FaceAllCore"]),
         .target(name: "FaceAllStorage", dependencies: ["FaceAllCore"]),
         .target(name: "FaceAllCoreML", dependencies: ["FaceAllCore"], resources: [.copy("Models")]),
+        .target(name: "FaceAllCoreAI", dependencies: ["FaceAllCore", "FaceAllCoreML"]),
         .target(name: "FaceAllVision", dependencies: ["FaceAllCore"]),
         .testTarget(name: "FaceAllCoreTests", dependencies: ["FaceAllCore"], resources: [.copy("Vectors")]),
-        .testTarget(name: "FaceAllTrackingTests", dependencies: ["FaceAllTracking"]),
+        .testTarget(
+            name: "FaceAllTrackingTests", dependencies: ["FaceAllTracking"], resources: [.copy("Frames")]
+        ),
         .testTarget(name: "FaceAllStorageTests", dependencies: ["FaceAllStorage"]),
     ],
     swiftLanguageModes: [.v6]

@@ -93,6 +93,7 @@ def test_detectors_are_refused(tmp_path: Path, shared: Path) -> None:
     ("options", "words"),
     [
         (["--input-kind", "array"], "--input-kind has no effect for --to ios"),
+        (["--to", "coreml", "--core-ai"], "--core-ai has no effect for --to coreml"),
         (["--bottleneck", "convolution"], "--bottleneck has no effect for --to ios"),
         (["--minimum-ios", "14"], "needs iOS 15 or later"),
     ],

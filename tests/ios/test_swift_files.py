@@ -13,6 +13,7 @@ from faceall.convert.targets.ios import template_folder
 
 FILES = sorted(template_folder().rglob("*.swift"))
 APPLE = {
+    "FaceAllCoreAI": r"canImport\((CoreAI|CoreML)\)",
     "FaceAllCoreML": r"canImport\((CoreML|CoreVideo|CoreImage)\)",
     "FaceAllStorage": r"canImport\(CryptoKit\)",
     "FaceAllVision": r"canImport\(Vision\)",
@@ -52,7 +53,7 @@ def test_core_needs_foundation_alone() -> None:
     assert len(core) > 10
     for path in core:
         imports = set(re.findall(r"^\s*import (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
-        assert imports - {"Darwin", "Glibc"} == {"Foundation"}, path.name
+        assert imports <= {"Foundation", "Darwin", "Glibc"}, path.name
 
 
 @pytest.mark.parametrize("room", APPLE)
@@ -69,6 +70,59 @@ def test_the_app_says_why_it_needs_the_camera() -> None:
     example = template_folder() / "Example"
     purpose = plistlib.loads((example / "Info.plist").read_bytes())["NSCameraUsageDescription"]
     assert purpose in (example / "project.yml").read_text(encoding="utf-8")
+
+
+def example_sources() -> dict[str, str]:
+    """Name -> the text of each source of the example app."""
+    folder = template_folder() / "Example" / "Sources"
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.swift"))}
+
+
+def test_the_app_has_no_network() -> None:
+    """Its only entitlement protects its files; no source, and no module of the package, uses a network."""
+    example = template_folder() / "Example"
+    (name,) = re.findall(r"CODE_SIGN_ENTITLEMENTS: (\S+)", (example / "project.yml").read_text(encoding="utf-8"))
+    entitlements = plistlib.loads((example / name).read_bytes())
+    assert entitlements == {"com.apple.developer.default-data-protection": "NSFileProtectionComplete"}
+    assert "NSAppTransportSecurity" not in (example / "Info.plist").read_text(encoding="utf-8")
+    network = re.compile(r"\b(URLSession|URLRequest|NWConnection|WKWebView|CFSocket|import Network|import WebKit)\b")
+    for path in FILES:
+        if "Tests" not in path.parts:
+            assert network.findall(path.read_text(encoding="utf-8")) == [], path.name
+
+
+@pytest.mark.parametrize(
+    ("file", "calls"),
+    [
+        ("FacesModel.swift", ["PackageModels.load", "recogniser.enrol(captures", "recogniser.identify(frame)"]),
+        ("FacesModel.swift", ["tracker.update", "track.identity.decide", "reviewQueue", "decide(atFPIR:", "$0.undo("]),
+        (
+            "FacesModel.swift",
+            ["AESGallerySealing", "KeychainKey", "$0.hide(people:", "gallery.set(note:", "set(cover:"],
+        ),
+        (
+            "ContentView.swift",
+            ["NamesOverlay(faces: faces.faces", "EnrolView", "PeopleView", "ReviewView", "SettingsView"],
+        ),
+        ("PeopleView.swift", ["faces.undo(", "faces.remove(", "faces.merge(", "faces.rename(", "faces.hide("]),
+        ("ReviewView.swift", ["same: false", "same: true", "faces.hideFace("]),
+        ("SettingsView.swift", ["$faces.strictness"]),
+    ],
+)
+def test_the_app_has_its_features(file: str, calls: list[str]) -> None:
+    """Enrol, live names, people with undo, review, strictness, details: each is wired to the package."""
+    text = example_sources()[file]
+    assert [call for call in calls if call not in text] == []
+
+
+def test_what_has_no_text_has_a_label_for_voiceover() -> None:
+    """Every image is labelled or hidden; so is a text field, whose placeholder disappears, and the camera's picture."""
+    for name, text in example_sources().items():
+        for match in re.finditer(r"\b(Image\(systemName|Thumbnail\(jpeg: (?!image)|CameraPreview\(session)", text):
+            following = text[match.start() : match.start() + 220]
+            assert ".accessibility" in following, f"{name}: {following[:60]}"
+        fields = len(re.findall(r"\bTextField\(", text))
+        assert fields <= len(re.findall(r"\.accessibilityLabel\(", text)) + text.count(".textContentType("), name
 
 
 def test_every_target_has_its_folder() -> None:

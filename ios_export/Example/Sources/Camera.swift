@@ -5,7 +5,13 @@ import UIKit
 
 /// The front camera. It delivers frames in the orientation of the sensor, together with that orientation.
 final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unchecked Sendable {
-    typealias FrameHandler = @Sendable (CVPixelBuffer, CGImagePropertyOrientation) -> Void
+    /// A frame, which only its receiver uses.
+    struct Frame: @unchecked Sendable {
+        let buffer: CVPixelBuffer
+        let orientation: CGImagePropertyOrientation
+    }
+
+    typealias FrameHandler = @Sendable (Frame) -> Void
 
     let session = AVCaptureSession()
     private let queue = DispatchQueue(label: "faceall.camera")
@@ -29,9 +35,11 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     func start(_ handler: @escaping FrameHandler) throws {
         lock.withLock { self.handler = handler }
         UIDevice.current.beginGeneratingDeviceOrientationNotifications()
-        NotificationCenter.default.addObserver(
-            self, selector: #selector(turned), name: UIDevice.orientationDidChangeNotification, object: nil
-        )
+        _ = NotificationCenter.default.addObserver(
+            forName: UIDevice.orientationDidChangeNotification, object: nil, queue: .main
+        ) { [weak self] _ in
+            MainActor.assumeIsolated { self?.turned() }
+        }
         session.beginConfiguration()
         defer { session.commitConfiguration() }
         session.sessionPreset = .hd1280x720
@@ -48,7 +56,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
         }
         session.addInput(input)
         session.addOutput(output)
-        queue.async { [session] in session.startRunning() }
+        queue.async { self.session.startRunning() }
     }
 
     func captureOutput(
@@ -56,11 +64,11 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     ) {
         guard let buffer = CMSampleBufferGetImageBuffer(sampleBuffer) else { return }
         let (handler, orientation) = lock.withLock { (self.handler, deviceOrientation) }
-        handler?(buffer, Self.orientation(of: orientation))
+        handler?(Frame(buffer: buffer, orientation: Self.orientation(of: orientation)))
     }
 
     @MainActor
-    @objc private func turned() {
+    private func turned() {
         let now = UIDevice.current.orientation
         if now.isPortrait || now.isLandscape {
             lock.withLock { deviceOrientation = now }

@@ -1,5 +1,7 @@
 import AVFoundation
+import Combine
 import FaceAllCore
+import FaceAllCoreAI
 import FaceAllCoreML
 import FaceAllStorage
 import FaceAllTracking
@@ -46,10 +48,16 @@ final class FacesModel: ObservableObject {
 
     @Published private(set) var faces: [SeenFace] = []
     @Published private(set) var frameSize = CGSize(width: 1, height: 1)
+    /// The people who are not hidden, by name.
     @Published private(set) var people: [Person] = []
+    @Published private(set) var hiddenPeople: [Person] = []
+    /// Id of a person -> the thumbnail of the face that represents them.
+    @Published private(set) var covers: [String: Data] = [:]
     @Published private(set) var history: [Change] = []
     @Published private(set) var review: [ReviewItem] = []
     @Published private(set) var isReady = false
+    /// What runs the models, for the settings.
+    @Published private(set) var runtime = ""
     @Published var message: String?
     @Published var strictness = Strictness(rawValue: UserDefaults.standard.string(forKey: "strictness") ?? "") ?? .usual {
         didSet {
@@ -72,11 +80,10 @@ final class FacesModel: ObservableObject {
             let package = try ModelPackage()
             let compiled = try CompiledModels()
             let converter = try ImageConverter()
-            let embedder = try await CoreMLEmbedder.load(package, compiled: compiled)
-            try await package.goldenCrops().check(embedder)
-            let nets = try await CoreMLDetectorNets.load(package, compiled: compiled)
+            let models = try await PackageModels.load(package, compiled: compiled)
+            runtime = models.runtime == .coreAI ? "Core AI" : "Core ML"
             recogniser = try Recogniser(
-                finder: try Detector(nets: nets, minFace: 80), embedder: embedder,
+                finder: try models.finder(minFace: 80), embedder: models.embedder,
                 model: try package.contract.galleryModel(), url: try Self.galleryURL(),
                 sealing: AESGallerySealing(key: try KeychainKey().loadOrCreate()),
                 encodeJPEG: { try converter.jpeg($0) }
@@ -89,8 +96,8 @@ final class FacesModel: ObservableObject {
                 message = "FaceAll may not use the camera. Allow it in Settings, Privacy, Camera."
                 return
             }
-            try camera.start { [weak self] buffer, orientation in
-                Task { @MainActor in await self?.analyse(buffer, orientation) }
+            try camera.start { [weak self] frame in
+                Task { @MainActor in await self?.analyse(frame) }
             }
             isReady = true
         } catch {
@@ -123,6 +130,34 @@ final class FacesModel: ObservableObject {
 
     func merge(_ person: Person, into other: Person) async {
         await change { try $0.merge(person: person.id, into: other.id) }
+    }
+
+    /// Hides a person, or shows them again.
+    func hide(_ person: Person, hidden: Bool = true) async {
+        await change { _ = try $0.hide(people: [person.id], hidden: hidden) }
+    }
+
+    /// Sets the note and the birth date of a person; empty texts remove them.
+    func note(_ note: String, born: String, of person: Person) async {
+        await change { gallery in
+            try gallery.set(note: note, of: person.id)
+            try gallery.set(born: born, of: person.id)
+        }
+    }
+
+    /// Sets the face that represents a person.
+    func cover(_ face: StoredFace, of person: Person) async {
+        await change { try $0.set(cover: face.id, of: person.id) }
+    }
+
+    /// Returns the faces of a person.
+    func faces(of person: Person) async -> [StoredFace] {
+        await recogniser?.gallery.faces(of: person.id) ?? []
+    }
+
+    /// Hides the face of a question of the review queue.
+    func hideFace(of item: ReviewItem) async {
+        await change { _ = try $0.hide(faces: [item.face.id]) }
     }
 
     /// Undoes a change, by default the last one.
@@ -163,12 +198,12 @@ final class FacesModel: ObservableObject {
     }
 
     /// Recognises the faces of a frame; the frame is dropped if the previous one is still being analysed.
-    private func analyse(_ buffer: CVPixelBuffer, _ orientation: CGImagePropertyOrientation) async {
+    private func analyse(_ shot: Camera.Frame) async {
         guard !isBusy, let recogniser, let converter else { return }
         isBusy = true
         defer { isBusy = false }
         do {
-            let frame = try converter.pixels(of: buffer, orientation: orientation)
+            let frame = try converter.pixels(of: shot.buffer, orientation: shot.orientation)
             let found = try await recogniser.identify(frame)
             let gallery = await recogniser.gallery, threshold = try await recogniser.matchThreshold()
             frameNumber += 1
@@ -223,7 +258,9 @@ final class FacesModel: ObservableObject {
     private func refresh() async {
         guard let recogniser else { return }
         let gallery = await recogniser.gallery
-        people = gallery.people.sorted { $0.name < $1.name }
+        people = gallery.shownPeople.sorted { $0.name < $1.name }
+        hiddenPeople = gallery.hiddenPeople.sorted { $0.name < $1.name }
+        covers = Dictionary(uniqueKeysWithValues: gallery.people.map { ($0.id, gallery.cover(of: $0.id)?.thumbnail ?? Data()) })
         history = gallery.history
         do {
             review = try gallery.reviewQueue(threshold: try await recogniser.matchThreshold())

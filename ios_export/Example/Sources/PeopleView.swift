@@ -25,6 +25,13 @@ struct PeopleView: View {
                         }
                     }
                 }
+                if !faces.hiddenPeople.isEmpty {
+                    Section("Hidden") {
+                        ForEach(faces.hiddenPeople) { person in
+                            Button("Show \(person.name) again") { Task { await faces.hide(person, hidden: false) } }
+                        }
+                    }
+                }
                 Section {
                     ForEach(faces.history.prefix(50)) { change in
                         ChangeRow(change: change)
@@ -89,15 +96,25 @@ struct PersonRow: View {
     @State private var name = ""
 
     var body: some View {
-        TextField("Name", text: $name)
-            .accessibilityLabel("Name of \(person.name)")
-            .onAppear { name = person.name }
-            .onSubmit { Task { await faces.rename(person, to: name) } }
-            .contextMenu {
-                ForEach(faces.people.filter { $0.id != person.id }) { other in
-                    Button("Merge into \(other.name)") { Task { await faces.merge(person, into: other) } }
-                }
+        HStack {
+            Thumbnail(jpeg: faces.covers[person.id] ?? Data(), side: 44).accessibilityHidden(true)
+            TextField("Name", text: $name)
+                .accessibilityLabel("Name of \(person.name)")
+                .onAppear { name = person.name }
+                .onSubmit { Task { await faces.rename(person, to: name) } }
+            NavigationLink {
+                PersonView(person: person)
+            } label: {
+                Image(systemName: "info.circle")
             }
+            .accessibilityLabel("Details of \(person.name)")
+        }
+        .contextMenu {
+            Button("Hide \(person.name)") { Task { await faces.hide(person) } }
+            ForEach(faces.people.filter { $0.id != person.id }) { other in
+                Button("Merge into \(other.name)") { Task { await faces.merge(person, into: other) } }
+            }
+        }
     }
 }
 

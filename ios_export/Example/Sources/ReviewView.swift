@@ -24,8 +24,8 @@ struct ReviewView: View {
         VStack(spacing: 24) {
             Text("Is this \(item.candidate.person.name)?").font(.title2)
             HStack {
-                thumbnail(item.face.thumbnail).accessibilityLabel("The face without a name")
-                thumbnail(item.candidate.face.thumbnail).accessibilityLabel("A face of \(item.candidate.person.name)")
+                Thumbnail(jpeg: item.face.thumbnail).accessibilityLabel("The face without a name")
+                Thumbnail(jpeg: item.candidate.face.thumbnail).accessibilityLabel("A face of \(item.candidate.person.name)")
             }
             HStack {
                 Button("No") { Task { await faces.answer(item, same: false) } }
@@ -34,14 +34,8 @@ struct ReviewView: View {
                     .accessibilityLabel("Yes, this is \(item.candidate.person.name)")
             }
             .buttonStyle(.borderedProminent)
+            Button("Do not ask about this face") { Task { await faces.hideFace(of: item) } }
         }
         .padding()
-    }
-
-    @ViewBuilder
-    private func thumbnail(_ jpeg: Data) -> some View {
-        if let image = UIImage(data: jpeg) {
-            Image(uiImage: image).resizable().scaledToFit().frame(maxWidth: 160)
-        }
     }
 }

@@ -19,6 +19,9 @@ struct SettingsView: View {
                 } footer: {
                     Text("A stricter setting gives fewer wrong names and recognises fewer people.")
                 }
+                Section("Models") {
+                    Text("Run by \(faces.runtime)")
+                }
             }
             .navigationTitle("Settings")
             .toolbar { ToolbarItem(placement: .cancellationAction) { Button("Done") { dismiss() } } }

@@ -15,6 +15,7 @@ from faceall.caffe.net import Net
 from faceall.convert.conversion import convert
 from faceall.convert.options import ParityOptions
 from faceall.convert.parity.report import ParityReport
+from faceall.convert.targets.coreai import CoreaiOptions
 from faceall.convert.targets.coreml import CoremlOptions
 from faceall.convert.targets.ios import copy_template, models, place_package, refuse_foreign
 from faceall.errors import ConvertError, ParityError
@@ -66,9 +67,10 @@ def export_ios(
     *,
     detector: Sequence[Net] | None = None,
     coreml: CoremlOptions | None = None,
+    coreai: CoreaiOptions | None = None,
     parity: ParityOptions | None = None,
 ) -> IosExport:
-    """Write a Swift package with an embedder and MTCNN as Core ML models.
+    """Write a Swift package with an embedder and MTCNN as Core ML models, if wanted also for Core AI.
 
     When a model exceeds its tolerance no package is written, only the report, as DESTINATION.parity.json.
 
@@ -83,6 +85,8 @@ def export_ios(
         MTCNN's proposal, refinement and output net. Default: the package detects faces with Vision alone.
     coreml : CoremlOptions, optional
         How the models are written. Default: float16, for the oldest iOS possible.
+    coreai : CoreaiOptions, optional
+        How models for Core AI are written beside them, which apps use on iOS 27 and later. Default: there are none.
     parity : ParityOptions, optional
         How the embedder is verified.
 
@@ -98,18 +102,20 @@ def export_ios(
     ParityError
         If a model exceeds its tolerance.
     MissingDependencyError
-        If coremltools is not installed.
+        If coremltools is not installed, or with `coreai` coreai-core is not.
     """
     options = coreml or CoremlOptions(precision="float16")
     if options.format != "mlprogram" or options.input != "image":
         raise ConvertError("a package for iOS holds ML Programs that take images: leave out format and input")
+    if coreai is not None and coreai.input != "image":
+        raise ConvertError("the embedder of a package for iOS takes images: leave out the input of Core AI")
     if model.manifest.kind != "embedder":
         raise ConvertError(f"'{model.manifest.name}' makes no embeddings; a package for iOS needs an embedder")
     place = Path(os.path.abspath(destination))
     refuse_foreign(place)
     with _staged(place) as staged:
         copy_template(staged)
-        reports = _write_models(model, staged / MODELS, place, detector, options, parity)
+        reports = _write_models(model, staged / MODELS, place, detector, (options, coreai), parity)
         report = json.dumps(_report(model, reports), indent=2) + "\n"
         (staged / REPORT).write_text(report, encoding="utf-8")
         placed = place_package(staged, place)
@@ -121,21 +127,30 @@ def _write_models(
     folder: Path,
     place: Path,
     detector: Sequence[Net] | None,
-    options: CoremlOptions,
+    options: tuple[CoremlOptions, CoreaiOptions | None],
     parity: ParityOptions | None,
 ) -> list[ParityReport]:
     """Write the package's models with their contract and golden vectors into `folder`."""
-    try:
-        done = convert(model.path, folder / models.EMBEDDER, target=options, parity=parity)
-    except ParityError as error:
-        raise ParityError(error.reason, _kept_report(error.report, place)) from error
-    done.report_path.unlink()  # its contents are in the package's own report
-    reports = list(done.reports)
+    coreml, coreai = options
+    jobs: list[tuple[str, CoremlOptions | CoreaiOptions]] = [(models.EMBEDDER, coreml)]
+    if coreai is not None:
+        jobs.append((models.COREAI_EMBEDDER, coreai))
+    reports: list[ParityReport] = []
+    for name, target in jobs:
+        try:
+            done = convert(model.path, folder / name, target=target, parity=parity)
+        except ParityError as error:
+            raise ParityError(error.reason, _kept_report(error.report, place)) from error
+        done.report_path.unlink()  # its contents are in the package's own report
+        reports += done.reports[-1:] if reports else done.reports  # the steps before the last are the same
     if detector is not None:
-        reports += models.write_detector(detector, folder, options.minimum_ios)
-    contract = models.contract_json(model, folder, options.precision, detector=detector is not None)
+        reports += models.write_detector(detector, folder, coreml.minimum_ios)
+        reports += [] if coreai is None else models.write_coreai_detector(detector, folder)
+    contract = models.contract_json(
+        model, folder, coreml.precision, detector=detector is not None, coreai=coreai, nets=detector or ()
+    )
     (folder / models.CONTRACT).write_text(contract, encoding="utf-8")
-    (folder / models.GOLDEN).write_text(models.golden_json(model, options.precision), encoding="utf-8")
+    (folder / models.GOLDEN).write_text(models.golden_json(model, coreml.precision), encoding="utf-8")
     return reports
 
 

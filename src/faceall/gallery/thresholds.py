@@ -178,6 +178,9 @@ def threshold_in_force(calibration: Calibration | None, manifest: Manifest) -> M
 def read_named_vectors(store: Store, *, most_people: int, most_faces: int) -> NamedVectors:
     """Return faces of named people, or a reproducible sample of them; unnamed clusters are left out.
 
+    People and faces are in the order of the ids that they have on every device, and a sample is evenly spread over
+    that order, so that a phone with the same people chooses the same ones.
+
     Parameters
     ----------
     store : Store
@@ -188,20 +191,20 @@ def read_named_vectors(store: Store, *, most_people: int, most_faces: int) -> Na
         Sample at most this many faces per person.
     """
     with store.reading():
-        named = sorted(set(store.people.with_faces()) - store.people.clusters())
-        random = np.random.default_rng(0)
-        chosen = sorted(_sample(named, most_people, random))
-        keys = [_sample(store.people.faces(person), most_faces, random) for person in chosen]
+        named = store.people.in_shared_order(sorted(set(store.people.with_faces()) - store.people.clusters()))
+        chosen = spread(named, most_people)
+        keys = [spread(store.faces.in_shared_order(store.people.faces(person)), most_faces) for person in chosen]
         names = store.people.names(chosen)
         vectors = store.faces.vectors([key for some in keys for key in some])
     people = np.repeat(np.arange(len(chosen), dtype=np.int64), [len(some) for some in keys])
     return NamedVectors(tuple(names[person] for person in chosen), people, vectors)
 
 
-def _sample(values: Sequence[int], most: int, random: np.random.Generator) -> list[int]:
+def spread(values: Sequence[int], most: int) -> list[int]:
+    """Return at most `most` of some values, evenly spread over them."""
     if len(values) <= most:
         return list(values)
-    return [values[place] for place in sorted(random.choice(len(values), most, replace=False))]
+    return [values[number * len(values) // most] for number in range(most)]
 
 
 def _tuple(value: Any) -> Any:

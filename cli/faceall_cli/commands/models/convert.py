@@ -19,6 +19,7 @@ _ONLY_FOR = {
     "precision": ("--precision", ("coreml", "coreai", "ios")),
     "input_kind": ("--input-kind", ("coreml", "coreai")),
     "minimum_ios": ("--minimum-ios", ("coreml", "ios")),
+    "core_ai": ("--core-ai", ("ios",)),
     "floor_pool": ("--floor-pool", ("caffe",)),
     "bottleneck": ("--bottleneck", ("caffe",)),
 }
@@ -93,6 +94,11 @@ _SUFFIXES = {
 @click.option(
     "--minimum-ios", type=int, metavar="N", help="Core ML: the oldest iOS, as 16. Default: the oldest possible."
 )
+@click.option(
+    "--core-ai",
+    is_flag=True,
+    help="ios: put models for Core AI beside those for Core ML; apps use them on iOS 27 and later. Needs coreai-core.",
+)
 @click.option("--replace", is_flag=True, help="Replace a model that is at PATH.")
 @conversion_options
 @output_options
@@ -105,6 +111,7 @@ def convert(
     precision: Any | None,
     input_kind: Any,
     minimum_ios: int | None,
+    core_ai: bool,
     batch_norm: str,
     floor_pool: Any,
     bottleneck: Any,
@@ -133,7 +140,8 @@ def convert(
         from faceall_cli.commands.models.ios import write_package
 
         half = CoremlOptions(precision=precision or "float16", minimum_ios=minimum_ios)
-        write_package(console, path, place, choices, half, batch_norm)
+        coreai = CoreaiOptions(precision="float32" if precision == "float32" else "float16") if core_ai else None
+        write_package(console, path, place, choices, half, coreai, batch_norm)
         return
     numbers: Any = precision or "float32"
     if target == "coreml":

@@ -11,7 +11,7 @@ from faceall_cli.console import Console, counted, shown
 from faceall_cli.records import parity_of
 
 if TYPE_CHECKING:
-    from faceall.convert import CoremlOptions
+    from faceall.convert import CoreaiOptions, CoremlOptions
     from faceall.convert.ios_package import IosExport
     from faceall.models import ModelFolder
 
@@ -22,6 +22,7 @@ def write_package(
     destination: Path,
     choices: ConversionChoices,
     coreml: CoremlOptions,
+    coreai: CoreaiOptions | None,
     batch_norm: str,
 ) -> None:
     """Write the package of `source` to `destination` and print the result."""
@@ -33,7 +34,9 @@ def write_package(
     detector = read_nets()
     with tempfile.TemporaryDirectory(prefix="faceall-ios-") as work:
         model = _model_folder(console, source, Path(work) / "model", choices, batch_norm)
-        done = export_ios(model, destination, detector=detector, coreml=coreml, parity=choices.parity(console))
+        done = export_ios(
+            model, destination, detector=detector, coreml=coreml, coreai=coreai, parity=choices.parity(console)
+        )
     _print(console, done)
 
 

@@ -4,13 +4,20 @@ import Foundation
 ///
 /// Pixel (0, 0) covers the square from 0 to 1 on both axes.
 public struct AffineMap: Equatable, Sendable {
+    /// The share of the input x in the output x.
     public let xx: Double
+    /// The share of the input y in the output x.
     public let xy: Double
+    /// The shift of the output x.
     public let x0: Double
+    /// The share of the input x in the output y.
     public let yx: Double
+    /// The share of the input y in the output y.
     public let yy: Double
+    /// The shift of the output y.
     public let y0: Double
 
+    /// Creates a map from its six numbers.
     public init(xx: Double, xy: Double, x0: Double, yx: Double, yy: Double, y0: Double) {
         self.xx = xx
         self.xy = xy
@@ -52,17 +59,20 @@ public struct Alignment: Equatable, Sendable, Codable {
 
     /// The eyes, the nose and the corners of the mouth: five points (x, y), as fractions of the input's sides.
     public let template: [[Double]]
+    /// What pixels outside the image are.
     public let border: Border
 
     private enum CodingKeys: String, CodingKey {
         case template, interpolation, border
     }
 
+    /// Creates an alignment from a template of five points, in fractions of the input of the net.
     public init(template: [[Double]], border: Border) {
         self.template = template
         self.border = border
     }
 
+    /// Reads an alignment, whose template is a name or five points.
     public init(from decoder: Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         border = try values.decode(Border.self, forKey: .border)
@@ -88,6 +98,7 @@ public struct Alignment: Equatable, Sendable, Codable {
         }
     }
 
+    /// Writes the alignment with the points of its template.
     public func encode(to encoder: Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(template, forKey: .template)

@@ -2,11 +2,16 @@ import Foundation
 
 /// A region of an image: x0, y0, x1, y1 in pixels, in double precision. It may extend beyond the image.
 public struct Region: Equatable, Sendable {
+    /// The left edge.
     public var x0: Double
+    /// The upper edge.
     public var y0: Double
+    /// The right edge.
     public var x1: Double
+    /// The lower edge.
     public var y1: Double
 
+    /// Creates a region from its edges, in pixels.
     public init(x0: Double, y0: Double, x1: Double, y1: Double) {
         self.x0 = x0
         self.y0 = y0

@@ -9,6 +9,7 @@ public struct Proposals: Sendable {
     /// Five planes of rows * columns values: the logit of a face, then four offsets.
     public let values: [Float]
 
+    /// Creates the result of the proposal net.
     public init(rows: Int, columns: Int, values: [Float]) {
         self.rows = rows
         self.columns = columns

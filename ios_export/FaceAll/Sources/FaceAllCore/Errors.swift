@@ -23,6 +23,7 @@ public enum FaceAllError: Error, Equatable, Sendable {
 }
 
 extension FaceAllError: LocalizedError, CustomStringConvertible {
+    /// The error as one line.
     public var description: String {
         switch self {
         case let .badImage(text), let .badManifest(text), let .badModel(text), let .badGallery(text),
@@ -32,5 +33,6 @@ extension FaceAllError: LocalizedError, CustomStringConvertible {
         }
     }
 
+    /// The error as one line, for `localizedDescription`.
     public var errorDescription: String? { description }
 }

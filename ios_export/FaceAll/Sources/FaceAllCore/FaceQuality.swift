@@ -4,9 +4,13 @@ import Foundation
 public struct FaceQuality: Equatable, Sendable {
     /// A remark on a face.
     public enum Note: String, Equatable, Sendable, Codable, CaseIterable {
+        /// The face has few pixels.
         case small
+        /// The face is blurred.
         case blurred
+        /// The face looks to the side.
         case turnedAway = "turned-away"
+        /// The face is cut off by the edge of the image.
         case cutOff = "cut-off"
     }
 
@@ -33,6 +37,7 @@ public struct FaceQuality: Equatable, Sendable {
     /// The detector's probability of a face.
     public let detection: Double
 
+    /// Creates a quality from its measurements.
     public init(size: Double, sharpness: Double, turn: Double, cut: Double, detection: Double) {
         self.size = size
         self.sharpness = sharpness

@@ -6,12 +6,15 @@ public struct Gallery: Equatable, Sendable {
     public static let mostFaces = 60_000
     static let largestThumbnail = 256 * 1024
 
+    /// The model that makes the vectors.
     public let model: GalleryModel
     /// The dimension of the vectors.
     public let size: Int
     /// The largest squared distance of two faces of one person; `nil` if it is not known.
     public let threshold: Double?
+    /// The people, those who were added first at the beginning.
     public internal(set) var people: [Person] = []
+    /// The faces, in the order in which they were added or read.
     public internal(set) var faces: [StoredFace] = []
     /// The vectors of all faces one after the other, `size` values each, in the order of `faces`.
     var vectors: [Float] = []
@@ -228,7 +231,7 @@ public struct Gallery: Equatable, Sendable {
         return gone
     }
 
-    private func find(person id: String) throws -> Int {
+    func find(person id: String) throws -> Int {
         guard let number = people.firstIndex(where: { $0.id == id }) else {
             throw FaceAllError.unknown("the gallery has no person \(id)")
         }

@@ -63,6 +63,11 @@ extension Gallery {
         for person in people where try tidyName(person.name) != person.name {
             throw damaged("the name '\(person.name)' is not composed or has white space around it")
         }
+        for details in people.compactMap(\.details) {
+            guard (try? tidyNote(details.note)) == details.note, details.born.map(isCalendarDate) ?? true else {
+                throw damaged("the note or the birth date of a person is not valid")
+            }
+        }
     }
 
     private func checkFaces() throws {
@@ -196,11 +201,12 @@ private struct BundleFace: Codable {
     let thumbnail: String
     let created: Timestamp
     let changed: Timestamp
+    let hidden: Bool? // only if it is true
 
     private enum CodingKeys: String, CodingKey {
         case id, person
         case isPrimary = "chief"
-        case photo, box, landmarks, score, thumbnail, created, changed
+        case photo, box, landmarks, score, thumbnail, created, changed, hidden
     }
 
     static func thumbnailName(_ id: String) -> String { "thumbnails/\(id).jpg" }
@@ -216,6 +222,7 @@ private struct BundleFace: Codable {
         thumbnail = BundleFace.thumbnailName(stored.id)
         created = stored.created
         changed = stored.changed
+        hidden = stored.hidden ? true : nil
     }
 
     func face(from archive: Archive) throws -> StoredFace {
@@ -230,7 +237,7 @@ private struct BundleFace: Codable {
                 box: Box(x0: box[0], y0: box[1], x1: box[2], y1: box[3]), score: score,
                 landmarks: landmarks.map { Point(x: $0[0], y: $0[1]) }
             ),
-            thumbnail: jpeg, created: created, changed: changed
+            thumbnail: jpeg, created: created, changed: changed, hidden: hidden ?? false
         )
     }
 
@@ -246,6 +253,7 @@ private struct BundleFace: Codable {
         try container.encode(thumbnail, forKey: .thumbnail)
         try container.encode(created, forKey: .created)
         try container.encode(changed, forKey: .changed)
+        try container.encodeIfPresent(hidden, forKey: .hidden)
     }
 }
 

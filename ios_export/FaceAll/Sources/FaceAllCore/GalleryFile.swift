@@ -25,6 +25,7 @@ public struct GalleryFile: Sendable {
     /// The first bytes of an encrypted file: a name and the version of the form.
     static let mark = Data("FaceAllSealed\u{1}".utf8)
 
+    /// The location of the file.
     public let url: URL
     private let sealing: (any GallerySealing)?
 

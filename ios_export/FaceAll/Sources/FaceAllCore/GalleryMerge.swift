@@ -75,11 +75,13 @@ private struct Merger {
         let id = gallery.otherIDs[person.id] ?? person.id
         if let number = people[id] {
             resolveName(of: number, person)
+            resolveDetails(of: number, person)
             return id
         }
         if let number = names[person.name] {
             let known = gallery.people[number].id
             gallery.otherIDs[person.id] = known
+            resolveDetails(of: number, person)
             return known
         }
         people[person.id] = gallery.people.count
@@ -102,6 +104,22 @@ private struct Merger {
         report.conflicts.append("'\(here.name)' is called '\(person.name)' in the bundle: kept '\(kept)'")
     }
 
+    /// Takes the details of the other gallery if they were changed later.
+    private mutating func resolveDetails(of number: Int, _ person: Person) {
+        guard let there = person.details else { return }
+        let here = gallery.people[number].details
+        if here?.says(there) ?? false {
+            return
+        }
+        if here.map({ $0.changed < there.changed }) ?? true {
+            gallery.people[number].details = there
+        } else {
+            report.conflicts.append(
+                "note, birth date, cover or hiding of '\(gallery.people[number].name)' differ in the bundle: kept those here"
+            )
+        }
+    }
+
     private mutating func add(_ face: StoredFace, _ vector: [Float], owner: String?) {
         let ofPhoto = photos[face.photo.sha256] ?? []
         if let known = faces[face.id] ?? ofPhoto.first(where: { gallery.vector($0) == vector }) {
@@ -112,7 +130,7 @@ private struct Merger {
         let number = gallery.faces.count
         gallery.faces.append(StoredFace(
             id: face.id, person: owner, isPrimary: isPrimary, photo: face.photo, face: face.face,
-            thumbnail: face.thumbnail, created: face.created, changed: face.changed
+            thumbnail: face.thumbnail, created: face.created, changed: face.changed, hidden: face.hidden
         ))
         gallery.vectors += vector
         gallery.removedFaces.remove(face.id)

@@ -2,11 +2,14 @@ import Foundation
 
 /// The model that made the vectors of a gallery. Bundles contain it unchanged.
 public struct GalleryModel: Equatable, Sendable, Codable {
+    /// The name of the model.
     public let name: String
     /// Identifies the model, 64 hexadecimal digits. Only vectors with the same fingerprint can be compared.
     public let fingerprint: String
+    /// The manifest.json of the model, unchanged.
     public let manifest: JSONValue
 
+    /// Creates the description of a model.
     public init(name: String, fingerprint: String, manifest: JSONValue) {
         self.name = name
         self.fingerprint = fingerprint
@@ -18,10 +21,22 @@ public struct GalleryModel: Equatable, Sendable, Codable {
 public struct Person: Equatable, Sendable, Codable, Identifiable {
     /// A UUID in lower case. Renaming, export and import keep it.
     public let id: String
+    /// The name, which no other person of the gallery has.
     public internal(set) var name: String
+    /// The time of the creation.
     public let created: Timestamp
     /// The time of the last change of the name.
     public internal(set) var changed: Timestamp
+    /// What is noted of the person, or `nil` if nothing ever was.
+    public internal(set) var details: PersonDetails?
+
+    init(id: String, name: String, created: Timestamp, changed: Timestamp, details: PersonDetails? = nil) {
+        self.id = id
+        self.name = name
+        self.created = created
+        self.changed = changed
+        self.details = details
+    }
 }
 
 /// The photo that a face was found in. Its pixels are not stored.
@@ -30,9 +45,12 @@ public struct Photo: Equatable, Sendable, Codable {
     public let name: String
     /// The SHA-256 of the file, 64 hexadecimal digits.
     public let sha256: String
+    /// The width in pixels, or `nil` if it is not known.
     public let width: Int?
+    /// The height in pixels, or `nil` if it is not known.
     public let height: Int?
 
+    /// Creates the description of a photo.
     public init(name: String, sha256: String, width: Int?, height: Int?) {
         self.name = name
         self.sha256 = sha256
@@ -40,6 +58,7 @@ public struct Photo: Equatable, Sendable, Codable {
         self.height = height
     }
 
+    /// Writes the value in the form of gallery bundles.
     public func encode(to encoder: Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(name, forKey: .name)
@@ -51,22 +70,58 @@ public struct Photo: Equatable, Sendable, Codable {
 
 /// A face of the gallery, without its vector.
 public struct StoredFace: Equatable, Sendable, Codable, Identifiable {
+    /// A UUID in lower case. Export and import keep it.
     public let id: String
     /// The id of the person, or `nil` for an unassigned face.
     public internal(set) var person: String?
     /// Whether this is the primary face of its photo.
     public let isPrimary: Bool
+    /// The photo that the face was found in.
     public let photo: Photo
+    /// The box, score and landmarks.
     public let face: Face
     /// The face as a JPEG.
     public let thumbnail: Data
+    /// The time of the creation.
     public let created: Timestamp
     /// The time of the last assignment to another person.
     public internal(set) var changed: Timestamp
+    /// Whether the face is not suggested.
+    public internal(set) var hidden: Bool
+
+    init(
+        id: String, person: String?, isPrimary: Bool, photo: Photo, face: Face, thumbnail: Data, created: Timestamp,
+        changed: Timestamp, hidden: Bool = false
+    ) {
+        self.id = id
+        self.person = person
+        self.isPrimary = isPrimary
+        self.photo = photo
+        self.face = face
+        self.thumbnail = thumbnail
+        self.created = created
+        self.changed = changed
+        self.hidden = hidden
+    }
+
+    /// Reads a face; files of older versions do not say whether it is hidden.
+    public init(from decoder: Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        id = try container.decode(String.self, forKey: .id)
+        person = try container.decodeIfPresent(String.self, forKey: .person)
+        isPrimary = try container.decode(Bool.self, forKey: .isPrimary)
+        photo = try container.decode(Photo.self, forKey: .photo)
+        face = try container.decode(Face.self, forKey: .face)
+        thumbnail = try container.decode(Data.self, forKey: .thumbnail)
+        created = try container.decode(Timestamp.self, forKey: .created)
+        changed = try container.decode(Timestamp.self, forKey: .changed)
+        hidden = try container.decodeIfPresent(Bool.self, forKey: .hidden) ?? false
+    }
 }
 
 /// A face of the gallery that was found by a search.
 public struct Match: Equatable, Sendable {
+    /// The face that was found.
     public let face: StoredFace
     /// The person of the face, or `nil` for an unassigned face.
     public let person: Person?
@@ -89,6 +144,7 @@ public struct MergeReport: Equatable, Sendable {
 
 /// A time in UTC with a resolution of one second, such as 2026-11-22T14:40:00Z. Later times compare as larger.
 public struct Timestamp: Equatable, Comparable, Sendable, Codable {
+    /// The time as text.
     public let text: String
 
     /// Creates a timestamp from its text form.
@@ -106,20 +162,24 @@ public struct Timestamp: Equatable, Comparable, Sendable, Codable {
         self.text = text
     }
 
+    /// Creates the timestamp of a date; fractions of a second are dropped.
     public init(_ date: Date) {
         let formatter = ISO8601DateFormatter() // UTC and whole seconds by default
         text = formatter.string(from: date)
     }
 
+    /// Reads a timestamp.
     public init(from decoder: Decoder) throws {
         try self.init(try decoder.singleValueContainer().decode(String.self))
     }
 
+    /// Writes the value in the form of gallery bundles.
     public func encode(to encoder: Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(text)
     }
 
+    /// Returns whether the first time is earlier.
     public static func < (first: Timestamp, second: Timestamp) -> Bool {
         Array(first.text.utf8).lexicographicallyPrecedes(Array(second.text.utf8))
     }

@@ -2,9 +2,12 @@ import Foundation
 
 /// A point of an image, in pixels; x increases to the right, y downwards.
 public struct Point: Equatable, Sendable, Codable {
+    /// The distance from the left edge of the image.
     public var x: Float
+    /// The distance from the upper edge of the image.
     public var y: Float
 
+    /// Creates a point, in pixels.
     public init(x: Float, y: Float) {
         self.x = x
         self.y = y
@@ -13,11 +16,16 @@ public struct Point: Equatable, Sendable, Codable {
 
 /// A box in pixels; x1 and y1 are exclusive, so the width is x1 - x0.
 public struct Box: Equatable, Sendable, Codable {
+    /// The left edge.
     public var x0: Float
+    /// The upper edge.
     public var y0: Float
+    /// The right edge.
     public var x1: Float
+    /// The lower edge.
     public var y1: Float
 
+    /// Creates a box from its edges, in pixels.
     public init(x0: Float, y0: Float, x1: Float, y1: Float) {
         self.x0 = x0
         self.y0 = y0
@@ -25,7 +33,9 @@ public struct Box: Equatable, Sendable, Codable {
         self.y1 = y1
     }
 
+    /// The width in pixels.
     public var width: Float { x1 - x0 }
+    /// The height in pixels.
     public var height: Float { y1 - y0 }
 
     /// The area; 0 if x1 < x0 or y1 < y0.
@@ -75,6 +85,7 @@ public struct Face: Equatable, Sendable, Codable {
     /// Left eye, right eye, nose, left and right corner of the mouth, as the viewer sees them.
     public var landmarks: [Point]
 
+    /// Creates a face.
     public init(box: Box, score: Float, landmarks: [Point]) {
         self.box = box
         self.score = score

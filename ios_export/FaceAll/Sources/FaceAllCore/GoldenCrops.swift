@@ -2,7 +2,9 @@ import Foundation
 
 /// Crops and their vectors from the server's float32 model, to check the model on a device.
 public struct GoldenCrops: Sendable {
+    /// The crops, in the input size of the embedder.
     public let crops: [Pixels]
+    /// The vector of each crop, of unit length.
     public let vectors: [[Float]]
     /// The smallest accepted cosine between the vectors of the device and those of the server.
     public let minimumCosine: Double

@@ -2,6 +2,7 @@ import Foundation
 
 /// A person that a search found, with the decision.
 public struct Identification: Equatable, Sendable {
+    /// The person.
     public let person: Person
     /// The person's nearest face.
     public let face: StoredFace
@@ -9,6 +10,7 @@ public struct Identification: Equatable, Sendable {
     public let distance: Float
     /// The distance that was decided on: the mean of the distance and of that to the person's template.
     public let judgedDistance: Double
+    /// Whether the query shows this person.
     public let decision: Decision
 }
 
@@ -23,9 +25,9 @@ extension Gallery {
     /// Returns the threshold of searches in this gallery for a false-positive identification rate.
     ///
     /// It follows from the distribution of strangers of the model, the gallery's own people, and their number. Of more
-    /// than 1,000 people, and more than five faces of a person, an even selection is used; the server uses a random
-    /// one, so that its thresholds of such galleries differ slightly. Without a distribution of the model it is the
-    /// gallery's own threshold, or `nil` if that is not known.
+    /// than 1,000 people, and more than five faces of a person, a selection is used that is evenly spread over the order
+    /// of their ids, as on the server. Without a distribution of the model it is the gallery's own threshold, or `nil`
+    /// if that is not known.
     ///
     /// - Parameter fpir: The share of searches of strangers that give a match, above 0, at most 0.5.
     /// - Throws: `FaceAllError.badGallery` if the rate is not valid.
@@ -38,9 +40,8 @@ extension Gallery {
         else {
             return threshold.map { MatchThreshold(distance: $0) }
         }
-        let named = facesOfPeople()
-        let count = named.count, assigned = faces.reduce(0) { $0 + ($1.person == nil ? 0 : 1) }
-        let sample = evenly(named, Gallery.mostPeople).map { evenly($0, Gallery.mostFacesOfPerson) }
+        let count = Set(faces.compactMap(\.person)).count, assigned = faces.reduce(0) { $0 + ($1.person == nil ? 0 : 1) }
+        let sample = sampledFaces()
         let used = sample.reduce(0) { $0 + $1.count }
         var compared = 0.0
         if sample.count > 1 {
@@ -141,8 +142,11 @@ extension Gallery {
 
     /// Returns the distance to the unit mean of a person's faces, or `nil` for a person with one face.
     private func templateDistance(_ vector: [Float], _ person: String) -> Double? {
-        let rows = faces.indices.filter { faces[$0].person == person }
+        var rows = faces.indices.filter { faces[$0].person == person }
         guard rows.count > 1 else { return nil }
+        if rows.count > Gallery.templateFaces {
+            rows.sort { precedes(faces[$0].id, faces[$1].id) }
+        }
         let step = (rows.count + Gallery.templateFaces - 1) / Gallery.templateFaces
         let mean = sum(stride(from: 0, to: rows.count, by: step).map { rows[$0] })
         let length = sqrt(mean.reduce(0) { $0 + $1 * $1 })
@@ -160,19 +164,17 @@ extension Gallery {
         return total
     }
 
-    /// Returns the rows of the faces of every person, in the order of their first faces.
-    private func facesOfPeople() -> [[Int]] {
-        var places: [String: Int] = [:], found: [[Int]] = []
-        for (number, face) in faces.enumerated() {
-            guard let person = face.person else { continue }
-            if let place = places[person] {
-                found[place].append(number)
-            } else {
-                places[person] = found.count
-                found.append([number])
-            }
+    /// Returns the rows of the faces of every person; people and faces are in the order of their ids, as on the server.
+    func facesOfPeople() -> [[Int]] {
+        let rows = Dictionary(grouping: faces.indices.filter { faces[$0].person != nil }) { faces[$0].person ?? "" }
+        return rows.keys.sorted(by: precedes).map { person in
+            (rows[person] ?? []).sorted { precedes(faces[$0].id, faces[$1].id) }
         }
-        return found
+    }
+
+    /// Returns the rows of the people and faces that the distribution of strangers is fitted to.
+    func sampledFaces() -> [[Int]] {
+        evenly(facesOfPeople(), Gallery.mostPeople).map { evenly($0, Gallery.mostFacesOfPerson) }
     }
 
     /// Returns, for the first face of every person, the similarity to the most similar other person: the mean of the
@@ -202,6 +204,11 @@ extension Gallery {
         }
         return total
     }
+}
+
+/// Returns whether an id comes before another one in the order of their bytes.
+private func precedes(_ first: String, _ second: String) -> Bool {
+    first.utf8.lexicographicallyPrecedes(second.utf8)
 }
 
 /// Returns at most `most` elements, evenly spread over all of them.

@@ -2,14 +2,22 @@ import Foundation
 
 /// Any JSON value. Unknown fields are kept and written unchanged.
 public enum JSONValue: Equatable, Sendable, Codable {
+    /// No value.
     case null
+    /// True or false.
     case bool(Bool)
+    /// A whole number of 64 bits.
     case integer(Int64)
+    /// Any other number.
     case number(Double)
+    /// A text.
     case string(String)
+    /// A list of values.
     case array([JSONValue])
+    /// Values by their names.
     case object([String: JSONValue])
 
+    /// Reads any value.
     public init(from decoder: Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
@@ -29,6 +37,7 @@ public enum JSONValue: Equatable, Sendable, Codable {
         }
     }
 
+    /// Writes the value.
     public func encode(to encoder: Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {

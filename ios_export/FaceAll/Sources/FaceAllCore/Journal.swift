@@ -4,8 +4,10 @@ import Foundation
 public struct Change: Equatable, Sendable, Codable, Identifiable {
     /// A UUID in lower case; bundles keep it.
     public let id: String
-    /// The kind, as on the server: rename, merge, assign, unassign, discard, remove-face, undo.
+    /// The kind, as on the server: rename, merge, assign, unassign, discard, remove-face, hide, show, hide-faces,
+    /// show-faces, details, undo.
     public let kind: String
+    /// The time of the change or statement.
     public let made: Timestamp
     /// Who made the change; empty if unknown.
     public let author: String
@@ -27,6 +29,11 @@ public struct Change: Equatable, Sendable, Codable, Identifiable {
         case "unassign": return "removed the name of \(faces)"
         case "discard": return "moved \(text("person")) to the bin (\(faces))"
         case "remove-face": return "moved \(faces) to the bin"
+        case "hide": return "hid \(names)"
+        case "show": return "showed \(names) again"
+        case "hide-faces": return "hid \(faces)"
+        case "show-faces": return "showed \(faces) again"
+        case "details": return "changed the details of \(text("person"))"
         default: return kind
         }
     }
@@ -34,6 +41,15 @@ public struct Change: Equatable, Sendable, Codable, Identifiable {
     private var faces: String {
         guard case let .integer(count)? = details["faces"] else { return "faces" }
         return count == 1 ? "1 face" : "\(count) faces"
+    }
+
+    private var names: String {
+        guard case let .array(values)? = details["people"] else { return "?" }
+        let names = values.map { value -> String in
+            guard case let .string(name) = value else { return "?" }
+            return name
+        }
+        return names.count > 3 ? "\(names.count) people" : names.joined(separator: ", ")
     }
 
     private func text(_ key: String) -> String {
@@ -48,7 +64,9 @@ public struct Judgement: Equatable, Sendable, Codable {
     public let subject: String
     /// The id of a person.
     public let person: String
+    /// Whether the user said that they are the same.
     public let same: Bool
+    /// The time of the change or statement.
     public let made: Timestamp
 }
 
@@ -65,7 +83,7 @@ struct ChangeRows: Equatable, Sendable, Codable {
         let after: Content?
     }
 
-    /// Id of a person -> their name.
+    /// Id of a person -> their name and details.
     var people: [String: Value<Person>] = [:]
     /// Id of a face -> the id of its person.
     var owners: [String: Value<String>] = [:]
@@ -75,6 +93,8 @@ struct ChangeRows: Equatable, Sendable, Codable {
     var added: [String] = []
     /// The faces that were removed.
     var removed: [BinnedFace] = []
+    /// Id of a face -> whether it is hidden.
+    var hidden: [String: Value<Bool>]? // not in files of older versions
 
     var isEmpty: Bool { self == ChangeRows() }
 }
@@ -234,6 +254,7 @@ extension Gallery {
             faces[number].person = value.before
             faces[number].changed = time
         }
+        try putHidden(rows, changedAgain)
         for binned in rows.removed {
             guard !faces.contains(where: { $0.id == binned.face.id }) else { throw changedAgain("a face") }
             faces.append(binned.face)
@@ -255,17 +276,57 @@ extension Gallery {
     private mutating func putPeople(
         _ rows: ChangeRows, _ time: Timestamp, _ changedAgain: (String) -> FaceAllError
     ) throws {
+        var restored: [Person] = []
         for (id, value) in rows.people {
-            guard person(id)?.name == value.after?.name else { throw changedAgain("a person") }
+            if let person = try earlier(value, present: person(id), time, changedAgain) {
+                restored.append(person)
+            }
             people.removeAll { $0.id == id }
         }
-        for value in rows.people.values {
-            guard var person = value.before else { continue }
+        for person in restored {
             guard !people.contains(where: { $0.name == person.name }) else {
                 throw changedAgain("the name '\(person.name)' is taken, so a person")
             }
-            person.changed = time
             people.append(person)
+        }
+    }
+
+    /// Returns a person as before a change, with what another change set since, or `nil` if the change added them.
+    private func earlier(
+        _ value: ChangeRows.Value<Person>, present: Person?, _ time: Timestamp,
+        _ changedAgain: (String) -> FaceAllError
+    ) throws -> Person? {
+        guard (present == nil) == (value.after == nil) else { throw changedAgain("a person") }
+        guard var person = value.before else {
+            guard present?.name == value.after?.name else { throw changedAgain("a person") }
+            return nil
+        }
+        guard let after = value.after, let present else {
+            person.changed = time
+            return person
+        }
+        if person.name == after.name {
+            (person.name, person.changed) = (present.name, present.changed)
+        } else {
+            guard present.name == after.name else { throw changedAgain("the name of a person") }
+            person.changed = time
+        }
+        if person.details == after.details {
+            person.details = present.details
+        } else {
+            guard present.details == after.details else { throw changedAgain("the details of a person") }
+            person.details = person.details ?? PersonDetails(changed: time)
+            person.details?.changed = time // so that other devices follow
+        }
+        return person
+    }
+
+    private mutating func putHidden(_ rows: ChangeRows, _ changedAgain: (String) -> FaceAllError) throws {
+        for (id, value) in rows.hidden ?? [:] {
+            guard let number = faces.firstIndex(where: { $0.id == id }), faces[number].hidden == value.after else {
+                throw changedAgain("a face")
+            }
+            faces[number].hidden = value.before ?? false
         }
     }
 }
@@ -275,8 +336,11 @@ extension ChangeRows {
     init(from before: Gallery, to after: Gallery) {
         let oldPeople = Dictionary(uniqueKeysWithValues: before.people.map { ($0.id, $0) })
         let newPeople = Dictionary(uniqueKeysWithValues: after.people.map { ($0.id, $0) })
-        for id in Set(oldPeople.keys).union(newPeople.keys) where oldPeople[id]?.name != newPeople[id]?.name {
-            people[id] = Value(before: oldPeople[id], after: newPeople[id])
+        for id in Set(oldPeople.keys).union(newPeople.keys) {
+            let old = oldPeople[id], new = newPeople[id]
+            if old?.name != new?.name || old?.details != new?.details {
+                people[id] = Value(before: old, after: new)
+            }
         }
         let oldFaces = Dictionary(uniqueKeysWithValues: before.faces.map { ($0.id, $0.person) })
         let newFaces = Dictionary(uniqueKeysWithValues: after.faces.map { ($0.id, $0.person) })
@@ -289,11 +353,22 @@ extension ChangeRows {
                 owners[face.id] = Value(before: old, after: face.person)
             }
         }
+        compareHidden(before, after)
         for (number, face) in before.faces.enumerated() where newFaces[face.id] == nil {
             removed.append(BinnedFace(face: face, vector: before.vector(number)))
         }
         for id in Set(before.otherIDs.keys).union(after.otherIDs.keys) where before.otherIDs[id] != after.otherIDs[id] {
             otherIDs[id] = Value(before: before.otherIDs[id], after: after.otherIDs[id])
+        }
+    }
+
+    private mutating func compareHidden(_ before: Gallery, _ after: Gallery) {
+        let old = Dictionary(uniqueKeysWithValues: before.faces.map { ($0.id, $0.hidden) })
+        for face in after.faces {
+            if let was = old[face.id], was != face.hidden {
+                hidden = hidden ?? [:]
+                hidden?[face.id] = Value(before: was, after: face.hidden)
+            }
         }
     }
 }

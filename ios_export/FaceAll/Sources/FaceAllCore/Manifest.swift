@@ -2,6 +2,7 @@ import Foundation
 
 /// How pixels are standardised before inference. The Core ML models include this step.
 public struct Standardisation: Equatable, Sendable, Codable {
+    /// The kinds of standardisation.
     public enum Kind: String, Sendable, Codable {
         /// (x - mean) * scale, the same for every image.
         case fixed
@@ -9,13 +10,17 @@ public struct Standardisation: Equatable, Sendable, Codable {
         case prewhiten
     }
 
+    /// The kind of standardisation.
     public let kind: Kind
+    /// The value that is subtracted; not used by `prewhiten`.
     public let mean: Double
+    /// The factor after the subtraction; not used by `prewhiten`.
     public let scale: Double
 }
 
 /// Which part of an image around a face is the input of a net.
 public struct CropRule: Equatable, Sendable, Codable {
+    /// The form of a crop.
     public enum Shape: String, Sendable, Codable {
         /// The box, stretched to the aspect ratio of the net's input.
         case stretch
@@ -23,6 +28,7 @@ public struct CropRule: Equatable, Sendable, Codable {
         case square
     }
 
+    /// What happens at the edge of the image.
     public enum Border: String, Sendable, Codable {
         /// Pixels outside the image are black.
         case black
@@ -32,11 +38,14 @@ public struct CropRule: Equatable, Sendable, Codable {
 
     /// The total margin, half of it on each side, as a fraction of the box's side.
     public let margin: Double
+    /// The form of the crop.
     public let shape: Shape
     /// The downward shift of the centre, as a fraction of the box's height (for a square: of its side).
     public let shift: Double
+    /// What happens at the edge of the image.
     public let border: Border
 
+    /// Creates a rule.
     public init(margin: Double, shape: Shape, shift: Double, border: Border) {
         self.margin = margin
         self.shape = shape
@@ -72,7 +81,9 @@ extension Region {
 
 /// The upper tail of the cosine similarities of two people, measured on many; thresholds of searches follow from it.
 public struct NonMatedScores: Equatable, Sendable, Codable {
+    /// The mean of the cosine.
     public let mean: Double
+    /// The standard deviation of the cosine.
     public let deviation: Double
     /// The curvature of the tail; 0 for a normal distribution.
     public let bend: Double
@@ -85,8 +96,11 @@ public struct Manifest: Equatable, Sendable, Codable {
     /// The newest schema that this version reads.
     public static let newestSchema = 4
 
+    /// The version of the form of the manifest.
     public let schema: Int
+    /// The name of the model.
     public let name: String
+    /// The kind of the model: "embedder".
     public let kind: String
     /// The dimension of the embeddings.
     public let embeddingSize: Int
@@ -94,6 +108,7 @@ public struct Manifest: Equatable, Sendable, Codable {
     public let inputSize: [Int]
     /// The channel order of the net's input, "RGB" or "BGR". The Core ML models take RGB images in either case.
     public let channels: String?
+    /// How pixels are standardised before inference.
     public let standardisation: Standardisation
     /// The crop rule, or `nil` for a model with an alignment.
     public let crop: CropRule?
@@ -105,6 +120,7 @@ public struct Manifest: Equatable, Sendable, Codable {
     public let matchThresholdFalseAcceptRate: Double?
     /// The similarities of two people, or `nil` if they were not measured.
     public let nonMatedScores: NonMatedScores?
+    /// The licence of the weights.
     public let licence: String
 
     private enum CodingKeys: String, CodingKey {
@@ -168,6 +184,29 @@ public struct Manifest: Equatable, Sendable, Codable {
     }
 }
 
+extension Manifest {
+    /// Refuses crops of another size than the input of the net.
+    ///
+    /// - Throws: `FaceAllError.badImage`.
+    package func checkSize(of crops: [Pixels]) throws {
+        let (width, height) = (inputSize[0], inputSize[1])
+        for crop in crops where crop.width != width || crop.height != height {
+            throw FaceAllError.badImage(
+                "a crop has \(crop.width) x \(crop.height) pixels, the model expects \(width) x \(height)"
+            )
+        }
+    }
+
+    /// Refuses a vector of another dimension than the embeddings.
+    ///
+    /// - Throws: `FaceAllError.badModel`.
+    package func checkSize(of vector: [Float]) throws {
+        guard vector.count == embeddingSize else {
+            throw FaceAllError.badModel("the embedder returned \(vector.count) dimensions, expected \(embeddingSize)")
+        }
+    }
+}
+
 /// The contract of a package from `faceall convert --to ios`: its models, their inputs and outputs.
 public struct ModelContract: Equatable, Sendable, Codable {
     /// A Core ML model in the package.
@@ -182,17 +221,39 @@ public struct ModelContract: Equatable, Sendable, Codable {
         public let sha256: String
     }
 
+    /// The models for Core AI in the package.
+    public struct CoreAIModels: Equatable, Sendable, Codable {
+        /// The precision of the embedder, "float32" or "float16".
+        public let precision: String
+        /// The embedder.
+        public let embedder: Part
+        /// The nets `proposal`, `refinement` and `output`, or `nil` if the package has no MTCNN.
+        public let detector: [String: Part]?
+    }
+
+    /// The newest schema that this version reads.
     public static let newestSchema = 1
 
+    /// The version of the form of the contract.
     public let schema: Int
     /// Identifies the model: only vectors with the same fingerprint can be compared. Bundles contain it.
     public let fingerprint: String
+    /// The precision of the embedder in Core ML, such as "float16".
     public let precision: String
+    /// The embedder in Core ML.
     public let embedder: Part
     /// The nets `proposal`, `refinement` and `output`, or `nil` if the package has no MTCNN and uses Vision.
     public let detector: [String: Part]?
+    /// The models for Core AI (iOS 27 and later), or `nil` if the package has none.
+    public let coreAI: CoreAIModels?
     /// The manifest.json of the embedder, unchanged.
     public let manifest: JSONValue
+
+    private enum CodingKeys: String, CodingKey {
+        case schema, fingerprint, precision, embedder, detector
+        case coreAI = "coreai"
+        case manifest
+    }
 
     /// Reads a contract.json.
     ///

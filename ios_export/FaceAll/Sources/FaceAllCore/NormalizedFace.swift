@@ -4,26 +4,38 @@ import Foundation
 ///
 /// Coordinates are fractions of the image's sides, from 0 to 1; y increases upwards from the lower edge.
 public struct NormalizedFace: Equatable, Sendable {
+    /// The distance from the left edge, as a fraction of the width.
     public var x: Double
+    /// The distance from the lower edge, as a fraction of the height.
     public var y: Double
+    /// The width as a fraction.
     public var width: Double
+    /// The height as a fraction.
     public var height: Double
+    /// The confidence of the detection, 0 to 1.
     public var confidence: Double
     /// The points of each eye; the order of the eyes does not matter.
     public var eyes: [[NormalizedPoint]]
+    /// The points of the nose.
     public var nose: [NormalizedPoint]
+    /// The points of the outer lips.
     public var lips: [NormalizedPoint]
 
+    /// A point in fractions of the image, from its lower left corner.
     public struct NormalizedPoint: Equatable, Sendable {
+        /// The distance from the left edge, as a fraction of the width.
         public var x: Double
+        /// The distance from the lower edge, as a fraction of the height.
         public var y: Double
 
+        /// Creates a point.
         public init(x: Double, y: Double) {
             self.x = x
             self.y = y
         }
     }
 
+    /// Creates a face.
     public init(
         x: Double, y: Double, width: Double, height: Double, confidence: Double,
         eyes: [[NormalizedPoint]], nose: [NormalizedPoint], lips: [NormalizedPoint]

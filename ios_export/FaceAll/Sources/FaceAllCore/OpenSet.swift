@@ -31,12 +31,16 @@ public struct StrangerScores: Equatable, Sendable {
     private static let largestPairRate = 0.1
     private static let chance = 2.0 // squared L2 distance of unrelated unit vectors
 
+    /// The mean of the cosine similarity.
     public let mean: Double
+    /// The standard deviation of the cosine similarity.
     public let deviation: Double
     /// The number of people that it was estimated on; 0 if it was derived from the model.
     public let people: Int
+    /// The curvature of the tail; 0 for a normal distribution.
     public let bend: Double
 
+    /// Creates a distribution from its parameters.
     public init(mean: Double, deviation: Double, people: Int = 0, bend: Double = 0) {
         self.mean = mean
         self.deviation = deviation
@@ -139,6 +143,7 @@ public struct MatchThreshold: Equatable, Sendable {
     /// A match is only possible if a second person is within the threshold and this much farther or nearer.
     public let margin: Double
 
+    /// Creates a threshold.
     public init(distance: Double, possible: Double? = nil, fpir: Double? = nil, margin: Double = 0) {
         self.distance = distance
         self.possible = possible

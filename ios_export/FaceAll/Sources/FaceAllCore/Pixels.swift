@@ -2,7 +2,9 @@ import Foundation
 
 /// An upright RGB image in sRGB: three values from 0 to 255 for each pixel, row by row.
 public struct Pixels: Equatable, Sendable {
+    /// The width in pixels.
     public let width: Int
+    /// The height in pixels.
     public let height: Int
     /// The red, green and blue values, height * width * 3.
     public var values: [UInt8]
@@ -93,6 +95,21 @@ public struct Pixels: Equatable, Sendable {
             values.replaceSubrange(
                 target..<(target + other.width * 3), with: other.values[source..<(source + other.width * 3)]
             )
+        }
+    }
+}
+
+extension Pixels {
+    /// The red, green and blue planes one after the other, 0 to 255, as nets without images take them.
+    package var planes: [Float] {
+        let size = width * height
+        return [Float](unsafeUninitializedCapacity: size * 3) { target, count in
+            for colour in 0..<3 {
+                for pixel in 0..<size {
+                    target[colour * size + pixel] = Float(values[pixel * 3 + colour])
+                }
+            }
+            count = size * 3
         }
     }
 }

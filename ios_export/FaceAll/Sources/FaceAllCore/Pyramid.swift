@@ -20,9 +20,13 @@ public struct Pyramid: Equatable, Sendable {
 
     /// The image at one size and its position on the canvas, which has even coordinates.
     public struct Level: Equatable, Sendable, Codable {
+        /// The width of the level, in pixels.
         public var width: Int
+        /// The height of the level, in pixels.
         public var height: Int
+        /// The left edge of the level on the canvas.
         public var x = 0
+        /// The upper edge of the level on the canvas.
         public var y = 0
     }
 

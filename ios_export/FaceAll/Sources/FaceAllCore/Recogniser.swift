@@ -15,6 +15,7 @@ public protocol FaceEmbedding: Sendable {
 }
 
 extension Detector: FaceFinding {
+    /// Returns every face of an image, best first.
     public func faces(in image: Pixels) async throws -> [Face] {
         try await detect(in: image)
     }
@@ -32,6 +33,7 @@ extension FaceEmbedding {
 
 /// A face of an image and its match in the gallery.
 public struct Recognition: Equatable, Sendable {
+    /// The face.
     public let face: Face
     /// The match, or `nil` if no face of a person is within the limit.
     public let match: Match?
@@ -39,8 +41,11 @@ public struct Recognition: Equatable, Sendable {
 
 /// A face of an image with what is known of it.
 public struct IdentifiedFace: Equatable, Sendable {
+    /// The face.
     public let face: Face
+    /// The embedding of the face, of unit length.
     public let vector: [Float]
+    /// The quality of the face.
     public let quality: FaceQuality
     /// The most probable people, each with a decision.
     public let people: [Identification]
@@ -55,6 +60,7 @@ public actor Recogniser {
     private let embedder: FaceEmbedding
     private let encodeJPEG: @Sendable (Pixels) throws -> Data
     private let file: GalleryFile
+    /// The gallery as it was last saved.
     public private(set) var gallery: Gallery
     /// The false-positive identification rate of decisions: the share of searches of strangers that give a match.
     public var fpir = StrangerScores.targetFPIR {

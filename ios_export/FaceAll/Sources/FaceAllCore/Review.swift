@@ -7,6 +7,7 @@ public struct ReviewItem: Equatable, Sendable, Identifiable {
     /// The most similar person.
     public let candidate: Identification
 
+    /// The id of the face.
     public var id: String { face.id }
 }
 
@@ -14,16 +15,21 @@ public struct ReviewItem: Equatable, Sendable, Identifiable {
 extension Gallery {
     /// Returns the unassigned faces that are a match or a possible match, the most certain first.
     ///
+    /// Hidden people and hidden faces are left out.
+    ///
     /// - Parameters:
     ///   - threshold: The threshold, from `matchThreshold(fpir:)`.
     ///   - count: The maximum number of faces.
     /// - Throws: `FaceAllError.badGallery` if the gallery is damaged.
     public func reviewQueue(threshold: MatchThreshold, count: Int = 50) throws -> [ReviewItem] {
         let refused = Set(journal.judgements.filter { !$0.same }.map { "\($0.subject) \($0.person)" })
+        let hidden = hiddenPeople.count
         var found: [ReviewItem] = []
-        for (number, face) in faces.enumerated() where face.person == nil {
-            let people = try identify(vector(number), threshold: threshold)
-            let open = people.first { $0.decision != .unknown && !refused.contains("\(face.id) \($0.person.id)") }
+        for (number, face) in faces.enumerated() where face.person == nil && !face.hidden {
+            let people = try identify(vector(number), threshold: threshold, count: 3 + hidden)
+            let open = people.first {
+                $0.decision != .unknown && !isHidden($0.person) && !refused.contains("\(face.id) \($0.person.id)")
+            }
             if let open {
                 found.append(ReviewItem(face: face, candidate: open))
             }

@@ -44,6 +44,7 @@ public actor CoreMLDetectorNets: MTCNNNets {
         output = try net("output")
     }
 
+    /// Runs the proposal net on a canvas.
     public func propose(_ canvas: Pixels) async throws -> Proposals {
         guard max(canvas.width, canvas.height) <= Self.longestSide else {
             throw FaceAllError.badImage(
@@ -57,10 +58,12 @@ public actor CoreMLDetectorNets: MTCNNNets {
         return Proposals(rows: rows, columns: columns, values: values)
     }
 
+    /// Runs the refinement net on crops of 24 x 24 pixels.
     public func refine(_ crops: [Pixels]) async throws -> [[Float]] {
         try run(refinement, crops)
     }
 
+    /// Runs the output net on crops of 48 x 48 pixels.
     public func finish(_ crops: [Pixels]) async throws -> [[Float]] {
         try run(output, crops)
     }
@@ -76,15 +79,10 @@ public actor CoreMLDetectorNets: MTCNNNets {
 
     /// Returns the red, green and blue planes, 0 to 255; the nets include the standardisation.
     private static func planes(of image: Pixels) throws -> MLMultiArray {
-        let size = image.width * image.height
         let shape = [1, 3, image.height, image.width].map { NSNumber(value: $0) }
         let array = try MLMultiArray(shape: shape, dataType: .float32)
-        let target = array.dataPointer.assumingMemoryBound(to: Float.self)
-        for colour in 0..<3 {
-            for pixel in 0..<size {
-                target[colour * size + pixel] = Float(image.values[pixel * 3 + colour])
-            }
-        }
+        let planes = image.planes
+        array.dataPointer.assumingMemoryBound(to: Float.self).update(from: planes, count: planes.count)
         return array
     }
 }

@@ -8,6 +8,7 @@ import Foundation
 ///
 /// Inputs are crops in sRGB; the model includes the standardisation and returns unit vectors.
 public actor CoreMLEmbedder: FaceEmbedding {
+    /// The description of the embedder, with its crop rule or alignment.
     public nonisolated let manifest: Manifest
     private let part: ModelContract.Part
     private let model: MLModel
@@ -35,24 +36,14 @@ public actor CoreMLEmbedder: FaceEmbedding {
     ///
     /// - Throws: `FaceAllError.badImage` if a crop has another size, `badModel` if the output has another dimension.
     public func embed(crops: [Pixels]) async throws -> [[Float]] {
-        let (width, height) = (manifest.inputSize[0], manifest.inputSize[1])
-        for crop in crops where crop.width != width || crop.height != height {
-            throw FaceAllError.badImage(
-                "a crop has \(crop.width) x \(crop.height) pixels, the model expects \(width) x \(height)"
-            )
-        }
+        try manifest.checkSize(of: crops)
         let inputs = try crops.map { crop -> MLFeatureProvider in
             let value = MLFeatureValue(pixelBuffer: try PixelBuffers.make(crop))
             return try MLDictionaryFeatureProvider(dictionary: [part.input: value])
         }
-        return try model.results(inputs, name: part.output).map { vector in
-            guard vector.count == manifest.embeddingSize else {
-                throw FaceAllError.badModel(
-                    "the embedder returned \(vector.count) dimensions, expected \(manifest.embeddingSize)"
-                )
-            }
-            return vector
-        }
+        let vectors = try model.results(inputs, name: part.output)
+        try vectors.forEach(manifest.checkSize(of:))
+        return vectors
     }
 }
 

@@ -3,8 +3,11 @@ import Foundation
 
 /// The models of the package and their contract.
 public struct ModelPackage: Sendable {
+    /// The folder of contract.json and the models.
     public let folder: URL
+    /// The contents of contract.json.
     public let contract: ModelContract
+    /// The description of the embedder.
     public let manifest: Manifest
 
     /// Reads the contract of a package.
@@ -34,6 +37,18 @@ public struct ModelPackage: Sendable {
             throw FaceAllError.badModel("\(part.path) is missing from the package: export it again")
         }
         return url
+    }
+
+    /// Returns the models for Core AI.
+    ///
+    /// - Throws: `FaceAllError.badModel` if the package has none.
+    package func coreAIModels() throws -> ModelContract.CoreAIModels {
+        guard let models = contract.coreAI else {
+            throw FaceAllError.badModel(
+                "the package has no models for Core AI: create it with faceall convert MODEL --to ios --core-ai -o DIR"
+            )
+        }
+        return models
     }
 
     /// Returns the golden crops of the package, to check the embedder on a device.

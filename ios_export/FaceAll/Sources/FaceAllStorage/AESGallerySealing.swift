@@ -7,10 +7,12 @@ import Foundation
 public struct AESGallerySealing: GallerySealing {
     private let key: SymmetricKey
 
+    /// Creates an encryption with a key of 256 bits.
     public init(key: SymmetricKey) {
         self.key = key
     }
 
+    /// Returns nonce, encrypted bytes and tag.
     public func seal(_ data: Data, header: Data) throws -> Data {
         guard let combined = try AES.GCM.seal(data, using: key, authenticating: header).combined else {
             throw FaceAllError.wrongKey("the gallery cannot be encrypted")
@@ -18,6 +20,7 @@ public struct AESGallerySealing: GallerySealing {
         return combined
     }
 
+    /// Returns the decrypted bytes; throws if the key is another one or a byte was changed.
     public func open(_ sealed: Data, header: Data) throws -> Data {
         try AES.GCM.open(try AES.GCM.SealedBox(combined: sealed), using: key, authenticating: header)
     }

@@ -17,6 +17,7 @@ public struct IdentityEvidence: Equatable, Sendable {
 
     private var frames: [Frame] = []
 
+    /// Creates evidence without frames.
     public init() {}
 
     /// The number of frames that count.

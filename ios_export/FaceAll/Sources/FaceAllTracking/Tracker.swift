@@ -19,6 +19,7 @@ public struct Tracker: Sendable {
         /// How far a velocity moves towards the latest motion with each frame, 0 to 1.
         public var smoothing: Double
 
+        /// Creates settings.
         public init(
             minOverlap: Double = 0.3, maxJump: Double = 0.75, maxMissed: Int = 10, confirmation: Int = 2,
             smoothing: Double = 0.5
@@ -31,11 +32,13 @@ public struct Tracker: Sendable {
         }
     }
 
+    /// The settings of the tracker.
     public let settings: Settings
     /// The tracks that have not ended, the oldest first.
     public private(set) var tracks: [Track] = []
     private var nextID = 1
 
+    /// Creates a tracker without tracks.
     public init(_ settings: Settings = Settings()) {
         self.settings = settings
     }
@@ -169,14 +172,18 @@ public struct Track: Equatable, Sendable, Identifiable {
 
 /// A frame of a track that is worth keeping: the crop with its quality and vector.
 public struct Capture: Equatable, Sendable {
+    /// The face in the frame.
     public let face: Face
+    /// The quality of the face.
     public let quality: FaceQuality
     /// The number or time of the frame.
     public let frame: Int
+    /// The face as an image, or `nil` if it was not kept.
     public let thumbnail: Pixels?
     /// The embedding of the face, or `nil` if it was not computed.
     public let vector: [Float]?
 
+    /// Creates a capture.
     public init(face: Face, quality: FaceQuality, frame: Int, thumbnail: Pixels? = nil, vector: [Float]? = nil) {
         self.face = face
         self.quality = quality

@@ -41,19 +41,16 @@ final class DecisionTests: XCTestCase {
         let refused, confirmed: [Found]
     }
 
-    private let jpeg = Data([0xff, 0xd8, 0xff])
+    /// An id whose order is that of the numbers.
+    private func id(_ number: Int) -> String { String(format: "%08d-0000-4000-8000-000000000000", number) }
 
     private func golden() throws -> GoldenDecisions { try Golden.read("decisions.json") }
 
     private func gallery(_ golden: GoldenDecisions, manifest: JSONValue) throws -> Gallery {
         let model = GalleryModel(name: "aligned-example", fingerprint: String(repeating: "a", count: 64), manifest: manifest)
         var gallery = try Gallery(model: model, size: 24, threshold: nil)
-        let face = Face(
-            box: Box(x0: 1, y0: 2, x1: 30, y1: 40), score: 0.9, landmarks: (0..<5).map { Point(x: Float($0), y: 3) }
-        )
         for (number, (vector, owner)) in zip(golden.vectors, golden.owners).enumerated() {
-            let photo = Photo(name: "\(number)", sha256: sha256(Data("\(number)".utf8)), width: 100, height: 80)
-            try gallery.enrol(face, vector: vector, name: "\(owner)", photo: photo, thumbnail: jpeg)
+            gallery.add(vector, face: id(number), person: id(owner), name: "\(owner)")
         }
         return gallery
     }

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,9 +18,10 @@ import numpy as np
 from faceall.analysis.analyser import label_of
 from faceall.errors import IndexMismatchError
 from faceall.gallery.bundle.archive import Archive
+from faceall.gallery.bundle.details import merge_details
 from faceall.gallery.bundle.reader import BundleReader
 from faceall.gallery.naming import fitting_name
-from faceall.gallery.records.bundles import BundleFace, BundlePerson, BundlePhoto
+from faceall.gallery.records.bundles import BundleDetails, BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.records.corrections import Corrections
 from faceall.gallery.store import Store
 from faceall.types import Float32Array
@@ -184,6 +185,7 @@ def merge(
         )
         _Faces(store, incoming, people, result, progress).merge(restore=restore)
         store.bundles.remove_empty_people()
+        result.conflicts += merge_details(store, people.details(), is_future=is_future)
         store.bundles.put_judgements(incoming.corrections.judgements)
         if incoming.corrections.history:
             store.journal.add_imported(incoming.corrections.history)
@@ -253,6 +255,14 @@ class _People:
             self.new.append(name)
         self._rows[identity] = row
         return row
+
+    def details(self) -> Iterator[tuple[int, BundleDetails]]:
+        """Yield the rows of people who are in the gallery with the details that they have in the bundle."""
+        there = self._store.people.names(list(self._rows.values()))
+        for identity, row in self._rows.items():
+            details = self._people[identity].details
+            if details is not None and row in there:
+                yield row, details
 
     def name(self, row: int | None) -> str:
         """Describe the person of a face in the gallery, for messages."""

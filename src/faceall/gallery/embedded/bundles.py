@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from faceall.errors import IndexFileError
+from faceall.gallery.embedded.details import details_of_people, put_details
 from faceall.gallery.embedded.journal import EmbeddedJournal
 from faceall.gallery.embedded.tables import ids, judgements, rows
 from faceall.gallery.embedded.tables.columns import unmarked
-from faceall.gallery.records.bundles import BundleFace, BundlePerson, BundlePhoto
+from faceall.gallery.records.bundles import BundleDetails, BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.records.corrections import Corrections
 from faceall.gallery.store import StoredChange
 from faceall.index import FaceIndex
@@ -24,7 +25,7 @@ from faceall.version import __version__
 _FACES = (
     "SELECT faces.key, i.id, p.id, is_primary,"
     " (SELECT path FROM files WHERE photo = photos.id ORDER BY id LIMIT 1), hash, width, height, x0, y0, x1, y1,"
-    " landmarks, score, i.created, i.changed, faces.person"
+    " landmarks, score, i.created, i.changed, i.id IN (SELECT face FROM hidden_faces), faces.person"
     " FROM faces JOIN face_ids i ON i.face = faces.key JOIN photos ON photos.id = faces.photo"
     " LEFT JOIN person_ids p ON p.person = faces.person ORDER BY i.id"
 )
@@ -40,7 +41,8 @@ class EmbeddedSnapshot:
         self._connection, self._rows = connection, found
         self.faces = tuple(_face(row) for row in found)
         wanted = {face.person for face in self.faces}
-        people = (BundlePerson(*row) for row in connection.execute(_PEOPLE) if row[0] in wanted)
+        noted = details_of_people(connection)
+        people = (BundlePerson(*row, noted.get(row[0])) for row in connection.execute(_PEOPLE) if row[0] in wanted)
         self.people = tuple(sorted(people, key=lambda person: person.id))
         said = Corrections(tuple(judgements.exported(connection)), tuple(history or ()))
         ids_here = {face.id for face in self.faces} | {person.id for person in self.people}
@@ -107,6 +109,15 @@ class EmbeddedBundles:
         with self._index.transaction() as connection:
             connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, row))
             connection.execute("UPDATE person_ids SET changed = ? WHERE person = ?", (changed, row))
+
+    def details(self, row: int) -> BundleDetails | None:
+        """Return the details of a person, None if there are none."""
+        return next(iter(details_of_people(self._index.connection, row).values()), None)
+
+    def put_details(self, row: int, details: BundleDetails) -> None:
+        """Store the details of a person, with the time of the change."""
+        with self._index.transaction() as connection:
+            put_details(connection, row, details)
 
     def face(self, identity: str) -> int | None:
         """Return the key of the face with an id."""
@@ -181,6 +192,8 @@ class EmbeddedBundles:
             rows.insert_face(connection, rows.FaceRow(key, photo, person, primary, face.box, face.score, marks, jpeg))
             ids.set_id(connection, "face_ids", key, (face.id, face.created, face.changed))
             connection.execute("DELETE FROM removed_faces WHERE id = ?", (face.id,))
+            if face.hidden:
+                connection.execute("INSERT OR IGNORE INTO hidden_faces (face) VALUES (?)", (face.id,))
 
     def put_judgements(self, judgements_: Iterable[Mapping[str, Any]]) -> None:
         """Store what users said on another device; the later word counts."""
@@ -195,7 +208,7 @@ class EmbeddedBundles:
 
 
 def _face(row: Any) -> BundleFace:
-    _, identity, person, primary, path, digest, width, height, *box, landmarks, score, created, changed, _ = row
+    _, identity, person, primary, path, digest, width, height, *box, landmarks, score, created, changed, hidden, _ = row
     points = np.frombuffer(landmarks, "<f4").reshape(5, 2).tolist()
     return BundleFace(
         id=identity,
@@ -207,6 +220,7 @@ def _face(row: Any) -> BundleFace:
         score=min(max(score, 0.0), 1.0),  # engines round
         created=created,
         changed=changed,
+        hidden=bool(hidden),
     )
 
 

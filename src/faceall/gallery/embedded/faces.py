@@ -12,7 +12,7 @@ import numpy as np
 
 from faceall.errors import IndexDamagedError
 from faceall.gallery.embedded import removal
-from faceall.gallery.embedded.tables import rows
+from faceall.gallery.embedded.tables import ids, rows
 from faceall.gallery.embedded.tables.columns import path_of, points_of
 from faceall.gallery.records import Moment, Page, Removal, StoredFace
 from faceall.gallery.store import Near
@@ -87,6 +87,11 @@ class EmbeddedFaces:
                 if found is not None:
                     vectors[row] = np.frombuffer(found[0], "<f4")
         return vectors
+
+    def in_shared_order(self, keys: Sequence[int]) -> list[int]:
+        """Return face keys in the order of their ids."""
+        with self._index.reading() as connection:
+            return ids.sorted_by_id(connection, "face_ids", keys)
 
     def stored(self, keys: Iterable[int]) -> dict[int, StoredFace]:
         """Return the faces with some keys; unknown keys are left out."""

@@ -101,6 +101,11 @@ class EmbeddedPeople:
         with self._index.reading() as connection:
             return rows.keys_of_person(connection, row)
 
+    def in_shared_order(self, people: Sequence[int]) -> list[int]:
+        """Return rows of people in the order of their ids."""
+        with self._index.reading() as connection:
+            return ids.sorted_by_id(connection, "person_ids", people)
+
     def clusters(self) -> frozenset[int]:
         """Return the rows of the clusters."""
         with self._index.reading() as connection:

@@ -119,6 +119,10 @@ class MilvusFaces:
                 vectors[places[row["id"]]] = row[FACES.vector]
         return vectors
 
+    def in_shared_order(self, keys: Sequence[int]) -> list[int]:
+        """Return face keys ascending: Milvus has no ids that are the same on every device."""
+        return sorted(keys)
+
     def stored(self, keys: Iterable[int]) -> dict[int, StoredFace]:
         """Return the faces with these keys; unknown keys are skipped."""
         return self._as_faces(self._rows(keys))

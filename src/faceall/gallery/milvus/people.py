@@ -104,6 +104,10 @@ class MilvusPeople:
         """Return the keys of a person's faces, ascending."""
         return [key for key, _, _ in self._store.faces.assignments(row)]
 
+    def in_shared_order(self, people: Sequence[int]) -> list[int]:
+        """Return rows of people ascending: Milvus has no ids that are the same on every device."""
+        return sorted(people)
+
     def clusters(self) -> frozenset[int]:
         """Return the rows of the unnamed clusters."""
         found = self._store.view().people.where("cluster == true", lambda row: bool(row["cluster"]))

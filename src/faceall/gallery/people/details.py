@@ -14,13 +14,11 @@ from faceall.gallery.people.clustering.agreement import sample
 from faceall.gallery.people.names import find_person, unknown_face
 from faceall.gallery.people.recording import recording
 from faceall.gallery.records import Person, PersonDetails
+from faceall.gallery.records.people import MAX_NOTE
 from faceall.gallery.store import Store
 
 Sort = Literal["name", "photos", "newest", "fit"]
 """An order of people: by name, most photos, last registered, or faces that do not fit first."""
-
-MAX_NOTE = 2000
-"""The longest note, in characters."""
 
 
 def hide_people(store: Store, people: Iterable[str | int], *, hidden: bool) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from faceall.gallery.records.checks import expect, is_whole, matching, numbers, text, times
+from faceall.gallery.records.checks import TIME, expect, is_date, is_whole, matching, numbers, text, times
+from faceall.gallery.records.people import MAX_NOTE
 from faceall.models import ModelFolder
 from faceall.types import Float32Array
 
@@ -22,13 +23,56 @@ _MOST_PIXELS = 1_000_000
 
 
 @dataclass(frozen=True)
+class BundleDetails:
+    """What is noted of a person besides the name.
+
+    Attributes
+    ----------
+    hidden : bool
+        Not listed and not suggested.
+    note : str or None
+        A text.
+    born : str or None
+        The date of birth, YYYY-MM-DD.
+    cover : str or None
+        The id of the face that represents them, None for the best one.
+    changed : str
+        When one of these was last changed, in UTC.
+    """
+
+    hidden: bool
+    note: str | None
+    born: str | None
+    cover: str | None
+    changed: str
+
+    @classmethod
+    def from_json(cls, values: Any) -> BundleDetails:
+        """Read the details of an element of people.json."""
+        expect(isinstance(values, dict), "details", values, "an object")
+        hidden, note, born, cover = (values.get(name) for name in ("hidden", "note", "born", "cover"))
+        expect(isinstance(hidden, bool), "hidden", hidden, "true or false")
+        if note is not None:
+            note = text(values, "note", 4 * MAX_NOTE)
+            expect(
+                len(note) <= MAX_NOTE and note == note.strip(), "note", note, f"a text of 1 to {MAX_NOTE} characters"
+            )
+        if born is not None:
+            expect(is_date(born), "born", born, "a date such as 2019-05-31")
+        if cover is not None:
+            cover = matching(values, "cover", UUID, "a UUID or null")
+        return cls(hidden, note, born, cover, matching(values, "changed", TIME, "a time like 2026-01-31T12:00:00Z"))
+
+
+@dataclass(frozen=True)
 class BundlePerson:
-    """A person: a UUID, the name, and the times (UTC) of creation and of the last change of the name."""
+    """A person: a UUID, the name, the times (UTC) of creation and of the last change of the name, and the details."""
 
     id: str
     name: str
     created: str
     changed: str
+    details: BundleDetails | None = None
 
     @classmethod
     def from_json(cls, values: Any) -> BundlePerson:
@@ -36,11 +80,15 @@ class BundlePerson:
         expect(isinstance(values, dict), "a person", values, "an object")
         identity = matching(values, "id", UUID, "a UUID in lower case")
         name = text(values, "name", _LONGEST_NAME)
-        return cls(identity, name, *times(values))
+        noted = values.get("details")
+        return cls(identity, name, *times(values), None if noted is None else BundleDetails.from_json(noted))
 
     def to_json(self) -> dict[str, Any]:
         """Return an element of people.json."""
-        return asdict(self)
+        values = asdict(self)
+        if self.details is None:
+            del values["details"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -81,6 +129,7 @@ class BundleFace:
     score: float
     created: str
     changed: str
+    hidden: bool = False
 
     @property
     def thumbnail(self) -> str:
@@ -103,13 +152,16 @@ class BundleFace:
         landmarks = tuple(numbers(mark, 2, "landmarks") for mark in marks)
         (score,) = numbers([values.get("score")], 1, "score")
         expect(0 <= score <= 1, "score", score, "0 to 1")
-        photo = BundlePhoto.from_json(values.get("photo"))
-        return cls(identity, person, primary, photo, box, landmarks, score, *times(values))
+        photo, hidden = BundlePhoto.from_json(values.get("photo")), values.get("hidden", False)
+        expect(isinstance(hidden, bool), "hidden", hidden, "true or false")
+        return cls(identity, person, primary, photo, box, landmarks, score, *times(values), hidden)
 
     def to_json(self) -> dict[str, Any]:
         """Return an element of faces.json."""
         values = asdict(self)
         values["chief"] = values.pop("is_primary")
+        if not self.hidden:
+            del values["hidden"]
         return {**values, "thumbnail": self.thumbnail}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,14 @@ def text(values: dict[str, Any], name: str, limit: int) -> str:
     text = str(value)
     expect(text == text.encode("utf-8", "replace").decode(), name, value, "a text of valid characters")
     return text
+
+
+def is_date(value: Any) -> bool:
+    """Return whether a value is a date in the form YYYY-MM-DD."""
+    try:
+        return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
 
 
 def numbers(values: Any, count: int, name: str) -> tuple[float, ...]:

@@ -8,6 +8,9 @@ from typing import Any, Literal
 Said = Literal["yes", "no", "skip"]
 """An answer to a suggestion."""
 
+MAX_NOTE = 2000
+"""The longest note of a person, in characters."""
+
 
 @dataclass(frozen=True)
 class Person:

@@ -187,6 +187,8 @@ def _template_distances(store: Store, vector: Float32Array, near: list[GalleryMa
         keys = store.people.faces(person)
         if len(keys) < _TWO:
             continue
+        if len(keys) > _TEMPLATE_FACES:
+            keys = store.faces.in_shared_order(keys)  # the same faces on every device
         chosen = keys[:: -(-len(keys) // _TEMPLATE_FACES)]
         total = store.faces.vectors(chosen).sum(axis=0)
         length = float(np.linalg.norm(total))

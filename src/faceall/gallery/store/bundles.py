@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from faceall.gallery.records.bundles import BundleFace, BundlePerson, BundlePhoto
+from faceall.gallery.records.bundles import BundleDetails, BundleFace, BundlePerson, BundlePhoto
 from faceall.gallery.records.corrections import Corrections
 from faceall.types import Float32Array
 
@@ -67,6 +67,12 @@ class BundleRecords(Protocol):
 
     def rename_person(self, row: int, name: str, changed: str) -> None:
         """Rename a person as of a time."""
+
+    def details(self, row: int) -> BundleDetails | None:
+        """Return the details of a person with the time of their last change, None if there are none."""
+
+    def put_details(self, row: int, details: BundleDetails) -> None:
+        """Store the details of a person as of a time; a cover that is not a face of the person is left out."""
 
     def face(self, identity: str) -> int | None:
         """Return the key of the face with an id."""

@@ -52,6 +52,9 @@ class FaceRecords(Protocol):
     def vectors(self, keys: Sequence[int]) -> Float32Array:
         """Return (n, dimension) float32, a row per key; zeros for an unknown key."""
 
+    def in_shared_order(self, keys: Sequence[int]) -> list[int]:
+        """Return face keys in the order of the ids that they have on every device, if the backend has ids."""
+
     def stored(self, keys: Iterable[int]) -> dict[int, StoredFace]:
         """Return the faces with these keys; unknown keys are skipped."""
 

@@ -51,6 +51,9 @@ class PersonRecords(Protocol):
     def faces(self, row: int) -> list[int]:
         """Return the keys of a person's faces, ascending."""
 
+    def in_shared_order(self, people: Sequence[int]) -> list[int]:
+        """Return rows of people in the order of the ids that they have on every device, if the backend has ids."""
+
     def clusters(self) -> frozenset[int]:
         """Return the rows of the unnamed clusters."""
 

@@ -1,4 +1,4 @@
-"""The Core ML models of a package, with their contract and golden vectors."""
+"""The Core ML and Core AI models of a package, with their contract and golden vectors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from faceall.caffe.net import Net
 from faceall.convert.parity.comparison import channels_first, run_net
 from faceall.convert.parity.crops import default_crops
 from faceall.convert.parity.report import ParityReport
+from faceall.convert.targets.coreai import CoreaiOptions, coreai_parity, write_coreai
 from faceall.convert.targets.coreml import (
     COSINE_MINIMA,
     CoremlOptions,
@@ -25,12 +26,13 @@ from faceall.convert.targets.coreml import (
     write_coreml,
 )
 from faceall.convert.targets.ios.template import tree_sha256
+from faceall.convert.targets.plan import EMBEDDING, IMAGE, feature_name
 from faceall.images import resize
 from faceall.models import Manifest, ModelFolder, Standardisation
 from faceall.types import Float32Array
 
 CONTRACT, GOLDEN = "contract.json", "golden.json"
-EMBEDDER = "Embedder.mlpackage"
+EMBEDDER, COREAI_EMBEDDER = "Embedder.mlpackage", "Embedder.aimodel"
 NETS = ("proposal", "refinement", "output")
 """MTCNN's nets, in the order of the cascade."""
 
@@ -78,14 +80,69 @@ def write_detector(nets: Sequence[Net], folder: Path, minimum_ios: int | None) -
     return reports
 
 
-def file_name(net: str) -> str:
+def write_coreai_detector(nets: Sequence[Net], folder: Path) -> list[ParityReport]:
+    """Write MTCNN's nets for Core AI and compare each, run by Apple's runtime, with its net.
+
+    Parameters
+    ----------
+    nets : sequence of Net
+        The nets, as of `write_detector`.
+    folder : Path
+        The folder to write into.
+
+    Returns
+    -------
+    list of ParityReport
+        One report for each net.
+
+    Raises
+    ------
+    ParityError
+        If a net exceeds its tolerance.
+    """
+    reports = []
+    for name, net in zip(NETS, nets, strict=True):
+        path, manifest = folder / file_name(name, ".aimodel"), _detector_manifest(name, net)
+        write_coreai(net, path, CoreaiOptions(input="array"), manifest=manifest)
+        report = coreai_parity(net, path, _inputs(name), precision="float32", manifest=manifest)
+        report.require()
+        origin = default_crops((160, 160)).origin
+        reports.append(replace(report, step=f"{name} net, coreai", inputs=origin))
+    return reports
+
+
+def file_name(net: str, suffix: str = ".mlpackage") -> str:
     """Return the file name of one of MTCNN's nets in the package."""
-    return f"{net.capitalize()}.mlpackage"
+    return f"{net.capitalize()}{suffix}"
 
 
-def contract_json(model: ModelFolder, folder: Path, precision: Precision, *, detector: bool) -> str:
-    """Return the text of contract.json: the files, their inputs and outputs, and the embedder's fingerprint."""
-    values = {
+def contract_json(
+    model: ModelFolder,
+    folder: Path,
+    precision: Precision,
+    *,
+    detector: bool,
+    coreai: CoreaiOptions | None = None,
+    nets: Sequence[Net] = (),
+) -> str:
+    """Return the text of contract.json: the files, their inputs and outputs, and the embedder's fingerprint.
+
+    Parameters
+    ----------
+    model : ModelFolder
+        The embedder.
+    folder : Path
+        The folder with the models.
+    precision : Precision
+        The precision of the embedder in Core ML.
+    detector : bool
+        Whether the package has MTCNN.
+    coreai : CoreaiOptions, optional
+        How the models for Core AI were written, if there are some.
+    nets : sequence of Net
+        MTCNN's nets, for the names in their models for Core AI.
+    """
+    values: dict[str, Any] = {
         "schema": SCHEMA,
         "fingerprint": model.fingerprint,
         "precision": precision,
@@ -93,6 +150,13 @@ def contract_json(model: ModelFolder, folder: Path, precision: Precision, *, det
         "detector": {name: _part(folder / file_name(name)) for name in NETS} if detector else None,
         "manifest": json.loads(model.manifest.to_json()),
     }
+    if coreai is not None:
+        parts = {name: _coreai_net_part(folder, name, net) for name, net in zip(NETS, nets, strict=False)}
+        values["coreai"] = {
+            "precision": coreai.precision,
+            "embedder": _named_part(folder / COREAI_EMBEDDER, IMAGE, EMBEDDING),
+            "detector": parts if detector else None,
+        }
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -119,6 +183,16 @@ def _part(path: Path) -> dict[str, Any]:
     """Return the entry of one model in the contract."""
     read = read_coreml(path)
     (source,), (result,) = read.inputs, read.outputs
+    return _named_part(path, source, result)
+
+
+def _coreai_net_part(folder: Path, name: str, net: Net) -> dict[str, Any]:
+    """Return the entry of one of MTCNN's nets for Core AI in the contract."""
+    (blob,), (output,) = net.inputs, net.outputs
+    return _named_part(folder / file_name(name, ".aimodel"), feature_name(blob), feature_name(output))
+
+
+def _named_part(path: Path, source: str, result: str) -> dict[str, Any]:
     return {"path": path.name, "input": source, "output": result, "sha256": tree_sha256(path)}
 
 

@@ -5,7 +5,9 @@ Triggers of the database assign them to every new row (see `schema`).
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Literal
 
 from faceall.gallery.embedded.tables.expressions import LATER
@@ -17,6 +19,16 @@ def set_id(
     """Give a new row the id, `created` and `changed` that it has elsewhere."""
     column = "person" if table == "person_ids" else "face"
     connection.execute(f"UPDATE {table} SET id = ?, created = ?, changed = ? WHERE {column} = ?", (*values, row))
+
+
+def sorted_by_id(
+    connection: sqlite3.Connection, table: Literal["person_ids", "face_ids"], found: Sequence[int]
+) -> list[int]:
+    """Return rows in the order of their ids; rows without an id come last."""
+    column = "person" if table == "person_ids" else "face"
+    statement = f"SELECT {column}, id FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))"
+    known = dict(connection.execute(statement, (json.dumps(list(found)),)))
+    return sorted(found, key=lambda row: (row not in known, known.get(row, ""), row))
 
 
 def person_by_id(connection: sqlite3.Connection, identity: str) -> int | None:

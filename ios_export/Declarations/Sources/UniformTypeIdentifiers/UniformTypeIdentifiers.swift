@@ -1,0 +1,6 @@
+@_exported import Foundation
+
+public struct UTType: Sendable, Hashable {
+    public static var data: UTType { UTType() }
+    public static var image: UTType { UTType() }
+}
