@@ -1,7 +1,7 @@
 """Frames of a camera that moves over real photos, with MTCNN's faces in them, for the tests of the tracker.
 
-    python tests/ios/golden_frames.py OUT.json PHOTO...           # every photo, and one scene of moving portraits
-    python tests/ios/golden_frames.py OUT.json                    # the shipped ones: scikit-image's portrait, twice
+    python tests/ios/golden_frames.py OUT.json PHOTO...       # photos of several people, and scenes of four portraits
+    python tests/ios/golden_frames.py OUT.json                # the shipped ones: scikit-image's portrait, twice
 
 Each face has the number of its person, which follows from where the camera is, and what a frame says of its quality.
 """
@@ -170,7 +170,7 @@ def shipped_frames(portrait: Image) -> dict[str, Any]:
 
 
 def frames_of_photos(paths: Sequence[Path]) -> dict[str, Any]:
-    """Frames of photos with several faces, and a scene of the portraits among them."""
+    """Frames of photos with several faces, and scenes in which four of the portraits pass each other."""
     recorder, sequences, portraits = Recorder(Embedder()), [], []
     for number, path in enumerate(paths):
         photo = images.read_image(path)
@@ -183,10 +183,10 @@ def frames_of_photos(paths: Sequence[Path]) -> dict[str, Any]:
         elif len(people) > 1:
             shots = pan(photo, people.boxes, zoom=1.5, seed=number)
             sequences.append(recorder.sequence(path.stem, shots, vectors))
-    if len(portraits) > 1:
-        some = portraits[:4]
+    for start in range(0, len(portraits) - 1, 4):
+        some = portraits[start : start + 4]
         shots = passing([(photo, box) for photo, box, _ in some])
-        sequences.append(recorder.sequence("portraits", shots, [vector for *_, vector in some]))
+        sequences.append(recorder.sequence(f"portraits {start // 4 + 1}", shots, [vector for *_, vector in some]))
     return {"sequences": sequences}
 
 
