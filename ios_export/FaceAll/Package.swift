@@ -31,8 +31,17 @@ let package = Package(
 
 #if os(Linux)
 // A process that saves a gallery over and over, which the tests of FaceAllStorage kill.
-package.targets.append(.executableTarget(name: "SaveLoop", dependencies: ["FaceAllCore"], path: "Tests/SaveLoop"))
+package.targets.append(
+    .executableTarget(name: "SaveLoop", dependencies: ["FaceAllCore", "FaceAllStorage"], path: "Tests/SaveLoop")
+)
 for target in package.targets where target.name == "FaceAllStorageTests" {
     target.dependencies.append("SaveLoop")
+}
+// CryptoKit's interface on Linux: a folder named swift-crypto, such as the one in Debian's source package of Swift.
+if let folder = Context.environment["FACEALL_SWIFT_CRYPTO"] {
+    package.dependencies.append(.package(path: folder))
+    for target in package.targets where ["FaceAllStorage", "FaceAllStorageTests", "SaveLoop"].contains(target.name) {
+        target.dependencies.append(.product(name: "Crypto", package: "swift-crypto"))
+    }
 }
 #endif

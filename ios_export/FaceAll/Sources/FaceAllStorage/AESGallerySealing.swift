@@ -1,5 +1,9 @@
+#if canImport(CryptoKit) || canImport(Crypto)
 #if canImport(CryptoKit)
 import CryptoKit
+#else
+import Crypto // swift-crypto, which has the same interface
+#endif
 import FaceAllCore
 import Foundation
 

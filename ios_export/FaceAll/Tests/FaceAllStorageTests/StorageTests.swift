@@ -4,6 +4,9 @@ import XCTest
 #if canImport(CryptoKit)
 import CryptoKit
 import FaceAllStorage
+#elseif canImport(Crypto)
+import Crypto
+import FaceAllStorage
 #endif
 
 final class StorageTests: XCTestCase {
@@ -27,7 +30,7 @@ final class StorageTests: XCTestCase {
 
     private func seal(_ byte: UInt8) throws -> any GallerySealing {
         let key = Data(repeating: byte, count: 32)
-        #if canImport(CryptoKit)
+        #if canImport(CryptoKit) || canImport(Crypto)
         return AESGallerySealing(key: SymmetricKey(data: key))
         #else
         return try OpenSSLSealing(key: key)
@@ -102,26 +105,53 @@ final class StorageTests: XCTestCase {
     }
 
     func testKillingAProcessThatSavesLosesNothing() throws {
-        let program = try saveLoop()
         for delay in [0.05, 0.2, 0.4, 0.9] {
-            let url = place(), process = Process(), output = Pipe()
-            defer { try? FileManager.default.removeItem(at: url) }
-            process.executableURL = program
-            process.arguments = [url.path]
-            process.standardOutput = output
-            try process.run()
-            let handle = output.fileHandleForReading
-            var said = handle.availableData // waits for the first save
-            Thread.sleep(forTimeInterval: delay)
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
-            said += handle.readDataToEndOfFile()
-            let saved = String(decoding: said, as: UTF8.self).split(separator: "\n").compactMap { Int($0) }.last ?? 0
-            XCTAssertGreaterThan(saved, 0)
-            let found = try GalleryFile(url).load().people.count
-            XCTAssertTrue((saved...(saved + 1)).contains(found), "\(found) people, \(saved) were saved")
+            try killWhileSaving(after: delay, sealing: nil, arguments: [])
         }
     }
+
+    #if canImport(Crypto)
+    func testKillingAProcessThatSavesAnEncryptedGalleryLosesNothing() throws {
+        for delay in [0.05, 0.2, 0.4, 0.9] {
+            try killWhileSaving(after: delay, sealing: try seal(7), arguments: ["7"])
+        }
+    }
+    #endif
+
+    /// Kills a process that saves, and compares what it had saved with what is in the file.
+    private func killWhileSaving(after delay: Double, sealing: (any GallerySealing)?, arguments: [String]) throws {
+        let url = place(), process = Process(), output = Pipe()
+        defer { try? FileManager.default.removeItem(at: url) }
+        process.executableURL = try saveLoop()
+        process.arguments = [url.path] + arguments
+        process.standardOutput = output
+        try process.run()
+        let handle = output.fileHandleForReading
+        var said = handle.availableData // waits for the first save
+        Thread.sleep(forTimeInterval: delay)
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+        said += handle.readDataToEndOfFile()
+        let saved = String(decoding: said, as: UTF8.self).split(separator: "\n").compactMap { Int($0) }.last ?? 0
+        XCTAssertGreaterThan(saved, 0)
+        if sealing != nil {
+            XCTAssertThrowsError(try GalleryFile(url).load(), "the file is encrypted")
+        }
+        let found = try GalleryFile(url, sealing: sealing).load().people.count
+        XCTAssertTrue((saved...(saved + 1)).contains(found), "\(found) people, \(saved) were saved")
+    }
+
+    #if canImport(Crypto)
+    func testTheSealingOfTheAppAndOpenSSLReadEachOther() throws {
+        let key = Data((0..<32).map { UInt8($0) }), header = Data("header".utf8), text = Data("people".utf8)
+        let app = AESGallerySealing(key: SymmetricKey(data: key)), other = try OpenSSLSealing(key: key)
+        XCTAssertEqual(try app.open(try other.seal(text, header: header), header: header), text)
+        XCTAssertEqual(try other.open(try app.seal(text, header: header), header: header), text)
+        XCTAssertEqual(try app.seal(text, header: header).count, 12 + text.count + 16)
+        XCTAssertThrowsError(try app.open(try other.seal(text, header: header), header: Data("other".utf8)))
+        XCTAssertThrowsError(try app.open(Data(count: 5), header: header))
+    }
+    #endif
 
     func testTheCipherOfTheTestsGivesPublishedValues() throws {
         // test case 14 of the GCM specification: a zero key of 256 bits, a zero nonce, a zero block

@@ -1,9 +1,20 @@
 import FaceAllCore
 import Foundation
+#if canImport(Crypto)
+import Crypto
+import FaceAllStorage
+#endif
 
 // Saves galleries with 0, 1, 2, ... people to the file of the command line until the process is killed. After each save
 // it writes the number of people as a line, so that a test knows what must not be lost.
-let file = GalleryFile(URL(fileURLWithPath: CommandLine.arguments[1]))
+// With a second argument, the byte of a key, the file is encrypted.
+var sealing: (any GallerySealing)?
+#if canImport(Crypto)
+if CommandLine.arguments.count > 2, let byte = UInt8(CommandLine.arguments[2]) {
+    sealing = AESGallerySealing(key: SymmetricKey(data: Data(repeating: byte, count: 32)))
+}
+#endif
+let file = GalleryFile(URL(fileURLWithPath: CommandLine.arguments[1]), sealing: sealing)
 let model = GalleryModel(name: "example", fingerprint: String(repeating: "a", count: 64), manifest: .null)
 let face = Face(
     box: Box(x0: 1, y0: 2, x1: 30, y1: 40), score: 0.9, landmarks: (0..<5).map { Point(x: Float($0), y: 3) }
