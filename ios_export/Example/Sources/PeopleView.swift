@@ -7,6 +7,7 @@ struct PeopleView: View {
     @EnvironmentObject private var faces: FacesModel
     @Environment(\.dismiss) private var dismiss
     @State private var isImporting = false
+    @State private var isExporting = false
     @State private var bundle: BundleDocument?
 
     var body: some View {
@@ -49,7 +50,10 @@ struct PeopleView: View {
                 ToolbarItem { Button("Import") { isImporting = true } }
                 ToolbarItem {
                     Button("Export") {
-                        Task { bundle = await faces.exportedBundle().map(BundleDocument.init(data:)) }
+                        Task {
+                            bundle = await faces.exportedBundle().map(BundleDocument.init(data:))
+                            isExporting = bundle != nil
+                        }
                     }
                 }
             }
@@ -60,7 +64,7 @@ struct PeopleView: View {
             }
         }
         .fileExporter(
-            isPresented: Binding(get: { bundle != nil }, set: { if !$0 { bundle = nil } }),
+            isPresented: $isExporting,
             document: bundle, contentType: .data, defaultFilename: "phone.faceall"
         ) { _ in bundle = nil }
     }

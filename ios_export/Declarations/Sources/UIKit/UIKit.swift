@@ -1,5 +1,11 @@
 @_exported import CoreGraphics
 
+// Parts of Foundation that only Apple's systems have.
+extension URL {
+    public func startAccessingSecurityScopedResource() -> Bool { false }
+    public func stopAccessingSecurityScopedResource() {}
+}
+
 @MainActor
 open class CALayer {
     public init() {}

@@ -44,12 +44,15 @@ final class RealFramesTests: XCTestCase {
     /// What happened to the people and tracks of a sequence.
     private struct Outcome {
         var seen = 0 // detections of people
-        var switches = 0 // a person's face got another track than before
+        var switches = 0 // a person's face got another track than at most `gap` frames before
+        var returns = 0 // the same, after a longer absence: the person had left the view, or was hidden
         var mixed = 0 // tracks that had faces of two people
         var tracks = 0
         var wrongFrames = 0, wrongTracks = 0, decidedFrames = 0, decidedTracks = 0
         var wrongBest = 0 // tracks whose best frame is not the one of the best quality
     }
+
+    private static let gap = 3
 
     private func sequences(_ data: Data) throws -> [Sequence] {
         try JSONDecoder().decode(File.self, from: data).sequences
@@ -84,7 +87,7 @@ final class RealFramesTests: XCTestCase {
     private func follow(_ sequence: Sequence) throws -> Outcome {
         var tracker = Tracker(), outcome = Outcome()
         let gallery = try gallery(sequence), any = MatchThreshold(distance: 4)
-        var last: [Int: Int] = [:] // person -> track
+        var last: [Int: (track: Int, frame: Int)] = [:] // person -> where they were seen last
         var people: [Int: [Int]] = [:] // track -> the people of its faces
         var best: [Int: (frame: Int, score: Double)] = [:]
         var ended: [Int: Track] = [:]
@@ -94,8 +97,12 @@ final class RealFramesTests: XCTestCase {
                 people[id, default: []].append(one.person)
                 if one.person >= 0 {
                     outcome.seen += 1
-                    outcome.switches += last[one.person].map { $0 == id ? 0 : 1 } ?? 0
-                    last[one.person] = id
+                    if let before = last[one.person], before.track != id {
+                        let isAway = number - before.frame > Self.gap
+                        outcome.switches += isAway ? 0 : 1
+                        outcome.returns += isAway ? 1 : 0
+                    }
+                    last[one.person] = (id, number)
                 }
                 let measured = one.measured
                 if measured.score > best[id]?.score ?? -1 {
@@ -163,12 +170,13 @@ final class RealFramesTests: XCTestCase {
             let outcome = try follow(sequence)
             print(
                 "frames: \(sequence.name): \(sequence.people.count) people, \(outcome.seen) faces, \(outcome.tracks) tracks,"
-                    + " \(outcome.switches) switches, \(outcome.mixed) mixed; wrong alone \(outcome.wrongFrames) of"
+                    + " \(outcome.switches) switches, \(outcome.returns) returns, \(outcome.mixed) mixed; wrong alone \(outcome.wrongFrames) of"
                     + " \(outcome.decidedFrames), over frames \(outcome.wrongTracks) of \(outcome.decidedTracks)"
             )
             XCTAssertEqual(outcome.wrongBest, 0, sequence.name)
             total.seen += outcome.seen
             total.switches += outcome.switches
+            total.returns += outcome.returns
             total.mixed += outcome.mixed
             total.tracks += outcome.tracks
             total.wrongFrames += outcome.wrongFrames
