@@ -88,6 +88,7 @@ extension State where Value: ExpressibleByNilLiteral {
 
 @propertyWrapper @dynamicMemberLookup
 public struct Binding<Value> {
+    public init(projectedValue: Binding<Value>) { self = projectedValue }
     public var wrappedValue: Value {
         get { fatalError("a declaration") }
         nonmutating set {}
