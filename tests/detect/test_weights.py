@@ -13,7 +13,7 @@ import pytest
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net
 from faceall.detect import weights
-from faceall.detect.weights import MEAN, OUTPUT, SCALE, read_nets
+from faceall.detect.weights import MEAN, OUTPUT, SCALE, net_sources, read_nets, to_bfloat16
 from faceall.errors import ModelDamagedError, ModelNotFoundError
 
 
@@ -23,6 +23,24 @@ def test_both_sources_give_the_same_weights(shared: Path) -> None:
         assert ours.weights.keys() == theirs.weights.keys()
         for key, array in ours.weights.items():
             np.testing.assert_array_equal(array, theirs.weights[key], err_msg=f"{ours.name} {key}")
+
+
+def test_bfloat16_is_the_nearest_number_of_eight_bits() -> None:
+    """Ties go to the even one; what has eight bits or fewer stays as it is."""
+    given = np.array([1, 255, -0.15625, 1 + 2**-8, 1 + 3 * 2**-8, 1.0041, 257], np.float32)
+    expected = np.array([1, 255, -0.15625, 1, 1 + 2**-6, 1.0078125, 256], np.float32)
+    np.testing.assert_array_equal(to_bfloat16(given), expected)
+
+
+def test_rounding_the_first_layer_leaves_mid_gray_as_it_is() -> None:
+    """The kernels of a rounded net are bfloat16, and its terms are those for which mid-gray gives the same values."""
+    for source, rounded in zip(net_sources(), net_sources(rounded=True), strict=True):
+        assert source.fingerprint != rounded.fingerprint
+        before, after = source.read().weights, rounded.read().weights
+        kernel = after["conv1/0"]
+        np.testing.assert_array_equal(kernel, to_bfloat16(before["conv1/0"]))
+        gray = [weights["conv1/1"] + MEAN * weights["conv1/0"].sum(axis=(1, 2, 3)) for weights in (before, after)]
+        np.testing.assert_allclose(gray[1], gray[0], atol=1e-4)
 
 
 def test_nets_compute_what_the_original_nets_compute(shared: Path) -> None:

@@ -15,7 +15,9 @@ from faceall.gallery import Gallery
 from faceall.gallery.metadata.regions import Region, UnsafeXmlError, parse_xml, stored, upright
 from faceall.gallery.metadata.sources import named_regions, regions_in
 from faceall.gallery.metadata.writing import with_regions
+from faceall.images import write_image
 from faceall.images.metadata import Metadata, read_metadata
+from faceall.types import Image
 
 DIGIKAM = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 4.4.0-Exiv2">
@@ -75,6 +77,16 @@ CORNER = (0.0, 0.0, 0.5, 0.5)
 def test_regions_of_programs_are_read(document: str) -> None:
     """Named regions are read from all XML forms of both schemas; MWG regions take precedence."""
     assert regions_in(document.format(name="Ada Lovelace").encode()) == [Region("Ada Lovelace", CORNER)]
+
+
+def test_text_behind_the_pixels_is_not_the_metadata_of_a_jpeg(astronaut: Image, tmp_path: Path) -> None:
+    """A packet in the segments before the pixels is read; one in the video behind a motion photo is not."""
+    write_image(tmp_path / "a.jpg", astronaut)
+    plain, packet = (tmp_path / "a.jpg").read_bytes(), b"<x:xmpmeta>ours</x:xmpmeta>"
+    segment = b"\xff\xe1" + (2 + len(packet)).to_bytes(2, "big") + packet
+    assert read_metadata(plain[:2] + segment + plain[2:]).xmp == packet
+    assert read_metadata(plain + packet).xmp is None
+    assert read_metadata(b"\xff\xd8 damaged" + packet).xmp == packet
 
 
 @pytest.mark.parametrize("name", ["a.jpg.xmp", "a.xmp"])

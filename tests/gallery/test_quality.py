@@ -69,6 +69,8 @@ def test_cut_is_the_largest_part_outside(box: tuple[float, float, float, float],
 def test_copies_are_near_and_others_far(astronaut: Image) -> None:
     """Shrinking, recompressing and brightening change few bits of a print; mirroring changes most."""
     print_ = print_of(astronaut)
+    huge = cv2.resize(astronaut, (3001, 2500), interpolation=cv2.INTER_CUBIC)
+    assert int(np.unpackbits(print_ ^ print_of(np.asarray(huge, np.uint8))).sum()) <= 8
 
     def bits(image: Image) -> int:
         return int(np.unpackbits(print_ ^ print_of(image)).sum())

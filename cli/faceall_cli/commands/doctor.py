@@ -70,13 +70,12 @@ def _version(package: str) -> str | None:
 
 def _processor() -> Finding:
     """Report the number of cores and the relevant instruction sets."""
-    import os
-
     from faceall.caffe.engines.openvino import processor_flags
+    from faceall.cores import available_cores
 
     flags = processor_flags()
     known = " ".join(flag for flag in _FLAGS if flag in flags) or "instruction sets unknown"
-    return Finding("processor", True, f"{os.cpu_count()} cores, {platform.machine()}, {known}")
+    return Finding("processor", True, f"{available_cores()} cores, {platform.machine()}, {known}")
 
 
 def _models() -> Iterator[Finding]:

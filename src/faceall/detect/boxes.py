@@ -43,12 +43,22 @@ def overlaps(first: Array, second: Array, overlap: Overlap = Overlap.UNION) -> F
     (N, M) float32
         0 to 1. The overlap of a box without area is 0.
     """
-    left, top = (np.maximum(first[:, None, side], second[None, :, side]) for side in (0, 1))
-    right, bottom = (np.minimum(first[:, None, side], second[None, :, side]) for side in (2, 3))
-    shared = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    shared = _shared_length(first, second, 0)
+    shared *= _shared_length(first, second, 1)
     mine, theirs = areas(first)[:, None], areas(second)[None, :]
-    whole = np.minimum(mine, theirs) if overlap is Overlap.SMALLER else mine + theirs - shared
-    return np.asarray(shared / np.maximum(whole, np.finfo(np.float32).tiny), np.float32)
+    whole = np.minimum(mine, theirs) if overlap is Overlap.SMALLER else mine + theirs
+    if overlap is Overlap.UNION:
+        whole -= shared
+    np.maximum(whole, np.finfo(np.float32).tiny, out=whole)
+    return np.asarray(shared / whole, np.float32)
+
+
+def _shared_length(first: Array, second: Array, axis: int) -> Array:
+    """Return how far every box of one list extends along every box of another on one axis, (N, M)."""
+    near = np.maximum(first[:, None, axis], second[None, :, axis])
+    far = np.minimum(first[:, None, axis + 2], second[None, :, axis + 2])
+    far -= near
+    return np.asarray(np.maximum(far, 0, out=far))
 
 
 def suppress(boxes: Array, scores: Array, limit: float, overlap: Overlap = Overlap.UNION) -> Int64Array:

@@ -14,9 +14,10 @@ import numpy as np
 
 from faceall.arguments import checked, checked_methods
 from faceall.caffe.engines import Precision
+from faceall.cores import available_cores
 from faceall.detect.size_rule import smallest_face
 from faceall.errors import ArgumentError, ModelNotFoundError
-from faceall.native import native_call
+from faceall.native import ForkSafeLock, native_call
 from faceall.types import Faces, Image
 
 MTCNN = "mtcnn"
@@ -93,7 +94,9 @@ class Detector:
         self.rotate = rotate
         self._model = model if isinstance(model, str) else Path(os.path.abspath(model))
         self._options: dict[str, Any] = {"min_face": min_face, "engine": engine, "precision": precision}
-        self._finder = _make_finder(model, min_face, engine, precision)
+        self._finder = _make_finder(model, **self._options)
+        self._parallel: FaceFinder | None = None
+        self._lock = ForkSafeLock()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle and copy the arguments; the nets are loaded again, from the cache of compiled nets."""
@@ -131,11 +134,15 @@ class Detector:
         ValueError
             If the array has another shape or type.
         """
-        image = checked_image(image)
-        faces = without_specks(self._finder(image), image.shape)
+        return self._find(self._finder, checked_image(image))
+
+    @native_call
+    def _find(self, finder: FaceFinder, image: Image) -> Faces:
+        """Find the faces of one image with one of the two forms of the detection method."""
+        faces = without_specks(finder(image), image.shape)
         if not self.rotate or (faces.scores >= _CONFIDENT).any():
             return faces
-        rotated = _find_rotated(self._finder, image)
+        rotated = _find_rotated(finder, image)
         return rotated if len(rotated) else faces
 
     def detect_batch(self, images: Iterable[Image]) -> list[Faces]:
@@ -160,10 +167,19 @@ class Detector:
             If an array has another shape or type.
         """
         checked = [checked_image(image) for image in images]
-        if len(checked) < 2:
+        threads = min(len(checked), available_cores())
+        if threads < 2:
             return [self(image) for image in checked]
-        with ThreadPoolExecutor(min(len(checked), os.cpu_count() or 1)) as pool:
-            return list(pool.map(self, checked))
+        find = functools.partial(self._find, self._parallel_finder())
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(find, checked))
+
+    def _parallel_finder(self) -> FaceFinder:
+        """Return the method whose nets use one core per call; it is made at the first use."""
+        with self._lock:
+            if self._parallel is None:
+                self._parallel = _make_finder(self._model, **self._options, parallel=True)
+            return self._parallel
 
 
 def without_specks(faces: Faces, shape: tuple[int, ...]) -> Faces:
@@ -213,12 +229,14 @@ def installed_detectors() -> list[str]:
     return [MTCNN, *(model.name for model in installed_models("detector") if model.name != MTCNN)]
 
 
-def _make_finder(model: str | Path, min_face: float | None, engine: str | None, precision: Precision) -> FaceFinder:
-    """Create the detection method of that name."""
+def _make_finder(
+    model: str | Path, *, min_face: float | None, engine: str | None, precision: Precision, parallel: bool = False
+) -> FaceFinder:
+    """Create the detection method of that name; with `parallel`, each call of its nets uses one core."""
     if model == MTCNN:
         from faceall.detect.mtcnn import MtcnnDetector
 
-        return MtcnnDetector(min_face=min_face, engine=engine, precision=precision)
+        return MtcnnDetector(min_face=min_face, engine=engine, precision=precision, parallel=parallel)
     from faceall.detect.single_shot import SingleShotDetector
     from faceall.models import find_model
 
@@ -230,7 +248,7 @@ def _make_finder(model: str | Path, min_face: float | None, engine: str | None, 
             f"no detector '{model}' is installed; available are {known}; install one with: faceall models import FILE"
         ) from error
     chosen: Precision = "float32" if precision == "auto" else precision
-    return SingleShotDetector(folder, min_face=min_face, engine=engine, precision=chosen)
+    return SingleShotDetector(folder, min_face=min_face, engine=engine, precision=chosen, parallel=parallel)
 
 
 def _find_rotated(finder: FaceFinder, image: Image) -> Faces:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from faceall.caffe.engines import CompiledNet, Precision, compile_cached, get_engine
+from faceall.caffe.engines import CompiledNet, Engine, Precision, compile_cached, get_engine, has_bfloat16_products
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, overlaps, place_points, suppress, to_square
 from faceall.detect.cascade import Cascade, in_range
 from faceall.detect.crops import cut_squares, halvings
@@ -31,6 +31,7 @@ _JOINT_BIAS = -1.27
 _JOINT_THRESHOLD = 0.42
 _PENALTY, _PLACES = 0.5, 5.1  # logits per log of the number of places in the image, above that of the fitted data
 _PART_OF_A_FACE = 0.4  # overlap with a better face above which a face that fails a threshold is dropped
+_AUTOMATIC: tuple[Precision, ...] = ("float32", "float32", "float32")  # of P-, R- and O-Net
 _BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _LARGEST_BATCH = {_REFINED: 128, _FINAL: 16}  # larger batches do not fit the processor's cache
 
@@ -50,7 +51,10 @@ class MtcnnDetector:
     engine : str, optional
         Name of the inference engine. Default: the fastest that pip installs.
     precision : Precision
-        Precision of the nets; "auto" lets the engine choose.
+        Precision of the nets; "auto" means bfloat16 for those where it leaves the faces unchanged, if the processor
+        supports it.
+    parallel : bool
+        Each call of a net uses one core, for several threads that call the detector at the same time.
 
     Raises
     ------
@@ -75,16 +79,14 @@ class MtcnnDetector:
         weights: str | Path | None = None,
         engine: str | None = None,
         precision: Precision = "auto",
+        parallel: bool = False,
     ) -> None:
         self.min_face = None if min_face is None else in_range("min_face", min_face, 12, math.inf)
         self.cascade = cascade or Cascade()
         self._weights, self._engine, self._precision = weights, engine, precision
         self._floors = _FLOORS if self.cascade.lenient else (1.0, 1.0)
-        runner = get_engine(engine)
-        self._nets = [
-            compile_cached(runner, source.fingerprint, source.read, [OUTPUT], precision)
-            for source in net_sources(weights)
-        ]
+        self._parallel = parallel
+        self._nets = _compiled_nets(weights, get_engine(engine, parallel=parallel), precision)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle and copy the arguments; the nets are loaded again, from the cache of compiled nets."""
@@ -95,6 +97,7 @@ class MtcnnDetector:
             weights=self._weights,
             engine=self._engine,
             precision=self._precision,
+            parallel=self._parallel,
         )
         return made, ()
 
@@ -201,6 +204,16 @@ class _Candidates:
         """Return the candidates that touch an image of `shape`."""
         usable = are_usable(self.boxes, shape[1], shape[0])
         return _Candidates(self.boxes[usable], self.logits[usable])
+
+
+def _compiled_nets(weights: str | Path | None, engine: Engine, precision: Precision) -> list[CompiledNet]:
+    """Compile the three nets, each in its precision."""
+    chosen = _AUTOMATIC if precision == "auto" else (precision,) * 3
+    nets = []
+    for number, one in enumerate(chosen):
+        source = net_sources(weights, rounded=one == "bfloat16" and has_bfloat16_products(engine))[number]
+        nets.append(compile_cached(engine, source.fingerprint, source.read, [OUTPUT], one))
+    return nets
 
 
 def run_in_batches(net: CompiledNet, crops: Float32Array, largest: int) -> Float32Array:

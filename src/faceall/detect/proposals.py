@@ -9,6 +9,7 @@ import numpy as np
 
 from faceall.caffe.engines import CompiledNet
 from faceall.detect.boxes import apply_offsets, suppress
+from faceall.detect.crops import channels_first
 from faceall.detect.pyramid import STRIDE, WINDOW, Pyramid, draw_pyramid, strips
 from faceall.detect.weights import OUTPUT
 from faceall.types import Array, Float32Array, Image
@@ -49,19 +50,26 @@ def propose(
     best = np.argsort(-logits, kind="stable")[: 2 * most]
     logits, owners = logits[best], owners[best]
     boxes = _boxes_of_cells(cells[best], offsets[best], owners, pyramid)
-    span = np.float32(2 * max(scaled_images[0].shape))
-    within_levels = suppress(boxes + span * owners[:, None], logits, _OVERLAP_IN_LEVEL)  # levels moved apart
+    within_levels = _suppress_within_levels(boxes, logits, owners)
     boxes, logits = boxes[within_levels], logits[within_levels]
     kept = suppress(boxes, logits, _OVERLAP_ACROSS_LEVELS)[:most]
     return np.asarray(boxes[kept], np.float32), np.asarray(logits[kept], np.float32)
+
+
+def _suppress_within_levels(boxes: Float32Array, logits: Array, owners: Array) -> Array:
+    """Suppress the boxes (N, 4) of each level, best first, among themselves; returns indices, best first."""
+    kept = [np.zeros(0, np.int64)]
+    for level in np.unique(owners):
+        members = np.flatnonzero(owners == level)
+        kept.append(members[suppress(boxes[members], logits[members], _OVERLAP_IN_LEVEL)])
+    return np.sort(np.concatenate(kept))
 
 
 def _cells_of_strip(
     net: CompiledNet, canvas: Image, pyramid: Pyramid, start: int, end: int, least: float
 ) -> tuple[Array, Array, Array, Array]:
     """Return the local maxima above `least` in rows `start` to `end`: column and row, logit, offsets, level."""
-    pixels = np.ascontiguousarray(canvas[start:end].transpose(2, 0, 1), np.float32)[None]
-    output = net({"data": pixels})[OUTPUT][0]
+    output = net({"data": channels_first(canvas[None, start:end])})[OUTPUT][0]
     row = start // STRIDE
     owners = pyramid.owners[row : row + output.shape[1], : output.shape[2]]
     logits = np.where(owners >= 0, output[0, : owners.shape[0], : owners.shape[1]], -np.inf).astype(np.float32)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from faceall.caffe.engines import CompiledNet, OnnxEngine, Precision, get_engine
+from faceall.caffe.engines import CompiledNet, Engine, OnnxEngine, Precision, get_engine
 from faceall.detect.anchor_free import Candidates
 from faceall.detect.boxes import are_usable, suppress
 from faceall.detect.installed import ONNX_FILE, read_graph
@@ -48,6 +48,8 @@ class SingleShotDetector:
         Name of the inference engine: "openvino" or "onnxruntime". Default: the fastest that pip installs.
     precision : Precision
         Precision of the net.
+    parallel : bool
+        Each call of the net uses one core, for several threads that call it at the same time.
 
     Raises
     ------
@@ -65,12 +67,13 @@ class SingleShotDetector:
         min_score: float = MIN_SCORE,
         engine: str | None = None,
         precision: Precision = "float32",
+        parallel: bool = False,
     ) -> None:
         self.name = model.name
         self.min_face = min_face
         self.min_score = min_score
         self._graph, data = read_graph(model)
-        self._net = _compile(model, self._graph, data, engine, precision)
+        self._net = _compile(model, self._graph, data, get_engine(engine, parallel=parallel), precision)
 
     def __call__(self, image: Image) -> Faces:
         """Find the faces of one image (H, W, 3) uint8 RGB, best first."""
@@ -95,10 +98,9 @@ class SingleShotDetector:
 
 
 def _compile(
-    model: ModelFolder, graph: DetectorGraph, data: bytes, engine: str | None, precision: Precision
+    model: ModelFolder, graph: DetectorGraph, data: bytes, runner: Engine, precision: Precision
 ) -> CompiledNet:
     """Compile the net of a model."""
-    runner = get_engine(engine)
     if not isinstance(runner, OnnxEngine):
         raise EngineError(f"{model.path / ONNX_FILE}: the engine '{runner.name}' cannot run it; use openvino")
     return runner.compile_onnx(data, graph.outputs, name=model.name, precision=precision)

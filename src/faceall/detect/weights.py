@@ -108,13 +108,16 @@ class NetSource:
     read: Callable[[], Net]
 
 
-def net_sources(folder: str | Path | None = None) -> tuple[NetSource, NetSource, NetSource]:
+def net_sources(folder: str | Path | None = None, *, rounded: bool = False) -> tuple[NetSource, NetSource, NetSource]:
     """Locate the proposal, refinement and output nets (P-Net, R-Net, O-Net).
 
     Parameters
     ----------
     folder : path-like, optional
         Contains det1, det2 and det3 (.prototxt and .caffemodel). Default: the files of the PyPI package mtcnn.
+    rounded : bool
+        Round the first layer to bfloat16, for an engine that computes in it. Its terms make up for the rounding, which
+        halves the errors of the logits.
 
     Returns
     -------
@@ -139,7 +142,10 @@ def net_sources(folder: str | Path | None = None) -> tuple[NetSource, NetSource,
 
     def source(plan: Plan) -> NetSource:
         fingerprint = plan.keras_sha256 if folder is None else _fingerprint(directory, plan)
-        return NetSource(fingerprint, lambda: _build(plan, _checked(read(directory, plan), plan, directory)))
+        return NetSource(
+            f"{fingerprint} rounded" if rounded else fingerprint,
+            lambda: _build(plan, _checked(read(directory, plan), plan, directory), rounded=rounded),
+        )
 
     proposal, refinement, output = map(source, PLANS)
     return proposal, refinement, output
@@ -294,7 +300,7 @@ def _shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
 # ----------------------------------------------------------------------------------------------------------- nets
 
 
-def _build(plan: Plan, arrays: Arrays) -> Net:
+def _build(plan: Plan, arrays: Arrays, *, rounded: bool = False) -> Net:
     """Build the net of a plan, with standardisation folded into the first layer and the heads joined into one.
 
     Before   (pixel - mean) * scale -> Convolution -> ... -> Softmax(2), offsets(4), landmarks(10)
@@ -313,7 +319,12 @@ def _build(plan: Plan, arrays: Arrays) -> Net:
 
     for number, (name, outputs, kernel, pool) in enumerate(plan.convolutions, 1):
         blobs = (arrays[f"{name}/0"], arrays[f"{name}/1"])
-        add(name, "Convolution", _on_pixels(*blobs) if number == 1 else blobs, **_convolution(outputs, kernel))
+        add(
+            name,
+            "Convolution",
+            _on_pixels(*blobs, rounded=rounded) if number == 1 else blobs,
+            **_convolution(outputs, kernel),
+        )
         add(f"prelu{number}", "PReLU", (arrays[f"prelu{number}/0"],))
         if pool:
             add(f"pool{number}", "Pooling", pooling_param={"pool": "MAX", "kernel_size": pool, "stride": 2})
@@ -336,10 +347,18 @@ def _convolution(outputs: int, kernel: int) -> dict[str, Any]:
     return {"convolution_param": {"num_output": outputs, "kernel_size": [kernel], "stride": [1]}}
 
 
-def _on_pixels(kernel: Array, bias: Array) -> tuple[Array, Array]:
+def _on_pixels(kernel: Array, bias: Array, *, rounded: bool) -> tuple[Array, Array]:
     """Fold standardisation into the first layer; exact, because that layer has no padding."""
     scaled = kernel.astype(np.float64) * SCALE
+    if rounded:  # before the sum: the error of a weight must not be multiplied by the mean
+        scaled = to_bfloat16(scaled).astype(np.float64)
     return scaled, bias - MEAN * scaled.sum(axis=(1, 2, 3))
+
+
+def to_bfloat16(numbers: Array) -> Float32Array:
+    """Round to the nearest bfloat16, ties to even; returned as float32."""
+    bits = np.ascontiguousarray(numbers, np.float32).view(np.uint32)
+    return np.asarray((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000), np.uint32).view(np.float32)
 
 
 def _joined_heads(plan: Plan, arrays: Arrays) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ from faceall.images.decoding import DEFAULT_MAX_PIXELS, ImageHeader, open_and_lo
 _EXIF, _ORIENTATION, _MAKE, _MODEL, _CHANGED, _TAKEN = 0x8769, 0x0112, 0x010F, 0x0110, 0x0132, 0x9003
 _TIME = re.compile(r"(\d{4}):(\d\d):(\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _PACKETS = ((b"<x:xmpmeta", b"</x:xmpmeta>"), (b"<rdf:RDF", b"</rdf:RDF>"))
+_JPEG_START, _SEGMENT, _SCAN = b"\xff\xd8", 0xFF, 0xDA
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,23 @@ def _metadata_of(image: PillowImage.Image, content: bytes) -> Metadata:
 
 def _packet(content: bytes) -> bytes | None:
     """Return the first XMP packet of a file; formats store it as plain text."""
+    limit = _end_of_segments(content)
     for opening, closing in _PACKETS:
-        start = content.find(opening)
-        end = content.find(closing, start) if start >= 0 else -1
+        start = content.find(opening, 0, limit)
+        end = content.find(closing, start, limit) if start >= 0 else -1
         if end >= 0:
             return content[start : end + len(closing)]
     return None
+
+
+def _end_of_segments(content: bytes) -> int:
+    """Return where the metadata of a JPEG end and its pixels begin; the size of a file of another format."""
+    place = 2 if content.startswith(_JPEG_START) else len(content)
+    while place + 4 <= len(content) and content[place] == _SEGMENT:
+        if content[place + 1] == _SCAN:
+            return place
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return len(content)  # also of a JPEG with damaged segments
 
 
 def _time(value: object) -> str | None:

@@ -2,7 +2,13 @@
 
 from faceall.caffe.engines.cache import cache_folder, compile_cached, compile_net
 from faceall.caffe.engines.protocol import CompiledFile, CompiledNet, Engine, NetFile, OnnxEngine, Precision
-from faceall.caffe.engines.registry import DEFAULT_ENGINE, ENGINES, get_engine, has_eight_bit_products
+from faceall.caffe.engines.registry import (
+    DEFAULT_ENGINE,
+    ENGINES,
+    get_engine,
+    has_bfloat16_products,
+    has_eight_bit_products,
+)
 
 __all__ = [
     "DEFAULT_ENGINE",
@@ -17,5 +23,6 @@ __all__ = [
     "compile_cached",
     "compile_net",
     "get_engine",
+    "has_bfloat16_products",
     "has_eight_bit_products",
 ]

@@ -16,6 +16,7 @@ from faceall.caffe.checks import checked_arrays, wanted_outputs
 from faceall.caffe.engines.protocol import CompiledNet, NetFile, Precision
 from faceall.caffe.net import Net
 from faceall.caffe.onnx import to_onnx
+from faceall.cores import allowed_cores, available_cores
 from faceall.errors import EngineError
 from faceall.native import ForkSafeLock, native_call
 from faceall.types import Float32Array
@@ -58,13 +59,25 @@ def import_openvino() -> Any:
 
 
 class OpenvinoEngine:
-    """Run nets with OpenVINO on the CPU."""
+    """Run nets with OpenVINO on the CPU.
+
+    Parameters
+    ----------
+    parallel : bool
+        Compile nets for several threads that call them at the same time: each call runs on one core. By default one
+        call uses all cores.
+    """
 
     name = "openvino"
 
-    def __init__(self) -> None:
+    def __init__(self, *, parallel: bool = False) -> None:
+        self._parallel = parallel
         with _loading:
             self._core = _core()
+
+    def for_parallel_calls(self) -> OpenvinoEngine:
+        """Return the engine that compiles nets for several threads that call them at the same time."""
+        return OpenvinoEngine(parallel=True)
 
     def compile(self, net: Net, outputs: Sequence[str] | None = None, *, precision: Precision = "float32") -> _Compiled:
         """Make `net` ready to run, for any batch size."""
@@ -86,7 +99,7 @@ class OpenvinoEngine:
         chosen = _chosen(precision)
         try:
             with _loading:
-                compiled = self._core.compile_model(self._core.read_model(model), "CPU", properties(chosen))
+                compiled = self._core.compile_model(self._core.read_model(model), "CPU", self._properties(chosen))
         except RuntimeError as error:
             raise EngineError(f"OpenVINO refuses the net '{name}': {' '.join(str(error).split())}") from error
         return _Compiled(compiled, outputs, chosen)
@@ -112,7 +125,7 @@ class OpenvinoEngine:
                 result = _result(model, file)
                 model = openvino.Model([result], model.get_parameters(), file.path.stem)
                 _free_batch(model)
-                compiled = self._core.compile_model(model, "CPU", properties(chosen))
+                compiled = self._core.compile_model(model, "CPU", self._properties(chosen))
         except (RuntimeError, OSError) as error:
             raise EngineError(f"{file.path}: OpenVINO refuses the net: {' '.join(str(error).split())[:300]}") from error
         return _Compiled(compiled, [file.output], chosen)
@@ -122,7 +135,15 @@ class OpenvinoEngine:
         import openvino
 
         name = self._core.get_property("CPU", "FULL_DEVICE_NAME")
-        return "\n".join(["openvino", openvino.get_version(), _chosen(precision), name, *sorted(processor_flags())])
+        threads = [f"{key}={value}" for key, value in _threads(self._parallel).items()]
+        return "\n".join(
+            ["openvino", openvino.get_version(), _chosen(precision), name, *threads, *sorted(processor_flags())]
+        )
+
+    def _properties(self, precision: str) -> dict[str, str]:
+        """Return OpenVINO's settings for a net that runs in `precision`."""
+        hints = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+        return {"INFERENCE_PRECISION_HINT": hints[precision], **_threads(self._parallel), **_SMALL_CACHE}
 
     @native_call
     def export(self, compiled: CompiledNet) -> bytes:
@@ -144,7 +165,7 @@ class OpenvinoEngine:
         try:
             with _loading:
                 compiled = self._core.import_model(
-                    openvino.Tensor(data, shared_memory=True), "CPU", properties(_chosen(precision))
+                    openvino.Tensor(data, shared_memory=True), "CPU", self._properties(_chosen(precision))
                 )  # without its properties a net would come back in another precision
         except (RuntimeError, ValueError, TypeError) as error:
             raise EngineError(f"OpenVINO cannot read a compiled net: {str(error).splitlines()[0]}") from error
@@ -158,10 +179,16 @@ def _chosen(precision: Precision) -> str:
     return "bfloat16" if precision == "bfloat16" and has_bfloat16_products() else "float32"
 
 
-def properties(precision: str) -> dict[str, str]:
-    """Return OpenVINO's settings for a net that runs one call at a time in `precision`."""
-    hints = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
-    return {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hints[precision], **_SMALL_CACHE}
+def _threads(parallel: bool) -> dict[str, str]:
+    """Return OpenVINO's settings for its threads.
+
+    OpenVINO knows which cores the process may run on, but not the quota of its container.
+    """
+    cores = available_cores()
+    if parallel:
+        return {"NUM_STREAMS": str(cores), "INFERENCE_NUM_THREADS": str(cores)}
+    limited = {} if cores == allowed_cores() else {"INFERENCE_NUM_THREADS": str(cores)}
+    return {"PERFORMANCE_HINT": "LATENCY", **limited}
 
 
 def has_bfloat16_products() -> bool:

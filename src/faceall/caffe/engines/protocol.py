@@ -39,6 +39,14 @@ class Engine(Protocol):
         """Make `net` ready to give `outputs` (default: all blobs that no layer reads)."""
 
 
+@runtime_checkable
+class ParallelEngine(Protocol):
+    """An engine that can compile nets for several threads that call them at the same time."""
+
+    def for_parallel_calls(self) -> Engine:
+        """Return the engine whose nets run each call on one core."""
+
+
 @dataclass(frozen=True)
 class NetFile:
     """A net that an engine runs as its file has it, because Caffe's formats cannot express it.

@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 
 from faceall.arguments import checked
-from faceall.caffe.engines.protocol import Engine
+from faceall.caffe.engines.protocol import Engine, ParallelEngine
 from faceall.errors import EngineError
 
 DEFAULT_ENGINE = "openvino"
@@ -22,8 +22,15 @@ ENGINES = {
 
 
 @checked
-def get_engine(name: str | None = None) -> Engine:
+def get_engine(name: str | None = None, *, parallel: bool = False) -> Engine:
     """Return an engine: `name`, or the one in FACEALL_ENGINE, or the default.
+
+    Parameters
+    ----------
+    name : str, optional
+        The name.
+    parallel : bool
+        Whether several threads will call its nets at the same time; an engine that can then runs each call on one core.
 
     Raises
     ------
@@ -35,7 +42,7 @@ def get_engine(name: str | None = None) -> Engine:
         raise EngineError(f"there is no engine '{chosen}'; known engines: {', '.join(sorted(ENGINES))}")
     module = import_module(f"faceall.caffe.engines.{chosen}")
     engine: Engine = getattr(module, ENGINES[chosen])()
-    return engine
+    return engine.for_parallel_calls() if parallel and isinstance(engine, ParallelEngine) else engine
 
 
 def has_eight_bit_products() -> bool:
@@ -43,3 +50,10 @@ def has_eight_bit_products() -> bool:
     from faceall.caffe.engines import openvino
 
     return get_engine().name == "openvino" and openvino.has_eight_bit_products()
+
+
+def has_bfloat16_products(engine: Engine) -> bool:
+    """Return whether an engine computes in bfloat16 on this processor."""
+    from faceall.caffe.engines import openvino
+
+    return engine.name == "openvino" and openvino.has_bfloat16_products()

@@ -22,6 +22,7 @@ NEAR = 28
 """The largest number of bits by which near duplicates differ."""
 
 _SIDE = 16
+_ENOUGH = 1024  # pixels; larger images are halved first, which is much faster and moves a few bits at most
 BYTES = _SIDE * _SIDE // 8
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1).astype(np.uint8)
 
@@ -31,6 +32,10 @@ Print = npt.NDArray[np.uint8]
 @native_call
 def print_of(image: Image) -> Print:
     """Compute the print (32,) uint8 of an RGB image (H, W, 3) uint8."""
+    while min(image.shape[:2]) >= _ENOUGH:
+        height, width = image.shape[0] // 2, image.shape[1] // 2
+        half = cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+        image = np.asarray(half, np.uint8)
     shrunk = cv2.resize(image, (_SIDE + 1, _SIDE), interpolation=cv2.INTER_AREA)
     gray = cv2.cvtColor(shrunk, cv2.COLOR_RGB2GRAY)
     return np.packbits(gray[:, 1:] > gray[:, :-1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceall.analysis import Analyser, Note, make_thumbnail, notes_on, primary_face
+from faceall.cores import available_cores
 from faceall.gallery.records import Analysis
 from faceall.gallery.records.near_duplicates import print_of
 from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.images import Reduction, decode_image
-from faceall.types import Faces, Image
+from faceall.types import Array, Faces, Image
 
 DETECT_FILES = 16
 _DETECT_PIXELS = 12_000_000
@@ -96,34 +96,39 @@ class BatchAnalyzer:
                     _scaled(faces, file.size, image, back=True) if len(faces) else next(found)
                     for (file, image), faces in zip(shown, stale, strict=True)
                 ]
-                self._decode_whole(shown, faces_of)
+                self._decode_finer(shown, faces_of)
                 for (file, image), faces in zip(shown, faces_of, strict=True):
-                    whole = file.image if file.image is not None else image
-                    self._cut_out(file, whole, _resized(faces, image, whole))
+                    self._cut_out(file, image, faces)
         self.files.extend(batch)
 
-    def _decode_whole(self, shown: Sequence[tuple[ScannedFile, Image]], faces_of: Sequence[Faces]) -> None:
-        """Decode those photos again at full size whose reduction took pixels of a face that the embedder needs."""
-        needed = [
-            file
-            for (file, _), faces in zip(shown, faces_of, strict=True)
-            if file.content is not None and len(faces) and _least_side(faces) < self._side_needed()
-        ]
-        with ThreadPoolExecutor(min(len(needed), os.cpu_count() or 1) or 1) as pool:
-            for file, decoded in zip(
-                needed, pool.map(lambda file: decode_image(file.content or b""), needed), strict=True
-            ):
-                file.image = decoded.pixels
+    def _decode_finer(self, shown: Sequence[tuple[ScannedFile, Image]], faces_of: Sequence[Faces]) -> None:
+        """Decode those photos again with more pixels whose reduction took pixels of a face that the embedder needs."""
+        needed = {
+            file: _reduction_for(file, image, self._side_needed() / _sides(faces).min())
+            for (file, image), faces in zip(shown, faces_of, strict=True)
+            if file.content is not None and len(faces) and _sides(faces).min() < self._side_needed()
+        }
+
+        def decode(file: ScannedFile) -> Image:
+            return decode_image(file.content or b"", reduction=lambda width, height: needed[file]).pixels
+
+        with ThreadPoolExecutor(min(len(needed), available_cores()) or 1) as pool:
+            for file, pixels in zip(needed, pool.map(decode, needed), strict=True):
+                file.image = pixels
 
     def _side_needed(self) -> float:
         """Return the side in pixels from which more pixels of a face do not change its vector."""
         return _SIDE_NEEDED * max(self._analyser.embedder.model.manifest.input_size)
 
     def _cut_out(self, file: ScannedFile, image: Image, faces: Faces) -> None:
-        _describe(file, image, faces, self._analyser)
-        if len(faces):
-            crops = self._analyser.embedder.crop(image, faces)
-            self._crops += [(file, number, crop) for number, crop in enumerate(crops)]
+        """Cut out the faces, given in pixels of `image`; small ones from the finer image, if there is one."""
+        views = [_View(image, faces.take([number])) for number in range(len(faces))]
+        if file.image is not None and file.image is not image:
+            small = _sides(faces) < self._side_needed()
+            views = [view.on(file.image) if small[number] else view for number, view in enumerate(views)]
+        _describe(file, image, faces, views, self._analyser)
+        for number, view in enumerate(views):
+            self._crops.append((file, number, self._analyser.embedder.crop(view.image, view.faces)[0]))
 
     def embed(self, *, everything: bool) -> None:
         """Embed full batches of faces, across photos; with `everything` the rest too.
@@ -160,14 +165,28 @@ def batches(
     yield batch
 
 
-def _least_side(faces: Faces) -> float:
-    """Return the side of the smallest face: the mean of width and height."""
-    return float((faces.boxes[:, 2:] - faces.boxes[:, :2]).mean(axis=1).min())
+@dataclass(frozen=True, eq=False)
+class _View:
+    """One face in pixels of an image."""
+
+    image: Image
+    faces: Faces
+
+    def on(self, other: Image) -> _View:
+        """Return the face on the same image at another size."""
+        return _View(other, _scaled(self.faces, (other.shape[1], other.shape[0]), self.image))
 
 
-def _resized(faces: Faces, image: Image, other: Image) -> Faces:
-    """Return faces on an image as faces on the same image at another size."""
-    return _scaled(faces, (other.shape[1], other.shape[0]), image)
+def _sides(faces: Faces) -> Array:
+    """Return the mean of width and height of each face, (n,)."""
+    return np.asarray((faces.boxes[:, 2:] - faces.boxes[:, :2]).mean(axis=1))
+
+
+def _reduction_for(file: ScannedFile, image: Image, finer: float) -> int:
+    """Return by which factor a photo may be reduced so that it is at least `finer` times as large as `image`."""
+    width = image.shape[1] if file.size is None else file.size[0]
+    allowed = width / image.shape[1] / finer
+    return next((factor for factor in (4, 2) if factor <= allowed), 1)
 
 
 def _scaled(faces: Faces, size: tuple[int, int] | None, image: Image, *, back: bool = False) -> Faces:
@@ -179,14 +198,15 @@ def _scaled(faces: Faces, size: tuple[int, int] | None, image: Image, *, back: b
     return Faces(faces.boxes * np.tile(scale, 2), faces.scores, faces.landmarks * scale)
 
 
-def _describe(file: ScannedFile, image: Image, faces: Faces, analyser: Analyser) -> None:
+def _describe(file: ScannedFile, image: Image, faces: Faces, views: Sequence[_View], analyser: Analyser) -> None:
     """Replace the image of a file by the analysis of its faces, without their vectors.
 
-    The faces are given in pixels of `image`, which may be a reduction of the photo.
+    The faces are given in pixels of `image`, which may be a reduction of the photo; `views` shows each with the pixels
+    that it needs.
     """
     width, height = file.size or (image.shape[1], image.shape[0])
     primary = primary_face(faces, image.shape) if len(faces) else None
-    notes = () if primary is None else notes_on(image, faces[primary])
+    notes = () if primary is None else notes_on(views[primary].image, views[primary].faces[0])
     if file.truncated:
         notes = (*notes, Note("truncated", "the end of the file is missing"))
     file.analysis = Analysis(
@@ -197,7 +217,7 @@ def _describe(file: ScannedFile, image: Image, faces: Faces, analyser: Analyser)
         taken=file.metadata.taken,
         camera=file.metadata.camera,
         primary=primary,
-        thumbnails=tuple(make_thumbnail(image, face) for face in faces),
+        thumbnails=tuple(make_thumbnail(view.image, view.faces[0]) for view in views),
         vectors=np.zeros((len(faces), analyser.embedder.size), np.float32),
         notes=() if primary is None else notes,
         print=None if primary is None else print_of(image),

@@ -19,6 +19,7 @@ from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.registration.storing import known_photo, named_by_path, unchanged_photo
 from faceall.gallery.store import Store
 from faceall.images import Reduction, decode_image
+from faceall.images.decoding.jpeg_size import jpeg_size
 from faceall.images.metadata import read_metadata
 
 MAX_FILE_SIZE = 1 << 30  # bytes
@@ -26,6 +27,8 @@ _AHEAD = 32  # files
 _AHEAD_BYTES = 256 << 20  # of decoded pixels, estimated
 _MISSING = (errno.ENOENT, errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ENODEV, errno.ENXIO)  # as of a lost mount
 _EXPANSION = 16  # decoded bytes per byte of file, as for typical JPEGs
+_LARGE = 1 << 20  # bytes of a JPEG from which its memory is worked out instead of estimated
+_BYTES_PER_PIXEL = 7  # of a decoded JPEG: four in the decoder, three in the array
 
 
 class Scanner:
@@ -71,7 +74,14 @@ class Scanner:
         known = self._unchanged(candidate, status)
         if known and not candidate.xmp:  # a sidecar may have changed
             return _settled(candidate, known.result(candidate.path, "unchanged"))
-        return lambda: self.scan(candidate), max(1, status.st_size * _EXPANSION)
+        return lambda: self.scan(candidate), self._memory_of(candidate, status.st_size)
+
+    def _memory_of(self, candidate: Candidate, size: int) -> int:
+        """Return about how many bytes a file takes while it is decoded, at least 1."""
+        shape = jpeg_size(candidate.path) if size >= _LARGE else None
+        if shape is None:
+            return max(1, size * _EXPANSION)
+        return 2 * size + _BYTES_PER_PIXEL * shape[0] * shape[1] // self._reduction(*shape) ** 2
 
     def _unchanged(self, candidate: Candidate, status: os.stat_result) -> KnownPhoto | None:
         """Return the known photo at a path, if neither the file nor its person has changed."""

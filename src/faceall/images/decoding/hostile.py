@@ -6,6 +6,7 @@ empty segments, a TIFF with millions of strips. Normal files stay far below thes
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from typing import Any, BinaryIO
@@ -85,12 +86,18 @@ def check_scans(file: BinaryIO) -> None:
     TooMuchWorkError
         If there are more than `MAX_SCANS`.
     """
+    data = file.getvalue() if isinstance(file, io.BytesIO) else _whole(file)  # the former makes no copy
+    if data.count(b"\xff\xda") > MAX_SCANS and _count_scans(data) > MAX_SCANS:  # embedded thumbnails count in the first
+        raise TooMuchWorkError(f"it has more than {MAX_SCANS} scans")
+
+
+def _whole(file: BinaryIO) -> bytes:
+    """Return the content of an open file; its position is restored."""
     start = file.tell()
     file.seek(0)
     data = file.read()
     file.seek(start)
-    if data.count(b"\xff\xda") > MAX_SCANS and _count_scans(data) > MAX_SCANS:  # embedded thumbnails count in the first
-        raise TooMuchWorkError(f"it has more than {MAX_SCANS} scans")
+    return data
 
 
 def _count_scans(data: bytes) -> int:

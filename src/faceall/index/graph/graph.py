@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.cores import available_cores
 from faceall.index.graph.tuning import FEW, Tuning
 from faceall.index.storage.locks import SharedLock
 from faceall.native import native_call
@@ -67,8 +67,7 @@ class GraphOptions:
         """The number of threads for hnswlib."""
         if self.threads:
             return self.threads
-        allowed = getattr(os, "sched_getaffinity", None)
-        return len(allowed(0)) if allowed else os.cpu_count() or 1
+        return available_cores()
 
 
 class Graph:

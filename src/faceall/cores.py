@@ -1,0 +1,88 @@
+"""How many processor cores this process may use."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+_MEMBERSHIP, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, at least 1.
+
+    The cores that it may run on (`taskset`, cpusets), but no more than the quota of its container (cgroup v2 and v1)
+    pays for. A quota of one and a half cores counts as two: two threads use it up, one does not.
+    """
+    quota = cores_of_quota()
+    allowed = allowed_cores()
+    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+
+
+def allowed_cores() -> int:
+    """Return the number of cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+def cores_of_quota(membership: Path = _MEMBERSHIP, groups: Path = _GROUPS) -> float | None:
+    """Return how many cores of time the control groups of this process grant it; None without a limit.
+
+    Parameters
+    ----------
+    membership : Path
+        The file that names the groups of this process.
+    groups : Path
+        The folder where the groups are mounted.
+
+    References
+    ----------
+    Linux kernel documentation: Control Group v2, cpu.max; CFS Bandwidth Control, cpu.cfs_quota_us.
+    """
+    try:
+        lines = membership.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    quotas: list[float] = []
+    for line in lines:
+        _, _, controllers_and_path = line.partition(":")
+        controllers, _, path = controllers_and_path.partition(":")
+        if not controllers:
+            quotas += _quotas(groups, path, _quota_of_v2)
+        elif "cpu" in controllers.split(","):
+            quotas += _quotas(groups / "cpu", path, _quota_of_v1)
+    return min(quotas, default=None)
+
+
+def _quotas(mount: Path, path: str, read: Callable[[Path], float | None]) -> list[float]:
+    """Return the quotas of a group and of those above it; inside a container the mount is the group itself."""
+    parts = Path(path.lstrip("/")).parts
+    folders = [mount.joinpath(*parts[:depth]) for depth in range(len(parts) + 1) if ".." not in parts]
+    return [quota for folder in folders or [mount] if (quota := read(folder)) is not None]
+
+
+def _quota_of_v2(folder: Path) -> float | None:
+    quota, period, *_ = [*_words(folder / "cpu.max"), "", ""]
+    return _ratio(quota, period)
+
+
+def _quota_of_v1(folder: Path) -> float | None:
+    quota, period = (_words(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
+    return _ratio((quota or [""])[0], (period or [""])[0])
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return []
+
+
+def _ratio(quota: str, period: str) -> float | None:
+    """Return quota / period; None for "max", -1 and nonsense."""
+    if not (quota.isdecimal() and period.isdecimal()) or not int(quota) or not int(period):
+        return None
+    return int(quota) / int(period)
