@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from faceall.detect.crops import channels_first, cut_squares, halvings
+from faceall.detect.crops import cut_squares, halvings
 from faceall.types import Array, Image
 
 
@@ -31,15 +30,6 @@ def test_crops_are_bilinear_samples() -> None:
             x = (box[0] + (box[2] - box[0]) * column / 23) * 79 / 80
             y = (box[1] + (box[3] - box[1]) * row / 23) * 59 / 60
             np.testing.assert_allclose(crop[:, row, column], sample(image, x, y), atol=6)
-
-
-@pytest.mark.parametrize("count", [0, 1, 5])
-def test_channels_come_first(count: int) -> None:
-    """The input of a net has the same values with its axes in another order."""
-    images = np.random.default_rng(8).integers(0, 256, (count, 6, 7, 3), np.uint8)
-    found = channels_first(images)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, images.transpose(0, 3, 1, 2))
 
 
 def test_crops_of_nothing() -> None:

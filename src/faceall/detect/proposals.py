@@ -9,7 +9,6 @@ import numpy as np
 
 from faceall.caffe.engines import CompiledNet
 from faceall.detect.boxes import apply_offsets, suppress
-from faceall.detect.crops import channels_first
 from faceall.detect.pyramid import STRIDE, WINDOW, Pyramid, draw_pyramid, strips
 from faceall.detect.weights import OUTPUT
 from faceall.types import Array, Float32Array, Image
@@ -69,7 +68,8 @@ def _cells_of_strip(
     net: CompiledNet, canvas: Image, pyramid: Pyramid, start: int, end: int, least: float
 ) -> tuple[Array, Array, Array, Array]:
     """Return the local maxima above `least` in rows `start` to `end`: column and row, logit, offsets, level."""
-    output = net({"data": channels_first(canvas[None, start:end])})[OUTPUT][0]
+    pixels = np.ascontiguousarray(canvas[start:end].transpose(2, 0, 1), np.float32)[None]
+    output = net({"data": pixels})[OUTPUT][0]
     row = start // STRIDE
     owners = pyramid.owners[row : row + output.shape[1], : output.shape[2]]
     logits = np.where(owners >= 0, output[0, : owners.shape[0], : owners.shape[1]], -np.inf).astype(np.float32)

@@ -119,22 +119,25 @@ def draw_pyramid(scaled_images: Sequence[Image], pyramid: Pyramid) -> Image:
 
 
 def strips(pyramid: Pyramid) -> Iterator[tuple[int, int]]:
-    """Cut a tall canvas into strips of about a million pixels.
+    """Cut a tall canvas into strips of at most about a million pixels.
 
-    Strips are equally high and overlap by one window, so that every cell lies in one of them.
+    Strips are equally high and overlap by one window or little more, so that every cell lies in one of them.
 
     Yields
     ------
     (start, end) : tuple of int
         The rows of a strip, for `net(canvas[start:end])`.
     """
-    height = max(_STRIP_PIXELS // pyramid.width // _GRID, 2) * _GRID
-    if pyramid.height <= height:
+    most = max(_STRIP_PIXELS // pyramid.width // _GRID, 2) * _GRID
+    if pyramid.height <= most:
         yield 0, pyramid.height
         return
-    step = height - (WINDOW - STRIDE)
-    for start in range(0, pyramid.height - (WINDOW - STRIDE), step):
-        yield (start, start + height) if start + height <= pyramid.height else (pyramid.height - height, pyramid.height)
+    shared = WINDOW - STRIDE
+    count = -(-(pyramid.height - shared) // (most - shared))
+    height = min(_round_up(-(-(pyramid.height - shared) // count) + shared), most)
+    for start in range(0, pyramid.height - shared, height - shared):
+        start = min(start, pyramid.height - height)
+        yield start, start + height
 
 
 def _cells(pixels: int) -> int:
