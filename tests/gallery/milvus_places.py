@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +24,41 @@ def empty_place(folder: Path) -> str:
     """
     if not SERVER:
         return f"milvus-lite://{folder}.db"
+    client = _client()
+    names = [name for name in client.list_collections() if name.startswith(f"{_NAME}_")]
+    if names:
+        with ThreadPoolExecutor(len(names)) as pool:  # each waits for the next time tick of the server
+            list(pool.map(lambda name: _empty(client, name), names))
+    return f"milvus://{SERVER}/{_NAME}"
+
+
+@functools.cache
+def _client() -> Any:
     import pymilvus
 
-    client = pymilvus.MilvusClient(f"http://{SERVER}")
-    for name in client.list_collections():
-        if name.startswith(f"{_NAME}_"):
-            _empty(client, name)
-    client.close()
-    return f"milvus://{SERVER}/{_NAME}"
+    return pymilvus.MilvusClient(f"http://{SERVER}")
 
 
 def _empty(client: Any, name: str) -> None:
     kind = name.removeprefix(f"{_NAME}_")
     if kind == "faces" and _dimension(client, name) != SIZE:
         client.drop_collection(name)
-        return
-    client.load_collection(name)
-    client.delete(name, filter=_DELETE_ALL.get(kind, "id >= 0"))
-    client.query(name, filter="", output_fields=["count(*)"], consistency_level="Strong")
+    elif _rows(client, name):
+        client.delete(name, filter=_DELETE_ALL.get(kind, "id >= 0"))
+        _rows(client, name)
+
+
+def _rows(client: Any, name: str) -> int:
+    """Count the rows, with all that was written before."""
+    from pymilvus.exceptions import MilvusException
+
+    options = {"filter": "", "output_fields": ["count(*)"], "consistency_level": "Strong"}
+    try:
+        found = client.query(name, **options)
+    except MilvusException:  # it is not loaded
+        client.load_collection(name)
+        found = client.query(name, **options)
+    return int(found[0]["count(*)"])
 
 
 def _dimension(client: Any, name: str) -> int:

@@ -11,11 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from milvus_places import SERVER, empty_place
@@ -52,17 +54,43 @@ def opened(address: str) -> Gallery:
     return Gallery.open(address, detector=ColourDetector(), embedder=ColourEmbedder())
 
 
-def registering(address: str, *paths: Path) -> subprocess.Popen[str]:
-    """Start a process that registers photos slowly and prints a line of JSON for each."""
-    command = [sys.executable, str(STAND_INS), address, str(PAUSE), *map(str, paths)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+class Registering:
+    """A process that registers photos slowly and prints a line of JSON for each.
 
+    The lines are read by one reader only: `communicate` would lose those that reading a line has read ahead.
+    """
 
-def first_line(process: subprocess.Popen[str]) -> str:
-    """Return the first line of a process, which waits for it."""
-    assert process.stdout is not None
-    return process.stdout.readline()
+    def __init__(self, address: str, *paths: Path) -> None:
+        command = [sys.executable, str(STAND_INS), address, str(PAUSE), *map(str, paths)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment
+        )
+        assert self._process.stdout is not None
+        self._lines = self._process.stdout
+
+    def next(self) -> Any:
+        """Return the next result; wait for it."""
+        line = self._lines.readline()
+        assert line, self.errors()
+        return json.loads(line)
+
+    def rest(self) -> list[Any]:
+        """Return the remaining results at the end of the process, which has to succeed."""
+        found = [json.loads(line) for line in self._lines]
+        assert self._process.wait(timeout=60) == 0, self.errors()
+        return found
+
+    def errors(self) -> str:
+        """Return what the process has written to standard error."""
+        self._errors.seek(0)
+        return self._errors.read()
+
+    def kill(self) -> None:
+        """Kill the process with SIGKILL."""
+        self._process.kill()
+        self._process.wait()
 
 
 def is_sound(address: str, photos: int) -> None:
@@ -121,10 +149,9 @@ def test_killed_writer_loses_nothing_that_it_reported(
     address: str, many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Photos that a process reported before kill -9 are stored; the next run adds the others, no face twice."""
-    process = registering(address, many)
-    reported = [json.loads(first_line(process))["path"] for _ in range(5)]
+    process = Registering(address, many)
+    reported = [process.next()["path"] for _ in range(5)]
     process.kill()
-    process.communicate()
     with closing(opened(address)) as gallery:
         assert set(reported) <= {str(face.path) for face in gallery.faces.find()}
     monkeypatch.setattr(work, "SWEEP_AGE", 0.0)
@@ -136,23 +163,45 @@ def test_killed_writer_loses_nothing_that_it_reported(
 
 def test_processes_register_the_same_photos_at_once(address: str, many: Path) -> None:
     """Three processes register the same folder at once; every photo, face and person is stored once."""
-    processes = [registering(address, many) for _ in range(3)]
-    for process in processes:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+    processes = [Registering(address, many) for _ in range(3)]
+    assert [len(process.rest()) for process in processes] == [MANY] * 3
     is_sound(address, MANY)
+
+
+def test_ray_tasks_register_into_one_gallery(address: str, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes of a Ray cluster register overlapping folders; every photo, face and person is stored once."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    ray = pytest.importorskip("ray", reason="needs ray: scripts/test-milvus --server")
+    variables = {"PYTHONPATH": os.pathsep.join([str(STAND_INS.parent), *sys.path])}
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": variables})
+    try:
+        folders = sorted(many.iterdir())
+        task = ray.remote(num_cpus=1)(registered_by_a_task)
+        halves = [folders[: MANY * 2 // 3], folders[MANY // 3 :]]
+        (first, second) = ray.get([task.remote(address, half) for half in halves], timeout=300)
+    finally:
+        ray.shutdown()
+    assert first[0] != second[0]
+    assert first[1] + second[1] >= MANY  # both may report a photo that both have added
+    is_sound(address, MANY)
+
+
+def registered_by_a_task(address: str, folders: list[Path]) -> tuple[int, int]:
+    """Register folders; return the process and how many photos it has added."""
+    with closing(opened(address)) as gallery:
+        statuses = [result.status for result in gallery.register(folders, names_from="folders")]
+    return os.getpid(), statuses.count("added")
 
 
 def test_reported_face_is_found_by_another_process_at_once(address: str, many: Path) -> None:
     """A face that one process reports is found by the next search of another open process."""
     with closing(opened(address)) as reader:
-        process = registering(address, many)
+        process = Registering(address, many)
         for _ in range(MANY):
-            path = Path(json.loads(first_line(process))["path"])
+            path = Path(process.next()["path"])
             (result,) = reader.search(path, k=1)
             assert result.matches[0].path == path
-        process.communicate(timeout=60)
-    assert process.returncode == 0
+        assert process.rest() == []
 
 
 def test_unreachable_server_gives_one_line(address: str, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,11 +234,9 @@ def test_restarted_server_loses_nothing(address: str, many: Path) -> None:
     """A registration waits for a server that is killed and restarted; every photo is stored once."""
     process_id, _, port_file = CONTROL.partition(":")
     with forwarded(lambda: int(Path(port_file).read_text())) as (place, _):
-        process = registering(address.replace(SERVER, place), many)
-        assert json.loads(first_line(process))["status"] == "added"
+        process = Registering(address.replace(SERVER, place), many)
+        assert process.next()["status"] == "added"
         os.kill(int(process_id), signal.SIGUSR1)
-        rest, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
-        assert "does not answer; waiting" in errors
-        assert [json.loads(line)["status"] for line in rest.splitlines()] == ["added"] * (MANY - 1)
+        assert [result["status"] for result in process.rest()] == ["added"] * (MANY - 1)
+        assert "does not answer; waiting" in process.errors()
         is_sound(address.replace(SERVER, place), MANY)

@@ -1,0 +1,162 @@
+"""Compare a gallery in a Milvus server with one in a folder: registering photos, searching 100,000 faces.
+
+Usage: scripts/with-milvus-server python benchmarks/milvus_gallery.py register PHOTO_DIR [--photos N] [--rounds N]
+       scripts/with-milvus-server python benchmarks/milvus_gallery.py search [--faces N] [--vectors FILE.npz]
+  FILE.npz, from index_vectors.py, holds real embeddings; the faces are then distributed like them
+
+`register` analyses the same photos for both and shows how long the storage took. `search` fills a gallery with photos
+of one face each, and searches with names, people and photos of the matches, as `faceall search` does after analysing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from index_vectors import RealFaces, clustered
+from measure import print_table, write_json
+
+from faceall import Detector, Embedder
+from faceall.gallery import Gallery
+from faceall.gallery.milvus import Address, MilvusStore
+from faceall.gallery.records import SeenFile
+from faceall.gallery.store.transfer import FaceCopy, PersonCopy, PhotoCopy
+from faceall.types import Float32Array
+
+DIMENSION = 128
+PER_PERSON = 10
+GROUP = 1_000  # photos per change
+THUMBNAIL = bytes(3_500)  # as long as one of 112 x 112 pixels on average
+
+
+def server() -> str:
+    """Return HOST:PORT of the server that scripts/with-milvus-server started."""
+    place = os.environ.get("FACEALL_TEST_MILVUS", "")
+    if not place:
+        sys.exit("no server: scripts/with-milvus-server python benchmarks/milvus_gallery.py ...")
+    return place
+
+
+def registered(place: str, photos: list[Path], detector: Detector, embedder: Embedder) -> dict[str, float]:
+    """Register photos into a new gallery; return photos per second and the seconds of the stages."""
+    with Gallery.open(place, detector=detector, embedder=embedder) as gallery:
+        began = time.perf_counter()
+        run = gallery.iter_register(photos)
+        added = sum(result.status == "added" for result in run)
+        seconds = time.perf_counter() - began
+        stages = {name: round(value, 2) for name, value in asdict(run.timings).items()}
+        return {"photos": added, "photos/s": added / seconds, "seconds": seconds, **stages}
+
+
+def compare_registration(given: argparse.Namespace) -> list[dict[str, object]]:
+    """Register the same photos into folders and galleries on the server, in turns."""
+    photos = sorted(given.photo_dir.rglob("*.jpg"))[: given.photos]
+    detector, embedder = Detector(), Embedder()
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(given.rounds + 1):  # the first round warms up
+            some = photos if number else photos[:20]
+            for kind, place in (("folder", f"{folder}/{number}"), ("server", f"milvus://{server()}/run{number}")):
+                found = registered(place, some, detector, embedder)
+                if number:
+                    rows.append({"gallery": kind, **found})
+    ratio = _speed(rows, "server") / _speed(rows, "folder")
+    print(f"median speed of the server / of the folder: {ratio:.2f}")
+    return rows
+
+
+def _speed(rows: list[dict[str, object]], kind: str) -> float:
+    return statistics.median(float(str(row["photos/s"])) for row in rows if row["gallery"] == kind)
+
+
+def copies(vectors: Float32Array) -> Iterator[list[PhotoCopy]]:
+    """Yield groups of photos that show one face each."""
+    for start in range(0, len(vectors), GROUP):
+        group = []
+        for number in range(start, min(start + GROUP, len(vectors))):
+            person = number % max(len(vectors) // PER_PERSON, 1) + 1
+            face = FaceCopy(
+                number + 1, person, True, (40.0, 30.0, 140.0, 150.0), 0.999, (50.5,) * 10, vectors[number], THUMBNAIL
+            )
+            digest = hashlib.sha256(str(number).encode()).digest()
+            file = SeenFile(Path(f"/photos/P{person}/{number}.jpg"), 1, 1, f"P{person}", False)
+            group.append(PhotoCopy(digest, "ok", None, "made", 250, 250, bytes(8), (file,), (face,)))
+        yield group
+
+
+def search_many(given: argparse.Namespace) -> list[dict[str, object]]:
+    """Fill a gallery on the server, and search for faces of the same people one by one."""
+    count = given.faces + given.queries
+    people = max(given.faces // PER_PERSON, 1)
+    if given.vectors is None:
+        found = clustered(count, DIMENSION, people)
+    else:
+        found = RealFaces(given.vectors, DIMENSION).similar(count, people)
+    vectors, queries = found[: given.faces], found[given.faces :]
+    store = MilvusStore(Address.parse(f"milvus://{server()}/searches"))
+    try:
+        store.adopt(model="made", dimension=DIMENSION)
+        began = time.perf_counter()
+        store.transfer.put_people([PersonCopy(row + 1, f"P{row + 1}", False) for row in range(people)])
+        for group in copies(vectors):
+            store.transfer.put_photos(group)
+        writing = time.perf_counter() - began
+        print(f"{given.faces} faces with photos, files and thumbnails in {writing:.0f} s", flush=True)
+        rows = [_searched(store, queries, "right after writing", given.neighbours)]
+        store.connection.seal(["faces"])
+        time.sleep(given.rest)
+        rows.append(_searched(store, queries, f"{given.rest:.0f} s after the segments were sealed", given.neighbours))
+    finally:
+        store.close()
+    return rows
+
+
+def _searched(store: MilvusStore, queries: Float32Array, when: str, count: int) -> dict[str, object]:
+    times = []
+    for query in queries:
+        began = time.perf_counter()
+        ((*_,), _) = store.faces.near(query[None], count)
+        times.append(time.perf_counter() - began)
+    return {
+        "search": when,
+        "queries": len(times),
+        "first ms": times[0] * 1e3,
+        "p50 ms": float(np.median(times)) * 1e3,
+        "p90 ms": float(np.quantile(times, 0.9)) * 1e3,
+        "p99 ms": float(np.quantile(times, 0.99)) * 1e3,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json")
+    commands = parser.add_subparsers(required=True)
+    register = commands.add_parser("register")
+    register.add_argument("photo_dir", type=Path)
+    register.add_argument("--photos", type=int, default=319)
+    register.add_argument("--rounds", type=int, default=1)
+    register.set_defaults(run=compare_registration)
+    search = commands.add_parser("search")
+    search.add_argument("--faces", type=int, default=100_000)
+    search.add_argument("--queries", type=int, default=500)
+    search.add_argument("--neighbours", type=int, default=10)
+    search.add_argument("--vectors", type=Path, metavar="FILE.npz")
+    search.add_argument("--rest", type=float, default=60.0, help="seconds for the server to build its index")
+    search.set_defaults(run=search_many)
+    given = parser.parse_args()
+    rows = given.run(given)
+    print_table(rows)
+    write_json(given.json, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""Measure a Milvus server with a million faces: writing, memory, disk, and the indexes it offers.
+
+Usage: scripts/with-milvus-server python benchmarks/milvus_million.py [--faces N] [--people P] [--vectors FILE.npz]
+  FILE.npz, from index_vectors.py, holds real embeddings; the faces are then distributed like them
+
+Each face is a row as `faceall register` writes it, without photo and thumbnail. Each index is built on the same rows
+and loaded; then faces that are not among them are searched one by one, and compared with an exact search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from index_vectors import RealFaces, clustered
+from measure import print_table, write_json
+
+from faceall.gallery.milvus import rows
+from faceall.gallery.milvus.address import Address
+from faceall.gallery.milvus.connection import Connection, Row
+from faceall.gallery.milvus.layout import FACES, GRAPH
+from faceall.types import Face, Float32Array, Int64Array
+
+NAME = "million"
+DIMENSION = 128
+NEIGHBOURS = 10
+FAMILIES: dict[str, tuple[dict[str, Any], list[dict[str, int]]]] = {
+    "HNSW": (dict(GRAPH["params"]), [{"ef": width} for width in (32, 64, 128, 256)]),
+    "IVF_SQ8": ({"nlist": 4096}, [{"nprobe": lists} for lists in (8, 16, 32, 64, 128)]),
+    "DISKANN": ({}, [{"search_list": length} for length in (20, 50, 100)]),
+}
+"""For each index the parameters with which it is built, and those of the searches."""
+
+_EQUAL = 1e-5  # squared; other faces may be equally far
+LIMIT = 5400.0  # seconds for one index
+NO_PROGRESS = 90.0  # seconds without an indexed row in which an index is taken to be missing in this build
+
+
+class Server:
+    """The server of `scripts/with-milvus-server`: its address, its folder, and the memory of its processes."""
+
+    def __init__(self) -> None:
+        place, control = (os.environ.get(f"FACEALL_TEST_{name}", "") for name in ("MILVUS", "MILVUS_CONTROL"))
+        if not place or not control:
+            sys.exit("no server: scripts/with-milvus-server python benchmarks/milvus_million.py")
+        self.place = place
+        launcher, _, port_file = control.partition(":")
+        self.launcher, self.folder = int(launcher), Path(port_file).parent
+
+    def memory(self) -> int:
+        """Return the resident bytes of the server, without its launcher and this program."""
+        return sum(map(_resident, _descendants(self.launcher)))
+
+    def disk(self, since: float = 0.0) -> dict[str, int]:
+        """Return the bytes of the rows, the indexes and everything else, of files changed after a time."""
+        found = {"rows": 0, "indexes": 0, "log": 0}
+        for file in self.folder.rglob("*"):
+            try:
+                status = file.stat()
+            except OSError:
+                continue  # it was removed
+            parts = file.parts
+            kind = "indexes" if "index_files" in parts else "rows" if "insert_log" in parts else "log"
+            if file.is_file() and status.st_mtime >= since:
+                found[kind] += status.st_size
+        return found
+
+
+def _resident(pid: int) -> int:
+    """Return the resident bytes of a process of the server; 0 for others, and for one that has ended."""
+    try:
+        if Path(f"/proc/{pid}/comm").read_text().strip() != "milvus":
+            return 0
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return
+    for child in map(int, children):
+        yield child
+        yield from _descendants(child)
+
+
+def face_rows(vectors: Float32Array, people: int) -> Iterator[Row]:
+    """Yield rows of faces as a registration writes them."""
+    random = np.random.default_rng(1)
+    for number, vector in enumerate(vectors):
+        corner, side = random.uniform(0, 3000, 2), random.uniform(40, 800)
+        box = np.array([*corner, *(corner + side)], np.float32)
+        marks = (corner + side * random.uniform(0.2, 0.8, (5, 2))).astype(np.float32)
+        face = Face(box, 0.99 + 0.01 * random.random(), marks)
+        yield rows.face_row(number + 1, number + 1, number % people + 1, face, vector, primary=True)
+
+
+def exact(vectors: Float32Array, queries: Float32Array) -> Float32Array:
+    """Return the squared distances (q, NEIGHBOURS) from each query to the nearest vectors, ascending."""
+    best = np.full((len(queries), NEIGHBOURS), np.inf, np.float32)
+    for start in range(0, len(vectors), 50_000):
+        part = 2 - 2 * queries @ vectors[start : start + 50_000].T
+        both = np.concatenate((best, np.partition(part, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]), axis=1)
+        best = np.sort(both, axis=1)[:, :NEIGHBOURS]
+    return best
+
+
+def built(client: Any, name: str, kind: str, parameters: dict[str, Any], count: int) -> float | None:
+    """Build an index; return the seconds it took, None if this server cannot build it."""
+    from pymilvus.exceptions import MilvusException
+
+    indexes = client.prepare_index_params()
+    indexes.add_index(FACES.vector, index_type=kind, metric_type="L2", params=parameters)
+    client.create_index(name, indexes, sync=False)
+    began = moved = time.monotonic()
+    before, found = 0, {}
+    while True:
+        with suppress(MilvusException):  # a busy server answers late
+            found = client.describe_index(name, FACES.vector)
+        done = int(found.get("indexed_rows", 0))
+        now = time.monotonic()
+        if done >= count and found.get("pending_index_rows") == 0:
+            return now - began
+        moved, before = (now, done) if done > before else (moved, before)
+        slow = NO_PROGRESS if kind == "DISKANN" else LIMIT
+        if now - moved > slow or now - began > LIMIT:
+            return None
+        time.sleep(1)
+
+
+def searched(
+    client: Any, vectors: Float32Array, queries: Float32Array, truth: Float32Array, parameters: dict[str, int]
+) -> dict[str, Any]:
+    """Search for every query alone; return recall and times."""
+    name = f"{NAME}_{FACES.name}"
+    options = {
+        "anns_field": FACES.vector,
+        "limit": NEIGHBOURS,
+        "search_params": {"metric_type": "L2", "params": parameters},
+        "consistency_level": "Eventually",
+    }
+    lists = [query.tolist() for query in queries]
+    for query in lists[:20]:
+        client.search(name, data=[query], **options)
+    times, found = [], np.full_like(truth, np.inf)
+    for number, query in enumerate(lists):
+        began = time.perf_counter()
+        (hits,) = client.search(name, data=[query], **options)
+        times.append(time.perf_counter() - began)
+        keys = np.array([hit["id"] - 1 for hit in hits], np.int64)  # an index may report approximate distances
+        found[number, : len(hits)] = 2 - 2 * vectors[keys] @ queries[number]
+    first = found.min(axis=1) <= truth[:, 0] + _EQUAL
+    median, slow = np.median(times), np.quantile(times, 0.99)
+    return {
+        "search": " ".join(f"{key} {value}" for key, value in parameters.items()),
+        "recall@1": float(first.mean()),
+        f"recall@{NEIGHBOURS}": float((found <= truth[:, -1:] + _EQUAL).mean()),
+        "p50 ms": float(median * 1e3),
+        "p99 ms": float(slow * 1e3),
+    }
+
+
+def compared(server: Server, client: Any, vectors: Float32Array, queries: Float32Array, kinds: list[str]) -> list[Any]:
+    """Build, load and search each index; return a row per search."""
+    name, table, truth = f"{NAME}_{FACES.name}", [], exact(vectors, queries)
+    for kind in kinds:
+        client.release_collection(name)
+        for index in client.list_indexes(name):
+            client.drop_index(name, index)
+        started = time.time()
+        seconds = built(client, name, kind, FAMILIES[kind][0], len(vectors))
+        if seconds is None:
+            print(f"{kind}: this server does not build it", flush=True)
+            continue
+        empty, began = server.memory(), time.monotonic()
+        client.load_collection(name)
+        loading = time.monotonic() - began
+        for parameters in FAMILIES[kind][1]:
+            row = {
+                "index": kind,
+                "build s": seconds,
+                "load s": loading,
+                "server MB": server.memory() / 1e6,
+                "before loading MB": empty / 1e6,
+                "index files MB": server.disk(started)["indexes"] / 1e6,
+                **searched(client, vectors, queries, truth, parameters),
+            }
+            table.append(row)
+            print(row, flush=True)
+    return table
+
+
+def written(server: Server, connection: Connection, client: Any, vectors: Float32Array, people: int) -> None:
+    """Write all rows, and let the server write them to its files."""
+    connection.make({FACES: DIMENSION})
+    client.release_collection(f"{NAME}_{FACES.name}")
+    began = time.monotonic()
+    connection.put(FACES.name, face_rows(vectors, people))
+    writing = time.monotonic() - began
+    client.flush(f"{NAME}_{FACES.name}")
+    print(f"written in {writing:.0f} s, {len(vectors) / writing:.0f} faces/s", flush=True)
+    print(f"flushed after {time.monotonic() - began:.0f} s; server {server.memory() / 1e6:.0f} MB", flush=True)
+    print("disk", {kind: f"{size / 1e6:.0f} MB" for kind, size in server.disk().items()}, flush=True)
+
+
+def sample(given: argparse.Namespace) -> tuple[Float32Array, Float32Array]:
+    """Return the faces and the queries, of the same people."""
+    count = given.faces + given.queries
+    if given.vectors is None:
+        found = clustered(count, DIMENSION, given.people)
+    else:
+        found = RealFaces(given.vectors, DIMENSION).similar(count, given.people)
+    order: Int64Array = np.random.default_rng(2).permutation(count)
+    return found[order[: given.faces]], found[order[given.faces :]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faces", type=int, default=1_000_000)
+    parser.add_argument("--people", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=1_000)
+    parser.add_argument("--vectors", type=Path, metavar="FILE.npz")
+    parser.add_argument("--index", choices=tuple(FAMILIES), action="append", help="default: all")
+    parser.add_argument("--json")
+    given = parser.parse_args()
+    import pymilvus
+
+    server = Server()
+    client = pymilvus.MilvusClient(f"http://{server.place}")
+    connection = Connection(Address.parse(f"milvus://{server.place}/{NAME}"))
+    vectors, queries = sample(given)
+    print(f"{len(vectors)} faces of {given.people} people; server at rest {server.memory() / 1e6:.0f} MB", flush=True)
+    written(server, connection, client, vectors, given.people)
+    table = compared(server, client, vectors, queries, given.index or list(FAMILIES))
+    print_table(table)
+    write_json(given.json, table)
+
+
+if __name__ == "__main__":
+    main()
