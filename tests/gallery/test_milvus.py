@@ -24,6 +24,7 @@ from faceall.errors import (
     IndexMismatchError,
     IndexNewerError,
     MissingDependencyError,
+    NotSupportedError,
 )
 from faceall.gallery import Gallery
 
@@ -176,31 +177,31 @@ def test_writer_that_finishes_meanwhile_keeps_its_faces(
         work.Work.write, Connection.put, work._listed_faces, work.drop_duplicates,
     )  # fmt: skip
 
-    def is_late() -> bool:
-        return threading.current_thread().name == "late"
+    def is_late(connection: Any) -> bool:
+        return bool(connection is galleries[1]._store.connection)  # type: ignore[attr-defined]
 
     def write(self: work.Work) -> None:
         if self.new_photos:
             begun.wait()
-            if is_late():
+            if is_late(self._connection):
                 writing.set()
         real_write(self)
 
     def put(self: Connection, name: str, *values: Any) -> None:
-        if is_late() and name == "photos" and writing.is_set() and not written.is_set():
+        if is_late(self) and name == "photos" and writing.is_set() and not written.is_set():
             written.set()
             assert looked.wait(60)
         real_put(self, name, *values)
 
     def listed_faces(*arguments: Any, **options: Any) -> set[int]:
         found = real_listed(*arguments, **options)
-        if not is_late() and dropping.is_set() and not looked.is_set():
+        if not is_late(arguments[0]) and dropping.is_set() and not looked.is_set():
             looked.set()
             assert finished.wait(60)
         return found
 
     def drop(*arguments: Any) -> set[int]:
-        if is_late():
+        if is_late(arguments[0]):
             finished.set()
         else:
             assert written.wait(60)
@@ -211,7 +212,7 @@ def test_writer_that_finishes_meanwhile_keeps_its_faces(
     monkeypatch.setattr(Connection, "put", put)
     monkeypatch.setattr(work, "_listed_faces", listed_faces)
     monkeypatch.setattr(work, "drop_duplicates", drop)
-    late = threading.Thread(target=lambda: list(galleries[1].register(photo.parent.parent)), name="late")
+    late = threading.Thread(target=lambda: list(galleries[1].register(photo.parent.parent)))
     late.start()
     list(galleries[0].register(photo.parent.parent))
     late.join()
@@ -240,6 +241,28 @@ def test_same_person_from_two_writers_is_one(opened: Opener, photos: Path, monke
     )
     assert [(person.name, person.faces) for person in galleries[0].people] == [("Ada", 2)]
     assert rows(galleries[0], "people") == 1
+
+
+def test_person_whom_another_writer_adds_meanwhile_is_found(
+    opened: Opener, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person who is added between the look-up by id and the one by name is used, and not added again."""
+    first, second = opened(), opened()
+    first._context.require_same_model()
+    real, added = Connection.where, threading.Event()
+
+    def where(self: Connection, name: str, *values: Any, **options: Any) -> Any:
+        if name == "people" and not added.is_set():
+            added.set()
+            with second._store.changing():
+                second._store.people.make("Ada")
+        return real(self, name, *values, **options)
+
+    monkeypatch.setattr(Connection, "where", where)
+    list(first.register(photo.parent.parent))
+    assert added.is_set()
+    assert [person.name for person in first.people] == ["Ada"]
+    assert first.index.problems() == []
 
 
 def test_ids_of_many_writers_differ(opened: Opener) -> None:
@@ -272,6 +295,7 @@ def test_search_skips_faces_of_a_killed_writer(opened: Opener, photos: Path, mon
     far = [write_photo(photos / "Bob" / f"{number}.png", one_face(number + 125)) for number in range(4)]
     list(gallery.register(far))
     with monkeypatch.context() as patch:
+        patch.setattr("faceall.gallery.registration.registration.COMMIT_SECONDS", 600.0)  # all photos in one change
         cut_before(patch, "put", "photos")
         with pytest.raises(PowerCutError):
             list(opened().register(near))
@@ -409,6 +433,25 @@ def test_operations_that_need_a_folder_are_refused(opened: Opener, tmp_path: Pat
     values = {"compact": (), "migrate": (ColourEmbedder("other"),)}.get(action, (tmp_path / "out",))
     with pytest.raises(FaceallError, match="faceall index move milvus"):
         getattr(gallery.index, action)(*values)
+
+
+_REFUSED: dict[str, Callable[[Gallery], object]] = {
+    "bin": lambda gallery: gallery.people.discard("Ada"),
+    "hidden people": lambda gallery: gallery.people.hide(["Ada"]),
+    "details": lambda gallery: gallery.people.set_details("Ada", note="met in 1833"),
+    "hidden faces": lambda gallery: gallery.faces.hide([face.face_id for face in gallery.faces]),
+}
+
+
+def test_what_milvus_does_not_keep_is_refused(opened: Opener, photo: Path) -> None:
+    """The bin, hidden people and faces, and details are refused with the command that moves the gallery; all stays."""
+    gallery = opened()
+    list(gallery.register(photo.parent.parent))
+    for name, action in _REFUSED.items():
+        with pytest.raises(NotSupportedError, match="faceall index move milvus") as found:
+            action(gallery)
+        assert "\n" not in str(found.value), name
+    assert (len(gallery), gallery.people.history().total, gallery.people.get("Ada").faces) == (2, 0, 1)
 
 
 def test_files_besides_the_database_have_a_folder(

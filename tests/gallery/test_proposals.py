@@ -62,7 +62,6 @@ def test_names_are_given_all_or_none(unnamed: Gallery) -> None:
     assert len(unnamed.people) == 0
 
 
-@pytest.mark.embedded("Milvus keeps no journal")
 def test_given_names_are_one_change(unnamed: Gallery) -> None:
     """One undo removes all names that were assigned together."""
     first, second, *_ = (face.face_id for face in unnamed.faces)

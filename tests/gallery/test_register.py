@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -17,6 +18,7 @@ from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_pho
 from faceall.errors import IndexMismatchError
 from faceall.gallery import Gallery, PhotoResult
 from faceall.gallery.registration.batch_analysis import BatchAnalyzer
+from faceall.gallery.registration.commits import Commits
 from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.images import DecodedImage
 
@@ -29,10 +31,12 @@ def outcome(results: Iterable[PhotoResult]) -> dict[str, str]:
 
 
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commit after every file."""
+    """Commit after every file, before the next one is stored."""
     settings = {"registration.COMMIT_FILES": 1, "batch_analysis.DETECT_FILES": 1, "registration.FLUSH_SECONDS": 0}
     for name, value in settings.items():
         monkeypatch.setattr(f"faceall.gallery.registration.{name}", value)
+    waiting = functools.partial(Commits, background=False)
+    monkeypatch.setattr("faceall.gallery.registration.registration.Commits", lambda store, **_: waiting(store))
 
 
 @pytest.fixture

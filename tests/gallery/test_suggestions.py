@@ -50,7 +50,6 @@ def test_the_likeliest_pairs_come_first(filled: Gallery) -> None:
     assert all(0 <= one.certainty <= 1 for one in found)
 
 
-@pytest.mark.embedded("Milvus keeps no journal")
 def test_yes_joins_and_is_undone(filled: Gallery) -> None:
     """Yes assigns the face or merges the people, and undo separates them again."""
     for one in filled.people.suggestions()[:2]:

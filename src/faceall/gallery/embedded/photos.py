@@ -15,7 +15,16 @@ from faceall.gallery.embedded import faces, removal
 from faceall.gallery.embedded.prints import Lookalikes
 from faceall.gallery.embedded.tables import rows, stale_faces
 from faceall.gallery.embedded.tables.columns import BEHIND_MARK, MARK, faces_in, marks_of, path_of
-from faceall.gallery.records import Analysis, KnownPhoto, Page, PendingFace, Removal, SeenFile, StoredPhoto
+from faceall.gallery.records import (
+    Analysis,
+    KnownPhoto,
+    Page,
+    PendingFace,
+    Removal,
+    SeenFile,
+    StoredPhoto,
+    UpcomingFile,
+)
 from faceall.images import reader_version
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
@@ -38,6 +47,9 @@ class EmbeddedPhotos:
     def refresh(self) -> None:
         """Prepare for a registration: read again what other processes have registered."""
         self._lookalikes = Lookalikes()
+
+    def read_ahead(self, files: Sequence[UpcomingFile]) -> None:
+        """Do nothing: SQLite answers in microseconds."""
 
     def at(self, path: Path, size: int, mtime: int) -> KnownPhoto | None:
         """Return the photo of a file whose size and time have not changed since it was last seen."""
@@ -148,6 +160,10 @@ class EmbeddedPhotos:
                 "SELECT DISTINCT photo FROM files WHERE path = ? OR substr(path, 1, ?) = ?", (exact, len(below), below)
             ).fetchall()
         return [row[0] for row in found]
+
+    def below_each(self, paths: Sequence[Path]) -> list[list[int]]:
+        """Return for each path the photos that were seen at it or below it."""
+        return [self.below(path) for path in paths]
 
     def remove(self, photos: Sequence[int]) -> Removal:
         """Remove photos with their faces permanently."""

@@ -83,6 +83,11 @@ class EmbeddedStore:
         return self.index.read_only
 
     @property
+    def waits_for_server(self) -> bool:
+        """Return False: a change waits for the disk only."""
+        return False
+
+    @property
     def model(self) -> str | None:
         """The embedder that made the vectors."""
         return self.index.model

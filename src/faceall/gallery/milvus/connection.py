@@ -174,14 +174,17 @@ class Connection:
 
     def seal(self, collections: Iterable[str]) -> None:
         """Let the server seal its open segments, so that their indexes are built."""
-        for collection in collections:
-            self._on(collection, lambda client, name: client.flush(name))
+        self._on_each(collections, lambda client, name: client.flush(name))
 
     def compact(self, collections: Iterable[str]) -> None:
         """Ask the server to compact collections, which removes deleted rows from its files; it does so later."""
-        for collection in collections:
-            self.seal([collection])
-            self._on(collection, lambda client, name: client.compact(name))
+        self._on_each(collections, lambda client, name: (client.flush(name), client.compact(name)))
+
+    def _on_each(self, collections: Iterable[str], act: Callable[[Any, str], object]) -> None:
+        """Let `act` work on several collections at once; a server takes seconds for each."""
+        names = list(collections)
+        with ThreadPoolExecutor(len(names) or 1) as pool:
+            list(pool.map(lambda name: self._on(name, act), names))
 
     # -- reads ------------------------------------------------------------------------------------------------------
 
@@ -239,8 +242,15 @@ class Connection:
         return int(found[0]["count(*)"])
 
     def search(
-        self, collection: str, vectors: Float32Array, count: int, *, condition: str, field: str
-    ) -> list[list[tuple[int, float]]]:
+        self,
+        collection: str,
+        vectors: Float32Array,
+        count: int,
+        *,
+        condition: str,
+        field: str,
+        fields: Sequence[str] = (),
+    ) -> list[list[tuple[int, float, Row]]]:
         """Find the nearest rows of each vector.
 
         Parameters
@@ -255,24 +265,27 @@ class Connection:
             A condition of Milvus on the rows; "" for all.
         field : str
             The column of the vectors.
+        fields : sequence of str
+            The columns to return.
 
         Returns
         -------
-        list of list of (int, float)
-            For each query the keys and squared L2 distances, nearest first.
+        list of list of (int, float, dict)
+            For each query the keys, squared L2 distances and columns, nearest first.
         """
-        results: list[list[tuple[int, float]]] = []
+        results: list[list[tuple[int, float, Row]]] = []
         width = {"ef": min(max(2 * count, 128), 32_768)}
         options = {
             "anns_field": field,
             "limit": min(count, MOST),
             "filter": condition,
+            "output_fields": list(fields),
             "search_params": {"metric_type": "L2", "params": width},
         }
         for start in range(0, len(vectors), _GROUP):
             queries = [vector.tolist() for vector in vectors[start : start + _GROUP]]
             found = self._read(collection, _Search(queries, options))
-            results += [[(int(hit["id"]), float(hit["distance"])) for hit in hits] for hits in found]
+            results += [[(int(hit["id"]), float(hit["distance"]), hit["entity"]) for hit in hits] for hits in found]
         return results
 
     def _read(self, collection: str, act: Callable[[Any, str, Mapping[str, Any]], T], *, strong: bool = False) -> T:

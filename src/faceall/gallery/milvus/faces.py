@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faceall.errors import NotSupportedError
 from faceall.gallery.milvus import rows
 from faceall.gallery.milvus.connection import MOST, Row
 from faceall.gallery.milvus.identity import condition_in
 from faceall.gallery.milvus.layout import FACES
 from faceall.gallery.milvus.photos import drop_faces, drop_photos
-from faceall.gallery.milvus.work import listed
+from faceall.gallery.milvus.work import Work, listed
 from faceall.gallery.records import Page, Removal, StoredFace
 from faceall.gallery.store import Near
 from faceall.index.graph.exact import nearest
@@ -55,7 +54,7 @@ class MilvusFaces:
         self._store.check_dimension(vectors)
         if exact:
             return nearest(np.ascontiguousarray(vectors, np.float32), self._blocks(_among(people)), k)
-        found, _ = self._search(vectors, k, people)
+        found, _ = self._search(self._store.view(), vectors, k, people)
         width = min((len(hits) for hits in found), default=0)
         keys = np.array([[row["id"] for row, _ in hits[:width]] for hits in found], np.int64)
         distances = np.array([[distance for _, distance in hits[:width]] for hits in found], np.float32)
@@ -66,12 +65,13 @@ class MilvusFaces:
     ) -> tuple[list[list[Near]], bool]:
         """Return the nearest faces with their distances, and whether these are all faces."""
         self._store.check_dimension(vectors)
-        found, complete = self._search(vectors, k, people)
-        faces = self._as_faces({row["id"]: row for hits in found for row, _ in hits})
+        work = self._store.view()
+        found, complete = self._search(work, vectors, k, people)
+        faces = self._as_faces({row["id"]: row for hits in found for row, _ in hits}, work)
         return [[(faces[row["id"]], distance) for row, distance in hits] for hits in found], complete
 
     def _search(
-        self, vectors: Float32Array, k: int, people: Sequence[int] | None
+        self, work: Work, vectors: Float32Array, k: int, people: Sequence[int] | None
     ) -> tuple[list[list[tuple[Row, float]]], bool]:
         """Return rows of listed faces with distances; request more if too many of those found are not listed."""
         if not self._store.has_faces or not len(vectors):
@@ -79,10 +79,11 @@ class MilvusFaces:
         wanted = min(k + _SPARE, MOST)
         while True:
             hits = self._store.connection.search(
-                FACES.name, vectors, wanted, condition=_among(people), field=FACES.vector
+                FACES.name, vectors, wanted, condition=_among(people), field=FACES.vector, fields=FACES.columns
             )
-            found = self._rows(key for one in hits for key, _ in one)
-            there = [[(found[key], distance) for key, distance in one if key in found] for one in hits]
+            work.faces.found({"id": key, **row} for one in hits for key, _, row in one)
+            found = self._rows((key for one in hits for key, _, _ in one), work)
+            there = [[(found[key], distance) for key, distance, _ in one if key in found] for one in hits]
             complete = all(len(one) < wanted for one in hits)
             if complete or wanted >= MOST or min(map(len, there)) >= k:
                 return [one[:k] for one in there], complete and all(len(one) <= k for one in there)
@@ -102,7 +103,7 @@ class MilvusFaces:
             return
         found = self._store.connection.scan(FACES.name, condition, ["id", "photo", FACES.vector])
         for group in _groups(found):
-            there = self._listed_rows(group)
+            there = self._listed_rows(group, self._store.view())
             keys = sorted(there)
             if keys:
                 vectors = np.array([there[key][FACES.vector] for key in keys], np.float32)
@@ -125,7 +126,8 @@ class MilvusFaces:
 
     def stored(self, keys: Iterable[int]) -> dict[int, StoredFace]:
         """Return the faces with these keys; unknown keys are skipped."""
-        return self._as_faces(self._rows(keys))
+        work = self._store.view()
+        return self._as_faces(self._rows(keys, work), work)
 
     def listed(
         self, *, person: int | None = None, photo: int | None = None, unassigned: bool = False
@@ -160,7 +162,7 @@ class MilvusFaces:
 
     def set_hidden(self, keys: Iterable[int], *, hidden: bool) -> int:
         """Raise NotSupportedError."""
-        raise NotSupportedError(f"{self._store.name}: Milvus keeps no hidden faces; use a folder")
+        raise self._store.not_supported("Milvus keeps no hidden faces")
 
     def _in_order(self, keys: Sequence[int]) -> list[StoredFace]:
         found: list[StoredFace] = []
@@ -241,20 +243,20 @@ class MilvusFaces:
     def _is_key(self, key: int) -> bool:
         return self._store.has_faces and 0 <= key <= _LARGEST_KEY
 
-    def _rows(self, keys: Iterable[int]) -> dict[int, Row]:
+    def _rows(self, keys: Iterable[int], work: Work | None = None) -> dict[int, Row]:
         """Return the rows of listed faces by key; others are skipped."""
         wanted = [key for key in keys if self._is_key(key)]
-        return self._listed_rows(self._store.view().faces.get(wanted).values())
+        work = work or self._store.view()
+        return self._listed_rows(work.faces.get(wanted).values(), work)
 
-    def _listed_rows(self, found: Iterable[Row]) -> dict[int, Row]:
+    def _listed_rows(self, found: Iterable[Row], work: Work) -> dict[int, Row]:
         """Return the rows that the row of their photo lists, by key."""
         faces = list(found)
-        photos = self._store.view().photos.get({row["photo"] for row in faces})
+        photos = work.photos.get({row["photo"] for row in faces})
         listed_by_photo = {id_: frozenset(listed(row)) for id_, row in photos.items()}
         return {row["id"]: row for row in faces if row["id"] in listed_by_photo.get(row["photo"], ())}
 
-    def _as_faces(self, found: dict[int, Row]) -> dict[int, StoredFace]:
-        work = self._store.view()
+    def _as_faces(self, found: dict[int, Row], work: Work) -> dict[int, StoredFace]:
         photos = work.photos.get({row["photo"] for row in found.values()})
         people = work.people.get({row["person"] for row in found.values()} - {rows.UNASSIGNED})
         return {key: rows.stored_face(row, photos.get(row["photo"]), people) for key, row in found.items()}

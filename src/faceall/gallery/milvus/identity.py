@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote_to_bytes
 
 from faceall.errors import IndexBusyError
@@ -70,6 +70,12 @@ def unquoted(text: str) -> str:
 def condition_in(column: str, values: Iterator[int] | list[int] | Int64Array) -> str:
     """Return the condition that a column has one of these values."""
     return f"{column} in [{', '.join(str(int(value)) for value in values)}]"
+
+
+def condition_in_texts(column: str, texts: Iterable[str]) -> str:
+    """Return the condition that a column has one of these texts, which are `quoted`."""
+    listed = ", ".join(f'"{text}"' for text in texts)
+    return f"{column} in [{listed}]"
 
 
 def condition_begins(column: str, start: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from faceall.errors import NotSupportedError
 from faceall.gallery.milvus import rows, stale_faces
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.faces import count_by_person
@@ -212,7 +211,7 @@ class MilvusPeople:
 
     def put_details(self, row: int, details: PersonDetails) -> None:
         """Raise NotSupportedError."""
-        raise NotSupportedError(f"{self._store.name}: Milvus keeps no notes, covers and hidden people; use a folder")
+        raise self._store.not_supported("Milvus keeps no notes, covers, birth dates and hidden people")
 
     def hidden(self) -> frozenset[int]:
         """Return no rows: people cannot be hidden."""

@@ -8,22 +8,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from faceall.gallery.milvus import rows, stale_faces
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import condition_begins, file_key, ids_of_photo, quoted, unquoted
-from faceall.gallery.milvus.layout import FACES
+from faceall.gallery.milvus.read_ahead import prints_near, read_ahead
 from faceall.gallery.milvus.work import Work, listed
-from faceall.gallery.records import Analysis, KnownPhoto, Page, PendingFace, Removal, SeenFile, StoredPhoto
+from faceall.gallery.records import (
+    Analysis,
+    KnownPhoto,
+    Page,
+    PendingFace,
+    Removal,
+    SeenFile,
+    StoredPhoto,
+    UpcomingFile,
+)
 from faceall.gallery.records.near_duplicates import NEAR, Print, bits_apart
 from faceall.types import Float32Array
 
 if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore
 
-_TWINS = 8  # neighbours of a primary face whose photos may be near duplicates
-_TWIN_DISTANCE = 0.5  # squared; the face of a near duplicate is nearer
+_FOLDERS = 50  # folders per request
 
 
 class MilvusPhotos:
@@ -32,16 +38,31 @@ class MilvusPhotos:
     def __init__(self, store: MilvusStore) -> None:
         self._store = store
         self._prints: dict[int, Print] = {}  # of the photos added by this object
+        self._near: dict[bytes, dict[int, Print]] = {}
+        self._ahead: Work | None = None
+        self._no_stale = False
 
     # -- reads ------------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Start a registration: forget the hashes that `lookalike` has stored."""
-        self._prints = {}
+        """Start a registration: forget the hashes that `lookalike` has stored, and what was read ahead."""
+        self._prints, self._near, self._ahead = {}, {}, None
+        self._no_stale = not stale_faces.has_any(self._store.view())
+
+    def read_ahead(self, files: Sequence[UpcomingFile]) -> None:
+        """Read what a registration is going to ask about these files."""
+        inside = self._store.is_changing
+        work = self._store.view()
+        found = read_ahead(self._store, work, files)
+        if inside:
+            self._near = found
+        else:
+            self._ahead = work
 
     def at(self, path: Path, size: int, mtime: int) -> KnownPhoto | None:
         """Return the photo that a file contained when last seen, if size (bytes) and time (ns) are unchanged."""
-        work = self._store.view()
+        ahead = None if self._store.is_changing else self._ahead
+        work = ahead or self._store.view()
         row = _holder(work, path)
         if row is None:
             return None
@@ -75,17 +96,26 @@ class MilvusPhotos:
 
     def below(self, path: Path) -> list[int]:
         """Return the photos that were seen at a path or below it."""
+        return self.below_each([path])[0]
+
+    def below_each(self, paths: Sequence[Path]) -> list[list[int]]:
+        """Return for each path the photos that were seen at it or below it."""
         work = self._store.view()
-        start = quoted(os.fsencode(path / "x")[:-1])
-        found = work.files.where(condition_begins("path", start), lambda row: str(row["path"]).startswith(start))
-        at = work.files.one(file_key(os.fsencode(path)))
-        wanted = {row["photo"] for row in found} | ({at["photo"]} if at else set())
-        photos = work.photos.get(wanted)
-        paths = {id_: [file.path for file in rows.files_of(row)] for id_, row in photos.items()}
-        return sorted(id_ for id_, seen in paths.items() if any(_is_below(file, path) for file in seen))
+        photos: set[int] = set()
+        for start in range(0, len(paths), _FOLDERS):
+            group = paths[start : start + _FOLDERS]
+            starts = tuple(quoted(os.fsencode(path / "x")[:-1]) for path in group)
+            condition = " or ".join(f"({condition_begins('path', one)})" for one in starts)
+            found = work.files.where(condition, lambda row, some=starts: str(row["path"]).startswith(some))
+            at = work.files.get(file_key(os.fsencode(path)) for path in group)
+            photos.update(row["photo"] for row in (*found, *at.values()))
+        seen = [(file.path, id_) for id_, row in work.photos.get(photos).items() for file in rows.files_of(row)]
+        return [sorted({id_ for file, id_ in seen if _is_below(file, path)}) for path in paths]
 
     def pending(self, digest: bytes) -> list[PendingFace]:
         """Return the stale faces of the photo with this SHA-256."""
+        if self._no_stale and not self._store.is_changing:  # none is added here, see `stale_faces`
+            return []
         work = self._store.view()
         row = _row_of(work, digest)
         return stale_faces.pending_faces(work, digest) if row is not None and row["record"].get(rows.HAS_STALE) else []
@@ -203,25 +233,17 @@ class MilvusPhotos:
         if analysis.print is None or analysis.primary is None:
             return None
         prints = {id_: found for id_, found in self._prints.items() if bits_apart(found, analysis.print) <= NEAR}
-        prints |= self._prints_near(analysis.vectors[analysis.primary])
+        vector = analysis.vectors[analysis.primary]
+        near = self._near.pop(vector.tobytes(), None)
+        if near is None:
+            (near,) = prints_near(self._store, self._store.view(), vector[None])
+        prints |= near
         self._prints[photo] = analysis.print
         found = self._store.view().photos.get(id_ for id_ in prints if id_ != photo)
         there = {id_: row for id_, row in found.items() if listed(row)}
         apart = ((bits_apart(prints[id_], analysis.print), min(listed(row)), id_) for id_, row in there.items())
         best = min(apart, default=None)  # the first one, if several are equally near
         return best[2] if best and best[0] <= NEAR else None
-
-    def _prints_near(self, vector: Float32Array) -> dict[int, Print]:
-        """Return the hashes of photos that show nearly the same face."""
-        if not self._store.has_faces:
-            return {}
-        connection = self._store.connection
-        (found,) = connection.search(FACES.name, vector[None], _TWINS, condition="", field=FACES.vector)
-        keys = [key for key, distance in found if distance <= _TWIN_DISTANCE]
-        photos = {row["photo"] for row in connection.get(FACES.name, keys, ["id", "photo"])}
-        found_rows = self._store.view().photos.get(photos)
-        texts = {id_: row["record"]["print"] for id_, row in found_rows.items()}
-        return {id_: np.frombuffer(bytes.fromhex(text), np.uint8) for id_, text in texts.items() if text}
 
     def assign_primary(self, photo: int, person: str) -> None:
         """Assign the primary face of a photo to a person, who is added if new."""

@@ -36,6 +36,12 @@ def notes_of(work: Work, start: str) -> list[Row]:
     return sorted(found, key=lambda row: row["key"])
 
 
+def has_any(work: Work) -> bool:
+    """Return whether the gallery has stale faces."""
+    found = work.notes.where(condition_begins("key", STALE), lambda row: str(row["key"]).startswith(STALE), limit=1)
+    return bool(found)
+
+
 def pending_faces(work: Work, digest: bytes) -> list[PendingFace]:
     """Return the stale faces of the photo with this SHA-256."""
     return [

@@ -73,7 +73,7 @@ class MilvusStore:
         self.address, self.read_only = address, read_only
         self.photos, self.faces, self.people = MilvusPhotos(self), MilvusFaces(self), MilvusPeople(self)
         self.transfer = MilvusTransfer(self)
-        self.journal = MilvusJournal(self.changing, self._not_supported)
+        self.journal = MilvusJournal(self)
         self._face_ids = FaceIds(self.connection)
         self._lock, self._making = threading.RLock(), threading.Lock()
         self._work: Work | None = None
@@ -123,6 +123,11 @@ class MilvusStore:
         except OSError as error:
             raise IndexFileError(f"{folder} cannot be made: {error.strerror}") from error
         return folder
+
+    @property
+    def waits_for_server(self) -> bool:
+        """Whether the gallery is on a server, not in milvus-lite."""
+        return self.address.path is None
 
     @property
     def model(self) -> str | None:
@@ -212,11 +217,14 @@ class MilvusStore:
 
     # -- units of work ----------------------------------------------------------------------------------------------
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether the calling thread is inside `changing`."""
+        return self._work is not None and self._owner == threading.get_ident()
+
     def view(self) -> Work:
         """Return the tables as the calling thread sees them."""
-        if self._work is not None and self._owner == threading.get_ident():
-            return self._work
-        return self._new_work()
+        return self._work if self._work is not None and self.is_changing else self._new_work()
 
     def _new_work(self) -> Work:
         return Work(self.connection, has_faces=self.has_faces)
@@ -365,22 +373,23 @@ class MilvusStore:
     @property
     def bundles(self) -> BundleRecords:
         """Raise NotSupportedError: the ids of bundles are maintained by triggers, which Milvus does not have."""
-        raise self._not_supported("Milvus does not keep the ids that bundles need")
+        raise self.not_supported("Milvus does not keep the ids that bundles need")
 
     @property
     def reembedding(self) -> ReembeddingRecords:
         """Raise NotSupportedError: all vectors of a collection have one dimension, and there are no transactions."""
-        raise self._not_supported("Milvus cannot replace all vectors in one step")
+        raise self.not_supported("Milvus cannot replace all vectors in one step")
 
     def compact(self) -> Compaction:
         """Raise NotSupportedError: the server compacts by itself."""
-        raise self._not_supported("Milvus compacts its segments by itself")
+        raise self.not_supported("Milvus compacts its segments by itself")
 
     def backup(self, target: Path, *, beside: Sequence[str] = ()) -> int:
         """Raise NotSupportedError: the server has its own tool."""
-        raise self._not_supported("back up the server with its own tool, milvus-backup")
+        raise self.not_supported("back up the server with its own tool, milvus-backup")
 
-    def _not_supported(self, reason: str) -> NotSupportedError:
+    def not_supported(self, reason: str) -> NotSupportedError:
+        """Return the error for what needs a gallery in a folder."""
         return NotSupportedError(
             f"{self.name}: {reason}; this needs a gallery in a folder; move this one there, and back afterwards:"
             f" faceall index move {self.name} FOLDER"

@@ -46,6 +46,7 @@ class Table(Generic[K]):
         self.changed: dict[K, Row | None] = {}
         self._connection = connection
         self._known: dict[K, Row | None] = {}
+        self._answers: dict[str, list[Row]] = {}
 
     def get(self, keys: Iterable[K]) -> dict[K, Row]:
         """Return rows by key; unknown keys are skipped."""
@@ -77,10 +78,26 @@ class Table(Generic[K]):
         """
         key, columns = self.collection.key, self.collection.columns
         most = None if limit is None else limit + len(self.changed)
-        found = self._connection.where(self.collection.name, condition, columns, limit=most)
+        found = self._answers.get(condition)
+        if found is None:
+            found = self._connection.where(self.collection.name, condition, columns, limit=most)
         rows = [_plain(row, columns) for row in found if row[key] not in self.changed]
+        self._known.update((row[key], row) for row in rows)  # another writer may have added one since `get`
         rows += [row for row in self.changed.values() if row is not None and holds(row)]
         return rows if limit is None else rows[:limit]
+
+    def found(self, rows: Iterable[Row]) -> None:
+        """Note rows that the server has returned otherwise, so that `get` does not ask for them."""
+        for row in rows:
+            self._known[row[self.collection.key]] = _plain(row, self.collection.columns)
+
+    def remember(self, condition: str, rows: list[Row]) -> None:
+        """Note which rows of the server match a condition, so that `where` does not ask again."""
+        self._answers[condition] = rows
+
+    def before(self) -> dict[K, Row | None]:
+        """Return the server's rows of the changed keys that were read, None for those that do not exist."""
+        return {key: self._known[key] for key in self.changed if key in self._known}
 
     def put(self, row: Row) -> None:
         """Write a row at the end of the unit of work, replacing one with the same key."""
@@ -109,6 +126,12 @@ class Work:
         People who may have lost their last face.
     new_photos : set of int
         Photos that were added with faces.
+    touched : list or None
+        What a recorded change has done besides its rows; None if no change is recorded.
+    recorded : dict
+        The rows, by table and key, as the changes that were recorded have left them.
+    first : list of dict
+        Notes that are written before everything else.
     """
 
     def __init__(self, connection: Connection, *, has_faces: bool) -> None:
@@ -122,9 +145,14 @@ class Work:
         self.notes: Table[str] = Table(connection, NOTES)
         self.maybe_empty: set[int] = set()
         self.new_photos: set[int] = set()
+        self.touched: list[Any] | None = None
+        self.recorded: dict[tuple[str, Any], Any] = {}
+        self.first: list[Row] = []
 
     def write(self) -> None:
         """Write all changes to the server, in an order in which no reader sees an incomplete photo."""
+        if self.first:
+            self._connection.put(NOTES.name, self.first)
         faces = list(self.thumbnails.changed)  # new ones and deleted ones
         notes = self._note(faces)
         for table in (self.thumbnails, self.faces, self.people, self.files, self.photos):

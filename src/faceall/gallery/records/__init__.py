@@ -12,6 +12,7 @@ from faceall.gallery.records.photos import (
     SeenFile,
     StoredPhoto,
     Unusable,
+    UpcomingFile,
 )
 from faceall.gallery.records.sums import GalleryStatistics, GalleryStatus, Page, Removal
 
@@ -37,4 +38,5 @@ __all__ = [
     "StoredFace",
     "StoredPhoto",
     "Unusable",
+    "UpcomingFile",
 ]

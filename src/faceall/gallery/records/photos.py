@@ -33,6 +33,28 @@ PhotoStatus = Literal[
 ]
 
 
+@dataclass(frozen=True, eq=False)
+class UpcomingFile:
+    """What is known of a file about which a registration is going to ask.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    digest : bytes or None
+        SHA-256 of its content, once it was read.
+    person : str or None
+        The name that its primary face is going to get.
+    vector : (D,) float32 or None
+        The embedding of its primary face.
+    """
+
+    path: Path
+    digest: bytes | None = None
+    person: str | None = None
+    vector: Float32Array | None = None
+
+
 @dataclass(frozen=True)
 class StoredPhoto:
     """A photo of the gallery, identified by its content.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from faceall.gallery.people.clustering.agreement import Agreement, agreement_of, sample
-from faceall.gallery.records import StoredFace
+from faceall.gallery.records import StoredPhoto
 from faceall.gallery.store import Store
+
+_FOLDERS = 50  # folders whose photos are read at once
+
+_Named: TypeAlias = Sequence[tuple[tuple[Path, str], list[Path]]]
 
 
 @dataclass(frozen=True)
@@ -57,23 +62,37 @@ class FolderNames:
         threshold : float or None
             The match threshold; None accepts every name.
         """
-        decided = []
-        for (folder, name), paths in sorted(self._photos.items()):
-            agreement = Agreement(len(paths), len(paths))
-            if threshold is not None:
-                keys = [face.face_id for face in _primary_faces(store, store.photos.below(folder), name)]
-                agreement = agreement_of(store.faces.vectors(sample(keys)), threshold)
-            if not agreement.mostly:
-                _take_name_off(store, paths, name)
-            decided.append(FolderName(folder, name, len(paths), agreement, agreement.mostly))
+        decided, named = [], sorted(self._photos.items())
+        for start in range(0, len(named), _FOLDERS):
+            group = named[start : start + _FOLDERS]
+            for ((folder, name), paths), agreement in zip(group, _agreements(store, group, threshold), strict=True):
+                if not agreement.mostly:
+                    _take_name_off(store, paths, name)
+                decided.append(FolderName(folder, name, len(paths), agreement, agreement.mostly))
         self._photos = {}
         return decided
 
 
-def _primary_faces(store: Store, photos: Iterable[int], name: str) -> list[StoredFace]:
+def _agreements(store: Store, group: _Named, threshold: float | None) -> list[Agreement]:
+    """Return for each folder with a name how well the primary faces of its photos agree."""
+    if threshold is None:
+        return [Agreement(len(paths), len(paths)) for _, paths in group]
+    below = store.photos.below_each([folder for (folder, _), _ in group])
+    photos = {photo.photo_id: photo for photo in store.photos.stored({id_ for ids in below for id_ in ids})}
+    samples = [
+        sample(_primary_faces((photos[id_] for id_ in sorted(ids) if id_ in photos), name))
+        for ((_, name), _), ids in zip(group, below, strict=True)
+    ]
+    keys = list(dict.fromkeys(key for chosen in samples for key in chosen))
+    vectors = store.faces.vectors(keys)
+    place = {key: number for number, key in enumerate(keys)}
+    return [agreement_of(vectors[[place[key] for key in chosen]], threshold) for chosen in samples]
+
+
+def _primary_faces(photos: Iterable[StoredPhoto], name: str) -> list[int]:
     """List the primary faces of photos that belong to a person, or to no one yet."""
-    faces = (face for photo in store.photos.stored(photos) for face in photo.faces if face.primary)
-    return [face for face in faces if face.person in (name, None) or not face.named]
+    faces = (face for photo in photos for face in photo.faces if face.primary)
+    return [face.face_id for face in faces if face.person in (name, None) or not face.named]
 
 
 def _take_name_off(store: Store, paths: Iterable[Path], name: str) -> None:

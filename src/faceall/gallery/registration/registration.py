@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -18,8 +18,9 @@ from threading import Event
 from faceall.gallery.context import Context
 from faceall.gallery.metadata.matching import name_faces
 from faceall.gallery.naming import Candidate, names_two_people
-from faceall.gallery.records import FileInfo, PhotoResult
+from faceall.gallery.records import FileInfo, PhotoResult, UpcomingFile
 from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches
+from faceall.gallery.registration.commits import Commits
 from faceall.gallery.registration.folder_names import FolderName, FolderNames
 from faceall.gallery.registration.options import RegistrationOptions
 from faceall.gallery.registration.scan import Scanner
@@ -84,6 +85,7 @@ class Registration(Iterator[PhotoResult]):
             context.analyser, self.timings, check_model=self._check_model, stale_faces=self._stale_faces
         )
         self._names = FolderNames()
+        self._commits = Commits(self._store_group, background=context.store.waits_for_server)
         self._done = 0
         self._results = self._run()
 
@@ -104,15 +106,19 @@ class Registration(Iterator[PhotoResult]):
                 waited = time.monotonic() - committed
                 self._batch.embed(everything=waited >= FLUSH_SECONDS)
                 if waited >= COMMIT_SECONDS or len(self._batch.files) >= COMMIT_FILES:
-                    results = self._commit()
-                    committed = time.monotonic() if results else committed
-                    yield from self._report(results)
+                    ready = self._ready()
+                    committed = time.monotonic() if ready else committed
+                    yield from self._report(self._commits.add(ready))
+                yield from self._report(self._commits.stored())
             self._batch.embed(everything=True)
-            yield from self._report(self._finish())
+            results = self._commit()
+            self._finish()
+            yield from self._report(results)
         except (KeyboardInterrupt, GeneratorExit):
             self._commit()
             raise
         finally:
+            self._commits.close()
             readers.shutdown(wait=False, cancel_futures=True)
 
     def _report(self, results: Sequence[PhotoResult]) -> Iterator[PhotoResult]:
@@ -137,10 +143,9 @@ class Registration(Iterator[PhotoResult]):
 
     def _looked_up(self) -> Iterator[ScannedFile]:
         """Look up each candidate: with its result if it need not be read; ends early when it is stopped."""
-        for candidate in self._candidates:
+        for file in self._scanner.look_up(self._candidates):
             if self._stop.is_set():
                 return
-            file = self._scanner.look_up(candidate)
             if file.result is None:
                 self._check_model()
             yield file
@@ -158,21 +163,30 @@ class Registration(Iterator[PhotoResult]):
             self._context.require_same_model()
             self._model_checked = True
 
-    def _commit(self) -> list[PhotoResult]:
-        """Store everything that is finished, in order, in one transaction."""
+    def _ready(self) -> list[ScannedFile]:
+        """Take the files that are finished, in order."""
+        files = self._batch.files
         ready: list[ScannedFile] = []
-        for file in self._batch.files:
-            if file.pending:
-                break
-            ready.append(file)
-        with self.timings.measure("storage"):
-            if any(file.result is None for file in ready):
-                with self._store.changing():
-                    results = [self._store_one(file) for file in ready]
-            else:
+        while files and not files[0].pending:
+            ready.append(files.popleft())
+        return ready
+
+    def _commit(self) -> list[PhotoResult]:
+        """Store everything that is finished."""
+        return [*self._commits.add(self._ready()), *self._commits.finish()]
+
+    def _store_group(self, ready: list[ScannedFile]) -> list[PhotoResult]:
+        """Store files in order, in one transaction; if that fails they are waiting again."""
+        try:
+            with self.timings.measure("storage"), ExitStack() as stack:
+                if any(file.result is None for file in ready):
+                    stack.enter_context(self._store.changing())
+                    self._store.photos.read_ahead([_upcoming(file) for file in ready if file.result is None])
                 results = [self._store_one(file) for file in ready]
+        except BaseException:
+            self._batch.files.extendleft(reversed(ready))
+            raise
         for file, result in zip(ready, results, strict=True):
-            self._batch.files.popleft()
             folder, person = file.candidate.folder, result.person
             if folder is not None and person is not None and result.status in ("added", "changed"):
                 self._names.add(folder, person, result.path)
@@ -184,14 +198,12 @@ class Registration(Iterator[PhotoResult]):
         if folder not in self.joint_folders and names_two_people(folder.name):
             self.joint_folders.append(folder)
 
-    def _finish(self) -> list[PhotoResult]:
-        """Store the rest and check folder names; forget displaced photos unless more files may follow."""
-        results = self._commit()
+    def _finish(self) -> None:
+        """Check folder names; forget displaced photos unless more files may follow."""
         with self.timings.measure("storage"):
             self.folder_names = self._names.check(self._store, self._threshold())
             if not self._stop.is_set():
                 forget_displaced(self._store)
-        return results
 
     def _threshold(self) -> float | None:
         """Return the distance up to which faces match, if a model was needed."""
@@ -251,3 +263,11 @@ class Registration(Iterator[PhotoResult]):
                 file
             )
         return store_new_photo(self._store, file, info, strict=self._options.strict)
+
+
+def _upcoming(file: ScannedFile) -> UpcomingFile:
+    """Return what the store is going to be asked about a file."""
+    assert file.info is not None
+    found = file.analysis
+    vector = None if found is None or found.primary is None else found.vectors[found.primary]
+    return UpcomingFile(file.info.path, file.info.digest, file.candidate.person, vector)

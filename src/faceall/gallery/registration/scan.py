@@ -9,12 +9,13 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
+from itertools import islice
 
 from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError
 from faceall.files import open_regular
 from faceall.gallery.metadata.sources import named_regions
 from faceall.gallery.naming import Candidate, KnownContent
-from faceall.gallery.records import FileInfo, KnownPhoto, PhotoResult, PhotoState
+from faceall.gallery.records import FileInfo, KnownPhoto, PhotoResult, PhotoState, UpcomingFile
 from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.registration.storing import known_photo, named_by_path, unchanged_photo
 from faceall.gallery.store import Store
@@ -24,6 +25,7 @@ from faceall.images.metadata import read_metadata
 
 MAX_FILE_SIZE = 1 << 30  # bytes
 _AHEAD = 32  # files
+_LOOKED_UP = 128  # files that are looked up at once
 _AHEAD_BYTES = 256 << 20  # of decoded pixels, estimated
 _MISSING = (errno.ENOENT, errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ENODEV, errno.ENXIO)  # as of a lost mount
 _EXPANSION = 16  # decoded bytes per byte of file, as for typical JPEGs
@@ -39,16 +41,24 @@ class Scanner:
         self._reassign = reassign
         self._reduction = reduction
 
-    def look_up(self, candidate: Candidate) -> ScannedFile:
-        """Return a file with its result if it need not be read, without one otherwise."""
-        task, size = self._plan(candidate)
-        return ScannedFile(candidate) if size else task()
+    def look_up(self, candidates: Iterable[Candidate]) -> Iterator[ScannedFile]:
+        """Yield files: with a result if they need not be read, without one otherwise."""
+        for candidate in self._read_ahead(candidates):
+            task, size = self._plan(candidate)
+            yield ScannedFile(candidate) if size else task()
+
+    def _read_ahead(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """Yield the candidates; let the store read what is known of many of them at once."""
+        rest = iter(candidates)
+        while group := list(islice(rest, _LOOKED_UP)):
+            self._store.photos.read_ahead([UpcomingFile(candidate.path) for candidate in group])
+            yield from group
 
     def scan_ahead(self, candidates: Iterable[Candidate], threads: Executor) -> Iterator[ScannedFile]:
         """Scan every candidate, in order."""
         waiting: deque[tuple[int, Future[ScannedFile]]] = deque()
         weight = 0
-        for candidate in candidates:
+        for candidate in self._read_ahead(candidates):
             task, size = self._plan(candidate)
             waiting.append((size, threads.submit(task) if size else _done(task())))
             weight += size

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from faceall.gallery.records import Analysis, KnownPhoto, Page, PendingFace, Removal, SeenFile, StoredPhoto
+from faceall.gallery.records import (
+    Analysis,
+    KnownPhoto,
+    Page,
+    PendingFace,
+    Removal,
+    SeenFile,
+    StoredPhoto,
+    UpcomingFile,
+)
 from faceall.types import Float32Array
 
 
@@ -15,6 +24,12 @@ class PhotoRecords(Protocol):
 
     def refresh(self) -> None:
         """Start a registration: `lookalike` then includes photos that other processes have registered."""
+
+    def read_ahead(self, files: Sequence[UpcomingFile]) -> None:
+        """Read what a registration is going to ask about these files, if single questions take long.
+
+        Inside `Store.changing` for its questions, otherwise for `at` until the next call.
+        """
 
     def at(self, path: Path, size: int, mtime: int) -> KnownPhoto | None:
         """Return the photo that a file contained when last seen, if size (bytes) and time (ns) are unchanged."""
@@ -54,6 +69,9 @@ class PhotoRecords(Protocol):
 
     def below(self, path: Path) -> list[int]:
         """Return the photos that were seen at a path or below it."""
+
+    def below_each(self, paths: Sequence[Path]) -> list[list[int]]:
+        """Return for each path the photos that were seen at it or below it."""
 
     def remove(self, photos: Sequence[int]) -> Removal:
         """Remove photos and their faces permanently."""

@@ -55,6 +55,10 @@ class Store(Protocol):
         """Whether it was opened for reading only."""
 
     @property
+    def waits_for_server(self) -> bool:
+        """Whether a change mostly waits for a server, so that other work can be done meanwhile."""
+
+    @property
     def model(self) -> str | None:
         """The embedder that made the vectors."""
 
