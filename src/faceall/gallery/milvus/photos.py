@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,7 +106,7 @@ class MilvusPhotos:
             group = paths[start : start + _FOLDERS]
             starts = tuple(quoted(os.fsencode(path / "x")[:-1]) for path in group)
             condition = " or ".join(f"({condition_begins('path', one)})" for one in starts)
-            found = work.files.where(condition, lambda row, some=starts: str(row["path"]).startswith(some))
+            found = work.files.where(condition, _path_begins(starts))
             at = work.files.get(file_key(os.fsencode(path)) for path in group)
             photos.update(row["photo"] for row in (*found, *at.values()))
         seen = [(file.path, id_) for id_, row in work.photos.get(photos).items() for file in rows.files_of(row)]
@@ -260,6 +260,11 @@ class MilvusPhotos:
             drop_faces(work, faces)
             stale = stale_faces.forget_photos(work, list(found.values()))
             return Removal(tuple(faces), tuple(found), drop_photos(work, found.values()), stale)
+
+
+def _path_begins(starts: tuple[str, ...]) -> Callable[[Row], bool]:
+    """Return the condition that the path of a file begins with one of some texts."""
+    return lambda row: str(row["path"]).startswith(starts)
 
 
 def drop_faces(work: Work, faces: Sequence[int]) -> None:

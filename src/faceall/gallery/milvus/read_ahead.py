@@ -69,7 +69,7 @@ def prints_near(store: MilvusStore, work: Work, vectors: Float32Array) -> list[d
     faces = connection.get(FACES.name, {key for keys in near for key in keys}, ["id", "photo"])
     photo_of = {row["id"]: row["photo"] for row in faces}
     photos = work.photos.get(photo_of.values())
-    prints = {id_: found for id_, row in photos.items() if (found := _print_of(row)) is not None and listed(row)}
+    prints = {id_: one for id_, row in photos.items() if (one := _print_of(row)) is not None and listed(row)}
     return [
         {photo: prints[photo] for key in keys if (photo := photo_of.get(key)) is not None and photo in prints}
         for keys in near
