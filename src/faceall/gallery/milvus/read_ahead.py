@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,11 +52,14 @@ def _read_people(work: Work, names: Iterable[str]) -> None:
     texts = sorted({quoted(name) for name in names} - {row["name"] for row in usual.values()})
     for start in range(0, len(texts), _NAMES):
         group = texts[start : start + _NAMES]
-        found = work.people.where(
-            condition_in_texts("name", group), lambda row, some=frozenset(group): row["name"] in some
-        )
+        found = work.people.where(condition_in_texts("name", group), _has_name(frozenset(group)))
         for text in group:
             work.people.remember(f'name == "{text}"', [row for row in found if row["name"] == text])
+
+
+def _has_name(names: Collection[str]) -> Callable[[Row], bool]:
+    """Return the condition that a person has one of some names."""
+    return lambda row: row["name"] in names
 
 
 def prints_near(store: MilvusStore, work: Work, vectors: Float32Array) -> list[dict[int, Print]]:
