@@ -15,7 +15,7 @@ from faceall.errors import FaceallError
 from faceall.web import errors
 from faceall.web.security.guard import COOKIE, Admission, ClientRates, Guard, check_reach
 from faceall.web.security.keys import KEYS_FILE, Keys
-from faceall.web.security.limits import RateLimit
+from faceall.web.security.rates import RateLimit
 from faceall.web.work.batching import BusyError
 
 BEYOND = {"REMOTE_ADDR": "203.0.113.5"}

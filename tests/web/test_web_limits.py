@@ -17,7 +17,9 @@ from PIL import Image as PillowImage
 from faceall.detect import reduction
 from faceall.errors import ImageTooLargeError, UnreadableImageError
 from faceall.web.refusal import RefusedError
-from faceall.web.security.limits import DecodeBudget, RateLimit, client_of, parse_json
+from faceall.web.security.decoding import DecodeBudget
+from faceall.web.security.json_bodies import parse_json
+from faceall.web.security.rates import RateLimit, client_of
 
 
 def image_file(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:

@@ -28,7 +28,7 @@ from faceall.web import ServerOptions
 from faceall.web.app import close_app, create_app
 from faceall.web.fetch.fetcher import Fetched, Fetcher
 from faceall.web.refusal import FetchError
-from faceall.web.security.limits import CheckedImage
+from faceall.web.security.decoding import CheckedImage
 from faceall.web.work.uploads import Uploads
 
 API = "/api/v1"

@@ -18,9 +18,9 @@ from faceall.web.openapi import document as openapi
 from faceall.web.options import ServerOptions
 from faceall.web.pages import login, routes
 from faceall.web.registrar import Registrar
+from faceall.web.security.decoding import DecodeBudget
 from faceall.web.security.guard import Admission, Guard
 from faceall.web.security.keys import KEYS_FILE, Keys
-from faceall.web.security.limits import DecodeBudget
 from faceall.web.security.proxy import install_proxy
 from faceall.web.serializers import Serializer
 from faceall.web.services import EXTENSION, Services

@@ -32,3 +32,8 @@ class FetchError(RefusedError):
 
     def __init__(self, text: str) -> None:
         super().__init__(text, status=422, code="unprocessable")
+
+
+def too_large(text: str) -> RefusedError:
+    """Make an error with status 413."""
+    return RefusedError(text, status=413, code="too_large")

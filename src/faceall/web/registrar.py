@@ -12,7 +12,7 @@ from faceall.errors import FaceallError
 from faceall.gallery import Gallery, PhotoResult
 from faceall.web.errors import describe
 from faceall.web.fetch.fetcher import Fetcher
-from faceall.web.security.limits import DecodeBudget
+from faceall.web.security.decoding import DecodeBudget
 from faceall.web.serializers import Serializer
 from faceall.web.work.jobs import INTERNAL, Item, Result, failure
 from faceall.web.work.uploads import Upload, Uploads

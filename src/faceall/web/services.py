@@ -11,8 +11,8 @@ from faceall.gallery import Gallery
 from faceall.web.fetch.fetcher import Fetcher
 from faceall.web.options import ServerOptions
 from faceall.web.registrar import Registrar
+from faceall.web.security.decoding import DecodeBudget
 from faceall.web.security.guard import Guard
-from faceall.web.security.limits import DecodeBudget
 from faceall.web.serializers import Serializer
 from faceall.web.work.batching import Worker
 from faceall.web.work.jobs import Jobs

@@ -14,7 +14,8 @@ from flask import request
 from werkzeug.datastructures import FileStorage
 
 from faceall.web.errors import refused
-from faceall.web.security.limits import parse_json, too_large
+from faceall.web.refusal import too_large
+from faceall.web.security.json_bodies import parse_json
 from faceall.web.work.file_names import DEFAULT_NAME, as_sent
 
 LARGEST = (1 << 63) - 1

@@ -16,7 +16,7 @@ from faceall.web.api.faces import jpeg_response
 from faceall.web.api.inputs import id_of, json_object, page, whole
 from faceall.web.api.receipts import receipt_of
 from faceall.web.errors import refused
-from faceall.web.security.limits import too_large
+from faceall.web.refusal import too_large
 from faceall.web.serializers import Json
 from faceall.web.services import services
 

@@ -21,7 +21,7 @@ from faceall.web.metrics import CONTENT_TYPE, Metrics, access_line
 from faceall.web.refusal import RefusedError
 from faceall.web.security.headers import Hosts, add_cors_headers, add_headers, check_origin, is_loopback
 from faceall.web.security.keys import Key, Keys, Sessions
-from faceall.web.security.limits import RateLimit, client_of, too_many
+from faceall.web.security.rates import RateLimit, client_of, too_many
 
 COOKIE = "faceall_session"
 LOGIN = "/login"

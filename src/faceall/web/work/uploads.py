@@ -23,7 +23,7 @@ from faceall.files import make_folder, replaced_file
 from faceall.gallery import Candidate, Gallery, KnownContent, StoredPhoto
 from faceall.gallery.people.removal import UPLOAD, UPLOADS
 from faceall.web.refusal import RefusedError
-from faceall.web.security.limits import CheckedImage
+from faceall.web.security.decoding import CheckedImage
 from faceall.web.work.file_names import MAX_NAME_LENGTH, from_parts, to_parts
 
 _LOCK_FILE = ".server"
