@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stand_ins import BACKEND, one_face, write_photo
 
-from faceall.errors import FaceallError, NameTakenError, UnknownFaceError, UnknownPersonError
+from faceall.errors import ArgumentError, FaceallError, NameTakenError, UnknownFaceError, UnknownPersonError
 from faceall.gallery import Candidate, Gallery
 
 
@@ -208,3 +208,36 @@ def test_search_returns_ids_and_landmarks(filled: Gallery, photos: Path) -> None
     assert result.landmarks == best.landmarks
     (by_person,) = filled.search_people(photos / "Ada/1.png")
     assert (by_person.people[0].person_id, by_person.landmarks) == (best.person_id, best.landmarks)
+
+
+@pytest.fixture
+def alphabet(gallery: Gallery, photos: Path) -> Gallery:
+    """People with names in several forms; Zoe has two photos."""
+    names = ["Zoe", "émile", "Eve 10", "Eve 9", "7 of 9", "李雷"]
+    for number in range(len(names)):
+        write_photo(photos / f"{number}.png", one_face(number))
+    write_photo(photos / "more.png", one_face(6))
+    candidates = [Candidate(photos / f"{number}.png", name) for number, name in enumerate(names)]
+    list(gallery.register_candidates([*candidates, Candidate(photos / "more.png", "Zoe")]))
+    return gallery
+
+
+def test_names_are_ordered_without_accents_and_by_numbers(alphabet: Gallery) -> None:
+    """Case and accents do not count, numbers are compared by value, and text finds names without their accents."""
+    assert [one.name for one in alphabet.people.page().items] == ["7 of 9", "émile", "Eve 9", "Eve 10", "Zoe", "李雷"]
+    assert [one.name for one in alphabet.people.page(text="EMI").items] == ["émile"]
+
+
+def test_people_are_ordered_by_photos_and_the_last_one_first(alphabet: Gallery) -> None:
+    """The order applies to all people, not only to those of the page; an unknown order is refused."""
+    assert alphabet.people.page(sort="photos", limit=1).items[0].name == "Zoe"
+    newest = alphabet.people.page(sort="newest").items
+    assert [one.id for one in newest] == sorted((one.id for one in newest), reverse=True)
+    with pytest.raises(ArgumentError, match="expected one of name, photos, newest"):
+        alphabet.people.page(sort="age")  # type: ignore[arg-type]
+
+
+def test_initials_have_the_place_of_their_first_person(alphabet: Gallery) -> None:
+    """Names without a letter, and of scripts without upper case, have initials of their own."""
+    assert alphabet.people.initials() == [("#", 0), ("E", 1), ("Z", 4), ("…", 5)]
+    assert alphabet.people.ids(text="eve") == [one.id for one in alphabet.people.page(text="eve").items]

@@ -1,4 +1,4 @@
-"""Pairs that may be the same person are suggested, most certain first; answers are stored and change the order."""
+"""Pairs that may be the same person, and doubtful faces, are suggested; answers are stored and change the order."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from stand_ins import write_photo
 
 from faceall.errors import ArgumentError, UnknownPersonError
-from faceall.gallery import Gallery
-from faceall.gallery.people.suggestions import features, fitted
+from faceall.gallery import Candidate, Gallery, Suggestion
+from faceall.gallery.people.certainty import features, fitted
 
 Opener = Callable[..., Gallery]
 
@@ -39,15 +39,15 @@ def test_people_and_their_faces_are_counted(filled: Gallery) -> None:
     assert len(filled) == 7
 
 
-def test_the_likeliest_pairs_come_first(filled: Gallery) -> None:
-    """Certainties decrease, an unassigned face is the subject, and unlike people are not suggested."""
+def test_the_most_effective_pairs_come_first(filled: Gallery) -> None:
+    """Effects decrease, an unassigned face is the subject, and unlike people are not suggested."""
     found = filled.people.suggestions()
     assert {one.names for one in found[:2]} == {("Adele", "Ada"), (None, "Bob")} or {
         one.names for one in found[:2]
     } == {("Ada", "Adele"), (None, "Bob")}
-    certainties = [one.certainty for one in found]
-    assert certainties == sorted(certainties, reverse=True)
-    assert all(0 <= one.certainty <= 1 for one in found)
+    effects = [one.effect for one in found]
+    assert effects == sorted(effects, reverse=True)
+    assert all(0 <= one.certainty <= 1 and one.effect >= 0 for one in found)
 
 
 def test_yes_joins_and_is_undone(filled: Gallery) -> None:
@@ -123,3 +123,61 @@ def test_no_one_is_suggested_on_photos_from_before_their_birth(filled: Gallery, 
     assert asked()
     filled.people.set_details("Bob", born="2002-01-01")
     assert not asked()
+
+
+@pytest.fixture
+def mixed(gallery: Gallery, photos: Path) -> Gallery:
+    """Ada with four red faces and two blue ones, and Eve with three green ones."""
+    colours = {"Ada": [(200, 10, 10 + n) for n in range(4)] + [(10, 10, 200 + n) for n in range(2)]}
+    colours["Eve"] = [(10, 200, 10 + n) for n in range(3)]
+    for name, shades in colours.items():
+        for number, shade in enumerate(shades):
+            write_photo(photos / f"{name} {number}" / f"{number}.png", [(40, 25, 40, shade)])
+    folders = [(photos / f"{name} {number}" / f"{number}.png", name) for name in colours for number in range(9)]
+    list(gallery.register_candidates([Candidate(path, name) for path, name in folders if path.exists()]))
+    return gallery
+
+
+def doubt_of(gallery: Gallery) -> Suggestion:
+    """Return the first question about a part of a person."""
+    return next(one for one in gallery.people.suggestions(limit=50) if one.within)
+
+
+def test_faces_that_do_not_fit_are_asked_about_first(mixed: Gallery) -> None:
+    """The part of a person that fits the rest worst is asked about as a whole, before anything else."""
+    first = mixed.people.suggestions()[0]
+    assert first == doubt_of(mixed)
+    assert (first.names, first.counts, first.target) == ((None, "Ada"), (2, 4), ("p", mixed.people.get("Ada").id))
+    assert first.certainty < 0.05
+
+
+@pytest.mark.embedded("Milvus keeps no journal")
+def test_no_moves_the_part_out_and_is_undone(mixed: Gallery) -> None:
+    """The two faces become a group that is never suggested as Ada again; undo brings them back."""
+    mixed.people.answer(doubt_of(mixed).id, "no")
+    assert sorted((one.named, one.faces) for one in mixed.people) == [(False, 2), (True, 3), (True, 4)]
+    group = next(one for one in mixed.people if not one.named)
+    ada = mixed.people.get("Ada")
+    asked = [{one.subject, one.target} for one in mixed.people.suggestions(limit=50)]
+    assert {("p", group.id), ("p", ada.id)} not in asked
+    mixed.people.undo()
+    assert mixed.people.get("Ada").faces == 6
+    assert doubt_of(mixed).counts == (2, 4)
+
+
+def test_yes_keeps_the_part_and_is_not_asked_again(mixed: Gallery) -> None:
+    """Faces that a user confirmed are not doubted."""
+    asked = doubt_of(mixed)
+    mixed.people.answer(asked.id, "yes")
+    assert mixed.people.get("Ada").faces == 6
+    assert asked.id not in [one.id for one in mixed.people.suggestions(limit=50)]
+
+
+def test_one_face_that_does_not_fit_is_left_without_a_person(mixed: Gallery) -> None:
+    """A single face gets no group of its own, and clustering does not assign it to that person again."""
+    eve = mixed.people.get("Eve").id
+    face = mixed.faces.page(person=eve).items[0].face_id
+    mixed.people.answer(f"f{face}-p{eve}", "no")
+    assert mixed.faces.get(face).person is None
+    mixed.people.cluster(threshold=3.9, known=True)
+    assert mixed.faces.get(face).person_id != eve

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -163,7 +164,17 @@ def test_scripts_get_the_texts_that_they_use() -> None:
 def test_no_text_is_unused() -> None:
     """Every text is used somewhere, or is in a section whose keys come from the server."""
     sources = "\n".join(path.read_text() for path in [*TEMPLATES, *SCRIPTS, *WEB.rglob("*.py")])
-    made = ("changes.", "notes.", "outcome.", "problems.", "remarks.", "site.", "status.")
+    made = (
+        "changes.",
+        "notes.",
+        "outcome.",
+        "people.sort_",
+        "photos.with",
+        "problems.",
+        "remarks.",
+        "site.",
+        "status.",
+    )
     unused = [key for key in entries_of("en") if not re.search(rf"""["'`]{re.escape(key)}["'`]""", sources)]
     assert [key for key in unused if not key.startswith(made)] == []
 
@@ -203,3 +214,69 @@ def test_every_remark_has_a_pattern() -> None:
     patterns = load_texts("zh").for_scripts()["patterns"]
     assert {name for _, name in patterns} == set(load_texts("zh").entries["remarks"])
     assert "patterns" not in load_texts("en").for_scripts()
+
+
+FACEALL = WEB.parent
+SHOWN = (
+    *sorted((WEB / "api").glob("*.py")),
+    *sorted((WEB / "fetch").glob("*.py")),
+    *sorted((WEB / "work").glob("*.py")),
+    *sorted((WEB / "pages").glob("[!t]*.py")),
+    WEB / "errors.py",
+    WEB / "serializers.py",
+    WEB / "security/headers.py",
+    WEB / "security/limits.py",
+    *sorted((FACEALL / "gallery/people").rglob("[!f]*.py")),
+    FACEALL / "gallery/browse.py",
+    FACEALL / "gallery/faces.py",
+    FACEALL / "gallery/embedded/journal.py",
+    *sorted((FACEALL / "images/decoding").glob("*.py")),
+)
+"""Modules whose errors a page can show."""
+
+RAISERS = ("Error", "refused", "too_large", "too_many", "_unauthorized")
+OF_PROGRAMMING = ("RuntimeError", "ValueError", "AssertionError", "TypeError")
+
+
+def messages_of(module: Path) -> Iterator[str]:
+    """Yield the messages of a module's errors, with 7 or 'Ada' for each placeholder."""
+    for call in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call):
+            name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+            if name.endswith(RAISERS) and name not in OF_PROGRAMMING:
+                yield from (text for part in call.args if re.search("[a-z]{2} ", text := sample(part)))
+        elif isinstance(call, ast.Assign) and getattr(call.targets[0], "id", "") in ("text", "_TEXTS", "_WORDS"):
+            parts = call.value.values if isinstance(call.value, ast.Dict) else [call.value]
+            yield from (text for part in parts if " " in (text := sample(part)) and "{" not in text)
+
+
+def sample(node: ast.expr) -> str:
+    """Return the text of a string or an f-string; "" for anything else."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(sample, node.values))
+    if isinstance(node, ast.FormattedValue):
+        return "'Ada'" if node.conversion == ord("r") else "7"
+    return ""
+
+
+@pytest.mark.parametrize("module", SHOWN, ids=lambda path: path.stem)
+def test_every_error_that_a_page_can_show_is_translated(module: Path) -> None:
+    """A new message needs a pattern in remarks.json and its text in every language."""
+    words = load_texts("zh")
+    assert [message for message in messages_of(module) if words.remark(message) is None] == []
+
+
+def test_the_url_before_a_message_does_not_count() -> None:
+    """Errors of downloads begin with the URL, which the page shows anyway."""
+    words = load_texts("zh")
+    for message in ("is empty, expected an image", "the server responded with status 404", "is not a public address"):
+        assert words.remark(f"https://example.org/a:b.jpg: {message}") == words.remark(message) is not None
+
+
+def test_messages_are_found_in_the_modules() -> None:
+    """The search for messages finds those of errors, of dictionaries and of f-strings."""
+    found = {message for module in SHOWN for message in messages_of(module)}
+    assert {"a person's name cannot be empty", "already in the gallery", "the gallery has no photo 7"} <= found
+    assert len(found) > 100

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from faceall.errors import ImageError
 from faceall.files import open_regular
+from faceall.gallery.records import SeenFile
 from faceall.images import read_image
 from faceall.types import Image
 
@@ -72,3 +75,15 @@ def _difference(path: Path, digest: bytes) -> str | None:
         return "the file is gone"
     except OSError as error:
         return f"the file cannot be read ({error.strerror})"
+
+
+def find_unchanged(files: Sequence[SeenFile]) -> Path | None:
+    """Return the first file whose size and time of the last change are those of when it was seen, or None."""
+    for file in files:
+        try:
+            status = os.stat(file.path)
+        except OSError:  # gone, or its folder is not readable
+            continue
+        if stat.S_ISREG(status.st_mode) and (status.st_size, status.st_mtime_ns) == (file.size, file.mtime):
+            return file.path
+    return None

@@ -15,6 +15,7 @@ from faceall.gallery.people.missed_faces import add_drawn_face, find_missing_fac
 from faceall.gallery.people.photo_search import PhotoQuery, search_photos
 from faceall.gallery.people.proposals import NameProposal, propose_names
 from faceall.gallery.people.removal import finish_removal, remove_photo, remove_photos_below
+from faceall.gallery.photo_files import find_unchanged
 from faceall.gallery.records import KnownPhoto, Page, Removal, StoredPhoto
 
 
@@ -133,6 +134,18 @@ class GalleryPhotos:
         """
         wanted = {checked_id(photo, "photo") for photo in photo_ids}
         return {photo: tuple(file.path for file in self._store.photos.files(photo)) for photo in wanted}
+
+    def unchanged_file(self, photo_id: int) -> Path | None:
+        """Return a file of a photo or video with the size and time of change that it had when it was seen, or None.
+
+        Large files are not read to compare their content.
+
+        Raises
+        ------
+        UnknownFaceError
+            The id is out of range.
+        """
+        return find_unchanged(self._store.photos.files(checked_id(photo_id, "photo")))
 
     def find_faces(self, photo_id: int) -> tuple[int, ...]:
         """Detect the faces of a photo again, and add those that were removed or that the detector found only now.

@@ -78,7 +78,7 @@ class Serializer:
             "camera": photo.camera,
             "source": photo.source,
             "faces": [self.face(face) for face in photo.faces],
-            "available": photo.source == "photo" and self.file_of(photo) is not None,
+            "available": self.file_of(photo) is not None,
         }
 
     def photo_of(self, photo_id: int, path: Path) -> Json:

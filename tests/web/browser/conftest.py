@@ -43,11 +43,26 @@ def window(served: Served) -> Iterator[Browser]:
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Open a browser at a server with 971 people of long names, one of them with 145 faces."""
     from driving import Browser
-    from large import serving_many
+    from large import fill, serving
 
     browser = Browser()
     try:
-        with serving_many(tmp_path_factory.mktemp("many")) as address:
+        with serving(tmp_path_factory.mktemp("many"), fill) as address:
+            browser.address = address
+            yield browser
+    finally:
+        browser.close()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Browser]:
+    """Open a browser at a server with fake models and an empty gallery."""
+    from driving import Browser
+    from large import serving
+
+    browser = Browser()
+    try:
+        with serving(tmp_path / "served", lambda gallery, folder: None) as address:
             browser.address = address
             yield browser
     finally:

@@ -201,6 +201,7 @@ class Browser:
         """Set the window size; a narrow window emulates a phone."""
         metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 700}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": size[0] < 700})
 
     def prefer(self, scheme: str) -> None:
         """Set the preferred colour scheme, light or dark."""
@@ -209,6 +210,17 @@ class Browser:
             {"name": "prefers-reduced-motion", "value": "reduce"},
         ]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def touch(self, kind: str, *points: tuple[float, float]) -> None:
+        """Touch the screen with fingers at some points of the window; "touchStart", "touchMove" or "touchEnd"."""
+        touched = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        self.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touched})
+
+    def slow_uploads(self, bytes_per_second: int) -> None:
+        """Limit the speed of uploads; -1 removes the limit."""
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+        self.driver.execute_cdp_cmd("Network.emulateNetworkConditions", limits)
 
     def console_errors(self) -> list[str]:
         """Return new errors, warnings and policy violations of the console."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,12 +20,12 @@ from faceall.web.server import Server
 
 PEOPLE = 971
 FACES_OF_ONE = 145
-UNBREAKABLE = "Wolfeschlegelsteinhausenbergerdorffvoralternwaren"  # 49 letters
+UNBREAKABLE = "olfeschlegelsteinhausenbergerdorffvoralternwaren"  # 48 letters
 
 
 def long_name(number: int) -> str:
-    """Return a name of 60 letters without a space."""
-    return f"{UNBREAKABLE}Nr{number:09d}"
+    """Return a name of 60 letters without a space; in the order of the numbers, with all initials from A to Z."""
+    return f"{chr(ord('A') + number * 26 // PEOPLE)}{UNBREAKABLE}Nr{number:09d}"
 
 
 def fill(gallery: Gallery, folder: Path) -> None:
@@ -40,8 +40,8 @@ def fill(gallery: Gallery, folder: Path) -> None:
 
 
 @contextmanager
-def serving_many(folder: Path) -> Iterator[str]:
-    """Serve such a gallery; yield its address."""
+def serving(folder: Path, fill: Callable[[Gallery, Path], None]) -> Iterator[str]:
+    """Serve a gallery with fake models that `fill` has filled; yield its address."""
     options = ServerOptions(port=0, stop_seconds=10)
     with Gallery.open(folder / "gallery", detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:
         fill(gallery, folder / "photos")

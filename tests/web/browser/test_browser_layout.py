@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from driving import Browser
 
 WIDTHS = (1280, 768, 390)
-_OVERLAPS = """
+OVERLAPS = """
 const boxes = [...document.querySelectorAll(arguments[0])].map((element) => [element, element.getBoundingClientRect()])
   .filter(([, box]) => box.width && box.height);
 const found = [];
@@ -24,7 +24,7 @@ for (let i = 0; i < boxes.length; i++) {
 }
 return found;
 """
-_SPILLS = """
+SPILLS = """
 return [...document.querySelectorAll(arguments[0])].flatMap((tile) => {
   const outer = tile.getBoundingClientRect();
   return [...tile.querySelectorAll("*")].filter((inner) => {
@@ -34,7 +34,7 @@ return [...document.querySelectorAll(arguments[0])].flatMap((tile) => {
   }).map((inner) => `${inner.tagName}.${inner.className.baseVal ?? inner.className}`);
 });
 """
-_SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -61,9 +61,9 @@ def test_tiles_do_not_overlap(crowded: Browser, path: str, tiles: str, width: in
     crowded.resize((width, 900))
     crowded.go(path)
     crowded.one("main h1")
-    assert crowded.run(_OVERLAPS, tiles) == []
-    assert crowded.run(_SPILLS, tiles) == []
-    assert crowded.run(_SIDEWAYS) == 0
+    assert crowded.run(OVERLAPS, tiles) == []
+    assert crowded.run(SPILLS, tiles) == []
+    assert crowded.run(SIDEWAYS) == 0
 
 
 def overflowing_dialogs(browser: Browser) -> list[Any]:

@@ -46,15 +46,76 @@ def test_names_are_shown_at_the_faces(photo: Browser) -> None:
     assert photo.focused.get_attribute("name") == "name"
 
 
-def test_a_photo_is_zoomed(photo: Browser) -> None:
-    """The photo is zoomed two and four times and back; the labels keep their size."""
-    width = "return document.querySelector('.zoom').getBoundingClientRect().width"
-    size = "return document.querySelector('.labels text').getBoundingClientRect().height"
-    whole, height = photo.run(width), photo.run(size)
-    for factor in (2, 4, 1):
-        photo.press("z")
-        photo.wait(lambda: abs(photo.run(width) / whole - factor) < 0.1, f"zoom {factor}")  # noqa: B023 - used at once
-        photo.wait(lambda: abs(photo.run(size) - height) < 3, "the names to fit again")
+WIDTH = "return document.querySelector('.zoom').getBoundingClientRect().width"
+LABEL = "return document.querySelector('.labels text').getBoundingClientRect().height"
+PLACE = """
+const [x, y] = arguments;
+const photo = document.querySelector('.zoom').getBoundingClientRect();
+return [(x - photo.left) / photo.width, (y - photo.top) / photo.height];
+"""
+
+
+def waits_for_zoom(browser: Browser, whole: float, factor: float) -> None:
+    """Wait until the photo is so many times as wide as the frame."""
+    browser.wait(lambda: abs(browser.run(WIDTH) / whole - factor) < 0.05 * factor, f"zoom {factor}")
+
+
+def test_a_photo_is_zoomed_by_keys_buttons_and_wheel(photo: Browser) -> None:
+    """Keys and buttons zoom in steps, Ctrl and the wheel at the pointer; labels keep their size, arrows move."""
+    whole, height = photo.run(WIDTH), photo.run(LABEL)
+    for key, factor in (("z", 2), ("z", 1), ("+", 1.5), ("+", 2.25), ("-", 1.5), ("0", 1)):
+        photo.press(key)
+        waits_for_zoom(photo, whole, factor)
+        photo.wait(lambda: abs(photo.run(LABEL) - height) < 3, "the names to fit again")
+    photo.click("#zoom-in")
+    waits_for_zoom(photo, whole, 1.5)
+    before, address = photo.run("return document.querySelector('#frame').scrollLeft"), photo.driver.current_url
+    photo.press(Keys.ARROW_RIGHT)
+    photo.wait(lambda: photo.run("return document.querySelector('#frame').scrollLeft") > before, "the photo to move")
+    assert photo.driver.current_url == address
+    photo.click("#zoom-out")
+    waits_for_zoom(photo, whole, 1)
+    frame = photo.run("const { x, y } = document.querySelector('#frame').getBoundingClientRect(); return [x, y]")
+    point = [frame[0] + 40, frame[1] + 30]
+    place = photo.run(PLACE, *point)
+    wheel = {"type": "mouseWheel", "x": point[0], "y": point[1], "deltaX": 0, "deltaY": -200, "modifiers": 2}
+    photo.driver.execute_cdp_cmd("Input.dispatchMouseEvent", wheel)
+    photo.wait(lambda: photo.run(WIDTH) > 1.5 * whole, "the wheel")
+    assert photo.run(PLACE, *point) == pytest.approx(place, abs=0.02)
+    photo.run("document.querySelector('.zoom').dispatchEvent(new MouseEvent('dblclick', { bubbles: true }))")
+    waits_for_zoom(photo, whole, 1)
+
+
+def test_a_photo_is_zoomed_with_two_fingers(photo: Browser) -> None:
+    """On a phone the photo, not the page, is zoomed around the place between the fingers, and moved by one finger."""
+    photo.resize((390, 844))
+    photo.run("document.querySelector('#frame').scrollIntoView({ block: 'center', behavior: 'instant' })")
+    box = photo.run(
+        "const b = document.querySelector('#frame').getBoundingClientRect(); return [b.x, b.y, b.width, b.height]"
+    )
+    x, y = box[0] + box[2] * 0.4, box[1] + box[3] * 0.5
+    whole, place, height = photo.run(WIDTH), photo.run(PLACE, x, y), box[3]
+    photo.touch("touchStart", (x - 20, y), (x + 20, y))
+    for spread in range(30, 61, 10):
+        photo.touch("touchMove", (x - spread, y), (x + spread, y))
+    photo.touch("touchEnd")
+    waits_for_zoom(photo, whole, 3)
+    assert photo.run(PLACE, x, y) == pytest.approx(place, abs=0.03)
+    assert photo.run("return visualViewport.scale") == 1
+    assert photo.run("return document.querySelector('#frame').getBoundingClientRect().height") == pytest.approx(
+        height, abs=1
+    )
+    assert photo.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    left = photo.run("return document.querySelector('#frame').scrollLeft")
+    swipe = {"x": x, "y": y, "xDistance": -80, "yDistance": 0, "gestureSourceType": "touch", "speed": 400}
+    photo.driver.execute_cdp_cmd("Input.synthesizeScrollGesture", swipe)
+    photo.wait(lambda: photo.run("return document.querySelector('#frame').scrollLeft") > left + 30, "the photo to move")
+    photo.touch("touchStart", (x - 60, y), (x + 60, y))
+    for spread in (40, 20, 8):
+        photo.touch("touchMove", (x - spread, y), (x + spread, y))
+    photo.touch("touchEnd")
+    waits_for_zoom(photo, whole, 1)
+    photo.resize((1280, 900))
 
 
 def test_shortcuts_are_listed_and_work(photo: Browser) -> None:

@@ -116,7 +116,9 @@ def erase(console: Console, names: tuple[str, ...], everyone: bool, gallery: Pat
 @gallery_option
 @output_options
 def suggestions(console: Console, limit: int, gallery: Path | None) -> None:
-    """List people and faces that may be the same person, the most certain first.
+    """List people and faces that may be the same person, and faces that may belong to someone else.
+
+    Those whose answers correct most faces come first.
 
     `faceall people answer` answers them; each answer improves the order.
     """
@@ -126,7 +128,8 @@ def suggestions(console: Console, limit: int, gallery: Path | None) -> None:
         found = opened.people.suggestions(limit=limit)
     rows: list[tuple[str, ...]] = [("suggestion", "certainty", "this", "is")]
     for one in found:
-        console.record({"id": one.id, "certainty": one.certainty, "distance": one.distance, "names": list(one.names)})
+        fields = {"id": one.id, "effect": one.effect, "certainty": one.certainty, "distance": one.distance}
+        console.record({**fields, "names": list(one.names), "within": one.within})
         names = (name or f"face {face}" for name, face in zip(one.names, one.faces, strict=True))
         rows.append((one.id, f"{one.certainty:.2f}", *names))
     console.table(rows, right=frozenset((1,)))

@@ -8,17 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from faceall.gallery.embedded import removal
 from faceall.gallery.embedded.tables import ids, judgements, rows, stale_faces
-from faceall.gallery.records import Page, Person, PersonDetails, Removal
+from faceall.gallery.records import Person, PersonBrief, PersonDetails, Removal
 from faceall.index import FaceIndex
-
-_UNNAMED = "people.id IN (SELECT person FROM clusters)"
-
-_ORDER = (
-    f"{_UNNAMED}, CASE WHEN {_UNNAMED} THEN -(SELECT count(*) FROM faces WHERE faces.person = people.id) END,"
-    f" CASE WHEN {_UNNAMED} THEN -(SELECT max((x1 - x0) * (y1 - y0)) FROM faces WHERE faces.person = people.id) END,"
-    " name COLLATE NOCASE, name"
-)
-"""SQL: people by name, then clusters, those with many faces and a large one first."""
 
 
 class EmbeddedPeople:
@@ -51,21 +42,22 @@ class EmbeddedPeople:
             ).fetchall()
         return [Person(name, faces, photos, row not in unnamed, row) for row, name, faces, photos in found]
 
-    def page(self, *, text: str | None, named: bool | None, hidden: bool, limit: int, offset: int) -> Page[Person]:
-        """Return one page of the people whose names contain `text`, ignoring case, each with their best face."""
+    def briefs(self, *, named: bool | None, hidden: bool, counted: bool) -> list[PersonBrief]:
+        """Return what the order of a list of people depends on."""
         with self._index.reading() as connection:
             unnamed = "id IN (SELECT person FROM clusters)"
             where = f" WHERE id {'' if hidden else 'NOT '}IN (SELECT person FROM person_details WHERE hidden)"
             where += "" if named is None else f" AND NOT {unnamed}" if named else f" AND {unnamed}"
-            statement = f"SELECT id, name FROM people{where} ORDER BY {_ORDER}"
-            if text:
-                wanted = text.casefold()  # SQLite folds the letters of English only
-                found = [row[0] for row in connection.execute(statement) if wanted in row[1].casefold()]
-                chosen, total = found[offset : offset + limit], len(found)
-            else:
-                chosen = [row[0] for row in connection.execute(f"{statement} LIMIT ? OFFSET ?", (limit, offset))]
-                (total,) = connection.execute(f"SELECT count(*) FROM people{where}").fetchone()
-            return Page(tuple(self.stored(chosen)), total)
+            people = connection.execute(f"SELECT id, name, NOT {unnamed} FROM people{where}").fetchall()
+            of_whom = "person NOTNULL" if counted else "person IN (SELECT person FROM clusters)"
+            counts = connection.execute(
+                "SELECT person, count(*), count(DISTINCT photo), max((x1 - x0) * (y1 - y0)) FROM faces"
+                f" WHERE {of_whom} GROUP BY person"
+            )
+            numbers = {person: found for person, *found in (counts if counted or named is not True else ())}
+        return [
+            PersonBrief(row, name, bool(is_named), *numbers.get(row, (0, 0, 0.0))) for row, name, is_named in people
+        ]
 
     def stored(self, people: Sequence[int]) -> list[Person]:
         """Return the people with some rows, in that order, each with their best face."""

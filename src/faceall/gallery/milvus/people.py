@@ -11,7 +11,7 @@ from faceall.gallery.milvus import rows, stale_faces
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.faces import count_by_person
 from faceall.gallery.milvus.identity import condition_begins, ids_of_person, quoted, random_id, unquoted
-from faceall.gallery.records import Page, Person, PersonDetails, Removal, StoredFace
+from faceall.gallery.records import Person, PersonBrief, PersonDetails, Removal, StoredFace
 
 if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore
@@ -55,18 +55,15 @@ class MilvusPeople:
             if row["id"] in counted
         ]
 
-    def page(self, *, text: str | None, named: bool | None, hidden: bool, limit: int, offset: int) -> Page[Person]:
-        """Return a page of people with their covers; `text` filters names, ignoring case."""
-        found = [row for row in _by_name(self._all()) if named in (None, not row["cluster"])]
-        if any(row["cluster"] for row in found):
-            counted = count_by_person(self._store.faces.assignments())
-            found.sort(key=lambda row: (bool(row["cluster"]), row["cluster"] and -counted.get(row["id"], (0, 0))[0]))
-        if hidden:
-            found = []
-        if text:
-            wanted = text.casefold()
-            found = [row for row in found if wanted in unquoted(row["name"]).casefold()]
-        return Page(tuple(self.stored([row["id"] for row in found[offset : offset + limit]])), len(found))
+    def briefs(self, *, named: bool | None, hidden: bool, counted: bool) -> list[PersonBrief]:
+        """Return what the order of a list of people depends on; no one is hidden here."""
+        found = [] if hidden else [row for row in self._all() if named in (None, not row["cluster"])]
+        wanted = counted or any(row["cluster"] for row in found)
+        counts = count_by_person(self._store.faces.assignments()) if wanted else {}
+        return [
+            PersonBrief(row["id"], unquoted(row["name"]), not row["cluster"], *counts.get(row["id"], (0, 0)))
+            for row in found
+        ]
 
     def stored(self, rows: Sequence[int]) -> list[Person]:
         """Return the people with these rows, in that order, with their covers."""

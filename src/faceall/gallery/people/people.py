@@ -11,6 +11,7 @@ from faceall.gallery.browse import check_page
 from faceall.gallery.context import Context
 from faceall.gallery.decisions import prior_of
 from faceall.gallery.naming import tidy_name
+from faceall.gallery.people.answering import answer
 from faceall.gallery.people.clustering.clusters import (
     DEFAULT_LIMIT,
     THRESHOLD_SHARE,
@@ -30,6 +31,7 @@ from faceall.gallery.people.history import (
     set_bin_days,
     undo,
 )
+from faceall.gallery.people.listing import PageSort, PeopleQuery, list_initials, list_people
 from faceall.gallery.people.names import (
     find_person,
     merge_people,
@@ -40,7 +42,7 @@ from faceall.gallery.people.names import (
 )
 from faceall.gallery.people.removal import finish_removal, remove_person
 from faceall.gallery.people.resemblance import similar_people
-from faceall.gallery.people.suggestions import Suggestion, answer, suggest
+from faceall.gallery.people.suggestions import Suggestion, suggest
 from faceall.gallery.records import BinEntry, Change, Page, Person, PersonDetails, Removal, Said
 from faceall.gallery.thresholds import NamedVectors, read_named_vectors
 from faceall.models import known_scores
@@ -73,6 +75,7 @@ class GalleryPeople:
         text: str | None = None,
         named: bool | None = None,
         hidden: bool = False,
+        sort: PageSort = "name",
         limit: int = 100,
         offset: int = 0,
     ) -> Page[Person]:
@@ -81,11 +84,13 @@ class GalleryPeople:
         Parameters
         ----------
         text : str, optional
-            Only people whose name contains this, ignoring case.
+            Only people whose name contains this, ignoring case and accents.
         named : bool, optional
             True for people with a name, False for clusters, None for both.
         hidden : bool, default False
             List those who are hidden instead of the others.
+        sort : {"name", "photos", "newest"}, default "name"
+            By name, by the number of photos, or the last one first.
         limit, offset : int
             The size of the page, and the number of people to skip.
 
@@ -97,9 +102,27 @@ class GalleryPeople:
         ------
         FaceallError
             `limit` or `offset` is negative.
+        ArgumentError
+            The order is unknown.
         """
         check_page(limit, offset)
-        return self._store.people.page(text=text, named=named, hidden=hidden, limit=limit, offset=offset)
+        with self._store.reading():
+            found = list_people(self._store, PeopleQuery(text, named, hidden, sort))
+            chosen = self._store.people.stored([person.id for person in found[offset : offset + limit]])
+        return Page(tuple(chosen), len(found))
+
+    def ids(self, *, text: str | None = None, named: bool | None = None, hidden: bool = False) -> builtins.list[int]:
+        """Return the ids of all people that `page` lists, in order of their names."""
+        return [person.id for person in list_people(self._store, PeopleQuery(text, named, hidden))]
+
+    def initials(
+        self, *, text: str | None = None, named: bool | None = None, hidden: bool = False
+    ) -> builtins.list[tuple[str, int]]:
+        """Return the initials of the people that `page` lists by name, with the place (from 0) of the first of each.
+
+        Initials have no case and no accents; names that begin with no letter have "#".
+        """
+        return list_initials(list_people(self._store, PeopleQuery(text, named, hidden)))
 
     def get(self, person: str | int) -> Person:
         """Return a person by name or id.
@@ -433,10 +456,10 @@ class GalleryPeople:
         return undo(self._store, change)
 
     def suggestions(self, *, limit: int = 20) -> builtins.list[Suggestion]:
-        """Suggest people, groups and faces that may be the same person, the most certain first.
+        """Suggest people, groups and faces that may be the same person, and faces that may belong to someone else.
 
-        Hidden people and faces, pairs on one photo, photos from before a person's birth, and what was answered with no
-        before are left out.
+        Those whose answers correct most faces come first. Hidden people and faces, pairs on one photo, photos from
+        before a person's birth, and what was answered before are left out.
 
         Parameters
         ----------
@@ -454,7 +477,8 @@ class GalleryPeople:
         suggestion : str
             The id of a suggestion.
         said : {"yes", "no", "skip"}
-            Yes merges or assigns, no is remembered for ever, skip moves the question to the end.
+            Yes merges or assigns, no is remembered for ever, skip moves the question to the end. No to a part of a
+            person's faces makes a group of them, or leaves a single one without a person.
 
         Raises
         ------

@@ -1,89 +1,99 @@
-"""Questions to a user: is this the same person? The most certain ones come first, and answers improve the order.
+"""Questions to a user: is this the same person? Those whose answers correct most faces come first.
 
-Every person, unnamed group and face without a person is compared with the people and groups nearest to it. The
-certainty is a logistic regression on the mean distance between two sets of faces, relative to the threshold of the
-gallery's searches (`decisions`), on their sizes, and on how often a suggestion of the person was declined. It starts
-from fixed weights and is fitted again to the answers.
+Every person, unnamed group and face without a person is compared with the people and groups nearest to it; and the
+faces of every person and group with the part of them that fits worst (`doubts`). The certainty that two sets of faces
+show one person is a logistic regression on their mean distance, relative to the threshold of the gallery's searches, on
+their sizes, and on how often a suggestion of the person was declined. It starts from fixed weights and is fitted again
+to the answers. The effect of a question is the probability that something is wrong now, times a number of faces.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from faceall.errors import ArgumentError, UnknownPersonError
-from faceall.gallery.people.aliases import add_alias
-from faceall.gallery.people.names import unknown_face
-from faceall.gallery.people.recording import recording
-from faceall.gallery.records import Said
+from faceall.gallery.people.answering import Node, read_answers, text_of
+from faceall.gallery.people.certainty import Float64Array, features, fitted, sigmoid, size_of
+from faceall.gallery.people.doubts import Fit, find_doubts, fit_of_faces
 from faceall.gallery.store import Store
 from faceall.types import Float32Array
 
 MOST = 20_000
 """The largest number of people, groups and faces that are compared; larger groups first."""
 
-_KEY = "answers"
-_KEPT = 2000  # answers
 _NEAREST = 3  # candidates of each
-_LEAST = 0.005  # certainty of a suggestion
+_LEAST = 0.005  # probability that the answer changes something
 _BLOCK = 2048
-_ID = re.compile(r"([fp])([0-9]{1,18})-([fp])([0-9]{1,18})")
-_START = np.array([0.0, 8.0, 0.3, 0.2, -0.5])
-_PRECISION = np.array([0.2, 0.05, 1.0, 1.0, 1.0])  # of the weights at the start
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
-
-Node = tuple[str, int]
-"""("p", row of a person or group) or ("f", key of a face without a person)."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Two sets of faces that may be one person.
+    """Two sets of faces that may be one person, or a part of a person's faces that may be another one.
 
     Attributes
     ----------
     id : str
         For the answer.
+    effect : float
+        The expected effect of the answer, in faces.
     certainty : float
         Estimated probability that they are the same person, 0..1.
     distance : float
         Mean squared L2 distance between a face of one and a face of the other, 0..4.
     subject, target : tuple of (str, int)
-        ("p", person id) or ("f", face id).
+        ("p", person id) or ("f", face id). A face that belongs to the target stands for the part that may not.
     faces : tuple of (int, int)
         A face of each that shows them well.
     names : tuple of (str or None, str or None)
-        What they are called; None for a face without a person.
+        What they are called; None for a face without a person, and for a part of a person's faces.
+    counts : tuple of (int, int)
+        The number of faces of each.
+    within : bool
+        Whether both belong to the target now: the question is whether it has to be divided.
     """
 
     id: str
+    effect: float
     certainty: float
     distance: float
     subject: Node
     target: Node
     faces: tuple[int, int]
     names: tuple[str | None, str | None]
+    counts: tuple[int, int] = (1, 1)
+    within: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class _Nodes:
-    """What is compared: sums of unit vectors (n, D), numbers of faces (n,), photos and first faces."""
+    """What is compared: sums of unit vectors (n, D), numbers of faces (n,), photos, faces, and how these fit."""
 
     nodes: list[Node]
     sums: Float32Array
     counts: Float64Array
     photos: list[set[int]]
     members: list[list[int]]
+    fits: dict[int, Fit]
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Two sets of faces, their features, and how many faces the answer is about."""
+
+    subject: Node
+    target: Node
+    faces: tuple[int, int]
+    counts: tuple[int, int]
+    features: list[float]
+    distance: float
+    doubt: bool = False
 
 
 def suggest(store: Store, *, limit: float, most: int) -> list[Suggestion]:
-    """Return the most certain suggestions that were not answered.
+    """Return the suggestions with the largest effect that were not answered.
 
     Parameters
     ----------
@@ -96,68 +106,21 @@ def suggest(store: Store, *, limit: float, most: int) -> list[Suggestion]:
     """
     with store.reading():
         nodes = _read_nodes(store)
-        if len(nodes.nodes) < 2:
-            return []
         answers = read_answers(store)
-        pairs = _candidates(store, nodes, limit)
-        features = np.array([pair[2] for pair in pairs]).reshape(-1, len(_START))
-        declined = answers.get("declined", {})
-        for row, (_, target, _) in zip(features, pairs, strict=True):
-            row[-1] = np.log1p(declined.get(_text(nodes.nodes[target]), 0))
-        certainty = _sigmoid(features @ fitted(answers))
+        questions = _pairs(store, nodes, answers, limit) + _doubts(store, nodes, limit)
+        if not questions:
+            return []
+        rows = np.array([one.features for one in questions])
+        certainty = sigmoid(rows @ fitted(answers))
+        wrong = [1 - sure if one.doubt else sure for one, sure in zip(questions, certainty.tolist(), strict=True)]
+        effects = [chance * size_of(*one.counts) for one, chance in zip(questions, wrong, strict=True)]
         skipped = answers.get("skipped", {})
         order = sorted(
-            range(len(pairs)), key=lambda number: (_times(skipped, nodes, pairs[number]), -certainty[number])
+            (place for place in range(len(questions)) if wrong[place] >= _LEAST),
+            key=lambda place: (skipped.get(_id_of(questions[place]), 0), -effects[place]),
         )
-        chosen = [number for number in order if certainty[number] >= _LEAST][:most]
         names = store.people.names([node[1] for node in nodes.nodes if node[0] == "p"])
-        return [_suggestion(nodes, pairs[number], float(certainty[number]), limit, names) for number in chosen]
-
-
-def answer(store: Store, suggestion: str, said: Said, *, limit: float) -> None:
-    """Answer a suggestion: merge or assign for yes, remember for no, ask later for skip.
-
-    Raises
-    ------
-    ArgumentError
-        The id or the answer is not one.
-    UnknownPersonError, UnknownFaceError
-        One of them is gone; it was merged or assigned meanwhile.
-    """
-    found = _ID.fullmatch(suggestion)
-    if found is None:
-        raise ArgumentError(f"suggestion is {suggestion[:40]!r}, expected the id of a suggestion, such as 'p3-p1'")
-    if said not in ("yes", "no", "skip"):
-        raise ArgumentError(f"answer is {said!r}, expected yes, no or skip")
-    subject, target = (found[1], int(found[2])), (found[3], int(found[4]))
-    with recording(store, "same" if said == "yes" else "different") as details:
-        _check(store, subject)
-        _check(store, target)
-        _learn(store, suggestion, subject, target, said, limit)
-        if said == "skip":
-            return
-        if target[0] == "f":
-            target = _as_group(store, target[1])
-        (_accept if said == "yes" else _decline)(store, subject, target, details)
-
-
-def read_answers(store: Store) -> dict[str, Any]:
-    """Return the answers so far: features and answers, how often a person was declined, what was skipped."""
-    values = store.setting(_KEY)
-    return values if isinstance(values, dict) else {}
-
-
-def fitted(answers: Mapping[str, Any]) -> Float64Array:
-    """Fit the weights to the answers: the maximum a posteriori by Newton's method, (5,) float64."""
-    rows = np.array([row[:-1] for row in answers.get("said", [])], np.float64).reshape(-1, len(_START))
-    said = np.array([row[-1] for row in answers.get("said", [])], np.float64)
-    weights = _START.copy()
-    for _ in range(12):
-        expected = _sigmoid(rows @ weights)
-        gradient = rows.T @ (said - expected) - _PRECISION * (weights - _START)
-        curvature = (rows * (expected * (1 - expected))[:, None]).T @ rows + np.diag(_PRECISION)
-        weights = weights + np.clip(np.linalg.solve(curvature, gradient), -3, 3)
-    return weights
+        return [_suggestion(questions[place], effects[place], float(certainty[place]), names) for place in order[:most]]
 
 
 def _read_nodes(store: Store) -> _Nodes:
@@ -173,14 +136,46 @@ def _read_nodes(store: Store) -> _Nodes:
         members[0].append(key)
         members[1].add(-key if key in of_videos else photo)  # a video may show a person often
     nodes = sorted(groups, key=lambda node: (-len(groups[node][0]), node))[:MOST]
-    sums = [store.faces.vectors(groups[node][0]).sum(axis=0) for node in nodes]
+    sums, fits = [], {}
+    for node in nodes:
+        vectors = store.faces.vectors(groups[node][0])
+        sums.append(vectors.sum(axis=0))
+        if fit := fit_of_faces(vectors):
+            fits[node[1]] = fit
     counts = np.array([len(groups[node][0]) for node in nodes], np.float64)
     stacked = np.stack(sums) if sums else np.zeros((0, 1), np.float32)
-    return _Nodes(nodes, stacked, counts, [groups[node][1] for node in nodes], [groups[node][0] for node in nodes])
+    photos, members = [groups[node][1] for node in nodes], [groups[node][0] for node in nodes]
+    return _Nodes(nodes, stacked, counts, photos, members, fits)
 
 
-def _candidates(store: Store, nodes: _Nodes, limit: float) -> list[tuple[int, int, list[float]]]:
-    """Return the nearest pairs (subject, target, features) that nothing forbids; each pair once."""
+def _pairs(store: Store, nodes: _Nodes, answers: Mapping[str, Any], limit: float) -> list[_Question]:
+    """Return the questions whether two people, groups or faces are one person."""
+    if len(nodes.nodes) < 2:
+        return []
+    declined = answers.get("declined", {})
+    found = []
+    for one, other, distance in _candidates(store, nodes):
+        row = features(distance, nodes.counts[[one, other]], limit)
+        row[-1] = float(np.log1p(declined.get(text_of(nodes.nodes[other]), 0)))
+        faces = nodes.members[one][0], nodes.members[other][0]
+        counts = int(nodes.counts[one]), int(nodes.counts[other])
+        found.append(_Question(nodes.nodes[one], nodes.nodes[other], faces, counts, row, distance))
+    return found
+
+
+def _doubts(store: Store, nodes: _Nodes, limit: float) -> list[_Question]:
+    """Return the questions whether a part of a person's faces is another person."""
+    members = {row: keys for (kind, row), keys in zip(nodes.nodes, nodes.members, strict=True) if kind == "p"}
+    found = []
+    for one in find_doubts(store, members, nodes.fits, frozenset(_named(store))):
+        counts = len(one.part), len(one.rest)
+        row, faces = features(one.distance, counts, limit), (one.part[0], one.rest[0])
+        found.append(_Question(("f", one.part[0]), ("p", one.person), faces, counts, row, one.distance, doubt=True))
+    return found
+
+
+def _candidates(store: Store, nodes: _Nodes) -> list[tuple[int, int, float]]:
+    """Return the nearest pairs (subject, target, distance) that nothing forbids; each pair once."""
     refused, distinct, named = store.people.rejections(), store.people.distinct(), _named(store)
     unborn = _unborn(store, nodes)
     means = nodes.sums / nodes.counts[:, None].astype(np.float32)
@@ -199,7 +194,7 @@ def _candidates(store: Store, nodes: _Nodes, limit: float) -> list[tuple[int, in
                 if pair in found or (not before_birth and _may_be_same(nodes, *pair, refused, distinct)):
                     found[pair] = 2 - 2 * float(near[row - start, other])
                     kept += 1
-    return [(*pair, features(distance, nodes.counts[list(pair)], limit)) for pair, distance in found.items()]
+    return [(*pair, distance) for pair, distance in found.items()]
 
 
 def _unborn(store: Store, nodes: _Nodes) -> dict[int, set[int]]:
@@ -214,11 +209,6 @@ def _unborn(store: Store, nodes: _Nodes) -> dict[int, set[int]]:
     taken = store.photos.taken()
     first = [min((taken[photo][:10] for photo in photos if photo in taken), default="9999") for photos in nodes.photos]
     return {number: {other for other, day in enumerate(first) if day < date} for number, date in born.items()}
-
-
-def features(distance: float, counts: Sequence[float] | Float64Array, limit: float) -> list[float]:
-    """Return what the certainty depends on; the last one, how often the target was declined, is 0."""
-    return [1.0, 1 - distance / limit, float(np.log(min(counts))), float(np.log(max(counts))), 0.0]
 
 
 def _named(store: Store) -> set[int]:
@@ -250,94 +240,21 @@ def _may_be_same(
     return True
 
 
-def _times(skipped: Mapping[str, int], nodes: _Nodes, pair: tuple[int, int, list[float]]) -> int:
-    return skipped.get(f"{_text(nodes.nodes[pair[0]])}-{_text(nodes.nodes[pair[1]])}", 0)
+def _id_of(question: _Question) -> str:
+    return f"{text_of(question.subject)}-{text_of(question.target)}"
 
 
-def _suggestion(
-    nodes: _Nodes, pair: tuple[int, int, list[float]], certainty: float, limit: float, names: Mapping[int, str]
-) -> Suggestion:
-    one, other = nodes.nodes[pair[0]], nodes.nodes[pair[1]]
-    faces = tuple(_typical(nodes, number) for number in pair[:2])
-    called = tuple(names.get(node[1]) if node[0] == "p" else None for node in (one, other))
-    distance = (1 - pair[2][1]) * limit
-    return Suggestion(f"{_text(one)}-{_text(other)}", certainty, distance, one, other, faces, called)  # type: ignore[arg-type]
-
-
-def _typical(nodes: _Nodes, number: int) -> int:
-    return nodes.members[number][0]
-
-
-def _text(node: Node) -> str:
-    return f"{node[0]}{node[1]}"
-
-
-def _sigmoid(values: Float64Array) -> Float64Array:
-    return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))), np.float64)
-
-
-def _check(store: Store, node: Node) -> None:
-    """Refuse a node that is gone, or a face that belongs to a person by now."""
-    kind, row = node
-    if kind == "p" and row not in store.people.names([row]):
-        raise UnknownPersonError(f"no one in the gallery has the id {row}")
-    if kind == "f" and store.faces.owners([row]).get(row, 0) is not None:
-        raise (
-            unknown_face(store, row)
-            if row not in store.faces
-            else UnknownPersonError(f"face {row} was assigned to a person meanwhile")
-        )
-
-
-def _learn(store: Store, suggestion: str, subject: Node, target: Node, said: Said, limit: float) -> None:
-    """Keep an answer with its features."""
-    answers = read_answers(store)
-    if said == "skip":
-        skipped = answers.setdefault("skipped", {})
-        skipped[suggestion] = skipped.get(suggestion, 0) + 1
-    else:
-        declined = answers.setdefault("declined", {})
-        sums = [store.faces.vectors(_members(store, node)) for node in (subject, target)]
-        mean = float(sums[0].mean(axis=0) @ sums[1].mean(axis=0))
-        row = features(2 - 2 * mean, [len(one) for one in sums], limit)
-        row[-1] = float(np.log1p(declined.get(_text(target), 0)))
-        answers["said"] = [*answers.get("said", []), [*row, int(said == "yes")]][-_KEPT:]
-        if said == "no":
-            declined[_text(target)] = declined.get(_text(target), 0) + 1
-    store.put_setting(_KEY, answers)
-
-
-def _members(store: Store, node: Node) -> list[int]:
-    return store.people.faces(node[1]) if node[0] == "p" else [node[1]]
-
-
-def _as_group(store: Store, face: int) -> Node:
-    """Make a group of one face, so that an answer about it can be kept."""
-    row = store.people.open_cluster()
-    store.faces.assign([face], row)
-    return "p", row
-
-
-def _accept(store: Store, subject: Node, target: Node, details: dict[str, Any]) -> None:
-    person = store.people.names([target[1]])[target[1]]
-    faces = _members(store, subject)
-    details.update(person=person, faces=len(faces), who="show" if len(faces) > 1 else "shows")
-    if subject[0] == "f":
-        store.people.confirm(faces, target[1])
-        store.faces.assign(faces, target[1])
-        return
-    old = store.people.names([subject[1]])[subject[1]]
-    if subject[1] not in store.people.clusters() and old != person:
-        add_alias(store, old, person)
-    store.people.merge(subject[1], target[1])
-
-
-def _decline(store: Store, subject: Node, target: Node, details: dict[str, Any]) -> None:
-    names = store.people.names([node[1] for node in (subject, target) if node[0] == "p"])
-    details["second"] = names[target[1]]
-    if subject[0] == "f":
-        details["first"] = f"face {subject[1]}"
-        store.people.reject({subject[1]: target[1]})
-    else:
-        details["first"] = names[subject[1]]
-        store.people.tell_apart(subject[1], target[1])
+def _suggestion(one: _Question, effect: float, certainty: float, names: Mapping[int, str]) -> Suggestion:
+    first, second = (names.get(node[1]) if node[0] == "p" else None for node in (one.subject, one.target))
+    return Suggestion(
+        _id_of(one),
+        effect,
+        certainty,
+        one.distance,
+        one.subject,
+        one.target,
+        one.faces,
+        (first, second),
+        one.counts,
+        one.doubt,
+    )

@@ -1,7 +1,7 @@
 """Records of a gallery: photos, faces, people and results, the same for every backend."""
 
 from faceall.gallery.records.faces import Moment, PendingFace, StoredFace
-from faceall.gallery.records.people import BinEntry, Change, Person, PersonDetails, Said
+from faceall.gallery.records.people import BinEntry, Change, Person, PersonBrief, PersonDetails, Said
 from faceall.gallery.records.photos import (
     Analysis,
     FileInfo,
@@ -28,6 +28,7 @@ __all__ = [
     "Page",
     "PendingFace",
     "Person",
+    "PersonBrief",
     "PersonDetails",
     "PhotoResult",
     "PhotoState",

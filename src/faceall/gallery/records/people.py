@@ -39,6 +39,32 @@ class Person:
 
 
 @dataclass(frozen=True)
+class PersonBrief:
+    """What the order of a list depends on.
+
+    Attributes
+    ----------
+    id : int
+        The row.
+    name : str
+        The name; of a cluster, for example "unnamed 12".
+    named : bool
+        False for a cluster.
+    faces, photos : int
+        Number of their faces, and of photos that show them; 0 where they were not counted.
+    largest : float
+        Area of the largest face in pixels; 0 where it was not measured.
+    """
+
+    id: int
+    name: str
+    named: bool
+    faces: int = 0
+    photos: int = 0
+    largest: float = 0.0
+
+
+@dataclass(frozen=True)
 class PersonDetails:
     """What is noted of a person besides the name.
 

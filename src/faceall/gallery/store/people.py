@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from faceall.gallery.records import Page, Person, PersonDetails, Removal
+from faceall.gallery.records import Person, PersonBrief, PersonDetails, Removal
 
 
 class PersonRecords(Protocol):
@@ -32,11 +32,10 @@ class PersonRecords(Protocol):
     def listed(self) -> list[Person]:
         """Return all people who have faces, ordered by name."""
 
-    def page(self, *, text: str | None, named: bool | None, hidden: bool, limit: int, offset: int) -> Page[Person]:
-        """Return a page of people with their covers; `text` filters names, ignoring case.
+    def briefs(self, *, named: bool | None, hidden: bool, counted: bool) -> list[PersonBrief]:
+        """Return what the order of a list of people depends on, in any order.
 
-        People with a name come first, by name, then clusters: those with the most faces, and among these those with the
-        largest face, first.
+        The faces of clusters are always counted, those of people with a name if `counted`.
         """
 
     def stored(self, rows: Sequence[int]) -> list[Person]:

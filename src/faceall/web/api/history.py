@@ -73,7 +73,7 @@ def erase() -> Json:
 
 
 def list_suggestions() -> Json:
-    """List pairs that may be the same person, the most certain first."""
+    """List pairs that may be one person, and faces that may belong to someone else; the most effective ones first."""
     limit = whole(request.args, "limit", 20, low=1, high=_MOST_SUGGESTIONS)
     return {"suggestions": [_suggestion(one) for one in services().gallery.people.suggestions(limit=limit or 20)]}
 
@@ -103,14 +103,22 @@ def change_record(change: Change) -> Json:
 
 
 def _suggestion(one: Suggestion) -> Json:
-    sides = zip(("subject", "target"), (one.subject, one.target), one.faces, one.names, strict=True)
+    sides = zip(("subject", "target"), (one.subject, one.target), one.faces, one.names, one.counts, strict=True)
     gallery = services().gallery
     shown = {}
-    for side, node, face, name in sides:
+    for side, node, face, name, count in sides:
         person = gallery.people.get(node[1]) if node[0] == "p" else None
         shown[side] = {
             "person": None if person is None else services().serializer.person(person),
             "name": name,
-            "face": face if person is None or person.cover is None else person.cover,
+            "face": face if person is None or person.cover is None or one.within else person.cover,
+            "faces": count,
         }
-    return {"id": one.id, "certainty": one.certainty, "distance": one.distance, **shown}
+    return {
+        "id": one.id,
+        "effect": one.effect,
+        "certainty": one.certainty,
+        "distance": one.distance,
+        "within": one.within,
+        **shown,
+    }

@@ -96,6 +96,11 @@ def page() -> tuple[int, int]:
     return limit, offset
 
 
+def day(values: Mapping[str, str], name: str) -> str | None:
+    """Return a day of the query or form, YYYY-MM-DD; None if it is absent or empty. The gallery checks it."""
+    return values.get(name, "").strip() or None
+
+
 def json_object(*known: str, needed: Iterable[str] = (), any_type: bool = False) -> dict[str, Any]:
     """Return the JSON object of the body.
 

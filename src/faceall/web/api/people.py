@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, request
 
+from faceall.gallery.people.listing import PageSort
 from faceall.web.api.inputs import choice, flag, id_in, ids_in, json_object, page, text_in, whole
 from faceall.web.api.receipts import receipt_of
 from faceall.web.errors import refused
@@ -13,10 +14,15 @@ from faceall.web.services import services
 _MOST_SIMILAR = 100
 _NAMED = {"all": None, "only": False, "none": True}
 
+SORTS: tuple[PageSort, ...] = ("name", "photos", "newest")
+"""The orders of a list of people; the first one is the default."""
+
 
 def add_routes(blueprint: Blueprint) -> None:
     """Add the routes under /people."""
     blueprint.get("/people")(list_people)
+    blueprint.get("/people/ids")(list_ids)
+    blueprint.get("/people/initials")(list_initials)
     blueprint.get("/people/<int:person_id>")(show)
     blueprint.patch("/people/<int:person_id>")(rename)
     blueprint.post("/people/<int:person_id>/merge")(merge)
@@ -33,13 +39,28 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def list_people() -> Json:
-    """List people by name; `unnamed` chooses clusters, `hidden` those who are hidden, `q` is a part of the name."""
+    """List people; `unnamed` chooses clusters, `hidden` those who are hidden, `q` is a part of the name."""
     limit, offset = page()
-    named = _NAMED[choice(request.args, "unnamed", ("all", "only", "none"))]
-    found = services().gallery.people.page(
-        text=request.args.get("q"), named=named, hidden=flag(request.args, "hidden"), limit=limit, offset=offset
-    )
+    sort = choice(request.args, "sort", SORTS)
+    found = services().gallery.people.page(**_chosen(), sort=sort, limit=limit, offset=offset)
     return {"people": [services().serializer.person(person) for person in found.items], "total": found.total}
+
+
+def list_ids() -> Json:
+    """List the ids of all people that `list_people` lists."""
+    return {"people": services().gallery.people.ids(**_chosen())}
+
+
+def list_initials() -> Json:
+    """List the initials of the people that `list_people` lists by name, with the place of the first person of each."""
+    found = services().gallery.people.initials(**_chosen())
+    return {"initials": [{"letter": letter, "offset": offset} for letter, offset in found]}
+
+
+def _chosen() -> Json:
+    """Return which people the query asks for."""
+    named = _NAMED[choice(request.args, "unnamed", ("all", "only", "none"))]
+    return {"text": request.args.get("q"), "named": named, "hidden": flag(request.args, "hidden")}
 
 
 def show(person_id: int) -> Json:

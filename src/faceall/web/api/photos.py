@@ -8,10 +8,11 @@ import numpy as np
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-from faceall.errors import ArgumentError
+from faceall.errors import ArgumentError, ImageError
 from faceall.gallery import StoredFace, StoredPhoto
 from faceall.images import draw_faces, encode_jpeg, resize
 from faceall.types import Faces, Image
+from faceall.video import read_frame
 from faceall.web.api.faces import jpeg_response
 from faceall.web.api.inputs import id_of, json_object, page, whole
 from faceall.web.api.receipts import receipt_of
@@ -23,6 +24,7 @@ from faceall.web.services import services
 _MAX_SIDE = 4096
 _LARGEST = 1e6  # pixels
 _QUALITY = 85
+_FRAME_PIXELS = 3840 * 2160
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -63,7 +65,10 @@ def show_photo(photo_id: int) -> Json:
 
 
 def image(photo_id: int) -> Response:
-    """Return a photo, upright, as a JPEG of at most `max` pixels per side; `face` marks one of its faces."""
+    """Return a photo, upright, as a JPEG of at most `max` pixels per side; `face` marks one of its faces.
+
+    Of a video it is the frame that shows the face best, by default the first face.
+    """
     max_side = whole(request.args, "max", 1600, low=16, high=_MAX_SIDE)
     marked = whole(request.args, "face")
     photo = services().gallery.photos.get(photo_id)
@@ -71,8 +76,24 @@ def image(photo_id: int) -> Response:
     if marked is not None and not faces:
         raise refused(f"the photo {photo_id} has no face {marked}", 404)
     side = max_side or 1
+    if photo.source == "video":
+        return _frame(photo, faces, side)
     with services().decoding.open(_content(photo), lambda width, height: _shrink(width, height, side)) as pixels:
         return jpeg_response(encode_jpeg(_scaled(pixels, side, faces, photo.width), _QUALITY))
+
+
+def _frame(video: StoredPhoto, marked: list[StoredFace], max_side: int) -> Response:
+    """Return the frame of a video that shows a face; the face is marked if it was asked for."""
+    path = services().gallery.photos.unchanged_file(video.photo_id)
+    if path is None:
+        raise refused("the file of this video is missing or has changed; use the thumbnails of its faces", 404)
+    seconds = min(face.moment.seconds for face in marked or video.faces if face.moment)
+    with services().decoding.hold(_FRAME_PIXELS):
+        try:
+            frame = read_frame(path, seconds)
+        except ImageError as error:
+            raise refused("this video cannot be decoded any more; use the thumbnails of its faces", 404) from error
+    return jpeg_response(encode_jpeg(_scaled(frame, max_side, marked, video.width), _QUALITY))
 
 
 def find_faces(photo_id: int) -> Json:
@@ -105,8 +126,6 @@ def remove_photo(photo_id: int) -> Json:
 
 def _content(photo: StoredPhoto) -> bytes:
     """Read the photo's file, which must have the content that was registered."""
-    if photo.source == "video":
-        raise refused("this is a video, which is not shown; use the thumbnails of its faces", 404)
     path = services().serializer.file_of(photo)
     max_bytes = services().options.max_file_bytes
     try:

@@ -12,7 +12,7 @@ from flask import Blueprint, request
 from faceall.gallery import MatchThreshold, SearchResult
 from faceall.gallery.people.judged import SAME_FACE
 from faceall.web import serializers
-from faceall.web.api.inputs import choice, form_only, json_object, number, number_in, only_file, whole
+from faceall.web.api.inputs import choice, day, form_only, json_object, number, number_in, only_file, whole
 from faceall.web.errors import refused
 from faceall.web.serializers import Json
 from faceall.web.services import services
@@ -29,7 +29,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def search() -> Json:
-    """Return the nearest faces or people of the gallery for each face on an image."""
+    """Return the nearest faces or people of the gallery, of all photos or of those of some days, for each face."""
     form_only()
     shared = services()
     k = whole(request.form, "k", 5, low=1, high=shared.options.max_matches)
@@ -37,16 +37,17 @@ def search() -> Json:
     by = choice(request.form, "by", ("face", "person"))
     data = only_file("file", shared.options.max_file_bytes)
     among = _people()
+    days: Json = {name: day(request.form, name) for name in ("since", "until")}
     assert k is not None
     with shared.decoding.open(data) as image:
         if by == "person":
             analysed = shared.gallery.analyse(image)
-            results = shared.gallery.search_people(analysed, k=k, threshold=limit, people=among)
+            results = shared.gallery.search_people(analysed, k=k, threshold=limit, people=among, **days)
             faces = [shared.serializer.person_result(result) for result in results]
             if among is None:
-                _add_loose(faces, shared.gallery.search(analysed, k=1, threshold=limit))
+                _add_loose(faces, shared.gallery.search(analysed, k=1, threshold=limit, **days))
         else:
-            results_by_face = shared.gallery.search(image, k=k, threshold=limit, people=among)
+            results_by_face = shared.gallery.search(image, k=k, threshold=limit, people=among, **days)
             faces = [shared.serializer.search_result(result) for result in results_by_face]
         height, width = image.shape[:2]
     judged = MatchThreshold(limit, None, "given") if limit is not None else shared.gallery.match_threshold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from faceall.web.api.people import SORTS
 from faceall.web.openapi.operations import CHANGES, PAGE, in_path, in_query, operation
 from faceall.web.openapi.schemas import COUNT, DAY, FLAG, ID, NAME, TEXT, Schema, many, maybe, record, ref
 
@@ -9,7 +10,7 @@ from faceall.web.openapi.schemas import COUNT, DAY, FLAG, ID, NAME, TEXT, Schema
 def people_paths() -> Schema:
     """Return the operations of people."""
     person = [in_path("person_id", 1)]
-    unnamed = in_query("unnamed", {"type": "string", "enum": ["all", "only", "none"], "default": "all"})
+    which = [in_query("unnamed", _one_of("all", "only", "none")), in_query("hidden", FLAG), in_query("q", TEXT)]
     rename = operation("Rename a person", ref("Person"), parameters=person, body=record(name=NAME), errors=CHANGES)
     merge = operation(
         "Merge a person into another one", ref("Person"), parameters=person, body=record(into=ID), errors=CHANGES
@@ -24,9 +25,17 @@ def people_paths() -> Schema:
     return {
         "/api/v1/people": {
             "get": operation(
-                "List people by name",
-                ref("People"),
-                parameters=[unnamed, in_query("hidden", FLAG), in_query("q", TEXT), *PAGE],
+                "List people", ref("People"), parameters=[*which, in_query("sort", _one_of(*SORTS)), *PAGE]
+            )
+        },
+        "/api/v1/people/ids": {
+            "get": operation("List the ids of people", record(people=many(ID)), parameters=[*which])
+        },
+        "/api/v1/people/initials": {
+            "get": operation(
+                "List the initials of people and the place of the first person of each",
+                record(initials=many(record(letter=TEXT, offset=COUNT))),
+                parameters=[*which],
             )
         },
         "/api/v1/people/{person_id}/details": _details(person),
@@ -52,6 +61,11 @@ def people_paths() -> Schema:
             "post": operation("Remove the name from all faces of a person", record(faces=COUNT), parameters=person)
         },
     }
+
+
+def _one_of(*values: str) -> Schema:
+    """Return the schema of a choice; the first value is the default."""
+    return {"type": "string", "enum": list(values), "default": values[0]}
 
 
 def _bulk_paths() -> Schema:

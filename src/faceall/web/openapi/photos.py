@@ -81,7 +81,7 @@ def photo_paths() -> Schema:
         },
         "/api/v1/photos/{photo_id}/image": {
             "get": operation(
-                "Get the image of a photo, upright and scaled down, with a face marked",
+                "Get the image of a photo or a frame of a video, upright and scaled down, with a face marked",
                 "image/jpeg",
                 parameters=[*photo, size, in_query("face", ID)],
                 errors=IMAGES,

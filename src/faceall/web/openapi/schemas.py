@@ -124,6 +124,12 @@ SCHEMAS: dict[str, Schema] = {
         suggestions=many(
             record(
                 id=TEXT,
+                effect={
+                    "type": "number",
+                    "minimum": 0,
+                    "description": "how many faces the answer corrects, as expected",
+                },
+                within={**FLAG, "description": "whether the subject is a part of the target that may be someone else"},
                 certainty={"type": "number", "minimum": 0, "maximum": 1},
                 distance=DISTANCE,
                 subject=ref("SuggestionSide"),
@@ -131,7 +137,7 @@ SCHEMAS: dict[str, Schema] = {
             )
         )
     ),
-    "SuggestionSide": record(person=maybe(ref("Person")), name=maybe(TEXT), face=ID),
+    "SuggestionSide": record(person=maybe(ref("Person")), name=maybe(TEXT), face=ID, faces=COUNT),
     "NameProposal": record(
         name=TEXT,
         source={**TEXT, "description": "the folder, or the name if files suggest it"},

@@ -110,6 +110,14 @@ def add_filters(blueprint: Blueprint) -> None:
     blueprint.add_app_template_filter(lambda share: f"{share * 100:.4g}%", "fine_percent")
     blueprint.add_app_template_filter(lambda value: f"{value:.2f}", "distance")
     blueprint.add_app_template_filter(lambda value: f"{value:,}", "number")
+    blueprint.add_app_template_filter(clock, "clock")
+
+
+def clock(seconds: float) -> str:
+    """Format a time in a video: "0:07", "1:02:05"."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def wants_page() -> bool:
@@ -124,8 +132,3 @@ def wants_page() -> bool:
 def _theme() -> str | None:
     chosen = request.cookies.get(THEME_COOKIE)
     return chosen if chosen in THEMES else None
-
-
-def known_names() -> list[str]:
-    """Return the names of people that forms offer for completion."""
-    return [person.name for person in services().gallery.people.page(named=True, limit=MAX_NAMES).items]

@@ -14,7 +14,7 @@ from faceall.gallery.people.names import validate_name
 from faceall.web import api
 from faceall.web.api.inputs import checked_urls, name_of
 from faceall.web.errors import describe
-from faceall.web.pages.context import known_names, render, texts
+from faceall.web.pages.context import render, texts
 from faceall.web.pages.results import LEVELS, problem_text, registered, searched
 from faceall.web.serializers import Json
 from faceall.web.services import services
@@ -78,7 +78,7 @@ def search_answer() -> Response:
 
 def _register_page(*, status: int = 200, problem: str = "", results: Sequence[Json] = ()) -> Response:
     person = request.form.get("person", "")
-    values = {"names": known_names(), "wanted_person": person, "problem": problem, "results": results}
+    values = {"wanted_person": person, "problem": problem, "results": results}
     return render("register.html", "register", status=status, **values)
 
 
@@ -86,7 +86,8 @@ def _search_page(*, status: int = 200, **values: Any) -> Response:
     k = request.form.get("k", "")
     shown: Json = {
         "gallery_faces": len(services().gallery),
-        "names": known_names(),
+        "since": request.form.get("since", ""),
+        "until": request.form.get("until", ""),
         "by": "person",
         "k": int(k) if k.isdecimal() and len(k) < 5 else RESULTS,
         "problem": "",

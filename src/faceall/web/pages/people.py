@@ -6,8 +6,9 @@ from flask import Response, request, url_for
 
 from faceall.gallery import Page, StoredFace, StoredPhoto
 from faceall.web.api.inputs import choice, whole
+from faceall.web.api.people import SORTS
 from faceall.web.pages import paging
-from faceall.web.pages.context import known_names, render
+from faceall.web.pages.context import render
 from faceall.web.serializers import Json
 from faceall.web.services import services
 
@@ -18,24 +19,25 @@ def people() -> Response:
     """List people by name, then groups without a name and faces without a person, or those who are hidden."""
     query, which = request.args.get("q", "").strip(), choice(request.args, "unnamed", tuple(_NAMED))
     gallery = services().gallery
+    sort = choice(request.args, "sort", SORTS)
     number, offset = paging.page_number(paging.PEOPLE_PER_PAGE)
-    found = gallery.people.page(
-        text=query or None,
-        named=_NAMED[which],
-        hidden=which == "hidden",
-        limit=paging.PEOPLE_PER_PAGE,
-        offset=offset,
-    )
+    chosen: Json = {"text": query or None, "named": _NAMED[which], "hidden": which == "hidden"}
+    found = gallery.people.page(**chosen, sort=sort, limit=paging.PEOPLE_PER_PAGE, offset=offset)
+    many = sort == "name" and found.total > paging.PEOPLE_PER_PAGE
     faces = which in ("only", "hidden") and number == 1 and not query
     return render(
         "people.html",
         "people",
         people=[services().serializer.person(person) for person in found.items],
-        names=known_names(),
         unassigned=gallery.faces.page(unassigned=True, limit=0).total,
         **(_loose_faces(hidden=which == "hidden") if faces else {"unassigned_faces": [], "more_faces": None}),
         query=query,
         unnamed=which,
+        sort=sort,
+        sorts=SORTS,
+        initials=gallery.people.initials(**chosen) if many else [],
+        total=found.total,
+        per_page=paging.PEOPLE_PER_PAGE,
         **paging.page_values(number, found.total, paging.PEOPLE_PER_PAGE),
     )
 
@@ -81,6 +83,5 @@ def person(person_id: int) -> Response:
         photos=[shared.serializer.photo(one) for one in found.items if isinstance(one, StoredPhoto)],
         show=show,
         by_photo=show == "photos",
-        names=known_names(),
         **paging.page_values(number, found.total, paging.FACES_PER_PAGE),
     )

@@ -20,6 +20,9 @@ LANGUAGES: Mapping[str, str] = {"en": "English", "zh": "中文"}
 """The languages and their own names; the first is the default."""
 
 
+_URL = re.compile(r"^https?://\S+: ")  # of a download that failed
+
+
 @dataclass(frozen=True)
 class Texts:
     """The texts of one language; call it with a key such as "people.title" and the values of its placeholders."""
@@ -56,8 +59,9 @@ class Texts:
 
     def remark(self, message: str) -> str | None:
         """Return an English message of the server in this language; None if it is not known."""
+        said = _URL.sub("", message)
         for pattern, name in _remarks():
-            if found := re.search(pattern.replace("(?<", "(?P<"), message):
+            if found := re.search(pattern.replace("(?<", "(?P<"), said):
                 return self(f"remarks.{name}", **{key: value or "" for key, value in found.groupdict().items()})
         return None
 

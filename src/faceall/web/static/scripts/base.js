@@ -1,8 +1,11 @@
 // Shared by all pages: theme switch, dialogs and their forms.
 
+import "./completion.js";
 import { explain } from "./request.js";
-import { text, textFor } from "./texts.js";
+import { text } from "./texts.js";
 import { showToast } from "./toast.js";
+import { dropAll } from "./upload-queue.js";
+import { goOn } from "./uploading.js";
 
 const theme = document.getElementById("theme");
 const root = document.documentElement;
@@ -22,16 +25,9 @@ for (const closer of document.querySelectorAll("[data-closes]")) {
 
 showToast();
 
-// Registrations go on in the server while other pages are visited; their number is shown until they are done.
-const working = document.getElementById("working");
-async function showWorking() {
-  const answer = await fetch(`${working.href.replace(/\/$/, "")}/api/v1/jobs`, { credentials: "same-origin" }).catch(() => null);
-  const { waiting } = answer?.ok ? await answer.json() : { waiting: 0 };
-  working.textContent = textFor("script.registering", waiting);
-  working.hidden = !waiting;
-  if (waiting) setTimeout(showWorking, 2000);
-}
-if (working && !working.hidden) setTimeout(showWorking, 1000);
+// Uploads and registrations go on while other pages are visited; on the page Register its own script does that.
+if (!document.getElementById("register")) goOn();
+document.querySelector("[name=sign_out]")?.addEventListener("click", dropAll);
 
 // Keyboard shortcuts, unless one types or a dialog is open. The dialog "shortcuts" lists them.
 const PAGES = { r: "register", s: "search", p: "people", v: "review", t: "status" };

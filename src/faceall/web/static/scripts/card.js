@@ -9,8 +9,8 @@ const TONES = { "no-face": "warn", refused: "warn", unreadable: "bad", "too-larg
 
 export class Card {
   /** Add a card to `list` for a file or a URL; `onSettled` is called with its result. */
-  constructor(list, { file, url, name, person, unnamed, sent = false, onSettled }) {
-    Object.assign(this, { file, url, name, person, unnamed, sent, onSettled, settled: false, bad: false, photo: null, faces: 0, people: [] });
+  constructor(list, { file, url, name, person, unnamed, key, kept = false, sent = false, onSettled }) {
+    Object.assign(this, { file, url, name, person, unnamed, key, kept, sent, onSettled, settled: false, bad: false, photo: null, faces: 0, people: [] });
     list.append(copyOf("card"));
     this.element = list.lastElementChild;
     this.frame = this.part("frame");

@@ -2,6 +2,7 @@
 
 import { ask, pause } from "./request.js";
 import { root } from "./texts.js";
+import { release } from "./upload-queue.js";
 
 const MOST_FILES = 8;
 const MOST_BYTES = 24 * 1024 * 1024;
@@ -28,6 +29,7 @@ export async function sendBatches(batches, stopped) {
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   for (const card of waiting.flat()) card.stop();
+  await release(waiting.flat());
 }
 
 function fits(batch, card) {
@@ -41,14 +43,25 @@ function fits(batch, card) {
 async function sendBatch(cards) {
   for (const card of cards) card.sending();
   try {
-    const { job } = await post(formOf(cards));
+    const job = await sendForm(cards);
     for (const card of cards) card.working();
-    await followJob(job.id, cards);
+    await release(cards);
+    await followJob(job, cards);
   } catch (problem) {
     if (problem.code === undefined) throw problem;
     if (problem.status === 413 && cards.length > 1) for (const card of cards) await sendBatch([card]);
-    else for (const card of cards) card.fail(problem);
+    else {
+      for (const card of cards) card.fail(problem);
+      if (problem.code !== "network") await release(cards); // what the network failed for is uploaded later
+    }
   }
+}
+
+/** Send a batch; resolves to the id of the job, which this tab remembers, as soon as the server has the photos. */
+export async function sendForm(batch) {
+  const { job } = await post(formOf(batch));
+  rememberJob(job.id);
+  return job.id;
 }
 
 function formOf(cards) {
@@ -84,13 +97,17 @@ export function forgetJobs() {
   sessionStorage.removeItem(JOBS);
 }
 
+function rememberJob(id) {
+  sessionStorage.setItem(JOBS, JSON.stringify([...new Set([...rememberedIds(), id])]));
+}
+
 function rememberedIds() {
   return JSON.parse(sessionStorage.getItem(JOBS) ?? "[]");
 }
 
 /** Give each card its result. Results arrive in the order of the photos, numbered from 1. */
 export async function followJob(id, cards) {
-  sessionStorage.setItem(JOBS, JSON.stringify([...new Set([...rememberedIds(), id])]));
+  rememberJob(id);
   const finish = (result, place) => cards[place].settled || cards[place].finish(result);
   await listen(id, finish);
   while (cards.some((card) => !card.settled)) {

@@ -1,68 +1,130 @@
-// Everyone on the page People: all records are loaded, tiles are made when they are scrolled to.
+// People on the page People: the server searches and sorts, more of them are loaded when they are scrolled to.
 
 import { copyOf } from "./base.js";
 import { ask } from "./request.js";
 import { nameOf, root, text, textFor } from "./texts.js";
 
-const RECORDS = 500; // per request
-const TILES = 60; // that are added at a time
-const ORDERS = {
-  name: (a, b) => a.unnamed - b.unnamed || (a.unnamed ? a.place - b.place : compare(a.shown, b.shown)), // groups: largest first
-  photos: (a, b) => b.photos - a.photos || compare(a.shown, b.shown),
-  newest: (a, b) => b.id - a.id,
-};
-const { compare } = new Intl.Collator(document.documentElement.lang, { numeric: true, sensitivity: "base" });
+const TILES = 60; // per request; a multiple of every number of columns
+const TYPING = 120; // milliseconds after a key until the search begins
+const MOST_RECORDS = 60; // that a dialog shows
 
 export class PeopleList {
   /** Take over the list that the server made; `selection` keeps its checked boxes. */
   constructor(list, selection) {
-    this.list = list;
-    this.selection = selection;
-    this.all = [];
-    this.shown = [];
+    Object.assign(this, { list, selection, number: 0, loading: false });
+    this.first = Number(list.dataset.offset);
+    this.total = Number(list.dataset.total);
+    this.people = new Map([...list.children].map((tile) => [Number(tile.dataset.person), recordOf(tile)]));
     this.search = document.getElementById("q");
     this.sort = document.getElementById("sort");
     this.letters = document.getElementById("letters");
-    this.end = document.createElement("div");
+    [this.begin, this.end] = [document.createElement("div"), document.createElement("div")];
+    list.before(this.begin);
     list.after(this.end);
-    this.search.addEventListener("input", () => this.show());
+    document.querySelector("main > .pages")?.remove();
+    this.search.addEventListener("input", () => {
+      clearTimeout(this.typing);
+      this.typing = setTimeout(() => this.show(), TYPING);
+    });
     this.search.form.addEventListener("submit", (event) => event.preventDefault());
     this.sort.addEventListener("change", () => this.show());
-    new IntersectionObserver(([entry]) => entry.isIntersecting && this.grow(), { rootMargin: "800px" }).observe(this.end);
-    this.load();
-  }
-
-  async load() {
-    const which = new URLSearchParams(location.search).get("unnamed") ?? "all";
-    const chosen = which === "hidden" ? "hidden=true" : `unnamed=${which}`;
-    for (let offset = 0, total = 1; offset < total; offset += RECORDS) {
-      const page = await ask("GET", `/people?${chosen}&limit=${RECORDS}&offset=${offset}`);
-      total = page.total;
-      for (const person of page.people) this.all.push({ ...prepared(person), place: this.all.length });
-    }
-    document.querySelector("main > .pages")?.remove();
-    this.show();
+    this.letters.addEventListener("click", (event) => this.jump(event));
+    this.observe(this.end, () => this.grow());
+    this.observe(this.begin, () => this.growBack());
+    addEventListener("pagehide", () => history.replaceState({ offset: this.firstSeen() }, ""));
+    if (history.state?.offset) this.replace(history.state.offset);
     performance.mark("people-ready");
   }
 
-  /** Show the people that fit the search, in the chosen order, from the first one. */
-  show() {
-    const query = folded(this.search.value.trim());
-    this.shown = this.all.filter((person) => person.folded.includes(query)).sort(ORDERS[this.sort.value]);
-    this.list.replaceChildren();
-    this.grow();
-    this.showLetters();
-    document.getElementById("count").textContent = query ? textFor("script.people_found", this.shown.length) : "";
+  /** The query of the server for the search, the order and the kind of people that are shown. */
+  query(values = {}) {
+    const which = this.search.form.elements.unnamed.value;
+    const query = new URLSearchParams({ ...(which === "hidden" ? { hidden: true } : { unnamed: which }), ...values });
+    if (this.search.value.trim()) query.set("q", this.search.value.trim());
+    return query;
   }
 
-  /** Add the next tiles; `until` is the number of tiles that are needed at least. */
-  grow(until = 0) {
-    const begin = this.list.children.length;
-    const end = Math.min(this.shown.length, Math.max(begin + TILES, until));
-    const tiles = this.shown.slice(begin, this.all.length ? end : begin).map((person) => this.tile(person));
-    this.list.append(...tiles);
-    // the observer reports changes only, so look again while the end is still in view
-    if (tiles.length && this.end.getBoundingClientRect().top < innerHeight) requestAnimationFrame(() => this.grow());
+  fetch(offset, limit) {
+    return ask("GET", `/people?${this.query({ sort: this.sort.value, limit, offset })}`);
+  }
+
+  /** Show the people that fit the search, in the chosen order, from the first one. */
+  async show() {
+    await this.replace(0);
+    const found = this.sort.value === "name" && this.total > TILES ? (await ask("GET", `/people/initials?${this.query()}`)).initials : [];
+    this.showLetters(found);
+  }
+
+  /** Show the people from a place on instead of those that are shown. */
+  async replace(offset) {
+    const number = ++this.number;
+    const page = await this.fetch(offset, TILES);
+    if (number !== this.number) return; // another search has begun
+    this.first = offset;
+    this.total = page.total;
+    this.list.replaceChildren(...this.tiles(page.people));
+    document.getElementById("count").textContent = textFor("script.people_found", this.total);
+    this.grow();
+  }
+
+  /** Add the next tiles while the end of the list is near. */
+  grow() {
+    return this.load(this.end, async () => {
+      const offset = this.first + this.list.children.length;
+      return offset < this.total && [offset, (tiles) => this.list.append(...tiles)];
+    });
+  }
+
+  /** Add the tiles before the first one; what is seen stays where it is. */
+  growBack() {
+    return this.load(this.begin, async () => {
+      const offset = Math.max(0, this.first - TILES);
+      return this.first > 0 && [offset, (tiles) => this.prepend(tiles, offset)];
+    });
+  }
+
+  async load(edge, next) {
+    if (this.loading) return;
+    this.loading = true;
+    const number = this.number;
+    try {
+      for (;;) {
+        const [offset, add] = (await next()) || [];
+        if (offset === undefined || !isNear(edge)) break;
+        const { people } = await this.fetch(offset, offset < this.first ? this.first - offset : TILES);
+        if (number !== this.number || !people.length) break;
+        add(this.tiles(people));
+      }
+    } finally {
+      this.loading = false;
+    }
+    if (number !== this.number) this.grow();
+  }
+
+  prepend(tiles, offset) {
+    const seen = this.list.firstElementChild;
+    const before = seen.getBoundingClientRect().top;
+    this.list.prepend(...tiles);
+    this.first = offset;
+    scrollBy({ top: seen.getBoundingClientRect().top - before, behavior: "instant" });
+  }
+
+  observe(edge, work) {
+    new IntersectionObserver(([entry]) => entry.isIntersecting && work(), { rootMargin: "800px" }).observe(edge);
+  }
+
+  firstSeen() {
+    const seen = [...this.list.children].findIndex((tile) => tile.getBoundingClientRect().bottom > 0);
+    return scrollY > 0 && seen > 0 ? this.first + seen : 0;
+  }
+
+  tiles(people) {
+    return people.map((person) => {
+      const shown = nameOf(person);
+      const image = person.cover ? `${root}/api/v1/faces/${person.cover}/thumbnail` : "";
+      this.people.set(person.id, { ...person, shown, image });
+      return this.tile(this.people.get(person.id));
+    });
   }
 
   tile(person) {
@@ -73,7 +135,7 @@ export class PeopleList {
     tile.querySelector("img").src = person.image;
     tile.querySelector("[data-shown]").textContent = person.shown;
     tile.querySelector("[data-shown]").classList.toggle("unnamed", person.unnamed);
-    tile.querySelector("[data-photos]").textContent = textFor("common.photos", person.photos);
+    tile.querySelector("[data-photo-count]").textContent = textFor("common.photos", person.photos);
     tile.querySelector("[data-select]").textContent = text("script.select", { name: person.shown });
     const box = tile.querySelector(".tile-select input");
     box.value = person.id;
@@ -88,43 +150,49 @@ export class PeopleList {
     return tile;
   }
 
-  /** Offer the first letters of the names, if there are many people in alphabetical order. */
-  showLetters() {
-    const named = this.sort.value === "name" && this.shown.length > TILES ? this.shown.filter((one) => !one.unnamed) : [];
-    const first = new Map();
-    for (const [place, { letter }] of named.entries()) if (!first.has(letter)) first.set(letter, place);
-    this.letters.hidden = first.size < 2;
-    this.letters.replaceChildren(...[...first].map(([letter, place]) => this.letterButton(letter, place)));
+  /** Offer the initials of the names, if there are many people in alphabetical order. */
+  showLetters(initials) {
+    this.letters.hidden = initials.length < 2;
+    this.letters.replaceChildren(
+      ...initials.map(({ letter, offset }) => {
+        const link = document.createElement("a");
+        link.href = "#people";
+        link.dataset.offset = offset;
+        link.textContent = letter;
+        return link;
+      }),
+    );
   }
 
-  letterButton(letter, place) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = letter;
-    button.addEventListener("click", () => {
-      this.grow(place + TILES);
-      this.list.children[place].scrollIntoView({ block: "start" });
-      this.list.children[place].querySelector("a").focus({ preventScroll: true });
-    });
-    return button;
+  async jump(event) {
+    const { offset } = event.target.closest("[data-offset]")?.dataset ?? {};
+    if (offset === undefined) return;
+    event.preventDefault();
+    await this.replace(Number(offset));
+    this.list.scrollIntoView({ block: "start", behavior: "instant" });
+    this.list.querySelector("a").focus({ preventScroll: true });
   }
 
-  selectAll() {
-    this.selection.add(this.shown.map(({ id }) => id));
+  async selectAll() {
+    this.selection.add((await ask("GET", `/people/ids?${this.query()}`)).people);
   }
 
+  /** The selected people, as many as a dialog can show; those that were not scrolled to are loaded. */
   records(ids) {
-    return this.all.filter(({ id }) => ids.includes(id));
+    const load = async (id) => {
+      const person = await ask("GET", `/people/${id}`);
+      return { ...person, shown: nameOf(person), image: person.cover ? `${root}/api/v1/faces/${person.cover}/thumbnail` : "" };
+    };
+    return Promise.all(ids.slice(0, MOST_RECORDS).map((id) => this.people.get(id) ?? load(id)));
   }
 }
 
-function prepared(person) {
-  const shown = nameOf(person);
-  const image = person.cover ? `${root}/api/v1/faces/${person.cover}/thumbnail` : "";
-  return { ...person, shown, image, folded: folded(shown), letter: [...shown.toUpperCase()][0] ?? "" };
+function recordOf(tile) {
+  const { person, name, unnamed, photos } = tile.dataset;
+  return { id: Number(person), shown: name, unnamed: unnamed === "true", photos: Number(photos), image: tile.querySelector("img")?.src ?? "" };
 }
 
-/** A name without case and accents, for the search. */
-function folded(name) {
-  return name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+function isNear(edge) {
+  const { top, bottom } = edge.getBoundingClientRect();
+  return top < innerHeight + 800 && bottom > -800;
 }

@@ -1,4 +1,4 @@
-// The page People: search, sort and scroll through everyone; name groups, merge and unname people.
+// The page People: search, sort and scroll through people; name groups, merge and unname people.
 
 import { attempt, copyOf, onSubmit, openDialog } from "./base.js";
 import { groupFaces } from "./grouping.js";
@@ -29,12 +29,14 @@ document.addEventListener("submit", async (event) => {
 if (at("people")) {
   const selection = new Selection(at("people"), at("selected"));
   const list = new PeopleList(at("people"), selection);
-  at("select-all").addEventListener("click", () => list.selectAll());
+  at("select-all").addEventListener("click", () => attempt(() => list.selectAll()));
   at("clear-selected").addEventListener("click", () => selection.clear());
-  at("merge-selected").addEventListener("click", () => {
-    offerNames(list.records(selection.ids));
-    openDialog(at("merge"));
-  });
+  at("merge-selected").addEventListener("click", () =>
+    attempt(async () => {
+      offerNames(await list.records(selection.ids));
+      openDialog(at("merge"));
+    }),
+  );
   at("photos-selected").addEventListener("click", () => {
     location.assign(`${root}/photos?${selection.ids.map((id) => `with=${id}`).join("&")}`);
   });

@@ -6,6 +6,7 @@ import { setUpDrawing } from "./drawing.js";
 import { nameFace } from "./naming.js";
 import { ask } from "./request.js";
 import { root, textFor } from "./texts.js";
+import { Zoom } from "./zooming.js";
 
 const at = (id) => document.getElementById(id);
 const photo = document.querySelector("[data-photo]").dataset.photo;
@@ -50,14 +51,21 @@ onSubmit(at("delete-form"), async () => {
 const frame = at("frame");
 if (frame) {
   fitLabels(frame);
-  at("zoom").addEventListener("click", zoom);
-  setUpDrawing(frame, at("draw"), at("draw-hint"), (box) =>
+  const image = frame.querySelector("img");
+  const zoom = new Zoom(frame, (scale) => {
+    at("zoom-out").disabled = scale === 1;
+    if (scale > 1 && image.dataset.large) [image.src, image.dataset.large] = [image.dataset.large, ""]; // sharp when enlarged
+  });
+  at("zoom").addEventListener("click", () => zoom.toggle());
+  at("zoom-in").addEventListener("click", () => zoom.by(1.5));
+  at("zoom-out").addEventListener("click", () => zoom.by(1 / 1.5));
+  if (at("draw")) setUpDrawing(frame, at("draw"), at("draw-hint"), (box) =>
     attempt(async () => {
       const face = await ask("POST", `/photos/${photo}/faces`, { box });
       location.assign(`${root}/photos/${photo}?face=${face.id}`);
     }),
   );
-  at("find-faces").addEventListener("click", () =>
+  at("find-faces")?.addEventListener("click", () =>
     attempt(async () => {
       const { faces } = await ask("POST", `/photos/${photo}/find-faces`);
       if (faces.length) location.reload();
@@ -73,13 +81,6 @@ if (frame) {
       item.querySelector("[name=name]").focus({ preventScroll: true });
     });
   }
-}
-
-/** Show the photo at one, two and four times the width of the page, in turn. */
-function zoom() {
-  const next = { 1: 2, 2: 4, 4: 1 }[frame.dataset.zoom];
-  frame.dataset.zoom = next;
-  frame.scrollTo((frame.scrollWidth - frame.clientWidth) / 2, (frame.scrollHeight - frame.clientHeight) / 2);
 }
 
 // Back to where this photo was opened from: a search, a review, photos of several people.

@@ -8,6 +8,7 @@ import { isImage, onChoice, onDrop, onPaste } from "./picking.js";
 import { askForNames } from "./proposals.js";
 import { explain } from "./request.js";
 import { text, textFor } from "./texts.js";
+import { adopt, keep, kept, release } from "./upload-queue.js";
 
 const at = (id) => document.getElementById(id);
 const cards = [];
@@ -38,11 +39,12 @@ at("stop").addEventListener("click", () => {
 });
 at("only-problems").addEventListener("change", () => at("cards").classList.toggle("only-problems", at("only-problems").checked));
 
-// What is being uploaded is lost when the page is left; what was uploaded goes on in the server.
+// The other pages go on with what the browser keeps; what it cannot keep is lost when the page is left.
 addEventListener("beforeunload", (event) => {
-  if (cards.some((card) => !card.settled && !card.sent)) event.preventDefault();
+  if (cards.some((card) => !card.settled && !card.sent && !card.kept)) event.preventDefault();
 });
 resumeJobs();
+resumeUploads();
 
 /** Show registrations that were started before the page was left, and ask for their names. */
 async function resumeJobs() {
@@ -54,6 +56,18 @@ async function resumeJobs() {
     return followJob(job.id, old);
   });
   await whileRunning(() => Promise.all(followed));
+}
+
+/** Go on with photos that were chosen before the page was left, and show those that were refused meanwhile. */
+async function resumeUploads() {
+  const entries = await kept();
+  if (!entries.length) return;
+  const old = entries.map((entry) => new Card(at("cards"), { ...entry, kept: true, onSettled: showProgress }));
+  cards.push(...old);
+  for (const [place, { problem }] of entries.entries()) if (problem) old[place].fail(problem);
+  await release(old.filter((card) => card.settled));
+  await adopt(entries.filter(({ problem }) => !problem));
+  await whileRunning(() => sendBatches(makeBatches(old.filter((card) => !card.settled)), () => stopped));
 }
 
 /** Run `work` while photos are registered; at the end the names are asked for. */
@@ -119,6 +133,7 @@ async function take(wanted) {
   at("see-people").hidden = true;
   at("group-text").textContent = "";
   const work = whileRunning(() => sendBatches(makeBatches(fresh), () => stopped));
+  keep(fresh);
   at("photos-title").scrollIntoView({ block: "start" });
   await work;
 }

@@ -22,11 +22,11 @@ async function next() {
   await Promise.all(["subject", "target"].map((side) => show(side, current[side])));
 }
 
-async function show(side, { person, face }) {
+async function show(side, { person, face, faces }) {
   const place = document.querySelector(`[data-side=${side}]`);
-  const name = person ? nameOf(person) : text("script.no_name");
+  const name = person ? nameOf(person) : current.within ? text("script.part_of", { name: nameOf(current.target.person) }) : text("script.no_name");
   place.querySelector("[data-name]").textContent = name;
-  place.querySelector("[data-count]").textContent = person ? textFor("script.photo_count", person.photos) : "";
+  place.querySelector("[data-count]").textContent = textFor("common.faces", faces);
   const image = place.querySelector(".large-face");
   image.src = `${root}/api/v1/faces/${face}/thumbnail`;
   image.alt = name;

@@ -19,7 +19,7 @@ if (form) {
   onChoice(at("file"), takeFiles);
   onShot(at("shoot"), takeFiles, () => showMessage(at("problem"), text("script.camera_failed")));
   form.addEventListener("submit", (event) => event.preventDefault());
-  for (const option of form.querySelectorAll('[name="by"], [name="k"]')) option.addEventListener("change", find);
+  for (const option of form.querySelectorAll('[name="by"], [name="k"], [name="since"], [name="until"]')) option.addEventListener("change", find);
 }
 
 function takeFiles(files) {

@@ -26,7 +26,7 @@ export function nameOf({ name, unnamed }) {
 /** A message of the server in the page's language; "" if it is not known. */
 export function remark(message) {
   for (const [pattern, name] of entries.patterns ?? []) {
-    const found = new RegExp(pattern, "u").exec(message);
+    const found = new RegExp(pattern, "u").exec(message.replace(/^https?:\/\/\S+: /, ""));
     if (found) return text(`remarks.${name}`, found.groups ?? {});
   }
   return "";
