@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -412,3 +413,38 @@ def test_a_registered_face_without_a_name_is_found_among_people(client: Any) -> 
     ]
     assert [match["person"] and match["person"]["name"] for match in found] == [None, "ada"]
     assert found[0]["faces"] == [face]
+
+
+def test_search_is_limited_to_some_days(filled: Any) -> None:
+    """Photos of other days are not found; a wrong date is reported."""
+    today = time.strftime("%Y-%m-%d")
+    for by in ("face", "person"):
+        fields = {"k": "5", "by": by}
+        assert matches_of(filled, **fields, since="2000-01-01", until=today)
+        assert matches_of(filled, **fields, since="", until="") == matches_of(filled, **fields)
+        assert matches_of(filled, **fields, until="2000-01-01") == []
+    data = {"file": (io.BytesIO(image_file(1)), "x.png"), "since": "yesterday"}
+    answer = filled.post("/api/v1/search", data=data, content_type="multipart/form-data")
+    assert answer.status_code == 400
+    assert "since is 'yesterday', expected a date" in answer.get_json()["error"]["message"]
+
+
+def matches_of(client: Any, **fields: str) -> list[Any]:
+    """Return the matches of the only face of an image."""
+    data = {"file": (io.BytesIO(image_file(1)), "x.png"), **fields}
+    answer = client.post("/api/v1/search", data=data, content_type="multipart/form-data")
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    (face,) = answer.get_json()["faces"]
+    return list(face["matches"])
+
+
+def test_all_ids_and_initials_of_people(filled: Any) -> None:
+    """They are those of the list by name, with the same filters."""
+    people = filled.get("/api/v1/people").get_json()["people"]
+    assert filled.get("/api/v1/people/ids").get_json() == {"people": [one["id"] for one in people]}
+    initials = filled.get("/api/v1/people/initials?unnamed=none").get_json()["initials"]
+    assert [one["letter"] for one in initials] == sorted(
+        {one["name"][0].upper() for one in people if not one["unnamed"]}
+    )
+    assert initials[0]["offset"] == 0
+    assert filled.get("/api/v1/people?sort=size").status_code == 400

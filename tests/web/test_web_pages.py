@@ -139,10 +139,10 @@ def test_all_photos_of_a_person(client: Any, ada: int) -> None:
     assert page(client, f"/people/{ada}?show=films")[0] == 400
 
 
-def test_problems_keep_their_details_in_chinese(client: Any, ada: int) -> None:
-    """The server's message follows the translated text."""
+def test_problems_are_shown_in_chinese(client: Any, ada: int) -> None:
+    """A message of the server is translated."""
     said = page(client, "/people?page=none", **{"Accept-Language": "zh"})[1]
-    assert load_texts("zh")("problems.bad_request") + "（page is 'none', expected" in said
+    assert load_texts("zh")("remarks.malformed") in said
 
 
 def test_long_lists_have_pages(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,3 +354,37 @@ def test_a_missed_face_is_added_by_its_box(client: Any, gallery: Gallery) -> Non
         assert client.post(f"/api/v1/photos/{photo.photo_id}/faces", json={"box": elsewhere}).status_code == 409
     client.delete(f"/api/v1/faces/{photo.faces[0].face_id}")
     assert len(client.post(f"/api/v1/photos/{photo.photo_id}/find-faces").json["faces"]) == 1
+
+
+def test_photos_are_found_with_and_without_people(client: Any) -> None:
+    """Names are added to the query, a chip removes one; an unknown name and a wrong date are reported."""
+    [both] = register(client, (image_file(TWO_FACES), "two.png"), person="Ada")
+    other = next(face["id"] for face in both["faces"] if face["person"] is None)
+    client.patch(f"/api/v1/faces/{other}", json={"person": "Bob"})
+    register(client, (image_file(30), "one.png"), person="Ada")
+    ada, bob = (client.get(f"/api/v1/people?q={name}").get_json()["people"][0]["id"] for name in ("Ada", "Bob"))
+    answer = client.get("/photos?with_name=Ada&without_name=Bob", headers=HTML)
+    assert (answer.status_code, answer.location) == (302, f"/photos?with={ada}&without={bob}")
+    _, text = page(client, answer.location)
+    assert "1 photo" in text
+    assert "one.png" in text
+    assert "two.png" not in text
+    html = client.get(answer.location, headers=HTML).get_data(as_text=True)
+    assert f'href="/photos?with={ada}" aria-label="Remove Bob"' in unescape(html)
+    for query, problem in (("with_name=Nobody", "Nobody"), ("since=soon", "soon")):
+        status, text = page(client, f"/photos?{query}")
+        assert status == 400
+        assert problem in text
+
+
+def test_people_are_listed_with_initials_and_in_an_order(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of several pages have links to the initials; the order is kept in the links."""
+    monkeypatch.setattr(paging, "PEOPLE_PER_PAGE", 2)
+    for number, name in enumerate(("Ada", "Bob", "Eve")):
+        register(client, (image_file(30 + 20 * number), f"{name}.png"), person=name)
+    html = client.get("/people", headers=HTML).get_data(as_text=True)
+    assert re.findall(r'data-offset="(\d)">(\w)</a>', html) == [("0", "A"), ("1", "B"), ("2", "E")]
+    html = client.get("/people?sort=newest", headers=HTML).get_data(as_text=True)
+    assert re.findall(r'data-name="(\w+)"', html) == ["Eve", "Bob"]
+    assert 'id="letters"' in html
+    assert 'data-offset="0" data-total="3"' in html

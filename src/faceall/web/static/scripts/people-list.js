@@ -11,7 +11,7 @@ const MOST_RECORDS = 60; // that a dialog shows
 export class PeopleList {
   /** Take over the list that the server made; `selection` keeps its checked boxes. */
   constructor(list, selection) {
-    Object.assign(this, { list, selection, number: 0, loading: false });
+    Object.assign(this, { list, selection, number: 0, loading: new Set() });
     this.first = Number(list.dataset.offset);
     this.total = Number(list.dataset.total);
     this.people = new Map([...list.children].map((tile) => [Number(tile.dataset.person), recordOf(tile)]));
@@ -32,7 +32,7 @@ export class PeopleList {
     this.observe(this.end, () => this.grow());
     this.observe(this.begin, () => this.growBack());
     addEventListener("pagehide", () => history.replaceState({ offset: this.firstSeen() }, ""));
-    if (history.state?.offset) this.replace(history.state.offset);
+    if (history.state?.offset) this.beginAt(history.state.offset).then(() => this.growBack());
     performance.mark("people-ready");
   }
 
@@ -84,8 +84,8 @@ export class PeopleList {
   }
 
   async load(edge, next) {
-    if (this.loading) return;
-    this.loading = true;
+    if (this.loading.has(edge)) return;
+    this.loading.add(edge);
     const number = this.number;
     try {
       for (;;) {
@@ -96,9 +96,9 @@ export class PeopleList {
         add(this.tiles(people));
       }
     } finally {
-      this.loading = false;
+      this.loading.delete(edge);
     }
-    if (number !== this.number) this.grow();
+    if (number !== this.number) await this.load(edge, next);
   }
 
   prepend(tiles, offset) {
@@ -168,9 +168,15 @@ export class PeopleList {
     const { offset } = event.target.closest("[data-offset]")?.dataset ?? {};
     if (offset === undefined) return;
     event.preventDefault();
-    await this.replace(Number(offset));
-    this.list.scrollIntoView({ block: "start", behavior: "instant" });
+    await this.beginAt(Number(offset));
     this.list.querySelector("a").focus({ preventScroll: true });
+    await this.growBack();
+  }
+
+  /** Begin the list at a place, with its first tile at the top of the window. */
+  async beginAt(offset) {
+    await this.replace(offset);
+    this.list.scrollIntoView({ block: "start", behavior: "instant" });
   }
 
   async selectAll() {
