@@ -104,7 +104,7 @@ def test_redirects_stay_on_this_server(address: str) -> None:
 
 def test_names_are_text(client: Any, ada: int) -> None:
     """A name that looks like HTML is escaped on every page that shows it."""
-    for path in ("/", "/people", f"/people/{ada}", "/photos/1"):
+    for path in ("/people", f"/people/{ada}", "/photos/1", f"/photos?with={ada}&without={ada}"):
         html = client.get(path, headers=HTML).get_data(as_text=True)
         assert "<b>Ada" not in html
         assert "&lt;b&gt;Ada&lt;/b&gt; &amp; &#34;Bob&#39;s&#34;" in html
