@@ -107,8 +107,10 @@ def test_a_photo_is_zoomed_with_two_fingers(photo: Browser) -> None:
     )
     assert photo.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     left = photo.run("return document.querySelector('#frame').scrollLeft")
-    swipe = {"x": x, "y": y, "xDistance": -80, "yDistance": 0, "gestureSourceType": "touch", "speed": 400}
-    photo.driver.execute_cdp_cmd("Input.synthesizeScrollGesture", swipe)
+    photo.touch("touchStart", (x, y))
+    for moved in range(20, 101, 20):
+        photo.touch("touchMove", (x - moved, y))
+    photo.touch("touchEnd")
     photo.wait(lambda: photo.run("return document.querySelector('#frame').scrollLeft") > left + 30, "the photo to move")
     photo.touch("touchStart", (x - 60, y), (x + 60, y))
     for spread in (40, 20, 8):
