@@ -49,10 +49,10 @@ class EmbeddedPeople:
             where = f" WHERE id {'' if hidden else 'NOT '}IN (SELECT person FROM person_details WHERE hidden)"
             where += "" if named is None else f" AND NOT {unnamed}" if named else f" AND {unnamed}"
             people = connection.execute(f"SELECT id, name, NOT {unnamed} FROM people{where}").fetchall()
-            of_whom = "person NOTNULL" if counted else "person IN (SELECT person FROM clusters)"
+            counted_faces = "person NOTNULL" if counted else "person IN (SELECT person FROM clusters)"
             counts = connection.execute(
                 "SELECT person, count(*), count(DISTINCT photo), max((x1 - x0) * (y1 - y0)) FROM faces"
-                f" WHERE {of_whom} GROUP BY person"
+                f" WHERE {counted_faces} GROUP BY person"
             )
             numbers = {person: found for person, *found in (counts if counted or named is not True else ())}
         return [
