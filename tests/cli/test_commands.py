@@ -162,7 +162,7 @@ def test_removing(run: Run, portraits: Path) -> None:
     (found,) = records(run("search", portraits / "Eileen/1.png", "-k", 1, "--json").stdout)
     (gone,) = records(run("remove", found["matches"][0]["face_id"], "--json").stdout)
     proof = {"secure_delete": True, "log": "empty", "graph": "none", "complete": True, "damaged_copies": []}
-    assert gone["receipt"] == {"face_count": 1, "aside": 0, "photo_count": 1, "generation": 2, **proof}
+    assert gone["receipt"] == {"face_count": 1, "stale_face_count": 0, "photo_count": 1, "generation": 2, **proof}
     text = run("remove", portraits / "Mirror").stdout
     assert "(1 face and 1 photo erased; freed space overwritten; no graph file; log empty; generation 3)" in text
     (status,) = records(run("status", "--json").stdout)

@@ -21,6 +21,7 @@ from faceall.images import write_image
 from faceall.train.options import DistillationOptions
 from faceall.train.run_folder import RunFolder
 from faceall.types import Image
+from faceall_cli.commands.models.convert import convert
 
 sys.path.append(str(Path(__file__).parents[1] / "video"))
 
@@ -162,6 +163,31 @@ def test_lines_have_no_other_fields(schemas: dict[str, Any]) -> None:
     assert [name for name in sorted(names) if schemas[name].get("additionalProperties") is not False] == []
 
 
+def test_objects_in_lines_have_no_other_fields(schemas: dict[str, Any]) -> None:
+    """Objects at any depth say which fields they have, and lists what they hold."""
+    assert [place for name in sorted(schemas) for place in _open_parts(schemas[name], name)] == []
+
+
+def test_open_parts_are_found() -> None:
+    """The check above sees an open object in a list, and a list of anything."""
+    holder = {"type": "object", "additionalProperties": False}
+    fields = {"many": {"type": "array", "items": {"type": "object"}}, "any": {"type": ["array", "null"]}}
+    assert [*_open_parts({**holder, "properties": fields}, "x")] == ["x/many", "x/any"]
+
+
+def _open_parts(part: dict[str, Any], place: str) -> Iterator[str]:
+    """Name the objects and lists of a schema that may hold anything; `oneOf` only tells closed lines apart."""
+    kinds = part.get("type", "object" if "properties" in part else ())
+    if ("object" in kinds and "additionalProperties" not in part) or ("array" in kinds and "items" not in part):
+        yield place
+    for name, field in {**part.get("properties", {}), **part.get("$defs", {})}.items():
+        yield from _open_parts(field, f"{place}/{name}")
+    below = [*part.get("anyOf", ()), part.get("items"), part.get("additionalProperties")]
+    for option in below:
+        if isinstance(option, dict):
+            yield from _open_parts(option, place)
+
+
 @pytest.mark.parametrize("command", DESCRIBED)
 def test_fields_are_described(schemas: dict[str, Any], command: str) -> None:
     """Every field says what it is, objects in lists included."""
@@ -211,6 +237,41 @@ def test_commands_on_models(validated, tmp_path: Path) -> None:
     validated("models", "verify")
     validated("convert", model["path"], "--to", "onnx", "-o", tmp_path / "tiny.onnx")
     validated("doctor")
+
+
+@pytest.mark.parametrize(
+    ("target", "needs"),
+    [
+        ("caffe", None),
+        ("onnx", None),
+        ("savedmodel", None),
+        ("coreml", "coremltools"),
+        ("ios", "coremltools"),
+        ("coreai", "coreai"),
+    ],
+)
+def test_conversions_to_every_format(validated, tmp_path: Path, target: str, needs: str | None) -> None:
+    """The line of convert fits its schema for each format; a package says what became of its files."""
+    if needs is not None:
+        pytest.importorskip(needs, reason=f"needs {needs}")
+    (model, *_) = validated("models", "list")
+    suffix = {"coreml": ".mlpackage", "coreai": ".aimodel", "onnx": ".onnx"}.get(target, "")
+    command = ("convert", model["path"], "--to", target, "-o", tmp_path / f"made{suffix}")
+    (line,) = validated(*command)
+    assert {step["passed"] for step in line["steps"]} == {True}
+    assert Path(line["report"]).is_file()
+    assert Path(line["path"]).exists()
+    assert ("parity" in line) == (target != "ios")
+    if target == "ios":
+        (again,) = validated(*command)
+        assert (line["status"], again["status"]) == ("written", "refreshed")
+
+
+def test_every_format_is_validated() -> None:
+    """The test above knows all formats of `convert --to`."""
+    (option,) = (one for one in convert.params if one.name == "target")
+    (mark,) = test_conversions_to_every_format.pytestmark
+    assert {target for target, _ in mark.args[1]} == set(option.type.choices)
 
 
 def test_commands_on_classifiers(validated, portraits: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def receipt_of(removal: Removal) -> dict[str, Any]:
     """Return the number of removed faces and photos, and the receipt, as a JSON object."""
-    found = {"faces": len(removal.faces), "aside": removal.stale, "photos": len(removal.photos)}
+    found = {"faces": len(removal.faces), "stale_face_count": removal.stale, "photos": len(removal.photos)}
     if removal.receipt is None:
         return found
     return {**found, **asdict(removal.receipt), "complete": removal.receipt.complete}
