@@ -241,7 +241,7 @@ def test_doctor(run: Run, portraits: Path, tmp_path: Path) -> None:
     """Every topic is examined; a broken gallery is detected."""
     run("register", portraits)
     topics = [record["topic"] for record in records(run("doctor", "--json").stdout)]
-    assert topics == ["faceall", "packages", "processor", "model", "engine", "detector", "gallery"]
+    assert topics == ["faceall", "packages", "search", "processor", "model", "engine", "detector", "gallery"]
     with sqlite3.connect(tmp_path / "gallery" / "faces.db") as connection:
         connection.execute("DELETE FROM thumbnails")
     connection.close()

@@ -1,8 +1,8 @@
 """Answer who is on an image over HTTP."""
 
+from io import BytesIO
 from pathlib import Path
 
-import cv2
 import numpy as np
 from deepface import DeepFace
 from fastapi import FastAPI, Request
@@ -24,7 +24,7 @@ def who(content: bytes) -> list[dict]:
     found = []
     for vector in [
         found["embedding"]
-        for found in DeepFace.represent(cv2.imdecode(np.frombuffer(content, np.uint8), 1), enforce_detection=False)
+        for found in DeepFace.represent(BytesIO(content), model_name="Facenet512", enforce_detection=False)
     ]:
         distances = 1 - vectors @ vector / np.linalg.norm(vectors, axis=1) / np.linalg.norm(vector)
         best = int(distances.argmin())

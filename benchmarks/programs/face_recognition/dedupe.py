@@ -12,5 +12,5 @@ faces = [
 ]
 vectors = np.stack([vector for _, vector in faces])
 vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-for first, second in zip(*np.nonzero(np.triu(vectors @ vectors.T > 0.95, 1)), strict=True):
+for first, second in zip(*np.nonzero(np.triu(vectors @ vectors.T > 0.99, 1)), strict=True):
     print(faces[first][0], faces[second][0])

@@ -52,6 +52,7 @@ def doctor(console: Console, gallery: Path | None) -> None:
 def _examine(gallery: Path | None) -> Iterator[Finding]:
     yield Finding("faceall", True, f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield Finding("packages", True, ", ".join(filter(None, map(_version, _PACKAGES))))
+    yield _search()
     yield _processor()
     yield from _models()
     yield _engine()
@@ -66,6 +67,17 @@ def _version(package: str) -> str | None:
         return f"{package} {version(package)}"
     except PackageNotFoundError:
         return None
+
+
+def _search() -> Finding:
+    """Report how large galleries are searched."""
+    from faceall.index.graph.graph import has_graphs
+
+    if has_graphs():
+        return Finding("search", True, "graph (hnswlib) above 10,000 faces")
+    return Finding(
+        "search", True, 'exact, fast up to some 100,000 faces; above, pip install "faceall[graph]" (hnswlib)'
+    )
 
 
 def _processor() -> Finding:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from faceall import errors
+from faceall.convert.interpreter import module_command
 from faceall.errors import ConvertError, FaceallError
 
 _TIMEOUT_S = 1800
@@ -44,7 +44,7 @@ def run_worker(module: str, arguments: Sequence[str], folder: Path, *, tool: str
     home = str(Path(errors.__file__).parent.parent)
     paths = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
-    command = [sys.executable, "-m", module, *arguments, str(folder)]
+    command = module_command(module, *arguments, str(folder))
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:

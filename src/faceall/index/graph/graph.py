@@ -1,7 +1,8 @@
-"""The nearest-neighbour graph in memory: the only module that calls hnswlib."""
+"""The nearest-neighbour graph in memory: the only module that calls hnswlib, which need not be installed."""
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,6 +227,11 @@ class Graph:
         """Write the graph in hnswlib's file format; it still contains removed vectors, see `graph_file.scrub`."""
         with self._lock.shared():
             self._graph.save_index(str(path))
+
+
+def has_graphs() -> bool:
+    """Return whether hnswlib is installed; without it every search compares all vectors."""
+    return importlib.util.find_spec("hnswlib") is not None
 
 
 def _found_fewer(error: RuntimeError) -> bool:

@@ -6,8 +6,10 @@ added and removed since `generation` are read and applied.
 
 from __future__ import annotations
 
+import logging
 import math
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from faceall.index.graph import graph_file
-from faceall.index.graph.graph import Graph, GraphOptions
+from faceall.index.graph.graph import Graph, GraphOptions, has_graphs
 from faceall.index.graph.hnsw_elements import is_loadable
 from faceall.index.graph.view import View
 from faceall.index.storage import rows, schema, stored
@@ -24,8 +26,13 @@ from faceall.index.storage.database import Storage
 from faceall.index.storage.rows import Block
 from faceall.types import Int64Array
 
+_log = logging.getLogger(__name__)
+
 EXACT_LIMIT = 10_000
 """Number of vectors up to which searches compare all of them; above, a graph is faster and worth building."""
+
+LARGE = 100_000
+"""Number of vectors from which an index without hnswlib says that a graph would be faster."""
 
 _COMPACT_SHARE = 4  # rebuild if there are more tombstones than a quarter of the live vectors
 _BUILD_AFTER = (
@@ -49,7 +56,8 @@ class Memory:
     def __init__(self, storage: Storage, options: GraphOptions, *, exact_limit: int = EXACT_LIMIT) -> None:
         self.storage = storage
         self.options = options
-        self.exact_limit = exact_limit
+        self.has_graphs = has_graphs()
+        self.exact_limit = exact_limit if self.has_graphs else sys.maxsize
         self._lock = storage.read_lock
         self._stamp: int | None = None
         self._view: View | None = None
@@ -209,6 +217,8 @@ class Memory:
         self._postponed = False
         count = rows.count(connection)
         if count <= self.exact_limit:
+            if count >= LARGE and not self.has_graphs:
+                _log.warning("%s: %s", self.storage.name, without_graphs(count))
             self._matrix = Block(np.zeros(0, np.int64), np.zeros((0, settings.dimension), np.float32))
             return -1
         graph = fresh = self._take_fresh(settings)
@@ -286,3 +296,11 @@ class Memory:
             self._tail = rest if len(rest) else None
             if time.monotonic() >= deadline:
                 return
+
+
+def without_graphs(count: int) -> str:
+    """Say that searches compare all of `count` vectors, and what makes them faster."""
+    return (
+        f"searches compare all {count:,} faces, because hnswlib is not installed; "
+        'a graph is faster: pip install "faceall[graph]" (hnswlib needs a C++ compiler)'
+    )

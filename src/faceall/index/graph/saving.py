@@ -78,10 +78,21 @@ def _save_nothing(memory: Memory) -> None:
         settings = schema.read(connection, memory.storage.name)
         if rows.count(connection) > memory.exact_limit:
             return  # another process has just made it large
+        if not memory.has_graphs and _keeps_no_removed(memory, connection, settings):
+            return  # an installation with hnswlib can still use the file
         if settings.graph is not None:
             schema.write(connection, graph=None, graph_generation=0)
         graph_file.discard(folder)
         _shorten_log(connection, settings, settings.generation)
+
+
+def _keeps_no_removed(memory: Memory, connection: sqlite3.Connection, settings: schema.Settings) -> bool:
+    """Return whether the graph file is the one that was saved last, and contains no removed vector."""
+    folder = memory.storage.folder
+    if folder is None or settings.graph is None or graph_file.is_stray(folder, settings.graph):
+        return False
+    is_complete = settings.graph_generation >= settings.log_floor
+    return is_complete and not rows.removed_since(connection, settings.graph_generation).size
 
 
 def _save_graph(memory: Memory, graph: Graph) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from faceall.convert.budget import allowed_bytes
+from faceall.convert.interpreter import module_command
 from faceall.errors import MissingDependencyError, NetFormatError
 from faceall.types import Array
 
@@ -116,7 +117,7 @@ def _hdf5(path: Path, file: Path, *, numbered: bool) -> tuple[Any, LayerWeights]
         seconds = _SECONDS + file.stat().st_size // _SLOWEST
         most = allowed_bytes(path.stat().st_size)
         options = ["1" if numbered else "0", str(seconds), str(most)]
-        command = [sys.executable, "-m", _READER, str(file), str(result), *options]
+        command = module_command(_READER, str(file), str(result), *options)
         try:
             wait = _WAIT + 10 * seconds
             child = subprocess.run(command, env=environment, capture_output=True, timeout=wait, check=False)

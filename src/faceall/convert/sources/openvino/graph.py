@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from faceall.convert.interpreter import module_command
 from faceall.errors import NetFormatError
 from faceall.types import Array
 
@@ -130,7 +131,7 @@ def _run_worker(path: Path, result: Path, side: int) -> None:
     seconds = (
         _SECONDS + sum(file.stat().st_size for file in (path, path.with_suffix(".bin")) if file.is_file()) // _SLOWEST
     )
-    command = [sys.executable, "-m", _WORKER, str(path.resolve()), str(result), str(seconds), str(side)]
+    command = module_command(_WORKER, str(path.resolve()), str(result), str(seconds), str(side))
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_WAIT + 10 * seconds, check=False)
     except subprocess.TimeoutExpired as error:
