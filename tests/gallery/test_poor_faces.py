@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from stand_ins import ColourDetector, write_photo
 
-from faceall.analysis.analyser import is_blurred, make_thumbnail
+from faceall.analysis.analyser import make_thumbnail
+from faceall.analysis.blur import _is_own, is_blurred, which_are_blurred
 from faceall.analysis.open_set import StrangerScores
 from faceall.analysis.quality import MIN_SIZE, is_poor
 from faceall.gallery import Gallery
@@ -18,6 +19,7 @@ from faceall.gallery.people.clustering.clusters import _founded, _without_poor
 from faceall.gallery.people.clustering.grouping import Group
 from faceall.types import Face, Faces, Image
 
+_BLURRED = "faceall.gallery.people.clustering.clusters.which_are_blurred"
 FRONTAL = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32)
 
 
@@ -122,13 +124,43 @@ def test_a_stored_face_knows_the_size_of_its_image(gallery: Gallery, photos: Pat
     assert [found.image_size for found in gallery.faces.find()] == [(130, 95)]
 
 
+def test_blur_of_many_thumbnails(astronaut: Image) -> None:
+    """Thumbnails that another program wrote are judged like ours; what is no image is not blurred; the order stays."""
+    found = face(100)
+    sharp, blurred = astronaut[:150, 170:320], cv2.GaussianBlur(astronaut[:150, 170:320], (0, 0), 8.0)
+    box = Face(np.array([20, 20, 120, 120], np.float32), 1.0, found.landmarks)
+    ours = [make_thumbnail(image, box) for image in (sharp, blurred)]
+    decoded = [cv2.imdecode(np.frombuffer(thumbnail, np.uint8), 1) for thumbnail in ours]
+    others = [cv2.imencode(".png", image)[1].tobytes() for image in decoded]
+    broken = [ours[1][:40], b"", ours[1][:-300] + b"\xff\xd9"]
+    many = [*ours, *others, *broken] * 100
+    expected = [number for number in range(len(many)) if number % 7 in (1, 3)]
+    damaged = {number for number in range(len(many)) if number % 7 == 6}  # readable in part: either is right
+    got = list(which_are_blurred((number, thumbnail, box) for number, thumbnail in enumerate(many)))
+    assert [number for number in got if number not in damaged] == expected
+
+
+def test_header_of_a_thumbnail_is_read_strictly(astronaut: Image) -> None:
+    """Only a baseline JPEG of 112 x 112 pixels is decoded without the checks of an image from outside."""
+    box = Face(np.array([20, 20, 120, 120], np.float32), 1.0, FRONTAL)
+    ours = make_thumbnail(astronaut, box)
+    assert _is_own(ours)
+    frame = ours.index(b"\xff\xc0")
+    size = ours[frame + 5 : frame + 9]
+    progressive = ours.replace(b"\xff\xc0", b"\xff\xc2", 1)
+    hidden = ours[:2] + b"\xff\xe0\0\x0b\xff\xc0\0\x0b\x08" + size + ours[2:].replace(size, b"\xff" * 4, 1)
+    endless = ours[:2] + b"\xff\xe0\0\0" * 9 + ours[2:]
+    for other in (progressive, hidden, endless, ours[:-2], b"\xff\xd8\xff\xd9", ours.replace(size, b"\0\x71" * 2, 1)):
+        assert not _is_own(other)
+
+
 def test_blurred_faces_create_no_clusters(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two similar faces form a cluster if they are sharp, and none if they are blurred."""
     for number in range(2):
         write_photo(photos / f"{number}.png", [(40, 25, 40, (1, 1, 200)), (number, 0, 4, (9, 9, 9))])
     for _ in gallery.iter_register([photos], unnamed=True):
         pass
-    monkeypatch.setattr("faceall.gallery.people.clustering.clusters.is_blurred", lambda thumbnail, face: True)
+    monkeypatch.setattr(_BLURRED, lambda faces: [key for key, _, _ in faces])
     assert gallery.people.cluster(threshold=0.5).clusters == ()
-    monkeypatch.setattr("faceall.gallery.people.clustering.clusters.is_blurred", lambda thumbnail, face: False)
+    monkeypatch.setattr(_BLURRED, lambda faces: [])
     assert len(gallery.people.cluster(threshold=0.5).clusters) >= 1

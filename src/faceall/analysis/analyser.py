@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from faceall.analysis.quality import MIN_SHARPNESS, sharpness
 from faceall.arguments import checked
 from faceall.errors import ArgumentError
-from faceall.images import ImageSource, as_image, crop, encode_jpeg, read_image
+from faceall.images import ImageSource, as_image, crop, encode_jpeg
 from faceall.native import ForkSafeLock
 from faceall.types import Face, Faces, Float32Array, Image, similarity
 
@@ -26,7 +25,6 @@ Crops: TypeAlias = npt.NDArray[np.uint8]
 THUMBNAIL = 112  # pixels, width and height
 THUMBNAIL_MARGIN = 0.25  # of the box, on every side
 _THUMBNAIL_QUALITY = 85
-_PLAIN = 4.0  # standard deviation of the pixels of a face that is a plain area
 _FINGERPRINT = 12
 """Digits of a fingerprint in a label."""
 
@@ -326,33 +324,6 @@ def primary_face(faces: Faces, shape: tuple[int, ...]) -> int:
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     offsets = centres - np.array([shape[1], shape[0]]) / 2
     return int(np.argmax(areas - 2 * (offsets**2).sum(axis=1)))
-
-
-def is_blurred(thumbnail: bytes, face: Face) -> bool:
-    """Return whether a face is blurred, as far as its thumbnail shows.
-
-    On LFW, sharp and artificially blurred, this agrees with `notes_on` for 99 % of the faces.
-
-    Parameters
-    ----------
-    thumbnail : bytes
-        Of `make_thumbnail`.
-    face : Face
-        The face.
-
-    Raises
-    ------
-    ImageError
-        The thumbnail is not an image.
-    """
-    x0, y0, x1, y1 = face.box.astype(np.float64).tolist()
-    scale = THUMBNAIL / (max(x1 - x0, y1 - y0, 2.0) * (1 + 2 * THUMBNAIL_MARGIN)) / 2
-    centre, across, down = THUMBNAIL / 2, (x1 - x0) * scale, (y1 - y0) * scale
-    box = np.array([centre - across, centre - down, centre + across, centre + down], np.float32)
-    image = read_image(thumbnail)
-    if crop(image, tuple(box.tolist())).std(axis=(0, 1)).max() < _PLAIN:
-        return False
-    return sharpness(image, Face(box, face.score, face.landmarks)) < MIN_SHARPNESS
 
 
 @checked

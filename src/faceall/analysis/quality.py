@@ -8,10 +8,11 @@ Gaussian with a standard deviation of 3 pixels at a width of 160 pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from faceall.arguments import checked
 from faceall.images import crop
@@ -30,7 +31,7 @@ MAX_TURN = 0.45
 MAX_CUT = 0.1
 """`cut` above which a face is cut off."""
 
-_SIDE = 80
+SIDE = 80
 _RIM = 2  # pixels at the edge, where the Laplacian is incomplete
 
 
@@ -126,9 +127,19 @@ def sharpness(image: Image, face: Face) -> float:
     variance of the Laplacian.
     """
     x0, y0, x1, y1 = face.box.tolist()
-    gray = cv2.cvtColor(crop(image, (x0, y0, x1, y1), size=(_SIDE, _SIDE)), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return relative_edges(cv2.cvtColor(crop(image, (x0, y0, x1, y1), size=(SIDE, SIDE)), cv2.COLOR_RGB2GRAY))
+
+
+@native_call
+def relative_edges(gray: npt.NDArray[np.uint8]) -> float:
+    """Return the standard deviation of the Laplacian of a gray face (SIDE, SIDE), relative to that of its pixels."""
     edges = cv2.Laplacian(gray, cv2.CV_32F)[_RIM:-_RIM, _RIM:-_RIM]
-    return float(edges.std() / max(gray.std(), 1.0))
+    return deviation(edges) / max(deviation(gray), 1.0)
+
+
+def deviation(values: npt.NDArray[Any]) -> float:
+    """Return the standard deviation of an array (H, W); ten times as fast as NumPy on a small one."""
+    return float(cv2.meanStdDev(values)[1][0, 0])
 
 
 def turn(face: Face) -> float:

@@ -5,23 +5,23 @@ A cluster is a person without a name, called "unnamed 12" until it is renamed.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from faceall.analysis.analyser import is_blurred
+from faceall.analysis.blur import which_are_blurred
 from faceall.analysis.quality import is_poor
-from faceall.errors import FaceallError, ImageError, IndexDamagedError
+from faceall.errors import FaceallError, IndexDamagedError
 from faceall.gallery.people.clustering.grouping import Group, group_faces
 from faceall.gallery.people.clustering.near_pairs import near_pairs
 from faceall.gallery.people.names import find_person, unknown_face, validate_name
 from faceall.gallery.people.recording import recording
-from faceall.gallery.records import StoredFace
 from faceall.gallery.store import Store
-from faceall.types import Float32Array, Int64Array
+from faceall.types import Face, Float32Array, Int64Array
 
 THRESHOLD_SHARE = 0.78
 """Limit of a person's mean squared distance, as a share of the match threshold.
@@ -148,19 +148,20 @@ def _poor_rows(store: Store, rows: dict[int, int], loose: Sequence[int], near: C
     poor = np.zeros(len(rows), bool)
     for start in range(0, len(loose), _BATCH):
         for key, face in store.faces.stored(loose[start : start + _BATCH]).items():
-            poor[rows[key]] = is_poor(face.as_face(), face.image_size) or (
-                rows[key] in near and _is_blurred(store, face)
-            )
+            poor[rows[key]] = is_poor(face.as_face(), face.image_size)
+    doubtful = [key for key in loose if rows[key] in near and not poor[rows[key]]]
+    for key in which_are_blurred(_thumbnails(store, doubtful)):
+        poor[rows[key]] = True
     return poor
 
 
-def _is_blurred(store: Store, face: StoredFace) -> bool:
-    """Return whether a face is blurred in its thumbnail; False if that is missing or damaged."""
-    try:
-        thumbnail = store.faces.thumbnail(face.face_id)
-        return thumbnail is not None and is_blurred(thumbnail, face.as_face())
-    except (ImageError, IndexDamagedError):
-        return False
+def _thumbnails(store: Store, keys: Sequence[int]) -> Iterator[tuple[int, bytes, Face]]:
+    """Yield faces with their thumbnails, except those whose thumbnail is missing or damaged."""
+    for start in range(0, len(keys), _BATCH):
+        for key, face in store.faces.stored(keys[start : start + _BATCH]).items():
+            with suppress(IndexDamagedError):
+                if (thumbnail := store.faces.thumbnail(key)) is not None:
+                    yield key, thumbnail, face.as_face()
 
 
 def _without_poor(
