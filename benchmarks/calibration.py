@@ -2,8 +2,9 @@
 
 A gallery has the first photo of N random people; the threshold for the target FPIR is estimated from them and from the
 model's scores. The truth: the share of all other people (their first photo) who get a name, and the share of the
-gallery's people with a second photo who are not found. `inside` is the share of galleries whose 95 % interval of the
-threshold contains the exact threshold for the strangers.
+gallery's people with a second photo who are not found. Both are measured at the estimate and at the cautious threshold
+that searches use. `beyond` is the share of galleries whose FPIR is above 1.5 times the target, `inside` the share whose
+95 % interval of the threshold contains the exact threshold for the strangers.
 
 Usage: python benchmarks/calibration.py FOLDER [--model NAME ...] [--people N ...] [--fpir R] [--repeat R] [--cache DIR]
   FOLDER  one folder per person
@@ -47,19 +48,28 @@ def main() -> None:
                 vectors = faces.vectors[starts[chosen]]
                 named = NamedVectors(tuple(map(str, chosen)), np.arange(size, dtype=np.int64), vectors)
                 fitted = fit_named(named, size, prior, options.fpir)
-                limit = fitted.scores.threshold(options.fpir, size)
+                limits = [
+                    fitted.scores.threshold(options.fpir, size),
+                    fitted.scores.cautious_threshold(options.fpir, size),
+                ]
                 others = faces.vectors[starts[np.setdiff1d(np.arange(len(several)), chosen)]]
                 strangers = 2 - 2 * (others @ vectors.T).max(axis=1)
                 own = np.flatnonzero(several[chosen])
                 known = 2 - 2 * faces.vectors[starts[chosen[own]] + 1] @ vectors.T
-                right = (known.argmin(axis=1) == own) & (known.min(axis=1) <= limit)
+                right = known.argmin(axis=1) == own
                 exact = float(np.quantile(strangers, options.fpir))
                 low, high = fitted.interval
-                found.append((limit, high - low, low <= exact <= high, (strangers <= limit).mean(), 1 - right.mean()))
-            limits = [row[0] for row in found]
-            means = np.nanmean(np.array(found, np.float64), axis=0).tolist()
-            row = {"model": faces.name, "people": size, "threshold": means[0], "spread": float(np.std(limits))}
-            row |= {"interval width": means[1], "inside": means[2], "FPIR": means[3], "FNIR": means[4]}
+                rates = [
+                    ((strangers <= limit).mean(), 1 - (right & (known.min(axis=1) <= limit)).mean()) for limit in limits
+                ]
+                found.append((*limits, high - low, low <= exact <= high, *rates[0], *rates[1]))
+            table = np.array(found, np.float64)
+            means = np.nanmean(table, axis=0).tolist()
+            beyond = (table[:, [4, 6]] > 1.5 * options.fpir).mean(axis=0).tolist()
+            row = {"model": faces.name, "people": size, "estimate": means[0], "spread": float(table[:, 0].std())}
+            row |= {"interval width": means[2], "inside": means[3]}
+            row |= {"FPIR": means[4], "beyond": beyond[0], "FNIR": means[5]}
+            row |= {"cautious": means[1], "its FPIR": means[6], "its beyond": beyond[1], "its FNIR": means[7]}
             rows.append(row)
     print_table(rows)
     write_json(options.json, rows)

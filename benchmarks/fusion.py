@@ -7,7 +7,13 @@ Rules: nearest face; mean of the best 2; trimmed mean (best three quarters); mea
 template weighted by quality (size times sharpness); mean of nearest face and template, which `faceall search` uses;
 template with Z-norm (against the other people of the gallery), S-norm (symmetric) and adaptive S-norm (50 nearest).
 
-Usage: python benchmarks/fusion.py FOLDER [--model NAME ...] [--people N] [--photos K ...] [--repeat R] [--cache DIR]
+With --steps, instead: what each step of the decision changes, one after the other: the nearest face; + template (the
+mean of nearest face and template); + normalisation (S-norm against the gallery); + quality, without and with
+normalisation: a query that is small, blurred, turned away or cut off is never a match, so a known person is missed and
+a stranger is not named.
+
+Usage: python benchmarks/fusion.py FOLDER [--steps] [--model NAME ...] [--people N ...] [--photos K ...] [--repeat R]
+           [--cache DIR]
   FOLDER  one folder per person, several photos each
 """
 
@@ -16,14 +22,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from measure import print_table, write_json
-from people import People, load
+from people import People, load_all
 
 from faceall.analysis.open_set import person_similarities
+from faceall.analysis.quality import MAX_CUT, MAX_TURN, MIN_SHARPNESS, MIN_SIZE
 
 RATES = (0.01, 0.001)
 COHORT = 50
@@ -86,48 +94,100 @@ def rules() -> dict[str, Callable[[Array, Enrolled], Array]]:
     }
 
 
-def trial(faces: People, size: int, photos: int, random: np.random.Generator) -> tuple[Enrolled, Array, Array]:
-    """Draw a gallery; return it, the queries of known people (in its order) and those of strangers."""
+def steps() -> dict[str, tuple[Callable[[Array, Enrolled], Array], bool]]:
+    """Return the steps: the rule, and whether poor queries are never a match."""
+
+    def nearest(queries: Array, gallery: Enrolled) -> Array:
+        return gallery.ranked(queries)[:, :, 0]
+
+    def fused(queries: Array, gallery: Enrolled) -> Array:
+        return person_similarities(queries, gallery.vectors, gallery.people)
+
+    def normalised(queries: Array, gallery: Enrolled) -> Array:
+        return s_norm(fused(queries, gallery), gallery.templates(), None)
+
+    return {
+        "nearest face": (nearest, False),
+        "+ template": (fused, False),
+        "+ template + normalisation": (normalised, False),
+        "+ template + quality (faceall)": (fused, True),
+        "+ template + normalisation + quality": (normalised, True),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A gallery, the queries of known people (in its order) and of strangers, and which queries are poor."""
+
+    gallery: Enrolled
+    known: Array
+    strangers: Array
+    poor_known: npt.NDArray[np.bool_]
+    poor_strangers: npt.NDArray[np.bool_]
+
+    def misses(self, rule: Callable[[Array, Enrolled], Array], *, gate: bool = False) -> list[float]:
+        """Return the FNIR at each rate, with the exact threshold."""
+        known, strangers = rule(self.known, self.gallery), rule(self.strangers, self.gallery)
+        own = known[np.arange(len(known)), np.arange(len(known))]
+        first = known.argmax(axis=1) == np.arange(len(known))
+        highest = strangers.max(axis=1)
+        if gate:
+            first &= ~self.poor_known
+            highest = np.where(self.poor_strangers, -np.inf, highest)
+        best = np.sort(highest)[::-1]
+        return [float(1 - (first & (own > best[int(rate * len(best))])).mean()) for rate in RATES]
+
+
+def draw_trial(faces: People, size: int, photos: int, random: np.random.Generator) -> Trial:
+    """Draw a gallery and its queries."""
     starts = np.searchsorted(faces.people, np.arange(faces.people[-1] + 2))
     counts = np.diff(starts)
     chosen = np.sort(random.choice(np.flatnonzero(counts > photos), size, replace=False))
     rows = np.concatenate([np.arange(starts[person], starts[person] + photos) for person in chosen])
     weights = np.maximum(faces.quality[rows, 0] * faces.quality[rows, 1], 1e-3)
     gallery = Enrolled(faces.vectors[rows], np.repeat(np.arange(size), photos), weights)
-    strangers = starts[np.setdiff1d(np.arange(len(counts)), chosen)]
-    return gallery, faces.vectors[starts[chosen] + photos], faces.vectors[strangers]
+    known, strangers = starts[chosen] + photos, starts[np.setdiff1d(np.arange(len(counts)), chosen)]
+    poor = are_poor(faces.quality)
+    return Trial(gallery, faces.vectors[known], faces.vectors[strangers], poor[known], poor[strangers])
 
 
-def misses(known: Array, strangers: Array) -> list[float]:
-    """Return the FNIR at each rate, with the exact threshold."""
-    own = known[np.arange(len(known)), np.arange(len(known))]
-    first = known.argmax(axis=1) == np.arange(len(known))
-    best = np.sort(strangers.max(axis=1))[::-1]
-    return [float(1 - (first & (own > best[int(rate * len(best))])).mean()) for rate in RATES]
+def are_poor(quality: Array) -> npt.NDArray[np.bool_]:
+    """Return which faces have a note on their quality, as searches judge them."""
+    size, sharp, turned, beyond = quality.T
+    return (size < MIN_SIZE) | (sharp < MIN_SHARPNESS) | (turned > MAX_TURN) | (beyond > MAX_CUT)
+
+
+def measure(trials: list[Trial], photos: int, *, by_steps: bool) -> dict[str, list[float]]:
+    """Return the mean FNIRs of every rule or step."""
+    if by_steps:
+        found = {name: [one.misses(rule, gate=gate) for one in trials] for name, (rule, gate) in steps().items()}
+    else:
+        found = {
+            name: [one.misses(rule) for one in trials]
+            for name, rule in rules().items()
+            if photos > 1 or name.startswith(("nearest face", "template, "))  # the others equal the nearest face
+        }
+    return {name: np.mean(values, axis=0).tolist() for name, values in found.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--steps", action="store_true")
     parser.add_argument("--model", nargs="+", default=[None])
-    parser.add_argument("--people", type=int, default=100)
+    parser.add_argument("--people", type=int, nargs="+", default=[100])
     parser.add_argument("--photos", type=int, nargs="+", default=[3])
     parser.add_argument("--repeat", type=int, default=20)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--json")
     options = parser.parse_args()
     rows = []
-    for model in options.model:
-        faces = load(options.folder, model, options.cache)
-        for photos in options.photos:
+    for faces in load_all(options.folder, options.model, options.cache):
+        for photos, size in product(options.photos, options.people):
             random = np.random.default_rng(0)
-            trials = [trial(faces, options.people, photos, random) for _ in range(options.repeat)]
-            for name, rule in rules().items():
-                if photos == 1 and not name.startswith(("nearest face", "template, ")):
-                    continue  # the same as the nearest face
-                found = [misses(rule(known, gallery), rule(others, gallery)) for gallery, known, others in trials]
-                means = np.mean(found, axis=0).tolist()
-                row = {"model": faces.name, "people": options.people, "photos": photos, "rule": name}
+            trials = [draw_trial(faces, size, photos, random) for _ in range(options.repeat)]
+            for name, means in measure(trials, photos, by_steps=options.steps).items():
+                row = {"model": faces.name, "people": size, "photos": photos, "rule": name}
                 rows.append(row | {"FNIR @ 1 %": means[0], "FNIR @ 0.1 %": means[1]})
     print_table(rows)
     write_json(options.json, rows)

@@ -59,6 +59,30 @@ def test_the_distribution_is_recovered_from_searches() -> None:
     assert 0.005 < TRUE.fpir(fitted.threshold(0.01, 400), 400) < 0.02
 
 
+@pytest.mark.parametrize(("people", "compared"), [(100, 20), (400, 399), (900, 900)])
+def test_cautious_thresholds_keep_to_the_rate(people: int, compared: int) -> None:
+    """Of thresholds for 1 % that are fitted on samples, four in five have at most that rate; of plain ones half."""
+    random = np.random.default_rng(7)
+    kept, plain = [], []
+    for _ in range(150):
+        fitted = fit_scores(maxima(random, people, compared), compared, None, bend=0.0)
+        kept.append(TRUE.fpir(fitted.cautious_threshold(0.01, compared), compared) <= 0.01)
+        plain.append(TRUE.fpir(fitted.threshold(0.01, compared), compared) <= 0.01)
+    assert 0.65 <= np.mean(kept) <= 0.92
+    assert 0.35 <= np.mean(plain) <= 0.65
+
+
+def test_caution_falls_with_the_people_behind_an_estimate() -> None:
+    """The cautious threshold is stricter than the estimate, less so with more people, and wider for a larger rate."""
+    few, many = (replace(TRUE, support=people) for people in (100, 1000))
+    estimate = TRUE.threshold(0.01, 100)
+    assert few.cautious_threshold(0.01, 100) < many.cautious_threshold(0.01, 100) < estimate
+    assert few.cautious_threshold(0.01, 100, confidence=0.5) == pytest.approx(estimate)
+    assert few.cautious_threshold(0.01, 100) < few.cautious_threshold(0.1, 100)
+    assert fit_scores(np.linspace(0.2, 0.4, 50), 50, TRUE).support == 150
+    assert fit_scores(np.linspace(0.2, 0.4, 50), 50, None).support == 50
+
+
 def test_small_galleries_rely_on_the_model() -> None:
     """Two people do not change the model's threshold; five change it by less than 0.1."""
     prior = scores_of_model(1.03, 1e-3)

@@ -12,6 +12,10 @@ gallery. `bend` is a property of the model, measured on many people (`fit_model`
 the photos: they are fitted to the results of leave-one-person-out searches, in which every person of the gallery is a
 stranger to the others. The faces of one person are similar, so they count less than as many people (`comparisons`).
 
+The estimate of a threshold errs in both directions, and an FPIR of three times the target is worse than one of a third
+of it. Searches therefore use the threshold that keeps to the target with a confidence of 80 %
+(`StrangerScores.cautious_threshold`).
+
 References
 ----------
 ISO/IEC 19795-1:2021, Biometric performance testing and reporting (FPIR, FNIR, FMR).
@@ -53,6 +57,9 @@ BEND = 0.06
 REPEATED = 0.45
 """n faces of one person offer a stranger n to this power comparisons, measured on 195 people of CelebA."""
 
+CONFIDENCE = 0.8
+"""Probability that a cautious threshold is not beyond the true one; chosen on people of CelebA."""
+
 FEWEST = 3
 """Number of people from which a gallery's own scores are used."""
 
@@ -62,6 +69,10 @@ _FEWEST_IN_TAIL = 8  # smallest number of values to fit; of more than twice as m
 _FEWEST_PAIRS = 2000
 _TAIL_PAIRS = 20  # the quantiles of a model reach as far as this many pairs
 _NORMAL = NormalDist()
+_SPREAD, _REACH = (
+    0.6,
+    1.5,
+)  # standard error of an estimated quantile: by simulation, within 10 % for FPIRs of 0.1 to 0.001
 
 
 @dataclass(frozen=True)
@@ -76,12 +87,15 @@ class StrangerScores:
         Number of people it was estimated on; 0 if it was derived from the model.
     bend : float
         Curvature of the tail; 0 for a normal distribution.
+    support : float
+        How many people the estimate is worth, those of the model included.
     """
 
     mean: float
     deviation: float
     people: int = 0
     bend: float = 0.0
+    support: float = PRIOR_PEOPLE
 
     def threshold(self, fpir: float, compared: float) -> float:
         """Return the squared L2 distance up to which strangers get a name with probability `fpir`.
@@ -94,6 +108,27 @@ class StrangerScores:
             Number of independent comparisons of a search: people with one face each, or `comparisons` of them.
         """
         return float(min(max(2 - 2 * self.similarity(fpir, compared), 0.0), 4.0))
+
+    def cautious_threshold(self, fpir: float, compared: float, *, confidence: float = CONFIDENCE) -> float:
+        """Return the squared L2 distance up to which strangers get a name with a probability of at most `fpir`.
+
+        Parameters
+        ----------
+        fpir, compared : float
+            As of `threshold`.
+        confidence : float
+            Probability that the estimate of the threshold is not too lenient; 0.5 gives `threshold`.
+        """
+        strict = _NORMAL.inv_cdf(confidence) * self.deviation * self._standard_error(fpir, compared)
+        return float(min(max(2 - 2 * (self.similarity(fpir, compared) + strict), 0.0), 4.0))
+
+    def _standard_error(self, fpir: float, compared: float) -> float:
+        """Return the standard error of the similarity at a rate, in deviations; it grows towards the tail."""
+        low, high, upper, limit = (
+            _bent(_quantile(share, compared), self.bend) for share in (0.1587, 0.8413, 0.75, 1 - min(fpir, _MAX_RATE))
+        )
+        reach = _SPREAD * (high - low) / 2 + _REACH * max(limit - upper, 0.0)
+        return reach / math.sqrt(max(self.support, 1.0))
 
     def similarity(self, fpir: float, compared: float) -> float:
         """Return the similarity from which strangers get a name with probability `fpir`; see `threshold`."""
@@ -289,11 +324,11 @@ def fit_scores(maxima: Array, compared: float, prior: StrangerScores | None, *, 
     deviation = max(float(centred @ ordered / (centred @ centred)), 1e-4)
     mean = float(ordered.mean() - deviation * normal.mean())
     if prior is None:
-        return StrangerScores(mean, deviation, count, bend)
+        return StrangerScores(mean, deviation, count, bend, count)
     share = count / (count + PRIOR_PEOPLE)
     mixed = share * deviation + (1 - share) * prior.deviation
     typical = share * float(ordered.mean()) + (1 - share) * float(prior.mean + prior.deviation * normal.mean())
-    return StrangerScores(typical - mixed * float(normal.mean()), mixed, count, bend)
+    return StrangerScores(typical - mixed * float(normal.mean()), mixed, count, bend, count + PRIOR_PEOPLE)
 
 
 def _quantile(probability: float, compared: float) -> float:

@@ -32,9 +32,9 @@ class SearchCalibration:
     fpir : float
         Target share of searches of strangers that name a person.
     threshold : float
-        Squared L2 distance up to which a face matches.
+        Squared L2 distance up to which a face matches: the FPIR is at most the target with a confidence of 80 %.
     interval : (float, float)
-        Its 95 % interval (bootstrap over people).
+        95 % interval of the distance at which the FPIR is the target (bootstrap over people).
     fnir : float or None
         Share of people with several faces whose first face would not find them: their other faces are beyond the
         threshold, or another person is nearer. None if no person has two faces.
@@ -101,7 +101,7 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
     if prior is not None:
         refuse_people_under_several_names(named, prior)
     fitted = fit_named(named, people, prior, fpir, faces=faces)
-    threshold = fitted.scores.threshold(fpir, comparisons(people, faces))
+    threshold = fitted.scores.cautious_threshold(fpir, comparisons(people, faces))
     missed = missed_people(named, threshold)
     return SearchCalibration(
         fpir=fpir,

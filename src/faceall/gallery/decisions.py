@@ -50,7 +50,8 @@ class FittedScores:
     people, faces : int
         Number of people with faces, and of their faces, when it was fitted.
     interval : (float, float)
-        95 % interval of the threshold for the target FPIR (squared L2).
+        95 % interval of the threshold at which the FPIR is the target (squared L2); searches use a cautious one, in its
+        lower half.
     """
 
     scores: StrangerScores
@@ -103,10 +104,10 @@ class Decisions:
         fitted = self._fit(store, prior, fpir, people, faces)
         compared = comparisons(people, faces)
         return MatchThreshold(
-            fitted.scores.threshold(fpir, compared),
+            fitted.scores.cautious_threshold(fpir, compared),
             None,
             "gallery" if fitted.scores.people else "model",
-            possible=fitted.scores.threshold(min(POSSIBLE_FACTOR * fpir, 0.5), compared),
+            possible=fitted.scores.cautious_threshold(min(POSSIBLE_FACTOR * fpir, 0.5), compared),
             fpir=fpir,
             people=people,
             interval=fitted.interval,

@@ -40,7 +40,7 @@ class MatchThreshold:
     people : int or None
         Number of people in the gallery.
     interval : (float, float) or None
-        95 % interval of the distance.
+        95 % interval of the distance at which the FPIR is the target; `distance` is cautious, in its lower half.
     margin : float
         A match is only possible if a second person is within the threshold and this much farther or nearer.
     """

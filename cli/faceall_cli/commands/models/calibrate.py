@@ -80,7 +80,8 @@ def _calibrate_searches(console: Console, opened: Gallery, fpir: float, dry_run:
     chosen = {"fpir": found.fpir, "people": found.people, "interval": found.interval}
     console.record({**asdict(found), "threshold": threshold | chosen, "stored": not dry_run})
     low, high = found.interval
-    console.line(f"threshold {found.threshold:.4f} [{low:.4f}, {high:.4f}] for an FPIR of {found.fpir:.2%}")
+    console.line(f"threshold {found.threshold:.4f} for an FPIR of at most {found.fpir:.2%}, with a confidence of 80 %")
+    console.line(f"the FPIR is {found.fpir:.2%} at a threshold in [{low:.4f}, {high:.4f}] (95 % interval)")
     if found.fnir is None or found.fnir_interval is None:
         console.line("the FNIR is unknown: no person has two faces")
     else:
