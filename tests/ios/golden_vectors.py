@@ -300,7 +300,7 @@ def decision_vectors() -> dict[str, Any]:
     fitted = fit_scores(maxima, compared, scores)
     small = fit_scores(maxima[:2], compared, scores)
     size = comparisons(12, len(vectors))
-    limits = [fitted.threshold(rate, size) for rate in (0.01, 0.1)]
+    limits = [fitted.cautious_threshold(rate, size) for rate in (0.01, 0.1)]
     threshold = MatchThreshold(limits[0], None, "gallery", possible=limits[1], fpir=0.01, people=12,
                                margin=0.5 * fitted.deviation)  # fmt: skip
     queries = _queries(vectors)
@@ -309,6 +309,7 @@ def decision_vectors() -> dict[str, Any]:
         "thresholds": [
             {"people": some, "faces": faces, "fpir": rate, "compared": comparisons(some, faces),
              "distance": scores.threshold(rate, comparisons(some, faces)),
+             "cautious": scores.cautious_threshold(rate, comparisons(some, faces)),
              "back": scores.fpir(scores.threshold(rate, comparisons(some, faces)), comparisons(some, faces))}
             for some, faces in sizes for rate in rates
         ],

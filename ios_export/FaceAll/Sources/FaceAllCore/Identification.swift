@@ -51,8 +51,8 @@ extension Gallery {
         let scores = StrangerScores(maxima: maxima, compared: compared, prior: prior) ?? prior
         let size = StrangerScores.comparisons(people: count, faces: assigned)
         return MatchThreshold(
-            distance: scores.threshold(fpir: fpir, compared: size),
-            possible: scores.threshold(fpir: min(StrangerScores.possibleFactor * fpir, 0.5), compared: size),
+            distance: scores.cautiousThreshold(fpir: fpir, compared: size),
+            possible: scores.cautiousThreshold(fpir: min(StrangerScores.possibleFactor * fpir, 0.5), compared: size),
             fpir: fpir, margin: 0.5 * scores.deviation
         )
     }

@@ -30,6 +30,8 @@ public struct StrangerScores: Equatable, Sendable {
     private static let repeated = 0.45
     private static let largestPairRate = 0.1
     private static let chance = 2.0 // squared L2 distance of unrelated unit vectors
+    private static let cautiousDeviations = 0.8416212335729143 // the confidence of 80 % of a cautious threshold
+    private static let spreadFactor = 0.6, reachFactor = 1.5 // of the standard error of an estimated quantile
 
     /// The mean of the cosine similarity.
     public let mean: Double
@@ -39,13 +41,16 @@ public struct StrangerScores: Equatable, Sendable {
     public let people: Int
     /// The curvature of the tail; 0 for a normal distribution.
     public let bend: Double
+    /// How many people the estimate is worth, those of the model included.
+    public let support: Double
 
     /// Creates a distribution from its parameters.
-    public init(mean: Double, deviation: Double, people: Int = 0, bend: Double = 0) {
+    public init(mean: Double, deviation: Double, people: Int = 0, bend: Double = 0, support: Double = 100) {
         self.mean = mean
         self.deviation = deviation
         self.people = people
         self.bend = bend
+        self.support = support
     }
 
     /// Creates the distribution of a model: as its manifest states it, or derived from its pair threshold.
@@ -101,13 +106,19 @@ public struct StrangerScores: Equatable, Sendable {
         let centred = normal.map { $0 - typicalNormal }
         let deviation = max(dot(centred, ordered) / dot(centred, centred), 1e-4)
         guard let prior else {
-            self.init(mean: average(ordered) - deviation * typicalNormal, deviation: deviation, people: count, bend: bend)
+            self.init(
+                mean: average(ordered) - deviation * typicalNormal, deviation: deviation, people: count, bend: bend,
+                support: Double(count)
+            )
             return
         }
         let share = Double(count) / (Double(count) + StrangerScores.priorPeople)
         let mixed = share * deviation + (1 - share) * prior.deviation
         let typical = share * average(ordered) + (1 - share) * (prior.mean + prior.deviation * typicalNormal)
-        self.init(mean: typical - mixed * typicalNormal, deviation: mixed, people: count, bend: bend)
+        self.init(
+            mean: typical - mixed * typicalNormal, deviation: mixed, people: count, bend: bend,
+            support: Double(count) + StrangerScores.priorPeople
+        )
     }
 
     /// Returns the number of independent comparisons of a search: the faces of one person count less than as many people.
@@ -123,6 +134,23 @@ public struct StrangerScores: Equatable, Sendable {
     public func threshold(fpir: Double, compared: Double) -> Double {
         let quantile = maximumQuantile(1 - min(fpir, StrangerScores.largestRate), compared)
         return min(max(2 - 2 * (mean + deviation * bent(quantile, bend)), 0), 4)
+    }
+
+    /// Returns the squared L2 distance up to which strangers get a name at no more than the given rate, with a
+    /// confidence of 80 %, as far as the estimate is concerned. Searches use it.
+    ///
+    /// - Parameters:
+    ///   - fpir: The false-positive identification rate, above 0; rates above 0.5 count as 0.5.
+    ///   - compared: The number of independent comparisons of a search.
+    public func cautiousThreshold(fpir: Double, compared: Double) -> Double {
+        let quantiles = [0.1587, 0.8413, 0.75, 1 - min(fpir, StrangerScores.largestRate)].map {
+            bent(maximumQuantile($0, compared), bend)
+        }
+        let spread = StrangerScores.spreadFactor * (quantiles[1] - quantiles[0]) / 2
+        let reach = StrangerScores.reachFactor * max(quantiles[3] - quantiles[2], 0)
+        let error = (spread + reach) / max(support, 1).squareRoot()
+        let similarity = mean + deviation * (quantiles[3] + StrangerScores.cautiousDeviations * error)
+        return min(max(2 - 2 * similarity, 0), 4)
     }
 
     /// Returns the false-positive identification rate of a threshold, a squared L2 distance.

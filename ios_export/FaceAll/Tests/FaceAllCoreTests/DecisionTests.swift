@@ -10,7 +10,7 @@ final class DecisionTests: XCTestCase {
 
     private struct Limit: Decodable {
         let people, faces: Int
-        let fpir, compared, distance, back: Double
+        let fpir, compared, distance, cautious, back: Double
     }
 
     private struct Pair: Decodable {
@@ -70,6 +70,8 @@ final class DecisionTests: XCTestCase {
             XCTAssertEqual(compared, limit.compared, accuracy: 1e-9 * limit.compared)
             let distance = scores.threshold(fpir: limit.fpir, compared: compared)
             XCTAssertEqual(distance, limit.distance, accuracy: 1e-9)
+            let cautious = scores.cautiousThreshold(fpir: limit.fpir, compared: compared)
+            XCTAssertEqual(cautious, limit.cautious, accuracy: 1e-9)
             XCTAssertEqual(scores.fpir(distance: distance, compared: compared), limit.back, accuracy: 1e-9)
         }
         let pair = StrangerScores(pairThreshold: golden.pair.limit, falseMatchRate: golden.pair.rate)
