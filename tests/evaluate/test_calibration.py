@@ -16,8 +16,13 @@ from stand_ins import ColourDetector, ColourEmbedder, one_face, paint, write_pho
 from faceall.analysis.open_set import scores_of_model
 from faceall.errors import EvaluationError, IndexDamagedError
 from faceall.evaluate import calibrate, calibrate_searches
-from faceall.evaluate.calibration import choose_threshold, compare_people, refuse_too_few_people
-from faceall.evaluate.gallery_decisions import missed_people, refuse_people_under_several_names
+from faceall.evaluate.calibration import (
+    choose_threshold,
+    compare_people,
+    refuse_people_under_several_names,
+    refuse_too_few_people,
+)
+from faceall.evaluate.gallery_decisions import missed_people
 from faceall.gallery import Gallery, MatchThreshold, NamedVectors
 from faceall.types import Array
 
@@ -302,8 +307,29 @@ def test_one_person_under_many_names_is_refused() -> None:
     refuse_people_under_several_names(clouds(60), prior)
     few = clouds(20, faces=3)
     many = NamedVectors(tuple(f"d{number}" for number in range(60)), np.arange(60), few.vectors)
+    for scores in (prior, None):
+        with pytest.raises(EvaluationError, match="60 of 60 people resemble another person"):
+            refuse_people_under_several_names(many, scores)
+
+
+def test_different_people_of_an_unknown_model_are_not_refused() -> None:
+    """Without the scores of a model, the middle of the similarities tells 100 people from 20 people under 100 names."""
+    refuse_people_under_several_names(clouds(100), None)
+    refuse_people_under_several_names(clouds(100, faces=1), None)
+    few = clouds(20, faces=5)
+    with pytest.raises(EvaluationError, match="100 of 100 people resemble"):
+        refuse_people_under_several_names(NamedVectors(tuple(map(str, range(100))), np.arange(100), few.vectors), None)
+
+
+def test_calibration_by_pairs_refuses_people_under_several_names(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A threshold per comparison is not chosen either if the names are not those of different people."""
+    few = clouds(20, faces=3)
+    many = NamedVectors(tuple(f"d{number}" for number in range(60)), np.arange(60), few.vectors)
+    monkeypatch.setattr(type(gallery.people), "named_vectors", lambda self, **sizes: many)
     with pytest.raises(EvaluationError, match="60 of 60 people resemble another person"):
-        refuse_people_under_several_names(many, prior)
+        calibrate(gallery, false_accept_rate=0.01)
 
 
 def test_searches_are_calibrated_on_the_people_of_a_gallery(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from faceall.analysis.open_set import BEND, StrangerScores, comparisons, nearest_others
 from faceall.arguments import checked
-from faceall.errors import EvaluationError
+from faceall.errors import EvaluationError, ModelNotFoundError
 from faceall.evaluate.curves import Float64Array, Interval, percentiles
 from faceall.gallery import Calibration, Gallery, NamedVectors
+from faceall.gallery.decisions import prior_of
 from faceall.types import Float32Array, Int64Array
 
 MOST_PEOPLE = 1000
@@ -24,6 +26,13 @@ _TAIL = 4  # a bootstrap round first uses the nearest comparisons, this multiple
 _MIN_TAIL = 1000  # comparisons
 _SHOWN = 3  # pairs of people
 _ROUNDING = 1e-12  # relative rounding error of shares
+_FEWEST_NAMES = 20  # below which nothing is concluded from how many people resemble another one
+_MAX_LOOKALIKES = 0.2  # share of people with a lookalike above which the names are not those of different people
+_MAX_ESTIMATED = (
+    0.4  # the same where the model's similarities are estimated: up to 0.25 of different people in four models
+)
+_EXPECTED = 0.01  # FPIR at which a lookalike begins
+_DEVIATIONS = 1.4826  # the standard deviation of normal values in units of their median absolute deviation
 
 
 @dataclass(frozen=True)
@@ -97,12 +106,13 @@ def calibrate(gallery: Gallery, *, false_accept_rate: float = 1e-3, rounds: int 
     ------
     EvaluationError
         The rate is out of range, or the gallery has too few people for it (the message says which rate it supports),
-        or has the same photos under several names.
+        or one person or the same photos under several names.
     """
     if not 0 < false_accept_rate < 1:
         raise EvaluationError(f"the false-accept rate is {false_accept_rate:g}, expected above 0 and below 1")
     named = gallery.people.named_vectors(most_people=MOST_PEOPLE, most_faces=MOST_FACES)
     refuse_too_few_people(len(named.names), false_accept_rate)
+    refuse_people_under_several_names(named, _scores_of(gallery))
     compared = compare_people(named)
     threshold, interval, reject, reject_interval = choose_threshold(compared, false_accept_rate, rounds=rounds)
     calibration = Calibration(
@@ -129,6 +139,49 @@ def refuse_too_few_people(people: int, rate: float) -> None:
     supported = f"which supports a false-accept rate of {_rounded_up(1 / pairs):g} at best; " if pairs > 1 else ""
     counted = f"{pairs:,} {'pair' if pairs == 1 else 'pairs'} of people"
     raise EvaluationError(f"the gallery has {who}, {counted}, {supported}{rate:g} needs {needed:,} people")
+
+
+def refuse_people_under_several_names(named: NamedVectors, scores: StrangerScores | None) -> None:
+    """Raise EvaluationError if far more people than expected have a lookalike: their names are not of people.
+
+    Parameters
+    ----------
+    named : NamedVectors
+        The people.
+    scores : StrangerScores or None
+        The similarities of two people, if they are known of the model; otherwise they are estimated from the middle of
+        those of all people, which a person under several names hardly changes.
+    """
+    count = len(named.names)
+    if count < _FEWEST_NAMES:
+        return
+    distances = 2 - 2 * nearest_others(named.vectors, named.people)
+    limit = (scores or _central_scores(named)).threshold(_EXPECTED, comparisons(count, len(named.people)))
+    lookalike = distances <= limit
+    if lookalike.mean() <= (_MAX_ESTIMATED if scores is None else _MAX_LOOKALIKES):
+        return
+    example = named.names[int(np.argmin(distances))]
+    raise EvaluationError(
+        f"{int(lookalike.sum())} of {count} people resemble another person in the gallery ({example} "
+        "most), so the names do not seem to be those of different people: merge them first, see faceall people"
+    )
+
+
+def _scores_of(gallery: Gallery) -> StrangerScores | None:
+    """Return the similarities of two people of the gallery's model, if it is installed and they are known."""
+    try:
+        return prior_of(gallery.installed_manifest)
+    except ModelNotFoundError:
+        return None
+
+
+def _central_scores(named: NamedVectors) -> StrangerScores:
+    """Estimate the similarities of two people from median and median absolute deviation of the first faces."""
+    first = named.vectors[np.flatnonzero(np.diff(named.people, prepend=-1))]
+    similarities = (first @ first.T)[np.triu_indices(len(first), 1)].astype(np.float64)
+    middle = float(np.median(similarities))
+    deviation = _DEVIATIONS * float(np.median(np.abs(similarities - middle)))
+    return StrangerScores(middle, max(deviation, 1e-4), 0, BEND)
 
 
 def _rounded_up(rate: float) -> float:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from faceall.analysis.open_set import StrangerScores, comparisons, nearest_others, person_similarities
+from faceall.analysis.open_set import comparisons, person_similarities
 from faceall.arguments import checked
 from faceall.errors import EvaluationError
-from faceall.evaluate.calibration import MOST_FACES, MOST_PEOPLE
+from faceall.evaluate.calibration import MOST_FACES, MOST_PEOPLE, refuse_people_under_several_names
 from faceall.evaluate.curves import Interval, wilson
 from faceall.gallery import Gallery, NamedVectors
 from faceall.gallery.decisions import fit_named, prior_of
@@ -18,9 +18,6 @@ from faceall.types import Array
 
 FEWEST_PEOPLE = 20
 """Number of people from which a gallery can tell more than its model."""
-
-_MAX_LOOKALIKES = 0.2  # share of people with a lookalike above which the names are not those of different people
-_EXPECTED = 0.01  # FPIR of the model at which a lookalike begins
 
 
 @dataclass(frozen=True)
@@ -98,8 +95,7 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
     known = sum(person.faces for person in gallery.people if person.named)
     people = max(count, sum(person.faces > 0 for person in gallery.people))
     faces = max(len(named.people), sum(person.faces for person in gallery.people))
-    if prior is not None:
-        refuse_people_under_several_names(named, prior)
+    refuse_people_under_several_names(named, prior)
     fitted = fit_named(named, people, prior, fpir, faces=faces)
     threshold = fitted.scores.cautious_threshold(fpir, comparisons(people, faces))
     missed = missed_people(named, threshold)
@@ -113,19 +109,6 @@ def calibrate_searches(gallery: Gallery, *, fpir: float = 0.01, model_manifest: 
         faces=len(named.people),
         sampled=known > len(named.people),
         extrapolated=count * fpir < 1 - 1e-9,
-    )
-
-
-def refuse_people_under_several_names(named: NamedVectors, prior: StrangerScores) -> None:
-    """Raise EvaluationError if far more people than expected have a lookalike: their names are not of people."""
-    distances = 2 - 2 * nearest_others(named.vectors, named.people)
-    lookalike = distances <= prior.threshold(_EXPECTED, comparisons(len(named.names), len(named.people)))
-    if lookalike.mean() <= _MAX_LOOKALIKES:
-        return
-    example = named.names[int(np.argmin(distances))]
-    raise EvaluationError(
-        f"{int(lookalike.sum())} of {len(named.names)} people resemble another person in the gallery ({example} "
-        "most), so the names do not seem to be those of different people: merge them first, see faceall people"
     )
 
 
