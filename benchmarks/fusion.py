@@ -125,13 +125,13 @@ class Trial:
     poor_known: npt.NDArray[np.bool_]
     poor_strangers: npt.NDArray[np.bool_]
 
-    def misses(self, rule: Callable[[Array, Enrolled], Array], *, gate: bool = False) -> list[float]:
+    def misses(self, rule: Callable[[Array, Enrolled], Array], *, judged: bool = False) -> list[float]:
         """Return the FNIR at each rate, with the exact threshold."""
         known, strangers = rule(self.known, self.gallery), rule(self.strangers, self.gallery)
         own = known[np.arange(len(known)), np.arange(len(known))]
         first = known.argmax(axis=1) == np.arange(len(known))
         highest = strangers.max(axis=1)
-        if gate:
+        if judged:
             first &= ~self.poor_known
             highest = np.where(self.poor_strangers, -np.inf, highest)
         best = np.sort(highest)[::-1]
@@ -160,7 +160,7 @@ def are_poor(quality: Array) -> npt.NDArray[np.bool_]:
 def measure(trials: list[Trial], photos: int, *, by_steps: bool) -> dict[str, list[float]]:
     """Return the mean FNIRs of every rule or step."""
     if by_steps:
-        found = {name: [one.misses(rule, gate=gate) for one in trials] for name, (rule, gate) in steps().items()}
+        found = {name: [one.misses(rule, judged=judged) for one in trials] for name, (rule, judged) in steps().items()}
     else:
         found = {
             name: [one.misses(rule) for one in trials]

@@ -3,7 +3,7 @@
 The people of FOLDER whose names begin with a letter of --strangers are left out of the gallery; their first photo is
 searched. Of every other person with two photos or more, the second photo is searched, and the rest is in the gallery.
 Printed: how many strangers are named (a match), at the estimate of the threshold and at the cautious one that searches
-use; the share of known people who are found; and, with --list, the strangers who are named and as whom.
+use; the share of known people who are found; and, with --list, the strangers who are named, and their names.
 
 Usage: python benchmarks/strangers.py FOLDER [--strangers AB] [--model NAME ...] [--list] [--cache DIR] [--json FILE]
   FOLDER  one folder per person

@@ -58,7 +58,8 @@ def searches_html(found: PartedSearches) -> str:
         for part in found.parts
     ]
     heads = (found.by, "known people", "FNIR", "strangers", "FPIR")
-    unknown = f" {found.unknown:,} people are not known." if found.unknown else ""
+    unknown = f" Not known of {found.unknown:,} people." if found.unknown > 1 else " Not known of 1 person."
+    unknown = unknown if found.unknown else ""
     return (
         f"<h3>By {escape(found.by)}{escape(units)}</h3>{_table(heads, rows)}"
         f"<p><small>Threshold {found.threshold:.3f} for all, FPIR {found.fpir:.2%} of all searches. "

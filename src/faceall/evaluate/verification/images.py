@@ -77,10 +77,13 @@ def read_groups(path: str | os.PathLike[str]) -> dict[str, str]:
 def groups_of(
     images: Sequence[Path], people: Sequence[str | None], listed: Mapping[str, str], folder: Path | None
 ) -> list[str | None]:
-    """Return the group of every image: by its path, relative to the folder or not, else by its person, else None."""
+    """Return the group of every image: by its path, relative to the folder or not, else by its person, else None.
+
+    The person of an image whose person is not listed may be the name of its folder.
+    """
     found = []
     for path, person in zip(images, people, strict=True):
-        names = [str(path), path.name if person is None else person]
+        names = [str(path), *((path.name, path.parent.name) if person is None else (person,))]
         if folder is not None and path.is_relative_to(folder):
             names.insert(0, path.relative_to(folder).as_posix())
         found.append(next((listed[name] for name in names if name in listed), None))
