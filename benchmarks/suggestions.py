@@ -47,7 +47,10 @@ def answered(gallery: Gallery, goal: float, most: int) -> list[dict[str, Any]]:
         if done:
             break
         one = suggestions[0]
-        same = person_of(gallery, truth, one.subject) == person_of(gallery, truth, one.target)
+        if one.within:  # a part of a person's faces: the most typical face of each
+            same = truth[one.faces[0]] == truth[one.faces[1]]
+        else:
+            same = person_of(gallery, truth, one.subject) == person_of(gallery, truth, one.target)
         yes += same
         gallery.people.answer(one.id, "yes" if same else "no")
     return rows

@@ -46,7 +46,9 @@ def answer(store: Store, suggestion: str, said: Said, *, limit: float) -> None:
         doubt = _doubt_of(store, subject, target)
         if doubt is None:
             _check(store, subject)
-        sets = (_members(store, subject), _members(store, target)) if doubt is None else (doubt.part, doubt.rest)
+        sets: tuple[Sequence[int], Sequence[int]] = (
+            (_members(store, subject), _members(store, target)) if doubt is None else (doubt.part, doubt.rest)
+        )
         _learn(store, suggestion, target, sets, said, limit)
         if said == "skip":
             return

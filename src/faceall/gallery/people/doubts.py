@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from faceall.gallery.store import Store
 from faceall.types import Float32Array
@@ -20,6 +22,8 @@ _DIVIDED = 200
 _FEWEST = 4  # faces of a person with two halves
 _MOST = 2_000  # faces of a person whose halves are looked for
 _PASSES = 8
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def divided(store: Store, person: int, keys: Sequence[int]) -> Doubt:
     return Doubt(person, part, rest, 2 - 2 * _between(vectors, inside))
 
 
-def _half(vectors: Float32Array, seed: int) -> np.ndarray:
+def _half(vectors: Float32Array, seed: int) -> Mask:
     """Return which faces are in the smaller one of two clusters, found from a face and the one least like it."""
     centres = vectors[[seed, int((vectors @ vectors[seed]).argmin())]]
     inside = np.zeros(len(vectors), bool)
@@ -122,12 +126,12 @@ def _half(vectors: Float32Array, seed: int) -> np.ndarray:
     return ~inside if inside.sum() * 2 > len(inside) else inside
 
 
-def _between(vectors: Float32Array, inside: np.ndarray) -> float:
+def _between(vectors: Float32Array, inside: Mask) -> float:
     """Return the mean cosine between the faces inside and the others."""
     return float(vectors[inside].mean(axis=0) @ vectors[~inside].mean(axis=0))
 
 
-def _by_typicality(vectors: Float32Array, keys: Sequence[int], chosen: np.ndarray) -> tuple[int, ...]:
+def _by_typicality(vectors: Float32Array, keys: Sequence[int], chosen: Mask) -> tuple[int, ...]:
     places = np.flatnonzero(chosen)
     order = np.argsort(-(vectors[places] @ vectors[places].sum(axis=0)), kind="stable")
     return tuple(keys[place] for place in places[order].tolist())
