@@ -22,9 +22,10 @@ class Cascade:
     factor : float
         Ratio of one level of the image pyramid to the next, 0.1 to 0.95.
     lenient : bool
-        Also accept faces that fail a threshold if the nets together consider them faces: a logistic regression on
-        their logits and on that of O-Net for the mirrored crop. It finds more small, turned and covered faces; every
-        face that passes the thresholds is still found. False gives the original cascade.
+        Also accept faces that fail a threshold if the nets together consider them faces (a logistic regression on
+        their logits and on that of O-Net for the mirrored crop), or if the confirmation net does, which also sees their
+        surroundings. It finds more small, turned and covered faces; every face that passes the thresholds is still
+        found. False gives the original cascade.
     max_proposals : int
         Maximum number of proposals, best first, that are passed to R-Net. Bounds the time for one image.
 

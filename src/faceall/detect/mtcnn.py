@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from faceall.caffe.engines import CompiledNet, Engine, Precision, compile_cached, get_engine, has_bfloat16_products
+from faceall.detect.batches import run_in_batches
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, overlaps, place_points, suppress, to_square
 from faceall.detect.cascade import Cascade, in_range
+from faceall.detect.confirmation import Confirmation, size_penalty
 from faceall.detect.crops import cut_squares, halvings
 from faceall.detect.proposals import propose
 from faceall.detect.pyramid import Pyramid, plan_pyramid
@@ -24,15 +26,14 @@ _REFINED, _FINAL = 24, 48  # input sides of R-Net and O-Net
 _SAME_FACE = 0.7  # overlap above which two boxes show the same face
 _SCORE_POWER = 4  # boxes are averaged with score ** power as weights
 _SECOND_PASS = 0.3  # how far boxes and landmarks move towards the result of the second pass
-_FLOORS = (0.3, 0.2)  # thresholds of P-Net and R-Net for candidates that may pass by joint evidence
+_FLOORS = (0.3, 0.05)  # thresholds of P-Net and R-Net for candidates that the confirmation net may accept
+_JOINT_FLOOR = 0.2  # threshold of R-Net for candidates that may pass by joint evidence
 _HIGHEST_LOGIT = 4.0  # of O-Net for the mirrored crop of a candidate that fails a threshold; rarely exceeded
 _JOINT_WEIGHTS = np.array([0.08, 0.19, 0.40, 0.34], np.float32)  # of the logits of P-, R- and O-Net, and O-Net mirrored
 _JOINT_BIAS = -1.27
 _JOINT_THRESHOLD = 0.42
-_PENALTY, _PLACES = 0.5, 5.1  # logits per log of the number of places in the image, above that of the fitted data
 _PART_OF_A_FACE = 0.4  # overlap with a better face above which a face that fails a threshold is dropped
 _AUTOMATIC: tuple[Precision, ...] = ("float32", "float32", "float32")  # of P-, R- and O-Net
-_BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _LARGEST_BATCH = {_REFINED: 128, _FINAL: 16}  # larger batches do not fit the processor's cache
 
 
@@ -86,7 +87,10 @@ class MtcnnDetector:
         self._weights, self._engine, self._precision = weights, engine, precision
         self._floors = _FLOORS if self.cascade.lenient else (1.0, 1.0)
         self._parallel = parallel
-        self._nets = _compiled_nets(weights, get_engine(engine, parallel=parallel), precision)
+        self._judged_from = min(self.cascade.thresholds[1], _JOINT_FLOOR if self.cascade.lenient else 1.0)
+        runner = get_engine(engine, parallel=parallel)
+        self._nets = _compiled_nets(weights, runner, precision)
+        self._confirmation = Confirmation(runner, precision) if self.cascade.lenient else None
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle and copy the arguments; the nets are loaded again, from the cache of compiled nets."""
@@ -143,8 +147,15 @@ class MtcnnDetector:
         return _Candidates(to_square(moved[kept]), logits[kept])
 
     def _finish(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Faces:
-        """Run O-Net on the refined boxes and merge the accepted ones into faces."""
+        """Run O-Net and the confirmation net on the refined boxes."""
         candidates = candidates.usable(scaled_images[0].shape)
+        faces = self._judge(scaled_images, candidates.take(candidates.logits[:, 1] > _logit(self._judged_from)))
+        if self._confirmation is None:
+            return faces
+        return _joined(faces, self._confirmation(scaled_images, candidates.boxes, candidates.logits, faces))
+
+    def _judge(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Faces:
+        """Run O-Net on the refined boxes and merge the accepted ones into faces."""
         crops = cut_squares(scaled_images, candidates.boxes, _FINAL)
         found = run_in_batches(self._nets[2], crops, _LARGEST_BATCH[_FINAL])
         scores, passed = self._accept(candidates, found, crops, scaled_images[0].shape)
@@ -173,9 +184,7 @@ class MtcnnDetector:
         if not self.cascade.lenient:
             return _probability(found[:, 0]), passed
         again = found[:, 0].copy()
-        evidence = (
-            three @ _JOINT_WEIGHTS[:3] + _JOINT_BIAS - np.where(passed, 0, _size_penalty(candidates.boxes, shape))
-        )
+        evidence = three @ _JOINT_WEIGHTS[:3] + _JOINT_BIAS - np.where(passed, 0, size_penalty(candidates.boxes, shape))
         unsure = np.flatnonzero(~passed & (evidence + _JOINT_WEIGHTS[3] * _HIGHEST_LOGIT >= _logit(_JOINT_THRESHOLD)))
         mirrored = np.ascontiguousarray(crops[unsure][..., ::-1])
         again[unsure] = run_in_batches(self._nets[2], mirrored, _LARGEST_BATCH[_FINAL])[:, 0]
@@ -202,8 +211,11 @@ class _Candidates:
 
     def usable(self, shape: tuple[int, ...]) -> _Candidates:
         """Return the candidates that touch an image of `shape`."""
-        usable = are_usable(self.boxes, shape[1], shape[0])
-        return _Candidates(self.boxes[usable], self.logits[usable])
+        return self.take(are_usable(self.boxes, shape[1], shape[0]))
+
+    def take(self, chosen: Array) -> _Candidates:
+        """Return the candidates that `chosen` (N,) bool selects."""
+        return _Candidates(self.boxes[chosen], self.logits[chosen])
 
 
 def _compiled_nets(weights: str | Path | None, engine: Engine, precision: Precision) -> list[CompiledNet]:
@@ -216,30 +228,14 @@ def _compiled_nets(weights: str | Path | None, engine: Engine, precision: Precis
     return nets
 
 
-def run_in_batches(net: CompiledNet, crops: Float32Array, largest: int) -> Float32Array:
-    """Run `net` on crops, in batches of a few fixed sizes, because engines prepare for each new size.
-
-    Parameters
-    ----------
-    net : CompiledNet
-        The net.
-    crops : (N, 3, S, S) float32
-        Its inputs.
-    largest : int
-        Largest batch size.
-
-    Returns
-    -------
-    (N, outputs) float32
-    """
-    found = []
-    for start in range(0, len(crops), largest):
-        part = crops[start : start + largest]
-        size = next(size for size in _BATCHES if size >= len(part))
-        filled = np.zeros((size, *part.shape[1:]), np.float32)
-        filled[: len(part)] = part
-        found.append(net({"data": filled if size > len(part) else part})[OUTPUT][: len(part)])
-    return np.concatenate(found) if found else np.zeros((0, 15), np.float32)
+def _joined(first: Faces, second: Faces) -> Faces:
+    """Return the faces of both, best first."""
+    if not len(second):
+        return first
+    scores = np.concatenate([first.scores, second.scores])
+    boxes = np.concatenate([first.boxes, second.boxes])
+    landmarks = np.concatenate([first.landmarks, second.landmarks])
+    return Faces(boxes, scores, landmarks).take(np.argsort(-scores, kind="stable"))
 
 
 def _placed(squares: Float32Array, found: Float32Array) -> tuple[Float32Array, Float32Array]:
@@ -262,13 +258,6 @@ def _means(
 def _overlap_better(boxes: Float32Array) -> Array:
     """Return which boxes (N, 4), best first, cover or lie in a better one: parts of a face, not faces."""
     return np.asarray(np.triu(overlaps(boxes, boxes, Overlap.SMALLER) > _PART_OF_A_FACE, 1).any(axis=0))
-
-
-def _size_penalty(boxes: Float32Array, shape: tuple[int, ...]) -> Float32Array:
-    """Return how much evidence is missing for small boxes in large images, where chance resemblances are many."""
-    sides = np.maximum(boxes[:, 2] - boxes[:, 0], 1)
-    places = np.log(shape[0] * shape[1] / sides**2)
-    return np.asarray(_PENALTY * np.maximum(places - _PLACES, 0), np.float32)
 
 
 def _logit(probability: float) -> float:
