@@ -32,7 +32,7 @@ _BESIDE = 1 / 2  # sides of that face below which other candidates are ignored
 _SAME_PLACE = 0.5  # overlap above which only the better one of two candidates is looked at
 _CROWDED = 0.4  # overlap with a found face above which a candidate shows that face, or a part of it
 _SAME_FACE = 0.4  # overlap above which two boxes show the same face
-_LEAST_LOGIT = 1.0  # mean of both passes
+_PLAUSIBLE, _ACCEPTED = 0.0, 4.0  # least logit of the first pass; least mean of both, less the penalty
 _PENALTY, _PLACES = 0.5, 5.1  # logits per log of the number of places in the image, above that of a small photo
 
 
@@ -79,16 +79,18 @@ class Confirmation:
         apart = ~(overlaps(candidates, to_square(faces.boxes)) > _CROWDED).any(axis=1)
         chosen = np.flatnonzero(apart & (evidence > _LEAST_EVIDENCE) & _are_relevant(candidates, faces, shape))
         chosen = chosen[suppress(candidates[chosen], evidence[chosen], _SAME_PLACE)][:_MOST]
-        boxes, landmarks, logits = self._look(scaled_images, candidates[chosen])
-        kept = np.flatnonzero(logits > _LEAST_LOGIT)
-        kept = kept[suppress(boxes[kept], logits[kept], _SAME_FACE)]
-        again, landmarks, second = self._look(scaled_images, to_square(boxes[kept]))
-        logits = (logits[kept] + second) / 2 - size_penalty(again, shape)
-        usable = are_usable(again, shape[1], shape[0]) & (logits > _LEAST_LOGIT)
-        usable &= ~(overlaps(again, faces.boxes, Overlap.SMALLER) > _CROWDED).any(axis=1)
+        if not len(chosen):
+            return Faces.empty()
+        boxes, _, first = self._look(scaled_images, candidates[chosen])
+        kept = np.flatnonzero(first > _PLAUSIBLE)
+        kept = kept[suppress(boxes[kept], first[kept], _SAME_FACE)]
+        boxes, landmarks, second = self._look(scaled_images, to_square(boxes[kept]))
+        mean = np.asarray((first[kept] + second) / 2 - size_penalty(boxes, shape), np.float32)
+        usable = are_usable(boxes, shape[1], shape[0]) & (mean > _ACCEPTED)
+        usable &= ~(overlaps(boxes, faces.boxes, Overlap.SMALLER) > _CROWDED).any(axis=1)
         kept = np.flatnonzero(usable)
-        kept = kept[suppress(again[kept], logits[kept], _SAME_FACE, Overlap.SMALLER)]
-        return Faces(again[kept], np.asarray(1 / (1 + np.exp(-logits[kept])), np.float32), landmarks[kept])
+        kept = kept[suppress(boxes[kept], mean[kept], _SAME_FACE, Overlap.SMALLER)]
+        return Faces(boxes[kept], np.asarray(1 / (1 + np.exp(-mean[kept])), np.float32), landmarks[kept])
 
     def _look(
         self, scaled_images: Sequence[Image], squares: Float32Array

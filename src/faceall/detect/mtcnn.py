@@ -90,7 +90,8 @@ class MtcnnDetector:
         self._judged_from = min(self.cascade.thresholds[1], _JOINT_FLOOR if self.cascade.lenient else 1.0)
         runner = get_engine(engine, parallel=parallel)
         self._nets = _compiled_nets(weights, runner, precision)
-        self._confirmation = Confirmation(runner, precision) if self.cascade.lenient else None
+        exact: Precision = "float32" if precision == "auto" else precision
+        self._confirmation = Confirmation(runner, exact) if self.cascade.lenient else None
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle and copy the arguments; the nets are loaded again, from the cache of compiled nets."""
