@@ -6,15 +6,16 @@ Usage: scripts/with-milvus-server python benchmarks/milvus_gallery.py register P
 
 `register` analyses the same photos for both and shows how long the storage took. `search` fills a gallery with photos
 of one face each, and searches with names, people and photos of the matches, as `faceall search` does after analysing.
+
+"cpu ms" is the processor time of this program and "server ms" that of the server, without what it uses at rest; both
+depend little on what else the machine does.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from index_vectors import RealFaces, clustered
 from measure import print_table, write_json
+from milvus_server import Server
 
 from faceall import Detector, Embedder
 from faceall.gallery import Gallery
@@ -38,35 +40,34 @@ GROUP = 1_000  # photos per change
 THUMBNAIL = bytes(3_500)  # as long as one of 112 x 112 pixels on average
 
 
-def server() -> str:
-    """Return HOST:PORT of the server that scripts/with-milvus-server started."""
-    place = os.environ.get("FACEALL_TEST_MILVUS", "")
-    if not place:
-        sys.exit("no server: scripts/with-milvus-server python benchmarks/milvus_gallery.py ...")
-    return place
-
-
-def registered(place: str, photos: list[Path], detector: Detector, embedder: Embedder) -> dict[str, float]:
-    """Register photos into a new gallery; return photos per second and the seconds of the stages."""
+def registered(
+    server: Server, place: str, photos: list[Path], detector: Detector, embedder: Embedder
+) -> dict[str, float]:
+    """Register photos into a new gallery; return photos per second, processor time, and the seconds of the stages."""
     with Gallery.open(place, detector=detector, embedder=embedder) as gallery:
-        began = time.perf_counter()
+        idle = server.rest()
+        began, used, served = time.perf_counter(), time.process_time(), server.processor()
         run = gallery.iter_register(photos)
         added = sum(result.status == "added" for result in run)
         seconds = time.perf_counter() - began
+        cpu = {
+            "cpu ms": (time.process_time() - used) / added * 1e3,
+            "server ms": (server.processor() - served - idle * seconds) / added * 1e3,
+        }
         stages = {name: round(value, 2) for name, value in asdict(run.timings).items()}
-        return {"photos": added, "photos/s": added / seconds, "seconds": seconds, **stages}
+        return {"photos": added, "photos/s": added / seconds, "seconds": seconds, **cpu, **stages}
 
 
 def compare_registration(given: argparse.Namespace) -> list[dict[str, object]]:
     """Register the same photos into folders and galleries on the server, in turns."""
     photos = sorted(given.photo_dir.rglob("*.jpg"))[: given.photos]
-    detector, embedder = Detector(), Embedder()
+    server, detector, embedder = Server(), Detector(), Embedder()
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(given.rounds + 1):  # the first round warms up
             some = photos if number else photos[:20]
-            for kind, place in (("folder", f"{folder}/{number}"), ("server", f"milvus://{server()}/run{number}")):
-                found = registered(place, some, detector, embedder)
+            for kind, place in (("folder", f"{folder}/{number}"), ("server", f"milvus://{server.place}/run{number}")):
+                found = registered(server, place, some, detector, embedder)
                 if number:
                     rows.append({"gallery": kind, **found})
     ratio = _speed(rows, "server") / _speed(rows, "folder")
@@ -102,7 +103,8 @@ def search_many(given: argparse.Namespace) -> list[dict[str, object]]:
     else:
         found = RealFaces(given.vectors, DIMENSION).similar(count, people)
     vectors, queries = found[: given.faces], found[given.faces :]
-    store = MilvusStore(Address.parse(f"milvus://{server()}/searches"))
+    server = Server()
+    store = MilvusStore(Address.parse(f"milvus://{server.place}/searches"))
     try:
         store.adopt(model="made", dimension=DIMENSION)
         began = time.perf_counter()
@@ -111,24 +113,30 @@ def search_many(given: argparse.Namespace) -> list[dict[str, object]]:
             store.transfer.put_photos(group)
         writing = time.perf_counter() - began
         print(f"{given.faces} faces with photos, files and thumbnails in {writing:.0f} s", flush=True)
-        rows = [_searched(store, queries, "right after writing", given.neighbours)]
+        rows = [_searched(server, store, queries, "right after writing", given.neighbours)]
         store.connection.seal(["faces"])
         time.sleep(given.rest)
-        rows.append(_searched(store, queries, f"{given.rest:.0f} s after the segments were sealed", given.neighbours))
+        rows.append(
+            _searched(server, store, queries, f"{given.rest:.0f} s after the segments were sealed", given.neighbours)
+        )
     finally:
         store.close()
     return rows
 
 
-def _searched(store: MilvusStore, queries: Float32Array, when: str, count: int) -> dict[str, object]:
-    times = []
+def _searched(server: Server, store: MilvusStore, queries: Float32Array, when: str, count: int) -> dict[str, object]:
+    times: list[float] = []
+    idle = server.rest()
+    used, served = time.process_time(), server.processor()
     for query in queries:
         began = time.perf_counter()
-        ((*_,), _) = store.faces.near(query[None], count)
+        store.faces.near(query[None], count)
         times.append(time.perf_counter() - began)
     return {
         "search": when,
         "queries": len(times),
+        "cpu ms": (time.process_time() - used) / len(times) * 1e3,
+        "server ms": (server.processor() - served - idle * sum(times)) / len(times) * 1e3,
         "first ms": times[0] * 1e3,
         "p50 ms": float(np.median(times)) * 1e3,
         "p90 ms": float(np.quantile(times, 0.9)) * 1e3,

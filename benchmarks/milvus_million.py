@@ -10,8 +10,6 @@ and loaded; then faces that are not among them are searched one by one, and comp
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 from index_vectors import RealFaces, clustered
 from measure import print_table, write_json
+from milvus_server import Server
 
 from faceall.gallery.milvus import rows
 from faceall.gallery.milvus.address import Address
@@ -41,56 +40,6 @@ FAMILIES: dict[str, tuple[dict[str, Any], list[dict[str, int]]]] = {
 _EQUAL = 1e-5  # squared; other faces may be equally far
 LIMIT = 5400.0  # seconds for one index
 NO_PROGRESS = 90.0  # seconds without an indexed row in which an index is taken to be missing in this build
-
-
-class Server:
-    """The server of `scripts/with-milvus-server`: its address, its folder, and the memory of its processes."""
-
-    def __init__(self) -> None:
-        place, control = (os.environ.get(f"FACEALL_TEST_{name}", "") for name in ("MILVUS", "MILVUS_CONTROL"))
-        if not place or not control:
-            sys.exit("no server: scripts/with-milvus-server python benchmarks/milvus_million.py")
-        self.place = place
-        launcher, _, port_file = control.partition(":")
-        self.launcher, self.folder = int(launcher), Path(port_file).parent
-
-    def memory(self) -> int:
-        """Return the resident bytes of the server, without its launcher and this program."""
-        return sum(map(_resident, _descendants(self.launcher)))
-
-    def disk(self, since: float = 0.0) -> dict[str, int]:
-        """Return the bytes of the rows, the indexes and everything else, of files changed after a time."""
-        found = {"rows": 0, "indexes": 0, "log": 0}
-        for file in self.folder.rglob("*"):
-            try:
-                status = file.stat()
-            except OSError:
-                continue  # it was removed
-            parts = file.parts
-            kind = "indexes" if "index_files" in parts else "rows" if "insert_log" in parts else "log"
-            if file.is_file() and status.st_mtime >= since:
-                found[kind] += status.st_size
-        return found
-
-
-def _resident(pid: int) -> int:
-    """Return the resident bytes of a process of the server; 0 for others, and for one that has ended."""
-    try:
-        if Path(f"/proc/{pid}/comm").read_text().strip() != "milvus":
-            return 0
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return
-    for child in map(int, children):
-        yield child
-        yield from _descendants(child)
 
 
 def face_rows(vectors: Float32Array, people: int) -> Iterator[Row]:
