@@ -1,7 +1,7 @@
 """Count the lines of code of the same small programs with faceall and with other libraries, as a Markdown table.
 
 The programs of faceall are those of examples/, which also read their arguments. Docstrings, comments and blank lines
-do not count; all have the same format. The programs of the other libraries follow their documentation and are not run.
+do not count; all have the same format. Which programs of the other libraries were run: docs/explanation/programs.md.
 """
 
 from __future__ import annotations

@@ -110,11 +110,16 @@ class Console:
                 self._bar = None
 
     def _print(self, text: str) -> None:
-        if self._bar is None:
-            click.echo(text)
-        else:
-            self._bar.write(text, file=sys.stdout)
-        sys.stdout.flush()  # so that the reader of a pipe sees every result at once
+        try:
+            if self._bar is None:
+                click.echo(text)
+            else:
+                self._bar.write(text, file=sys.stdout)
+            sys.stdout.flush()  # so that the reader of a pipe sees every result at once
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise click.ClickException(f"the standard output cannot be written ({error.strerror})") from error
 
 
 def command_name() -> str | None:

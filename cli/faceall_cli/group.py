@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from faceall_cli.console import error_text, shown
 
 MISTAKE = 1
 INTERRUPTED = 130
+_STDERR = 2
 
 
 OTHER_WORDS = {
@@ -79,10 +81,12 @@ class FaceallGroup(click.Group):
         options = {"complete_var": complete_var, "windows_expand_args": windows_expand_args, **extra}
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **options)
+        _open_closed_streams()
         _never_fail_to_print()
         given = sys.argv[1:] if args is None else list(args)
         as_json = "--json" in given[: given.index("--") if "--" in given else None]
         try:
+            _require_current_folder()
             sys.exit(super().main(args, prog_name, standalone_mode=False, **options))
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
@@ -129,6 +133,26 @@ def _one_line(error: click.ClickException) -> str:
 
 def _complain(text: str) -> None:
     click.echo(f"faceall: {shown(text)}", err=True)
+
+
+def _open_closed_streams() -> None:
+    """Open closed standard streams as empty ones, so that no other file gets their numbers."""
+    closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
+    if not closed:
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
+    for name in closed:
+        setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _require_current_folder() -> None:
+    """Raise FaceallError if the current folder was removed: relative paths mean nothing then."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise FaceallError("the current folder no longer exists; change to another one") from error
 
 
 def _never_fail_to_print() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def read_images(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Path, Image]]:
     """Yield every image at the paths with its pixels; report unreadable ones on stderr."""
     from faceall.errors import ImageError
+    from faceall.gallery.naming.paths import refuse_urls
     from faceall.images import find_images, read_image
 
     if STDIN in map(str, paths):
@@ -24,9 +25,10 @@ def read_images(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Pat
         paths = tuple(path for path in paths if str(path) != STDIN)
         if not paths:
             return
+    refuse_urls(paths)
     files = find_images(paths, on_error=lambda error: console.error(str(error), error.path))
     if not files:
-        console.error("no image found there")
+        console.error("no image found")
     with console.progress(len(files), "images") as bar:
         for file in files:
             try:

@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from faceall_cli.options import PhotosPath
 
 STDIN = "-"
+_LARGEST = 1 << 29  # bytes of what is piped into a command
+_LONGEST_LIST = 1 << 26  # bytes of a list of paths
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -76,13 +78,25 @@ def sources_argument(
 
 def read_stdin() -> bytes:
     """Return what is piped into the command."""
-    return sys.stdin.buffer.read()
+    return _read(sys.stdin.buffer, "standard input", _LARGEST)
+
+
+def _read(file: BinaryIO, name: str, most: int) -> bytes:
+    """Read a file or a pipe that may not end."""
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise click.ClickException(f"{name}: has more than {most >> 20:,} MB")
+    return content
 
 
 def _listed(source: str) -> tuple[Path, ...]:
     """Return the paths in a list."""
     try:
-        content = read_stdin() if source == STDIN else Path(source).read_bytes()
+        if source == STDIN:
+            content = _read(sys.stdin.buffer, "standard input", _LONGEST_LIST)
+        else:
+            with open(source, "rb") as file:
+                content = _read(file, source, _LONGEST_LIST)
     except OSError as error:
         raise click.ClickException(f"{source}: cannot be read ({error.strerror})") from error
     lines = content.split(b"\0") if b"\0" in content else content.splitlines()

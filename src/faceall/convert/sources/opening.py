@@ -68,6 +68,8 @@ def open_source(
         if is_checkpoint(path):
             return open_checkpoint(path, output=output)
         raise NetFormatError(f"{path}: there is no such file or folder")
+    if not path.is_file():
+        raise NetFormatError(f"{path}: is a device, a pipe or a socket; expected a file or a folder")
     if path.name == SAVED_MODEL or _looks_like_savedmodel(path):
         return open_savedmodel(path.parent, output=output, signature=signature)
     if ".data-" in path.name or _is_index(path) or _meta_graph(path):

@@ -89,7 +89,8 @@ def refuse_urls(paths: Iterable[str | os.PathLike[str]]) -> None:
     for given in paths:
         path = os.fspath(given)
         if _URL.match(path) and not os.path.lexists(path):
-            raise FaceallError(f"{path}: is a URL, which is never downloaded; download the photo and register the file")
+            url = re.sub(r":/+", "://", path, count=1)
+            raise FaceallError(f"{url}: is a URL, which is never downloaded; download it and give the path of the file")
 
 
 @checked
