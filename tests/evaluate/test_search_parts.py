@@ -10,7 +10,7 @@ import pytest
 
 from faceall.errors import EvaluationError
 from faceall.evaluate import add_search_factors, add_search_groups
-from faceall.evaluate.identification import Identification, IdentificationResult
+from faceall.evaluate.identification_results import Identification, IdentificationResult
 from faceall.evaluate.search_comparison import SearchOutcomes
 from faceall.evaluate.search_parts import rates_of_searches
 from faceall.types import Face

@@ -7,15 +7,8 @@ from faceall.evaluate.embedding import UnusableImage
 from faceall.evaluate.evaluation import Evaluation, ModelResult, PairOptions, evaluate_pairs, model_as_json
 from faceall.evaluate.folds import MEASURES, Measure, Scores, Validation, assign_folds, score
 from faceall.evaluate.gallery_decisions import SearchCalibration, calibrate_searches
-from faceall.evaluate.identification import (
-    Identification,
-    IdentificationPoint,
-    IdentificationResult,
-    OpenSetOptions,
-    compare_identification,
-    evaluate_identification,
-    read_people,
-)
+from faceall.evaluate.identification import OpenSetOptions, compare_identification, evaluate_identification, read_people
+from faceall.evaluate.identification_results import Identification, IdentificationPoint, IdentificationResult
 from faceall.evaluate.inputs.cfp import CfpProtocol, read_cfp
 from faceall.evaluate.inputs.packed import PackedPairs, TemplateDetector, read_packed_pairs
 from faceall.evaluate.pairs import Pair, read_pairs

@@ -12,7 +12,7 @@ import numpy as np
 from faceall.arguments import checked
 from faceall.errors import EvaluationError
 from faceall.evaluate.curves import Float64Array
-from faceall.evaluate.identification import Identification, IdentificationResult
+from faceall.evaluate.identification_results import Identification, IdentificationResult
 from faceall.evaluate.search_comparison import SearchOutcomes
 from faceall.evaluate.search_parts import rates_of_searches
 from faceall.evaluate.verification.groups import quarters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from faceall.arguments import checked
-from faceall.evaluate.identification import Identification, IdentificationResult
+from faceall.evaluate.identification_results import Identification, IdentificationResult
 from faceall.evaluate.reports.differences import comparison_html, searches_html
 from faceall.evaluate.reports.plots import cmc_svg, misses_svg
 from faceall.evaluate.reports.style import STYLE
