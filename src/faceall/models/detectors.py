@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from faceall.arguments import checked
+from faceall.models.published import PublishedModel
 
 _ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo/966be4cb6eefc2a4f586ed0581bf4bbaa2533070/models/"
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownDetector:
-    """A published face detector.
-
-    Attributes
-    ----------
-    name : str
-        The name of the installed model.
-    files : mapping of str to str
-        File name -> SHA-256, of one file.
-    licence : str
-        The terms of the weights.
-    url : str or None
-        The folder with the file; None if it is not fetched.
-    """
-
-    name: str
-    files: Mapping[str, str] = field(hash=False)
-    licence: str
-    url: str | None = None
-
-    @property
-    def model_name(self) -> str:
-        """The name of the installed model."""
-        return self.name
-
-    @property
-    def file_name(self) -> str:
-        """The name of the file to import."""
-        return next(iter(self.files))
+class KnownDetector(PublishedModel):
+    """A published face detector, of one file."""
 
 
 KNOWN_DETECTORS = (

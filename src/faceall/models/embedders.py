@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Literal
 
 from faceall.arguments import checked
 from faceall.models.preparation import Standardisation
+from faceall.models.published import PublishedModel
 
 AlignmentName = Literal["arcface", "openvino", "none"]
 
@@ -22,44 +23,22 @@ _OPENVINO = "https://storage.openvinotoolkit.org/repositories/open_model_zoo/202
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownEmbedder:
-    """A published embedder.
+class KnownEmbedder(PublishedModel):
+    """A published embedder, with the input that it expects.
 
     Attributes
     ----------
-    name : str
-        The name of the installed model.
-    files : mapping of str to str
-        File name -> SHA-256; the first file is the one to import.
     channels : {"RGB", "BGR"}
         The channel order of the input.
     standardisation : Standardisation
         How pixels are scaled.
     alignment : {"arcface", "openvino", "none"}
         How faces are aligned.
-    licence : str
-        The terms of the weights.
-    url : str or None
-        The folder with the files; None if they are not fetched.
     """
 
-    name: str
-    files: Mapping[str, str] = field(hash=False)
     channels: Literal["RGB", "BGR"] = "RGB"
     standardisation: Standardisation = ARCFACE_PIXELS
     alignment: AlignmentName = "arcface"
-    licence: str
-    url: str | None = None
-
-    @property
-    def model_name(self) -> str:
-        """The name of the installed model."""
-        return self.name
-
-    @property
-    def file_name(self) -> str:
-        """The name of the file to import."""
-        return next(iter(self.files))
 
 
 KNOWN_EMBEDDERS = (
