@@ -92,8 +92,8 @@ def _gray(thumbnail: bytes) -> npt.NDArray[np.uint8]:
 
 @native_call
 def _decoded(thumbnail: bytes) -> npt.NDArray[np.uint8] | None:
-    decoded: npt.NDArray[np.uint8] | None = cv2.imdecode(np.frombuffer(thumbnail, np.uint8), cv2.IMREAD_GRAYSCALE)
-    return decoded
+    decoded = cv2.imdecode(np.frombuffer(thumbnail, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return None if decoded is None else np.asarray(decoded, np.uint8)
 
 
 def _is_own(data: bytes) -> bool:

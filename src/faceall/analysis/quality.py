@@ -127,7 +127,8 @@ def sharpness(image: Image, face: Face) -> float:
     variance of the Laplacian.
     """
     x0, y0, x1, y1 = face.box.tolist()
-    return relative_edges(cv2.cvtColor(crop(image, (x0, y0, x1, y1), size=(SIDE, SIDE)), cv2.COLOR_RGB2GRAY))
+    gray = cv2.cvtColor(crop(image, (x0, y0, x1, y1), size=(SIDE, SIDE)), cv2.COLOR_RGB2GRAY)
+    return relative_edges(np.asarray(gray, np.uint8))
 
 
 @native_call

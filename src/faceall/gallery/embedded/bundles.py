@@ -42,7 +42,11 @@ class EmbeddedSnapshot:
         self.faces = tuple(_face(row) for row in found)
         wanted = {face.person for face in self.faces}
         noted = details_of_people(connection)
-        people = (BundlePerson(*row, noted.get(row[0])) for row in connection.execute(_PEOPLE) if row[0] in wanted)
+        people = (
+            BundlePerson(identity, name, created, changed, noted.get(identity))
+            for identity, name, created, changed in connection.execute(_PEOPLE)
+            if identity in wanted
+        )
         self.people = tuple(sorted(people, key=lambda person: person.id))
         said = Corrections(tuple(judgements.exported(connection)), tuple(history or ()))
         ids_here = {face.id for face in self.faces} | {person.id for person in self.people}

@@ -144,8 +144,8 @@ def _read_nodes(store: Store) -> _Nodes:
             fits[node[1]] = fit
     counts = np.array([len(groups[node][0]) for node in nodes], np.float64)
     stacked = np.stack(sums) if sums else np.zeros((0, 1), np.float32)
-    photos, members = [groups[node][1] for node in nodes], [groups[node][0] for node in nodes]
-    return _Nodes(nodes, stacked, counts, photos, members, fits)
+    photos, faces = [groups[node][1] for node in nodes], [groups[node][0] for node in nodes]
+    return _Nodes(nodes, stacked, counts, photos, faces, fits)
 
 
 def _pairs(store: Store, nodes: _Nodes, answers: Mapping[str, Any], limit: float) -> list[_Question]:

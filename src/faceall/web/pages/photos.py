@@ -85,7 +85,7 @@ def photos() -> Response:
     problem = ""
     try:
         if added := _added():
-            ids = {side: [*(one.id for one in chosen[side]), *added[side]] for side in _SIDES}
+            ids: dict[str, Any] = {side: [*(one.id for one in chosen[side]), *added[side]] for side in _SIDES}
             return redirect(url_for("pages.photos", **ids, **query))
         found = _search(chosen, query)
     except (UnknownPersonError, ArgumentError) as error:
