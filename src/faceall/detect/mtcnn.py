@@ -10,16 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from faceall.caffe.engines import CompiledNet, Engine, Precision, compile_cached, get_engine, has_bfloat16_products
-from faceall.detect.batches import run_in_batches
+from faceall.caffe.engines import Precision, get_engine
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, overlaps, place_points, suppress, to_square
 from faceall.detect.cascade import Cascade, in_range
 from faceall.detect.confirmation import Confirmation, size_penalty
 from faceall.detect.crops import cut_squares, halvings
+from faceall.detect.nets import cascade_nets
 from faceall.detect.proposals import propose
 from faceall.detect.pyramid import Pyramid, plan_pyramid
 from faceall.detect.size_rule import smallest_face
-from faceall.detect.weights import OUTPUT, net_sources
 from faceall.types import Array, Faces, Float32Array, Image, Int64Array
 
 _REFINED, _FINAL = 24, 48  # input sides of R-Net and O-Net
@@ -33,8 +32,6 @@ _JOINT_WEIGHTS = np.array([0.08, 0.19, 0.40, 0.34], np.float32)  # of the logits
 _JOINT_BIAS = -1.27
 _JOINT_THRESHOLD = 0.42
 _PART_OF_A_FACE = 0.4  # overlap with a better face above which a face that fails a threshold is dropped
-_AUTOMATIC: tuple[Precision, ...] = ("float32", "float32", "float32")  # of P-, R- and O-Net
-_LARGEST_BATCH = {_REFINED: 128, _FINAL: 16}  # larger batches do not fit the processor's cache
 
 
 class MtcnnDetector:
@@ -52,8 +49,8 @@ class MtcnnDetector:
     engine : str, optional
         Name of the inference engine. Default: the fastest that pip installs.
     precision : Precision
-        Precision of the nets; "auto" means bfloat16 for those where it leaves the faces unchanged, if the processor
-        supports it.
+        Precision of the nets; "auto" gives the faces of float32, and uses bfloat16 to reject what is no face if the
+        processor computes in it.
     parallel : bool
         Each call of a net uses one core, for several threads that call the detector at the same time.
 
@@ -89,7 +86,7 @@ class MtcnnDetector:
         self._parallel = parallel
         self._judged_from = min(self.cascade.thresholds[1], _JOINT_FLOOR if self.cascade.lenient else 1.0)
         runner = get_engine(engine, parallel=parallel)
-        self._nets = _compiled_nets(weights, runner, precision)
+        self._nets = cascade_nets(weights, runner, precision)
         exact: Precision = "float32" if precision == "auto" else precision
         self._confirmation = Confirmation(runner, exact) if self.cascade.lenient else None
 
@@ -138,12 +135,10 @@ class MtcnnDetector:
     def _refine(self, scaled_images: Sequence[Image], candidates: _Candidates) -> _Candidates:
         """Run R-Net on the proposals; returns squares with the logits of two nets."""
         candidates = candidates.usable(scaled_images[0].shape)
-        found = run_in_batches(
-            self._nets[1], cut_squares(scaled_images, candidates.boxes, _REFINED), _LARGEST_BATCH[_REFINED]
-        )
-        passed = found[:, 0] > _logit(min(self.cascade.thresholds[1], self._floors[1]))
-        moved = apply_offsets(candidates.boxes[passed], found[passed, 1:5])
-        logits = np.column_stack([candidates.logits[passed], found[passed, 0]])
+        crops = cut_squares(scaled_images, candidates.boxes, _REFINED)
+        found, passed = self._nets[1].run_above(crops, _logit(min(self.cascade.thresholds[1], self._floors[1])))
+        moved = apply_offsets(candidates.boxes[passed], found[:, 1:5])
+        logits = np.column_stack([candidates.logits[passed], found[:, 0]])
         kept = suppress(moved, logits[:, 1], _SAME_FACE)
         return _Candidates(to_square(moved[kept]), logits[kept])
 
@@ -158,7 +153,7 @@ class MtcnnDetector:
     def _judge(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Faces:
         """Run O-Net on the refined boxes and merge the accepted ones into faces."""
         crops = cut_squares(scaled_images, candidates.boxes, _FINAL)
-        found = run_in_batches(self._nets[2], crops, _LARGEST_BATCH[_FINAL])
+        found = self._nets[2].run(crops)
         scores, passed = self._accept(candidates, found, crops, scaled_images[0].shape)
         accepted = passed | (scores >= _JOINT_THRESHOLD) if self.cascade.lenient else passed
         if not accepted.any():
@@ -188,7 +183,7 @@ class MtcnnDetector:
         evidence = three @ _JOINT_WEIGHTS[:3] + _JOINT_BIAS - np.where(passed, 0, size_penalty(candidates.boxes, shape))
         unsure = np.flatnonzero(~passed & (evidence + _JOINT_WEIGHTS[3] * _HIGHEST_LOGIT >= _logit(_JOINT_THRESHOLD)))
         mirrored = np.ascontiguousarray(crops[unsure][..., ::-1])
-        again[unsure] = run_in_batches(self._nets[2], mirrored, _LARGEST_BATCH[_FINAL])[:, 0]
+        again[unsure] = self._nets[2].run(mirrored)[:, 0]
         return _probability(evidence + _JOINT_WEIGHTS[3] * again), passed
 
     def _second_pass(
@@ -196,7 +191,7 @@ class MtcnnDetector:
     ) -> tuple[Float32Array, Float32Array]:
         """Run O-Net again on the final boxes and move a part of the way towards its result."""
         squares = to_square(boxes)
-        found = run_in_batches(self._nets[2], cut_squares(scaled_images, squares, _FINAL), _LARGEST_BATCH[_FINAL])
+        found = self._nets[2].run(cut_squares(scaled_images, squares, _FINAL))
         part = np.where(found[:, 0] > 0, _SECOND_PASS, 0).astype(np.float32)
         new_boxes, new_landmarks = _placed(squares, found)
         boxes = boxes + part[:, None] * (new_boxes - boxes)
@@ -217,16 +212,6 @@ class _Candidates:
     def take(self, chosen: Array) -> _Candidates:
         """Return the candidates that `chosen` (N,) bool selects."""
         return _Candidates(self.boxes[chosen], self.logits[chosen])
-
-
-def _compiled_nets(weights: str | Path | None, engine: Engine, precision: Precision) -> list[CompiledNet]:
-    """Compile the three nets, each in its precision."""
-    chosen = _AUTOMATIC if precision == "auto" else (precision,) * 3
-    nets = []
-    for number, one in enumerate(chosen):
-        source = net_sources(weights, rounded=one == "bfloat16" and has_bfloat16_products(engine))[number]
-        nets.append(compile_cached(engine, source.fingerprint, source.read, [OUTPUT], one))
-    return nets
 
 
 def _joined(first: Faces, second: Faces) -> Faces:

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from faceall.caffe.engines import CompiledNet
 from faceall.detect.boxes import apply_offsets, suppress
+from faceall.detect.nets import MARGIN, CascadeNet
 from faceall.detect.pyramid import STRIDE, WINDOW, Pyramid, draw_pyramid, strips
 from faceall.detect.weights import OUTPUT
 from faceall.types import Array, Float32Array, Image
 
 _OVERLAP_IN_LEVEL, _OVERLAP_ACROSS_LEVELS = 0.5, 0.7  # limits of the two suppressions
+_FEW = 0.02  # share of the cells above which computing all of them exactly takes no longer
+_LARGE = 1_000_000  # pixels of a canvas; in smaller ones a larger share of the cells is near the threshold
 
 
 def propose(
-    scaled_images: Sequence[Image], pyramid: Pyramid, net: CompiledNet, least: float, most: int
+    scaled_images: Sequence[Image], pyramid: Pyramid, net: CascadeNet, least: float, most: int
 ) -> tuple[Float32Array, Float32Array]:
     """Run P-Net over an image pyramid.
 
@@ -27,7 +30,7 @@ def propose(
         The image and its halvings.
     pyramid : Pyramid
         The layout of the image pyramid.
-    net : CompiledNet
+    net : CascadeNet
         P-Net.
     least : float
         Minimum logit of a proposal.
@@ -44,7 +47,14 @@ def propose(
     if not pyramid.levels:
         return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
     canvas = draw_pyramid(scaled_images, pyramid)
-    found = [_cells_of_strip(net, canvas, pyramid, start, end, least) for start, end in strips(pyramid)]
+    found, helped = [], net.coarse is not None and canvas.size >= 3 * _LARGE
+    for start, end in strips(pyramid):
+        pixels = np.ascontiguousarray(canvas[start:end].transpose(2, 0, 1), np.float32)[None]
+        owned = pyramid.owners[start // STRIDE :] >= 0
+        output = _output_where_it_matters(net, pixels, owned, least) if helped else None
+        helped = output is not None  # the next strip will be as busy as this one
+        output = net.exact({"data": pixels})[OUTPUT][0] if output is None else output
+        found.append(_peaks(output, pyramid, start // STRIDE, least))
     cells, logits, offsets, owners = (np.concatenate(parts) for parts in zip(*found, strict=True))
     best = np.argsort(-logits, kind="stable")[: 2 * most]
     logits, owners = logits[best], owners[best]
@@ -64,19 +74,44 @@ def _suppress_within_levels(boxes: Float32Array, logits: Array, owners: Array) -
     return np.sort(np.concatenate(kept))
 
 
-def _cells_of_strip(
-    net: CompiledNet, canvas: Image, pyramid: Pyramid, start: int, end: int, least: float
-) -> tuple[Array, Array, Array, Array]:
-    """Return the local maxima above `least` in rows `start` to `end`: column and row, logit, offsets, level."""
-    pixels = np.ascontiguousarray(canvas[start:end].transpose(2, 0, 1), np.float32)[None]
-    output = net({"data": pixels})[OUTPUT][0]
-    row = start // STRIDE
+def _peaks(output: Float32Array, pyramid: Pyramid, row: int, least: float) -> tuple[Array, Array, Array, Array]:
+    """Return the local maxima above `least` in the rows from `row` on: column and row, logit, offsets, level."""
     owners = pyramid.owners[row : row + output.shape[1], : output.shape[2]]
     logits = np.where(owners >= 0, output[0, : owners.shape[0], : owners.shape[1]], -np.inf).astype(np.float32)
     peaks = (logits > least) & (logits >= cv2.dilate(logits, np.ones((3, 3), np.uint8)))
     rows, columns = np.nonzero(peaks)
     cells = np.stack([columns, rows + row], axis=1)
     return cells, logits[rows, columns], output[1:, rows, columns].T, owners[rows, columns]
+
+
+def _output_where_it_matters(net: CascadeNet, pixels: Float32Array, owned: Array, least: float) -> Float32Array | None:
+    """Return P-Net's output (5, rows, columns), exact in cells above `least`; logits of others are -inf.
+
+    Returns None where so many cells are near the threshold that computing all of them exactly is faster.
+
+    Parameters
+    ----------
+    net : CascadeNet
+        P-Net.
+    pixels : (1, 3, H, W) float32
+        A strip of the canvas.
+    owned : (rows or more, columns or more) bool
+        The cells that belong to a level.
+    least : float
+        The threshold.
+    """
+    assert net.coarse is not None
+    output = net.coarse({"data": pixels})[OUTPUT][0]
+    near = output[0] > least - MARGIN
+    near &= owned[: near.shape[0], : near.shape[1]]
+    rows, columns = np.nonzero(near)
+    if len(rows) > _FEW * near.size:
+        return None
+    windows = sliding_window_view(pixels[0], (WINDOW, WINDOW), axis=(1, 2))[:, ::STRIDE, ::STRIDE]
+    found = net.run(np.ascontiguousarray(windows[:, rows, columns].transpose(1, 0, 2, 3)))
+    output[0] = -np.inf
+    output[:, rows, columns] = found.reshape(len(rows), len(output)).T if len(rows) else 0
+    return output
 
 
 def _boxes_of_cells(cells: Array, offsets: Array, owners: Array, pyramid: Pyramid) -> Float32Array:
