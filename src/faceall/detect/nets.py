@@ -35,11 +35,14 @@ class CascadeNet:
         The same net in bfloat16, if that is worth while: its logits differ by at most `MARGIN`.
     largest : int
         Its largest batch of crops.
+    many : int
+        From how many crops on the coarse net helps; of few crops it rejects too few.
     """
 
     exact: CompiledNet
     coarse: CompiledNet | None = None
     largest: int = 128
+    many: int = 1
 
     def run(self, crops: Float32Array) -> Float32Array:
         """Run the exact net on crops (N, 3, S, S): (N, outputs)."""
@@ -63,7 +66,7 @@ class CascadeNet:
             The numbers of their crops.
         """
         numbers = np.arange(len(crops))
-        if self.coarse is not None and len(crops):
+        if self.coarse is not None and len(crops) >= self.many:
             numbers = np.flatnonzero(run_in_batches(self.coarse, crops, self.largest)[:, 0] > least - MARGIN)
             crops = crops[numbers]
         found = self.run(crops)
@@ -98,6 +101,6 @@ def cascade_nets(weights: str | Path | None, engine: Engine, precision: Precisio
     helped = precision == "auto" and native
     return (
         CascadeNet(compiled(0, exact), compiled(0, "bfloat16") if helped else None),
-        CascadeNet(compiled(1, exact), compiled(1, "bfloat16") if helped else None),
+        CascadeNet(compiled(1, exact), compiled(1, "bfloat16") if helped else None, many=256),
         CascadeNet(compiled(2, exact), largest=16),  # larger batches do not fit the processor's cache
     )
