@@ -27,8 +27,8 @@ SIDE, CONTEXT = 48, 1.5
 _LARGEST_BATCH = 32
 _MOST = 200  # candidates of an image, best first
 _EVIDENCE, _LEAST_EVIDENCE = np.array([0.5, 1.0], np.float32), -1.5  # weights of the logits of P- and R-Net
-_PORTRAIT = 1 / 3  # share of the shorter side of an image from which its largest face makes it a portrait
-_BESIDE = 1 / 2  # sides of that face below which other candidates are ignored
+_PORTRAIT = 1 / 4  # share of the shorter side of an image from which its largest face makes it a portrait
+_BESIDE, _EVIDENCE_BESIDE = 1 / 2, 0.5  # sides of that face, and evidence, that another candidate needs
 _SAME_PLACE = 0.5  # overlap above which only the better one of two candidates is looked at
 _CROWDED = 0.4  # overlap with a found face above which a candidate shows that face, or a part of it
 _SAME_FACE = 0.4  # overlap above which two boxes show the same face
@@ -76,13 +76,15 @@ class Confirmation:
         """
         shape = scaled_images[0].shape
         evidence = logits @ _EVIDENCE
-        apart = ~(overlaps(candidates, to_square(faces.boxes)) > _CROWDED).any(axis=1)
-        chosen = np.flatnonzero(apart & (evidence > _LEAST_EVIDENCE) & _are_relevant(candidates, faces, shape))
-        chosen = chosen[suppress(candidates[chosen], evidence[chosen], _SAME_PLACE)][:_MOST]
+        chosen = np.flatnonzero(_are_promising(candidates, evidence, faces, shape))
+        chosen = chosen[~(overlaps(candidates[chosen], to_square(faces.boxes)) > _CROWDED).any(axis=1)]
         if not len(chosen):
             return Faces.empty()
+        chosen = chosen[suppress(candidates[chosen], evidence[chosen], _SAME_PLACE)][:_MOST]
         boxes, _, first = self._look(scaled_images, candidates[chosen])
         kept = np.flatnonzero(first > _PLAUSIBLE)
+        if not len(kept):
+            return Faces.empty()
         kept = kept[suppress(boxes[kept], first[kept], _SAME_FACE)]
         boxes, landmarks, second = self._look(scaled_images, to_square(boxes[kept]))
         mean = np.asarray((first[kept] + second) / 2 - size_penalty(boxes, shape), np.float32)
@@ -106,13 +108,12 @@ class Confirmation:
         return boxes.astype(np.float32), landmarks.astype(np.float32), found[:, 0]
 
 
-def _are_relevant(candidates: Float32Array, faces: Faces, shape: tuple[int, ...]) -> Array:
-    """Return which candidates (N, 4) are worth the time: on a portrait only those of a second large face."""
-    if not len(faces):
-        return np.ones(len(candidates), bool)
-    largest = float((faces.boxes[:, 2:] - faces.boxes[:, :2]).mean(axis=1).max())
-    least = _BESIDE * largest if largest > _PORTRAIT * min(shape[:2]) else 0
-    return np.asarray(candidates[:, 2] - candidates[:, 0] >= least)
+def _are_promising(candidates: Float32Array, evidence: Array, faces: Faces, shape: tuple[int, ...]) -> Array:
+    """Return which candidates (N, 4) are worth the time: on a portrait only likely ones of a second large face."""
+    largest = float((faces.boxes[:, 2:] - faces.boxes[:, :2]).mean(axis=1).max(initial=0))
+    if largest <= _PORTRAIT * min(shape[:2]):
+        return np.asarray(evidence > _LEAST_EVIDENCE)
+    return np.asarray((candidates[:, 2] - candidates[:, 0] >= _BESIDE * largest) & (evidence > _EVIDENCE_BESIDE))
 
 
 def size_penalty(boxes: Array, shape: tuple[int, ...]) -> Float32Array:
