@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from cli_runs import Run
@@ -271,6 +272,7 @@ def test_every_format_is_validated() -> None:
     """The test above knows all formats of `convert --to`."""
     (option,) = (one for one in convert.params if one.name == "target")
     (mark,) = test_conversions_to_every_format.pytestmark
+    assert isinstance(option.type, click.Choice)
     assert {target for target, _ in mark.args[1]} == set(option.type.choices)
 
 
