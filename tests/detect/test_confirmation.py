@@ -31,9 +31,8 @@ def masked(astronaut: Image) -> Image:
 
 
 def found(confirmation: Confirmation, image: Image, squares: Array, faces: Faces | None = None) -> Faces:
-    squares = np.asarray(squares, np.float32)
     logits = np.ones((len(squares), 2), np.float32)
-    return confirmation(halvings(image), squares, logits, Faces.empty() if faces is None else faces)
+    return confirmation(halvings(image), squares.astype(np.float32), logits, Faces.empty() if faces is None else faces)
 
 
 @pytest.mark.parametrize("side", [30, 60, 120])
@@ -72,7 +71,8 @@ def test_several_candidates_of_one_face_give_one(confirmation: Confirmation, ast
 def test_no_candidates_and_candidates_outside_give_nothing(confirmation: Confirmation, astronaut: Image) -> None:
     """Without candidates nothing is computed; a square that leaves the image is no error."""
     assert len(found(confirmation, astronaut, np.zeros((0, 4)))) == 0
-    assert len(found(confirmation, astronaut, [[-300, -300, -10, -10], [500, 500, 5000, 5000]])) == 0
+    outside = np.array([[-300, -300, -10, -10], [500, 500, 5000, 5000]])
+    assert len(found(confirmation, astronaut, outside)) == 0
 
 
 def test_a_masked_face_is_found_by_default(astronaut: Image) -> None:

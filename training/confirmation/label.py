@@ -23,7 +23,7 @@ import numpy as np
 from faceall import read_image
 from faceall.detect import SingleShotDetector, install_detector
 from faceall.errors import FaceallError
-from faceall.types import Array, Image
+from faceall.types import Array, Faces, Image
 
 SURE, UNSURE = 0.75, 0.3
 LEAST_SIDE, ENLARGED_BELOW = 24, 320  # pixels
@@ -85,7 +85,7 @@ def chosen(folder: Path, limit: int) -> list[Path]:
     return [paths[number] for number in sorted(order)]
 
 
-def labelled(teacher: SingleShotDetector, image: Image):  # type: ignore[no-untyped-def]
+def labelled(teacher: SingleShotDetector, image: Image) -> Faces:
     """Find the faces of a photo; small photos are enlarged and get a border, because faces fill them."""
     height, width = image.shape[:2]
     if max(height, width) >= ENLARGED_BELOW:
@@ -95,7 +95,7 @@ def labelled(teacher: SingleShotDetector, image: Image):  # type: ignore[no-unty
     margin = int(BORDER * ENLARGED_BELOW)
     framed = cv2.copyMakeBorder(large, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     found = teacher(np.ascontiguousarray(framed, np.uint8))
-    return type(found)((found.boxes - margin) / scale, found.scores, (found.landmarks - margin) / scale)
+    return Faces((found.boxes - margin) / scale, found.scores, (found.landmarks - margin) / scale)
 
 
 def faces_of_judge(folder: Path) -> Array:
