@@ -112,7 +112,7 @@ def divided(store: Store, person: int, keys: Sequence[int]) -> Doubt:
 def _half(vectors: Float32Array, seed: int) -> Mask:
     """Return which faces are in the smaller one of two clusters, found from a face and the one least like it."""
     centres = vectors[[seed, int((vectors @ vectors[seed]).argmin())]]
-    inside = np.zeros(len(vectors), bool)
+    inside: Mask = np.zeros(len(vectors), bool)
     for _ in range(_PASSES):
         near = vectors @ centres.T
         now = near[:, 0] > near[:, 1]
