@@ -133,6 +133,8 @@ public struct Gallery: Equatable, Sendable {
     /// - Parameters:
     ///   - id: The id of the face.
     ///   - person: The id of the person, or `nil`.
+    ///   - author: Who makes the change, for the history.
+    ///   - now: The time of the change.
     /// - Throws: `FaceAllError.unknown` if the face or the person does not exist.
     public mutating func assign(face id: String, to person: String?, author: String = "", now: Date = Date()) throws {
         guard let number = faces.firstIndex(where: { $0.id == id }) else {
