@@ -2,7 +2,7 @@
 #if canImport(CryptoKit)
 import CryptoKit
 #else
-import Crypto // swift-crypto, which has the same interface
+@preconcurrency import Crypto // swift-crypto has the same interface; early versions have no Sendable keys
 #endif
 import FaceAllCore
 import Foundation

@@ -18,7 +18,7 @@ _TIMEOUT_S = 1800
 _REFUSAL = "error.json"
 
 
-def run_worker(module: str, arguments: Sequence[str], folder: Path, *, tool: str, task: str) -> None:
+def run_worker(module: str, arguments: Sequence[str], folder: Path, *, tool: str, task: str, attempts: int = 1) -> None:
     """Run a module in its own process, with a fixed hash seed and this faceall on its path.
 
     Parameters
@@ -33,6 +33,8 @@ def run_worker(module: str, arguments: Sequence[str], folder: Path, *, tool: str
         The package that does the work, for messages, as "coremltools".
     task : str
         What it does, for messages, as "write this net".
+    attempts : int
+        How often a worker that a signal ended is started at most.
 
     Raises
     ------
@@ -46,7 +48,12 @@ def run_worker(module: str, arguments: Sequence[str], folder: Path, *, tool: str
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
     command = module_command(module, *arguments, str(folder))
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        for _ in range(attempts):
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            )
+            if done.returncode >= 0:
+                break
     except subprocess.TimeoutExpired as error:
         raise ConvertError(f"{tool} took longer than {_TIMEOUT_S} s to {task} and was stopped") from error
     except OSError as error:

@@ -21,6 +21,8 @@ from faceall.types import Array
 PROGRAM, DIGEST, METADATA = "main.mlirb", "main.hash", "metadata.json"
 """The files of a model: the program with its weights, its SHA-256, and what the model says of itself."""
 
+_ATTEMPTS = 2  # Apple's runtime 1.0.0b3 has aborted on a machine that was overloaded; the same job then succeeded
+
 
 @dataclass(frozen=True)
 class CoreaiModel:
@@ -63,7 +65,7 @@ class CoreaiModel:
             (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
             arrays = {f"{number}/{key}": array for number, feed in enumerate(feeds) for key, array in feed.items()}
             np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]
-            run_worker(WORKER, ["run"], folder, tool="coreai-core", task=f"run {self.path}")
+            run_worker(WORKER, ["run"], folder, tool="coreai-core", task=f"run {self.path}", attempts=_ATTEMPTS)
             found: list[dict[str, Array]] = [{} for _ in feeds]
             with np.load(folder / "outputs.npz", allow_pickle=False) as results:
                 for key in results.files:
