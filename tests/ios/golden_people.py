@@ -89,8 +89,8 @@ def sampling_vectors() -> dict[str, Any]:
         "chosen_sha256": hashlib.sha256(" ".join(named.names).encode()).hexdigest(),
         "vectors_sum": named.vectors.astype(np.float64).sum(axis=0).tolist(),
         "manifest": json.loads(sampling_manifest().to_json()),
-        "distance": fitted.scores.threshold(_FPIR, compared),
-        "possible": fitted.scores.threshold(10 * _FPIR, compared),
+        "distance": fitted.scores.cautious_threshold(_FPIR, compared),
+        "possible": fitted.scores.cautious_threshold(10 * _FPIR, compared),
         "margin": 0.5 * fitted.scores.deviation,
     }
 
