@@ -86,7 +86,7 @@ def _gray(thumbnail: bytes) -> npt.NDArray[np.uint8]:
     if _is_own(thumbnail):
         decoded = _decoded(thumbnail)
         if decoded is not None and decoded.shape == (THUMBNAIL, THUMBNAIL):
-            return np.asarray(decoded, np.uint8)
+            return decoded
     return np.asarray(cv2.cvtColor(read_image(thumbnail), cv2.COLOR_RGB2GRAY), np.uint8)
 
 

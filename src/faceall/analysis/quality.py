@@ -132,7 +132,7 @@ def sharpness(image: Image, face: Face) -> float:
 
 
 @native_call
-def relative_edges(gray: npt.NDArray[np.uint8]) -> float:
+def relative_edges(gray: npt.NDArray[Any]) -> float:
     """Return the standard deviation of the Laplacian of a gray face (SIDE, SIDE), relative to that of its pixels."""
     edges = cv2.Laplacian(gray, cv2.CV_32F)[_RIM:-_RIM, _RIM:-_RIM]
     return deviation(edges) / max(deviation(gray), 1.0)
