@@ -14,7 +14,7 @@ import numpy as np
 from faceall.caffe.engines import CompiledNet, Engine, Precision, compile_cached, has_bfloat16_products
 from faceall.detect.batches import run_in_batches
 from faceall.detect.weights import OUTPUT, net_sources
-from faceall.types import Float32Array
+from faceall.types import Float32Array, Int64Array
 
 MARGIN = 0.3
 """By how much a logit in bfloat16 may differ from that in float32.
@@ -48,7 +48,7 @@ class CascadeNet:
         """Run the exact net on crops (N, 3, S, S): (N, outputs)."""
         return run_in_batches(self.exact, crops, self.largest)
 
-    def run_above(self, crops: Float32Array, least: float) -> tuple[Float32Array, Float32Array]:
+    def run_above(self, crops: Float32Array, least: float) -> tuple[Float32Array, Int64Array]:
         """Run the net on crops, of which only those with a logit above `least` matter.
 
         Parameters
@@ -65,10 +65,10 @@ class CascadeNet:
         (M,) int64
             The numbers of their crops.
         """
-        numbers = np.arange(len(crops))
+        numbers: Int64Array = np.arange(len(crops), dtype=np.int64)
         if self.coarse is not None and len(crops) >= self.many:
-            numbers = np.flatnonzero(run_in_batches(self.coarse, crops, self.largest)[:, 0] > least - MARGIN)
-            crops = crops[numbers]
+            near = run_in_batches(self.coarse, crops, self.largest)[:, 0] > least - MARGIN
+            numbers, crops = numbers[near], crops[near]
         found = self.run(crops)
         above = found[:, 0] > least
         return found[above], numbers[above]

@@ -101,7 +101,7 @@ def _output_where_it_matters(net: CascadeNet, pixels: Float32Array, owned: Array
         The threshold.
     """
     assert net.coarse is not None
-    output = net.coarse({"data": pixels})[OUTPUT][0]
+    output: Float32Array = net.coarse({"data": pixels})[OUTPUT][0]
     near = output[0] > least - MARGIN
     near &= owned[: near.shape[0], : near.shape[1]]
     rows, columns = np.nonzero(near)
