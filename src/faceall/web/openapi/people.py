@@ -11,17 +11,6 @@ def people_paths() -> Schema:
     """Return the operations of people."""
     person = [in_path("person_id", 1)]
     which = [in_query("unnamed", _one_of("all", "only", "none")), in_query("hidden", FLAG), in_query("q", TEXT)]
-    rename = operation("Rename a person", ref("Person"), parameters=person, body=record(name=NAME), errors=CHANGES)
-    merge = operation(
-        "Merge a person into another one", ref("Person"), parameters=person, body=record(into=ID), errors=CHANGES
-    )
-    split = operation(
-        "Move faces to another person or a new cluster",
-        ref("Person"),
-        parameters=person,
-        body=record({"to": maybe(NAME)}, faces=many(ID, minItems=1)),
-        errors=CHANGES,
-    )
     return {
         "/api/v1/people": {
             "get": operation(
@@ -38,6 +27,25 @@ def people_paths() -> Schema:
                 parameters=[*which],
             )
         },
+        **_person_paths(person),
+        **_bulk_paths(),
+    }
+
+
+def _person_paths(person: list[Schema]) -> Schema:
+    """Return the operations on one person."""
+    rename = operation("Rename a person", ref("Person"), parameters=person, body=record(name=NAME), errors=CHANGES)
+    merge = operation(
+        "Merge a person into another one", ref("Person"), parameters=person, body=record(into=ID), errors=CHANGES
+    )
+    split = operation(
+        "Move faces to another person or a new cluster",
+        ref("Person"),
+        parameters=person,
+        body=record({"to": maybe(NAME)}, faces=many(ID, minItems=1)),
+        errors=CHANGES,
+    )
+    return {
         "/api/v1/people/{person_id}/details": _details(person),
         "/api/v1/people/{person_id}": {
             "get": operation("Get a person", ref("Person"), parameters=person),
@@ -54,7 +62,6 @@ def people_paths() -> Schema:
                 ],
             )
         },
-        **_bulk_paths(),
         "/api/v1/people/{person_id}/merge": {"post": merge},
         "/api/v1/people/{person_id}/split": {"post": split},
         "/api/v1/people/{person_id}/unassign": {
