@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from places import GRAPH, ROOT, SHARED
-from tiny_model import write_tiny_model
+from places import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 START = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
@@ -21,13 +20,12 @@ SESSIONS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.fixture
-def place(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with `photos/` and `someone.jpg`, and an embedder: the real one where its file is present."""
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `photos/` and `someone.jpg`, without a gallery or installed models."""
     shutil.copytree(ROOT / "examples" / "photos", tmp_path / "photos")
     shutil.copy(ROOT / "examples" / "someone.jpg", tmp_path)
-    real = (SHARED / GRAPH).is_file()
-    model = request.getfixturevalue("facenet") if real else write_tiny_model(tmp_path / "models", size=512)
-    monkeypatch.setenv("FACEALL_MODELS", str(model.path))
+    (tmp_path / "models").mkdir()
+    monkeypatch.setenv("FACEALL_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("FACEALL_GALLERY", str(tmp_path / "gallery"))
     return tmp_path
 
