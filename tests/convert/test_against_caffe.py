@@ -88,7 +88,8 @@ def crops_of(net: Net, count: int) -> Float32Array:
 def options_of(styles: dict[str, Any]) -> dict[str, Any]:
     """The options of `convert` for a batch norm style and Caffe's styles."""
     reading = SourceOptions(batch_norm=styles["batch_norm"])
-    return {"reading": reading, "caffe": CaffeOptions(floor_pool=styles["floor_pool"], bottleneck=styles["bottleneck"])}
+    target = CaffeOptions(floor_pool=styles["floor_pool"], bottleneck=styles["bottleneck"])
+    return {"reading": reading, "target": target}
 
 
 @pytest.mark.parametrize(("batch_norm", "floor_pool", "bottleneck"), VARIANTS)
