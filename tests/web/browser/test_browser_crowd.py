@@ -18,8 +18,9 @@ _NAMES = "return [...document.querySelectorAll('#people > li')].map((tile) => ti
 
 @pytest.fixture
 def people(crowded: Browser) -> Browser:
-    """Open the page and wait until its list is loaded."""
+    """Open the page anew, not at the place where another test left it, and wait until its list is loaded."""
     crowded.resize((1280, 900))
+    crowded.driver.get("about:blank")
     crowded.go("/people")
     crowded.visible("#letters, #people")
     crowded.wait(lambda: not crowded.all(".pages"), "the list")
