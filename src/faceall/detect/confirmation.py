@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from faceall.caffe.engines import Engine, Precision, compile_cached
+from faceall.caffe.engines import CompiledNet, Engine, Precision, compile_cached
 from faceall.caffe.files import read_net
 from faceall.detect.batches import run_in_batches
 from faceall.detect.boxes import Overlap, are_usable, overlaps, suppress, to_square
 from faceall.detect.crops import cut_squares
+from faceall.detect.nets import LateNet
 from faceall.detect.weights import OUTPUT
 from faceall.models import sha256_of
 from faceall.types import Array, Faces, Float32Array, Image
@@ -50,8 +51,12 @@ class Confirmation:
     def __init__(self, engine: Engine, precision: Precision) -> None:
         folder = Path(__file__).parent
         files = folder / PROTOTXT, folder / CAFFEMODEL
-        fingerprint = " ".join(map(sha256_of, files))
-        self._net = compile_cached(engine, fingerprint, lambda: read_net(*files), [OUTPUT], precision)
+
+        def compiled() -> CompiledNet:
+            fingerprint = " ".join(map(sha256_of, files))
+            return compile_cached(engine, fingerprint, lambda: read_net(*files), [OUTPUT], precision)
+
+        self._net = LateNet(compiled, precision)
 
     def __call__(
         self, scaled_images: Sequence[Image], candidates: Float32Array, logits: Float32Array, faces: Faces

@@ -6,6 +6,8 @@ in bfloat16 and then, in float32, only what comes near the threshold. So the res
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,31 @@ MARGIN = 0.3
 
 The largest difference seen near the threshold was 0.15 for P-Net (600,000 cells) and 0.05 for R-Net.
 """
+
+
+class LateNet:
+    """A net that is compiled when it runs for the first time, because many images do not need it.
+
+    Parameters
+    ----------
+    compiled : callable
+        Compiles the net.
+    precision : str
+        The precision that it will have.
+    """
+
+    def __init__(self, compiled: Callable[[], CompiledNet], precision: str) -> None:
+        self.precision = precision
+        self._compiled = compiled
+        self._net: CompiledNet | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, inputs: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
+        """Run the net; see `CompiledNet`."""
+        with self._lock:
+            if self._net is None:
+                self._net = self._compiled()
+        return self._net(inputs)
 
 
 @dataclass(frozen=True)
@@ -97,10 +124,12 @@ def cascade_nets(weights: str | Path | None, engine: Engine, precision: Precisio
         source = net_sources(weights, rounded=chosen == "bfloat16" and native)[number]
         return compile_cached(engine, source.fingerprint, source.read, [OUTPUT], chosen)
 
+    def coarse(number: int) -> CompiledNet | None:
+        return LateNet(lambda: compiled(number, "bfloat16"), "bfloat16") if precision == "auto" and native else None
+
     exact: Precision = "float32" if precision == "auto" else precision
-    helped = precision == "auto" and native
     return (
-        CascadeNet(compiled(0, exact), compiled(0, "bfloat16") if helped else None),
-        CascadeNet(compiled(1, exact), compiled(1, "bfloat16") if helped else None, many=256),
+        CascadeNet(compiled(0, exact), coarse(0)),
+        CascadeNet(compiled(1, exact), coarse(1), many=256),
         CascadeNet(compiled(2, exact), largest=16),  # larger batches do not fit the processor's cache
     )
