@@ -32,7 +32,7 @@ Touched = list[Any]
 """A touched row: table, key, before, after; None where there was no row or is none."""
 
 _CHANGE, _ROWS = "change/", "changed/"
-_JUDGED = ("refusal/", "distinct/")
+_JUDGED = ("refusal/", "confirmed/", "distinct/")
 _ALIASES = "aliases"
 _LARGEST = 40_000  # bytes of a note; a JSON column holds 65,536
 _ATTEMPTS = 50

@@ -5,7 +5,7 @@
     photos      one row per content: its SHA-256, the files that contain it, and the ids of its faces
     files       path -> photo, to look up a path; the list of files in the photo's row is authoritative
     people      one row per person; clusters are people without a name of their own
-    notes       settings and small records: format, calibration, refusals of clusters, writes in progress
+    notes       settings and small records: format, calibration, what users said of faces, writes in progress
 
 A face is visible only if the row of its photo lists it. That row is written last and in one step, so no reader sees
 an incomplete photo, and rows that a crash leaves behind are not listed. Milvus requires a vector in every collection;

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore
 
 _REFUSAL = "refusal/"
+_CONFIRMED = "confirmed/"
 _DISTINCT = "distinct/"
 _LEAST_NUMBERS = 1_000  # the number of a cluster is drawn from at least as many
 _SPARSE = 100  # ... and from this many per person, so that collisions are rare
@@ -111,16 +112,20 @@ class MilvusPeople:
 
     def rejections(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
         """Return for each face key, of some faces or of all, the rows of people it is known not to show."""
+        return self._said(_REFUSAL, faces)
+
+    def confirmations(self, faces: Sequence[int]) -> dict[int, set[int]]:
+        """Return for each of some face keys the rows of people that users said it shows."""
+        return self._said(_CONFIRMED, faces)
+
+    def _said(self, prefix: str, faces: Sequence[int] | None) -> dict[int, set[int]]:
+        """Return the people that notes name by face key, of some faces or of all."""
         found: dict[int, set[int]] = {}
         notes = self._store.view().notes
-        for row in notes.where(condition_begins("key", _REFUSAL), lambda row: str(row["key"]).startswith(_REFUSAL)):
+        for row in notes.where(condition_begins("key", prefix), lambda row: str(row["key"]).startswith(prefix)):
             _, face, person = row["key"].split("/")
             found.setdefault(int(face), set()).add(int(person))
         return found if faces is None else {face: found[face] for face in faces if face in found}
-
-    def confirmations(self, faces: Sequence[int]) -> dict[int, set[int]]:
-        """Return nothing: what is confirmed in Milvus is what is assigned."""
-        return {}
 
     def _all(self) -> list[Row]:
         return self._store.view().people.where("id > 0", lambda _: True)
@@ -179,16 +184,18 @@ class MilvusPeople:
 
     def reject(self, owners: Mapping[int, int | None]) -> None:
         """Record that faces do not show the people they were assigned to."""
-        with self._store.changing() as work:
-            for face, owner in owners.items():
-                if owner is not None:
-                    work.notes.put({"key": f"{_REFUSAL}{face}/{owner}", "value": {}})
+        self._say(_REFUSAL, _CONFIRMED, [(face, owner) for face, owner in owners.items() if owner is not None])
 
     def confirm(self, faces: Iterable[int], person: int) -> None:
-        """Forget that faces do not show a person; that they do is what they are assigned to."""
+        """Record that faces show a person."""
+        self._say(_CONFIRMED, _REFUSAL, [(face, person) for face in faces])
+
+    def _say(self, prefix: str, opposite: str, pairs: Iterable[tuple[int, int]]) -> None:
+        """Note what users said of faces and people, and forget the opposite."""
         with self._store.changing() as work:
-            for face in faces:
-                work.notes.drop(f"{_REFUSAL}{face}/{person}")
+            for face, person in pairs:
+                work.notes.put({"key": f"{prefix}{face}/{person}", "value": {}})
+                work.notes.drop(f"{opposite}{face}/{person}")
 
     def tell_apart(self, first: int, second: int) -> None:
         """Note that two people are not the same."""
