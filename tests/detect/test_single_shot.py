@@ -9,8 +9,8 @@ import pytest
 
 from detector_files import STRIDES, scrfd_file, yunet_file
 from faceall.detect import Detector, install_detector, installed_detectors, is_detector_file
-from faceall.detect.anchor_free import decode_scrfd, decode_yunet
-from faceall.detect.onnx_file import recognise_graph, with_free_size
+from faceall.detect.single_shot.anchor_free import decode_scrfd, decode_yunet
+from faceall.detect.single_shot.onnx_file import recognise_graph, with_free_size
 from faceall.errors import ModelDamagedError, ModelError, ModelNotFoundError, NetFormatError
 from faceall.types import Array, Image
 

@@ -10,7 +10,7 @@ from stand_ins import write_photo
 
 from faceall.errors import ArgumentError, UnknownPersonError
 from faceall.gallery import Candidate, Gallery, Suggestion
-from faceall.gallery.people.certainty import features, fitted
+from faceall.gallery.people.questions.certainty import features, fitted
 
 Opener = Callable[..., Gallery]
 

@@ -2,9 +2,9 @@
 
 from faceall.detect.cascade import Cascade
 from faceall.detect.detector import Detector, installed_detectors
-from faceall.detect.installed import install_detector, is_detector_file
 from faceall.detect.mtcnn import MtcnnDetector
 from faceall.detect.single_shot import SingleShotDetector
+from faceall.detect.single_shot.installed import install_detector, is_detector_file
 from faceall.detect.size_rule import reduction, smallest_face
 
 __all__ = [

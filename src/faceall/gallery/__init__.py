@@ -19,8 +19,8 @@ from faceall.gallery.people.clustering.mixed import MixedPerson
 from faceall.gallery.people.history import describe_change
 from faceall.gallery.people.people import GalleryPeople
 from faceall.gallery.people.proposals import NameProposal
+from faceall.gallery.people.questions.suggestions import Suggestion
 from faceall.gallery.people.recording import act_as, acting_as
-from faceall.gallery.people.suggestions import Suggestion
 from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import (
     BinEntry,

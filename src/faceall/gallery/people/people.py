@@ -11,7 +11,6 @@ from faceall.gallery.browse import check_page
 from faceall.gallery.context import Context
 from faceall.gallery.decisions import prior_of
 from faceall.gallery.naming import tidy_name
-from faceall.gallery.people.answering import answer
 from faceall.gallery.people.clustering.clusters import (
     DEFAULT_LIMIT,
     THRESHOLD_SHARE,
@@ -40,9 +39,10 @@ from faceall.gallery.people.names import (
     similar_names,
     unname_people,
 )
+from faceall.gallery.people.questions.answering import answer
+from faceall.gallery.people.questions.suggestions import Suggestion, suggest
 from faceall.gallery.people.removal import finish_removal, remove_person
 from faceall.gallery.people.resemblance import similar_people
-from faceall.gallery.people.suggestions import Suggestion, suggest
 from faceall.gallery.records import BinEntry, Change, Page, Person, PersonDetails, Removal, Said
 from faceall.gallery.thresholds import NamedVectors, read_named_vectors
 from faceall.models import known_scores

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from faceall.caffe.engines import CompiledNet, Engine, OnnxEngine, Precision, get_engine
-from faceall.detect.anchor_free import Candidates
 from faceall.detect.boxes import are_usable, suppress
-from faceall.detect.installed import ONNX_FILE, read_graph
-from faceall.detect.onnx_file import DetectorGraph
+from faceall.detect.single_shot.anchor_free import Candidates
+from faceall.detect.single_shot.installed import ONNX_FILE, read_graph
+from faceall.detect.single_shot.onnx_file import DetectorGraph
 from faceall.detect.size_rule import smallest_face
 from faceall.errors import EngineError
 from faceall.models import ModelFolder

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from faceall.arguments import checked
-from faceall.detect.onnx_file import DetectorGraph, recognise_graph, with_free_size
+from faceall.detect.single_shot.onnx_file import DetectorGraph, recognise_graph, with_free_size
 from faceall.errors import ModelDamagedError, ModelError, NetFormatError
 from faceall.models import Manifest, ModelFolder, Standardisation, adopt, recognise_detector, write_model_folder
 

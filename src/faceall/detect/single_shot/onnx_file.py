@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from faceall.caffe.onnx_schema import messages
-from faceall.detect.anchor_free import STRIDES, Candidates, ScrfdLevel, decode_scrfd, decode_yunet
+from faceall.detect.single_shot.anchor_free import STRIDES, Candidates, ScrfdLevel, decode_scrfd, decode_yunet
 from faceall.errors import NetFormatError
 from faceall.types import Float32Array
 

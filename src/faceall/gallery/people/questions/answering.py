@@ -10,9 +10,9 @@ import numpy as np
 
 from faceall.errors import ArgumentError, UnknownPersonError
 from faceall.gallery.people.aliases import add_alias
-from faceall.gallery.people.certainty import features
-from faceall.gallery.people.doubts import Doubt, divided
 from faceall.gallery.people.names import unknown_face
+from faceall.gallery.people.questions.certainty import features
+from faceall.gallery.people.questions.doubts import Doubt, divided
 from faceall.gallery.people.recording import recording
 from faceall.gallery.records import Said
 from faceall.gallery.store import Store

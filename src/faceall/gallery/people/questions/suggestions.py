@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from faceall.gallery.people.answering import Node, read_answers, text_of
-from faceall.gallery.people.certainty import Float64Array, features, fitted, sigmoid, size_of
-from faceall.gallery.people.doubts import Fit, find_doubts, fit_of_faces
+from faceall.gallery.people.questions.answering import Node, read_answers, text_of
+from faceall.gallery.people.questions.certainty import Float64Array, features, fitted, sigmoid, size_of
+from faceall.gallery.people.questions.doubts import Fit, find_doubts, fit_of_faces
 from faceall.gallery.store import Store
 from faceall.types import Float32Array
 

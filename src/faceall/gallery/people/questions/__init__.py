@@ -1,0 +1,1 @@
+"""Questions to a user about people, and what the answers change."""
