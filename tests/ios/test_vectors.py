@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from golden_vectors import read_pixels
 
 from faceall.convert.targets.ios import template_folder
 from faceall.detect import Cascade, MtcnnDetector
+from faceall.detect.nets import CascadeNet
 from faceall.detect.weights import OUTPUT
 from faceall.models import Manifest
 
@@ -94,20 +95,25 @@ def test_recorded_detection_gives_the_recorded_faces() -> None:
         min_face=recorded["min_face"], cascade=Cascade(thresholds=recorded["thresholds"], lenient=False)
     )
     calls = [recorded["proposals"], recorded["refinements"], recorded["finals"]]
-    detector._nets = [_replayed(number, list(entries)) for number, entries in enumerate(calls)]
+    detector._nets = tuple(CascadeNet(_Replayed(number, list(entries))) for number, entries in enumerate(calls))
     faces = detector(read_pixels(recorded["picture"]))
     found = {"boxes": faces.boxes, "scores": faces.scores, "landmarks": faces.landmarks.reshape(-1, 10)}
     assert_same({name: golden_vectors.floats(values) for name, values in found.items()}, recorded["faces"], 0)
     assert len(faces) == 2
 
 
-def _replayed(number: int, calls: list[dict[str, Any]]) -> Any:
+class _Replayed:
     """A net that compares what it is asked with what was asked, and gives the recorded answer."""
 
-    def run(inputs: dict[str, Any]) -> dict[str, Any]:
-        call = calls.pop(0)
+    precision = "float32"
+
+    def __init__(self, number: int, calls: list[dict[str, Any]]) -> None:
+        self.number, self.calls = number, calls
+
+    def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        call = self.calls.pop(0)
         pictures = inputs["data"].transpose(0, 2, 3, 1)
-        if number == 0:
+        if self.number == 0:
             assert np.array_equal(pictures[0], read_pixels(call["canvas"]))
             values = np.frombuffer(base64.b64decode(call["values"]), "<f4")
             return {OUTPUT: values.reshape(1, 5, call["rows"], call["columns"])}
@@ -116,8 +122,6 @@ def _replayed(number: int, calls: list[dict[str, Any]]) -> Any:
         answers = np.zeros((len(pictures), len(call["answers"][0])), np.float32)
         answers[: len(call["answers"])] = call["answers"]
         return {OUTPUT: answers}
-
-    return run
 
 
 def test_manifest_is_one_of_ours() -> None:

@@ -225,7 +225,7 @@ SHOWN = (
     WEB / "errors.py",
     WEB / "serializers.py",
     WEB / "security/headers.py",
-    WEB / "security/limits.py",
+    *(WEB / "security" / name for name in ("decoding.py", "json_bodies.py", "rates.py")),
     *sorted((FACEALL / "gallery/people").rglob("[!f]*.py")),
     FACEALL / "gallery/browse.py",
     FACEALL / "gallery/faces.py",

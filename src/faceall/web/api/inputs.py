@@ -98,7 +98,7 @@ def page() -> tuple[int, int]:
 
 def day(values: Mapping[str, str], name: str) -> str | None:
     """Return a day of the query or form, YYYY-MM-DD; None if it is absent or empty. The gallery checks it."""
-    return values.get(name, "").strip() or None
+    return values.get(name) or None
 
 
 def json_object(*known: str, needed: Iterable[str] = (), any_type: bool = False) -> dict[str, Any]:

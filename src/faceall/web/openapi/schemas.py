@@ -18,6 +18,8 @@ DISTANCE: Schema = {"type": "number", "description": "squared L2 of unit vectors
 SIMILARITY: Schema = {"type": "number", "description": "cosine: 1 same, -1 opposite"}
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]+$"}
 DAY: Schema = {"type": "string", "format": "date"}
+DAY_OR_NONE: Schema = {"type": "string", "anyOf": [{"format": "date"}, {"maxLength": 0}]}
+"""Of a form: an empty field is none."""
 IMAGE: Schema = {"type": "string", "contentMediaType": "image/*", "format": "binary"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faceall.web.openapi.operations import CHANGES, IMAGES, operation
-from faceall.web.openapi.schemas import DAY, FLAG, ID, IMAGE, Schema, many, maybe, record, ref
+from faceall.web.openapi.schemas import DAY_OR_NONE, FLAG, ID, IMAGE, Schema, many, maybe, record, ref
 
 _LIMITS = {"type": "number", "minimum": 0, "maximum": 4}
 
@@ -18,8 +18,8 @@ def search_paths(max_matches: int) -> Schema:
             "threshold": _LIMITS,
             "by": {"type": "string", "enum": ["face", "person"], "default": "face"},
             "people": {**many(ID), "description": "search among these people only; the field may occur several times"},
-            "since": {**DAY, "description": "search photos from this day on only"},
-            "until": {**DAY, "description": "search photos up to this day only"},
+            "since": {**DAY_OR_NONE, "description": "search photos from this day on only"},
+            "until": {**DAY_OR_NONE, "description": "search photos up to this day only"},
         },
         "required": ["file"],
     }
