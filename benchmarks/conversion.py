@@ -39,7 +39,7 @@ START, END = "<!-- table: python benchmarks/conversion.py -->", "<!-- end of tab
 
 
 class Case(NamedTuple):
-    """One conversion to measure."""
+    """One conversion to measure; its options may hold those of the target."""
 
     title: str
     source: Path
@@ -56,9 +56,9 @@ def cases(shared: Path) -> Iterator[Case]:
             f"FaceNet, batch norm {style}", graph, "caffe", {**golden, "reading": SourceOptions(batch_norm=style)}
         )
     for pool in get_args(FloorPool)[1:]:
-        yield Case(f"FaceNet, floor pool {pool}", graph, "caffe", {**golden, "caffe": CaffeOptions(floor_pool=pool)})
+        yield Case(f"FaceNet, floor pool {pool}", graph, "caffe", {**golden, "target": CaffeOptions(floor_pool=pool)})
     yield Case(
-        "FaceNet, bottleneck convolution", graph, "caffe", {**golden, "caffe": CaffeOptions(bottleneck="convolution")}
+        "FaceNet, bottleneck convolution", graph, "caffe", {**golden, "target": CaffeOptions(bottleneck="convolution")}
     )
     yield Case("FaceNet", graph, "onnx", golden, ".onnx")
     yield from coreml_cases("FaceNet", graph, golden)
@@ -78,13 +78,13 @@ def coreml_cases(title: str, source: Path, options: dict[str, Any], *, input: In
     for format, suffix in SUFFIXES.items():
         for precision in ("float32", "float16") if detector else get_args(Precision):
             coreml = CoremlOptions(format=format, precision=precision, input=input)
-            yield Case(f"{title}, {precision}", source, "coreml", {**options, "coreml": coreml}, suffix)
+            yield Case(f"{title}, {precision}", source, "coreml", {**options, "target": coreml}, suffix)
 
 
 def coreai_cases(title: str, source: Path, options: dict[str, Any], *, input: InputKind = "image") -> Iterator[Case]:
     for precision in ("float32", "float16"):
         coreai = CoreaiOptions(precision=precision, input=input)
-        yield Case(f"{title}, {precision}", source, "coreai", {**options, "coreai": coreai}, ".aimodel")
+        yield Case(f"{title}, {precision}", source, "coreai", {**options, "target": coreai}, ".aimodel")
 
 
 def size_of(path: Path) -> int:
@@ -98,7 +98,7 @@ def target_of(case: Case) -> str:
 
 def row(case: Case, folder: Path) -> str:
     started = time.perf_counter()
-    done: Conversion = convert(case.source, folder / f"model{case.suffix}", target=case.target, **case.options)
+    done: Conversion = convert(case.source, folder / f"model{case.suffix}", **{"target": case.target, **case.options})
     seconds = time.perf_counter() - started
     report = done.report
     against = {"graph": "the graph", "given": "TensorFlow", "net": "the net before"}[report.reference]
