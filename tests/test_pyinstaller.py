@@ -40,7 +40,7 @@ if __name__ == "__main__":
     }))
 """
 LARGEST_MB = 500
-"""The program has some 400 MB on Linux: 150 of OpenCV, 120 of OpenVINO, 70 of NumPy and Python."""
+"""The program has 381 MB on Linux, most of it OpenCV, OpenVINO, NumPy and Python."""
 
 
 def test_hooks_are_found_by_the_entry_point() -> None:
