@@ -206,13 +206,13 @@ def test_it_works_without_scripts(served: Served, pages: list[str], portraits: d
         browser.go("/")
         browser.choose("#files", [portraits["Eileen_1"], portraits["photo_5"]])
         browser.click("#register .primary[class='button primary']")
+        browser.wait(lambda: len(browser.all("[data-card]")) == 2, "the results of both images")
         said = [card.find_element("css selector", "[data-status]").text for card in browser.all("[data-card]")]
         assert said == ["Already in the gallery", "No face found"]
         browser.go("/search")
         browser.choose("#file", [portraits["photo_4"]])
         browser.click("#search .without-script button")
-        browser.visible(".answer")
-        assert len(browser.all(".answer")) == 2
+        browser.wait(lambda: len(browser.all(".answer")) == 2, "the matches of both faces")
         assert len(browser.all(".query .marks rect")) == 2
         assert len(browser.all(".answer .match")) >= 2
         assert not browser.all("#threshold")[0].is_displayed()

@@ -181,8 +181,10 @@ def test_the_api_is_tried_out(browser: Browser) -> None:
     browser.go("/explorer")
     browser.wait(lambda: len(browser.all(".operation")) > 30, "the operations")
     browser.one("#filter").send_keys("Check that the server is running")
+    browser.wait(lambda: len([one for one in browser.all(".operation") if one.is_displayed()]) == 1, "one operation")
     (shown,) = [one for one in browser.all(".operation") if one.is_displayed()]
     browser.click_on(shown.find_element("css selector", "summary"))
+    browser.wait(lambda: shown.find_elements("css selector", "button"), "the form, which opening the operation makes")
     browser.click_on(shown.find_element("css selector", "button"))
     browser.wait(lambda: '"status": "ok"' in shown.text, "the response")
     assert "200 application/json" in shown.text

@@ -1,12 +1,14 @@
 // People on the page People: the server searches and sorts, more of them are loaded when they are scrolled to.
 
 import { copyOf } from "./base.js";
+import { isNear, whenNear } from "./near.js";
 import { ask } from "./request.js";
 import { nameOf, root, text, textFor } from "./texts.js";
 
 const TILES = 60; // per request; a multiple of every number of columns
 const TYPING = 120; // milliseconds after a key until the search begins
 const MOST_RECORDS = 60; // that a dialog shows
+const NEAR = 800; // pixels from the window within which tiles are loaded
 
 export class PeopleList {
   /** Take over the list that the server made; `selection` keeps its checked boxes. */
@@ -29,8 +31,8 @@ export class PeopleList {
     this.search.form.addEventListener("submit", (event) => event.preventDefault());
     this.sort.addEventListener("change", () => this.show());
     this.letters.addEventListener("click", (event) => this.jump(event));
-    this.observe(this.end, () => this.grow());
-    this.observe(this.begin, () => this.growBack());
+    whenNear(this.end, NEAR, () => this.grow());
+    whenNear(this.begin, NEAR, () => this.growBack());
     addEventListener("pagehide", () => history.replaceState({ offset: this.firstSeen() }, ""));
     if (history.state?.offset) this.beginAt(history.state.offset).then(() => this.growBack());
     performance.mark("people-ready");
@@ -90,7 +92,7 @@ export class PeopleList {
     try {
       for (;;) {
         const [offset, add] = (await next()) || [];
-        if (offset === undefined || !isNear(edge)) break;
+        if (offset === undefined || !isNear(edge, NEAR)) break;
         const { people } = await this.fetch(offset, offset < this.first ? this.first - offset : TILES);
         if (number !== this.number || !people.length) break;
         add(this.tiles(people));
@@ -107,10 +109,6 @@ export class PeopleList {
     this.list.prepend(...tiles);
     this.first = offset;
     scrollBy({ top: seen.getBoundingClientRect().top - before, behavior: "instant" });
-  }
-
-  observe(edge, work) {
-    new IntersectionObserver(([entry]) => entry.isIntersecting && work(), { rootMargin: "800px" }).observe(edge);
   }
 
   firstSeen() {
@@ -196,9 +194,4 @@ export class PeopleList {
 function recordOf(tile) {
   const { person, name, unnamed, photos } = tile.dataset;
   return { id: Number(person), shown: name, unnamed: unnamed === "true", photos: Number(photos), image: tile.querySelector("img")?.src ?? "" };
-}
-
-function isNear(edge) {
-  const { top, bottom } = edge.getBoundingClientRect();
-  return top < innerHeight + 800 && bottom > -800;
 }

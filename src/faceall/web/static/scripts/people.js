@@ -3,11 +3,13 @@
 import { attempt, copyOf, onSubmit, openDialog } from "./base.js";
 import { groupFaces } from "./grouping.js";
 import { nameFace, rename } from "./naming.js";
+import { isNear, whenNear } from "./near.js";
 import { PeopleList } from "./people-list.js";
 import { ask } from "./request.js";
 import { Selection } from "./selection.js";
 import { root } from "./texts.js";
 
+const NEAR = 400; // pixels from the window within which faces are loaded
 const at = (id) => document.getElementById(id);
 
 at("group").addEventListener("click", async () => {
@@ -73,24 +75,32 @@ async function mergeAll(ids, into) {
   if (people.length) await ask("POST", "/people/merge", { people, into });
 }
 
-// Faces without a person: the next page is added when the end of the list is near.
+// Faces without a person: pages are added while the end of the list is near.
 const more = at("more-faces");
 if (more) {
   let loading = false;
-  new IntersectionObserver(
-    async ([entry]) => {
-      if (!entry.isIntersecting || loading || more.hidden) return;
-      loading = true;
-      const answer = await fetch(more.href, { credentials: "same-origin" });
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      at("unassigned-faces").append(...page.querySelectorAll("#unassigned-faces > li"));
-      const next = page.getElementById("more-faces");
-      more.hidden = !next;
-      if (next) more.href = next.href;
+  const grow = async () => {
+    if (loading) return;
+    loading = true;
+    try {
+      while (isNear(more, NEAR) && (await addFaces()));
+    } finally {
       loading = false;
-    },
-    { rootMargin: "400px" },
-  ).observe(more);
+    }
+  };
+  whenNear(more, NEAR, grow);
+}
+
+/** Add the next page of faces; resolves to whether the server had one. The link `more` stays for another try. */
+async function addFaces() {
+  const answer = await fetch(more.href, { credentials: "same-origin" });
+  if (!answer.ok) return false;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  at("unassigned-faces").append(...page.querySelectorAll("#unassigned-faces > li"));
+  const next = page.getElementById("more-faces");
+  more.hidden = !next;
+  if (next) more.href = next.href;
+  return true;
 }
 
 /** Offer the selected people to choose whose name is kept: those with a name and many photos first, none chosen. */
