@@ -30,12 +30,14 @@ from faceall.types import Face, Float32Array, Int64Array
 NAME = "million"
 DIMENSION = 128
 NEIGHBOURS = 10
-FAMILIES: dict[str, tuple[dict[str, Any], list[dict[str, int]]]] = {
-    "HNSW": (dict(GRAPH["params"]), [{"ef": width} for width in (32, 64, 128, 256)]),
-    "IVF_SQ8": ({"nlist": 4096}, [{"nprobe": lists} for lists in (8, 16, 32, 64, 128)]),
-    "DISKANN": ({}, [{"search_list": length} for length in (20, 50, 100)]),
+WIDTHS = [{"ef": width} for width in (32, 64, 128, 256)]
+FAMILIES: dict[str, tuple[str, dict[str, Any], list[dict[str, int]]]] = {
+    "IVF_SQ8": ("IVF_SQ8", {"nlist": 1024}, [{"nprobe": lists} for lists in (8, 16, 32, 64, 128)]),
+    "HNSW-8": ("HNSW", {"M": 8, "efConstruction": 100}, WIDTHS),
+    "HNSW": ("HNSW", dict(GRAPH["params"]), WIDTHS),
+    "DISKANN": ("DISKANN", {}, [{"search_list": length} for length in (20, 50, 100)]),
 }
-"""For each index the parameters with which it is built, and those of the searches."""
+"""For each index its type, the parameters with which it is built, and those of the searches; faceall uses HNSW."""
 
 _EQUAL = 1e-5  # squared; other faces may be equally far
 LIMIT = 5400.0  # seconds for one index
@@ -67,6 +69,7 @@ def built(client: Any, name: str, kind: str, parameters: dict[str, Any], count: 
     """Build an index; return the seconds it took, None if this server cannot build it."""
     from pymilvus.exceptions import MilvusException
 
+    print(f"building {kind} {parameters}", flush=True)
     indexes = client.prepare_index_params()
     indexes.add_index(FACES.vector, index_type=kind, metric_type="L2", params=parameters)
     client.create_index(name, indexes, sync=False)
@@ -79,7 +82,9 @@ def built(client: Any, name: str, kind: str, parameters: dict[str, Any], count: 
         now = time.monotonic()
         if done >= count and found.get("pending_index_rows") == 0:
             return now - began
-        moved, before = (now, done) if done > before else (moved, before)
+        if done > before:
+            moved, before = now, done
+            print(f"  {done} rows indexed after {now - began:.0f} s", flush=True)
         slow = NO_PROGRESS if kind == "DISKANN" else LIMIT
         if now - moved > slow or now - began > LIMIT:
             return None
@@ -87,7 +92,12 @@ def built(client: Any, name: str, kind: str, parameters: dict[str, Any], count: 
 
 
 def searched(
-    client: Any, vectors: Float32Array, queries: Float32Array, truth: Float32Array, parameters: dict[str, int]
+    server: Server,
+    client: Any,
+    vectors: Float32Array,
+    queries: Float32Array,
+    truth: Float32Array,
+    parameters: dict[str, int],
 ) -> dict[str, Any]:
     """Search for every query alone; return recall and times."""
     name = f"{NAME}_{FACES.name}"
@@ -101,12 +111,16 @@ def searched(
     for query in lists[:20]:
         client.search(name, data=[query], **options)
     times, found = [], np.full_like(truth, np.inf)
+    idle = server.rest()
+    used, served = time.process_time(), server.processor()
     for number, query in enumerate(lists):
         began = time.perf_counter()
         (hits,) = client.search(name, data=[query], **options)
         times.append(time.perf_counter() - began)
         keys = np.array([hit["id"] - 1 for hit in hits], np.int64)  # an index may report approximate distances
         found[number, : len(hits)] = 2 - 2 * vectors[keys] @ queries[number]
+    cpu = time.process_time() - used
+    work = server.processor() - served - idle * sum(times)
     first = found.min(axis=1) <= truth[:, 0] + _EQUAL
     median, slow = np.median(times), np.quantile(times, 0.99)
     return {
@@ -115,48 +129,62 @@ def searched(
         f"recall@{NEIGHBOURS}": float((found <= truth[:, -1:] + _EQUAL).mean()),
         "p50 ms": float(median * 1e3),
         "p99 ms": float(slow * 1e3),
+        "cpu ms": cpu / len(lists) * 1e3,
+        "server ms": work / len(lists) * 1e3,
     }
 
 
-def compared(server: Server, client: Any, vectors: Float32Array, queries: Float32Array, kinds: list[str]) -> list[Any]:
-    """Build, load and search each index; return a row per search."""
-    name, table, truth = f"{NAME}_{FACES.name}", [], exact(vectors, queries)
-    for kind in kinds:
-        client.release_collection(name)
-        for index in client.list_indexes(name):
-            client.drop_index(name, index)
-        started = time.time()
-        seconds = built(client, name, kind, FAMILIES[kind][0], len(vectors))
+def drop_indexes(client: Any, name: str) -> None:
+    """Drop all indexes of a collection, which must not be loaded."""
+    client.release_collection(name)
+    for index in client.list_indexes(name):
+        client.drop_index(name, index)
+
+
+def compared(
+    server: Server, client: Any, vectors: Float32Array, queries: Float32Array, families: list[str]
+) -> Iterator[dict[str, Any]]:
+    """Build, load and search each index; yield a row per search."""
+    name, truth = f"{NAME}_{FACES.name}", exact(vectors, queries)
+    for family in families:
+        kind, parameters, searches = FAMILIES[family]
+        drop_indexes(client, name)
+        started, used = time.time(), server.processor()
+        seconds = built(client, name, kind, parameters, len(vectors))
+        cpu = server.processor() - used
         if seconds is None:
-            print(f"{kind}: this server does not build it", flush=True)
+            print(f"{family}: this server did not build it; it used {cpu:.0f} s of processor time", flush=True)
             continue
         empty, began = server.memory(), time.monotonic()
         client.load_collection(name)
         loading = time.monotonic() - began
-        for parameters in FAMILIES[kind][1]:
+        for widths in searches:
             row = {
-                "index": kind,
+                "index": family,
                 "build s": seconds,
+                "build cpu s": cpu,
                 "load s": loading,
                 "server MB": server.memory() / 1e6,
                 "before loading MB": empty / 1e6,
                 "index files MB": server.disk(started)["indexes"] / 1e6,
-                **searched(client, vectors, queries, truth, parameters),
+                **searched(server, client, vectors, queries, truth, widths),
             }
-            table.append(row)
             print(row, flush=True)
-    return table
+            yield row
 
 
 def written(server: Server, connection: Connection, client: Any, vectors: Float32Array, people: int) -> None:
     """Write all rows, and let the server write them to its files."""
     connection.make({FACES: DIMENSION})
-    client.release_collection(f"{NAME}_{FACES.name}")
-    began = time.monotonic()
+    drop_indexes(client, f"{NAME}_{FACES.name}")
+    began, used = time.monotonic(), time.process_time()
+    served = server.processor()
     connection.put(FACES.name, face_rows(vectors, people))
     writing = time.monotonic() - began
+    cpu = (time.process_time() - used, server.processor() - served)
     client.flush(f"{NAME}_{FACES.name}")
     print(f"written in {writing:.0f} s, {len(vectors) / writing:.0f} faces/s", flush=True)
+    print(f"processor time: {cpu[0]:.0f} s of this program, {cpu[1]:.0f} s of the server", flush=True)
     print(f"flushed after {time.monotonic() - began:.0f} s; server {server.memory() / 1e6:.0f} MB", flush=True)
     print("disk", {kind: f"{size / 1e6:.0f} MB" for kind, size in server.disk().items()}, flush=True)
 
@@ -189,9 +217,11 @@ def main() -> None:
     vectors, queries = sample(given)
     print(f"{len(vectors)} faces of {given.people} people; server at rest {server.memory() / 1e6:.0f} MB", flush=True)
     written(server, connection, client, vectors, given.people)
-    table = compared(server, client, vectors, queries, given.index or list(FAMILIES))
+    table = []
+    for row in compared(server, client, vectors, queries, given.index or list(FAMILIES)):
+        table.append(row)
+        write_json(given.json, table)  # after each search: an index may take hours
     print_table(table)
-    write_json(given.json, table)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ pytest.importorskip("pymilvus", reason="needs pymilvus: scripts/test-milvus")
 pytest.importorskip("milvus_lite", reason="needs milvus-lite: scripts/test-milvus")
 
 from faceall.gallery.milvus import work
+from faceall.gallery.milvus.client import is_away
 from faceall.gallery.milvus.connection import Connection
 from faceall.gallery.milvus.identity import BITS, FaceIds
 
@@ -387,6 +388,23 @@ def test_unreachable_server(monkeypatch: pytest.MonkeyPatch) -> None:
         Gallery.open("milvus://ada:s3cr3t@127.0.0.1:9/faces")
     assert "s3cr3t" not in str(found.value)
     assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "away"),
+    [
+        (2, "service unavailable", True),
+        (65535, "empty grpc client: find no available rootcoord, check rootcoord state", True),
+        (65535, "attempt #0: rpc error: code = DeadlineExceeded desc = context deadline exceeded", True),
+        (65535, "the length of the text exceeds the limit", False),
+        (65535, "find no available rootcoord: auth check failure", False),
+    ],
+)
+def test_requests_are_repeated_if_a_part_of_the_server_is_away(code: int, message: str, away: bool) -> None:
+    """A server whose parts lost each other, as an overloaded one does, is waited for; other errors are reported."""
+    from pymilvus.exceptions import MilvusException
+
+    assert is_away(MilvusException(code, message)) is away
 
 
 def test_missing_client_names_the_extra(monkeypatch: pytest.MonkeyPatch, address: str) -> None:

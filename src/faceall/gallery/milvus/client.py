@@ -21,7 +21,10 @@ OLDEST = (2, 3, 5)
 _INVERTED_SINCE = (2, 4, 0)
 _NOT_READY, _UNAVAILABLE, _NOT_LOADED, _NO_INDEX = 1, 2, 101, 700  # codes of Milvus' errors
 _RECOVERING = frozenset({_NOT_READY, _UNAVAILABLE, _NOT_LOADED, 102, 103, *range(400, 404), *range(500, 505), 901, 902})
+_UNEXPECTED = 65_535  # a code for everything else
 _SIGNS_OF_ABSENCE = ("UNAVAILABLE", "Fail connecting", "DEADLINE_EXCEEDED", "Retry timeout", "not ready", "recovering")
+_SIGNS_INSIDE = ("find no available", "empty grpc client", "DeadlineExceeded", "code = Unavailable", "session expired")
+"""Texts of unexpected errors that say that a part of the server is away, for example because it is overloaded."""
 
 
 def connected(address: Address) -> Any:
@@ -123,7 +126,8 @@ def _is_locked(error: BaseException) -> bool:
 def is_away(error: Any) -> bool:
     """Return whether the server does not answer or has just started, so that the same request may succeed later."""
     if isinstance(error.code, int):
-        return error.code in _RECOVERING and not _is_refused(_text(error))
+        part = error.code == _UNEXPECTED and any(sign in _text(error) for sign in _SIGNS_INSIDE)
+        return (part or error.code in _RECOVERING) and not _is_refused(_text(error))
     return any(sign in f"{error.code} {_text(error)}" for sign in _SIGNS_OF_ABSENCE)
 
 

@@ -161,7 +161,9 @@ class MilvusFaces:
         return frozenset()
 
     def set_hidden(self, keys: Iterable[int], *, hidden: bool) -> int:
-        """Raise NotSupportedError."""
+        """Raise NotSupportedError if faces are to be hidden; otherwise return 0, because none is."""
+        if not hidden:
+            return 0
         raise self._store.not_supported("Milvus keeps no hidden faces")
 
     def _in_order(self, keys: Sequence[int]) -> list[StoredFace]:

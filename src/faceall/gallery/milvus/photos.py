@@ -214,7 +214,7 @@ class MilvusPhotos:
         return int(photo)
 
     def add_faces(self, photo: int, analysis: Analysis, person: str | None) -> None:
-        """Store the faces of a new photo; assign the primary one to `person`, the others to no one."""
+        """Store more faces of a photo; assign the primary one to `person`, the others to no one."""
         with self._store.changing() as work:
             keys = self._store.new_face_ids(len(analysis.faces))
             owner = None if person is None else self._store.people.make(person)
@@ -224,8 +224,9 @@ class MilvusPhotos:
                 who, moment = owner if primary else None, analysis.moments[number] if analysis.moments else None
                 work.faces.put(rows.face_row(key, photo, who, face, vector, primary=primary, moment=moment))
                 work.thumbnails.put(rows.thumbnail_row(key, analysis.thumbnails[number]))
-            primary_key = None if analysis.primary is None else keys[analysis.primary]
-            work.photos.put(rows.with_faces(work.photos.get([photo])[photo], keys, primary_key))
+            row = work.photos.get([photo])[photo]
+            primary_key = row["record"][rows.PRIMARY] if analysis.primary is None else keys[analysis.primary]
+            work.photos.put(rows.with_faces(row, [*listed(row), *keys], primary_key))
             work.new_photos.add(photo)
 
     def lookalike(self, photo: int, analysis: Analysis) -> int | None:
