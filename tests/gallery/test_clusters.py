@@ -259,7 +259,7 @@ def test_an_interrupted_run_keeps_stored_clusters(
     write_people(photos)
     register(gallery, photos)
     monkeypatch.setattr(clusters, "_GROUPS", 1)
-    store, stored = clusters._store_group, []
+    store, stored = clusters._person_of, []
 
     def interrupted(*arguments: Any) -> Any:
         if len(stored) == 2:
@@ -267,11 +267,33 @@ def test_an_interrupted_run_keeps_stored_clusters(
         stored.append(store(*arguments))
         return stored[-1]
 
-    monkeypatch.setattr(clusters, "_store_group", interrupted)
+    monkeypatch.setattr(clusters, "_person_of", interrupted)
     with pytest.raises(KeyboardInterrupt):
         gallery.people.cluster()
     assert len(list(gallery.people)) == 2
-    monkeypatch.setattr(clusters, "_store_group", store)
+    monkeypatch.setattr(clusters, "_person_of", store)
     (created,) = gallery.people.cluster().clusters
     assert created.opened
     assert sorted(map(sorted, colours(gallery).values())) == [["b"], ["g"], ["r"]]
+
+
+def test_each_face_gets_its_own_person(gallery: Gallery, photos: Path) -> None:
+    """Faces are assigned to different people at once; a person without any face left is removed."""
+    write_people(photos, count=1)
+    register(gallery, photos)
+    store = gallery._store
+    red, green, blue = (found.face_id for found in gallery.faces.find())
+    ada, bob = store.people.make("Ada"), store.people.make("Bob")
+    store.faces.assign_each({red: ada, green: bob, blue: ada, 999_999_999: ada})
+    assert store.faces.owners([red, green, blue]) == {red: ada, green: bob, blue: ada}
+    store.faces.assign_each({red: None, green: ada})
+    assert store.faces.owners([red, green, blue]) == {red: None, green: ada, blue: ada}
+    assert [person.name for person in gallery.people] == ["Ada"]
+
+
+def test_thumbnails_of_several_faces(gallery: Gallery, photos: Path) -> None:
+    """Several thumbnails are read at once; unknown faces are left out."""
+    write_people(photos, count=1)
+    register(gallery, photos)
+    keys = [found.face_id for found in gallery.faces.find()]
+    assert gallery._store.faces.thumbnails([*keys, 999_999_999]) == {key: gallery.faces.thumbnail(key) for key in keys}

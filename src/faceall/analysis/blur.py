@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from faceall.types import Face
 _PLAIN = 4.0  # standard deviation of the pixels of a face that is a plain area
 _CHUNK = 64  # thumbnails per task
 _THREADS = 4
+_AHEAD = 16  # tasks that may wait for their turn while more thumbnails are read
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _BASELINE = 0xC0
 _TABLES = frozenset((*range(0xE0, 0xF0), 0xDB, 0xC4, 0xFE))
@@ -36,10 +38,14 @@ def which_are_blurred(thumbnails: Iterable[tuple[int, bytes, Face]]) -> Iterator
         A number, the thumbnail of `make_thumbnail`, and the face.
     """
     thumbnails = iter(thumbnails)
+    waiting: deque[Future[list[int]]] = deque()
     with ThreadPoolExecutor(_THREADS) as pool:
-        while part := list(islice(thumbnails, _CHUNK * _THREADS)):
-            chunks = [part[start : start + _CHUNK] for start in range(0, len(part), _CHUNK)]
-            yield from chain.from_iterable(pool.map(_blurred_of, chunks))
+        while chunk := list(islice(thumbnails, _CHUNK)):
+            waiting.append(pool.submit(_blurred_of, chunk))
+            if len(waiting) > _AHEAD:
+                yield from waiting.popleft().result()
+        for judged in waiting:
+            yield from judged.result()
 
 
 def _blurred_of(thumbnails: list[tuple[int, bytes, Face]]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -29,6 +29,10 @@ _FACE = (
     " LEFT JOIN photos ON photos.id = faces.photo"
 )
 
+_ASSIGN = (
+    "UPDATE faces SET person = json_extract(given.value, '$[1]') FROM json_each(?) AS given"
+    " WHERE faces.key = json_extract(given.value, '$[0]')"
+)
 _HIDDEN = "SELECT f.face FROM hidden_faces h JOIN face_ids f ON f.id = h.face"
 """SQL: the keys of the hidden faces."""
 
@@ -161,6 +165,13 @@ class EmbeddedFaces:
             )
         return None if row is None else row[0]
 
+    def thumbnails(self, keys: Sequence[int]) -> dict[int, bytes]:
+        """Return the thumbnails of faces as JPEGs; missing and damaged ones are left out."""
+        statement = "SELECT face, jpeg FROM thumbnails WHERE face IN (SELECT value FROM json_each(?))"
+        with self._index.reading() as connection:
+            found = dict(connection.execute(statement, (json.dumps(sorted(keys)),)))
+        return {key: jpeg for key, jpeg in found.items() if isinstance(jpeg, bytes)}
+
     def owners(self, keys: Sequence[int]) -> dict[int, int | None]:
         """Return the person of each face; unknown keys are left out."""
         wanted = [key for key in keys if -(1 << 63) <= key < 1 << 63]  # SQLite cannot hold others
@@ -174,10 +185,15 @@ class EmbeddedFaces:
 
     def assign(self, keys: Sequence[int], person: int | None) -> None:
         """Assign faces to the person with a row, or unassign them."""
+        self.assign_each(dict.fromkeys(keys, person))
+
+    def assign_each(self, people: Mapping[int, int | None]) -> None:
+        """Assign each face to the person with a row, or unassign it."""
         with self._index.transaction() as connection:
-            before = self.owners(keys).values()
-            connection.executemany("UPDATE faces SET person = ? WHERE key = ?", [(person, key) for key in keys])
-            rows.remove_empty_people(connection, before)
+            before = self.owners(list(people))
+            # one statement: many in one transaction take SQLite time that grows with the square of their number
+            connection.execute(_ASSIGN, (json.dumps([[key, people[key]] for key in before]),))
+            rows.remove_empty_people(connection, before.values())
 
     def remove(self, keys: Sequence[int]) -> Removal:
         """Remove faces permanently, and photos that have no other face."""

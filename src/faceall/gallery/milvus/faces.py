@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -179,6 +179,11 @@ class MilvusFaces:
         row = self._store.view().thumbnails.one(key) if self._is_key(key) else None
         return None if row is None else rows.jpeg_of(row)
 
+    def thumbnails(self, keys: Sequence[int]) -> dict[int, bytes]:
+        """Return the thumbnails of faces (JPEG); missing ones are left out."""
+        found = self._store.view().thumbnails.get(key for key in keys if self._is_key(key))
+        return {key: rows.jpeg_of(row) for key, row in found.items()}
+
     def owners(self, keys: Sequence[int]) -> dict[int, int | None]:
         """Return the person (row) of each face, None if unassigned; unknown keys are skipped."""
         return {key: row["person"] or None for key, row in self._rows(keys).items()}
@@ -213,16 +218,20 @@ class MilvusFaces:
 
     def assign(self, keys: Sequence[int], person: int | None) -> None:
         """Assign faces to a person (row); None unassigns them."""
-        owner = person or rows.UNASSIGNED
+        self.assign_each(dict.fromkeys(keys, person))
+
+    def assign_each(self, people: Mapping[int, int | None]) -> None:
+        """Assign each face to a person of its own (row), or unassign it."""
+        owners = {key: person or rows.UNASSIGNED for key, person in people.items()}
         with self._store.changing() as work:
-            found = {key: row for key, row in self._rows(keys).items() if row["person"] != owner}
+            found = {key: row for key, row in self._rows(owners).items() if row["person"] != owners[key]}
             fresh = [key for key, row in found.items() if FACES.vector not in row]
             vectors = dict(zip(fresh, self.vectors(fresh).tolist(), strict=True))
             for key, row in found.items():
                 if row["person"] != rows.UNASSIGNED:
                     work.maybe_empty.add(row["person"])
-                work.faces.put({FACES.vector: vectors.get(key), **row, "person": owner})
-            work.maybe_empty.discard(owner)
+                work.faces.put({FACES.vector: vectors.get(key), **row, "person": owners[key]})
+            work.maybe_empty -= set(owners.values())
 
     def remove(self, keys: Sequence[int]) -> Removal:
         """Remove faces permanently, and photos that have no face left."""

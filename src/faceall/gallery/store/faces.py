@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from faceall.gallery.records import Page, Removal, StoredFace
@@ -91,11 +91,17 @@ class FaceRecords(Protocol):
     def thumbnail(self, key: int) -> bytes | None:
         """Return the thumbnail of a face (JPEG), or None."""
 
+    def thumbnails(self, keys: Sequence[int]) -> dict[int, bytes]:
+        """Return the thumbnails of faces (JPEG); missing and damaged ones are left out."""
+
     def owners(self, keys: Sequence[int]) -> dict[int, int | None]:
         """Return the person (row) of each face, None if unassigned; unknown keys are skipped."""
 
     def assign(self, keys: Sequence[int], person: int | None) -> None:
         """Assign faces to a person (row); None unassigns them."""
+
+    def assign_each(self, people: Mapping[int, int | None]) -> None:
+        """Assign each face to a person of its own (row), or unassign it."""
 
     def remove(self, keys: Sequence[int]) -> Removal:
         """Remove faces permanently, and photos that have no face left."""

@@ -6,7 +6,6 @@ A cluster is a person without a name, called "unnamed 12" until it is renamed.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from faceall.analysis.blur import which_are_blurred
 from faceall.analysis.quality import is_poor
-from faceall.errors import FaceallError, IndexDamagedError
+from faceall.errors import FaceallError
 from faceall.gallery.people.clustering.grouping import Group, group_faces
 from faceall.gallery.people.clustering.near_pairs import near_pairs
 from faceall.gallery.people.names import find_person, unknown_face, validate_name
@@ -146,22 +145,27 @@ def cluster_faces(store: Store, *, limit: float, known: bool) -> Clustering:
 def _poor_rows(store: Store, rows: dict[int, int], loose: Sequence[int], near: Container[int]) -> npt.NDArray[np.bool_]:
     """Return which rows are unassigned faces that are small, turned away, cut off, or blurred and near another face."""
     poor = np.zeros(len(rows), bool)
-    for start in range(0, len(loose), _BATCH):
-        for key, face in store.faces.stored(loose[start : start + _BATCH]).items():
-            poor[rows[key]] = is_poor(face.as_face(), face.image_size)
-    doubtful = [key for key in loose if rows[key] in near and not poor[rows[key]]]
-    for key in which_are_blurred(_thumbnails(store, doubtful)):
+    for key in which_are_blurred(_doubtful(store, rows, loose, near, poor)):
         poor[rows[key]] = True
     return poor
 
 
-def _thumbnails(store: Store, keys: Sequence[int]) -> Iterator[tuple[int, bytes, Face]]:
-    """Yield faces with their thumbnails, except those whose thumbnail is missing or damaged."""
-    for start in range(0, len(keys), _BATCH):
-        for key, face in store.faces.stored(keys[start : start + _BATCH]).items():
-            with suppress(IndexDamagedError):
-                if (thumbnail := store.faces.thumbnail(key)) is not None:
-                    yield key, thumbnail, face.as_face()
+def _doubtful(
+    store: Store, rows: dict[int, int], loose: Sequence[int], near: Container[int], poor: npt.NDArray[np.bool_]
+) -> Iterator[tuple[int, bytes, Face]]:
+    """Set the rows of `poor` as far as boxes and landmarks tell, and yield the other faces that are near another one.
+
+    They come with their thumbnails; those whose thumbnail is missing or damaged are left out.
+    """
+    for start in range(0, len(loose), _BATCH):
+        doubtful: dict[int, Face] = {}
+        for key, stored in store.faces.stored(loose[start : start + _BATCH]).items():
+            face, row = stored.as_face(), rows[key]
+            poor[row] = is_poor(face, stored.image_size)
+            if row in near and not poor[row]:
+                doubtful[key] = face
+        for key, thumbnail in store.faces.thumbnails(list(doubtful)).items():
+            yield key, thumbnail, doubtful[key]
 
 
 def _without_poor(
@@ -249,8 +253,9 @@ def _store_batch(store: Store, participants: _Participants, groups: Sequence[Gro
         still = [key for key in added if key in free]
         if group.owner is None and len(group.members) == 1:
             alone += added
-        elif still and (person := _store_group(store, group.owner, still, names)) is not None:
+        elif still and (person := _person_of(store, group.owner, still, names)) is not None:
             stored.append((person, group, still))
+    store.faces.assign_each({face: person for person, _, faces in stored for face in faces})
     names |= store.people.names({person for person, _, _ in stored} - names.keys())
     clusters = []
     for person, group, still in stored:
@@ -259,13 +264,11 @@ def _store_batch(store: Store, participants: _Participants, groups: Sequence[Gro
     return clusters, alone
 
 
-def _store_group(store: Store, owner: int | None, faces: Sequence[int], names: Mapping[int, str]) -> int | None:
-    """Assign faces to a group and return its person; None for one face alone, or if the group was removed."""
-    if len(faces) < 2 if owner is None else owner not in names:
-        return None
-    person = store.people.open_cluster() if owner is None else owner
-    store.faces.assign(faces, person)
-    return person
+def _person_of(store: Store, owner: int | None, faces: Sequence[int], names: Mapping[int, str]) -> int | None:
+    """Return the person who gets the faces of a group; None for one face alone, or if the group was removed."""
+    if owner is None:
+        return store.people.open_cluster() if len(faces) > 1 else None
+    return owner if owner in names else None
 
 
 def unassign(store: Store, faces: Iterable[int]) -> int:
