@@ -63,7 +63,7 @@ async function shoot(first) {
     (file ? keeper : shooter).focus();
   };
   turner.onclick = turn;
-  shooter.onclick = async () => look(await frameOf(video));
+  shooter.onclick = async () => video.videoWidth && look(await frameOf(video)); // no image before the camera has begun
   again.onclick = () => look(null);
   keeper.onclick = () => {
     kept = shot;

@@ -52,21 +52,23 @@ export class PeopleList {
 
   /** Show the people that fit the search, in the chosen order, from the first one. */
   async show() {
-    await this.replace(0);
+    const number = await this.replace(0);
+    if (number !== this.number) return;
     const found = this.sort.value === "name" && this.total > TILES ? (await ask("GET", `/people/initials?${this.query()}`)).initials : [];
-    this.showLetters(found);
+    if (number === this.number) this.showLetters(found);
   }
 
-  /** Show the people from a place on instead of those that are shown. */
+  /** Show the people from a place on instead of those that are shown; resolves to the number of the request. */
   async replace(offset) {
     const number = ++this.number;
     const page = await this.fetch(offset, TILES);
-    if (number !== this.number) return; // another search has begun
+    if (number !== this.number) return number; // another search has begun
     this.first = offset;
     this.total = page.total;
     this.list.replaceChildren(...this.tiles(page.people));
     document.getElementById("count").textContent = textFor("script.people_found", this.total);
     this.grow();
+    return number;
   }
 
   /** Add the next tiles while the end of the list is near. */

@@ -43,6 +43,7 @@ async function find() {
     if (number === search) await show(piece);
   } catch (problem) {
     if (problem.code === undefined) throw problem;
+    if (number !== search) return;
     at("announce").textContent = "";
     showMessage(at("problem"), explain(problem));
   } finally {

@@ -6,6 +6,7 @@ const KEY = "faceall-changed";
 const CHANGES = /^\/(people|faces|names|cluster|bin\/restore)\b/;
 const SECONDS = 12;
 let timer;
+let hiding;
 
 /** Note that a request has changed people; the toast is shown now, and once more on the page that follows. */
 export function noteChange(method, path) {
@@ -37,7 +38,8 @@ export async function showToast() {
     if (undone.ok) return location.reload();
     toast.querySelector("[data-text]").textContent = text("script.not_undone");
   };
-  setTimeout(() => {
+  clearTimeout(hiding);
+  hiding = setTimeout(() => {
     toast.hidden = true;
   }, SECONDS * 1000);
 }
