@@ -65,7 +65,7 @@ def is_running(process: int) -> bool:
 
 def pid_in(file: Path) -> int:
     """Wait for the number that a process writes."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (file.exists() and file.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -73,8 +73,8 @@ def pid_in(file: Path) -> int:
 
 
 def wait_for_end(process: int) -> None:
-    """Fail unless a process ends within ten seconds."""
-    deadline = time.monotonic() + 10
+    """Fail unless a process ends within half a minute; its task would take a minute."""
+    deadline = time.monotonic() + 30
     while is_running(process):
         assert time.monotonic() < deadline, f"process {process} still runs"
         time.sleep(0.05)
@@ -143,7 +143,7 @@ def test_closing_ends_the_processes_at_once(tmp_path: Path) -> None:
         team.submit(0, write_pid_and_sleep, tmp_path / "pid")
         process = pid_in(tmp_path / "pid")
         began = time.monotonic()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     wait_for_end(process)
 
 

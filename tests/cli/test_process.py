@@ -135,7 +135,7 @@ def test_ctrl_c_outside_of_a_registration(process_environment: Environment, tmp_
         assert process.stdout is not None
         assert process.stdout.readline() == "here\n"
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=50)  # less than the minute that it would sleep
     assert process.returncode == 130
     assert errors.strip() == "faceall: interrupted"
 

@@ -120,9 +120,9 @@ def test_other_threads_do_not_see_an_unfinished_transaction(tmp_path: Path, face
         index.add(vectors[0])
         with index.transaction():
             index.add(vectors[1])
-            assert pool.submit(len, index).result(timeout=10) == 1
-            assert pool.submit(index.search, vectors, 5).result(timeout=10).keys.shape == (2, 1)
-        assert pool.submit(len, index).result(timeout=10) == 2
+            assert pool.submit(len, index).result(timeout=60) == 1
+            assert pool.submit(index.search, vectors, 5).result(timeout=60).keys.shape == (2, 1)
+        assert pool.submit(len, index).result(timeout=60) == 2
 
 
 @pytest.mark.parametrize("limit", [0, 10_000], ids=["graph", "exact"])
@@ -210,7 +210,7 @@ def test_removal_waits_for_a_reader_of_an_older_state(tmp_path: Path, faces: Clu
         with ThreadPoolExecutor(1) as pool:
             entered, leave = threading.Event(), threading.Event()
             reading = pool.submit(_read_until, reader, entered, leave)
-            assert entered.wait(20)
+            assert entered.wait(60)
             writer.remove(7)
             threading.Timer(0.5, leave.set).start()
             assert writer.save()

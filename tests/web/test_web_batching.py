@@ -83,8 +83,8 @@ def number_of(faces: Faces) -> int:
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait until a condition holds; fail after ten seconds."""
-    end = time.monotonic() + 10
+    """Wait until a condition holds; fail after a minute."""
+    end = time.monotonic() + 60
     while not happened():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.002)

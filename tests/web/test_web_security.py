@@ -189,7 +189,7 @@ def test_slow_senders_are_cut_off_and_do_not_keep_others_out(tmp_path: Path, mon
         time.sleep(0.2)
         assert is_responding(target)
         for future in slow_heads + slow_bodies:
-            assert future.result(20) < 5
+            assert future.result(120) < 40
 
 
 def dribble(target: Target, start: bytes) -> float:
@@ -198,7 +198,7 @@ def dribble(target: Target, start: bytes) -> float:
     with socket.create_connection(("127.0.0.1", target.port), 20) as line:
         try:
             line.sendall(start)
-            while time.monotonic() - begun < 15:
+            while time.monotonic() - begun < 60:
                 line.sendall(b"a")
                 time.sleep(0.05)
         except OSError:
@@ -222,8 +222,8 @@ def test_one_address_cannot_hold_all_connections(tmp_path: Path, monkeypatch: py
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait until a condition holds; fail after ten seconds."""
-    end = time.monotonic() + 10
+    """Wait until a condition holds; fail after a minute."""
+    end = time.monotonic() + 60
     while not happened():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)

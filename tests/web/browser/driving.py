@@ -1,8 +1,15 @@
-"""Chromium, driven by Selenium, and `faceall serve` as a subprocess."""
+"""Chromium, driven by Selenium, and `faceall serve` as a subprocess.
+
+Chromium and the server run beside the test, so an action has its effect later: every lookup and assertion after one
+waits for a condition (`one`, `visible`, `wait`, `expect`, `new_page`). To find those that do not, run the tests slowed
+down: FACEALL_BROWSER_LATENCY=300 delays every response by as many milliseconds, FACEALL_BROWSER_SLOWDOWN=6 divides the
+speed of the page's scripts, and `taskset -c 0` leaves one core to all.
+"""
 
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import re
@@ -12,7 +19,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +33,16 @@ pytest.importorskip("waitress", reason="the web app needs faceall[web]")
 pytest.importorskip("selenium", reason="needs Selenium, which drives the browser")
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 PHONE = (390, 844)
 DESKTOP = (1280, 900)
-PATIENCE = 60.0  # seconds that a page may take on a busy machine
+PATIENCE = 120.0  # seconds that a page may take on a busy machine
+LATENCY = int(os.environ.get("FACEALL_BROWSER_LATENCY", "0"))  # milliseconds
+SLOWDOWN = float(os.environ.get("FACEALL_BROWSER_SLOWDOWN", "1"))
 _ADDRESS = re.compile(r"http://\S+:\d+/")
 
 
@@ -132,13 +142,46 @@ class Browser:
             options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(driver))
+        self.driver.set_script_timeout(PATIENCE)
         self.address = ""
+        self._numbers = itertools.count()
+        self._errors: list[str] = []
+        if SLOWDOWN > 1:
+            self.driver.execute_cdp_cmd("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
+        if LATENCY:
+            self.slow_uploads(-1)
 
     def go(self, path: str) -> None:
         """Open a page of the server."""
         self.driver.get(self.address + path)
-        # sometimes the driver returns before the style sheets are loaded
+        self.complete()
+
+    def complete(self) -> None:
+        """Wait until the page, its style sheets and its scripts are loaded; the driver may return earlier."""
         self.wait(lambda: self.run("return document.readyState") == "complete", "the whole page")
+
+    @contextmanager
+    def new_page(self) -> Iterator[None]:
+        """After the actions of a block, wait until another page, or the same one again, is loaded."""
+        number = next(self._numbers)
+        self.run("window.visit = arguments[0]", number)
+        yield
+        left = "return window.visit !== arguments[0] && document.readyState === 'complete'"
+        self.wait(lambda: self.run(left, number), "the next page")
+
+    @contextmanager
+    def at_the_begin_of_pages(self, script: str) -> Iterator[None]:
+        """Run a script in every page that is opened in a block, before the scripts of the page."""
+        added = self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+    def follow(self, selector: str) -> None:
+        """Click on an element that leads to another page, or to the same one again, and wait until it is loaded."""
+        with self.new_page():
+            self.click(selector)
 
     def all(self, selector: str) -> list[WebElement]:
         """Return every element of a CSS selector."""
@@ -150,24 +193,53 @@ class Browser:
 
     def visible(self, selector: str) -> WebElement:
         """Return the first element of a CSS selector, as soon as it is visible."""
-        return self.wait(
-            lambda: next((found for found in self.all(selector) if found.is_displayed()), None), f"{selector} to show"
-        )
+        return self.wait(lambda: next(iter(self.shown(selector)), None), f"{selector} to show")
+
+    def shown(self, selector: str) -> list[WebElement]:
+        """Return every visible element of a CSS selector."""
+        return [found for found in self.all(selector) if found.is_displayed()]
 
     def text(self, selector: str) -> str:
         """Return the text of an element."""
         return self.one(selector).text
 
     def wait(self, condition: Callable[[], Any], what: str) -> Any:
-        """Wait until a condition holds; return its value."""
-        from selenium.common.exceptions import StaleElementReferenceException
+        """Wait until a condition holds; return its value. The page may change while the condition looks at it."""
+        until, problem = time.monotonic() + PATIENCE, None
+        while True:
+            try:
+                if value := condition():
+                    return value
+            except WebDriverException as error:
+                problem = error
+            if time.monotonic() > until:
+                pytest.fail(f"waited for {what} on {self.driver.current_url}{f': {problem.msg}' if problem else ''}")
+            time.sleep(0.05)
 
-        waiting = WebDriverWait(self.driver, PATIENCE, 0.1, ignored_exceptions=[StaleElementReferenceException])
-        return waiting.until(lambda _: condition(), f"waited for {what}")
+    def expect(self, read: Callable[[], Any], expected: Any) -> None:
+        """Wait until a function returns the expected value."""
+        last: list[Any] = []
+
+        def fits() -> bool:
+            last[:] = [read()]
+            return bool(last[0] == expected)
+
+        try:
+            self.wait(fits, f"{expected!r}")
+        except pytest.fail.Exception as failure:
+            pytest.fail(f"{failure}; got {last[0] if last else None!r}")
 
     def click(self, selector: str) -> None:
-        """Click on an element after scrolling it to the middle, where no bar covers it."""
-        self.click_on(self.visible(selector))
+        """Click on an element after scrolling it to the middle, where no bar covers it, as soon as it is enabled."""
+
+        def clicked() -> bool:
+            found = self.shown(selector)
+            if not found or not found[0].is_enabled():
+                return False
+            self.click_on(found[0])
+            return True
+
+        self.wait(clicked, f"{selector} to show and to be enabled")
 
     def click_on(self, element: WebElement) -> None:
         """Click on a given element in the same way."""
@@ -202,6 +274,8 @@ class Browser:
         metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 700}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": size[0] < 700})
+        if self.driver.current_url.startswith("http"):
+            self.expect(lambda: self.run("return document.documentElement.clientWidth"), size[0])
 
     def prefer(self, scheme: str) -> None:
         """Set the preferred colour scheme, light or dark."""
@@ -219,12 +293,25 @@ class Browser:
     def slow_uploads(self, bytes_per_second: int) -> None:
         """Limit the speed of uploads; -1 removes the limit."""
         self.driver.execute_cdp_cmd("Network.enable", {})
-        limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+        limits = {"offline": False, "latency": LATENCY, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
         self.driver.execute_cdp_cmd("Network.emulateNetworkConditions", limits)
 
     def console_errors(self) -> list[str]:
         """Return new errors, warnings and policy violations of the console."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        log = self.driver.get_log("browser")
+        found = [entry["message"] for entry in log if entry["level"] in ("SEVERE", "WARNING")]
+        found, self._errors = [*self._errors, *found], []
+        return found
+
+    def wait_for_errors(self, number: int) -> list[str]:
+        """Wait until the console has so many new errors, and return them."""
+
+        def logged() -> bool:
+            self._errors = self.console_errors()
+            return len(self._errors) >= number
+
+        self.wait(logged, f"{number} errors in the console")
+        return self.console_errors()
 
     def screenshot(self) -> bytes:
         """Return the whole page as a PNG."""
@@ -262,6 +349,13 @@ def finish_registration(browser: Browser, *, names: bool = True) -> list[str]:
         browser.click("#save-names" if names else "#no-names")
     browser.visible("#see-people")
     return list(proposed)
+
+
+def read_question(browser: Browser) -> str:
+    """Return the question of the page Review, as soon as it can be answered."""
+    browser.visible("#question")
+    browser.wait(lambda: browser.one("[data-say=yes]").is_enabled(), "the buttons")
+    return browser.text("#question")
 
 
 _READ_CARDS = """

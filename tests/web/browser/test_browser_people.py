@@ -6,11 +6,10 @@ import itertools
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from driving import Browser, Served, register
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.keys import Keys
 
 if TYPE_CHECKING:
@@ -39,23 +38,6 @@ def make(browser: Browser, served: Served, photos: Photos, tmp_path: Path) -> Ma
     return made
 
 
-def follow_link(browser: Browser, selector: str) -> None:
-    """Click on a link and wait until the next page is shown."""
-    old = browser.one("main")
-    browser.click(selector)
-    browser.wait(lambda: was_left(old), "the next page")
-    browser.wait(lambda: browser.run("return document.readyState") == "complete", "the whole page")
-
-
-def was_left(element: Any) -> bool:
-    """Return whether the page of an element is no longer shown."""
-    try:
-        element.is_enabled()
-    except StaleElementReferenceException:
-        return True
-    return False
-
-
 def write(browser: Browser, selector: str, text: str) -> None:
     """Replace the text of a field."""
     field = browser.visible(selector)
@@ -70,10 +52,10 @@ def test_a_person_is_renamed(browser: Browser, served: Served, make: Make, photo
     browser.click("[data-opens=rename]")
     browser.visible("#new-name")
     browser.press(Keys.ESCAPE)
-    assert browser.focused.get_attribute("data-opens") == "rename"
+    browser.expect(lambda: browser.focused.get_attribute("data-opens"), "rename")
     browser.click("[data-opens=rename]")
     write(browser, "#new-name", "Larry & <b>Page</b>")
-    follow_link(browser, "#rename .primary")
+    browser.follow("#rename .primary")
     assert browser.text("h1") == "Larry & <b>Page</b>"
     assert served.ask(f"/people/{person}")["name"] == "Larry & <b>Page</b>"
 
@@ -92,7 +74,7 @@ def test_a_name_that_is_taken_may_mean_the_same_person(
     browser.click("#taken [value=no]")
     assert served.person("Other twin") is not None
     browser.click("#rename .primary")
-    follow_link(browser, "#taken [value=yes]")
+    browser.follow("#taken [value=yes]")
     assert browser.driver.current_url.endswith(f"/people/{first}")
     assert served.person("Other twin") is None
     assert served.ask(f"/people/{first}")["faces"] == 2
@@ -108,7 +90,7 @@ def test_two_people_are_merged(browser: Browser, served: Served, make: Make, pho
     browser.one(f"#merge input[value='{first}']")
     assert browser.all("#merge input:checked") == []
     browser.run(f"document.querySelector('#merge input[value=\"{first}\"]').click()")
-    follow_link(browser, "#merge .primary")
+    browser.follow("#merge .primary")
     assert browser.text("h1") == "Mark Z."
     assert len(browser.all("#faces > li")) == 2
     assert served.person("M. Zuckerberg") is None
@@ -122,11 +104,12 @@ def test_people_are_merged_in_the_grid(browser: Browser, served: Served, make: M
     assert not browser.one("#selected").is_displayed()
     for person in (first, second):
         browser.click_on(browser.one(f"[data-person='{person}'] .tile-select"))
-    assert browser.visible("#selected-text").text == "2 selected"
+    browser.expect(lambda: browser.text("#selected-text"), "2 selected")
     browser.click("#merge-selected")
+    browser.visible("#merge-names label")
     assert not browser.all("#merge-names input:checked")
     browser.click_on(browser.one(f"#merge-names input[value='{second}']").find_element("xpath", ".."))
-    follow_link(browser, "#merge .primary")
+    browser.follow("#merge .primary")
     assert browser.text("h1") == "Grid two"
     assert served.ask(f"/people/{second}")["faces"] == 2
     assert served.person("Grid one") is None
@@ -140,14 +123,14 @@ def test_faces_are_moved_to_another_person(browser: Browser, served: Served, mak
     browser.click_on(browser.all("#faces .tile-select")[2])
     browser.click("#selected [data-opens=split]")
     write(browser, "#split-to", "Split off")
-    follow_link(browser, "#split .primary")
+    browser.follow("#split .primary")
     other = served.person("Split off")
     assert other is not None
     assert other["faces"] == 1
     assert len(browser.all("#faces > li")) == 2
     browser.click_on(browser.all("#faces .tile-select")[0])
     browser.click("#selected [data-opens=split]")
-    follow_link(browser, "#split .primary")
+    browser.follow("#split .primary")
     assert len(browser.all("#faces > li")) == 1
     unnamed = served.ask("/people?unnamed=only")["people"]
     assert any(one["faces"] == 1 for one in unnamed)
@@ -161,11 +144,11 @@ def test_a_person_is_deleted_with_a_receipt(browser: Browser, served: Served, ma
     browser.go(f"/people/{person}")
     browser.click("[data-opens=delete]")
     assert browser.visible("#delete-title").text == "Delete Goner?"
-    assert browser.focused.text == "Cancel"
+    browser.expect(lambda: browser.focused.text, "Cancel")
     browser.click("#delete .primary")
     browser.visible("#person dl")
     assert browser.text("#person h1") == "Deleted"
-    assert browser.focused.text == "Deleted"
+    browser.expect(lambda: browser.focused.text, "Deleted")
     said = {key: browser.text(f"#person dd[data-{key}]") for key in ("name", "faces", "photos", "uploads")}
     assert said == {"name": "Goner", "faces": "2", "photos": "2", "uploads": "2"}
     assert browser.visible("[data-gone]").text == "Nothing of this person is left in the gallery."
@@ -173,7 +156,7 @@ def test_a_person_is_deleted_with_a_receipt(browser: Browser, served: Served, ma
     for path in (f"/people/{person}", f"/faces/{faces[0]}/thumbnail", f"/photos/{photo}"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             served.ask(path)
-    follow_link(browser, "#person a.primary")
+    browser.follow("#person a.primary")
     assert "Goner" not in browser.text("main")
 
 
@@ -191,9 +174,9 @@ def test_unknown_faces_are_grouped_and_named(browser: Browser, served: Served, p
     assert len(tiles) >= 2
     before = len(tiles)
     field = tiles[0].find_element("css selector", "[data-who] input")
-    field.send_keys("Somebody new")
-    field.send_keys(Keys.ENTER)
-    browser.wait(lambda: len(browser.all("#people > li")) == before - 1, "the group to leave the unnamed")
+    with browser.new_page():
+        field.send_keys("Somebody new", Keys.ENTER)
+    assert len(browser.all("#people > li")) == before - 1
     assert served.person("Somebody new") is not None
 
 
@@ -207,8 +190,9 @@ def test_an_unassigned_face_is_named_among_the_unnamed(
     browser.go("/people?unnamed=only")
     tile = next(tile for tile in browser.all("li[data-face]") if copy.name in tile.text)
     face = tile.get_attribute("data-face")
-    write(browser, f"li[data-face='{face}'] input", "Known now" + Keys.ENTER)
-    browser.wait(lambda: not browser.all(f"li[data-face='{face}']"), "the face to leave the unnamed")
+    with browser.new_page():
+        write(browser, f"li[data-face='{face}'] input", "Known now" + Keys.ENTER)
+    assert not browser.all(f"li[data-face='{face}']")
     assert served.ask(f"/faces/{face}")["person"]["name"] == "Known now"
 
 
@@ -222,17 +206,17 @@ def test_a_face_is_named_on_its_photo(browser: Browser, served: Served, make: Ma
     item = f".photo-face[data-face='{face}']"
     browser.click(f"{item} summary")
     write(browser, f"{item} [name=name]", "Chandler")
-    follow_link(browser, f"{item} [data-who] button")
+    browser.follow(f"{item} [data-who] button")
     assert served.ask(f"/faces/{face}")["person"]["name"] == "Chandler"
     browser.click(f"{item} summary")
-    follow_link(browser, f"{item} [data-unassign]")
+    browser.follow(f"{item} [data-unassign]")
     assert served.ask(f"/faces/{face}")["person"] is None
     browser.click(f"{item} summary")
     browser.click(f"{item} [data-delete]")
-    follow_link(browser, "#delete-face .danger")
+    browser.follow("#delete-face .danger")
     assert len(browser.all(".photo-face")) == 5
     browser.click("[data-opens=delete]")
-    follow_link(browser, "#delete .danger")
+    browser.follow("#delete .danger")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         served.ask(f"/photos/{photo}")
 
@@ -243,4 +227,4 @@ def test_an_unknown_address_is_a_page(browser: Browser) -> None:
         browser.go(path)
         assert browser.text("h1") == "Not found"
         assert browser.one("main a.primary").get_attribute("href") == f"{browser.address}/"
-    assert len(browser.console_errors()) == 3  # the browser's own lines about the status 404
+    assert len(browser.wait_for_errors(3)) == 3  # the browser's own lines about the status 404

@@ -31,19 +31,21 @@ def photo_of(browser: Browser) -> str:
 def test_arrow_keys_go_through_the_photos_of_a_person(photo: Browser) -> None:
     """The keys open the next and the previous photo; a link leads back to the person."""
     first = photo_of(photo)
-    photo.press(Keys.ARROW_RIGHT)
-    photo.wait(lambda: photo_of(photo) != first, "the next photo")
+    with photo.new_page():
+        photo.press(Keys.ARROW_RIGHT)
+    assert photo_of(photo) != first
     assert "person=1" in photo.driver.current_url
     assert photo.text(".photo-nav > a") == f"Photos of {long_name(0)}"
-    photo.press(Keys.ARROW_LEFT)
-    photo.wait(lambda: photo_of(photo) == first, "the photo before")
+    with photo.new_page():
+        photo.press(Keys.ARROW_LEFT)
+    assert photo_of(photo) == first
 
 
 def test_names_are_shown_at_the_faces(photo: Browser) -> None:
     """Long names are shortened; a click on one opens its form."""
     assert [label.text for label in photo.all(".labels text")] == [f"{long_name(0)[:29]}…"]
     photo.run("document.querySelector('.labels g').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
-    assert photo.focused.get_attribute("name") == "name"
+    photo.expect(lambda: photo.focused.get_attribute("name"), "name")
 
 
 WIDTH = "return document.querySelector('.zoom').getBoundingClientRect().width"
@@ -81,7 +83,7 @@ def test_a_photo_is_zoomed_by_keys_buttons_and_wheel(photo: Browser) -> None:
     wheel = {"type": "mouseWheel", "x": point[0], "y": point[1], "deltaX": 0, "deltaY": -200, "modifiers": 2}
     photo.driver.execute_cdp_cmd("Input.dispatchMouseEvent", wheel)
     photo.wait(lambda: photo.run(WIDTH) > 1.5 * whole, "the wheel")
-    assert photo.run(PLACE, *point) == pytest.approx(place, abs=0.02)
+    photo.expect(lambda: photo.run(PLACE, *point), pytest.approx(place, abs=0.02))
     photo.run("document.querySelector('.zoom').dispatchEvent(new MouseEvent('dblclick', { bubbles: true }))")
     waits_for_zoom(photo, whole, 1)
 
@@ -100,11 +102,10 @@ def test_a_photo_is_zoomed_with_two_fingers(photo: Browser) -> None:
         photo.touch("touchMove", (x - spread, y), (x + spread, y))
     photo.touch("touchEnd")
     waits_for_zoom(photo, whole, 3)
-    assert photo.run(PLACE, x, y) == pytest.approx(place, abs=0.03)
+    photo.expect(lambda: photo.run(PLACE, x, y), pytest.approx(place, abs=0.03))
     assert photo.run("return visualViewport.scale") == 1
-    assert photo.run("return document.querySelector('#frame').getBoundingClientRect().height") == pytest.approx(
-        height, abs=1
-    )
+    frame_height = "return document.querySelector('#frame').getBoundingClientRect().height"
+    photo.expect(lambda: photo.run(frame_height), pytest.approx(height, abs=1))
     assert photo.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     left = photo.run("return document.querySelector('#frame').scrollLeft")
     photo.touch("touchStart", (x, y))
@@ -126,20 +127,23 @@ def test_shortcuts_are_listed_and_work(photo: Browser) -> None:
     assert "Keyboard shortcuts" in photo.visible("#shortcuts").text
     photo.press(Keys.ESCAPE)
     photo.wait(lambda: not photo.one("#shortcuts").is_displayed(), "the dialog to close")
-    photo.press("p")
+    with photo.new_page():
+        photo.press("p")
     photo.visible("#people")
     photo.press("/")
-    assert photo.focused.get_attribute("id") == "q"
+    photo.expect(lambda: photo.focused.get_attribute("id"), "q")
     photo.press("s")
-    assert photo.one("#q").get_attribute("value") == "s"
+    photo.expect(lambda: photo.one("#q").get_attribute("value"), "s")
     photo.run("document.activeElement.blur()")
-    photo.press("s")
+    with photo.new_page():
+        photo.press("s")
     photo.visible("#search")
 
 
 def test_the_status_begins_with_what_matters(photo: Browser) -> None:
     """The summary comes first, and the details are closed."""
-    photo.press("t")
+    with photo.new_page():
+        photo.press("t")
     assert photo.visible("#health-title").text == "Is all well?"
     assert photo.one("details.details").get_attribute("open") is None
 
@@ -152,28 +156,26 @@ def test_a_missed_face_is_drawn(browser: Browser, served: Served, portraits: dic
     browser.go(f"/photos/{photo['id']}")
     browser.click("#draw")
     image = browser.one("#frame img")
-    ActionChains(browser.driver).move_to_element_with_offset(image, 60, 60).click_and_hold().move_by_offset(
-        80, 90
-    ).release().perform()
-    browser.wait(lambda: len(served.ask(f"/photos/{photo['id']}")["faces"]) == 2, "the face")
-    browser.wait(lambda: "face=" in browser.driver.current_url, "the photo with the new face")
-    browser.wait(lambda: browser.run("return document.readyState") == "complete", "the whole page")
+    hand = ActionChains(browser.driver).move_to_element_with_offset(image, 60, 60).click_and_hold()
+    with browser.new_page():
+        hand.move_by_offset(80, 90).release().perform()
+    assert "face=" in browser.driver.current_url
     drawn = next(one for one in served.ask(f"/photos/{photo['id']}")["faces"] if one["id"] != face["id"])
     assert drawn["person"] is None
     request = urllib.request.Request(f"{served.address}/api/v1/faces/{face['id']}", method="DELETE")
     urllib.request.urlopen(request).close()
     browser.go(f"/photos/{photo['id']}")
-    browser.click("#find-faces")
-    browser.wait(lambda: len(served.ask(f"/photos/{photo['id']}")["faces"]) == 2, "the face that was removed")
+    browser.follow("#find-faces")
+    assert len(served.ask(f"/photos/{photo['id']}")["faces"]) == 2
 
 
 def test_a_photo_leads_back_to_where_it_was_opened(browser: Browser, served: Served) -> None:
     """A photo opened from a search by people leads back to it, also after visiting a neighbour."""
     browser.go("/photos?since=2000-01-01")
-    browser.click("#photos a")
-    browser.wait(lambda: "/photos/" in browser.driver.current_url, "the photo")
-    browser.click("#back")
-    browser.wait(lambda: browser.driver.current_url.endswith("/photos?since=2000-01-01"), "the search")
+    browser.follow("#photos a")
+    assert "/photos/" in browser.driver.current_url
+    browser.follow("#back")
+    assert browser.driver.current_url.endswith("/photos?since=2000-01-01")
 
 
 def test_the_api_is_tried_out(browser: Browser) -> None:
@@ -181,8 +183,8 @@ def test_the_api_is_tried_out(browser: Browser) -> None:
     browser.go("/explorer")
     browser.wait(lambda: len(browser.all(".operation")) > 30, "the operations")
     browser.one("#filter").send_keys("Check that the server is running")
-    browser.wait(lambda: len([one for one in browser.all(".operation") if one.is_displayed()]) == 1, "one operation")
-    (shown,) = [one for one in browser.all(".operation") if one.is_displayed()]
+    browser.expect(lambda: len(browser.shown(".operation")), 1)
+    (shown,) = browser.shown(".operation")
     browser.click_on(shown.find_element("css selector", "summary"))
     browser.wait(lambda: shown.find_elements("css selector", "button"), "the form, which opening the operation makes")
     browser.click_on(shown.find_element("css selector", "button"))

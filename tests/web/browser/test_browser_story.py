@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from driving import Browser, Served, register
+from driving import Browser, Served, read_question, register
 
 if TYPE_CHECKING:
     from conftest import Photos
@@ -50,11 +50,10 @@ def test_a_wrong_merge_is_undone_by_the_toast(browser: Browser, served: Served, 
     browser.click("[data-opens=merge]")
     browser.one(f"#merge input[value='{family['Larry']}']")
     browser.run(f"document.querySelector('#merge input[value=\"{family['Larry']}\"]').click()")
-    browser.click("#merge .primary")
-    browser.wait(lambda: served.person("Bill") is None, "the merge")
+    browser.follow("#merge .primary")
+    assert served.person("Bill") is None
     assert "Merged 'Bill' into 'Larry'" in browser.visible("#toast [data-text]").text
-    browser.click("#toast button")
-    browser.wait(lambda: served.person("Bill") is not None, "the undo")
+    browser.follow("#toast button")
     assert {one["name"]: (one["id"], one["faces"]) for one in served.ask("/people")["people"]} == before
     browser.go("/history")
     assert "Undid change" in browser.text("main") or "undid change" in browser.text("main")
@@ -72,15 +71,14 @@ def test_questions_are_answered_by_keys(
     found = served.ask("/suggestions?limit=100")["suggestions"]
     assert any(one["target"]["name"] == "Bill" for one in found)
     browser.go("/review")
-    browser.visible("#question")
-    first = browser.one("#question").text
-    assert first
+    assert read_question(browser)
     changes = served.ask("/history")["total"]
     browser.one("body").send_keys("y")
-    browser.wait(lambda: served.ask("/history")["total"] == changes + 1, "the answer")
+    browser.expect(lambda: served.ask("/history")["total"], changes + 1)
     browser.wait(lambda: browser.one("#undo-answer").is_enabled(), "the next question")
+    browser.wait(lambda: browser.one("[data-say=yes]").is_enabled(), "the next question")
     browser.one("body").send_keys("u")
-    browser.wait(lambda: served.ask("/history")["total"] == changes + 2, "the undo")
+    browser.expect(lambda: served.ask("/history")["total"], changes + 2)
     assert served.ask("/faces?unassigned=true")["total"] == unnamed
 
 
@@ -93,8 +91,8 @@ def test_photos_of_two_people(browser: Browser, served: Served, family: dict[str
     browser.go("/people")
     for person in family.values():
         browser.run(f"document.querySelector('.tile-select input[value=\"{person}\"]').click()")
-    browser.click("#photos-selected")
-    browser.wait(lambda: "/photos?" in browser.driver.current_url, "the photos")
+    browser.follow("#photos-selected")
+    assert "/photos?" in browser.driver.current_url
     assert "Photos of" in browser.text("h1")
     assert len(browser.all("#photos .tile")) == 1
 
@@ -102,9 +100,9 @@ def test_photos_of_two_people(browser: Browser, served: Served, family: dict[str
 def test_deleting_goes_to_the_bin_and_back(browser: Browser, served: Served, family: dict[str, int]) -> None:
     """Delete moves a person to the bin at once; the page History restores them."""
     browser.go(f"/people/{family['Larry']}")
-    browser.click("#discard")
-    browser.wait(lambda: served.person("Larry") is None, "the deletion")
-    browser.wait(lambda: browser.driver.current_url.endswith("/people"), "the list of people")
+    browser.follow("#discard")
+    assert served.person("Larry") is None
+    assert browser.driver.current_url.endswith("/people")
     browser.go("/history")
-    browser.click("[data-restore=Larry]")
-    browser.wait(lambda: served.person("Larry") is not None, "the restoration")
+    browser.follow("[data-restore=Larry]")
+    assert served.person("Larry") is not None
