@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stand_ins import BACKEND, write_photo
+from stand_ins import write_photo
 
 from faceall.gallery import Gallery
 from faceall.gallery.search import Query, match_faces, match_people
 from faceall.gallery.thresholds import MatchThreshold
-
-pytestmark = pytest.mark.skipif(BACKEND != "folder", reason="Milvus has no confirmations")
 
 THRESHOLD = MatchThreshold(0.5, None, "given", margin=0.1)
 

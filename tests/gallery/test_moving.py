@@ -9,10 +9,11 @@ from threading import Event
 import pytest
 from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
-from faceall.errors import FaceallError
+from faceall.errors import FaceallError, UndoError
 from faceall.gallery import Gallery, MatchThreshold, move_gallery
 from faceall.gallery.maintenance.move import _Mover, sums_of
 from faceall.gallery.opening import open_store
+from faceall.gallery.store.transfer import JudgementCopy
 
 pytest.importorskip("pymilvus", reason="needs pymilvus: scripts/test-milvus")
 pytest.importorskip("milvus_lite", reason="needs milvus-lite: scripts/test-milvus")
@@ -95,6 +96,75 @@ def test_moved_gallery_works(filled: Path, target: str, photos: Path) -> None:
         (result,) = gallery.register(new.parent)
         assert result.status == "added"
         assert len({face.face_id for face in gallery.faces.find()}) == 2 * PHOTOS + 1
+
+
+def said(place: Path | str) -> JudgementCopy:
+    """Return what users said about faces and people."""
+    with opened(place) as gallery:
+        return gallery._store.transfer.judgements()
+
+
+def kinds(place: Path | str) -> list[str]:
+    """Return the kinds of the changes in the history, ordered."""
+    with opened(place) as gallery:
+        return sorted(change.kind for change in gallery.people.history().items)
+
+
+def test_judgements_move_both_ways(filled: Path, target: str, tmp_path: Path) -> None:
+    """Refusals, confirmations and people told apart are in force after each move, as users said last."""
+    with opened(filled) as gallery:
+        face = gallery.faces.find(person="P1")[0].face_id
+        gallery.faces.unassign([face])
+        gallery.faces.assign(gallery.faces.find(person="P0")[0].face_id, "P1")
+        rows = {person.name: person.id for person in gallery.people}
+        gallery._store.people.tell_apart(rows["P0"], rows["P1"])
+    before = said(filled)
+    assert all((before.refused, before.confirmed, before.distinct))
+    move_gallery(filled, target)
+    assert said(target) == before
+    with opened(target) as gallery:
+        gallery.faces.assign(face, "P1")
+        gallery.faces.unassign([gallery.faces.find(person="P0")[0].face_id])
+        gallery._store.people.tell_apart(rows["P0"], rows["P2"])
+    after = said(target)
+    assert (face, rows["P1"]) in after.confirmed - after.refused
+    move_gallery(target, tmp_path / "back")
+    assert said(tmp_path / "back") == after
+    assert len(after.refused ^ before.refused) == 2
+
+
+def test_merged_people_keep_what_was_said_of_both(filled: Path, target: str) -> None:
+    """A face that is not P1 is not P0 after P1 was merged into P0, in a folder and in Milvus; undo separates them."""
+    move_gallery(filled, target)
+    for place in (filled, target):
+        with opened(place) as gallery:
+            face = gallery.faces.find(person="P1")[0].face_id
+            gallery.faces.unassign([face])
+            p0, p1 = (gallery.people.get(name).id for name in ("P0", "P1"))
+            gallery._store.people.tell_apart(p0, p1)
+            before = gallery._store.transfer.judgements()
+            gallery.people.merge("P1", "P0")
+            assert gallery._store.people.rejections([face]) == {face: {p0}}
+            assert gallery._store.people.distinct() == set()
+            gallery.people.undo()
+            assert gallery._store.transfer.judgements() == before
+
+
+def test_history_moves_both_ways(filled: Path, target: str, tmp_path: Path) -> None:
+    """Changes made before a move are listed after it, once; in Milvus only those made there can be undone."""
+    before = kinds(filled)
+    assert before
+    move_gallery(filled, target)
+    move_gallery(filled, target)
+    assert kinds(target) == before
+    with opened(target) as gallery:
+        with pytest.raises(UndoError, match="was made elsewhere"):
+            gallery.people.undo(gallery.people.history().items[0].id)
+        gallery.people.rename("P0", "Zed")
+        assert gallery.people.undo().details["undone"] == "rename"
+        gallery.people.rename("P0", "Zed")
+    move_gallery(target, tmp_path / "back")
+    assert kinds(tmp_path / "back") == sorted([*before, "rename", "rename", "undo"])
 
 
 def test_interrupted_move_is_continued(filled: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:

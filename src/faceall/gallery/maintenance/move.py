@@ -182,15 +182,15 @@ class _Mover:
         for key in _SETTINGS:
             self._target.put_setting(key, self._source.setting(key))
         self._target.transfer.put_kept(self._source.transfer.kept())
-        there = self._target.people.rejections()
-        for face, people in self._source.people.rejections().items():
-            for person in people - there.get(face, set()):
-                self._target.people.reject({face: person})
+        self._target.transfer.put_judgements(self._source.transfer.judgements())
+        self._target.journal.add_imported(self._source.journal.exported())
 
     def _compared(self) -> Sums:
         """Return the sums of the source; raise IndexFileError if those of the target differ."""
         here, there = sums_of(self._source), sums_of(self._target)
         differing = [name for name, value in vars(here).items() if value != getattr(there, name)]
+        if self._source.transfer.judgements() != self._target.transfer.judgements():
+            differing.append("judgements")
         if differing:
             raise IndexFileError(
                 f"{self._target.name} differs from {self._source.name} in {', '.join(differing)}: was it changed"

@@ -19,8 +19,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from faceall.errors import IndexBusyError, NotSupportedError, UndoError, UnknownChangeError
+from faceall.gallery.identifiers import derived_id
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import condition_begins, unquoted
+from faceall.gallery.milvus.judgements import KINDS
 from faceall.gallery.milvus.layout import NOTES, STAND_IN, ZEROS
 from faceall.gallery.milvus.work import Work
 from faceall.gallery.records import BinEntry, Change, Page, Removal
@@ -32,8 +34,8 @@ Touched = list[Any]
 """A touched row: table, key, before, after; None where there was no row or is none."""
 
 _CHANGE, _ROWS = "change/", "changed/"
-_JUDGED = ("refusal/", "confirmed/", "distinct/")
 _ALIASES = "aliases"
+_EXPORTED = ("kind", "made", "author", "details")
 _LARGEST = 40_000  # bytes of a note; a JSON column holds 65,536
 _ATTEMPTS = 50
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -84,7 +86,7 @@ class MilvusJournal:
             old = faces.get(key)
             if old is not None and face is not None and old["person"] != face["person"]:
                 found.append(["faces", key, old["person"], face["person"]])
-        judged = {key: row for key, row in work.notes.changed.items() if key.startswith(_JUDGED)}
+        judged = {key: row for key, row in work.notes.changed.items() if key.startswith(KINDS)}
         there = {row["key"] for row in self._store.connection.get(NOTES.name, judged, ["key"])}
         for note, row in judged.items():
             if (note in there) != (row is not None):
@@ -142,13 +144,34 @@ class MilvusJournal:
 
     def last(self) -> Change | None:
         """Return the last change that can be undone and is not itself an undoing."""
-        found = [one for one in self._changes() if one.kind != "undo" and one.undone is None]
+        found = [one for one in self._changes() if one.kind != "undo" and one.undone is None and one.undoable]
         return found[-1] if found else None
 
     def _rows(self, change: int) -> list[Touched]:
         start = f"{_ROWS}{change:012}/"
         notes = self._store.view().notes.where(condition_begins("key", start), _begins(start))
         return [row for note in sorted(notes, key=lambda note: str(note["key"])) for row in note["value"]["rows"]]
+
+    # -- other galleries --------------------------------------------------------------------------------------------
+
+    def exported(self) -> list[dict[str, Any]]:
+        """Return the history as bundles hold it."""
+        headers = (row for row in self._headers() if row["value"])
+        return [{"id": _uuid(row), **{key: row["value"][key] for key in _EXPORTED}} for row in headers]
+
+    def add_imported(self, changes: Iterable[Mapping[str, Any]]) -> None:
+        """Add the history of another gallery; its changes cannot be undone here."""
+        with self._store.changing() as work:
+            headers = self._headers()
+            known = {_uuid(row) for row in headers if row["value"]}
+            number = max((_number(row) for row in headers), default=0)
+            for change in changes:
+                if change["id"] in known:
+                    continue
+                number += 1
+                value = {key: change[key] for key in _EXPORTED} | {"undone": None, "imported": change["id"]}
+                value["details"] = _shortened(change["details"])
+                work.notes.put({"key": f"{_CHANGE}{number:012}/{secrets.token_hex(8)}", "value": value})
 
     # -- undo -------------------------------------------------------------------------------------------------------
 
@@ -165,6 +188,8 @@ class MilvusJournal:
         with self._store.changing() as work:
             header = self._header(change)
             wanted = _change(header)
+            if not wanted.undoable:
+                raise UndoError(f"change {change} was made elsewhere, before the gallery was moved; undo it there")
             if wanted.undone is not None:
                 raise UndoError(f"change {change} was undone already, by change {wanted.undone}")
             work.touched = []
@@ -254,14 +279,6 @@ class MilvusJournal:
         """Raise NotSupportedError: there is no bin."""
         raise self._refused()
 
-    def exported(self) -> list[dict[str, Any]]:
-        """Return nothing: bundles need a gallery in a folder."""
-        return []
-
-    def add_imported(self, changes: Iterable[Mapping[str, Any]]) -> None:
-        """Raise NotSupportedError: bundles need a gallery in a folder."""
-        raise self._refused()
-
     def _refused(self) -> NotSupportedError:
         return self._store.not_supported("Milvus keeps no bin; `people remove` removes a person for good")
 
@@ -284,7 +301,20 @@ def _number(row: Row) -> int:
 def _change(row: Row) -> Change:
     value = row["value"]
     undone = value["undone"]
-    return Change(_number(row), value["kind"], value["made"], value["author"], dict(value["details"]), undone)
+    own = "imported" not in value
+    return Change(_number(row), value["kind"], value["made"], value["author"], dict(value["details"]), undone, own)
+
+
+def _uuid(row: Row) -> str:
+    """Return the id of a change that is the same everywhere."""
+    return str(row["value"].get("imported") or derived_id("change", str(row["key"])))
+
+
+def _shortened(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return details without long values if all of them do not fit into a note."""
+    if len(json.dumps(details)) <= _LARGEST:
+        return dict(details)
+    return {name: value for name, value in details.items() if len(json.dumps(value)) < 1_000}
 
 
 def _entry(aliases: Mapping[str, str | None], name: str) -> list[str | None] | None:

@@ -7,18 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from faceall.gallery.milvus import rows, stale_faces
+from faceall.gallery.milvus import judgements, rows, stale_faces
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.faces import count_by_person
-from faceall.gallery.milvus.identity import condition_begins, ids_of_person, quoted, random_id, unquoted
+from faceall.gallery.milvus.identity import ids_of_person, quoted, random_id, unquoted
+from faceall.gallery.milvus.judgements import CONFIRMED, DISTINCT, REFUSED
 from faceall.gallery.records import Person, PersonBrief, PersonDetails, Removal, StoredFace
 
 if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore
 
-_REFUSAL = "refusal/"
-_CONFIRMED = "confirmed/"
-_DISTINCT = "distinct/"
 _LEAST_NUMBERS = 1_000  # the number of a cluster is drawn from at least as many
 _SPARSE = 100  # ... and from this many per person, so that collisions are rare
 
@@ -112,19 +110,17 @@ class MilvusPeople:
 
     def rejections(self, faces: Sequence[int] | None = None) -> dict[int, set[int]]:
         """Return for each face key, of some faces or of all, the rows of people it is known not to show."""
-        return self._said(_REFUSAL, faces)
+        return self._said(REFUSED, faces)
 
     def confirmations(self, faces: Sequence[int]) -> dict[int, set[int]]:
         """Return for each of some face keys the rows of people that users said it shows."""
-        return self._said(_CONFIRMED, faces)
+        return self._said(CONFIRMED, faces)
 
     def _said(self, prefix: str, faces: Sequence[int] | None) -> dict[int, set[int]]:
         """Return the people that notes name by face key, of some faces or of all."""
         found: dict[int, set[int]] = {}
-        notes = self._store.view().notes
-        for row in notes.where(condition_begins("key", prefix), lambda row: str(row["key"]).startswith(prefix)):
-            _, face, person = row["key"].split("/")
-            found.setdefault(int(face), set()).add(int(person))
+        for face, person in judgements.pairs(self._store.view(), prefix):
+            found.setdefault(face, set()).add(person)
         return found if faces is None else {face: found[face] for face in faces if face in found}
 
     def _all(self) -> list[Row]:
@@ -159,6 +155,7 @@ class MilvusPeople:
             keys = self.faces(source)
             self._store.faces.assign(keys, target)
             stale_faces.merge_people(work, source, target)
+            judgements.merge_people(work, source, target)
             work.maybe_empty.add(source)
         return len(keys)
 
@@ -184,30 +181,27 @@ class MilvusPeople:
 
     def reject(self, owners: Mapping[int, int | None]) -> None:
         """Record that faces do not show the people they were assigned to."""
-        self._say(_REFUSAL, _CONFIRMED, [(face, owner) for face, owner in owners.items() if owner is not None])
+        self._say(REFUSED, CONFIRMED, [(face, owner) for face, owner in owners.items() if owner is not None])
 
     def confirm(self, faces: Iterable[int], person: int) -> None:
         """Record that faces show a person."""
-        self._say(_CONFIRMED, _REFUSAL, [(face, person) for face in faces])
+        self._say(CONFIRMED, REFUSED, [(face, person) for face in faces])
 
     def _say(self, prefix: str, opposite: str, pairs: Iterable[tuple[int, int]]) -> None:
         """Note what users said of faces and people, and forget the opposite."""
         with self._store.changing() as work:
             for face, person in pairs:
-                work.notes.put({"key": f"{prefix}{face}/{person}", "value": {}})
+                judgements.say(work, prefix, face, person)
                 work.notes.drop(f"{opposite}{face}/{person}")
 
     def tell_apart(self, first: int, second: int) -> None:
         """Note that two people are not the same."""
         with self._store.changing() as work:
-            work.notes.put({"key": f"{_DISTINCT}{min(first, second)}/{max(first, second)}", "value": {}})
+            judgements.say(work, DISTINCT, *sorted((first, second)))
 
     def distinct(self) -> set[tuple[int, int]]:
         """Return the pairs of rows, the smaller one first, that are known not to be the same person."""
-        notes = self._store.view().notes
-        rows_ = notes.where(condition_begins("key", _DISTINCT), lambda row: str(row["key"]).startswith(_DISTINCT))
-        found = (str(row["key"]).removeprefix(_DISTINCT).split("/") for row in rows_)
-        return {(int(first), int(second)) for first, second in found}
+        return set(judgements.pairs(self._store.view(), DISTINCT))
 
     def details(self, row: int) -> PersonDetails:
         """Return no details: Milvus keeps none."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faceall.gallery.milvus import rows
+from faceall.gallery.milvus import judgements, rows
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import file_key, ids_of_photo, quoted, unquoted
 from faceall.gallery.milvus.layout import COLLECTIONS, FACES, PHOTOS
 from faceall.gallery.milvus.stale_faces import KEPT, STALE, STALE_TABLE, notes_of
 from faceall.gallery.milvus.work import Work, listed
-from faceall.gallery.store.transfer import FaceCopy, PersonCopy, PhotoCopy
+from faceall.gallery.store.transfer import FaceCopy, JudgementCopy, PersonCopy, PhotoCopy
 
 if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore
@@ -106,6 +107,28 @@ class MilvusTransfer:
                 work.people.drop(row["id"])
             for person in people:
                 work.people.put(rows.person_row(person.id, person.name, cluster=person.cluster))
+
+    def judgements(self) -> JudgementCopy:
+        """Return what users said about the faces and people that the gallery has."""
+        work = self._store.view()
+        faces = {key for key, _, _ in self._store.faces.assignments()}
+        people = {row["id"] for row in work.people.where("id > 0", lambda _: True)}
+        there = (faces, faces, people)
+        found = (
+            frozenset(pair for pair in judgements.pairs(work, kind) if pair[0] in known and pair[1] in people)
+            for kind, known in zip(judgements.KINDS, there, strict=True)
+        )
+        return JudgementCopy(*found)
+
+    def put_judgements(self, said: JudgementCopy) -> None:
+        """Store what users said, and forget what they said before about the same faces and people."""
+        here = self.judgements()
+        with self._store.changing() as work:
+            for kind, before, after in zip(judgements.KINDS, astuple(here), astuple(said), strict=True):
+                for first, second in before - after:
+                    work.notes.drop(f"{kind}{first}/{second}")
+                for first, second in after - before:
+                    judgements.say(work, kind, first, second)
 
     def kept(self) -> dict[str, Any]:
         """Return data that one backend alone uses and that others only keep, as JSON by name."""

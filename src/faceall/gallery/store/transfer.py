@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from faceall.gallery.records import Moment, PhotoState, SeenFile
 from faceall.types import Float32Array
@@ -58,6 +58,18 @@ class PersonCopy:
     cluster: bool
 
 
+Pairs: TypeAlias = frozenset[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class JudgementCopy:
+    """What users said: faces and people (key, row) that belong together or do not, and people (rows) who differ."""
+
+    refused: Pairs = frozenset()
+    confirmed: Pairs = frozenset()
+    distinct: Pairs = frozenset()
+
+
 class Transfer(Protocol):
     """How a store reads and writes its records when a gallery is moved."""
 
@@ -78,6 +90,12 @@ class Transfer(Protocol):
 
     def put_people(self, people: Sequence[PersonCopy]) -> None:
         """Store people with their rows, replacing all existing ones."""
+
+    def judgements(self) -> JudgementCopy:
+        """Return what users said about the faces and people that the gallery has."""
+
+    def put_judgements(self, judgements: JudgementCopy) -> None:
+        """Store what users said, and forget what they said before about the same faces and people."""
 
     def kept(self) -> dict[str, Any]:
         """Return data that one backend alone uses and that others only keep, as JSON by name."""

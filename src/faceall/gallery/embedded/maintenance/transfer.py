@@ -13,10 +13,10 @@ import numpy as np
 
 from faceall.errors import IndexFileError
 from faceall.gallery.embedded.removal import forget_photos
-from faceall.gallery.embedded.tables import rows
+from faceall.gallery.embedded.tables import judgements, rows
 from faceall.gallery.embedded.tables.columns import MARK, path_of, points_of
 from faceall.gallery.records import Moment, SeenFile
-from faceall.gallery.store.transfer import FaceCopy, PersonCopy, PhotoCopy
+from faceall.gallery.store.transfer import FaceCopy, JudgementCopy, PersonCopy, PhotoCopy
 from faceall.index import FaceIndex
 from faceall.index.graph.graph_file import GRAPH
 from faceall.index.storage.connection import DATABASE
@@ -129,6 +129,33 @@ class EmbeddedTransfer:
             connection.execute("DELETE FROM clusters")
             clusters = [(person.id,) for person in people if person.cluster]
             connection.executemany("INSERT INTO clusters (person) VALUES (?)", clusters)
+
+    def judgements(self) -> JudgementCopy:
+        """Return what users said about the faces and people that the gallery has."""
+        with self._index.reading() as connection:
+            refused = frozenset(connection.execute(judgements.REFUSALS).fetchall())
+            confirmed = frozenset(connection.execute(judgements.CONFIRMATIONS).fetchall())
+            distinct = connection.execute(judgements.DISTINCT).fetchall()
+        return JudgementCopy(refused, confirmed, frozenset((min(pair), max(pair)) for pair in distinct))
+
+    def put_judgements(self, said: JudgementCopy) -> None:
+        """Store what users said, and forget what they said before about the same faces and people."""
+        with self._index.transaction() as connection:
+            here = self.judgements()
+            for same, before, after in (
+                (False, here.refused, said.refused),
+                (True, here.confirmed, said.confirmed),
+            ):
+                for face, person in before - after:
+                    judgements.forget_face(connection, face, person, same=same)
+            for first, second in here.distinct - said.distinct:
+                judgements.forget_people(connection, first, second)
+            for face, person in said.refused - here.refused:
+                judgements.judge_face(connection, face, person, same=False)
+            for face, person in said.confirmed - here.confirmed:
+                judgements.judge_face(connection, face, person, same=True)
+            for first, second in said.distinct - here.distinct:
+                judgements.tell_apart(connection, first, second)
 
     def kept(self) -> dict[str, Any]:
         """Return the ids for bundles and the stale faces: a list of rows per table."""

@@ -21,6 +21,9 @@ REFUSALS = (
 )
 """SQL: key of a face, row of a person that it does not show."""
 
+CONFIRMATIONS = REFUSALS.replace("NOT j.same", "j.same")
+"""SQL: key of a face, row of a person that it shows."""
+
 DISTINCT = (
     f"SELECT a.row, b.row FROM judgements j JOIN ({_PEOPLE}) a ON a.id = j.subject"
     f" JOIN ({_PEOPLE}) b ON b.id = j.person WHERE NOT j.same AND a.row <> b.row"
@@ -60,6 +63,25 @@ def forget_pair(connection: sqlite3.Connection, person: int) -> None:
     """Forget that two people are not the same where both are one person now, by its id and aliases."""
     names = f"SELECT id FROM ({_PEOPLE}) WHERE row = ?1"
     connection.execute(f"DELETE FROM judgements WHERE subject IN ({names}) AND person IN ({names})", (person,))
+
+
+def forget_face(connection: sqlite3.Connection, face: int, person: int, *, same: bool) -> None:
+    """Forget that a face shows a person, or that it does not, by all ids of both."""
+    connection.execute(
+        f"DELETE FROM judgements WHERE same = ?3 AND subject IN (SELECT id FROM ({_FACES}) WHERE row = ?1)"
+        f" AND person IN (SELECT id FROM ({_PEOPLE}) WHERE row = ?2)",
+        (face, person, same),
+    )
+
+
+def forget_people(connection: sqlite3.Connection, first: int, second: int) -> None:
+    """Forget that two people are not the same, by all ids of both."""
+    names = [f"(SELECT id FROM ({_PEOPLE}) WHERE row = ?{number})" for number in (1, 2)]
+    connection.execute(
+        f"DELETE FROM judgements WHERE NOT same AND (subject IN {names[0]} AND person IN {names[1]}"
+        f" OR subject IN {names[1]} AND person IN {names[0]})",
+        (first, second),
+    )
 
 
 def exported(connection: sqlite3.Connection) -> list[dict[str, Any]]:
