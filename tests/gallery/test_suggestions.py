@@ -151,7 +151,6 @@ def test_faces_that_do_not_fit_are_asked_about_first(mixed: Gallery) -> None:
     assert first.certainty < 0.05
 
 
-@pytest.mark.embedded("Milvus keeps no journal")
 def test_no_moves_the_part_out_and_is_undone(mixed: Gallery) -> None:
     """The two faces become a group that is never suggested as Ada again; undo brings them back."""
     mixed.people.answer(doubt_of(mixed).id, "no")
