@@ -6,7 +6,7 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -209,16 +209,16 @@ def test_file_that_changes_during_registration(
     list(gallery.register(photos))
     (kept,) = gallery.faces.find(path=eve)
     os.utime(ada, ns=(1, 1))
-    analyse = BatchAnalyzer.analyse
+    analyse_all = BatchAnalyzer.analyse_all
 
-    def interfere(self: BatchAnalyzer, batch: list[ScannedFile]) -> None:
-        if batch:
-            assert [file.known for file in batch] == [True]
-            gallery.photos.remove(ada)
-            shutil.copy(eve, ada)
-        analyse(self, batch)
+    def interfere(self: BatchAnalyzer, batches: Iterable[list[ScannedFile]]) -> Iterator[None]:
+        (batch,) = batches
+        assert [file.known for file in batch] == [True]
+        gallery.photos.remove(ada)
+        shutil.copy(eve, ada)
+        return analyse_all(self, [batch])
 
-    monkeypatch.setattr(BatchAnalyzer, "analyse", interfere)
+    monkeypatch.setattr(BatchAnalyzer, "analyse_all", interfere)
     (result,) = gallery.register(ada)
     assert (result.status, result.message) == ("duplicate", f"the same image as {eve}")
     assert [face.face_id for face in gallery.faces.find()] == [kept.face_id]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from faceall.gallery.records.near_duplicates import print_of
 from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.images import Reduction, decode_image
 from faceall.types import Array, Faces, Image
+
+_Task: TypeAlias = Callable[[], list[Faces]]
 
 DETECT_FILES = 16
 _DETECT_PIXELS = 12_000_000
@@ -32,7 +35,7 @@ With twice as many pixels the vector of a face of 72 pixels moves by 0.018, that
 
 @dataclass
 class Timings:
-    """Seconds per stage; reading runs in parallel, so only the time spent waiting for it counts."""
+    """Seconds per stage; reading and detection run in parallel, so only the time spent waiting for them counts."""
 
     reading: float = 0.0
     detection: float = 0.0
@@ -47,6 +50,28 @@ class Timings:
             yield
         finally:
             setattr(self, stage, getattr(self, stage) + time.perf_counter() - start)
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """The search for the faces of a batch.
+
+    Attributes
+    ----------
+    batch : list of ScannedFile
+        The files.
+    shown : list of (ScannedFile, Image)
+        Those with an image.
+    stale : list of Faces
+        The stale faces of each of these.
+    found : callable
+        Waits for the faces of those without stale ones, and returns them.
+    """
+
+    batch: list[ScannedFile]
+    shown: list[tuple[ScannedFile, Image]]
+    stale: list[Faces]
+    found: Callable[[], list[Faces]]
 
 
 class BatchAnalyzer:
@@ -84,22 +109,49 @@ class BatchAnalyzer:
 
     def analyse(self, batch: list[ScannedFile]) -> None:
         """Find the faces of a batch and cut them out; the images are released."""
+        self._finish(self._search(batch, _run_now))
+
+    def analyse_all(self, batches: Iterable[list[ScannedFile]]) -> Iterator[None]:
+        """Analyse batches, and yield after each; the next batch is searched while the faces of one are cut out."""
+        detecting = ThreadPoolExecutor(1, "faceall-detect")
+        waiting: _Search | None = None
+        try:
+            for batch in batches:
+                search = self._search(batch, lambda task: detecting.submit(task).result)
+                if waiting is not None:
+                    self._finish(waiting)
+                    yield
+                waiting = search
+            if waiting is not None:
+                self._finish(waiting)
+                yield
+        finally:
+            detecting.shutdown(wait=False, cancel_futures=True)
+
+    def _search(self, batch: list[ScannedFile], start: Callable[[_Task], _Task]) -> _Search:
+        """Start to search the images of a batch for faces."""
         shown = [(file, file.image) for file in batch if file.image is not None]
-        if shown:
-            self._check_model()
-            stale = [self._stale_faces(file) for file, _ in shown]
-            with self._timings.measure("detection"):
-                new = [image for (_, image), faces in zip(shown, stale, strict=True) if not len(faces)]
-                found = iter(self._analyser.detector.detect_batch(new) if new else ())
-            with self._timings.measure("embedding"):
-                faces_of = [
-                    _scaled(faces, file.size, image, back=True) if len(faces) else next(found)
-                    for (file, image), faces in zip(shown, stale, strict=True)
-                ]
-                self._decode_finer(shown, faces_of)
-                for (file, image), faces in zip(shown, faces_of, strict=True):
-                    self._cut_out(file, image, faces)
-        self.files.extend(batch)
+        if not shown:
+            return _Search(batch, [], [], list)
+        self._check_model()
+        stale = [self._stale_faces(file) for file, _ in shown]
+        new = [image for (_, image), faces in zip(shown, stale, strict=True) if not len(faces)]
+        detector = self._analyser.detector
+        return _Search(batch, shown, stale, start(lambda: detector.detect_batch(new) if new else []))
+
+    def _finish(self, search: _Search) -> None:
+        """Wait for the faces of a batch and cut them out; the images are released."""
+        with self._timings.measure("detection"):
+            found = iter(search.found())
+        with self._timings.measure("embedding"):
+            faces_of = [
+                _scaled(faces, file.size, image, back=True) if len(faces) else next(found)
+                for (file, image), faces in zip(search.shown, search.stale, strict=True)
+            ]
+            self._decode_finer(search.shown, faces_of)
+            for (file, image), faces in zip(search.shown, faces_of, strict=True):
+                self._cut_out(file, image, faces)
+        self.files.extend(search.batch)
 
     def _decode_finer(self, shown: Sequence[tuple[ScannedFile, Image]], faces_of: Sequence[Faces]) -> None:
         """Decode those photos again with more pixels whose reduction took pixels of a face that the embedder needs."""
@@ -131,10 +183,7 @@ class BatchAnalyzer:
             self._crops.append((file, number, self._analyser.embedder.crop(view.image, view.faces)[0]))
 
     def embed(self, *, everything: bool) -> None:
-        """Embed full batches of faces, across photos; with `everything` the rest too.
-
-        Not in parallel with detection: both use all cores, and together they are slower.
-        """
+        """Embed full batches of faces, across photos; with `everything` the rest too."""
         while len(self._crops) >= _EMBED_FACES or (everything and self._crops):
             batch = self._crops[:_EMBED_FACES]
             with self._timings.measure("embedding"):
@@ -163,6 +212,12 @@ def batches(
             yield batch
             batch, pixels = [], 0
     yield batch
+
+
+def _run_now(task: _Task) -> _Task:
+    """Run a task here, and return what returns its result."""
+    found = task()
+    return lambda: found
 
 
 @dataclass(frozen=True, eq=False)

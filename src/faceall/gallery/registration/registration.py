@@ -130,9 +130,7 @@ class Registration(Iterator[PhotoResult]):
     def _analyse_here(self, readers: Executor) -> Iterator[None]:
         """Scan and analyse the files in this process, batch by batch."""
         files = self._scanner.scan_ahead(self._candidates, readers)
-        for batch in batches(files, self.timings, self._stop.is_set):
-            self._batch.analyse(batch)
-            yield
+        yield from self._batch.analyse_all(batches(files, self.timings, self._stop.is_set))
 
     def _analyse_by(self, workers: Workers) -> Iterator[None]:
         """Let workers scan and analyse the files that need it; they come back in order."""
