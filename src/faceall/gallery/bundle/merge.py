@@ -226,6 +226,7 @@ class _People:
         self.new: list[str] = []
         self._store = store
         self._people = {person.id: person for person in people}
+        self._groups = set(store.people.clusters())
         self._rows: dict[str, int] = {}
         for person in people:
             row = store.bundles.person(person.id)
@@ -233,7 +234,7 @@ class _People:
                 self._rows[person.id] = row
                 self._settle_name(row, person)
         for person in people:
-            if person.id not in self._rows and (row := self._named(_name_of(person.name))) is not None:
+            if person.id not in self._rows and (row := self._same_name(person)) is not None:
                 self._rows[person.id] = row
                 store.bundles.link_person(person.id, row)
 
@@ -246,12 +247,16 @@ class _People:
         if identity is None or identity in self._rows:
             return self.known(identity)
         person = self._people[identity]
-        name = _name_of(person.name)
-        row = self._named(name)  # two new people with the same name are one person
+        name, dates = _name_of(person.name), (clamped(person.created), clamped(person.changed))
+        row = self._same_name(person)  # two new people with the same name are one person
         if row is not None:
             self._store.bundles.link_person(identity, row)
+        elif person.unnamed:
+            row = self._store.bundles.add_group(person.id, *dates)
+            self._groups.add(row)
+            self.new.append(self._store.people.names([row])[row])
         else:
-            row = self._store.bundles.add_person(name, person.id, *map(clamped, (person.created, person.changed)))
+            row = self._store.bundles.add_person(name, person.id, *dates)
             self.new.append(name)
         self._rows[identity] = row
         return row
@@ -277,15 +282,19 @@ class _People:
     def _named(self, name: str) -> int | None:
         return self._store.people.named(name)
 
+    def _same_name(self, person: BundlePerson) -> int | None:
+        """Return the row of the person of the gallery with the same name; groups without a name have no equal."""
+        return None if person.unnamed else self._named(_name_of(person.name))
+
     def _settle_name(self, row: int, person: BundlePerson) -> None:
         """If gallery and bundle disagree on a name, keep the later one unless another person has it."""
         here, changed = self._store.bundles.person_change(row)
         name = _name_of(person.name)
-        if name == here:
+        if name == here or person.unnamed:
             return
         if is_future(person.changed):
             self.conflicts.append(f"{name!r} was renamed at {person.changed}, in the future: {here!r} is kept")
-        elif person.changed <= changed:
+        elif person.changed <= changed and row not in self._groups:
             self.conflicts.append(f"{name!r} is called {here!r} here, which is kept: its change is not older")
         elif self._named(name) is not None:
             self.conflicts.append(
@@ -293,6 +302,7 @@ class _People:
             )
         else:
             self._store.bundles.rename_person(row, name, person.changed)
+            self._groups.discard(row)
             self.renamed.append((here, name))
 
 
@@ -328,6 +338,9 @@ class _Faces:
                 new.append(number)
         if new:
             self._add(new)
+        for photo in {face.photo.sha256: face.photo for face in self._contents.faces}.values():
+            if photo.taken or photo.camera:
+                self._records.complete_photo(photo)
 
     def _twin(self, face: BundleFace, vector: bytes) -> int | None:
         """Return the key of a face of the same photo with the same vector, and add the id as an alias of it."""

@@ -15,8 +15,9 @@ from faceall.gallery.embedded.details import details_of_people, put_details
 from faceall.gallery.embedded.journal import EmbeddedJournal
 from faceall.gallery.embedded.tables import ids, judgements, rows
 from faceall.gallery.embedded.tables.columns import unmarked
-from faceall.gallery.records.bundles import BundleDetails, BundleFace, BundlePerson, BundlePhoto
+from faceall.gallery.records.bundles import BundleDetails, BundleFace, BundlePerson, BundlePhoto, known_taken
 from faceall.gallery.records.corrections import Corrections
+from faceall.gallery.records.faces import Moment
 from faceall.gallery.store import StoredChange
 from faceall.index import FaceIndex
 from faceall.types import Float32Array
@@ -25,11 +26,16 @@ from faceall.version import __version__
 _FACES = (
     "SELECT faces.key, i.id, p.id, is_primary,"
     " (SELECT path FROM files WHERE photo = photos.id ORDER BY id LIMIT 1), hash, width, height, x0, y0, x1, y1,"
-    " landmarks, score, i.created, i.changed, i.id IN (SELECT face FROM hidden_faces), faces.person"
+    " landmarks, score, i.created, i.changed, i.id IN (SELECT face FROM hidden_faces), taken, camera, seconds, first,"
+    " last, faces.person"
     " FROM faces JOIN face_ids i ON i.face = faces.key JOIN photos ON photos.id = faces.photo"
-    " LEFT JOIN person_ids p ON p.person = faces.person ORDER BY i.id"
+    " LEFT JOIN person_ids p ON p.person = faces.person LEFT JOIN shots ON shots.photo = photos.id"
+    " LEFT JOIN moments ON moments.face = faces.key ORDER BY i.id"
 )
-_PEOPLE = "SELECT i.id, name, created, changed FROM person_ids i JOIN people p ON p.id = i.person"
+_PEOPLE = (
+    "SELECT i.id, name, created, changed, p.id IN (SELECT person FROM clusters)"
+    " FROM person_ids i JOIN people p ON p.id = i.person"
+)
 
 
 class EmbeddedSnapshot:
@@ -43,8 +49,8 @@ class EmbeddedSnapshot:
         wanted = {face.person for face in self.faces}
         noted = details_of_people(connection)
         people = (
-            BundlePerson(identity, name, created, changed, noted.get(identity))
-            for identity, name, created, changed in connection.execute(_PEOPLE)
+            BundlePerson(identity, name, created, changed, noted.get(identity), bool(unnamed))
+            for identity, name, created, changed, unnamed in connection.execute(_PEOPLE)
             if identity in wanted
         )
         self.people = tuple(sorted(people, key=lambda person: person.id))
@@ -94,6 +100,13 @@ class EmbeddedBundles:
         """Add a person with an id; return the row."""
         with self._index.transaction() as connection:
             row = rows.insert_person(connection, name)
+            ids.set_id(connection, "person_ids", row, (identity, created, changed))
+        return row
+
+    def add_group(self, identity: str, created: str, changed: str) -> int:
+        """Add a group without a name, with an id; return the row."""
+        with self._index.transaction() as connection:
+            row = rows.insert_group(connection)
             ids.set_id(connection, "person_ids", row, (identity, created, changed))
         return row
 
@@ -183,6 +196,16 @@ class EmbeddedBundles:
             rows.insert_file(connection, next(free, paths[-1]), row, size=0, mtime=0, person="")
         return row
 
+    def complete_photo(self, photo: BundlePhoto) -> None:
+        """Store time and camera of a photo, if the gallery has it and does not know them."""
+        with self._index.transaction() as connection:
+            row = rows.photo_with(connection, bytes.fromhex(photo.sha256))
+            if row is None:
+                return
+            smallest, taken, camera = rows.shot_of(connection, row)
+            if (taken or photo.taken, camera or photo.camera) != (taken, camera):
+                rows.put_shot(connection, row, smallest, taken or photo.taken, camera or photo.camera)
+
     def add_faces(self, vectors: Float32Array) -> list[int]:
         """Add vectors (n, dimension); return their keys, each of which must be passed to `add_face` next."""
         return [int(key) for key in self._index.add(vectors)]
@@ -195,6 +218,7 @@ class EmbeddedBundles:
             primary = face.is_primary and other is None
             rows.insert_face(connection, rows.FaceRow(key, photo, person, primary, face.box, face.score, marks, jpeg))
             ids.set_id(connection, "face_ids", key, (face.id, face.created, face.changed))
+            rows.put_moment(connection, key, face.moment)
             connection.execute("DELETE FROM removed_faces WHERE id = ?", (face.id,))
             if face.hidden:
                 connection.execute("INSERT OR IGNORE INTO hidden_faces (face) VALUES (?)", (face.id,))
@@ -212,19 +236,21 @@ class EmbeddedBundles:
 
 
 def _face(row: Any) -> BundleFace:
-    _, identity, person, primary, path, digest, width, height, *box, landmarks, score, created, changed, hidden, _ = row
+    _, identity, person, primary, path, digest, width, height, *box, landmarks, score, created, changed = row[:-7]
+    hidden, taken, camera, *moment, _ = row[-7:]
     points = np.frombuffer(landmarks, "<f4").reshape(5, 2).tolist()
     return BundleFace(
         id=identity,
         person=person,
         is_primary=bool(primary),
-        photo=BundlePhoto(_file_name(path), digest.hex(), width, height),
+        photo=BundlePhoto(_file_name(path), digest.hex(), width, height, known_taken(taken), camera or None),
         box=tuple(box),
         landmarks=tuple(map(tuple, points)),
         score=min(max(score, 0.0), 1.0),  # engines round
         created=created,
         changed=changed,
         hidden=bool(hidden),
+        moment=None if moment[0] is None else Moment(*moment),
     )
 
 

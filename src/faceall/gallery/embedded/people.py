@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -145,13 +144,7 @@ class EmbeddedPeople:
     def open_cluster(self) -> int:
         """Add an empty cluster; return the row."""
         with self._index.transaction() as connection:
-            draft = rows.insert_person(connection, secrets.token_hex(16))
-            name = f"unnamed {draft}"
-            while rows.person_named(connection, name) is not None:
-                name += "*"  # a named person is called so
-            connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, draft))
-            connection.execute("INSERT INTO clusters (person) VALUES (?)", (draft,))
-        return draft
+            return rows.insert_group(connection)
 
     def reject(self, owners: Mapping[int, int | None]) -> None:
         """Note that faces do not show the people that they were assigned to."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from faceall.gallery.records.checks import TIME, expect, is_date, is_whole, matching, numbers, text, times
+from faceall.gallery.records.faces import Moment
 from faceall.gallery.records.people import MAX_NOTE
 from faceall.models import ModelFolder
 from faceall.types import Float32Array
@@ -19,6 +20,10 @@ KIND = "faceall-gallery-bundle"
 _LONGEST_NAME = 1_000
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_TAKEN = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T\d\d:\d\d:\d\d", re.ASCII)
+_LONGEST_CAMERA = 1_000
+_GROUP = re.compile(r"unnamed \d+\**", re.ASCII)
+"""How galleries call their groups without a name; bundles without the field `unnamed` mark them by nothing else."""
 _MOST_PIXELS = 1_000_000
 
 
@@ -66,13 +71,28 @@ class BundleDetails:
 
 @dataclass(frozen=True)
 class BundlePerson:
-    """A person: a UUID, the name, the times (UTC) of creation and of the last change of the name, and the details."""
+    """A person, or a group of faces without a name.
+
+    Attributes
+    ----------
+    id : str
+        A UUID.
+    name : str
+        The name; of a group the one that the gallery shows, which means nothing elsewhere.
+    created, changed : str
+        The times (UTC) of creation and of the last change of the name.
+    details : BundleDetails or None
+        What is noted besides the name.
+    unnamed : bool
+        Whether this is a group without a name.
+    """
 
     id: str
     name: str
     created: str
     changed: str
     details: BundleDetails | None = None
+    unnamed: bool = False
 
     @classmethod
     def from_json(cls, values: Any) -> BundlePerson:
@@ -81,24 +101,38 @@ class BundlePerson:
         identity = matching(values, "id", UUID, "a UUID in lower case")
         name = text(values, "name", _LONGEST_NAME)
         noted = values.get("details")
-        return cls(identity, name, *times(values), None if noted is None else BundleDetails.from_json(noted))
+        unnamed = values.get("unnamed", is_group_name(name))
+        expect(isinstance(unnamed, bool), "unnamed", unnamed, "true or false")
+        return cls(identity, name, *times(values), None if noted is None else BundleDetails.from_json(noted), unnamed)
 
     def to_json(self) -> dict[str, Any]:
         """Return an element of people.json."""
         values = asdict(self)
         if self.details is None:
             del values["details"]
+        if not self.unnamed and not is_group_name(self.name):
+            del values["unnamed"]
         return values
+
+
+def is_group_name(name: str) -> bool:
+    """Return whether a name looks like those that galleries give to groups without a name."""
+    return _GROUP.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
 class BundlePhoto:
-    """A photo: its file name without a folder, the SHA-256 of its content, its size in pixels if known."""
+    """A photo: its file name without a folder, the SHA-256 of its content, and what is known of it.
+
+    That is its size in pixels, the camera, and its time without a time zone, such as 2024-05-01T12:00:00.
+    """
 
     name: str
     sha256: str
     width: int | None
     height: int | None
+    taken: str | None = None
+    camera: str | None = None
 
     @classmethod
     def from_json(cls, values: Any) -> BundlePhoto:
@@ -110,7 +144,13 @@ class BundlePhoto:
         size = (values.get("width"), values.get("height"))
         fits = size == (None, None) or all(is_whole(side, _MOST_PIXELS) for side in size)
         expect(fits, "photo's width and height", size, "whole numbers from 1, or both null")
-        return cls(name, sha256, *size)
+        taken, camera = values.get("taken"), values.get("camera")
+        if taken is not None:
+            taken = matching(values, "taken", _TAKEN, "a time like 2024-05-01T12:00:00")
+        if camera is not None:
+            camera = text(values, "camera", _LONGEST_CAMERA)
+            expect(camera.isprintable(), "camera", camera, "printable characters")
+        return cls(name, sha256, *size, taken, camera)
 
 
 @dataclass(frozen=True)
@@ -130,6 +170,7 @@ class BundleFace:
     created: str
     changed: str
     hidden: bool = False
+    moment: Moment | None = None
 
     @property
     def thumbnail(self) -> str:
@@ -154,15 +195,34 @@ class BundleFace:
         expect(0 <= score <= 1, "score", score, "0 to 1")
         photo, hidden = BundlePhoto.from_json(values.get("photo")), values.get("hidden", False)
         expect(isinstance(hidden, bool), "hidden", hidden, "true or false")
-        return cls(identity, person, primary, photo, box, landmarks, score, *times(values), hidden)
+        moment = None if values.get("moment") is None else _moment(values["moment"])
+        return cls(identity, person, primary, photo, box, landmarks, score, *times(values), hidden, moment)
 
     def to_json(self) -> dict[str, Any]:
         """Return an element of faces.json."""
         values = asdict(self)
         values["chief"] = values.pop("is_primary")
+        values["photo"] = {
+            name: value for name, value in values["photo"].items() if value is not None or name in ("width", "height")
+        }
         if not self.hidden:
             del values["hidden"]
+        if self.moment is None:
+            del values["moment"]
         return {**values, "thumbnail": self.thumbnail}
+
+
+def _moment(values: Any) -> Moment:
+    """Read when a video shows a face."""
+    expect(isinstance(values, dict), "moment", values, "an object")
+    seconds, first, last = numbers([values.get(name) for name in ("seconds", "first", "last")], 3, "moment")
+    expect(0 <= first <= seconds <= last, "moment", (first, seconds, last), "0 <= first <= seconds <= last")
+    return Moment(seconds, first, last)
+
+
+def known_taken(taken: str | None) -> str | None:
+    """Return a time as bundles hold it, None for another one, such as that of a camera without a clock."""
+    return taken if taken is not None and _TAKEN.fullmatch(taken) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,6 +59,9 @@ class BundleRecords(Protocol):
     def add_person(self, name: str, identity: str, created: str, changed: str) -> int:
         """Add a person with an id; return the row."""
 
+    def add_group(self, identity: str, created: str, changed: str) -> int:
+        """Add a group without a name, with an id; return the row."""
+
     def link_person(self, identity: str, row: int) -> None:
         """Note another id of a person."""
 
@@ -94,6 +97,9 @@ class BundleRecords(Protocol):
 
     def add_photo(self, photo: BundlePhoto, paths: Sequence[bytes]) -> int:
         """Return the row of a photo; a new one is noted at the first path that no other photo has."""
+
+    def complete_photo(self, photo: BundlePhoto) -> None:
+        """Store time and camera of a photo, if the gallery has it and does not know them."""
 
     def add_faces(self, vectors: Float32Array) -> list[int]:
         """Add vectors (n, dimension); return their keys, each of which has to be given to `add_face` next."""

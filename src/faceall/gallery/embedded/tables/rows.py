@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,17 @@ def insert_person(connection: sqlite3.Connection, name: str) -> int:
     row = connection.execute("INSERT INTO people (name) VALUES (?)", (name,)).lastrowid
     assert row is not None
     return row
+
+
+def insert_group(connection: sqlite3.Connection) -> int:
+    """Add an empty group without a name; return its row."""
+    draft = insert_person(connection, secrets.token_hex(16))
+    name = f"unnamed {draft}"
+    while person_named(connection, name) is not None:
+        name += "*"  # a named person is called so
+    connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, draft))
+    connection.execute("INSERT INTO clusters (person) VALUES (?)", (draft,))
+    return draft
 
 
 def put_print(connection: sqlite3.Connection, photo: int, bits: bytes) -> None:
