@@ -122,7 +122,7 @@ class VideoFile:
             changed = before is not None and float(np.abs(small - before).mean()) >= _CHANGE
             before, look, scene = small, seconds + _LOOK - 1e-3, scene + changed
             if changed or seconds >= due:
-                due = (seconds // every + 1) * every - 1e-3 if every else seconds
+                due = (math.floor(seconds / every + 1e-6) + 1) * every - 1e-3 if every else seconds
                 yield Frame(seconds, np.ascontiguousarray(image[:, :, ::-1]), scene)
 
     def at(self, seconds: float) -> Frame:
@@ -156,10 +156,9 @@ class VideoFile:
             yield last
             number += 1
         if not number:
-            codec = f" its codec {self.codec!r}" if self.codec else " its codec"
-            raise UnreadableImageError(
-                self.path, f"cannot be decoded: the file is damaged, or OpenCV's decoder does not know{codec}"
-            )
+            codec = f"its codec {self.codec!r}" if self.codec else "its codec"
+            reason = f"the file is damaged, or OpenCV's decoder does not know {codec}: convert it to H.264"
+            raise UnreadableImageError(self.path, f"cannot be decoded: {reason}")
 
     @native_call
     def _grab(self) -> bool:
@@ -201,7 +200,9 @@ def open_video(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
     try:
         if not capture.isOpened():
             raise UnreadableImageError(
-                name, "cannot be opened: the file is damaged or incomplete, or OpenCV's decoder does not know its codec"
+                name,
+                "cannot be opened: the file is damaged or incomplete, or OpenCV's decoder does not know its codec:"
+                " convert it to H.264",
             )
         video = VideoFile(name, capture)
         if video.width * video.height > max_pixels:
