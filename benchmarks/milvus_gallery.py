@@ -18,8 +18,8 @@ import hashlib
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +28,17 @@ from measure import print_table, write_json
 from milvus_server import Server
 
 from faceall import Detector, Embedder
-from faceall.gallery import Gallery
+from faceall.gallery import Gallery, MatchThreshold
 from faceall.gallery.milvus import Address, MilvusStore
 from faceall.gallery.records import SeenFile
+from faceall.gallery.search import Query, match_faces
 from faceall.gallery.store.transfer import FaceCopy, PersonCopy, PhotoCopy
-from faceall.types import Float32Array
+from faceall.types import Face, Faces, Float32Array
 
 DIMENSION = 128
 PER_PERSON = 10
 GROUP = 1_000  # photos per change
+IMAGE = np.zeros((96, 96, 3), np.uint8)
 THUMBNAIL = bytes(3_500)  # as long as one of 112 x 112 pixels on average
 
 
@@ -113,27 +115,47 @@ def search_many(given: argparse.Namespace) -> list[dict[str, object]]:
             store.transfer.put_photos(group)
         writing = time.perf_counter() - began
         print(f"{given.faces} faces with photos, files and thumbnails in {writing:.0f} s", flush=True)
-        rows = [_searched(server, store, queries, "right after writing", given.neighbours)]
+        rows = _all_searched(server, store, queries, "right after writing", given.neighbours)
         store.connection.seal(["faces"])
         time.sleep(given.rest)
-        rows.append(
-            _searched(server, store, queries, f"{given.rest:.0f} s after the segments were sealed", given.neighbours)
-        )
+        when = f"{given.rest:.0f} s after the segments were sealed"
+        rows += _all_searched(server, store, queries, when, given.neighbours)
     finally:
         store.close()
     return rows
 
 
-def _searched(server: Server, store: MilvusStore, queries: Float32Array, when: str, count: int) -> dict[str, object]:
+def _all_searched(
+    server: Server, store: MilvusStore, queries: Float32Array, when: str, count: int
+) -> list[dict[str, object]]:
+    """Search for faces alone, and as `Gallery.search` does with a threshold and with one for an FPIR."""
+    face = Faces.of([Face(np.array([8, 8, 88, 88], np.float32), 0.99, np.full((5, 2), 40, np.float32))])
+
+    def with_decision(threshold: MatchThreshold) -> Callable[[Float32Array], object]:
+        return lambda vector: match_faces(store, Query(IMAGE, face, vector, threshold), count, None)
+
+    given = MatchThreshold(0.9, None, "given")
+    searches: dict[str, Callable[[Float32Array], object]] = {
+        "neighbours": lambda vector: store.faces.near(vector, count),
+        "decisions": with_decision(given),
+        "decisions for an FPIR": with_decision(replace(given, fpir=0.01)),
+    }
+    return [_searched(server, search, queries, when, what) for what, search in searches.items()]
+
+
+def _searched(
+    server: Server, search: Callable[[Float32Array], object], queries: Float32Array, when: str, what: str
+) -> dict[str, object]:
     times: list[float] = []
     idle = server.rest()
     used, served = time.process_time(), server.processor()
     for query in queries:
         began = time.perf_counter()
-        store.faces.near(query[None], count)
+        search(query[None])
         times.append(time.perf_counter() - began)
     return {
-        "search": when,
+        "search": what,
+        "when": when,
         "queries": len(times),
         "cpu ms": (time.process_time() - used) / len(times) * 1e3,
         "server ms": (server.processor() - served - idle * sum(times)) / len(times) * 1e3,

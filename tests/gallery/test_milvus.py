@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,7 +27,8 @@ from faceall.errors import (
     MissingDependencyError,
     NotSupportedError,
 )
-from faceall.gallery import Gallery
+from faceall.gallery import Gallery, MatchThreshold
+from faceall.gallery.search import Query, match_faces
 
 pytest.importorskip("pymilvus", reason="needs pymilvus: scripts/test-milvus")
 pytest.importorskip("milvus_lite", reason="needs milvus-lite: scripts/test-milvus")
@@ -304,6 +306,32 @@ def test_search_skips_faces_of_a_killed_writer(opened: Opener, photos: Path, mon
     (result,) = gallery.search(near[0], k=4)
     assert {match.path for match in result.matches} == set(far)
     assert len(gallery) == 4
+
+
+def test_search_takes_few_requests(opened: Opener, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All faces of a query take four requests in two steps, and the templates of the nearest people three more."""
+    for name, red in (("Ada", 200), ("Bob", 40)):
+        for number in range(3):
+            write_photo(photos / name / f"{number}.png", [(40, 25, 40, (red + number, 9, 9)), (5, 5, 20, (9, red, 9))])
+    gallery = opened()
+    list(gallery.register(photos, names_from="folders"))
+    query = photos / "Ada" / "0.png"
+    gallery.search(query)  # the first read of each collection waits for all writes
+    asked: Counter[str] = Counter()
+    real = Connection._read
+
+    def read(self: Connection, name: str, *values: Any, **options: Any) -> Any:
+        asked[name] += 1
+        return real(self, name, *values, **options)
+
+    monkeypatch.setattr(Connection, "_read", read)
+    assert len(gallery.search(query, threshold=0.5)) == 2
+    assert asked == {"faces": 1, "photos": 1, "people": 1, "notes": 1}
+    asked.clear()
+    threshold = MatchThreshold(0.5, None, "estimate", fpir=0.01)
+    found = gallery.analyse(query)
+    match_faces(gallery._store, Query(found.image, found.faces.take([0]), found.vectors[:1], threshold), 5, None)
+    assert asked == {"faces": 3, "photos": 1, "people": 1, "notes": 2}
 
 
 @pytest.mark.parametrize("name", ['O\'Hara "Bob" \\n', "Зоя", "人", "50% off_%", "a{b}c", "Ada=1 or 1==1"])

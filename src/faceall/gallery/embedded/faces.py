@@ -76,8 +76,11 @@ class EmbeddedFaces:
             keys = list(chain.from_iterable(rows.keys_of_person(connection, person) for person in people))
         return np.array(keys, np.int64)
 
-    def distances(self, vector: Float32Array, person: int) -> Float32Array:
-        """Return the squared distances of a vector to all faces of a person, ascending."""
+    def distances(self, vector: Float32Array, people: Sequence[int]) -> dict[int, Float32Array]:
+        """Return for each of some people the squared distances of a vector to all their faces, ascending."""
+        return {person: self._distances(vector, person) for person in people}
+
+    def _distances(self, vector: Float32Array, person: int) -> Float32Array:
         with self._index.reading() as connection:
             keys = rows.keys_of_person(connection, person)
         return self._index.search(vector, max(len(keys), 1), only=keys, exact=True).distances.reshape(-1)

@@ -92,6 +92,10 @@ class EmbeddedPeople:
         with self._index.reading() as connection:
             return rows.keys_of_person(connection, row)
 
+    def faces_of(self, people: Sequence[int]) -> dict[int, list[int]]:
+        """Return the keys of the faces of some people (rows), ascending."""
+        return {row: self.faces(row) for row in people}
+
     def in_shared_order(self, people: Sequence[int]) -> list[int]:
         """Return rows of people in the order of their ids."""
         with self._index.reading() as connection:

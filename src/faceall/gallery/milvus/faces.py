@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faceall.gallery.milvus import rows
+from faceall.gallery.milvus import judgements, rows
 from faceall.gallery.milvus.connection import MOST, Row
 from faceall.gallery.milvus.identity import condition_in
 from faceall.gallery.milvus.layout import FACES
@@ -82,6 +83,7 @@ class MilvusFaces:
                 FACES.name, vectors, wanted, condition=_among(people), field=FACES.vector, fields=FACES.columns
             )
             work.faces.found({"id": key, **row} for one in hits for key, _, row in one)
+            _read_beside(work, [row for one in hits for _, _, row in one], [key for one in hits for key, _, _ in one])
             found = self._rows((key for one in hits for key, _, _ in one), work)
             there = [[(found[key], distance) for key, distance, _ in one if key in found] for one in hits]
             complete = all(len(one) < wanted for one in hits)
@@ -89,13 +91,30 @@ class MilvusFaces:
                 return [one[:k] for one in there], complete and all(len(one) <= k for one in there)
             wanted = min(wanted * _WIDER, MOST)
 
-    def distances(self, vector: Float32Array, person: int) -> Float32Array:
-        """Return the squared distances of a vector (dimension,) to all faces of a person, ascending."""
-        blocks = list(self._blocks(f"person == {person}"))
-        if not blocks:
-            return np.zeros(0, np.float32)
-        difference = np.concatenate([block.vectors for block in blocks]) - vector
-        return np.sort(np.einsum("ij,ij->i", difference, difference))
+    def distances(self, vector: Float32Array, people: Sequence[int]) -> dict[int, Float32Array]:
+        """Return for each of some people the squared distances of a vector (dimension,) to their faces, ascending."""
+        found: dict[int, list[float]] = {person: [] for person in people}
+        if people and self._store.has_faces:
+            columns = ["id", "photo", "person", FACES.vector]
+            scanned = self._store.connection.scan(FACES.name, _among(people), columns)
+            for group in _groups(scanned):
+                for row in self._listed_rows(group, self._store.view()).values():
+                    difference = np.asarray(row[FACES.vector], np.float32) - vector
+                    found[row["person"]].append(float(difference @ difference))
+        return {person: np.sort(np.array(values, np.float32)) for person, values in found.items()}
+
+    def of_people(self, people: Sequence[int]) -> dict[int, list[int]]:
+        """Return the keys of the faces of some people, ascending."""
+        found: dict[int, list[int]] = {person: [] for person in people}
+        if people and self._store.has_faces:
+            faces = self._store.view().faces
+            with ThreadPoolExecutor(1) as pool:  # both requests at the same time
+                assigned = pool.submit(faces.where, _among(people), lambda row: row["person"] in found)
+                stray = self._store.unlisted_faces()
+            for row in assigned.result():
+                if row["id"] not in stray:
+                    found[row["person"]].append(row["id"])
+        return {person: sorted(keys) for person, keys in found.items()}
 
     def _blocks(self, condition: str) -> Iterator[Block]:
         """Yield the vectors of all listed faces that match a condition."""
@@ -271,6 +290,19 @@ class MilvusFaces:
         photos = work.photos.get({row["photo"] for row in found.values()})
         people = work.people.get({row["person"] for row in found.values()} - {rows.UNASSIGNED})
         return {key: rows.stored_face(row, photos.get(row["photo"]), people) for key, row in found.items()}
+
+
+def _read_beside(work: Work, found: Sequence[Row], keys: Sequence[int]) -> None:
+    """Read photos, people and judgements of found faces at the same time; each request takes a server milliseconds."""
+    with ThreadPoolExecutor(3) as pool:
+        tasks: list[Future[Any]] = [
+            pool.submit(work.photos.get, {row["photo"] for row in found}),
+            pool.submit(work.people.get, {row["person"] for row in found} - {rows.UNASSIGNED}),
+        ]
+        if work.only_reads:
+            tasks.append(pool.submit(judgements.read_said, work, keys))
+        for task in tasks:
+            task.result()
 
 
 def count_by_person(places: Iterable[tuple[int, int, int | None]]) -> dict[int, tuple[int, int]]:

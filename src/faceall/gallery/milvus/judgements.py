@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from faceall.gallery.milvus.identity import condition_begins
 from faceall.gallery.milvus.work import Work
@@ -13,12 +13,28 @@ DISTINCT = "distinct/"
 KINDS = (REFUSED, CONFIRMED, DISTINCT)
 """Prefixes of the keys: a face does not show a person, it shows them, two people (the smaller row first) differ."""
 
+_FACES = 50  # faces per request
+
 
 def pairs(work: Work, kind: str) -> Iterator[tuple[int, int]]:
     """Yield face and person, or two people, of the notes of a kind."""
     for row in work.notes.where(condition_begins("key", kind), lambda row: str(row["key"]).startswith(kind)):
         _, first, second = str(row["key"]).split("/")
         yield int(first), int(second)
+
+
+def read_said(work: Work, faces: Iterable[int]) -> None:
+    """Read what users said of some faces into a unit of work that only reads, in few requests."""
+    fresh = [face for face in faces if face not in work.said]
+    for start in range(0, len(fresh), _FACES):
+        group = fresh[start : start + _FACES]
+        begins = [f"{kind}{face}/" for kind in (REFUSED, CONFIRMED) for face in group]
+        condition = " or ".join(f"({condition_begins('key', begin)})" for begin in begins)
+        found: dict[int, dict[str, set[int]]] = {face: {REFUSED: set(), CONFIRMED: set()} for face in group}
+        for row in work.notes.where(condition, lambda _: False):
+            kind, face, person = str(row["key"]).split("/")
+            found[int(face)][f"{kind}/"].add(int(person))
+        work.said |= found
 
 
 def say(work: Work, kind: str, first: int, second: int) -> None:

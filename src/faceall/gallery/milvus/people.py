@@ -99,6 +99,10 @@ class MilvusPeople:
         """Return the keys of a person's faces, ascending."""
         return [key for key, _, _ in self._store.faces.assignments(row)]
 
+    def faces_of(self, people: Sequence[int]) -> dict[int, list[int]]:
+        """Return the keys of the faces of some people (rows), ascending."""
+        return self._store.faces.of_people(people)
+
     def in_shared_order(self, people: Sequence[int]) -> list[int]:
         """Return rows of people ascending: Milvus has no ids that are the same on every device."""
         return sorted(people)
@@ -118,6 +122,10 @@ class MilvusPeople:
 
     def _said(self, prefix: str, faces: Sequence[int] | None) -> dict[int, set[int]]:
         """Return the people that notes name by face key, of some faces or of all."""
+        work = self._store.view()
+        if faces is not None and work.only_reads:
+            judgements.read_said(work, faces)
+            return {face: work.said[face][prefix] for face in faces if work.said[face][prefix]}
         found: dict[int, set[int]] = {}
         for face, person in judgements.pairs(self._store.view(), prefix):
             found.setdefault(face, set()).add(person)

@@ -77,6 +77,7 @@ class MilvusStore:
         self._face_ids = FaceIds(self.connection)
         self._lock, self._making = threading.RLock(), threading.Lock()
         self._work: Work | None = None
+        self._reads = threading.local()
         self._owner: int | None = None
         self._head: dict[str, Any] = {}
         self._has_faces = False
@@ -161,6 +162,8 @@ class MilvusStore:
         IndexMismatchError
             The gallery holds vectors of another embedder.
         """
+        if (self._head.get("model"), self._head.get("dimension")) == (model, dimension):
+            return  # it stays the same
         self._read_head()
         found = (self._head.get("model"), self._head.get("dimension"))
         if found == (model, dimension):
@@ -224,15 +227,24 @@ class MilvusStore:
 
     def view(self) -> Work:
         """Return the tables as the calling thread sees them."""
-        return self._work if self._work is not None and self.is_changing else self._new_work()
+        if self._work is not None and self.is_changing:
+            return self._work
+        return getattr(self._reads, "work", None) or self._new_work()
 
-    def _new_work(self) -> Work:
-        return Work(self.connection, has_faces=self.has_faces)
+    def _new_work(self, *, only_reads: bool = False) -> Work:
+        return Work(self.connection, has_faces=self.has_faces, only_reads=only_reads)
 
     @contextmanager
     def reading(self) -> Iterator[Work]:
-        """Group several reads; each sees all writes acknowledged before it."""
-        yield self.view()
+        """Group several reads: each row is read once, and the reads see all writes acknowledged before the first."""
+        if self.is_changing or getattr(self._reads, "work", None) is not None:
+            yield self.view()
+            return
+        self._reads.work = self._new_work(only_reads=True)
+        try:
+            yield self._reads.work
+        finally:
+            self._reads.work = None
 
     @contextmanager
     def changing(self) -> Iterator[Work]:
@@ -265,7 +277,13 @@ class MilvusStore:
 
     def unlisted_faces(self) -> set[int]:
         """Return faces that no photo lists: their writer has not finished, or was killed."""
-        return unlisted_faces(self.connection, has_faces=self.has_faces)
+        work = self.view()
+        if work.stray is not None:
+            return work.stray
+        found = unlisted_faces(self.connection, has_faces=self.has_faces)
+        if work.only_reads:
+            work.stray = found
+        return found
 
     # -- settings and status ----------------------------------------------------------------------------------------
 

@@ -41,8 +41,9 @@ _WHERE = ("id", "photo")
 class Table(Generic[K]):
     """One collection as a unit of work sees it: its own changes, and the server's rows otherwise."""
 
-    def __init__(self, connection: Connection, collection: Collection) -> None:
+    def __init__(self, connection: Connection, collection: Collection, *, keeps_answers: bool = False) -> None:
         self.collection = collection
+        self._keeps_answers = keeps_answers
         self.changed: dict[K, Row | None] = {}
         self._connection = connection
         self._known: dict[K, Row | None] = {}
@@ -81,6 +82,8 @@ class Table(Generic[K]):
         found = self._answers.get(condition)
         if found is None:
             found = self._connection.where(self.collection.name, condition, columns, limit=most)
+            if self._keeps_answers and limit is None:
+                self._answers[condition] = found
         rows = [_plain(row, columns) for row in found if row[key] not in self.changed]
         self._known.update((row[key], row) for row in rows)  # another writer may have added one since `get`
         rows += [row for row in self.changed.values() if row is not None and holds(row)]
@@ -132,17 +135,24 @@ class Work:
         The rows, by table and key, as the changes that were recorded have left them.
     first : list of dict
         Notes that are written before everything else.
+    said : dict
+        What users said of some faces: face -> kind of judgement -> people.
+    stray : set of int or None
+        The faces that no photo lists, if they were read already and do not have to be read again.
     """
 
-    def __init__(self, connection: Connection, *, has_faces: bool) -> None:
+    def __init__(self, connection: Connection, *, has_faces: bool, only_reads: bool = False) -> None:
         self._connection = connection
         self._has_faces = has_faces
-        self.faces: Table[int] = Table(connection, FACES)
-        self.thumbnails: Table[int] = Table(connection, THUMBNAILS)
-        self.photos: Table[int] = Table(connection, PHOTOS)
-        self.files: Table[str] = Table(connection, FILES)
-        self.people: Table[int] = Table(connection, PEOPLE)
-        self.notes: Table[str] = Table(connection, NOTES)
+        self.only_reads = only_reads
+        self.faces: Table[int] = Table(connection, FACES, keeps_answers=only_reads)
+        self.thumbnails: Table[int] = Table(connection, THUMBNAILS, keeps_answers=only_reads)
+        self.photos: Table[int] = Table(connection, PHOTOS, keeps_answers=only_reads)
+        self.files: Table[str] = Table(connection, FILES, keeps_answers=only_reads)
+        self.people: Table[int] = Table(connection, PEOPLE, keeps_answers=only_reads)
+        self.notes: Table[str] = Table(connection, NOTES, keeps_answers=only_reads)
+        self.said: dict[int, dict[str, set[int]]] = {}
+        self.stray: set[int] | None = None
         self.maybe_empty: set[int] = set()
         self.new_photos: set[int] = set()
         self.touched: list[Any] | None = None

@@ -41,8 +41,9 @@ def judge(store: Store, near: Sequence[tuple[int, int | None, float]], limit: fl
     if not keys:
         return Judged()
     same = [key for key, _, distance in near if distance <= SAME_FACE]
+    refusals = store.people.rejections(keys)
     confirmed = frozenset[int]().union(*store.people.confirmations(same).values())
-    excluded = _excluded(near, store.people.rejections(keys), reach) - confirmed
+    excluded = _excluded(near, refusals, reach) - confirmed
     return Judged(excluded, confirmed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -64,25 +65,31 @@ def match_people(store: Store, query: Query, k: int, limit: float | None) -> lis
 
     People that users excluded for a face are left out.
     """
+    with store.reading():
+        return _nearest_people(store, query, k, limit)
+
+
+def _nearest_people(store: Store, query: Query, k: int, limit: float | None) -> list[PersonResult]:
     results = []
-    near = _neighbours(store, query, k, people=len(store.people.with_faces(k)))
+    near = _neighbours(store, query, k, people=k, some=True)
     for face, notes, vector, matches in zip(query.faces, query.notes, query.vectors, near, strict=True):
         best: dict[str, GalleryMatch] = {}
         for match in matches:
             if match.person is not None and not match.excluded and (limit is None or match.distance <= limit):
                 best.setdefault(match.person, match)
         nearest = sorted(list(best.values())[:k], key=lambda match: match.judged_distance or match.distance)
-        people = (_person_match(store, vector, match) for match in nearest)
+        distances = store.faces.distances(vector, [match.person_id for match in nearest if match.person_id is not None])
+        people = (_person_match(match, distances) for match in nearest)
         shown = tuple(person for person in people if person is not None)
         corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
         results.append(PersonResult(corners, face.score, shown, query.threshold, points, notes))
     return results
 
 
-def _person_match(store: Store, vector: Float32Array, best: GalleryMatch) -> PersonMatch | None:
+def _person_match(best: GalleryMatch, found: Mapping[int, Float32Array]) -> PersonMatch | None:
     """Return the person of a match with the distances to all their faces; None if just removed."""
     assert best.person_id is not None
-    distances = store.faces.distances(vector, best.person_id)
+    distances = found[best.person_id]
     if not distances.size:
         return None
     return PersonMatch(
@@ -104,9 +111,8 @@ def _person_match(store: Store, vector: Float32Array, best: GalleryMatch) -> Per
 def match_faces(store: Store, query: Query, k: int, limit: float | None) -> Results[SearchResult]:
     """Find the k nearest faces of the gallery for every face, at a distance of at most `limit`."""
     results: Results[SearchResult] = Results()
-    people = len(store.people.with_faces(_TWO))
-    people = people if people == _TWO else 0  # with fewer than two people there is no second-best
-    found = _neighbours(store, query, k, people=people)
+    with store.reading():
+        found = _neighbours(store, query, k, people=_TWO)
     for face, notes, near in zip(query.faces, query.notes, found, strict=True):
         shown = tuple(match for match in near[:k] if limit is None or match.distance <= limit)
         corners, points = _corners(face.box.tolist()), _points(face.landmarks.tolist())
@@ -114,13 +120,13 @@ def match_faces(store: Store, query: Query, k: int, limit: float | None) -> Resu
     return results
 
 
-def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list[GalleryMatch]]:
-    """Find at least k faces for every vector (if there are as many), and enough to include `people` people.
+def _neighbours(store: Store, query: Query, k: int, *, people: int, some: bool = False) -> list[list[GalleryMatch]]:
+    """Find at least k faces for every vector, of at least `people` people, if there are as many, or with `some` of all.
 
     A face that is removed during the search is left out.
     """
     near: list[list[GalleryMatch]] = [[] for _ in query.vectors]
-    open_ones, wanted = list(range(len(near))), max(k, _MIN_FACES)
+    open_ones, wanted, counted = list(range(len(near))), max(k, _MIN_FACES), False
     while open_ones:
         found, complete = store.faces.near(query.vectors[open_ones], wanted, people=query.people)
         for place, faces in zip(open_ones, found, strict=True):
@@ -131,6 +137,9 @@ def _neighbours(store: Store, query: Query, k: int, *, people: int) -> list[list
             ]
         if complete:
             break
+        if not counted and any(_people_among(near[place]) < people for place in open_ones):
+            there, counted = len(store.people.with_faces(people)), True
+            people = there if there == people or some else 0
         open_ones = [place for place in open_ones if len(near[place]) < k or _people_among(near[place]) < people]
         wanted *= _GROWTH
     return [
@@ -182,19 +191,25 @@ def _decided(
 def _template_distances(store: Store, vector: Float32Array, near: list[GalleryMatch]) -> dict[int | None, float]:
     """Return the distances to the templates of the nearest people: the unit mean of the faces of each."""
     people = dict.fromkeys(match.person_id for match in near if match.person is not None and match.person_id)
+    assigned = store.people.faces_of(list(people)[:_TEMPLATES])
+    chosen = {person: _spread(store, keys) for person, keys in assigned.items() if len(keys) >= _TWO}
+    vectors = store.faces.vectors([key for keys in chosen.values() for key in keys])
     distances: dict[int | None, float] = {}
-    for person in list(people)[:_TEMPLATES]:
-        keys = store.people.faces(person)
-        if len(keys) < _TWO:
-            continue
-        if len(keys) > _TEMPLATE_FACES:
-            keys = store.faces.in_shared_order(keys)  # the same faces on every device
-        chosen = keys[:: -(-len(keys) // _TEMPLATE_FACES)]
-        total = store.faces.vectors(chosen).sum(axis=0)
+    start = 0
+    for person, keys in chosen.items():
+        total = vectors[start : start + len(keys)].sum(axis=0)
+        start += len(keys)
         length = float(np.linalg.norm(total))
         if length > 0:
             distances[person] = 2 - 2 * float(vector @ total) / length
     return distances
+
+
+def _spread(store: Store, keys: list[int]) -> list[int]:
+    """Return the faces of a template, evenly spread over those of a person."""
+    if len(keys) > _TEMPLATE_FACES:
+        keys = store.faces.in_shared_order(keys)  # the same faces on every device
+    return keys[:: -(-len(keys) // _TEMPLATE_FACES)]
 
 
 def _match(face: StoredFace, distance: float) -> GalleryMatch:

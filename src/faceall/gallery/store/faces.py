@@ -46,8 +46,8 @@ class FaceRecords(Protocol):
     ) -> tuple[list[list[Near]], bool]:
         """Return the nearest faces with their distances, and whether these are all faces."""
 
-    def distances(self, vector: Float32Array, person: int) -> Float32Array:
-        """Return the squared distances of a vector (dimension,) to all faces of a person, ascending."""
+    def distances(self, vector: Float32Array, people: Sequence[int]) -> dict[int, Float32Array]:
+        """Return for each of some people the squared distances of a vector (dimension,) to their faces, ascending."""
 
     def vectors(self, keys: Sequence[int]) -> Float32Array:
         """Return (n, dimension) float32, a row per key; zeros for an unknown key."""

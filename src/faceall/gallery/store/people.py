@@ -50,6 +50,9 @@ class PersonRecords(Protocol):
     def faces(self, row: int) -> list[int]:
         """Return the keys of a person's faces, ascending."""
 
+    def faces_of(self, people: Sequence[int]) -> dict[int, list[int]]:
+        """Return the keys of the faces of some people (rows), ascending."""
+
     def in_shared_order(self, people: Sequence[int]) -> list[int]:
         """Return rows of people in the order of the ids that they have on every device, if the backend has ids."""
 
