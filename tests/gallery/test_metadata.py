@@ -186,6 +186,20 @@ def test_tags_are_written_once_and_keep_others(gallery: Gallery, photos: Path) -
     assert sidecar.read_text() == "<!DOCTYPE x><x/>"
 
 
+def test_names_with_the_mark_of_earlier_versions_follow_the_gallery(gallery: Gallery, photos: Path) -> None:
+    """A sidecar that an earlier version wrote is renamed too, and gets the present mark."""
+    gallery.register(write_photo(photos / "a.png", one_face(1)), person="Ada")
+    list(gallery.photos.tag())
+    sidecar = photos / "a.png.xmp"
+    sidecar.write_text(sidecar.read_text().replace("faceall:written=", "faceall:name="))
+    assert [found.status for found in gallery.photos.tag()] == ["unchanged"]
+    gallery.people.rename("Ada", "Ada Lovelace")
+    assert [found.status for found in gallery.photos.tag()] == ["written"]
+    assert {region.name for region in regions_in(sidecar.read_bytes())} == {"Ada Lovelace"}
+    assert sidecar.read_text().count('faceall:written="Ada Lovelace"') == 2
+    assert "faceall:name=" not in sidecar.read_text()
+
+
 def test_exiftool_reads_written_sidecars(tmp_path: Path) -> None:
     """ExifTool finds names and areas of both schemas in a sidecar."""
     if shutil.which("exiftool") is None:
@@ -203,6 +217,33 @@ def test_exiftool_reads_written_sidecars(tmp_path: Path) -> None:
     assert found["RegionInfo"]["AppliedToDimensions"]["W"] == 400
     (other,) = found["RegionInfoMP"]["Regions"]
     assert other["PersonDisplayName"] == "Ada Lovelace"
+    assert "Warning" not in found
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_tags_survive_a_round_trip_through_exiftool(gallery: Gallery, photos: Path, orientation: int) -> None:
+    """ExifTool embeds what `tag` wrote into the photo, also a turned one; another gallery reads names from there."""
+    if shutil.which("exiftool") is None:
+        pytest.skip("exiftool is not installed: apt install libimage-exiftool-perl")
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    path = write_photo(photos / "a.png", [(8, 10, 40, (200, 10, 10)), (70, 40, 24, (10, 10, 200))])
+    PillowImage.open(path).save(path, exif=exif)
+    gallery.register(path, person="Ada")
+    other = next(face.face_id for face in gallery.faces if face.person is None)
+    gallery.faces.assign(other, "Bob & co")
+    named = {face.person: tuple(face.box) for face in gallery.faces}
+    assert [found.status for found in gallery.photos.tag()] == ["written"]
+    sidecar = photos / "a.png.xmp"
+    subprocess.run(["exiftool", "-q", "-overwrite_original", "-tagsfromfile", sidecar, "-all:all", path], check=True)
+    sidecar.unlink()
+    gallery.photos.remove(path)
+    registration = gallery.iter_register(path, names_from="xmp")
+    assert [result.status for result in registration] == ["added"]
+    assert registration.names_in_metadata == {"Ada": 1, "Bob & co": 1}
+    photo = gallery.photos.at(path)
+    assert photo is not None
+    assert {face.person: tuple(face.box) for face in photo.faces} == named
 
 
 def test_regions_that_exiftool_embeds_are_read(tmp_path: Path) -> None:

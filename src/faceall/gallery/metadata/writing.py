@@ -30,7 +30,8 @@ from faceall.gallery.metadata.regions import (
 
 _META = "adobe:ns:meta/"
 _OWN = "https://faceall.invalid/xmp/1.0/"
-_MARK = f"{{{_OWN}}}name"
+_MARK = f"{{{_OWN}}}written"
+_EARLIER_MARK = f"{{{_OWN}}}name"  # ExifTool warned of it, because the fields of both schemas are called Name
 _LI, _BAG, _DESCRIPTION = f"{{{RDF}}}li", f"{{{RDF}}}Bag", f"{{{RDF}}}Description"
 _RESOURCE = {f"{{{RDF}}}parseType": "Resource"}
 _PREFIXES = {
@@ -146,15 +147,19 @@ def _same_place(
 
 def _rename(item: ElementTree.Element, space: str, name: str, value: str) -> bool:
     """Rename an entry that faceall wrote and no other program changed; return whether it was renamed."""
-    holder = next((one for one in item.iter(_DESCRIPTION) if _MARK in one.attrib), None)
+    marks = (_MARK, _EARLIER_MARK)
+    holder, mark = next(
+        ((one, mark) for one in item.iter(_DESCRIPTION) for mark in marks if mark in one.attrib), (None, _MARK)
+    )
     current = field(item, space, name)
-    if holder is None or current == value or holder.attrib[_MARK] != current:
+    if holder is None or current == value or holder.attrib[mark] != current:
         return False
     child = holder.find(f"{{{space}}}{name}")
     if child is None:
         holder.attrib[f"{{{space}}}{name}"] = value
     else:
         child.text = value
+    del holder.attrib[mark]
     holder.attrib[_MARK] = value
     return True
 
