@@ -142,13 +142,14 @@ class EmbeddedFaces:
 
     def set_hidden(self, keys: Iterable[int], *, hidden: bool) -> int:
         """Hide faces, or show them again; return how many were changed."""
+        found = "SELECT id FROM face_ids WHERE face IN (SELECT value FROM json_each(?))"
         statement = (
-            "INSERT OR IGNORE INTO hidden_faces SELECT id FROM face_ids WHERE face = ?"
+            f"INSERT OR IGNORE INTO hidden_faces {found}"
             if hidden
-            else "DELETE FROM hidden_faces WHERE face = (SELECT id FROM face_ids WHERE face = ?)"
+            else f"DELETE FROM hidden_faces WHERE face IN ({found})"
         )
         with self._index.transaction() as connection:
-            return sum(connection.execute(statement, (key,)).rowcount for key in keys)
+            return connection.execute(statement, (json.dumps(list(keys)),)).rowcount
 
     def thumbnail(self, key: int) -> bytes | None:
         """Return the thumbnail of a face as a JPEG.

@@ -67,7 +67,7 @@ def forget_photos(index: FaceIndex, photos: Sequence[int]) -> None:
         keys = [key for photo in photos for key in rows.keys_on_photo(connection, photo)]
         people = {rows.photo_and_person(connection, key) for key in keys}
         index.remove(keys)  # cascades to faces and thumbnails
-        connection.executemany("DELETE FROM photos WHERE id = ?", [(photo,) for photo in photos])
+        rows.delete_photos(connection, photos)
         rows.remove_empty_people(connection, [one[1] for one in people if one is not None])
 
 
@@ -76,9 +76,5 @@ def forget_faces(index: FaceIndex, keys: Sequence[int]) -> None:
     with index.transaction() as connection:
         found = {one for key in keys if (one := rows.photo_and_person(connection, key)) is not None}
         index.remove(list(keys))
-        connection.executemany(
-            "DELETE FROM photos WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = ?1)"
-            " AND NOT EXISTS (SELECT 1 FROM bin_faces WHERE photo = ?1)",
-            [(photo,) for photo in {photo for photo, _ in found}],
-        )
+        rows.delete_photos(connection, {photo for photo, _ in found}, without=("faces", "bin_faces"))
         rows.remove_empty_people(connection, [person for _, person in found])

@@ -104,7 +104,7 @@ class EmbeddedTransfer:
                 forget_photos(self._index, photos)
                 return
             self._index.remove([key for photo in photos for key in rows.keys_on_photo(connection, photo)])
-            connection.executemany("DELETE FROM photos WHERE id = ?", [(photo,) for photo in photos])
+            rows.delete_photos(connection, photos)
 
     def people(self) -> list[PersonCopy]:
         """Return all people."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sqlite3
@@ -178,6 +179,13 @@ def has_photo(connection: sqlite3.Connection, photo: int) -> bool:
     return connection.execute("SELECT 1 FROM photos WHERE id = ?", (photo,)).fetchone() is not None
 
 
+def delete_photos(connection: sqlite3.Connection, photos: Iterable[int], *, without: Sequence[str] = ()) -> None:
+    """Delete photos, only those without a row in any table of `without`, which have a column `photo`."""
+    rules = "".join(f" AND NOT EXISTS (SELECT 1 FROM {table} WHERE photo = photos.id)" for table in without)
+    statement = f"DELETE FROM photos WHERE id IN (SELECT value FROM json_each(?)){rules}"
+    connection.execute(statement, (json.dumps(list(photos)),))
+
+
 def paths_of(connection: sqlite3.Connection, photo: int) -> tuple[Path, ...]:
     """Return the paths of a photo, in the order in which they were seen."""
     rows = connection.execute("SELECT path FROM files WHERE photo = ? ORDER BY id", (photo,))
@@ -191,9 +199,10 @@ def is_known_path(connection: sqlite3.Connection, path: Path | bytes) -> bool:
 
 def remove_empty_people(connection: sqlite3.Connection, people: Iterable[int | None]) -> None:
     """Remove those people who have no face left; people with stale faces stay."""
-    connection.executemany(
-        "DELETE FROM people WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM faces WHERE person = ?1)",
-        [(person,) for person in {*people} - {None}],
+    connection.execute(
+        "DELETE FROM people WHERE id IN (SELECT value FROM json_each(?))"
+        " AND NOT EXISTS (SELECT 1 FROM faces WHERE person = people.id)",
+        (json.dumps(list({*people} - {None})),),
     )
 
 

@@ -6,6 +6,7 @@ people, when their photo is migrated or registered again. Removing their photo o
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,12 +86,13 @@ def make_stale(index: FaceIndex, keys: Sequence[int], model: str, *, keep_vector
         return
     vector, why = ("vector", _WHY) if keep_vectors else ("x''", _DAMAGED)
     with index.transaction() as connection:
-        connection.executemany(
+        connection.execute(
             f"INSERT INTO stale_faces ({_COLUMNS}, jpeg, model, vector, uuid, created, changed, face)"
             f" SELECT photo, person, is_primary, x0, y0, x1, y1, score, landmarks, t.jpeg, ?, {vector},"
             " i.id, i.created, i.changed, f.key FROM faces f JOIN vectors ON vectors.key = f.key"
-            " LEFT JOIN thumbnails t ON t.face = f.key LEFT JOIN face_ids i ON i.face = f.key WHERE f.key = ?",
-            [(model, key) for key in keys],
+            " LEFT JOIN thumbnails t ON t.face = f.key LEFT JOIN face_ids i ON i.face = f.key"
+            " WHERE f.key IN (SELECT value FROM json_each(?)) ORDER BY f.key",
+            (model, json.dumps(list(keys))),
         )
         index.remove(np.array(keys, np.int64))
         mark_photos(connection, why)
@@ -144,11 +146,7 @@ def remove_person(connection: sqlite3.Connection, person: int) -> int:
     """Remove the stale faces of a person, and photos without any other face; return how many faces."""
     shown = connection.execute("SELECT DISTINCT photo FROM stale_faces WHERE person = ?", (person,)).fetchall()
     removed = connection.execute("DELETE FROM stale_faces WHERE person = ?", (person,)).rowcount
-    connection.executemany(
-        "DELETE FROM photos WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM faces WHERE photo = ?1)"
-        " AND NOT EXISTS (SELECT 1 FROM stale_faces WHERE photo = ?1)",
-        shown,
-    )
+    rows.delete_photos(connection, [photo for (photo,) in shown], without=("faces", "stale_faces"))
     return removed
 
 
