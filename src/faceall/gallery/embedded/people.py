@@ -153,15 +153,13 @@ class EmbeddedPeople:
     def reject(self, owners: Mapping[int, int | None]) -> None:
         """Note that faces do not show the people that they were assigned to."""
         with self._index.transaction() as connection:
-            for face, owner in owners.items():
-                if owner is not None:
-                    judgements.judge_face(connection, face, owner, same=False)
+            known = ((face, owner) for face, owner in owners.items() if owner is not None)
+            judgements.judge_faces(connection, known, same=False)
 
     def confirm(self, faces: Iterable[int], person: int) -> None:
         """Note that faces show a person."""
         with self._index.transaction() as connection:
-            for face in faces:
-                judgements.judge_face(connection, face, person, same=True)
+            judgements.judge_faces(connection, ((face, person) for face in faces), same=True)
 
     def tell_apart(self, first: int, second: int) -> None:
         """Note that two people are not the same."""

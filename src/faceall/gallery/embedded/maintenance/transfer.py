@@ -150,10 +150,8 @@ class EmbeddedTransfer:
                     judgements.forget_face(connection, face, person, same=same)
             for first, second in here.distinct - said.distinct:
                 judgements.forget_people(connection, first, second)
-            for face, person in said.refused - here.refused:
-                judgements.judge_face(connection, face, person, same=False)
-            for face, person in said.confirmed - here.confirmed:
-                judgements.judge_face(connection, face, person, same=True)
+            judgements.judge_faces(connection, said.refused - here.refused, same=False)
+            judgements.judge_faces(connection, said.confirmed - here.confirmed, same=True)
             for first, second in said.distinct - here.distinct:
                 judgements.tell_apart(connection, first, second)
 

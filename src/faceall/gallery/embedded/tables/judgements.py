@@ -6,6 +6,7 @@ stale faces, for merged people (whose ids become aliases) and on other devices.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from typing import Any
@@ -48,15 +49,34 @@ def of_faces(connection: sqlite3.Connection, faces: Iterable[int], *, same: bool
     return found
 
 
-def judge_face(connection: sqlite3.Connection, face: int, person: int, *, same: bool) -> None:
-    """Note whether a face shows a person; the last word counts."""
-    _judge(connection, _id(connection, "face_ids", "face", face), _id_of_person(connection, person), same)
+def judge_faces(connection: sqlite3.Connection, judged: Iterable[tuple[int, int]], *, same: bool) -> None:
+    """Note whether faces show people, as pairs of a face's key and a person's row; the last word counts."""
+    pairs = json.dumps(list(judged))
+    faces = "json_each(?1) JOIN face_ids f ON f.face = json_extract(value, '$[0]')"
+    connection.execute(
+        "INSERT INTO judgements (pair, subject, person, same, made)"
+        f" SELECT f.id || ' ' || p.id, f.id, p.id, ?2, {NOW} FROM {faces}"
+        " JOIN person_ids p ON p.person = json_extract(value, '$[1]') WHERE true"
+        " ON CONFLICT (pair) DO UPDATE SET same = ?2, made = excluded.made",
+        (pairs, same),
+    )
+    if same:  # what was said of an id that the person had before a merge does not count any more
+        connection.execute(
+            f"DELETE FROM judgements WHERE NOT same AND (subject, person) IN (SELECT f.id, a.id FROM {faces}"
+            " JOIN person_aliases a ON a.person = json_extract(value, '$[1]'))",
+            (pairs,),
+        )
 
 
 def tell_apart(connection: sqlite3.Connection, first: int, second: int) -> None:
     """Note that two people are not the same."""
     one, other = sorted((_id_of_person(connection, first) or "", _id_of_person(connection, second) or ""))
-    _judge(connection, one or None, other or None, False)
+    if one and other:
+        connection.execute(
+            f"INSERT INTO judgements (pair, subject, person, same, made) VALUES (?1 || ' ' || ?2, ?1, ?2, false, {NOW})"
+            " ON CONFLICT (pair) DO UPDATE SET same = false, made = excluded.made",
+            (one, other),
+        )
 
 
 def forget_pair(connection: sqlite3.Connection, person: int) -> None:
@@ -99,26 +119,6 @@ def put(connection: sqlite3.Connection, subject: str, person: str, *, same: bool
     )
 
 
-def _judge(connection: sqlite3.Connection, subject: str | None, person: str | None, same: bool) -> None:
-    if subject is None or person is None:
-        return
-    connection.execute(
-        f"INSERT INTO judgements (pair, subject, person, same, made) VALUES (?1 || ' ' || ?2, ?1, ?2, ?3, {NOW})"
-        " ON CONFLICT (pair) DO UPDATE SET same = ?3, made = excluded.made",
-        (subject, person, same),
-    )
-    if same:  # what was said of an id that the person had before a merge does not count any more
-        connection.execute(
-            "DELETE FROM judgements WHERE subject = ?1 AND NOT same AND person IN (SELECT a.id FROM person_aliases a"
-            " JOIN person_ids p ON p.person = a.person WHERE p.id = ?2)",
-            (subject, person),
-        )
-
-
 def _id_of_person(connection: sqlite3.Connection, person: int) -> str | None:
-    return _id(connection, "person_ids", "person", person)
-
-
-def _id(connection: sqlite3.Connection, table: str, column: str, row: int) -> str | None:
-    found = connection.execute(f"SELECT id FROM {table} WHERE {column} = ?", (row,)).fetchone()
+    found = connection.execute("SELECT id FROM person_ids WHERE person = ?", (person,)).fetchone()
     return None if found is None else str(found[0])
