@@ -108,8 +108,8 @@ COMMANDS: Mapping[str, Words] = {
 
 REFUSED = frozenset(
     {
-        "people details", "people hide", "people discard", "people erase", "gallery export", "gallery import",
-        "index compact", "index backup", "index export", "index import", "index migrate", "index repair",
+        "people details", "people hide", "people discard", "people erase",  "gallery import",
+        "index compact", "index backup",  "index import", "index migrate", "index repair",
     }
 )  # fmt: skip
 """Commands that Milvus refuses."""

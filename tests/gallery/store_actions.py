@@ -294,9 +294,7 @@ REFUSED: Mapping[str, str] = {
     "GalleryIndex.compact": "index compact",
     "GalleryIndex.backup": "index backup",
     "GalleryIndex.migrate": "index migrate",
-    "GalleryIndex.export_bundle": "gallery export",
     "GalleryIndex.import_bundle": "gallery import",
-    "GalleryIndex.export_folder": "index export",
     "GalleryIndex.import_vectors": "index import",
 }
 """Methods that Milvus refuses, and the commands that use them."""

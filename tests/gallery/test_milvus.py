@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bundles import WholeEmbedder, open_whole, read_parts
 from milvus_places import SERVER, empty_place
 from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
@@ -472,13 +474,44 @@ def test_place_that_cannot_be_written_to_is_not_called_busy(tmp_path: Path, monk
     assert not isinstance(found.value, IndexBusyError)
 
 
-@pytest.mark.parametrize("action", ["compact", "backup", "export_folder", "export_bundle", "migrate"])
+@pytest.mark.parametrize("action", ["compact", "backup", "migrate"])
 def test_operations_that_need_a_folder_are_refused(opened: Opener, tmp_path: Path, action: str) -> None:
     """The error names the command that moves the gallery to a folder."""
     gallery = opened()
     values = {"compact": (), "migrate": (ColourEmbedder("other"),)}.get(action, (tmp_path / "out",))
     with pytest.raises(FaceallError, match="faceall index move milvus"):
         getattr(gallery.index, action)(*values)
+
+
+def bundle_of(gallery: Gallery, path: Path, **options: Any) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
+    """Export a gallery; return the bundle, its people by name, and its faces by id."""
+    gallery.index.export_bundle(path, replace=True, **options)
+    parts = read_parts(path)
+    people = {person["name"]: person for person in json.loads(parts["people.json"])}
+    return path.read_bytes(), people, {face["id"]: face for face in json.loads(parts["faces.json"])}
+
+
+def test_bundles_of_a_gallery_have_lasting_ids(opened: Opener, photos: Path, tmp_path: Path) -> None:
+    """An unchanged gallery gives the same bundle; ids stay when people and faces change, and times advance."""
+    for name, number in (("Ada", 1), ("Ada", 2), ("Bob", 100)):
+        write_photo(photos / name / f"{number}.png", one_face(number))
+    gallery = opened(embedder=WholeEmbedder())
+    list(gallery.register(photos, names_from="folders"))
+    before, people, faces = bundle_of(gallery, tmp_path / "one.faceall")
+    assert bundle_of(gallery, tmp_path / "two.faceall")[0] == before
+    assert (len(people), len(faces)) == (2, 3)
+    gallery.people.rename("Ada", "Augusta")
+    gallery.faces.assign(gallery.faces.find(person="Bob")[0].face_id, "Eve")
+    _, renamed, changed = bundle_of(gallery, tmp_path / "two.faceall")
+    assert renamed["Augusta"]["id"] == people["Ada"]["id"]
+    assert renamed["Augusta"]["changed"] > people["Ada"]["changed"]
+    assert changed.keys() == faces.keys()
+    moved = [face for face in faces if changed[face]["person"] == renamed["Eve"]["id"]]
+    assert [changed[face]["changed"] >= faces[face]["changed"] for face in moved] == [True]
+    assert len(bundle_of(gallery, tmp_path / "two.faceall", people=["Augusta"])[2]) == 2
+    with open_whole(tmp_path / "other") as other:
+        assert other.index.import_bundle(tmp_path / "one.faceall").added == 3
+        assert sorted((one.name, one.faces) for one in other.people) == [("Ada", 2), ("Bob", 1)]
 
 
 _REFUSED: dict[str, Callable[[Gallery], object]] = {

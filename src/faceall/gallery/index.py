@@ -9,11 +9,12 @@ from threading import Event
 
 from faceall.analysis.analyser import FaceEmbedder, known_label
 from faceall.arguments import checked_methods
-from faceall.gallery.bundle.export import BundleExport, export_bundle
+from faceall.gallery.bundle.export import BundleExport, check_count, export_bundle
 from faceall.gallery.bundle.merge import BundleImport, import_bundle, merge
 from faceall.gallery.context import Context
 from faceall.gallery.maintenance.migration import Migration
 from faceall.gallery.maintenance.portable import export_folder, read_vectors
+from faceall.gallery.maintenance.temporary_copy import in_folder
 from faceall.gallery.people.removal import UPLOADS
 from faceall.gallery.records import GalleryStatistics, Removal
 from faceall.gallery.registration.options import Progress
@@ -142,7 +143,10 @@ class GalleryIndex:
         model = context.analyser.embedder.model
         target, judged = Path(os.path.abspath(path)), context.pair_threshold
         threshold = None if judged is None else judged.distance
-        return export_bundle(store, model, target, people=people, threshold=threshold, replace=replace)
+        if people is None:
+            check_count(target, len(store.faces))  # before all of them are copied out of Milvus
+        with in_folder(store, people) as source:
+            return export_bundle(source, model, target, people=people, threshold=threshold, replace=replace)
 
     def import_bundle(
         self, path: str | os.PathLike[str], *, restore: bool = False, progress: Progress | None = None
@@ -175,7 +179,8 @@ class GalleryIndex:
         IndexFileError
             The folder exists or cannot be written.
         """
-        return export_folder(self._store, Path(os.path.abspath(directory)))
+        with in_folder(self._store) as source:
+            return export_folder(source, Path(os.path.abspath(directory)))
 
     def import_vectors(self, source: str | os.PathLike[str], *, made_by: str | None = None) -> BundleImport:
         """Import an exported folder, or vectors of FaceAll, facenet or face_recognition, in one transaction.

@@ -70,11 +70,7 @@ def export_bundle(
         The file exists already or cannot be written, or there are too many faces.
     """
     with read_gallery(store, people) as gallery:
-        if len(gallery.faces) > MOST_FACES:
-            raise IndexFileError(
-                f"{path}: a bundle holds at most {MOST_FACES:,} faces, these are {len(gallery.faces):,}: export fewer"
-                " people (--people NAME), or use faceall index export"
-            )
+        check_count(path, len(gallery.faces))
         contents = Contents(model, threshold, gallery.people, gallery.faces, gallery.vectors)
         parts = {
             "people.json": list_json(contents.people),
@@ -94,6 +90,15 @@ def export_bundle(
             for number, face in enumerate(contents.faces):
                 archive.add(face.thumbnail, gallery.thumbnail(number))
     return BundleExport(path, len(contents.people), len(contents.faces), path.stat().st_size)
+
+
+def check_count(path: Path, faces: int) -> None:
+    """Raise IndexFileError if a bundle cannot hold so many faces."""
+    if faces > MOST_FACES:
+        raise IndexFileError(
+            f"{path}: a bundle holds at most {MOST_FACES:,} faces, these are {faces:,}: export fewer people"
+            " (--people NAME), or use faceall index export"
+        )
 
 
 @contextmanager

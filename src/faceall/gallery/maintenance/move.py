@@ -118,9 +118,13 @@ class _Mover:
         """Copy what is missing or differs, remove what the source does not have, compare."""
         self._claim()
         self._target.transfer.put_people(self._source.transfer.people())
-        if not self._copy():
+        digests = self._source.transfer.digests()
+        extra = set(self._target.transfer.digests()) - set(digests)
+        for group in _groups(sorted(extra), _BATCH):
+            self._target.transfer.remove_photos(group)
+        if not self.copy(digests):
             return self._result(None)
-        self._finish()
+        self.finish()
         sums = self._compared()
         if remove_source:
             self._source.transfer.destroy(self._conclude)
@@ -156,12 +160,8 @@ class _Mover:
         here, there = self._source.transfer.digests(), self._target.transfer.digests()
         return set(here) == set(there) and sums_of(self._source) == sums_of(self._target)
 
-    def _copy(self) -> bool:
-        """Copy the photos that are missing or differ in the target; False if the run was stopped."""
-        digests = self._source.transfer.digests()
-        extra = set(self._target.transfer.digests()) - set(digests)
-        for group in _groups(sorted(extra), _BATCH):
-            self._target.transfer.remove_photos(group)
+    def copy(self, digests: Sequence[bytes]) -> bool:
+        """Copy those of some photos that are missing or differ in the target; False if the run was stopped."""
         for done, group in enumerate(_groups(digests, _BATCH)):
             if self._stop.is_set():
                 return False
@@ -176,7 +176,7 @@ class _Mover:
                 self._progress(min((done + 1) * _BATCH, len(digests)), len(digests))
         return True
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Copy people, settings and everything else that belongs to no photo."""
         self._target.transfer.put_people(self._source.transfer.people())
         for key in _SETTINGS:
@@ -197,6 +197,16 @@ class _Mover:
                 " in the meantime? Run the move again; the source is untouched"
             )
         return here
+
+
+def copy_gallery(source: Store, target: Store, digests: Sequence[bytes] | None = None) -> None:
+    """Copy a gallery, or the photos with these SHA-256, into an empty store; faces and people keep their ids."""
+    if source.dimension is not None:
+        target.adopt(model=source.model, dimension=source.dimension)
+    mover = _Mover(source, target, None, Event())
+    target.transfer.put_people(source.transfer.people())
+    mover.copy(source.transfer.digests() if digests is None else digests)
+    mover.finish()
 
 
 def sums_of(store: Store) -> Sums:

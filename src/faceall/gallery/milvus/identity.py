@@ -83,6 +83,12 @@ def condition_begins(column: str, start: str) -> str:
     return f'{column} >= "{start}" and {column} < "{start[:-1]}{chr(ord(start[-1]) + 1)}"'
 
 
+def made_at(face: int) -> int | None:
+    """Return when a face was made, approximately, in seconds since 1970; None for one that came from a folder."""
+    seconds = face >> (_BLOCK_BITS + _SPREAD_BITS)
+    return seconds + _EPOCH if seconds else None
+
+
 class FaceIds:
     """Assigns ascending face ids from blocks that only this writer uses."""
 

@@ -152,6 +152,17 @@ class MilvusJournal:
         notes = self._store.view().notes.where(condition_begins("key", start), _begins(start))
         return [row for note in sorted(notes, key=lambda note: str(note["key"])) for row in note["value"]["rows"]]
 
+    def last_changes(self) -> dict[tuple[str, Any], str]:
+        """Return when each face and person was changed last, by table and key."""
+        made = {_number(row): str(row["value"]["made"]) for row in self._headers() if row["value"]}
+        found: dict[tuple[str, Any], str] = {}
+        for note in self._store.view().notes.where(condition_begins("key", _ROWS), _begins(_ROWS)):
+            time_ = made.get(_number(note), "")
+            for table, key, *_ in note["value"]["rows"]:
+                if key is not None:
+                    found[table, key] = max(time_, found.get((table, key), ""))
+        return found
+
     # -- other galleries --------------------------------------------------------------------------------------------
 
     def exported(self) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from faceall.types import Float32Array
 from faceall.version import __version__
 
 _HEAD = "meta/gallery"
+_SECRET = "secret"
 _SAMPLE = 200  # vectors to search for in `verify`
 _NEIGHBOURS = 10
 _WORTH_SEALING = 1_000  # new faces from which milvus-lite seals its segments
@@ -98,7 +100,11 @@ class MilvusStore:
         if not self._head:
             if self.read_only:
                 raise _missing(self.name)
-            self._write_head({"format": FORMAT, "writer": __version__, "model": None, "dimension": None})
+            self._write_head(
+                {"format": FORMAT, "writer": __version__, "model": None, "dimension": None, _SECRET: token_hex(16)}
+            )
+        elif _SECRET not in self._head and not self.read_only:  # an older faceall has made it
+            self._write_head({**self._head, _SECRET: token_hex(16)})
         if not self.read_only:
             sweep(self.connection, has_faces=self.has_faces)
 
@@ -143,6 +149,12 @@ class MilvusStore:
         if self._head.get("dimension") is None:
             self._read_head()
         return self._head.get("dimension")
+
+    @property
+    def secret(self) -> str:
+        """A random text that tells the gallery from others; the name of one that was never opened for writing since."""
+        self._read_head()  # another process may have written another one at the same time
+        return str(self._head.get(_SECRET, self.address.name))
 
     @property
     def has_faces(self) -> bool:
@@ -390,8 +402,8 @@ class MilvusStore:
 
     @property
     def bundles(self) -> BundleRecords:
-        """Raise NotSupportedError: the ids of bundles are maintained by triggers, which Milvus does not have."""
-        raise self.not_supported("Milvus does not keep the ids that bundles need")
+        """Raise NotSupportedError: exports copy the gallery into a folder first, and an import is one transaction."""
+        raise self.not_supported("Milvus has no transaction in which people and faces could be merged")
 
     @property
     def reembedding(self) -> ReembeddingRecords:

@@ -12,6 +12,7 @@ import numpy as np
 from faceall.gallery.milvus import judgements, rows
 from faceall.gallery.milvus.connection import Row
 from faceall.gallery.milvus.identity import file_key, ids_of_photo, quoted, unquoted
+from faceall.gallery.milvus.lasting_ids import all_ids
 from faceall.gallery.milvus.layout import COLLECTIONS, FACES, PHOTOS
 from faceall.gallery.milvus.stale_faces import KEPT, STALE, STALE_TABLE, notes_of
 from faceall.gallery.milvus.work import Work, listed
@@ -135,7 +136,9 @@ class MilvusTransfer:
         found: dict[str, list[Any]] = {}
         for note in notes_of(self._store.view(), KEPT):
             found.setdefault(note["key"].split("/")[1], []).append(note["value"])
-        return found
+        faces = [key for key, _, _ in self._store.faces.assignments()]
+        people = [person.id for person in self.people()]
+        return found | all_ids(self._store.secret, found, {"faces": faces, "people": people}, self._store.journal)
 
     def put_kept(self, values: dict[str, Any]) -> None:
         """Store the result of `kept` of another backend."""
