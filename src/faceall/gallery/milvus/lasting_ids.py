@@ -31,7 +31,7 @@ def all_ids(
     Parameters
     ----------
     secret : str
-        What tells this gallery from others.
+        What distinguishes this gallery from others.
     kept : mapping of str to list of dict
         The ids that are kept for a folder.
     keys : mapping of str to iterable of int
