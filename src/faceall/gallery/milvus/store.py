@@ -152,7 +152,7 @@ class MilvusStore:
 
     @property
     def secret(self) -> str:
-        """A random text that distinguishes the gallery from others; the name of one that was never opened for writing since."""
+        """A random text that distinguishes the gallery from others; its name until it is opened for writing."""
         self._read_head()  # another process may have written another one at the same time
         return str(self._head.get(_SECRET, self.address.name))
 
