@@ -11,11 +11,12 @@ _PROGRAM = """
     wp xiaomi
 """
 _COLLECTION = """
-    a all album albums and at archive aus backup backups best bild bilder by collection copy datei dateien de der die
-    face faces favorites favourites file files folder foto fotos from gallery group image images import imported inbox
-    jpeg jpg mit misc mixed my neu new of old our people person photo photos pic pics picture pictures png portrait
-    portraits raw selfie selfies shared snapshot sorted stuff test the to und unknown unnamed unsorted untitled
-    various von web with
+    a album albums all and archive at aus backup backups best bild bilder by collection copy datei dateien de der
+    derivatives die edit edited edits face faces favorites favourites file files final folder for foto fotos from
+    full gallery group image images import imported in inbox input jpeg jpg library master masters misc mit mixed my
+    neu new of old on original originals our output people person photo photos pic pics picture pictures png
+    portrait portraits preview previews print prints processed raw selfie selfies shared snapshot sorted stuff temp
+    test the to todo und unknown unnamed unsorted untitled various von web with
 """
 _EVENT = """
     anniversary barbecue bbq beach birthday camping ceremony christmas class concert conference dinner easter event
