@@ -54,6 +54,21 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def loose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Open a browser at a server with faces that have no person, on several pages."""
+    from driving import Browser
+    from large import fill_loose, serving
+
+    browser = Browser()
+    try:
+        with serving(tmp_path_factory.mktemp("loose"), fill_loose) as address:
+            browser.address = address
+            yield browser
+    finally:
+        browser.close()
+
+
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Browser]:
     """Open a browser at a server with fake models and an empty gallery."""

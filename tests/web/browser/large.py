@@ -20,6 +20,7 @@ from faceall.web.server import Server
 
 PEOPLE = 971
 FACES_OF_ONE = 145
+LOOSE = 210
 UNBREAKABLE = "olfeschlegelsteinhausenbergerdorffvoralternwaren"  # 48 letters
 
 
@@ -36,6 +37,14 @@ def fill(gallery: Gallery, folder: Path) -> None:
         path = write_photo(folder / f"{number:04d}" / f"{owner}_{number:05d}.png", one_face(number))
         candidates.append(Candidate(path, owner))
     for _ in gallery.register_candidates(candidates):
+        pass
+
+
+def fill_loose(gallery: Gallery, folder: Path) -> None:
+    """Register photos of faces without a person."""
+    for number in range(LOOSE):
+        write_photo(folder / f"{number:04d}.png", one_face(number))
+    for _ in gallery.iter_register(folder, unnamed=True):
         pass
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from driving import Browser
-from large import FACES_OF_ONE, PEOPLE, long_name
+from large import FACES_OF_ONE, LOOSE, PEOPLE, long_name
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -60,12 +60,24 @@ def test_tiles_are_created_without_reports_of_the_observer(people: Browser) -> N
         scroll_until(people, len(people.run(_NAMES)) + 150)
 
 
-def scroll_until(browser: Browser, number: int) -> None:
+@pytest.mark.parametrize("observer", ["window.IntersectionObserver", "class { observe() {} }"], ids=["real", "silent"])
+def test_faces_without_a_person_are_added_while_scrolling(loose: Browser, observer: str) -> None:
+    """Page after page, also in a window that is higher than a page of faces."""
+    loose.resize((1280, 3000))
+    with loose.at_the_begin_of_pages(f"window.IntersectionObserver = {observer}"):
+        loose.go("/people?unnamed=only")
+        scroll_until(loose, LOOSE, "#unassigned-faces > li")
+    assert len(loose.all("#unassigned-faces > li")) == LOOSE
+    loose.wait(lambda: not loose.one("#more-faces").is_displayed(), "the link to more faces to hide")
+
+
+def scroll_until(browser: Browser, number: int, tiles: str = "#people > li") -> None:
     """Scroll to the end again and again until so many tiles exist."""
 
     def scrolled() -> bool:
+        browser.run("scrollBy(0, -1)")
         browser.run("scrollTo(0, document.documentElement.scrollHeight)")
-        return len(browser.run(_NAMES)) >= number
+        return len(browser.all(tiles)) >= number
 
     browser.wait(scrolled, f"{number} tiles")
 
