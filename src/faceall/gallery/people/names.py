@@ -144,7 +144,8 @@ def suggest_names(name: str, names: list[str]) -> str:
     import difflib
 
     found = difflib.get_close_matches(name, names, _SUGGESTIONS)
-    return f"did you mean {' or '.join(map(repr, found))}?" if found else f"it has {len(names)} people"
+    there = "one person" if len(names) == 1 else f"{len(names)} people"
+    return f"did you mean {' or '.join(map(repr, found))}?" if found else f"it has {there}"
 
 
 def similar_name(store: Store, name: str) -> str | None:
