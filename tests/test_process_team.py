@@ -13,7 +13,8 @@ from threading import Event
 
 import pytest
 
-from faceall.processes import ProcessTeam, WorkerLostError, core_shares
+from faceall.errors import WorkerLostError
+from faceall.processes import ProcessTeam, core_shares
 
 needs_affinity = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not report its cores")
 

@@ -266,3 +266,7 @@ class UndoError(FaceallError):
 
 class MissingDependencyError(FaceallError):
     """An optional package is missing; the text names the extra that installs it."""
+
+
+class WorkerLostError(Exception):
+    """A worker process died with unfinished work, which another worker takes over; no caller sees this."""

@@ -20,14 +20,12 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, TypeVar
 
+from faceall.errors import WorkerLostError
+
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 _AHEAD = 2  # tasks per process that are submitted in advance
-
-
-class WorkerLostError(Exception):
-    """A worker died with unfinished work."""
 
 
 class ProcessTeam:

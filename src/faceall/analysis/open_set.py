@@ -32,6 +32,7 @@ from statistics import NormalDist
 from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from faceall.models import Manifest, known_scores
 from faceall.types import Array, Float32Array, Int64Array
@@ -175,7 +176,7 @@ def fit_model(vectors: Float32Array, people: Int64Array) -> StrangerScores:
     mean, deviation, square = np.polynomial.polynomial.polyfit(normal, quantiles, 2)
     if square < 0:  # a tail that is lighter than the normal one: the straight line is the cautious choice
         mean, deviation = np.polynomial.polynomial.polyfit(normal, quantiles, 1)
-    count = len(np.unique(people))
+    count = len(set(people.tolist()))
     return StrangerScores(float(mean), float(deviation), count, max(0.0, float(square / deviation)))
 
 
@@ -316,19 +317,29 @@ def fit_scores(maxima: Array, compared: float, prior: StrangerScores | None, *, 
         if prior is None:
             raise ValueError(f"{count} values, expected at least {FEWEST} or a prior")
         return prior
-    used = slice(min(count // 2, max(count - _FEWEST_IN_TAIL, 0)), None)
-    ordered = np.sort(np.asarray(maxima, np.float64))[used]
     bend = bend if prior is None else prior.bend
+    mean, deviation = _fit(maxima, compared, None if prior is None else (prior.mean, prior.deviation), bend)
+    support = count if prior is None else count + PRIOR_PEOPLE
+    return StrangerScores(float(mean), float(deviation), count, bend, support)
+
+
+def _fit(
+    maxima: Array, compared: float, prior: tuple[npt.ArrayLike, npt.ArrayLike] | None, bend: float
+) -> tuple[Array, Array]:
+    """Return means and deviations (...,) of fits to maxima (..., p), with those of the model as `prior`."""
+    count = maxima.shape[-1]
+    used = slice(min(count // 2, max(count - _FEWEST_IN_TAIL, 0)), None)
+    ordered = np.sort(np.asarray(maxima, np.float64), axis=-1)[..., used]
     normal = _plot_positions(count, round(compared, 3), bend)[used]
-    centred = normal - normal.mean()
-    deviation = max(float(centred @ ordered / (centred @ centred)), 1e-4)
-    mean = float(ordered.mean() - deviation * normal.mean())
+    middle, average = normal.mean(), ordered.mean(axis=-1)
+    centred = normal - middle
+    deviation = np.maximum(ordered @ centred / (centred @ centred), 1e-4)
     if prior is None:
-        return StrangerScores(mean, deviation, count, bend, count)
-    share = count / (count + PRIOR_PEOPLE)
-    mixed = share * deviation + (1 - share) * prior.deviation
-    typical = share * float(ordered.mean()) + (1 - share) * float(prior.mean + prior.deviation * normal.mean())
-    return StrangerScores(typical - mixed * float(normal.mean()), mixed, count, bend, count + PRIOR_PEOPLE)
+        return average - deviation * middle, deviation
+    of_model, share = [np.asarray(value, np.float64) for value in prior], count / (count + PRIOR_PEOPLE)
+    mixed = share * deviation + (1 - share) * of_model[1]
+    typical = share * average + (1 - share) * (of_model[0] + of_model[1] * middle)
+    return typical - mixed * middle, mixed
 
 
 def _quantile(probability: float, compared: float) -> float:
@@ -361,19 +372,23 @@ def interval(
     count, size = len(maxima), max(compared, 1.0)
     if count < FEWEST and prior is None:
         raise ValueError(f"{count} values, expected at least {FEWEST} or a prior")
-    values = []
+    normal = None if prior is None else _quantiles(round(size, 3), prior.bend)
+    simulated, drawn = [], []
     for _ in range(_ROUNDS):
-        model = None if prior is None else fit_scores(_simulated(prior, size, random), size, None, bend=prior.bend)
-        drawn = maxima[random.integers(0, count, count)] if count else maxima
-        values.append(value(fit_scores(drawn, compared, model)))
-    low, high = np.percentile(values, [2.5, 97.5])
+        if normal is not None:
+            simulated.append(normal[random.integers(0, len(normal), PRIOR_PEOPLE)])
+        drawn.append(maxima[random.integers(0, count, count)] if count else maxima)
+    bend, fitted, support = BEND, None, 0
+    if prior is not None:
+        searches = prior.mean + prior.deviation * np.array(simulated)
+        bend, fitted, support = prior.bend, _fit(searches, size, None, prior.bend), PRIOR_PEOPLE
+    if fitted is None or (count >= FEWEST and compared >= 1):
+        fitted, support = _fit(np.array(drawn), compared, fitted, bend), support + count
+    pairs = zip(fitted[0].tolist(), fitted[1].tolist(), strict=True)
+    values = sorted(value(StrangerScores(mean, deviation, count, bend, support)) for mean, deviation in pairs)
+    # as np.percentile, which would load numpy.ma
+    low, high = np.interp(np.array([0.025, 0.975]) * (_ROUNDS - 1), np.arange(_ROUNDS), values)
     return float(low), float(high)
-
-
-def _simulated(scores: StrangerScores, compared: float, random: np.random.Generator) -> Array:
-    """Draw the results of searches of strangers from a distribution."""
-    normal = _quantiles(round(compared, 3), scores.bend)
-    return scores.mean + scores.deviation * normal[random.integers(0, len(normal), PRIOR_PEOPLE)]
 
 
 @lru_cache(maxsize=16)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from faceall.analysis.analyser import (
     AnalysedImage,
@@ -23,38 +23,29 @@ from faceall.arguments import checked_methods
 from faceall.gallery.addresses import is_address
 from faceall.gallery.context import Context
 from faceall.gallery.decisions import set_target_fpir, target_fpir
-from faceall.gallery.faces import GalleryFaces
-from faceall.gallery.index import GalleryIndex
 from faceall.gallery.naming import Candidate, NamesFrom
 from faceall.gallery.opening import default_place, open_store
 from faceall.gallery.people.history import erase_expired
 from faceall.gallery.people.names import validate_name
-from faceall.gallery.people.people import GalleryPeople
 from faceall.gallery.people.removal import finish_removal
-from faceall.gallery.photos import GalleryPhotos
 from faceall.gallery.records import GalleryStatus, PhotoResult
-from faceall.gallery.registration.options import Progress, RegistrationOptions
-from faceall.gallery.registration.paths import NameOptions, register_paths
-from faceall.gallery.registration.registration import Registration
-from faceall.gallery.registration.watching import watch_folders
-from faceall.gallery.registration.workers import Workers
+from faceall.gallery.registration.options import Progress, RegistrationOptions, Workers
 from faceall.gallery.search import PersonResult, SearchResult, match_faces, match_people
-from faceall.gallery.search.explanation import explain_search
 from faceall.gallery.search.query import SearchOptions, analyse_image, make_query
 from faceall.gallery.thresholds import Calibration, MatchThreshold, read_calibration, write_calibration
-from faceall.gallery.videos import (
-    Appearance,
-    VideoResult,
-    identify_tracks,
-    known_video,
-    register_tracks,
-    registered_appearances,
-)
 from faceall.images import ImageSource
 from faceall.index import FaceIndex
 from faceall.models import Manifest
 from faceall.types import Image, Results
 from faceall.video import EVERY, VideoProgress, track_faces
+
+if TYPE_CHECKING:
+    from faceall.gallery.faces import GalleryFaces
+    from faceall.gallery.index import GalleryIndex
+    from faceall.gallery.people.people import GalleryPeople
+    from faceall.gallery.photos import GalleryPhotos
+    from faceall.gallery.registration.registration import Registration
+    from faceall.gallery.videos import Appearance, VideoResult
 
 _DETECTOR = "detector"  # the setting that names the gallery's detector; absent for MTCNN
 
@@ -86,10 +77,6 @@ class Gallery:
         self._context = context
         self._store = context.store
         self._analyser = context.analyser
-        self.people = GalleryPeople(context)
-        self.photos = GalleryPhotos(context)
-        self.faces = GalleryFaces(context)
-        self.index = GalleryIndex(context)
         self._opening: Callable[[], Gallery] = functools.partial(Gallery.open, context.store.name)
 
     @classmethod
@@ -140,6 +127,36 @@ class Gallery:
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle and copy where the gallery is; it is opened again there, with its own connection."""
         return self._opening, ()
+
+    # -- parts, each loaded when it is first used ----------------------------------------------------------------------
+
+    @functools.cached_property
+    def people(self) -> GalleryPeople:
+        """People: names, groups, questions, history and the bin."""
+        from faceall.gallery.people.people import GalleryPeople
+
+        return GalleryPeople(self._context)
+
+    @functools.cached_property
+    def photos(self) -> GalleryPhotos:
+        """Registered photos, their files and metadata."""
+        from faceall.gallery.photos import GalleryPhotos
+
+        return GalleryPhotos(self._context)
+
+    @functools.cached_property
+    def faces(self) -> GalleryFaces:
+        """Stored faces and their people."""
+        from faceall.gallery.faces import GalleryFaces
+
+        return GalleryFaces(self._context)
+
+    @functools.cached_property
+    def index(self) -> GalleryIndex:
+        """The store: checks, backups, bundles and the change to another model."""
+        from faceall.gallery.index import GalleryIndex
+
+        return GalleryIndex(self._context)
 
     # -- description ------------------------------------------------------------------------------------------------
 
@@ -246,6 +263,8 @@ class Gallery:
         IndexBusyError
             Another process has been writing for too long.
         """
+        from faceall.gallery.registration.paths import NameOptions, register_paths
+
         names = NameOptions(person=person, names_from=names_from, unnamed=unnamed)
         options = RegistrationOptions(strict=strict, min_face=min_face, workers=workers, progress=progress, stop=stop)
         return list(register_paths(self._context, paths, names, options))
@@ -276,6 +295,8 @@ class Gallery:
         FaceallError
             A path is empty or a URL. While iterating: the errors of `register`.
         """
+        from faceall.gallery.registration.paths import NameOptions, register_paths
+
         names = NameOptions(person=person, names_from=names_from, unnamed=unnamed)
         options = RegistrationOptions(strict=strict, min_face=min_face, workers=workers, progress=progress, stop=stop)
         return register_paths(self._context, paths, names, options)
@@ -313,6 +334,8 @@ class Gallery:
             A path is not a folder; and what `register` raises.
         """
         given = [folders] if isinstance(folders, str | os.PathLike) else folders
+        from faceall.gallery.registration.watching import watch_folders
+
         return watch_folders(self, [Path(one) for one in given], names_from=names_from, poll=poll, stop=stop)
 
     def register_candidates(self, candidates: Iterable[Candidate], *, reassign: bool = False) -> Registration:
@@ -339,6 +362,8 @@ class Gallery:
             replace(candidate, person=None if candidate.person is None else validate_name(candidate.person))
             for candidate in candidates
         ]
+        from faceall.gallery.registration.registration import Registration
+
         return Registration(self._context, tidy, RegistrationOptions(reassign=reassign))
 
     # -- videos -----------------------------------------------------------------------------------------------------
@@ -376,6 +401,8 @@ class Gallery:
         IndexMismatchError
             The gallery has vectors of another model.
         """
+        from faceall.gallery.videos import identify_tracks
+
         video = Path(os.path.abspath(path))
         self._context.require_same_model()
         tracks = track_faces(video, every=every, min_face=min_face, analyser=self._analyser, progress=progress)
@@ -416,6 +443,8 @@ class Gallery:
         IndexMismatchError
             The gallery has vectors of another model.
         """
+        from faceall.gallery.videos import VideoResult, known_video, register_tracks, registered_appearances
+
         video = Path(os.path.abspath(path))
         info, known = known_video(self._context, video)
         if known is not None:
@@ -530,6 +559,8 @@ class Gallery:
             RGB.
         """
         options = SearchOptions(k=k, threshold=threshold, people=people, since=since, until=until)
+        from faceall.gallery.search.explanation import explain_search
+
         return explain_search(self._store, make_query(self._context, source, options), k, threshold)
 
     def compare(self, first: ImageSource, second: ImageSource) -> Comparison | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 
 from faceall import version as faceall_version
 from faceall.arguments import checked
@@ -23,6 +22,8 @@ def _installed() -> tuple[str, ...]:
 
 
 def _name_and_version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return f"{package}-{version(package)}"
     except PackageNotFoundError:

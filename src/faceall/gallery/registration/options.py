@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from faceall.gallery.registration.workers import Workers
+    from faceall.analysis import Analyser
+    from faceall.gallery.registration.scanned_file import ScannedFile
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of files that are done and the number of all files."""
+
+
+class Workers(Protocol):
+    """Analyses photos."""
+
+    def analyse(self, files: Iterable[ScannedFile], analyser: Analyser) -> Generator[ScannedFile, None, None]:
+        """Yield each file in order: files without a result are read and analysed, others are passed through.
+
+        The faces are embedded with the model of `analyser`.
+        """
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from faceall.errors import FaceallError, MissingDependencyError
+from faceall.errors import FaceallError, MissingDependencyError, WorkerLostError
 from faceall.gallery.naming import Candidate
 from faceall.gallery.registration.worker_task import Answer, Make, WorkerSetup, analyse_files
 from faceall.gallery.registration.workers import Team, TeamWorkers
-from faceall.processes import WorkerLostError
 
 
 def ray_workers(address: str | None = None, *, make: Make | None = None) -> TeamWorkers:

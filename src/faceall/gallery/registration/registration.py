@@ -22,7 +22,7 @@ from faceall.gallery.records import FileInfo, PhotoResult, UpcomingFile
 from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches
 from faceall.gallery.registration.commits import Commits
 from faceall.gallery.registration.folder_names import FolderName, FolderNames
-from faceall.gallery.registration.options import RegistrationOptions
+from faceall.gallery.registration.options import RegistrationOptions, Workers
 from faceall.gallery.registration.scan import Scanner
 from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.registration.storing import (
@@ -32,7 +32,6 @@ from faceall.gallery.registration.storing import (
     store_known_photo,
     store_new_photo,
 )
-from faceall.gallery.registration.workers import Workers
 from faceall.types import Faces
 
 COMMIT_SECONDS = 0.5

@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from faceall.analysis import Analyser
-from faceall.errors import FaceallError
+from faceall.errors import FaceallError, WorkerLostError
 from faceall.gallery.naming import Candidate
 from faceall.gallery.records import PhotoResult
 from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.registration.worker_task import Answer, Make, WorkerSetup, setup_for
-from faceall.processes import WorkerLostError
 
 Analysed: TypeAlias = Generator[ScannedFile, None, None]
 """Files in order, without their images."""
@@ -31,16 +30,6 @@ MAX_LOSSES = 3  # workers that may die on one photo before it is given up
 _HOPELESS = 32  # workers that may die in a row without a result in between
 _WINDOW = 8  # chunks per worker that may wait behind a slow one
 _MAX_FILES = 256  # files in a chunk, settled ones included
-
-
-class Workers(Protocol):
-    """Analyses photos."""
-
-    def analyse(self, files: Iterable[ScannedFile], analyser: Analyser) -> Analysed:
-        """Yield each file in order: files without a result are read and analysed, others are passed through.
-
-        The faces are embedded with the model of `analyser`.
-        """
 
 
 class Team(Protocol):

@@ -13,10 +13,10 @@ from threading import Event
 import numpy as np
 
 from faceall.analysis.analyser import FaceDetector, primary_face
-from faceall.errors import AlignError, ImageError, ImageTooLargeError
+from faceall.errors import AlignError, ImageError, ImageTooLargeError, WorkerLostError
 from faceall.files import write_file
 from faceall.images import find_images, read_image, write_image
-from faceall.processes import ProcessTeam, WorkerLostError
+from faceall.processes import ProcessTeam
 from faceall.train.align.journal import JOURNAL, AlignedPhoto, FaceCrop, Journal, read_report, remove_drafts
 from faceall.train.align.options import OPTIONS, AlignOptions, read_options
 from faceall.types import Face, Faces, Image
