@@ -376,7 +376,9 @@ def _found(
     ]
     shelf = SimpleNamespace(
         people=SimpleNamespace(
-            faces=lambda person: [row for row, owner in enumerate(owners) if owner + 1 == person],
+            faces_of=lambda people: {
+                person: [row for row, owner in enumerate(owners) if owner + 1 == person] for person in people
+            },
             confirmations=lambda rows: {row: {owners[row] + 1} for row in rows if row == confirmed},
             rejections=lambda rows: {row: {owners[row] + 1} for row in rows if row == refused},
         ),

@@ -143,8 +143,9 @@ def _source(scaled_images: Sequence[Image], pyramid: Pyramid, canvas: Image, lev
     if level.half_of is not None:
         twice = pyramid.levels[level.half_of]
         return canvas[twice.y : twice.y + 2 * level.height, twice.x : twice.x + 2 * level.width]
+    large = level.width * level.height >= _LARGE
     for image in reversed(scaled_images):
-        if image.shape[:2] == (level.height, level.width) or image.shape[1] >= _FINER * level.width:
+        if (large and image.shape[:2] == (level.height, level.width)) or image.shape[1] >= _FINER * level.width:
             return image
     return scaled_images[0]
 
