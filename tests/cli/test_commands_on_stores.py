@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -177,6 +177,18 @@ def test_both_stores_print_the_same(places: tuple[Place, Place], command: str) -
         return
     here = printed(folder, command, COMMANDS[command](folder))
     assert "\n".join(difflib.unified_diff(there, here, "Milvus", "folder", lineterm="", n=0)) == ""
+
+
+@pytest.mark.parametrize("command", ["status", "register", "people list"])
+def test_server_that_does_not_answer_is_one_line(
+    places: tuple[Place, Place], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """The command ends with exit code 1 and one line that says what to check."""
+    monkeypatch.setattr("faceall.gallery.milvus.client.CONNECT_TIMEOUT", 1.0)
+    away = replace(places[1], gallery="milvus://127.0.0.1:9/faces")
+    code, line = printed(away, command, COMMANDS[command](away))
+    assert code == "exit code 1"
+    assert line.endswith("no server answers there; check host, port and TLS (milvuss://)")
 
 
 def test_the_guide_lists_what_is_refused() -> None:

@@ -64,10 +64,10 @@ PEOPLE = ("Ada", "Adele", "Bob", "Cem")
 def write_photos(folder: Path) -> None:
     """Write photos of four people, two of whom look alike, with strangers in the background, and a video."""
     colours = {"Ada": (200, 10, 10), "Adele": (196, 14, 10), "Bob": (10, 10, 200), "Cem": (10, 200, 10)}
-    for name, (red, green, blue) in colours.items():
+    for place, (name, (red, green, blue)) in enumerate(colours.items()):
         for number in range(3):
             face = (40, 25, 40, (red + number, green, blue))
-            stranger = (5, 5, 20, (120 + number, 120, 40 * len(name)))
+            stranger = (5, 5, 20, (120 + number, 120, 40 + 50 * place))
             write_photo(folder / name / f"{number}.png", [face, stranger])
     write_photo(folder / "empty.png", [])
     (folder / "broken.png").write_bytes(b"not an image")
