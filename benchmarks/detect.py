@@ -13,40 +13,10 @@ from functools import partial
 from typing import Any
 
 from measure import alternate, print_table, write_json
-from peers import offer_torchvision
+from peers import Find, facenet_pytorch, mtcnn
 
 from faceall import Detector, read_image
 from faceall.types import Image
-
-Find = Callable[[Image], int]
-
-
-def facenet_pytorch() -> Find:
-    """Return facenet-pytorch, used as in its documentation."""
-    offer_torchvision()
-    from facenet_pytorch import MTCNN
-
-    detector = MTCNN(keep_all=True, min_face_size=20, device="cpu")
-
-    def find(image: Image) -> int:
-        boxes, _, _ = detector.detect(image, landmarks=True)
-        return 0 if boxes is None else len(boxes)
-
-    return find
-
-
-def mtcnn() -> Find:
-    """Return the package mtcnn (TensorFlow)."""
-    from mtcnn import MTCNN
-
-    detector = MTCNN()
-    return lambda image: len(detector.detect_faces(image))
-
-
-def faceall() -> Find:
-    """Return the detector of faceall."""
-    detector = Detector()
-    return lambda image: len(detector(image))
 
 
 def all_of(find: Find, images: list[Image]) -> int:
@@ -61,7 +31,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    finders = {"facenet-pytorch": facenet_pytorch(), "faceall": faceall()}
+    detector = Detector()
+    finders: dict[str, Find] = {
+        "facenet-pytorch": facenet_pytorch(),
+        "faceall": lambda image: len(detector(image)),
+    }
     if options.mtcnn:
         finders["mtcnn"] = mtcnn()
     by_size: dict[tuple[int, int], list[Image]] = {}

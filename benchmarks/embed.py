@@ -12,26 +12,11 @@ from typing import Any
 
 import numpy as np
 from measure import alternate, print_table, write_json
-from peers import offer_torchvision
+from peers import facenet_pytorch_embedder
 
 from faceall import Embedder
 from faceall.caffe.engines import get_engine
 from faceall.caffe.files import read_net
-
-
-def facenet_pytorch(crops: np.ndarray[Any, Any]) -> Callable[[], Any]:
-    offer_torchvision()
-    import torch
-    from facenet_pytorch import InceptionResnetV1
-
-    net = InceptionResnetV1(pretrained=None).eval()
-    batch = torch.from_numpy(((crops - np.float32(127.5)) / 128).transpose(0, 3, 1, 2).copy())
-
-    def run() -> None:
-        with torch.inference_mode():
-            net(batch)
-
-    return run
 
 
 def raw(engine: str, embedder: Embedder, crops: np.ndarray[Any, Any]) -> Callable[[], Any]:
@@ -53,7 +38,7 @@ def main() -> None:
         crops = np.random.default_rng(0).integers(0, 256, (size, height, width, 3)).astype(np.uint8)
         seconds = alternate(
             {
-                "facenet-pytorch": facenet_pytorch(crops),
+                "facenet-pytorch": facenet_pytorch_embedder(crops),
                 f"faceall ({automatic.precision})": lambda crops=crops: automatic.embed_crops(crops),
                 "faceall (float32 asked)": lambda crops=crops: exact.embed_crops(crops),
                 "onnxruntime raw": raw("onnxruntime", automatic, crops),

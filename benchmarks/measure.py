@@ -41,7 +41,7 @@ def write_json(path: str | None, rows: list[dict[str, Any]]) -> None:
     """Write the rows and a description of the machine, if `path` is given."""
     if path is None:
         return
-    machine = {"processor": _processor(), "python": sys.version.split()[0], "system": platform.platform()}
+    machine = {"processor": processor(), "python": sys.version.split()[0], "system": platform.platform()}
     Path(path).write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n", encoding="utf-8")
 
 
@@ -49,7 +49,7 @@ def _text(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the name of the processor and the number of available cores (Linux)."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -1,10 +1,154 @@
-"""Make other libraries importable if a dependency that they barely use is missing, without slowing them down."""
+"""Other libraries: their detectors and embedders, as their documentation uses them; absent ones say why."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
+
+from faceall.types import Image
+
+Find = Callable[[Image], int]
+Embed = Callable[[], Any]
+Made = TypeVar("Made")
+
+MIN_FACE = 20  # pixels, the smallest face where a peer has the setting
+
+
+class AbsentError(Exception):
+    """A peer, or what it needs, is not here."""
+
+
+def available(makers: Mapping[str, Callable[[], Made]]) -> dict[str, Made]:
+    """Make those peers that are here; print which are not."""
+    found: dict[str, Made] = {}
+    for name, make in makers.items():
+        with _explained(name):
+            found[name] = make()
+    return found
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Print why a peer cannot be made."""
+    try:
+        yield
+    except (ImportError, AbsentError) as error:
+        print(f"without {name}: {error}", file=sys.stderr)
+
+
+# ------------------------------------------------------------------------------------------------------- detectors
+
+
+def facenet_pytorch() -> Find:
+    """Return facenet-pytorch's MTCNN."""
+    offer_torchvision()
+    from facenet_pytorch import MTCNN
+
+    detector = MTCNN(keep_all=True, min_face_size=MIN_FACE, device="cpu")
+
+    def find(image: Image) -> int:
+        boxes, _, _ = detector.detect(image, landmarks=True)
+        return 0 if boxes is None else len(boxes)
+
+    return find
+
+
+def mtcnn() -> Find:
+    """Return the package mtcnn (TensorFlow)."""
+    _needed("tensorflow")
+    from mtcnn import MTCNN
+
+    detector = MTCNN()
+    return lambda image: len(detector.detect_faces(image))
+
+
+def deepface() -> Find:
+    """Return deepface with MTCNN, whose weights come with pip; those of its other detectors are downloaded."""
+    _needed("tensorflow")
+    from deepface import DeepFace
+
+    def find(image: Image) -> int:
+        found = DeepFace.extract_faces(
+            image[:, :, ::-1], detector_backend="mtcnn", enforce_detection=False, align=False
+        )
+        return sum(face["confidence"] > 0 for face in found)
+
+    return find
+
+
+def face_recognition() -> Find:
+    """Return face_recognition: histograms of gradients, faces from about 40 pixels, and 68 landmarks."""
+    import face_recognition as library
+
+    def find(image: Image) -> int:
+        boxes = library.face_locations(image)
+        return len(library.face_landmarks(image, boxes))
+
+    return find
+
+
+def insightface() -> Find:
+    """Return insightface's SCRFD of the pack buffalo_l, at 640 x 640 pixels."""
+    _needed("insightface")
+    if not (Path.home() / ".insightface" / "models" / "buffalo_l").is_dir():
+        raise AbsentError("its weights are not in ~/.insightface/models/buffalo_l")
+    from insightface.app import FaceAnalysis
+
+    app = FaceAnalysis("buffalo_l", allowed_modules=["detection"], providers=["CPUExecutionProvider"])
+    app.prepare(ctx_id=-1, det_size=(640, 640))
+    return lambda image: len(app.get(image[:, :, ::-1]))
+
+
+DETECTORS: dict[str, Callable[[], Find]] = {
+    "facenet-pytorch": facenet_pytorch,
+    "mtcnn": mtcnn,
+    "deepface (mtcnn)": deepface,
+    "face_recognition (HOG)": face_recognition,
+    "insightface (SCRFD)": insightface,
+}
+
+
+# ------------------------------------------------------------------------------------------------------- embedders
+
+
+def facenet_pytorch_embedder(crops: Image) -> Embed:
+    """Return a run of facenet-pytorch's net, with random weights (its speed does not depend on them), on crops."""
+    offer_torchvision()
+    import numpy as np
+    import torch
+    from facenet_pytorch import InceptionResnetV1
+
+    net = InceptionResnetV1(pretrained=None).eval()
+    batch = torch.from_numpy(((crops - np.float32(127.5)) / 128).transpose(0, 3, 1, 2).copy())
+
+    def run() -> None:
+        with torch.inference_mode():
+            net(batch)
+
+    return run
+
+
+def face_recognition_embedder(crops: Image) -> Embed:
+    """Return a run of dlib's net of face_recognition on crops (N, H, W, 3)."""
+    import face_recognition as library
+
+    side = crops.shape[1]
+    whole = [(0, side, side, 0)]
+    return lambda: [library.face_encodings(crop, whole) for crop in crops]
+
+
+# ----------------------------------------------------------------------------------------------------- torchvision
+
+
+def _needed(package: str) -> None:
+    """Raise AbsentError if a package is not installed."""
+    if importlib.util.find_spec(package) is None:
+        raise AbsentError(f"needs {package}, which is not installed")
 
 
 def offer_torchvision() -> None:

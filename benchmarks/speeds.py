@@ -1,0 +1,266 @@
+"""Measure everything that the README's table of speeds states, in one run, against the libraries that are installed.
+
+Detection at several sizes, embedding, registration, searches from the shell, searches and building of an index. The
+candidates of a row run in turns and medians are compared. Peers need their own environment (see README.md); absent
+ones are named and left out.
+Usage: python benchmarks/speeds.py --small LFW_DIR --photos PHOTO... [--million] [--rounds N] [--markdown FILE]
+           [--json FILE] [--plot FILE.svg]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from growth import Growth, draw
+from index_vectors import clustered
+from measure import alternate, print_table, processor, write_json
+from peers import DETECTORS, MIN_FACE, Find, available, face_recognition_embedder, facenet_pytorch_embedder
+from register import SIZES, rate, scene
+
+from faceall import Detector, Embedder, Gallery, read_image
+from faceall.images import write_image
+from faceall.index import FaceIndex, GraphOptions
+from faceall.types import Image
+
+SMALL = 8  # photos of LFW
+LARGE = 8  # made photos of 12 megapixels
+CROPS = 16
+QUERIES = 200
+START, END = "<!-- speeds -->", "<!-- end of speeds -->"
+
+Row = dict[str, Any]
+
+
+def detection(small: list[Image], photos: list[Image], rounds: int) -> Iterator[Row]:
+    """Compare detectors on images of one size each, with equal settings, and by the size rule where it differs."""
+    equal, ruled = Detector(min_face=MIN_FACE), Detector()
+    peers = available(DETECTORS)
+    sets: dict[tuple[int, int], list[Image]] = {}
+    for image in (*small, *photos):
+        sets.setdefault((image.shape[1], image.shape[0]), []).append(image)
+    for (width, height), images in sets.items():
+        finders: dict[str, Find] = {"faceall": lambda image: len(equal(image))}
+        if ruled.smallest_face(width, height) > MIN_FACE:
+            finders["faceall, size rule"] = lambda image: len(ruled(image))
+        runs = {name: partial(_each, find, images) for name, find in {**finders, **peers}.items()}
+        what = f"detect, {width} x {height}"
+        yield from _rows(what, "ms", {name: 1e3 / len(images) * s for name, s in alternate(runs, rounds).items()})
+
+
+def embedding(photos: list[Image], models: list[str], rounds: int) -> Iterator[Row]:
+    """Compare embedders on equal crops of their input sizes, one at a time and in batches."""
+    side = 160
+    for count in (1, CROPS):
+        crops = np.stack([cv2.resize(photos[n % len(photos)], (side, side)) for n in range(count)])
+        runs: dict[str, Callable[[], Any]] = {}
+        for name in models:
+            embedder = Embedder(name)
+            size = embedder.model.manifest.input_size
+            own = np.stack([cv2.resize(crop, size) for crop in crops])
+            runs[f"faceall ({embedder.model.manifest.name})"] = partial(embedder.embed_crops, own)
+        peers = {
+            "facenet-pytorch": partial(facenet_pytorch_embedder, crops),
+            "face_recognition (dlib)": partial(face_recognition_embedder, crops),
+        }
+        runs |= available(peers)
+        yield from _rows(
+            f"embed, {count} at a time", "ms per face", {n: 1e3 * s / count for n, s in alternate(runs, rounds).items()}
+        )
+
+
+def registration(small: Path, portraits: list[Image], rounds: int) -> Iterator[Row]:
+    """Measure photos per second of a folder and of made photos of 12 megapixels."""
+    with tempfile.TemporaryDirectory() as made:
+        for number in range(LARGE):
+            write_image(Path(made) / f"{number}.jpg", scene(portraits, SIZES["12 MP"], number))
+        for what, folder in ((f"register, {small.name}", small), ("register, 12 MP", Path(made))):
+            found = [rate(folder, None) for _ in range(min(rounds, 3))]
+            yield _row(what, "photos/s", "faceall", statistics.median(speed for speed, _ in found))
+
+
+def shell(portraits: list[Path], rounds: int) -> Iterator[Row]:
+    """Measure a search of one photo from the shell: a new process each time."""
+    with tempfile.TemporaryDirectory() as place:
+        with Gallery.open(Path(place) / "gallery") as gallery:
+            gallery.register(portraits, names_from="none")
+        command = [
+            sys.executable,
+            "-m",
+            "faceall",
+            "search",
+            "--gallery",
+            str(Path(place) / "gallery"),
+            str(portraits[0]),
+        ]
+        run = partial(subprocess.run, command, check=True, capture_output=True, env=os.environ)
+        yield _row(f"search from the shell, {len(portraits)} photos", "s", "faceall", _median(run, rounds))
+
+
+def index(count: int, rounds: int) -> Iterator[Row]:
+    """Compare building and searching an index with hnswlib in memory, at equal parameters."""
+    import hnswlib
+
+    options = GraphOptions()
+    vectors = clustered(count + QUERIES, 128, count // 10)
+    vectors, queries = vectors[:-QUERIES], vectors[-QUERIES:]
+    with tempfile.TemporaryDirectory() as folder, FaceIndex(folder, options=options) as built:
+        start = time.perf_counter()
+        built.add(vectors)
+        built.search(queries[0], 10)
+        took = time.perf_counter() - start
+        raw = hnswlib.Index(space="l2", dim=128)
+        start = time.perf_counter()
+        raw.init_index(count, M=options.links, ef_construction=options.build_effort)
+        raw.set_num_threads(options.thread_count)
+        raw.add_items(vectors, np.arange(count))
+        yield from _rows(f"build an index of {count:,}", "s", {"faceall": took, "hnswlib": time.perf_counter() - start})
+        built.save()
+        raw.set_ef(_effort(built))
+        runs: dict[str, Callable[[], Any]] = {
+            "faceall": lambda: [built.search(query, 10) for query in queries],
+            "hnswlib": lambda: [raw.knn_query(query, 10) for query in queries],
+        }
+        found = {name: 1e3 * seconds / QUERIES for name, seconds in alternate(runs, rounds).items()}
+        yield from _rows(f"search among {count:,}", "ms", found)
+
+
+def growth(portraits: list[Image], small: Path, rounds: int) -> list[Growth]:
+    """Measure how time grows with pixels and faces of an image, and with photos of a registration."""
+    detector = Detector()
+    pixels, faces = [], []
+    for height in (480, 756, 1080, 1512, 2160, 3024):
+        image = scene(portraits, (height, height * 4 // 3), 1)
+        pixels.append((image.shape[0] * image.shape[1], _median(partial(detector, image), rounds)))
+    for count in (1, 2, 4, 8, 16, 32):
+        crowd = np.full((1080, 1440, 3), 128, np.uint8)
+        for number in range(count):
+            x, y = number % 8 * 180, number // 8 * 270
+            crowd[y : y + 180, x : x + 180] = cv2.resize(portraits[0], (180, 180))
+        faces.append((count, _median(partial(detector, crowd), rounds)))
+    files = sorted(small.rglob("*.jpg"))
+    photos = [(count, _registering(files[:count])) for count in (25, 50, 100, 200, 400) if count <= len(files)]
+    return [
+        Growth("pixels of an image", "detection, s", pixels),
+        Growth("faces in an image of 1440 x 1080", "detection, s", faces),
+        Growth(f"photos of {small.name}", "registration, s", photos),
+    ]
+
+
+def _registering(files: list[Path]) -> float:
+    """Return the seconds to register files into a new gallery, with loaded models."""
+    with tempfile.TemporaryDirectory() as place, Gallery.open(Path(place) / "gallery") as gallery:
+        gallery.warm_up()
+        return _median(partial(gallery.register, files, names_from="none"), 1, warm=False)
+
+
+def _effort(built: FaceIndex) -> int:
+    """Return the search effort that an index has chosen for ten neighbours."""
+    graph = built._memory.graph
+    return 200 if graph is None else graph.effort_for(10)
+
+
+def _each(find: Find, images: list[Image]) -> int:
+    return sum(find(image) for image in images)
+
+
+def _median(run: Callable[[], Any], rounds: int, *, warm: bool = True) -> float:
+    """Return the median seconds of a run."""
+    if warm:
+        run()
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def _row(what: str, unit: str, who: str, value: float, ratio: float | None = None) -> Row:
+    return {"what": what, "who": who, "value": value, "unit": unit, "ratio": "" if ratio is None else ratio}
+
+
+def _rows(what: str, unit: str, found: dict[str, float]) -> Iterator[Row]:
+    """Yield one row per candidate; the ratio is its time over that of the first."""
+    first = next(iter(found.values()))
+    for who, value in found.items():
+        yield _row(what, unit, who, value, value / first)
+
+
+def markdown(rows: list[Row]) -> str:
+    """Format rows as a Markdown table, one line for each thing that is measured, with the processor above it."""
+    lines = [
+        f"Medians on {processor()}, all in one run, in turns (`benchmarks/speeds.py`).",
+        "",
+        "| what | faceall | others, in multiples of its time |",
+        "|---|---:|---|",
+    ]
+    for what in dict.fromkeys(row["what"] for row in rows):
+        own, *others = [row for row in rows if row["what"] == what]
+        listed = ", ".join(f"{row['who'].removeprefix('faceall, ')} {row['ratio']:.2g}" for row in others)
+        lines.append(f"| {what} | {_short(own['value'])} {own['unit']} | {listed} |")
+    return "\n".join(lines) + "\n"
+
+
+def _short(value: float) -> str:
+    """Format a number with three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def put(table: str, path: Path) -> None:
+    """Replace the table between the marks in a file; without a file or marks write a new file."""
+    text = path.read_text(encoding="utf-8") if path.exists() else f"{START}\n{END}\n"
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise SystemExit(f"{path}: has no lines {START} and {END}")
+    path.write_text(f"{before}{start}\n{table}{end}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", type=Path, required=True, metavar="LFW_DIR", help="A folder of small photos.")
+    parser.add_argument("--photos", type=Path, nargs="+", required=True, metavar="PHOTO", help="Larger photos.")
+    parser.add_argument("--models", nargs="+", default=["faceall-128"], metavar="NAME", help="Installed embedders.")
+    parser.add_argument("--million", action="store_true", help="Also build and search an index of a million vectors.")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="Of detect, embed, register, search, index.")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="Where the table replaces the old one.")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="Also measure and plot how the cost grows.")
+    parser.add_argument("--json", metavar="FILE")
+    given = parser.parse_args()
+    small = [read_image(path) for path in sorted(given.small.rglob("*.jpg"))[:SMALL]]
+    photos = [read_image(path) for path in given.photos]
+    parts: dict[str, Callable[[], Iterator[Row]]] = {
+        "detect": lambda: detection(small, photos, given.rounds),
+        "embed": lambda: embedding(photos, given.models, given.rounds),
+        "register": lambda: registration(given.small, photos, given.rounds),
+        "search": lambda: shell(given.photos, given.rounds),
+        "index": lambda: (
+            row
+            for count in ((100_000, 1_000_000) if given.million else (100_000,))
+            for row in index(count, given.rounds)
+        ),
+    }
+    rows = [row for name, part in parts.items() if not given.only or name in given.only for row in part()]
+    print_table(rows)
+    write_json(given.json, rows)
+    if given.markdown is not None:
+        put(markdown(rows), given.markdown)
+    if given.plot is not None:
+        draw(growth(photos, given.small, given.rounds), given.plot)
+
+
+if __name__ == "__main__":
+    main()
