@@ -81,6 +81,8 @@ NAMELESS_FOLDERS = (
     "Saved Pictures",
     "New folder",
     "originals",
+    "L.photoslibrary",
+    "Ada.lrdata",
     "Final prints",
     "in",
     "img",
@@ -153,6 +155,13 @@ def test_the_nearest_folder_of_a_person_names_a_photo(tmp_path: Path, path: str)
     file = write_photo(tmp_path / path, [(40, 25, 40, RED)])
     (candidate,) = find_candidates([tmp_path / "photos"])
     assert (candidate.path, candidate.person) == (file, "Ada")
+
+
+def test_the_library_of_a_photo_program_names_no_one(tmp_path: Path) -> None:
+    """Neither the package of Photos nor the folders in it look like people."""
+    file = write_photo(tmp_path / "photos/My.photoslibrary/originals/A/1.jpg", [(40, 25, 40, RED)])
+    (candidate,) = find_candidates([tmp_path / "photos"])
+    assert (candidate.path, candidate.person) == (file, None)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 _PROGRAM = """
-    android apple bildschirmaufnahme bildschirmfoto burst camera canon capture clip cloud dcim download downloads
-    dropbox dsc dscf dscn dji export exports facebook fb fbimg gopr gopro googlephotos gx icloud imagepipe img imgp
-    imovie instagram iphone lightroom messenger mov mvi mvimg nikon onedrive outlook pano phone photobooth photoroom
-    picsart pxl received sam samsung save saved scan scans screencast screenshot screenshots signal snapchat snapseed
-    sony telegram thumb thumbnail thumbnails thumbs tmp trash vid video videos viber vlcsnap wa webcam wechat whatsapp
-    wp xiaomi
+    android aplibrary apple bildschirmaufnahme bildschirmfoto burst camera canon capture clip cloud dcim dji
+    download downloads dropbox dsc dscf dscn export exports facebook fb fbimg fcpbundle googlephotos gopr gopro gx
+    icloud imagepipe img imgp imovie imovielibrary instagram iphone lightroom lrcat lrdata lrlibrary messenger
+    migratedphotolibrary mov mvi mvimg nikon onedrive outlook pano phone photobooth photolibrary photoroom
+    photoslibrary picsart pxl received sam samsung save saved scan scans screencast screenshot screenshots signal
+    snapchat snapseed sony telegram thumb thumbnail thumbnails thumbs tmp trash viber vid video videos vlcsnap wa
+    webcam wechat whatsapp wp xiaomi
 """
 _COLLECTION = """
     a album albums all and archive at aus backup backups best bild bilder by collection copy datei dateien de der
