@@ -153,8 +153,8 @@ class Browser:
 
     def go(self, path: str) -> None:
         """Open a page of the server."""
-        self.driver.get(self.address + path)
-        self.complete()
+        with self.new_page():  # the driver may return while the page before is still shown
+            self.driver.get(self.address + path)
 
     def complete(self) -> None:
         """Wait until the page, its style sheets and its scripts are loaded; the driver may return earlier."""
@@ -213,7 +213,8 @@ class Browser:
             except WebDriverException as error:
                 problem = error
             if time.monotonic() > until:
-                pytest.fail(f"waited for {what} on {self.driver.current_url}{f': {problem.msg}' if problem else ''}")
+                said = f"; {problem.msg}" if problem else ""
+                pytest.fail(f"waited for {what} on {self.driver.current_url}; console: {self.console_errors()}{said}")
             time.sleep(0.05)
 
     def expect(self, read: Callable[[], Any], expected: Any) -> None:
