@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
+from faceall import read_image
 from faceall.caffe.engines import get_engine
 from faceall.detect import Cascade, MtcnnDetector
 from faceall.detect.boxes import overlaps, to_square
@@ -31,8 +34,22 @@ def masked(astronaut: Image) -> Image:
 
 
 def found(confirmation: Confirmation, image: Image, squares: Array, faces: Faces | None = None) -> Faces:
-    logits = np.ones((len(squares), 2), np.float32)
-    return confirmation(halvings(image), squares.astype(np.float32), logits, Faces.empty() if faces is None else faces)
+    """Return the faces beside the given ones, which are certain."""
+    logits, known = np.full((len(squares), 2), 2, np.float32), Faces.empty() if faces is None else faces
+    certain = np.ones(len(known), bool)
+    result = confirmation(halvings(image), squares.astype(np.float32), logits, known, certain)
+    return result.take(
+        [number for number in range(len(result)) if result[number].box.tolist() not in known.boxes.tolist()]
+    )
+
+
+def checked(confirmation: Confirmation, image: Image, boxes: Array, score: float) -> Faces:
+    """Return what is left of doubtful faces with a score."""
+    count = len(boxes)
+    points = np.repeat((boxes[:, None, :2] + boxes[:, None, 2:]) / 2, 5, axis=1)
+    doubtful = Faces(boxes.astype(np.float32), np.full(count, score, np.float32), points.astype(np.float32))
+    nothing = np.zeros((0, 4), np.float32), np.zeros((0, 2), np.float32)
+    return confirmation(halvings(image), *nothing, doubtful, np.zeros(count, bool))
 
 
 @pytest.mark.parametrize("side", [30, 60, 120])
@@ -51,13 +68,32 @@ def test_a_face_is_confirmed_and_placed(confirmation: Confirmation, astronaut: I
 
 
 def test_what_is_no_face_is_rejected(confirmation: Confirmation, astronaut: Image) -> None:
-    """Squares on the suit, the flag and the shuttle, and on noise give no face."""
-    squares: Float32Array = np.array(
-        [[40, 350, 140, 450], [20, 40, 120, 140], [380, 60, 480, 160], [180, 330, 300, 450]], np.float32
-    )
+    """Squares on the suit and the flag, and on noise give no face."""
+    squares: Float32Array = np.array([[40, 350, 140, 450], [20, 40, 120, 140], [180, 330, 300, 450]], np.float32)
     assert len(found(confirmation, astronaut, squares)) == 0
     noise = np.random.default_rng(0).integers(0, 256, astronaut.shape).astype(np.uint8)
     assert len(found(confirmation, noise, squares)) == 0
+
+
+def test_a_thing_that_resembles_a_face_needs_the_evidence_of_the_first_nets(
+    confirmation: Confirmation, astronaut: Image
+) -> None:
+    """The net takes the model of a shuttle for a face; without evidence of P- and R-Net it is not asked."""
+    shuttle = np.array([[380, 60, 480, 160]], np.float32)
+    nothing = Faces.empty()
+    assert (
+        len(confirmation(halvings(astronaut), shuttle, np.full((1, 2), -2, np.float32), nothing, np.ones(0, bool))) == 0
+    )
+    assert len(MtcnnDetector()(astronaut)) == 1
+
+
+def test_doubtful_faces_are_checked(confirmation: Confirmation, astronaut: Image) -> None:
+    """Of two doubtful faces the one that shows a face stays as it is; certain ones are not looked at."""
+    both = np.concatenate([FACE, np.array([[40, 350, 140, 450]], np.float32)])
+    (face,) = checked(confirmation, astronaut, both, 0.6)
+    np.testing.assert_array_equal(face.box, FACE[0])
+    assert face.score == pytest.approx(0.6)
+    assert len(checked(confirmation, astronaut, both, 0.99)) == 2
 
 
 def test_several_candidates_of_one_face_give_one(confirmation: Confirmation, astronaut: Image) -> None:
@@ -66,6 +102,27 @@ def test_several_candidates_of_one_face_give_one(confirmation: Confirmation, ast
     (face,) = found(confirmation, astronaut, squares)
     known = Faces.of([face])
     assert len(found(confirmation, astronaut, squares, known)) == 0
+
+
+def test_beside_a_large_face_only_likely_candidates_are_looked_at(
+    confirmation: Confirmation, astronaut: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A portrait costs little: of two candidates beside its face the unlikely one is not cut out."""
+    looked_at: list[int] = []
+    look = confirmation._look
+
+    def counted(scaled_images: list[Image], squares: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
+        looked_at.append(len(squares))
+        return look(scaled_images, squares)
+
+    monkeypatch.setattr(confirmation, "_look", counted)
+    image = np.asarray(cv2.resize(astronaut[40:260, 100:340], None, fx=1.2, fy=1.2), np.uint8)
+    portrait = MtcnnDetector(cascade=Cascade(lenient=False))(image)
+    assert len(portrait) == 1
+    squares = np.array([[0, 0, 50, 50], [200, 200, 250, 250]], np.float32)
+    logits = np.array([[2, 2], [0, 0]], np.float32)
+    confirmation(halvings(image), squares, logits, portrait, np.ones(1, bool))
+    assert looked_at[:1] == [1]
 
 
 def test_no_candidates_and_candidates_outside_give_nothing(confirmation: Confirmation, astronaut: Image) -> None:
@@ -92,3 +149,14 @@ def test_the_faces_of_the_strict_cascade_stay_as_they_are(astronaut: Image) -> N
     plain._confirmation = None
     for face in plain(image):
         assert any(np.array_equal(face.box, other.box) for other in lenient(image))
+
+
+def test_no_face_of_the_strict_cascade_is_lost(shared: Path) -> None:
+    """On photos of LFW the default finds every face of the original cascade, at the same place."""
+    strict, lenient = MtcnnDetector(cascade=Cascade(lenient=False)), MtcnnDetector()
+    paths = sorted(shared.glob("data/lfw-dev/*/*.jpg"))[::50]
+    assert paths
+    for path in paths:
+        image = read_image(path)
+        faces, found = strict(image), lenient(image)
+        assert (overlaps(faces.boxes, found.boxes).max(axis=1, initial=0) > 0.7).all(), path.name

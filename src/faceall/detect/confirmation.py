@@ -19,7 +19,7 @@ from faceall.detect.crops import cut_squares
 from faceall.detect.nets import LateNet
 from faceall.detect.weights import OUTPUT
 from faceall.models import sha256_of
-from faceall.types import Array, Faces, Float32Array, Image
+from faceall.types import Array, Faces, Float32Array, Image, Int64Array
 
 PROTOTXT, CAFFEMODEL = "confirmation.prototxt", "confirmation.caffemodel"
 SIDE, CONTEXT = 48, 1.5
@@ -28,13 +28,17 @@ SIDE, CONTEXT = 48, 1.5
 _LARGEST_BATCH = 32
 _MOST = 200  # candidates of an image, best first
 _EVIDENCE, _LEAST_EVIDENCE = np.array([0.5, 1.0], np.float32), -1.5  # weights of the logits of P- and R-Net
-_PORTRAIT = 1 / 4  # share of the shorter side of an image from which its largest face makes it a portrait
-_BESIDE, _EVIDENCE_BESIDE = 1 / 2, 0.5  # sides of that face, and evidence, that another candidate needs
+_PORTRAIT = 0.3  # share of the shorter side of an image from which its largest face makes it a portrait
+_BESIDE, _EVIDENCE_BESIDE = 0.15, 2.0  # sides of that face, and evidence, that another candidate needs
 _SAME_PLACE = 0.5  # overlap above which only the better one of two candidates is looked at
 _CROWDED = 0.4  # overlap with a found face above which a candidate shows that face, or a part of it
 _SAME_FACE = 0.4  # overlap above which two boxes show the same face
-_PLAUSIBLE, _ACCEPTED = 0.0, 4.0  # least logit of the first pass; least mean of both, less the penalty
-_PENALTY, _PLACES = 0.5, 5.1  # logits per log of the number of places in the image, above that of a small photo
+_CERTAIN = 0.95  # score from which a face that fails a threshold is certain
+_SCORE_WEIGHT, _DOUBTFUL = 1.0, 0.0  # weight of the logit of a doubtful face; least sum with the net's
+_AGREE = 0.6  # overlap with the net's box below which a doubtful face gets that box
+_PLAUSIBLE, _ACCEPTED = 1.0, 1.5  # least logit of the first pass; least mean of both, less the penalty
+_RATE, _PLACES = 1.0, 3.5  # logits per log of the number of places in the image, above that of a large face
+_JOINT_RATE, _JOINT_PLACES = 0.5, 5.1  # the same for joint evidence
 
 
 class Confirmation:
@@ -59,9 +63,14 @@ class Confirmation:
         self._net = LateNet(compiled, precision)
 
     def __call__(
-        self, scaled_images: Sequence[Image], candidates: Float32Array, logits: Float32Array, faces: Faces
+        self,
+        scaled_images: Sequence[Image],
+        candidates: Float32Array,
+        logits: Float32Array,
+        faces: Faces,
+        passed: Array,
     ) -> Faces:
-        """Find further faces among the candidates that MTCNN rejected.
+        """Check the doubtful faces, and find further ones among the candidates that MTCNN rejected.
 
         Parameters
         ----------
@@ -72,33 +81,49 @@ class Confirmation:
         logits : (N, 2) float32
             The results of P-Net and R-Net.
         faces : Faces
-            The faces of the image so far; candidates that show one of them are ignored.
+            The faces of the image so far.
+        passed : (F,) bool
+            Which of them are certain: those are kept, and candidates that show one of them are ignored.
 
         Returns
         -------
         Faces
-            The further faces, best first.
+            The certain faces, the doubtful ones that the net confirms, and further ones, best first.
         """
-        shape = scaled_images[0].shape
+        sure = passed | (faces.scores > _CERTAIN)
+        certain, doubtful = faces.take(sure), faces.take(~sure)
         evidence = logits @ _EVIDENCE
-        chosen = np.flatnonzero(_are_promising(candidates, evidence, faces, shape))
-        chosen = chosen[~(overlaps(candidates[chosen], to_square(faces.boxes)) > _CROWDED).any(axis=1)]
-        if not len(chosen):
-            return Faces.empty()
-        chosen = chosen[suppress(candidates[chosen], evidence[chosen], _SAME_PLACE)][:_MOST]
-        boxes, _, first = self._look(scaled_images, candidates[chosen])
-        kept = np.flatnonzero(first > _PLAUSIBLE)
-        if not len(kept):
-            return Faces.empty()
-        kept = kept[suppress(boxes[kept], first[kept], _SAME_FACE)]
-        boxes, landmarks, second = self._look(scaled_images, to_square(boxes[kept]))
-        mean = np.asarray((first[kept] + second) / 2 - size_penalty(boxes, shape), np.float32)
-        usable = are_usable(boxes, shape[1], shape[0]) & (mean > _ACCEPTED)
-        usable &= ~(overlaps(boxes, faces.boxes, Overlap.SMALLER) > _CROWDED).any(axis=1)
-        kept = np.flatnonzero(usable)
-        kept = kept[suppress(boxes[kept], mean[kept], _SAME_FACE, Overlap.SMALLER)]
-        scores = 1 / (1 + np.exp(_ACCEPTED - mean[kept]))  # from 0.5: few are as certain as MTCNN's own faces
-        return Faces(boxes[kept], np.asarray(scores, np.float32), landmarks[kept])
+        chosen = _promising(candidates, evidence, certain, scaled_images[0].shape)
+        if not len(chosen) and not len(doubtful):
+            return faces
+        looked_at = np.concatenate([to_square(doubtful.boxes), candidates[chosen]])
+        boxes, landmarks, first = self._look(scaled_images, looked_at)
+        count = len(doubtful)
+        values = _value_of_doubtful(doubtful.scores, first[:count])
+        usable = are_usable(boxes, scaled_images[0].shape[1], scaled_images[0].shape[0])[:count]
+        kept = _placed_again(doubtful, boxes[:count], landmarks[:count], usable).take(values > 0)
+        further, more_values = self._further(scaled_images, boxes[count:], first[count:], certain, kept)
+        both, values = _joined(kept, further), np.concatenate([values[values > 0], more_values])
+        found = _joined(certain, both.take(suppress(both.boxes, values, _SAME_FACE, Overlap.SMALLER)))
+        return found.take(np.argsort(-found.scores, kind="stable"))
+
+    def _further(
+        self, scaled_images: Sequence[Image], boxes: Float32Array, first: Float32Array, certain: Faces, kept: Faces
+    ) -> tuple[Faces, Float32Array]:
+        """Look a second time at the boxes (N, 4) of plausible candidates; return the accepted ones and their values."""
+        shape = scaled_images[0].shape
+        plausible = np.flatnonzero(first > _PLAUSIBLE)
+        if not len(plausible):
+            return Faces.empty(), np.zeros(0, np.float32)
+        plausible = plausible[suppress(boxes[plausible], first[plausible], _SAME_FACE)]
+        boxes, landmarks, second = self._look(scaled_images, to_square(boxes[plausible]))
+        penalty = _size_penalty(boxes, shape, _RATE, _PLACES)
+        values = (first[plausible] + second) / 2 - penalty - _ACCEPTED
+        usable = are_usable(boxes, shape[1], shape[0]) & (values > 0)
+        usable &= ~(overlaps(boxes, certain.boxes, Overlap.SMALLER) > _CROWDED).any(axis=1)
+        usable &= ~(overlaps(boxes, kept.boxes) > _SAME_PLACE).any(axis=1)
+        scores = 1 / (1 + np.exp(-values[usable]))  # from 0.5: few are as certain as MTCNN's own faces
+        return Faces(boxes[usable], np.asarray(scores, np.float32), landmarks[usable]), values[usable]
 
     def _look(
         self, scaled_images: Sequence[Image], squares: Float32Array
@@ -113,16 +138,46 @@ class Confirmation:
         return boxes.astype(np.float32), landmarks.astype(np.float32), found[:, 0]
 
 
-def _are_promising(candidates: Float32Array, evidence: Array, faces: Faces, shape: tuple[int, ...]) -> Array:
-    """Return which candidates (N, 4) are worth the time: on a portrait only likely ones of a second large face."""
-    largest = float((faces.boxes[:, 2:] - faces.boxes[:, :2]).mean(axis=1).max(initial=0))
-    if largest <= _PORTRAIT * min(shape[:2]):
-        return np.asarray(evidence > _LEAST_EVIDENCE)
-    return np.asarray((candidates[:, 2] - candidates[:, 0] >= _BESIDE * largest) & (evidence > _EVIDENCE_BESIDE))
+def _promising(candidates: Float32Array, evidence: Array, certain: Faces, shape: tuple[int, ...]) -> Int64Array:
+    """Return the numbers of the candidates (N, 4) that are worth the time, the best of each place.
+
+    On a portrait these are only likely ones of a second large face.
+    """
+    largest = float((certain.boxes[:, 2:] - certain.boxes[:, :2]).mean(axis=1).max(initial=0))
+    chosen = np.flatnonzero(evidence > _LEAST_EVIDENCE)
+    if largest > _PORTRAIT * min(shape[:2]):
+        likely = (candidates[:, 2] - candidates[:, 0] >= _BESIDE * largest) & (evidence > _EVIDENCE_BESIDE)
+        chosen = np.flatnonzero(likely)
+    chosen = chosen[~(overlaps(candidates[chosen], to_square(certain.boxes)) > _CROWDED).any(axis=1)]
+    return chosen[suppress(candidates[chosen], evidence[chosen], _SAME_PLACE)][:_MOST]
+
+
+def _value_of_doubtful(scores: Float32Array, again: Float32Array) -> Float32Array:
+    """Combine the scores (N,) of doubtful faces with the logits (N,) of the net; above 0 is a face."""
+    return np.asarray(again + _SCORE_WEIGHT * np.log(scores / (1 - scores)) - _DOUBTFUL, np.float32)
+
+
+def _placed_again(faces: Faces, boxes: Float32Array, landmarks: Float32Array, usable: Array) -> Faces:
+    """Replace the boxes and landmarks of faces by the usable ones of the net where the two disagree."""
+    apart = (np.diagonal(overlaps(faces.boxes, boxes)) < _AGREE) & usable
+    return Faces(
+        np.where(apart[:, None], boxes, faces.boxes),
+        faces.scores,
+        np.where(apart[:, None, None], landmarks, faces.landmarks),
+    )
+
+
+def _joined(first: Faces, second: Faces) -> Faces:
+    """Return the faces of both."""
+    if not len(second):
+        return first
+    scores = np.concatenate([first.scores, second.scores])
+    boxes = np.concatenate([first.boxes, second.boxes])
+    return Faces(boxes, scores, np.concatenate([first.landmarks, second.landmarks]))
 
 
 def size_penalty(boxes: Array, shape: tuple[int, ...]) -> Float32Array:
-    """Return how much evidence is missing for small boxes in large images, where chance resemblances are many.
+    """Return how much joint evidence is missing for small boxes in large images, where chance resemblances are many.
 
     Parameters
     ----------
@@ -136,6 +191,11 @@ def size_penalty(boxes: Array, shape: tuple[int, ...]) -> Float32Array:
     (N,) float32
         Logits to subtract.
     """
+    return _size_penalty(boxes, shape, _JOINT_RATE, _JOINT_PLACES)
+
+
+def _size_penalty(boxes: Array, shape: tuple[int, ...], rate: float, least: float) -> Float32Array:
+    """Return the logits (N,) to subtract: `rate` per log of the number of places, from `least` on."""
     sides = np.maximum(boxes[:, 2] - boxes[:, 0], 1)
     places = np.log(shape[0] * shape[1] / sides**2)
-    return np.asarray(_PENALTY * np.maximum(places - _PLACES, 0), np.float32)
+    return np.asarray(rate * np.maximum(places - least, 0), np.float32)

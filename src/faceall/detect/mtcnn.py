@@ -145,26 +145,27 @@ class MtcnnDetector:
     def _finish(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Faces:
         """Run O-Net and the confirmation net on the refined boxes."""
         candidates = candidates.usable(scaled_images[0].shape)
-        faces = self._judge(scaled_images, candidates.take(candidates.logits[:, 1] > _logit(self._judged_from)))
+        likely = candidates.take(candidates.logits[:, 1] > _logit(self._judged_from))
+        faces, passed = self._judge(scaled_images, likely)
         if self._confirmation is None:
             return faces
-        return _joined(faces, self._confirmation(scaled_images, candidates.boxes, candidates.logits, faces))
+        return self._confirmation(scaled_images, candidates.boxes, candidates.logits, faces, passed)
 
-    def _judge(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Faces:
-        """Run O-Net on the refined boxes and merge the accepted ones into faces."""
+    def _judge(self, scaled_images: Sequence[Image], candidates: _Candidates) -> tuple[Faces, Array]:
+        """Run O-Net on the refined boxes and merge the accepted ones; also return which pass all thresholds."""
         crops = cut_squares(scaled_images, candidates.boxes, _FINAL)
         found = self._nets[2].run(crops)
         scores, passed = self._accept(candidates, found, crops, scaled_images[0].shape)
         accepted = passed | (scores >= _JOINT_THRESHOLD) if self.cascade.lenient else passed
         if not accepted.any():
-            return Faces.empty()
+            return Faces.empty(), np.zeros(0, bool)
         scores, passed = scores[accepted], passed[accepted]
         moved, landmarks = _placed(candidates.boxes[accepted], found[accepted])
         kept = suppress(moved, scores, _SAME_FACE, Overlap.SMALLER)
         kept = kept[passed[kept] | ~_overlap_better(moved[kept])]
         moved, landmarks = _means(moved, landmarks, scores, kept)
         moved, landmarks = self._second_pass(scaled_images, moved, landmarks)
-        return Faces(moved, scores[kept], landmarks)
+        return Faces(moved, scores[kept], landmarks), passed[kept]
 
     def _accept(
         self, candidates: _Candidates, found: Float32Array, crops: Float32Array, shape: tuple[int, ...]
@@ -212,16 +213,6 @@ class _Candidates:
     def take(self, chosen: Array) -> _Candidates:
         """Return the candidates that `chosen` (N,) bool selects."""
         return _Candidates(self.boxes[chosen], self.logits[chosen])
-
-
-def _joined(first: Faces, second: Faces) -> Faces:
-    """Return the faces of both, best first."""
-    if not len(second):
-        return first
-    scores = np.concatenate([first.scores, second.scores])
-    boxes = np.concatenate([first.boxes, second.boxes])
-    landmarks = np.concatenate([first.landmarks, second.landmarks])
-    return Faces(boxes, scores, landmarks).take(np.argsort(-scores, kind="stable"))
 
 
 def _placed(squares: Float32Array, found: Float32Array) -> tuple[Float32Array, Float32Array]:
