@@ -118,11 +118,11 @@ class Confirmation:
         plausible = plausible[suppress(boxes[plausible], first[plausible], _SAME_FACE)]
         boxes, landmarks, second = self._look(scaled_images, to_square(boxes[plausible]))
         penalty = _size_penalty(boxes, shape, _RATE, _PLACES)
-        values = (first[plausible] + second) / 2 - penalty - _ACCEPTED
+        values = np.asarray((first[plausible] + second) / 2 - penalty - _ACCEPTED, np.float32)
         usable = are_usable(boxes, shape[1], shape[0]) & (values > 0)
         usable &= ~(overlaps(boxes, certain.boxes, Overlap.SMALLER) > _CROWDED).any(axis=1)
         usable &= ~(overlaps(boxes, kept.boxes) > _SAME_PLACE).any(axis=1)
-        scores = 1 / (1 + np.exp(-values[usable]))  # from 0.5: few are as certain as MTCNN's own faces
+        scores = 1 / (1 + np.exp(-values[usable] / 2))  # from 0.5: few are as certain as MTCNN's own faces
         return Faces(boxes[usable], np.asarray(scores, np.float32), landmarks[usable]), values[usable]
 
     def _look(

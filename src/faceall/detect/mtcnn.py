@@ -152,7 +152,7 @@ class MtcnnDetector:
         return self._confirmation(scaled_images, candidates.boxes, candidates.logits, faces, passed)
 
     def _judge(self, scaled_images: Sequence[Image], candidates: _Candidates) -> tuple[Faces, Array]:
-        """Run O-Net on the refined boxes and merge the accepted ones; also return which pass all thresholds."""
+        """Run O-Net on the refined boxes and merge the accepted ones; also return which are certain."""
         crops = cut_squares(scaled_images, candidates.boxes, _FINAL)
         found = self._nets[2].run(crops)
         scores, passed = self._accept(candidates, found, crops, scaled_images[0].shape)
@@ -160,12 +160,19 @@ class MtcnnDetector:
         if not accepted.any():
             return Faces.empty(), np.zeros(0, bool)
         scores, passed = scores[accepted], passed[accepted]
+        good = self._pass_late(candidates, found)[accepted] | passed
         moved, landmarks = _placed(candidates.boxes[accepted], found[accepted])
         kept = suppress(moved, scores, _SAME_FACE, Overlap.SMALLER)
         kept = kept[passed[kept] | ~_overlap_better(moved[kept])]
+        sure = (overlaps(moved[kept], moved[good], Overlap.SMALLER) > _SAME_FACE).any(axis=1)
         moved, landmarks = _means(moved, landmarks, scores, kept)
         moved, landmarks = self._second_pass(scaled_images, moved, landmarks)
-        return Faces(moved, scores[kept], landmarks), passed[kept]
+        return Faces(moved, scores[kept], landmarks), np.asarray(sure)
+
+    def _pass_late(self, candidates: _Candidates, found: Float32Array) -> Array:
+        """Return which candidates pass the thresholds of R- and O-Net; a better proposal may have been suppressed."""
+        limits = np.array([_logit(threshold) for threshold in self.cascade.thresholds[1:]])
+        return np.asarray((np.column_stack([candidates.logits[:, 1], found[:, 0]]) > limits).all(axis=1))
 
     def _accept(
         self, candidates: _Candidates, found: Float32Array, crops: Float32Array, shape: tuple[int, ...]
