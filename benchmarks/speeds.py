@@ -208,14 +208,14 @@ def markdown(rows: list[Row]) -> str:
     ]
     for what in dict.fromkeys(row["what"] for row in rows):
         own, *others = [row for row in rows if row["what"] == what]
-        listed = ", ".join(f"{row['who'].removeprefix('faceall, ')} {row['ratio']:.2g}" for row in others)
+        listed = ", ".join(f"{row['who'].removeprefix('faceall, ')} {_short(row['ratio'], 2)}" for row in others)
         lines.append(f"| {what} | {_short(own['value'])} {own['unit']} | {listed} |")
     return "\n".join(lines) + "\n"
 
 
-def _short(value: float) -> str:
-    """Format a number with three digits, or all before the point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def _short(value: float, digits: int = 3) -> str:
+    """Format a number with so many digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 def put(table: str, path: Path) -> None:
