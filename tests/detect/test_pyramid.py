@@ -23,43 +23,6 @@ def test_levels_shrink_by_the_factor(width: int, height: int) -> None:
     assert [(level.width, level.height) for level in levels] == [(int(width * s), int(height * s)) for s in expected]
 
 
-@pytest.mark.parametrize(("width", "height"), [(2016, 1512), (1512, 2016), (2000, 1500), (1613, 1211)])
-def test_levels_of_large_images_are_halvings(width: int, height: int) -> None:
-    """The first level is hardly larger than needed and a halving; each other is half of the one before the last."""
-    first, second, *rest = plan_pyramid(width, height, min(width, height) / 60, 0.709).levels
-    assert 1 <= first.scale / (720 / min(width, height)) <= 1.07
-    if first.scale == 0.5:
-        assert (first.width, first.height) == (-(-width // 2), -(-height // 2))
-    assert second.scale == pytest.approx(first.scale * 0.709)
-    for number, level in enumerate(rest):
-        twice = [first, second, *rest][number]
-        assert (level.half_of, level.scale) == (number, twice.scale / 2)
-        assert (level.width, level.height) == (twice.width // 2, twice.height // 2)
-    assert rest[-2].scale / 2 * min(width, height) < WINDOW <= rest[-1].scale * min(width, height)
-
-
-def test_large_images_keep_other_factors() -> None:
-    """Levels are halvings only if the factor is close to that."""
-    levels = plan_pyramid(2016, 1512, 25, 0.8).levels
-    assert {level.half_of for level in levels} == {None}
-    assert [level.scale for level in levels[1:]] == pytest.approx([level.scale * 0.8 for level in levels[:-1]])
-
-
-def test_large_images_are_drawn_by_halving(astronaut: Image) -> None:
-    """The first two levels of a large image are its reductions by area; each other is the mean of four pixels."""
-    image = cv2.resize(astronaut, (2016, 1512), interpolation=cv2.INTER_CUBIC)
-    pyramid = plan_pyramid(2016, 1512, 25.2, 0.709)
-    canvas = draw_pyramid(halvings(image), pyramid).astype(int)
-    drawn = [canvas[one.y : one.y + one.height, one.x : one.x + one.width] for one in pyramid.levels]
-    for level, pixels in zip(pyramid.levels, drawn, strict=True):
-        if level.half_of is None:
-            expected = cv2.resize(image, (level.width, level.height), interpolation=cv2.INTER_AREA)
-        else:
-            twice = drawn[level.half_of][: 2 * level.height, : 2 * level.width]
-            expected = twice.reshape(level.height, 2, level.width, 2, 3).mean(axis=(1, 3))
-        assert np.abs(pixels - expected).max() <= 1, level
-
-
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_levels_do_not_overlap(width: int, height: int) -> None:
     """Every level lies on the canvas at an even place, and no pixel belongs to two."""

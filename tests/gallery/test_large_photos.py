@@ -24,8 +24,8 @@ def real(tmp_path: Path) -> Gallery:
 
 
 def test_boxes_of_reduced_photos_are_in_full_size_coordinates(real: Gallery, photos: Path, astronaut: Image) -> None:
-    """The box of a face on a 9-megapixel photo equals that of a detection at full size."""
-    large = np.asarray(cv2.resize(astronaut, (3000, 3000), interpolation=cv2.INTER_CUBIC), np.uint8)
+    """The box of a face on a 12-megapixel photo equals that of a detection at full size."""
+    large = np.asarray(cv2.resize(astronaut, (3072, 3072), interpolation=cv2.INTER_CUBIC), np.uint8)
     write_image(photos / "large.jpg", large)
     with real:
         (result,) = real.register(photos, names_from="none")
@@ -33,13 +33,13 @@ def test_boxes_of_reduced_photos_are_in_full_size_coordinates(real: Gallery, pho
         found = real.analyse(large).faces
     assert result.faces == 1
     assert photo is not None
-    assert (photo.width, photo.height) == (3000, 3000)
+    assert (photo.width, photo.height) == (3072, 3072)
     assert np.asarray(photo.faces[0].box) == pytest.approx(found.boxes[0], abs=30)
 
 
 def test_a_small_face_beside_a_large_one_keeps_its_pixels(real: Gallery, photos: Path, astronaut: Image) -> None:
     """A large face is cut out of the reduced photo, a small one of a finer decoding: both as sharp as in the photo."""
-    large = np.asarray(cv2.resize(astronaut, (3000, 3000), interpolation=cv2.INTER_CUBIC), np.uint8)
+    large = np.asarray(cv2.resize(astronaut, (3072, 3072), interpolation=cv2.INTER_CUBIC), np.uint8)
     large[:600, :600] = cv2.resize(astronaut, (600, 600), interpolation=cv2.INTER_CUBIC)
     write_image(photos / "two.jpg", large)
     with real:

@@ -9,9 +9,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -24,31 +23,16 @@ WINDOW, STRIDE = 12, 2
 _GRID = 16  # canvas sides are multiples of this, so that engines prepare for few different sizes
 _STRIP_PIXELS = 1 << 20
 _FINER = 3
-_LARGE = 400_000  # pixels of the first level from which reductions by area take long
-_LARGER = 1.07  # the first level may be larger than needed by this, if it is a halving of the image then
-_HALF = 0.01  # two levels on, a level may differ from half the size by this, as a share of the size
 
 
 @dataclass(frozen=True)
 class Level:
-    """One size of the image, and its position on the canvas (even coordinates).
-
-    Attributes
-    ----------
-    width, height, x, y : int
-        In pixels.
-    scale : float
-        Pixels of the level per pixel of the image.
-    half_of : int or None
-        The number of the level that this one is half of.
-    """
+    """One size of the image, and its position on the canvas (even coordinates)."""
 
     width: int
     height: int
     x: int = 0
     y: int = 0
-    scale: float = 1.0
-    half_of: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +65,6 @@ class Pyramid:
 def plan_pyramid(width: int, height: int, min_face: float, factor: float) -> Pyramid:
     """Lay out the pyramid of an image.
 
-    The first level of a large image is one of its halvings if that is hardly larger than needed, and every other level
-    is half of the one before the last if that is close to the factor: halving takes a twentieth of the time of other
-    reductions.
-
     Parameters
     ----------
     width, height : int
@@ -105,7 +85,7 @@ def plan_pyramid(width: int, height: int, min_face: float, factor: float) -> Pyr
         row, column = level.y // STRIDE, level.x // STRIDE
         owners[row : row + _cells(level.height), column : column + _cells(level.width)] = number
     corners = np.array([(level.x, level.y) for level in levels], np.float32).reshape(-1, 2)
-    scales = np.array([level.scale for level in levels], np.float32)
+    scales = (WINDOW / min_face * factor ** np.arange(len(levels))).astype(np.float32)
     return Pyramid(levels, canvas_width, canvas_height, owners, corners, scales)
 
 
@@ -126,8 +106,8 @@ def draw_pyramid(scaled_images: Sequence[Image], pyramid: Pyramid) -> Image:
     """
     canvas = np.zeros((pyramid.height, pyramid.width, 3), np.uint8)
     for level in pyramid.levels:
+        source = next((p for p in reversed(scaled_images) if p.shape[1] >= _FINER * level.width), scaled_images[0])
         target = canvas[level.y : level.y + level.height, level.x : level.x + level.width]
-        source = _source(scaled_images, pyramid, canvas, level)
         similar = source.shape[1] < 2 * level.width  # then averaging gains nothing and takes six times as long
         method = cv2.INTER_LINEAR if similar else cv2.INTER_AREA
         cv2.resize(source, (level.width, level.height), dst=target, interpolation=method)
@@ -136,18 +116,6 @@ def draw_pyramid(scaled_images: Sequence[Image], pyramid: Pyramid) -> Image:
         if level.height % STRIDE:
             canvas[level.y + level.height, level.x : level.x + level.width] = target[-1]
     return canvas
-
-
-def _source(scaled_images: Sequence[Image], pyramid: Pyramid, canvas: Image, level: Level) -> Image:
-    """Return the image of which a level is a reduction."""
-    if level.half_of is not None:
-        twice = pyramid.levels[level.half_of]
-        return canvas[twice.y : twice.y + 2 * level.height, twice.x : twice.x + 2 * level.width]
-    large = level.width * level.height >= _LARGE
-    for image in reversed(scaled_images):
-        if (large and image.shape[:2] == (level.height, level.width)) or image.shape[1] >= _FINER * level.width:
-            return image
-    return scaled_images[0]
 
 
 def strips(pyramid: Pyramid) -> Iterator[tuple[int, int]]:
@@ -179,26 +147,11 @@ def _cells(pixels: int) -> int:
 
 def _level_sizes(width: int, height: int, min_face: float, factor: float) -> list[Level]:
     """Return every size at which a face of at least `min_face` pixels can fill the window, largest first."""
-    scale = WINDOW / min_face
-    large = width * height * scale**2 >= _LARGE
-    halving = 2.0 ** -math.floor(-math.log2(scale))  # the scale of the smallest one that is large enough
-    if large and halving <= _LARGER * scale:
-        scale = halving
-    sizes: list[Level] = []
+    scale, sizes = WINDOW / min_face, []
     while min(width, height) * scale >= WINDOW:
-        sizes.append(_next_level(sizes, width, height, scale, large=large))
-        scale = sizes[-1].scale * factor
+        sizes.append(Level(int(width * scale), int(height * scale)))
+        scale *= factor
     return sizes
-
-
-def _next_level(sizes: list[Level], width: int, height: int, scale: float, *, large: bool) -> Level:
-    """Return the level of a scale, or half of the level before the last of a large image if that is close."""
-    if large and len(sizes) >= 2 and abs(scale / sizes[-2].scale - 1 / 2) <= _HALF:
-        twice = sizes[-2]
-        return Level(twice.width // 2, twice.height // 2, scale=twice.scale / 2, half_of=len(sizes) - 2)
-    if large and math.log2(scale).is_integer():
-        return Level(math.ceil(width * scale), math.ceil(height * scale), scale=scale)
-    return Level(int(width * scale), int(height * scale), scale=scale)
 
 
 def _best_packing(sizes: list[Level]) -> tuple[tuple[Level, ...], int, int]:
@@ -219,7 +172,7 @@ def _pack(sizes: list[Level], width: int) -> tuple[tuple[Level, ...], int, int]:
     for size in sizes:
         even_width, even_height = size.width + size.width % 2, size.height + size.height % 2
         y, x = min(_spots(skyline, even_width, width))
-        placed.append(replace(size, x=x, y=y))
+        placed.append(Level(size.width, size.height, x, y))
         skyline = _raised(skyline, x, x + even_width, y + even_height)
     return tuple(placed), width, _round_up(max(level.y + level.height for level in placed))
 
