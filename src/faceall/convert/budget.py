@@ -19,7 +19,7 @@ GROWTH = 8
 """How many times its size a file may grow; weights may be bytes or half precision."""
 LARGEST = 1 << 30
 """Bytes of arrays that no file exceeds."""
-_MOST_PARTS = 3_000_000
+_MOST_PARTS = 1_000_000
 """Nodes, attributes, operands and steps of passes."""
 _MOST_FIELDS = 3_000_000
 _SMALL = 1 << 18

@@ -276,7 +276,7 @@ def _keras_calls(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (_nested_calls, "nodes once its functions are unfolded"),
+        (_nested_calls, "nodes once its functions are unfolded|steps"),
         (_long_names, "nodes once its functions are unfolded|declares more than"),
         (_repeated_constants, "declares more than"),
         (_computed_constants, "declares more than"),
