@@ -297,3 +297,17 @@ def test_thumbnails_of_several_faces(gallery: Gallery, photos: Path) -> None:
     register(gallery, photos)
     keys = [found.face_id for found in gallery.faces.find()]
     assert gallery._store.faces.thumbnails([*keys, 999_999_999]) == {key: gallery.faces.thumbnail(key) for key in keys}
+
+
+def test_outlines_are_the_detected_faces(gallery: Gallery, photos: Path) -> None:
+    """Boxes, scores, landmarks and the sizes of images are those of the stored faces; unknown faces are left out."""
+    write_people(photos, count=1)
+    register(gallery, photos)
+    stored = gallery._store.faces.stored([found.face_id for found in gallery.faces.find()])
+    outlines = gallery._store.faces.outlines([*stored, 999_999_999])
+    assert outlines.keys() == stored.keys()
+    for key, (face, size) in outlines.items():
+        expected = stored[key].as_face()
+        assert (face.box.tolist(), face.score, face.landmarks.tolist(), size) == (
+            expected.box.tolist(), expected.score, expected.landmarks.tolist(), stored[key].image_size,
+        )  # fmt: skip

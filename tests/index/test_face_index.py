@@ -60,7 +60,7 @@ def test_search_agrees_with_brute_force(place: Path | None, limit: int, faces: C
     vectors, queries = faces(600), faces(30, seed=1)
     with FaceIndex(place, exact_limit=limit) as index:
         keys = index.add(vectors)
-        oracle.agrees(index.search(queries, 7), vectors, keys, queries, 7)
+        oracle.agrees(index.search(queries, 7, ef=2000), vectors, keys, queries, 7)
         oracle.agrees(index.search(queries, 7, exact=True), vectors, keys, queries, 7)
 
 
@@ -69,7 +69,7 @@ def test_distances_of_long_near_vectors_are_exact(oracle: Oracle) -> None:
     vectors = np.float32(1e4) + np.arange(50, dtype=np.float32)[:, None] * np.ones((1, 8), np.float32) / 64
     with FaceIndex(None) as index:
         keys = index.add(vectors)
-        oracle.agrees(index.search(vectors, 3), vectors, keys, vectors, 3)
+        oracle.agrees(index.search(vectors, 3, ef=2000), vectors, keys, vectors, 3)
 
 
 def test_cosine_distance_is_that_of_unit_vectors(
@@ -101,7 +101,7 @@ def test_k_beyond_the_count_gives_fewer_columns(
         index.search(vectors[:1])
         index.remove(keys[7:])
         for k in (1, 3, 6, 7, 8, 50):
-            oracle.agrees(index.search(vectors, k), vectors[:7], keys[:7], vectors, k)
+            oracle.agrees(index.search(vectors, k, ef=100), vectors[:7], keys[:7], vectors, k)
 
 
 def test_empty_index_answers_with_no_column(place: Path | None, limit: int, faces: Clusters) -> None:

@@ -197,7 +197,7 @@ def test_reader_that_missed_a_shortened_log_reads_anew(tmp_path: Path, faces: Cl
     writer.remove(keys[:1100])
     writer.save()
     assert writer.connection.execute("SELECT count(*) FROM removals").fetchone() == (0,)
-    oracle.agrees(reader.search(vectors[:20], 5), vectors[1100:], keys[1100:], vectors[:20], 5)
+    oracle.agrees(reader.search(vectors[:20], 5, ef=2000), vectors[1100:], keys[1100:], vectors[:20], 5)
     writer.close()
     reader.close()
 

@@ -17,7 +17,7 @@ from faceall.gallery.embedded.tables.columns import path_of, points_of
 from faceall.gallery.records import Moment, Page, Removal, StoredFace
 from faceall.gallery.store import Near
 from faceall.index import FaceIndex
-from faceall.types import Float32Array, Int64Array, Matches
+from faceall.types import Face, Float32Array, Int64Array, Matches
 
 _FACE = (
     "SELECT faces.key, people.name, (SELECT path FROM files WHERE files.photo = faces.photo ORDER BY id LIMIT 1),"
@@ -29,6 +29,10 @@ _FACE = (
     " LEFT JOIN photos ON photos.id = faces.photo"
 )
 
+_OUTLINES = (
+    "SELECT key, x0, y0, x1, y1, score, landmarks, width, height FROM faces LEFT JOIN photos ON photos.id = faces.photo"
+    " WHERE key IN (SELECT value FROM json_each(?))"
+)
 _ASSIGN = (
     "UPDATE faces SET person = json_extract(given.value, '$[1]') FROM json_each(?) AS given"
     " WHERE faces.key = json_extract(given.value, '$[0]')"
@@ -169,6 +173,12 @@ class EmbeddedFaces:
             )
         return None if row is None else row[0]
 
+    def outlines(self, keys: Iterable[int]) -> dict[int, tuple[Face, tuple[int, int] | None]]:
+        """Return faces as they were detected, with the width and height of their images; unknown keys are left out."""
+        with self._index.reading() as connection:
+            found = connection.execute(_OUTLINES, (json.dumps(sorted(keys)),)).fetchall()
+        return {row[0]: _outline(row) for row in found}
+
     def thumbnails(self, keys: Sequence[int]) -> dict[int, bytes]:
         """Return the thumbnails of faces as JPEGs; missing and damaged ones are left out."""
         statement = "SELECT face, jpeg FROM thumbnails WHERE face IN (SELECT value FROM json_each(?))"
@@ -226,11 +236,25 @@ def _rules(person: int | None, photo: int | None, unassigned: bool) -> tuple[str
     return f"WHERE {' AND '.join(rules)}" if rules else "", [value for _, value in given]
 
 
+def _outline(row: Sequence[Any]) -> tuple[Face, tuple[int, int] | None]:
+    key, *box, score, landmarks, width, height = row
+    try:
+        points = np.frombuffer(landmarks, "<f4").reshape(-1, 2)
+        face = Face(np.array(box, np.float32), score, points)
+        return face, None if width is None or height is None else (int(width), int(height))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _damaged(key) from error
+
+
 def _stored(row: Sequence[Any]) -> StoredFace:
     try:
         return _as_face(row)
     except (TypeError, ValueError, AttributeError) as error:
-        raise IndexDamagedError(f"face {row[0]} is damaged: save what can be read (faceall index repair)") from error
+        raise _damaged(row[0]) from error
+
+
+def _damaged(key: int) -> IndexDamagedError:
+    return IndexDamagedError(f"face {key} is damaged: save what can be read (faceall index repair)")
 
 
 def _as_face(row: Sequence[Any]) -> StoredFace:

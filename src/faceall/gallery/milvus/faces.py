@@ -20,7 +20,7 @@ from faceall.gallery.records import Page, Removal, StoredFace
 from faceall.gallery.store import Near
 from faceall.index.graph.exact import nearest
 from faceall.index.storage.rows import Block
-from faceall.types import Float32Array, Matches
+from faceall.types import Face, Float32Array, Matches
 
 if TYPE_CHECKING:
     from faceall.gallery.milvus.store import MilvusStore
@@ -197,6 +197,10 @@ class MilvusFaces:
         """Return the thumbnail of a face (JPEG), or None."""
         row = self._store.view().thumbnails.one(key) if self._is_key(key) else None
         return None if row is None else rows.jpeg_of(row)
+
+    def outlines(self, keys: Iterable[int]) -> dict[int, tuple[Face, tuple[int, int] | None]]:
+        """Return faces as they were detected, with the width and height of their images; unknown keys are skipped."""
+        return {key: (face.as_face(), face.image_size) for key, face in self.stored(keys).items()}
 
     def thumbnails(self, keys: Sequence[int]) -> dict[int, bytes]:
         """Return the thumbnails of faces (JPEG); missing ones are left out."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from faceall.gallery.records import Page, Removal, StoredFace
-from faceall.types import Float32Array, Matches
+from faceall.types import Face, Float32Array, Matches
 
 Near = tuple[StoredFace, float]
 """A face and its squared distance."""
@@ -90,6 +90,9 @@ class FaceRecords(Protocol):
 
     def thumbnail(self, key: int) -> bytes | None:
         """Return the thumbnail of a face (JPEG), or None."""
+
+    def outlines(self, keys: Iterable[int]) -> dict[int, tuple[Face, tuple[int, int] | None]]:
+        """Return faces as they were detected, with the width and height of their images; unknown keys are skipped."""
 
     def thumbnails(self, keys: Sequence[int]) -> dict[int, bytes]:
         """Return the thumbnails of faces (JPEG); missing and damaged ones are left out."""

@@ -159,9 +159,9 @@ def _doubtful(
     """
     for start in range(0, len(loose), _BATCH):
         doubtful: dict[int, Face] = {}
-        for key, stored in store.faces.stored(loose[start : start + _BATCH]).items():
-            face, row = stored.as_face(), rows[key]
-            poor[row] = is_poor(face, stored.image_size)
+        for key, (face, size) in store.faces.outlines(loose[start : start + _BATCH]).items():
+            row = rows[key]
+            poor[row] = is_poor(face, size)
             if row in near and not poor[row]:
                 doubtful[key] = face
         for key, thumbnail in store.faces.thumbnails(list(doubtful)).items():
