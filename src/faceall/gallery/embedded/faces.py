@@ -13,7 +13,7 @@ import numpy as np
 from faceall.errors import IndexDamagedError
 from faceall.gallery.embedded import removal
 from faceall.gallery.embedded.tables import ids, rows
-from faceall.gallery.embedded.tables.columns import path_of, points_of
+from faceall.gallery.embedded.tables.columns import face_in, path_of, points_of
 from faceall.gallery.records import Moment, Page, Removal, StoredFace
 from faceall.gallery.store import Near
 from faceall.index import FaceIndex
@@ -237,11 +237,9 @@ def _rules(person: int | None, photo: int | None, unassigned: bool) -> tuple[str
 
 
 def _outline(row: Sequence[Any]) -> tuple[Face, tuple[int, int] | None]:
-    key, *box, score, landmarks, width, height = row
+    key, *stored, width, height = row
     try:
-        points = np.frombuffer(landmarks, "<f4").reshape(-1, 2)
-        face = Face(np.array(box, np.float32), score, points)
-        return face, None if width is None or height is None else (int(width), int(height))
+        return face_in(stored), None if width is None or height is None else (int(width), int(height))
     except (TypeError, ValueError, AttributeError) as error:
         raise _damaged(key) from error
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from faceall.types import Face, Faces
+from faceall.types import Face, Faces, Float32Array
 
 MARK, BEHIND_MARK = b"\0", b"\1"
 """The prefix of the path of a displaced photo, and a byte that sorts after it; no path contains either."""
@@ -31,13 +32,21 @@ def marks_of(face: Face) -> bytes:
 
 def points_of(marks: bytes) -> tuple[tuple[float, float], ...]:
     """Return stored landmarks as pairs of x and y."""
-    return tuple((x, y) for x, y in np.frombuffer(marks, "<f4").reshape(5, 2).tolist())
+    return tuple((x, y) for x, y in _landmarks(marks).tolist())
 
 
-def faces_in(rows: Sequence[Sequence[object]]) -> Faces:
+def face_in(row: Sequence[Any]) -> Face:
+    """Return the face in a stored row of x0, y0, x1, y1, score, landmarks."""
+    return Face(np.array(row[:4], np.float32), row[4], _landmarks(row[5]))
+
+
+def faces_in(rows: Sequence[Sequence[Any]]) -> Faces:
     """Return the faces in stored rows of x0, y0, x1, y1, score, landmarks."""
     if not rows:
         return Faces.empty()
-    landmarks = [np.frombuffer(row[5], "<f4").reshape(5, 2) for row in rows]  # type: ignore[call-overload]
     values = np.array([row[:5] for row in rows], np.float32)
-    return Faces(values[:, :4], values[:, 4], np.stack(landmarks))
+    return Faces(values[:, :4], values[:, 4], np.stack([_landmarks(row[5]) for row in rows]))
+
+
+def _landmarks(marks: bytes) -> Float32Array:
+    return np.frombuffer(marks, "<f4").reshape(5, 2)
