@@ -47,17 +47,22 @@ def checked(function: F) -> F:
     parameters = list(inspect.signature(function).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     names = tuple(parameter.name for parameter in parameters if parameter.kind in positional)
-    known: dict[str, Check] | None = None
+    known: dict[str, Check] = {}
+    order: list[tuple[str, Check | None]] | None = None
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        nonlocal known
-        if known is None:
-            known = _checks_of(function, parameters)
-        for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+        nonlocal order
+        if order is None:
+            known.update(_checks_of(function, parameters))
+            order = [(name, known.get(name)) for name in names]
+        for (name, check), value in zip(order, args, strict=False):
+            if check is not None and not check[0](value):
+                raise _refusal(name, value, check)
+        for name, value in kwargs.items():
             check = known.get(name)
             if check is not None and not check[0](value):
-                raise ArgumentError(f"{name} is {described(value)}, expected {check[1]}")
+                raise _refusal(name, value, check)
         return function(*args, **kwargs)
 
     return typing.cast(F, call)
@@ -73,6 +78,10 @@ def checked_methods(cls: C) -> C:
         elif isinstance(value, classmethod | staticmethod):
             setattr(cls, name, type(value)(checked(value.__func__)))
     return cls
+
+
+def _refusal(name: str, value: Any, check: Check) -> ArgumentError:
+    return ArgumentError(f"{name} is {described(value)}, expected {check[1]}")
 
 
 def described(value: Any) -> str:
@@ -152,7 +161,7 @@ def _plain(kind: Any) -> Check | None:
     if kind is bool:
         return (lambda value: isinstance(value, bool | np.bool_)), "True or False"
     if kind is int:
-        return (lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool)), "a whole number"
+        return _is_whole, "a whole number"
     if kind is float:
         return (lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool)), "a number"
     if issubclass(kind, enum.Enum):
@@ -180,7 +189,13 @@ def _is_member(name: str) -> bool:
     return not name.startswith("_") or name == "__call__"
 
 
+def _is_whole(value: Any) -> bool:
+    return type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool))
+
+
 def _is_array(value: Any) -> bool:
+    if type(value) is np.ndarray:  # the usual case, which needs no search in abstract classes
+        return True
     if isinstance(value, str | bytes):
         return False
     return isinstance(value, collections.abc.Sequence | numbers.Number) or hasattr(value, "__array__")

@@ -53,7 +53,8 @@ class _Calls:
 
     def reset(self) -> None:
         """Start with no running call, as a forked child does."""
-        self._condition = threading.Condition(threading.Lock())
+        self._mutex = threading.Lock()  # entered directly where nothing waits: a condition adds calls of Python
+        self._condition = threading.Condition(self._mutex)
         self._running = 0
         self._ended = False
         self._depth = threading.local()
@@ -61,7 +62,7 @@ class _Calls:
     def __enter__(self) -> None:
         depth = getattr(self._depth, "value", 0)
         if not depth:
-            with self._condition:
+            with self._mutex:
                 if self._ended and threading.current_thread().daemon:
                     raise SystemExit  # ends the thread without a message
                 self._running += 1
@@ -72,7 +73,7 @@ class _Calls:
     ) -> None:
         self._depth.value -= 1
         if not self._depth.value:
-            with self._condition:
+            with self._mutex:
                 self._running -= 1
                 if self._ended:
                     self._condition.notify_all()

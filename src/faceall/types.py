@@ -24,9 +24,13 @@ def _checked(name: str, array: Array, shape: tuple[int, ...], dtype: type[np.gen
     """Check the shape of `array` and return it as a read-only C-contiguous array of `dtype`."""
     if array.shape != shape:
         raise ArgumentError(f"{name} has shape {array.shape}, expected {shape}")
-    result = np.ascontiguousarray(array, dtype=dtype)
-    if result is array:
+    flags = array.flags
+    if array.dtype == dtype and flags.c_contiguous:
+        if not flags.writeable:
+            return array
         result = array.view()
+    else:
+        result = np.ascontiguousarray(array, dtype=dtype)
     result.flags.writeable = False
     return result
 
@@ -236,10 +240,11 @@ class Matches:
     distances: Float32Array
 
     def __post_init__(self) -> None:
-        shape = np.shape(self.keys)
+        keys = np.asarray(self.keys)
+        shape = keys.shape
         if len(shape) != 2:
             raise ArgumentError(f"keys has shape {shape}, expected (queries, k)")
-        object.__setattr__(self, "keys", _checked("keys", np.asarray(self.keys), shape, np.int64))
+        object.__setattr__(self, "keys", _checked("keys", keys, shape, np.int64))
         object.__setattr__(self, "distances", _checked("distances", np.asarray(self.distances), shape, np.float32))
 
     def __repr__(self) -> str:

@@ -220,7 +220,9 @@ class Graph:
             if not _found_fewer(error):
                 raise
             return None
-        return Matches(keys.view(np.int64), distances)
+        keys = keys.view(np.int64)
+        keys.flags.writeable = distances.flags.writeable = False  # so that `Matches` need not make views of them
+        return Matches(keys, distances)
 
     @native_call
     def save(self, path: Path) -> None:

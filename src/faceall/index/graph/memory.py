@@ -103,6 +103,8 @@ class Memory:
         """
         if self.storage.in_transaction:
             return View(self.storage, schema.read(self.storage.connection, self.storage.name), self.exact_limit)
+        if not exact and (view := self._unchanged()):
+            return view
         while True:
             with self._lock:
                 if exact and (settings := self._settings_of_large()):
@@ -117,6 +119,14 @@ class Memory:
                 except _GraphWantedError:
                     self._builder = threading.get_ident()
             self._build()
+
+    def _unchanged(self) -> View | None:
+        """Return the view of the last search if nothing was committed since and nothing is left to do."""
+        with self._lock:
+            view = self._view
+            if view is None or view.tail is not None or self._postponed or self._builder is not None:
+                return None
+            return view if self.storage.stamp() == self._stamp else None
 
     def follow_wholly(self) -> View:
         """Update until the tail is empty; others search in between."""

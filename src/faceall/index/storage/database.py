@@ -172,7 +172,7 @@ class Storage:
         with self.read_lock:
             self._refuse_closed()
             try:
-                return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+                return int(next(self._reader.execute("PRAGMA data_version"))[0])
             except sqlite3.DatabaseError as error:  # entering `translated` at every search would cost more
                 with translated(self.name):
                     raise error

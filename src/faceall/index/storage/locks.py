@@ -12,7 +12,8 @@ class SharedLock:
     """Lock that searches share and changes hold exclusively; a waiting change has priority over later searches."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition(threading.Lock())
+        self._mutex = threading.Lock()  # entered directly where nothing waits: a condition adds calls of Python
+        self._condition = threading.Condition(self._mutex)
         self._sharing = 0
         self._waiting = 0
         self._alone = False
@@ -21,20 +22,6 @@ class SharedLock:
     def shared(self) -> _Shared:
         """Hold the lock together with others."""
         return self._shared
-
-    def enter_shared(self) -> None:
-        """Acquire a share; wait while another thread holds the lock exclusively or waits for it."""
-        with self._condition:
-            while self._alone or self._waiting:
-                self._condition.wait()
-            self._sharing += 1
-
-    def leave_shared(self) -> None:
-        """Release the share; the last one wakes waiting changes."""
-        with self._condition:
-            self._sharing -= 1
-            if self._waiting and not self._sharing:
-                self._condition.notify_all()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -64,9 +51,19 @@ class _Shared:
         self._lock = lock
 
     def __enter__(self) -> None:
-        self._lock.enter_shared()
+        """Acquire a share; wait while another thread holds the lock exclusively or waits for it."""
+        lock = self._lock
+        with lock._mutex:
+            while lock._alone or lock._waiting:
+                lock._condition.wait()
+            lock._sharing += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.leave_shared()
+        """Release the share; the last one wakes waiting changes."""
+        lock = self._lock
+        with lock._mutex:
+            lock._sharing -= 1
+            if lock._waiting and not lock._sharing:
+                lock._condition.notify_all()
