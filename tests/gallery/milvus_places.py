@@ -32,6 +32,15 @@ def empty_place(folder: Path) -> str:
     return f"milvus://{SERVER}/{_NAME}"
 
 
+def new_place(name: str) -> str:
+    """Return the address of a gallery on the server that has no collections yet."""
+    client = _client()
+    for collection in client.list_collections():
+        if collection.startswith(f"{name}_"):
+            client.drop_collection(collection)
+    return f"milvus://{SERVER}/{name}"
+
+
 @functools.cache
 def _client() -> Any:
     import pymilvus

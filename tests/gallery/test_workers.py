@@ -6,6 +6,8 @@ import functools
 import os
 import shutil
 import signal
+import sys
+import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from faceall.gallery.registration.local_workers import local_workers
 from faceall.gallery.registration.worker_task import Make
 from faceall.gallery.registration.workers import TeamWorkers
 from faceall.types import Faces, Image
+from local_ray import local_ray
 
 MakeWorkers = Callable[[Make], TeamWorkers]
 Open = Callable[..., Gallery]
@@ -57,13 +60,9 @@ def other_colours() -> tuple[ColourDetector, ColourEmbedder]:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """Start a local Ray cluster with two CPUs."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray = pytest.importorskip("ray", reason="workers on Ray need the package ray")
-    places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
-    variables = {"PYTHONPATH": os.pathsep.join(filter(None, places))}
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": variables})
-    yield
-    ray.shutdown()
+    places = [Path(__file__).parent, os.environ.get("PYTHONPATH", "")]
+    with local_ray(*places, reason="workers on Ray need the package ray"):
+        yield
 
 
 @pytest.fixture(params=["local", "ray"])
@@ -219,3 +218,18 @@ def test_invalid_worker_options_are_refused_before_a_start(gallery: Gallery, pho
         local_workers(0)
     with pytest.raises(FaceallError, match="workers use the default detector"):
         list(gallery.register(photos, workers=local_workers(1)))
+
+
+def test_ray_that_does_not_start_is_one_line(open_gallery: Open, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any exception of Ray at its start, also a plain one, becomes one line that says what to do."""
+
+    def init(*_: object, **__: object) -> None:
+        raise Exception("The current node timed out\nduring startup.")
+
+    ray = types.SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    from faceall.gallery.registration.ray_workers import ray_workers
+
+    wanted = r"no Ray cluster at this machine .*timed out during startup.*ray start --head"
+    with open_gallery() as gallery, pytest.raises(FaceallError, match=wanted):
+        gallery.register(write_photo(photos / "one.png", one_face(1)), workers=ray_workers(make=colours))

@@ -10,6 +10,7 @@ import pytest
 
 from faceall import Detector, Embedder, Gallery
 from faceall.types import Float32Array, Image
+from local_ray import local_ray
 from places import ROOT
 from tiny_model import write_tiny_model
 
@@ -54,20 +55,18 @@ def test_workers_of_a_data_loader_compute(embedder: Embedder, astronaut: Image, 
 @pytest.mark.slow
 def test_tasks_of_ray_compute(embedder: Embedder, astronaut: Image, tmp_path: Path) -> None:
     """Detector and embedder can be sent to tasks; a gallery is opened there by its address."""
-    ray = pytest.importorskip("ray", reason="needs ray")
-    detector = Detector()
-    wanted = embedder(astronaut, detector(astronaut))
-    with Gallery.open(tmp_path / "gallery", embedder=embedder) as gallery:
+    places = [ROOT / "src", ROOT / "cli", ROOT / "tests"]
+    with (
+        local_ray(*places, reason="needs ray") as ray,
+        Gallery.open(tmp_path / "gallery", embedder=embedder) as gallery,
+    ):
         gallery.register(PHOTO)
-        paths = os.pathsep.join([str(ROOT / "src"), str(ROOT / "cli"), str(ROOT / "tests")])
-        ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": paths}})
-        try:
-            analyse = ray.remote(lambda find, embed, image: embed(image, find(image)))
-            count = ray.remote(lambda opened: (os.getpid(), len(opened)))
-            vectors = ray.get([analyse.remote(detector, embedder, astronaut) for _ in range(4)])
-            worker, faces = ray.get(count.remote(gallery))
-        finally:
-            ray.shutdown()
+        detector = Detector()
+        wanted = embedder(astronaut, detector(astronaut))
+        analyse = ray.remote(lambda find, embed, image: embed(image, find(image)))
+        count = ray.remote(lambda opened: (os.getpid(), len(opened)))
+        vectors = ray.get([analyse.remote(detector, embedder, astronaut) for _ in range(4)])
+        worker, faces = ray.get(count.remote(gallery))
         assert (worker != os.getpid(), faces) == (True, len(gallery))
     for found in vectors:
         np.testing.assert_allclose(found, wanted, atol=1e-5)

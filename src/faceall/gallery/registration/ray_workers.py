@@ -66,7 +66,7 @@ def _connected(address: str | None) -> Iterator[Any]:
         return
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises nothing more specific when its processes start too slowly
         where = address or os.environ.get("RAY_ADDRESS") or "this machine"
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FaceallError(f"no Ray cluster at {where} ({reason}); start one with: ray start --head") from error
