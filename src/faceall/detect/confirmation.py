@@ -13,10 +13,10 @@ import numpy as np
 
 from faceall.caffe.engines import CompiledNet, Engine, Precision, compile_cached
 from faceall.caffe.files import read_net
-from faceall.detect.batches import run_in_batches
 from faceall.detect.boxes import Overlap, are_usable, overlaps, suppress, to_square
 from faceall.detect.crops import cut_squares
-from faceall.detect.nets import LateNet
+from faceall.detect.nets import CascadeNet, LateNet
+from faceall.detect.together import Judged, Steps, run_together
 from faceall.detect.weights import OUTPUT
 from faceall.models import sha256_of
 from faceall.types import Array, Faces, Float32Array, Image, Int64Array
@@ -60,7 +60,7 @@ class Confirmation:
             fingerprint = " ".join(map(sha256_of, files))
             return compile_cached(engine, fingerprint, lambda: read_net(*files), [OUTPUT], precision)
 
-        self._net = LateNet(compiled, precision)
+        self._net = CascadeNet(LateNet(compiled, precision), largest=_LARGEST_BATCH)
 
     def __call__(
         self,
@@ -90,6 +90,18 @@ class Confirmation:
         Faces
             The certain faces, the doubtful ones that the net confirms, and further ones, best first.
         """
+        (found,) = run_together([self.steps(scaled_images, candidates, logits, faces, passed)])
+        return found
+
+    def steps(
+        self,
+        scaled_images: Sequence[Image],
+        candidates: Float32Array,
+        logits: Float32Array,
+        faces: Faces,
+        passed: Array,
+    ) -> Steps[Faces]:
+        """Do the same as a part of a search that yields its crops; see `faceall.detect.together`."""
         sure = passed | (faces.scores > _CERTAIN)
         certain, doubtful = faces.take(sure), faces.take(~sure)
         evidence = logits @ _EVIDENCE
@@ -97,26 +109,26 @@ class Confirmation:
         if not len(chosen) and not len(doubtful):
             return faces
         looked_at = np.concatenate([to_square(doubtful.boxes), candidates[chosen]])
-        boxes, landmarks, first = self._look(scaled_images, looked_at)
+        boxes, landmarks, first = yield from self._look(scaled_images, looked_at)
         count = len(doubtful)
         values = _value_of_doubtful(doubtful.scores, first[:count])
         usable = are_usable(boxes, scaled_images[0].shape[1], scaled_images[0].shape[0])[:count]
         kept = _placed_again(doubtful, boxes[:count], landmarks[:count], usable).take(values > 0)
-        further, more_values = self._further(scaled_images, boxes[count:], first[count:], certain, kept)
+        further, more_values = yield from self._further(scaled_images, boxes[count:], first[count:], certain, kept)
         both, values = _joined(kept, further), np.concatenate([values[values > 0], more_values])
         found = _joined(certain, both.take(suppress(both.boxes, values, _SAME_FACE, Overlap.SMALLER)))
         return found.take(np.argsort(-found.scores, kind="stable"))
 
     def _further(
         self, scaled_images: Sequence[Image], boxes: Float32Array, first: Float32Array, certain: Faces, kept: Faces
-    ) -> tuple[Faces, Float32Array]:
+    ) -> Steps[tuple[Faces, Float32Array]]:
         """Look a second time at the boxes (N, 4) of plausible candidates; return the accepted ones and their values."""
         shape = scaled_images[0].shape
         plausible = np.flatnonzero(first > _PLAUSIBLE)
         if not len(plausible):
             return Faces.empty(), np.zeros(0, np.float32)
         plausible = plausible[suppress(boxes[plausible], first[plausible], _SAME_FACE)]
-        boxes, landmarks, second = self._look(scaled_images, to_square(boxes[plausible]))
+        boxes, landmarks, second = yield from self._look(scaled_images, to_square(boxes[plausible]))
         penalty = _size_penalty(boxes, shape, _RATE, _PLACES)
         values = np.asarray((first[plausible] + second) / 2 - penalty - _ACCEPTED, np.float32)
         usable = are_usable(boxes, shape[1], shape[0]) & (values > 0)
@@ -127,12 +139,12 @@ class Confirmation:
 
     def _look(
         self, scaled_images: Sequence[Image], squares: Float32Array
-    ) -> tuple[Float32Array, Float32Array, Float32Array]:
+    ) -> Steps[tuple[Float32Array, Float32Array, Float32Array]]:
         """Run the net on squares (N, 4): boxes (N, 4), landmarks (N, 5, 2), logits (N,)."""
         centres = (squares[:, :2] + squares[:, 2:]) / 2
         sides = squares[:, 2:3] - squares[:, :1]
         wide = np.hstack([centres - CONTEXT / 2 * sides, centres + CONTEXT / 2 * sides])
-        found = run_in_batches(self._net, cut_squares(scaled_images, wide, SIDE), _LARGEST_BATCH)
+        found = yield Judged(self._net, cut_squares(scaled_images, wide, SIDE))
         boxes = np.tile(centres, 2) + sides * found[:, 1:5]
         landmarks = centres[:, None] + sides[:, None] * found[:, 5:].reshape(-1, 5, 2)
         return boxes.astype(np.float32), landmarks.astype(np.float32), found[:, 0]

@@ -19,6 +19,7 @@ from faceall.detect.nets import cascade_nets
 from faceall.detect.proposals import propose
 from faceall.detect.pyramid import Pyramid, plan_pyramid
 from faceall.detect.size_rule import smallest_face
+from faceall.detect.together import Judged, Steps, run_together
 from faceall.types import Array, Faces, Float32Array, Image, Int64Array
 
 _REFINED, _FINAL = 24, 48  # input sides of R-Net and O-Net
@@ -116,6 +117,25 @@ class MtcnnDetector:
         Faces
             Best first.
         """
+        return self.search([image])[0]
+
+    def search(self, images: Sequence[Image]) -> list[Faces]:
+        """Find the faces of several images, each net on the crops of all; faster if they are small.
+
+        Parameters
+        ----------
+        images : sequence of (H, W, 3) uint8
+            RGB.
+
+        Returns
+        -------
+        list of Faces
+            Of each image, best first.
+        """
+        return run_together([self._steps(image) for image in images])
+
+    def _steps(self, image: Image) -> Steps[Faces]:
+        """Search one image."""
         width, height = image.shape[1], image.shape[0]
         smallest = smallest_face(width, height) if self.min_face is None else self.min_face
         pyramid = plan_pyramid(width, height, smallest, self.cascade.factor)
@@ -123,8 +143,8 @@ class MtcnnDetector:
             return Faces.empty()
         scaled_images = halvings(image)
         candidates = self._propose(scaled_images, pyramid)  # P-Net over an image pyramid
-        candidates = self._refine(scaled_images, candidates)  # R-Net on 24 x 24 crops
-        return self._finish(scaled_images, candidates)  # O-Net on 48 x 48 crops, landmarks
+        candidates = yield from self._refine(scaled_images, candidates)  # R-Net on 24 x 24 crops
+        return (yield from self._finish(scaled_images, candidates))  # O-Net on 48 x 48 crops, landmarks
 
     def _propose(self, scaled_images: Sequence[Image], pyramid: Pyramid) -> _Candidates:
         """Run P-Net on the pyramid; returns squares with P-Net's logit."""
@@ -132,30 +152,32 @@ class MtcnnDetector:
         boxes, logits = propose(scaled_images, pyramid, self._nets[0], least, self.cascade.max_proposals)
         return _Candidates(to_square(boxes), logits[:, None])
 
-    def _refine(self, scaled_images: Sequence[Image], candidates: _Candidates) -> _Candidates:
+    def _refine(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Steps[_Candidates]:
         """Run R-Net on the proposals; returns squares with the logits of two nets."""
         candidates = candidates.usable(scaled_images[0].shape)
         crops = cut_squares(scaled_images, candidates.boxes, _REFINED)
-        found, passed = self._nets[1].run_above(crops, _logit(min(self.cascade.thresholds[1], self._floors[1])))
-        moved = apply_offsets(candidates.boxes[passed], found[:, 1:5])
-        logits = np.column_stack([candidates.logits[passed], found[:, 0]])
+        least = _logit(min(self.cascade.thresholds[1], self._floors[1]))
+        found = yield Judged(self._nets[1], crops, least)
+        passed = np.flatnonzero(found[:, 0] > least)
+        moved = apply_offsets(candidates.boxes[passed], found[passed, 1:5])
+        logits = np.column_stack([candidates.logits[passed], found[passed, 0]])
         kept = suppress(moved, logits[:, 1], _SAME_FACE)
         return _Candidates(to_square(moved[kept]), logits[kept])
 
-    def _finish(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Faces:
+    def _finish(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Steps[Faces]:
         """Run O-Net and the confirmation net on the refined boxes."""
         candidates = candidates.usable(scaled_images[0].shape)
         likely = candidates.take(candidates.logits[:, 1] > _logit(self._judged_from))
-        faces, passed = self._judge(scaled_images, likely)
+        faces, passed = yield from self._judge(scaled_images, likely)
         if self._confirmation is None:
             return faces
-        return self._confirmation(scaled_images, candidates.boxes, candidates.logits, faces, passed)
+        return (yield from self._confirmation.steps(scaled_images, candidates.boxes, candidates.logits, faces, passed))
 
-    def _judge(self, scaled_images: Sequence[Image], candidates: _Candidates) -> tuple[Faces, Array]:
+    def _judge(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Steps[tuple[Faces, Array]]:
         """Run O-Net on the refined boxes and merge the accepted ones; also return which are certain."""
         crops = cut_squares(scaled_images, candidates.boxes, _FINAL)
-        found = self._nets[2].run(crops)
-        scores, passed = self._accept(candidates, found, crops, scaled_images[0].shape)
+        found = yield Judged(self._nets[2], crops)
+        scores, passed = yield from self._accept(candidates, found, crops, scaled_images[0].shape)
         accepted = passed | (scores >= _JOINT_THRESHOLD) if self.cascade.lenient else passed
         if not accepted.any():
             return Faces.empty(), np.zeros(0, bool)
@@ -166,7 +188,7 @@ class MtcnnDetector:
         kept = kept[passed[kept] | ~_overlap_better(moved[kept])]
         sure = (overlaps(moved[kept], moved[good], Overlap.SMALLER) > _SAME_FACE).any(axis=1)
         moved, landmarks = _means(moved, landmarks, scores, kept)
-        moved, landmarks = self._second_pass(scaled_images, moved, landmarks)
+        moved, landmarks = yield from self._second_pass(scaled_images, moved, landmarks)
         return Faces(moved, scores[kept], landmarks), np.asarray(sure)
 
     def _pass_late(self, candidates: _Candidates, found: Float32Array) -> Array:
@@ -176,7 +198,7 @@ class MtcnnDetector:
 
     def _accept(
         self, candidates: _Candidates, found: Float32Array, crops: Float32Array, shape: tuple[int, ...]
-    ) -> tuple[Float32Array, Array]:
+    ) -> Steps[tuple[Float32Array, Array]]:
         """Score every candidate and decide whether it passes the thresholds: (N,) float32 and (N,) bool.
 
         With `lenient`, the score is the joint evidence of the nets. It includes O-Net's result for the mirrored crop
@@ -191,15 +213,15 @@ class MtcnnDetector:
         evidence = three @ _JOINT_WEIGHTS[:3] + _JOINT_BIAS - np.where(passed, 0, size_penalty(candidates.boxes, shape))
         unsure = np.flatnonzero(~passed & (evidence + _JOINT_WEIGHTS[3] * _HIGHEST_LOGIT >= _logit(_JOINT_THRESHOLD)))
         mirrored = np.ascontiguousarray(crops[unsure][..., ::-1])
-        again[unsure] = self._nets[2].run(mirrored)[:, 0]
+        again[unsure] = (yield Judged(self._nets[2], mirrored))[:, 0]
         return _probability(evidence + _JOINT_WEIGHTS[3] * again), passed
 
     def _second_pass(
         self, scaled_images: Sequence[Image], boxes: Float32Array, landmarks: Float32Array
-    ) -> tuple[Float32Array, Float32Array]:
+    ) -> Steps[tuple[Float32Array, Float32Array]]:
         """Run O-Net again on the final boxes and move a part of the way towards its result."""
         squares = to_square(boxes)
-        found = self._nets[2].run(cut_squares(scaled_images, squares, _FINAL))
+        found = yield Judged(self._nets[2], cut_squares(scaled_images, squares, _FINAL))
         part = np.where(found[:, 0] > 0, _SECOND_PASS, 0).astype(np.float32)
         new_boxes, new_landmarks = _placed(squares, found)
         boxes = boxes + part[:, None] * (new_boxes - boxes)

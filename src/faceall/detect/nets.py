@@ -6,6 +6,7 @@ in bfloat16 and then, in float32, only what comes near the threshold. So the res
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 from faceall.caffe.engines import CompiledNet, Engine, Precision, compile_cached, has_bfloat16_products
 from faceall.detect.batches import run_in_batches
 from faceall.detect.weights import OUTPUT, net_sources
-from faceall.types import Float32Array, Int64Array
+from faceall.types import Float32Array
 
 MARGIN = 0.3
 """By how much a logit in bfloat16 may differ from that in float32.
@@ -71,11 +72,7 @@ class CascadeNet:
     largest: int = 128
     many: int = 1
 
-    def run(self, crops: Float32Array) -> Float32Array:
-        """Run the exact net on crops (N, 3, S, S): (N, outputs)."""
-        return run_in_batches(self.exact, crops, self.largest)
-
-    def run_above(self, crops: Float32Array, least: float) -> tuple[Float32Array, Int64Array]:
+    def run(self, crops: Float32Array, least: float = -math.inf) -> Float32Array:
         """Run the net on crops, of which only those with a logit above `least` matter.
 
         Parameters
@@ -87,18 +84,16 @@ class CascadeNet:
 
         Returns
         -------
-        (M, outputs) float32
-            The exact results above the threshold.
-        (M,) int64
-            The numbers of their crops.
+        (N, outputs) float32
+            The exact results; what the coarse net rejects has a logit of -inf.
         """
-        numbers: Int64Array = np.arange(len(crops), dtype=np.int64)
-        if self.coarse is not None and len(crops) >= self.many:
-            near = run_in_batches(self.coarse, crops, self.largest)[:, 0] > least - MARGIN
-            numbers, crops = numbers[near], crops[near]
-        found = self.run(crops)
-        above = found[:, 0] > least
-        return found[above], numbers[above]
+        if self.coarse is None or len(crops) < self.many or least == -math.inf:
+            return run_in_batches(self.exact, crops, self.largest)
+        near = run_in_batches(self.coarse, crops, self.largest)[:, 0] > least - MARGIN
+        exact = run_in_batches(self.exact, crops[near], self.largest)
+        found = np.full((len(crops), exact.shape[1]), -np.inf, np.float32)
+        found[near] = exact
+        return found
 
 
 def cascade_nets(weights: str | Path | None, engine: Engine, precision: Precision) -> tuple[CascadeNet, ...]:

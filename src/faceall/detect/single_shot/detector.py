@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -86,6 +86,10 @@ class SingleShotDetector:
         best = best[np.argsort(-scores[best], kind="stable")[:_MAX_CANDIDATES]]
         kept = best[suppress(boxes[best], scores[best], _SAME_FACE)]
         return Faces(boxes[kept], scores[kept], landmarks[kept])
+
+    def search(self, images: Sequence[Image]) -> list[Faces]:
+        """Find the faces of several images, one after the other."""
+        return [self(image) for image in images]
 
     def _find(self, image: Image, size: tuple[int, int]) -> tuple[Float32Array, Float32Array, Float32Array]:
         """Run the net on the image reduced to `size`; returns boxes, scores and landmarks in pixels of the image."""
