@@ -56,3 +56,27 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_faces(gallery
         ]
 
     assert change("Ada", 4) == change("Bob", 16)
+
+
+def test_a_search_reads_names_people_and_photos_in_one_statement(gallery: Gallery, photos: Path) -> None:
+    """However many faces are found, one statement reads the photos, and as many statements run as for two."""
+    for number in range(20):
+        write_photo(photos / f"{number}.png", [(40, 25, 40, (200, 10, 10 + 5 * number))])
+    assert all(result.status == "added" for result in gallery.register(photos, unnamed=True))
+    keys = [found.face_id for found in gallery.faces.find()]
+    gallery.faces.assign_many([(f"Ada {key % 4}", [key]) for key in keys])
+    gallery.search(photos / "3.png", k=2)  # what is read once per process
+
+    def statements(k: int) -> list[str]:
+        seen: list[str] = []
+        with gallery._store.faces._index.reading() as connection:  # type: ignore[attr-defined]
+            connection.set_trace_callback(seen.append)
+        (found,) = gallery.search(photos / "3.png", k=k, threshold=4.0)
+        with gallery._store.faces._index.reading() as connection:  # type: ignore[attr-defined]
+            connection.set_trace_callback(None)
+        assert len(found.matches) == k
+        return [statement for statement in seen if statement.startswith("SELECT")]
+
+    few, many = statements(2), statements(4)
+    assert len(few) == len(many)
+    assert sum("JOIN photos" in statement or "FROM photos" in statement for statement in many) == 1

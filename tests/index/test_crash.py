@@ -25,12 +25,13 @@ LIMIT = 60
 
 WRITER = """
 import sys, numpy as np
-from faceall.index import FaceIndex
+from faceall.index import FaceIndex, GraphOptions
 random = np.random.default_rng(int(sys.argv[2]))
-with FaceIndex(sys.argv[1], exact_limit=int(sys.argv[3])) as index:
+axes = np.linalg.qr(np.random.default_rng(0).normal(size=(16, 4)))[0].T  # of a subspace that can be projected to
+with FaceIndex(sys.argv[1], exact_limit=int(sys.argv[3]), options=GraphOptions(vectors=sys.argv[4])) as index:
     print("ready", flush=True)
     while True:
-        vectors = random.normal(size=(random.integers(1, 30), 16)).astype(np.float32)
+        vectors = (random.normal(size=(random.integers(1, 30), 4)) @ axes).astype(np.float32)
         with index.transaction() as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS faces (key INTEGER PRIMARY KEY REFERENCES vectors, sum)")
             keys = index.add(vectors).tolist()
@@ -51,14 +52,15 @@ with FaceIndex(sys.argv[1], exact_limit=int(sys.argv[3])) as index:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 needs POSIX signals")
+@pytest.mark.parametrize("vectors", ["float32", "projected"])
 @pytest.mark.parametrize("run", range((KILLS + PER_FOLDER - 1) // PER_FOLDER))
-def test_killed_writer_loses_nothing(tmp_path: Path, oracle: Oracle, run: int) -> None:
+def test_killed_writer_loses_nothing(tmp_path: Path, oracle: Oracle, run: int, vectors: str) -> None:
     """Five kills after another on one folder; after each, all that was reported is there and nothing half done."""
     certain: set[int] = set()
     doubtful: set[int] = set()
     for number in range(PER_FOLDER):
         seed = run * PER_FOLDER + number
-        for word, keys in _reports_of_a_killed_writer(tmp_path, seed):
+        for word, keys in _reports_of_a_killed_writer(tmp_path, seed, vectors):
             if word == "added":
                 certain |= keys
             elif word == "removing":
@@ -70,8 +72,8 @@ def test_killed_writer_loses_nothing(tmp_path: Path, oracle: Oracle, run: int) -
         doubtful = set()
 
 
-def _reports_of_a_killed_writer(folder: Path, seed: int) -> list[tuple[str, set[int]]]:
-    command = [sys.executable, "-c", WRITER, str(folder), str(seed), str(LIMIT)]
+def _reports_of_a_killed_writer(folder: Path, seed: int, vectors: str) -> list[tuple[str, set[int]]]:
+    command = [sys.executable, "-c", WRITER, str(folder), str(seed), str(LIMIT), vectors]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -496,6 +496,10 @@ class FaceIndex:
             self._storage.changed = True
         self._expected = model
 
+    def shorten_graph(self) -> None:
+        """Let the next `save` try whether the graph can be one of projected vectors, if the options want that."""
+        saving.remeasure(self._memory)
+
     def rebuild_graph(self) -> None:
         """Discard the graph in memory and on the disk; build it again from the vectors if there are many."""
         with self.transaction() as connection:

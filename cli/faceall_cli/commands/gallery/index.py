@@ -183,6 +183,8 @@ def stats(console: Console, gallery: Path | None) -> None:
     ]
     if one.links is not None:
         effort = "not measured" if one.effort is None else f"ef {one.effort}, recall {one.recall:.4f} measured"
+        width = one.dimension if one.projected is None else f"{one.projected}, projected; distances exact"
+        rows.append(("  dimensions", f"{width}"))
         rows.append(("  built with", f"M {one.links}, ef_construction {one.build_effort}; searched with {effort}"))
         rows.append(
             ("  removed", f"{counted(one.tombstones, 'vector')} still in the graph; faceall index compact drops them")

@@ -107,6 +107,9 @@ def status(console: Console, gallery: Path | None) -> None:
             console.line(f"{number:,} {what}")
     if found.model:
         console.line(f"made with {found.model}, {found.dimension} dimensions; detector {detector}")
+        if found.graph != "none":
+            kind = "projected vectors, a quarter of their size" if found.graph == "projected" else "whole vectors"
+            console.line(f"search graph of {kind}; distances are exact")
         console.line(_describe_threshold(threshold))
 
 

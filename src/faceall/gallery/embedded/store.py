@@ -25,6 +25,7 @@ from faceall.gallery.embedded.photos import EmbeddedPhotos
 from faceall.gallery.embedded.tables import schema
 from faceall.gallery.records import GalleryStatistics, GalleryStatus, Removal
 from faceall.index import FaceIndex
+from faceall.index.graph import graph_file
 from faceall.index.maintenance.compaction import Compaction, compact
 from faceall.index.maintenance.verification import Verification, backup
 
@@ -165,6 +166,7 @@ class EmbeddedStore:
             model=index.model,
             dimension=index.dimension,
             size=sum(file.stat().st_size for file in folder.glob("faces.*")),
+            graph=graph_file.kind(folder),
             **counted,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from faceall.index.maintenance.receipt import Receipt
 from faceall.index.maintenance.verification import Statistics
@@ -34,6 +34,9 @@ class GalleryStatus:
         Length of a vector.
     size : int
         Bytes on the disk; 0 on a server, which does not report it.
+    graph : {"none", "float32", "projected"}
+        Vectors of the file of the search graph: as they are, or projected to fewer dimensions; "none" without a file,
+        as in a small gallery and on a server.
     """
 
     folder: Path | str
@@ -49,6 +52,7 @@ class GalleryStatus:
     model: str | None
     dimension: int | None
     size: int
+    graph: Literal["none", "float32", "projected"] = "none"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,11 @@ reads files that this index has written itself.
            40..55   wanted recall, reached recall          float64   } the measurement of `tuning`; zeros before the
            56..71   effort, effort_many, sample, 0         uint32    } first. Version 1 does not have these 40 bytes
            72..79   count of vectors at the measurement    uint64    }
-           80..111  SHA-256 of all bytes before it and of the graph
+           80..111  SHA-256 of all bytes before it and after it
           112..     the graph
+
+The vectors of version 3 are projected, see `projection`. After the measurement and before the SHA-256 it has their
+dimensions and 0 (uint32), and before the graph the axes (dimension x reduced float32).
 """
 
 from __future__ import annotations
@@ -25,45 +28,73 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
-
-import numpy as np
+from typing import BinaryIO, Literal, NamedTuple
 
 from faceall.errors import IndexFileError
 from faceall.files import draft_file, put_in_place, sync_file, sync_folder
+from faceall.index.graph.projection import Projection
 from faceall.index.graph.tuning import Tuning
 
 GRAPH = "faces.hnsw"
 MAGIC = b"FACEHNSW"
-VERSION = 2
+VERSION, PROJECTED = 2, 3
 _LAYOUT = struct.calcsize("P") + (100 if sys.byteorder == "big" else 0)  # hnswlib writes its memory unchanged
 _FIELDS = struct.Struct("<8sIIIIQQ")
 _TUNING = struct.Struct("<ddIIIIQ")
-_SIZES = {1: _FIELDS.size, VERSION: _FIELDS.size + _TUNING.size}  # version -> size of a header without its digest
+_REDUCED = struct.Struct("<II")
+_SIZES = {  # version -> size of a header without its digest
+    1: _FIELDS.size,
+    VERSION: _FIELDS.size + _TUNING.size,
+    PROJECTED: _FIELDS.size + _TUNING.size + _REDUCED.size,
+}
+_LONGEST = 8192  # dimensions of a vector that is projected
 _DIGEST = hashlib.sha256().digest_size
 _CHUNK = 4 << 20
+GraphKind = Literal["none", "float32", "projected"]
+"""No graph file, or one of vectors as they are, or of projected ones."""
+
 _LEFTOVER_AGE = 3600.0  # seconds after which a temporary file counts as left behind
 
 
 @dataclass(frozen=True)
 class Header:
-    """The header of faces.hnsw: the graph's dimension, metric, number of live vectors, generation and tuning."""
+    """The header of faces.hnsw.
+
+    Attributes
+    ----------
+    dimension : int
+        Length of a vector of the index.
+    metric : {"l2", "cosine"}
+        The distance.
+    count : int
+        Number of live vectors.
+    generation : int
+        The generation that the graph reflects.
+    tuning : Tuning, optional
+        The measurement of the search effort.
+    reduced : int, optional
+        Dimensions of the projected vectors of the graph; None if they are those of the index.
+    """
 
     dimension: int
     metric: str
     count: int
     generation: int
     tuning: Tuning | None = None
+    reduced: int | None = None
+
+    @property
+    def width(self) -> int:
+        """Length of a vector of the graph."""
+        return self.reduced or self.dimension
 
     def pack(self) -> bytes:
         """Return the bytes of the file before the digest."""
         metric = 0 if self.metric == "l2" else 1
-        fields = _FIELDS.pack(MAGIC, VERSION, self.dimension, metric, _LAYOUT, self.count, self.generation)
-        found = self.tuning
-        if found is None:
-            return fields + bytes(_TUNING.size)
-        efforts = (found.effort, found.effort_many, found.sample, 0)
-        return fields + _TUNING.pack(found.recall, found.reached, *efforts, found.count)
+        version = PROJECTED if self.reduced else VERSION
+        fields = _FIELDS.pack(MAGIC, version, self.dimension, metric, _LAYOUT, self.count, self.generation)
+        fields += bytes(_TUNING.size) if self.tuning is None else _packed_tuning(self.tuning)
+        return fields + _REDUCED.pack(self.reduced, 0) if self.reduced else fields
 
     @classmethod
     def unpack(cls, data: bytes) -> Header | None:
@@ -74,7 +105,17 @@ class Header:
         if (magic, layout) != (MAGIC, _LAYOUT) or metric not in (0, 1) or len(data) < _SIZES.get(version, sys.maxsize):
             return None
         tuning = None if version == 1 else _unpack_tuning(data)
-        return cls(dimension, ("l2", "cosine")[metric], count, generation, tuning)
+        reduced = None
+        if version == PROJECTED:
+            reduced = _REDUCED.unpack_from(data, _SIZES[VERSION])[0]
+            if not 0 < reduced < dimension <= _LONGEST:
+                return None
+        return cls(dimension, ("l2", "cosine")[metric], count, generation, tuning, reduced)
+
+
+def _packed_tuning(found: Tuning) -> bytes:
+    efforts = (found.effort, found.effort_many, found.sample, 0)
+    return _TUNING.pack(found.recall, found.reached, *efforts, found.count)
 
 
 def _unpack_tuning(data: bytes) -> Tuning | None:
@@ -116,22 +157,30 @@ def scratch_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 def digest(folder: Path) -> bytes | None:
     """Return the SHA-256 in the header of the graph file, not verified; None without a usable header."""
-    try:
-        with open(folder / GRAPH, "rb") as file:
-            head = _Head.read(file)
-    except OSError:
-        return None
+    head = _head(folder)
     return None if head is None else head.digest
 
 
 def shortfall(folder: Path) -> str | None:
     """Return a message if the graph file does not reach the wanted recall, according to its header."""
+    head = _head(folder)
+    return None if head is None or head.header.tuning is None else head.header.tuning.shortfall
+
+
+def kind(folder: Path) -> GraphKind:
+    """Return whether there is a graph file, and which vectors it has, according to its header."""
+    head = _head(folder)
+    if head is None:
+        return "none"
+    return "projected" if head.header.reduced else "float32"
+
+
+def _head(folder: Path) -> _Head | None:
     try:
         with open(folder / GRAPH, "rb") as file:
-            head = _Head.read(file)
+            return _Head.read(file)
     except OSError:
         return None
-    return None if head is None or head.header.tuning is None else head.header.tuning.shortfall
 
 
 def is_stray(folder: Path, expected: bytes | None) -> bool:
@@ -139,7 +188,7 @@ def is_stray(folder: Path, expected: bytes | None) -> bool:
     return (folder / GRAPH).exists() and (expected is None or digest(folder) != expected)
 
 
-def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header | None:
+def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> tuple[Header, Projection | None] | None:
     """Copy the graph of `folder` into `target` and verify the copy, which cannot change afterwards.
 
     Parameters
@@ -153,26 +202,38 @@ def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> Header |
 
     Returns
     -------
-    Header or None
-        None if the file is missing or has another SHA-256.
+    (Header, Projection or None) or None
+        The header, and the projection of the vectors of the graph; None if the file is missing or has another SHA-256.
     """
     try:
         with open(folder / GRAPH, "rb") as file:
             head = _Head.read(file)
             if head is None or head.digest != expected:
                 return None
-            found = hashlib.sha256(head.fields)
+            header = head.header
+            size = 4 * header.dimension * (header.reduced or 0)
+            if size > os.fstat(file.fileno()).st_size:
+                return None
+            axes = file.read(size)
+            found = hashlib.sha256(head.fields + axes)
             while chunk := file.read(_CHUNK):
                 found.update(chunk)
                 target.write(chunk)
     except OSError:  # missing or unreadable: the graph is built again
         return None
     target.flush()
-    return head.header if found.digest() == expected else None
+    if found.digest() != expected:
+        return None
+    if not header.reduced:
+        return header, None
+    projection = Projection.unpack(axes, header.dimension, header.reduced)
+    return None if projection is None else (header, projection)
 
 
 @contextmanager
-def written(folder: Path, header: Header, graph: BinaryIO) -> Iterator[tuple[Path, bytes]]:
+def written(
+    folder: Path, header: Header, graph: BinaryIO, projection: Projection | None = None
+) -> Iterator[tuple[Path, bytes]]:
     """Write a graph to a synced temporary file beside faces.hnsw; it is removed at the end unless it was renamed.
 
     Yields
@@ -187,9 +248,9 @@ def written(folder: Path, header: Header, graph: BinaryIO) -> Iterator[tuple[Pat
     """
     try:
         with draft_file(folder / GRAPH, mode=0o600) as (draft, file):
-            fields = header.pack()
-            found = hashlib.sha256(fields)
-            file.write(fields + bytes(_DIGEST))
+            fields, axes = header.pack(), projection.pack() if projection else b""
+            found = hashlib.sha256(fields + axes)
+            file.write(fields + bytes(_DIGEST) + axes)
             graph.seek(0)
             while chunk := graph.read(_CHUNK):
                 found.update(chunk)
@@ -244,66 +305,3 @@ def remove_leftovers(folder: Path, *, any_age: bool) -> None:
         with suppress(OSError):
             if any_age or time.time() - path.stat().st_mtime > _LEFTOVER_AGE:
                 path.unlink()
-
-
-def scrub(graph: BinaryIO, dimension: int) -> bool:
-    """Overwrite the removed vectors in a graph that hnswlib wrote.
-
-    A removed vector stays in the graph as a tombstone. Its values are replaced by those of its first linked neighbour
-    that is not removed, or by zeros: searches take nearly the same path, and nothing of the removed face is left.
-
-    Parameters
-    ----------
-    graph : BinaryIO
-        The open file, which is changed.
-    dimension : int
-        Length of a vector.
-
-    Returns
-    -------
-    bool
-        False if the layout of the file is unknown.
-    """
-    graph.seek(0)
-    head = _GraphHead.read(graph)
-    if head is None or not head.fits(dimension):
-        return False
-    size = graph.seek(0, os.SEEK_END)
-    if size < _GraphHead.SIZE + head.count * head.element:
-        return False
-    rows = np.memmap(graph, np.uint8, "r+", _GraphHead.SIZE, (head.count, head.element))
-    removed = np.flatnonzero(rows[:, 2] & 1)
-    vectors = slice(head.data_offset, head.label_offset)
-    for row in removed:
-        links = rows[row, 4 : head.data_offset].view(np.uint32)[: int(rows[row, :2].view(np.uint16)[0])]
-        alive = next((link for link in links if link < head.count and not rows[link, 2] & 1), None)
-        rows[row, vectors] = 0 if alive is None else rows[alive, vectors]
-    rows.flush()
-    return True
-
-
-@dataclass(frozen=True)
-class _GraphHead:
-    """The header of hnswlib's format: sizes and offsets of the elements of the lowest layer."""
-
-    level0_offset: int
-    count: int
-    element: int
-    label_offset: int
-    data_offset: int
-
-    _LAYOUT = struct.Struct("=6Qi I 3Q d Q".replace(" ", ""))
-    SIZE = _LAYOUT.size
-
-    @classmethod
-    def read(cls, graph: BinaryIO) -> _GraphHead | None:
-        data = graph.read(cls.SIZE)
-        if struct.calcsize("P") != 8 or len(data) < cls.SIZE:
-            return None
-        level0, _, count, element, label, offset = cls._LAYOUT.unpack(data)[:6]
-        return cls(level0, count, element, label, offset)
-
-    def fits(self, dimension: int) -> bool:
-        """Return whether an element has 4 bytes of counts and flags, links, the vector and a key of 8 bytes."""
-        vector = self.label_offset - self.data_offset
-        return self.level0_offset == 0 and vector == 4 * dimension and self.element == self.label_offset + 8

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,50 @@ _LONGEST = 65_536  # dimensions
 _MOST_LINKS = 10_000
 _ROOM = 1 << 12  # free capacity of a graph that is always accepted
 _STEEPEST = 10.0  # limit of the level multiplier 1 / ln(links), where links >= 2
+
+
+class Head(NamedTuple):
+    """The header of hnswlib's format: sizes and offsets of the elements of the lowest layer, and of the layers."""
+
+    level0_offset: int
+    room: int
+    elements: int
+    element: int
+    label_offset: int
+    data_offset: int
+    highest: int
+    entry: int
+    upper_links: int
+    lowest_links: int
+    links: int
+    scale: float
+    build_effort: int
+
+    @classmethod
+    def read(cls, graph: BinaryIO) -> Head | None:
+        """Read the header of an open file; None if the file is too short."""
+        data = graph.read(_HEAD.size)
+        if struct.calcsize("P") != 8 or len(data) < _HEAD.size:
+            return None
+        return cls(*_HEAD.unpack(data))
+
+    def pack(self) -> bytes:
+        """Return the bytes of the header."""
+        return _HEAD.pack(*self)
+
+    def fits(self, dimension: int) -> bool:
+        """Return whether an element has 4 bytes of counts and flags, links, the vector and a key of 8 bytes."""
+        vector = self.label_offset - self.data_offset
+        return self.level0_offset == 0 and vector == 4 * dimension and self.element == self.label_offset + 8
+
+    def with_dimension(self, dimension: int) -> Head:
+        """Return the header of a graph with the same links and vectors of another length."""
+        label = self.data_offset + 4 * dimension
+        return self._replace(label_offset=label, element=label + 8)
+
+
+HEAD_SIZE = _HEAD.size
+"""Bytes of the header."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,6 +57,7 @@ class Memory:
         self.storage = storage
         self.options = options
         self.has_graphs = has_graphs()
+        self.only_plain = options.vectors == "float32"  # whether a graph of projected vectors is not used
         self.exact_limit = exact_limit if self.has_graphs else sys.maxsize
         self._lock = storage.read_lock
         self._stamp: int | None = None
@@ -87,6 +88,17 @@ class Memory:
         with self._lock:
             self._stamp = self._settings = self._matrix = self._graph = None
             self._postponed = False
+
+    def offer(self, graph: Graph) -> None:
+        """Use `graph`, which may reflect an earlier state, instead of the one in memory."""
+        with self._lock:
+            self._fresh = graph
+            self._stamp = self._settings = self._view = None
+
+    def refuse_projection(self) -> None:
+        """Drop a graph of projected vectors; the next search builds one of the vectors as they are."""
+        self.only_plain = True
+        self.forget()
 
     def sync(self, *, exact: bool = False, wait: bool = False) -> View:
         """Update the memory from the database and return it.
@@ -261,12 +273,22 @@ class Memory:
         if settings.graph_generation < settings.log_floor:
             return None
         with graph_file.scratch_file(folder) as (path, file):
-            header = graph_file.unpack_verified(folder, settings.graph, file)
-            if header is None or (header.dimension, header.metric) != (dimension, settings.metric):
+            found = graph_file.unpack_verified(folder, settings.graph, file)
+            if found is None:
                 return None
-            if not is_loadable(file, dimension):
+            header, projection = found
+            if (header.dimension, header.metric) != (dimension, settings.metric) or (projection and self.only_plain):
                 return None
-            graph = Graph.load(path, dimension, self.options, live=header.count, generation=header.generation)
+            if not is_loadable(file, header.width):
+                return None
+            graph = Graph.load(
+                path,
+                dimension,
+                self.options,
+                live=header.count,
+                generation=header.generation,
+                projection=projection,
+            )
         if graph is not None:
             graph.tuning = header.tuning
         return graph

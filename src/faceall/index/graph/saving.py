@@ -7,9 +7,10 @@ import sqlite3
 from pathlib import Path
 
 from faceall.errors import IndexFileError
-from faceall.index.graph import graph_file
+from faceall.index.graph import graph_file, tombstones
 from faceall.index.graph.graph import Graph
 from faceall.index.graph.memory import Memory
+from faceall.index.graph.projecting import is_wanted, project
 from faceall.index.graph.tuner import tuned
 from faceall.index.graph.tuning import Tuning
 from faceall.index.storage import rows, schema
@@ -39,9 +40,30 @@ def save(memory: Memory) -> None:
             _save_nothing(memory)
             return
         if memory.options.search_effort is None and not _is_tuned(memory, graph):
-            tune(memory)
+            graph = _measured(memory, graph)
         if _save_graph(memory, graph):
             return
+
+
+def _measured(memory: Memory, graph: Graph) -> Graph:
+    """Return the graph to save, with its search effort: of projected vectors if that is wanted and good enough."""
+    if is_wanted(memory, graph) and project(memory):
+        graph = memory.follow_wholly().graph or graph
+        if graph.projection is not None:
+            return graph
+    found = tune(memory)
+    if graph.projection is not None and found is not None and found.shortfall:
+        memory.refuse_projection()
+        graph = memory.follow_wholly().graph or graph
+        tune(memory)
+    return graph
+
+
+def remeasure(memory: Memory) -> None:
+    """Let the next `save` measure a graph of whole vectors that should be projected, which shortens them."""
+    graph = memory.follow_wholly().graph
+    if graph is not None and is_wanted(memory, graph):
+        graph.tuning = None
 
 
 def tune(memory: Memory) -> Tuning | None:
@@ -102,12 +124,13 @@ def _save_graph(memory: Memory, graph: Graph) -> bool:
         return True
     with graph_file.scratch_file(folder) as (path, file):
         with memory.held() as metric:
-            header = graph_file.Header(graph.dimension, metric, graph.live, graph.generation, graph.tuning)
+            reduced = graph.projection.reduced if graph.projection else None
+            header = graph_file.Header(graph.dimension, metric, graph.live, graph.generation, graph.tuning, reduced)
             removed = graph.removed
             graph.save(path)
-        if removed and not graph_file.scrub(file, graph.dimension):
+        if removed and not tombstones.scrub(file, graph.width):
             raise IndexFileError(f"{folder}: this hnswlib writes an unknown format; use hnswlib 0.8")
-        with graph_file.written(folder, header, file) as (temporary, digest):
+        with graph_file.written(folder, header, file, graph.projection) as (temporary, digest):
             return _publish(memory, temporary, digest, header)
 
 

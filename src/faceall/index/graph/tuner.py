@@ -6,6 +6,7 @@ import numpy as np
 
 from faceall.index.graph import tuning
 from faceall.index.graph.graph import Graph
+from faceall.index.graph.reranking import searchable
 from faceall.index.graph.tuning import Tuning
 from faceall.index.storage import stored
 from faceall.index.storage.database import Storage
@@ -24,13 +25,23 @@ def tuned(storage: Storage, settings: Settings, graph: Graph, recall: float) -> 
     Tuning or None
         None if there are too few vectors.
     """
-    keys = graph.keys()
-    sample = np.random.default_rng(0).choice(keys, min(tuning.SAMPLE, len(keys)), replace=False)
-    chosen = _collected(storage, settings, sample)
+    chosen = sampled(storage, settings, graph, tuning.SAMPLE)
     questions, origins = _questions(storage, settings, graph, chosen)
     return tuning.measure(
-        graph, questions, origins, lambda: stored.in_passing(storage, settings), recall=recall, count=graph.live
+        searchable(graph, storage, settings),
+        questions,
+        origins,
+        lambda: stored.in_passing(storage, settings),
+        recall=recall,
+        count=graph.live,
     )
+
+
+def sampled(storage: Storage, settings: Settings, graph: Graph, count: int) -> Block:
+    """Return some of the vectors of `graph`, drawn at random, that still exist."""
+    keys = graph.keys()
+    chosen = np.random.default_rng(0).choice(keys, min(count, len(keys)), replace=False)
+    return _collected(storage, settings, chosen)
 
 
 def _questions(storage: Storage, settings: Settings, graph: Graph, chosen: Block) -> tuple[Float32Array, Int64Array]:

@@ -9,6 +9,7 @@ import numpy as np
 from faceall.index.graph import exact
 from faceall.index.graph.filtered import among
 from faceall.index.graph.graph import Graph
+from faceall.index.graph.reranking import searchable
 from faceall.index.storage import schema, stored
 from faceall.index.storage.database import Storage
 from faceall.index.storage.rows import Block
@@ -80,7 +81,7 @@ class View:
     def _search_graph(self, queries: Float32Array, k: int, effort: int | None) -> Matches | None:
         """Search the graph and the tail; None if the graph finds too few."""
         assert self.graph is not None
-        found = self.graph.search(queries, k, effort)
+        found = searchable(self.graph, self.storage, self.settings).search(queries, k, effort)
         if found is None or self.tail is None:
             return found
         added_since = np.isin(found.keys, self.tail.keys)  # by another thread in the meantime

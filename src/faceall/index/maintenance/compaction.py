@@ -28,7 +28,8 @@ class Compaction:
 def compact(index: FaceIndex) -> Compaction:
     """Release the space of removed vectors: rebuild a graph with tombstones, and rewrite the database.
 
-    This needs as much free space on the disk as the database has. If the process is killed, the index is unchanged or
+    A large graph of whole vectors is replaced by one of projected vectors if its recall stays high enough. Compacting
+    needs as much free space on the disk as the database has. If the process is killed, the index is unchanged or
     compacted.
 
     Parameters
@@ -54,6 +55,7 @@ def compact(index: FaceIndex) -> Compaction:
     before, tombstones = file_sizes(folder), statistics(index).tombstones
     if tombstones:
         index.rebuild_graph()
+    index.shorten_graph()
     index.save()
     index.rewrite(wait=_LONGEST_WAIT)
     after = file_sizes(folder)

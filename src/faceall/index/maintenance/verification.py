@@ -18,6 +18,7 @@ from faceall.files import new_folder
 from faceall.index.checks import LONGEST
 from faceall.index.graph import graph_file
 from faceall.index.graph.hnsw_elements import Elements, read_elements
+from faceall.index.graph.projection import Projection
 from faceall.index.storage import rows, schema
 from faceall.index.storage.connection import DATABASE, translated
 from faceall.index.storage.stored import as_measured
@@ -30,6 +31,7 @@ GraphState = Literal["none", "current", "behind", "damaged"]
 SAMPLE = 200
 _NEIGHBOURS = 10
 _SAME = 1e-6
+_ROUNDING = 10  # factor on that for projected vectors
 _UNIT = 1e-2  # tolerance of the length of a unit vector
 _MOST = 0.9  # share of unit vectors above which all should have unit length
 
@@ -88,6 +90,8 @@ class Statistics:
         Removed vectors in the graph, whose values are overwritten.
     shortfall : str or None
         A message if the graph does not reach the wanted recall.
+    projected : int or None
+        Dimensions of the projected vectors of the graph; None if it has the vectors as they are, or there is none.
     """
 
     vectors: int
@@ -104,6 +108,7 @@ class Statistics:
     recall: float | None
     tombstones: int
     shortfall: str | None = None
+    projected: int | None = None
 
 
 def verify(index: FaceIndex, *, sample: int = SAMPLE) -> Verification:
@@ -192,14 +197,15 @@ def _graph_state(
     if folder is None or settings.graph is None:
         return "none", []
     with graph_file.scratch_file(folder) as (_, file):
-        header = graph_file.unpack_verified(folder, settings.graph, file)
-        if header is None:
+        verified = graph_file.unpack_verified(folder, settings.graph, file)
+        if verified is None:
             return "damaged", [f"{graph_file.GRAPH} is missing or has another checksum than when it was saved"]
         try:
             elements = read_elements(file, graph_file.GRAPH)
         except IndexDamagedError as error:
             return "damaged", [str(error)]
-        wrong = _graph_against_rows(elements, connection, settings, header.generation, index.name)
+        header, projection = verified
+        wrong = _graph_against_rows(elements, projection, connection, settings, header.generation, index.name)
     if wrong:
         return "damaged", wrong
     changed = any(rows.changes_since(connection, header.generation))
@@ -207,7 +213,12 @@ def _graph_state(
 
 
 def _graph_against_rows(
-    elements: Elements, connection: sqlite3.Connection, settings: schema.Settings, generation: int, name: str
+    elements: Elements,
+    projection: Projection | None,
+    connection: sqlite3.Connection,
+    settings: schema.Settings,
+    generation: int,
+    name: str,
 ) -> list[str]:
     """Check that the graph contains exactly the vectors of its generation."""
     assert settings.dimension is not None
@@ -218,6 +229,7 @@ def _graph_against_rows(
     went = set(rows.removed_since(connection, generation).tolist())
     newer = {row[0] for row in connection.execute("SELECT key FROM vectors WHERE added > ?", (generation,))}
     missing = different = seen = 0
+    scale = 1.0 if projection is None else _ROUNDING * max(1.0, float(np.abs(elements.vectors).max(initial=0)))
     for block in as_measured(rows.added_since(connection, -1, settings.dimension, name), settings):
         old = np.array([key not in newer for key in block.keys.tolist()], bool)
         keys, vectors = block.keys[old], block.vectors[old]
@@ -225,8 +237,9 @@ def _graph_against_rows(
         there = labels[place] == keys if len(labels) else np.zeros(len(keys), bool)
         missing += int((~there).sum())
         seen += int(there.sum())
-        held = elements.vectors[places[place[there]]] if there.any() else vectors[:0]
-        different += int((np.abs(held - vectors[there]).max(axis=1, initial=0) > _SAME).sum())
+        expected = vectors if projection is None else projection(vectors)
+        held = elements.vectors[places[place[there]]] if there.any() else expected[:0]
+        different += int((np.abs(held - expected[there]).max(axis=1, initial=0) > _SAME * scale).sum())
     foreign = len(labels) - seen - len(went)
     counted = (
         (missing, "vectors are missing in"),
@@ -255,13 +268,14 @@ def statistics(index: FaceIndex) -> Statistics:
         count = rows.count(connection)
         page, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "freelist_count"))
         payload = connection.execute("SELECT coalesce(sum(length(vector)), 0) FROM vectors").fetchone()[0]
-        links = build_effort = effort = recall = None
+        links = build_effort = effort = recall = reduced = None
         tombstones, shortfall = 0, None
         if index.folder is not None and settings.graph is not None:
             with graph_file.scratch_file(index.folder) as (_, file):
-                header = graph_file.unpack_verified(index.folder, settings.graph, file)
-                if header is not None:
-                    elements = read_elements(file, graph_file.GRAPH)
+                verified = graph_file.unpack_verified(index.folder, settings.graph, file)
+                if verified is not None:
+                    header, elements = verified[0], read_elements(file, graph_file.GRAPH)
+                    reduced = header.reduced
                     links, build_effort = elements.links, elements.build_effort
                     tombstones = int(elements.removed.sum())
                     tuning = header.tuning
@@ -283,6 +297,7 @@ def statistics(index: FaceIndex) -> Statistics:
         recall=recall,
         tombstones=tombstones,
         shortfall=shortfall,
+        projected=reduced,
     )
 
 
