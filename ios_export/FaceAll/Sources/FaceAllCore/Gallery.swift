@@ -159,6 +159,7 @@ public struct Gallery: Equatable, Sendable {
         let details: [String: JSONValue] = ["old": .string(people[number].name), "new": .string(tidy)]
         recording("rename", author, now, details) { gallery in
             gallery.people[number].name = tidy
+            gallery.people[number].isUnnamed = false
             gallery.people[number].changed = Timestamp(now)
         }
     }

@@ -202,11 +202,12 @@ private struct BundleFace: Codable {
     let created: Timestamp
     let changed: Timestamp
     let hidden: Bool? // only if it is true
+    let moment: Moment? // only of a video
 
     private enum CodingKeys: String, CodingKey {
         case id, person
         case isPrimary = "chief"
-        case photo, box, landmarks, score, thumbnail, created, changed, hidden
+        case photo, box, landmarks, score, thumbnail, created, changed, hidden, moment
     }
 
     static func thumbnailName(_ id: String) -> String { "thumbnails/\(id).jpg" }
@@ -223,6 +224,7 @@ private struct BundleFace: Codable {
         created = stored.created
         changed = stored.changed
         hidden = stored.hidden ? true : nil
+        moment = stored.moment
     }
 
     func face(from archive: Archive) throws -> StoredFace {
@@ -237,7 +239,7 @@ private struct BundleFace: Codable {
                 box: Box(x0: box[0], y0: box[1], x1: box[2], y1: box[3]), score: score,
                 landmarks: landmarks.map { Point(x: $0[0], y: $0[1]) }
             ),
-            thumbnail: jpeg, created: created, changed: changed, hidden: hidden ?? false
+            thumbnail: jpeg, created: created, changed: changed, hidden: hidden ?? false, moment: moment
         )
     }
 
@@ -254,6 +256,7 @@ private struct BundleFace: Codable {
         try container.encode(created, forKey: .created)
         try container.encode(changed, forKey: .changed)
         try container.encodeIfPresent(hidden, forKey: .hidden)
+        try container.encodeIfPresent(moment, forKey: .moment)
     }
 }
 

@@ -4,9 +4,9 @@ import Foundation
 extension Gallery {
     /// Merges another gallery of the same model into this one; adds faces and people, and removes none.
     ///
-    /// People are identified by id first and then by name. If one id has two names, the later change wins. A face with
-    /// the same id, or with the same vector in the same photo, is not added again. If an error is thrown, this gallery
-    /// is unchanged.
+    /// People are identified by id first and then by name, groups without a name by id only. If one id has two names, the
+    /// later change wins. A face with the same id, or with the same vector in the same photo, is not added again. If an
+    /// error is thrown, this gallery is unchanged.
     ///
     /// - Parameters:
     ///   - other: The gallery to add.
@@ -42,6 +42,7 @@ private struct Merger {
     private var names: [String: Int] = [:]
     private var faces: [String: Int] = [:]
     private var photos: [String: [Int]] = [:] // SHA-256 -> indices of faces
+    private var lastGroup = 0
 
     init(_ gallery: Gallery) {
         self.gallery = gallery
@@ -78,27 +79,43 @@ private struct Merger {
             resolveDetails(of: number, person)
             return id
         }
-        if let number = names[person.name] {
+        if !person.isUnnamed, let number = names[person.name] {
             let known = gallery.people[number].id
             gallery.otherIDs[person.id] = known
             resolveDetails(of: number, person)
             return known
         }
-        people[person.id] = gallery.people.count
-        names[person.name] = gallery.people.count
-        gallery.people.append(person)
+        var added = person
+        if person.isUnnamed {
+            added.name = freeGroupName()
+        }
+        people[added.id] = gallery.people.count
+        names[added.name] = gallery.people.count
+        gallery.people.append(added)
         report.people += 1
-        return person.id
+        return added.id
+    }
+
+    /// Returns a name for another group: the numbers of two galleries mean different groups.
+    private mutating func freeGroupName() -> String {
+        repeat {
+            lastGroup += 1
+        } while names["unnamed \(lastGroup)"] != nil
+        return "unnamed \(lastGroup)"
     }
 
     private mutating func resolveName(of number: Int, _ person: Person) {
         let here = gallery.people[number]
-        guard here.name != person.name, here.id == person.id else { return }
-        if person.changed > here.changed && names[person.name] == nil {
+        guard here.name != person.name, here.id == person.id, !person.isUnnamed else { return }
+        if here.isUnnamed || person.changed > here.changed, names[person.name] == nil {
             names[here.name] = nil
             names[person.name] = number
             gallery.people[number].name = person.name
+            gallery.people[number].isUnnamed = false
             gallery.people[number].changed = person.changed
+            if here.isUnnamed {
+                return
+            }
         }
         let kept = gallery.people[number].name
         report.conflicts.append("'\(here.name)' is called '\(person.name)' in the bundle: kept '\(kept)'")
@@ -123,6 +140,7 @@ private struct Merger {
     private mutating func add(_ face: StoredFace, _ vector: [Float], owner: String?) {
         let ofPhoto = photos[face.photo.sha256] ?? []
         if let known = faces[face.id] ?? ofPhoto.first(where: { gallery.vector($0) == vector }) {
+            completePhoto(of: known, face.photo)
             resolveOwner(of: known, face, owner)
             return
         }
@@ -130,13 +148,21 @@ private struct Merger {
         let number = gallery.faces.count
         gallery.faces.append(StoredFace(
             id: face.id, person: owner, isPrimary: isPrimary, photo: face.photo, face: face.face,
-            thumbnail: face.thumbnail, created: face.created, changed: face.changed, hidden: face.hidden
+            thumbnail: face.thumbnail, created: face.created, changed: face.changed, hidden: face.hidden,
+            moment: face.moment
         ))
         gallery.vectors += vector
         gallery.removedFaces.remove(face.id)
         faces[face.id] = number
         photos[face.photo.sha256, default: []].append(number)
         report.faces += 1
+    }
+
+    /// Takes time and camera of a photo if this gallery does not know them.
+    private mutating func completePhoto(of number: Int, _ photo: Photo) {
+        let here = gallery.faces[number].photo
+        gallery.faces[number].photo.taken = here.taken ?? photo.taken
+        gallery.faces[number].photo.camera = here.camera ?? photo.camera
     }
 
     private mutating func resolveOwner(of number: Int, _ face: StoredFace, _ owner: String?) {

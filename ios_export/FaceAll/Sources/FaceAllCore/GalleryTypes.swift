@@ -17,7 +17,7 @@ public struct GalleryModel: Equatable, Sendable, Codable {
     }
 }
 
-/// A person of the gallery.
+/// A person of the gallery, or a group of faces without a name.
 public struct Person: Equatable, Sendable, Codable, Identifiable {
     /// A UUID in lower case. Renaming, export and import keep it.
     public let id: String
@@ -29,13 +29,53 @@ public struct Person: Equatable, Sendable, Codable, Identifiable {
     public internal(set) var changed: Timestamp
     /// What is noted of the person, or `nil` if nothing ever was.
     public internal(set) var details: PersonDetails?
+    /// Whether this is a group without a name; its `name` is only how this gallery shows it, such as "unnamed 12".
+    public internal(set) var isUnnamed: Bool
 
-    init(id: String, name: String, created: Timestamp, changed: Timestamp, details: PersonDetails? = nil) {
+    private enum CodingKeys: String, CodingKey {
+        case id, name, created, changed, details
+        case isUnnamed = "unnamed"
+    }
+
+    init(
+        id: String, name: String, created: Timestamp, changed: Timestamp, details: PersonDetails? = nil,
+        isUnnamed: Bool = false
+    ) {
         self.id = id
         self.name = name
         self.created = created
         self.changed = changed
         self.details = details
+        self.isUnnamed = isUnnamed
+    }
+
+    /// Reads a person; files of older versions mark groups by nothing but their names.
+    public init(from decoder: Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        id = try container.decode(String.self, forKey: .id)
+        name = try container.decode(String.self, forKey: .name)
+        created = try container.decode(Timestamp.self, forKey: .created)
+        changed = try container.decode(Timestamp.self, forKey: .changed)
+        details = try container.decodeIfPresent(PersonDetails.self, forKey: .details)
+        isUnnamed = try container.decodeIfPresent(Bool.self, forKey: .isUnnamed) ?? Person.isGroupName(name)
+    }
+
+    /// Writes the value in the form of gallery bundles.
+    public func encode(to encoder: Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(id, forKey: .id)
+        try container.encode(name, forKey: .name)
+        try container.encode(created, forKey: .created)
+        try container.encode(changed, forKey: .changed)
+        try container.encodeIfPresent(details, forKey: .details)
+        if isUnnamed || Person.isGroupName(name) { // a person may really be called "unnamed 12"
+            try container.encode(isUnnamed, forKey: .isUnnamed)
+        }
+    }
+
+    /// Returns whether a name looks like those that galleries give to groups.
+    static func isGroupName(_ name: String) -> Bool {
+        name.range(of: "^unnamed [0-9]+\\**$", options: .regularExpression) != nil
     }
 }
 
@@ -49,13 +89,21 @@ public struct Photo: Equatable, Sendable, Codable {
     public let width: Int?
     /// The height in pixels, or `nil` if it is not known.
     public let height: Int?
+    /// When it was taken as the camera noted it, without a time zone, such as 2024-05-01T12:00:00; `nil` if unknown.
+    public internal(set) var taken: String?
+    /// The maker and model of the camera, or `nil` if they are not known.
+    public internal(set) var camera: String?
 
     /// Creates the description of a photo.
-    public init(name: String, sha256: String, width: Int?, height: Int?) {
+    public init(
+        name: String, sha256: String, width: Int?, height: Int?, taken: String? = nil, camera: String? = nil
+    ) {
         self.name = name
         self.sha256 = sha256
         self.width = width
         self.height = height
+        self.taken = taken
+        self.camera = camera
     }
 
     /// Writes the value in the form of gallery bundles.
@@ -65,7 +113,19 @@ public struct Photo: Equatable, Sendable, Codable {
         try container.encode(sha256, forKey: .sha256)
         try container.encode(width, forKey: .width) // null if unknown
         try container.encode(height, forKey: .height)
+        try container.encodeIfPresent(taken, forKey: .taken)
+        try container.encodeIfPresent(camera, forKey: .camera)
     }
+}
+
+/// When a face of a video is seen, in seconds from the start of the video.
+public struct Moment: Equatable, Sendable, Codable {
+    /// The frame in which the face was cut out.
+    public let seconds: Double
+    /// The first frame that shows the face.
+    public let first: Double
+    /// The last frame that shows the face.
+    public let last: Double
 }
 
 /// A face of the gallery, without its vector.
@@ -77,7 +137,7 @@ public struct StoredFace: Equatable, Sendable, Codable, Identifiable {
     /// Whether this is the primary face of its photo.
     public let isPrimary: Bool
     /// The photo that the face was found in.
-    public let photo: Photo
+    public internal(set) var photo: Photo
     /// The box, score and landmarks.
     public let face: Face
     /// The face as a JPEG.
@@ -88,10 +148,12 @@ public struct StoredFace: Equatable, Sendable, Codable, Identifiable {
     public internal(set) var changed: Timestamp
     /// Whether the face is not suggested.
     public internal(set) var hidden: Bool
+    /// When the face is seen in a video, or `nil` for a face of a photo.
+    public let moment: Moment?
 
     init(
         id: String, person: String?, isPrimary: Bool, photo: Photo, face: Face, thumbnail: Data, created: Timestamp,
-        changed: Timestamp, hidden: Bool = false
+        changed: Timestamp, hidden: Bool = false, moment: Moment? = nil
     ) {
         self.id = id
         self.person = person
@@ -102,6 +164,7 @@ public struct StoredFace: Equatable, Sendable, Codable, Identifiable {
         self.created = created
         self.changed = changed
         self.hidden = hidden
+        self.moment = moment
     }
 
     /// Reads a face; files of older versions do not say whether it is hidden.
@@ -116,6 +179,7 @@ public struct StoredFace: Equatable, Sendable, Codable, Identifiable {
         created = try container.decode(Timestamp.self, forKey: .created)
         changed = try container.decode(Timestamp.self, forKey: .changed)
         hidden = try container.decodeIfPresent(Bool.self, forKey: .hidden) ?? false
+        moment = try container.decodeIfPresent(Moment.self, forKey: .moment)
     }
 }
 

@@ -106,7 +106,7 @@ extension Gallery {
             return person
         }
         if person.name == after.name {
-            (person.name, person.changed) = (present.name, present.changed)
+            (person.name, person.changed, person.isUnnamed) = (present.name, present.changed, present.isUnnamed)
         } else {
             guard present.name == after.name else { throw changedAgain("the name of a person") }
             person.changed = time

@@ -247,6 +247,82 @@ final class GalleryTests: XCTestCase {
         XCTAssertEqual(merged.faces(of: try id("Bob", merged)).count, 3)
     }
 
+    /// A gallery with one group without a name, as the server calls it.
+    private func withGroup(_ place: Int, called name: String, _ photo: Photo) throws -> Gallery {
+        var gallery = try Gallery(model: model, size: 4, threshold: nil)
+        try gallery.enrol(face, vector: vector(place), name: name, photo: photo, thumbnail: jpeg, now: noon)
+        gallery.people[0].isUnnamed = true
+        return gallery
+    }
+
+    func testGroupsWithoutANameAreComparedByIdOnly() throws {
+        let phone = try withGroup(0, called: "unnamed 1", photo("p"))
+        var merged = try withGroup(1, called: "unnamed 1", photo("q"))
+        let own = merged.people[0].id, others = phone.people[0].id
+        XCTAssertEqual(try merged.merge(phone), MergeReport(people: 1, faces: 1, conflicts: []))
+        XCTAssertEqual(merged.people.map(\.name), ["unnamed 1", "unnamed 2"])
+        XCTAssertEqual(merged.faces(of: own).count, 1)
+        XCTAssertEqual(try merged.merge(phone), MergeReport(), "the number differs, which is no conflict")
+        var named = phone
+        try named.rename(person: others, to: "Ann", now: noon)
+        XCTAssertEqual(try merged.merge(named), MergeReport(), "a name replaces none, whenever it was given")
+        XCTAssertEqual(merged.person(others)?.name, "Ann")
+        XCTAssertEqual(try merged.merge(phone), MergeReport())
+        XCTAssertEqual(merged.person(others)?.name, "Ann")
+    }
+
+    func testBundlesSayWhichPeopleAreGroups() throws {
+        var gallery = try withGroup(0, called: "unnamed 1", photo("p"))
+        try gallery.enrol(face, vector: vector(1), name: "unnamed 7", photo: photo("q"), thumbnail: jpeg, now: noon)
+        let again = try Gallery(bundle: try gallery.bundle())
+        XCTAssertEqual(again.person(try id("unnamed 1", gallery))?.isUnnamed, true)
+        XCTAssertEqual(again.person(try id("unnamed 7", gallery))?.isUnnamed, false)
+        let old = #"{"id":"a","name":"unnamed 12","created":"2026-11-22T14:40:00Z","changed":"2026-11-22T14:40:00Z"}"#
+        XCTAssertTrue(try JSONDecoder().decode(Person.self, from: Data(old.utf8)).isUnnamed)
+        let person = old.replacingOccurrences(of: "unnamed 12", with: "unnamed twelve")
+        XCTAssertFalse(try JSONDecoder().decode(Person.self, from: Data(person.utf8)).isUnnamed)
+    }
+
+    func testUndoingANameMakesAGroupAgain() throws {
+        var gallery = try withGroup(0, called: "unnamed 1", photo("p"))
+        let group = gallery.people[0].id
+        try gallery.rename(person: group, to: "Ann", now: noon)
+        XCTAssertEqual(gallery.person(group)?.isUnnamed, false)
+        try gallery.undo()
+        XCTAssertEqual(gallery.person(group)?.name, "unnamed 1")
+        XCTAssertEqual(gallery.person(group)?.isUnnamed, true)
+    }
+
+    func testTimeAndCameraOfAPhotoAreKeptAndCompleted() throws {
+        let known = Photo(
+            name: "p.jpg", sha256: photo("p").sha256, width: 100, height: 80, taken: "2024-05-01T12:00:00",
+            camera: "Canon EOS"
+        )
+        var server = try Gallery(model: model, size: 4, threshold: nil)
+        try server.enrol(face, vector: vector(0), name: "Ann", photo: known, thumbnail: jpeg, now: noon)
+        XCTAssertEqual(try Gallery(bundle: try server.bundle()).faces[0].photo, known)
+        var phone = try Gallery(model: model, size: 4, threshold: nil)
+        try phone.enrol(face, vector: vector(0), name: "Ann", photo: photo("p"), thumbnail: jpeg, now: noon)
+        XCTAssertNil(phone.faces[0].photo.taken)
+        XCTAssertEqual(try phone.merge(server), MergeReport())
+        XCTAssertEqual(phone.faces[0].photo, known)
+    }
+
+    func testAVideosMomentIsKept() throws {
+        let moment = Moment(seconds: 12.5, first: 10, last: 15)
+        let stored = StoredFace(
+            id: "0a52c0de-7a3c-4a1e-9a53-0d6a7a1f9b10", person: nil, isPrimary: false, photo: photo("v"), face: face,
+            thumbnail: jpeg, created: Timestamp(noon), changed: Timestamp(noon), moment: moment
+        )
+        var gallery = try Gallery(model: model, size: 4, threshold: nil)
+        gallery.faces = [stored]
+        gallery.vectors = vector(0)
+        XCTAssertEqual(try Gallery(bundle: try gallery.bundle()).faces.map(\.moment), [moment])
+        var merged = try example()
+        XCTAssertEqual(try merged.merge(gallery), MergeReport(people: 0, faces: 1, conflicts: []))
+        XCTAssertEqual(merged.faces.compactMap(\.moment), [moment])
+    }
+
     func testARemovedFaceIsAddedAgainOnlyIfItIsRestored() throws {
         let server = try example()
         var phone = server
