@@ -30,6 +30,7 @@ from peers import DETECTORS, MIN_FACE, Find, available, face_recognition_embedde
 from register import SIZES, rate, scene
 
 from faceall import Detector, Embedder, Gallery, read_image
+from faceall.detect import Cascade, MtcnnDetector
 from faceall.images import write_image
 from faceall.index import FaceIndex, GraphOptions
 from faceall.types import Image
@@ -44,14 +45,18 @@ Row = dict[str, Any]
 
 
 def detection(small: list[Image], photos: list[Image], rounds: int) -> Iterator[Row]:
-    """Compare detectors on images of one size each, with equal settings, and by the size rule where it differs."""
+    """Compare detectors on images of one size each: by default, with MTCNN's published thresholds, and by size rule."""
     equal, ruled = Detector(min_face=MIN_FACE), Detector()
+    published = MtcnnDetector(min_face=MIN_FACE, cascade=Cascade(lenient=False))
     peers = available(DETECTORS)
     sets: dict[tuple[int, int], list[Image]] = {}
     for image in (*small, *photos):
         sets.setdefault((image.shape[1], image.shape[0]), []).append(image)
     for (width, height), images in sets.items():
-        finders: dict[str, Find] = {"faceall": lambda image: len(equal(image))}
+        finders: dict[str, Find] = {
+            "faceall": lambda image: len(equal(image)),
+            "faceall, published thresholds": lambda image: len(published(image)),
+        }
         if ruled.smallest_face(width, height) > MIN_FACE:
             finders["faceall, size rule"] = lambda image: len(ruled(image))
         runs = {name: partial(_each, find, images) for name, find in {**finders, **peers}.items()}
