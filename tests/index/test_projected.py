@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from faceall.index import FaceIndex, GraphOptions
-from faceall.index.graph import graph_file, projecting, reranking
+from faceall.index.graph import graph_file, memory, reranking
 from faceall.index.graph.graph import Graph
 from faceall.index.maintenance.compaction import compact
 from faceall.index.maintenance.verification import backup, statistics, verify
@@ -78,16 +78,31 @@ def test_kind_is_chosen_by_size(
     tmp_path: Path, flat: Clusters, monkeypatch: pytest.MonkeyPatch, count: int, dimension: int, expected: bool
 ) -> None:
     """By default vectors are projected if there are many and they are long."""
-    monkeypatch.setattr(projecting, "LARGE", COUNT)
-    monkeypatch.setattr(projecting, "LEAST_DIMENSION", dimension)
+    monkeypatch.setattr(memory, "LARGE", COUNT)
+    monkeypatch.setattr(memory, "LEAST_DIMENSION", dimension)
     with _made(tmp_path, flat(count), GraphOptions()) as index:
         assert (_graph(index).projection is not None) == expected
 
 
+def test_graph_is_built_of_projected_vectors_at_once(
+    tmp_path: Path, flat: Clusters, faces: Clusters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the axes keep nearly all; elsewhere it is built of whole vectors. A fixed effort is never measured."""
+    monkeypatch.setattr(memory, "LARGE", COUNT)
+    monkeypatch.setattr(memory, "LEAST_DIMENSION", DIMENSION)
+    fixed = GraphOptions(search_effort=50)
+    full = faces(COUNT, dimension=DIMENSION, people=COUNT)
+    for vectors, options, expected in ((flat(COUNT), None, True), (full, None, False), (flat(COUNT), fixed, False)):
+        with FaceIndex(tmp_path / f"{expected}{options}", exact_limit=0, options=options) as index:
+            index.add(vectors)
+            index.search(vectors[0])
+            assert (_graph(index).projection is not None) == expected
+
+
 def test_graph_that_grows_is_projected(tmp_path: Path, flat: Clusters, monkeypatch: pytest.MonkeyPatch) -> None:
     """When it is measured again above the limit; before, its file stays as it is."""
-    monkeypatch.setattr(projecting, "LARGE", 500)
-    monkeypatch.setattr(projecting, "LEAST_DIMENSION", DIMENSION)
+    monkeypatch.setattr(memory, "LARGE", 500)
+    monkeypatch.setattr(memory, "LEAST_DIMENSION", DIMENSION)
     vectors = flat(1000)
     for start, stop, expected in ((0, 450, False), (450, 550, False), (550, 1000, True)):
         with FaceIndex(tmp_path, exact_limit=0) as index:
@@ -101,8 +116,8 @@ def test_compaction_projects_the_graph_of_an_older_version(
 ) -> None:
     """It opens and is saved as it is; `index compact` makes it smaller."""
     _made(tmp_path, flat(COUNT), GraphOptions(vectors="float32")).close()
-    monkeypatch.setattr(projecting, "LARGE", COUNT)
-    monkeypatch.setattr(projecting, "LEAST_DIMENSION", DIMENSION)
+    monkeypatch.setattr(memory, "LARGE", COUNT)
+    monkeypatch.setattr(memory, "LEAST_DIMENSION", DIMENSION)
     with FaceIndex(tmp_path, exact_limit=0) as index:
         index.search(flat(1))
         index.save()

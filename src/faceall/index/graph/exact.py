@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,7 +10,10 @@ import numpy as np
 from faceall.index.storage.rows import Block
 from faceall.types import Float32Array, Int64Array, Matches
 
+_ROUNDING = 8 * float(np.finfo(np.float32).eps)  # of an estimate, for each dimension's square root
 _CELLS = 4 << 20  # elements of the matrix of estimates at a time, 16 MiB
+
+_UNTHREADED = 1 << 18  # elements of a matrix that OpenBLAS multiplies with a vector in one thread
 
 
 def nearest(queries: Float32Array, blocks: Iterable[Block], k: int) -> Matches:
@@ -60,11 +64,26 @@ def _candidates(queries: Float32Array, block: Block, k: int) -> Iterable[Int64Ar
     distances of the candidates.
     """
     lengths = np.einsum("ij,ij->i", queries, queries)
-    estimates = lengths[:, None] + block.squares - 2 * (queries @ block.vectors.T)
+    estimates = _products(queries, block.vectors)
+    estimates *= -2
+    estimates += block.squares  # |q|^2 is the same for all rows
     limits = np.partition(estimates, k - 1, axis=1)[:, k - 1] if k < len(block) else estimates.max(axis=1)
-    relative = 8 * np.finfo(np.float32).eps * np.sqrt(queries.shape[1])
-    limits += relative * (lengths + block.squares.max())
+    limits += _ROUNDING * math.sqrt(queries.shape[1]) * (lengths + block.largest_square)
     return (np.flatnonzero(estimates[row] <= limits[row]) for row in range(len(queries)))
+
+
+def _products(queries: Float32Array, vectors: Float32Array) -> Float32Array:
+    """Return the inner products (q, n), those of one query in the calling thread.
+
+    A product with one query takes so little time that threads of BLAS which wait for a busy processor take far longer.
+    """
+    if len(queries) > 1:
+        return queries @ vectors.T
+    found = np.empty((1, len(vectors)), np.float32)
+    step = max(1, _UNTHREADED // vectors.shape[1])
+    for start in range(0, len(vectors), step):
+        np.dot(vectors[start : start + step], queries[0], out=found[0, start : start + step])
+    return found
 
 
 def merge(first: Matches, second: Matches, k: int) -> Matches:

@@ -100,15 +100,16 @@ class Graph:
     World graphs. TPAMI 2020.
     """
 
-    projection: Projection | None = None
-
-    def __init__(self, dimension: int, options: GraphOptions, *, capacity: int = 0) -> None:
+    def __init__(
+        self, dimension: int, options: GraphOptions, *, capacity: int = 0, projection: Projection | None = None
+    ) -> None:
         self.dimension = dimension
+        self.projection = projection
         self.generation = -1
         self.live = 0
         self._options = options
         self._lock = SharedLock()
-        self._graph = _new(dimension)
+        self._graph = _new(self.width)
         self._graph.init_index(
             max_elements=max(capacity, _SMALLEST),
             M=options.links,

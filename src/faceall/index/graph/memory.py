@@ -20,6 +20,7 @@ import numpy as np
 from faceall.index.graph import graph_file
 from faceall.index.graph.graph import Graph, GraphOptions, has_graphs
 from faceall.index.graph.hnsw_elements import is_loadable
+from faceall.index.graph.projection import LEAST_DIMENSION, SHARE, principal_axes
 from faceall.index.graph.view import View
 from faceall.index.storage import rows, schema, stored
 from faceall.index.storage.database import Storage
@@ -32,7 +33,7 @@ EXACT_LIMIT = 10_000
 """Number of vectors up to which searches compare all of them; above, a graph is faster and worth building."""
 
 LARGE = 100_000
-"""Number of vectors from which an index without hnswlib says that a graph would be faster."""
+"""Number of vectors from which an index without hnswlib says that a graph would be faster, and a graph is projected."""
 
 _COMPACT_SHARE = 4  # rebuild if there are more tombstones than a quarter of the live vectors
 _BUILD_AFTER = (
@@ -159,7 +160,7 @@ class Memory:
         try:
             with stored.apart(self.storage) as (settings, count, blocks):
                 assert settings.dimension is not None
-                graph = Graph(settings.dimension, self.options, capacity=count)
+                graph = self._new_graph(settings, count)
                 for block in blocks:
                     graph.add(block.keys, block.vectors)
                 graph.generation = settings.generation
@@ -167,6 +168,20 @@ class Memory:
             with self._lock:
                 self._builder, self._fresh = None, graph
                 self._built.notify_all()
+
+    def _new_graph(self, settings: schema.Settings, count: int) -> Graph:
+        """Return an empty graph, of projected vectors if that is wanted and they keep nearly everything."""
+        assert settings.dimension is not None
+        projection = principal_axes(self.storage, settings) if self.projects(settings.dimension, count) else None
+        return Graph(settings.dimension, self.options, capacity=count, projection=projection)
+
+    def projects(self, dimension: int, count: int) -> bool:
+        """Return whether a graph of so many vectors should have projected ones, if it finds enough with them."""
+        if self.only_plain or self.storage.folder is None or self.options.search_effort is not None:
+            return False
+        if self.options.vectors == "projected":
+            return dimension >= SHARE
+        return count >= LARGE and dimension >= LEAST_DIMENSION
 
     def _caught_up(self) -> View:
         """Apply the changes in the database and return the view."""
@@ -254,7 +269,7 @@ class Memory:
         if graph is None or needs_rebuild:
             if self._apart:
                 raise _GraphWantedError
-            graph = Graph(settings.dimension, self.options, capacity=count)
+            graph = self._new_graph(settings, count)
         self._graph = graph
         return graph.generation
 

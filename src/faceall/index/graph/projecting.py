@@ -6,25 +6,19 @@ import logging
 
 from faceall.index.graph import graph_file
 from faceall.index.graph.graph import Graph
-from faceall.index.graph.memory import LARGE, Memory
-from faceall.index.graph.projection import LEAST_DIMENSION, SHARE, Projection, project_graph
+from faceall.index.graph.memory import Memory
+from faceall.index.graph.projection import SAMPLE, SHARE, Projection, project_graph
 from faceall.index.graph.tuner import sampled, tuned
 from faceall.index.storage.schema import Settings
 
 _log = logging.getLogger(__name__)
 
-_SAMPLE = 10_000  # vectors that the axes are computed from
 _LARGEST_EFFORT = 500  # above, searching vectors as they are is not slower
 
 
 def is_wanted(memory: Memory, graph: Graph) -> bool:
     """Return whether the vectors of a graph should be projected, if the recall stays high enough."""
-    options = memory.options
-    if graph.projection is not None or memory.only_plain or memory.storage.folder is None:
-        return False
-    if options.vectors == "projected":
-        return graph.dimension >= SHARE
-    return graph.live >= LARGE and graph.dimension >= LEAST_DIMENSION
+    return graph.projection is None and memory.projects(graph.dimension, graph.live)
 
 
 def project(memory: Memory) -> bool:
@@ -35,7 +29,7 @@ def project(memory: Memory) -> bool:
     view = memory.follow_wholly()
     if view.graph is None:
         return False
-    sample = sampled(memory.storage, view.settings, view.graph, _SAMPLE)
+    sample = sampled(memory.storage, view.settings, view.graph, SAMPLE)
     reduced = view.graph.dimension // SHARE
     if len(sample) <= reduced:
         return False

@@ -13,6 +13,10 @@ from typing import BinaryIO
 import numpy as np
 
 from faceall.index.graph.hnsw_elements import Head
+from faceall.index.storage import rows, stored
+from faceall.index.storage.database import Storage
+from faceall.index.storage.rows import Block
+from faceall.index.storage.schema import Settings
 from faceall.types import Float32Array
 
 SHARE = 4
@@ -21,6 +25,10 @@ SHARE = 4
 LEAST_DIMENSION = 256
 """Dimension from which vectors are projected: the links of a shorter one take most of the memory."""
 
+SAMPLE = 10_000
+"""Vectors that the axes are computed from."""
+
+_KEPT = 0.99  # share of the variance from which a graph is built of projected vectors at once
 _CHUNK = 1 << 13  # elements that are converted at a time
 _BYTES = 4 << 20  # that are copied at a time
 
@@ -48,6 +56,11 @@ class Projection:
         axes = np.linalg.eigh(np.cov(values.T))[1][:, : -reduced - 1 : -1]  # eigenvalues ascend
         return cls(np.ascontiguousarray(axes, np.float32))
 
+    def kept(self, vectors: Float32Array) -> float:
+        """Return the share of the variance of vectors (n, dimension) that their projections have, 0 to 1."""
+        whole = float(vectors.var(axis=0, dtype=np.float64).sum())
+        return float(self(vectors).var(axis=0, dtype=np.float64).sum()) / whole if whole else 0.0
+
     @classmethod
     def unpack(cls, data: bytes, dimension: int, reduced: int) -> Projection | None:
         """Return the projection that `pack` wrote; None if it has another size or values that are not finite."""
@@ -68,6 +81,23 @@ class Projection:
     def __call__(self, vectors: Float32Array) -> Float32Array:
         """Project vectors (n, dimension) to (n, reduced) float32."""
         return np.asarray(vectors @ self.axes, np.float32)
+
+
+def principal_axes(storage: Storage, settings: Settings) -> Projection | None:
+    """Return the projection for a graph of the vectors in the database; None if it does not keep nearly all of them."""
+    if settings.dimension is None:
+        return None
+    with storage.reading() as connection:
+        keys = rows.keys(connection)
+    random = np.random.default_rng(0)
+    chosen = np.sort(random.choice(keys, min(SAMPLE, len(keys)), replace=False))
+    sample = Block.joined([Block.empty(settings.dimension), *stored.chosen(storage, settings, chosen)]).vectors
+    half = len(sample) // 2  # the axes of one half must fit the other, too
+    if half <= settings.dimension // SHARE:
+        return None
+    mixed = sample[random.permutation(len(sample))]
+    projection = Projection.principal(mixed[:half], settings.dimension // SHARE)
+    return projection if projection.kept(mixed[half:]) >= _KEPT else None
 
 
 def project_graph(source: BinaryIO, target: BinaryIO, projection: Projection) -> bool:

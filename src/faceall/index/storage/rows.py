@@ -60,6 +60,11 @@ class Block:
         """The squared length of every vector, (n,) float32."""
         return np.asarray(np.einsum("ij,ij->i", self.vectors, self.vectors))
 
+    @cached_property
+    def largest_square(self) -> float:
+        """The squared length of the longest of one or more vectors."""
+        return float(self.squares.max())
+
 
 def count(connection: sqlite3.Connection) -> int:
     """Return the number of vectors."""
