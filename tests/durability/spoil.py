@@ -19,6 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from inspect import unwrap
 from pathlib import Path
+from typing import Literal
 
 sys.path[:0] = [str(Path(__file__).parent.parent / room) for room in ("gallery", "fuzz")]
 
@@ -37,6 +38,7 @@ from faceall.types import Float32Array  # noqa: E402
 
 FACES, SIZE, LIMIT = 300, 64, 100
 QUESTIONS = 20
+Vectors = Literal["float32", "projected"]
 Spoiler = Callable[[Path, "Material", random.Random], None]
 
 
@@ -57,12 +59,12 @@ class Material:
         return sum(path.stat().st_size for path in self.rest.iterdir())
 
 
-def make(folder: Path) -> Material:
-    """Make the material; the same every time but for the ids."""
+def make(folder: Path, vectors: Vectors = "float32") -> Material:
+    """Make the material, with a graph of whole or projected vectors; the same every time but for the ids."""
     chance = np.random.default_rng(5)
-    rest = _gallery(folder / "rest", chance, FACES, SIZE)
-    other = _gallery(folder / "other", chance, FACES // 2, SIZE)
-    alien = _gallery(folder / "alien", chance, FACES // 2, SIZE // 2)
+    rest = _gallery(folder / "rest", chance, FACES, SIZE, vectors)
+    other = _gallery(folder / "other", chance, FACES // 2, SIZE, vectors)
+    alien = _gallery(folder / "alien", chance, FACES // 2, SIZE // 2, vectors)
     busy = folder / "busy"
     with _opened(rest) as gallery:
         questions = np.asarray(chance.normal(size=(QUESTIONS, SIZE)), np.float32)
@@ -75,19 +77,23 @@ def make(folder: Path) -> Material:
     return Material(rest, busy, other, alien, questions, nearest)
 
 
-def _gallery(folder: Path, chance: np.random.Generator, faces: int, size: int) -> Path:
+def _gallery(folder: Path, chance: np.random.Generator, faces: int, size: int, vectors: Vectors) -> Path:
     source = folder.with_suffix(".npy")
-    np.save(source, chance.normal(size=(faces, size)).astype(np.float32))
-    with _opened(folder) as gallery:
+    made = chance.normal(size=(faces, size))
+    if vectors == "projected":
+        made[:, size // 4 :] = 0  # a subspace that can be projected to
+    np.save(source, made.astype(np.float32))
+    with _opened(folder, vectors) as gallery:
         gallery.index.import_vectors(source, made_by=label_of(ColourEmbedder(size=size).model))
         gallery._index.save()
-    assert (folder / graph_file.GRAPH).exists()
+    assert graph_file.kind(folder) == vectors
     return folder
 
 
-def _opened(folder: Path, **options: bool) -> Gallery:
+def _opened(folder: Path, vectors: Vectors | Literal["auto"] = "auto", **options: bool) -> Gallery:
     assert unwrap(FaceIndex.__init__).__kwdefaults__ is not None
-    unwrap(FaceIndex.__init__).__kwdefaults__.update(exact_limit=LIMIT, options=GraphOptions(threads=1, recall=0.9))
+    graph = GraphOptions(threads=1, recall=0.9, vectors=vectors)
+    unwrap(FaceIndex.__init__).__kwdefaults__.update(exact_limit=LIMIT, options=graph)
     return Gallery.open(folder, detector=ColourDetector(), embedder=ColourEmbedder(size=SIZE), **options)
 
 
@@ -163,8 +169,9 @@ def make_hostile(folder: Path, material: Material, chance: random.Random) -> Non
     path = folder / graph_file.GRAPH
     with path.open("rb") as file:
         head = graph_file._Head.read(file)
+        assert head is not None
+        axes = file.read(4 * head.header.dimension * (head.header.reduced or 0))
         graph = bytearray(file.read())
-    assert head is not None
     fields = list(_HEAD.unpack_from(graph))
     for _ in range(chance.randint(1, 3)):
         place = chance.randrange(len(fields))
@@ -181,8 +188,8 @@ def make_hostile(folder: Path, material: Material, chance: random.Random) -> Non
     _HEAD.pack_into(graph, 0, *fields)
     if chance.random() < 0.2:
         del graph[chance.randrange(_HEAD.size, len(graph)) :]
-    digest = hashlib.sha256(head.fields + graph).digest()
-    path.write_bytes(head.fields + digest + graph)
+    digest = hashlib.sha256(head.fields + axes + graph).digest()
+    path.write_bytes(head.fields + digest + axes + graph)
     if chance.random() < 0.8:
         with closing(sqlite3.connect(folder / "faces.db")) as connection, connection:
             connection.execute("UPDATE meta SET value = ? WHERE key = 'index.graph'", (digest,))

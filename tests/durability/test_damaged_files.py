@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,10 +46,10 @@ def _own_limits() -> Iterator[None]:
     options.update(before)
 
 
-@pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Sound galleries to spoil."""
-    return spoil.make(tmp_path_factory.mktemp("material"))
+@pytest.fixture(scope="module", params=["float32", "projected"])
+def material(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Any:
+    """Sound galleries to spoil, with graphs of whole and of projected vectors."""
+    return spoil.make(tmp_path_factory.mktemp("material"), request.param)
 
 
 @pytest.mark.slow
@@ -86,16 +87,26 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, int]]:
     return seen
 
 
+def parts(path: Path) -> tuple[bytes, bytes, bytes, bytes]:
+    """The header of a graph file, its checksum, the axes of projected vectors, and the graph."""
+    data = path.read_bytes()
+    version, dimension, reduced = *struct.unpack_from("<I", data, 8), *struct.unpack_from("<I", data, 12), 0
+    if version == 3:
+        (reduced,) = struct.unpack_from("<I", data, 80)
+    start = 88 if version == 3 else 80
+    axes = start + 32 + 4 * dimension * reduced
+    return data[:start], data[start : start + 32], data[start + 32 : axes], data[axes:]
+
+
 def saved_graphs(folder: Path) -> set[bytes]:
     """The SHA-256 of the graph in a folder, if it is the one that the database has noted."""
     path = folder / graph_file.GRAPH
     if not path.exists():
         return set()
-    data = path.read_bytes()
+    fields, digest, axes, graph = parts(path)
     with closing(sqlite3.connect(folder / "faces.db")) as connection:
         (noted,) = connection.execute("SELECT value FROM meta WHERE key = 'index.graph'").fetchone()
-    fields, digest, graph = data[:80], data[80:112], data[112:]
-    sound = digest == noted == hashlib.sha256(fields + graph).digest()
+    sound = digest == noted == hashlib.sha256(fields + axes + graph).digest()
     return {hashlib.sha256(graph).digest()} if sound else set()
 
 
@@ -115,11 +126,10 @@ def test_loader_gets_only_bytes_with_our_checksum(
             spoil._ask(gallery, material, exactly=True)
         assert {digest for digest, _ in loads} <= allowed
         if loads:
-            with (folder / graph_file.GRAPH).open("rb") as file:
-                file.seek(112)
-                (folder / "graph").write_bytes(file.read())
+            (folder / "graph").write_bytes(parts(folder / graph_file.GRAPH)[3])
+            width = spoil.SIZE if graph_file.kind(folder) == "float32" else spoil.SIZE // 4
             with (folder / "graph").open("rb") as file:
-                assert is_loadable(file, spoil.SIZE)
+                assert is_loadable(file, width)
             sound += 1
     assert sound < 12
     folder = tmp_path / "sound"
@@ -133,7 +143,8 @@ def test_every_saved_graph_is_loadable(material: Any) -> None:
     """The check of sizes refuses nothing that hnswlib itself has written."""
     for folder, size in ((material.rest, spoil.SIZE), (material.alien, spoil.SIZE // 2)):
         graph = folder.parent / f"{folder.name}.graph"
-        graph.write_bytes((folder / graph_file.GRAPH).read_bytes()[112:])
+        graph.write_bytes(parts(folder / graph_file.GRAPH)[3])
+        width = size if graph_file.kind(folder) == "float32" else size // 4
         with graph.open("rb") as file:
-            assert is_loadable(file, size)
-            assert not is_loadable(file, size + 1)
+            assert is_loadable(file, width)
+            assert not is_loadable(file, width + 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,12 @@ PROJECTED = GraphOptions(vectors="projected")
 
 @pytest.fixture
 def flat(faces: Clusters) -> Clusters:
-    """`flat(count, seed=0)`: unit vectors of 64 dimensions in a subspace of 8."""
+    """`flat(count, seed=0)`: vectors of 64 dimensions near a subspace of 8; projected distances are 0.005 too small."""
 
     def make(count: int, seed: int = 0) -> Float32Array:
         axes = np.linalg.qr(np.random.default_rng(1).normal(size=(DIMENSION, 8)))[0]
-        return np.asarray(faces(count, 8, 20, seed) @ axes.T, np.float32)
+        beside = 0.01 * np.random.default_rng(seed + 50).normal(size=(count, DIMENSION))
+        return np.asarray(faces(count, 8, 20, seed) @ axes.T + beside, np.float32)
 
     return make
 
@@ -125,6 +128,32 @@ def test_compaction_projects_the_graph_of_an_older_version(
         done = compact(index)
         assert _graph(index).projection is not None
     assert done.graph_after < done.graph_before
+
+
+def test_threads_search_while_the_graph_is_projected(tmp_path: Path, flat: Clusters) -> None:
+    """Every answer is right before, during and after."""
+    vectors = flat(COUNT)
+    _made(tmp_path, vectors, GraphOptions(vectors="float32")).close()
+    ended = threading.Event()
+    with FaceIndex(tmp_path, exact_limit=0, options=PROJECTED) as index, ThreadPoolExecutor(3) as pool:
+
+        def search(start: int) -> int:
+            number = start
+            while number < start + 100 or not ended.is_set():
+                found = index.search(vectors[number % COUNT], 1, ef=2 * COUNT)
+                assert found.keys.tolist() == [[number % COUNT]]
+                assert found.distances[0, 0] < 1e-6
+                number += 1
+            return number - start
+
+        running = [pool.submit(search, 200 * thread) for thread in range(3)]
+        try:
+            index.shorten_graph()
+            index.save()
+        finally:
+            ended.set()
+        assert all(task.result() >= 100 for task in running)
+        assert _graph(index).projection is not None
 
 
 def test_option_float32_replaces_a_projected_graph(tmp_path: Path, flat: Clusters, oracle: Oracle) -> None:

@@ -13,6 +13,7 @@ from faceall.index.storage.schema import Settings
 
 _log = logging.getLogger(__name__)
 
+_LEAST_KEPT = 0.5  # share of the variance below which projected vectors need not be measured
 _LARGEST_EFFORT = 500  # above, searching vectors as they are is not slower
 
 
@@ -33,23 +34,34 @@ def project(memory: Memory) -> bool:
     reduced = view.graph.dimension // SHARE
     if len(sample) <= reduced:
         return False
-    shorter = _projected(memory, view.settings, view.graph, Projection.principal(sample.vectors, reduced))
+    projection = Projection.principal(sample.vectors, reduced)
+    shorter = None
+    if projection.kept(sample.vectors) >= _LEAST_KEPT:
+        shorter = _measured_copy(memory, view.settings, view.graph, projection)
+    if shorter is not None:
+        memory.offer(shorter)
+        return True
+    _log.log(
+        logging.WARNING if memory.options.vectors == "projected" else logging.DEBUG,
+        "%s: a graph of projected vectors does not find enough of the nearest; it keeps the vectors as they are",
+        memory.storage.name,
+    )
+    return False
+
+
+def _measured_copy(memory: Memory, settings: Settings, graph: Graph, projection: Projection) -> Graph | None:
+    """Return a copy of a graph with projected vectors and its search effort; None if it does not find enough."""
+    shorter = _projected(memory, graph, projection)
     if shorter is None:
-        return False
-    found = tuned(memory.storage, view.settings, shorter, memory.options.recall)
+        return None
+    found = tuned(memory.storage, settings, shorter, memory.options.recall)
     if found is None or found.shortfall or found.effort > _LARGEST_EFFORT:
-        _log.log(
-            logging.WARNING if memory.options.vectors == "projected" else logging.DEBUG,
-            "%s: a graph of projected vectors does not find enough of the nearest; it keeps the vectors as they are",
-            memory.storage.name,
-        )
-        return False
+        return None
     shorter.tuning = found
-    memory.offer(shorter)
-    return True
+    return shorter
 
 
-def _projected(memory: Memory, settings: Settings, graph: Graph, projection: Projection) -> Graph | None:
+def _projected(memory: Memory, graph: Graph, projection: Projection) -> Graph | None:
     """Return a copy of a graph with projected vectors and the same links; None if hnswlib's format is unknown."""
     folder = memory.storage.folder
     assert folder is not None
