@@ -155,11 +155,12 @@ def growth(portraits: list[Image], small: Path, rounds: int) -> list[Growth]:
             crowd[y : y + 180, x : x + 180] = cv2.resize(portraits[0], (180, 180))
         faces.append((count, _median(partial(detector, crowd), rounds)))
     files = sorted(small.rglob("*.jpg"))
+    height, width = read_image(files[0]).shape[:2]
     photos = [(count, _registering(files[:count])) for count in (25, 50, 100, 200, 400) if count <= len(files)]
     return [
         Growth("pixels of an image", "detection, s", pixels),
         Growth("faces in an image of 1440 x 1080", "detection, s", faces),
-        Growth(f"photos of {small.name}", "registration, s", photos),
+        Growth(f"photos of {width} x {height} pixels", "registration, s", photos),
     ]
 
 

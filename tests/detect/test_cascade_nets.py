@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from faceall.caffe.engines import get_engine, has_bfloat16_products
 from faceall.detect import MtcnnDetector
 from faceall.detect.batches import run_in_batches
 from faceall.detect.nets import MARGIN, CascadeNet
-from faceall.detect.proposals import propose
+from faceall.detect.proposals import _deciding, propose
 from faceall.detect.pyramid import plan_pyramid
 from faceall.detect.weights import OUTPUT
 from faceall.types import Float32Array, Image
@@ -63,6 +64,31 @@ def test_the_exact_net_sees_only_what_is_near_the_threshold() -> None:
     found = CascadeNet(exact, Brightness(0.01)).run(crops_of(np.array([-5.0, -4.0, 0.0, 2.0])), 0.1)
     assert exact.batches == [2]
     assert np.isneginf(found[:, 0]).tolist() == [True, True, False, False]
+
+
+def test_each_crop_may_have_its_own_threshold() -> None:
+    """A crop is computed exactly if it is near its own threshold, and in any case if that is -inf."""
+    exact = Brightness()
+    least = np.array([0.0, 3.0, -np.inf, 1.9, np.inf], np.float32)
+    found = CascadeNet(exact, Brightness(0.01)).run(crops_of(np.array([1.0, 2.0, -9.0, 2.0, 5.0])), least)
+    assert exact.batches == [3]
+    assert np.isneginf(found[:, 0]).tolist() == [False, True, False, False, True]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_cells_that_decide_give_the_same_maxima(seed: int) -> None:
+    """With exact logits in the cells that decide and inexact ones elsewhere, the local maxima are the exact ones."""
+    rng = np.random.default_rng(seed)
+    exact = cv2.GaussianBlur(rng.normal(0, 6, (40, 60)).astype(np.float32), (0, 0), 1.2)
+    coarse = (exact + rng.uniform(-0.99 * MARGIN, 0.99 * MARGIN, exact.shape)).astype(np.float32)
+    coarse[coarse <= -MARGIN] = -np.inf  # the threshold is 0
+    decides = _deciding(coarse)
+    mixed = np.where(decides, exact, coarse)
+    around = np.ones((3, 3), np.uint8)
+    expected, found = ((logits > 0) & (logits >= cv2.dilate(logits, around)) for logits in (exact, mixed))
+    np.testing.assert_array_equal(found & decides, expected)
+    np.testing.assert_array_equal(found, expected)
+    assert 0 < decides.sum() < np.isfinite(coarse).sum()
 
 
 @pytest.mark.skipif(not has_bfloat16_products(get_engine()), reason="the processor does not compute in bfloat16")

@@ -47,6 +47,17 @@ def test_a_net_runs_once_for_all_searches() -> None:
     assert run_together([]) == []
 
 
+def test_each_search_keeps_its_thresholds() -> None:
+    """What one search needs exactly is computed exactly, though another one on the same net does not need its own."""
+
+    def one(value: float, least: float) -> Steps[list[float]]:
+        crops = np.full((1, 3, 2, 2), value, np.float32)
+        return (yield Judged(net, crops, least))[:, 0].tolist()
+
+    net = CascadeNet(Mean(), Mean())
+    assert run_together([one(1, 5), one(2, -np.inf), one(7, 5)]) == [[-np.inf], [2], [7]]
+
+
 def test_images_together_give_what_each_gives_alone(astronaut: Image) -> None:
     """Crops of other images in the same call of a net change no face by more than rounding."""
     detector = MtcnnDetector()

@@ -176,7 +176,7 @@ class MtcnnDetector:
     def _judge(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Steps[tuple[Faces, Array]]:
         """Run O-Net on the refined boxes and merge the accepted ones; also return which are certain."""
         crops = cut_squares(scaled_images, candidates.boxes, _FINAL)
-        found = yield Judged(self._nets[2], crops)
+        found = yield Judged(self._nets[2], crops, self._least_needed(candidates, scaled_images[0].shape))
         scores, passed = yield from self._accept(candidates, found, crops, scaled_images[0].shape)
         accepted = passed | (scores >= _JOINT_THRESHOLD) if self.cascade.lenient else passed
         if not accepted.any():
@@ -213,8 +213,19 @@ class MtcnnDetector:
         evidence = three @ _JOINT_WEIGHTS[:3] + _JOINT_BIAS - np.where(passed, 0, size_penalty(candidates.boxes, shape))
         unsure = np.flatnonzero(~passed & (evidence + _JOINT_WEIGHTS[3] * _HIGHEST_LOGIT >= _logit(_JOINT_THRESHOLD)))
         mirrored = np.ascontiguousarray(crops[unsure][..., ::-1])
-        again[unsure] = (yield Judged(self._nets[2], mirrored))[:, 0]
+        needed = (_logit(_JOINT_THRESHOLD) - evidence[unsure]) / _JOINT_WEIGHTS[3]
+        again[unsure] = (yield Judged(self._nets[2], mirrored, needed.astype(np.float32)))[:, 0]
         return _probability(evidence + _JOINT_WEIGHTS[3] * again), passed
+
+    def _least_needed(self, candidates: _Candidates, shape: tuple[int, ...]) -> Float32Array:
+        """Return O-Net's logit (N,) up to which a candidate becomes no face, whatever its mirrored crop gives."""
+        limits = np.array([_logit(threshold) for threshold in self.cascade.thresholds])
+        least = np.where((candidates.logits > limits[:2]).all(axis=1), limits[2], np.inf)
+        if self.cascade.lenient:
+            evidence = candidates.logits @ _JOINT_WEIGHTS[:2] + _JOINT_BIAS - size_penalty(candidates.boxes, shape)
+            missing = _logit(_JOINT_THRESHOLD) - evidence - _JOINT_WEIGHTS[3] * _HIGHEST_LOGIT
+            least = np.minimum(least, missing / _JOINT_WEIGHTS[2])
+        return np.asarray(least, np.float32)
 
     def _second_pass(
         self, scaled_images: Sequence[Image], boxes: Float32Array, landmarks: Float32Array

@@ -16,6 +16,7 @@ from faceall.types import Array, Float32Array, Image
 
 _OVERLAP_IN_LEVEL, _OVERLAP_ACROSS_LEVELS = 0.5, 0.7  # limits of the two suppressions
 _FEW = 0.02  # share of the cells above which computing all of them exactly takes no longer
+_AROUND = np.ones((3, 3), np.uint8)
 _LARGE = 1_000_000  # pixels of a canvas; in smaller ones a larger share of the cells is near the threshold
 
 
@@ -78,14 +79,17 @@ def _peaks(output: Float32Array, pyramid: Pyramid, row: int, least: float) -> tu
     """Return the local maxima above `least` in the rows from `row` on: column and row, logit, offsets, level."""
     owners = pyramid.owners[row : row + output.shape[1], : output.shape[2]]
     logits = np.where(owners >= 0, output[0, : owners.shape[0], : owners.shape[1]], -np.inf).astype(np.float32)
-    peaks = (logits > least) & (logits >= cv2.dilate(logits, np.ones((3, 3), np.uint8)))
+    peaks = (logits > least) & (logits >= cv2.dilate(logits, _AROUND))
     rows, columns = np.nonzero(peaks)
     cells = np.stack([columns, rows + row], axis=1)
     return cells, logits[rows, columns], output[1:, rows, columns].T, owners[rows, columns]
 
 
 def _output_where_it_matters(net: CascadeNet, pixels: Float32Array, owned: Array, least: float) -> Float32Array | None:
-    """Return P-Net's output (5, rows, columns), exact in cells above `least`; logits of others are -inf.
+    """Return P-Net's output (5, rows, columns), exact where it decides on a proposal.
+
+    Proposals are the local maxima above `least`. A cell is computed exactly if it may be one, or may exceed such a
+    neighbour. The logits of others below the threshold are -inf.
 
     Returns None where so many cells are near the threshold that computing all of them exactly is faster.
 
@@ -104,14 +108,21 @@ def _output_where_it_matters(net: CascadeNet, pixels: Float32Array, owned: Array
     output: Float32Array = net.coarse({"data": pixels})[OUTPUT][0]
     near = output[0] > least - MARGIN
     near &= owned[: near.shape[0], : near.shape[1]]
-    rows, columns = np.nonzero(near)
+    output[0] = np.where(near, output[0], -np.inf)
+    rows, columns = np.nonzero(_deciding(output[0]))
     if len(rows) > _FEW * near.size:
         return None
     windows = sliding_window_view(pixels[0], (WINDOW, WINDOW), axis=(1, 2))[:, ::STRIDE, ::STRIDE]
     found = net.run(np.ascontiguousarray(windows[:, rows, columns].transpose(1, 0, 2, 3)))
-    output[0] = -np.inf
     output[:, rows, columns] = found.reshape(len(rows), len(output)).T if len(rows) else 0
     return output
+
+
+def _deciding(logits: Float32Array) -> Array:
+    """Return which cells decide on the local maxima, for logits (rows, columns) within `MARGIN` of the exact ones."""
+    candidates = np.isfinite(logits) & (logits >= cv2.dilate(logits, _AROUND) - 2 * MARGIN)
+    weakest = cv2.erode(np.where(candidates, logits, np.float32(np.inf)), _AROUND)  # candidate around each cell
+    return np.asarray(np.isfinite(logits) & (logits >= weakest - 2 * MARGIN))
 
 
 def _boxes_of_cells(cells: Array, offsets: Array, owners: Array, pyramid: Pyramid) -> Float32Array:

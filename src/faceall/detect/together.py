@@ -29,13 +29,13 @@ class Judged:
         The net.
     crops : (N, 3, S, S) float32
         Its inputs.
-    least : float
+    least : float or (N,) float32
         Only results with a logit above it matter; see `CascadeNet.run`.
     """
 
     net: CascadeNet
     crops: Float32Array
-    least: float = -math.inf
+    least: float | Float32Array = -math.inf
 
 
 Steps: TypeAlias = Generator[Judged, Float32Array, Found]
@@ -75,14 +75,17 @@ def run_together(searches: Sequence[Steps[Found]]) -> list[Found]:
 
 def _by_net(waiting: dict[int, Judged]) -> list[list[int]]:
     """Group the numbers of the searches that wait for the same net."""
-    groups: dict[tuple[int, float], list[int]] = {}
+    groups: dict[int, list[int]] = {}
     for number, judged in waiting.items():
-        groups.setdefault((id(judged.net), judged.least), []).append(number)
+        groups.setdefault(id(judged.net), []).append(number)
     return list(groups.values())
 
 
 def _judge(parts: Sequence[Judged]) -> list[Float32Array]:
     """Run the common net of some parts on all their crops; return the results of each part."""
-    crops = parts[0].crops if len(parts) == 1 else np.concatenate([part.crops for part in parts])
-    results = parts[0].net.run(crops, parts[0].least)
+    net, crops, least = parts[0].net, parts[0].crops, parts[0].least
+    if len(parts) > 1:
+        crops = np.concatenate([part.crops for part in parts])
+        least = np.concatenate([np.broadcast_to(np.float32(part.least), len(part.crops)) for part in parts])
+    results = net.run(crops, least)
     return np.split(results, np.cumsum([len(part.crops) for part in parts[:-1]]))

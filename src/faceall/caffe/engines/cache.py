@@ -26,7 +26,7 @@ from faceall.version import __version__
 
 _MAGIC = b"faceall compiled"
 _HEADER = 4096
-_KEPT = 12
+_KEPT = 24
 """The number of compiled nets kept on disk; the least recently used are deleted."""
 
 _log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from faceall.types import Array, Faces, Image
 
 _Task: TypeAlias = Callable[[], list[Faces]]
 
-DETECT_FILES = 16
+DETECT_FILES = 32
 _DETECT_PIXELS = 12_000_000
 _EMBED_FACES = 16
 _SIDE_NEEDED = 0.65
