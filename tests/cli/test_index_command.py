@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cli_runs import Run, records
 
+from faceall.index import FaceIndex, GraphOptions
 from tiny_model import write_tiny_model
 
 
@@ -51,6 +52,27 @@ def test_verify_and_repair_damage(run: Run, gallery: Path) -> None:
     assert "done: 1 thumbnails were created again" in run("index", "repair").stdout
     assert "no damage found" in run("index", "verify").stdout
     assert "nothing to repair" in run("index", "repair").stdout
+
+
+def test_status_and_stats_name_the_vectors_of_the_graph(run: Run, gallery: Path) -> None:
+    """Whole ones, or projected ones with their dimensions."""
+    random = np.random.default_rng(0)
+    for kind, said in (
+        ("float32", "search graph of whole vectors"),
+        ("projected", "search graph of projected vectors"),
+    ):
+        options = GraphOptions(vectors=kind)  # type: ignore[arg-type]
+        with FaceIndex(gallery, exact_limit=0, options=options) as index:
+            size = index.dimension
+            assert size is not None
+            near_a_line = random.normal(size=(400, 1)) * np.ones(size) + 0.001 * random.normal(size=(400, size))
+            index.add(near_a_line)
+            index.save()
+        assert f"search graph of {said}" in run("status").stdout
+        (status,), (stats,) = (records(run(*words, "--json").stdout) for words in (("status",), ("index", "stats")))
+        assert status["graph"] == kind
+        assert stats["index"]["projected"] == (size // 4 if kind == "projected" else None)
+        assert (f"{size // 4}, projected" in run("index", "stats").stdout) == (kind == "projected")
 
 
 def test_compact_and_stats(run: Run, gallery: Path) -> None:
