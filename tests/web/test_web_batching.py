@@ -258,7 +258,7 @@ def test_batches_are_reported_to_the_observer(make: Callable[..., Worker]) -> No
 
 
 def test_real_faces_are_the_same_with_and_without_a_worker(shared: Path, embedder: Embedder) -> None:
-    """Boxes, scores and landmarks found by eight threads at once are bitwise equal."""
+    """Images of eight threads share calls of the nets; boxes, scores and landmarks are equal but for rounding."""
     from faceall.detect import Detector
     from faceall.images import read_image
 
@@ -271,5 +271,6 @@ def test_real_faces_are_the_same_with_and_without_a_worker(shared: Path, embedde
         together = [found[0] for found in pool.map(lambda image: worker.detector.detect_batch([image]), images)]
     worker.close()
     for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one.boxes, other.boxes)
-        np.testing.assert_array_equal(one.landmarks, other.landmarks)
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=0.01)  # pixels
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+        np.testing.assert_allclose(one.landmarks, other.landmarks, atol=0.01)
