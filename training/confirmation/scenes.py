@@ -250,7 +250,8 @@ def degraded(image: Image, random: Random) -> Image:
 
 def candidates(detector: MtcnnDetector, scaled: list[Image]) -> tuple[Array, Array]:
     """Run the first two nets; return squares (N, 4) and their logits (N, 2)."""
-    pyramid = plan_pyramid(WIDTH, HEIGHT, 14, detector.cascade.factor)
+    height, width = scaled[0].shape[:2]
+    pyramid = plan_pyramid(width, height, 14, detector.cascade.factor)
     found = detector._refine(scaled, detector._propose(scaled, pyramid))
     return found.boxes, found.logits
 
@@ -273,7 +274,9 @@ def examples(scene: Scene, detector: MtcnnDetector, random: Random) -> dict[str,
     logits = np.concatenate([logits, np.full((len(added), 2), np.nan)]).astype(np.float32)
     kind, owner = labels_of(squares, scene)
     faces, others = np.flatnonzero(kind == FACE), np.flatnonzero(kind == BACKGROUND)
-    chosen = np.concatenate([random.permutation(faces)[:MOST_FACES], random.permutation(others)[:MOST_OTHERS]])
+    likely = others[np.argsort(-logits[others].sum(axis=1), kind="stable")]
+    likely, others = likely[: MOST_OTHERS // 2], random.permutation(likely[MOST_OTHERS // 2 :])[: MOST_OTHERS // 2]
+    chosen = np.concatenate([random.permutation(faces)[:MOST_FACES], likely, others])
     squares, owner, kind, logits = squares[chosen], owner[chosen], kind[chosen], logits[chosen]
     sides = (squares[:, 2] - squares[:, 0])[:, None]
     centres = (squares[:, :2] + squares[:, 2:]) / 2

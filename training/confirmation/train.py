@@ -27,6 +27,7 @@ HIDDEN, OUTPUTS = 128, 15
 BOX_WEIGHT, POINT_WEIGHT = 4.0, 4.0
 SAMPLE = 2048  # crops for the statistics of the first step
 EASY, CERTAIN = 0.14, 3.0  # how often easy crops are drawn; logit from which a crop is easy
+JUDGED_AGAIN = 0.4  # share of the time after which the crops are judged again
 FLIPPED = [1, 0, 2, 4, 3]  # the five points of a mirrored face
 
 
@@ -69,13 +70,17 @@ def folded(net: Confirmation) -> dict[str, np.ndarray]:
 
 @torch.no_grad()
 def unfold(net: Confirmation, weights: dict[str, np.ndarray], crops: Crops) -> None:
-    """Load weights that `folded` wrote: the function is the same, with the statistics of crops in the normalisation."""
+    """Load weights that `folded` wrote: the function is the same, with the statistics of crops in the normalisation.
+
+    Where the net is wider than the weights, the additional channels are random, and later layers do not use them yet.
+    """
     random = np.random.default_rng(1)
     found = crops.batch(np.sort(random.permutation(len(crops.kind))[:SAMPLE]), random, vary=True)[0]
     modules = list(net.body)
     for number in range(len(WIDTHS)):
         convolution, norm = modules[3 * number], modules[3 * number + 1]
-        kernel, bias = (torch.from_numpy(np.float32(weights[f"conv{number + 1}/{part}"])) for part in (0, 1))
+        kernel = widened(weights[f"conv{number + 1}/0"], convolution.weight)
+        bias = widened(weights[f"conv{number + 1}/1"], norm.bias)
         if not number:
             bias = bias + MEAN * kernel.sum(dim=(1, 2, 3))
             kernel = kernel / SCALE
@@ -87,8 +92,21 @@ def unfold(net: Confirmation, weights: dict[str, np.ndarray], crops: Crops) -> N
         norm.bias.copy_(norm.running_mean + bias)
         found = functional.relu(result + bias[:, None, None])
     for name, layer in (("hidden", net.hidden), ("found", net.head)):
-        layer.weight.copy_(torch.from_numpy(np.float32(weights[f"{name}/0"])))
-        layer.bias.copy_(torch.from_numpy(np.float32(weights[f"{name}/1"])))
+        layer.weight.copy_(widened(weights[f"{name}/0"], layer.weight))
+        layer.bias.copy_(widened(weights[f"{name}/1"], layer.bias))
+
+
+def widened(values: np.ndarray, like: Tensor) -> Tensor:
+    """Return weights in the shape of a random tensor: further outputs keep its values, further inputs count nothing."""
+    found = like.detach().clone()
+    outputs = len(values)
+    if values.ndim > 1:
+        found[:outputs] = 0
+        found[:outputs, : values.shape[1]] = torch.from_numpy(np.float32(values))
+    else:
+        found.zero_()
+        found[:outputs] = torch.from_numpy(np.float32(values))
+    return found
 
 
 class Crops:
@@ -98,6 +116,12 @@ class Crops:
         parts = [np.load(file) for file in files]
         for key in ("crops", "kind", "boxes", "points", "sides", "logits"):
             setattr(self, key, np.concatenate([part[key] for part in parts]))
+
+    def add(self, file: Path) -> None:
+        """Add the crops of a file."""
+        part = np.load(file)
+        for key in ("crops", "kind", "boxes", "points", "sides", "logits"):
+            setattr(self, key, np.concatenate([getattr(self, key), part[key]]))
 
     def batch(self, rows: np.ndarray, random: np.random.Generator, *, vary: bool) -> tuple[Tensor, ...]:
         """Return inputs and targets, shifted and mirrored at random if `vary`.
@@ -131,7 +155,9 @@ def loss_of(found: Tensor, kind: Tensor, boxes: Tensor, points: Tensor) -> Tenso
     score = functional.binary_cross_entropy_with_logits(logits, kind, reduction="none")
     share = (kind > 0).float()
     places = functional.smooth_l1_loss(found[:, 1:5], boxes, beta=0.1, reduction="none").mean(1) * BOX_WEIGHT
-    places = places + functional.smooth_l1_loss(found[:, 5:], points, beta=0.1, reduction="none").mean(1) * POINT_WEIGHT
+    known = torch.isfinite(points)  # some faces have no points
+    apart = functional.smooth_l1_loss(found[:, 5:], torch.where(known, points, 0), beta=0.1, reduction="none")
+    places = places + (apart * known).mean(1) * POINT_WEIGHT
     return score.mean() + (places * share).sum() / share.sum().clamp(min=1)
 
 
@@ -141,7 +167,8 @@ def judged(net: Confirmation, crops: Crops) -> np.ndarray:
     net.eval()
     random = np.random.default_rng(0)
     rows = np.array_split(np.arange(len(crops.kind)), max(1, len(crops.kind) // 1024))
-    found = [net(crops.batch(part, random, vary=False)[0]).float().numpy() for part in rows]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = [net(crops.batch(part, random, vary=False)[0]).float().numpy() for part in rows]
     net.train()
     return np.concatenate(found)
 
@@ -161,7 +188,7 @@ def report(net: Confirmation, crops: Crops) -> str:
     recalls = [(found[face, 0] > others[int(share * len(others))]).mean() for share in (0.003, 0.01, 0.03)]
     small = face & (crops.sides < 40)
     recalls += [(found[small, 0] > others[int(0.01 * len(others))]).mean()]
-    error = np.linalg.norm(found[face, 5:].reshape(-1, 5, 2) - crops.points[face], axis=2).mean()
+    error = np.nanmean(np.linalg.norm(found[face, 5:].reshape(-1, 5, 2) - crops.points[face], axis=2))
     return "recall at 0.3 %, 1 %, 3 %, small at 1 %: {:.4f} {:.4f} {:.4f} {:.4f}; ".format(*recalls) + f"{error:.4f}"
 
 
@@ -169,8 +196,8 @@ def main() -> None:
     """Train for some minutes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
-    parser.add_argument("crops", type=Path, nargs="+")
-    parser.add_argument("--held-out", type=Path, required=True)
+    parser.add_argument("crops", type=Path, nargs="+", help="those that do not exist yet are added when they do")
+    parser.add_argument("--held-out", type=Path, action="append", required=True)
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rate", type=float, default=RATE)
@@ -180,7 +207,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     random = np.random.default_rng(options.seed)
-    crops, held_out = Crops(options.crops), Crops([options.held_out])
+    present = [file for file in options.crops if file.exists()]
+    missing = [file for file in options.crops if file not in present]
+    crops, held_out = Crops(present), Crops(options.held_out)
     print(len(crops.kind), "crops,", int((crops.kind == 1).sum()), "faces;", len(held_out.kind), "held out", flush=True)
     net = Confirmation().to(memory_format=torch.channels_last)
     drawn = None
@@ -190,7 +219,15 @@ def main() -> None:
         drawn = np.cumsum(shares(net, crops))
     optimizer = torch.optim.AdamW(net.parameters(), options.rate, weight_decay=DECAY)
     start, step, last, running = time.monotonic(), 0, 0.0, 0.0
+    judged_at = 0.0
     while (done := (time.monotonic() - start) / 60 / options.minutes) < 1:
+        arrived = [file for file in missing if not step % 100 and file.exists()]
+        for file in arrived:
+            crops.add(file)
+            missing.remove(file)
+            print(f"{file} added: {len(crops.kind)} crops", flush=True)
+        if drawn is not None and (arrived or done > judged_at + JUDGED_AGAIN):
+            drawn, judged_at = np.cumsum(shares(net, crops)), done
         for group in optimizer.param_groups:
             group["lr"] = options.rate * min(1, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * done))
         rows = random.integers(len(crops.kind), size=BATCH)
