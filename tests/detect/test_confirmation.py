@@ -14,6 +14,7 @@ from faceall.detect import Cascade, MtcnnDetector
 from faceall.detect.boxes import overlaps, to_square
 from faceall.detect.confirmation import Confirmation
 from faceall.detect.crops import halvings
+from faceall.detect.together import run_together
 from faceall.types import Array, Faces, Float32Array, Image
 
 FACE = np.array([[181, 62, 266, 171]], np.float32)
@@ -111,9 +112,9 @@ def test_beside_a_large_face_only_likely_candidates_are_looked_at(
     looked_at: list[int] = []
     look = confirmation._look
 
-    def counted(scaled_images: list[Image], squares: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
+    def counted(scaled_images: list[Image], squares: Float32Array, *, mirrored: bool = False) -> object:
         looked_at.append(len(squares))
-        return look(scaled_images, squares)
+        return look(scaled_images, squares, mirrored=mirrored)
 
     monkeypatch.setattr(confirmation, "_look", counted)
     image = np.asarray(cv2.resize(astronaut[40:260, 100:340], None, fx=1.2, fy=1.2), np.uint8)
@@ -123,6 +124,36 @@ def test_beside_a_large_face_only_likely_candidates_are_looked_at(
     logits = np.array([[2, 2], [0, 0]], np.float32)
     confirmation(halvings(image), squares, logits, portrait, np.ones(1, bool))
     assert looked_at[:1] == [1]
+
+
+def test_a_certain_box_of_half_a_face_is_corrected(confirmation: Confirmation, astronaut: Image) -> None:
+    """The box moves towards the whole face that the net sees, but still overlaps its old place by half."""
+    half = np.array([[181, 62, 266, 112]], np.float32)
+    known = Faces(half, np.ones(1, np.float32), np.repeat((half[:, None, :2] + half[:, None, 2:]) / 2, 5, axis=1))
+    logits, certain = np.full((1, 2), 2, np.float32), np.ones(1, bool)
+    (face,) = confirmation(halvings(astronaut), to_square(FACE), logits, known, certain)
+    before, after = overlaps(half, FACE)[0, 0], overlaps(face.box[None], FACE)[0, 0]
+    assert after > before + 0.1
+    assert overlaps(face.box[None], half)[0, 0] >= 0.5
+    assert face.score == 1
+
+
+def test_the_result_for_the_mirrored_crop_counts(confirmation: Confirmation, astronaut: Image) -> None:
+    """The mean of both results of the second look mirrors with the image."""
+    square = to_square(FACE) + np.float32([8, 4, 8, 4])
+    width = astronaut.shape[1]
+    mirrored = np.ascontiguousarray(astronaut[:, ::-1])
+    (search,) = run_together([confirmation._look(halvings(astronaut), square, mirrored=True)])
+    other_square = np.array([width - 1, 0, width - 1, 0], np.float32) + square[:, [2, 1, 0, 3]] * [-1, 1, -1, 1]
+    (other,) = run_together([confirmation._look([mirrored], other_square.astype(np.float32), mirrored=True)])
+    for mine, its, order, signs in (
+        (search[0], other[0], [2, 1, 0, 3], [-1, 1, -1, 1]),
+        (search[1][0], other[1][0], [1, 0, 2, 4, 3], [-1, 1]),
+    ):
+        its = its[:, order] if its.shape[-1] == 4 else its[order]
+        back = its * signs + np.where(np.array(signs) < 0, width - 1, 0)
+        np.testing.assert_allclose(back, mine, atol=1)
+    np.testing.assert_allclose(search[2], other[2], atol=0.3)
 
 
 def test_no_candidates_and_candidates_outside_give_nothing(confirmation: Confirmation, astronaut: Image) -> None:
@@ -142,7 +173,7 @@ def test_a_masked_face_is_found_by_default(astronaut: Image) -> None:
 
 
 def test_the_faces_of_the_strict_cascade_stay_as_they_are(astronaut: Image) -> None:
-    """Boxes and landmarks of faces that pass MTCNN's thresholds do not depend on the confirmation net."""
+    """Boxes and landmarks of faces that pass MTCNN's thresholds do not depend on the confirmation net if it agrees."""
     image = np.hstack([astronaut, masked(astronaut)])
     lenient = MtcnnDetector()
     plain = MtcnnDetector()

@@ -24,6 +24,7 @@ from faceall.detect import Cascade, MtcnnDetector
 from faceall.detect.boxes import overlaps, to_square
 from faceall.detect.crops import cut_squares, halvings
 from faceall.detect.pyramid import plan_pyramid
+from faceall.detect.together import run_together
 from faceall.types import Array, Image
 
 WIDTH, HEIGHT = 640, 448
@@ -252,7 +253,7 @@ def candidates(detector: MtcnnDetector, scaled: list[Image]) -> tuple[Array, Arr
     """Run the first two nets; return squares (N, 4) and their logits (N, 2)."""
     height, width = scaled[0].shape[:2]
     pyramid = plan_pyramid(width, height, 14, detector.cascade.factor)
-    found = detector._refine(scaled, detector._propose(scaled, pyramid))
+    (found,) = run_together([detector._refine(scaled, detector._propose(scaled, pyramid))])
     return found.boxes, found.logits
 
 

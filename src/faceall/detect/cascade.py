@@ -25,7 +25,7 @@ class Cascade:
         Also accept faces that fail a threshold if the nets together consider them faces (a logistic regression on
         their logits and on that of O-Net for the mirrored crop), or if the confirmation net does, which also sees their
         surroundings. It finds more small, turned and covered faces; every face that passes the thresholds is still
-        found. False gives the original cascade.
+        found, but the box of half a covered face moves towards the whole one. False gives the original cascade.
     max_proposals : int
         Maximum number of proposals, best first, that are passed to R-Net. Bounds the time for one image.
 

@@ -7,6 +7,7 @@ pixels matter less than to MTCNN's output net, which sees the face alone. `train
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,24 @@ _CROWDED = 0.4  # overlap with a found face above which a candidate shows that f
 _SAME_FACE = 0.4  # overlap above which two boxes show the same face
 _CERTAIN = 0.95  # score from which a face that fails a threshold is certain
 _SCORE_WEIGHT, _DOUBTFUL = 1.0, 0.0  # weight of the logit of a doubtful face; least sum with the net's
-_AGREE = 0.6  # overlap with the net's box below which a doubtful face gets that box
+_AGREE = 0.6  # overlap with the net's box below which a face is placed again
+_SAME_BOX = 0.7  # overlap with a certain face above which a candidate says nothing new about its box
+_INSIDE, _TRUSTED = 0.75, 3.0  # share of the smaller of two boxes inside the other, and logit, that correct a face
+_STEPS, _STILL = (0.25, 0.5, 0.75, 1.0), 0.5  # shares of the way to the net's box; overlap with the old one to keep
 _PLAUSIBLE, _ACCEPTED = 1.0, 1.5  # least logit of the first pass; least mean of both, less the penalty
 _RATE, _PLACES = 1.0, 3.5  # logits per log of the number of places in the image, above that of a large face
 _JOINT_RATE, _JOINT_PLACES = 0.5, 5.1  # the same for joint evidence
+_MIRRORED = [0, 3, 2, 1, 4, 7, 8, 5, 6, 9, 10, 13, 14, 11, 12]  # the net's outputs for a mirrored crop, in place
+_SIGNS = np.array([1, -1, 1, -1, 1, *(-1, 1) * 5], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the net sees: boxes (N, 4), landmarks (N, 5, 2), logits (N,)."""
+
+    boxes: Float32Array
+    landmarks: Float32Array
+    logits: Float32Array
 
 
 class Confirmation:
@@ -105,46 +120,48 @@ class Confirmation:
         sure = passed | (faces.scores > _CERTAIN)
         certain, doubtful = faces.take(sure), faces.take(~sure)
         evidence = logits @ _EVIDENCE
-        chosen = _promising(candidates, evidence, certain, scaled_images[0].shape)
+        shape = scaled_images[0].shape
+        chosen = _promising(candidates, evidence, certain, shape)
         if not len(chosen) and not len(doubtful):
             return faces
         looked_at = np.concatenate([to_square(doubtful.boxes), candidates[chosen]])
         boxes, landmarks, first = yield from self._look(scaled_images, looked_at)
         count = len(doubtful)
         values = _value_of_doubtful(doubtful.scores, first[:count])
-        usable = are_usable(boxes, scaled_images[0].shape[1], scaled_images[0].shape[0])[:count]
+        usable = are_usable(boxes, shape[1], shape[0])[:count]
         kept = _placed_again(doubtful, boxes[:count], landmarks[:count], usable).take(values > 0)
-        further, more_values = yield from self._further(scaled_images, boxes[count:], first[count:], certain, kept)
+        seen = yield from self._look_again(scaled_images, boxes[count:], first[count:])
+        certain = _corrected(certain, seen)
+        further, more_values = _further(seen, certain, kept, shape)
         both, values = _joined(kept, further), np.concatenate([values[values > 0], more_values])
         found = _joined(certain, both.take(suppress(both.boxes, values, _SAME_FACE, Overlap.SMALLER)))
         return found.take(np.argsort(-found.scores, kind="stable"))
 
-    def _further(
-        self, scaled_images: Sequence[Image], boxes: Float32Array, first: Float32Array, certain: Faces, kept: Faces
-    ) -> Steps[tuple[Faces, Float32Array]]:
-        """Look a second time at the boxes (N, 4) of plausible candidates; return the accepted ones and their values."""
-        shape = scaled_images[0].shape
+    def _look_again(self, scaled_images: Sequence[Image], boxes: Float32Array, first: Float32Array) -> Steps[_Seen]:
+        """Look a second time at the boxes (N, 4) of plausible candidates."""
         plausible = np.flatnonzero(first > _PLAUSIBLE)
         if not len(plausible):
-            return Faces.empty(), np.zeros(0, np.float32)
+            return _Seen(boxes[:0], np.zeros((0, 5, 2), np.float32), first[:0])
         plausible = plausible[suppress(boxes[plausible], first[plausible], _SAME_FACE)]
-        boxes, landmarks, second = yield from self._look(scaled_images, to_square(boxes[plausible]))
-        penalty = _size_penalty(boxes, shape, _RATE, _PLACES)
-        values = np.asarray((first[plausible] + second) / 2 - penalty - _ACCEPTED, np.float32)
-        usable = are_usable(boxes, shape[1], shape[0]) & (values > 0)
-        usable &= ~(overlaps(boxes, certain.boxes, Overlap.SMALLER) > _CROWDED).any(axis=1)
-        usable &= ~(overlaps(boxes, kept.boxes) > _SAME_PLACE).any(axis=1)
-        scores = 1 / (1 + np.exp(-values[usable] / 2))  # from 0.5: few are as certain as MTCNN's own faces
-        return Faces(boxes[usable], np.asarray(scores, np.float32), landmarks[usable]), values[usable]
+        boxes, landmarks, second = yield from self._look(scaled_images, to_square(boxes[plausible]), mirrored=True)
+        usable = are_usable(boxes, scaled_images[0].shape[1], scaled_images[0].shape[0])
+        logits = np.asarray((first[plausible] + second) / 2, np.float32)
+        return _Seen(boxes[usable], landmarks[usable], logits[usable])
 
     def _look(
-        self, scaled_images: Sequence[Image], squares: Float32Array
+        self, scaled_images: Sequence[Image], squares: Float32Array, *, mirrored: bool = False
     ) -> Steps[tuple[Float32Array, Float32Array, Float32Array]]:
-        """Run the net on squares (N, 4): boxes (N, 4), landmarks (N, 5, 2), logits (N,)."""
+        """Run the net on squares (N, 4): boxes (N, 4), landmarks (N, 5, 2), logits (N,).
+
+        With `mirrored`, these are means of the results for the squares and for their mirror images.
+        """
         centres = (squares[:, :2] + squares[:, 2:]) / 2
         sides = squares[:, 2:3] - squares[:, :1]
         wide = np.hstack([centres - CONTEXT / 2 * sides, centres + CONTEXT / 2 * sides])
-        found = yield Judged(self._net, cut_squares(scaled_images, wide, SIDE))
+        crops = cut_squares(scaled_images, wide, SIDE)
+        found = yield Judged(self._net, np.concatenate([crops, crops[..., ::-1]]) if mirrored else crops)
+        if mirrored:
+            found = (found[: len(crops)] + found[len(crops) :, _MIRRORED] * _SIGNS) / 2
         boxes = np.tile(centres, 2) + sides * found[:, 1:5]
         landmarks = centres[:, None] + sides[:, None] * found[:, 5:].reshape(-1, 5, 2)
         return boxes.astype(np.float32), landmarks.astype(np.float32), found[:, 0]
@@ -155,18 +172,60 @@ def _promising(candidates: Float32Array, evidence: Array, certain: Faces, shape:
 
     On a portrait these are only likely ones of a second large face.
     """
-    largest = float((certain.boxes[:, 2:] - certain.boxes[:, :2]).mean(axis=1).max(initial=0))
-    chosen = np.flatnonzero(evidence > _LEAST_EVIDENCE)
-    if largest > _PORTRAIT * min(shape[:2]):
+    largest = _largest(certain)
+    if _is_portrait(certain, shape):
         likely = (candidates[:, 2] - candidates[:, 0] >= _BESIDE * largest) & (evidence > _EVIDENCE_BESIDE)
         chosen = np.flatnonzero(likely)
-    chosen = chosen[~(overlaps(candidates[chosen], to_square(certain.boxes)) > _CROWDED).any(axis=1)]
+        limit = _CROWDED
+    else:
+        chosen, limit = np.flatnonzero(evidence > _LEAST_EVIDENCE), _SAME_BOX
+    chosen = chosen[~(overlaps(candidates[chosen], to_square(certain.boxes)) > limit).any(axis=1)]
     return chosen[suppress(candidates[chosen], evidence[chosen], _SAME_PLACE)][:_MOST]
+
+
+def _largest(faces: Faces) -> float:
+    """Return the side of the largest face."""
+    return float((faces.boxes[:, 2:] - faces.boxes[:, :2]).mean(axis=1).max(initial=0))
+
+
+def _is_portrait(certain: Faces, shape: tuple[int, ...]) -> bool:
+    """Return whether a face dominates the image."""
+    return _largest(certain) > _PORTRAIT * min(shape[:2])
 
 
 def _value_of_doubtful(scores: Float32Array, again: Float32Array) -> Float32Array:
     """Combine the scores (N,) of doubtful faces with the logits (N,) of the net; above 0 is a face."""
     return np.asarray(again + _SCORE_WEIGHT * np.log(scores / (1 - scores)) - _DOUBTFUL, np.float32)
+
+
+def _further(seen: _Seen, certain: Faces, kept: Faces, shape: tuple[int, ...]) -> tuple[Faces, Float32Array]:
+    """Return the faces that no other face shows, and by how much they are accepted."""
+    values = np.asarray(seen.logits - _size_penalty(seen.boxes, shape, _RATE, _PLACES) - _ACCEPTED, np.float32)
+    usable = values > 0
+    usable &= ~(overlaps(seen.boxes, certain.boxes, Overlap.SMALLER) > _CROWDED).any(axis=1)
+    usable &= ~(overlaps(seen.boxes, kept.boxes) > _SAME_PLACE).any(axis=1)
+    scores = 1 / (1 + np.exp(-values[usable] / 2))  # from 0.5: few are as certain as MTCNN's own faces
+    return Faces(seen.boxes[usable], np.asarray(scores, np.float32), seen.landmarks[usable]), values[usable]
+
+
+def _corrected(certain: Faces, seen: _Seen) -> Faces:
+    """Move each certain face towards what the net sees in its place, as far as its old box still overlaps the new one.
+
+    A mask or a hand misleads MTCNN into boxes of half a face.
+    """
+    if not len(certain) or not len(seen.boxes):
+        return certain
+    same = overlaps(seen.boxes, certain.boxes, Overlap.SMALLER) > _INSIDE
+    rivals = same & (same.sum(axis=1, keepdims=True) == 1) & (overlaps(seen.boxes, certain.boxes) < _SAME_BOX)
+    logits = np.where(rivals, seen.logits[:, None], -np.inf)
+    best, trusted = logits.argmax(axis=0), logits.max(axis=0) > _TRUSTED
+    way = seen.boxes[best] - certain.boxes
+    share = np.zeros(len(certain), np.float32)
+    for step in _STEPS:
+        near = np.diagonal(overlaps(certain.boxes + np.float32(step) * way, certain.boxes)) >= _STILL
+        share[trusted & near] = step
+    landmarks = certain.landmarks + share[:, None, None] * (seen.landmarks[best] - certain.landmarks)
+    return Faces(certain.boxes + share[:, None] * way, certain.scores, landmarks)
 
 
 def _placed_again(faces: Faces, boxes: Float32Array, landmarks: Float32Array, usable: Array) -> Faces:
