@@ -152,8 +152,8 @@ def test_the_result_for_the_mirrored_crop_counts(confirmation: Confirmation, ast
     ):
         its = its[:, order] if its.shape[-1] == 4 else its[order]
         back = its * signs + np.where(np.array(signs) < 0, width - 1, 0)
-        np.testing.assert_allclose(back, mine, atol=1)
-    np.testing.assert_allclose(search[2], other[2], atol=0.3)
+        np.testing.assert_allclose(back, mine, atol=4)  # pixels of a face of 85
+    np.testing.assert_allclose(search[2], other[2], atol=1)
 
 
 def test_no_candidates_and_candidates_outside_give_nothing(confirmation: Confirmation, astronaut: Image) -> None:

@@ -1,6 +1,6 @@
 """Cut the candidates that MTCNN's first two nets find in labelled photos.
 
-    python photos.py CROPS --labels labels.npz [--labels more.npz] [--versions 2] [--masks 0.4] [--seed 0]
+    python photos.py CROPS --labels labels.npz [--labels more.npz] [--versions 2] [--masks 0.1] [--seed 0]
 
 The photos are whole, so that the candidates are those of a real scene. Each is used at several sizes and light
 conditions, mirrored or not, in some with masks drawn over the faces. A tenth of the photos is used with `--held-out`
@@ -34,13 +34,7 @@ def version(labels: Labels, number: int, masks: float, random: Random) -> Scene:
         for face in points[random.random(len(points)) < 0.7]:
             if np.isfinite(face).all():
                 draw_mask(image, face, random)
-    longer = max(image.shape[:2])
-    low, high = np.log(SIZES[0] / longer), np.log(min(SIZES[1] / longer, 1.5))
-    if len(boxes):
-        sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
-        middle = np.median(sides[scores > SURE]) if (scores > SURE).any() else np.median(sides)
-        low, high = max(low, np.log(FACE_SIDES[0] / middle)), min(high, np.log(FACE_SIDES[1] / middle))
-    scale = np.exp(random.uniform(low, max(low, high)))
+    scale = random_scale(max(image.shape[:2]), boxes[scores > SURE] if (scores > SURE).any() else boxes, random)
     stretch = np.exp(random.normal(0, 0.05, 2)) * scale
     size = np.maximum(np.round(np.array(image.shape[1::-1]) * stretch), 24).astype(int)
     method = cv2.INTER_AREA if scale < 1 and random.random() < 0.8 else cv2.INTER_LINEAR
@@ -53,6 +47,15 @@ def version(labels: Labels, number: int, masks: float, random: Random) -> Scene:
     if random.random() < 0.7:
         resized = degraded(resized, random)
     return Scene(resized, boxes, points, scores > SURE)
+
+
+def random_scale(longer: int, boxes: Array, random: Random) -> float:
+    """Return a scale for a photo with a longer side in pixels that gives it and its middle face a size in range."""
+    low, high = np.log(SIZES[0] / longer), np.log(min(SIZES[1] / longer, 1.5))
+    if len(boxes):
+        middle = np.median(np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1)))
+        low, high = max(low, np.log(FACE_SIDES[0] / middle)), min(high, np.log(FACE_SIDES[1] / middle))
+    return float(np.exp(random.uniform(low, max(low, high))))
 
 
 def main() -> None:
@@ -70,9 +73,8 @@ def main() -> None:
     parts: list[dict[str, Array]] = []
     for file in options.labels:
         labels = Labels.read(file, options.held_out)
-        for number in range(len(labels.paths)):
-            for _ in range(options.versions):
-                parts.append(examples(version(labels, number, options.masks, random), detector, random))
+        numbers = np.repeat(np.arange(len(labels.paths)), options.versions).tolist()
+        parts += [examples(version(labels, number, options.masks, random), detector, random) for number in numbers]
         print(file, sum(len(part["kind"]) for part in parts), flush=True)
     part_file = options.crops.with_suffix(".part.npz")
     np.savez(part_file, **{key: np.concatenate([part[key] for part in parts]) for key in parts[0]})

@@ -29,18 +29,18 @@ SIDE, CONTEXT = 48, 1.5
 _LARGEST_BATCH = 32
 _MOST = 200  # candidates of an image, best first
 _EVIDENCE, _LEAST_EVIDENCE = np.array([0.5, 1.0], np.float32), -1.5  # weights of the logits of P- and R-Net
-_PORTRAIT = 0.3  # share of the shorter side of an image from which its largest face makes it a portrait
+_PORTRAIT = 0.36  # share of the shorter side of an image from which its largest face makes it a portrait
 _BESIDE, _EVIDENCE_BESIDE = 0.15, 2.0  # sides of that face, and evidence, that another candidate needs
 _SAME_PLACE = 0.5  # overlap above which only the better one of two candidates is looked at
 _CROWDED = 0.4  # overlap with a found face above which a candidate shows that face, or a part of it
 _SAME_FACE = 0.4  # overlap above which two boxes show the same face
 _CERTAIN = 0.95  # score from which a face that fails a threshold is certain
-_SCORE_WEIGHT, _DOUBTFUL = 1.0, 0.0  # weight of the logit of a doubtful face; least sum with the net's
+_SCORE_WEIGHT, _DOUBTFUL = 1.0, -1.0  # weight of the logit of a doubtful face; least sum with the net's
 _AGREE = 0.6  # overlap with the net's box below which a face is placed again
 _SAME_BOX = 0.7  # overlap with a certain face above which a candidate says nothing new about its box
 _INSIDE, _TRUSTED = 0.75, 3.0  # share of the smaller of two boxes inside the other, and logit, that correct a face
 _STEPS, _STILL = (0.25, 0.5, 0.75, 1.0), 0.5  # shares of the way to the net's box; overlap with the old one to keep
-_PLAUSIBLE, _ACCEPTED = 1.0, 1.5  # least logit of the first pass; least mean of both, less the penalty
+_PLAUSIBLE, _ACCEPTED = -1.0, -0.5  # least logit of the first pass; least mean of both, less the penalty
 _RATE, _PLACES = 1.0, 3.5  # logits per log of the number of places in the image, above that of a large face
 _JOINT_RATE, _JOINT_PLACES = 0.5, 5.1  # the same for joint evidence
 _MIRRORED = [0, 3, 2, 1, 4, 7, 8, 5, 6, 9, 10, 13, 14, 11, 12]  # the net's outputs for a mirrored crop, in place
@@ -161,7 +161,7 @@ class Confirmation:
         crops = cut_squares(scaled_images, wide, SIDE)
         found = yield Judged(self._net, np.concatenate([crops, crops[..., ::-1]]) if mirrored else crops)
         if mirrored:
-            found = (found[: len(crops)] + found[len(crops) :, _MIRRORED] * _SIGNS) / 2
+            found = np.asarray((found[: len(crops)] + found[len(crops) :, _MIRRORED] * _SIGNS) / 2, np.float32)
         boxes = np.tile(centres, 2) + sides * found[:, 1:5]
         landmarks = centres[:, None] + sides[:, None] * found[:, 5:].reshape(-1, 5, 2)
         return boxes.astype(np.float32), landmarks.astype(np.float32), found[:, 0]
