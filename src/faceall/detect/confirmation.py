@@ -131,7 +131,7 @@ class Confirmation:
         usable = are_usable(boxes, shape[1], shape[0])[:count]
         kept = _placed_again(doubtful, boxes[:count], landmarks[:count], usable).take(values > 0)
         seen = yield from self._look_again(scaled_images, boxes[count:], first[count:])
-        certain = _corrected(certain, seen)
+        certain = certain if _is_portrait(certain, shape) else _corrected(certain, seen)
         further, more_values = _further(seen, certain, kept, shape)
         both, values = _joined(kept, further), np.concatenate([values[values > 0], more_values])
         found = _joined(certain, both.take(suppress(both.boxes, values, _SAME_FACE, Overlap.SMALLER)))
@@ -209,7 +209,7 @@ def _further(seen: _Seen, certain: Faces, kept: Faces, shape: tuple[int, ...]) -
 
 
 def _corrected(certain: Faces, seen: _Seen) -> Faces:
-    """Move each certain face towards what the net sees in its place, as far as its old box still overlaps the new one.
+    """Move each certain face towards a larger one that the net sees there, as far as its old box still overlaps it.
 
     A mask or a hand misleads MTCNN into boxes of half a face.
     """
@@ -217,6 +217,7 @@ def _corrected(certain: Faces, seen: _Seen) -> Faces:
         return certain
     same = overlaps(seen.boxes, certain.boxes, Overlap.SMALLER) > _INSIDE
     rivals = same & (same.sum(axis=1, keepdims=True) == 1) & (overlaps(seen.boxes, certain.boxes) < _SAME_BOX)
+    rivals &= _areas(seen.boxes)[:, None] > _areas(certain.boxes)
     logits = np.where(rivals, seen.logits[:, None], -np.inf)
     best, trusted = logits.argmax(axis=0), logits.max(axis=0) > _TRUSTED
     way = seen.boxes[best] - certain.boxes
@@ -226,6 +227,11 @@ def _corrected(certain: Faces, seen: _Seen) -> Faces:
         share[trusted & near] = step
     landmarks = certain.landmarks + share[:, None, None] * (seen.landmarks[best] - certain.landmarks)
     return Faces(certain.boxes + share[:, None] * way, certain.scores, landmarks)
+
+
+def _areas(boxes: Float32Array) -> Float32Array:
+    """Return the areas (N,) of boxes (N, 4)."""
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), np.float32)
 
 
 def _placed_again(faces: Faces, boxes: Float32Array, landmarks: Float32Array, usable: Array) -> Faces:
