@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from faceall_cli.console import Console
+from faceall_cli.memory import share_memory_between_threads
 from faceall_cli.options import gallery_option, make_embedder, model_option, output_options
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def serve(
     if create_key or list_keys or revoke_key:
         _manage_keys(console, Keys.of_gallery(gallery), create_key, label, revoke_key)
         return
+    share_memory_between_threads()
     options = ServerOptions(
         host=host,
         port=port,

@@ -15,6 +15,7 @@ from faceall.signals import stoppable
 from faceall_cli.commands.gallery.people import name_to_use, remark_on_names
 from faceall_cli.console import Console, counted, short_path, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
+from faceall_cli.memory import share_memory_between_threads
 from faceall_cli.options import (
     detector_option,
     gallery_option,
@@ -85,6 +86,7 @@ def register(
 
     if unnamed and person is not None:
         raise click.UsageError("--unnamed and --person exclude each other")
+    share_memory_between_threads()
     team = _make_workers(workers)
     start = time.monotonic()
     with Gallery.open(gallery, embedder=make_embedder(model)) as opened, stoppable(terminate=False) as stop:

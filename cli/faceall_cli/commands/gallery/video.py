@@ -12,6 +12,7 @@ import click
 
 from faceall_cli.console import Console, counted, rounded, short_path, shown
 from faceall_cli.group import MISTAKE
+from faceall_cli.memory import share_memory_between_threads
 from faceall_cli.options import PhotosPath, gallery_option, make_embedder, model_option, output_options
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def video(
 
     if new_people and not registers:
         raise click.UsageError("--new-people: only with --register")
+    share_memory_between_threads()
     done = 0
     with _opened(gallery, model, registers=registers) as opened:
         for path in files:

@@ -10,6 +10,7 @@ import click
 from faceall.signals import stoppable
 from faceall_cli.commands.gallery.register import result_line, result_record
 from faceall_cli.console import Console
+from faceall_cli.memory import share_memory_between_threads
 from faceall_cli.options import PhotosPath, gallery_option, output_options
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def watch(
     """
     from faceall.gallery import Gallery
 
+    share_memory_between_threads()
     with Gallery.open(gallery) as opened, stoppable() as stop:
         for result in opened.watch(folders, names_from=names_from, poll=poll, stop=stop):
             console.record(result_record(result))
