@@ -24,6 +24,7 @@ from measure import print_table, write_json
 from faceall import Gallery, read_image
 from faceall.images import write_image
 from faceall.types import Image
+from faceall_cli.memory import share_memory_between_threads
 
 SIZES = {"12 MP": (3024, 4032), "48 MP": (6048, 8064)}
 RULES = {"20 pixels": 20.0, "size rule": None}
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
+    share_memory_between_threads()  # as `faceall register` does
     portraits = [read_image(path) for path in options.portraits]
     rows: list[dict[str, Any]] = []
     for name, shape in SIZES.items():

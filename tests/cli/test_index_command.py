@@ -58,8 +58,8 @@ def test_status_and_stats_name_the_vectors_of_the_graph(run: Run, gallery: Path)
     """Whole ones, or projected ones with their dimensions."""
     random = np.random.default_rng(0)
     for kind, said in (
-        ("float32", "search graph of whole vectors"),
-        ("projected", "search graph of projected vectors"),
+        ("float32", "whole vectors"),
+        ("projected", "projected vectors"),
     ):
         options = GraphOptions(vectors=kind)  # type: ignore[arg-type]
         with FaceIndex(gallery, exact_limit=0, options=options) as index:
