@@ -90,9 +90,10 @@ def registration(small: Path, portraits: list[Image], rounds: int) -> Iterator[R
     with tempfile.TemporaryDirectory() as made:
         for number in range(LARGE):
             write_image(Path(made) / f"{number}.jpg", scene(portraits, SIZES["12 MP"], number))
-        for what, folder in ((f"register, {small.name}", small), ("register, 12 MP", Path(made))):
+        height, width = read_image(min(small.rglob("*.jpg"))).shape[:2]
+        for what, folder in ((f"{width} x {height}", small), (f"12 MP, {LARGE} photos", Path(made))):
             found = [rate(folder, None) for _ in range(min(rounds, 3))]
-            yield _row(what, "photos/s", "faceall", statistics.median(speed for speed, _ in found))
+            yield _row(f"register, {what}", "photos/s", "faceall", statistics.median(speed for speed, _ in found))
 
 
 def shell(portraits: list[Path], rounds: int) -> Iterator[Row]:

@@ -12,7 +12,7 @@ from faceall_cli.memory import share_memory_between_threads
 
 _LIBRARY = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in getattr(os, "confstr_names", {}) else None
 _THREADS = """
-import ctypes, re, threading
+import ctypes, threading
 from faceall_cli.memory import share_memory_between_threads
 print(share_memory_between_threads())
 barrier = threading.Barrier(4)

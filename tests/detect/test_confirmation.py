@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,12 @@ def confirmation() -> Confirmation:
     return Confirmation(get_engine(None), "float32")
 
 
+def run(confirmation: Confirmation, *given: Any) -> Faces:
+    """Run the step alone, not as a part of a search."""
+    (result,) = run_together([confirmation.steps(*given)])
+    return result
+
+
 def masked(astronaut: Image) -> Image:
     """Return the portrait with a white mask over nose, mouth and chin."""
     image = astronaut.copy()
@@ -38,7 +45,7 @@ def found(confirmation: Confirmation, image: Image, squares: Array, faces: Faces
     """Return the faces beside the given ones, which are certain."""
     logits, known = np.full((len(squares), 2), 2, np.float32), Faces.empty() if faces is None else faces
     certain = np.ones(len(known), bool)
-    result = confirmation(halvings(image), squares.astype(np.float32), logits, known, certain)
+    result = run(confirmation, halvings(image), squares.astype(np.float32), logits, known, certain)
     return result.take(
         [number for number in range(len(result)) if result[number].box.tolist() not in known.boxes.tolist()]
     )
@@ -50,7 +57,7 @@ def checked(confirmation: Confirmation, image: Image, boxes: Array, score: float
     points = np.repeat((boxes[:, None, :2] + boxes[:, None, 2:]) / 2, 5, axis=1)
     doubtful = Faces(boxes.astype(np.float32), np.full(count, score, np.float32), points.astype(np.float32))
     nothing = np.zeros((0, 4), np.float32), np.zeros((0, 2), np.float32)
-    return confirmation(halvings(image), *nothing, doubtful, np.zeros(count, bool))
+    return run(confirmation, halvings(image), *nothing, doubtful, np.zeros(count, bool))
 
 
 @pytest.mark.parametrize("side", [30, 60, 120])
@@ -83,7 +90,8 @@ def test_a_thing_that_resembles_a_face_needs_the_evidence_of_the_first_nets(
     shuttle = np.array([[380, 60, 480, 160]], np.float32)
     nothing = Faces.empty()
     assert (
-        len(confirmation(halvings(astronaut), shuttle, np.full((1, 2), -2, np.float32), nothing, np.ones(0, bool))) == 0
+        len(run(confirmation, halvings(astronaut), shuttle, np.full((1, 2), -2, np.float32), nothing, np.ones(0, bool)))
+        == 0
     )
     assert len(MtcnnDetector()(astronaut)) == 1
 
@@ -122,7 +130,7 @@ def test_beside_a_large_face_only_likely_candidates_are_looked_at(
     assert len(portrait) == 1
     squares = np.array([[0, 0, 50, 50], [200, 200, 250, 250]], np.float32)
     logits = np.array([[2, 2], [0, 0]], np.float32)
-    confirmation(halvings(image), squares, logits, portrait, np.ones(1, bool))
+    run(confirmation, halvings(image), squares, logits, portrait, np.ones(1, bool))
     assert looked_at[:1] == [1]
 
 
@@ -131,7 +139,7 @@ def test_a_certain_box_of_half_a_face_is_corrected(confirmation: Confirmation, a
     half = np.array([[181, 62, 266, 112]], np.float32)
     known = Faces(half, np.ones(1, np.float32), np.repeat((half[:, None, :2] + half[:, None, 2:]) / 2, 5, axis=1))
     logits, certain = np.full((1, 2), 2, np.float32), np.ones(1, bool)
-    (face,) = confirmation(halvings(astronaut), to_square(FACE), logits, known, certain)
+    (face,) = run(confirmation, halvings(astronaut), to_square(FACE), logits, known, certain)
     before, after = overlaps(half, FACE)[0, 0], overlaps(face.box[None], FACE)[0, 0]
     assert after > before + 0.1
     assert overlaps(face.box[None], half)[0, 0] >= 0.5
@@ -144,16 +152,16 @@ def test_the_result_for_the_mirrored_crop_counts(confirmation: Confirmation, ast
     width = astronaut.shape[1]
     mirrored = np.ascontiguousarray(astronaut[:, ::-1])
     (search,) = run_together([confirmation._look(halvings(astronaut), square, mirrored=True)])
-    other_square = np.array([width - 1, 0, width - 1, 0], np.float32) + square[:, [2, 1, 0, 3]] * [-1, 1, -1, 1]
+    other_square = np.array([width, 0, width, 0], np.float32) + square[:, [2, 1, 0, 3]] * [-1, 1, -1, 1]
     (other,) = run_together([confirmation._look([mirrored], other_square.astype(np.float32), mirrored=True)])
     for mine, its, order, signs in (
         (search[0], other[0], [2, 1, 0, 3], [-1, 1, -1, 1]),
         (search[1][0], other[1][0], [1, 0, 2, 4, 3], [-1, 1]),
     ):
         its = its[:, order] if its.shape[-1] == 4 else its[order]
-        back = its * signs + np.where(np.array(signs) < 0, width - 1, 0)
-        np.testing.assert_allclose(back, mine, atol=4)  # pixels of a face of 85
-    np.testing.assert_allclose(search[2], other[2], atol=1)
+        back = its * signs + np.where(np.array(signs) < 0, width, 0)
+        np.testing.assert_allclose(back, mine, atol=0.01)  # pixels; 3 and more for one crop alone
+    np.testing.assert_allclose(search[2], other[2], atol=0.002)
 
 
 def test_no_candidates_and_candidates_outside_give_nothing(confirmation: Confirmation, astronaut: Image) -> None:

@@ -230,7 +230,7 @@ def test_old_server_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_restarted_server_loses_nothing(many: Path) -> None:
     """A registration waits for a server that is killed and restarted; every photo is stored once.
 
-    The gallery has collections of its own: a server before 2.3.15 may bring rows back that other tests have deleted.
+    The gallery has collections of its own: after a restart a server may show rows again that other tests have deleted.
     """
     address = new_place("restarted")
     process_id, _, port_file = CONTROL.partition(":")

@@ -24,9 +24,8 @@ from faceall.types import Float32Array
 Clusters = Callable[..., Float32Array]
 Oracle = Any
 COUNT = 400
-EVERYWHERE = (
-    2 * COUNT
-)  # effort of a search that finds the nearest in any graph: two threads build a different one each time
+# Effort of a search that finds the nearest in any graph: two threads build a different one each time
+EVERYWHERE = 2 * COUNT
 
 
 @pytest.fixture

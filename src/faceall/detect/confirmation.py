@@ -17,7 +17,7 @@ from faceall.caffe.files import read_net
 from faceall.detect.boxes import Overlap, are_usable, overlaps, suppress, to_square
 from faceall.detect.crops import cut_squares
 from faceall.detect.nets import CascadeNet, LateNet
-from faceall.detect.together import Judged, Steps, run_together
+from faceall.detect.together import Judged, Steps
 from faceall.detect.weights import OUTPUT
 from faceall.models import sha256_of
 from faceall.types import Array, Faces, Float32Array, Image, Int64Array
@@ -77,14 +77,14 @@ class Confirmation:
 
         self._net = CascadeNet(LateNet(compiled, precision), largest=_LARGEST_BATCH)
 
-    def __call__(
+    def steps(
         self,
         scaled_images: Sequence[Image],
         candidates: Float32Array,
         logits: Float32Array,
         faces: Faces,
         passed: Array,
-    ) -> Faces:
+    ) -> Steps[Faces]:
         """Check the doubtful faces, and find further ones among the candidates that MTCNN rejected.
 
         Parameters
@@ -102,21 +102,10 @@ class Confirmation:
 
         Returns
         -------
-        Faces
-            The certain faces, the doubtful ones that the net confirms, and further ones, best first.
+        Steps of Faces
+            A part of a search, for `run_together`: the certain faces, the doubtful ones that the net confirms, and
+            further ones, best first.
         """
-        (found,) = run_together([self.steps(scaled_images, candidates, logits, faces, passed)])
-        return found
-
-    def steps(
-        self,
-        scaled_images: Sequence[Image],
-        candidates: Float32Array,
-        logits: Float32Array,
-        faces: Faces,
-        passed: Array,
-    ) -> Steps[Faces]:
-        """Do the same as a part of a search that yields its crops; see `faceall.detect.together`."""
         sure = passed | (faces.scores > _CERTAIN)
         certain, doubtful = faces.take(sure), faces.take(~sure)
         evidence = logits @ _EVIDENCE

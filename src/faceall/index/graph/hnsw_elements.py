@@ -100,24 +100,23 @@ def is_loadable(file: BinaryIO, dimension: int) -> bool:
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    head = file.read(_HEAD.size)
-    if len(head) < _HEAD.size:
+    head = Head.read(file)
+    if head is None:
         return False
-    level0, room, count, element, label, data, top, entry, upper, lower, links, scale, effort = _HEAD.unpack(head)
+    count, element, upper, lower = head.elements, head.element, head.upper_links, head.lowest_links
     consistent = (
-        level0 == 0
-        and 0 < links <= _MOST_LINKS
-        and (upper, lower) == (links, 2 * links)
-        and data == 4 * lower + 4
-        and label == data + 4 * dimension
-        and element == label + 8
-        and count <= room <= max(_ROOM, 2 * count)
+        head.fits(dimension)
+        and 0 < head.links <= _MOST_LINKS
+        and (upper, lower) == (head.links, 2 * head.links)
+        and head.data_offset == 4 * lower + 4
+        and count <= head.room <= max(_ROOM, 2 * count)
         and count * element <= size - _HEAD.size
-        and 0 < effort <= _MOST_LINKS
-        and 0 < scale < _STEEPEST  # False for NaN
+        and 0 < head.build_effort <= _MOST_LINKS
+        and 0 < head.scale < _STEEPEST  # False for NaN
     )
     if not consistent:
         return False
+    top, entry = head.highest, head.entry
     if not count:
         return top == -1 and size == _HEAD.size
     levels = _levels(file, _HEAD.size + count * element, size, count, 4 * upper + 4)
@@ -213,19 +212,19 @@ def read_elements(file: BinaryIO, name: str) -> Elements:
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    head = file.read(_HEAD.size)
-    if len(head) < _HEAD.size:
+    head = Head.read(file)
+    if head is None:
         raise IndexDamagedError(f"{name}: is not an index of hnswlib: it has {size} bytes")
-    level0, _, count, element, label, data, _, _, _, _, links, _, build_effort = _HEAD.unpack(head)
-    numbers, rest = divmod(label - data, 4)
-    sensible = level0 == 0 and not rest and 0 < numbers <= _LONGEST and element == label + 8 and data >= 4
-    if not sensible or not 0 < links <= _MOST_LINKS or count * element > size - _HEAD.size:
+    count, element = head.elements, head.element
+    dimension = (head.label_offset - head.data_offset) // 4
+    sensible = head.fits(dimension) and 0 < dimension <= _LONGEST and head.data_offset >= 4
+    if not sensible or not 0 < head.links <= _MOST_LINKS or count * element > size - _HEAD.size:
         raise IndexDamagedError(f"{name}: is not an index of hnswlib, or is damaged: its sizes are inconsistent")
     layout = np.dtype(
         {
             "names": ["flags", "vector", "label"],
-            "formats": ["<u4", ("<f4", (numbers,)), "<u8"],
-            "offsets": [0, data, label],
+            "formats": ["<u4", ("<f4", (dimension,)), "<u8"],
+            "offsets": [0, head.data_offset, head.label_offset],
             "itemsize": element,
         }
     )
@@ -234,4 +233,4 @@ def read_elements(file: BinaryIO, name: str) -> Elements:
     else:
         rows = np.memmap(file, layout, "r", _HEAD.size, (count,))
     removed = (rows["flags"] >> 16 & 1).astype(bool)
-    return Elements(rows["label"], rows["vector"], removed, int(links), int(build_effort))
+    return Elements(rows["label"], rows["vector"], removed, head.links, head.build_effort)
