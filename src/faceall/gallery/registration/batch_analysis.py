@@ -23,6 +23,7 @@ from faceall.types import Array, Faces, Image
 _Task: TypeAlias = Callable[[], list[Faces]]
 
 DETECT_FILES = 32
+_SEARCHED_AHEAD = 2  # batches; while one ends, the cores that it no longer needs start the next
 _DETECT_PIXELS = 12_000_000
 _EMBED_FACES = 16
 _SIDE_NEEDED = 0.65
@@ -112,18 +113,17 @@ class BatchAnalyzer:
         self._finish(self._search(batch, _run_now))
 
     def analyse_all(self, batches: Iterable[list[ScannedFile]]) -> Iterator[None]:
-        """Analyse batches, and yield after each; the next batch is searched while the faces of one are cut out."""
-        detecting = ThreadPoolExecutor(1, "faceall-detect")
-        waiting: _Search | None = None
+        """Analyse batches, and yield after each; further batches are searched while the faces of one are cut out."""
+        detecting = ThreadPoolExecutor(_SEARCHED_AHEAD, "faceall-detect")
+        waiting: deque[_Search] = deque()
         try:
             for batch in batches:
-                search = self._search(batch, lambda task: detecting.submit(task).result)
-                if waiting is not None:
-                    self._finish(waiting)
+                waiting.append(self._search(batch, lambda task: detecting.submit(task).result))
+                if len(waiting) > _SEARCHED_AHEAD:
+                    self._finish(waiting.popleft())
                     yield
-                waiting = search
-            if waiting is not None:
-                self._finish(waiting)
+            while waiting:
+                self._finish(waiting.popleft())
                 yield
         finally:
             detecting.shutdown(wait=False, cancel_futures=True)
