@@ -44,8 +44,7 @@ def masked(astronaut: Image) -> Image:
 def found(confirmation: Confirmation, image: Image, squares: Array, faces: Faces | None = None) -> Faces:
     """Return the faces beside the given ones, which are certain."""
     logits, known = np.full((len(squares), 2), 2, np.float32), Faces.empty() if faces is None else faces
-    certain = np.ones(len(known), bool)
-    result = run(confirmation, halvings(image), squares.astype(np.float32), logits, known, certain)
+    result = run(confirmation, halvings(image), squares.astype(np.float32), logits, known, np.ones(len(known), bool))
     return result.take(
         [number for number in range(len(result)) if result[number].box.tolist() not in known.boxes.tolist()]
     )
@@ -137,13 +136,39 @@ def test_beside_a_large_face_only_likely_candidates_are_looked_at(
 def test_a_certain_box_of_half_a_face_is_corrected(confirmation: Confirmation, astronaut: Image) -> None:
     """The box moves towards the whole face that the net sees, but still overlaps its old place by half."""
     half = np.array([[181, 62, 266, 112]], np.float32)
-    known = Faces(half, np.ones(1, np.float32), np.repeat((half[:, None, :2] + half[:, None, 2:]) / 2, 5, axis=1))
-    logits, certain = np.full((1, 2), 2, np.float32), np.ones(1, bool)
-    (face,) = run(confirmation, halvings(astronaut), to_square(FACE), logits, known, certain)
+    logits = np.full((1, 2), 2, np.float32)
+    (face,) = run(confirmation, halvings(astronaut), to_square(FACE), logits, certain(half), np.ones(1, bool))
     before, after = overlaps(half, FACE)[0, 0], overlaps(face.box[None], FACE)[0, 0]
     assert after > before + 0.1
     assert overlaps(face.box[None], half)[0, 0] >= 0.5
     assert face.score == 1
+
+
+def certain(boxes: Array) -> Faces:
+    """Return faces that MTCNN is certain of; their landmarks are at the centre."""
+    points = np.repeat((boxes[:, None, :2] + boxes[:, None, 2:]) / 2, 5, axis=1)
+    return Faces(boxes.astype(np.float32), np.ones(len(boxes), np.float32), points.astype(np.float32))
+
+
+def test_a_face_replaces_a_certain_box_on_its_eye(confirmation: Confirmation, astronaut: Image) -> None:
+    """MTCNN may be certain of an eye or of glasses; the face that the net sees around it is found in place of it."""
+    eye = np.array([[189, 86, 219, 116]], np.float32)
+    logits = np.full((1, 2), 2, np.float32)
+    (face,) = run(confirmation, halvings(astronaut), to_square(FACE), logits, certain(eye), np.ones(1, bool))
+    assert overlaps(face.box[None], FACE)[0, 0] > 0.6
+    np.testing.assert_allclose(face.landmarks[:2], [[204, 101], [246, 103]], atol=10)
+
+
+def test_a_small_face_in_front_of_a_large_one_stays(confirmation: Confirmation, astronaut: Image) -> None:
+    """A certain box inside a large face is kept if it shows a face itself, such as that of a child or a photo."""
+    image = astronaut.copy()
+    small = np.asarray(cv2.resize(astronaut[50:185, 165:280], (29, 34), interpolation=cv2.INTER_AREA), np.uint8)
+    image[140:174, 190:219] = small
+    box = np.array([[194, 143, 216, 171]], np.float32)
+    logits = np.full((1, 2), 2, np.float32)
+    faces = run(confirmation, halvings(image), to_square(FACE), logits, certain(box), np.ones(1, bool))
+    assert len(faces) == 2
+    assert any(np.array_equal(face.box, box[0]) for face in faces)
 
 
 def test_the_result_for_the_mirrored_crop_counts(confirmation: Confirmation, astronaut: Image) -> None:

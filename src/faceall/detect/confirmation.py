@@ -14,7 +14,7 @@ import numpy as np
 
 from faceall.caffe.engines import CompiledNet, Engine, Precision, compile_cached
 from faceall.caffe.files import read_net
-from faceall.detect.boxes import Overlap, are_usable, overlaps, suppress, to_square
+from faceall.detect.boxes import Overlap, are_usable, areas, overlaps, suppress, to_square
 from faceall.detect.crops import cut_squares
 from faceall.detect.nets import CascadeNet, LateNet
 from faceall.detect.together import Judged, Steps
@@ -35,12 +35,13 @@ _SAME_PLACE = 0.5  # overlap above which only the better one of two candidates i
 _CROWDED = 0.4  # overlap with a found face above which a candidate shows that face, or a part of it
 _SAME_FACE = 0.4  # overlap above which two boxes show the same face
 _CERTAIN = 0.95  # score from which a face that fails a threshold is certain
-_SCORE_WEIGHT, _DOUBTFUL = 1.0, -1.0  # weight of the logit of a doubtful face; least sum with the net's
+_SCORE_WEIGHT, _DOUBTFUL = 1.0, -1.5  # weight of the logit of a doubtful face; least sum with the net's
 _AGREE = 0.6  # overlap with the net's box below which a face is placed again
 _SAME_BOX = 0.7  # overlap with a certain face above which a candidate says nothing new about its box
 _INSIDE, _TRUSTED = 0.75, 3.0  # share of the smaller of two boxes inside the other, and logit, that correct a face
+_PART, _OVERRULES = 0.4, 4.0  # overlap below which a box inside another is a part of it; logit that overrules a part
 _STEPS, _STILL = (0.25, 0.5, 0.75, 1.0), 0.5  # shares of the way to the net's box; overlap with the old one to keep
-_PLAUSIBLE, _ACCEPTED = -1.0, -0.5  # least logit of the first pass; least mean of both, less the penalty
+_PLAUSIBLE, _ACCEPTED = -1.0, -1.0  # least logit of the first pass; least mean of both, less the penalty
 _RATE, _PLACES = 1.0, 3.5  # logits per log of the number of places in the image, above that of a large face
 _JOINT_RATE, _JOINT_PLACES = 0.5, 5.1  # the same for joint evidence
 _MIRRORED = [0, 3, 2, 1, 4, 7, 8, 5, 6, 9, 10, 13, 14, 11, 12]  # the net's outputs for a mirrored crop, in place
@@ -98,13 +99,14 @@ class Confirmation:
         faces : Faces
             The faces of the image so far.
         passed : (F,) bool
-            Which of them are certain: those are kept, and candidates that show one of them are ignored.
+            Which of them are certain: those are kept, and candidates that show one of them are ignored, with the
+            exception of a face around a certain box on an eye.
 
         Returns
         -------
         Steps of Faces
             A part of a search, for `run_together`: the certain faces, the doubtful ones that the net confirms, and
-            further ones, best first.
+            further ones, best first. A certain face goes if it is a small part of a further one and looks like no face.
         """
         sure = passed | (faces.scores > _CERTAIN)
         certain, doubtful = faces.take(sure), faces.take(~sure)
@@ -122,6 +124,7 @@ class Confirmation:
         seen = yield from self._look_again(scaled_images, boxes[count:], first[count:])
         certain = certain if _is_portrait(certain, shape) else _corrected(certain, seen)
         further, more_values = _further(seen, certain, kept, shape)
+        certain = yield from self._without_parts(scaled_images, certain, further)
         both, values = _joined(kept, further), np.concatenate([values[values > 0], more_values])
         found = _joined(certain, both.take(suppress(both.boxes, values, _SAME_FACE, Overlap.SMALLER)))
         return found.take(np.argsort(-found.scores, kind="stable"))
@@ -136,6 +139,14 @@ class Confirmation:
         usable = are_usable(boxes, scaled_images[0].shape[1], scaled_images[0].shape[0])
         logits = np.asarray((first[plausible] + second) / 2, np.float32)
         return _Seen(boxes[usable], landmarks[usable], logits[usable])
+
+    def _without_parts(self, scaled_images: Sequence[Image], certain: Faces, further: Faces) -> Steps[Faces]:
+        """Drop certain faces that are a small part of a further one, if they look like no face: an eye, glasses."""
+        parts = np.flatnonzero(_parts(certain.boxes, further.boxes).any(axis=1))
+        if not len(parts):
+            return certain
+        _, _, logits = yield from self._look(scaled_images, to_square(certain.boxes[parts]))
+        return certain.take(np.delete(np.arange(len(certain)), parts[logits <= _PLAUSIBLE]))
 
     def _look(
         self, scaled_images: Sequence[Image], squares: Float32Array, *, mirrored: bool = False
@@ -191,10 +202,18 @@ def _further(seen: _Seen, certain: Faces, kept: Faces, shape: tuple[int, ...]) -
     """Return the faces that no other face shows, and by how much they are accepted."""
     values = np.asarray(seen.logits - _size_penalty(seen.boxes, shape, _RATE, _PLACES) - _ACCEPTED, np.float32)
     usable = values > 0
-    usable &= ~(overlaps(seen.boxes, certain.boxes, Overlap.SMALLER) > _CROWDED).any(axis=1)
+    beside = overlaps(seen.boxes, certain.boxes, Overlap.SMALLER) > _CROWDED
+    overruled = _parts(certain.boxes, seen.boxes).T & (seen.logits > _OVERRULES)[:, None]
+    usable &= ~(beside & ~overruled).any(axis=1)
     usable &= ~(overlaps(seen.boxes, kept.boxes) > _SAME_PLACE).any(axis=1)
     scores = 1 / (1 + np.exp(-values[usable] / 2))  # from 0.5: few are as certain as MTCNN's own faces
     return Faces(seen.boxes[usable], np.asarray(scores, np.float32), seen.landmarks[usable]), values[usable]
+
+
+def _parts(boxes: Float32Array, others: Float32Array) -> Array:
+    """Return which of some boxes (N, 4) are a small part of which others (M, 4): (N, M) bool."""
+    inside = overlaps(boxes, others, Overlap.SMALLER) > _INSIDE
+    return np.asarray(inside & (overlaps(boxes, others) < _PART) & (areas(boxes)[:, None] < areas(others)))
 
 
 def _corrected(certain: Faces, seen: _Seen) -> Faces:
@@ -206,7 +225,7 @@ def _corrected(certain: Faces, seen: _Seen) -> Faces:
         return certain
     same = overlaps(seen.boxes, certain.boxes, Overlap.SMALLER) > _INSIDE
     rivals = same & (same.sum(axis=1, keepdims=True) == 1) & (overlaps(seen.boxes, certain.boxes) < _SAME_BOX)
-    rivals &= _areas(seen.boxes)[:, None] > _areas(certain.boxes)
+    rivals &= areas(seen.boxes)[:, None] > areas(certain.boxes)
     logits = np.where(rivals, seen.logits[:, None], -np.inf)
     best, trusted = logits.argmax(axis=0), logits.max(axis=0) > _TRUSTED
     way = seen.boxes[best] - certain.boxes
@@ -216,11 +235,6 @@ def _corrected(certain: Faces, seen: _Seen) -> Faces:
         share[trusted & near] = step
     landmarks = certain.landmarks + share[:, None, None] * (seen.landmarks[best] - certain.landmarks)
     return Faces(certain.boxes + share[:, None] * way, certain.scores, landmarks)
-
-
-def _areas(boxes: Float32Array) -> Float32Array:
-    """Return the areas (N,) of boxes (N, 4)."""
-    return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), np.float32)
 
 
 def _placed_again(faces: Faces, boxes: Float32Array, landmarks: Float32Array, usable: Array) -> Faces:
