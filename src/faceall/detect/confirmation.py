@@ -167,6 +167,11 @@ class Confirmation:
         return boxes.astype(np.float32), landmarks.astype(np.float32), found[:, 0]
 
 
+def least_refined(proposed: Float32Array) -> Float32Array:
+    """Return R-Net's logit up to which candidates with P-Net's logits `proposed` (N,) are never looked at."""
+    return np.asarray((_LEAST_EVIDENCE - _EVIDENCE[0] * proposed) / _EVIDENCE[1], np.float32)
+
+
 def _promising(candidates: Float32Array, evidence: Array, certain: Faces, shape: tuple[int, ...]) -> Int64Array:
     """Return the numbers of the candidates (N, 4) that are worth the time, the best of each place.
 

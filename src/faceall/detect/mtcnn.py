@@ -13,7 +13,7 @@ import numpy as np
 from faceall.caffe.engines import Precision, get_engine
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, overlaps, place_points, suppress, to_square
 from faceall.detect.cascade import Cascade, in_range
-from faceall.detect.confirmation import Confirmation, size_penalty
+from faceall.detect.confirmation import Confirmation, least_refined, size_penalty
 from faceall.detect.crops import cut_squares, halvings
 from faceall.detect.nets import cascade_nets
 from faceall.detect.proposals import propose
@@ -156,13 +156,21 @@ class MtcnnDetector:
         """Run R-Net on the proposals; returns squares with the logits of two nets."""
         candidates = candidates.usable(scaled_images[0].shape)
         crops = cut_squares(scaled_images, candidates.boxes, _REFINED)
-        least = _logit(min(self.cascade.thresholds[1], self._floors[1]))
+        least = self._least_refined(candidates)
         found = yield Judged(self._nets[1], crops, least)
         passed = np.flatnonzero(found[:, 0] > least)
         moved = apply_offsets(candidates.boxes[passed], found[passed, 1:5])
         logits = np.column_stack([candidates.logits[passed], found[passed, 0]])
         kept = suppress(moved, logits[:, 1], _SAME_FACE)
         return _Candidates(to_square(moved[kept]), logits[kept])
+
+    def _least_refined(self, candidates: _Candidates) -> Float32Array:
+        """Return R-Net's logit (N,) up to which neither O-Net nor the confirmation net sees a candidate."""
+        judged = np.full(len(candidates.boxes), _logit(self._judged_from), np.float32)
+        if self._confirmation is None:
+            return judged
+        looked_at = np.maximum(least_refined(candidates.logits[:, 0]), _logit(self._floors[1]))
+        return np.asarray(np.minimum(judged, looked_at), np.float32)
 
     def _finish(self, scaled_images: Sequence[Image], candidates: _Candidates) -> Steps[Faces]:
         """Run O-Net and the confirmation net on the refined boxes."""
