@@ -60,6 +60,20 @@ def test_suppress_agrees_across_blocks(overlap: Overlap) -> None:
     assert suppress(boxes, scores, 0.4, overlap).tolist() == suppress_one_by_one(boxes, scores, 0.4, overlap)
 
 
+@pytest.mark.parametrize("count", [60, 700])
+@pytest.mark.parametrize("overlap", list(Overlap))
+def test_suppress_within_groups(count: int, overlap: Overlap) -> None:
+    """Boxes of different groups do not drop each other, and the result is in the order of all scores."""
+    boxes, scores = random_boxes(3, count)
+    groups = np.arange(count) % 3
+    expected = []
+    for group in range(3):
+        members = np.flatnonzero(groups == group)
+        expected += members[suppress_one_by_one(boxes[members], scores[members], 0.4, overlap)].tolist()
+    expected.sort(key=lambda number: (-scores[number], number))
+    assert suppress(boxes, scores, 0.4, overlap, groups=groups).tolist() == expected
+
+
 def test_suppress_forgives_neighbours_of_the_suppressed() -> None:
     """A beats B; C overlaps only B; so A and C both stay."""
     boxes = np.array([[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]], np.float32)
@@ -79,9 +93,9 @@ def test_suppress_of_nothing_is_nothing() -> None:
 
 def test_suppress_resolves_a_long_chain() -> None:
     """In a chain where everyone overlaps the next, every second box stays, however long the chain is."""
-    left = np.arange(400, dtype=np.float32) * 6
+    left = np.arange(600, dtype=np.float32) * 6
     boxes = np.stack([left, left * 0, left + 10, left * 0 + 10], axis=1)
-    assert suppress(boxes, np.linspace(1, 0, 400, dtype=np.float32), 0.2).tolist() == list(range(0, 400, 2))
+    assert suppress(boxes, np.linspace(1, 0, 600, dtype=np.float32), 0.2).tolist() == list(range(0, 600, 2))
 
 
 def test_smaller_overlap_drops_a_part_of_a_face() -> None:

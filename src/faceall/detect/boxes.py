@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+import cv2
 import numpy as np
 
 from faceall.types import Array, Float32Array, Int64Array
@@ -61,7 +62,9 @@ def _shared_length(first: Array, second: Array, axis: int) -> Array:
     return np.asarray(np.maximum(far, 0, out=far))
 
 
-def suppress(boxes: Array, scores: Array, limit: float, overlap: Overlap = Overlap.UNION) -> Int64Array:
+def suppress(
+    boxes: Array, scores: Array, limit: float, overlap: Overlap = Overlap.UNION, *, groups: Array | None = None
+) -> Int64Array:
     """Keep the best box of every overlapping group (greedy non-maximum suppression).
 
     Parameters
@@ -74,6 +77,8 @@ def suppress(boxes: Array, scores: Array, limit: float, overlap: Overlap = Overl
         Boxes that overlap a kept box by more than this are dropped.
     overlap : Overlap
         How the overlap is measured.
+    groups : (N,) int, optional
+        A number from 0 on for each box; boxes with different numbers do not drop each other.
 
     Returns
     -------
@@ -81,9 +86,31 @@ def suppress(boxes: Array, scores: Array, limit: float, overlap: Overlap = Overl
         Indices of the kept boxes, best first.
     """
     order = np.argsort(-scores, kind="stable")
+    boxes = boxes[order]
+    groups = np.zeros(len(order), np.int32) if groups is None else groups[order].astype(np.int32)
+    if overlap is Overlap.UNION and 0 < len(order) <= _BLOCK:
+        return order[_suppress_few(boxes, limit, groups)]
+    kept = [np.zeros(0, np.int64)]
+    for group in np.flatnonzero(np.bincount(groups)):  # np.unique would load numpy.ma
+        members = np.flatnonzero(groups == group)
+        kept.append(members[_suppress_many(boxes[members], limit, overlap)])
+    return order[np.sort(np.concatenate(kept))]
+
+
+def _suppress_few(boxes: Array, limit: float, groups: Array) -> Int64Array:
+    """Suppress boxes (N, 4), best first, with OpenCV: ten times as fast for a hundred boxes, slower for a thousand."""
+    rectangles = boxes.astype(np.float64)
+    rectangles[:, 2:] = np.maximum(rectangles[:, 2:] - rectangles[:, :2], 0)
+    ranks = np.arange(len(boxes), 0, -1, dtype=np.float32)
+    kept = cv2.dnn.NMSBoxesBatched(rectangles, ranks, groups, 0, limit)  # type: ignore[arg-type]  # takes arrays too
+    return np.sort(np.asarray(kept, np.int64))
+
+
+def _suppress_many(boxes: Array, limit: float, overlap: Overlap) -> Int64Array:
+    """Suppress boxes (N, 4), best first, in blocks."""
     kept = np.zeros(0, np.int64)
-    for start in range(0, len(order), _BLOCK):
-        block = order[start : start + _BLOCK]
+    for start in range(0, len(boxes), _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, len(boxes)))
         if len(kept):
             block = block[~(overlaps(boxes[kept], boxes[block], overlap) > limit).any(axis=0)]
         kept = np.concatenate([kept, block[_undominated(overlaps(boxes[block], boxes[block], overlap) > limit)]])

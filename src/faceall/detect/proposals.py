@@ -60,19 +60,10 @@ def propose(
     best = np.argsort(-logits, kind="stable")[: 2 * most]
     logits, owners = logits[best], owners[best]
     boxes = _boxes_of_cells(cells[best], offsets[best], owners, pyramid)
-    within_levels = _suppress_within_levels(boxes, logits, owners)
+    within_levels = suppress(boxes, logits, _OVERLAP_IN_LEVEL, groups=owners)
     boxes, logits = boxes[within_levels], logits[within_levels]
     kept = suppress(boxes, logits, _OVERLAP_ACROSS_LEVELS)[:most]
     return np.asarray(boxes[kept], np.float32), np.asarray(logits[kept], np.float32)
-
-
-def _suppress_within_levels(boxes: Float32Array, logits: Array, owners: Array) -> Array:
-    """Suppress the boxes (N, 4) of each level, best first, among themselves; returns indices, best first."""
-    kept = [np.zeros(0, np.int64)]
-    for level in np.flatnonzero(np.bincount(owners)):  # np.unique would load numpy.ma
-        members = np.flatnonzero(owners == level)
-        kept.append(members[suppress(boxes[members], logits[members], _OVERLAP_IN_LEVEL)])
-    return np.sort(np.concatenate(kept))
 
 
 def _peaks(output: Float32Array, pyramid: Pyramid, row: int, least: float) -> tuple[Array, Array, Array, Array]:
