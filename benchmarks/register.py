@@ -2,14 +2,15 @@
 
 The large photos are made: group photos and portraits scaled up, with noise as of a sensor and up to three more faces
 pasted at random places, as JPEG with quality 90. Each size is registered into a new gallery, first with a smallest face
-of 20 pixels at every size, then with the size rule, in turns. The processor seconds per photo tell what a busy machine
-hides.
-Usage: python benchmarks/register.py PORTRAIT... [--folder DIR] [--photos N] [--rounds N] [--json FILE]
+of 20 pixels at every size, then with the size rule, in turns, and with --workers also with the size rule in that many
+processes, whose start counts. The processor seconds per photo tell what a busy machine hides.
+Usage: python benchmarks/register.py PORTRAIT... [--folder DIR] [--photos N] [--workers N] [--rounds N] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import statistics
 import tempfile
@@ -22,6 +23,7 @@ import numpy as np
 from measure import print_table, write_json
 
 from faceall import Gallery, read_image
+from faceall.gallery.registration.local_workers import local_workers
 from faceall.images import write_image
 from faceall.types import Image
 from faceall_cli.memory import share_memory_between_threads
@@ -51,21 +53,28 @@ def _filling(image: Image, height: int, width: int) -> Image:
     return np.ascontiguousarray(large[:height, :width])
 
 
-def rate(folder: Path, min_face: float | None) -> tuple[float, float]:
-    """Register into a new gallery, with loaded models; return photos per second, and processor seconds per photo."""
+def rate(folder: Path, min_face: float | None, workers: int = 0) -> tuple[float, float]:
+    """Register into a new gallery, with loaded models; return photos per second, and processor seconds per photo.
+
+    The processes of `workers` load their models during the registration.
+    """
+    team = local_workers(workers) if workers else None
     with tempfile.TemporaryDirectory() as place, Gallery.open(Path(place) / "gallery") as gallery:
         gallery.warm_up()
-        start, used = time.perf_counter(), time.process_time()
-        photos = len(gallery.register(folder, names_from="none", min_face=min_face))
-        return photos / (time.perf_counter() - start), (time.process_time() - used) / photos
+        start, used = time.perf_counter(), sum(os.times()[:4])
+        photos = len(gallery.register(folder, names_from="none", min_face=min_face, workers=team))
+        return photos / (time.perf_counter() - start), (sum(os.times()[:4]) - used) / photos
 
 
-def measure(name: str, folder: Path, rounds: int) -> dict[str, Any]:
+def measure(name: str, folder: Path, rounds: int, workers: int) -> dict[str, Any]:
     """Register a folder by each rule in turns; return a row of medians."""
-    found: dict[str, list[tuple[float, float]]] = {rule: [] for rule in RULES}
+    ways: dict[str, tuple[float | None, int]] = {rule: (min_face, 0) for rule, min_face in RULES.items()}
+    if workers:
+        ways[f"{workers} processes"] = None, workers
+    found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(rounds):
-        for rule, min_face in RULES.items():
-            found[rule].append(rate(folder, min_face))
+        for way, options in ways.items():
+            found[way].append(rate(folder, *options))
     row: dict[str, Any] = {"photos": name}
     for rule, values in found.items():
         row[f"{rule}, photos/s"] = statistics.median(value for value, _ in values)
@@ -78,6 +87,7 @@ def main() -> None:
     parser.add_argument("portraits", nargs="+", type=Path, metavar="PORTRAIT")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="Also measure the photos in this folder.")
     parser.add_argument("--photos", type=int, default=12)
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="Also measure N processes.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
@@ -89,9 +99,9 @@ def main() -> None:
             folder = Path(made)
             for number in range(options.photos):
                 write_image(folder / f"{number}.jpg", scene(portraits, shape, number))
-            rows.append(measure(name, folder, options.rounds))
+            rows.append(measure(name, folder, options.rounds, options.workers))
     if options.folder is not None:
-        rows.append(measure(options.folder.name, options.folder, options.rounds))
+        rows.append(measure(options.folder.name, options.folder, options.rounds, options.workers))
     print_table(rows)
     write_json(options.json, rows)
 

@@ -30,13 +30,14 @@ from peers import DETECTORS, MIN_FACE, Find, available, face_recognition_embedde
 from register import SIZES, rate, scene
 
 from faceall import Detector, Embedder, Gallery, read_image
+from faceall.cores import available_cores
 from faceall.detect import Cascade, MtcnnDetector
 from faceall.images import write_image
 from faceall.index import FaceIndex, GraphOptions
 from faceall.types import Image
 
 SMALL = 8  # photos of LFW
-LARGE = 8  # made photos of 12 megapixels
+LARGE = 24  # made photos of 12 megapixels
 CROPS = 16
 QUERIES = 200
 START, END = "<!-- speeds -->", "<!-- end of speeds -->"
@@ -91,8 +92,13 @@ def registration(small: Path, portraits: list[Image], rounds: int) -> Iterator[R
         for number in range(LARGE):
             write_image(Path(made) / f"{number}.jpg", scene(portraits, SIZES["12 MP"], number))
         height, width = read_image(min(small.rglob("*.jpg"))).shape[:2]
-        for what, folder in ((f"{width} x {height}", small), (f"12 MP, {LARGE} photos", Path(made))):
-            found = [rate(folder, None) for _ in range(min(rounds, 3))]
+        count = sum(1 for _ in small.rglob("*.jpg"))
+        for what, folder, workers in (
+            (f"{width} x {height}, {count:,} photos", small, 0),
+            (f"the same with --workers {available_cores()}", small, available_cores()),
+            (f"12 MP, {LARGE} photos", Path(made), 0),
+        ):
+            found = [rate(folder, None, workers) for _ in range(min(rounds, 3))]
             yield _row(f"register, {what}", "photos/s", "faceall", statistics.median(speed for speed, _ in found))
 
 
