@@ -104,6 +104,9 @@ class ColourEmbedder:
 def main() -> None:
     """Register photos and print a JSON line per result."""
     from faceall.gallery import Gallery
+    from faceall.gallery.registration import batch_analysis
+
+    batch_analysis.DETECT_FILES = 4  # so that results come one after the other, not all at the end
 
     folder, pause, *paths = sys.argv[1:]
     with Gallery.open(folder, detector=ColourDetector(float(pause)), embedder=ColourEmbedder()) as gallery:
