@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from measure import print_table, write_json
 
-from faceall import Gallery, read_image
+from faceall import Embedder, Gallery, read_image
 from faceall.gallery.registration.local_workers import local_workers
 from faceall.images import write_image
 from faceall.types import Image
@@ -31,6 +31,7 @@ from faceall_cli.memory import share_memory_between_threads
 SIZES = {"12 MP": (3024, 4032), "48 MP": (6048, 8064)}
 RULES = {"20 pixels": 20.0, "size rule": None}
 NOISE = 4.0  # gray values, standard deviation
+MODEL = "faceall-128"
 
 
 def scene(portraits: list[Image], shape: tuple[int, int], number: int) -> Image:
@@ -56,10 +57,12 @@ def _filling(image: Image, height: int, width: int) -> Image:
 def rate(folder: Path, min_face: float | None, workers: int = 0) -> tuple[float, float]:
     """Register into a new gallery, with loaded models; return photos per second, and processor seconds per photo.
 
-    The processes of `workers` load their models during the registration.
+    The embedder is the included one, whatever else is installed. The processes of `workers` load their models during
+    the registration.
     """
     team = local_workers(workers) if workers else None
-    with tempfile.TemporaryDirectory() as place, Gallery.open(Path(place) / "gallery") as gallery:
+    embedder = Embedder(MODEL)
+    with tempfile.TemporaryDirectory() as place, Gallery.open(Path(place) / "gallery", embedder=embedder) as gallery:
         gallery.warm_up()
         start, used = time.perf_counter(), sum(os.times()[:4])
         photos = len(gallery.register(folder, names_from="none", min_face=min_face, workers=team))

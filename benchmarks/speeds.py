@@ -35,6 +35,7 @@ from faceall.detect import Cascade, MtcnnDetector
 from faceall.images import write_image
 from faceall.index import FaceIndex, GraphOptions
 from faceall.types import Image
+from faceall_cli.memory import share_memory_between_threads
 
 SMALL = 8  # photos of LFW
 LARGE = 24  # made photos of 12 megapixels
@@ -253,6 +254,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="Also measure and plot how the cost grows.")
     parser.add_argument("--json", metavar="FILE")
     given = parser.parse_args()
+    share_memory_between_threads()  # as `faceall register` does
     small = [read_image(path) for path in sorted(given.small.rglob("*.jpg"))[:SMALL]]
     photos = [read_image(path) for path in given.photos]
     parts: dict[str, Callable[[], Iterator[Row]]] = {
